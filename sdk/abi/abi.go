@@ -1,0 +1,144 @@
+// Package abi names what the gateway and its adapter modules share: the
+// operations, the kinds of emission, the layout of a call's buffer.
+//
+// docs/abi.md is the contract in words. The package holds no logic beyond that
+// layout and imports nothing, so both sides of the boundary can use it.
+package abi
+
+// Names of the exports and imports of an adapter module.
+const (
+	Module          = "kai_v1"       // the import module
+	ImportEmit      = "emit"         // emit(kind, at, ptr, len) -> i32
+	ImportLog       = "log"          // log(level, ptr, len)
+	ExportHandshake = "kai_abi_v1"   // () -> minor
+	ExportManifest  = "kai_manifest" // () -> status
+	ExportBuffer    = "kai_buffer"   // (min) -> ptr
+	ExportConfigure = "kai_configure"
+	ExportRequest   = "kai_request"
+	ExportResponse  = "kai_response"
+	ExportEvent     = "kai_event"
+	ManifestSection = "kai.manifest" // custom section; wins over ExportManifest
+	Memory          = "memory"       // the one exported memory
+)
+
+// Minor is the minor version of ABI v1 that this package describes.
+const Minor = 0
+
+// Op is the operation a call serves.
+type Op int32
+
+const (
+	Chat        Op = 1
+	Completions Op = 2
+	Embeddings  Op = 3
+	Models      Op = 4
+)
+
+// Flags of kai_request and kai_event.
+const (
+	FlagStream = 1 // kai_request: the client wants a stream
+	FlagEnd    = 1 // kai_event: the upstream ended cleanly; a call of its own, without data, once
+	FlagDone   = 2 // kai_event: the upstream said [DONE]
+)
+
+// Status is what an export returns. Any other value discards the instance.
+const (
+	StatusOK     = 0 // done: the emissions count
+	StatusFailed = 1 // this request failed; ERROR was emitted
+)
+
+// Framing says how an upstream's answer is cut into events.
+type Framing int32
+
+const (
+	Whole  Framing = 0 // one body
+	SSE    Framing = 1 // server-sent events
+	NDJSON Framing = 2 // one JSON value a line
+)
+
+// Kind says what an emission states.
+type Kind uint8
+
+const (
+	Manifest    Kind = 1  // JSON
+	Request     Kind = 2  // "POST /api/chat\nname: value\n"; at: Framing of the answer
+	Body        Kind = 3  // bytes, appended to the request's body
+	State       Kind = 4  // bytes, replace the stream's state
+	Wait        Kind = 5  // no payload; at: milliseconds before REQUEST is sent
+	Text        Kind = 16 // UTF-8; at: choice
+	Reasoning   Kind = 17 // UTF-8; at: choice
+	Refusal     Kind = 18 // UTF-8; at: choice
+	ToolID      Kind = 19 // UTF-8, at most once a call; at: choice and call
+	ToolName    Kind = 20 // UTF-8, at most once a call; at: choice and call
+	ToolArgs    Kind = 21 // UTF-8 fragment of the arguments' JSON text; at: choice and call
+	Logprobs    Kind = 22 // JSON array of OpenAI token objects; at: choice
+	DeltaExtra  Kind = 24 // JSON object; at: choice
+	ChoiceExtra Kind = 25 // JSON object; at: choice
+	ChunkExtra  Kind = 26 // JSON object
+	Usage       Kind = 27 // JSON object, merged leaf by leaf, the last wins
+	Finish      Kind = 28 // one of the finish reasons; at: choice
+	Error       Kind = 29 // JSON object {"status","type","code","param","message","retry_after_ms"}
+	Result      Kind = 30 // JSON, for operations other than chat
+)
+
+// Raw is added to TEXT, REASONING, REFUSAL and TOOL_ARGS when the payload is
+// the inside of a JSON string literal instead of plain UTF-8.
+const Raw = 128
+
+// AllowsRaw reports whether the kind may carry the Raw bit.
+func (k Kind) AllowsRaw() bool {
+	return k == Text || k == Reasoning || k == Refusal || k == ToolArgs
+}
+
+var kindNames = [...]string{
+	Manifest: "MANIFEST", Request: "REQUEST", Body: "BODY", State: "STATE", Wait: "WAIT",
+	Text: "TEXT", Reasoning: "REASONING", Refusal: "REFUSAL", ToolID: "TOOL_ID", ToolName: "TOOL_NAME",
+	ToolArgs: "TOOL_ARGS", Logprobs: "LOGPROBS", DeltaExtra: "DELTA_EXTRA", ChoiceExtra: "CHOICE_EXTRA",
+	ChunkExtra: "CHUNK_EXTRA", Usage: "USAGE", Finish: "FINISH", Error: "ERROR", Result: "RESULT",
+}
+
+// String gives the name docs/abi.md uses, or "" for a kind it does not know.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return ""
+}
+
+// Emission is one fact an adapter stated.
+type Emission struct {
+	Kind Kind   // without the Raw bit
+	Raw  bool   // Data is the inside of a JSON string literal
+	At   int32  // choice<<16 | item, or as the kind says
+	Data []byte // owned by whoever handed the emission over; see there how long it lives
+}
+
+// Choice is the index of the choice the emission is about.
+func (e Emission) Choice() int { return int(uint32(e.At) >> 16) }
+
+// Item is the index of the tool call the emission is about.
+func (e Emission) Item() int { return int(uint32(e.At) & 0xffff) }
+
+// At packs a choice and an item: At(1, 2) is 0x00010002.
+func At(choice, item int) int32 { return int32(uint32(choice)<<16 | uint32(item)&0xffff) }
+
+// Align rounds n up to the next multiple of 8, where the next section of a
+// call's buffer begins: Align(5) is 8, Align(8) is 8.
+func Align(n int) int { return (n + 7) &^ 7 }
+
+// Finish reasons, as OpenAI names them.
+const (
+	FinishStop          = "stop"
+	FinishLength        = "length"
+	FinishToolCalls     = "tool_calls"
+	FinishContentFilter = "content_filter"
+	FinishFunctionCall  = "function_call"
+)
+
+// Limits both sides know.
+const (
+	MaxState    = 4 << 10  // bytes of a stream's state
+	MaxManifest = 64 << 10 // bytes of a manifest
+	MaxChoices  = 128      // choices of one answer
+	MaxCalls    = 1024     // tool calls of one choice
+)

@@ -1,0 +1,54 @@
+package sdk
+
+// Error is a failure as a client of the gateway sees it: OpenAI's four fields
+// and the HTTP status. Adapters emit it, every part of the host returns it, and
+// the HTTP layer turns it into an answer.
+//
+// The zero values mean: Status 500, Type derived from Status, Code and Param
+// null. Message is shown to clients, so it never holds an address, a key or a
+// prompt; Err is the detail for the log and is never shown.
+type Error struct {
+	Status       int    // HTTP status
+	Type         string // for example "invalid_request_error"
+	Code         string // for example "model_not_found"; "" is null
+	Param        string // the request's field at fault; "" is null
+	Message      string
+	RetryAfterMS int64 // milliseconds until a repeat may succeed; 0: unknown
+	Err          error // what happened, for the log only
+}
+
+func (e *Error) Error() string {
+	if e.Err != nil {
+		return e.Message + ": " + e.Err.Error()
+	}
+	return e.Message
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// The types of Error, as OpenAI and the gateway's documentation name them.
+const (
+	InvalidRequest      = "invalid_request_error"
+	AuthenticationError = "authentication_error"
+	PermissionError     = "permission_error"
+	NotFoundError       = "not_found_error"
+	RateLimitError      = "rate_limit_error"
+	ServerError         = "server_error"
+)
+
+// TypeOf gives the type that belongs to an HTTP status.
+func TypeOf(status int) string {
+	switch {
+	case status == 401:
+		return AuthenticationError
+	case status == 403:
+		return PermissionError
+	case status == 404:
+		return NotFoundError
+	case status == 429:
+		return RateLimitError
+	case status >= 400 && status < 500:
+		return InvalidRequest
+	}
+	return ServerError
+}
