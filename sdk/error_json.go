@@ -1,0 +1,72 @@
+package sdk
+
+import "unicode/utf8"
+
+// AppendJSON appends the error to dst in OpenAI's shape, all four fields
+// present and one line long:
+//
+//	{"error":{"message":"…","type":"server_error","param":null,"code":null}}
+//
+// An empty Type is derived from Status; Err is left out. Bytes that are not
+// UTF-8 become U+FFFD, so the result is valid JSON whatever the fields hold.
+func (e *Error) AppendJSON(dst []byte) []byte {
+	typ := e.Type
+	if typ == "" {
+		typ = TypeOf(e.Status)
+	}
+	dst = append(dst, `{"error":{"message":`...)
+	dst = appendErrorString(dst, e.Message)
+	dst = append(dst, `,"type":`...)
+	dst = appendErrorString(dst, typ)
+	dst = append(dst, `,"param":`...)
+	dst = appendErrorField(dst, e.Param)
+	dst = append(dst, `,"code":`...)
+	dst = appendErrorField(dst, e.Code)
+	return append(dst, "}}"...)
+}
+
+// appendErrorField appends a string that is null when empty.
+func appendErrorField(dst []byte, s string) []byte {
+	if s == "" {
+		return append(dst, "null"...)
+	}
+	return appendErrorString(dst, s)
+}
+
+// appendErrorString appends s as a JSON string literal. It also escapes U+2028
+// and U+2029, which some readers of event streams take for line ends.
+func appendErrorString(dst []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+			i++
+		case c == '\n':
+			dst = append(dst, `\n`...)
+			i++
+		case c < ' ' || c == 0x7f:
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			i++
+		case c < utf8.RuneSelf:
+			dst = append(dst, c)
+			i++
+		default:
+			r, size := utf8.DecodeRuneInString(s[i:])
+			switch {
+			case r == utf8.RuneError && size == 1:
+				dst = append(dst, `\ufffd`...)
+			case r == '\u2028':
+				dst = append(dst, `\u2028`...)
+			case r == '\u2029':
+				dst = append(dst, `\u2029`...)
+			default:
+				dst = append(dst, s[i:i+size]...)
+			}
+			i += size
+		}
+	}
+	return append(dst, '"')
+}
