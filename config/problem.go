@@ -1,0 +1,57 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Problem is one thing wrong with a configuration.
+type Problem struct {
+	File    string
+	Line    int    // from 1; 0 when the problem has no place
+	Column  int    // from 1, in characters
+	Path    string // such as providers.oa.base_url or auth.api_keys[0]; "" for the file as a whole
+	Message string // what is wrong and the way out, without values
+}
+
+// String gives one line: api.yaml:5:15: providers.oa.base_url: must start with http:// or https://
+func (p Problem) String() string {
+	var b strings.Builder
+	b.WriteString(p.File)
+	if p.Line > 0 {
+		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Column)
+	}
+	b.WriteString(": ")
+	if p.Path != "" {
+		b.WriteString(p.Path)
+		b.WriteString(": ")
+	}
+	b.WriteString(p.Message)
+	return b.String()
+}
+
+// Problems is the error of a configuration that cannot be used.
+type Problems struct {
+	List []Problem // never empty, sorted by place
+}
+
+// Error gives a line for each problem.
+func (p *Problems) Error() string {
+	lines := make([]string, len(p.List))
+	for i, problem := range p.List {
+		lines[i] = problem.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// sortProblems orders by place and drops repetitions, which arise where two
+// models share a provider's options.
+func sortProblems(list []Problem) []Problem {
+	slices.SortStableFunc(list, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+			cmp.Compare(a.Path, b.Path), cmp.Compare(a.Message, b.Message))
+	})
+	return slices.Compact(list)
+}
