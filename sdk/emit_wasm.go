@@ -1,0 +1,136 @@
+//go:build wasip1
+
+package sdk
+
+import (
+	"runtime/debug"
+	"unsafe"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+//go:wasmimport kai_v1 emit
+//go:noescape
+func kaiEmit(kind, at int32, p unsafe.Pointer, n int32) int32
+
+//go:wasmimport kai_v1 log
+//go:noescape
+func kaiLog(level int32, p unsafe.Pointer, n int32)
+
+var (
+	plugin *Plugin
+	buffer []byte
+
+	// An instance runs one call at a time, so one of each is enough.
+	one         call
+	theRequest  Request
+	theResponse Response
+	theEvent    Event
+)
+
+// Register makes p the adapter of this module. Call it once, in an init
+// function: main never runs.
+func Register(p *Plugin) { plugin = p }
+
+func logLine(level Level, text string) {
+	if len(text) > 0 {
+		kaiLog(int32(level), unsafe.Pointer(unsafe.StringData(text)), int32(len(text)))
+	}
+}
+
+func (o *Out) emit(kind abi.Kind, at int32, p []byte) {
+	kaiEmit(int32(kind), at, unsafe.Pointer(unsafe.SliceData(p)), int32(len(p)))
+}
+
+//go:wasmexport kai_abi_v1
+func exportHandshake() int32 { return abi.Minor }
+
+//go:wasmexport kai_manifest
+func exportManifest() int32 {
+	if plugin == nil {
+		logLine(LevelError, "no adapter was registered: call sdk.Register in an init function")
+		return 2
+	}
+	one.out.emit(abi.Manifest, 0, plugin.Manifest.AppendJSON(nil))
+	return abi.StatusOK
+}
+
+//go:wasmexport kai_buffer
+func exportBuffer(min int32) unsafe.Pointer {
+	if int(min) > len(buffer) || buffer == nil {
+		buffer = nil // so that the old one can be collected first
+		buffer = make([]byte, max(int(min), 16<<10)+8)
+	}
+	p := unsafe.Pointer(unsafe.SliceData(buffer))
+	return unsafe.Add(p, -uintptr(p)&7)
+}
+
+//go:wasmexport kai_configure
+func exportConfigure(n int32) int32 {
+	return abi.StatusOK // what a call needs of the options comes with its request
+}
+
+// section gives n bytes of the buffer from offset at.
+func section(at, n int32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(exportBuffer(0), at)), n)
+}
+
+//go:wasmexport kai_request
+func exportRequest(op, flags, optionsLen, bodyLen int32) int32 {
+	theRequest = Request{
+		Op: abi.Op(op), Stream: flags&abi.FlagStream != 0,
+		Options: section(0, optionsLen), Body: section(int32(abi.Align(int(optionsLen))), bodyLen),
+	}
+	one.request, one.response, one.event, one.state = &theRequest, nil, nil, nil
+	return run()
+}
+
+//go:wasmexport kai_response
+func exportResponse(op, status, stateLen, headLen, bodyLen int32) int32 {
+	head := int32(abi.Align(int(stateLen)))
+	body := head + int32(abi.Align(int(headLen)))
+	theResponse = Response{
+		Op: abi.Op(op), Status: int(status),
+		Head: section(head, headLen), Body: section(body, bodyLen),
+	}
+	one.request, one.response, one.event, one.state = nil, &theResponse, nil, section(0, stateLen)
+	return run()
+}
+
+//go:wasmexport kai_event
+func exportEvent(op, flags, stateLen, nameLen, dataLen int32) int32 {
+	name := int32(abi.Align(int(stateLen)))
+	data := name + int32(abi.Align(int(nameLen)))
+	theEvent = Event{
+		Op: abi.Op(op), Name: section(name, nameLen), Data: section(data, dataLen),
+		End: flags&abi.FlagEnd != 0, Done: flags&abi.FlagDone != 0,
+	}
+	one.request, one.response, one.event, one.state = nil, nil, &theEvent, section(0, stateLen)
+	return run()
+}
+
+// run runs the call laid out in one. After a panic the status makes the gateway
+// discard the instance: nobody knows what state it is in.
+func run() (status int32) {
+	defer func() {
+		if v := recover(); v != nil {
+			logLine(LevelError, "panic: "+panicText(v)+"\n"+string(debug.Stack()))
+			status = 2
+		}
+	}()
+	if err := plugin.run(&one); err != nil {
+		one.fail(err)
+		return abi.StatusFailed
+	}
+	return abi.StatusOK
+}
+
+func panicText(v any) string {
+	switch v := v.(type) {
+	case error:
+		return v.Error()
+	case string:
+		return v
+	}
+	return "a value that is neither an error nor a string"
+}

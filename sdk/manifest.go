@@ -1,0 +1,101 @@
+package sdk
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Manifest says what a module is. docs/abi.md has its JSON form.
+type Manifest struct {
+	Name     string // the adapter's name, for people: "ollama"
+	Version  string // for example "1.2.0"
+	License  string // an SPDX expression
+	Homepage string // where its documentation is
+	Provider string // the upstream it speaks to: "ollama"
+
+	Ops            []abi.Op // default: Chat
+	Capabilities   []string // for example "tools", "vision", "reasoning": for people and routing
+	DefaultBaseURL string   // a hint for shipped adapters; "" if there is no upstream
+	Auth           Auth     // where the gateway puts the provider's secret; the zero value: it has none
+	Options        string   // CUE for the options of the provider and of a model; "" allows none
+	PlainContent   bool     // the adapter wants to see long content instead of references to it
+}
+
+// Auth says where the gateway puts a provider's secret. The adapter sees neither.
+type Auth struct {
+	Secret string // the configuration's name for it: "api_key"
+	Header string // in lower case: "authorization"
+	Format string // with one {} for the secret: "Bearer {}"
+}
+
+var opNames = [...]string{
+	abi.Chat: "chat", abi.Completions: "completions", abi.Embeddings: "embeddings", abi.Models: "models",
+}
+
+func (m Manifest) check() error {
+	switch {
+	case m.Name == "":
+		return errors.New("the manifest has no Name")
+	case m.Version == "":
+		return errors.New("the manifest of " + m.Name + " has no Version")
+	case m.Provider == "":
+		return errors.New("the manifest of " + m.Name + " has no Provider")
+	}
+	if n := len(m.AppendJSON(nil)); n > abi.MaxManifest {
+		return errors.New("the manifest of " + m.Name + " has " + strconv.Itoa(n) + " bytes; at most " +
+			strconv.Itoa(abi.MaxManifest) + " are allowed")
+	}
+	return nil
+}
+
+// AppendJSON appends the manifest in the form the gateway reads.
+func (m Manifest) AppendJSON(dst []byte) []byte {
+	field := func(key, value string) {
+		if value != "" {
+			dst = append(append(append(dst, '"'), key...), `":`...)
+			dst = append(AppendQuote(dst, value), ',')
+		}
+	}
+	list := func(key string, values []string) {
+		dst = append(append(append(dst, '"'), key...), `":[`...)
+		for i, v := range values {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = AppendQuote(dst, v)
+		}
+		dst = append(dst, `],`...)
+	}
+	ops := m.Ops
+	if len(ops) == 0 {
+		ops = []abi.Op{abi.Chat}
+	}
+	names := make([]string, len(ops))
+	for i, op := range ops {
+		names[i] = opNames[op]
+	}
+	dst = append(dst, '{')
+	field("name", m.Name)
+	field("version", m.Version)
+	field("license", m.License)
+	field("homepage", m.Homepage)
+	dst = append(dst, `"adapters":[{`...)
+	field("provider", m.Provider)
+	list("ops", names)
+	list("capabilities", m.Capabilities)
+	field("default_base_url", m.DefaultBaseURL)
+	if m.Auth.Header != "" {
+		dst = append(dst, `"auth":{`...)
+		field("secret", m.Auth.Secret)
+		field("header", m.Auth.Header)
+		field("format", m.Auth.Format)
+		dst[len(dst)-1] = '}'
+		dst = append(dst, ',')
+	}
+	field("options", m.Options)
+	dst = append(dst, `"plain_content":`...)
+	dst = strconv.AppendBool(dst, m.PlainContent)
+	return append(dst, `}]}`...)
+}

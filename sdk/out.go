@@ -1,0 +1,168 @@
+package sdk
+
+import (
+	"strconv"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Out is where an adapter states what it found. What it is given is copied
+// before the method returns. Nothing counts if the adapter's method fails.
+//
+// Methods ending in JSON take the inside of a JSON string literal (JSON.RawStr),
+// so that text passes from the upstream to the client without being decoded.
+type Out struct {
+	sink func(kind, at int32, p []byte) // native builds only
+	buf  []byte
+	err  error
+}
+
+// Upstream is a request to the upstream.
+type Upstream struct {
+	Method  string      // default POST
+	Path    string      // below the provider's base_url, for example "/api/chat"; may have a query
+	Framing abi.Framing // how the answer is framed if its content type doesn't say otherwise
+	Headers []string    // "lower-case-name: value"; content-type is application/json if there is a body and no other
+	Body    []byte
+	WaitMS  int // milliseconds to wait before it is sent, for upstreams that are polled
+}
+
+// Send makes u the request of this exchange, or its next one when called in
+// Response. The gateway adds the secret, the host and everything about the
+// connection.
+func (o *Out) Send(u Upstream) {
+	if u.WaitMS > 0 {
+		o.emit(abi.Wait, int32(u.WaitMS), nil)
+	}
+	b := o.buf[:0]
+	if u.Method == "" {
+		u.Method = "POST"
+	}
+	b = append(b, u.Method...)
+	b = append(b, ' ')
+	b = append(b, u.Path...)
+	b = append(b, '\n')
+	typed := u.Body == nil
+	for _, h := range u.Headers {
+		typed = typed || len(h) > 13 && h[:13] == "content-type:"
+		b = append(append(b, h...), '\n')
+	}
+	if !typed {
+		b = append(b, "content-type: application/json\n"...)
+	}
+	o.buf = b
+	o.emit(abi.Request, int32(u.Framing), b)
+	if len(u.Body) > 0 {
+		o.emit(abi.Body, 0, u.Body)
+	}
+}
+
+// Text adds to what the assistant says in a choice.
+func (o *Out) Text(choice int, text []byte) { o.text(abi.Text, choice, 0, text) }
+
+// TextJSON is Text for the inside of a JSON string literal.
+func (o *Out) TextJSON(choice int, inside []byte) { o.text(abi.Text|abi.Raw, choice, 0, inside) }
+
+// Reasoning adds to what the model thinks before it answers.
+func (o *Out) Reasoning(choice int, text []byte) { o.text(abi.Reasoning, choice, 0, text) }
+
+// ReasoningJSON is Reasoning for the inside of a JSON string literal.
+func (o *Out) ReasoningJSON(choice int, inside []byte) {
+	o.text(abi.Reasoning|abi.Raw, choice, 0, inside)
+}
+
+// Refusal adds to the text in which the model declines.
+func (o *Out) Refusal(choice int, text []byte) { o.text(abi.Refusal, choice, 0, text) }
+
+// RefusalJSON is Refusal for the inside of a JSON string literal.
+func (o *Out) RefusalJSON(choice int, inside []byte) {
+	o.text(abi.Refusal|abi.Raw, choice, 0, inside)
+}
+
+// ToolID names tool call n of a choice. Calls are counted from 0 as the
+// upstream counts them; without an id, or with one used before, the gateway
+// makes one.
+func (o *Out) ToolID(choice, n int, id string) { o.string(abi.ToolID, abi.At(choice, n), id) }
+
+// ToolName gives the function that tool call n calls.
+func (o *Out) ToolName(choice, n int, name string) { o.string(abi.ToolName, abi.At(choice, n), name) }
+
+// ToolArgs adds to the JSON text of the arguments of tool call n.
+func (o *Out) ToolArgs(choice, n int, text []byte) { o.text(abi.ToolArgs, choice, n, text) }
+
+// ToolArgsJSON is ToolArgs for the inside of a JSON string literal.
+func (o *Out) ToolArgsJSON(choice, n int, inside []byte) {
+	o.text(abi.ToolArgs|abi.Raw, choice, n, inside)
+}
+
+// Logprobs gives an array of OpenAI's token objects for the choice's text.
+func (o *Out) Logprobs(choice int, array []byte) { o.emit(abi.Logprobs, abi.At(choice, 0), array) }
+
+// DeltaExtra adds fields that OpenAI doesn't know to the message or delta.
+func (o *Out) DeltaExtra(choice int, object []byte) {
+	o.emit(abi.DeltaExtra, abi.At(choice, 0), object)
+}
+
+// ChoiceExtra adds fields that OpenAI doesn't know to the choice.
+func (o *Out) ChoiceExtra(choice int, object []byte) {
+	o.emit(abi.ChoiceExtra, abi.At(choice, 0), object)
+}
+
+// ChunkExtra adds fields that OpenAI doesn't know to the answer or chunk.
+func (o *Out) ChunkExtra(object []byte) { o.emit(abi.ChunkExtra, 0, object) }
+
+// Usage gives a usage object in OpenAI's shape, or a part of one: objects are
+// merged leaf by leaf and the last one wins.
+func (o *Out) Usage(object []byte) { o.emit(abi.Usage, 0, object) }
+
+// Tokens gives the usage an upstream counts as two numbers.
+func (o *Out) Tokens(prompt, completion int64) {
+	b := append(o.buf[:0], `{"prompt_tokens":`...)
+	b = strconv.AppendInt(b, prompt, 10)
+	b = append(b, `,"completion_tokens":`...)
+	b = strconv.AppendInt(b, completion, 10)
+	o.buf = append(b, '}')
+	o.emit(abi.Usage, 0, o.buf)
+}
+
+// Finish ends a choice: one of the Finish constants of package abi.
+func (o *Out) Finish(choice int, reason string) { o.string(abi.Finish, abi.At(choice, 0), reason) }
+
+// Result gives the whole answer of an operation other than chat.
+func (o *Out) Result(json []byte) { o.emit(abi.Result, 0, json) }
+
+func (o *Out) fail(e *Error) {
+	b := append(o.buf[:0], `{"status":`...)
+	b = strconv.AppendInt(b, int64(e.Status), 10)
+	for _, f := range [...]struct{ key, value string }{{"type", e.Type}, {"code", e.Code}, {"param", e.Param}} {
+		if f.value != "" {
+			b = append(append(append(b, `,"`...), f.key...), `":`...)
+			b = AppendQuote(b, f.value)
+		}
+	}
+	b = append(b, `,"message":`...)
+	b = AppendQuote(b, e.Message)
+	if e.RetryAfterMS > 0 {
+		b = append(b, `,"retry_after_ms":`...)
+		b = strconv.AppendInt(b, e.RetryAfterMS, 10)
+	}
+	o.buf = append(b, '}')
+	o.emit(abi.Error, 0, o.buf)
+}
+
+func (o *Out) state(before, after []byte) {
+	if string(before) != string(after) {
+		o.emit(abi.State, 0, after)
+	}
+}
+
+func (o *Out) text(kind abi.Kind, choice, item int, p []byte) {
+	if len(p) > 0 {
+		o.emit(kind, abi.At(choice, item), p)
+	}
+}
+
+func (o *Out) string(kind abi.Kind, at int32, s string) {
+	o.buf = append(o.buf[:0], s...)
+	o.emit(kind, at, o.buf)
+}
