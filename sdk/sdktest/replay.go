@@ -1,0 +1,145 @@
+package sdktest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+	"github.com/kai-gateway/kai/sdk/frame"
+)
+
+// Caller runs one call of an adapter: natively (Native) or in the sandbox.
+type Caller interface {
+	// Call gives what the call emitted, in memory of the caller's own. The
+	// error is for calls that broke; one that failed emitted ERROR.
+	Call(in sdk.Input) ([]abi.Emission, error)
+}
+
+// Native calls a plugin that is linked into the test.
+type Native struct{ Plugin *sdk.Plugin }
+
+// Call implements Caller.
+func (n Native) Call(in sdk.Input) ([]abi.Emission, error) {
+	var out []abi.Emission
+	n.Plugin.Call(in, func(kind, at int32, p []byte) {
+		out = append(out, abi.Emission{
+			Kind: abi.Kind(kind &^ abi.Raw), Raw: kind&abi.Raw != 0, At: at, Data: bytes.Clone(p),
+		})
+	})
+	return out, nil
+}
+
+// Replay is what an adapter made of a transcript.
+type Replay struct {
+	Requests [][]byte         // one for each step, as the section upstream-request shows it
+	Calls    [][]abi.Emission // the emissions of each call, in order
+	Failed   bool             // a call emitted ERROR, which ends the exchange
+	Finished bool             // FINISH or RESULT was emitted
+}
+
+// Emissions writes the emissions as the section of that name shows them.
+func (r *Replay) Emissions() []byte { return FormatEmissions(r.Calls) }
+
+// Run lets an adapter take a transcript from beginning to end, as the gateway
+// would: one call for the request, one for each event or whole answer, until
+// the upstream has ended or a call failed.
+func (t *Transcript) Run(c Caller) (*Replay, error) {
+	r := &Replay{}
+	body := bytes.TrimSpace(t.Get(SectionClient))
+	var asked struct{ Stream bool }
+	if err := json.Unmarshal(body, &asked); err != nil {
+		return nil, fmt.Errorf("%s: %w", SectionClient, err)
+	}
+	options := bytes.TrimSpace(t.Get(SectionOptions))
+	if options == nil {
+		options = []byte("{}")
+	}
+	x := exchange{caller: c, replay: r}
+	err := x.call(sdk.Input{Request: &sdk.Request{Op: abi.Chat, Stream: asked.Stream, Options: options, Body: body}})
+	for _, res := range t.Responses() {
+		if err != nil || r.Failed || !x.pending {
+			break
+		}
+		err = x.answer(res)
+	}
+	return r, err
+}
+
+// exchange is a transcript on its way through an adapter.
+type exchange struct {
+	caller  Caller
+	replay  *Replay
+	state   []byte
+	framing abi.Framing
+	pending bool // a request was sent and not answered
+}
+
+func (x *exchange) call(in sdk.Input) error {
+	in.State = x.state
+	ems, err := x.caller.Call(in)
+	if err != nil {
+		return err
+	}
+	x.replay.Calls = append(x.replay.Calls, ems)
+	for _, e := range ems {
+		switch e.Kind {
+		case abi.State:
+			x.state = e.Data
+		case abi.Request:
+			x.framing, x.pending = abi.Framing(e.At), true
+			x.replay.Requests = append(x.replay.Requests, append(bytes.Clone(e.Data), '\n'))
+		case abi.Body:
+			if n := len(x.replay.Requests); n > 0 {
+				x.replay.Requests[n-1] = append(x.replay.Requests[n-1], e.Data...)
+			}
+		case abi.Error:
+			x.replay.Failed = true
+		case abi.Finish, abi.Result:
+			x.replay.Finished = true
+		}
+	}
+	if n := len(x.replay.Requests); n > 0 && !bytes.HasSuffix(x.replay.Requests[n-1], []byte("\n")) {
+		x.replay.Requests[n-1] = append(x.replay.Requests[n-1], '\n')
+	}
+	return nil
+}
+
+func (x *exchange) answer(res Response) error {
+	x.pending = false
+	if res.Whole(x.framing) {
+		return x.call(sdk.Input{Response: &sdk.Response{
+			Op: abi.Chat, Status: res.Status, Head: res.Head(), Body: bytes.TrimSuffix(res.Body, []byte("\n")),
+		}})
+	}
+	d := frame.NewDecoder(x.framing, 0)
+	d.Feed(res.Body)
+	for {
+		f, ok, err := d.Next()
+		if !ok && err == nil && !res.Cut {
+			f, ok, err = d.End()
+		}
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		ev := sdk.Event{Op: abi.Chat, Name: f.Name, Data: f.Data}
+		if strings.TrimSpace(string(f.Data)) == "[DONE]" {
+			ev.Data, ev.Done = nil, true
+		}
+		if err := x.call(sdk.Input{Event: &ev}); err != nil || x.replay.Failed {
+			return err
+		}
+		if ev.Done {
+			return nil
+		}
+	}
+	if res.Cut {
+		return nil
+	}
+	return x.call(sdk.Input{Event: &sdk.Event{Op: abi.Chat, End: true}})
+}

@@ -1,0 +1,85 @@
+package sdktest
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// Run replays every transcript that matches glob (for example
+// "testdata/*.txtar") against p, each as a subtest, and compares the upstream
+// requests and the emissions. With KAI_UPDATE=1 in the environment it rewrites
+// them instead; read the difference before you keep it.
+func Run(t *testing.T, p *sdk.Plugin, glob string) {
+	t.Helper()
+	RunCaller(t, Native{p}, glob)
+}
+
+// RunCaller is Run for an adapter that runs elsewhere, such as in the sandbox.
+func RunCaller(t *testing.T, c Caller, glob string) {
+	t.Helper()
+	files, err := filepath.Glob(glob)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts match %s (%v)", glob, err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tr, err := Parse(data)
+			if err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			got, err := tr.Run(c)
+			if err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			if os.Getenv("KAI_UPDATE") == "1" {
+				update(t, file, tr, got)
+				return
+			}
+			compare(t, file, tr, got)
+		})
+	}
+}
+
+func compare(t *testing.T, file string, tr *Transcript, got *Replay) {
+	t.Helper()
+	n := 0
+	for _, s := range tr.Sections {
+		if s.Name != SectionRequest {
+			continue
+		}
+		if n >= len(got.Requests) {
+			t.Errorf("%s: the adapter sent %d requests, the transcript has more", file, n)
+			break
+		}
+		if !bytes.Equal(got.Requests[n], s.Data) {
+			t.Errorf("%s: upstream request %d\n got: %s\nwant: %s", file, n+1, got.Requests[n], s.Data)
+		}
+		n++
+	}
+	if n < len(got.Requests) {
+		t.Errorf("%s: the adapter sent %d requests, the transcript has %d", file, len(got.Requests), n)
+	}
+	if want := tr.Get(SectionEmissions); !bytes.Equal(got.Emissions(), want) {
+		t.Errorf("%s: emissions\n got:\n%s\nwant:\n%s", file, got.Emissions(), want)
+	}
+}
+
+func update(t *testing.T, file string, tr *Transcript, got *Replay) {
+	t.Helper()
+	for i, r := range got.Requests {
+		tr.Set(SectionRequest, i, r)
+	}
+	tr.Set(SectionEmissions, 0, got.Emissions())
+	if err := os.WriteFile(file, tr.Format(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,218 @@
+// Package sdktest replays recorded traffic against an adapter.
+//
+// A transcript is a txtar file: what a client asked, what the adapter should
+// send upstream, what the upstream answered, and the emissions the adapter
+// should make of it. Run replays a folder of them in a Go test; a Replay gives
+// the parts to tools. The package uses the standard library only.
+//
+//	Two words and the end. Recorded from Ollama 0.32.5.
+//	-- client-request.json --
+//	{"model":"tiny","stream":true,"messages":[{"role":"user","content":"hi"}]}
+//	-- upstream-request --
+//	POST /api/chat
+//	content-type: application/json
+//
+//	{"model":"tiny","stream":true,…}
+//	-- upstream-response --
+//	HTTP/1.1 200 OK
+//	Content-Type: application/x-ndjson
+//
+//	{"message":{"content":"Hello"},"done":false}
+//	{"message":{"content":""},"done":true,"done_reason":"stop"}
+//	-- emissions --
+//	TEXT 0 "Hello"
+//
+//	FINISH 0 stop
+//
+// A blank line in emissions ends a call. An exchange of several steps has more
+// than one upstream-request and upstream-response, in order. The response's
+// pseudo header "kai-end: cut" says that the connection broke at its end. The
+// optional section options.json holds the adapter's options, client-response
+// what a client of the gateway sees; other sections are kept as they are.
+package sdktest
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Names of a transcript's sections.
+const (
+	SectionOptions   = "options.json"
+	SectionClient    = "client-request.json"
+	SectionRequest   = "upstream-request"
+	SectionResponse  = "upstream-response"
+	SectionEmissions = "emissions"
+	SectionAnswer    = "client-response"
+)
+
+// Section is one file of the archive.
+type Section struct {
+	Name string
+	Data []byte // ends with a newline unless empty
+}
+
+// Transcript is a parsed txtar file.
+type Transcript struct {
+	Comment  string // ends with a newline
+	Sections []Section
+}
+
+// Parse reads a transcript. It fails when a section that replaying needs is
+// absent or malformed, and names it.
+func Parse(data []byte) (*Transcript, error) {
+	t := &Transcript{}
+	target := func(b []byte) {
+		if n := len(t.Sections); n > 0 {
+			t.Sections[n-1].Data = append(t.Sections[n-1].Data, b...)
+			return
+		}
+		t.Comment += string(b)
+	}
+	for line := range bytes.Lines(data) {
+		if name, ok := marker(line); ok {
+			t.Sections = append(t.Sections, Section{Name: name})
+			continue
+		}
+		target(line)
+	}
+	if t.Get(SectionClient) == nil {
+		return nil, fmt.Errorf("the section -- %s -- is missing", SectionClient)
+	}
+	for i, s := range t.Sections {
+		if s.Name == SectionResponse {
+			if _, err := parseResponse(s.Data); err != nil {
+				return nil, fmt.Errorf("section %d, %s: %w", i+1, s.Name, err)
+			}
+		}
+	}
+	return t, nil
+}
+
+// marker reports whether line is "-- name --".
+func marker(line []byte) (string, bool) {
+	s := strings.TrimRight(string(line), "\r\n")
+	if !strings.HasPrefix(s, "-- ") || !strings.HasSuffix(s, " --") || len(s) < 7 {
+		return "", false
+	}
+	return strings.TrimSpace(s[3 : len(s)-3]), true
+}
+
+// Format writes the transcript as Parse reads it.
+func (t *Transcript) Format() []byte {
+	var b bytes.Buffer
+	b.WriteString(t.Comment)
+	for _, s := range t.Sections {
+		fmt.Fprintf(&b, "-- %s --\n", s.Name)
+		b.Write(s.Data)
+		if n := len(s.Data); n > 0 && s.Data[n-1] != '\n' {
+			b.WriteByte('\n')
+		}
+	}
+	return b.Bytes()
+}
+
+// Get gives the data of the first section called name, or nil.
+func (t *Transcript) Get(name string) []byte {
+	for _, s := range t.Sections {
+		if s.Name == name {
+			return s.Data
+		}
+	}
+	return nil
+}
+
+// Set replaces the data of the n-th (from 0) section called name, or appends
+// the section.
+func (t *Transcript) Set(name string, n int, data []byte) {
+	for i, s := range t.Sections {
+		if s.Name == name {
+			if n == 0 {
+				t.Sections[i].Data = data
+				return
+			}
+			n--
+		}
+	}
+	t.Sections = append(t.Sections, Section{Name: name, Data: data})
+}
+
+// Response is one upstream answer of a transcript.
+type Response struct {
+	Status  int
+	Headers http.Header
+	Body    []byte
+	Cut     bool // the connection broke after Body
+}
+
+// Responses gives the upstream's answers in order.
+func (t *Transcript) Responses() []Response {
+	var all []Response
+	for _, s := range t.Sections {
+		if s.Name == SectionResponse {
+			r, _ := parseResponse(s.Data)
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+func parseResponse(data []byte) (Response, error) {
+	head, body, ok := bytes.Cut(data, []byte("\n\n"))
+	if !ok {
+		head = bytes.TrimSuffix(data, []byte("\n"))
+	}
+	lines := strings.Split(string(head), "\n")
+	words := strings.Fields(lines[0])
+	if len(words) < 2 || !strings.HasPrefix(words[0], "HTTP/") {
+		return Response{}, fmt.Errorf("must begin with a line such as %q, not %q", "HTTP/1.1 200 OK", lines[0])
+	}
+	status, err := strconv.Atoi(words[1])
+	if err != nil || status < 100 || status > 999 {
+		return Response{}, fmt.Errorf("%q is no HTTP status", words[1])
+	}
+	r := Response{Status: status, Headers: http.Header{}, Body: body}
+	for _, line := range lines[1:] {
+		name, value, ok := strings.Cut(line, ":")
+		if !ok {
+			return Response{}, fmt.Errorf("%q is no header line", line)
+		}
+		r.Headers.Add(name, strings.TrimSpace(value))
+	}
+	r.Cut = r.Headers.Get("kai-end") == "cut"
+	r.Headers.Del("kai-end")
+	return r, nil
+}
+
+// Head gives the header lines that the gateway would let an adapter see.
+func (r Response) Head() []byte {
+	var b bytes.Buffer
+	for _, name := range []string{"content-type", "retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "x-request-id", "x-generation-id"} {
+		for _, v := range r.Headers.Values(name) {
+			fmt.Fprintf(&b, "%s: %s\n", name, v)
+		}
+	}
+	return b.Bytes()
+}
+
+// Whole reports whether an adapter gets the answer in one piece: a status
+// outside 2xx, no framing, or JSON of one value where a stream was expected.
+func (r Response) Whole(f abi.Framing) bool {
+	if f == abi.Whole || r.Status < 200 || r.Status > 299 {
+		return true
+	}
+	mime, _, _ := strings.Cut(r.Headers.Get("content-type"), ";")
+	mime = strings.TrimSpace(strings.ToLower(mime))
+	if mime != "application/json" && !strings.HasSuffix(mime, "+json") {
+		return false
+	}
+	if f == abi.SSE {
+		return true
+	}
+	return oneValue(r.Body)
+}
