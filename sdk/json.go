@@ -670,50 +670,45 @@ func numberFault(b []byte, i int) fault {
 
 // scanString passes the rest of a string whose opening quote is before i and
 // gives where it ends, behind the closing quote.
-func scanString(b []byte, i int) (end int, escaped bool, f fault) {
-	for {
-		i = plain(b, i)
-		if i >= len(b) {
-			return len(b), escaped, faultEnd
-		}
-		switch b[i] {
-		case '"':
-			return i + 1, escaped, 0
-		case '\\':
-			escaped = true
-			if i, f = scanEscape(b, i); f != 0 {
-				return i, escaped, f
-			}
-		default:
-			return i, escaped, faultControl
-		}
-	}
-}
-
-// plain gives where the first quote, backslash or control character at or
-// behind i is, or len(b). It looks at 8 bytes at a time: in each step, a byte's
-// highest bit of stop is set where the byte is one of these. The borrow of a
+//
+// It looks at 8 bytes at a time. In stop, the highest bit of a byte is set where
+// the byte is a quote, a backslash or a control character; the borrow of a
 // subtraction can set bits too many, but only above the first right one.
-func plain(b []byte, i int) int {
+func scanString(b []byte, i int) (end int, escaped bool, f fault) {
 	const (
 		low  = 0x0101010101010101
 		high = 0x8080808080808080
 	)
-	for i+8 <= len(b) {
-		p := b[i : i+8 : i+8]
-		w := uint64(p[0]) | uint64(p[1])<<8 | uint64(p[2])<<16 | uint64(p[3])<<24 |
-			uint64(p[4])<<32 | uint64(p[5])<<40 | uint64(p[6])<<48 | uint64(p[7])<<56
-		quote, backslash := w^low*'"', w^low*'\\'
-		stop := (quote-low)&^quote | (backslash-low)&^backslash | (w-low*' ')&^w
-		if stop &= high; stop != 0 {
-			return i + bits.TrailingZeros64(stop)/8
+	for {
+		for i+8 <= len(b) {
+			p := b[i : i+8 : i+8]
+			w := uint64(p[0]) | uint64(p[1])<<8 | uint64(p[2])<<16 | uint64(p[3])<<24 |
+				uint64(p[4])<<32 | uint64(p[5])<<40 | uint64(p[6])<<48 | uint64(p[7])<<56
+			quote, backslash := w^low*'"', w^low*'\\'
+			stop := high & ((quote-low)&^quote | (backslash-low)&^backslash | (w-low*' ')&^w)
+			if stop != 0 {
+				i += bits.TrailingZeros64(stop) / 8
+				break
+			}
+			i += 8
 		}
-		i += 8
+		if i >= len(b) {
+			return len(b), escaped, faultEnd
+		}
+		switch c := b[i]; {
+		case c == '"':
+			return i + 1, escaped, 0
+		case c == '\\':
+			escaped = true
+			if i, f = scanEscape(b, i); f != 0 {
+				return i, escaped, f
+			}
+		case c < ' ':
+			return i, escaped, faultControl
+		default:
+			i++ // one of the last seven bytes
+		}
 	}
-	for uint(i) < uint(len(b)) && b[i] >= ' ' && b[i] != '"' && b[i] != '\\' {
-		i++
-	}
-	return i
 }
 
 // scanEscape passes the escape that begins at i.
