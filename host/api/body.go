@@ -1,0 +1,214 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// firstRead is how many bytes a Content-Length alone can make the gateway set
+// aside. Beyond it memory follows what really arrived, in steps of four times,
+// so that a false length costs no more and a true one is copied at most once
+// per step. The common large prompt, about 200 KB, is read without any copy.
+const firstRead = 256 << 10
+
+// body is what was read of a request's body.
+type body struct {
+	read  bool
+	bytes []byte
+	err   error
+	held  int64 // of the server's budget
+}
+
+// Body returns the request's body, which it reads the first time it is called.
+// The bytes live until ReleaseBody is called or the exchange ends.
+//
+// The error is a *sdk.Error that says what is wrong with the body: it is no
+// JSON by its content type (415), compressed (415), empty (400), larger than
+// the limit (413), not there in time (408), cut off (400), or one too many for
+// the memory that all bodies share (503).
+func (x *Exchange) Body() ([]byte, error) {
+	if !x.body.read {
+		x.body.read = true
+		x.body.bytes, x.body.err = x.readBody()
+		if x.body.err != nil {
+			x.ReleaseBody()
+		}
+	}
+	return x.body.bytes, x.body.err
+}
+
+// ReleaseBody gives the memory of the body back, for exchanges that outlive
+// their body's use by far. What Body returned must not be used any more.
+func (x *Exchange) ReleaseBody() {
+	x.server.budget.give(x.body.held)
+	x.body.held = 0
+	x.body.bytes = nil
+}
+
+func (x *Exchange) readBody() ([]byte, error) {
+	if err := checkContentHeaders(x.Request.Header); err != nil {
+		return nil, err
+	}
+	limit := x.server.MaxBody
+	length := x.Request.ContentLength // -1: unknown
+	if length > limit {
+		return nil, tooLarge(limit)
+	}
+	// One byte more than expected makes room for the read that finds the end.
+	most := limit + 1
+	if length >= 0 {
+		most = length + 1
+	}
+	size := min(most, firstRead)
+	if length < 0 {
+		size = min(most, 4<<10)
+	}
+	buf, err := x.grow(nil, size)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		n, err := x.Request.Body.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if int64(len(buf)) > limit {
+			return nil, tooLarge(limit)
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, x.unreadable(err)
+		}
+		if len(buf) == cap(buf) {
+			if buf, err = x.grow(buf, min(most, 4*int64(cap(buf)))); err != nil {
+				return nil, err
+			}
+		}
+	}
+	// The deadline would otherwise end the request while it is being served:
+	// net/http goes on reading to see the client hang up.
+	x.setReadDeadline(time.Time{})
+	if len(buf) == 0 {
+		return nil, &sdk.Error{Status: 400, Message: "The request has no body. Send a JSON object."}
+	}
+	return buf, nil
+}
+
+// grow returns a buffer of the given size that starts with the bytes of buf.
+func (x *Exchange) grow(buf []byte, size int64) ([]byte, error) {
+	size = max(size, int64(len(buf))+1)
+	if !x.server.budget.take(size - x.body.held) {
+		return nil, &sdk.Error{
+			Status: 503, Code: "overloaded", RetryAfterMS: 1000,
+			Message: "The gateway holds as many request bodies as it may. Try again in a moment.",
+			Err:     errors.New("server.max_bodies is used up"),
+		}
+	}
+	x.body.held = size
+	grown := make([]byte, len(buf), size)
+	copy(grown, buf)
+	return grown, nil
+}
+
+// unreadable says why a body could not be read to its end.
+func (x *Exchange) unreadable(err error) error {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &sdk.Error{
+			Status: 408, Code: "request_timeout", Err: err,
+			Message: fmt.Sprintf("The request body did not arrive within %v.", x.server.ReadTimeout),
+		}
+	case errors.Is(err, io.ErrUnexpectedEOF), x.Request.Context().Err() != nil:
+		return &sdk.Error{
+			Status: 400, Err: errors.Join(errHungUp, err),
+			Message: "The request body ended before it was complete.",
+		}
+	}
+	return &sdk.Error{Status: 400, Message: "The request body could not be read: its transfer coding is broken.", Err: err}
+}
+
+// errHungUp marks errors that mean that nobody waits for the answer.
+var errHungUp = fmt.Errorf("the client hung up: %w", context.Canceled)
+
+func tooLarge(limit int64) error {
+	return &sdk.Error{
+		Status: 413, Code: "request_too_large",
+		Message: fmt.Sprintf("The request body is larger than %s. Send less, or raise server.max_body in the gateway's configuration.", size(limit)),
+	}
+}
+
+// size writes a number of bytes as people do: size(32<<20) is "32 MiB".
+func size(n int64) string {
+	switch {
+	case n >= 1<<20 && n%(1<<20) == 0:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n >= 1<<10 && n%(1<<10) == 0:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
+// checkContentHeaders accepts JSON that is not compressed.
+//
+// A missing content type is taken for JSON, but not from a browser: a page of
+// any origin can post a body without type, and without asking first by a
+// preflight.
+func checkContentHeaders(h http.Header) error {
+	for _, coding := range h["Content-Encoding"] {
+		if coding != "" && !strings.EqualFold(coding, "identity") {
+			return &sdk.Error{Status: 415, Message: "Compressed request bodies are not supported. Send the body without Content-Encoding."}
+		}
+	}
+	types := h["Content-Type"]
+	for _, t := range types {
+		if !isJSON(t) {
+			return errNotJSON()
+		}
+	}
+	if len(types) == 0 && len(h["Origin"]) > 0 {
+		return errNotJSON()
+	}
+	return nil
+}
+
+func errNotJSON() error {
+	return &sdk.Error{Status: 415, Message: "The request body must be JSON. Send it with 'Content-Type: application/json'."}
+}
+
+// isJSON reports whether a content type is application/json or one of its
+// relatives, such as application/vnd.api+json. Parameters do not matter.
+func isJSON(contentType string) bool {
+	t, _, _ := strings.Cut(contentType, ";")
+	t = strings.TrimSpace(t)
+	if strings.EqualFold(t, "application/json") {
+		return true
+	}
+	t = strings.ToLower(t)
+	return strings.HasPrefix(t, "application/") && strings.HasSuffix(t, "+json")
+}
+
+// budget is the memory that all bodies share.
+type budget struct {
+	limit int64
+	used  atomic.Int64
+}
+
+// take reports whether n bytes were free and are now taken.
+func (b *budget) take(n int64) bool {
+	if b.used.Add(n) > b.limit {
+		b.used.Add(-n)
+		return false
+	}
+	return true
+}
+
+func (b *budget) give(n int64) { b.used.Add(-n) }

@@ -1,0 +1,120 @@
+package api
+
+import (
+	"bytes"
+	"compress/gzip"
+	"embed"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/julienschmidt/httprouter"
+	"github.com/swaggest/swgui/v5/static"
+)
+
+// page is the frame around the documentation's reader, Swagger UI, of which
+// swgui holds the files. swgui's own page names all its assets by absolute
+// paths; this one uses relative ones, so it also works behind a path prefix.
+//
+//go:embed docs/index.html docs/start.js
+var page embed.FS
+
+// docsPolicy lets the page load nothing from anywhere else. Swagger UI sets
+// styles at run time and draws some of its icons from data URLs.
+const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+func (s *server) docs(x *Exchange, _ httprouter.Params) error {
+	x.Writer.Header().Set("Content-Security-Policy", docsPolicy)
+	return x.file(page, "docs/index.html", "text/html; charset=utf-8")
+}
+
+// docsAsset serves one of the files that the page asks for.
+func (s *server) docsAsset(x *Exchange, params httprouter.Params) error {
+	switch params.ByName("asset") {
+	case "/":
+		// Relative, like everything on the page; http.Redirect would not keep it so.
+		x.Writer.Header().Set("Location", "../docs")
+		x.Writer.WriteHeader(http.StatusPermanentRedirect)
+		return nil
+	case "/start.js":
+		return x.file(page, "docs/start.js", "text/javascript; charset=utf-8")
+	case "/swagger-ui-bundle.js":
+		return x.gzipped(static.FS, "swagger-ui-bundle.js.gz", "text/javascript; charset=utf-8")
+	case "/swagger-ui.css":
+		return x.gzipped(static.FS, "swagger-ui.css.gz", "text/css; charset=utf-8")
+	case "/favicon-32x32.png":
+		return x.file(static.FS, "favicon-32x32.png", "image/png")
+	}
+	return unknownPath(x.Request)
+}
+
+// file answers with an embedded file.
+func (x *Exchange) file(fsys embed.FS, name, contentType string) error {
+	b, err := fsys.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	return x.write(http.StatusOK, contentType, b)
+}
+
+// gzipped answers with an embedded file that is compressed, and stays so for
+// clients that take that.
+func (x *Exchange) gzipped(fsys embed.FS, name, contentType string) error {
+	b, err := fsys.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	h := x.Writer.Header()
+	h.Add("Vary", "Accept-Encoding")
+	if acceptsGzip(x.Request.Header["Accept-Encoding"]) {
+		h.Set("Content-Encoding", "gzip")
+		return x.write(http.StatusOK, contentType, b)
+	}
+	r, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return fmt.Errorf("unpack %s: %w", name, err)
+	}
+	plain, err := io.ReadAll(r)
+	if err != nil {
+		return fmt.Errorf("unpack %s: %w", name, err)
+	}
+	return x.write(http.StatusOK, contentType, plain)
+}
+
+// acceptsGzip reports whether one of the codings is gzip, unless with a weight
+// of zero.
+func acceptsGzip(headers []string) bool {
+	for coding := range strings.SplitSeq(strings.Join(headers, ","), ",") {
+		name, weight, _ := strings.Cut(coding, ";")
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			weight = strings.TrimPrefix(strings.TrimSpace(weight), "q=")
+			q, err := strconv.ParseFloat(weight, 64)
+			return err != nil || q > 0
+		}
+	}
+	return false
+}
+
+// openAPI serves the document itself.
+func (s *server) openAPI(x *Exchange, _ httprouter.Params) error {
+	if len(s.OpenAPI) == 0 {
+		return unknownPath(x.Request)
+	}
+	return x.JSON(http.StatusOK, s.OpenAPI)
+}
+
+// index tells those who open the bare address what this is.
+func (s *server) index(x *Exchange, _ httprouter.Params) error {
+	return x.answer(http.StatusOK, struct {
+		Name      string   `json:"name"`
+		Version   string   `json:"version"`
+		Docs      string   `json:"docs"`
+		OpenAPI   string   `json:"openapi"`
+		Endpoints []string `json:"endpoints"`
+	}{"kai", s.Version, "/docs", "/openapi.json", []string{
+		"POST /v1/chat/completions", "GET /v1/models", "GET /v1/models/{id}", "GET /health", "GET /livez", "GET /readyz",
+	}})
+}

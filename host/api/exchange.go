@@ -1,0 +1,145 @@
+package api
+
+import (
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+)
+
+// Exchange is one client request on its way through the gateway. It belongs to
+// the goroutine that serves the request and ends with it.
+type Exchange struct {
+	ID      string              // the x-request-id of the answer, unique
+	Start   time.Time           // when the request's head had been read
+	Request *http.Request       // its Body is read by Body
+	Writer  http.ResponseWriter // supports http.ResponseController
+	Record  *Record             // what the log will say
+
+	server *server
+	body   body
+	writer responseWriter
+	record Record
+}
+
+func (s *server) newExchange(w http.ResponseWriter, r *http.Request) *Exchange {
+	x := &Exchange{
+		ID:      "req_" + rand.Text(),
+		Start:   s.Now(),
+		Request: r,
+		server:  s,
+	}
+	x.writer = responseWriter{ResponseWriter: w, exchange: x}
+	x.Writer = &x.writer
+	x.Record = &x.record
+	w.Header().Set("X-Request-Id", x.ID)
+	return x
+}
+
+// JSON answers with status and body, which must be JSON. An error means that
+// the client did not take the answer in time or is gone.
+func (x *Exchange) JSON(status int, body []byte) error {
+	return x.write(status, "application/json", body)
+}
+
+func (x *Exchange) write(status int, contentType string, body []byte) error {
+	h := x.Writer.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	rc := http.NewResponseController(x.writer.ResponseWriter)
+	// net/http clears the deadline when the request is over. Writers without
+	// deadlines, as in tests, are written to without.
+	_ = rc.SetWriteDeadline(time.Now().Add(x.server.WriteTimeout))
+	x.Writer.WriteHeader(status)
+	_, err := x.Writer.Write(body)
+	return err
+}
+
+func (x *Exchange) setReadDeadline(t time.Time) {
+	_ = http.NewResponseController(x.writer.ResponseWriter).SetReadDeadline(t)
+}
+
+// finish takes what a handler returned.
+func (x *Exchange) finish(err error) {
+	switch {
+	case err == nil && !x.writer.wrote:
+		x.fail(errors.New("the handler wrote no answer"))
+	case err != nil:
+		x.fail(err)
+	}
+}
+
+// end closes the exchange, also when its handler panics: the log line is
+// written and the body's share of memory given back.
+func (x *Exchange) end() {
+	v := recover()
+	if v != nil && v != http.ErrAbortHandler {
+		x.server.Logger.LogAttrs(x.Request.Context(), slog.LevelError, "panic while serving a request",
+			slog.String("request_id", x.ID), slog.Any("err", v), slog.String("stack", string(debug.Stack())))
+	}
+	switch {
+	case v == nil:
+	case v == http.ErrAbortHandler:
+		x.note(http.ErrAbortHandler)
+	case !x.writer.wrote:
+		x.fail(errPanicked)
+		v = nil
+	default:
+		// The answer has begun and cannot end well: cutting the connection is
+		// the only way to tell the client.
+		x.note(errPanicked)
+		v = http.ErrAbortHandler
+	}
+	x.ReleaseBody()
+	x.log()
+	if v != nil {
+		panic(v)
+	}
+}
+
+var errPanicked = errors.New("panic, see the log entry of the same request")
+
+// responseWriter notes what was answered.
+type responseWriter struct {
+	http.ResponseWriter
+	exchange *Exchange
+	status   int
+	wrote    bool // the answer's head
+	broken   bool // the client does not take the answer
+}
+
+func (w *responseWriter) WriteHeader(status int) {
+	if !w.wrote && status >= 200 {
+		w.status, w.wrote = status, true
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *responseWriter) Write(p []byte) (int, error) {
+	w.ok()
+	n, err := w.ResponseWriter.Write(p)
+	w.broken = w.broken || err != nil
+	return n, err
+}
+
+// FlushError lets http.ResponseController and streams push out what is there.
+func (w *responseWriter) FlushError() error {
+	w.ok()
+	err := http.NewResponseController(w.ResponseWriter).Flush()
+	w.broken = w.broken || err != nil
+	return err
+}
+
+// ok notes that a first write or flush without a status sends 200.
+func (w *responseWriter) ok() {
+	if !w.wrote {
+		w.status, w.wrote = http.StatusOK, true
+	}
+}
+
+// Unwrap is for http.ResponseController.
+func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,86 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/julienschmidt/httprouter"
+)
+
+// The states of the gateway and of its services.
+const (
+	Healthy   = "healthy"
+	Degraded  = "degraded"  // some models can be served
+	Unhealthy = "unhealthy" // as the gateway's status: no model can be served, which is a 503
+)
+
+// Health is what GET /health tells. It is about the gateway: a look at it asks
+// no upstream.
+type Health struct {
+	Status   string
+	Services []Service // in the order they are shown
+}
+
+// Service is one entry of Health.
+type Service struct {
+	Key     string // its name among the services, such as "config" or "provider:ollama"
+	Name    string
+	Status  string
+	Message string
+}
+
+// services are written as an object that keeps their order.
+type services []Service
+
+func (list services) MarshalJSON() ([]byte, error) {
+	out := []byte{'{'}
+	for i, s := range list {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		key, err := json.Marshal(s.Key)
+		if err != nil {
+			return nil, err
+		}
+		value, err := json.Marshal(struct {
+			Name    string `json:"name"`
+			Status  string `json:"status"`
+			Message string `json:"message"`
+		}{s.Name, s.Status, s.Message})
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(append(out, key...), ':'), value...)
+	}
+	return append(out, '}'), nil
+}
+
+func (s *server) health(x *Exchange, _ httprouter.Params) error {
+	h := s.Health()
+	status := http.StatusOK
+	if h.Status == Unhealthy {
+		status = http.StatusServiceUnavailable
+	}
+	return x.answer(status, struct {
+		Status   string   `json:"status"`
+		Services services `json:"services"`
+		Version  string   `json:"version"`
+	}{h.Status, h.Services, s.Version})
+}
+
+type state struct {
+	Status string `json:"status"`
+}
+
+// livez tells that the process runs.
+func (s *server) livez(x *Exchange, _ httprouter.Params) error {
+	return x.answer(http.StatusOK, state{"alive"})
+}
+
+// readyz tells whether requests should be sent here.
+func (s *server) readyz(x *Exchange, _ httprouter.Params) error {
+	if !s.Ready() {
+		return x.answer(http.StatusServiceUnavailable, state{"not ready"})
+	}
+	return x.answer(http.StatusOK, state{"ready"})
+}
