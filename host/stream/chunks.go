@@ -1,0 +1,301 @@
+package stream
+
+import (
+	"strconv"
+
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Chunks makes the events of a streamed answer.
+//
+// The emissions of one adapter call for one choice make one chunk, before it the
+// chunk with the role if it is the choice's first, and FINISH makes one of its
+// own. Extra fields of a choice or of the whole chunk make none: they ride the
+// next one, those of a choice on the chunk of its FINISH if that came in the
+// same call. What CHUNK_EXTRA states after the last FINISH rides the usage
+// chunk and is dropped if the client asked for none, because a chunk without
+// choices breaks clients that do not expect it.
+//
+// After an error there is nothing to call but Fail and Usage.
+type Chunks struct {
+	answer
+	text    []byte // an event up to the text of choice 0
+	head    int    // length of what in it all events share
+	tail    string // the end of an event after its choices, without extra fields
+	usages  bool   // the client asked for usage
+	started bool
+	direct  bool // a single TEXT for choice 0 needs nothing but text, textEnd and tail
+}
+
+const (
+	textStart = `{"index":0,"delta":{"content":"`
+	textEnd   = `"},"logprobs":null,"finish_reason":null}`
+
+	tail          = "]}\n\n"
+	tailNullUsage = "],\"usage\":null}\n\n"
+)
+
+// NewChunks begins a streamed answer.
+func NewChunks(info Info) *Chunks {
+	b := make([]byte, 0, 144+len(info.ID)+len(info.Model))
+	b = append(b, "data: "...)
+	b = appendHead(b, info, "chat.completion.chunk")
+	c := &Chunks{head: len(b), text: append(b, textStart...), tail: tail, usages: info.IncludeUsage}
+	if c.usages {
+		c.tail = tailNullUsage
+	}
+	return c
+}
+
+// appendHead appends an answer up to its first choice.
+func appendHead(dst []byte, info Info, object string) []byte {
+	dst = append(dst, `{"id":`...)
+	dst = appendString(dst, info.ID)
+	dst = append(dst, `,"object":"`...)
+	dst = append(dst, object...)
+	dst = append(dst, `","created":`...)
+	dst = strconv.AppendInt(dst, info.Created, 10)
+	dst = append(dst, `,"model":`...)
+	dst = appendString(dst, info.Model)
+	return append(dst, `,"choices":[`...)
+}
+
+// Apply appends the events that the emissions of one adapter call make, if any.
+// The error is nil or an *sdk.Error: the adapter's ERROR, or that the adapter
+// broke the protocol. Then nothing was appended and the answer is over.
+func (c *Chunks) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
+	if c.direct && len(ems) == 1 && ems[0].Kind == abi.Text && ems[0].At == 0 && len(ems[0].Data) > 0 {
+		dst = append(dst, c.text...)
+		dst = appendText(dst, ems[0])
+		dst = append(dst, textEnd...)
+		return append(dst, c.tail...), nil
+	}
+	if err := c.take(ems); err != nil {
+		return dst, err
+	}
+	held := !c.extra.empty()
+	for i := range c.choices {
+		ch := &c.choices[i]
+		dst = c.flush(dst, ch)
+		held = held || ch.named < len(ch.calls) || !ch.extra.empty()
+	}
+	if !held {
+		c.held = 0
+	}
+	c.direct = len(c.choices) > 0 && c.extra.empty() && c.choices[0].plain()
+	return dst, nil
+}
+
+// plain reports whether a text for the choice makes a chunk without more.
+func (ch *choice) plain() bool {
+	return ch.index == 0 && ch.started && ch.finish == "" && ch.extra.empty()
+}
+
+// flush appends the events for what was stated about ch since the last time.
+func (c *Chunks) flush(dst []byte, ch *choice) []byte {
+	delta, finish := ch.visible(), ch.finish != "" && !ch.ended
+	if !delta && !finish {
+		return dst
+	}
+	if !ch.started {
+		ch.started, c.started = true, true
+		dst = c.begin(dst, ch)
+		if ch.noText() {
+			dst = append(dst, `{"role":"assistant","content":null},"logprobs":null,"finish_reason":null}`...)
+		} else {
+			dst = append(dst, `{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}`...)
+		}
+		dst = append(dst, c.tail...)
+	}
+	if delta {
+		dst = c.begin(dst, ch)
+		dst = ch.appendDelta(dst)
+		dst = ch.appendLogprobs(dst)
+		dst = append(dst, `,"finish_reason":null`...)
+		if !finish {
+			dst = ch.extra.appendTo(dst)
+			ch.extra.reset()
+		}
+		dst = c.end(dst)
+		ch.forget()
+	}
+	if finish {
+		ch.ended = true
+		dst = c.begin(dst, ch)
+		dst = append(dst, `{},"logprobs":null,"finish_reason":"`...)
+		dst = append(dst, ch.finish...)
+		dst = append(dst, '"')
+		dst = ch.extra.appendTo(dst)
+		ch.extra.reset()
+		dst = c.end(dst)
+	}
+	return dst
+}
+
+// begin appends a chunk up to the delta of its one choice.
+func (c *Chunks) begin(dst []byte, ch *choice) []byte {
+	dst = append(dst, c.text[:c.head]...)
+	dst = append(dst, `{"index":`...)
+	dst = strconv.AppendInt(dst, int64(ch.index), 10)
+	return append(dst, `,"delta":`...)
+}
+
+// end appends what follows the fields of a chunk's choice.
+func (c *Chunks) end(dst []byte) []byte {
+	dst = append(dst, '}')
+	if c.extra.empty() {
+		return append(dst, c.tail...)
+	}
+	dst = append(dst, c.tail[:len(c.tail)-len("}\n\n")]...)
+	dst = c.extra.appendTo(dst)
+	c.extra.reset()
+	return append(dst, "}\n\n"...)
+}
+
+// visible reports whether there is anything for a delta.
+func (ch *choice) visible() bool {
+	if len(ch.content) > 0 || len(ch.reasoning) > 0 || len(ch.refusal) > 0 ||
+		len(ch.logprobs) > 0 || !ch.delta.empty() {
+		return true
+	}
+	for i := range ch.calls {
+		if ch.calls[i].visible() {
+			return true
+		}
+	}
+	return false
+}
+
+// visible reports whether there is anything of the call to show.
+func (c *call) visible() bool { return c.index >= 0 && (c.fresh || len(c.args) > 0) }
+
+// appendDelta appends the delta of what is visible.
+func (ch *choice) appendDelta(dst []byte) []byte {
+	start := len(dst)
+	dst = appendTextField(dst, `,"content":"`, ch.content)
+	dst = appendReasoning(dst, ch.reasoning)
+	dst = appendTextField(dst, `,"refusal":"`, ch.refusal)
+	sep := `,"tool_calls":[`
+	for i := range ch.calls {
+		c := &ch.calls[i]
+		if !c.visible() {
+			continue
+		}
+		dst = append(dst, sep...)
+		sep = ","
+		dst = append(dst, `{"index":`...)
+		dst = strconv.AppendInt(dst, int64(c.index), 10)
+		dst = append(dst, ',')
+		if c.fresh {
+			dst = c.appendIdentity(dst)
+		} else {
+			dst = append(dst, `"function":{`...)
+		}
+		dst = append(dst, `"arguments":"`...)
+		dst = append(dst, c.args...)
+		dst = append(dst, `"}}`...)
+	}
+	if sep == "," {
+		dst = append(dst, ']')
+	}
+	dst = ch.delta.appendTo(dst)
+	if len(dst) == start {
+		return append(dst, "{}"...)
+	}
+	dst[start] = '{' // instead of the first comma
+	return append(dst, '}')
+}
+
+// appendIdentity appends what tells a tool call from others, up to where its
+// arguments belong.
+func (c *call) appendIdentity(dst []byte) []byte {
+	dst = append(dst, `"id":`...)
+	dst = appendString(dst, c.id)
+	dst = append(dst, `,"type":"function","function":{"name":`...)
+	dst = appendString(dst, c.name)
+	return append(dst, ',')
+}
+
+// appendTextField appends a field that is left out when there is no text; key
+// has everything up to the text.
+func appendTextField(dst []byte, key string, text []byte) []byte {
+	if len(text) == 0 {
+		return dst
+	}
+	dst = append(dst, key...)
+	dst = append(dst, text...)
+	return append(dst, '"')
+}
+
+// appendReasoning appends the model's reasoning under both names that clients
+// look for.
+func appendReasoning(dst, text []byte) []byte {
+	dst = appendTextField(dst, `,"reasoning_content":"`, text)
+	return appendTextField(dst, `,"reasoning":"`, text)
+}
+
+// appendLogprobs appends the choice's logprobs, null if there are none.
+func (ch *choice) appendLogprobs(dst []byte) []byte {
+	if len(ch.logprobs) == 0 {
+		return append(dst, `,"logprobs":null`...)
+	}
+	dst = append(dst, `,"logprobs":{"content":[`...)
+	dst = append(dst, ch.logprobs...)
+	return append(dst, `],"refusal":null}`...)
+}
+
+// forget drops what a delta showed and keeps small buffers for the next one.
+func (ch *choice) forget() {
+	for _, b := range []*[]byte{&ch.content, &ch.reasoning, &ch.refusal, &ch.logprobs} {
+		*b = emptied(*b)
+	}
+	ch.delta.reset()
+	for i := range ch.calls {
+		if c := &ch.calls[i]; c.index >= 0 {
+			c.fresh, c.args = false, emptied(c.args)
+		}
+	}
+}
+
+func emptied(b []byte) []byte {
+	if cap(b) > keepBetween {
+		return nil
+	}
+	return b[:0]
+}
+
+// End is for when the upstream ended, however it did: a complete answer gets
+// what it still lacks, the usage if the client asked for it and the end mark.
+// An incomplete one gets nothing and an *sdk.Error; the caller may know a
+// better reason than that the upstream ended.
+func (c *Chunks) End(dst []byte) ([]byte, error) {
+	if !c.complete() {
+		return dst, incompleteError()
+	}
+	if c.usages {
+		dst = append(dst, c.text[:c.head]...)
+		dst = append(dst, `],"usage":`...)
+		dst = c.usage.appendTo(dst)
+		dst = c.extra.appendTo(dst)
+		dst = append(dst, "}\n\n"...)
+	}
+	return append(dst, "data: [DONE]\n\n"...), nil
+}
+
+// Fail appends the event that ends a stream which already began: the error, and
+// no end mark.
+func (c *Chunks) Fail(dst []byte, e *sdk.Error) []byte {
+	dst = append(dst, "data: "...)
+	dst = e.AppendJSON(dst)
+	return append(dst, "\n\n"...)
+}
+
+// Complete reports whether the answer is a success if nothing more comes.
+func (c *Chunks) Complete() bool { return c.complete() }
+
+// Started reports whether any event was made.
+func (c *Chunks) Started() bool { return c.started }
+
+// Usage is what the answer cost as far as it is known, complete or not.
+func (c *Chunks) Usage() Usage { return c.usage.summary() }

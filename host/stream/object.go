@@ -1,0 +1,253 @@
+package stream
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Keys that this package writes itself. error is among the chunk's because SDKs
+// take a chunk that has it for a failure.
+var (
+	chunkKeys  = []string{"id", "object", "created", "model", "choices", "usage", "error"}
+	choiceKeys = []string{"index", "delta", "message", "logprobs", "finish_reason"}
+	deltaKeys  = []string{"role", "content", "reasoning_content", "reasoning", "refusal", "tool_calls"}
+	countKeys  = []string{"prompt_tokens", "completion_tokens", "total_tokens"}
+)
+
+const (
+	maxFields   = 64      // fields of one object
+	keepBetween = 4 << 10 // bytes of buffer that are kept from one chunk to the next
+)
+
+// object is a JSON object put together from several. Its fields keep the order
+// in which they first came. The zero value is empty.
+type object struct {
+	fields []field
+}
+
+// field is a member of an object: a value, or an object put together in turn.
+type field struct {
+	key   []byte // inside of a string literal, escaped in one way only
+	value []byte // JSON on one line; unused if nested
+	nest  *object
+}
+
+func (o *object) empty() bool { return len(o.fields) == 0 }
+
+// reset empties the object and keeps small buffers.
+func (o *object) reset() {
+	for i := range o.fields {
+		f := &o.fields[i]
+		f.nest = nil
+		if cap(f.value) > keepBetween {
+			f.value = nil
+		}
+	}
+	o.fields = o.fields[:0]
+}
+
+// field gives the field of that key, new and without a value if there was none,
+// nil if there would be too many.
+func (o *object) field(key []byte) *field {
+	for i := range o.fields {
+		if bytes.Equal(o.fields[i].key, key) {
+			return &o.fields[i]
+		}
+	}
+	n := len(o.fields)
+	if n == maxFields {
+		return nil
+	}
+	o.fields = slices.Grow(o.fields, 1)[:n+1]
+	f := &o.fields[n]
+	f.key, f.value, f.nest = append(f.key[:0], key...), f.value[:0], nil
+	return f
+}
+
+// set gives the field a value. An array is kept so that others can be joined
+// to it: without space after the first bracket and before the last.
+func (f *field) set(value []byte) {
+	f.nest = nil
+	if value[0] == '[' {
+		f.value = append(appendElements(append(f.value[:0], '['), value), ']')
+		return
+	}
+	f.value = appendJSON(f.value[:0], value)
+}
+
+// mergeExtra adds the members of an extra's object except the reserved ones:
+// arrays are joined, null replaces nothing, otherwise the last one wins.
+func (o *object) mergeExtra(e abi.Emission, reserved []string) *sdk.Error {
+	for m := newMembers(e.Data); m.next(); {
+		if slices.Contains(reserved, string(m.key)) {
+			continue
+		}
+		f := o.field(m.key)
+		switch {
+		case f == nil:
+			return protocolError("more than %d fields in %v", maxFields, e.Kind)
+		case len(f.value) == 0:
+			f.set(m.value)
+		case m.value[0] == 'n':
+		case m.value[0] == '[' && f.value[0] == '[':
+			f.value = append(appendElements(f.value[:len(f.value)-1], m.value), ']')
+		default:
+			f.set(m.value)
+		}
+	}
+	return nil
+}
+
+// mergeLeaves adds the members of a JSON object except the reserved ones, leaf
+// by leaf: null replaces nothing, otherwise the last one wins. Objects are
+// merged in turn down to depth; deeper ones are leaves. It reports false if
+// there are too many fields.
+func (o *object) mergeLeaves(raw []byte, reserved []string, depth int) bool {
+	for m := newMembers(raw); m.next(); {
+		if slices.Contains(reserved, string(m.key)) {
+			continue
+		}
+		f := o.field(m.key)
+		switch {
+		case f == nil:
+			return false
+		case m.value[0] == '{' && depth > 1:
+			if f.nest == nil {
+				f.nest = &object{}
+			}
+			if !f.nest.mergeLeaves(m.value, nil, depth-1) {
+				return false
+			}
+		case m.value[0] == 'n' && (f.nest != nil || len(f.value) > 0):
+		default:
+			f.set(m.value)
+		}
+	}
+	return true
+}
+
+// appendTo appends the fields, each after a comma.
+func (o *object) appendTo(dst []byte) []byte {
+	for i := range o.fields {
+		dst = append(dst, ',')
+		dst = o.fields[i].appendTo(dst)
+	}
+	return dst
+}
+
+func (f *field) appendTo(dst []byte) []byte {
+	dst = append(dst, '"')
+	dst = append(dst, f.key...)
+	dst = append(dst, `":`...)
+	if f.nest == nil {
+		return append(dst, f.value...)
+	}
+	dst = append(dst, '{')
+	for i := range f.nest.fields {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = f.nest.fields[i].appendTo(dst)
+	}
+	return append(dst, '}')
+}
+
+// members walks the members of a JSON object that is known to be valid. On
+// anything else it ends early.
+type members struct {
+	rest  []byte
+	key   []byte // inside of a string literal, escaped in one way only
+	value []byte // never empty
+}
+
+func newMembers(object []byte) members {
+	object = bytes.TrimLeft(object, " \t\r\n")
+	if len(object) == 0 || object[0] != '{' {
+		return members{}
+	}
+	return members{rest: object[1:]}
+}
+
+// next steps to the next member and reports whether there is one.
+func (m *members) next() bool {
+	b := bytes.TrimLeft(m.rest, ", \t\r\n")
+	n := stringEnd(b)
+	if n == 0 {
+		return false
+	}
+	m.key = canonical(b[1 : n-1])
+	b = bytes.TrimLeft(b[n:], ": \t\r\n")
+	n = valueEnd(b)
+	if n == 0 {
+		return false
+	}
+	m.value, m.rest = b[:n], b[n:]
+	return true
+}
+
+// stringEnd gives the length of the string literal at the start of b, 0 if there
+// is none.
+func stringEnd(b []byte) int {
+	if len(b) == 0 || b[0] != '"' {
+		return 0
+	}
+	for i := 1; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// valueEnd gives the length of the JSON value at the start of b, 0 if there is
+// none.
+func valueEnd(b []byte) int {
+	depth := 0
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			n := stringEnd(b[i:])
+			if n == 0 {
+				return 0
+			}
+			if depth == 0 {
+				return i + n
+			}
+			i += n - 1
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth == 0 {
+				return i
+			}
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		case ',', ' ', '\t', '\r', '\n':
+			if depth == 0 {
+				return i
+			}
+		}
+	}
+	return 0
+}
+
+// canonical gives a key in the one form in which keys can be compared as bytes:
+// "\u0069d" and "id" are the same key.
+func canonical(key []byte) []byte {
+	if bytes.IndexByte(key, '\\') < 0 {
+		return key
+	}
+	var s string
+	if json.Unmarshal(slices.Concat([]byte{'"'}, key, []byte{'"'}), &s) != nil {
+		return key
+	}
+	return appendInside(nil, s)
+}

@@ -1,0 +1,99 @@
+// Package stream turns what adapters state into what a client of the OpenAI API
+// sees: one state machine for all adapters, streamed or whole.
+//
+// An adapter states typed facts (package abi: "text for choice 0", "name of
+// tool call 1", "finished: stop"). [Chunks] makes a stream of chunks of them and
+// [Whole] makes one answer; both keep the same rules, so a stream put together
+// by the client equals the whole answer of the same facts. [Client] is the
+// client's end of a streamed answer: the head, keep-alives, deadlines.
+//
+// The rules the two forms share:
+//
+//   - A choice opens with the first emission about it, even an empty one, and is
+//     closed by FINISH. The answer is complete when every choice that opened is
+//     closed and there is at least one.
+//   - What comes for a closed choice: a repeated FINISH, extra fields, log
+//     probabilities and empty texts are dropped; text and tool calls break the
+//     protocol. Once an adapter call left the answer complete, later calls can
+//     spoil nothing: their errors and their content for closed choices are
+//     dropped, their usage still counts, and a new choice still opens.
+//   - FINISH stop becomes tool_calls for a choice that called tools.
+//   - A tool call is shown at the end of the adapter call in which its name is
+//     known, with the id stated until then; without one, or with one this answer
+//     used already, an id is made. An id that comes later changes nothing.
+//     Calls are counted as they are shown: 0, 1, 2, without gaps. Stating the
+//     same id or name again is harmless; another one for the same call, or a
+//     FINISH while a call has no name, breaks the protocol.
+//   - Extra fields never replace a field that this package writes. Where one
+//     comes more than once, arrays are joined, null replaces nothing, and
+//     otherwise the last one wins.
+//   - An adapter call that states ERROR or breaks the protocol counts for nothing
+//     but its usage.
+//
+// Payloads are taken as the boundary checked them: JSON where a kind says so,
+// UTF-8 or the inside of a JSON string literal where it says text. Emissions may
+// be reused by their owner as soon as a method returns. Chunks and Whole are for
+// one goroutine at a time; Client is safe for concurrent use.
+package stream
+
+import (
+	"fmt"
+
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Info is what the host knows of an answer before it begins.
+type Info struct {
+	ID           string // "chatcmpl-…", unique
+	Created      int64  // seconds since 1970
+	Model        string // the alias the client asked for
+	IncludeUsage bool   // the client set stream_options.include_usage; Whole ignores it
+}
+
+// maxHeld bounds what one answer may keep in memory: the text of a whole answer,
+// and in a stream what waits for a tool call's name or for the next chunk.
+const maxHeld = 64 << 20
+
+// protocolError is the failure of an adapter that broke the rules above.
+func protocolError(format string, args ...any) *sdk.Error {
+	return &sdk.Error{
+		Status:  502,
+		Code:    "adapter_error",
+		Message: "The provider's adapter broke its protocol: " + fmt.Sprintf(format, args...) + ".",
+	}
+}
+
+func tooLargeError() *sdk.Error {
+	return &sdk.Error{
+		Status:  502,
+		Code:    "upstream_error",
+		Message: fmt.Sprintf("The provider's answer is larger than %d MiB.", maxHeld>>20),
+	}
+}
+
+func incompleteError() *sdk.Error {
+	return &sdk.Error{
+		Status:  502,
+		Code:    "upstream_error",
+		Message: "The provider ended its answer before it was complete.",
+	}
+}
+
+// finishReason gives OpenAI's constant for the payload of FINISH, "" if it is
+// none of them.
+func finishReason(p []byte) string {
+	switch string(p) {
+	case abi.FinishStop:
+		return abi.FinishStop
+	case abi.FinishLength:
+		return abi.FinishLength
+	case abi.FinishToolCalls:
+		return abi.FinishToolCalls
+	case abi.FinishContentFilter:
+		return abi.FinishContentFilter
+	case abi.FinishFunctionCall:
+		return abi.FinishFunctionCall
+	}
+	return ""
+}

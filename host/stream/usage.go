@@ -1,0 +1,92 @@
+package stream
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Usage is what an answer cost, as the provider counted it.
+type Usage struct {
+	Prompt     int64 // tokens
+	Completion int64 // tokens
+	Total      int64 // tokens; Prompt + Completion if the provider gave no total
+	Known      bool  // the provider counted; if not, the rest is zero
+}
+
+// usage is the usage object put together from every USAGE.
+type usage struct {
+	prompt, completion, total count
+	rest                      object
+}
+
+// count is a number of tokens, if there is one.
+type count struct {
+	n     int64
+	known bool
+}
+
+// What one USAGE may hold. OpenAI's has objects of counts in it, and no deeper.
+const (
+	maxUsage   = 16 << 10 // bytes
+	usageDepth = 2
+)
+
+// merge adds a USAGE.
+func (u *usage) merge(e abi.Emission) *sdk.Error {
+	if len(e.Data) > maxUsage {
+		return protocolError("a USAGE of more than %d KiB", maxUsage>>10)
+	}
+	for m := newMembers(e.Data); m.next(); {
+		switch string(m.key) {
+		case "prompt_tokens":
+			u.prompt.set(m.value)
+		case "completion_tokens":
+			u.completion.set(m.value)
+		case "total_tokens":
+			u.total.set(m.value)
+		}
+	}
+	if !u.rest.mergeLeaves(e.Data, countKeys, usageDepth) {
+		return protocolError("more than %d fields in USAGE", maxFields)
+	}
+	return nil
+}
+
+// set takes a JSON number that can be a count, rounded down, and drops anything
+// else, since clients decode these fields into integers.
+func (c *count) set(value []byte) {
+	f, err := strconv.ParseFloat(string(value), 64)
+	if err == nil && f >= 0 && f <= math.MaxInt32 {
+		c.n, c.known = int64(f), true
+	}
+}
+
+func (u *usage) summary() Usage {
+	s := Usage{
+		Prompt:     u.prompt.n,
+		Completion: u.completion.n,
+		Total:      u.total.n,
+		Known:      u.prompt.known || u.completion.known || u.total.known,
+	}
+	if !u.total.known {
+		s.Total = s.Prompt + s.Completion
+	}
+	return s
+}
+
+// appendTo appends OpenAI's usage object. Its three counts are always there,
+// since clients rely on them: a provider that counted nothing leaves zeros.
+func (u *usage) appendTo(dst []byte) []byte {
+	s := u.summary()
+	dst = append(dst, `{"prompt_tokens":`...)
+	dst = strconv.AppendInt(dst, s.Prompt, 10)
+	dst = append(dst, `,"completion_tokens":`...)
+	dst = strconv.AppendInt(dst, s.Completion, 10)
+	dst = append(dst, `,"total_tokens":`...)
+	dst = strconv.AppendInt(dst, s.Total, 10)
+	dst = u.rest.appendTo(dst)
+	return append(dst, '}')
+}

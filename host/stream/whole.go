@@ -1,0 +1,102 @@
+package stream
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Whole makes an answer that is not streamed. It is larger than the emissions'
+// payloads together and at most 64 MiB of those.
+type Whole struct {
+	answer
+	info Info
+}
+
+// NewWhole begins a whole answer.
+func NewWhole(info Info) *Whole { return &Whole{info: info} }
+
+// Apply adds the emissions of one adapter call. The error is nil or an
+// *sdk.Error: the adapter's ERROR, that the adapter broke the protocol, or that
+// the answer is too large. Then the answer is over.
+func (w *Whole) Apply(ems []abi.Emission) error {
+	if err := w.take(ems); err != nil {
+		return err
+	}
+	return nil
+}
+
+// End is for when the upstream ended, however it did. It gives the answer's JSON,
+// which the caller owns, or an *sdk.Error if the answer is not complete; the
+// caller may know a better reason than that the upstream ended.
+//
+// content and refusal are always there. content is null if the assistant called
+// tools or refused and said nothing else.
+func (w *Whole) End() ([]byte, error) {
+	if !w.complete() {
+		return nil, incompleteError()
+	}
+	slices.SortFunc(w.choices, func(a, b choice) int { return cmp.Compare(a.index, b.index) })
+	dst := appendHead(make([]byte, 0, 512+w.held+w.held/8), w.info, "chat.completion")
+	for i := range w.choices {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = w.choices[i].appendTo(dst)
+	}
+	dst = append(dst, `],"usage":`...)
+	dst = w.usage.appendTo(dst)
+	dst = w.extra.appendTo(dst)
+	return append(dst, '}'), nil
+}
+
+// appendTo appends the choice of a whole answer.
+func (ch *choice) appendTo(dst []byte) []byte {
+	dst = append(dst, `{"index":`...)
+	dst = strconv.AppendInt(dst, int64(ch.index), 10)
+	dst = append(dst, `,"message":{"role":"assistant","content":`...)
+	if ch.noText() {
+		dst = append(dst, "null"...)
+	} else {
+		dst = append(dst, '"')
+		dst = append(dst, ch.content...)
+		dst = append(dst, '"')
+	}
+	if len(ch.refusal) == 0 {
+		dst = append(dst, `,"refusal":null`...)
+	}
+	dst = appendTextField(dst, `,"refusal":"`, ch.refusal)
+	dst = appendReasoning(dst, ch.reasoning)
+	slices.SortFunc(ch.calls, func(a, b call) int { return cmp.Compare(a.index, b.index) })
+	for i := range ch.calls {
+		if i == 0 {
+			dst = append(dst, `,"tool_calls":[`...)
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, '{')
+		dst = ch.calls[i].appendIdentity(dst)
+		dst = append(dst, `"arguments":"`...)
+		dst = append(dst, ch.calls[i].args...)
+		dst = append(dst, `"}}`...)
+	}
+	if len(ch.calls) > 0 {
+		dst = append(dst, ']')
+	}
+	dst = ch.delta.appendTo(dst)
+	dst = append(dst, '}')
+	dst = ch.appendLogprobs(dst)
+	dst = append(dst, `,"finish_reason":"`...)
+	dst = append(dst, ch.finish...)
+	dst = append(dst, '"')
+	dst = ch.extra.appendTo(dst)
+	return append(dst, '}')
+}
+
+// Complete reports whether the answer is a success if nothing more comes.
+func (w *Whole) Complete() bool { return w.complete() }
+
+// Usage is what the answer cost as far as it is known, complete or not.
+func (w *Whole) Usage() Usage { return w.usage.summary() }
