@@ -1,0 +1,104 @@
+// Package fuel rewrites adapter modules so that they count what they execute and
+// trap when a budget is spent.
+//
+// A loop in compiled guest code that never returns cannot be interrupted from
+// outside and stops the whole process at Go's next garbage collection. So the
+// module interrupts itself: [Instrument] appends a mutable global, exported as
+// [Global], from which every function entry and every loop iteration subtracts
+// its price; so do the instructions whose work depends on an operand. When the
+// value gets negative the guest executes unreachable. The host sets the global
+// before each call, and after a trap a negative value tells that it was fuel.
+//
+// What the package guarantees of the result: no path through it executes more
+// than a constant number of instructions for a unit of fuel (see price.go), no
+// table can outgrow its cap, nothing in the original can read or write the fuel,
+// and a module the engine refuses stays one it refuses. What it does not do: it
+// does not check types (the engine does), names of imports and exports (the
+// loader does), the size of the memory, or the depth of the stack.
+package fuel
+
+import (
+	"fmt"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Global is the name under which an instrumented module exports its fuel, a
+// mutable i64. Negative: the module ran out.
+const Global = "kai_fuel"
+
+const manifestSection = abi.ManifestSection
+
+// Options are the limits of [Instrument]. Zero or less means the default.
+type Options struct {
+	MaxSize         int   // bytes of a module; default 16 MiB. Its instrumented form may have twice as many
+	MaxFunctions    int   // imported and defined; default 50,000
+	MaxTables       int   // default 4
+	MaxTableEntries int   // what a table may grow to; default 65,536
+	StartFuel       int64 // the global's first value, the budget of the start section; default 1e9
+}
+
+func (o Options) withDefaults() Options {
+	if o.MaxSize <= 0 {
+		o.MaxSize = 16 << 20
+	}
+	if o.MaxFunctions <= 0 {
+		o.MaxFunctions = 50_000
+	}
+	if o.MaxTables <= 0 {
+		o.MaxTables = 4
+	}
+	if o.MaxTableEntries <= 0 {
+		o.MaxTableEntries = 65_536
+	}
+	if o.StartFuel <= 0 {
+		o.StartFuel = 1_000_000_000
+	}
+	return o
+}
+
+// Module is an instrumented module and what a loader asks before compiling it.
+type Module struct {
+	Wasm    []byte   // the instrumented module
+	Imports []Import // in the module's order
+	Exports []Export // of the original: without [Global]
+	Memory  Pages    // of the only memory
+	Start   bool     // there is a start section
+
+	original []byte
+}
+
+// Custom returns the data of the original module's first custom section of that
+// name, also of one that is not in Wasm. The result must not be modified.
+func (m *Module) Custom(name string) ([]byte, bool) {
+	return CustomSection(m.original, name)
+}
+
+// Instrument checks module against the limits and returns a copy of it that
+// counts fuel. An error says what is refused and at which offset of module.
+//
+// The result keeps parts of module, which must not be modified afterwards.
+// Memory use is bounded by a small multiple of MaxSize whatever the bytes say.
+// Safe for concurrent use.
+func Instrument(module []byte, opts Options) (*Module, error) {
+	opts = opts.withDefaults()
+	if len(module) > opts.MaxSize {
+		return nil, fmt.Errorf("module of %d bytes, the limit is %d", len(module), opts.MaxSize)
+	}
+	p, err := parse(module, opts)
+	if err != nil {
+		return nil, err
+	}
+	wasm, err := p.write()
+	if err != nil {
+		return nil, err
+	}
+	return &Module{
+		Wasm:     wasm,
+		Imports:  p.imports,
+		Exports:  p.exported,
+		Memory:   p.memories[0],
+		Start:    p.start,
+		original: module,
+	}, nil
+}

@@ -1,0 +1,418 @@
+package fuel
+
+import "strings"
+
+// Section ids.
+const (
+	sectionCustom    = 0
+	sectionType      = 1
+	sectionImport    = 2
+	sectionFunction  = 3
+	sectionTable     = 4
+	sectionMemory    = 5
+	sectionGlobal    = 6
+	sectionExport    = 7
+	sectionStart     = 8
+	sectionElement   = 9
+	sectionCode      = 10
+	sectionData      = 11
+	sectionDataCount = 12
+)
+
+// sectionOrder gives each section its place: data count comes before code.
+var sectionOrder = [...]int{
+	sectionType: 1, sectionImport: 2, sectionFunction: 3, sectionTable: 4, sectionMemory: 5, sectionGlobal: 6,
+	sectionExport: 7, sectionStart: 8, sectionElement: 9, sectionDataCount: 10, sectionCode: 11, sectionData: 12,
+}
+
+// Bounds beyond those of [Options]. The first three are what browsers agreed on,
+// https://webassembly.github.io/spec/js-api/#limits; no compiler comes near any.
+const (
+	maxValues    = 1000      // parameters, and results, of a function or block
+	maxLocals    = 50_000    // parameters and locals of a function, with the ones we add
+	maxEntries   = 100_000   // types, globals, exports, element and data segments
+	maxNesting   = 65_536    // blocks inside one another
+	maxAllLocals = 4_000_000 // of all functions: three bytes declare 50,000, and the engine stores each
+	maxPages     = 65_536    // of a memory
+)
+
+// Kind says what an import or export is.
+type Kind byte
+
+const (
+	Function Kind = iota
+	Table
+	Memory
+	GlobalVar
+)
+
+var kindNames = [...]string{Function: "function", Table: "table", Memory: "memory", GlobalVar: "global"}
+
+// String is "function", "table", "memory", "global", or "unknown kind".
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return "unknown kind"
+}
+
+// FuncType is the signature of a function: one byte a value, as in the binary
+// format. Both slices are parts of the original module.
+type FuncType struct {
+	Params, Results []byte
+}
+
+// String writes the type like "(i32, i64) -> i32" or "() -> ()".
+func (t FuncType) String() string {
+	list := func(values []byte) string {
+		names := make([]string, len(values))
+		for i, v := range values {
+			names[i] = valueNames[v]
+		}
+		return strings.Join(names, ", ")
+	}
+	if len(t.Results) == 1 {
+		return "(" + list(t.Params) + ") -> " + list(t.Results)
+	}
+	return "(" + list(t.Params) + ") -> (" + list(t.Results) + ")"
+}
+
+var valueNames = map[byte]string{
+	typeI32: "i32", typeI64: "i64", typeF32: "f32", typeF64: "f64",
+	typeV128: "v128", typeFunc: "funcref", typeExtern: "externref",
+}
+
+// Import is one import; only functions are accepted.
+type Import struct {
+	Module, Name string
+	Kind         Kind
+	Type         FuncType
+}
+
+// Export is one export of the original module.
+type Export struct {
+	Name  string
+	Kind  Kind
+	Index uint32
+	Type  FuncType // of a function
+}
+
+// Pages is the size of the memory in pages of 64 KiB.
+type Pages struct {
+	Min uint32
+	Max uint32 // 65,536 if the module names none
+}
+
+// table is a table as declared.
+type table struct {
+	element  byte
+	min, max uint32
+}
+
+// parsed is a module taken apart.
+type parsed struct {
+	limits   Options
+	data     []byte
+	sections []section
+	types    []FuncType
+	imports  []Import
+	funcs    []uint32 // type indexes: the imported functions, then the module's own
+	tables   []table
+	memories []Pages
+	globals  section // content without the count
+	globalN  int
+	exports  section // content without the count
+	exported []Export
+	start    bool
+	bodies   []body
+	room     int // bytes the module may still grow by
+}
+
+// parse checks everything but what the engine checks itself: types on the stack,
+// indexes other than those of locals, globals, types and labels.
+func parse(module []byte, limits Options) (*parsed, error) {
+	p := &parsed{limits: limits, data: module, room: 2*limits.MaxSize - len(module)}
+	r := newReader(module)
+	last := 0
+	for r.err == nil && r.left() > 0 {
+		s := r.section()
+		if r.err != nil {
+			break
+		}
+		if s.id == sectionCustom {
+			p.keep(s)
+			continue
+		}
+		if int(s.id) >= len(sectionOrder) {
+			r.failAt(s.start, "unknown section %d", s.id)
+			break
+		}
+		if sectionOrder[s.id] <= last {
+			r.failAt(s.start, "section %d is repeated or out of order", s.id)
+			break
+		}
+		last = sectionOrder[s.id]
+		p.sections = append(p.sections, s)
+		content := reader{data: module, pos: s.body, end: s.end}
+		p.section(s, &content)
+		content.done("a section")
+		if content.err != nil {
+			return nil, content.err
+		}
+	}
+	switch {
+	case r.err != nil:
+	case len(p.bodies) != p.defined():
+		r.failAt(len(module), "%d functions declared, %d defined", p.defined(), len(p.bodies))
+	case len(p.memories) != 1:
+		r.failAt(len(module), "%d memories, an adapter has exactly one", len(p.memories))
+	}
+	return p, r.err
+}
+
+// keep notes a custom section that survives: the names for traces, and what the
+// adapter says of itself. The others describe offsets that move.
+func (p *parsed) keep(s section) {
+	if s.customName == "name" || s.customName == manifestSection {
+		p.sections = append(p.sections, s)
+	}
+}
+
+func (p *parsed) defined() int { return len(p.funcs) - len(p.imports) }
+
+func (p *parsed) section(s section, r *reader) {
+	switch s.id {
+	case sectionType:
+		for n := r.count(maxEntries, "types"); n > 0 && r.err == nil; n-- {
+			p.funcType(r)
+		}
+	case sectionImport:
+		for n := r.count(p.limits.MaxFunctions, "imports"); n > 0 && r.err == nil; n-- {
+			p.importEntry(r)
+		}
+	case sectionFunction:
+		for n := r.count(p.limits.MaxFunctions-len(p.imports), "functions"); n > 0 && r.err == nil; n-- {
+			p.funcs = append(p.funcs, p.typeIndex(r))
+		}
+	case sectionTable:
+		for n := r.count(p.limits.MaxTables, "tables"); n > 0 && r.err == nil; n-- {
+			p.table(r)
+		}
+	case sectionMemory:
+		for n := r.count(1, "memories"); n > 0 && r.err == nil; n-- {
+			p.memory(r)
+		}
+	case sectionGlobal:
+		p.globalN = r.count(maxEntries, "globals")
+		p.globals = section{body: r.pos, end: r.end}
+		for i := 0; i < p.globalN && r.err == nil; i++ {
+			r.valueType()
+			at := r.pos
+			if mutable := r.byte(); mutable > 1 {
+				r.failAt(at, "mutability of a global is %#02x", mutable)
+			}
+			p.constant(r)
+		}
+	case sectionExport:
+		n := r.count(maxEntries, "exports")
+		p.exports = section{body: r.pos, end: r.end}
+		for ; n > 0 && r.err == nil; n-- {
+			p.export(r)
+		}
+	case sectionStart:
+		p.start = true
+		r.u32()
+	case sectionElement:
+		for n := r.count(maxEntries, "element segments"); n > 0 && r.err == nil; n-- {
+			p.element(r)
+		}
+	case sectionDataCount:
+		r.u32()
+	case sectionCode:
+		p.code(r)
+	case sectionData:
+		for n := r.count(maxEntries, "data segments"); n > 0 && r.err == nil; n-- {
+			p.dataSegment(r)
+		}
+	}
+}
+
+func (p *parsed) funcType(r *reader) {
+	r.expect(0x60, "form of a type")
+	values := func(what string) []byte {
+		n := r.count(maxValues, what)
+		start := r.pos
+		for range n {
+			r.valueType()
+		}
+		return r.data[start:r.pos:r.pos]
+	}
+	t := FuncType{Params: values("parameters")}
+	t.Results = values("results")
+	p.types = append(p.types, t)
+}
+
+func (p *parsed) typeIndex(r *reader) uint32 {
+	at := r.pos
+	i := r.u32()
+	if r.err == nil && int64(i) >= int64(len(p.types)) {
+		r.failAt(at, "type %d of %d", i, len(p.types))
+	}
+	return i
+}
+
+func (p *parsed) importEntry(r *reader) {
+	im := Import{Module: r.name(), Name: r.name()}
+	at := r.pos
+	im.Kind = Kind(r.byte())
+	if r.err != nil {
+		return
+	}
+	if im.Kind != Function {
+		r.failAt(at, "import %q.%q is a %v, only functions can be imported", im.Module, im.Name, im.Kind)
+		return
+	}
+	i := p.typeIndex(r)
+	if r.err != nil {
+		return
+	}
+	im.Type = p.types[i]
+	p.imports = append(p.imports, im)
+	p.funcs = append(p.funcs, i)
+}
+
+// limit reads the bounds of a table or memory; max is over all bounds if absent.
+func limit(r *reader, what string) (minimum, maximum uint32) {
+	at := r.pos
+	flags := r.byte()
+	switch {
+	case r.err != nil:
+		return 0, 0
+	case flags&^7 != 0:
+		r.failAt(at, "unknown kind %#02x of %s", flags, what)
+	case flags&4 != 0:
+		r.failAt(at, "%s with 64-bit addresses", what)
+	case flags&2 != 0:
+		r.failAt(at, "%s shared between threads", what)
+	}
+	minimum, maximum = r.u32(), 1<<32-1
+	if flags&1 != 0 {
+		maximum = r.u32()
+	}
+	if r.err == nil && minimum > maximum {
+		r.failAt(at, "%s of at least %d and at most %d", what, minimum, maximum)
+	}
+	return minimum, maximum
+}
+
+func (p *parsed) table(r *reader) {
+	t := table{element: r.refType()}
+	at := r.pos
+	t.min, t.max = limit(r, "table")
+	if int64(t.min) > int64(p.limits.MaxTableEntries) {
+		r.failAt(at, "table of %d entries, the limit is %d", t.min, p.limits.MaxTableEntries)
+	}
+	p.tables = append(p.tables, t)
+}
+
+func (p *parsed) memory(r *reader) {
+	at := r.pos
+	minimum, maximum := limit(r, "memory")
+	if minimum > maxPages || maximum > maxPages && maximum != 1<<32-1 {
+		r.failAt(at, "memory of more than %d pages", maxPages)
+	}
+	p.memories = append(p.memories, Pages{Min: minimum, Max: min(maximum, maxPages)})
+}
+
+// globalIndex refuses the global that is going to be appended.
+func (p *parsed) globalIndex(r *reader, at int, i uint32) {
+	if r.err == nil && int64(i) >= int64(p.globalN) {
+		r.failAt(at, "global %d of %d", i, p.globalN)
+	}
+}
+
+// constant reads the expression that gives a first value or an offset.
+func (p *parsed) constant(r *reader) {
+	in := r.next(nil)
+	if r.err != nil {
+		return
+	}
+	switch in.op {
+	case opGlobalGet:
+		p.globalIndex(r, in.at, in.arg)
+	case opI32Const, opI64Const, opF32Const, opF64Const, opRefNull, opRefFunc:
+	default:
+		if in.op != opSIMD || in.sub != simdConst {
+			r.failAt(in.at, "instruction %#02x in a constant expression", in.op)
+		}
+	}
+	r.expect(opEnd, "end of a constant expression (one instruction)")
+}
+
+func (p *parsed) export(r *reader) {
+	at := r.pos
+	e := Export{Name: r.name(), Kind: Kind(r.byte()), Index: r.u32()}
+	if r.err != nil {
+		return
+	}
+	switch {
+	case e.Name == Global:
+		r.failAt(at, "export %q is the gateway's own", Global)
+	case e.Kind > GlobalVar:
+		r.failAt(at, "export %q is of %v", e.Name, e.Kind)
+	case e.Kind == GlobalVar:
+		p.globalIndex(r, at, e.Index)
+	case e.Kind == Function && int64(e.Index) >= int64(len(p.funcs)):
+		r.failAt(at, "export %q is function %d of %d", e.Name, e.Index, len(p.funcs))
+	case e.Kind == Function:
+		e.Type = p.types[p.funcs[e.Index]]
+	}
+	p.exported = append(p.exported, e)
+}
+
+// element reads one element segment. Bits of its flags: 1 passive or declared,
+// 2 a table index is given (or, passive, it is declared), 4 expressions.
+func (p *parsed) element(r *reader) {
+	at := r.pos
+	flags := r.u32()
+	if flags > 7 {
+		r.failAt(at, "unknown kind %d of element segment", flags)
+		return
+	}
+	if flags&1 == 0 {
+		if flags&2 != 0 {
+			r.u32()
+		}
+		p.constant(r)
+	}
+	if flags&3 != 0 {
+		if flags&4 != 0 {
+			r.refType()
+		} else {
+			r.expect(0, "kind of elements")
+		}
+	}
+	for n := r.count(len(r.data), "elements"); n > 0 && r.err == nil; n-- {
+		if flags&4 != 0 {
+			p.constant(r)
+		} else {
+			r.u32()
+		}
+	}
+}
+
+func (p *parsed) dataSegment(r *reader) {
+	at := r.pos
+	flags := r.u32()
+	if flags > 2 {
+		r.failAt(at, "unknown kind %d of data segment", flags)
+		return
+	}
+	if flags == 2 {
+		r.u32()
+	}
+	if flags != 1 {
+		p.constant(r)
+	}
+	r.skip(r.count(len(r.data), "bytes of data"))
+}

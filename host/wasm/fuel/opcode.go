@@ -1,0 +1,316 @@
+package fuel
+
+// Opcodes the package itself writes or treats in its own way. Numbers are those
+// of the binary format, https://webassembly.github.io/spec/core/binary/instructions.html.
+const (
+	opUnreachable = 0x00
+	opBlock       = 0x02
+	opLoop        = 0x03
+	opIf          = 0x04
+	opElse        = 0x05
+	opEnd         = 0x0b
+	opBr          = 0x0c
+	opBrIf        = 0x0d
+	opBrTable     = 0x0e
+	opReturn      = 0x0f
+	opCall        = 0x10
+	opCallIndir   = 0x11
+	opLocalGet    = 0x20
+	opLocalSet    = 0x21
+	opLocalTee    = 0x22
+	opGlobalGet   = 0x23
+	opGlobalSet   = 0x24
+	opMemoryGrow  = 0x40
+	opI32Const    = 0x41
+	opI64Const    = 0x42
+	opF32Const    = 0x43
+	opF64Const    = 0x44
+	opI64LtS      = 0x53
+	opI64Sub      = 0x7d
+	opI64Shl      = 0x86
+	opI64ShrU     = 0x88
+	opI64ExtendU  = 0xad
+	opRefNull     = 0xd0
+	opRefFunc     = 0xd2
+	opMisc        = 0xfc // saturating conversion, bulk memory, tables
+	opSIMD        = 0xfd
+
+	miscMemoryInit = 8
+	miscMemoryCopy = 10
+	miscMemoryFill = 11
+	miscTableInit  = 12
+	miscTableCopy  = 14
+	miscTableGrow  = 15
+	miscTableFill  = 17
+
+	simdConst = 12
+
+	blockEmpty = 0x40
+)
+
+// Types of values.
+const (
+	typeI32    = 0x7f
+	typeI64    = 0x7e
+	typeF32    = 0x7d
+	typeF64    = 0x7c
+	typeV128   = 0x7b
+	typeFunc   = 0x70
+	typeExtern = 0x6f
+)
+
+// immediate says what follows an opcode.
+type immediate byte
+
+const (
+	immUnknown   immediate = iota // no such instruction, or one of a feature we refuse
+	immNone                       //
+	immBlockType                  // of block, loop, if
+	immLabel                      // how many blocks out
+	immLabels                     // br_table: a vector of labels and one more
+	immLocal                      // index of a local
+	immGlobal                     // index of a global
+	immIndex                      // any other index
+	immTwoIndex                   // two of them
+	immMemArg                     // alignment and offset
+	immMemLane                    // the same and a lane
+	immLane                       // index of a lane
+	immBytes16                    // v128.const, i8x16.shuffle
+	immConst32                    // signed numbers
+	immConst64                    //
+	immFloat32                    //
+	immFloat64                    //
+	immRefType                    // of ref.null
+	immTypes                      // of select
+	immZero                       // a byte that must be 0
+	immTwoZeros                   //
+	immIndexZero                  // memory.init
+)
+
+// plain holds the immediates of the one-byte opcodes; misc and simd those behind
+// the prefixes. An instruction not listed is refused.
+var plain = func() (t [256]immediate) {
+	span := func(from, to int, im immediate) {
+		for op := from; op <= to; op++ {
+			t[op] = im
+		}
+	}
+	span(0x00, 0x01, immNone) // unreachable, nop
+	span(opBlock, opIf, immBlockType)
+	t[opElse] = immNone
+	t[opEnd] = immNone
+	span(opBr, opBrIf, immLabel)
+	t[opBrTable] = immLabels
+	t[opReturn] = immNone
+	t[opCall] = immIndex
+	t[opCallIndir] = immTwoIndex
+	span(0x1a, 0x1b, immNone) // drop, select
+	t[0x1c] = immTypes        // select with a type
+	span(opLocalGet, opLocalTee, immLocal)
+	span(opGlobalGet, opGlobalSet, immGlobal)
+	span(0x25, 0x26, immIndex)        // table.get, table.set
+	span(0x28, 0x3e, immMemArg)       // loads and stores
+	span(0x3f, opMemoryGrow, immZero) // memory.size, memory.grow
+	t[opI32Const] = immConst32
+	t[opI64Const] = immConst64
+	t[opF32Const] = immFloat32
+	t[opF64Const] = immFloat64
+	span(0x45, 0xc4, immNone) // comparisons, arithmetic, conversions, sign extension
+	t[opRefNull] = immRefType
+	t[0xd1] = immNone // ref.is_null
+	t[opRefFunc] = immIndex
+	return t
+}()
+
+var misc = [...]immediate{
+	immNone, immNone, immNone, immNone, immNone, immNone, immNone, immNone, // saturating conversions
+	miscMemoryInit: immIndexZero,
+	9:              immIndex, // data.drop
+	miscMemoryCopy: immTwoZeros,
+	miscMemoryFill: immZero,
+	miscTableInit:  immTwoIndex,
+	13:             immIndex, // elem.drop
+	miscTableCopy:  immTwoIndex,
+	miscTableGrow:  immIndex,
+	16:             immIndex, // table.size
+	miscTableFill:  immIndex,
+}
+
+var simd = func() (t [256]immediate) {
+	span := func(from, to int, im immediate) {
+		for op := from; op <= to; op++ {
+			t[op] = im
+		}
+	}
+	span(0x00, 0x0b, immMemArg) // loads, splat loads, store
+	t[simdConst] = immBytes16
+	t[0x0d] = immBytes16      // shuffle
+	span(0x0e, 0x14, immNone) // swizzle, splats
+	span(0x15, 0x22, immLane)
+	span(0x23, 0x53, immNone)
+	span(0x54, 0x5b, immMemLane)
+	span(0x5c, 0x5d, immMemArg) // loads with zeros
+	span(0x5e, 0xff, immNone)
+	for _, gap := range []int{
+		0x9a, 0xa2, 0xa5, 0xa6, 0xaf, 0xb0, 0xb2, 0xb3, 0xb4, 0xbb,
+		0xc2, 0xc5, 0xc6, 0xcf, 0xd0, 0xd2, 0xd3, 0xd4, 0xe2, 0xee,
+	} {
+		t[gap] = immUnknown
+	}
+	return t
+}()
+
+// foreign names the instructions of features the ABI does not have.
+func foreign(op byte) string {
+	switch op {
+	case 0x06, 0x07, 0x08, 0x09, 0x0a, 0x18, 0x19, 0x1f:
+		return "exception handling"
+	case 0x12, 0x13, 0x15:
+		return "tail calls"
+	case 0x14, 0xd4, 0xd5, 0xd6:
+		return "typed function references"
+	case 0xd3, 0xfb:
+		return "garbage collection"
+	case 0xfe:
+		return "threads"
+	}
+	return ""
+}
+
+// instruction is one decoded instruction.
+type instruction struct {
+	at  int    // its offset
+	op  byte   // the first byte
+	sub byte   // behind opMisc and opSIMD
+	arg uint32 // label, local, global, or the type of a typed block
+	// typed says that a block has a function type, which arg is the index of.
+	typed bool
+}
+
+// next decodes one instruction. visit is called with every label of a br_table.
+func (r *reader) next(visit func(label uint32)) (in instruction) {
+	in.at = r.pos
+	in.op = r.byte()
+	im := plain[in.op]
+	switch in.op {
+	case opMisc:
+		if n := r.u32(); n < uint32(len(misc)) {
+			in.sub, im = byte(n), misc[n]
+		} else {
+			r.failAt(in.at, "unknown instruction 0xfc %d", n)
+			return in
+		}
+	case opSIMD:
+		// The engine reads the number as one byte and takes the second byte of
+		// longer ones, 01, for a nop. So only the shortest form means the same
+		// to both of us.
+		n := r.byte()
+		if n >= 0x80 {
+			r.expect(1, "second byte of a SIMD instruction")
+		}
+		in.sub, im = n, simd[n]
+		if im == immUnknown {
+			r.failAt(in.at, "unknown instruction 0xfd %#02x", n)
+			return in
+		}
+	}
+	switch im {
+	case immUnknown:
+		if feature := foreign(in.op); feature != "" {
+			r.failAt(in.at, "instruction %#02x belongs to %s, which adapters cannot use", in.op, feature)
+		} else {
+			r.failAt(in.at, "unknown instruction %#02x", in.op)
+		}
+	case immBlockType:
+		in.arg, in.typed = r.blockType()
+	case immLabel, immLocal, immGlobal, immIndex:
+		in.arg = r.u32()
+	case immLabels:
+		for n := r.count(len(r.data), "labels"); n > 0 && r.err == nil; n-- {
+			visit(r.u32())
+		}
+		visit(r.u32())
+	case immTwoIndex:
+		r.u32()
+		r.u32()
+	case immMemArg:
+		r.memArg()
+	case immMemLane:
+		r.memArg()
+		r.byte()
+	case immLane:
+		r.byte()
+	case immBytes16:
+		r.skip(16)
+	case immConst32:
+		r.signed(32)
+	case immConst64:
+		r.signed(64)
+	case immFloat32:
+		r.skip(4)
+	case immFloat64:
+		r.skip(8)
+	case immRefType:
+		r.refType()
+	case immTypes:
+		for n := r.count(maxValues, "types of select"); n > 0 && r.err == nil; n-- {
+			r.valueType()
+		}
+	case immZero:
+		r.expect(0, "memory index")
+	case immTwoZeros:
+		r.expect(0, "memory index")
+		r.expect(0, "memory index")
+	case immIndexZero:
+		r.u32()
+		r.expect(0, "memory index")
+	}
+	return in
+}
+
+// blockType reads the type of a block. A function type is a positive number of
+// 33 bits, which needs no more bytes than one of 32 bits.
+func (r *reader) blockType() (function uint32, ok bool) {
+	if r.pos < r.end && r.data[r.pos] >= 0x40 && r.data[r.pos] < 0x80 {
+		if r.data[r.pos] == blockEmpty {
+			r.pos++
+		} else {
+			r.valueType()
+		}
+		return 0, false
+	}
+	at := r.pos
+	function = r.u32()
+	if last := r.data[max(r.pos-1, 0)]; r.err == nil && r.pos-at < 5 && last >= 0x40 {
+		r.failAt(at, "block type is a negative number")
+	}
+	return function, true
+}
+
+func (r *reader) memArg() {
+	at := r.pos
+	if align := r.u32(); align >= 32 {
+		r.failAt(at, "alignment 2^%d, or a memory index", align)
+	}
+	r.u32()
+}
+
+func (r *reader) valueType() byte {
+	at := r.pos
+	t := r.byte()
+	switch t {
+	case typeI32, typeI64, typeF32, typeF64, typeV128, typeFunc, typeExtern:
+	default:
+		r.failAt(at, "type %#02x is none that adapters can use", t)
+	}
+	return t
+}
+
+func (r *reader) refType() byte {
+	at := r.pos
+	t := r.byte()
+	if t != typeFunc && t != typeExtern {
+		r.failAt(at, "type %#02x is neither funcref nor externref", t)
+	}
+	return t
+}
