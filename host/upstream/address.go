@@ -1,0 +1,113 @@
+package upstream
+
+import (
+	"fmt"
+	"net/netip"
+	"syscall"
+)
+
+// guard decides which addresses may be dialled. It looks at the address that
+// name resolution gave, so a name cannot lead where its owner may not point:
+// link-local and metadata addresses hand out a cloud machine's credentials.
+type guard struct {
+	named []netip.Addr // what the configuration names as an address itself
+}
+
+// newGuard takes the hosts the configuration names; those that are addresses
+// are allowed, whatever they are.
+func newGuard(hosts ...string) guard {
+	var g guard
+	for _, host := range hosts {
+		if addr, err := netip.ParseAddr(host); err == nil {
+			g.named = append(g.named, canonical(addr))
+		}
+	}
+	return g
+}
+
+// refusedError says that the guard refused an address.
+type refusedError struct {
+	addr netip.Addr
+	why  string
+}
+
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("address %s is %s and base_url does not name it", e.addr, e.why)
+}
+
+// control is a net.Dialer's Control: it runs after name resolution, before
+// connecting, for every address that is tried.
+func (g guard) control(_, address string, _ syscall.RawConn) error {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("dial address %q: %w", address, err)
+	}
+	return g.check(ap.Addr())
+}
+
+func (g guard) check(addr netip.Addr) error {
+	addr = canonical(addr)
+	for _, named := range g.named {
+		if addr == named {
+			return nil
+		}
+	}
+	if why := refusal(addr); why != "" {
+		return &refusedError{addr, why}
+	}
+	return nil
+}
+
+// canonical drops what does not change the destination: the zone and the
+// IPv4-in-IPv6 notation.
+func canonical(addr netip.Addr) netip.Addr { return addr.WithZone("").Unmap() }
+
+// Metadata services outside the link-local ranges.
+var metadata = map[netip.Addr]bool{
+	netip.MustParseAddr("fd00:ec2::254"):   true, // AWS
+	netip.MustParseAddr("fd20:ce::254"):    true, // Google Cloud
+	netip.MustParseAddr("100.100.100.200"): true, // Alibaba Cloud
+	netip.MustParseAddr("192.0.0.192"):     true, // Oracle Cloud
+	netip.MustParseAddr("168.63.129.16"):   true, // Azure's host services
+}
+
+var thisNetwork = netip.MustParsePrefix("0.0.0.0/8") // RFC 1122, 3.2.1.3: never a destination
+
+// refusal says why a canonical address is not dialled; "" when it may be.
+func refusal(addr netip.Addr) string {
+	switch {
+	case metadata[addr]:
+		return "a metadata service"
+	case addr.IsUnspecified(), thisNetwork.Contains(addr):
+		return "unspecified"
+	case addr.IsLinkLocalUnicast():
+		return "link-local"
+	case addr.IsMulticast(), addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return "multicast"
+	}
+	if inner, ok := embedded(addr); ok {
+		return refusal(inner)
+	}
+	return ""
+}
+
+var (
+	nat64      = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052
+	sixToFour  = netip.MustParsePrefix("2002::/16")    // RFC 3056
+	compatible = netip.MustParsePrefix("::/96")        // RFC 4291, 2.5.5.1
+)
+
+// embedded gives the IPv4 address that a translated IPv6 address leads to:
+// 64:ff9b::a9fe:a9fe leads to 169.254.169.254.
+func embedded(addr netip.Addr) (netip.Addr, bool) {
+	b := addr.As16()
+	switch {
+	case !addr.Is6() || addr.IsLoopback():
+		return netip.Addr{}, false
+	case nat64.Contains(addr), compatible.Contains(addr):
+		return netip.AddrFrom4([4]byte(b[12:16])), true
+	case sixToFour.Contains(addr):
+		return netip.AddrFrom4([4]byte(b[2:6])), true
+	}
+	return netip.Addr{}, false
+}

@@ -1,0 +1,98 @@
+package upstream
+
+import (
+	"bytes"
+	"io"
+	"net"
+)
+
+// newBody makes the reader that net/http sends a request's body from.
+//
+// Over plain HTTP it is one that conn knows. Over TLS, where every record of
+// 16 KiB is a write of its own anyway, it is one that net/http knows to be in
+// memory, so that head and body share the first record.
+func newBody(p []byte, scheme string) io.ReadCloser {
+	if scheme == "http" {
+		return &body{rest: p}
+	}
+	return io.NopCloser(bytes.NewReader(p))
+}
+
+// body is a request's body in memory, to be sent by conn in one piece.
+type body struct{ rest []byte }
+
+func (b *body) Read(p []byte) (int, error) {
+	if len(b.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}
+
+func (b *body) Close() error { return nil }
+
+// conn sends a request's head and body in one system call and without a copy.
+//
+// net/http writes the head, as it does not know our body to be in memory, and
+// then lets the connection read the body; left alone, that is a write for the
+// head and one for every 32 KiB. So conn holds the head back until the body
+// comes. It holds only what it was told belongs to a request with a body and
+// what ends like a head, and only until the next write of any kind: should
+// net/http change its ways, more writes are all that happens.
+type conn struct {
+	*net.TCPConn
+	expecting bool        // the next write is the head of a request with a body
+	held      []byte      // that head; its array is used again
+	parts     [2][]byte   // what vector is about, so that writing allocates nothing
+	vector    net.Buffers // head and body
+}
+
+var endOfHead = []byte("\r\n\r\n")
+
+// expect says that a request with a body comes next. net/http hands the
+// request to the connection's writer afterwards, so there is no race.
+func (c *conn) expect(body bool) { c.expecting = body }
+
+func (c *conn) Write(p []byte) (int, error) {
+	if c.expecting {
+		c.expecting = false
+		if bytes.HasSuffix(p, endOfHead) {
+			c.held = append(c.held, p...)
+			return len(p), nil
+		}
+	}
+	if len(c.held) == 0 {
+		return c.TCPConn.Write(p)
+	}
+	n, err := c.writeBoth(p)
+	return int(n), err
+}
+
+// ReadFrom is how net/http sends a body: see io.Copy.
+func (c *conn) ReadFrom(r io.Reader) (int64, error) {
+	if limited, ok := r.(*io.LimitedReader); ok {
+		if b, ok := limited.R.(*body); ok && int64(len(b.rest)) <= limited.N {
+			p := b.rest
+			b.rest = nil
+			limited.N -= int64(len(p))
+			return c.writeBoth(p)
+		}
+	}
+	if len(c.held) > 0 {
+		if _, err := c.writeBoth(nil); err != nil {
+			return 0, err
+		}
+	}
+	return c.TCPConn.ReadFrom(r)
+}
+
+// writeBoth sends what is held and p, and tells how much of p was written.
+func (c *conn) writeBoth(p []byte) (int64, error) {
+	head := int64(len(c.held))
+	c.parts = [2][]byte{c.held, p}
+	c.vector = c.parts[:]
+	n, err := c.vector.WriteTo(c.TCPConn)
+	c.held, c.parts, c.vector = c.held[:0], [2][]byte{}, nil
+	return max(n-head, 0), err
+}

@@ -1,0 +1,129 @@
+package upstream
+
+import (
+	"compress/flate"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// wire reads an answer's body as it comes over the connection. Every byte
+// counts against the idle time-out, whatever it is: a comment of an event
+// stream shows that the upstream lives.
+type wire struct {
+	body io.Reader
+	x    *exchange
+}
+
+func (w *wire) Read(p []byte) (int, error) {
+	w.x.read()
+	n, err := w.body.Read(p)
+	w.x.rest()
+	return n, err
+}
+
+// encodingError says that a body's compression is unknown or broken.
+type encodingError struct {
+	what string
+	err  error
+}
+
+func (e *encodingError) Error() string { return fmt.Sprintf("%s: %v", e.what, e.err) }
+func (e *encodingError) Unwrap() error { return e.err }
+
+// decoded gives the body behind its content encoding.
+func decoded(body io.Reader, header http.Header) (io.Reader, error) {
+	switch coding := strings.ToLower(strings.TrimSpace(strings.Join(header["Content-Encoding"], ","))); coding {
+	case "", "identity":
+		return body, nil
+	case "gzip", "x-gzip":
+		return &gunzip{src: body}, nil
+	default:
+		return nil, fmt.Errorf("content encoding %q was not asked for", coding)
+	}
+}
+
+// gunzip decompresses a body. It starts at the first read, as it would wait
+// for bytes, and hands on what each flush of the server completed.
+type gunzip struct {
+	src io.Reader
+	z   *gzip.Reader
+}
+
+func (g *gunzip) Read(p []byte) (int, error) {
+	if g.z == nil {
+		z, err := gzip.NewReader(g.src)
+		if err != nil {
+			return 0, g.explain(err)
+		}
+		g.z = z
+	}
+	n, err := g.z.Read(p)
+	return n, g.explain(err)
+}
+
+// explain marks errors of the format; those of the connection stay as they are.
+func (g *gunzip) explain(err error) error {
+	if _, corrupt := errors.AsType[flate.CorruptInputError](err); corrupt || err == gzip.ErrHeader || err == gzip.ErrChecksum {
+		return &encodingError{"gzip", err}
+	}
+	return err
+}
+
+// mediaType gives the content type without parameters, in lower case.
+func mediaType(header http.Header) string {
+	media, _, _ := strings.Cut(header.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(media))
+}
+
+func isHTML(media string) bool { return media == "text/html" || media == "application/xhtml+xml" }
+
+func isJSON(media string) bool {
+	return media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json")
+}
+
+// headLines writes the headers that an adapter may see, one
+// "lower-case-name: value\n" each, sorted.
+func headLines(header http.Header) []byte {
+	var lines []string
+	for name, values := range header {
+		name = strings.ToLower(name)
+		if !forAdapters(name) {
+			continue
+		}
+		for _, v := range values {
+			lines = append(lines, name+": "+plainValue(v)+"\n")
+		}
+	}
+	slices.Sort(lines)
+	return []byte(strings.Join(lines, ""))
+}
+
+func forAdapters(name string) bool {
+	switch name {
+	case "content-type", "retry-after", "retry-after-ms", "x-generation-id":
+		return true
+	}
+	return strings.Contains(name, "ratelimit") || strings.Contains(name, "rate-limit") ||
+		strings.HasSuffix(name, "request-id")
+}
+
+const maxHeadValue = 1 << 10 // bytes of one header value that an adapter sees
+
+// plainValue makes a header's value one line of UTF-8.
+func plainValue(v string) string {
+	if len(v) > maxHeadValue {
+		v = v[:maxHeadValue]
+	}
+	v = strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, v)
+	return strings.TrimSpace(strings.ToValidUTF8(v, "?"))
+}

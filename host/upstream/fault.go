@@ -1,0 +1,145 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// Codes of the errors this package makes.
+const (
+	codeAdapter  = "adapter_error"
+	codeUpstream = "upstream_error"
+	codeTimeout  = "upstream_timeout"
+)
+
+// badRequest is the error for a request the adapter may not make.
+func (c *Client) badRequest(err error) *sdk.Error {
+	return &sdk.Error{
+		Status:  502,
+		Type:    sdk.ServerError,
+		Code:    codeAdapter,
+		Message: "The adapter of provider '" + c.provider + "' asked for an upstream request that is not allowed",
+		Err:     err,
+	}
+}
+
+// failed is an upstream_error; text follows the provider's name.
+func (c *Client) failed(text string, err error) *sdk.Error {
+	return &sdk.Error{
+		Status:  502,
+		Type:    sdk.ServerError,
+		Code:    codeUpstream,
+		Message: "Provider '" + c.provider + "' " + text,
+		Err:     err,
+	}
+}
+
+// fault says what an error of the network or of net/http means. It is called
+// while the exchange is in the stage that failed and before it is ended.
+func (c *Client) fault(x *exchange, err error) error {
+	if cause := context.Cause(x.ctx); cause != nil {
+		if late, ok := errors.AsType[*timeout](cause); ok {
+			return c.late(late.stage, late)
+		}
+		return cause
+	}
+	switch at := x.at(); at {
+	case connecting:
+		return c.unreachable(err)
+	case answering:
+		return c.failed(noAnswer(err), err)
+	default:
+		return c.failed(brokenAnswer(err), err)
+	}
+}
+
+func (c *Client) late(at stage, err error) *sdk.Error {
+	text := "stopped answering in the middle of its answer"
+	switch at {
+	case connecting:
+		text = "is not reachable: no connection in time. Is its base_url right, and is it running?"
+	case answering:
+		text = "did not answer in time"
+	}
+	e := c.failed(text, err)
+	e.Status, e.Code = 504, codeTimeout
+	return e
+}
+
+// unreachable is the error for a request that found no connection.
+func (c *Client) unreachable(err error) *sdk.Error {
+	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
+		return c.late(connecting, err)
+	}
+	why := "the connection failed. Is its base_url right?"
+	_, refused := errors.AsType[*refusedError](err)
+	_, dns := errors.AsType[*net.DNSError](err)
+	_, notTLS := errors.AsType[tls.RecordHeaderError](err)
+	_, alert := errors.AsType[tls.AlertError](err)
+	_, unverified := errors.AsType[*tls.CertificateVerificationError](err)
+	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
+	switch {
+	case refused:
+		why = "its base_url leads to an address that is only used when base_url names it as a number"
+	case dns:
+		why = "its host name was not found. Is its base_url right?"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		why = "connection refused. Is it running?"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		why = "no route to its host"
+	case unverified, authority:
+		why = "its TLS certificate is not trusted"
+	case notTLS:
+		why = "it does not speak TLS. Should its base_url start with http://?"
+	case alert:
+		why = "it refused the TLS connection"
+	}
+	return c.failed("is not reachable: "+why, err)
+}
+
+func noAnswer(err error) string {
+	switch text := err.Error(); {
+	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, "malformed MIME"), strings.Contains(text, "unsupported transfer encoding"):
+		return "sent something that is not an HTTP answer. Is its base_url right?"
+	case strings.Contains(text, "response headers exceeded"):
+		return "sent an answer with too many headers"
+	case strings.Contains(text, "HTTP response to HTTPS client"):
+		return "does not speak TLS. Should its base_url start with http://?"
+	}
+	return "closed the connection without an answer"
+}
+
+func brokenAnswer(err error) string {
+	if encoding, ok := errors.AsType[*encodingError](err); ok {
+		return "sent an answer that cannot be decompressed (" + encoding.what + ")"
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed) {
+		return "closed the connection before its answer was complete"
+	}
+	return "broke off its answer"
+}
+
+// tooLong is the error for what exceeds a limit in bytes.
+func (c *Client) tooLong(what string, limit int) *sdk.Error {
+	return c.failed(fmt.Sprintf("sent %s of more than %s", what, size(limit)), nil)
+}
+
+// size writes a number of bytes for people: size(32<<20) is "32 MiB".
+func size(n int) string {
+	switch {
+	case n >= 1<<20 && n%(1<<20) == 0:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n >= 1<<10 && n%(1<<10) == 0:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}

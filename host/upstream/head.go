@@ -1,0 +1,101 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+)
+
+// Limits of an adapter's request head.
+const (
+	maxHead    = 32 << 10 // bytes
+	maxHeaders = 64       // lines
+)
+
+// head is a parsed REQUEST payload.
+type head struct {
+	method string
+	target string // path and query as the adapter wrote them
+	header http.Header
+}
+
+// parseHead reads "POST /api/chat\nname: value\n". Every line ends with "\n";
+// the last may leave it out.
+func parseHead(p []byte) (head, error) {
+	if len(p) > maxHead {
+		return head{}, fmt.Errorf("request head of %d bytes, more than %d", len(p), maxHead)
+	}
+	line, rest, _ := strings.Cut(string(p), "\n")
+	method, target, ok := strings.Cut(line, " ")
+	if !ok {
+		return head{}, fmt.Errorf("request line %q: not METHOD PATH", line)
+	}
+	switch method {
+	case "GET", "POST", "PUT", "PATCH", "DELETE":
+	default:
+		return head{}, fmt.Errorf("method %q: not one of GET, POST, PUT, PATCH, DELETE", method)
+	}
+	h := head{method: method, target: target, header: make(http.Header, 8)}
+	for len(rest) > 0 {
+		line, rest, _ = strings.Cut(rest, "\n")
+		name, value, ok := strings.Cut(line, ":")
+		if !ok {
+			return head{}, fmt.Errorf("header line %q: not name: value", line)
+		}
+		if err := checkHeader(name, value); err != nil {
+			return head{}, fmt.Errorf("header %q: %w", name, err)
+		}
+		key := textproto.CanonicalMIMEHeaderKey(name)
+		if _, twice := h.header[key]; twice {
+			return head{}, fmt.Errorf("header %q: named twice", name)
+		}
+		if len(h.header) == maxHeaders {
+			return head{}, fmt.Errorf("more than %d headers", maxHeaders)
+		}
+		h.header[key] = []string{strings.Trim(value, " \t")}
+	}
+	return h, nil
+}
+
+func checkHeader(name, value string) error {
+	switch {
+	case !isToken(name):
+		return errors.New("not a header name")
+	case name != strings.ToLower(name):
+		return errors.New("must be lower case")
+	case hostsOwn(name):
+		return errors.New("is not the adapter's to set")
+	case !isHeaderValue(value):
+		return errors.New("has a control character")
+	}
+	return nil
+}
+
+// own names, sorted, are the headers that an adapter may not set: they place
+// secrets, steer the connection, or say who asks.
+var own = []string{
+	"accept-encoding", "authorization", "connection", "content-length", "cookie", "cookie2", "expect",
+	"forwarded", "host", "http2-settings", "keep-alive", "origin", "te", "trailer", "transfer-encoding",
+	"upgrade", "via",
+}
+
+func hostsOwn(name string) bool {
+	_, found := slices.BinarySearch(own, name)
+	return found || strings.HasPrefix(name, "proxy-") || strings.HasPrefix(name, "x-forwarded-")
+}
+
+var tokenBytes = byteSet("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+func isToken(s string) bool { return s != "" && allIn(s, tokenBytes) }
+
+func isHeaderValue(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}

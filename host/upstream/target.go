@@ -1,0 +1,194 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// target is a provider's base_url, ready to have adapters' paths joined to it.
+type target struct {
+	url   url.URL
+	path  string          // escaped, without a slash at its end
+	names map[string]bool // names in base_url's own query
+}
+
+// parseBase checks base_url. Its errors don't repeat the value, which may hold
+// a password where none is allowed.
+func parseBase(s string) (target, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return target{}, errors.New("not a URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return target{}, errors.New("must start with http:// or https://")
+	case u.User != nil:
+		return target{}, errors.New("must not hold a user or password: use api_key")
+	case u.Hostname() == "":
+		return target{}, errors.New("has no host")
+	case u.Fragment != "" || strings.Contains(s, "#"):
+		return target{}, errors.New("must not have a fragment")
+	}
+	t := target{url: *u, path: strings.TrimRight(u.EscapedPath(), "/"), names: map[string]bool{}}
+	if t.path != "" {
+		if err := checkPath(t.path); err != nil {
+			return target{}, fmt.Errorf("path: %w", err)
+		}
+	}
+	for name := range u.Query() {
+		t.names[name] = true
+	}
+	return t, nil
+}
+
+// loopback reports whether base_url names this machine, where no proxy leads.
+func (t target) loopback() bool {
+	host := strings.TrimSuffix(strings.ToLower(t.url.Hostname()), ".")
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && (addr.Unmap().IsLoopback() || addr.IsUnspecified())
+}
+
+// join puts an adapter's path and query below base_url. A query parameter that
+// base_url names itself is the operator's: the adapter's is left out.
+//
+// Example: "/chat?a=1&b=2" below "https://host/v1?b=3" is
+// "https://host/v1/chat?b=3&a=1".
+func (t target) join(s string) (*url.URL, error) {
+	path, query, _ := strings.Cut(s, "?")
+	if err := checkPath(path); err != nil {
+		return nil, fmt.Errorf("path %q: %w", path, err)
+	}
+	if err := checkQuery(query); err != nil {
+		return nil, fmt.Errorf("query %q: %w", query, err)
+	}
+	u := t.url
+	u.RawPath = t.path + path
+	plain, err := url.PathUnescape(u.RawPath)
+	if err != nil {
+		return nil, fmt.Errorf("path %q: %w", path, err)
+	}
+	u.Path = plain
+	u.ForceQuery = false
+	for len(query) > 0 {
+		var pair string
+		pair, query, _ = strings.Cut(query, "&")
+		name, _, _ := strings.Cut(pair, "=")
+		if name, err := url.QueryUnescape(name); err != nil || pair == "" || t.names[name] {
+			continue
+		}
+		if u.RawQuery != "" {
+			u.RawQuery += "&"
+		}
+		u.RawQuery += pair
+	}
+	return &u, nil
+}
+
+var errEscape = errors.New("has a broken percent escape")
+
+// checkPath refuses every path that a server might take for one outside of
+// where it stands: servers differ in how often they decode, whether they take
+// a backslash for a slash, and whether "..;x" climbs.
+func checkPath(p string) error {
+	switch {
+	case !strings.HasPrefix(p, "/"):
+		return errors.New("does not start with a slash")
+	case !allIn(p, pathBytes):
+		return errors.New("has a character that must be percent-encoded")
+	case p == "/":
+		return nil
+	}
+	segments := strings.Split(p[1:], "/")
+	for i, s := range segments {
+		if s == "" && i < len(segments)-1 {
+			return errors.New("has an empty segment")
+		}
+		if err := checkSegment(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkSegment looks at a segment as it is and as often as it can be decoded:
+// "%252e%252e" is ".." to a server behind another that decodes too.
+func checkSegment(s string) error {
+	for first := true; ; first = false {
+		if name, _, _ := strings.Cut(s, ";"); name == "." || name == ".." {
+			return errors.New("has a dot segment")
+		}
+		for i := range len(s) {
+			switch c := s[i]; {
+			case c < 0x20 || c == 0x7f:
+				return errors.New("has a control character")
+			case c == '\\' || c == '/':
+				return errors.New("has an encoded slash or a backslash")
+			}
+		}
+		if !utf8.ValidString(s) {
+			// "%c0%ae" is a dot to a decoder that takes overlong forms.
+			return errors.New("is not UTF-8 when decoded")
+		}
+		if !strings.Contains(s, "%") {
+			return nil
+		}
+		decoded, err := url.PathUnescape(s)
+		if err != nil {
+			if first {
+				return errEscape
+			}
+			return nil // a literal "100%": nobody decodes that any further
+		}
+		s = decoded
+	}
+}
+
+func checkQuery(q string) error {
+	if !allIn(q, queryBytes) {
+		return errors.New("has a character that must be percent-encoded")
+	}
+	decoded, err := url.QueryUnescape(q)
+	if err != nil {
+		return errEscape
+	}
+	for i := range len(decoded) {
+		if c := decoded[i]; c < 0x20 || c == 0x7f {
+			return errors.New("has a control character")
+		}
+	}
+	return nil
+}
+
+const (
+	unreserved = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
+	subDelims  = "!$&'()*+,="
+)
+
+// What may stand unencoded (RFC 3986, 3.3 and 3.4). No ";" in a query: some
+// servers take it for "&".
+var (
+	pathBytes  = byteSet(unreserved + subDelims + ";:@%/")
+	queryBytes = byteSet(unreserved + subDelims + ":@%/?")
+)
+
+func byteSet(s string) (set [256]bool) {
+	for i := range len(s) {
+		set[s[i]] = true
+	}
+	return set
+}
+
+func allIn(s string, set [256]bool) bool {
+	for i := range len(s) {
+		if !set[s[i]] {
+			return false
+		}
+	}
+	return true
+}
