@@ -1,0 +1,111 @@
+package wasm
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/kai-gateway/kai/host/wasm/fuel"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+const fuelGlobal = fuel.Global
+
+// functions is what an adapter module exports, with the number of parameters;
+// all take and give i32.
+var functions = []struct {
+	name   string
+	params int
+}{
+	{abi.ExportHandshake, 0},
+	{abi.ExportManifest, 0},
+	{abi.ExportBuffer, 1},
+	{abi.ExportConfigure, 1},
+	{abi.ExportRequest, 4},
+	{abi.ExportResponse, 5},
+	{abi.ExportEvent, 5},
+}
+
+// imports is what an adapter module may import from the gateway.
+var imports = map[string]struct{ params, results int }{
+	abi.ImportEmit: {4, 1},
+	abi.ImportLog:  {3, 0},
+}
+
+// checkABI reports everything by which m isn't an adapter: what is missing and
+// what is foreign, each by its name.
+func checkABI(m *fuel.Module) error {
+	var problems []error
+	fail := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+
+	exported := map[string]fuel.Export{}
+	for _, e := range m.Exports {
+		exported[e.Name] = e
+	}
+	if _, ok := exported[abi.ExportHandshake]; !ok {
+		return fmt.Errorf("it exports no %s: was it built with an SDK for Kai adapters?", abi.ExportHandshake)
+	}
+	for _, f := range functions {
+		e, ok := exported[f.name]
+		switch {
+		case !ok:
+			fail("it exports no %s", f.name)
+		case e.Kind != fuel.Function || !allI32(e.Type, f.params, 1):
+			fail("its export %s must be a function of %d i32 that returns one i32", f.name, f.params)
+		}
+	}
+	if e, ok := exported[abi.Memory]; !ok || e.Kind != fuel.Memory {
+		fail("it exports no memory called %q", abi.Memory)
+	}
+	if _, ok := exported["_start"]; ok {
+		fail("it exports _start, so it is a program: build it as a library (a reactor)")
+	}
+	for _, i := range m.Imports {
+		if err := checkImport(i); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func checkImport(i fuel.Import) error {
+	name := i.Module + "." + i.Name
+	if i.Kind != fuel.Function {
+		return fmt.Errorf("it imports %s, which is no function", name)
+	}
+	switch i.Module {
+	case abi.Module:
+		f, ok := imports[i.Name]
+		if !ok {
+			return fmt.Errorf("it imports %s, which Kai does not have (it has emit and log)", name)
+		}
+		if !allI32(i.Type, f.params, f.results) {
+			return fmt.Errorf("it imports %s with other parameters than Kai's", name)
+		}
+		return nil
+	case wasiModule:
+		if _, ok := wasiFunctions[i.Name]; ok {
+			return nil
+		}
+		if strings.HasPrefix(i.Name, "sock_") {
+			return fmt.Errorf("it imports %s: an adapter has no sockets; it describes a request and Kai sends it", name)
+		}
+	}
+	return fmt.Errorf("it imports %s, which Kai does not have", name)
+}
+
+// allI32 reports whether t takes and gives so many i32 and nothing else.
+func allI32(t fuel.FuncType, params, results int) bool {
+	if len(t.Params) != params || len(t.Results) != results {
+		return false
+	}
+	const i32 = 0x7f
+	for _, values := range [][]byte{t.Params, t.Results} {
+		for _, v := range values {
+			if v != i32 {
+				return false
+			}
+		}
+	}
+	return true
+}

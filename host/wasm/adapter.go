@@ -1,0 +1,300 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// AdapterOptions configures Engine.Adapter.
+type AdapterOptions struct {
+	Options  []byte     // the provider's options, JSON; default {}
+	Kept     int        // instances kept while idle; default 1
+	LogLevel slog.Level // what of the guest's log is written; default slog.LevelInfo (the zero value)
+}
+
+// Adapter is a module with one provider's options. Its methods are safe for
+// concurrent use.
+type Adapter struct {
+	engine *Engine
+	name   string
+	module []byte
+	opts   AdapterOptions
+	log    logger
+	tenant tenant
+
+	ready   chan struct{} // closed when loading has ended
+	version *version      // set before ready is closed, if err is nil
+	err     error
+
+	mu   sync.Mutex
+	refs int
+	idle []*instance // the last one used lately
+}
+
+// Adapter begins to load module in the background and returns at once. name is
+// the provider's, for the log. Close it when it is used no more.
+func (e *Engine) Adapter(name string, module []byte, opts AdapterOptions) *Adapter {
+	if len(opts.Options) == 0 {
+		opts.Options = []byte("{}")
+	}
+	opts.Kept = max(opts.Kept, 1)
+	a := &Adapter{engine: e, name: name, module: module, opts: opts, refs: 2, ready: make(chan struct{})}
+	a.log = logger{log: e.opts.Logger.With("provider", name), level: opts.LogLevel, rate: &rate{}}
+	e.enqueue(a)
+	return a
+}
+
+// load compiles the module and makes a first instance, so that a module that
+// can't run is found before a request meets it.
+func (a *Adapter) load() {
+	begin := time.Now()
+	v, err := a.engine.acquire(a.module)
+	if err != nil {
+		a.loaded(nil, err)
+		return
+	}
+	in, err := a.instantiate(v)
+	if err != nil {
+		a.engine.release(v)
+		a.loaded(nil, &LoadError{err})
+		return
+	}
+	a.mu.Lock()
+	a.idle = append(a.idle, in)
+	a.mu.Unlock()
+	a.engine.opts.Logger.Info("adapter ready", "provider", a.name, "plugin", v.manifest.Name,
+		"version", v.manifest.Version, "sha256", fmt.Sprintf("%x", v.digest[:6]), "duration_ms", time.Since(begin).Milliseconds())
+	a.loaded(v, nil)
+}
+
+func (a *Adapter) loaded(v *version, err error) {
+	if err != nil && !errors.Is(err, errClosed) {
+		a.engine.opts.Logger.Error("adapter failed to load", "provider", a.name, "err", err)
+	}
+	a.version, a.err, a.module = v, err, nil
+	close(a.ready)
+	a.Release() // the loader's hold
+}
+
+func (a *Adapter) instantiate(v *version) (*instance, error) {
+	in, err := v.instantiate(a.log)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.configure(a.opts.Options); err != nil {
+		in.close()
+		return nil, err
+	}
+	return in, nil
+}
+
+// Status tells without waiting whether the adapter can be called: ready and nil,
+// or not ready and nil while it loads, or the error that loading ended with.
+func (a *Adapter) Status() (ready bool, err error) {
+	select {
+	case <-a.ready:
+		return a.err == nil, a.err
+	default:
+		return false, nil
+	}
+}
+
+// Wait waits for at most d until loading has ended. The error is ErrNotReady,
+// the context's cause, or what loading ended with.
+func (a *Adapter) Wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-a.ready:
+		return a.err
+	default:
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-a.ready:
+		return a.err
+	case <-timer.C:
+		return ErrNotReady
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Manifest gives what the module says about itself. Only for a ready adapter.
+func (a *Adapter) Manifest() Manifest { return a.version.manifest }
+
+// Digest gives the sha256 of the module. Only for a ready adapter.
+func (a *Adapter) Digest() [32]byte { return a.version.digest }
+
+// Acquire keeps the adapter usable until the matching Release, even if it is
+// closed meanwhile: an exchange ends with the version it began with. It fails
+// once the adapter is gone.
+func (a *Adapter) Acquire() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.refs == 0 {
+		return false
+	}
+	a.refs++
+	return true
+}
+
+// Release undoes an Acquire.
+func (a *Adapter) Release() {
+	a.mu.Lock()
+	if a.refs--; a.refs > 0 {
+		a.mu.Unlock()
+		return
+	}
+	idle := a.idle
+	a.idle = nil
+	a.mu.Unlock()
+	for _, in := range idle {
+		in.close()
+	}
+	if a.version != nil {
+		a.engine.release(a.version)
+	}
+}
+
+// Close gives up the owner's hold: the instances and the compiled module are
+// freed when the last call has ended.
+func (a *Adapter) Close() { a.Release() }
+
+// Request runs kai_request on a client's body, which names the upstream's model.
+// options are the model's.
+func (a *Adapter) Request(ctx context.Context, op abi.Op, stream bool, options, body []byte, out *Batch) (failed bool, err error) {
+	flags := uint64(0)
+	if stream {
+		flags = abi.FlagStream
+	}
+	return a.call(ctx, invocation{
+		in: inRequest, op: op, sections: [3][]byte{options, body},
+		params: [5]uint64{uint64(op), flags, uint64(len(options)), uint64(len(body))},
+	}, out)
+}
+
+// Response runs kai_response on a whole answer of the upstream.
+func (a *Adapter) Response(ctx context.Context, op abi.Op, status int, state, head, body []byte, out *Batch) (failed bool, err error) {
+	return a.call(ctx, invocation{
+		in: inResponse, op: op, sections: [3][]byte{state, head, body},
+		params: [5]uint64{uint64(op), uint64(status), uint64(len(state)), uint64(len(head)), uint64(len(body))},
+	}, out)
+}
+
+// Event runs kai_event on one event of a streamed answer. flags are those of
+// package abi.
+func (a *Adapter) Event(ctx context.Context, op abi.Op, flags int, state, name, data []byte, out *Batch) (failed bool, err error) {
+	return a.call(ctx, invocation{
+		in: inEvent, op: op, sections: [3][]byte{state, name, data},
+		params: [5]uint64{uint64(op), uint64(flags), uint64(len(state)), uint64(len(name)), uint64(len(data))},
+	}, out)
+}
+
+// invocation is one call to make.
+type invocation struct {
+	in       export
+	op       abi.Op
+	sections [3][]byte
+	params   [5]uint64
+}
+
+func (i *invocation) size() int {
+	return len(i.sections[0]) + len(i.sections[1]) + len(i.sections[2])
+}
+
+// call runs an invocation and fills out. failed means that the guest returned 1:
+// its emissions end in ERROR, or it didn't say. err is a *CallError when the
+// guest broke, ErrBusy, or the context's cause. A trap is repeated once on a
+// fresh instance, which no upstream notices.
+func (a *Adapter) call(ctx context.Context, i invocation, out *Batch) (failed bool, err error) {
+	if a.err != nil {
+		return false, a.err
+	}
+	if n := i.size(); n > maxInput {
+		return false, &CallError{Kind: TooLarge, Err: fmt.Errorf("%d bytes; at most %d are given to an adapter", n, maxInput)}
+	}
+	if err := a.engine.slots.acquire(ctx, &a.tenant, a.engine.opts.CallWait); err != nil {
+		return false, err
+	}
+	defer a.engine.slots.release()
+	failed, err = a.once(i, out, false)
+	var broke *CallError
+	if errors.As(err, &broke) && broke.Kind == Trap {
+		a.report(ctx, broke)
+		failed, err = a.once(i, out, true)
+	}
+	if errors.As(err, &broke) {
+		a.report(ctx, broke)
+		out.reset()
+	}
+	return failed, err
+}
+
+// report logs a broken call. The guest's own words may hold a prompt.
+func (a *Adapter) report(ctx context.Context, e *CallError) {
+	a.log.log.LogAttrs(ctx, slog.LevelError, "adapter call failed", slog.String("err", e.Error()))
+	if e.Stderr != "" {
+		a.log.log.LogAttrs(ctx, slog.LevelDebug, "adapter standard error", slog.String("text", e.Stderr))
+	}
+}
+
+func (a *Adapter) once(i invocation, out *Batch, fresh bool) (failed bool, err error) {
+	in, err := a.take(fresh)
+	if err != nil {
+		return false, err
+	}
+	fn := in.event
+	switch i.in {
+	case inRequest:
+		fn = in.request
+	case inResponse:
+		fn = in.response
+	}
+	in.collect.begin(out, i.in, i.op, i.size())
+	status, err := in.call(fn, i.sections, i.params, i.size())
+	in.collect.batch = nil
+	if err == nil && status > abi.StatusFailed {
+		err = &CallError{Kind: Trap, Err: fmt.Errorf("returned status %d", api.DecodeI32(uint64(status))), Stderr: string(in.stderr)}
+	}
+	if err != nil {
+		in.close()
+		return false, err
+	}
+	a.give(in)
+	return status == abi.StatusFailed, nil
+}
+
+// take lends an instance.
+func (a *Adapter) take(fresh bool) (*instance, error) {
+	a.mu.Lock()
+	if n := len(a.idle); n > 0 && !fresh {
+		in := a.idle[n-1]
+		a.idle = a.idle[:n-1]
+		a.mu.Unlock()
+		return in, nil
+	}
+	a.mu.Unlock()
+	return a.instantiate(a.version)
+}
+
+// give takes an instance back, unless it grew too large or enough are idle.
+func (a *Adapter) give(in *instance) {
+	if in.memory.Size() <= keptMemory {
+		a.mu.Lock()
+		if len(a.idle) < a.opts.Kept && a.refs > 0 {
+			a.idle = append(a.idle, in)
+			a.mu.Unlock()
+			return
+		}
+		a.mu.Unlock()
+	}
+	in.close()
+}

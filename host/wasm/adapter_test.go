@@ -1,0 +1,88 @@
+package wasm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// newAdapter loads module in an engine of its own and waits until it is ready.
+func newAdapter(t testing.TB, module []byte, log *bytes.Buffer) *Adapter {
+	t.Helper()
+	opts := Options{}
+	if log != nil {
+		opts.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	e := New(opts)
+	a := e.Adapter("test", module, AdapterOptions{Kept: 2})
+	t.Cleanup(func() { a.Close(); e.Close() })
+	if err := a.Wait(t.Context(), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func event(a *Adapter, data string, b *Batch) error {
+	_, err := a.Event(context.Background(), abi.Chat, 0, nil, nil, []byte(data), b)
+	return err
+}
+
+func TestGoGuest(t *testing.T) {
+	module := buildGo(t, "./testdata/echo")
+	var log bytes.Buffer
+	a := newAdapter(t, module, &log)
+	if got := a.Manifest().Name; got != "echo" {
+		t.Errorf("manifest name = %q, want echo", got)
+	}
+	var b Batch
+	if _, err := a.Request(t.Context(), abi.Chat, true, []byte(`{}`), []byte(`{"x":1}`), &b); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.Emissions) != 2 || string(b.Emissions[0].Data) != "POST /echo\ncontent-type: application/json\n" ||
+		string(b.Emissions[1].Data) != `{"x":1}` {
+		t.Errorf("request emitted %v", b.Emissions)
+	}
+	failed, err := a.Response(t.Context(), abi.Chat, 418, nil, []byte("content-type: a/b\n"), []byte("tea"), &b)
+	if err != nil || !failed || string(b.Emissions[0].Data) != `{"status":418,"code":"echo","message":"a/b tea"}` {
+		t.Errorf("response: failed %v, err %v, emitted %v", failed, err, b.Emissions)
+	}
+
+	broken := map[string]FailureKind{"panic": Trap, "loop": OutOfFuel, "recurse": OutOfFuel, "grow": Trap, "flood": OutOfFuel}
+	for do, want := range broken {
+		t.Run(do, func(t *testing.T) {
+			begin := time.Now()
+			err := event(a, `{"do":"`+do+`"}`, &b)
+			var e *CallError
+			if !errors.As(err, &e) || e.Kind != want && do != "flood" && do != "recurse" && do != "grow" {
+				t.Errorf("error = %v, want %v", err, want)
+			}
+			t.Logf("%v after %v", err, time.Since(begin))
+			if err := event(a, `{"say":"still \u0068ere"}`, &b); err != nil || string(b.Emissions[0].Data) != `still \u0068ere` {
+				t.Errorf("the next call: %v, %v", err, b.Emissions)
+			}
+		})
+	}
+	if !strings.Contains(log.String(), "assignment to entry in nil map") {
+		t.Errorf("the panic is not in the log:\n%s", log.String())
+	}
+	event(a, `{"do":"log"}`, &b)
+	t.Log(log.String())
+}
+
+func BenchmarkEvent(b *testing.B) {
+	a := newAdapter(b, buildGo(b, "./testdata/echo"), nil)
+	var batch Batch
+	data := []byte(`{"say":"hello"}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := a.Event(context.Background(), abi.Chat, 0, nil, nil, data, &batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

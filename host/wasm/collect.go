@@ -1,0 +1,288 @@
+package wasm
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Batch holds the emissions of one call. The caller owns it and reuses it for
+// the next call of the same exchange, which overwrites Emissions and what they
+// point to. The zero value is ready.
+type Batch struct {
+	Emissions []abi.Emission
+	buf       []byte // payloads, one behind the other
+}
+
+// reset empties the batch. What one long answer needed isn't kept for the rest
+// of the stream.
+func (b *Batch) reset() {
+	const keep = 16 << 10
+	if cap(b.buf) > keep {
+		b.buf = nil
+	}
+	b.buf, b.Emissions = b.buf[:0], b.Emissions[:0]
+}
+
+// export is the function of the guest that is running.
+type export uint8
+
+const (
+	inManifest export = iota
+	inConfigure
+	inRequest
+	inResponse
+	inEvent
+)
+
+// What emit returns to the guest.
+const (
+	emitTaken = 0
+	emitWrong = -1 // kind, order, range or form
+	emitLimit = -2
+)
+
+// freeEmits is how many emissions of a call cost no fuel.
+const freeEmits = 256
+
+// collector takes down the emissions of one call and checks each: what passes
+// here needs no check later on. One that is refused fails the whole call, even
+// if the guest goes on, for an answer with a hole in it is worse than none.
+type collector struct {
+	batch   *Batch
+	in      export
+	op      abi.Op
+	max     int // bytes of payload allowed
+	refused error
+	request bool // REQUEST was emitted
+	named   []int32
+}
+
+// begin prepares for a call that is given input bytes.
+func (c *collector) begin(b *Batch, in export, op abi.Op, input int) {
+	b.reset()
+	*c = collector{batch: b, in: in, op: op, max: 4*input + 1<<20, named: c.named[:0]}
+}
+
+// emit takes one emission. p is copied. The result is what the guest is told.
+func (c *collector) emit(kind, at int32, p []byte) int32 {
+	if c.batch == nil {
+		return emitWrong // a start function has nothing to say
+	}
+	e := abi.Emission{Kind: abi.Kind(uint32(kind) &^ abi.Raw), Raw: kind&abi.Raw != 0, At: at}
+	if uint32(kind) > 255 || e.Kind.String() == "" || e.Raw && !e.Kind.AllowsRaw() {
+		return c.refuse(emitWrong, "kind %d does not exist", kind)
+	}
+	if len(c.batch.buf)+len(p) > c.max {
+		return c.refuse(emitLimit, "%s: more than %d bytes in one call", e.Kind, c.max)
+	}
+	if !c.allowed(e.Kind) {
+		return c.refuse(emitWrong, "%s is not allowed here", e.Kind)
+	}
+	if code := c.place(e, p); code != emitTaken {
+		return code
+	}
+	return c.take(e, p)
+}
+
+// allowed reports whether the running export may emit kind.
+func (c *collector) allowed(k abi.Kind) bool {
+	switch {
+	case c.in == inManifest:
+		return k == abi.Manifest
+	case c.in == inConfigure:
+		return k == abi.Error
+	case k == abi.Manifest:
+		return false
+	case k == abi.Request, k == abi.Body, k == abi.Wait:
+		return c.in != inEvent
+	case k == abi.Result:
+		return c.op != abi.Chat
+	case k == abi.State, k == abi.Error, k == abi.Usage:
+		return true
+	}
+	return c.op == abi.Chat
+}
+
+// place checks an emission's order and its at.
+func (c *collector) place(e abi.Emission, p []byte) int32 {
+	switch e.Kind {
+	case abi.Request:
+		if c.request {
+			return c.refuse(emitWrong, "REQUEST: a second one in the same call")
+		}
+		if f := abi.Framing(e.At); f != abi.Whole && f != abi.SSE && f != abi.NDJSON {
+			return c.refuse(emitWrong, "REQUEST: framing %d does not exist", e.At)
+		}
+		c.request = true
+	case abi.Body:
+		if !c.request {
+			return c.refuse(emitWrong, "BODY before REQUEST")
+		}
+	case abi.Wait:
+		if c.request {
+			return c.refuse(emitWrong, "WAIT after REQUEST")
+		}
+		if e.At < 0 {
+			return c.refuse(emitWrong, "WAIT: %d milliseconds", e.At)
+		}
+	case abi.ToolID, abi.ToolName, abi.ToolArgs:
+		if e.Choice() >= abi.MaxChoices || e.Item() >= abi.MaxCalls {
+			return c.refuse(emitWrong, "%s: choice %d, call %d is out of range", e.Kind, e.Choice(), e.Item())
+		}
+		if e.Kind != abi.ToolArgs {
+			return c.once(e)
+		}
+	case abi.Text, abi.Reasoning, abi.Refusal, abi.Logprobs, abi.DeltaExtra, abi.ChoiceExtra, abi.Finish:
+		if e.Choice() >= abi.MaxChoices || e.Item() != 0 {
+			return c.refuse(emitWrong, "%s: choice %d, item %d is out of range", e.Kind, e.Choice(), e.Item())
+		}
+	}
+	return emitTaken
+}
+
+// once refuses a second TOOL_ID or TOOL_NAME for the same tool call.
+func (c *collector) once(e abi.Emission) int32 {
+	mark := e.At<<1 | int32(e.Kind&1) // TOOL_ID is odd, TOOL_NAME even
+	for _, m := range c.named {
+		if m == mark {
+			return c.refuse(emitWrong, "%s: a second one for choice %d, call %d", e.Kind, e.Choice(), e.Item())
+		}
+	}
+	c.named = append(c.named, mark)
+	return emitTaken
+}
+
+// take checks the payload and keeps it.
+func (c *collector) take(e abi.Emission, p []byte) int32 {
+	switch e.Kind {
+	case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs:
+		if !utf8.Valid(p) {
+			// Text of a broken upstream, passed on: encoding/json would do the same.
+			p = bytes.ToValidUTF8(p, []byte("\uFFFD"))
+		}
+		if e.Raw && !insideString(p) {
+			return c.refuse(emitWrong, "%s: not the inside of a JSON string", e.Kind)
+		}
+	case abi.Logprobs:
+		return c.json(e, p, sdk.KindArray, "array")
+	case abi.Usage, abi.DeltaExtra, abi.ChoiceExtra, abi.ChunkExtra, abi.Error:
+		return c.json(e, p, sdk.KindObject, "object")
+	case abi.Manifest:
+		if len(p) > abi.MaxManifest {
+			return c.refuse(emitLimit, "MANIFEST: %d bytes; at most %d are allowed", len(p), abi.MaxManifest)
+		}
+		return c.json(e, p, sdk.KindObject, "object")
+	case abi.Result:
+		return c.json(e, p, sdk.JSON(p).Kind(), "value")
+	case abi.State:
+		if len(p) > abi.MaxState {
+			return c.refuse(emitLimit, "STATE: %d bytes; at most %d are kept", len(p), abi.MaxState)
+		}
+	case abi.Finish:
+		switch string(p) {
+		case abi.FinishStop, abi.FinishLength, abi.FinishToolCalls, abi.FinishContentFilter, abi.FinishFunctionCall:
+		default:
+			return c.refuse(emitWrong, "FINISH: %q is no finish reason", cut(p))
+		}
+	}
+	c.keep(e, p)
+	return emitTaken
+}
+
+// json takes a payload that must be JSON of one kind.
+func (c *collector) json(e abi.Emission, p []byte, want sdk.Kind, name string) int32 {
+	v := sdk.JSON(p)
+	if v.Kind() != want || v.Valid() != nil {
+		return c.refuse(emitWrong, "%s: not a JSON %s", e.Kind, name)
+	}
+	if !utf8.Valid(p) {
+		p = bytes.ToValidUTF8(p, []byte("\uFFFD"))
+	}
+	if bytes.IndexByte(p, '\n') < 0 && bytes.IndexByte(p, '\r') < 0 {
+		c.keep(e, p)
+		return emitTaken
+	}
+	// A line end would end the event the payload is spliced into. Between the
+	// tokens of JSON it means nothing, and inside of strings it cannot stand.
+	c.keep(e, bytes.Map(func(r rune) rune {
+		if r == '\n' || r == '\r' {
+			return ' '
+		}
+		return r
+	}, p))
+	return emitTaken
+}
+
+// keep copies the payload into the batch. Data is set when the call is over,
+// since buf may move until then.
+func (c *collector) keep(e abi.Emission, p []byte) {
+	b := c.batch
+	b.buf = append(b.buf, p...)
+	e.Data = b.buf[len(b.buf)-len(p):]
+	b.Emissions = append(b.Emissions, e)
+}
+
+// end gives every emission its payload in the batch's final buffer.
+func (c *collector) end() {
+	at := 0
+	for i := range c.batch.Emissions {
+		e := &c.batch.Emissions[i]
+		n := len(e.Data)
+		e.Data = c.batch.buf[at : at+n : at+n]
+		at += n
+	}
+}
+
+func (c *collector) refuse(code int32, format string, args ...any) int32 {
+	if c.refused == nil {
+		c.refused = fmt.Errorf("emission refused: "+format, args...)
+	}
+	return code
+}
+
+// insideString reports whether p, which is UTF-8, can stand between the quotes
+// of a JSON string.
+func insideString(p []byte) bool {
+	for i := 0; i < len(p); i++ {
+		switch c := p[i]; {
+		case c == '"' || c < ' ':
+			return false
+		case c == '\\':
+			i++
+			if i == len(p) {
+				return false
+			}
+			if p[i] == 'u' {
+				if len(p)-i < 5 || !hex4(p[i+1:i+5]) {
+					return false
+				}
+				i += 4
+			} else if strings.IndexByte(`"\/bfnrt`, p[i]) < 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func hex4(p []byte) bool {
+	for _, c := range p {
+		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
+			return false
+		}
+	}
+	return true
+}
+
+// cut shortens what a message quotes.
+func cut(p []byte) []byte {
+	if len(p) > 64 {
+		return p[:64]
+	}
+	return p
+}

@@ -1,0 +1,165 @@
+// Package wasm runs adapters: WebAssembly modules of a few pure functions,
+// sandboxed in wazero.
+//
+// An Engine holds what all adapters share: the bound on running guest calls,
+// the cache of compiled code and the modules compiled lately. An Adapter is one
+// module with one provider's options. Its calls are stateless: an instance is
+// lent for one call, so any instance serves any event of any stream, a guest
+// that traps costs exactly that call, and an instance can be thrown away at any
+// moment.
+//
+// A guest can't hang the process (every loop and function burns fuel), can't
+// take more memory than its limit, and reaches nothing but the two imports of
+// the ABI. What it emits is checked before anyone else sees it.
+package wasm
+
+import (
+	"crypto/sha256"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// Options configures New. The zero value is ready for production use, without a
+// cache on disk.
+type Options struct {
+	Logger   *slog.Logger  // default: discard
+	CacheDir string        // keeps compiled code from one start to the next; "": nothing is kept
+	Calls    int           // guest calls that run at once; default max(1, GOMAXPROCS-1)
+	CallWait time.Duration // how long a call waits for its turn; default 30 s
+	Versions int           // modules kept compiled after their last use; default 4
+}
+
+// Engine runs adapters. Its methods are safe for concurrent use.
+type Engine struct {
+	opts  Options
+	slots *slots
+
+	mu     sync.Mutex
+	wake   *sync.Cond // queue or closed changed
+	queue  []*Adapter // to be loaded, in order
+	closed bool
+	live   map[[sha256.Size]byte]*version // in use
+	kept   *simplelru.LRU[[sha256.Size]byte, *version]
+	loader sync.WaitGroup
+}
+
+// New starts an engine. Close it when every Adapter is closed.
+func New(opts Options) *Engine {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Calls <= 0 {
+		opts.Calls = max(1, runtime.GOMAXPROCS(0)-1)
+	}
+	if opts.CallWait <= 0 {
+		opts.CallWait = 30 * time.Second
+	}
+	if opts.Versions <= 0 {
+		opts.Versions = 4
+	}
+	e := &Engine{opts: opts, slots: newSlots(opts.Calls), live: map[[sha256.Size]byte]*version{}}
+	e.wake = sync.NewCond(&e.mu)
+	e.kept, _ = simplelru.NewLRU(opts.Versions, func(_ [sha256.Size]byte, v *version) {
+		if v.refs == 0 {
+			v.close()
+		}
+	})
+	e.loader.Go(e.load)
+	return e
+}
+
+// Close ends loading, waits for a compilation that runs, and frees the compiled
+// modules nobody uses. Adapters still in use stay usable until they are closed.
+func (e *Engine) Close() {
+	e.mu.Lock()
+	e.closed = true
+	e.wake.Broadcast()
+	e.mu.Unlock()
+	e.loader.Wait()
+
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.kept.Purge()
+}
+
+// load compiles adapters one after the other, in the order they were asked for.
+func (e *Engine) load() {
+	for {
+		e.mu.Lock()
+		for len(e.queue) == 0 && !e.closed {
+			e.wake.Wait()
+		}
+		if e.closed {
+			queue := e.queue
+			e.queue = nil
+			e.mu.Unlock()
+			for _, a := range queue {
+				a.loaded(nil, errClosed)
+			}
+			return
+		}
+		a := e.queue[0]
+		e.queue = e.queue[1:]
+		e.mu.Unlock()
+		a.load()
+	}
+}
+
+// enqueue has a loaded in the background.
+func (e *Engine) enqueue(a *Adapter) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.queue = append(e.queue, a)
+	e.wake.Broadcast()
+}
+
+// acquire gives the compiled form of module, from memory if it was used lately.
+func (e *Engine) acquire(module []byte) (*version, error) {
+	digest := sha256.Sum256(module)
+	e.mu.Lock()
+	v := e.live[digest]
+	if v == nil {
+		if v, _ = e.kept.Peek(digest); v != nil {
+			v.refs++ // before Remove, whose callback closes what nobody uses
+			e.kept.Remove(digest)
+			v.refs--
+			e.live[digest] = v
+		}
+	}
+	if v != nil {
+		v.refs++
+		e.mu.Unlock()
+		return v, nil
+	}
+	e.mu.Unlock()
+
+	// Only the loader compiles, so nobody compiles the same module meanwhile.
+	v, err := compile(module, e.opts.CacheDir)
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	v.digest, v.refs = digest, 1
+	e.live[digest] = v
+	return v, nil
+}
+
+// release gives a version back. The last one lately used stay compiled.
+func (e *Engine) release(v *version) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if v.refs--; v.refs > 0 {
+		return
+	}
+	delete(e.live, v.digest)
+	if e.closed {
+		v.close()
+		return
+	}
+	e.kept.Add(v.digest, v)
+}

@@ -1,0 +1,49 @@
+package wasm
+
+import (
+	"errors"
+	"fmt"
+)
+
+// FailureKind says in which way a call of a guest failed.
+type FailureKind uint8
+
+const (
+	Trap        FailureKind = iota // the guest trapped, called exit or asked to be discarded
+	OutOfFuel                      // it ran too long
+	OutOfMemory                    // it had no memory for its input
+	BadOutput                      // it emitted what the ABI doesn't allow
+	TooLarge                       // the input is over the limit; the guest was not called
+)
+
+var failureNames = [...]string{"trapped", "ran out of fuel", "ran out of memory", "broke the ABI", "was given too much"}
+
+func (k FailureKind) String() string { return failureNames[k] }
+
+// CallError is a call that broke, as opposed to one that emitted ERROR. It is
+// for the log: nothing of it may reach a client.
+type CallError struct {
+	Kind   FailureKind
+	Err    error
+	Stderr string // the end of what the guest wrote to its standard error; may hold prompts
+}
+
+func (e *CallError) Error() string { return fmt.Sprintf("adapter %s: %v", e.Kind, e.Err) }
+func (e *CallError) Unwrap() error { return e.Err }
+
+// LoadError is a module that can't be an adapter, with every reason known.
+type LoadError struct{ Err error }
+
+func (e *LoadError) Error() string { return "not an adapter: " + e.Err.Error() }
+func (e *LoadError) Unwrap() error { return e.Err }
+
+var (
+	errBusy   = errors.New("every processor is busy with other calls")
+	errClosed = errors.New("the engine is closed")
+
+	// ErrNotReady is returned by calls of an adapter that is still being compiled
+	// after they have waited.
+	ErrNotReady = errors.New("the adapter is still being compiled")
+	// ErrBusy is returned by calls that waited in vain for a processor.
+	ErrBusy = errBusy
+)

@@ -1,0 +1,175 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// instance is one instantiated module. It runs one call at a time and is lent
+// for that call only; after a call that failed in any way it is closed.
+type instance struct {
+	module api.Module
+	memory api.Memory
+	fuel   api.MutableGlobal
+
+	buffer, request, response, event api.Function
+
+	ctx     *callContext
+	collect collector
+	clock   uint64 // the fake clock of WASI, in nanoseconds
+	stderr  []byte // the end of what the guest wrote to its standard error
+	logs    logger
+	ptr     uint32 // what kai_buffer gave, good for size bytes
+	size    uint32
+	stack   [5]uint64
+}
+
+// callContext lets an imported function find the instance that calls it without
+// a look-up: wazero hands a call's context on as it is.
+type callContext struct {
+	context.Context
+	instance *instance
+}
+
+// instanceFrom gives the instance a host function is called by.
+func instanceFrom(ctx context.Context, mod api.Module) *instance {
+	in := ctx.(*callContext).instance
+	if in.memory == nil { // during the start function
+		in.memory = mod.Memory()
+		in.fuel, _ = mod.ExportedGlobal(fuelGlobal).(api.MutableGlobal)
+	}
+	return in
+}
+
+var errFuel = errors.New("out of fuel")
+
+// charge takes fuel for work the host does on the guest's behalf, and ends the
+// call when there is none left.
+func (in *instance) charge(n int64) {
+	left := int64(in.fuel.Get()) - n
+	in.fuel.Set(uint64(left))
+	if left < 0 {
+		panic(errFuel)
+	}
+}
+
+const stderrKept = 4 << 10
+
+func (in *instance) writeStderr(p []byte) {
+	if len(p) > stderrKept {
+		p = p[len(p)-stderrKept:]
+	}
+	in.stderr = append(in.stderr, p...)
+	if n := len(in.stderr) - stderrKept; n > 0 {
+		in.stderr = append(in.stderr[:0], in.stderr[n:]...)
+	}
+}
+
+// Fuel of a call, in units of docs/design/0002-fuel.md.
+const (
+	fuelBase    = 50_000_000
+	fuelPerByte = 50
+	fuelMax     = 300_000_000
+	fuelStart   = 1_000_000_000
+)
+
+// call lays sections into the guest's buffer, runs fn and checks what it said.
+// On success the emissions are in the collector's batch.
+func (in *instance) call(fn api.Function, sections [3][]byte, params [5]uint64, input int) (status uint32, err error) {
+	in.fuel.Set(uint64(min(fuelBase+fuelPerByte*int64(input), fuelMax)))
+	if err := in.lay(sections); err != nil {
+		return 0, err
+	}
+	in.stack = params
+	if err := fn.CallWithStack(in.ctx, in.stack[:]); err != nil {
+		return 0, in.failed(err)
+	}
+	if in.collect.refused != nil {
+		return 0, &CallError{Kind: BadOutput, Err: in.collect.refused}
+	}
+	in.collect.end()
+	return api.DecodeU32(in.stack[0]), nil
+}
+
+// failed says how a call ended that did not return.
+func (in *instance) failed(err error) error {
+	kind := Trap
+	switch {
+	case int64(in.fuel.Get()) < 0:
+		kind, err = OutOfFuel, errFuel
+	case in.collect.refused != nil:
+		kind, err = BadOutput, in.collect.refused
+	}
+	return &CallError{Kind: kind, Err: err, Stderr: string(in.stderr)}
+}
+
+var zeros [8]byte
+
+// lay copies the sections back to back into the guest's buffer, each at the
+// next multiple of 8.
+func (in *instance) lay(sections [3][]byte) error {
+	total := 0
+	for _, s := range sections {
+		total += abi.Align(len(s))
+	}
+	if uint32(total) > in.size || in.size == 0 {
+		want := max(uint32(total), 16<<10)
+		in.stack[0] = uint64(want)
+		in.size = 0
+		if err := in.buffer.CallWithStack(in.ctx, in.stack[:1]); err != nil {
+			return in.failed(err)
+		}
+		in.ptr = api.DecodeU32(in.stack[0])
+		if in.ptr == 0 {
+			return &CallError{Kind: OutOfMemory, Err: fmt.Errorf("kai_buffer has no %d bytes", want)}
+		}
+		if in.ptr%8 != 0 || uint64(in.ptr)+uint64(want) > uint64(in.memory.Size()) {
+			return &CallError{Kind: BadOutput, Err: fmt.Errorf("kai_buffer(%d) gave %d, which is not 8-aligned memory of the guest", want, in.ptr)}
+		}
+		in.size = want
+	}
+	at := in.ptr
+	for _, s := range sections {
+		pad := abi.Align(len(s)) - len(s)
+		if !in.memory.Write(at, s) || !in.memory.Write(at+uint32(len(s)), zeros[:pad]) {
+			return &CallError{Kind: BadOutput, Err: errors.New("the guest's memory is smaller than its buffer")}
+		}
+		at += uint32(abi.Align(len(s)))
+	}
+	return nil
+}
+
+func (in *instance) close() {
+	in.module.Close(context.Background())
+}
+
+// addKai instantiates the imports of module kai_v1 in a runtime.
+func emitFunction(ctx context.Context, mod api.Module, stack []uint64) {
+	in := instanceFrom(ctx, mod)
+	kind, at := api.DecodeI32(stack[0]), api.DecodeI32(stack[1])
+	n := api.DecodeU32(stack[3])
+	p, ok := in.memory.Read(api.DecodeU32(stack[2]), n)
+	if !ok {
+		stack[0] = api.EncodeI32(in.collect.refuse(emitWrong, "kind %d: its payload is outside of memory", kind))
+		return
+	}
+	if b := in.collect.batch; b != nil && len(b.Emissions) >= freeEmits {
+		in.charge(1000 + int64(n))
+	}
+	stack[0] = api.EncodeI32(in.collect.emit(kind, at, p))
+}
+
+func logFunction(ctx context.Context, mod api.Module, stack []uint64) {
+	in := instanceFrom(ctx, mod)
+	n := api.DecodeU32(stack[2])
+	in.charge(1000 + int64(min(n, 1<<20)))
+	if p, ok := in.memory.Read(api.DecodeU32(stack[1]), min(n, maxLogLine)); ok {
+		in.logs.write(in.ctx, api.DecodeI32(stack[0]), p, time.Now())
+	}
+}

@@ -1,0 +1,110 @@
+package wasm
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/kai-gateway/kai/host/wasm/fuel"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Manifest is what a module says about itself (docs/abi.md, "Manifest").
+type Manifest struct {
+	Name     string    `json:"name"`
+	Version  string    `json:"version"`
+	License  string    `json:"license"`
+	Homepage string    `json:"homepage"`
+	Adapters []Profile `json:"adapters"` // exactly one
+}
+
+// Profile is what a module says about its adapter.
+type Profile struct {
+	Provider       string   `json:"provider"`
+	Ops            []string `json:"ops"`
+	Capabilities   []string `json:"capabilities"`
+	DefaultBaseURL string   `json:"default_base_url"`
+	Auth           Auth     `json:"auth"`
+	Options        string   `json:"options"` // CUE
+	PlainContent   bool     `json:"plain_content"`
+}
+
+// Auth says where the host puts the provider's secret.
+type Auth struct {
+	Secret string `json:"secret"`
+	Header string `json:"header"`
+	Format string `json:"format"`
+}
+
+// Profile gives the module's only adapter.
+func (m Manifest) Profile() Profile { return m.Adapters[0] }
+
+// Serves reports whether the adapter knows an operation.
+func (p Profile) Serves(op abi.Op) bool {
+	name := map[abi.Op]string{
+		abi.Chat: "chat", abi.Completions: "completions", abi.Embeddings: "embeddings", abi.Models: "models",
+	}[op]
+	for _, o := range p.Ops {
+		if o == name {
+			return true
+		}
+	}
+	return false
+}
+
+// ReadManifest reads the manifest that stands in a module's custom section,
+// without compiling the module. found is false if there is none: then only
+// running the module tells.
+func ReadManifest(module []byte) (m Manifest, found bool, err error) {
+	data, found := fuel.CustomSection(module, abi.ManifestSection)
+	if !found {
+		return Manifest{}, false, nil
+	}
+	m, err = parseManifest(data)
+	return m, true, err
+}
+
+func parseManifest(data []byte) (Manifest, error) {
+	var m Manifest
+	if len(data) > abi.MaxManifest {
+		return m, fmt.Errorf("manifest: %d bytes; at most %d are allowed", len(data), abi.MaxManifest)
+	}
+	if err := json.Unmarshal(data, &m); err != nil {
+		return m, fmt.Errorf("manifest: %w", err)
+	}
+	return m, m.check()
+}
+
+func (m Manifest) check() error {
+	if m.Name == "" || m.Version == "" {
+		return errors.New("manifest: name and version must be given")
+	}
+	if len(m.Adapters) != 1 {
+		return fmt.Errorf("manifest: adapters has %d entries; a module holds exactly one adapter", len(m.Adapters))
+	}
+	p := m.Adapters[0]
+	if p.Provider == "" {
+		return errors.New("manifest: adapters[0].provider must be given")
+	}
+	if len(p.Ops) == 0 {
+		return errors.New("manifest: adapters[0].ops must name an operation, such as \"chat\"")
+	}
+	a := p.Auth
+	if a == (Auth{}) {
+		return nil
+	}
+	if a.Secret != "api_key" {
+		return fmt.Errorf("manifest: auth.secret is %q; a provider's only secret is \"api_key\"", a.Secret)
+	}
+	if a.Header == "" || a.Header != strings.ToLower(a.Header) || strings.ContainsAny(a.Header, " \t\r\n:") {
+		return fmt.Errorf("manifest: auth.header %q is no header name in lower case", a.Header)
+	}
+	if strings.Count(a.Format, "{}") != 1 || strings.ContainsAny(a.Format, "\r\n") {
+		return fmt.Errorf("manifest: auth.format %q must hold one {} for the secret", a.Format)
+	}
+	return nil
+}
+
+// Value formats a secret for the header.
+func (a Auth) Value(secret string) string { return strings.Replace(a.Format, "{}", secret, 1) }

@@ -1,0 +1,70 @@
+// Echo is an adapter for the tests of package wasm. What it does to an event
+// depends on the event's data.
+package main
+
+import (
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+type adapter struct{}
+
+type state struct{ Events uint32 }
+
+func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
+	out.Send(sdk.Upstream{Path: "/echo", Framing: abi.NDJSON, Body: r.Body})
+	return nil
+}
+
+func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
+	return &sdk.Error{Status: r.Status, Code: "echo", Message: r.Head.Get("content-type") + " " + string(r.Body)}
+}
+
+// deep is where the guest keeps what it takes with "grow".
+var kept [][]byte
+
+func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
+	s.Events++
+	switch v := e.Data.Get("do"); text(v) {
+	case "panic":
+		var m map[string]int
+		m["x"] = 1
+	case "loop":
+		for {
+			s.Events++
+		}
+	case "recurse":
+		out.Text(0, []byte{byte(recurse(0))})
+	case "grow":
+		for {
+			kept = append(kept, make([]byte, 1<<20))
+		}
+	case "flood":
+		for {
+			out.Text(0, []byte("flood"))
+		}
+	case "log":
+		sdk.Log(sdk.LevelWarn, "a line\nwith \x1b[31mcontrols")
+	case "count":
+		out.Tokens(int64(s.Events), 0)
+	default:
+		out.TextJSON(0, raw(e.Data.Get("say")))
+	}
+	return nil
+}
+
+func recurse(n int) int {
+	if n < 0 {
+		return 0
+	}
+	return recurse(n+1) + recurse(n+2)
+}
+
+func text(v sdk.JSON) string { s, _ := v.Str(); return s }
+func raw(v sdk.JSON) []byte  { b, _ := v.RawStr(); return b }
+
+func init() {
+	sdk.Register(sdk.New(sdk.Manifest{Name: "echo", Version: "1.0.0", Provider: "echo"}, adapter{}))
+}
+
+func main() {}

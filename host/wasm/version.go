@@ -1,0 +1,210 @@
+package wasm
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/kai-gateway/kai/host/wasm/fuel"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Limits of ABI v1.
+const (
+	maxMemoryPages = 128 << 20 >> 16 // address space of an instance
+	keptMemory     = 32 << 20        // an instance with more is not kept after the call
+	maxInput       = 8 << 20         // what is laid into a guest
+)
+
+// version is one module, compiled, in a runtime of its own.
+type version struct {
+	digest   [sha256.Size]byte
+	refs     int // guarded by Engine.mu
+	manifest Manifest
+	runtime  wazero.Runtime
+	compiled wazero.CompiledModule
+	cache    wazero.CompilationCache
+}
+
+// compile checks, instruments and compiles a module. The error is a *LoadError
+// when the module is to blame.
+func compile(module []byte, cacheDir string) (*version, error) {
+	m, err := fuel.Instrument(module, fuel.Options{StartFuel: fuelStart})
+	if err != nil {
+		return nil, &LoadError{err}
+	}
+	if err := checkABI(m); err != nil {
+		return nil, &LoadError{err}
+	}
+	v, err := compileWith(m.Wasm, cacheDir)
+	if err != nil && cacheDir != "" {
+		// wazero takes a corrupt file in its cache for an error. If it is that,
+		// compiling without the cache works, and the cache is made anew.
+		var clean *version
+		if clean, err = compileWith(m.Wasm, ""); err == nil {
+			v, err = clean, os.RemoveAll(cacheDir)
+			if err != nil {
+				v.close()
+			}
+		}
+	}
+	if err != nil {
+		return nil, &LoadError{err}
+	}
+	if v.manifest, err = v.readManifest(module); err != nil {
+		v.close()
+		return nil, &LoadError{err}
+	}
+	return v, nil
+}
+
+func compileWith(wasm []byte, cacheDir string) (v *version, err error) {
+	ctx := experimental.WithCompilationWorkers(context.Background(), runtime.GOMAXPROCS(0))
+	v = &version{}
+	defer func() {
+		if err != nil {
+			v.close()
+		}
+	}()
+	if cacheDir == "" {
+		v.cache = wazero.NewCompilationCache()
+	} else {
+		if err := os.MkdirAll(cacheDir, 0o700); err != nil {
+			return nil, fmt.Errorf("make the cache directory: %w", err)
+		}
+		if v.cache, err = wazero.NewCompilationCacheWithDir(cacheDir); err != nil {
+			return nil, fmt.Errorf("open the cache directory: %w", err)
+		}
+	}
+	v.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
+		WithCoreFeatures(api.CoreFeaturesV2).
+		WithMemoryLimitPages(maxMemoryPages).
+		WithCompilationCache(v.cache).
+		WithDebugInfoEnabled(false))
+	if err := addWASI(ctx, v.runtime); err != nil {
+		return nil, err
+	}
+	i32 := func(n int) []api.ValueType {
+		return []api.ValueType{api.ValueTypeI32, api.ValueTypeI32, api.ValueTypeI32, api.ValueTypeI32}[:n]
+	}
+	_, err = v.runtime.NewHostModuleBuilder(abi.Module).
+		NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(emitFunction), i32(4), i32(1)).Export(abi.ImportEmit).
+		NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(logFunction), i32(3), nil).Export(abi.ImportLog).
+		Instantiate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if v.compiled, err = v.runtime.CompileModule(ctx, wasm); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// close frees the compiled code. No instance may be left.
+func (v *version) close() {
+	ctx := context.Background()
+	if v.compiled != nil {
+		v.compiled.Close(ctx)
+	}
+	if v.runtime != nil {
+		v.runtime.Close(ctx)
+	}
+	if v.cache != nil {
+		v.cache.Close(ctx)
+	}
+}
+
+// readManifest takes the manifest from the module's custom section, else from
+// running it.
+func (v *version) readManifest(module []byte) (Manifest, error) {
+	if m, found, err := ReadManifest(module); found {
+		return m, err
+	}
+	in, err := v.instantiate(logger{})
+	if err != nil {
+		return Manifest{}, err
+	}
+	defer in.close()
+	var b Batch
+	in.collect.begin(&b, inManifest, 0, 0)
+	status, err := in.call(in.module.ExportedFunction(abi.ExportManifest), [3][]byte{}, [5]uint64{}, 0)
+	if err != nil {
+		return Manifest{}, fmt.Errorf("%s: %w", abi.ExportManifest, err)
+	}
+	if status != abi.StatusOK || len(b.Emissions) != 1 {
+		return Manifest{}, fmt.Errorf("%s returned %d and emitted %d manifests instead of one", abi.ExportManifest, status, len(b.Emissions))
+	}
+	return parseManifest(b.Emissions[0].Data)
+}
+
+// instantiate makes an instance and shakes hands with it.
+func (v *version) instantiate(log logger) (*instance, error) {
+	in := &instance{logs: log}
+	in.ctx = &callContext{
+		Context:  experimental.WithMemoryAllocator(context.Background(), experimental.MemoryAllocatorFunc(allocate)),
+		instance: in,
+	}
+	module, err := v.runtime.InstantiateModule(in.ctx, v.compiled,
+		wazero.NewModuleConfig().WithName("").WithStartFunctions("_initialize"))
+	if err != nil {
+		if in.fuel != nil && int64(in.fuel.Get()) < 0 {
+			err = errFuel
+		}
+		return nil, &CallError{Kind: Trap, Err: fmt.Errorf("start: %w", err), Stderr: string(in.stderr)}
+	}
+	in.module, in.memory = module, module.Memory()
+	in.fuel = module.ExportedGlobal(fuelGlobal).(api.MutableGlobal)
+	in.buffer = module.ExportedFunction(abi.ExportBuffer)
+	in.request = module.ExportedFunction(abi.ExportRequest)
+	in.response = module.ExportedFunction(abi.ExportResponse)
+	in.event = module.ExportedFunction(abi.ExportEvent)
+
+	var none Batch
+	in.collect.begin(&none, inConfigure, 0, 0)
+	minor, err := in.call(module.ExportedFunction(abi.ExportHandshake), [3][]byte{}, [5]uint64{}, 0)
+	if err == nil && int32(minor) < 0 {
+		err = errors.New("the handshake failed")
+	}
+	if err != nil {
+		in.close()
+		return nil, fmt.Errorf("%s: %w", abi.ExportHandshake, err)
+	}
+	return in, nil
+}
+
+// configure hands the instance its provider's options.
+func (in *instance) configure(options []byte) error {
+	var b Batch
+	in.collect.begin(&b, inConfigure, 0, len(options))
+	status, err := in.call(in.module.ExportedFunction(abi.ExportConfigure),
+		[3][]byte{options}, [5]uint64{uint64(len(options))}, len(options))
+	if err != nil {
+		return fmt.Errorf("%s: %w", abi.ExportConfigure, err)
+	}
+	if status != abi.StatusOK {
+		text := "without saying why"
+		if len(b.Emissions) > 0 {
+			text = string(cut(b.Emissions[0].Data))
+		}
+		return fmt.Errorf("%s returned %d, %s", abi.ExportConfigure, status, text)
+	}
+	return nil
+}
+
+// DefaultCacheDir is where compiled adapters are kept: a folder of the user's
+// cache directory, or "" where there is none.
+func DefaultCacheDir() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "kai", "wasm")
+}
