@@ -1,0 +1,86 @@
+// Package request reads what a client sent: the body of a chat completion.
+//
+// ParseChat checks everything the gateway promises to check and notes the few
+// things it needs. The body itself is never decoded and encoded again: Body and
+// Short put the upstream's model into it and take long content out of it as
+// bytes, so what Kai does not know passes unchanged.
+//
+// Errors are *sdk.Error and say where the request is wrong and what would be
+// right. They never hold content of messages. The package does no I/O.
+package request
+
+import (
+	"unsafe"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// Chat is a checked chat completion request. It is immutable and may be used by
+// several goroutines.
+type Chat struct {
+	Model        string // as the client named it; "" with HasModel false if it did not
+	HasModel     bool   // false if model is absent or null
+	Stream       bool   // default: false
+	IncludeUsage bool   // stream_options.include_usage; default: false
+	N            int    // choices asked for, 1 to 128; default: 1
+
+	body     []byte
+	outline  outline
+	abridged *abridged // nil if no content is long
+}
+
+// ParseChat checks the body of a chat completion request. The Chat keeps body,
+// which must not change from then on.
+func ParseChat(body []byte) (*Chat, error) {
+	outline, err := scan(body)
+	if err != nil {
+		return nil, err
+	}
+	c := &Chat{N: 1, body: body, outline: outline}
+	if len(outline.long) > 0 {
+		c.abridged = abridge(body, outline)
+		body = c.abridged.body
+	}
+	if err := c.read(textOf(body)); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// textOf gives the bytes as a string without copying them: they do not change.
+func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// Body gives the client's whole body with upstreamModel as its model, which
+// becomes the first field if there is none. The caller must not modify it.
+func (c *Chat) Body(upstreamModel string) []byte {
+	return withModel(c.body, c.outline.fields.from, c.outline.empty, c.outline.model, upstreamModel)
+}
+
+// Short is Body with each long content replaced by a token for which refs has
+// the bytes. Without long content refs is nil, which expands nothing.
+func (c *Chat) Short(upstreamModel string) (body []byte, refs *Refs) {
+	if c.abridged == nil {
+		return c.Body(upstreamModel), nil
+	}
+	a := c.abridged
+	body = withModel(a.body, a.fields, c.outline.empty, a.model, upstreamModel)
+	return body, newRefs(a, c.body, c.outline.long)
+}
+
+// withModel gives the object in body with a model: instead of the value at old,
+// or, if there is none, in front of the fields.
+func withModel(body []byte, fields int, empty bool, old span, model string) []byte {
+	out := make([]byte, 0, len(body)+len(model)+len(`"model":"",`))
+	if old == (span{}) {
+		out = append(out, body[:fields]...)
+		out = append(out, `"model":`...)
+		out = sdk.AppendQuote(out, model)
+		if !empty {
+			out = append(out, ',')
+		}
+		return append(out, body[fields:]...)
+	}
+	out = append(out, body[:old.from]...)
+	out = sdk.AppendQuote(out, model)
+	return append(out, body[old.to:]...)
+}

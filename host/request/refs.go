@@ -1,0 +1,147 @@
+package request
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// A token stands for long content: "@kai:", the nonce, ":", the number of the
+// content, "@". The nonce is new in every request, so no client can write one.
+const (
+	tokenStart = "@kai:"
+	nonceLen   = 32 // hexadecimal digits
+)
+
+// abridged is a body with tokens in the place of its long content.
+type abridged struct {
+	body   []byte
+	nonce  string
+	fields int  // where the first field begins, as in outline
+	model  span // as in outline
+}
+
+func abridge(body []byte, o outline) *abridged {
+	var random [nonceLen / 2]byte
+	rand.Read(random[:])
+	a := &abridged{nonce: hex.EncodeToString(random[:]), fields: o.fields.from}
+
+	const longestToken = len(tokenStart) + nonceLen + len(":4294967295@")
+	size := len(body) + len(o.long)*longestToken
+	for _, s := range o.long {
+		size -= s.to - s.from
+	}
+	out := make([]byte, 0, size)
+	done := 0 // bytes of body that are in out
+	for n, s := range o.long {
+		if o.model.from >= done && o.model.from < s.from {
+			a.model = o.model.shift(len(out) - done)
+		}
+		out = append(out, body[done:s.from]...)
+		out = append(append(append(out, tokenStart...), a.nonce...), ':')
+		out = append(strconv.AppendInt(out, int64(n), 10), '@')
+		done = s.to
+	}
+	if o.model.from >= done {
+		a.model = o.model.shift(len(out) - done)
+	}
+	a.body = append(out, body[done:]...)
+	return a
+}
+
+func (s span) shift(by int) span { return span{s.from + by, s.to + by} }
+
+// Refs holds the long content that Short took out of a request. A nil *Refs
+// holds none.
+type Refs struct {
+	// Limit is the number of bytes an expanded body may have. Short sets it to
+	// four times the client's body and 1 MiB.
+	Limit int
+
+	nonce string
+	body  []byte
+	long  []span
+}
+
+func newRefs(a *abridged, body []byte, long []span) *Refs {
+	return &Refs{Limit: 4*len(body) + 1<<20, nonce: a.nonce, body: body, long: long}
+}
+
+// Expand gives body with the long content in the place of the tokens, wherever
+// they stand and as often as they do. The bytes are those the client sent
+// between two quotes, so a token must stand within a JSON string.
+//
+// Body without tokens comes back as it is. A result beyond Limit, a token for
+// content that does not exist, and a nonce that is not within a whole token are
+// the adapter's mistake: *sdk.Error with status 502 and code adapter_error.
+func (r *Refs) Expand(body []byte) ([]byte, error) {
+	if r == nil {
+		return body, nil
+	}
+	size, tokens := len(body), 0
+	for i := 0; ; tokens++ {
+		token, content, err := r.next(body, i)
+		if err != nil {
+			return nil, adapterMistake(err)
+		}
+		if token.to == 0 {
+			break
+		}
+		size += len(content) - (token.to - token.from)
+		if size > r.Limit {
+			return nil, adapterMistake(fmt.Errorf("content put back %d times makes the body larger than %d bytes", tokens+1, r.Limit))
+		}
+		i = token.to
+	}
+	if tokens == 0 {
+		return body, nil
+	}
+	out := make([]byte, 0, size)
+	for i := 0; ; {
+		token, content, _ := r.next(body, i)
+		if token.to == 0 {
+			return append(out, body[i:]...), nil
+		}
+		out = append(out, body[i:token.from]...)
+		out = append(out, content...)
+		i = token.to
+	}
+}
+
+// next finds the first token at or behind from, and its content. Without one,
+// the token is zero.
+func (r *Refs) next(body []byte, from int) (token span, content []byte, err error) {
+	at := bytes.Index(body[from:], []byte(r.nonce))
+	if at < 0 {
+		return span{}, nil, nil
+	}
+	at += from
+	if !bytes.HasSuffix(body[from:at], []byte(tokenStart)) {
+		return span{}, nil, errors.New("the body holds a damaged reference to content")
+	}
+	number, _, whole := bytes.Cut(body[at+nonceLen:min(len(body), at+nonceLen+12)], []byte("@"))
+	if !whole || len(number) < 2 || number[0] != ':' {
+		return span{}, nil, errors.New("the body holds a damaged reference to content")
+	}
+	n, err := strconv.ParseUint(string(number[1:]), 10, 32)
+	if err != nil || n >= uint64(len(r.long)) {
+		return span{}, nil, fmt.Errorf("the body refers to content %q of %d", number[1:], len(r.long))
+	}
+	token = span{at - len(tokenStart), at + nonceLen + len(number) + 1}
+	return token, r.long[n].of(r.body), nil
+}
+
+func adapterMistake(err error) *sdk.Error {
+	return &sdk.Error{
+		Status:  502,
+		Type:    sdk.ServerError,
+		Code:    "adapter_error",
+		Message: "the provider's adapter built an invalid request",
+		Err:     fmt.Errorf("expand references: %w", err),
+	}
+}

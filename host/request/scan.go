@@ -1,0 +1,538 @@
+package request
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+const (
+	maxDepth  = 512     // objects and arrays that may enclose each other
+	maxFields = 1024    // fields of the top level: far more than any API has
+	longText  = 1 << 10 // bytes of a string from which on it goes by reference
+)
+
+// span is a range of bytes: from the first to behind the last.
+type span struct{ from, to int }
+
+func (s span) of(b []byte) []byte { return b[s.from:s.to] }
+
+// outline is what the scan notes of a body: all that is needed to put another
+// model in and to take long content out.
+type outline struct {
+	fields span   // what is between the braces of the top level
+	empty  bool   // there is no field
+	model  span   // the value of "model"; zero if there is none
+	long   []span // content of more than longText bytes, without quotes, in order
+}
+
+// place is where in a chat request a value stands.
+type place uint8
+
+const (
+	elsewhere place = iota
+	top
+	model       // model
+	messages    // messages
+	message     // messages[]
+	content     // messages[].content
+	part        // messages[].content[]
+	text        // messages[].content[].text
+	imageURL    // messages[].content[].image_url
+	url         // messages[].content[].image_url.url
+	audio       // messages[].content[].input_audio
+	file        // messages[].content[].file
+	encodedData // messages[].content[].input_audio.data, .file.file_data
+)
+
+// field gives the place of a field of the object at p.
+func (p place) field(key []byte) place {
+	switch p {
+	case top:
+		switch string(key) {
+		case "model":
+			return model
+		case "messages":
+			return messages
+		}
+	case message:
+		if string(key) == "content" {
+			return content
+		}
+	case part:
+		switch string(key) {
+		case "text":
+			return text
+		case "image_url":
+			return imageURL
+		case "input_audio":
+			return audio
+		case "file":
+			return file
+		}
+	case imageURL:
+		if string(key) == "url" {
+			return url
+		}
+	case audio:
+		if string(key) == "data" {
+			return encodedData
+		}
+	case file:
+		if string(key) == "file_data" {
+			return encodedData
+		}
+	}
+	return elsewhere
+}
+
+// element gives the place of the elements of the array at p.
+func (p place) element() place {
+	switch p {
+	case messages:
+		return message
+	case content:
+		return part
+	}
+	return elsewhere
+}
+
+// container is an object or array that is open.
+type container struct {
+	place    place
+	isObject bool
+}
+
+// scanner reads a body once, from front to back, without recursion: foreign
+// bytes must not decide how deep the stack grows.
+type scanner struct {
+	b     []byte
+	out   outline
+	keys  keySet
+	depth int
+	open  [maxDepth]container
+}
+
+// scan checks that body is one JSON object in UTF-8, nested at most maxDepth
+// deep, without two top-level fields of the same name, and notes its outline.
+//
+// Two fields of one name would be read differently by the gateway, the adapter
+// and the upstream: a client could name one model to each.
+func scan(body []byte) (outline, error) {
+	s := scanner{b: body}
+	i := s.space(0)
+	if s.at(i) != '{' {
+		return outline{}, s.notAnObject(i)
+	}
+	if err := s.object(i); err != nil {
+		return outline{}, err
+	}
+	return s.out, nil
+}
+
+// object reads the body, whose first brace is at i.
+func (s *scanner) object(i int) error {
+	var err error
+	here := top
+	for {
+		// A value begins at i.
+		switch c := s.at(i); {
+		case c == '"':
+			var end int
+			if end, _, err = s.string(i + 1); err != nil {
+				return err
+			}
+			s.note(here, span{i + 1, end - 1})
+			s.ended(here, i, end)
+			i = end
+		case c == '{' || c == '[':
+			if s.depth == maxDepth {
+				return s.fail(i, "nested more than "+strconv.Itoa(maxDepth)+" deep; flatten the request")
+			}
+			if here == model {
+				s.out.model.from = i
+			}
+			s.open[s.depth] = container{here, c == '{'}
+			s.depth++
+			i = s.space(i + 1)
+			switch {
+			case c == '{' && s.at(i) == '}', c == '[' && s.at(i) == ']':
+				if s.depth == 1 {
+					s.out.fields, s.out.empty = span{i, i}, true
+				}
+				if i, err = s.close(i); err != nil || s.depth == 0 {
+					return err
+				}
+			case c == '{':
+				if s.depth == 1 {
+					s.out.fields.from = i
+				}
+				if i, here, err = s.key(i); err != nil {
+					return err
+				}
+				continue
+			default:
+				here = here.element()
+				continue
+			}
+		default:
+			end, err := s.scalar(i)
+			if err != nil {
+				return err
+			}
+			s.ended(here, i, end)
+			i = end
+		}
+
+		// A value ended before i. So do the containers it is the last value of.
+		for {
+			i = s.space(i)
+			in := s.open[s.depth-1]
+			c := s.at(i)
+			if c == ',' {
+				i = s.space(i + 1)
+				if !in.isObject {
+					here = in.place.element()
+				} else if i, here, err = s.key(i); err != nil {
+					return err
+				}
+				break
+			}
+			if in.isObject && c != '}' {
+				return s.fail(i, "expected ',' or '}' behind a value")
+			}
+			if !in.isObject && c != ']' {
+				return s.fail(i, "expected ',' or ']' behind a value")
+			}
+			if i, err = s.close(i); err != nil || s.depth == 0 {
+				return err
+			}
+		}
+	}
+}
+
+// close ends the innermost container, whose last bracket is at i, and gives
+// what follows. Behind the outermost nothing may.
+func (s *scanner) close(i int) (int, error) {
+	s.depth--
+	end := i + 1
+	switch s.depth {
+	case 0:
+		s.out.fields.to = i
+		if i = s.space(end); i < len(s.b) {
+			return i, s.fail(i, "something follows the object; send one object")
+		}
+		return i, nil
+	case 1:
+		if s.open[1].place == model {
+			s.out.model.to = end
+		}
+	}
+	return end, nil
+}
+
+// ended notes a value that is no container.
+func (s *scanner) ended(here place, from, to int) {
+	if here == model {
+		s.out.model = span{from, to}
+	}
+}
+
+// note keeps the inside of a string if it is long content.
+func (s *scanner) note(here place, inside span) {
+	if inside.to-inside.from <= longText {
+		return
+	}
+	switch here {
+	case content, text:
+	case url:
+		// A URL that is fetched stays whole, whatever its length.
+		n := dataPrefix(inside.of(s.b))
+		if n == 0 {
+			return
+		}
+		inside.from += n
+	case encodedData:
+		inside.from += dataPrefix(inside.of(s.b))
+	default:
+		return
+	}
+	if inside.to-inside.from > longText {
+		s.out.long = append(s.out.long, inside)
+	}
+}
+
+// dataPrefix gives the length of "data:image/png;base64," at the start of a
+// string, or 0. What is before the comma stays visible to adapters.
+func dataPrefix(inside []byte) int {
+	const marker = ";base64,"
+	head := inside[:min(len(inside), 256)]
+	if !bytes.HasPrefix(head, []byte("data:")) {
+		return 0
+	}
+	if i := bytes.Index(head, []byte(marker)); i >= 0 {
+		return i + len(marker)
+	}
+	return 0
+}
+
+// key reads a key and its colon and gives where the value begins and its place.
+func (s *scanner) key(i int) (int, place, error) {
+	if s.at(i) != '"' {
+		return i, 0, s.fail(i, "expected a key in double quotes")
+	}
+	end, escaped, err := s.string(i + 1)
+	if err != nil {
+		return end, 0, err
+	}
+	key := s.b[i+1 : end-1]
+	if escaped {
+		key = sdk.AppendUnquote(nil, key)
+	}
+	if s.depth == 1 {
+		if s.keys.has(key) {
+			return i, 0, s.duplicate(i, key)
+		}
+		if s.keys.n > maxFields {
+			return i, 0, s.fail(i, "more than "+strconv.Itoa(maxFields)+" fields at the top level")
+		}
+	}
+	i = s.space(end)
+	if s.at(i) != ':' {
+		return i, 0, s.fail(i, "expected ':' behind a key")
+	}
+	return s.space(i + 1), s.open[s.depth-1].place.field(key), nil
+}
+
+// scalar reads a number or a literal.
+func (s *scanner) scalar(i int) (end int, err error) {
+	word := ""
+	switch c := s.at(i); {
+	case c == 't':
+		word = "true"
+	case c == 'f':
+		word = "false"
+	case c == 'n':
+		word = "null"
+	case c == '-' || isDigit(c):
+		return s.number(i)
+	default:
+		return i, s.fail(i, "expected a value")
+	}
+	if end = i + len(word); end <= len(s.b) && string(s.b[i:end]) == word {
+		return end, nil
+	}
+	return i, s.fail(i, "expected a value; words other than true, false and null need quotes")
+}
+
+func (s *scanner) number(i int) (end int, err error) {
+	if s.at(i) == '-' {
+		i++
+	}
+	if s.at(i) == '0' {
+		i++
+	} else if i, err = s.digits(i); err != nil {
+		return i, err
+	}
+	if s.at(i) == '.' {
+		if i, err = s.digits(i + 1); err != nil {
+			return i, err
+		}
+	}
+	if c := s.at(i); c == 'e' || c == 'E' {
+		i++
+		if c := s.at(i); c == '+' || c == '-' {
+			i++
+		}
+		if i, err = s.digits(i); err != nil {
+			return i, err
+		}
+	}
+	return i, nil
+}
+
+func (s *scanner) digits(i int) (end int, err error) {
+	for end = i; isDigit(s.at(end)); end++ {
+	}
+	if end == i {
+		return i, s.fail(i, "expected a digit")
+	}
+	return end, nil
+}
+
+// string reads the rest of a string whose opening quote is before i and gives
+// what follows the closing one.
+//
+// It looks at 8 bytes at a time. In stop, the highest bit of a byte is set where
+// the byte is a quote, a backslash or a control character; the borrow of a
+// subtraction can set bits too many, but only above the first right one.
+func (s *scanner) string(i int) (end int, escaped bool, err error) {
+	const (
+		low  = 0x0101010101010101
+		high = 0x8080808080808080
+	)
+	b, from := s.b, i
+	var seen uint64 // all bytes so far, or-ed: is there one beyond ASCII?
+	for {
+		for i+8 <= len(b) {
+			w := binary.LittleEndian.Uint64(b[i:])
+			quote, backslash := w^low*'"', w^low*'\\'
+			stop := high & ((quote-low)&^quote | (backslash-low)&^backslash | (w-low*' ')&^w)
+			seen |= w
+			if stop != 0 {
+				i += bits.TrailingZeros64(stop) / 8
+				break
+			}
+			i += 8
+		}
+		switch c := s.at(i); {
+		case c == '"':
+			if seen&high != 0 && !utf8.Valid(b[from:i]) {
+				return i, escaped, s.notUTF8(span{from, i})
+			}
+			return i + 1, escaped, nil
+		case c == '\\':
+			escaped = true
+			if i, err = s.escape(i); err != nil {
+				return i, escaped, err
+			}
+		case i >= len(b):
+			return i, escaped, s.fail(i, `expected '"' at the end of a string`)
+		case c < ' ':
+			return i, escaped, s.fail(i, `a control character in a string; write \n for a line end, \u00XX for others`)
+		default: // one of the last seven bytes
+			seen |= uint64(c)
+			i++
+		}
+	}
+}
+
+// escape reads the escape whose backslash is at i.
+func (s *scanner) escape(i int) (end int, err error) {
+	switch s.at(i + 1) {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return i + 2, nil
+	case 'u':
+		for j := i + 2; j < i+6; j++ {
+			if c := s.at(j); !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f') {
+				return j, s.fail(j, `expected four hexadecimal digits behind \u`)
+			}
+		}
+		return i + 6, nil
+	}
+	return i, s.fail(i, `a backslash that begins no escape of JSON; write \\ for itself`)
+}
+
+// at gives the byte at i, or 0 behind the end, which no caller takes for one
+// that may stand there.
+func (s *scanner) at(i int) byte {
+	if uint(i) < uint(len(s.b)) {
+		return s.b[i]
+	}
+	return 0
+}
+
+// space skips white space from i on.
+func (s *scanner) space(i int) int {
+	for uint(i) < uint(len(s.b)) && s.b[i] <= ' ' {
+		switch s.b[i] {
+		case ' ', '\n', '\r', '\t':
+			i++
+		default:
+			return i
+		}
+	}
+	return i
+}
+
+func isDigit(c byte) bool { return c-'0' <= 9 }
+
+// fail gives the client's error: what is expected at byte i.
+func (s *scanner) fail(i int, what string) error {
+	if i >= len(s.b) {
+		what = "the body ends here; " + what
+	}
+	return badBody(fmt.Sprintf("the request body is not valid JSON: %s: %s", s.position(i), what))
+}
+
+func (s *scanner) notAnObject(i int) error {
+	switch {
+	case i >= len(s.b):
+		return badBody("the request body is empty: send a JSON object with the field messages")
+	case bytes.HasPrefix(s.b, []byte("\ufeff")):
+		return badBody("the request body begins with a byte order mark: send UTF-8 without one")
+	}
+	return badBody("the request body must be a JSON object: " + s.position(i) + ": expected '{'")
+}
+
+func (s *scanner) notUTF8(str span) error {
+	i := str.from
+	for {
+		r, size := utf8.DecodeRune(s.b[i:str.to])
+		if r == utf8.RuneError && size <= 1 {
+			return badBody("the request body is not UTF-8: " + s.position(i) + ": send text as UTF-8 or as \\u escapes")
+		}
+		i += size
+	}
+}
+
+func (s *scanner) duplicate(i int, key []byte) error {
+	err := badBody(s.position(i) + ": a second field of the same name at the top level: send each field once")
+	if len(key) <= 64 {
+		err.Param = string(key)
+		err.Message = err.Param + ": " + err.Message
+	}
+	return err
+}
+
+// position names the place of byte i for people: lines and characters from 1.
+func (s *scanner) position(i int) string {
+	before := s.b[:min(i, len(s.b))]
+	line := 1 + bytes.Count(before, []byte("\n"))
+	column := 1 + utf8.RuneCount(before[1+bytes.LastIndexByte(before, '\n'):])
+	return fmt.Sprintf("line %d, column %d", line, column)
+}
+
+func badBody(message string) *sdk.Error {
+	return &sdk.Error{Status: 400, Type: sdk.InvalidRequest, Message: message}
+}
+
+// keySet is the set of the top-level keys. Few are compared one by one, which
+// needs no memory; many are hashed, so that neither their number nor their
+// length makes a request expensive.
+type keySet struct {
+	n    int
+	few  [24][]byte
+	many map[string]struct{}
+}
+
+// has reports whether the set had the key, and adds it.
+func (k *keySet) has(key []byte) bool {
+	if k.n < len(k.few) {
+		for _, other := range k.few[:k.n] {
+			if string(other) == string(key) {
+				return true
+			}
+		}
+		k.few[k.n] = key
+		k.n++
+		return false
+	}
+	if k.many == nil {
+		k.many = make(map[string]struct{}, 2*len(k.few))
+		for _, other := range k.few {
+			k.many[string(other)] = struct{}{}
+		}
+	}
+	if _, ok := k.many[string(key)]; ok {
+		return true
+	}
+	k.many[string(key)] = struct{}{}
+	k.n++
+	return false
+}
