@@ -170,7 +170,7 @@ func (w *walker) step(in instruction) {
 		w.exit = max(w.exit, w.debt)
 	case opLocalGet, opLocalSet, opLocalTee:
 		if in.arg >= w.body.first {
-			w.r.failAt(in.at, "local %d of %d", in.arg, w.body.first)
+			w.r.missing(in.at, "local", in.arg, int(w.body.first))
 		}
 	case opGlobalGet, opGlobalSet:
 		w.p.globalIndex(w.r, in.at, in.arg)
@@ -183,7 +183,7 @@ func (w *walker) blockParams(in instruction) int32 {
 		return 0
 	}
 	if int64(in.arg) >= int64(len(w.p.types)) {
-		w.r.failAt(in.at, "block of type %d of %d", in.arg, len(w.p.types))
+		w.r.missing(in.at, "type", in.arg, len(w.p.types))
 		return 0
 	}
 	return int32(len(w.p.types[in.arg].Params))
@@ -211,7 +211,7 @@ func (w *walker) end() {
 // branch carries the debt to a label.
 func (w *walker) branch(label uint32) {
 	if int64(label) >= int64(len(w.frames)) {
-		w.r.failAt(w.r.pos, "branch out of %d blocks of %d", label, len(w.frames))
+		w.r.missing(w.r.pos, "label", label, len(w.frames))
 		return
 	}
 	f := &w.frames[len(w.frames)-1-int(label)]

@@ -144,7 +144,7 @@ func parse(module []byte, limits Options) (*parsed, error) {
 			continue
 		}
 		if int(s.id) >= len(sectionOrder) {
-			r.failAt(s.start, "unknown section %d", s.id)
+			r.failAt(s.start, "unknown section %d", s.id) // 13 are the tags of exceptions
 			break
 		}
 		if sectionOrder[s.id] <= last {
@@ -238,7 +238,9 @@ func (p *parsed) section(s section, r *reader) {
 }
 
 func (p *parsed) funcType(r *reader) {
-	r.expect(0x60, "form of a type")
+	if at := r.pos; r.byte() != 0x60 {
+		r.failAt(at, "type that is not a function's")
+	}
 	values := func(what string) []byte {
 		n := r.count(maxValues, what)
 		start := r.pos
@@ -256,7 +258,7 @@ func (p *parsed) typeIndex(r *reader) uint32 {
 	at := r.pos
 	i := r.u32()
 	if r.err == nil && int64(i) >= int64(len(p.types)) {
-		r.failAt(at, "type %d of %d", i, len(p.types))
+		r.missing(at, "type", i, len(p.types))
 	}
 	return i
 }
@@ -269,7 +271,7 @@ func (p *parsed) importEntry(r *reader) {
 		return
 	}
 	if im.Kind != Function {
-		r.failAt(at, "import %q.%q is a %v, only functions can be imported", im.Module, im.Name, im.Kind)
+		r.failAt(at, "import %q.%q: %v, only functions can be imported", im.Module, im.Name, im.Kind)
 		return
 	}
 	i := p.typeIndex(r)
@@ -327,7 +329,7 @@ func (p *parsed) memory(r *reader) {
 // globalIndex refuses the global that is going to be appended.
 func (p *parsed) globalIndex(r *reader, at int, i uint32) {
 	if r.err == nil && int64(i) >= int64(p.globalN) {
-		r.failAt(at, "global %d of %d", i, p.globalN)
+		r.missing(at, "global", i, p.globalN)
 	}
 }
 
@@ -346,7 +348,9 @@ func (p *parsed) constant(r *reader) {
 			r.failAt(in.at, "instruction %#02x in a constant expression", in.op)
 		}
 	}
-	r.expect(opEnd, "end of a constant expression (one instruction)")
+	if at := r.pos; r.byte() != opEnd {
+		r.failAt(at, "constant expression of more than one instruction")
+	}
 }
 
 func (p *parsed) export(r *reader) {
@@ -359,11 +363,11 @@ func (p *parsed) export(r *reader) {
 	case e.Name == Global:
 		r.failAt(at, "export %q is the gateway's own", Global)
 	case e.Kind > GlobalVar:
-		r.failAt(at, "export %q is of %v", e.Name, e.Kind)
+		r.failAt(at, "export %q: %v", e.Name, e.Kind)
 	case e.Kind == GlobalVar:
 		p.globalIndex(r, at, e.Index)
 	case e.Kind == Function && int64(e.Index) >= int64(len(p.funcs)):
-		r.failAt(at, "export %q is function %d of %d", e.Name, e.Index, len(p.funcs))
+		r.missing(at, "function", e.Index, len(p.funcs))
 	case e.Kind == Function:
 		e.Type = p.types[p.funcs[e.Index]]
 	}

@@ -205,12 +205,9 @@ func (r *reader) next(visit func(label uint32)) (in instruction) {
 		// longer ones, 01, for a nop. So only the shortest form means the same
 		// to both of us.
 		n := r.byte()
-		if n >= 0x80 {
-			r.expect(1, "second byte of a SIMD instruction")
-		}
 		in.sub, im = n, simd[n]
-		if im == immUnknown {
-			r.failAt(in.at, "unknown instruction 0xfd %#02x", n)
+		if n >= 0x80 && r.byte() != 1 || im == immUnknown {
+			r.failAt(in.at, "unknown SIMD instruction, or its number is not in the shortest form")
 			return in
 		}
 	}

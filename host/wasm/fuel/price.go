@@ -1,35 +1,59 @@
 package fuel
 
-// Prices, in units of fuel. A unit is about what a small loop's iteration costs,
-// a nanosecond or a few.
+// Prices, in units of fuel. A unit is about one iteration of a small loop: 1 to
+// 2 ns of a usual guest's time.
 //
-//   - function entry: 1 + (parameters + locals + results)/4 + debt/16
-//   - loop header, each iteration: 1 + parameters/4 + debt/16
-//   - within straight code: 8 whenever the debt reaches 128
+//   - function entry: 1 + (parameters + locals + results)/4 + debt/64
+//   - loop header, at each iteration: 1 + parameters/4 + debt/64
+//   - straight code: 4 whenever the debt reaches 256
+//   - operations sized by an operand: see rate
 //
-// The debt is the number of instructions executed since the last charge, on the
-// dearest path that ends there: for a function at any of its exits and calls,
+// The debt is the weight of the instructions executed since the last charge, on
+// the dearest path that ends there: for a function at any of its exits and calls,
 // for a loop at any branch back to it. Without it a body of megabytes without a
-// loop would cost one unit an execution, and a budget could last for days. The
-// sum of all instructions of a body would be a simpler measure, but a wrong one
-// for Go guests: their compiler makes each function one loop around a table of
-// jumps, and a loop of a few instructions in the source would pay for its whole
-// function at each iteration.
+// loop would cost one unit an execution, and a budget would last for days. Adding
+// up all instructions of a body would be simpler and wrong for Go guests: their
+// compiler makes each function one loop around a table of jumps, so a loop of a
+// few instructions in the source would pay for its whole function each time.
 //
-// So a path of n instructions costs at least about n/32 units, whatever it
-// is made of, and a loop of a few instructions costs 1 an iteration.
+// So n instructions on any path cost about n/64 units at least (n/128 in code
+// made for it), and an iteration of a small loop costs 1.
 const (
-	perUnit = 16  // instructions of debt a unit pays
-	stride  = 128 // debt that is settled within straight code
+	perUnit = 64  // debt that a unit pays
+	stride  = 256 // debt that is settled within straight code
 )
 
 func entryPrice(values int, debt int32) int32 { return 1 + int32(values)/4 + debt/perUnit }
 
 func loopPrice(params, debt int32) int32 { return 1 + params/4 + debt/perUnit }
 
-// weight is what an instruction adds to the debt: 1, or more where the
-// processor takes more than a few cycles.
+// Weights of instructions, where they are not 1. Measured is the slowest case.
+const (
+	weightMemory   = 4   // a load that misses all caches: 200 ns
+	weightDivision = 8   // divisions and square roots: 3-7 ns, more on older processors
+	weightRefFunc  = 256 // leaves the compiled code: 290 ns
+)
+
+// weight is what an instruction adds to the debt.
 func weight(in instruction) int32 {
+	switch op := in.op; {
+	case op >= 0x28 && op <= 0x3e:
+		return weightMemory
+	case op >= 0x6d && op <= 0x70, op >= 0x7f && op <= 0x82, // integers
+		op == 0x91, op == 0x95, op == 0x9f, op == 0xa3: // floats: sqrt, div
+		return weightDivision
+	case op == opRefFunc:
+		return weightRefFunc
+	case op == opSIMD:
+		switch simd[in.sub] {
+		case immMemArg, immMemLane:
+			return weightMemory
+		}
+		switch in.sub {
+		case 0xe3, 0xe7, 0xef, 0xf3: // sqrt, div
+			return weightDivision
+		}
+	}
 	return 1
 }
 

@@ -143,6 +143,11 @@ func (r *reader) name() string {
 	return string(b)
 }
 
+// missing refuses an index at or beyond the count of what it names.
+func (r *reader) missing(at int, what string, index uint32, count int) {
+	r.failAt(at, "%s %d does not exist, the count is %d", what, index, count)
+}
+
 // done refuses bytes left over.
 func (r *reader) done(what string) {
 	if r.pos != r.end {
