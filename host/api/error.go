@@ -56,6 +56,10 @@ func clientError(err error, id string) *sdk.Error {
 	return &shown
 }
 
+// ClientError is what a client learns of err: an *sdk.Error as it is, of
+// anything else that it was an internal error of this request.
+func (x *Exchange) ClientError(err error) *sdk.Error { return clientError(err, x.ID) }
+
 // worthRepeating reports whether the same request may succeed later. SDKs
 // repeat every 408, 409, 429 and 5xx unless told otherwise.
 func worthRepeating(e *sdk.Error) bool {

@@ -1,0 +1,34 @@
+# Everything a change needs. "make" alone lists the targets.
+
+PLUGINS := demo ollama openrouter
+DIST    := $(PLUGINS:%=plugins/dist/%.wasm.gz)
+SDK     := $(shell find sdk -name '*.go' -not -name '*_test.go')
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test check plugins clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z][a-z-]*):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+build: plugins ## build bin/kai with its adapters inside
+	go build -trimpath -o bin/kai ./cmd/kai
+
+run: build ## build and serve config/api.yaml on port 9000
+	./bin/kai serve --config config/api.yaml
+
+plugins: $(DIST) ## compile the shipped adapters into plugins/dist
+
+# Adapters are compiled by the program itself, as every author's are.
+.SECONDEXPANSION:
+plugins/dist/%.wasm.gz: $(SDK) $$(filter-out %_test.go,$$(wildcard plugins/$$*/*.go plugins/$$*/wasm/*.go))
+	go run ./cmd/kai plugin build plugins/$*/wasm -o $@
+
+test: check ## what CI runs
+
+check: plugins ## format, vet, test with the race detector
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt on these"; exit 1; }
+	go vet ./...
+	go test -race -shuffle=on ./...
+
+clean: ## remove what was built
+	rm -rf bin plugins/dist/*.wasm.gz

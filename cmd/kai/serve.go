@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host"
+	"github.com/kai-gateway/kai/host/wasm"
+)
+
+// serve runs the gateway until ctx ends or a signal asks it to stop.
+func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	f := flag.NewFlagSet("serve", flag.ContinueOnError)
+	file := f.String("config", "", "")
+	hostname := f.String("host", "", "")
+	port := f.Int("port", -1, "")
+	if code, ok := parse(f, args, 0, stderr); !ok {
+		return code
+	}
+	if *port > 65535 || *port < -1 {
+		fmt.Fprintf(stderr, "kai serve: --port %d is not between 0 and 65535\n", *port)
+		return exitUsage
+	}
+	modules := newModules()
+	c, ok := loadConfig(*file, modules, stderr)
+	if !ok {
+		return exitUsage
+	}
+	if *hostname != "" {
+		c.Server.Host = *hostname
+	}
+	if *port >= 0 {
+		c.Server.Port = *port
+	}
+
+	// The listener comes first: a taken port is known at once, and requests that
+	// come while adapters compile wait instead of failing.
+	address := net.JoinHostPort(c.Server.Host, strconv.Itoa(c.Server.Port))
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		fmt.Fprintf(stderr, "kai: %s\n", listenProblem(address, err))
+		return exitUsage
+	}
+	log := logger(stderr)
+	h, err := host.New(host.Options{
+		Config: c, Module: modules.get, Logger: log, CacheDir: wasm.DefaultCacheDir(), Version: version,
+	})
+	if err != nil {
+		l.Close()
+		fmt.Fprintf(stderr, "kai: %v\n", err)
+		return exitUsage
+	}
+	defer h.Close()
+	announce(stderr, log, c, l.Addr())
+
+	ctx, stop := stopOnSignal(ctx, log)
+	defer stop()
+	if err := h.Serve(ctx, l); err != nil {
+		fmt.Fprintf(stderr, "kai: %v\n", err)
+		return exitFailed
+	}
+	return exitDone
+}
+
+// announce tells whoever started the gateway where it is and what to know.
+func announce(stderr io.Writer, log *slog.Logger, c *config.Config, at net.Addr) {
+	from := c.File
+	if from == "" {
+		from = "the built-in configuration (no " + defaultFile + " here)"
+	}
+	log.Info("serving", "url", "http://"+reachable(at)+"/v1", "config", from, "models", len(c.Models))
+	for _, w := range c.Warnings {
+		log.Warn(w)
+	}
+	if a, ok := at.(*net.TCPAddr); ok && !a.IP.IsLoopback() && !c.Auth.Enabled {
+		log.Warn("serving more than this machine without keys: anybody who reaches this address, and any web page opened in a browser here, can use your models and spend your provider keys; set server.host to 127.0.0.1 or auth.enabled to true",
+			"address", at.String())
+	}
+}
+
+// reachable writes an address as a browser on this machine would.
+func reachable(at net.Addr) string {
+	a, ok := at.(*net.TCPAddr)
+	if !ok {
+		return at.String()
+	}
+	if a.IP.IsUnspecified() || a.IP.IsLoopback() {
+		return "localhost:" + strconv.Itoa(a.Port)
+	}
+	return a.String()
+}
+
+// listenProblem says why an address can't be served, and what to do.
+func listenProblem(address string, err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return address + " is in use already: is Kai running? Stop it or choose another port with --port"
+	case errors.Is(err, syscall.EACCES):
+		return address + " may not be used by this user: choose a port above 1023 with --port"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return address + " is no address of this machine: check server.host or --host"
+	}
+	return "can't serve " + address + ": " + err.Error()
+}
+
+// stopOnSignal ends the context at the first SIGTERM or SIGINT and the process
+// at the second.
+func stopOnSignal(ctx context.Context, log *slog.Logger) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case s := <-signals:
+			log.Info("stopping: requests may finish, a second signal ends them", "signal", s.String())
+			cancel()
+		case <-done:
+			return
+		}
+		select {
+		case <-signals:
+			log.Warn("ended by a second signal")
+			os.Exit(exitFailed)
+		case <-done:
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); close(done); cancel() }
+}
+
+// logger writes text to a terminal and JSON to everything else.
+func logger(w io.Writer) *slog.Logger {
+	if f, ok := w.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: shortTime}))
+		}
+	}
+	return slog.New(slog.NewJSONHandler(w, nil))
+}
+
+// shortTime leaves the date out where a person reads along.
+func shortTime(groups []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey && len(groups) == 0 {
+		return slog.String(slog.TimeKey, a.Value.Time().Format(time.TimeOnly))
+	}
+	return a
+}

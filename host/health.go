@@ -1,0 +1,54 @@
+package host
+
+import (
+	"fmt"
+
+	"github.com/kai-gateway/kai/host/api"
+)
+
+// health tells what the gateway knows without asking anybody.
+func (h *Host) health() api.Health {
+	services := []api.Service{
+		{Key: "config", Name: "configuration", Status: api.Healthy, Message: "Configuration loaded successfully"},
+		{Key: "models", Name: "model_mapping", Status: api.Healthy, Message: fmt.Sprintf("%d models configured", len(h.config.Models))},
+	}
+	served, broken := false, false
+	for _, p := range h.order {
+		up := api.Service{Key: "provider:" + p.name, Name: p.name, Status: api.Healthy, Message: "Configured"}
+		if p.config.Unset != "" {
+			up.Status, up.Message = "not_configured", "No API key: set "+p.config.Unset
+		} else if p.failed.Load() {
+			up.Status, up.Message = api.Unhealthy, "The last request got no answer"
+		}
+		module := api.Service{Key: "adapter:" + p.name, Name: p.config.Plugin, Status: api.Healthy, Message: "Ready"}
+		switch ready, err := p.adapter.Status(); {
+		case err != nil:
+			module.Status, module.Message = api.Unhealthy, "Could not be loaded; the log says why"
+			broken = true
+		case !ready:
+			module.Status, module.Message = "loading", "Is being compiled"
+			fallthrough
+		default:
+			served = served || p.config.Unset == ""
+		}
+		services = append(services, up, module)
+	}
+	status := api.Healthy
+	switch {
+	case !served:
+		status = api.Unhealthy
+	case broken:
+		status = api.Degraded
+	}
+	return api.Health{Status: status, Services: services}
+}
+
+// ready reports whether no request has to wait for an adapter any more.
+func (h *Host) ready() bool {
+	for _, p := range h.order {
+		if ready, err := p.adapter.Status(); !ready && err == nil {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,363 @@
+package host
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/auth"
+	"github.com/kai-gateway/kai/host/request"
+	"github.com/kai-gateway/kai/host/route"
+	"github.com/kai-gateway/kai/host/stream"
+	"github.com/kai-gateway/kai/host/upstream"
+	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// chat answers one chat completion. The client was let in already (api asks
+// auth before it calls); what happens from here on, in this order: the body is
+// read and checked, its alias resolved, the provider's adapter asked for an
+// upstream request, the upstream asked, and what it answers turned by the
+// adapter into facts and by package stream into what the client sees.
+func (h *Host) chat(ctx context.Context, x *api.Exchange) error {
+	body, err := x.Body()
+	if err != nil {
+		return err
+	}
+	asked, err := request.ParseChat(body)
+	if err != nil {
+		return err
+	}
+	x.Record.Model, x.Record.Stream = asked.Model, asked.Stream
+	target, err := h.routes.Resolve(asked.Model)
+	if err != nil {
+		return err
+	}
+	x.Record.Model, x.Record.Provider, x.Record.UpstreamModel = target.Alias, target.Provider, target.Model
+	if !auth.PrincipalFrom(ctx).MayUse(target.Alias) {
+		return &sdk.Error{Status: 403, Type: sdk.PermissionError, Message: fmt.Sprintf("This API key may not use the model '%s'.", target.Alias)}
+	}
+	p := h.providers[target.Provider]
+	x.Record.Plugin = p.config.Plugin
+	if err := p.prepare(ctx, h.config.Server.LoadWait); err != nil {
+		return err
+	}
+	if !p.adapter.Acquire() {
+		return errors.New("the adapter was closed")
+	}
+	defer p.adapter.Release()
+
+	info := stream.Info{
+		ID: "chatcmpl-" + rand.Text(), Created: h.now().Unix(), Model: target.Alias, IncludeUsage: asked.IncludeUsage,
+	}
+	e := exchange{provider: p, http: x, asked: asked, target: target}
+	if asked.Stream {
+		return h.streamed(ctx, &e, info)
+	}
+	return whole(ctx, &e, info)
+}
+
+// whole answers with one JSON object.
+func whole(ctx context.Context, e *exchange, info stream.Info) error {
+	answer := stream.NewWhole(info)
+	e.answer = wholeAnswer{answer}
+	err := e.run(ctx)
+	e.meter(answer.Usage())
+	if err != nil {
+		return err
+	}
+	body, err := answer.End()
+	if err != nil {
+		return err
+	}
+	e.http.ReleaseBody()
+	return e.http.JSON(200, body)
+}
+
+// streamed answers with server-sent events.
+func (h *Host) streamed(ctx context.Context, e *exchange, info stream.Info) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	client := stream.NewClient(e.http.Writer, stream.ClientOptions{
+		HeadWait: h.config.Server.StreamHeadWait, WriteTimeout: h.config.Server.WriteTimeout, Gone: cancel,
+	})
+	defer client.Close()
+
+	answer := &chunkedAnswer{chunks: stream.NewChunks(info), client: client}
+	e.answer = answer
+	err := e.run(ctx)
+	if err == nil {
+		err = answer.end()
+	}
+	e.meter(answer.chunks.Usage())
+	if !answer.first.IsZero() {
+		e.http.Record.FirstChunk = answer.first.Sub(e.http.Start)
+	}
+	if err != nil {
+		// What came before the failure belongs to the client.
+		answer.flush()
+		client.Fail(answer.chunks.Fail(nil, e.http.ClientError(err)))
+	}
+	return err // which answers with a status if the head wasn't sent
+}
+
+// answer is what becomes of an exchange's emissions.
+type answer interface {
+	apply([]abi.Emission) error
+	flush() error // nothing more will come soon
+	complete() bool
+}
+
+type wholeAnswer struct{ whole *stream.Whole }
+
+func (a wholeAnswer) apply(ems []abi.Emission) error { return a.whole.Apply(ems) }
+func (a wholeAnswer) flush() error                   { return nil }
+func (a wholeAnswer) complete() bool                 { return a.whole.Complete() }
+
+type chunkedAnswer struct {
+	chunks *stream.Chunks
+	client *stream.Client
+	buf    []byte
+	first  time.Time // when the first chunk went out
+}
+
+// maxUnflushed is how much of a burst is gathered before it goes out.
+const maxUnflushed = 32 << 10
+
+func (a *chunkedAnswer) apply(ems []abi.Emission) (err error) {
+	if a.buf, err = a.chunks.Apply(a.buf, ems); err != nil {
+		return err
+	}
+	if len(a.buf) > maxUnflushed {
+		return a.flush()
+	}
+	return nil
+}
+
+func (a *chunkedAnswer) flush() error {
+	if len(a.buf) == 0 {
+		return nil
+	}
+	if a.first.IsZero() {
+		a.first = time.Now()
+	}
+	err := a.client.Write(a.buf)
+	if a.buf = a.buf[:0]; cap(a.buf) > maxUnflushed {
+		a.buf = nil // a burst's buffer isn't kept for the slow rest of a stream
+	}
+	return err
+}
+
+func (a *chunkedAnswer) complete() bool { return a.chunks.Complete() }
+
+func (a *chunkedAnswer) end() (err error) {
+	if a.buf, err = a.chunks.End(a.buf); err != nil {
+		return err
+	}
+	return a.flush()
+}
+
+// exchange is one request on its way to the upstream and back. It may take
+// several steps, each a request and its answer.
+type exchange struct {
+	provider *provider
+	http     *api.Exchange
+	asked    *request.Chat
+	target   route.Target
+	answer   answer
+
+	refs  *request.Refs     // long content that stays with the host
+	state []byte            // what the adapter remembers
+	next  *upstream.Request // what it wants to send
+	wait  time.Duration     // before that is sent
+	batch wasm.Batch
+}
+
+// Bounds of an exchange of several steps, for upstreams that are polled.
+const (
+	maxSteps = 256
+	minWait  = 250 * time.Millisecond
+)
+
+// run takes the exchange to its end: nil when the adapter and the upstream have
+// said all they had to say.
+func (e *exchange) run(ctx context.Context) error {
+	if err := e.request(ctx); err != nil {
+		return err
+	}
+	for step := 0; e.next != nil; step++ {
+		if step == maxSteps {
+			return &sdk.Error{Status: 502, Code: "adapter_error", Message: fmt.Sprintf("Provider '%s' needed more than %d requests for one answer.", e.provider.name, maxSteps)}
+		}
+		if err := sleep(ctx, e.wait); err != nil {
+			return err
+		}
+		r := *e.next
+		e.next, e.wait = nil, 0
+		err := e.step(ctx, r)
+		if err != nil && !(e.answer.complete() && ctx.Err() == nil) {
+			return err
+		}
+	}
+	return nil
+}
+
+// request asks the adapter what to send for the client's request.
+func (e *exchange) request(ctx context.Context) error {
+	var body []byte
+	if e.provider.adapter.Manifest().Profile().PlainContent {
+		body = e.asked.Body(e.target.Model)
+	} else {
+		body, e.refs = e.asked.Short(e.target.Model)
+	}
+	failed, err := e.provider.adapter.Request(ctx, abi.Chat, e.asked.Stream, e.target.Options, body, &e.batch)
+	if err := e.took(ctx, failed, err); err != nil {
+		return err
+	}
+	if e.next == nil {
+		return e.spread()
+	}
+	return e.answer.apply(e.batch.Emissions)
+}
+
+// spread applies an answer that needed no upstream. It came from one call, but a
+// client that asked for a stream wants to see it in pieces.
+func (e *exchange) spread() error {
+	for i := range e.batch.Emissions {
+		if err := e.answer.apply(e.batch.Emissions[i : i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step sends one request and takes its answer.
+func (e *exchange) step(ctx context.Context, r upstream.Request) error {
+	res, err := e.provider.send(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer res.Close()
+	if res.Whole() {
+		body, err := res.Body()
+		if err != nil {
+			return err
+		}
+		failed, err := e.provider.adapter.Response(ctx, abi.Chat, res.Status, e.state, res.Head(), body, &e.batch)
+		if err := e.took(ctx, failed, err); err != nil {
+			return err
+		}
+		return e.answer.apply(e.batch.Emissions)
+	}
+	e.refs = nil // an answer in events is the exchange's last
+	e.http.ReleaseBody()
+	return e.events(ctx, res)
+}
+
+// events takes the frames of a stream until it ends.
+func (e *exchange) events(ctx context.Context, res *upstream.Response) error {
+	for {
+		if !res.Buffered() {
+			if err := e.answer.flush(); err != nil {
+				return err
+			}
+		}
+		frame, err := res.Next()
+		switch {
+		case err == io.EOF:
+			return e.event(ctx, abi.FlagEnd, nil, nil)
+		case err != nil:
+			return err
+		case string(frame.Data) == "[DONE]":
+			return e.event(ctx, abi.FlagDone, nil, nil)
+		}
+		if err := e.event(ctx, 0, frame.Name, frame.Data); err != nil {
+			return err
+		}
+	}
+}
+
+func (e *exchange) event(ctx context.Context, flags int, name, data []byte) error {
+	failed, err := e.provider.adapter.Event(ctx, abi.Chat, flags, e.state, name, data, &e.batch)
+	if err := e.took(ctx, failed, err); err != nil {
+		return err
+	}
+	return e.answer.apply(e.batch.Emissions)
+}
+
+// took takes out of the batch what is the host's and not the client's: the
+// state and the next request. err and failed are how the call ended.
+func (e *exchange) took(ctx context.Context, failed bool, err error) error {
+	if err != nil {
+		return e.broken(ctx, err)
+	}
+	var body []byte
+	for _, m := range e.batch.Emissions {
+		switch m.Kind {
+		case abi.Error:
+			return stream.DecodeError(m.Data)
+		case abi.State:
+			e.state = append(e.state[:0], m.Data...)
+		case abi.Wait:
+			e.wait = max(minWait, time.Duration(m.At)*time.Millisecond)
+		case abi.Request:
+			e.next = &upstream.Request{Head: append([]byte(nil), m.Data...), Framing: abi.Framing(m.At)}
+		case abi.Body:
+			body = append(body, m.Data...)
+		}
+	}
+	if failed {
+		return &sdk.Error{Status: 502, Code: "adapter_error", Message: fmt.Sprintf("The adapter of provider '%s' failed without a reason.", e.provider.name)}
+	}
+	if e.next == nil {
+		return nil
+	}
+	if e.refs != nil {
+		if body, err = e.refs.Expand(body); err != nil {
+			return &sdk.Error{Status: 502, Code: "adapter_error", Err: err, Message: fmt.Sprintf("The adapter of provider '%s' made a request that can't be sent.", e.provider.name)}
+		}
+	}
+	e.next.Body = body
+	return nil
+}
+
+// broken is what a client learns of a call that broke.
+func (e *exchange) broken(ctx context.Context, err error) error {
+	var call *wasm.CallError
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, wasm.ErrBusy):
+		return &sdk.Error{Status: 503, Code: "busy", RetryAfterMS: 1000, Err: err, Message: "Kai is busy; try again in a moment."}
+	case errors.As(err, &call) && call.Kind == wasm.TooLarge:
+		return &sdk.Error{
+			Status: 413, Type: sdk.InvalidRequest, Err: err,
+			Message: fmt.Sprintf("The request or answer is too large for the adapter of provider '%s', even without the long texts and images that Kai keeps back.", e.provider.name),
+		}
+	}
+	return &sdk.Error{Status: 502, Code: "adapter_error", Err: err, Message: fmt.Sprintf("The adapter of provider '%s' failed; Kai's log says why.", e.provider.name)}
+}
+
+// meter notes the tokens for the log.
+func (e *exchange) meter(u stream.Usage) {
+	e.http.Record.PromptTokens, e.http.Record.CompletionTokens = int(u.Prompt), int(u.Completion)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,114 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/upstream"
+	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// provider is one upstream with the adapter that speaks its language.
+type provider struct {
+	name    string
+	config  config.Provider
+	adapter *wasm.Adapter
+
+	once   sync.Once
+	client *upstream.Client // nil for an adapter without an upstream
+	err    error            // of making the client
+
+	failed atomic.Bool // the last request didn't reach the upstream
+}
+
+// logOff is a level above every line's.
+const logOff = slog.Level(100)
+
+var logLevels = map[string]slog.Level{
+	"off": logOff, "error": slog.LevelError, "warn": slog.LevelWarn, "info": slog.LevelInfo, "debug": slog.LevelDebug,
+}
+
+func newProvider(c config.Provider, workers int, engine *wasm.Engine, module []byte) *provider {
+	return &provider{
+		name:   c.Name,
+		config: c,
+		adapter: engine.Adapter(c.Name, module, wasm.AdapterOptions{
+			Options: c.Options, Kept: workers, LogLevel: logLevels[c.Log],
+		}),
+	}
+}
+
+// prepare waits until the provider can be asked, for at most wait.
+func (p *provider) prepare(ctx context.Context, wait time.Duration) error {
+	if p.config.Unset != "" {
+		return &sdk.Error{
+			Status: 503, Type: sdk.ServerError, Code: "provider_not_configured",
+			Message: fmt.Sprintf("Provider '%s' has no API key: set the environment variable %s and start Kai again.", p.name, p.config.Unset),
+		}
+	}
+	switch err := p.adapter.Wait(ctx, wait); {
+	case err == nil:
+	case ctx.Err() != nil:
+		return err
+	case errors.Is(err, wasm.ErrNotReady):
+		return &sdk.Error{
+			Status: 503, Type: sdk.ServerError, Code: "adapter_loading", RetryAfterMS: 5000, Err: err,
+			Message: fmt.Sprintf("The adapter of provider '%s' is still being prepared; try again in a few seconds.", p.name),
+		}
+	default:
+		return &sdk.Error{
+			Status: 503, Type: sdk.ServerError, Code: "adapter_error", Err: err,
+			Message: fmt.Sprintf("The adapter of provider '%s' could not be loaded; Kai's log says why.", p.name),
+		}
+	}
+	p.once.Do(p.connect)
+	return p.err
+}
+
+// connect makes the client. Only the adapter's manifest knows where the secret
+// goes, so it waits for the adapter.
+func (p *provider) connect() {
+	c := p.config
+	if c.BaseURL == "" {
+		return
+	}
+	o := upstream.Options{
+		Provider: p.name, BaseURL: c.BaseURL, Proxy: c.Proxy,
+		Connect: c.Timeouts.Connect, FirstByte: c.Timeouts.FirstByte, Idle: c.Timeouts.Idle,
+	}
+	if a := p.adapter.Manifest().Profile().Auth; a.Header != "" && !c.APIKey.IsZero() {
+		o.Secret = upstream.Secret{Header: a.Header, Value: a.Value(c.APIKey.Reveal())}
+	}
+	if p.client, p.err = upstream.New(o); p.err != nil {
+		p.err = fmt.Errorf("provider %s: %w", p.name, p.err)
+	}
+}
+
+// send asks the upstream and remembers for /health whether it was there.
+func (p *provider) send(ctx context.Context, r upstream.Request) (*upstream.Response, error) {
+	if p.client == nil {
+		return nil, &sdk.Error{
+			Status: 502, Type: sdk.ServerError, Code: "adapter_error",
+			Message: fmt.Sprintf("The adapter of provider '%s' wants to send a request, but the provider has no base_url.", p.name),
+		}
+	}
+	res, err := p.client.Do(ctx, r)
+	if ctx.Err() == nil {
+		p.failed.Store(err != nil)
+	}
+	return res, err
+}
+
+func (p *provider) close() {
+	p.adapter.Close()
+	if p.client != nil {
+		p.client.Close()
+	}
+}

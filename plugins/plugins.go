@@ -1,0 +1,57 @@
+// Package plugins holds the adapters that come with the gateway.
+//
+// Each folder is an adapter in the form every author writes one; its wasm folder
+// makes a module of it. The compiled modules stand in dist and are embedded into
+// the binary that imports this package.
+package plugins
+
+import (
+	"bytes"
+	"compress/gzip"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+)
+
+//go:embed all:dist
+var dist embed.FS
+
+// Names lists the shipped adapters, sorted.
+func Names() []string { return []string{"demo", "ollama", "openrouter"} }
+
+// ErrUnknown is the error for a name that is not a shipped adapter's.
+var ErrUnknown = errors.New("no adapter of that name is shipped")
+
+// ErrNotBuilt is the error of a binary that was built without the compiled
+// adapters.
+var ErrNotBuilt = errors.New("this binary was built without its adapters: run \"make build\"")
+
+// Module gives the compiled module of a shipped adapter. It decompresses it each
+// time, so keep the result as long as it is needed.
+func Module(name string) ([]byte, error) {
+	known := false
+	for _, n := range Names() {
+		known = known || n == name
+	}
+	if !known {
+		return nil, fmt.Errorf("%w: %q", ErrUnknown, name)
+	}
+	packed, err := dist.ReadFile("dist/" + name + ".wasm.gz")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("adapter %s: %w", name, ErrNotBuilt)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, fmt.Errorf("adapter %s: %w", name, err)
+	}
+	module, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("adapter %s: %w", name, err)
+	}
+	return module, nil
+}
