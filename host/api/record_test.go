@@ -1,0 +1,200 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/sdk"
+)
+
+func TestRecord(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	g := newServer(t, api.Options{
+		Now: func() time.Time { return now },
+		Chat: func(_ context.Context, x *api.Exchange) error {
+			*x.Record = api.Record{
+				Endpoint: x.Record.Endpoint, Model: "granite-local", Provider: "ollama", UpstreamModel: "granite4:tiny-h", Plugin: "ollama@sha256:abc",
+				Attempt: 1, Stream: true, PromptTokens: 15, CompletionTokens: 10, FirstChunk: 1500 * time.Microsecond, Cache: "miss",
+			}
+			now = now.Add(2500 * time.Millisecond)
+			return x.JSON(200, []byte(`{}`))
+		},
+	})
+	got := postChat(t, g, "{}")
+	line := g.logs.next(t)
+	delete(line, "time")
+	want := map[string]any{
+		"level": "INFO", "msg": "request finished", "request_id": got.Header.Get("X-Request-Id"), "endpoint": "/v1/chat/completions",
+		"model": "granite-local", "provider": "ollama", "upstream_model": "granite4:tiny-h", "plugin": "ollama@sha256:abc", "status": 200.0, "attempt": 1.0,
+		"stream": true, "prompt_tokens": 15.0, "completion_tokens": 10.0, "first_chunk_ms": 1.5, "duration_ms": 2500.0, "cache": "miss",
+	}
+	if !reflect.DeepEqual(line, want) {
+		t.Errorf("the log says %v, want %v", line, want)
+	}
+}
+
+func TestLogLevels(t *testing.T) {
+	for name, tc := range map[string]struct {
+		chat     api.Handler
+		request  string // default POST /v1/chat/completions
+		headers  []string
+		level    string
+		endpoint string // default /v1/chat/completions
+		status   float64
+	}{
+		"an answer":               {level: "INFO", status: 200},
+		"a client's mistake":      {chat: failWith(&sdk.Error{Status: 400, Message: "m"}), level: "INFO", status: 400},
+		"an upstream's failure":   {chat: failWith(&sdk.Error{Status: 502, Message: "m"}), level: "WARN", status: 502},
+		"the gateway's failure":   {chat: failWith(errors.New("x")), level: "WARN", status: 500},
+		"a cancelled upstream":    {chat: failWith(context.Canceled), level: "WARN", status: 500},
+		"a status of the handler": {chat: func(_ context.Context, x *api.Exchange) error { x.Record.Status = 499; return x.JSON(200, nil) }, level: "INFO", status: 499},
+		"models":                  {request: "GET /v1/models", level: "INFO", endpoint: "/v1/models", status: 200},
+		"a model":                 {request: "GET /v1/models/gpt-4", level: "INFO", endpoint: "/v1/models/{id}", status: 200},
+		"health":                  {request: "GET /health", level: "DEBUG", endpoint: "/health", status: 200},
+		"life":                    {request: "HEAD /livez", level: "DEBUG", endpoint: "/livez", status: 200},
+		"readiness":               {request: "GET /readyz", level: "DEBUG", endpoint: "/readyz", status: 200},
+		"a preflight": {
+			request: "OPTIONS /v1/models", headers: []string{"Origin", "https://a.example", "Access-Control-Request-Method", "GET"},
+			level: "DEBUG", endpoint: "preflight", status: 204,
+		},
+		"an unknown path": {request: "GET /nowhere%0a?key=secret", level: "INFO", endpoint: "/nowhere\ufffd", status: 404},
+		"a long path":     {request: "GET /" + strings.Repeat("x", 1000), level: "INFO", endpoint: "/" + strings.Repeat("x", 99) + "…", status: 404},
+		"a wrong method":  {request: "PUT /health", level: "INFO", endpoint: "/health", status: 405},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newServer(t, api.Options{Chat: tc.chat, CORS: api.CORS{Enabled: true, AllowOrigins: []string{"*"}}})
+			if tc.request == "" {
+				tc.request = "POST /v1/chat/completions"
+			}
+			if tc.endpoint == "" {
+				tc.endpoint = "/v1/chat/completions"
+			}
+			method, path, _ := strings.Cut(tc.request, " ")
+			g.do(t, method, path, "", tc.headers...)
+			line := g.logs.next(t)
+			if line["level"] != tc.level || line["endpoint"] != tc.endpoint || line["status"] != tc.status {
+				t.Errorf("the log says %v, want %s %s %v", line, tc.level, tc.endpoint, tc.status)
+			}
+		})
+	}
+}
+
+func TestClientHangsUpWhileItIsServed(t *testing.T) {
+	for name, chat := range map[string]func(ctx context.Context, x *api.Exchange) error{
+		"before the answer": func(ctx context.Context, _ *api.Exchange) error {
+			<-ctx.Done()
+			return &sdk.Error{Status: 502, Message: "cancelled", Err: ctx.Err()}
+		},
+		"within the answer": func(ctx context.Context, x *api.Exchange) error {
+			<-ctx.Done()
+			for {
+				if _, err := x.Writer.Write(make([]byte, 4096)); err != nil {
+					return err
+				}
+			}
+		},
+		"within an answer whose handler does not care": func(ctx context.Context, x *api.Exchange) error {
+			<-ctx.Done()
+			for {
+				io.WriteString(x.Writer, "data: 1\n\n")
+				if http.NewResponseController(x.Writer).Flush() != nil {
+					return nil
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			began := make(chan struct{})
+			g := newServer(t, api.Options{Chat: func(ctx context.Context, x *api.Exchange) error {
+				if _, err := x.Body(); err != nil {
+					return err
+				}
+				close(began)
+				return chat(ctx, x)
+			}})
+			c := dial(t, g, head+"Content-Length: 2\r\n\r\n{}")
+			<-began
+			c.Close()
+			if line := g.logs.next(t); line["status"] != 499.0 || line["level"] != "INFO" {
+				t.Errorf("the log says %v, want status 499 at INFO", line)
+			}
+		})
+	}
+}
+
+// A client that closes the connection right after its answer did not hang up.
+func TestClientLeavesAfterItsAnswer(t *testing.T) {
+	g := newServer(t, api.Options{Chat: func(ctx context.Context, x *api.Exchange) error {
+		if _, err := x.Body(); err != nil {
+			return err
+		}
+		if err := x.JSON(200, []byte(`{}`)); err != nil {
+			return err
+		}
+		if err := http.NewResponseController(x.Writer).Flush(); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return nil
+	}})
+	c := dial(t, g, head+"Content-Length: 2\r\n\r\n{}")
+	if _, err := io.ReadFull(c, make([]byte, 12)); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if line := g.logs.next(t); line["status"] != 200.0 || line["level"] != "INFO" {
+		t.Errorf("the log says %v, want status 200 at INFO", line)
+	}
+}
+
+func TestLogsHoldNoSecrets(t *testing.T) {
+	const canary = "sk-canary-0123456789"
+	var all bytes.Buffer
+	g := newServer(t, api.Options{
+		Logger: slog.New(slog.NewTextHandler(&all, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true})),
+		Chat: func(_ context.Context, x *api.Exchange) error {
+			if _, err := x.Body(); err != nil {
+				return err
+			}
+			panic("as asked")
+		},
+		Authenticate: func(r *http.Request) (context.Context, error) {
+			if r.Header.Get("X-Refuse") != "" {
+				return nil, &sdk.Error{Status: 401, Code: "invalid_api_key", Message: "wrong key"}
+			}
+			return r.Context(), nil
+		},
+	})
+	for _, headers := range [][]string{
+		{"Authorization", "Bearer " + canary, "Cookie", canary, "X-Request-Id", canary, "Origin", canary},
+		{"Authorization", "Bearer " + canary, "X-Refuse", "1"},
+		{"Authorization", "Bearer " + canary, "Content-Encoding", canary},
+	} {
+		for _, path := range []string{"/v1/chat/completions?key=" + canary, "/v1/embeddings?key=" + canary, "/health?key=" + canary} {
+			got := g.do(t, "POST", path, `{"messages":[{"role":"user","content":"`+canary+`"}]}`, append(headers, "Content-Type", jsonType)...)
+			if strings.Contains(got.body, canary) {
+				t.Errorf("the client gets its secret back: %s", got.body)
+			}
+		}
+	}
+	if strings.Contains(all.String(), canary) {
+		t.Errorf("the log holds a secret:\n%s", all.String())
+	}
+}
+
+func TestErrorsAreCutInTheLog(t *testing.T) {
+	g := newServer(t, api.Options{Chat: failWith(errors.New(strings.Repeat("é\x1b", 1<<20)))})
+	postChat(t, g, "{}")
+	if text, _ := g.logs.next(t)["err"].(string); text != strings.Repeat("é\ufffd", 1000)+"…" {
+		t.Errorf("the log repeats %d bytes of an error", len(text))
+	}
+}
