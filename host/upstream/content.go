@@ -124,6 +124,6 @@ func plainValue(v string) string {
 			return ' '
 		}
 		return r
-	}, v)
-	return strings.TrimSpace(strings.ToValidUTF8(v, "?"))
+	}, strings.ToValidUTF8(v, "?"))
+	return strings.TrimSpace(v)
 }

@@ -112,8 +112,6 @@ func noAnswer(err error) string {
 		return "sent something that is not an HTTP answer. Is its base_url right?"
 	case strings.Contains(text, "response headers exceeded"):
 		return "sent an answer with too many headers"
-	case strings.Contains(text, "HTTP response to HTTPS client"):
-		return "does not speak TLS. Should its base_url start with http://?"
 	}
 	return "closed the connection without an answer"
 }

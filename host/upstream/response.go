@@ -91,6 +91,8 @@ func (r *Response) settle(f abi.Framing) error {
 	}
 	if !r.whole {
 		r.decoder = frame.NewDecoder(f, r.client.lineLimit)
+		r.decoder.Feed(r.start)
+		r.start = nil
 	}
 	return nil
 }
@@ -267,12 +269,6 @@ func (r *Response) undecodable(err error) error {
 
 // fill reads once and feeds the decoder, which has no frame left.
 func (r *Response) fill() {
-	if r.start != nil {
-		p := r.start
-		r.start = nil
-		r.decoder.Feed(p)
-		return
-	}
 	// A burst is read in large pieces, for fewer reads and flushes; a stream
 	// that trickles, as most do, keeps little memory while it waits.
 	if r.filled && r.burst == nil {

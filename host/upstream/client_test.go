@@ -1,0 +1,410 @@
+package upstream
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+func TestWhatIsSent(t *testing.T) {
+	got := make(chan *http.Request, 1)
+	s := startServer(t, func(c net.Conn, r *http.Request) bool {
+		got <- r
+		return answers(jsonHead+sized("{}"))(c, r)
+	})
+	for name, tc := range map[string]struct {
+		request Request
+		method  string
+		target  string
+		body    string
+		header  map[string]string // "": not sent
+	}{
+		"a whole answer is asked for in gzip": {
+			request: post(abi.Whole),
+			method:  "POST", target: "/base/api/chat?v=1", body: `{"model":"m"}`,
+			header: map[string]string{
+				"Content-Type": "application/json", "Accept-Encoding": "gzip", "User-Agent": "kai/1",
+				"Authorization": "Bearer hunter2", "Content-Length": "13", "Idempotency-Key": "", "Connection": "",
+			},
+		},
+		"a stream is asked for plain": {
+			request: post(abi.SSE),
+			method:  "POST", target: "/base/api/chat?v=1", body: `{"model":"m"}`,
+			header: map[string]string{"Accept-Encoding": "identity"},
+		},
+		"without a body": {
+			request: Request{Head: []byte("GET /api/tags?a=b\nuser-agent: mine\n")},
+			method:  "GET", target: "/base/api/tags?v=1&a=b",
+			header: map[string]string{"User-Agent": "mine", "Content-Length": "", "Content-Type": ""},
+		},
+		"an empty body": {
+			request: Request{Head: []byte("POST /a")},
+			method:  "POST", target: "/base/a?v=1",
+			header: map[string]string{"Content-Length": "0"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newTestClient(t, s.url+"/base/?v=1", func(o *Options) {
+				o.Secret, o.UserAgent = Secret{"authorization", "Bearer hunter2"}, "kai/1"
+			})
+			if out := run(c, tc.request); out.err != nil {
+				t.Fatal(out.err)
+			}
+			r := <-got
+			body, _ := io.ReadAll(r.Body)
+			if r.Method != tc.method || r.RequestURI != tc.target || string(body) != tc.body {
+				t.Errorf("sent %s %s with %q, want %s %s with %q", r.Method, r.RequestURI, body, tc.method, tc.target, tc.body)
+			}
+			if "http://"+r.Host != s.url {
+				t.Errorf("sent host %q, want base_url's", r.Host)
+			}
+			for k, want := range tc.header {
+				if got := r.Header.Get(k); got != want {
+					t.Errorf("sent %s: %q, want %q", k, got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestRequestsThatAreNotAllowed(t *testing.T) {
+	s := startServer(t, answers(""))
+	c := newTestClient(t, s.url, func(o *Options) { o.Secret = Secret{"x-api-key", "hunter2"} })
+	for name, head := range map[string]string{
+		"no head":                      "",
+		"a path out of base_url":       "GET /../a",
+		"another host":                 "GET http://evil.test/",
+		"the connection's header":      "GET /a\ntransfer-encoding: chunked\n",
+		"a secret of its own":          "GET /a\nauthorization: Bearer hunter2\n",
+		"the header of the secret":     "GET /a\nx-api-key: mine\n",
+		"a request within the headers": "GET /a\na: b\r\n\r\nGET /b HTTP/1.1\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := run(c, Request{Head: []byte(head)})
+			wantError(t, out.err, 502, "adapter_error", "'ollama'")
+		})
+	}
+	if n := s.conns.Load(); n != 0 {
+		t.Errorf("%d connections were made, want none", n)
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	for name, o := range map[string]Options{
+		"no base_url":            {},
+		"a user in base_url":     {BaseURL: "http://hunter2@host"},
+		"a secret of two lines":  {BaseURL: "http://host", Secret: Secret{"authorization", "hunter2\r\nx: y"}},
+		"a secret without place": {BaseURL: "http://host", Secret: Secret{"a b", "hunter2"}},
+		"another kind of proxy":  {BaseURL: "http://host", Proxy: "ftp://hunter2@proxy"},
+		"a proxy without scheme": {BaseURL: "http://host", Proxy: "hunter2:3128"},
+		"a broken proxy":         {BaseURL: "http://host", Proxy: "http://hunter2:\x01@proxy"},
+		"a user agent of lines":  {BaseURL: "http://host", UserAgent: "a\nb"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := New(o)
+			if err == nil {
+				t.Fatalf("New(%+v) = nil", o)
+			}
+			if strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("New = %q, which shows a secret", err)
+			}
+		})
+	}
+	if s := fmt.Sprintf("%v %+v %#v", Secret{"a", "hunter2"}, Options{Secret: Secret{"a", "hunter2"}}, Options{Secret: Secret{"a", "hunter2"}}); strings.Contains(s, "hunter2") {
+		t.Errorf("printing shows a secret: %s", s)
+	}
+}
+
+func TestRedirectsAreAnswers(t *testing.T) {
+	other := startServer(t, answers(jsonHead+sized("{}")))
+	s := startServer(t, answers("HTTP/1.1 307 Temporary Redirect\r\nLocation: "+other.url+"/\r\n"+sized("moved")))
+	out := run(newTestClient(t, s.url), post(abi.Whole))
+	if out.err != nil || out.status != 307 || out.body != "moved" {
+		t.Errorf("answer = %d %q, %v, want the redirect itself", out.status, out.body, out.err)
+	}
+	if n := other.conns.Load(); n != 0 {
+		t.Errorf("%d connections were made where it leads, want none", n)
+	}
+}
+
+func TestConnectionsAreUsedAgain(t *testing.T) {
+	for name, tc := range map[string]struct {
+		framing abi.Framing
+		answer  string
+		read    func(*Response) // instead of everything
+	}{
+		"a whole answer":           {abi.Whole, jsonHead + sized("{}"), nil},
+		"a stream":                 {abi.SSE, sseHead + chunked + chunk("data: 1\n\n") + chunk(""), nil},
+		"a stream in gzip":         {abi.SSE, sseHead + "Content-Encoding: gzip\r\n" + chunked + chunk(gzipped("data: 1\n\n")) + chunk(""), nil},
+		"an answer without a body": {abi.SSE, "HTTP/1.1 204 No Content\r\n\r\n", nil},
+		"a stream left at [DONE]": {abi.SSE, sseHead + chunked + chunk("data: [DONE]\n\n") + chunk(""), func(r *Response) {
+			r.Next()
+		}},
+		"an answer nobody reads": {abi.Whole, jsonHead + sized("{}"), func(*Response) {}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			noLeaks(t)
+			s := startServer(t, func(c net.Conn, _ *http.Request) bool {
+				io.WriteString(c, tc.answer)
+				return true
+			})
+			c := newTestClient(t, s.url)
+			for range 5 {
+				if tc.read == nil {
+					if out := run(c, post(tc.framing)); out.err != nil {
+						t.Fatal(out.err)
+					}
+					continue
+				}
+				resp, err := c.Do(context.Background(), post(tc.framing))
+				if err != nil {
+					t.Fatal(err)
+				}
+				tc.read(resp)
+				resp.Close()
+			}
+			if n := s.conns.Load(); n != 1 {
+				t.Errorf("%d connections for 5 requests, want 1", n)
+			}
+			c.Close()
+		})
+	}
+}
+
+// TestStaleConnections: a kept connection that turns out dead costs no client
+// its answer, and nothing is repeated that may have been done.
+func TestStaleConnections(t *testing.T) {
+	ok := func(c net.Conn) bool { io.WriteString(c, jsonHead+sized("{}")); return true }
+	shut := func(c net.Conn) bool { return false }
+	for name, tc := range map[string]struct {
+		handle   []func(net.Conn) bool // of each request that arrives
+		request  Request
+		wantErr  bool // of the second request
+		requests int32
+	}{
+		"closed before a byte":         {[]func(net.Conn) bool{ok, shut, ok}, post(abi.Whole), false, 3},
+		"reset before a byte":          {[]func(net.Conn) bool{ok, func(c net.Conn) bool { reset(c); return false }, ok}, post(abi.Whole), false, 3},
+		"closed, without a body":       {[]func(net.Conn) bool{ok, shut, ok}, Request{Head: []byte("GET /")}, false, 3},
+		"repeated once only":           {[]func(net.Conn) bool{ok, shut, shut, ok}, post(abi.Whole), true, 3},
+		"not with a part of an answer": {[]func(net.Conn) bool{ok, func(c net.Conn) bool { io.WriteString(c, "HTTP/1.1 200 OK\r\n"); return false }}, post(abi.Whole), true, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			noLeaks(t)
+			var arrived atomic.Int32
+			s := startServer(t, func(c net.Conn, _ *http.Request) bool { return tc.handle[arrived.Add(1)-1](c) })
+			c := newTestClient(t, s.url)
+			if out := run(c, tc.request); out.err != nil {
+				t.Fatal(out.err)
+			}
+			out := run(c, tc.request)
+			if (out.err != nil) != tc.wantErr {
+				t.Errorf("error = %v, want one: %v", out.err, tc.wantErr)
+			}
+			if tc.wantErr {
+				wantError(t, out.err, 502, "upstream_error", "closed the connection")
+			}
+			if n := arrived.Load(); n != tc.requests {
+				t.Errorf("%d requests arrived, want %d", n, tc.requests)
+			}
+		})
+	}
+}
+
+func TestStale(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*exchange)
+		want   bool
+	}{
+		"a kept connection that fails at once":       {func(x *exchange) {}, true},
+		"a new connection":                           {func(x *exchange) { x.reused = false }, false},
+		"a byte of the answer came":                  {func(x *exchange) { x.answered.Store(true) }, false},
+		"the server thought about it":                {func(x *exchange) { x.connected = x.connected.Add(-staleWithin) }, false},
+		"the caller left":                            {func(x *exchange) { x.cancel(nil) }, false},
+		"there was no second connection to be found": {func(x *exchange) { x.stage = connecting }, false},
+	} {
+		x := newExchange(context.Background(), waits{connecting: time.Hour, answering: time.Hour}, false)
+		x.enter(answering)
+		x.reused, x.connected = true, time.Now()
+		tc.change(x)
+		if got := x.stale(); got != tc.want {
+			t.Errorf("%s: stale = %v, want %v", name, got, tc.want)
+		}
+		x.end()
+	}
+}
+
+// TestOneWrite: head and body arrive in one segment, so in one read. Loopback
+// carries 64 KiB in one; net/http alone would send 4 KiB first.
+func TestOneWrite(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	r := post(abi.Whole)
+	r.Body = []byte(strings.Repeat("x", 12<<10))
+	sizes := make(chan int)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		p := make([]byte, 256<<10)
+		for {
+			n, err := c.Read(p)
+			if err != nil {
+				return
+			}
+			sizes <- n
+			io.WriteString(c, jsonHead+sized("{}"))
+		}
+	}()
+	c := newTestClient(t, "http://"+l.Addr().String())
+	for range 10 {
+		done := make(chan outcome)
+		go func() { done <- run(c, r) }()
+		if n := <-sizes; n <= len(r.Body) {
+			t.Errorf("the first read had %d bytes, want head and body of %d", n, len(r.Body))
+		}
+		if out := <-done; out.err != nil {
+			t.Fatal(out.err)
+		}
+	}
+}
+
+// TestBodies: bodies of all sizes arrive as they are, also where one write is
+// not enough, over plain connections and over TLS.
+func TestBodies(t *testing.T) {
+	noLeaks(t)
+	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprintf(w, "data: %s\n\ndata: %s\n\n", r.Proto, body)
+	})
+	plain := httptest.NewServer(echo)
+	defer plain.Close()
+	secure := httptest.NewUnstartedServer(echo)
+	secure.EnableHTTP2 = true
+	secure.StartTLS()
+	defer secure.Close()
+
+	for url, proto := range map[string]string{plain.URL: "HTTP/1.1", secure.URL: "HTTP/2.0"} {
+		c := newTestClient(t, url, func(o *Options) { o.TLS = trusting(secure) })
+		for _, size := range []int{1, 3 << 10, 4 << 10, 5 << 10, 64 << 10, 200_000, 3 << 20} {
+			r := post(abi.SSE)
+			r.Body = []byte(strings.Repeat("0123456789abcde\t", size/16+1)[:size])
+			out := run(c, r)
+			if out.err != nil || len(out.frames) != 2 || out.frames[0] != proto || out.frames[1] != string(r.Body) {
+				t.Errorf("%s: a body of %d came back as %.40q, %v", proto, size, out.frames, out.err)
+			}
+		}
+		c.Close()
+	}
+}
+
+func trusting(s *httptest.Server) *tls.Config {
+	pool := x509.NewCertPool()
+	pool.AddCert(s.Certificate())
+	return &tls.Config{RootCAs: pool}
+}
+
+func TestCertificatesAreVerified(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	defer s.Close()
+	out := run(newTestClient(t, s.URL), post(abi.Whole))
+	wantError(t, out.err, 502, "upstream_error", "certificate is not trusted")
+}
+
+func TestProxy(t *testing.T) {
+	noLeaks(t)
+	proxy := startServer(t, func(c net.Conn, r *http.Request) bool {
+		fmt.Fprintf(c, "%s%s", jsonHead, sized(r.RequestURI+" "+r.Header.Get("Proxy-Authorization")))
+		return false
+	})
+	direct := startServer(t, answers(jsonHead+sized("direct")))
+	withUser := strings.Replace(proxy.url, "http://", "http://user:hunter2@", 1)
+
+	for name, tc := range map[string]struct{ base, proxy, want string }{
+		"a proxy that is named": {"http://upstream.test/v1", withUser, "http://upstream.test/v1/api/chat Basic dXNlcjpodW50ZXIy"},
+		"none for loopback":     {direct.url, proxy.url, "direct"},
+		"none":                  {direct.url, "none", "direct"},
+		"none by default":       {direct.url, "", "direct"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := run(newTestClient(t, tc.base, func(o *Options) { o.Proxy = tc.proxy }), post(abi.Whole))
+			if out.err != nil || out.body != tc.want {
+				t.Errorf("answer = %q, %v, want %q", out.body, out.err, tc.want)
+			}
+		})
+	}
+}
+
+func TestProxyThatRefuses(t *testing.T) {
+	proxy := startServer(t, answers("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"))
+	out := run(newTestClient(t, "https://upstream.test", func(o *Options) { o.Proxy = proxy.url }), post(abi.Whole))
+	wantError(t, out.err, 502, "upstream_error", "is not reachable")
+}
+
+// TestManyStreams: streams that run at once don't mix, and their connections
+// are kept.
+func TestManyStreams(t *testing.T) {
+	noLeaks(t)
+	const streams, events = 50, 200
+	s := startServer(t, func(c net.Conn, r *http.Request) bool {
+		who, _ := io.ReadAll(r.Body)
+		w := bufio.NewWriter(c)
+		io.WriteString(w, ndjsonHead+chunked)
+		for i := range events {
+			io.WriteString(w, chunk(fmt.Sprintf("{%q:%d,\"x\":%q}\n", who, i, strings.Repeat("y", i))))
+			if i%7 == 0 {
+				w.Flush()
+			}
+		}
+		io.WriteString(w, chunk(""))
+		w.Flush()
+		return true
+	})
+	c := newTestClient(t, s.url)
+	var all sync.WaitGroup
+	for i := range streams {
+		all.Go(func() {
+			for round := range 3 {
+				who := fmt.Sprintf("%d-%d", i, round)
+				out := run(c, Request{Head: []byte("POST /a"), Body: []byte(who), Framing: abi.NDJSON})
+				if out.err != nil || len(out.frames) != events {
+					t.Errorf("stream %s: %d events, %v", who, len(out.frames), out.err)
+					return
+				}
+				for i, f := range out.frames {
+					if want := fmt.Sprintf("{%q:%d,\"x\":%q}", who, i, strings.Repeat("y", i)); f != want {
+						t.Errorf("stream %s: event %d = %s, want %s", who, i, f, want)
+						return
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+	// A request may take a connection that comes back while its own is being
+	// made; that one is kept for another request.
+	if n := s.conns.Load(); n > 2*streams {
+		t.Errorf("%d connections for %d streams at a time", n, streams)
+	}
+}
