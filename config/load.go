@@ -1,6 +1,21 @@
 package config
 
-import "errors"
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/cuecontext"
+
+	"github.com/kai-gateway/kai/schema"
+)
+
+//go:embed api.yaml
+var builtIn []byte
 
 // Load reads the file at path and makes a configuration of it.
 //
@@ -8,14 +23,135 @@ import "errors"
 //   - error: *Problems when the content is at fault, else the error of reading
 //
 // See Parse.
-func Load(path string, o Options) (*Config, error) { return nil, errors.ErrUnsupported }
+func Load(path string, o Options) (*Config, error) {
+	src, err := o.withDefaults().ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	return Parse(path, src, o)
+}
 
 // Parse makes a configuration of src.
 //
 //   - name: the file's name in messages; relative paths in it are relative to its directory
 //   - error: *Problems with everything that is wrong
-func Parse(name string, src []byte, o Options) (*Config, error) { return nil, errors.ErrUnsupported }
+//
+// The same input, variables and files always give the same result. The time is
+// bounded for any input.
+func Parse(name string, src []byte, o Options) (*Config, error) {
+	l, err := newLoader(name, o)
+	if err != nil {
+		return nil, err
+	}
+	cfg := l.load(src)
+	if len(l.problems) > 0 {
+		return nil, &Problems{List: sortProblems(l.problems)}
+	}
+	cfg.File = name
+	for _, w := range sortProblems(l.warnings) {
+		cfg.Warnings = append(cfg.Warnings, w.String())
+	}
+	return cfg, nil
+}
 
 // Default gives the built-in configuration: the models of api.yaml in this
-// folder, served on 127.0.0.1:9000 only.
-func Default(o Options) *Config { return nil }
+// folder, served on 127.0.0.1:9000 only. Options of adapters are not checked,
+// since it has none. Should the environment make it unusable, it is taken as
+// empty, and Warnings says why.
+func Default(o Options) *Config {
+	o.OptionsSchema = nil
+	cfg, err := Parse("built-in configuration", builtIn, o)
+	var problems *Problems
+	if errors.As(err, &problems) {
+		o.LookupEnv = func(string) (string, bool) { return "", false }
+		if cfg, err = Parse("built-in configuration", builtIn, o); err == nil {
+			for _, p := range problems.List {
+				cfg.Warnings = append(cfg.Warnings, p.String())
+			}
+		}
+	}
+	if err != nil {
+		panic(fmt.Sprintf("config: the built-in configuration is not valid: %v", err))
+	}
+	cfg.File = ""
+	cfg.Server.Host = "127.0.0.1"
+	cfg.Server.Workers = defaultWorkers()
+	return cfg
+}
+
+func (o Options) withDefaults() Options {
+	if o.LookupEnv == nil {
+		o.LookupEnv = os.LookupEnv
+	}
+	if o.ReadFile == nil {
+		o.ReadFile = readFile
+	}
+	if o.Shipped == nil {
+		o.Shipped = []string{"demo", "ollama", "openrouter"}
+	}
+	return o
+}
+
+// readFile reads no more of a file than tells that it is too large.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFile+1))
+}
+
+// loader makes one configuration.
+type loader struct {
+	*report
+	options  Options
+	dir      string // of the file
+	cue      *cue.Context
+	schema   cue.Value // the file of definitions
+	secrets  map[*value]secret
+	adapters map[string]*adapter // by the provider's plugin as the file has it
+}
+
+func newLoader(name string, o Options) (*loader, error) {
+	l := &loader{
+		report:   &report{file: name},
+		options:  o.withDefaults(),
+		dir:      filepath.Dir(name),
+		cue:      cuecontext.New(),
+		secrets:  map[*value]secret{},
+		adapters: map[string]*adapter{},
+	}
+	l.schema = l.cue.CompileString(schema.Config, cue.Filename("schema/config.cue"))
+	if err := l.schema.Err(); err != nil {
+		return nil, fmt.Errorf("compile schema/config.cue: %w", err)
+	}
+	return l, nil
+}
+
+// definition gives a definition of the schema, such as #Server.
+func (l *loader) definition(name string) cue.Value {
+	return l.schema.LookupPath(cue.MakePath(cue.Def(name)))
+}
+
+// load goes through the parts of a configuration. Each reports what it finds
+// and goes on as far as it can, so that all problems are known at the end.
+func (l *loader) load(src []byte) *Config {
+	root := readTree(src, l.report)
+	if root == nil {
+		return nil
+	}
+	l.cutSecrets(root)
+	l.check(form{schema: l.definition("#Config")}, root, "", place{1, 1})
+
+	cfg := &Config{
+		Server: l.server(root),
+		Auth:   l.auth(root),
+		CORS:   l.cors(root),
+	}
+	providers := l.providers(root)
+	cfg.Models = l.models(root, providers)
+	cfg.Providers = providers.used(cfg.Models)
+	cfg.DefaultModel = l.defaultModel(root)
+	return cfg
+}

@@ -55,3 +55,30 @@ func sortProblems(list []Problem) []Problem {
 	})
 	return slices.Compact(list)
 }
+
+// report collects problems and warnings of one file.
+type report struct {
+	file     string
+	problems []Problem
+	warnings []Problem
+}
+
+func (r *report) add(at place, path, message string) {
+	r.problems = append(r.problems, r.problem(at, path, message))
+}
+
+func (r *report) warn(at place, path, message string) {
+	r.warnings = append(r.warnings, r.problem(at, path, message))
+}
+
+// fault reports a problem of a value, the only one it gets.
+func (r *report) fault(v *value, path, message string) {
+	if !v.bad {
+		v.bad = true
+		r.add(v.place, path, message)
+	}
+}
+
+func (r *report) problem(at place, path, message string) Problem {
+	return Problem{File: r.file, Line: at.line, Column: at.column, Path: path, Message: message}
+}

@@ -1,0 +1,137 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+)
+
+// auth checks that the parts of the section agree. They mean:
+//
+//   - enabled: every request needs a key, so there must be one
+//   - not enabled: running open must be meant, so allow_no_auth says it
+//   - no section: open, as the documentation of development has it
+func (l *loader) auth(root *value) Auth {
+	v := root.get("auth")
+	if v == nil || v.kind == null || v.kind == mapping && len(v.entries) == 0 {
+		return Auth{AllowNoAuth: true}
+	}
+	keys := l.authKeys(v.get("api_keys"), root.get("model_mapping"))
+	enabled, known := v.get("enabled").truth()
+	allowed, allowedKnown := v.get("allow_no_auth").truth()
+	if v.kind != mapping || !known {
+		return Auth{}
+	}
+	listed := v.get("api_keys")
+	switch {
+	case enabled && (listed == nil || listed.kind == null || listed.kind == list && len(listed.items) == 0):
+		l.fault(v.get("enabled"), "auth.enabled", "true needs a key: list at least one under auth.api_keys")
+	case !enabled && allowedKnown && !allowed:
+		culprit, at := v.get("allow_no_auth"), v.place
+		if culprit != nil {
+			at = culprit.place
+		} else if e := v.get("enabled"); e != nil {
+			at = e.place
+		}
+		l.add(at, "auth", "without enabled: true nobody needs a key: set enabled: true, or allow_no_auth: true to say that this is meant")
+	}
+	return Auth{Enabled: enabled, AllowNoAuth: allowed, Keys: keys}
+}
+
+// truth gives a boolean that defaults to false; known is false when the value
+// is of no use.
+func (v *value) truth() (truth, known bool) {
+	switch {
+	case v == nil || v.kind == null:
+		return false, true
+	case v.bad || v.kind != boolean:
+		return false, false
+	}
+	return v.scalar == "true", true
+}
+
+func (l *loader) authKeys(v, models *value) []Key {
+	if v == nil || v.kind != list {
+		return nil
+	}
+	var keys []Key
+	names, hashes := map[string]place{}, map[[32]byte]place{}
+	for i, item := range v.items {
+		path := join("auth.api_keys", i)
+		key, ok := l.authKey(item, path, models)
+		if !ok {
+			continue
+		}
+		if key.Name == "" {
+			key.Name = fmt.Sprintf("key %d", i+1)
+		} else if first, twice := names[key.Name]; twice {
+			l.fault(item.get("name"), join(path, "name"), fmt.Sprintf("is the name of another key on line %d: names tell keys apart in the log", first.line))
+		} else {
+			names[key.Name] = item.place
+		}
+		if first, twice := hashes[key.SHA256]; twice {
+			l.add(item.place, path, fmt.Sprintf("is the same key as on line %d: remove one", first.line))
+		} else {
+			hashes[key.SHA256] = item.place
+		}
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// authKey reads one entry: a key, {name, key} or {name, sha256}.
+func (l *loader) authKey(item *value, path string, models *value) (key Key, ok bool) {
+	if item.bad {
+		return key, false
+	}
+	if s, cut := l.secrets[item]; cut {
+		return Key{SHA256: sha256.Sum256(s.text)}, true
+	}
+	if item.kind != mapping {
+		return key, false
+	}
+	if name := item.get("name"); name.isText() {
+		key.Name = name.scalar
+	}
+	key.Models = l.keyModels(item.get("models"), join(path, "models"), models)
+
+	plain, hash := item.get("key"), item.get("sha256")
+	hasPlain, hasHash := plain != nil && plain.kind != null, hash != nil && hash.kind != null
+	switch {
+	case hasPlain == hasHash && !hasPlain:
+		l.add(item.place, path, `has neither key nor sha256: give one of them`)
+	case hasPlain && hasHash:
+		l.fault(hash, join(path, "sha256"), "stands beside key: give one of them")
+	case hasPlain && !plain.bad:
+		s := l.secrets[plain]
+		key.SHA256, ok = sha256.Sum256(s.text), true
+	case hasHash && hash.isText():
+		b, err := hex.DecodeString(hash.scalar)
+		if err != nil || len(b) != len(key.SHA256) {
+			return key, false
+		}
+		key.SHA256, ok = [32]byte(b), true
+		if key.SHA256 == sha256.Sum256(nil) {
+			l.fault(hash, join(path, "sha256"), "is the hash of nothing: the command that made it read no key")
+		}
+	}
+	return key, ok
+}
+
+// keyModels reads the aliases a key is limited to. An empty list would mean all
+// of them, which is hardly what it says.
+func (l *loader) keyModels(v *value, path string, models *value) []string {
+	if v == nil || v.kind != list || v.bad {
+		return nil
+	}
+	if len(v.items) == 0 {
+		l.fault(v, path, "is empty: list the aliases that the key may use, or remove it for all of them")
+	}
+	var aliases []string
+	for i, item := range v.items {
+		if item.isText() && l.knownAlias(item, join(path, i), models) {
+			aliases = append(aliases, item.scalar)
+		}
+	}
+	return aliases
+}

@@ -1,0 +1,161 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+)
+
+// environment is what the tests' configurations may refer to.
+func environment(name string) (string, bool) {
+	value, ok := map[string]string{
+		"EMPTY":       "",
+		"PORT":        "9001",
+		"WORD":        "canary-7f3a-word",
+		"TRUTH":       "true",
+		"NOTHING":     "null",
+		"KEY":         "canary-7f3a-key",
+		"DIGITS":      "7312345678",
+		"BROKEN_KEY":  "canary-7f3a with a space",
+		"BINARY":      "canary-7f3a\xff",
+		"PADDED_KEY":  " canary-7f3a-padded\r\n",
+		"YAML":        "canary-7f3a: {a: b}",
+		"OLLAMA_HOST": "http://ollama.example.com:11434",
+	}[name]
+	return value, ok
+}
+
+// adapters are the manifests the tests' configurations are checked against.
+func adapters(plugin, dir string) (Adapter, error) {
+	switch plugin {
+	case "ollama":
+		return Adapter{
+			DefaultBaseURL: "http://localhost:11434",
+			OptionsCUE: `
+				// how long the model stays loaded
+				keep_alive?: string | int
+				num_ctx?:    int & >=1
+				temperature?: number & >=0 & <=2
+				mode: *"auto" | "fast" | "slow"
+				stop?: [...string]
+				name?: =~"^[a-z]+$"
+				extra?: {seed?: int, ...}
+			`,
+		}, nil
+	case "openrouter":
+		return Adapter{DefaultBaseURL: "https://openrouter.ai/api/v1", Secret: true, OptionsCUE: `title?: string, models?: [...string]`}, nil
+	case "demo":
+		return Adapter{}, nil
+	case "adapters/acme.wasm":
+		return Adapter{Secret: true, OptionsCUE: `{region!: "eu" | "us"}`}, nil
+	case "adapters/rogue.wasm":
+		return Adapter{OptionsCUE: "a?: int\nb: a & 5"}, nil
+	}
+	return Adapter{}, errors.New("open " + filepath.Join(dir, plugin) + ": no such file or directory")
+}
+
+func testOptions() Options {
+	return Options{LookupEnv: environment, OptionsSchema: adapters}
+}
+
+func mustParse(t *testing.T, src string) *Config {
+	t.Helper()
+	cfg, err := Parse("api.yaml", []byte(src), testOptions())
+	if err != nil {
+		t.Fatalf("Parse error:\n%v\nof\n%s", err, src)
+	}
+	return cfg
+}
+
+// models is the least a configuration needs.
+const models = "model_mapping: {a: {provider: demo, model: m}}\n"
+
+func TestSpecYAMLWorksUnchanged(t *testing.T) {
+	cfg, err := Load("../testdata/config/valid/spec.yaml", testOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := cfg.Server.Host, "0.0.0.0"; got != want {
+		t.Errorf("host = %q, want %q", got, want)
+	}
+	if cfg.Server.Port != 9000 || cfg.Server.Workers != 4 {
+		t.Errorf("port and workers = %d, %d, want 9000, 4", cfg.Server.Port, cfg.Server.Workers)
+	}
+	var aliases []string
+	for _, m := range cfg.Models {
+		aliases = append(aliases, m.Alias+" "+m.Provider+" "+m.Model)
+	}
+	if want := []string{"granite-local ollama granite4:tiny-h", "gpt-4 openrouter anthropic/claude-opus"}; !slices.Equal(aliases, want) {
+		t.Errorf("models = %q, want %q", aliases, want)
+	}
+	if cfg.DefaultModel != "granite-local" || !cfg.CORS.Enabled || !slices.Equal(cfg.CORS.AllowOrigins, []string{"*"}) {
+		t.Errorf("default model %q, cors %+v", cfg.DefaultModel, cfg.CORS)
+	}
+	if cfg.Auth.Enabled || !cfg.Auth.AllowNoAuth {
+		t.Errorf("auth = %+v, want open and meant so", cfg.Auth)
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	cfg := mustParse(t, models)
+	want := Server{
+		Host: "127.0.0.1", Port: 9000, Workers: defaultWorkers(),
+		StreamHeadWait: 10 * time.Second, WriteTimeout: time.Minute, ShutdownTimeout: 30 * time.Second,
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, LoadWait: 30 * time.Second,
+		MaxBody: 32 << 20, MaxBodies: 1 << 30,
+	}
+	if cfg.Server != want {
+		t.Errorf("server = %+v, want %+v", cfg.Server, want)
+	}
+	if len(cfg.Providers) != 1 || cfg.Providers[0].Name != "demo" {
+		t.Fatalf("providers = %+v, want demo alone, the only one used", cfg.Providers)
+	}
+	p := cfg.Providers[0]
+	if want := (Timeouts{10 * time.Second, 10 * time.Minute, 5 * time.Minute}); p.Timeouts != want {
+		t.Errorf("timeouts = %+v, want %+v", p.Timeouts, want)
+	}
+	if p.Log != "warn" || p.Proxy != "environment" || string(p.Options) != "{}" {
+		t.Errorf("log %q, proxy %q, options %s", p.Log, p.Proxy, p.Options)
+	}
+}
+
+func TestDefaultIsTheFileOnLoopback(t *testing.T) {
+	fromFile, err := Load("api.yaml", testOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Default(testOptions())
+	if cfg.File != "" || cfg.Server.Host != "127.0.0.1" || cfg.Server.Port != 9000 {
+		t.Errorf("file %q, host %q, port %d", cfg.File, cfg.Server.Host, cfg.Server.Port)
+	}
+	if len(cfg.Models) != len(fromFile.Models) || cfg.DefaultModel != fromFile.DefaultModel {
+		t.Errorf("models %+v, want those of api.yaml", cfg.Models)
+	}
+	if last := cfg.Models[len(cfg.Models)-1].Alias; last != "demo" {
+		t.Errorf("last model %q, want demo", last)
+	}
+}
+
+func TestDefaultSurvivesAnUnusableVariable(t *testing.T) {
+	o := testOptions()
+	o.LookupEnv = func(name string) (string, bool) {
+		return "two words", name == "OPENROUTER_API_KEY"
+	}
+	cfg := Default(o)
+	if len(cfg.Warnings) != 1 {
+		t.Errorf("warnings = %q, want one", cfg.Warnings)
+	}
+	if p := cfg.Providers[1]; p.Name != "openrouter" || p.Unset != "OPENROUTER_API_KEY" {
+		t.Errorf("provider = %+v, want openrouter unconfigured", p)
+	}
+}
+
+func TestLoadOfAMissingFile(t *testing.T) {
+	_, err := Load(filepath.Join(t.TempDir(), "none.yaml"), Options{})
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("error = %v, want one that is os.ErrNotExist", err)
+	}
+}

@@ -1,0 +1,162 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+)
+
+// cueConcrete asks for a value without anything left to choose.
+var cueConcrete = cue.Concrete(true)
+
+// adapter is what is known of an adapter, with the schema of its options.
+type adapter struct {
+	Adapter
+	schema cue.Value
+}
+
+// adapterOf asks for an adapter once. Without Options.OptionsSchema nothing is
+// known of it: the result is nil.
+func (l *loader) adapterOf(plugin string) (*adapter, error) {
+	if l.options.OptionsSchema == nil {
+		return nil, nil
+	}
+	if a, asked := l.adapters[plugin]; asked {
+		if a == nil {
+			return nil, errors.New("cannot be used, as said before")
+		}
+		return a, nil
+	}
+	l.adapters[plugin] = nil
+	known, err := l.options.OptionsSchema(plugin, l.dir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot be used: %w", err)
+	}
+	fields, err := parseOptions(known.OptionsCUE)
+	if err != nil {
+		return nil, fmt.Errorf("cannot be used: the options of its manifest: %w", err)
+	}
+	const name = "#Options"
+	file := l.cue.BuildFile(&ast.File{Decls: []ast.Decl{
+		&ast.Field{Label: ast.NewIdent(name), Value: &ast.StructLit{Elts: fields}},
+	}})
+	a := &adapter{Adapter: known, schema: file.LookupPath(cue.MakePath(cue.Def(name)))}
+	if a.schema.Err() != nil {
+		return nil, errors.New("cannot be used: the options of its manifest contradict themselves")
+	}
+	l.adapters[plugin] = a
+	return a, nil
+}
+
+// providerOptions checks the options of a provider and gives them with
+// defaults. Required ones may be left to its models.
+func (l *loader) providerOptions(u *upstream, path string) json.RawMessage {
+	if u.options == nil {
+		u.options = &value{kind: mapping}
+	}
+	if u.adapter != nil {
+		l.checkMapping(form{schema: u.adapter.schema}, u.options, join(path, "options"))
+	}
+	return l.exportOptions(u)
+}
+
+// modelOptions lays a model's options over those of its provider, key by key,
+// checks them and gives them with defaults.
+func (l *loader) modelOptions(u *upstream, e entry, path string) json.RawMessage {
+	path = join(path, "options")
+	own := e.value.get("options")
+	if !own.usable(mapping) {
+		own = &value{kind: mapping, place: e.place}
+	}
+	both := &value{kind: mapping, entries: append([]entry(nil), own.entries...)}
+	for _, inherited := range u.options.entries {
+		if own.get(inherited.key) == nil {
+			both.entries = append(both.entries, inherited)
+		}
+	}
+	if u.adapter != nil {
+		l.checkMapping(form{schema: u.adapter.schema}, own, path)
+		l.checkMissing(u.adapter.schema, both, path, e.place)
+	}
+	if len(own.entries) == 0 && u.Options != nil {
+		return u.Options
+	}
+	merged := &upstream{Provider: u.Provider, options: both, adapter: u.adapter}
+	return l.exportOptions(merged)
+}
+
+// exportOptions gives a provider's options as JSON, nil when they have a
+// problem. Fields that are required and not there are left out.
+func (l *loader) exportOptions(u *upstream) json.RawMessage {
+	if !u.options.sound() {
+		return nil
+	}
+	var out bytes.Buffer
+	if u.adapter == nil {
+		u.options.given().appendJSON(&out)
+		return out.Bytes()
+	}
+	unified := u.adapter.schema.Unify(l.cue.BuildExpr(u.options.given().expression()))
+	fields, err := unified.Fields()
+	if err != nil {
+		return nil
+	}
+	out.WriteByte('{')
+	for fields.Next() {
+		b, err := fields.Value().MarshalJSON()
+		if err != nil {
+			continue
+		}
+		if out.Len() > 1 {
+			out.WriteByte(',')
+		}
+		appendString(&out, fields.Selector().Unquoted())
+		out.WriteByte(':')
+		out.Write(b)
+	}
+	out.WriteByte('}')
+	return out.Bytes()
+}
+
+// appendJSON writes a value as JSON, in file order.
+func (v *value) appendJSON(out *bytes.Buffer) {
+	switch v.kind {
+	case null:
+		out.WriteString("null")
+	case text:
+		appendString(out, v.scalar)
+	case list:
+		out.WriteByte('[')
+		for i, item := range v.items {
+			if i > 0 {
+				out.WriteByte(',')
+			}
+			item.appendJSON(out)
+		}
+		out.WriteByte(']')
+	case mapping:
+		out.WriteByte('{')
+		for i, e := range v.entries {
+			if i > 0 {
+				out.WriteByte(',')
+			}
+			appendString(out, e.key)
+			out.WriteByte(':')
+			e.value.appendJSON(out)
+		}
+		out.WriteByte('}')
+	default:
+		out.WriteString(v.scalar)
+	}
+}
+
+func appendString(out *bytes.Buffer, s string) {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(s) // a string always encodes
+	out.Truncate(out.Len() - 1)
+}

@@ -1,0 +1,107 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cuelang.org/go/cue"
+)
+
+// sections are the structs of the schema by where they stand in a file.
+var sections = [...]struct{ definition, path, words string }{
+	{"#Config", "", "at the top level"},
+	{"#Server", "server", "under server"},
+	{"#Provider", "providers.", "in an entry of providers"},
+	{"#Timeouts", "providers..timeouts", "under timeouts of a provider"},
+	{"#Model", "model_mapping.", "in an entry of model_mapping"},
+	{"#Auth", "auth", "under auth"},
+	{"#CORS", "cors", "under cors"},
+}
+
+// suggest says what an unknown key may have been meant to be: a similar one, one
+// of another section, or what there is.
+func (l *loader) suggest(schema cue.Value, e entry, path string) string {
+	known := fieldNames(schema)
+	if name := closest(e.key, known); name != "" {
+		return fmt.Sprintf("; did you mean %q?", name)
+	}
+	if !strings.Contains(path, "options") {
+		if path == "" && e.value.get("model") != nil {
+			return "; it looks like a model: indent it below model_mapping"
+		}
+		if path == "" && (e.value.get("base_url") != nil || e.value.get("plugin") != nil || e.value.get("api_key") != nil) {
+			return "; it looks like a provider: indent it below providers"
+		}
+		var homes []string
+		for _, s := range sections {
+			if slices.ContainsFunc(fieldNames(l.definition(s.definition)), func(name string) bool { return fold(name) == fold(e.key) }) {
+				homes = append(homes, s.words)
+			}
+		}
+		if len(homes) > 0 {
+			return "; it belongs " + strings.Join(homes, " or ")
+		}
+	}
+	if len(known) == 0 {
+		return "; none is known here"
+	}
+	return "; known here: " + strings.Join(known, ", ")
+}
+
+func fieldNames(schema cue.Value) []string {
+	fields, err := schema.Fields(cue.Optional(true))
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for fields.Next() {
+		names = append(names, fields.Selector().Unquoted())
+	}
+	return names
+}
+
+// closest gives the name most like word, or "" when none is much like it.
+func closest(word string, names []string) string {
+	best, distance := "", 1+max(1, len(word)/3)
+	for _, name := range names {
+		if d := editDistance(fold(word), fold(name)); d < distance {
+			best, distance = name, d
+		}
+	}
+	return best
+}
+
+// fold makes apiKey, api-key and api_key one.
+func fold(name string) string {
+	return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(name))
+}
+
+// editDistance counts the insertions, deletions, replacements and swaps of
+// neighbours that make a of b. Long words are not compared.
+func editDistance(a, b string) int {
+	const longest = 64
+	if len(a) > longest || len(b) > longest {
+		return longest
+	}
+	before, previous := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range previous {
+		previous[j] = j
+	}
+	for i := range len(a) {
+		current := make([]int, len(b)+1)
+		current[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			current[j+1] = min(previous[j]+cost, previous[j+1]+1, current[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				current[j+1] = min(current[j+1], before[j-1]+1)
+			}
+		}
+		before, previous = previous, current
+	}
+	return previous[len(b)]
+}

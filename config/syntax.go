@@ -1,0 +1,173 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// errEnd says that there is no further document.
+var errEnd = io.EOF
+
+// decode reads the next document. The library panics on a few malformed
+// inputs, which are then errors like the others.
+func decode(d *yaml.Decoder, n *yaml.Node) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("yaml: cannot be read")
+		}
+	}()
+	return d.Decode(n)
+}
+
+// reportSyntax says where YAML ends to be YAML and what to do about it.
+//
+// The library names the line where the enclosing mapping began, or none; the
+// line after the longest beginning of the file that still is YAML is nearer to
+// the mistake. A few mistakes are recognised in the text from there on.
+func reportSyntax(src []byte, cause error, r *report) {
+	lines := bytes.SplitAfter(src, []byte{'\n'})
+	failed := failureLine(src, lines)
+	first := firstBadLine(lines, failed)
+	for i := first; i <= failed && i < len(lines); i++ {
+		if column, message := knownMistake(string(lines[i])); message != "" {
+			r.add(place{i + 1, column}, "", message)
+			return
+		}
+	}
+	line := string(lines[min(first, len(lines)-1)])
+	indent := len(line) - len(strings.TrimLeft(line, " \t"))
+	r.add(place{first + 1, indent + 1}, "", explain(cause.Error()))
+}
+
+// failureLine gives the index of the line up to which the library read before
+// it gave up: the mistake is there or before.
+func failureLine(src []byte, lines [][]byte) int {
+	source := &byteReader{src: src}
+	decoder := yaml.NewDecoder(source)
+	for {
+		var n yaml.Node
+		if err := decode(decoder, &n); err != nil {
+			break
+		}
+	}
+	return min(bytes.Count(src[:source.read], []byte{'\n'}), len(lines)-1)
+}
+
+// byteReader gives one byte a call, so that what was read is what was needed.
+type byteReader struct {
+	src  []byte
+	read int
+}
+
+func (b *byteReader) Read(p []byte) (int, error) {
+	if b.read == len(b.src) {
+		return 0, io.EOF
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	p[0] = b.src[b.read]
+	b.read++
+	return 1, nil
+}
+
+// firstBadLine gives the index of the line after the longest prefix of lines,
+// at most failed of them, that is YAML by itself. Single steps are followed by
+// doubling ones and a binary search, so that a large file costs no more than
+// some dozens of passes.
+func firstBadLine(lines [][]byte, failed int) int {
+	const singleSteps = 16
+	bad := failed + 1
+	step := 1
+	good := failed
+	for steps := 0; good > 0 && !isYAML(lines[:good]); steps++ {
+		bad = good
+		if steps >= singleSteps {
+			step *= 2
+		}
+		good = max(0, good-step)
+	}
+	for bad-good > 1 {
+		middle := (good + bad) / 2
+		if isYAML(lines[:middle]) {
+			good = middle
+		} else {
+			bad = middle
+		}
+	}
+	return min(good, failed)
+}
+
+func isYAML(lines [][]byte) bool {
+	decoder := yaml.NewDecoder(bytes.NewReader(bytes.Join(lines, nil)))
+	for {
+		var n yaml.Node
+		if err := decode(decoder, &n); err != nil {
+			return err == errEnd
+		}
+	}
+}
+
+var (
+	tabIndent = regexp.MustCompile(`^ *\t`)
+	bareRef   = regexp.MustCompile(`[{\[,:]\s*\$\{`)
+	bareStar  = regexp.MustCompile(`(?:^|[\s\[,{:])\*(?:[\s\],}]|$)`)
+	reserved  = regexp.MustCompile("(?:[:\\[,{]|^\\s*-)\\s+([@`%])")
+)
+
+// knownMistake recognises what newcomers to YAML write, with the column.
+func knownMistake(line string) (column int, message string) {
+	find := func(re *regexp.Regexp, sign string) int {
+		at := re.FindStringIndex(line)
+		if at == nil {
+			return 0
+		}
+		return utf8.RuneCountInString(line[:at[0]+strings.Index(line[at[0]:], sign)]) + 1
+	}
+	if tabIndent.MatchString(line) {
+		return strings.IndexByte(line, '\t') + 1, "a tab indents this line: YAML allows only spaces there"
+	}
+	if c := find(bareRef, "$"); c > 0 && strings.ContainsAny(line, "{[") {
+		return c, `a reference inside of { } or [ ] needs quotes: write "${NAME}"`
+	}
+	if c := find(bareStar, "*"); c > 0 {
+		return c, `a star of its own needs quotes: write "*"`
+	}
+	if m := reserved.FindStringSubmatchIndex(line); m != nil {
+		return utf8.RuneCountInString(line[:m[2]]) + 1, "text that starts with @, ` or % needs quotes"
+	}
+	return 0, ""
+}
+
+// explain turns a message of the library into one with a way out. None of them
+// is passed on where it would quote the file.
+func explain(cause string) string {
+	for _, known := range [...]struct{ part, message string }{
+		{"mapping values are not allowed", `a second ": " on this line, or a line that is indented further than the one before: indent by two spaces below its section, and put text that holds ": " in quotes`},
+		{"did not find expected key", "does not fit what stands before: indent it like its neighbours, and leave nothing after a closing quote or bracket"},
+		{"did not find expected '-' indicator", "items of a list (- item) and keys (key: value) are mixed here, or are not indented alike"},
+		{"could not find expected ':'", `has no ": " between a key and its value`},
+		{"did not find expected ',' or", "a { or [ that opens here is not closed, or a comma is missing"},
+		{"did not find expected node content", "a value is missing or a bracket is closed that was not opened"},
+		{"found unexpected end of stream", "a quote or bracket that opens here is not closed"},
+		{"unexpected document indicator", "a quote or bracket that opens here is not closed"},
+		{"escape", `inside of double quotes a \ starts an escape: use single quotes, or write \\`},
+		{"unknown anchor", "an alias (*name) refers to an anchor that is not there: put text that starts with * in quotes"},
+		{"tab", "a tab indents this line: YAML allows only spaces there"},
+		{"control characters", "holds a control character: remove it"},
+		{"cannot start any token", "text that starts with this character needs quotes"},
+		{"tag", "has a YAML tag (!name), which is not supported: remove it, or put text that starts with ! in quotes"},
+		{"exceeded max depth", "is nested too deep"},
+	} {
+		if strings.Contains(cause, known.part) {
+			return known.message
+		}
+	}
+	return "is not YAML: check indentation, quotes and brackets here"
+}

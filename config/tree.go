@@ -1,0 +1,357 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Bounds of a file, which keep the time for any input small.
+const (
+	maxFile   = 1 << 20 // bytes
+	maxValues = 20_000  // after aliases are expanded
+	maxDepth  = 64
+)
+
+// kind is what a value is in JSON's terms.
+type kind int
+
+const (
+	null kind = iota
+	boolean
+	number
+	text
+	list
+	mapping
+)
+
+// value is a node of the file as JSON would have it, with its place.
+type value struct {
+	kind    kind
+	place   place
+	scalar  string // text; "true" or "false"; a number's JSON notation
+	plain   bool   // text without quotes
+	filled  bool   // its references, if any, are filled in
+	foreign bool   // its text came from outside the file
+	bad     bool   // a problem was reported: nothing more is said about it
+	items   []*value
+	entries []entry
+}
+
+// entry is a key of a mapping with its value.
+type entry struct {
+	key   string
+	place place
+	value *value
+}
+
+// place is a position in the file, from 1; the column counts characters.
+type place struct{ line, column int }
+
+// get gives the value of a key, or nil.
+func (v *value) get(key string) *value {
+	if v == nil || v.kind != mapping {
+		return nil
+	}
+	for _, e := range v.entries {
+		if e.key == key {
+			return e.value
+		}
+	}
+	return nil
+}
+
+// readTree parses src and reports what is wrong with it as YAML, or as a tree
+// of JSON values. A nil result means that nothing more can be said.
+func readTree(src []byte, r *report) *value {
+	switch {
+	case len(src) > maxFile:
+		r.add(place{1, 1}, "", "is larger than 1 MiB, the limit of a configuration")
+		return nil
+	case !utf8.Valid(src):
+		r.add(endOf(validPrefix(src)), "", "is not UTF-8 from here on: save the file as UTF-8")
+		return nil
+	}
+	if i := bytes.IndexFunc(src, forbidden); i >= 0 {
+		r.add(endOf(src[:i]), "", "holds a control character here: remove it")
+		return nil
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(src))
+	var document, second yaml.Node
+	err := decode(decoder, &document)
+	if err == errEnd {
+		return &value{kind: mapping, place: place{1, 1}}
+	}
+	if err == nil {
+		switch err = decode(decoder, &second); err {
+		case errEnd:
+			err = nil
+		case nil:
+			r.add(place{second.Line, second.Column}, "", "a second YAML document begins here: a configuration is one document, remove the --- line")
+			return nil
+		}
+	}
+	if err != nil {
+		reportSyntax(src, err, r)
+		return nil
+	}
+	b := builder{report: r, open: map[*yaml.Node]bool{}}
+	root := b.build(document.Content[0], "", 0)
+	switch {
+	case b.stopped:
+		return nil
+	case root.kind == null:
+		root = &value{kind: mapping, place: place{1, 1}}
+	case root.kind != mapping:
+		r.add(root.place, "", "must be a mapping with sections such as server and model_mapping")
+		return nil
+	}
+	return root
+}
+
+// forbidden reports whether YAML has no place for a character.
+func forbidden(c rune) bool {
+	return unicode.IsControl(c) && c != '\t' && c != '\n' && c != '\r' && c != '\u0085'
+}
+
+func validPrefix(src []byte) []byte {
+	rest := src
+	for len(rest) > 0 {
+		c, size := utf8.DecodeRune(rest)
+		if c == utf8.RuneError && size <= 1 {
+			break
+		}
+		rest = rest[size:]
+	}
+	return src[:len(src)-len(rest)]
+}
+
+// endOf gives the place right after a text.
+func endOf(src []byte) place {
+	line := bytes.LastIndexByte(src, '\n') + 1
+	return place{1 + bytes.Count(src, []byte{'\n'}), 1 + utf8.RuneCount(src[line:])}
+}
+
+// builder turns YAML nodes into values, with aliases and merge keys expanded.
+type builder struct {
+	report  *report
+	values  int
+	open    map[*yaml.Node]bool // the anchors being expanded
+	stopped bool                // a bound was passed
+}
+
+func (b *builder) build(n *yaml.Node, path string, depth int) *value {
+	v := &value{place: place{n.Line, n.Column}}
+	if b.stopped {
+		return v
+	}
+	b.values++
+	switch {
+	case b.values > maxValues:
+		b.stop(v, path, fmt.Sprintf("the file holds more than %d values, counting each use of an alias (*name): shorten it", maxValues))
+		return v
+	case depth > maxDepth:
+		b.stop(v, path, fmt.Sprintf("is nested more than %d levels deep", maxDepth))
+		return v
+	}
+	if n.Kind != yaml.AliasNode && !knownTag(n) {
+		b.bad(v, path, "has a YAML tag (!name), which is not supported: remove it, or put text that starts with ! in quotes")
+		return v
+	}
+	switch n.Kind {
+	case yaml.AliasNode:
+		if b.open[n.Alias] {
+			b.bad(v, path, "this alias (*name) stands inside of what it refers to")
+			return v
+		}
+		b.open[n.Alias] = true
+		v = b.build(n.Alias, path, depth)
+		delete(b.open, n.Alias)
+	case yaml.SequenceNode:
+		v.kind = list
+		for i, item := range n.Content {
+			v.items = append(v.items, b.build(item, join(path, i), depth+1))
+		}
+	case yaml.MappingNode:
+		v.kind = mapping
+		if n.Anchor != "" {
+			b.open[n] = true
+			defer delete(b.open, n)
+		}
+		b.buildMapping(v, n, path, depth)
+	default:
+		b.buildScalar(v, n, path)
+	}
+	return v
+}
+
+// knownTag reports whether a node has no tag of its own, or one of JSON's types.
+func knownTag(n *yaml.Node) bool {
+	if n.Style&yaml.TaggedStyle == 0 {
+		return n.Tag != "!"
+	}
+	switch n.ShortTag() {
+	case "!!str", "!!int", "!!float", "!!bool", "!!null", "!!map", "!!seq":
+		return true
+	}
+	return false
+}
+
+func (b *builder) buildMapping(v *value, n *yaml.Node, path string, depth int) {
+	seen := map[string]place{}
+	var merged []*value
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, content := n.Content[i], n.Content[i+1]
+		at := place{key.Line, key.Column}
+		if key.Kind == yaml.AliasNode {
+			key = key.Alias
+		}
+		if key.Kind != yaml.ScalarNode {
+			b.report.add(at, path, "a key must be plain text; text that starts with { or [ needs quotes")
+			continue
+		}
+		name := key.Value
+		inner := join(path, name)
+		if first, twice := seen[name]; twice {
+			b.report.add(at, inner, fmt.Sprintf("is given twice, on line %d and on line %d: keep one", first.line, at.line))
+			continue
+		}
+		seen[name] = at
+		if key.ShortTag() == "!!merge" {
+			merged = append(merged, b.mergeSources(b.build(content, path, depth+1), path)...)
+			continue
+		}
+		switch {
+		case name == "" || strings.ContainsFunc(name, unicode.IsControl):
+			b.report.add(at, inner, "a key must not be empty or hold control characters")
+			continue
+		case strings.Contains(name, "${"):
+			b.report.add(at, inner, "references (${NAME}) are filled in in values only: write the key out")
+			continue
+		}
+		child := b.build(content, inner, depth+1)
+		if child.kind == null && child.scalar == "" {
+			child.place = at // an absent value has no place of its own
+		}
+		v.entries = append(v.entries, entry{name, at, child})
+	}
+	// Explicit keys win over merged ones, and earlier sources over later ones.
+	for _, source := range merged {
+		for _, e := range source.entries {
+			if v.get(e.key) == nil {
+				v.entries = append(v.entries, e)
+			}
+		}
+	}
+}
+
+// mergeSources gives the mappings that the value of a << key stands for.
+func (b *builder) mergeSources(v *value, path string) []*value {
+	sources := []*value{v}
+	if v.kind == list {
+		sources = v.items
+	}
+	for _, source := range sources {
+		if source.kind != mapping {
+			b.bad(v, path, "<< must refer to a mapping or to a list of mappings, such as <<: *name")
+			return nil
+		}
+	}
+	return sources
+}
+
+func (b *builder) buildScalar(v *value, n *yaml.Node, path string) {
+	v.scalar = n.Value
+	v.plain = n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
+	switch n.ShortTag() {
+	case "!!null":
+		v.kind = null
+		if n.Anchor != "" && n.Value == "" {
+			b.bad(v, path, "has an anchor (&name) but no value: put text that starts with & in quotes")
+		}
+		return
+	case "!!bool":
+		v.kind = boolean
+	case "!!int", "!!float":
+		v.kind = number
+	default:
+		v.kind = text
+		return
+	}
+	if !v.resolve(n) {
+		b.bad(v, path, "is not a number or a truth value that can be read: put text in quotes")
+	}
+}
+
+// resolve gives a boolean or a number its JSON notation.
+func (v *value) resolve(n *yaml.Node) bool {
+	var x any
+	if err := n.Decode(&x); err != nil {
+		return false
+	}
+	switch x := x.(type) {
+	case bool:
+		v.scalar = strconv.FormatBool(x)
+	case int:
+		v.scalar = strconv.Itoa(x)
+	case int64:
+		v.scalar = strconv.FormatInt(x, 10)
+	case uint64:
+		v.scalar = strconv.FormatUint(x, 10)
+	case float64:
+		if math.IsInf(x, 0) || math.IsNaN(x) {
+			return false
+		}
+		v.scalar = formatFloat(x)
+	default:
+		return false
+	}
+	return true
+}
+
+// formatFloat keeps a float one: 1 becomes 1.0.
+func formatFloat(x float64) string {
+	s := strconv.FormatFloat(x, 'g', -1, 64)
+	if !strings.ContainsAny(s, ".e") {
+		s += ".0"
+	}
+	return s
+}
+
+func (b *builder) bad(v *value, path, message string) {
+	v.bad = true
+	b.report.add(v.place, path, message)
+}
+
+func (b *builder) stop(v *value, path, message string) {
+	b.bad(v, path, message)
+	b.stopped = true
+}
+
+// join extends a path by a key or an index: model_mapping."gpt-3.5-turbo",
+// auth.api_keys[0].
+func join[E string | int](path string, element E) string {
+	switch e := any(element).(type) {
+	case int:
+		return path + "[" + strconv.Itoa(e) + "]"
+	case string:
+		if e == "" || strings.ContainsFunc(e, needsQuotes) {
+			e = strconv.Quote(e)
+		}
+		if path == "" {
+			return e
+		}
+		return path + "." + e
+	}
+	panic("unreachable")
+}
+
+func needsQuotes(c rune) bool {
+	return c != '_' && c != '-' && c != '/' && c != '@' && !unicode.IsLetter(c) && !unicode.IsDigit(c)
+}
