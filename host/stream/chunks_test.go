@@ -582,3 +582,25 @@ func TestApplyKeepsNothingOfTheEmissions(t *testing.T) {
 		t.Errorf("got %s", dst)
 	}
 }
+
+// The way of almost every chunk makes no garbage.
+func TestATextAllocatesNothing(t *testing.T) {
+	c := NewChunks(testInfo)
+	dst, err := c.Apply(make([]byte, 0, 4096), emit(text(0, "first"), toolName(0, 0, "f")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, ems := range map[string][]abi.Emission{
+		"alone":          emit(text(0, "next")),
+		"with a state":   emit(text(0, "next"), on(abi.State, 0, "x")),
+		"with an extra":  emit(text(0, "next"), chunkExtra(`{"provider":"A"}`)),
+		"as reasoning":   emit(reasoning(0, "next")),
+		"as arguments":   emit(toolArgs(0, 0, "next")),
+		"beside a usage": emit(text(0, "next"), usageOf(`{"prompt_tokens":1,"cost":2}`)),
+	} {
+		allocs := testing.AllocsPerRun(100, func() { dst, err = c.Apply(dst[:0], ems) })
+		if err != nil || allocs > 0 {
+			t.Errorf("a text %s: %v allocations, error %v", name, allocs, err)
+		}
+	}
+}
