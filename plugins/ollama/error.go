@@ -1,0 +1,225 @@
+package ollama
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// The codes of errors that are not the client's.
+const (
+	codeUpstream = "upstream_error" // Ollama or its model failed
+	codeRefused  = "upstream_auth"  // Ollama refuses the gateway; repeating is no use
+)
+
+// refuse is the error for a request that Ollama cannot serve.
+func refuse(param, message string) *sdk.Error {
+	return &sdk.Error{Status: 400, Type: sdk.InvalidRequest, Param: param, Message: message}
+}
+
+// upstream is the error for a failure of Ollama.
+func upstream(message string) *sdk.Error {
+	return &sdk.Error{Status: 502, Type: sdk.ServerError, Code: codeUpstream, Message: message}
+}
+
+func malformed() *sdk.Error {
+	return upstream("The provider's answer is not what Ollama's chat API sends. Does base_url lead to Ollama?")
+}
+
+// failed maps an answer with a status outside 2xx.
+func failed(r *sdk.Response, s *state) *sdk.Error {
+	text, kind := unwrap(r.Body)
+	if text == "" {
+		return silent(r.Status)
+	}
+	e := explain(r.Status, text, kind, s)
+	if e.Status == 429 || e.Status == 503 {
+		e.RetryAfterMS = retryAfter(r.Head)
+	}
+	return e
+}
+
+// silent maps a status whose body has no error text, which is then not of
+// Ollama's chat API: Ollama's router, its guards or something in between.
+func silent(status int) *sdk.Error {
+	switch {
+	case status == 403:
+		// Bound to loopback, Ollama refuses foreign host names with an empty
+		// body, against DNS rebinding.
+		e := upstream("Ollama refused the gateway because of the host name in base_url: " +
+			"use localhost or an IP address there, or start Ollama with OLLAMA_HOST=0.0.0.0.")
+		e.Code = codeRefused
+		return e
+	case status == 404, status == 405, status >= 300 && status < 400:
+		return upstream("Ollama's chat API was not found: base_url must be the root of Ollama's server, " +
+			"without a path such as /v1 or /api.")
+	case status == 401, status == 407:
+		e := upstream("Something in front of Ollama asks the gateway for credentials.")
+		e.Code = codeRefused
+		return e
+	case status == 429:
+		return &sdk.Error{Status: 429, Type: sdk.RateLimitError, Message: "Ollama is asked too often; try again later."}
+	case status == 503, status == 504:
+		return &sdk.Error{Status: status, Type: sdk.ServerError, Code: codeUpstream, Message: "Ollama is not available; try again later."}
+	}
+	return upstream("Ollama answered with status " + strconv.Itoa(status) + " and no error text.")
+}
+
+// explain maps what Ollama says went wrong. kind is the type an engine's error
+// has, else empty. An error in the middle of a stream counts as status 500.
+func explain(status int, text, kind string, s *state) *sdk.Error {
+	text = presentable(text)
+	has := func(part string) bool { return strings.Contains(text, part) }
+	switch {
+	case kind == "exceed_context_size_error", has("longer than the context length"):
+		e := refuse("messages", "The messages are longer than the model's context: "+text)
+		e.Code = "context_length_exceeded"
+		return e
+	case has("does not support thinking") && s.Effort:
+		e := refuse("reasoning_effort", "This model cannot think: leave reasoning_effort away or set it to none. Ollama says: "+text)
+		e.Code = "unsupported_parameter"
+		return e
+	case has("does not support thinking"), has("time: invalid duration"):
+		return upstream("The options configured for this model do not fit it: " + text)
+	case has("does not support tools"):
+		e := refuse("tools", "This model takes no tools. Ollama says: "+text)
+		e.Code = "unsupported_parameter"
+		return e
+	case has("does not support "):
+		return refuse("model", text)
+	case has("invalid format:"), has("JSON schema conversion failed"):
+		return refuse("response_format", "Ollama cannot use this response_format: "+text)
+	case has("does not support multimodal requests"), has("illegal base64 data"):
+		return refuse("messages", "Ollama cannot use an image of the messages: "+text)
+	case strings.HasPrefix(text, "option \""):
+		return refuse("", text)
+	}
+	switch status {
+	case 400, 413, 422, 501:
+		return refuse("", text)
+	case 401:
+		e := upstream("Ollama is not signed in for this model; its operator has to run: ollama signin")
+		e.Code = codeRefused
+		return e
+	case 402, 403:
+		e := upstream("Ollama refused this model: " + text)
+		e.Code = codeRefused
+		return e
+	case 404:
+		return noModel(text)
+	case 429:
+		return &sdk.Error{Status: 429, Type: sdk.RateLimitError, Message: "Ollama limits its use: " + text}
+	case 503, 504:
+		return &sdk.Error{Status: status, Type: sdk.ServerError, Code: codeUpstream, Message: "Ollama says: " + text}
+	}
+	return upstream("Ollama failed: " + text)
+}
+
+// noModel is the error for a model that the server does not have. Its text is
+// "model 'nope' not found".
+func noModel(text string) *sdk.Error {
+	message := "Ollama says: " + text
+	if _, rest, ok := strings.Cut(text, "model "); ok && len(rest) > 1 {
+		if name, _, ok := strings.Cut(rest[1:], rest[:1]); ok && (rest[0] == '\'' || rest[0] == '"') {
+			message = "Ollama has no model '" + name + "'. Get it with: ollama pull " + name
+		}
+	}
+	return &sdk.Error{Status: 404, Type: sdk.NotFoundError, Code: "model_not_found", Param: "model", Message: message}
+}
+
+// defaultRetryMS is the advice while Ollama's queue is full: it sends none, and
+// an answer takes seconds.
+const defaultRetryMS = 2000
+
+// retryAfter reads a header that only a proxy in front of Ollama sends.
+func retryAfter(h sdk.Head) int64 {
+	if seconds, err := strconv.Atoi(h.Get("retry-after")); err == nil && seconds > 0 && seconds < 24*3600 {
+		return int64(seconds) * 1000
+	}
+	return defaultRetryMS
+}
+
+// unwrap gives the text of an error body, and the type if it has one. The text
+// of {"error":"text"} is at times the JSON of the engine's own error:
+// {"error":{"code":400,"message":"text","type":"invalid_request_error"}}.
+func unwrap(body sdk.JSON) (text, kind string) {
+	for range 4 {
+		if body.Kind() == sdk.KindObject {
+			inner := body.Get("error")
+			if inner == nil {
+				kind, _ = body.Get("type").Str()
+				inner = body.Get("message")
+			}
+			body = inner
+			continue
+		}
+		s, ok := body.Str()
+		if !ok {
+			break
+		}
+		text = s
+		if body = sdk.JSON(s); body.Kind() != sdk.KindObject {
+			break
+		}
+	}
+	return text, kind
+}
+
+// maxText is how many bytes of Ollama's text a client is shown.
+const maxText = 1000
+
+// presentable makes Ollama's text fit for a client: of bounded length, without
+// addresses (Ollama's engine listens on a port of its own and errors name it)
+// and without the registry that full model names begin with.
+func presentable(text string) string {
+	text = strings.ReplaceAll(text, "registry.ollama.ai/library/", "")
+	text = strings.ReplaceAll(text, "registry.ollama.ai/", "")
+	out := make([]byte, 0, len(text))
+	for len(text) > 0 {
+		end := strings.IndexAny(text, " \t\r\n\"'(),<>")
+		if end < 0 {
+			end = len(text)
+		}
+		if word := text[:end]; isAddress(word) {
+			out = append(out, "(address)"...)
+			if strings.HasSuffix(word, ":") {
+				out = append(out, ':')
+			}
+		} else {
+			out = append(out, word...)
+		}
+		if end < len(text) {
+			out = append(out, text[end])
+			end++
+		}
+		text = text[end:]
+	}
+	if len(out) > maxText {
+		cut := maxText
+		for !utf8.RuneStart(out[cut]) {
+			cut--
+		}
+		out = append(out[:cut], "…"...)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// isAddress reports whether a word is a URL or a host with a port, such as
+// http://127.0.0.1:1/x, 127.0.0.1:41234->127.0.0.1:8, [::1]:80 or localhost:80.
+func isAddress(word string) bool {
+	if strings.Contains(word, "://") || strings.HasPrefix(word, "localhost:") || strings.HasPrefix(word, "[::") {
+		return true
+	}
+	dots := 0
+	for i := range len(word) {
+		switch c := word[i]; {
+		case c == '.':
+			dots++
+		case c < '0' || c > '9':
+			return dots == 3 && c == ':' && i > 6 && i+1 < len(word)
+		}
+	}
+	return dots == 3 && len(word) > 6
+}

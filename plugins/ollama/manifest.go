@@ -1,0 +1,73 @@
+// Package ollama is the adapter for Ollama's native chat API, POST /api/chat.
+//
+// It speaks the native API and not Ollama's own OpenAI layer, because that one
+// loses errors in the middle of a stream, cannot set the context size and
+// ignores max_completion_tokens, tool_choice and keep_alive. README.md lists
+// what is mapped, dropped and refused. What it says of Ollama was observed with
+// versions 0.32.5 and 0.33.0-rc2; the traffic is in testdata/transcripts/ollama.
+package ollama
+
+import "github.com/kai-gateway/kai/sdk"
+
+// Plugin gives the adapter with its manifest.
+func Plugin() *sdk.Plugin {
+	return sdk.New(sdk.Manifest{
+		Name:           "ollama",
+		Version:        "1.0.0",
+		License:        "Apache-2.0",
+		Homepage:       "https://github.com/kai-gateway/kai/tree/main/plugins/ollama",
+		Provider:       "ollama",
+		Capabilities:   []string{"tools", "vision", "reasoning", "structured_output", "logprobs"},
+		DefaultBaseURL: "http://localhost:11434",
+		Options:        options,
+	}, adapter{})
+}
+
+// options is what a provider and a model can be configured with, in CUE. But for
+// the first four they are the "options" of a native request, by their own names.
+const options = `
+// How long the model stays loaded: seconds, or a duration such as "10m"; negative is for ever.
+keep_alive?: number | =~"^[-+]?([0-9]+([.][0-9]*)?|[.][0-9]+)(ns|us|ms|s|m|h)(([0-9]+([.][0-9]*)?|[.][0-9]+)(ns|us|ms|s|m|h))*$"
+// Whether or how hard a model thinks when a request has no reasoning_effort.
+think?: bool | "low" | "medium" | "high" | "max"
+// Whether a prompt longer than the context is cut without a word. Ollama's default is true.
+truncate?: bool
+// Whether the oldest part of the context makes room while the model writes. Ollama's default is true.
+shift?: bool
+
+// Loading: a request that changes one of these loads the model anew.
+num_ctx?:           int & >=1
+num_batch?:         int & >=1
+num_gpu?:           int & >=-1
+main_gpu?:          int & >=0
+use_mmap?:          bool
+num_thread?:        int & >=0
+draft_num_predict?: int & >=0
+
+// Sampling: used where a request says nothing else.
+num_predict?:       int & >=-2
+temperature?:       number & >=0
+top_k?:             int & >=0
+top_p?:             number & >=0 & <=1
+min_p?:             number & >=0 & <=1
+typical_p?:         number & >=0 & <=1
+seed?:              int
+stop?:              [...string]
+repeat_penalty?:    number & >=0
+repeat_last_n?:     int & >=-1
+presence_penalty?:  number & >=-2 & <=2
+frequency_penalty?: number & >=-2 & <=2
+num_keep?:          int & >=-1
+`
+
+// adapter implements sdk.Adapter.
+type adapter struct{}
+
+var _ sdk.Adapter[state] = adapter{}
+
+// state is what one call of an exchange leaves for the next.
+type state struct {
+	Calls  uint32 // tool calls so far, which is the number of the next one
+	Effort bool   // the client itself asked for thinking
+	Ended  bool   // the line with "done":true has come
+}

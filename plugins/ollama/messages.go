@@ -1,0 +1,212 @@
+package ollama
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// history writes the messages of a conversation in Ollama's form.
+type history struct {
+	w     *sdk.Writer
+	names map[string]sdk.JSON // the function of each call so far, by the call's id
+	text  []byte              // the text of the message being written
+}
+
+func writeMessages(w *sdk.Writer, messages sdk.JSON) error {
+	h := history{w: w}
+	w.Key("messages").Array()
+	i := 0
+	for m := range sdk.Messages(messages) {
+		if err := h.message(m, "messages["+strconv.Itoa(i)+"]"); err != nil {
+			return err
+		}
+		i++
+	}
+	w.End()
+	return nil
+}
+
+// message writes one message; at is its place in the request.
+func (h *history) message(m sdk.Message, at string) error {
+	h.w.Object()
+	switch m.Role {
+	case "developer": // Ollama passes an unknown role to the template, which ignores it
+		h.w.Key("role").String("system")
+	case "function":
+		h.w.Key("role").String("tool")
+	default:
+		h.w.Key("role").String(m.Role)
+	}
+	if err := h.content(m.Content, at); err != nil {
+		return err
+	}
+	switch m.Role {
+	case "assistant":
+		if m.Reasoning.Kind() == sdk.KindString {
+			h.w.Key("thinking").Raw(m.Reasoning)
+		}
+		if err := h.calls(m, at); err != nil {
+			return err
+		}
+	case "tool", "function":
+		h.result(m)
+	}
+	h.w.End()
+	return nil
+}
+
+// content writes a message's text and images. Ollama takes one string, and a
+// list of images beside it.
+func (h *history) content(content sdk.JSON, at string) error {
+	switch content.Kind() {
+	case sdk.KindString:
+		h.w.Key("content").Raw(content)
+		return nil
+	case sdk.KindArray:
+	default:
+		h.w.Key("content").String("")
+		return nil
+	}
+	h.text = h.text[:0]
+	images, i := 0, 0
+	for p := range sdk.Parts(content) {
+		part := at + ".content[" + strconv.Itoa(i) + "]"
+		i++
+		switch p.Type {
+		case "text", "refusal":
+			inside, ok := p.Text.RawStr()
+			if !ok {
+				return refuse(part+"."+p.Type, "The "+p.Type+" of a part must be a string.")
+			}
+			if len(h.text) > 0 && len(inside) > 0 {
+				h.text = append(h.text, `\n`...)
+			}
+			h.text = append(h.text, inside...)
+		case "image_url":
+			if _, err := image(p, part); err != nil {
+				return err
+			}
+			images++
+		case "input_audio":
+			return refuse(part+".input_audio", "Ollama's chat API takes no audio: send text and images.")
+		case "file":
+			return refuse(part+".file", "Ollama takes no files: send their text, or pictures of their pages.")
+		default:
+			return refuse(part+".type", "Ollama takes parts of type text and image_url, not "+strconv.Quote(p.Type)+".")
+		}
+	}
+	h.w.Key("content").RawString(h.text)
+	if images == 0 {
+		return nil
+	}
+	h.w.Key("images").Array()
+	for p := range sdk.Parts(content) {
+		if p.Type == "image_url" {
+			base64, _ := image(p, "")
+			h.w.RawString(base64)
+		}
+	}
+	h.w.End()
+	return nil
+}
+
+// image gives the base64 of an image, as the inside of a JSON string; it may be
+// the gateway's reference to it. part is the place of p in the request.
+func image(p sdk.Part, part string) (base64 []byte, err error) {
+	url, ok := p.URL.RawStr()
+	if !ok {
+		return nil, refuse(part+".image_url", "image_url must be an object with a url, a string.")
+	}
+	mediaType, base64, ok := sdk.SplitDataURL(url)
+	if !ok {
+		return nil, refuse(part+".image_url", "Ollama does not fetch images: send the image itself as a data: URL "+
+			"(data:image/png;base64,...), not a link to it.")
+	}
+	switch mediaType {
+	case "image/png", "image/jpeg", "image/jpg", "image/webp", "":
+		return base64, nil
+	}
+	return nil, refuse(part+".image_url", "Ollama takes images of type image/png, image/jpeg and image/webp, not "+
+		strconv.Quote(mediaType)+".")
+}
+
+// calls writes an assistant's tool calls and remembers their names.
+func (h *history) calls(m sdk.Message, at string) error {
+	legacy := m.Raw.Get("function_call")
+	if m.ToolCalls == nil && legacy.Kind() != sdk.KindObject {
+		return nil
+	}
+	h.w.Key("tool_calls").Array()
+	i := 0
+	for c := range sdk.ToolCalls(m.ToolCalls) {
+		if err := h.call(c, at+".tool_calls["+strconv.Itoa(i)+"].function"); err != nil {
+			return err
+		}
+		i++
+	}
+	if i == 0 && legacy.Kind() == sdk.KindObject {
+		c := sdk.ToolCall{Name: legacy.Get("name"), Arguments: legacy.Get("arguments")}
+		if err := h.call(c, at+".function_call"); err != nil {
+			return err
+		}
+	}
+	h.w.End()
+	return nil
+}
+
+func (h *history) call(c sdk.ToolCall, at string) error {
+	if c.Name.Kind() != sdk.KindString {
+		return refuse(at+".name", "Ollama knows only calls of functions, and each needs the function's name.")
+	}
+	args, ok := arguments(c.Arguments)
+	if !ok {
+		return refuse(at+".arguments", "The arguments of a tool call must be the text of a JSON object.")
+	}
+	h.w.Object()
+	if id, ok := c.ID.Str(); ok {
+		h.w.Key("id").Raw(c.ID)
+		if h.names == nil {
+			h.names = make(map[string]sdk.JSON)
+		}
+		h.names[id] = c.Name // an id used twice means the latest call
+	}
+	h.w.Key("function").Object()
+	h.w.Key("name").Raw(c.Name)
+	h.w.Key("arguments").Raw(args)
+	h.w.End()
+	h.w.End()
+	return nil
+}
+
+// arguments gives the object that a call's arguments hold. OpenAI sends them as
+// a string; Ollama refuses one.
+func arguments(v sdk.JSON) (object sdk.JSON, ok bool) {
+	if v.Kind() == sdk.KindString {
+		text, _ := v.AppendStr(nil)
+		v = bytes.TrimSpace(text)
+	}
+	switch {
+	case len(v) == 0, string(v) == "null":
+		return sdk.JSON("{}"), true
+	case v.Kind() == sdk.KindObject && v.Valid() == nil:
+		return v, true
+	}
+	return nil, false
+}
+
+// result writes what a tool's answer belongs to. Templates show the model the
+// function's name, which OpenAI's clients give only with the call.
+func (h *history) result(m sdk.Message) {
+	name := m.Name
+	if id, ok := m.ToolCallID.Str(); ok {
+		if called, ok := h.names[id]; ok {
+			name = called
+		}
+		h.w.Key("tool_call_id").Raw(m.ToolCallID)
+	}
+	if name.Kind() == sdk.KindString {
+		h.w.Key("tool_name").Raw(name)
+	}
+}

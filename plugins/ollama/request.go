@@ -1,0 +1,234 @@
+package ollama
+
+import (
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// query is what the adapter reads of a client's request. Fields are absent when
+// the client left them away or sent null.
+type query struct {
+	model, messages                   sdk.JSON
+	maxTokens, maxCompletionTokens    sdk.JSON
+	temperature, topP, seed, stop     sdk.JSON
+	presencePenalty, frequencyPenalty sdk.JSON
+	n, logprobs, topLogprobs          sdk.JSON
+	responseFormat                    sdk.JSON
+	tools, toolChoice, functions      sdk.JSON
+	effort, reasoning                 sdk.JSON
+}
+
+func parse(body sdk.JSON) (query, error) {
+	var q query
+	it := sdk.Object(body)
+	for it.Next() {
+		v := it.Value()
+		if v.Kind() == sdk.KindNull {
+			continue
+		}
+		switch string(it.Key()) {
+		case "model":
+			q.model = v
+		case "messages":
+			q.messages = v
+		case "max_tokens":
+			q.maxTokens = v
+		case "max_completion_tokens":
+			q.maxCompletionTokens = v
+		case "temperature":
+			q.temperature = v
+		case "top_p":
+			q.topP = v
+		case "seed":
+			q.seed = v
+		case "stop":
+			q.stop = v
+		case "presence_penalty":
+			q.presencePenalty = v
+		case "frequency_penalty":
+			q.frequencyPenalty = v
+		case "n":
+			q.n = v
+		case "logprobs":
+			q.logprobs = v
+		case "top_logprobs":
+			q.topLogprobs = v
+		case "response_format":
+			q.responseFormat = v
+		case "tools":
+			q.tools = v
+		case "tool_choice":
+			q.toolChoice = v
+		case "functions":
+			q.functions = v
+		case "reasoning_effort":
+			q.effort = v
+		case "reasoning":
+			q.reasoning = v
+		}
+	}
+	return q, it.Err()
+}
+
+// Request turns a chat completion into POST /api/chat.
+func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
+	q, err := parse(r.Body)
+	if err != nil {
+		return refuse("", "The request is not valid JSON.")
+	}
+	if n, ok := q.n.Int(); ok && n > 1 {
+		return refuse("n", "Ollama gives one answer to a request: n must be 1.")
+	}
+	var w sdk.Writer
+	w.Reset(make([]byte, 0, len(r.Body)+512))
+	w.Object()
+	w.Key("model").Raw(q.model)
+	w.Key("stream").Bool(r.Stream) // Ollama streams unless told otherwise
+	if err := writeMessages(&w, q.messages); err != nil {
+		return err
+	}
+	if err := writeTools(&w, &q); err != nil {
+		return err
+	}
+	if err := writeFormat(&w, q.responseFormat); err != nil {
+		return err
+	}
+	if wanted, _ := q.logprobs.Bool(); wanted {
+		w.Key("logprobs").Bool(true)
+		if q.topLogprobs != nil {
+			w.Key("top_logprobs").Raw(q.topLogprobs)
+		}
+	}
+	if s.Effort, err = writeThink(&w, &q, r.Options); err != nil {
+		return err
+	}
+	writeOptions(&w, &q, r.Options)
+	w.End()
+
+	framing := abi.Whole
+	if r.Stream {
+		framing = abi.NDJSON
+	}
+	out.Send(sdk.Upstream{Path: "/api/chat", Framing: framing, Body: w.Bytes()})
+	return nil
+}
+
+// writeFormat maps response_format. Ollama takes "json" or a bare JSON schema
+// without OpenAI's name and strict.
+func writeFormat(w *sdk.Writer, format sdk.JSON) error {
+	if format == nil {
+		return nil
+	}
+	switch kind, _ := format.Get("type").Str(); kind {
+	case "text":
+	case "json_object":
+		w.Key("format").String("json")
+	case "json_schema":
+		schema := format.Get("json_schema").Get("schema")
+		if schema.Kind() != sdk.KindObject {
+			w.Key("format").String("json") // OpenAI's schema is optional
+			break
+		}
+		w.Key("format").Raw(schema)
+	default:
+		return refuse("response_format.type", "Ollama knows the response formats text, json_object and json_schema.")
+	}
+	return nil
+}
+
+// writeThink maps reasoning_effort, or reasoning.effort, or else the option
+// think. It reports whether the client asked for thinking. Without any of them
+// nothing is written: models that can think then do.
+func writeThink(w *sdk.Writer, q *query, options sdk.JSON) (asked bool, err error) {
+	effort, param := q.effort, "reasoning_effort"
+	if effort == nil {
+		effort, param = q.reasoning.Get("effort"), "reasoning.effort"
+	}
+	if k := effort.Kind(); k == sdk.KindAbsent || k == sdk.KindNull {
+		if think := options.Get("think"); think != nil {
+			w.Key("think").Raw(think)
+		}
+		return false, nil
+	}
+	level, _ := effort.Str()
+	switch level {
+	case "none":
+		w.Key("think").Bool(false)
+		return false, nil
+	case "minimal":
+		level = "low"
+	case "xhigh":
+		level = "max"
+	case "low", "medium", "high", "max":
+	default:
+		return false, refuse(param, "The effort must be none, minimal, low, medium, high or xhigh.")
+	}
+	w.Key("think").String(level)
+	return true, nil
+}
+
+// writeOptions writes what the configuration sets and, over it, what the client
+// asks for. What neither mentions is left to the model's own Modelfile.
+func writeOptions(w *sdk.Writer, q *query, options sdk.JSON) {
+	limit := q.maxCompletionTokens
+	if limit == nil {
+		limit = q.maxTokens
+	}
+	asked := [...]struct {
+		name  string
+		value sdk.JSON
+	}{
+		{"num_predict", limit},
+		{"temperature", q.temperature},
+		{"top_p", q.topP},
+		{"seed", q.seed},
+		{"stop", q.stop},
+		{"presence_penalty", q.presencePenalty},
+		{"frequency_penalty", q.frequencyPenalty},
+	}
+	overridden := func(key []byte) bool {
+		for i := range asked {
+			if asked[i].name == string(key) {
+				return asked[i].value != nil
+			}
+		}
+		return false
+	}
+	for it := sdk.Object(options); it.Next(); {
+		switch key := string(it.Key()); key {
+		case "keep_alive", "truncate", "shift":
+			w.Key(key).Raw(it.Value())
+		}
+	}
+	open := false
+	key := func(name string) *sdk.Writer {
+		if !open {
+			w.Key("options").Object()
+			open = true
+		}
+		return w.Key(name)
+	}
+	for it := sdk.Object(options); it.Next(); {
+		switch string(it.Key()) {
+		case "keep_alive", "truncate", "shift", "think":
+			continue
+		}
+		if !overridden(it.Key()) {
+			key(string(it.Key())).Raw(it.Value())
+		}
+	}
+	for _, a := range asked {
+		switch {
+		case a.value == nil:
+		case a.name == "stop" && a.value.Kind() == sdk.KindString: // Ollama takes a list only
+			key("stop").Array()
+			w.Raw(a.value)
+			w.End()
+		default:
+			key(a.name).Raw(a.value)
+		}
+	}
+	if open {
+		w.End()
+	}
+}

@@ -1,0 +1,18 @@
+package ollama
+
+import "github.com/kai-gateway/kai/sdk"
+
+// Response takes an answer that came in one piece: one object with the whole
+// message, or an error.
+func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
+	if r.Status < 200 || r.Status > 299 {
+		return failed(r, s)
+	}
+	if err := take(r.Body, s, out); err != nil {
+		return err
+	}
+	if !s.Ended {
+		return upstream("Ollama's answer is not complete.")
+	}
+	return nil
+}

@@ -1,0 +1,207 @@
+package ollama
+
+import (
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Event takes one line of a streamed answer. The answer is complete with the
+// line that has "done":true and never before: the end of the stream says
+// nothing, because a server that dies ends it, too.
+func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
+	if e.End || e.Done || s.Ended {
+		return nil
+	}
+	return take(e.Data, s, out)
+}
+
+// take states what one object of an answer says. A stream has one a line, the
+// last with the metrics; an answer in one piece is such a last one.
+func take(data sdk.JSON, s *state, out *sdk.Out) error {
+	if data.Kind() != sdk.KindObject {
+		return malformed()
+	}
+	var failure, logprobs, reason, prompt, cached, completion sdk.JSON
+	done := false
+	it := sdk.Object(data)
+	for it.Next() {
+		v := it.Value()
+		switch string(it.Key()) {
+		case "message":
+			if err := message(v, s, out); err != nil {
+				return err
+			}
+		case "done":
+			done, _ = v.Bool()
+		case "error":
+			failure = v
+		case "logprobs":
+			logprobs = v
+		case "done_reason":
+			reason = v
+		case "prompt_eval_count":
+			prompt = v
+		case "prompt_eval_cached_count":
+			cached = v
+		case "eval_count":
+			completion = v
+		}
+	}
+	if it.Err() != nil {
+		return malformed()
+	}
+	if failure != nil {
+		text, kind := unwrap(data)
+		return explain(500, text, kind, s)
+	}
+	if logprobs.Kind() == sdk.KindArray {
+		var w sdk.Writer
+		writeTokens(&w, logprobs, true)
+		out.Logprobs(0, w.Bytes())
+	}
+	if !done {
+		return nil
+	}
+	s.Ended = true
+	finish, err := finishReason(reason)
+	if err != nil {
+		return err
+	}
+	// Ollama leaves a count of zero away.
+	promptTokens, _ := prompt.Int()
+	completionTokens, _ := completion.Int()
+	out.Tokens(promptTokens, completionTokens)
+	if cached.Kind() == sdk.KindNumber {
+		var w sdk.Writer
+		w.Object()
+		w.Key("prompt_tokens_details").Object()
+		w.Key("cached_tokens").Raw(cached)
+		w.End()
+		w.End()
+		out.Usage(w.Bytes())
+	}
+	out.Finish(0, finish)
+	return nil
+}
+
+// finishReason maps done_reason. Ollama says stop even when tools were called;
+// the gateway knows better.
+func finishReason(v sdk.JSON) (string, error) {
+	reason, _ := v.Str()
+	switch reason {
+	case "length":
+		return abi.FinishLength, nil
+	case "":
+		// Ollama's word for a closed connection to its engine.
+		return "", upstream("Ollama's engine stopped before the answer was complete.")
+	case "load", "unload":
+		return "", upstream("Ollama only loaded or unloaded the model instead of answering.")
+	}
+	return abi.FinishStop, nil
+}
+
+// message states what a line's message adds.
+func message(v sdk.JSON, s *state, out *sdk.Out) error {
+	var thinking, content, calls sdk.JSON
+	it := sdk.Object(v)
+	for it.Next() {
+		switch string(it.Key()) {
+		case "content":
+			content = it.Value()
+		case "thinking":
+			thinking = it.Value()
+		case "tool_calls":
+			calls = it.Value()
+		}
+	}
+	if it.Err() != nil {
+		return malformed()
+	}
+	if inside, ok := text(thinking); !ok {
+		return malformed()
+	} else if len(inside) > 0 {
+		out.ReasoningJSON(0, inside)
+	}
+	if inside, ok := text(content); !ok {
+		return malformed()
+	} else if len(inside) > 0 {
+		out.TextJSON(0, inside)
+	}
+	if calls != nil {
+		return toolCalls(calls, s, out)
+	}
+	return nil
+}
+
+// text gives the inside of a string that may be absent or null.
+func text(v sdk.JSON) (inside []byte, ok bool) {
+	switch v.Kind() {
+	case sdk.KindAbsent, sdk.KindNull:
+		return nil, true
+	}
+	return v.RawStr()
+}
+
+// toolCalls states complete calls. They come in lines of their own or, from
+// models whose template the engine runs, all together in the last line.
+func toolCalls(calls sdk.JSON, s *state, out *sdk.Out) error {
+	switch calls.Kind() {
+	case sdk.KindNull:
+		return nil
+	case sdk.KindArray:
+	default:
+		return malformed()
+	}
+	for c := range sdk.ToolCalls(calls) {
+		name, ok := c.Name.Str()
+		if !ok {
+			return malformed()
+		}
+		n := int(s.Calls)
+		s.Calls++
+		if id, ok := c.ID.Str(); ok { // servers before 0.12.10 send none
+			out.ToolID(0, n, id)
+		}
+		out.ToolName(0, n, name)
+		switch c.Arguments.Kind() {
+		case sdk.KindObject:
+			out.ToolArgs(0, n, c.Arguments)
+		case sdk.KindAbsent, sdk.KindNull:
+			out.ToolArgs(0, n, []byte("{}"))
+		default:
+			return malformed()
+		}
+	}
+	return nil
+}
+
+// writeTokens writes token objects as OpenAI has them, where bytes and
+// top_logprobs are never left away.
+func writeTokens(w *sdk.Writer, tokens sdk.JSON, alternatives bool) {
+	w.Array()
+	for it := sdk.Array(tokens); it.Next(); {
+		var token, logprob, bytes, top sdk.JSON
+		for f := sdk.Object(it.Value()); f.Next(); {
+			switch string(f.Key()) {
+			case "token":
+				token = f.Value()
+			case "logprob":
+				logprob = f.Value()
+			case "bytes":
+				bytes = f.Value()
+			case "top_logprobs":
+				top = f.Value()
+			}
+		}
+		w.Object()
+		w.Key("token").Raw(token)
+		w.Key("logprob").Raw(logprob)
+		w.Key("bytes").Raw(bytes)
+		if alternatives {
+			w.Key("top_logprobs")
+			writeTokens(w, top, false)
+		}
+		w.End()
+	}
+	w.End()
+}
