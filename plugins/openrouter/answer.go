@@ -1,0 +1,326 @@
+package openrouter
+
+import (
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// answer is the top level of a chunk or of a whole answer. What is null or
+// empty upstream is absent here.
+type answer struct {
+	failure sdk.JSON // "error"
+	choices sdk.JSON
+	usage   sdk.JSON
+}
+
+// read reads body and appends to dst an object of the fields it doesn't know.
+// The gateway names id, object, created and model itself: the model that
+// answered may be a fallback or a dated name, but clients look for the alias
+// they asked for. Whose account paid is none of the client's business.
+func (a *answer) read(body sdk.JSON, dst []byte) ([]byte, error) {
+	it := sdk.Object(body)
+	for it.Next() {
+		v := it.Value()
+		if isNothing(v) {
+			continue
+		}
+		switch string(it.Key()) {
+		case "choices":
+			a.choices = v
+		case "error":
+			a.failure = v
+		case "usage":
+			a.usage = v
+		case "id", "object", "created", "model", "user_id":
+		default:
+			dst = appendField(dst, it.Key(), v)
+		}
+	}
+	if it.Err() != nil {
+		return nil, malformed()
+	}
+	return dst, nil
+}
+
+// emitUsage passes the usage on: token details and cost are OpenRouter's own
+// fields, is_byok is about the gateway's account.
+func (a *answer) emitUsage(out *sdk.Out) {
+	var b []byte
+	for f := sdk.Object(a.usage); f.Next(); {
+		if string(f.Key()) != "is_byok" {
+			b = appendField(b, f.Key(), f.Value())
+		}
+	}
+	if len(b) > 0 {
+		out.Usage(append(b, '}'))
+	}
+}
+
+// choice is one element of "choices".
+type choice struct {
+	index    int
+	message  sdk.JSON // or the delta
+	logprobs sdk.JSON
+	finish   sdk.JSON
+	native   sdk.JSON // the finish reason in the words of the model's provider
+	failure  sdk.JSON // "error"
+	extra    []byte   // an object of the fields it doesn't know, without its closing bracket
+}
+
+func (c *choice) read(raw sdk.JSON) error {
+	it := sdk.Object(raw)
+	for it.Next() {
+		v := it.Value()
+		if isNothing(v) {
+			continue
+		}
+		switch string(it.Key()) {
+		case "index":
+			n, ok := v.Int()
+			if !ok || n < 0 || n >= abi.MaxChoices {
+				return malformed()
+			}
+			c.index = int(n)
+		case "delta", "message":
+			c.message = v
+		case "finish_reason":
+			c.finish = v
+		case "logprobs":
+			c.logprobs = v
+		case "error":
+			c.failure = v
+		case "native_finish_reason":
+			c.native = v
+			c.extra = appendField(c.extra, it.Key(), v)
+		default:
+			c.extra = appendField(c.extra, it.Key(), v)
+		}
+	}
+	if it.Err() != nil {
+		return malformed()
+	}
+	return nil
+}
+
+// failed gives the error of a choice that ended with one. There may be no
+// object that explains it; the provider's word is the only hint then.
+func (c *choice) failed() error {
+	if c.failure != nil {
+		return failure(0, nil, c.failure)
+	}
+	if inside, _ := c.finish.RawStr(); string(inside) == "error" {
+		return failedWith(c.native)
+	}
+	return nil
+}
+
+// reason gives the reason to FINISH with, "" if the choice goes on. OpenRouter
+// knows OpenAI's four and "error"; providers have more, all of which end well:
+// https://openrouter.ai/docs/api/reference/overview
+func (c *choice) reason() string {
+	inside, ok := c.finish.RawStr()
+	if !ok {
+		return ""
+	}
+	switch string(inside) {
+	case "length":
+		return abi.FinishLength
+	case "tool_calls":
+		return abi.FinishToolCalls
+	case "content_filter":
+		return abi.FinishContentFilter
+	case "function_call":
+		return abi.FinishFunctionCall
+	}
+	return abi.FinishStop
+}
+
+// emitEnd states what follows a choice's message.
+func (c *choice) emitEnd(out *sdk.Out) {
+	if tokens := c.logprobs.Get("content"); tokens.Kind() == sdk.KindArray && !isNothing(tokens) {
+		out.Logprobs(c.index, tokens)
+	}
+	if len(c.extra) > 0 {
+		out.ChoiceExtra(c.index, append(c.extra, '}'))
+	}
+}
+
+// message is a message or a delta.
+type message struct {
+	content   sdk.JSON
+	reasoning sdk.JSON // text
+	details   sdk.JSON // the same reasoning, typed: an array
+	refusal   sdk.JSON
+	calls     sdk.JSON
+	extra     []byte // an object of the fields it doesn't know, without its closing bracket
+}
+
+func (m *message) read(raw sdk.JSON) error {
+	it := sdk.Object(raw)
+	for it.Next() {
+		v := it.Value()
+		if isNothing(v) {
+			continue
+		}
+		switch string(it.Key()) {
+		case "content":
+			m.content = v
+		case "role":
+		case "reasoning":
+			m.reasoning = v
+		case "reasoning_content":
+			if m.reasoning == nil {
+				m.reasoning = v
+			}
+		case "refusal":
+			m.refusal = v
+		case "tool_calls":
+			m.calls = v
+		case "reasoning_details":
+			// Clients send them back unmodified in the next turn:
+			// https://openrouter.ai/docs/use-cases/reasoning-tokens
+			m.details = v
+			m.extra = appendField(m.extra, it.Key(), v)
+		default:
+			m.extra = appendField(m.extra, it.Key(), v)
+		}
+	}
+	if it.Err() != nil {
+		return malformed()
+	}
+	return nil
+}
+
+// emit states all but the tool calls.
+func (m *message) emit(choice int, out *sdk.Out) {
+	if inside, ok := m.reasoning.RawStr(); ok {
+		out.ReasoningJSON(choice, inside)
+	} else if m.details != nil {
+		m.emitDetails(choice, out)
+	}
+	if inside, ok := m.content.RawStr(); ok {
+		out.TextJSON(choice, inside)
+	} else if m.content != nil {
+		m.emitParts(choice, out)
+	}
+	if inside, ok := m.refusal.RawStr(); ok {
+		out.RefusalJSON(choice, inside)
+	}
+	if len(m.extra) > 0 {
+		out.DeltaExtra(choice, append(m.extra, '}'))
+	}
+}
+
+// emitDetails takes the reasoning's text from its typed form. The encrypted and
+// the signatures have none.
+func (m *message) emitDetails(choice int, out *sdk.Out) {
+	for it := sdk.Array(m.details); it.Next(); {
+		var text, summary sdk.JSON
+		for f := sdk.Object(it.Value()); f.Next(); {
+			switch string(f.Key()) {
+			case "text":
+				text = f.Value()
+			case "summary":
+				summary = f.Value()
+			}
+		}
+		if inside, ok := text.RawStr(); ok {
+			out.ReasoningJSON(choice, inside)
+		} else if inside, ok := summary.RawStr(); ok {
+			out.ReasoningJSON(choice, inside)
+		}
+	}
+}
+
+// emitParts takes the text of content that is an array of parts.
+func (m *message) emitParts(choice int, out *sdk.Out) {
+	for p := range sdk.Parts(m.content) {
+		if inside, ok := p.Text.RawStr(); ok && p.Type == "text" {
+			out.TextJSON(choice, inside)
+		}
+	}
+}
+
+// toolCall is one element of "tool_calls", or a part of one in a stream.
+type toolCall struct {
+	index     int // as stated, else -1
+	id        sdk.JSON
+	name      sdk.JSON
+	arguments sdk.JSON
+}
+
+func (c *toolCall) read(raw sdk.JSON) error {
+	c.index = -1
+	it := sdk.Object(raw)
+	for it.Next() {
+		v := it.Value()
+		if isNothing(v) {
+			continue
+		}
+		switch string(it.Key()) {
+		case "index":
+			n, ok := v.Int()
+			if !ok || n < 0 || n > maxItem {
+				return malformed()
+			}
+			c.index = int(n)
+		case "id":
+			c.id = v
+		case "function":
+			for f := sdk.Object(v); f.Next(); {
+				switch string(f.Key()) {
+				case "name":
+					c.name = f.Value()
+				case "arguments":
+					c.arguments = f.Value()
+				}
+			}
+		}
+	}
+	if it.Err() != nil {
+		return malformed()
+	}
+	return nil
+}
+
+const maxItem = 1<<16 - 1 // what an emission can count
+
+// emit states the call as number n of its choice. Ids may be missing or repeat;
+// the gateway makes those unique.
+func (c *toolCall) emit(choice, n int, out *sdk.Out) {
+	if id, _ := c.id.Str(); id != "" {
+		out.ToolID(choice, n, id)
+	}
+	if name, _ := c.name.Str(); name != "" {
+		out.ToolName(choice, n, name)
+	}
+	if inside, ok := c.arguments.RawStr(); ok {
+		out.ToolArgsJSON(choice, n, inside)
+	} else if c.arguments.Kind() == sdk.KindObject {
+		out.ToolArgs(choice, n, c.arguments)
+	}
+}
+
+// isNothing reports whether a value says no more than its absence.
+func isNothing(v sdk.JSON) bool {
+	switch v[0] {
+	case 'n':
+		return true
+	case '"', '[', '{':
+		return len(v) == 2
+	}
+	return false
+}
+
+// appendField appends a field to an object that has no closing bracket yet; an
+// empty dst begins one.
+func appendField(dst []byte, key []byte, value sdk.JSON) []byte {
+	if len(dst) == 0 {
+		dst = append(dst, '{')
+	} else {
+		dst = append(dst, ',')
+	}
+	dst = sdk.AppendQuote(dst, string(key))
+	dst = append(dst, ':')
+	return append(dst, value...)
+}

@@ -1,0 +1,322 @@
+package openrouter
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// refused explains a status outside 2xx.
+func refused(r *sdk.Response) error {
+	var e sdk.JSON
+	for f := sdk.Object(r.Body); f.Next(); {
+		if string(f.Key()) == "error" && !isNothing(f.Value()) {
+			e = f.Value()
+		}
+	}
+	if e != nil {
+		return failure(r.Status, r.Head, e)
+	}
+	// Nothing in it comes from OpenRouter's API: a page of the network before
+	// it, or base_url leads elsewhere. It is never shown.
+	switch r.Status {
+	case 401, 402, 408, 413, 429, 503, 504, 524, 529:
+		rep := report{status: r.Status, waitMS: waitOf(r.Head)}
+		return rep.verdict()
+	}
+	return failed(502, "upstream_error", "OpenRouter answered "+strconv.Itoa(r.Status)+
+		" without a readable error. If this stays so, check the provider's base_url.")
+}
+
+// failure explains an error object (or a bare string) that came with an HTTP
+// status, or, when status is 0, within an answer.
+func failure(status int, head sdk.Head, e sdk.JSON) error {
+	r := readReport(e)
+	switch {
+	case status != 0:
+		r.status = status
+	case r.status == 0:
+		r.status = statusOf(r.kind)
+	}
+	if wait := waitOf(head); wait > 0 {
+		r.waitMS = wait
+	}
+	return r.verdict()
+}
+
+// failedWith is the error of an answer that ended with "error" and nothing else.
+func failedWith(native sdk.JSON) error {
+	text := "The model's provider broke off the answer."
+	if word, _ := native.Str(); isWord(word) {
+		text = "The model's provider broke off the answer: " + word + "."
+	}
+	return failed(502, "upstream_error", "OpenRouter: "+text)
+}
+
+func malformed() error {
+	return failed(502, "upstream_error", "OpenRouter sent an answer that is not what its API promises.")
+}
+
+func failed(status int, code, message string) error {
+	return &sdk.Error{Status: status, Type: sdk.TypeOf(status), Code: code, Message: message}
+}
+
+// report is what OpenRouter says about a failure, in any of the forms that
+// https://openrouter.ai/docs/api/reference/errors-and-debugging and public logs
+// show.
+type report struct {
+	status    int    // an HTTP status; 0: not stated
+	kind      string // the most exact word for it: availability.code, error_type, code, type
+	text      string // for people; cleaned
+	param     string
+	moderated bool // the input was flagged
+	waitMS    int64
+}
+
+func readReport(e sdk.JSON) report {
+	var r report
+	if e.Kind() == sdk.KindString {
+		r.text = clean(dig(e, maxDig))
+		return r
+	}
+	var message, metadata, availability sdk.JSON
+	var code, errorType, typ string
+	for f := sdk.Object(e); f.Next(); {
+		v := f.Value()
+		switch string(f.Key()) {
+		case "code":
+			if n, ok := numberOf(v); ok {
+				r.setStatus(n)
+			} else {
+				code, _ = v.Str()
+			}
+		case "http_status":
+			if n, ok := numberOf(v); ok && r.status == 0 {
+				r.setStatus(n)
+			}
+		case "message":
+			message = v
+		case "error_type":
+			errorType, _ = v.Str()
+		case "type":
+			typ, _ = v.Str()
+		case "param":
+			if s, _ := v.Str(); len(s) <= 100 {
+				r.param = s
+			}
+		case "metadata":
+			metadata = v
+		case "availability":
+			availability = v
+		}
+	}
+	var raw, provider sdk.JSON
+	for f := sdk.Object(metadata); f.Next(); {
+		v := f.Value()
+		switch string(f.Key()) {
+		case "error_type":
+			errorType, _ = v.Str()
+		case "raw":
+			raw = v
+		case "provider_name":
+			provider = v
+		case "reasons", "patterns", "flagged_input":
+			r.moderated = r.moderated || !isNothing(v)
+		case "retry_after_seconds":
+			r.waitMS = milliseconds(v)
+		case "retry_after_seconds_raw":
+			r.waitOr(v)
+		case "headers":
+			r.waitOr(v.Get("Retry-After"))
+		}
+	}
+	var available string
+	for f := sdk.Object(availability); f.Next(); {
+		switch string(f.Key()) {
+		case "code":
+			available, _ = f.Value().Str()
+		case "retry_after":
+			r.waitOr(f.Value())
+		}
+	}
+	r.kind = firstOf(available, errorType, code, typ)
+
+	// What the model's provider said is more than "Provider returned error".
+	if r.text = clean(dig(raw, maxDig)); r.text != "" {
+		if name, _ := provider.Str(); name != "" && len(name) <= 64 {
+			r.text = "[" + name + "] " + r.text
+		}
+	} else if message != nil {
+		r.text = clean(dig(message, maxDig))
+	} else {
+		r.text = clean(dig(e, maxDig))
+	}
+	return r
+}
+
+func (r *report) setStatus(n int64) {
+	if n >= 400 && n <= 599 {
+		r.status = int(n)
+	}
+}
+
+func (r *report) waitOr(v sdk.JSON) {
+	if r.waitMS == 0 {
+		r.waitMS = milliseconds(v)
+	}
+}
+
+// verdict says what the client is to make of it.
+func (r *report) verdict() *sdk.Error {
+	e := &sdk.Error{Status: 502, Code: "upstream_error"}
+	said := r.text
+	if said == "" {
+		said = unsaid(r.status)
+	}
+	e.Message = "OpenRouter: " + said
+
+	switch {
+	case r.kind == "model_not_found", r.kind == "wrong_endpoint",
+		r.status == 400 && strings.Contains(r.text, "is not a valid model ID"):
+		e.Status, e.Code = 404, "model_not_found"
+		e.Message = "OpenRouter refused the upstream model: " + said +
+			" Correct the model's entry in the gateway's model_mapping."
+	case r.moderated, r.kind == "content_policy_violation", r.kind == "refusal":
+		e.Status, e.Code = 400, "content_policy_violation"
+	case r.status == 400, r.status == 412, r.kind == "image_not_found":
+		e.Status, e.Code, e.Param = 400, requestCode(r), r.param
+	case r.status == 401:
+		e.Code = "upstream_auth"
+		e.Message = "OpenRouter refused the gateway's API key: " + said +
+			" Check the provider's api_key in the gateway's configuration."
+	case r.status == 402:
+		e.Code = "insufficient_quota"
+		e.Message = "The gateway's OpenRouter account cannot pay for this request: " + said
+	case r.status == 403:
+		e.Code = "upstream_auth"
+		e.Message = "The gateway's OpenRouter account may not do this: " + said
+	case r.status == 404:
+		e.Status, e.Code = 404, "model_not_found"
+		e.Message = "OpenRouter cannot serve this model as asked: " + said +
+			" Change the request, or the model's entry in the gateway's model_mapping."
+	case r.status == 413:
+		e.Status, e.Code = 413, "request_too_large"
+	case r.status == 422:
+		e.Status, e.Code, e.Param = 422, requestCode(r), r.param
+	case r.status == 429:
+		e.Status, e.Code, e.RetryAfterMS = 429, "rate_limit_exceeded", r.waitMS
+	case r.status == 408, r.status == 504, r.status == 524:
+		e.Status, e.Code, e.RetryAfterMS = 504, "upstream_timeout", r.waitMS
+	case r.status == 529, r.kind == "provider_overloaded":
+		e.Status, e.Code, e.RetryAfterMS = 503, "overloaded", r.waitMS
+	case r.status == 503:
+		e.Status, e.RetryAfterMS = 503, r.waitMS
+	default: // 500, 502 and whatever there is else
+		e.RetryAfterMS = r.waitMS
+	}
+	e.Type = sdk.TypeOf(e.Status)
+	return e
+}
+
+// requestCode gives the code of a request that is at fault: OpenRouter's word
+// when it is one that says more than that.
+func requestCode(r *report) string {
+	switch r.kind {
+	case "context_length_exceeded", "max_tokens_exceeded", "token_limit_exceeded", "string_too_long",
+		"invalid_prompt", "invalid_image", "image_too_large", "image_too_small",
+		"unsupported_image_format", "image_download_failed", "image_not_found":
+		return r.kind
+	}
+	if strings.Contains(r.text, "maximum context length") {
+		return "context_length_exceeded"
+	}
+	return ""
+}
+
+// unsaid stands in for a text that is missing or not fit to show.
+func unsaid(status int) string {
+	switch status {
+	case 400, 412, 413, 422:
+		return "The request was refused."
+	case 401, 402, 403, 404:
+		return "No reason was given."
+	case 408, 504, 524:
+		return "The answer did not come in time."
+	case 429:
+		return "The rate limit is reached."
+	case 503, 529:
+		return "The service is busy."
+	}
+	return "The model's provider failed."
+}
+
+// statusOf gives the HTTP status that a word stands for.
+func statusOf(kind string) int {
+	switch kind {
+	case "context_length_exceeded", "max_tokens_exceeded", "token_limit_exceeded", "string_too_long",
+		"invalid_request", "invalid_request_error", "invalid_prompt", "content_policy_violation", "refusal",
+		"invalid_image", "image_too_large", "image_too_small", "unsupported_image_format",
+		"image_download_failed", "model_not_found", "wrong_endpoint":
+		return 400
+	case "authentication", "authentication_error", "invalid_api_key":
+		return 401
+	case "payment_required", "insufficient_quota":
+		return 402
+	case "permission_denied", "permission_error", "region_restricted":
+		return 403
+	case "not_found", "not_found_error", "image_not_found", "no_endpoints", "model_deprecated",
+		"model_unavailable_upstream", "privacy_restricted", "constraint_filtered", "free_variant_ended":
+		return 404
+	case "precondition_failed":
+		return 412
+	case "payload_too_large":
+		return 413
+	case "unprocessable":
+		return 422
+	case "rate_limit_exceeded", "rate_limit_error", "capacity_exhausted":
+		return 429
+	case "provider_overloaded", "temporarily_unavailable":
+		return 503
+	case "timeout":
+		return 504
+	case "overloaded_error":
+		return 529
+	}
+	return 502
+}
+
+// waitOf reads the header Retry-After. X-RateLimit-Reset is a point in time,
+// of which an adapter, having no clock, can make nothing.
+func waitOf(head sdk.Head) int64 { return milliseconds(sdk.JSON(head.Get("retry-after"))) }
+
+const day = 24 * 60 * 60
+
+// milliseconds reads a number of seconds, which may be a string; 0 if it is no
+// number or no sensible one.
+func milliseconds(v sdk.JSON) int64 {
+	if inside, ok := v.RawStr(); ok {
+		v = inside
+	}
+	if s, ok := v.Float(); ok && s > 0 && s <= day {
+		return int64(s*1000 + 0.5)
+	}
+	return 0
+}
+
+// numberOf reads an integer, which may be a string.
+func numberOf(v sdk.JSON) (int64, bool) {
+	if inside, ok := v.RawStr(); ok {
+		v = inside
+	}
+	return v.Int()
+}
+
+func firstOf(words ...string) string {
+	for _, w := range words {
+		if w != "" {
+			return w
+		}
+	}
+	return ""
+}

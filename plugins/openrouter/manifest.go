@@ -1,0 +1,66 @@
+// Package openrouter is the adapter for OpenRouter's chat completions,
+// https://openrouter.ai/docs/api/reference/overview.
+//
+// OpenRouter speaks OpenAI's dialect with additions, so requests pass as they
+// are and most of the work is in answers: errors come with status 200 and in the
+// middle of streams, the finish comes twice, reasoning comes in two forms.
+// README.md lists what is mapped, dropped and refused.
+package openrouter
+
+import "github.com/kai-gateway/kai/sdk"
+
+// Plugin gives the adapter.
+func Plugin() *sdk.Plugin { return sdk.New(manifest, adapter{}) }
+
+type adapter struct{}
+
+var _ sdk.Adapter[state] = adapter{}
+
+var manifest = sdk.Manifest{
+	Name:           "openrouter",
+	Version:        "1.0.0",
+	License:        "Apache-2.0",
+	Homepage:       "https://github.com/kai-gateway/kai/tree/main/plugins/openrouter",
+	Provider:       "openrouter",
+	Capabilities:   []string{"streaming", "tools", "vision", "audio", "json", "reasoning", "logprobs"},
+	DefaultBaseURL: "https://openrouter.ai/api/v1",
+	Auth:           sdk.Auth{Secret: "api_key", Header: "authorization", Format: "Bearer {}"},
+	Options:        options,
+}
+
+// options is the CUE of what README.md explains. The objects are closed: a
+// misspelt privacy preference must not be ignored.
+const options = `
+app_url?:        =~"^https?://[^\\s]+$"
+app_title?:      =~"^\\P{Cc}+$"
+app_categories?: [...=~"^[a-z0-9-]+$"]
+models?:         [...string]
+provider?: close({
+	order?:                    [...string]
+	only?:                     [...string]
+	ignore?:                   [...string]
+	quantizations?:            [...string]
+	allow_fallbacks?:          bool
+	require_parameters?:       bool
+	data_collection?:          "allow" | "deny"
+	zdr?:                      bool
+	enforce_distillable_text?: bool
+	sort?:                     "price" | "throughput" | "latency"
+	preferred_min_throughput?: number
+	preferred_max_latency?:    number
+	max_price?: close({
+		prompt?:     number
+		completion?: number
+		request?:    number
+		image?:      number
+	})
+})
+reasoning?: close({
+	effort?:     "max" | "xhigh" | "high" | "medium" | "low" | "minimal" | "none"
+	max_tokens?: int & >=1
+	exclude?:    bool
+	enabled?:    bool
+	summary?:    "auto" | "concise" | "detailed"
+})
+plugins?: [...{id!: string, ...}]
+`

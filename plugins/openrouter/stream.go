@@ -1,0 +1,190 @@
+package openrouter
+
+import (
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// state is what an event leaves for the next ones of its stream.
+type state struct {
+	Extra  uint64    // fingerprint of the unknown top-level fields passed on last
+	Called [2]uint64 // bit n: choice n called tools and has not finished
+	Last   lastCall
+}
+
+// lastCall is the tool call that the last part was of. Numbers are the
+// upstream's index plus Shift.
+type lastCall struct {
+	At       uint32 // choice<<16 | index of the upstream, plus 1; 0: there was none
+	Shift    uint32 // how many calls began at an index that another one had
+	ID, Name uint64 // fingerprints; 0: not known
+}
+
+// Event takes one chunk. It reads on after the finish, which comes twice: with
+// the last chunk of the answer and again with the usage, whose choices may also
+// be empty or lack the reason.
+func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
+	if e.Done {
+		s.finishCalls(out)
+	}
+	if e.Done || e.End {
+		return nil
+	}
+	var (
+		a     answer
+		space [256]byte
+	)
+	extra, err := a.read(e.Data, space[:0])
+	if err != nil {
+		return err
+	}
+	s.emitExtra(extra, out)
+	if a.usage != nil {
+		a.emitUsage(out)
+	}
+	if a.failure != nil {
+		return failure(0, nil, a.failure)
+	}
+	it := sdk.Array(a.choices)
+	for it.Next() {
+		if err := s.emitDelta(it.Value(), out); err != nil {
+			return err
+		}
+	}
+	if it.Err() != nil {
+		return malformed()
+	}
+	return nil
+}
+
+// emitExtra passes top-level fields on when they differ from those before:
+// provider and system_fingerprint come with every chunk and never change, and a
+// chunk of nothing but text costs the gateway a fraction of any other.
+func (s *state) emitExtra(extra []byte, out *sdk.Out) {
+	if len(extra) == 0 {
+		return
+	}
+	seen := fingerprint(extra)
+	if seen == s.Extra {
+		return
+	}
+	s.Extra = seen
+	out.ChunkExtra(append(append([]byte(nil), extra...), '}')) // a copy, so that extra stays on the stack
+}
+
+func (s *state) emitDelta(raw sdk.JSON, out *sdk.Out) error {
+	var c choice
+	if err := c.read(raw); err != nil {
+		return err
+	}
+	if err := c.failed(); err != nil {
+		return err
+	}
+	var m message
+	if err := m.read(c.message); err != nil {
+		return err
+	}
+	m.emit(c.index, out)
+	if m.calls != nil {
+		if err := s.emitCalls(c.index, m.calls, out); err != nil {
+			return err
+		}
+	}
+	c.emitEnd(out)
+	if reason := c.reason(); reason != "" {
+		s.Called[c.index/64] &^= 1 << (c.index % 64)
+		out.Finish(c.index, reason)
+	}
+	return nil
+}
+
+func (s *state) emitCalls(choice int, calls sdk.JSON, out *sdk.Out) error {
+	it := sdk.Array(calls)
+	for position := 0; it.Next(); position++ {
+		var call toolCall
+		if err := call.read(it.Value()); err != nil {
+			return err
+		}
+		if call.index < 0 {
+			call.index = position
+		}
+		n := s.number(choice, &call)
+		if n > maxItem {
+			return malformed()
+		}
+		call.emit(choice, n, out)
+		s.Called[choice/64] |= 1 << (choice % 64)
+	}
+	if it.Err() != nil {
+		return malformed()
+	}
+	return nil
+}
+
+// number gives the number of the call that a part belongs to: its index, moved
+// up by the calls that weak providers begin at an index already in use. Such a
+// call shows by a name together with another id or in place of another name.
+// A later id for the same call is dropped: some make a new one for each part.
+func (s *state) number(choice int, c *toolCall) int {
+	at := uint32(choice)<<16 | uint32(c.index)
+	id, name := textOf(c.id), textOf(c.name)
+	last := &s.Last
+	switch {
+	case last.At != at+1:
+		last.At, last.ID, last.Name = at+1, id, name
+	case name != 0 && (differ(last.ID, id) || differ(last.Name, name)):
+		last.Shift++
+		last.ID, last.Name = id, name
+	default:
+		if last.ID != 0 {
+			c.id = nil
+		} else {
+			last.ID = id
+		}
+		if last.Name == 0 {
+			last.Name = name
+		}
+	}
+	return c.index + int(last.Shift)
+}
+
+// differ reports whether two texts are known and not the same.
+func differ(a, b uint64) bool { return a != 0 && b != 0 && a != b }
+
+// textOf gives the fingerprint of a string, 0 for an empty one or none.
+func textOf(v sdk.JSON) uint64 {
+	if inside, _ := v.RawStr(); len(inside) > 0 {
+		return fingerprint(inside)
+	}
+	return 0
+}
+
+// fingerprint tells texts apart within one stream; it is never 0. It takes
+// eight bytes at a time, since one of the texts comes with every chunk.
+func fingerprint(b []byte) uint64 {
+	const prime = 0x9e3779b97f4a7c15 // odd, from the golden ratio
+	h := uint64(len(b))
+	for ; len(b) >= 8; b = b[8:] {
+		w := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+		h = (h ^ w) * prime
+		h ^= h >> 29
+	}
+	for _, c := range b {
+		h = (h ^ uint64(c)) * prime
+		h ^= h >> 29
+	}
+	return h | 1
+}
+
+// finishCalls ends what called tools and then never said that it finished, as
+// some providers do: https://github.com/OpenRouterTeam/ai-sdk-provider/issues/420.
+// After text the end mark alone proves nothing.
+func (s *state) finishCalls(out *sdk.Out) {
+	for n := range abi.MaxChoices {
+		if s.Called[n/64]>>(n%64)&1 != 0 {
+			out.Finish(n, abi.FinishToolCalls)
+		}
+	}
+	s.Called = [2]uint64{}
+}
