@@ -1,0 +1,196 @@
+package request
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+func TestParseChatReads(t *testing.T) {
+	const messages = `"messages":[{"role":"user","content":"Hi"}]`
+	for name, tc := range map[string]struct {
+		body string
+		want Chat
+	}{
+		"defaults":                  {`{` + messages + `}`, Chat{N: 1}},
+		"everything":                {`{"model":"a","stream":true,"stream_options":{"include_usage":true},"n":2,` + messages + `}`, Chat{Model: "a", HasModel: true, Stream: true, IncludeUsage: true, N: 2}},
+		"null is absent":            {`{"model":null,"stream":null,"stream_options":null,"n":null,"stop":null,"tools":null,` + messages + `}`, Chat{N: 1}},
+		"null usage is absent":      {`{"stream_options":{"include_usage":null},` + messages + `}`, Chat{N: 1}},
+		"an empty model is a model": {`{"model":"",` + messages + `}`, Chat{HasModel: true, N: 1}},
+		"the model is decoded":      {`{"mod\u0065l":"a\/b\u00e9\ud800\u0041",` + messages + `}`, Chat{Model: "a/bé\ufffdA", HasModel: true, N: 1}},
+		"floats that are integers":  {`{"n":3.0,"max_tokens":1e2,"seed":-5.0,"top_logprobs":0.0,` + messages + `}`, Chat{N: 3}},
+		"behind long content":       {`{"messages":[{"role":"user","content":"` + long + `"}],"model":"b","n":4}`, Chat{Model: "b", HasModel: true, N: 4}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := ParseChat([]byte(tc.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Model != tc.want.Model || got.HasModel != tc.want.HasModel || got.Stream != tc.want.Stream ||
+				got.IncludeUsage != tc.want.IncludeUsage || got.N != tc.want.N {
+				t.Errorf("ParseChat(%s) = %+v, want %+v", tc.body, got, tc.want)
+			}
+		})
+	}
+}
+
+// withField gives a request that is right but for the field.
+func withField(field string) string {
+	return `{"messages":[{"role":"user","content":"Hi"}],` + field + `}`
+}
+
+func TestParseChatAccepts(t *testing.T) {
+	for name, body := range map[string]string{
+		"all roles": `{"messages":[{"role":"system","content":"a"},{"role":"developer","content":"a"},{"role":"user","content":"a"},` +
+			`{"role":"assistant","content":"a"},{"role":"tool","tool_call_id":"1","content":"a"},{"role":"function","name":"f","content":"a"}]}`,
+		"an assistant without content":      `{"messages":[{"role":"assistant","tool_calls":[]}]}`,
+		"an assistant with null":            `{"messages":[{"role":"assistant","content":null}]}`,
+		"content parts of any type":         `{"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"video_url","x":1}]}]}`,
+		"fields it does not know":           withField(`"provider":{"order":["a"]},"max_price":{"a":-1},"logit_bias":5`),
+		"the ends of ranges":                withField(`"temperature":2,"top_p":0,"presence_penalty":-2,"frequency_penalty":2.0,"n":128,"max_tokens":1,"max_completion_tokens":1,"logprobs":true,"top_logprobs":20`),
+		"logprobs behind top_logprobs":      withField(`"top_logprobs":3,"logprobs":true`),
+		"no top_logprobs, without logprobs": withField(`"top_logprobs":0,"logprobs":false`),
+		"one stop":                          withField(`"stop":"a"`),
+		"several stops":                     withField(`"stop":["a","b"]`),
+		"no stops":                          withField(`"stop":[]`),
+		"a function":                        withField(`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"auto"`),
+		"an unknown tool":                   withField(`"tools":[{"type":"web_search"}],"tool_choice":{"type":"web_search"}`),
+		"text":                              withField(`"response_format":{"type":"text"}`),
+		"any JSON":                          withField(`"response_format":{"type":"json_object"}`),
+		"JSON of a schema":                  withField(`"response_format":{"type":"json_schema","json_schema":{"name":"a","schema":{}}}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := ParseChat([]byte(body)); err != nil {
+				t.Errorf("ParseChat(%s) error = %v", body, err)
+			}
+		})
+	}
+}
+
+func TestParseChatRefuses(t *testing.T) {
+	const (
+		number  = "must be a number from "
+		integer = "must be an integer from "
+	)
+	for body, want := range map[string]string{
+		`{}`:                "messages: is required: an array of at least one message",
+		`{"model":"a"}`:     "messages: is required: an array of at least one message",
+		`{"messages":null}`: "messages: is required: an array of at least one message",
+		`{"messages":[]}`:   "messages: must hold at least one message",
+		`{"messages":{"role":"user","content":"a"}}`:                                      "messages: must be an array of messages",
+		`{"messages":"a"}`:                                                                "messages: must be an array of messages",
+		`{"messages":["a"]}`:                                                              "messages[0]: must be an object with role and content",
+		`{"messages":[null]}`:                                                             "messages[0]: must be an object with role and content",
+		`{"messages":[{"content":"a"}]}`:                                                  "messages[0].role: must be one of system, developer, user, assistant, tool, function",
+		`{"messages":[{"role":null,"content":"a"}]}`:                                      "messages[0].role: must be one of system, developer, user, assistant, tool, function",
+		`{"messages":[{"role":"user","content":"a"},{"role":"bot"}]}`:                     "messages[1].role: must be one of system, developer, user, assistant, tool, function",
+		`{"messages":[{"role":"User","content":"a"}]}`:                                    "messages[0].role: must be one of system, developer, user, assistant, tool, function",
+		`{"messages":[{"role":"user"}]}`:                                                  "messages[0].content: must be a string or an array of content parts",
+		`{"messages":[{"role":"user","content":null}]}`:                                   "messages[0].content: must be a string or an array of content parts",
+		`{"messages":[{"role":"system","content":{"text":"a"}}]}`:                         "messages[0].content: must be a string or an array of content parts",
+		`{"messages":[{"role":"assistant","content":5}]}`:                                 "messages[0].content: must be a string, an array of content parts, or null",
+		`{"messages":[{"role":"user","content":["a"]}]}`:                                  `messages[0].content[0]: must be an object such as {"type": "text", "text": "…"}`,
+		`{"messages":[{"role":"user","content":[{"type":"text"},{"text":"a"}]}]}`:         "messages[0].content[1].type: must be a string such as text or image_url",
+		`{"messages":[{"role":"tool","content":"a"}]}`:                                    "messages[0].tool_call_id: a tool message needs the id of the call it answers, a string",
+		`{"messages":[{"role":"tool","content":"a","tool_call_id":7}]}`:                   "messages[0].tool_call_id: a tool message needs the id of the call it answers, a string",
+		withField(`"model":5`):                                                            "model: must be a string",
+		withField(`"model":["a"]`):                                                        "model: must be a string",
+		withField(`"temperature":2.1`):                                                    "temperature: " + number + "0 to 2",
+		withField(`"temperature":-0.1`):                                                   "temperature: " + number + "0 to 2",
+		withField(`"temperature":1e999`):                                                  "temperature: " + number + "0 to 2",
+		withField(`"temperature":"1"`):                                                    "temperature: " + number + "0 to 2",
+		withField(`"top_p":1.5`):                                                          "top_p: " + number + "0 to 1",
+		withField(`"presence_penalty":-2.5`):                                              "presence_penalty: " + number + "-2 to 2",
+		withField(`"frequency_penalty":3`):                                                "frequency_penalty: " + number + "-2 to 2",
+		withField(`"n":0`):                                                                "n: " + integer + "1 to 128",
+		withField(`"n":129`):                                                              "n: " + integer + "1 to 128",
+		withField(`"n":1.5`):                                                              "n: " + integer + "1 to 128",
+		withField(`"n":"2"`):                                                              "n: " + integer + "1 to 128",
+		withField(`"n":true`):                                                             "n: " + integer + "1 to 128",
+		withField(`"max_tokens":0`):                                                       "max_tokens: must be an integer of at least 1",
+		withField(`"max_tokens":1.5`):                                                     "max_tokens: must be an integer of at least 1",
+		withField(`"max_completion_tokens":-1`):                                           "max_completion_tokens: must be an integer of at least 1",
+		withField(`"logprobs":1`):                                                         "logprobs: must be true or false",
+		withField(`"top_logprobs":5`):                                                     "top_logprobs: needs logprobs to be true",
+		withField(`"top_logprobs":5,"logprobs":false`):                                    "top_logprobs: needs logprobs to be true",
+		withField(`"top_logprobs":21,"logprobs":true`):                                    "top_logprobs: " + integer + "0 to 20",
+		withField(`"seed":"a"`):                                                           "seed: must be an integer of 64 bits",
+		withField(`"seed":1.5`):                                                           "seed: must be an integer of 64 bits",
+		withField(`"seed":9223372036854775808`):                                           "seed: must be an integer of 64 bits",
+		withField(`"stop":1`):                                                             "stop: must be a string or an array of strings",
+		withField(`"stop":{"0":"a"}`):                                                     "stop: must be a string or an array of strings",
+		withField(`"stop":["a",1]`):                                                       "stop[1]: must be a string",
+		withField(`"stream":"true"`):                                                      "stream: must be true or false",
+		withField(`"stream":1`):                                                           "stream: must be true or false",
+		withField(`"stream_options":true`):                                                `stream_options: must be an object such as {"include_usage": true}`,
+		withField(`"stream_options":{"include_usage":1}`):                                 "stream_options.include_usage: must be true or false",
+		withField(`"tools":{}`):                                                           "tools: must be an array of tools",
+		withField(`"tools":["f"]`):                                                        "tools[0]: must be an object with type and function",
+		withField(`"tools":[{"function":{"name":"f"}}]`):                                  "tools[0].type: must be a string such as function",
+		withField(`"tools":[{"type":"function"}]`):                                        "tools[0].function: must be an object with a name",
+		withField(`"tools":[{"type":"x"},{"type":"function","function":{"name":""}}]`):    "tools[1].function.name: must be a string that is not empty",
+		withField(`"tools":[{"type":"function","function":{"name":5}}]`):                  "tools[0].function.name: must be a string that is not empty",
+		withField(`"tool_choice":true`):                                                   "tool_choice: must be a string such as auto, or an object that names a tool",
+		withField(`"tool_choice":["f"]`):                                                  "tool_choice: must be a string such as auto, or an object that names a tool",
+		withField(`"response_format":"json"`):                                             `response_format: must be an object such as {"type": "json_object"}`,
+		withField(`"response_format":{}`):                                                 "response_format.type: must be one of text, json_object, json_schema",
+		withField(`"response_format":{"type":"xml"}`):                                     "response_format.type: must be one of text, json_object, json_schema",
+		withField(`"response_format":{"type":"json_schema"}`):                             "response_format.json_schema: must be an object with a name and a schema",
+		withField(`"response_format":{"type":"json_schema","json_schema":{"schema":{}}}`): "response_format.json_schema.name: must be a string that is not empty",
+		withField(`"temper\u0061ture":3`):                                                 "temperature: " + number + "0 to 2",
+	} {
+		_, err := ParseChat([]byte(body))
+		var e *sdk.Error
+		if !errors.As(err, &e) {
+			t.Errorf("ParseChat(%s) error = %v, want %s", body, err, want)
+			continue
+		}
+		param, _, _ := strings.Cut(want, ":")
+		if e.Message != want || e.Param != param || e.Status != 400 || e.Type != sdk.InvalidRequest || e.Code != "" {
+			t.Errorf("ParseChat(%s) error = %d %s, param %q, code %q:\n%s, want\n%s", body, e.Status, e.Type, e.Param, e.Code, e.Message, want)
+		}
+	}
+}
+
+func TestRefusalsHoldNoContent(t *testing.T) {
+	for _, body := range []string{
+		`{"messages":[{"role":"user","content":["canary"]}]}`,
+		`{"messages":[{"role":"canary","content":"canary"}],"canary":"canary"}`,
+		`{"messages":[{"role":"user","content":"canary` + "\n" + `"}]}`,
+		`{"messages":"canary" "canary"}`,
+		"{\"messages\":\"canary\xff\"}",
+	} {
+		_, err := ParseChat([]byte(body))
+		if err == nil || strings.Contains(err.Error(), "canary") {
+			t.Errorf("ParseChat(%q) error = %v", body, err)
+		}
+	}
+}
+
+func TestBodyPutsTheModelIn(t *testing.T) {
+	const messages = `"messages":[{"role":"user","content":"Hi"}]`
+	for name, tc := range map[string]struct{ body, want string }{
+		"a model is replaced":             {` { "model" : "a" , ` + messages + "}\n", ` { "model" : "up\"1" , ` + messages + "}\n"},
+		"a null is replaced":              {`{` + messages + `,"model":null}`, `{` + messages + `,"model":"up\"1"}`},
+		"a key with escapes":              {`{"mod\u0065l":"a",` + messages + `}`, `{"mod\u0065l":"up\"1",` + messages + `}`},
+		"no model":                        {`{` + messages + `}`, `{"model":"up\"1",` + messages + `}`},
+		"no model and white space":        {"{\n  " + messages + "\n}", "{\n  " + `"model":"up\"1",` + messages + "\n}"},
+		"models elsewhere are left alone": {`{"x":{"model":"a"},` + messages + `}`, `{"model":"up\"1","x":{"model":"a"},` + messages + `}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := ParseChat([]byte(tc.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := string(c.Body(`up"1`)); got != tc.want {
+				t.Errorf("Body of %s = %s, want %s", tc.body, got, tc.want)
+			}
+			short, refs := c.Short(`up"1`)
+			if string(short) != tc.want || refs != nil {
+				t.Errorf("Short of %s = %s, %v, want %s and no refs", tc.body, short, refs, tc.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,335 @@
+package request
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+var long = strings.Repeat("x", longText+1)
+
+// messageWith gives a request whose first message has one content part.
+func messageWith(part string) string {
+	return `{"messages":[{"role":"user","content":[` + part + `]}]}`
+}
+
+func TestScanNotesLongContent(t *testing.T) {
+	for name, tc := range map[string]struct {
+		body string
+		want []string
+	}{
+		"content that is a string":       {`{"messages":[{"content":"` + long + `"}]}`, []string{long}},
+		"content that is not long":       {`{"messages":[{"content":"` + long[1:] + `"}]}`, nil},
+		"content of several messages":    {`{"messages":[{"content":"1` + long + `"},{},{"content":"2` + long + `"}]}`, []string{"1" + long, "2" + long}},
+		"a text part":                    {messageWith(`{"type":"text","text":"` + long + `"}`), []string{long}},
+		"an image":                       {messageWith(`{"image_url":{"url":"data:image/png;base64,` + long + `"}}`), []string{long}},
+		"a small image":                  {messageWith(`{"image_url":{"url":"data:image/png;base64,` + long[1:] + `"}}`), nil},
+		"a remote image":                 {messageWith(`{"image_url":{"url":"https://example.com/` + long + `"}}`), nil},
+		"an image that is not base64":    {messageWith(`{"image_url":{"url":"data:image/svg+xml,` + long + `"}}`), nil},
+		"audio":                          {messageWith(`{"input_audio":{"data":"` + long + `"}}`), []string{long}},
+		"a file":                         {messageWith(`{"file":{"file_data":"` + long + `"}}`), []string{long}},
+		"a file with its type":           {messageWith(`{"file":{"file_data":"data:application/pdf;base64,` + long + `"}}`), []string{long}},
+		"escapes stay as they are":       {`{"messages":[{"content":"\"\n` + long + `"}]}`, []string{`\"\n` + long}},
+		"keys with escapes":              {`{"mess\u0061ges":[{"c\u006fntent":"` + long + `"}]}`, []string{long}},
+		"tool arguments stay":            {`{"messages":[{"tool_calls":[{"function":{"arguments":"` + long + `"}}]}]}`, nil},
+		"other fields of a message stay": {`{"messages":[{"name":"` + long + `"}]}`, nil},
+		"other fields stay":              {`{"prompt":"` + long + `","content":"` + long + `","tools":[{"content":"` + long + `"}]}`, nil},
+		"messages that are no array":     {`{"messages":{"content":"` + long + `"}}`, nil},
+		"a message that is an array":     {`{"messages":[["` + long + `"]]}`, nil},
+		"content that is an object":      {`{"messages":[{"content":{"text":"` + long + `"}}]}`, nil},
+		"content deeper than it stands":  {`{"a":{"messages":[{"content":"` + long + `"}]}}`, nil},
+		"long keys":                      {`{"messages":[{"content":[{"` + long + `":"text"}]}]}`, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := scan([]byte(tc.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, s := range out.long {
+				got = append(got, tc.body[s.from:s.to])
+			}
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("long content = %.80q, want %.80q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestScanNotesTheModel(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"model":"a"}`:                        `"a"`,
+		`{ "x":1 , "model" : "a\"b" , "y":2 }`: `"a\"b"`,
+		`{"mod\u0065l":null}`:                  `null`,
+		`{"model":[{"model":1}],"a":[]}`:       `[{"model":1}]`,
+		`{"model":{},"a":{}}`:                  `{}`,
+		`{"a":{"model":"x"}}`:                  ``,
+		`{}`:                                   ``,
+	} {
+		out, err := scan([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := body[out.model.from:out.model.to]; got != want {
+			t.Errorf("model of %s = %q, want %q", body, got, want)
+		}
+	}
+}
+
+func TestScanErrors(t *testing.T) {
+	for name, tc := range map[string]struct{ body, want string }{
+		"nothing":                        {"", "the request body is empty: send a JSON object with the field messages"},
+		"only white space":               {" \n", "the request body is empty: send a JSON object with the field messages"},
+		"no object":                      {"\n [1]", "the request body must be a JSON object: line 2, column 2: expected '{'"},
+		"form data":                      {"model=x", "the request body must be a JSON object: line 1, column 1: expected '{'"},
+		"a byte order mark":              {"\ufeff{}", "the request body begins with a byte order mark: send UTF-8 without one"},
+		"an object that ends early":      {"{\n\"a\": 1", "the request body is not valid JSON: line 2, column 7: the body ends here; expected ',' or '}' behind a value"},
+		"a string that ends early":       {`{"a":"bc`, "the request body is not valid JSON: line 1, column 9: the body ends here; expected '\"' at the end of a string"},
+		"a comma at the end":             {`{"a":1,}`, "the request body is not valid JSON: line 1, column 8: expected a key in double quotes"},
+		"a comma at the end of an array": {`{"a":[1,]}`, "the request body is not valid JSON: line 1, column 9: expected a value"},
+		"a key without quotes":           {`{a:1}`, "the request body is not valid JSON: line 1, column 2: expected a key in double quotes"},
+		"no colon":                       {`{"a" 1}`, "the request body is not valid JSON: line 1, column 6: expected ':' behind a key"},
+		"no comma":                       {`{"é":["é" 1]}`, "the request body is not valid JSON: line 1, column 11: expected ',' or ']' behind a value"},
+		"Python's None":                  {`{"a":None}`, "the request body is not valid JSON: line 1, column 6: expected a value"},
+		"a misspelt literal":             {`{"a":nil}`, "the request body is not valid JSON: line 1, column 6: expected a value; words other than true, false and null need quotes"},
+		"a number that ends early":       {`{"a":1.}`, "the request body is not valid JSON: line 1, column 8: expected a digit"},
+		"a line end in a string":         {"{\"a\":\"b\nc\"}", `the request body is not valid JSON: line 1, column 8: a control character in a string; write \n for a line end, \u00XX for others`},
+		"a wrong escape":                 {`{"a":"\x41"}`, `the request body is not valid JSON: line 1, column 7: a backslash that begins no escape of JSON; write \\ for itself`},
+		"a wrong code unit":              {`{"a":"\u12x4"}`, `the request body is not valid JSON: line 1, column 11: expected four hexadecimal digits behind \u`},
+		"two objects":                    {`{} {}`, "the request body is not valid JSON: line 1, column 4: something follows the object; send one object"},
+		"Latin-1":                        {"{\"a\":\"caf\xe9\"}", `the request body is not UTF-8: line 1, column 10: send text as UTF-8 or as \u escapes`},
+		"Latin-1 in a key":               {"{\"caf\xe9\":1}", `the request body is not UTF-8: line 1, column 6: send text as UTF-8 or as \u escapes`},
+		"too deep":                       {`{"a":` + strings.Repeat("[", 512), "the request body is not valid JSON: line 1, column 517: nested more than 512 deep; flatten the request"},
+		"a field twice":                  {"{\"model\":\"a\",\n\"mod\\u0065l\":\"b\"}", "model: line 2, column 1: a second field of the same name at the top level: send each field once"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := ParseChat([]byte(tc.body))
+			var e *sdk.Error
+			if !errors.As(err, &e) {
+				t.Fatalf("ParseChat(%q) error = %v, want an *sdk.Error", tc.body, err)
+			}
+			if e.Message != tc.want || e.Status != 400 || e.Type != sdk.InvalidRequest || e.Code != "" {
+				t.Errorf("ParseChat(%.40q) error = %d %s %q\n%s, want\n%s", tc.body, e.Status, e.Type, e.Code, e.Message, tc.want)
+			}
+			if wantParam := map[bool]string{true: "model"}[name == "a field twice"]; e.Param != wantParam {
+				t.Errorf("ParseChat(%.40q) param = %q, want %q", tc.body, e.Param, wantParam)
+			}
+		})
+	}
+}
+
+func TestScanFindsDuplicatesAmongMany(t *testing.T) {
+	body := func(n int, last string) []byte {
+		var b bytes.Buffer
+		b.WriteString(`{"a":{"b":1,"b":2},`)
+		for i := range n {
+			fmt.Fprintf(&b, `"field%d":%d,`, i, i)
+		}
+		fmt.Fprintf(&b, `%q:0}`, last)
+		return b.Bytes()
+	}
+	for _, n := range []int{1, 22, 23, 24, 25, 1000} {
+		if _, err := scan(body(n, "last")); err != nil {
+			t.Errorf("%d fields: %v", n, err)
+		}
+		for _, twice := range []string{"a", "field0", fmt.Sprint("field", n-1)} {
+			if _, err := scan(body(n, twice)); err == nil || !strings.Contains(err.Error(), "second field") {
+				t.Errorf("%d fields and %s again: error = %v", n, twice, err)
+			}
+		}
+	}
+	if _, err := scan(body(maxFields, "last")); err == nil || !strings.Contains(err.Error(), "more than 1024 fields") {
+		t.Errorf("too many fields: error = %v", err)
+	}
+}
+
+func TestScanOfBombs(t *testing.T) {
+	const size = 32 << 20
+	for _, unit := range []string{"[", `{"a":`, `{"a":[`, `{"a":1,`, `{"":{},`, "{", `"`, `{"a":"\`, "\x00", "{\n"} {
+		body := []byte(strings.Repeat(unit, size/len(unit)))
+		if _, err := ParseChat(body); err == nil {
+			t.Errorf("32 MiB of %q: no error", unit)
+		}
+		if _, err := ParseChat(slices.Concat([]byte(`{"a":`), body)); err == nil {
+			t.Errorf("32 MiB of %q in an object: no error", unit)
+		}
+	}
+}
+
+func TestScanAllocatesNothing(t *testing.T) {
+	body := []byte(`{"model":"m","messages":[{"role":"user","content":"Grüße"}],"stream":true}`)
+	if n := testing.AllocsPerRun(100, func() { scan(body) }); n != 0 {
+		t.Errorf("scan makes %v allocations, want 0", n)
+	}
+}
+
+// FuzzScan holds the scan and what is built on it against encoding/json. In the
+// input, LONG stands for content that is just long and FITS for content that is
+// not, so that the fuzzer need not find them.
+func FuzzScan(f *testing.F) {
+	for _, seed := range []string{
+		`{"model":"a","messages":[{"role":"user","content":"LONG"}],"stream":true}`,
+		`{"messages":[{"role":"user","content":[{"type":"text","text":"LONG"},{"type":"image_url","image_url":{"url":"data:image/png;base64,LONG"}}]}],"model":null}`,
+		`{"messages":[{"content":[{"input_audio":{"data":"LONG"}},{"file":{"file_data":"data:a/b;base64,FITS"}}]}]}`,
+		`{"a":[1,-2.5e+3,true,false,null,{"b":[]}],"\u0061":"\ud83d\ude00"}`,
+		" { } ", "{\"é\":\"\xff\"}", `{"a":01}`, `{"a":1}x`, `[`, `{"model":{"a":["LONG"]},"model ":1}`,
+		`{"a":` + strings.Repeat("[", 511) + strings.Repeat("]", 511) + "}",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		body := bytes.ReplaceAll(in, []byte("LONG"), []byte(long))
+		body = bytes.ReplaceAll(body, []byte("FITS"), []byte(long[1:]))
+		out, err := scan(body)
+		want, ok := plainScan(body)
+		if (err == nil) != ok {
+			t.Fatalf("scan(%q) error = %v, want accepted = %t", in, err, ok)
+		}
+		if _, err := ParseChat(body); err != nil && !errors.As(err, new(*sdk.Error)) {
+			t.Errorf("ParseChat(%q) error = %v, want an *sdk.Error", in, err)
+		}
+		if !ok {
+			return
+		}
+		if out.model != want.model || !slices.Equal(out.long, want.long) {
+			t.Fatalf("scan(%q) = %v, want %v", in, out, want)
+		}
+		checkBodies(t, body, out)
+	})
+}
+
+// checkBodies checks Body, Short and Expand of a body that scan accepts.
+func checkBodies(t *testing.T, body []byte, out outline) {
+	t.Helper()
+	const name = "up\"stream/modèle"
+	c := &Chat{body: body, outline: out}
+	if len(out.long) > 0 {
+		c.abridged = abridge(body, out)
+	}
+	whole := c.Body(name)
+	var before, after map[string]json.RawMessage
+	if json.Unmarshal(body, &before) != nil || json.Unmarshal(whole, &after) != nil {
+		t.Fatalf("Body of %q is no JSON object: %q", body, whole)
+	}
+	if got, _ := sdk.JSON(after["model"]).Str(); got != name {
+		t.Errorf("the model of %q is %q", whole, after["model"])
+	}
+	delete(before, "model")
+	delete(after, "model")
+	if fmt.Sprint(before) != fmt.Sprint(after) {
+		t.Errorf("Body changes more than the model: %q, was %q", whole, body)
+	}
+	short, refs := c.Short(name)
+	most := len(whole)
+	for _, content := range out.long {
+		most -= content.to - content.from - 64
+	}
+	if !json.Valid(short) || len(short) > most {
+		t.Errorf("Short = %q, want at most %d bytes of JSON", short, most)
+	}
+	if (refs != nil) != (len(out.long) > 0) {
+		t.Errorf("Short gives refs %v for %d long contents", refs, len(out.long))
+	}
+	if again, err := refs.Expand(short); err != nil || !bytes.Equal(again, whole) {
+		t.Errorf("Expand(Short) = %q, %v, want %q", again, err, whole)
+	}
+}
+
+// plainScan is scan by other means. Of the outline it gives model and long.
+func plainScan(body []byte) (outline, bool) {
+	if !json.Valid(body) || !utf8.Valid(body) || bytes.TrimLeft(body, " \t\r\n")[0] != '{' || deepest(body) > maxDepth {
+		return outline{}, false
+	}
+	w := walker{dec: json.NewDecoder(bytes.NewReader(body)), body: body, keys: map[string]bool{}}
+	w.dec.UseNumber()
+	w.value("")
+	return w.out, len(w.keys) == w.fields && w.fields <= maxFields
+}
+
+func deepest(body []byte) int {
+	depth, deepest := 0, 0
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	for {
+		token, err := dec.Token()
+		if err == io.EOF {
+			return deepest
+		}
+		switch token {
+		case json.Delim('{'), json.Delim('['):
+			depth++
+			deepest = max(deepest, depth)
+		case json.Delim('}'), json.Delim(']'):
+			depth--
+		}
+	}
+}
+
+// walker walks over valid JSON. It writes a path as its keys in quotes and []
+// for elements: no key can be taken for another path.
+type walker struct {
+	dec    *json.Decoder
+	body   []byte
+	fields int // of the top level
+	keys   map[string]bool
+	out    outline
+}
+
+func (w *walker) value(path string) {
+	from := int(w.dec.InputOffset())
+	from += len(w.body[from:]) - len(bytes.TrimLeft(w.body[from:], " \t\r\n:,"))
+	token, _ := w.dec.Token()
+	switch token {
+	case json.Delim('{'):
+		for w.dec.More() {
+			key, _ := w.dec.Token()
+			if path == "" {
+				w.fields++
+				w.keys[key.(string)] = true
+			}
+			w.value(path + strconv.Quote(key.(string)))
+		}
+		w.dec.Token()
+	case json.Delim('['):
+		for w.dec.More() {
+			w.value(path + "[]")
+		}
+		w.dec.Token()
+	}
+	at := span{from, int(w.dec.InputOffset())}
+	if path == `"model"` {
+		w.out.model = at
+	}
+	if _, ok := token.(string); !ok {
+		return
+	}
+	inside := w.body[at.from+1 : at.to-1]
+	prefix, rest, isBase64 := bytes.Cut(inside, []byte(";base64,"))
+	isBase64 = isBase64 && bytes.HasPrefix(prefix, []byte("data:")) && len(prefix)+len(";base64,") <= 256
+	switch path {
+	case `"messages"[]"content"`, `"messages"[]"content"[]"text"`:
+		isBase64 = false
+	case `"messages"[]"content"[]"image_url""url"`:
+		if !isBase64 {
+			return
+		}
+	case `"messages"[]"content"[]"input_audio""data"`, `"messages"[]"content"[]"file""file_data"`:
+	default:
+		return
+	}
+	if !isBase64 {
+		rest = inside
+	}
+	if len(rest) > longText {
+		w.out.long = append(w.out.long, span{at.to - 1 - len(rest), at.to - 1})
+	}
+}
