@@ -87,18 +87,20 @@ func explain(status int, text, kind string, s *state) *sdk.Error {
 		e := refuse("tools", "This model takes no tools. Ollama says: "+text)
 		e.Code = "unsupported_parameter"
 		return e
-	case has("does not support "):
-		return refuse("model", text)
-	case has("invalid format:"), has("JSON schema conversion failed"):
-		return refuse("response_format", "Ollama cannot use this response_format: "+text)
 	case has("does not support multimodal requests"), has("illegal base64 data"):
 		return refuse("messages", "Ollama cannot use an image of the messages: "+text)
-	case strings.HasPrefix(text, "option \""):
-		return refuse("", text)
+	case has("does not support "): // chat, for one: a model for embeddings
+		return refuse("model", "Ollama refuses the model: "+text)
+	case has("invalid format:"), has("JSON schema conversion failed"): // the first with status 500
+		return refuse("response_format", "Ollama cannot use this response_format: "+text)
+	case has("invalid think value") && s.Effort: // older servers do not know max
+		return refuse("reasoning_effort", "Ollama does not know this reasoning_effort: "+text)
+	case strings.HasPrefix(text, "option \""): // with status 500
+		status = 400
 	}
 	switch status {
 	case 400, 413, 422, 501:
-		return refuse("", text)
+		return refuse("", "Ollama refuses the request: "+text)
 	case 401:
 		e := upstream("Ollama is not signed in for this model; its operator has to run: ollama signin")
 		e.Code = codeRefused
@@ -145,7 +147,7 @@ func retryAfter(h sdk.Head) int64 {
 // of {"error":"text"} is at times the JSON of the engine's own error:
 // {"error":{"code":400,"message":"text","type":"invalid_request_error"}}.
 func unwrap(body sdk.JSON) (text, kind string) {
-	for range 4 {
+	for range 8 { // body, text, the engine's object, its message: five, and a little more
 		if body.Kind() == sdk.KindObject {
 			inner := body.Get("error")
 			if inner == nil {
@@ -178,7 +180,7 @@ func presentable(text string) string {
 	text = strings.ReplaceAll(text, "registry.ollama.ai/", "")
 	out := make([]byte, 0, len(text))
 	for len(text) > 0 {
-		end := strings.IndexAny(text, " \t\r\n\"'(),<>")
+		end := strings.IndexAny(text, " \t\r\n\"'(),")
 		if end < 0 {
 			end = len(text)
 		}
@@ -206,20 +208,32 @@ func presentable(text string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// isAddress reports whether a word is a URL or a host with a port, such as
-// http://127.0.0.1:1/x, 127.0.0.1:41234->127.0.0.1:8, [::1]:80 or localhost:80.
+// isAddress reports whether a word is a URL, a host with a port, or an IP
+// address: http://127.0.0.1:1/x, ollama.internal:80, 10.1.2.3,
+// 127.0.0.1:41234->127.0.0.1:8, [fe80::1]:80, ::1. A model's tag (tiny:8) and
+// std::bad_alloc are none.
 func isAddress(word string) bool {
-	if strings.Contains(word, "://") || strings.HasPrefix(word, "localhost:") || strings.HasPrefix(word, "[::") {
+	word = strings.TrimRight(word, ":;.")
+	if strings.Contains(word, "://") || strings.HasPrefix(word, "localhost:") {
 		return true
 	}
-	dots := 0
-	for i := range len(word) {
-		switch c := word[i]; {
-		case c == '.':
-			dots++
-		case c < '0' || c > '9':
-			return dots == 3 && c == ':' && i > 6 && i+1 < len(word)
-		}
+	if strings.HasPrefix(word, "[") {
+		return strings.Contains(word, ":")
 	}
-	return dots == 3 && len(word) > 6
+	// Both an IPv4 address and a host with a port have dots, and the latter's
+	// last colon is followed by digits.
+	host, port := word, ""
+	if colon := strings.LastIndexByte(word, ':'); colon >= 0 {
+		host, port = word[:colon], word[colon+1:]
+	}
+	switch {
+	case strings.Contains(word, "::"):
+		return only(word, "0123456789abcdefABCDEF:.%")
+	case strings.Count(host, ".") == 3 && only(host, "0123456789."):
+		return true
+	}
+	return port != "" && only(port, "0123456789") && strings.Contains(host, ".") && !strings.Contains(host, "/")
 }
+
+// only reports whether s has no other characters than those of set.
+func only(s, set string) bool { return strings.Trim(s, set) == "" }

@@ -1,9 +1,16 @@
 package ollama_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/kai-gateway/kai/plugins/ollama"
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/sdktest"
 )
 
@@ -13,4 +20,182 @@ const transcripts = "../../testdata/transcripts/ollama/*.txtar"
 
 func TestTranscripts(t *testing.T) {
 	sdktest.Run(t, ollama.Plugin(), transcripts)
+}
+
+// eachTranscript parses them all.
+func eachTranscript(t testing.TB, do func(name string, tr *sdktest.Transcript)) {
+	t.Helper()
+	files, err := filepath.Glob(transcripts)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts match %s (%v)", transcripts, err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr, err := sdktest.Parse(data)
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		do(strings.TrimSuffix(filepath.Base(file), ".txtar"), tr)
+	}
+}
+
+// An answer is complete with its done line. Whatever comes short of it, a cut
+// connection or a clean end, must not look complete to the gateway.
+func TestStreamIsNotFinishedBeforeItsDoneLine(t *testing.T) {
+	caller := sdktest.Native{Plugin: ollama.Plugin()}
+	streams := 0
+	eachTranscript(t, func(name string, tr *sdktest.Transcript) {
+		responses := tr.Responses()
+		if len(responses) != 1 || responses[0].Headers.Get("content-type") != "application/x-ndjson" {
+			return
+		}
+		streams++
+		head, _, _ := bytes.Cut(tr.Get(sdktest.SectionResponse), []byte("\n\n"))
+		short := bytes.Clone(head)
+		short = append(short, "\n\n"...)
+		for line := range bytes.Lines(responses[0].Body) {
+			for _, end := range []string{"", "\nkai-end: cut"} {
+				cut := append(append(bytes.Clone(head), end...), short[len(head):]...)
+				tr.Set(sdktest.SectionResponse, 0, cut)
+				got, err := tr.Run(caller)
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				if got.Finished {
+					t.Errorf("%s: finished after %q", name, cut)
+				}
+			}
+			short = append(short, line...)
+			var is struct{ Done bool }
+			if json.Unmarshal(line, &is) == nil && is.Done {
+				break
+			}
+		}
+	})
+	if streams < 20 {
+		t.Errorf("%d transcripts are streams, which is too few to be right", streams)
+	}
+}
+
+func TestNoErrorShowsAnAddress(t *testing.T) {
+	p := ollama.Plugin()
+	for _, address := range []string{
+		"http://127.0.0.1:43213/completion", "https://ollama.internal/x", "127.0.0.1:43213",
+		"10.1.2.3", "localhost:11434", "[::1]:80", "[fe80::1]:80", "::1",
+		"127.0.0.1:50222->127.0.0.1:43213:", "registry.ollama.ai/library/tiny:latest",
+	} {
+		text := `Post "` + address + `": failed (` + address + `), ` + address
+		body, err := json.Marshal(map[string]string{"error": text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, status := range []int{400, 403, 404, 429, 500, 503} {
+			got := p.Call(sdk.Input{Response: &sdk.Response{Op: abi.Chat, Status: status, Body: body}}, discard)
+			if got == nil || strings.Contains(got.Error(), strings.TrimRight(address, ":")) {
+				t.Errorf("status %d, text %s: error %v", status, text, got)
+			}
+		}
+	}
+}
+
+func TestErrorTextIsBounded(t *testing.T) {
+	body := []byte(`{"error":"` + strings.Repeat("é", 4000) + `"}`)
+	err := ollama.Plugin().Call(sdk.Input{Response: &sdk.Response{Op: abi.Chat, Status: 500, Body: body}}, discard)
+	if err == nil || len(err.Error()) > 1100 || strings.ContainsRune(err.Error(), '\ufffd') {
+		t.Errorf("the error has %d bytes: %v", len(err.Error()), err)
+	}
+}
+
+func TestEventDoesNotAllocate(t *testing.T) {
+	p := ollama.Plugin()
+	in := sdk.Input{Event: &sdk.Event{Op: abi.Chat, Data: sdk.JSON(line)}}
+	// The one allocation is Call's own, natively.
+	if n := testing.AllocsPerRun(100, func() { p.Call(in, discard) }); n > 1 {
+		t.Errorf("a line makes %v allocations, want at most 1", n)
+	}
+}
+
+const line = `{"model":"granite4:tiny-h","created_at":"2026-11-23T01:56:13.987072021Z","message":{"role":"assistant","content":" Hello"},"done":false}`
+
+func discard(kind, at int32, p []byte) {}
+
+func BenchmarkEvent(b *testing.B) {
+	p := ollama.Plugin()
+	in := sdk.Input{Event: &sdk.Event{Op: abi.Chat, Data: sdk.JSON(line)}}
+	b.ReportAllocs()
+	for b.Loop() {
+		p.Call(in, discard)
+	}
+}
+
+// check fails the test if an emission is not what the gateway can use.
+func check(t *testing.T, in string, err error, ems []abi.Emission) {
+	t.Helper()
+	for _, e := range ems {
+		switch {
+		case e.Raw:
+			if !json.Valid([]byte(`"` + string(e.Data) + `"`)) {
+				t.Errorf("%q: %s %q is no inside of a JSON string", in, e.Kind, e.Data)
+			}
+		case e.Kind == abi.Logprobs, e.Kind == abi.Usage, e.Kind == abi.Error, e.Kind == abi.Body:
+			if !json.Valid(e.Data) {
+				t.Errorf("%q: %s %q is no JSON", in, e.Kind, e.Data)
+			}
+		case e.Kind == abi.Finish && err != nil:
+			t.Errorf("%q: both FINISH and the error %v", in, err)
+		}
+	}
+}
+
+func call(p *sdk.Plugin, in sdk.Input) (ems []abi.Emission, err error) {
+	err = p.Call(in, func(kind, at int32, data []byte) {
+		ems = append(ems, abi.Emission{Kind: abi.Kind(kind &^ abi.Raw), Raw: kind&abi.Raw != 0, At: at, Data: bytes.Clone(data)})
+	})
+	return ems, err
+}
+
+// FuzzEvent takes any bytes as a line and as a whole answer.
+func FuzzEvent(f *testing.F) {
+	eachTranscript(f, func(name string, tr *sdktest.Transcript) {
+		for _, r := range tr.Responses() {
+			for line := range bytes.Lines(r.Body) {
+				if len(line) < 4096 {
+					f.Add(line)
+				}
+			}
+		}
+	})
+	p := ollama.Plugin()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		ems, err := call(p, sdk.Input{Event: &sdk.Event{Op: abi.Chat, Data: data}})
+		check(t, string(data), err, ems)
+		if err == nil && !json.Valid(data) {
+			t.Errorf("%q is no JSON and no error", data)
+		}
+		for _, status := range []int{200, 400, 404, 500} {
+			ems, err := call(p, sdk.Input{Response: &sdk.Response{Op: abi.Chat, Status: status, Body: data}})
+			check(t, string(data), err, ems)
+			if status != 200 && err == nil {
+				t.Errorf("%q with status %d is no error", data, status)
+			}
+		}
+	})
+}
+
+// FuzzRequest takes any JSON for a client's request.
+func FuzzRequest(f *testing.F) {
+	eachTranscript(f, func(name string, tr *sdktest.Transcript) {
+		f.Add([]byte(tr.Get(sdktest.SectionClient)), []byte(tr.Get(sdktest.SectionOptions)))
+	})
+	p := ollama.Plugin()
+	f.Fuzz(func(t *testing.T, body, options []byte) {
+		if !json.Valid(body) || len(options) > 0 && !json.Valid(options) {
+			return
+		}
+		ems, err := call(p, sdk.Input{Request: &sdk.Request{Op: abi.Chat, Options: options, Body: body}})
+		check(t, string(body)+string(options), err, ems)
+	})
 }
