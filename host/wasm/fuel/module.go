@@ -335,7 +335,7 @@ func (p *parsed) globalIndex(r *reader, at int, i uint32) {
 
 // constant reads the expression that gives a first value or an offset.
 func (p *parsed) constant(r *reader) {
-	in := r.next(nil)
+	in := r.next(func(uint32) {})
 	if r.err != nil {
 		return
 	}
