@@ -5,7 +5,7 @@ DIST    := $(PLUGINS:%=plugins/dist/%.wasm.gz)
 SDK     := $(shell find sdk -name '*.go' -not -name '*_test.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check plugins clean
+.PHONY: help build run test check plugins wat clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z][a-z-]*):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -29,6 +29,9 @@ check: plugins ## format, vet, test with the race detector
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt on these"; exit 1; }
 	go vet ./...
 	go test -race -shuffle=on ./...
+
+wat: ## assemble the hostile test guests (needs wabt)
+	for f in host/wasm/testdata/hostile/*.wat; do wat2wasm --no-check $$f -o $${f%.wat}.wasm || exit 1; done
 
 clean: ## remove what was built
 	rm -rf bin plugins/dist/*.wasm.gz

@@ -61,7 +61,11 @@ func (a *Adapter) load() {
 		a.loaded(nil, err)
 		return
 	}
-	in, err := a.instantiate(v)
+	var in *instance
+	if err = a.engine.slots.acquire(context.Background(), &a.tenant, a.engine.opts.CallWait); err == nil {
+		in, err = a.instantiate(v)
+		a.engine.slots.release()
+	}
 	if err != nil {
 		a.engine.release(v)
 		a.loaded(nil, &LoadError{err})
@@ -215,6 +219,7 @@ func (i *invocation) size() int {
 // guest broke, ErrBusy, or the context's cause. A trap is repeated once on a
 // fresh instance, which no upstream notices.
 func (a *Adapter) call(ctx context.Context, i invocation, out *Batch) (failed bool, err error) {
+	out.reset()
 	if a.err != nil {
 		return false, a.err
 	}

@@ -66,23 +66,19 @@ func compile(module []byte, cacheDir string) (*version, error) {
 	return v, nil
 }
 
-func compileWith(wasm []byte, cacheDir string) (v *version, err error) {
+func compileWith(wasm []byte, cacheDir string) (*version, error) {
+	v := &version{}
+	if err := v.compile(wasm, cacheDir); err != nil {
+		v.close()
+		return nil, err
+	}
+	return v, nil
+}
+
+func (v *version) compile(wasm []byte, cacheDir string) (err error) {
 	ctx := experimental.WithCompilationWorkers(context.Background(), runtime.GOMAXPROCS(0))
-	v = &version{}
-	defer func() {
-		if err != nil {
-			v.close()
-		}
-	}()
-	if cacheDir == "" {
-		v.cache = wazero.NewCompilationCache()
-	} else {
-		if err := os.MkdirAll(cacheDir, 0o700); err != nil {
-			return nil, fmt.Errorf("make the cache directory: %w", err)
-		}
-		if v.cache, err = wazero.NewCompilationCacheWithDir(cacheDir); err != nil {
-			return nil, fmt.Errorf("open the cache directory: %w", err)
-		}
+	if v.cache, err = openCache(cacheDir); err != nil {
+		return err
 	}
 	v.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCoreFeatures(api.CoreFeaturesV2).
@@ -90,7 +86,7 @@ func compileWith(wasm []byte, cacheDir string) (v *version, err error) {
 		WithCompilationCache(v.cache).
 		WithDebugInfoEnabled(false))
 	if err := addWASI(ctx, v.runtime); err != nil {
-		return nil, err
+		return err
 	}
 	i32 := func(n int) []api.ValueType {
 		return []api.ValueType{api.ValueTypeI32, api.ValueTypeI32, api.ValueTypeI32, api.ValueTypeI32}[:n]
@@ -100,12 +96,26 @@ func compileWith(wasm []byte, cacheDir string) (v *version, err error) {
 		NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(logFunction), i32(3), nil).Export(abi.ImportLog).
 		Instantiate(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if v.compiled, err = v.runtime.CompileModule(ctx, wasm); err != nil {
-		return nil, err
+	v.compiled, err = v.runtime.CompileModule(ctx, wasm)
+	return err
+}
+
+// openCache opens the cache of compiled code: one of this version alone in
+// memory, whose end frees the code, backed by files if there is a directory.
+func openCache(dir string) (wazero.CompilationCache, error) {
+	if dir == "" {
+		return wazero.NewCompilationCache(), nil
 	}
-	return v, nil
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the cache directory: %w", err)
+	}
+	cache, err := wazero.NewCompilationCacheWithDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the cache directory: %w", err)
+	}
+	return cache, nil
 }
 
 // close frees the compiled code. No instance may be left.
@@ -153,15 +163,20 @@ func (v *version) instantiate(log logger) (*instance, error) {
 		instance: in,
 	}
 	module, err := v.runtime.InstantiateModule(in.ctx, v.compiled,
-		wazero.NewModuleConfig().WithName("").WithStartFunctions("_initialize"))
+		wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
-		if in.fuel != nil && int64(in.fuel.Get()) < 0 {
-			err = errFuel
-		}
-		return nil, &CallError{Kind: Trap, Err: fmt.Errorf("start: %w", err), Stderr: string(in.stderr)}
+		return nil, &CallError{Kind: Trap, Err: fmt.Errorf("start function trapped or ran out of fuel: %w", err), Stderr: string(in.stderr)}
 	}
 	in.module, in.memory = module, module.Memory()
 	in.fuel = module.ExportedGlobal(fuelGlobal).(api.MutableGlobal)
+	if start := module.ExportedFunction("_initialize"); start != nil {
+		// With what the start section left of the fuel.
+		if err := start.CallWithStack(in.ctx, in.stack[:]); err != nil {
+			err = fmt.Errorf("_initialize: %w", in.failed(err))
+			in.close()
+			return nil, err
+		}
+	}
 	in.buffer = module.ExportedFunction(abi.ExportBuffer)
 	in.request = module.ExportedFunction(abi.ExportRequest)
 	in.response = module.ExportedFunction(abi.ExportResponse)

@@ -1,0 +1,128 @@
+package wasm
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+type emitted struct {
+	kind, at int32
+	payload  string
+}
+
+func TestCollectorRefuses(t *testing.T) {
+	request := emitted{2, 0, "POST /\n"}
+	for name, tc := range map[string]struct {
+		in   export
+		op   abi.Op
+		ems  []emitted // the last one is refused
+		want int32
+		says string
+	}{
+		"a body before its request":       {inRequest, abi.Chat, []emitted{{3, 0, "{}"}}, emitWrong, "BODY before REQUEST"},
+		"two requests":                    {inRequest, abi.Chat, []emitted{request, request}, emitWrong, "a second one"},
+		"a wait after its request":        {inRequest, abi.Chat, []emitted{request, {5, 10, ""}}, emitWrong, "WAIT after REQUEST"},
+		"a negative wait":                 {inRequest, abi.Chat, []emitted{{5, -1, ""}}, emitWrong, "-1 milliseconds"},
+		"a framing that is none":          {inRequest, abi.Chat, []emitted{{2, 3, "POST /\n"}}, emitWrong, "framing 3"},
+		"a request from an event":         {inEvent, abi.Chat, []emitted{request}, emitWrong, "not allowed here"},
+		"a manifest from an event":        {inEvent, abi.Chat, []emitted{{1, 0, "{}"}}, emitWrong, "not allowed here"},
+		"text from the manifest":          {inManifest, 0, []emitted{{16, 0, "hi"}}, emitWrong, "not allowed here"},
+		"text for an embedding":           {inResponse, abi.Embeddings, []emitted{{16, 0, "hi"}}, emitWrong, "not allowed here"},
+		"a result for a chat":             {inResponse, abi.Chat, []emitted{{30, 0, "{}"}}, emitWrong, "not allowed here"},
+		"a raw finish reason":             {inEvent, abi.Chat, []emitted{{28 + abi.Raw, 0, "stop"}}, emitWrong, "does not exist"},
+		"a kind beyond a byte":            {inEvent, abi.Chat, []emitted{{256 + 16, 0, "hi"}}, emitWrong, "does not exist"},
+		"two names for one call":          {inEvent, abi.Chat, []emitted{{20, 1, "a"}, {20, 1, "b"}}, emitWrong, "a second one for choice 0, call 1"},
+		"a tool call out of range":        {inEvent, abi.Chat, []emitted{{20, 1024, "a"}}, emitWrong, "out of range"},
+		"an item where there is none":     {inEvent, abi.Chat, []emitted{{16, 1, "a"}}, emitWrong, "out of range"},
+		"log probabilities as an object":  {inEvent, abi.Chat, []emitted{{22, 0, "{}"}}, emitWrong, "not a JSON array"},
+		"an extra with trailing garbage":  {inEvent, abi.Chat, []emitted{{24, 0, "{} {}"}}, emitWrong, "not a JSON object"},
+		"more bytes than a call may emit": {inEvent, abi.Chat, []emitted{{16, 0, strings.Repeat("x", 1<<20)}, {16, 0, "y"}}, emitLimit, "more than 1048576 bytes"},
+		"raw text with a line end":        {inEvent, abi.Chat, []emitted{{16 + abi.Raw, 0, "a\nb"}}, emitWrong, "inside of a JSON string"},
+		"raw text that ends in an escape": {inEvent, abi.Chat, []emitted{{16 + abi.Raw, 0, `a\`}}, emitWrong, "inside of a JSON string"},
+		"raw text with a bad escape":      {inEvent, abi.Chat, []emitted{{16 + abi.Raw, 0, `\u12g4`}}, emitWrong, "inside of a JSON string"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var c collector
+			var b Batch
+			c.begin(&b, tc.in, tc.op, 0)
+			for i, e := range tc.ems {
+				got, want := c.emit(e.kind, e.at, []byte(e.payload)), int32(emitTaken)
+				if i == len(tc.ems)-1 {
+					want = tc.want
+				}
+				if got != want {
+					t.Errorf("emission %d: %d, want %d", i, got, want)
+				}
+			}
+			if c.refused == nil || !strings.Contains(c.refused.Error(), tc.says) {
+				t.Errorf("refused = %v, want something with %q", c.refused, tc.says)
+			}
+		})
+	}
+}
+
+func TestCollectorKeepsPayloadsApart(t *testing.T) {
+	var c collector
+	var b Batch
+	c.begin(&b, inEvent, abi.Chat, 0)
+	payload := []byte("one")
+	c.emit(16, 0, payload)
+	copy(payload, "xxx") // the guest's memory is its own again
+	c.emit(27, 0, []byte("{\"prompt_tokens\":\n1}"))
+	for range 100 {
+		c.emit(17, 0, []byte("and many more, so that the buffer moves"))
+	}
+	c.end()
+	if got := string(b.Emissions[0].Data); got != "one" {
+		t.Errorf("first payload = %q, want %q", got, "one")
+	}
+	if got := string(b.Emissions[1].Data); got != `{"prompt_tokens": 1}` {
+		t.Errorf("a line end between JSON tokens: %q, want it as a space", got)
+	}
+}
+
+// FuzzCollector holds what passes the boundary to what the rest of the host
+// relies on.
+func FuzzCollector(f *testing.F) {
+	f.Add(int32(16), int32(0), []byte("text"), uint8(inEvent))
+	f.Add(int32(16+abi.Raw), int32(0), []byte(`\ud83d\ude00 \"`), uint8(inEvent))
+	f.Add(int32(20), int32(abi.At(1, 2)), []byte("name"), uint8(inResponse))
+	f.Add(int32(22), int32(0), []byte(`[{"token":"a"}]`), uint8(inEvent))
+	f.Add(int32(27), int32(0), []byte("{\"a\":\r\n{}}"), uint8(inEvent))
+	f.Add(int32(28), int32(0), []byte("stop"), uint8(inRequest))
+	f.Add(int32(4), int32(0), []byte("\x00\xff"), uint8(inEvent))
+	f.Fuzz(func(t *testing.T, kind, at int32, p []byte, in uint8) {
+		var c collector
+		var b Batch
+		c.begin(&b, export(in%5), abi.Chat, 0)
+		code := c.emit(kind, at, p)
+		if (code == emitTaken) != (c.refused == nil) || (code == emitTaken) != (len(b.Emissions) == 1) {
+			t.Fatalf("emit = %d, refused = %v, %d emissions", code, c.refused, len(b.Emissions))
+		}
+		if code != emitTaken {
+			return
+		}
+		c.end()
+		e := b.Emissions[0]
+		switch e.Kind {
+		case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolArgs, abi.ToolID, abi.ToolName:
+			if !utf8.Valid(e.Data) {
+				t.Errorf("%s: %q is no UTF-8", e.Kind, e.Data)
+			}
+			if e.Raw && !json.Valid([]byte(`"`+string(e.Data)+`"`)) {
+				t.Errorf("%s: %q is no inside of a JSON string", e.Kind, e.Data)
+			}
+		case abi.Logprobs, abi.DeltaExtra, abi.ChoiceExtra, abi.ChunkExtra, abi.Usage, abi.Error, abi.Manifest:
+			if !json.Valid(e.Data) || strings.ContainsAny(string(e.Data), "\r\n") {
+				t.Errorf("%s: %q is no JSON in one line", e.Kind, e.Data)
+			}
+		}
+		if e.Kind >= abi.Text && e.Kind <= abi.ChoiceExtra && (e.Choice() >= abi.MaxChoices || e.Item() >= abi.MaxCalls) {
+			t.Errorf("%s: choice %d, item %d", e.Kind, e.Choice(), e.Item())
+		}
+	})
+}

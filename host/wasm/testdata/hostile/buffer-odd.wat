@@ -1,0 +1,10 @@
+;; Its kai_buffer is not 8-aligned.
+(module
+  (memory (export "memory") 1)
+  (func (export "kai_buffer") (param i32) (result i32) i32.const 4097)
+  (func (export "kai_abi_v1") (result i32) i32.const 0)
+  (func (export "kai_manifest") (result i32) i32.const 0)
+  (func (export "kai_configure") (param i32) (result i32) i32.const 0)
+  (func (export "kai_request") (param i32 i32 i32 i32) (result i32) i32.const 0)
+  (func (export "kai_response") (param i32 i32 i32 i32 i32) (result i32) i32.const 0)
+  (func (export "kai_event") (param i32 i32 i32 i32 i32) (result i32) i32.const 0))
