@@ -1,0 +1,153 @@
+package host_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host"
+	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/plugins"
+)
+
+// cacheDir keeps compiled adapters for all tests of this process.
+var cacheDir string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "kai-test-")
+	if err != nil {
+		panic(err)
+	}
+	cacheDir = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// shipped gives the shipped modules, each decompressed once.
+var shipped = func() func(string) ([]byte, error) {
+	var mu sync.Mutex
+	read := map[string][]byte{}
+	return func(name string) ([]byte, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if read[name] == nil {
+			m, err := plugins.Module(name)
+			if err != nil {
+				return nil, err
+			}
+			read[name] = m
+		}
+		return read[name], nil
+	}
+}()
+
+// optionsSchema gives package config the manifests of the shipped adapters.
+func optionsSchema(plugin, dir string) (config.Adapter, error) {
+	module, err := shipped(plugin)
+	if err != nil {
+		return config.Adapter{}, err
+	}
+	m, _, err := wasm.ReadManifest(module)
+	if err != nil {
+		return config.Adapter{}, err
+	}
+	p := m.Profile()
+	return config.Adapter{OptionsCUE: p.Options, DefaultBaseURL: p.DefaultBaseURL, Secret: p.Auth.Header != ""}, nil
+}
+
+// gateway is a running Kai with everything but a process of its own.
+type gateway struct {
+	*httptest.Server
+	host *host.Host
+	log  *lockedBuffer
+}
+
+// lockedBuffer is a log that tests read while the gateway writes.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// testTime is "created" in every answer of a test.
+var testTime = time.Unix(1_700_000_000, 0)
+
+// newGateway serves a configuration, given as YAML, until the test ends. The
+// adapters are ready when it returns.
+func newGateway(t testing.TB, yaml string) *gateway {
+	t.Helper()
+	c, err := config.Parse("test.yaml", []byte(yaml), config.Options{
+		Shipped: plugins.Names(), OptionsSchema: optionsSchema,
+		LookupEnv: func(string) (string, bool) { return "", false },
+	})
+	if err != nil {
+		t.Fatalf("configuration: %v", err)
+	}
+	g := &gateway{log: &lockedBuffer{}}
+	g.host, err = host.New(host.Options{
+		Config: c, Module: shipped, CacheDir: cacheDir, Version: "test",
+		Logger: slog.New(slog.NewJSONHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Now:    func() time.Time { return testTime },
+	})
+	if err != nil {
+		t.Fatalf("%v (run \"make plugins\")", err)
+	}
+	g.Server = httptest.NewServer(g.host.Handler())
+	t.Cleanup(func() {
+		g.Server.Close()
+		g.host.Close()
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := g.host.WaitReady(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// post sends a body to the chat endpoint and reads the whole answer.
+func (g *gateway) post(t testing.TB, body string) (*http.Response, string) {
+	t.Helper()
+	res, err := http.Post(g.URL+"/v1/chat/completions", "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatalf("read the answer: %v after %q", err, b)
+	}
+	return res, string(b)
+}
+
+// transcripts lists the recorded exchanges of a plugin.
+func transcripts(t testing.TB, plugin string) []string {
+	t.Helper()
+	files, err := filepath.Glob("../testdata/transcripts/" + plugin + "/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts of %s (%v)", plugin, err)
+	}
+	return files
+}

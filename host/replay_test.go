@@ -1,0 +1,286 @@
+package host_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/plugins"
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+	"github.com/kai-gateway/kai/sdk/sdktest"
+)
+
+// sandboxed runs a transcript's calls in the sandbox.
+type sandboxed struct {
+	adapter *wasm.Adapter
+	batch   *wasm.Batch
+}
+
+func (s sandboxed) Call(in sdk.Input) ([]abi.Emission, error) {
+	ctx := context.Background()
+	var err error
+	switch {
+	case in.Request != nil:
+		_, err = s.adapter.Request(ctx, in.Request.Op, in.Request.Stream, in.Request.Options, in.Request.Body, s.batch)
+	case in.Response != nil:
+		_, err = s.adapter.Response(ctx, in.Response.Op, in.Response.Status, in.State, in.Response.Head, in.Response.Body, s.batch)
+	default:
+		flags := 0
+		if in.Event.End {
+			flags |= abi.FlagEnd
+		}
+		if in.Event.Done {
+			flags |= abi.FlagDone
+		}
+		_, err = s.adapter.Event(ctx, in.Event.Op, flags, in.State, in.Event.Name, in.Event.Data, s.batch)
+	}
+	out := make([]abi.Emission, len(s.batch.Emissions))
+	for i, e := range s.batch.Emissions {
+		e.Data = bytes.Clone(e.Data)
+		out[i] = e
+	}
+	return out, err
+}
+
+// TestTranscriptsInTheSandbox holds what the compiled adapters emit against the
+// transcripts, which the adapters' own tests hold against the native ones.
+func TestTranscriptsInTheSandbox(t *testing.T) {
+	for _, plugin := range plugins.Names() {
+		t.Run(plugin, func(t *testing.T) {
+			module, err := shipped(plugin)
+			if err != nil {
+				t.Fatalf("%v (run \"make plugins\")", err)
+			}
+			e := wasm.New(wasm.Options{CacheDir: cacheDir, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+			a := e.Adapter(plugin, module, wasm.AdapterOptions{})
+			defer e.Close()
+			defer a.Close()
+			if err := a.Wait(t.Context(), time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			if os.Getenv("KAI_UPDATE") == "1" {
+				t.Skip("the adapters' own tests write the expectations")
+			}
+			sdktest.RunCaller(t, sandboxed{a, &wasm.Batch{}}, "../testdata/transcripts/"+plugin+"/*.txtar")
+		})
+	}
+}
+
+// cutter says where the upstream's bytes are cut into writes: it gives the
+// length of the next piece.
+type cutter func(left int) int
+
+var cutters = map[string]func() cutter{
+	"whole":        func() cutter { return func(left int) int { return left } },
+	"byte by byte": func() cutter { return func(int) int { return 1 } },
+	"at seeded cuts": func() cutter {
+		r := rand.New(rand.NewPCG(1, 2))
+		return func(left int) int { return 1 + r.IntN(min(left, 200)) }
+	},
+}
+
+// upstream answers with a transcript's responses, one for each request.
+type transcriptUpstream struct {
+	t         *testing.T
+	responses []sdktest.Response
+	cut       cutter
+	requests  []string // as the section upstream-request shows them
+}
+
+func (u *transcriptUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	var head strings.Builder
+	fmt.Fprintf(&head, "%s %s\n", r.Method, r.URL.RequestURI())
+	u.requests = append(u.requests, head.String()+"\n"+string(body)+"\n")
+	if len(u.responses) == 0 {
+		u.t.Error("the upstream got a request that the transcript doesn't have")
+		return
+	}
+	res := u.responses[0]
+	u.responses = u.responses[1:]
+	for name, values := range res.Headers {
+		if name != "Connection" && name != "Transfer-Encoding" && name != "Content-Length" && name != "Date" {
+			w.Header()[name] = values
+		}
+	}
+	if res.Headers.Get("Content-Type") == "" {
+		w.Header()["Content-Type"] = nil // as recorded, instead of guessed
+	}
+	w.WriteHeader(res.Status)
+	flush := http.NewResponseController(w)
+	for data := res.Body; len(data) > 0; {
+		n := u.cut(len(data))
+		w.Write(data[:n])
+		flush.Flush()
+		data = data[n:]
+	}
+	if res.Cut {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// recorded is a transcript that is replayed through a gateway.
+type recorded struct {
+	*sdktest.Transcript
+	file, text string
+	model      string
+	options    string
+}
+
+func readRecorded(t *testing.T, file string) recorded {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := sdktest.Parse(data)
+	if err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	r := recorded{Transcript: tr, file: file, text: string(data), options: "{}"}
+	var asked struct{ Model string }
+	if err := json.Unmarshal(tr.Get(sdktest.SectionClient), &asked); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	r.model = asked.Model
+	if o := bytes.TrimSpace(tr.Get(sdktest.SectionOptions)); o != nil {
+		r.options = string(o)
+	}
+	return r
+}
+
+// TestTranscriptsEndToEnd sends each transcript's request through a whole
+// gateway over sockets and compares what the upstream and the client see.
+func TestTranscriptsEndToEnd(t *testing.T) {
+	for _, plugin := range plugins.Names() {
+		t.Run(plugin, func(t *testing.T) {
+			// One gateway for all that share their options.
+			groups := map[string][]recorded{}
+			for _, file := range transcripts(t, plugin) {
+				r := readRecorded(t, file)
+				groups[r.options] = append(groups[r.options], r)
+			}
+			for options, group := range groups {
+				replayGroup(t, plugin, options, group)
+			}
+		})
+	}
+}
+
+func replayGroup(t *testing.T, plugin, options string, group []recorded) {
+	var up atomic.Pointer[transcriptUpstream]
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		up.Load().ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	prefix := ""
+	if plugin == "openrouter" {
+		prefix = "/api/v1"
+	}
+	provider := fmt.Sprintf("{plugin: %s, base_url: %q, options: %s}", plugin, server.URL+prefix, options)
+	if plugin == "demo" {
+		provider = fmt.Sprintf("{plugin: demo, options: %s}", options)
+	}
+	var yaml strings.Builder
+	fmt.Fprintf(&yaml, "providers: {up: %s}\nmodel_mapping:\n", provider)
+	seen := map[string]bool{}
+	for _, r := range group {
+		if !seen[r.model] {
+			seen[r.model] = true
+			fmt.Fprintf(&yaml, "  %q: {provider: up, model: %q}\n", r.model, r.model)
+		}
+	}
+	g := newGateway(t, yaml.String())
+	for _, r := range group {
+		for how, newCutter := range cutters {
+			t.Run(strings.TrimSuffix(filepath.Base(r.file), ".txtar")+"/"+how, func(t *testing.T) {
+				u := &transcriptUpstream{t: t, responses: r.Responses(), cut: newCutter()}
+				up.Store(u)
+				replayEndToEnd(t, g, r, u, prefix)
+			})
+		}
+	}
+}
+
+func replayEndToEnd(t *testing.T, g *gateway, r recorded, up *transcriptUpstream, prefix string) {
+	res, answer := g.post(t, string(bytes.TrimSpace(r.Get(sdktest.SectionClient))))
+	n := 0
+	for _, s := range r.Sections {
+		if s.Name != sdktest.SectionRequest {
+			continue
+		}
+		if n >= len(up.requests) {
+			t.Errorf("the upstream got %d requests", len(up.requests))
+			break
+		}
+		if got, want := up.requests[n], withoutHeaders(string(s.Data), prefix); got != want {
+			t.Errorf("upstream request %d\n got: %s\nwant: %s", n+1, got, want)
+		}
+		n++
+	}
+	if res.Header.Get("Content-Type") == "text/event-stream" && !strings.HasSuffix(answer, "\n\n") {
+		t.Errorf("the stream does not end with a whole event: %q", answer)
+	}
+	got := clientResponse(res, answer, r.text)
+	if os.Getenv("KAI_UPDATE") == "1" {
+		r.Set(sdktest.SectionAnswer, 0, []byte(got))
+		if err := os.WriteFile(r.file, r.Format(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if want := string(r.Get(sdktest.SectionAnswer)); got != want {
+		t.Errorf("the client got\n%s\nwant\n%s\nlog: %s", got, want, g.log)
+	}
+}
+
+// withoutHeaders gives an upstream-request as the upstream sees it: below
+// base_url's path and without the headers, which hold more there.
+func withoutHeaders(section, prefix string) string {
+	head, body, _ := strings.Cut(section, "\n\n")
+	line, _, _ := strings.Cut(head, "\n")
+	method, path, _ := strings.Cut(line, " ")
+	return method + " " + prefix + path + "\n\n" + body
+}
+
+var (
+	answerID = regexp.MustCompile(`chatcmpl-[A-Z0-9]{26}`)
+	callID   = regexp.MustCompile(`"call_[A-Za-z0-9]{10,}"`)
+)
+
+// clientResponse writes what the client got as the section client-response shows
+// it, with fixed text for what is made anew each time.
+func clientResponse(res *http.Response, body, transcript string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "HTTP %d\n", res.StatusCode)
+	for _, name := range []string{"content-type", "retry-after", "x-should-retry"} {
+		if v := res.Header.Get(name); v != "" {
+			fmt.Fprintf(&b, "%s: %s\n", name, v)
+		}
+	}
+	body = answerID.ReplaceAllString(body, "chatcmpl-0")
+	recorded, _, _ := strings.Cut(transcript, "-- "+sdktest.SectionAnswer+" --")
+	body = callID.ReplaceAllStringFunc(body, func(id string) string {
+		if strings.Contains(recorded, strings.Trim(id, `"`)) {
+			return id
+		}
+		return `"call_minted"`
+	})
+	// Two line ends in a row end an event; the archive needs one at its end.
+	return b.String() + "\n" + strings.TrimRight(body, "\n") + "\n"
+}
