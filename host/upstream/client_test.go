@@ -15,7 +15,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -221,29 +220,6 @@ func TestStaleConnections(t *testing.T) {
 				t.Errorf("%d requests arrived, want %d", n, tc.requests)
 			}
 		})
-	}
-}
-
-func TestStale(t *testing.T) {
-	for name, tc := range map[string]struct {
-		change func(*exchange)
-		want   bool
-	}{
-		"a kept connection that fails at once":       {func(x *exchange) {}, true},
-		"a new connection":                           {func(x *exchange) { x.reused = false }, false},
-		"a byte of the answer came":                  {func(x *exchange) { x.answered.Store(true) }, false},
-		"the server thought about it":                {func(x *exchange) { x.connected = x.connected.Add(-staleWithin) }, false},
-		"the caller left":                            {func(x *exchange) { x.cancel(nil) }, false},
-		"there was no second connection to be found": {func(x *exchange) { x.stage = connecting }, false},
-	} {
-		x := newExchange(context.Background(), waits{connecting: time.Hour, answering: time.Hour}, false)
-		x.enter(answering)
-		x.reused, x.connected = true, time.Now()
-		tc.change(x)
-		if got := x.stale(); got != tc.want {
-			t.Errorf("%s: stale = %v, want %v", name, got, tc.want)
-		}
-		x.end()
 	}
 }
 

@@ -104,9 +104,11 @@ func checkPath(p string) error {
 	case p == "/":
 		return nil
 	}
-	segments := strings.Split(p[1:], "/")
-	for i, s := range segments {
-		if s == "" && i < len(segments)-1 {
+	rest := p[1:]
+	for more := true; more; {
+		var s string
+		s, rest, more = strings.Cut(rest, "/")
+		if s == "" && more {
 			return errors.New("has an empty segment")
 		}
 		if err := checkSegment(s); err != nil {
