@@ -26,14 +26,14 @@ func (l *loader) auth(root *value) Auth {
 	switch {
 	case enabled && (listed == nil || listed.kind == null || listed.kind == list && len(listed.items) == 0):
 		l.fault(v.get("enabled"), "auth.enabled", "true needs a key: list at least one under auth.api_keys")
-	case !enabled && allowedKnown && !allowed:
+	case !enabled && allowedKnown && !allowed && v.sound():
 		culprit, at := v.get("allow_no_auth"), v.place
 		if culprit != nil {
 			at = culprit.place
 		} else if e := v.get("enabled"); e != nil {
 			at = e.place
 		}
-		l.add(at, "auth", "without enabled: true nobody needs a key: set enabled: true, or allow_no_auth: true to say that this is meant")
+		l.add(at, "auth", "nobody needs a key unless enabled is true: set it, or set allow_no_auth: true to say that this is meant")
 	}
 	return Auth{Enabled: enabled, AllowNoAuth: allowed, Keys: keys}
 }
@@ -98,8 +98,10 @@ func (l *loader) authKey(item *value, path string, models *value) (key Key, ok b
 	plain, hash := item.get("key"), item.get("sha256")
 	hasPlain, hasHash := plain != nil && plain.kind != null, hash != nil && hash.kind != null
 	switch {
-	case hasPlain == hasHash && !hasPlain:
-		l.add(item.place, path, `has neither key nor sha256: give one of them`)
+	case !hasPlain && !hasHash && !item.sound():
+		// a misspelt key, which was reported
+	case !hasPlain && !hasHash:
+		l.add(item.place, path, "has neither key nor sha256: give one of them")
 	case hasPlain && hasHash:
 		l.fault(hash, join(path, "sha256"), "stands beside key: give one of them")
 	case hasPlain && !plain.bad:

@@ -69,12 +69,17 @@ func (l *loader) checkMapping(fields form, v *value, path string) {
 		inner := join(path, e.key)
 		f, ok := field(fields.schema, e.key)
 		if !ok {
+			var hint string
+			e.value.meant, hint = l.suggest(fields.schema, e, path)
 			e.value.bad = true
-			l.add(e.place, inner, "unknown key"+l.suggest(fields.schema, e, path))
+			l.add(e.place, inner, "unknown key"+hint)
 			continue
 		}
 		if f.must == "" {
 			f.must = fields.must
+		}
+		if e.value.kind == text {
+			l.fill(e.value, inner)
 		}
 		if e.value.kind == null && f.schema.IncompleteKind()&cue.NullKind == 0 {
 			// A key without a value has the default, and a section its own.
@@ -87,15 +92,17 @@ func (l *loader) checkMapping(fields form, v *value, path string) {
 	}
 }
 
-// checkMissing reports keys that must be given and are not.
+// checkMissing reports keys that must be given and are not, unless another key
+// was taken for a misspelt one.
 func (l *loader) checkMissing(schema cue.Value, v *value, path string, at place) {
 	fields, err := schema.Fields(cue.Optional(true))
-	if err != nil {
+	if err != nil || v.partial {
 		return
 	}
 	for fields.Next() {
-		given := v.get(fields.Selector().Unquoted())
-		if given != nil && (given.kind != null || given.bad) {
+		name := fields.Selector().Unquoted()
+		given := v.get(name)
+		if given != nil && (given.kind != null || given.bad) || slices.ContainsFunc(v.entries, func(e entry) bool { return e.value.meant == name }) {
 			continue
 		}
 		switch fields.FieldType().ConstraintType() {
@@ -112,7 +119,7 @@ func (l *loader) checkMissing(schema cue.Value, v *value, path string, at place)
 			what, where = "has no value: it must be ", given.place
 		}
 		f := formOf(fields.Value())
-		l.add(where, join(path, fields.Selector().Unquoted()), what+f.describe())
+		l.add(where, join(path, name), what+f.describe())
 	}
 }
 
@@ -134,10 +141,34 @@ func (l *loader) checkItems(f form, schema cue.Value, v *value, path string) boo
 	return !sound || len(v.items) > 0 && schema.LookupPath(cue.MakePath(cue.AnyIndex)).Exists()
 }
 
-// fits reports whether a value unifies with its schema.
+// fits reports whether a value unifies with its schema. A value of another kind
+// is not even shown to CUE.
 func (l *loader) fits(schema cue.Value, v *value) bool {
+	if schema.IncompleteKind()&v.cueKind() == 0 {
+		return false
+	}
 	data := l.cue.BuildExpr(v.expression())
 	return schema.Unify(data).Validate(cue.Concrete(true)) == nil
+}
+
+// cueKind gives the kind a value has in CUE.
+func (v *value) cueKind() cue.Kind {
+	switch v.kind {
+	case boolean:
+		return cue.BoolKind
+	case number:
+		if strings.ContainsAny(v.scalar, ".e") {
+			return cue.FloatKind
+		}
+		return cue.IntKind
+	case text:
+		return cue.StringKind
+	case list:
+		return cue.ListKind
+	case mapping:
+		return cue.StructKind
+	}
+	return cue.NullKind
 }
 
 // expression gives the value as CUE.
@@ -148,7 +179,7 @@ func (v *value) expression() ast.Expr {
 	case number:
 		digits, negative := strings.CutPrefix(v.scalar, "-")
 		kind := token.INT
-		if strings.ContainsAny(digits, ".e") {
+		if v.cueKind() == cue.FloatKind {
 			kind = token.FLOAT
 		}
 		var x ast.Expr = &ast.BasicLit{Kind: kind, Value: digits}
@@ -248,7 +279,7 @@ func (l *loader) hint(schema cue.Value, v *value) string {
 		if _, err := strconv.ParseFloat(v.scalar, 64); err == nil && !v.plain {
 			return "; remove the quotes"
 		}
-	case (v.kind == number || v.kind == boolean) && l.fits(schema, &value{kind: text, scalar: v.scalar}):
+	case (v.kind == number || v.kind == boolean) && l.fits(schema, &value{kind: text, scalar: v.written}):
 		return "; put it in quotes"
 	case v.kind != list && v.kind != mapping && want&cue.ListKind != 0:
 		return "; put it in [ ]"

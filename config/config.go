@@ -17,14 +17,14 @@ import (
 
 // Config is a checked configuration with all defaults filled in.
 type Config struct {
-	File         string     // the file it came from; "" for the built-in defaults
+	File         string // the file it came from; "" for the built-in defaults
 	Server       Server
 	Providers    []Provider // those the file lists, in its order, then the built-in ones that models use
 	Models       []Model    // in file order, at least one
 	DefaultModel string     // the alias used when a request names none; "" when requests must name one
 	Auth         Auth
-	CORS         CORS       //
-	Warnings     []string   // what works but is hardly meant, each with its place in the file
+	CORS         CORS     //
+	Warnings     []string // what works but is hardly meant, each with its place in the file
 }
 
 // Server says how the gateway listens and what it bears.

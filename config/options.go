@@ -40,16 +40,26 @@ func (l *loader) adapterOf(plugin string) (*adapter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot be used: the options of its manifest: %w", err)
 	}
-	const name = "#Options"
-	file := l.cue.BuildFile(&ast.File{Decls: []ast.Decl{
-		&ast.Field{Label: ast.NewIdent(name), Value: &ast.StructLit{Elts: fields}},
-	}})
-	a := &adapter{Adapter: known, schema: file.LookupPath(cue.MakePath(cue.Def(name)))}
-	if a.schema.Err() != nil {
-		return nil, errors.New("cannot be used: the options of its manifest contradict themselves")
+	a := &adapter{Adapter: known}
+	if a.schema, err = compileOptions(l.cue, fields); err != nil {
+		return nil, fmt.Errorf("cannot be used: the options of its manifest: %w", err)
 	}
 	l.adapters[plugin] = a
 	return a, nil
+}
+
+// compileOptions makes a schema of fields that were checked. As a definition it
+// is closed, and so is every struct in it that does not say otherwise.
+func compileOptions(c *cue.Context, fields []ast.Decl) (cue.Value, error) {
+	const name = "#Options"
+	file := c.BuildFile(&ast.File{Decls: []ast.Decl{
+		&ast.Field{Label: ast.NewIdent(name), Value: &ast.StructLit{Elts: fields}},
+	}})
+	schema := file.LookupPath(cue.MakePath(cue.Def(name)))
+	if schema.Validate() != nil {
+		return schema, errors.New("they contradict themselves")
+	}
+	return schema, nil
 }
 
 // providerOptions checks the options of a provider and gives them with

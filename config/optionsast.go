@@ -3,10 +3,12 @@ package config
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
 	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/cuecontext"
 	cueerrors "cuelang.org/go/cue/errors"
 	"cuelang.org/go/cue/literal"
 	"cuelang.org/go/cue/parser"
@@ -33,7 +35,10 @@ const (
 // Everything else, such as imports, references, comprehensions, interpolation
 // and disjunctions inside of conjunctions, is refused by name and line.
 func CheckOptionsSchema(src string) error {
-	_, err := parseOptions(src)
+	fields, err := parseOptions(src)
+	if err == nil {
+		_, err = compileOptions(cuecontext.New(), fields)
+	}
 	return err
 }
 
@@ -277,11 +282,15 @@ func (c *optionsChecker) scalar(x ast.Expr) {
 			if inner, ok := operand.(*ast.UnaryExpr); ok && (inner.Op == token.SUB || inner.Op == token.ADD) {
 				operand = inner.X
 			}
-			if _, ok := operand.(*ast.BasicLit); !ok {
+			lit, ok := operand.(*ast.BasicLit)
+			if !ok {
 				c.refuse(x, fmt.Sprintf("%s needs a constant after it", x.Op))
 				return
 			}
-			c.scalar(operand)
+			c.constant(lit)
+			if x.Op == token.MAT || x.Op == token.NMAT {
+				c.pattern(lit)
+			}
 		case token.MUL:
 			c.refuse(x, "a default (*) stands only directly in a disjunction (|)")
 		default:
@@ -297,6 +306,18 @@ func (c *optionsChecker) scalar(x ast.Expr) {
 		c.refuse(x, "_|_ is not allowed")
 	default:
 		c.refuse(x, "this expression is not allowed")
+	}
+}
+
+// pattern checks a regular expression. CUE would find a bad one only when an
+// option is compared with it, and call the option wrong.
+func (c *optionsChecker) pattern(x *ast.BasicLit) {
+	s, err := literal.Unquote(x.Value)
+	if err == nil {
+		_, err = regexp.Compile(s)
+	}
+	if err != nil {
+		c.refuse(x, "this is not a regular expression")
 	}
 }
 

@@ -306,7 +306,7 @@ func (l *loader) models(root *value, providers upstreams) []Model {
 	if v == nil || v.kind != mapping || v.bad {
 		return nil
 	}
-	if len(v.entries) == 0 {
+	if len(v.entries) == 0 && !v.partial {
 		l.fault(v, "model_mapping", "is empty: map at least one alias to {provider, model}")
 	}
 	var list []Model

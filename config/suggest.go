@@ -20,12 +20,16 @@ var sections = [...]struct{ definition, path, words string }{
 }
 
 // suggest says what an unknown key may have been meant to be: a similar one, one
-// of another section, or what there is.
-func (l *loader) suggest(schema cue.Value, e entry, path string) string {
+// of another section, or what there is. meant is the similar key.
+func (l *loader) suggest(schema cue.Value, e entry, path string) (meant, hint string) {
 	known := fieldNames(schema)
-	if name := closest(e.key, known); name != "" {
-		return fmt.Sprintf("; did you mean %q?", name)
+	if meant = closest(e.key, known); meant != "" {
+		return meant, fmt.Sprintf("; did you mean %q?", meant)
 	}
+	return "", l.suggestPlace(known, e, path)
+}
+
+func (l *loader) suggestPlace(known []string, e entry, path string) string {
 	if !strings.Contains(path, "options") {
 		if path == "" && e.value.get("model") != nil {
 			return "; it looks like a model: indent it below model_mapping"
@@ -67,6 +71,13 @@ func closest(word string, names []string) string {
 	for _, name := range names {
 		if d := editDistance(fold(word), fold(name)); d < distance {
 			best, distance = name, d
+		}
+	}
+	if best == "" && len(word) >= 3 {
+		// url for base_url, origins for allow_origins
+		holding := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !strings.Contains(fold(name), fold(word)) })
+		if len(holding) == 1 {
+			best = holding[0]
 		}
 	}
 	return best

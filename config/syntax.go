@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
 	"strings"
@@ -41,8 +42,15 @@ func reportSyntax(src []byte, cause error, r *report) {
 		}
 	}
 	line := string(lines[min(first, len(lines)-1)])
-	indent := len(line) - len(strings.TrimLeft(line, " \t"))
-	r.add(place{first + 1, indent + 1}, "", explain(cause.Error()))
+	message, mark := explain(cause.Error())
+	if mark == openBrackets && failed > first {
+		message += fmt.Sprintf(" before line %d", failed+1)
+	}
+	column := strings.IndexAny(line, mark)
+	if column < 0 {
+		column = len(line) - len(strings.TrimLeft(line, " \t"))
+	}
+	r.add(place{first + 1, utf8.RuneCountInString(line[:column]) + 1}, "", message)
 }
 
 // failureLine gives the index of the line up to which the library read before
@@ -145,29 +153,32 @@ func knownMistake(line string) (column int, message string) {
 	return 0, ""
 }
 
-// explain turns a message of the library into one with a way out. None of them
-// is passed on where it would quote the file.
-func explain(cause string) string {
-	for _, known := range [...]struct{ part, message string }{
-		{"mapping values are not allowed", `a second ": " on this line, or a line that is indented further than the one before: indent by two spaces below its section, and put text that holds ": " in quotes`},
-		{"did not find expected key", "does not fit what stands before: indent it like its neighbours, and leave nothing after a closing quote or bracket"},
-		{"did not find expected '-' indicator", "items of a list (- item) and keys (key: value) are mixed here, or are not indented alike"},
-		{"could not find expected ':'", `has no ": " between a key and its value`},
-		{"did not find expected ',' or", "a { or [ that opens here is not closed, or a comma is missing"},
-		{"did not find expected node content", "a value is missing or a bracket is closed that was not opened"},
-		{"found unexpected end of stream", "a quote or bracket that opens here is not closed"},
-		{"unexpected document indicator", "a quote or bracket that opens here is not closed"},
-		{"escape", `inside of double quotes a \ starts an escape: use single quotes, or write \\`},
-		{"unknown anchor", "an alias (*name) refers to an anchor that is not there: put text that starts with * in quotes"},
-		{"tab", "a tab indents this line: YAML allows only spaces there"},
-		{"control characters", "holds a control character: remove it"},
-		{"cannot start any token", "text that starts with this character needs quotes"},
-		{"tag", "has a YAML tag (!name), which is not supported: remove it, or put text that starts with ! in quotes"},
-		{"exceeded max depth", "is nested too deep"},
+// openBrackets are the characters that begin a collection.
+const openBrackets = "{["
+
+// explain turns a message of the library into one with a way out, and says
+// which characters of the line it is about. None is passed on, since some quote
+// the file.
+func explain(cause string) (message, mark string) {
+	for _, known := range [...]struct{ part, mark, message string }{
+		{"mapping values are not allowed", "", `a second ": " on this line, or a line that is indented further than the one before: indent by two spaces below its section, and put text that holds ": " in quotes`},
+		{"did not find expected key", "", "does not fit what stands before: indent it like its neighbours, and leave nothing after a closing quote or bracket"},
+		{"did not find expected '-' indicator", "", "items of a list (- item) and keys (key: value) are mixed here, or are not indented alike"},
+		{"could not find expected ':'", "", `has no ": " between a key and its value`},
+		{"did not find expected ',' or", openBrackets, "a { or [ that opens here is not closed, or a comma is missing"},
+		{"did not find expected node content", "", "a value is missing or a bracket is closed that was not opened"},
+		{"unexpected end of stream", `"'`, "a quote that opens here is not closed"},
+		{"unexpected document indicator", `"'`, "a quote that opens here is not closed"},
+		{"escape", `\`, `inside of double quotes a \ starts an escape: use single quotes, or write \\`},
+		{"unknown anchor", "*", "an alias (*name) refers to an anchor that is not there: put text that starts with * in quotes"},
+		{"tab", "\t", "a tab indents this line: YAML allows only spaces there"},
+		{"cannot start any token", "", "text that starts with this character needs quotes"},
+		{"tag", "!", "has a YAML tag (!name), which is not supported: remove it, or put text that starts with ! in quotes"},
+		{"exceeded max depth", "", "is nested too deep"},
 	} {
 		if strings.Contains(cause, known.part) {
-			return known.message
+			return known.message, known.mark
 		}
 	}
-	return "is not YAML: check indentation, quotes and brackets here"
+	return "is not YAML: check indentation, quotes and brackets here", ""
 }

@@ -36,10 +36,13 @@ type value struct {
 	kind    kind
 	place   place
 	scalar  string // text; "true" or "false"; a number's JSON notation
+	written string // a boolean or number as the file has it
 	plain   bool   // text without quotes
 	filled  bool   // its references, if any, are filled in
 	foreign bool   // its text came from outside the file
 	bad     bool   // a problem was reported: nothing more is said about it
+	partial bool   // keys of this mapping were reported and dropped: others may not be missing
+	meant   string // for the value of an unknown key: the key it was taken for
 	items   []*value
 	entries []entry
 }
@@ -154,10 +157,10 @@ func (b *builder) build(n *yaml.Node, path string, depth int) *value {
 	b.values++
 	switch {
 	case b.values > maxValues:
-		b.stop(v, path, fmt.Sprintf("the file holds more than %d values, counting each use of an alias (*name): shorten it", maxValues))
+		b.stop(v, fmt.Sprintf("the file holds more than %d values, counting each use of an alias (*name): shorten it", maxValues))
 		return v
 	case depth > maxDepth:
-		b.stop(v, path, fmt.Sprintf("is nested more than %d levels deep", maxDepth))
+		b.stop(v, fmt.Sprintf("is nested more than %d levels deep", maxDepth))
 		return v
 	}
 	if n.Kind != yaml.AliasNode && !knownTag(n) {
@@ -213,6 +216,7 @@ func (b *builder) buildMapping(v *value, n *yaml.Node, path string, depth int) {
 			key = key.Alias
 		}
 		if key.Kind != yaml.ScalarNode {
+			v.partial = true
 			b.report.add(at, path, "a key must be plain text; text that starts with { or [ needs quotes")
 			continue
 		}
@@ -224,14 +228,18 @@ func (b *builder) buildMapping(v *value, n *yaml.Node, path string, depth int) {
 		}
 		seen[name] = at
 		if key.ShortTag() == "!!merge" {
-			merged = append(merged, b.mergeSources(b.build(content, path, depth+1), path)...)
+			sources := b.mergeSources(b.build(content, path, depth+1), path)
+			merged = append(merged, sources...)
+			v.partial = v.partial || sources == nil
 			continue
 		}
 		switch {
 		case name == "" || strings.ContainsFunc(name, unicode.IsControl):
+			v.partial = true
 			b.report.add(at, inner, "a key must not be empty or hold control characters")
 			continue
 		case strings.Contains(name, "${"):
+			v.partial = true
 			b.report.add(at, inner, "references (${NAME}) are filled in in values only: write the key out")
 			continue
 		}
@@ -267,7 +275,7 @@ func (b *builder) mergeSources(v *value, path string) []*value {
 }
 
 func (b *builder) buildScalar(v *value, n *yaml.Node, path string) {
-	v.scalar = n.Value
+	v.scalar, v.written = n.Value, n.Value
 	v.plain = n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
 	switch n.ShortTag() {
 	case "!!null":
@@ -329,8 +337,8 @@ func (b *builder) bad(v *value, path, message string) {
 	b.report.add(v.place, path, message)
 }
 
-func (b *builder) stop(v *value, path, message string) {
-	b.bad(v, path, message)
+func (b *builder) stop(v *value, message string) {
+	b.bad(v, "", message)
 	b.stopped = true
 }
 
