@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -198,6 +197,11 @@ func TestChunks(t *testing.T) {
 			in:   calls{emit(on(abi.State, 0, "x")), emit(text(0, "a"), on(abi.State, 0, "y"), on(abi.Result, 0, "{}")), emit(finish(0, "stop")), emit(deltaExtra(0, `{"x":1}`), choiceExtra(0, `{"x":1}`), logprobs(0, `[1]`), text(0, ""))},
 			want: []string{role, delta(`"content":"a"`), stop},
 		},
+		"extras for a finished choice are dropped while another is open": {
+			in: calls{emit(finish(1, "stop")), emit(text(0, "a")), emit(logprobs(1, "[1]"), deltaExtra(1, `{"x":1}`), choiceExtra(1, `{"x":1}`), text(1, ""), toolArgs(1, 0, ""), finish(1, "length")), emit(finish(0, "stop"))},
+			want: []string{strings.Replace(role, `"index":0`, `"index":1`, 1), strings.Replace(stop, `"index":0`, `"index":1`, 1),
+				role, delta(`"content":"a"`), stop},
+		},
 		"choices are streamed as they come": {
 			in: calls{emit(text(1, "b")), emit(text(0, "a"), text(1, "c")), emit(finish(1, "stop")), emit(text(0, "d")), emit(finish(0, "stop"))},
 			want: func() (want []string) {
@@ -253,6 +257,8 @@ func TestChunkExtrasRideTheNextChunk(t *testing.T) {
 		emit(chunkExtra(`{"provider":"A","list":[1]}`)),
 		emit(chunkExtra("{\"provider\":\"B\",\"list\":[2],\"id\":\"x\",\"\\u0069d\":\"x\",\"object\":1,\"created\":1,\"model\":1,\"choices\":[],\"usage\":1,\"error\":{}}"), text(0, "a")),
 		emit(text(0, "b")),
+		emit(chunkExtra(`{"region":"x"}`)),
+		emit(text(0, "c")),
 		emit(chunkExtra(`{"tier":"x"}`), finish(0, "stop")),
 		emit(chunkExtra(`{"late":true}`)),
 	}
@@ -260,6 +266,7 @@ func TestChunkExtrasRideTheNextChunk(t *testing.T) {
 		return chunkHead + `{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]` + usage + "}\n\n" +
 			chunkHead + `{"index":0,"delta":{"content":"a"},"logprobs":null,"finish_reason":null}]` + usage + `,"provider":"B","list":[1,2]` + "}\n\n" +
 			chunkHead + `{"index":0,"delta":{"content":"b"},"logprobs":null,"finish_reason":null}]` + usage + "}\n\n" +
+			chunkHead + `{"index":0,"delta":{"content":"c"},"logprobs":null,"finish_reason":null}]` + usage + `,"region":"x"` + "}\n\n" +
 			chunkHead + `{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}]` + usage + `,"tier":"x"` + "}\n\n"
 	}
 	t.Run("a late one is dropped when no usage chunk follows", func(t *testing.T) {
@@ -475,10 +482,6 @@ func TestAdapterErrors(t *testing.T) {
 			in:   calls{emit(usageOf(`{"x":"` + strings.Repeat("x", maxUsage) + `"}`))},
 			want: sdk.Error{Status: 502, Code: "adapter_error"}, text: "USAGE",
 		},
-		"arguments without end that wait for a name": {
-			in:   slices.Repeat(calls{emit(toolArgs(0, 0, strings.Repeat("x", maxHeld/4)))}, 5),
-			want: sdk.Error{Status: 502, Code: "upstream_error"}, text: "larger than 64 MiB",
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			check := func(form string, err error) {
@@ -514,6 +517,33 @@ func TestAdapterErrors(t *testing.T) {
 				}
 			}
 			check("whole", err)
+		})
+	}
+}
+
+// A stream keeps what waits for a name or for the next chunk, and no more.
+func TestWhatAStreamHoldsHasALimit(t *testing.T) {
+	for name, tc := range map[string]struct {
+		first, more abi.Emission
+		held        bool
+	}{
+		"arguments without a name":      {toolArgs(0, 0, "x"), toolArgs(0, 0, "x"), true},
+		"extra fields of the chunk":     {chunkExtra(`{"x":[1]}`), chunkExtra(`{"x":[2]}`), true},
+		"extra fields of the choice":    {choiceExtra(0, `{"x":[1]}`), choiceExtra(0, `{"x":[2]}`), true},
+		"text":                          {text(0, "x"), reasoning(0, "x"), false},
+		"arguments of a call that runs": {toolName(0, 0, "f"), toolArgs(0, 0, "x"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := NewChunks(testInfo)
+			c.held = maxHeld - len(tc.first.Data)
+			if _, err := c.Apply(nil, emit(tc.first)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := c.Apply(nil, emit(tc.more))
+			var e *sdk.Error
+			if got := errors.As(err, &e) && e.Code == "upstream_error" && strings.Contains(e.Message, "larger than 64 MiB"); got != tc.held {
+				t.Errorf("error %v beyond the limit, want one: %v", err, tc.held)
+			}
 		})
 	}
 }
