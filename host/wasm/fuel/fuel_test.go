@@ -113,7 +113,7 @@ func TestPrices(t *testing.T) {
 		"64 instructions cost 1 more":                                  {one(drops(32)...), 2},
 		"256 instructions and 10 pay on the way":                       {one(drops(133)...), 1 + 4},
 		"10,000 instructions cost 1 for 64":                            {one(drops(5_000)...), 1 + 156},
-		"loads count fourfold":                                         {one(bytes.Repeat(raw(opI32Const, 0, 0x28, 2, 0, 0x1a), 11)...), 2},
+		"loads count eightfold":                                        {one(bytes.Repeat(raw(opI32Const, 0, 0x28, 2, 0, 0x1a), 7)...), 2},
 		"a loop entered once costs 1":                                  {one(opLoop, blockEmpty, opEnd), 2},
 		"the dearest way through an if counts":                         {one(slices.Concat(raw(opI32Const, 0, opIf, blockEmpty), drops(40), raw(opElse, opEnd))...), 2},
 		"so does the one that leaves":                                  {one(slices.Concat(drops(32), raw(opI32Const, 0, opBrIf, 0, opReturn))...), 2},

@@ -29,7 +29,7 @@ func loopPrice(params, debt int32) int32 { return 1 + params/4 + debt/perUnit }
 
 // Weights of instructions, where they are not 1. Measured is the slowest case.
 const (
-	weightMemory   = 4   // a load that misses all caches: 200 ns
+	weightMemory   = 8   // a load that misses all caches: 200 ns
 	weightDivision = 8   // divisions and square roots: 3-7 ns, more on older processors
 	weightRefFunc  = 256 // leaves the compiled code: 290 ns
 )
