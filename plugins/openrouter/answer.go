@@ -135,6 +135,11 @@ func (c *choice) reason() string {
 	return abi.FinishStop
 }
 
+// isPlain reports whether there is nothing but a message.
+func (c *choice) isPlain() bool {
+	return c.finish == nil && c.logprobs == nil && len(c.extra) == 0
+}
+
 // emitEnd states what follows a choice's message.
 func (c *choice) emitEnd(out *sdk.Out) {
 	if tokens := c.logprobs.Get("content"); tokens.Kind() == sdk.KindArray && !isNothing(tokens) {
@@ -189,6 +194,12 @@ func (m *message) read(raw sdk.JSON) error {
 		return malformed()
 	}
 	return nil
+}
+
+// isPlain reports whether there is nothing but text.
+func (m *message) isPlain() bool {
+	return m.content.Kind() == sdk.KindString && m.reasoning == nil && m.refusal == nil &&
+		m.calls == nil && len(m.extra) == 0
 }
 
 // emit states all but the tool calls.

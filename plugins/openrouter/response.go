@@ -17,15 +17,15 @@ func (adapter) Response(r *sdk.Response, _ *state, out *sdk.Out) error {
 	if err != nil {
 		return err
 	}
-	if len(extra) > 0 {
-		out.ChunkExtra(append(extra, '}'))
-	}
 	a.emitUsage(out)
 	if a.failure != nil {
 		return failure(0, r.Head, a.failure)
 	}
 	if a.choices == nil {
 		return failed(502, "upstream_error", "OpenRouter answered without any choice.")
+	}
+	if len(extra) > 0 {
+		out.ChunkExtra(append(extra, '}'))
 	}
 	it := sdk.Array(a.choices)
 	for position := 0; it.Next(); position++ {

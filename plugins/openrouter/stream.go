@@ -7,10 +7,18 @@ import (
 
 // state is what an event leaves for the next ones of its stream.
 type state struct {
-	Extra  uint64    // fingerprint of the unknown top-level fields passed on last
-	Called [2]uint64 // bit n: choice n called tools and has not finished
-	Last   lastCall
+	Extra    uint64 // fingerprint of the unknown top-level fields passed on last
+	Called   choices
+	Finished choices
+	Last     lastCall
+	Text     pattern
 }
+
+// choices is a set of choices.
+type choices [abi.MaxChoices / 64]uint64
+
+func (c *choices) add(n int)      { c[n/64] |= 1 << (n % 64) }
+func (c *choices) has(n int) bool { return c[n/64]>>(n%64)&1 != 0 }
 
 // lastCall is the tool call that the last part was of. Numbers are the
 // upstream's index plus Shift.
@@ -30,6 +38,10 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	if e.Done || e.End {
 		return nil
 	}
+	if inside, ok := s.Text.match(e.Data); ok {
+		out.TextJSON(int(s.Text.Choice), inside)
+		return nil
+	}
 	var (
 		a     answer
 		space [256]byte
@@ -38,21 +50,26 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	if err != nil {
 		return err
 	}
-	s.emitExtra(extra, out)
 	if a.usage != nil {
 		a.emitUsage(out)
 	}
 	if a.failure != nil {
 		return failure(0, nil, a.failure)
 	}
+	s.emitExtra(extra, out)
+	s.Text = pattern{}
 	it := sdk.Array(a.choices)
-	for it.Next() {
-		if err := s.emitDelta(it.Value(), out); err != nil {
+	n := 0
+	for ; it.Next(); n++ {
+		if err := s.emitDelta(e.Data, it.Value(), out); err != nil {
 			return err
 		}
 	}
 	if it.Err() != nil {
 		return malformed()
+	}
+	if n > 1 || a.usage != nil {
+		s.Text = pattern{}
 	}
 	return nil
 }
@@ -72,10 +89,14 @@ func (s *state) emitExtra(extra []byte, out *sdk.Out) {
 	out.ChunkExtra(append(append([]byte(nil), extra...), '}')) // a copy, so that extra stays on the stack
 }
 
-func (s *state) emitDelta(raw sdk.JSON, out *sdk.Out) error {
+// emitDelta states what a choice of a chunk adds.
+func (s *state) emitDelta(chunk, raw sdk.JSON, out *sdk.Out) error {
 	var c choice
 	if err := c.read(raw); err != nil {
 		return err
+	}
+	if s.Finished.has(c.index) {
+		return nil
 	}
 	if err := c.failed(); err != nil {
 		return err
@@ -83,6 +104,9 @@ func (s *state) emitDelta(raw sdk.JSON, out *sdk.Out) error {
 	var m message
 	if err := m.read(c.message); err != nil {
 		return err
+	}
+	if c.isPlain() && m.isPlain() {
+		s.Text.learn(chunk, m.content, c.index)
 	}
 	m.emit(c.index, out)
 	if m.calls != nil {
@@ -92,7 +116,7 @@ func (s *state) emitDelta(raw sdk.JSON, out *sdk.Out) error {
 	}
 	c.emitEnd(out)
 	if reason := c.reason(); reason != "" {
-		s.Called[c.index/64] &^= 1 << (c.index % 64)
+		s.Finished.add(c.index)
 		out.Finish(c.index, reason)
 	}
 	return nil
@@ -113,7 +137,7 @@ func (s *state) emitCalls(choice int, calls sdk.JSON, out *sdk.Out) error {
 			return malformed()
 		}
 		call.emit(choice, n, out)
-		s.Called[choice/64] |= 1 << (choice % 64)
+		s.Called.add(choice)
 	}
 	if it.Err() != nil {
 		return malformed()
@@ -182,9 +206,8 @@ func fingerprint(b []byte) uint64 {
 // After text the end mark alone proves nothing.
 func (s *state) finishCalls(out *sdk.Out) {
 	for n := range abi.MaxChoices {
-		if s.Called[n/64]>>(n%64)&1 != 0 {
+		if s.Called.has(n) && !s.Finished.has(n) {
 			out.Finish(n, abi.FinishToolCalls)
 		}
 	}
-	s.Called = [2]uint64{}
 }
