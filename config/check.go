@@ -65,12 +65,16 @@ func (l *loader) check(f form, v *value, path string, at place) {
 // checkMapping checks the keys that are there. fields.must is for those without
 // words of their own.
 func (l *loader) checkMapping(fields form, v *value, path string) {
+	var known []string
 	for _, e := range v.entries {
 		inner := join(path, e.key)
 		f, ok := field(fields.schema, e.key)
 		if !ok {
+			if known == nil {
+				known = fieldNames(fields.schema)
+			}
 			var hint string
-			e.value.meant, hint = l.suggest(fields.schema, e, path)
+			e.value.meant, hint = l.suggest(known, e, path)
 			e.value.bad = true
 			l.add(e.place, inner, "unknown key"+hint)
 			continue

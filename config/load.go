@@ -111,6 +111,7 @@ type loader struct {
 	schema   cue.Value // the file of definitions
 	secrets  map[*value]secret
 	adapters map[string]*adapter // by the provider's plugin as the file has it
+	sections []section           // for suggestions, see allSections
 }
 
 func newLoader(name string, o Options) (*loader, error) {
@@ -151,7 +152,9 @@ func (l *loader) load(src []byte) *Config {
 	}
 	providers := l.providers(root)
 	cfg.Models = l.models(root, providers)
-	cfg.Providers = providers.used(cfg.Models)
+	for _, u := range providers {
+		cfg.Providers = append(cfg.Providers, u.Provider)
+	}
 	cfg.DefaultModel = l.defaultModel(root)
 	return cfg
 }

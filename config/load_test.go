@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -157,5 +158,55 @@ func TestLoadOfAMissingFile(t *testing.T) {
 	_, err := Load(filepath.Join(t.TempDir(), "none.yaml"), Options{})
 	if !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("error = %v, want one that is os.ErrNotExist", err)
+	}
+}
+
+func TestAVariableOfAnUnusedProviderDoesNotMatter(t *testing.T) {
+	o := testOptions()
+	o.LookupEnv = func(string) (string, bool) { return "two words", true }
+	if _, err := Parse("api.yaml", []byte(models), o); err != nil {
+		t.Error(err)
+	}
+	_, err := Parse("api.yaml", []byte("model_mapping: {a: {provider: openrouter, model: m}}\n"), o)
+	want := "api.yaml:1:31: providers.openrouter.api_key: the variable OPENROUTER_API_KEY holds a space"
+	if err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("error = %v, want %s…", err, want)
+	}
+}
+
+func TestShippedAdapters(t *testing.T) {
+	o := testOptions()
+	o.Shipped = []string{"demo"}
+	_, err := Parse("api.yaml", []byte("model_mapping: {a: {provider: ollama, model: m}}\n"), o)
+	want := "api.yaml:1:31: providers.ollama.plugin: the adapter ollama is not part of this program"
+	if err == nil || err.Error() != want {
+		t.Errorf("error = %v, want %s", err, want)
+	}
+	o = testOptions()
+	o.OptionsSchema = func(plugin, _ string) (Adapter, error) { return Adapter{}, errors.New("it was not built: run make") }
+	_, err = Parse("api.yaml", []byte("model_mapping:\n  a: {provider: demo, model: m}\n  b: {provider: demo, model: m}\n"), o)
+	want = "api.yaml:2:17: providers.demo.plugin: cannot be used: it was not built: run make"
+	if err == nil || err.Error() != want {
+		t.Errorf("error = %v, want %s", err, want)
+	}
+}
+
+func TestValid(t *testing.T) {
+	files, err := filepath.Glob("../testdata/config/valid/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("found %d configurations, %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			cfg, err := Load(file, Options{LookupEnv: environment, OptionsSchema: func(plugin, _ string) (Adapter, error) {
+				return adapters(plugin, "")
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if cfg.File != file {
+				t.Errorf("file = %q, want %q", cfg.File, file)
+			}
+		})
 	}
 }

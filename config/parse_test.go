@@ -214,6 +214,7 @@ providers:
   acme: {plugin: adapters/acme.wasm, base_url: "http://[::1]:1", api_key: abc}
   plain: {plugin: openrouter, base_url: "http://example.com", api_key: "${KEY}"}
   needless: {plugin: ollama, api_key: "${KEY}"}
+  keyless: {plugin: openrouter}
 model_mapping:
   a: {provider: demo, model: m}
   b: {provider: ollama, model: m}
@@ -229,6 +230,7 @@ model_mapping:
 		"acme adapters/acme.wasm http://[::1]:1 none warn 10m0s abc",
 		"plain openrouter http://example.com environment warn 10m0s canary-7f3a-key",
 		"needless ollama http://localhost:11434 none warn 10m0s canary-7f3a-key",
+		"keyless openrouter https://openrouter.ai/api/v1 environment warn 10m0s ",
 		"ollama ollama http://localhost:11434 none warn 10m0s ",
 		"demo demo  environment warn 10m0s ",
 	}
@@ -238,6 +240,7 @@ model_mapping:
 	wantWarnings := []string{
 		"api.yaml:11:72: providers.plain.api_key: goes over the network unencrypted, since base_url starts with http://",
 		"api.yaml:12:39: providers.needless.api_key: is not used: the adapter of this provider sends no key",
+		"api.yaml:13:3: providers.keyless.api_key: is missing: requests to this provider go out without a key",
 	}
 	if !reflect.DeepEqual(cfg.Warnings, wantWarnings) {
 		t.Errorf("warnings\n%s\nwant\n%s", strings.Join(cfg.Warnings, "\n"), strings.Join(wantWarnings, "\n"))

@@ -37,12 +37,12 @@ var providerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 // upstream is a provider while it is put together.
 type upstream struct {
 	Provider
-	listed  bool
 	options *value   // as the file has them, nil for none
 	adapter *adapter // nil when nothing is known of it
 }
 
-// upstreams are the listed providers in file order, then the built-in ones.
+// upstreams are the listed providers in file order, then the built-in ones that
+// models use.
 type upstreams []*upstream
 
 func (u upstreams) find(name string) *upstream {
@@ -53,21 +53,16 @@ func (u upstreams) find(name string) *upstream {
 	return u[i]
 }
 
-// used gives the listed providers and those that models use.
-func (u upstreams) used(models []Model) []Provider {
-	var list []Provider
-	for _, p := range u {
-		if p.listed || slices.ContainsFunc(models, func(m Model) bool { return m.Provider == p.Name }) {
-			list = append(list, p.Provider)
-		}
-	}
-	return list
-}
-
+// names gives the providers that models can name.
 func (u upstreams) names() []string {
-	names := make([]string, len(u))
-	for i, p := range u {
-		names[i] = p.Name
+	var names []string
+	for _, p := range u {
+		names = append(names, p.Name)
+	}
+	for _, p := range builtInProviders() {
+		if !slices.Contains(names, p.Name) {
+			names = append(names, p.Name)
+		}
 	}
 	return names
 }
@@ -81,17 +76,29 @@ func (l *loader) providers(root *value) upstreams {
 				l.add(e.place, path, "a provider's name is 1 to 64 letters, digits or . _ - and starts with a letter or digit")
 				continue
 			}
-			all = append(all, l.provider(e, path))
+			all = append(all, l.provider(e, path, true))
 		}
 	}
 	for _, p := range builtInProviders() {
-		if all.find(p.Name) == nil {
-			u := l.provider(entry{p.Name, place{}, &value{kind: mapping}}, join("providers", p.Name))
-			u.listed = false
-			all = append(all, u)
+		if user := firstUse(root.get("model_mapping"), p.Name); user != nil && all.find(p.Name) == nil {
+			e := entry{p.Name, user.place, &value{kind: mapping, place: user.place}}
+			all = append(all, l.provider(e, join("providers", p.Name), false))
 		}
 	}
 	return all
+}
+
+// firstUse gives the value that names a provider first, or nil.
+func firstUse(models *value, provider string) *value {
+	if models == nil {
+		return nil
+	}
+	for _, e := range models.entries {
+		if name := e.value.get("provider"); name.isText() && name.scalar == provider {
+			return name
+		}
+	}
+	return nil
 }
 
 type providerForm struct {
@@ -104,16 +111,18 @@ type providerForm struct {
 	Log   string
 }
 
-func (l *loader) provider(e entry, path string) *upstream {
+// provider puts a provider together. listed says that the file has it: e is its
+// entry, else e stands where a model names it.
+func (l *loader) provider(e entry, path string, listed bool) *upstream {
 	v := e.value
-	u := &upstream{listed: true}
+	u := &upstream{}
 	u.Provider, _ = builtInProvider(e.key)
 	u.Name = e.key
 
 	plugin := v.get("plugin")
-	u.adapter = l.pluginOf(u, plugin, e, path)
+	u.adapter = l.pluginOf(u, plugin, e.place, path, listed)
 	l.baseURL(u, v, plugin, e.place, path)
-	l.apiKey(u, v.get("api_key"), path)
+	l.apiKey(u, v.get("api_key"), e.place, path)
 
 	timeouts := v.get("timeouts")
 	for _, name := range [...]string{"connect", "first_byte", "idle"} {
@@ -148,10 +157,10 @@ func (l *loader) provider(e entry, path string) *upstream {
 func (v *value) usable(k kind) bool { return v != nil && !v.bad && v.kind == k }
 
 // pluginOf settles which adapter a provider uses and what is known of it.
-func (l *loader) pluginOf(u *upstream, plugin *value, e entry, path string) *adapter {
+func (l *loader) pluginOf(u *upstream, plugin *value, at place, path string, listed bool) *adapter {
 	path = join(path, "plugin")
 	given := plugin != nil && plugin.kind != null
-	name, at, shown := u.Plugin, e.place, true
+	name, shown := u.Plugin, true
 	switch {
 	case given && !plugin.isText():
 		return nil
@@ -175,8 +184,9 @@ func (l *loader) pluginOf(u *upstream, plugin *value, e entry, path string) *ada
 		}
 		l.fault(plugin, path, message)
 		return nil
-	case e.place == place{}:
-		return nil // a built-in provider whose adapter is not in this binary
+	case !listed:
+		l.add(at, path, fmt.Sprintf("the adapter %s is not part of this program", name))
+		return nil
 	default:
 		l.add(at, path, fmt.Sprintf("is missing: no adapter is called %q, so name one of %s, or the path of a .wasm", name, strings.Join(l.options.Shipped, ", ")))
 		return nil
@@ -255,31 +265,33 @@ func onThisMachine(baseURL string) bool {
 	return err == nil && address.Unmap().IsLoopback()
 }
 
-// apiKey settles what a provider is called with.
-func (l *loader) apiKey(u *upstream, v *value, path string) {
+// apiKey settles the key that a provider is called with. Without one in the file
+// the built-in variable counts; at is for what has no place of its own.
+func (l *loader) apiKey(u *upstream, v *value, at place, path string) {
 	path = join(path, "api_key")
 	switch {
 	case v != nil && v.kind != null:
 		s := l.secrets[v]
 		u.APIKey, u.Unset = s.Secret, s.unset
 	case u.Unset != "":
-		name := u.Unset
-		v = &value{kind: text, scalar: "${" + name + "}"}
-		s, err := l.readSecret(v, true)
+		s, err := l.readSecret(&value{kind: text, scalar: "${" + u.Unset + "}"}, true)
 		if err != nil {
-			l.add(place{1, 1}, path, fmt.Sprintf("the variable %s %v", name, err))
+			l.add(at, path, fmt.Sprintf("the variable %s %v", u.Unset, err))
 		}
 		u.APIKey, u.Unset = s.Secret, s.unset
-		return
 	}
-	if u.adapter == nil || v == nil || v.bad {
-		return
+	given := v != nil && v.kind != null
+	if given {
+		at = v.place
 	}
 	switch {
-	case v.kind != null && !u.adapter.Secret:
-		l.warn(v.place, path, "is not used: the adapter of this provider sends no key")
+	case u.adapter == nil || given && v.bad:
+	case given && !u.adapter.Secret:
+		l.warn(at, path, "is not used: the adapter of this provider sends no key")
+	case !given && u.APIKey.IsZero() && u.Unset == "" && u.adapter.Secret && !onThisMachine(u.BaseURL):
+		l.warn(at, path, "is missing: requests to this provider go out without a key")
 	case !u.APIKey.IsZero() && strings.HasPrefix(u.BaseURL, "http://") && !onThisMachine(u.BaseURL):
-		l.warn(v.place, path, "goes over the network unencrypted, since base_url starts with http://")
+		l.warn(at, path, "goes over the network unencrypted, since base_url starts with http://")
 	}
 }
 
@@ -323,11 +335,7 @@ func (l *loader) models(root *value, providers upstreams) []Model {
 				l.fault(name, join(path, "provider"), unknownName("provider", name, providers.names()))
 				continue
 			}
-			if u.Plugin != "" || u.listed {
-				m.Options = l.modelOptions(u, e, path)
-			} else {
-				l.fault(name, join(path, "provider"), "its adapter is not part of this program")
-			}
+			m.Options = l.modelOptions(u, e, path)
 		}
 		list = append(list, m)
 	}

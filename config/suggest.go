@@ -8,21 +8,33 @@ import (
 	"cuelang.org/go/cue"
 )
 
-// sections are the structs of the schema by where they stand in a file.
-var sections = [...]struct{ definition, path, words string }{
-	{"#Config", "", "at the top level"},
-	{"#Server", "server", "under server"},
-	{"#Provider", "providers.", "in an entry of providers"},
-	{"#Timeouts", "providers..timeouts", "under timeouts of a provider"},
-	{"#Model", "model_mapping.", "in an entry of model_mapping"},
-	{"#Auth", "auth", "under auth"},
-	{"#CORS", "cors", "under cors"},
+// section is a struct of the schema and where it stands in a file.
+type section struct {
+	words  string
+	fields []string
+}
+
+// allSections gives the sections, read out of the schema when first needed.
+func (l *loader) allSections() []section {
+	if l.sections == nil {
+		for _, s := range [...]struct{ definition, words string }{
+			{"#Config", "at the top level"},
+			{"#Server", "under server"},
+			{"#Provider", "in an entry of providers"},
+			{"#Timeouts", "under timeouts of a provider"},
+			{"#Model", "in an entry of model_mapping"},
+			{"#Auth", "under auth"},
+			{"#CORS", "under cors"},
+		} {
+			l.sections = append(l.sections, section{s.words, fieldNames(l.definition(s.definition))})
+		}
+	}
+	return l.sections
 }
 
 // suggest says what an unknown key may have been meant to be: a similar one, one
 // of another section, or what there is. meant is the similar key.
-func (l *loader) suggest(schema cue.Value, e entry, path string) (meant, hint string) {
-	known := fieldNames(schema)
+func (l *loader) suggest(known []string, e entry, path string) (meant, hint string) {
 	if meant = closest(e.key, known); meant != "" {
 		return meant, fmt.Sprintf("; did you mean %q?", meant)
 	}
@@ -38,8 +50,8 @@ func (l *loader) suggestPlace(known []string, e entry, path string) string {
 			return "; it looks like a provider: indent it below providers"
 		}
 		var homes []string
-		for _, s := range sections {
-			if slices.ContainsFunc(fieldNames(l.definition(s.definition)), func(name string) bool { return fold(name) == fold(e.key) }) {
+		for _, s := range l.allSections() {
+			if slices.ContainsFunc(s.fields, func(name string) bool { return fold(name) == fold(e.key) }) {
 				homes = append(homes, s.words)
 			}
 		}

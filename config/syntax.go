@@ -86,15 +86,26 @@ func (b *byteReader) Read(p []byte) (int, error) {
 }
 
 // firstBadLine gives the index of the line after the longest prefix of lines,
-// at most failed of them, that is YAML by itself. Single steps are followed by
-// doubling ones and a binary search, so that a large file costs no more than
-// some dozens of passes.
+// at most failed of them, that is YAML by itself. Single steps back are followed
+// by doubling ones and a binary search. When a large file needs too many
+// passes, the line where the library gave up has to do.
 func firstBadLine(lines [][]byte, failed int) int {
 	const singleSteps = 16
-	bad := failed + 1
-	step := 1
-	good := failed
-	for steps := 0; good > 0 && !isYAML(lines[:good]); steps++ {
+	budget := 8 << 20 // bytes to parse, some tenths of a second
+	affordable := func(n int) bool {
+		for _, line := range lines[:n] {
+			budget -= len(line)
+		}
+		return budget >= 0
+	}
+	good, bad, step := failed, failed+1, 1
+	for steps := 0; good > 0; steps++ {
+		if !affordable(good) {
+			return failed
+		}
+		if isYAML(lines[:good]) {
+			break
+		}
 		bad = good
 		if steps >= singleSteps {
 			step *= 2
@@ -103,13 +114,16 @@ func firstBadLine(lines [][]byte, failed int) int {
 	}
 	for bad-good > 1 {
 		middle := (good + bad) / 2
+		if !affordable(middle) {
+			return failed
+		}
 		if isYAML(lines[:middle]) {
 			good = middle
 		} else {
 			bad = middle
 		}
 	}
-	return min(good, failed)
+	return good
 }
 
 func isYAML(lines [][]byte) bool {
