@@ -27,7 +27,7 @@ func Plugin() *sdk.Plugin {
 // the first four they are the "options" of a native request, by their own names.
 const options = `
 // How long the model stays loaded: seconds, or a duration such as "10m"; negative is for ever.
-keep_alive?: number | =~"^[-+]?([0-9]+([.][0-9]*)?|[.][0-9]+)(ns|us|ms|s|m|h)(([0-9]+([.][0-9]*)?|[.][0-9]+)(ns|us|ms|s|m|h))*$"
+keep_alive?: number | =~"^-?([0-9.]+(ns|us|ms|s|m|h))+$"
 // Whether or how hard a model thinks when a request has no reasoning_effort.
 think?: bool | "low" | "medium" | "high" | "max"
 // Whether a prompt longer than the context is cut without a word. Ollama's default is true.

@@ -10,26 +10,35 @@ import (
 // history writes the messages of a conversation in Ollama's form.
 type history struct {
 	w     *sdk.Writer
+	index int                 // of the message being written
 	names map[string]sdk.JSON // the function of each call so far, by the call's id
 	text  []byte              // the text of the message being written
+}
+
+// at is the place of something in the message being written: at(".name").
+func (h *history) at(inside string) string {
+	return "messages[" + strconv.Itoa(h.index) + "]" + inside
+}
+
+// part is the place of something in part i of the message being written.
+func (h *history) part(i int, inside string) string {
+	return h.at(".content[" + strconv.Itoa(i) + "]" + inside)
 }
 
 func writeMessages(w *sdk.Writer, messages sdk.JSON) error {
 	h := history{w: w}
 	w.Key("messages").Array()
-	i := 0
 	for m := range sdk.Messages(messages) {
-		if err := h.message(m, "messages["+strconv.Itoa(i)+"]"); err != nil {
+		if err := h.message(m); err != nil {
 			return err
 		}
-		i++
+		h.index++
 	}
 	w.End()
 	return nil
 }
 
-// message writes one message; at is its place in the request.
-func (h *history) message(m sdk.Message, at string) error {
+func (h *history) message(m sdk.Message) error {
 	h.w.Object()
 	switch m.Role {
 	case "developer": // Ollama passes an unknown role to the template, which ignores it
@@ -39,7 +48,7 @@ func (h *history) message(m sdk.Message, at string) error {
 	default:
 		h.w.Key("role").String(m.Role)
 	}
-	if err := h.content(m.Content, at); err != nil {
+	if err := h.content(m.Content); err != nil {
 		return err
 	}
 	switch m.Role {
@@ -47,7 +56,7 @@ func (h *history) message(m sdk.Message, at string) error {
 		if m.Reasoning.Kind() == sdk.KindString {
 			h.w.Key("thinking").Raw(m.Reasoning)
 		}
-		if err := h.calls(m, at); err != nil {
+		if err := h.calls(m); err != nil {
 			return err
 		}
 	case "tool", "function":
@@ -59,7 +68,7 @@ func (h *history) message(m sdk.Message, at string) error {
 
 // content writes a message's text and images. Ollama takes one string, and a
 // list of images beside it.
-func (h *history) content(content sdk.JSON, at string) error {
+func (h *history) content(content sdk.JSON) error {
 	switch content.Kind() {
 	case sdk.KindString:
 		h.w.Key("content").Raw(content)
@@ -72,30 +81,29 @@ func (h *history) content(content sdk.JSON, at string) error {
 	h.text = h.text[:0]
 	images, i := 0, 0
 	for p := range sdk.Parts(content) {
-		part := at + ".content[" + strconv.Itoa(i) + "]"
-		i++
 		switch p.Type {
 		case "text", "refusal":
 			inside, ok := p.Text.RawStr()
 			if !ok {
-				return refuse(part+"."+p.Type, "The "+p.Type+" of a part must be a string.")
+				return refuse(h.part(i, "."+p.Type), "The "+p.Type+" of a part must be a string.")
 			}
 			if len(h.text) > 0 && len(inside) > 0 {
 				h.text = append(h.text, `\n`...)
 			}
 			h.text = append(h.text, inside...)
 		case "image_url":
-			if _, err := image(p, part); err != nil {
-				return err
+			if _, wrong := image(p); wrong != "" {
+				return refuse(h.part(i, ".image_url"), wrong)
 			}
 			images++
 		case "input_audio":
-			return refuse(part+".input_audio", "Ollama's chat API takes no audio: send text and images.")
+			return refuse(h.part(i, ".input_audio"), "Ollama's chat API takes no audio: send text and images.")
 		case "file":
-			return refuse(part+".file", "Ollama takes no files: send their text, or pictures of their pages.")
+			return refuse(h.part(i, ".file"), "Ollama takes no files: send their text, or pictures of their pages.")
 		default:
-			return refuse(part+".type", "Ollama takes parts of type text and image_url, not "+strconv.Quote(p.Type)+".")
+			return refuse(h.part(i, ".type"), "Ollama takes parts of type text and image_url, not "+strconv.Quote(p.Type)+".")
 		}
+		i++
 	}
 	h.w.Key("content").RawString(h.text)
 	if images == 0 {
@@ -104,7 +112,7 @@ func (h *history) content(content sdk.JSON, at string) error {
 	h.w.Key("images").Array()
 	for p := range sdk.Parts(content) {
 		if p.Type == "image_url" {
-			base64, _ := image(p, "")
+			base64, _ := image(p)
 			h.w.RawString(base64)
 		}
 	}
@@ -113,27 +121,26 @@ func (h *history) content(content sdk.JSON, at string) error {
 }
 
 // image gives the base64 of an image, as the inside of a JSON string; it may be
-// the gateway's reference to it. part is the place of p in the request.
-func image(p sdk.Part, part string) (base64 []byte, err error) {
+// the gateway's reference to it. Or it says what is wrong.
+func image(p sdk.Part) (base64 []byte, wrong string) {
 	url, ok := p.URL.RawStr()
 	if !ok {
-		return nil, refuse(part+".image_url", "image_url must be an object with a url, a string.")
+		return nil, "image_url must be an object with a url, a string."
 	}
 	mediaType, base64, ok := sdk.SplitDataURL(url)
 	if !ok {
-		return nil, refuse(part+".image_url", "Ollama does not fetch images: send the image itself as a data: URL "+
-			"(data:image/png;base64,...), not a link to it.")
+		return nil, "Ollama does not fetch images: send the image itself as a data: URL " +
+			"(data:image/png;base64,...), not a link to it."
 	}
 	switch mediaType {
 	case "image/png", "image/jpeg", "image/jpg", "image/webp", "":
-		return base64, nil
+		return base64, ""
 	}
-	return nil, refuse(part+".image_url", "Ollama takes images of type image/png, image/jpeg and image/webp, not "+
-		strconv.Quote(mediaType)+".")
+	return nil, "Ollama takes images of type image/png, image/jpeg and image/webp, not " + strconv.Quote(mediaType) + "."
 }
 
 // calls writes an assistant's tool calls and remembers their names.
-func (h *history) calls(m sdk.Message, at string) error {
+func (h *history) calls(m sdk.Message) error {
 	legacy := m.Raw.Get("function_call")
 	if m.ToolCalls == nil && legacy.Kind() != sdk.KindObject {
 		return nil
@@ -141,28 +148,29 @@ func (h *history) calls(m sdk.Message, at string) error {
 	h.w.Key("tool_calls").Array()
 	i := 0
 	for c := range sdk.ToolCalls(m.ToolCalls) {
-		if err := h.call(c, at+".tool_calls["+strconv.Itoa(i)+"].function"); err != nil {
-			return err
+		if field, wrong := h.call(c); wrong != "" {
+			return refuse(h.at(".tool_calls["+strconv.Itoa(i)+"].function"+field), wrong)
 		}
 		i++
 	}
 	if i == 0 && legacy.Kind() == sdk.KindObject {
 		c := sdk.ToolCall{Name: legacy.Get("name"), Arguments: legacy.Get("arguments")}
-		if err := h.call(c, at+".function_call"); err != nil {
-			return err
+		if field, wrong := h.call(c); wrong != "" {
+			return refuse(h.at(".function_call"+field), wrong)
 		}
 	}
 	h.w.End()
 	return nil
 }
 
-func (h *history) call(c sdk.ToolCall, at string) error {
+// call writes one call. Or it says which of its fields is wrong, and why.
+func (h *history) call(c sdk.ToolCall) (field, wrong string) {
 	if c.Name.Kind() != sdk.KindString {
-		return refuse(at+".name", "Ollama knows only calls of functions, and each needs the function's name.")
+		return ".name", "Ollama knows only calls of functions, and each needs the function's name."
 	}
 	args, ok := arguments(c.Arguments)
 	if !ok {
-		return refuse(at+".arguments", "The arguments of a tool call must be the text of a JSON object.")
+		return ".arguments", "The arguments of a tool call must be the text of a JSON object."
 	}
 	h.w.Object()
 	if id, ok := c.ID.Str(); ok {
@@ -177,7 +185,7 @@ func (h *history) call(c sdk.ToolCall, at string) error {
 	h.w.Key("arguments").Raw(args)
 	h.w.End()
 	h.w.End()
-	return nil
+	return "", ""
 }
 
 // arguments gives the object that a call's arguments hold. OpenAI sends them as

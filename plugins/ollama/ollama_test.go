@@ -131,6 +131,17 @@ func BenchmarkEvent(b *testing.B) {
 	}
 }
 
+func BenchmarkRequest(b *testing.B) {
+	p := ollama.Plugin()
+	in := sdk.Input{Request: &sdk.Request{Op: abi.Chat, Stream: true, Options: sdk.JSON(`{"num_ctx":8192}`), Body: sdk.JSON(request)}}
+	b.ReportAllocs()
+	for b.Loop() {
+		p.Call(in, discard)
+	}
+}
+
+const request = `{"model":"granite4:tiny-h","stream":true,"messages":[{"role":"system","content":"You are a helpful assistant."},{"role":"user","content":"Hello!"}],"temperature":0.7,"max_tokens":150}`
+
 // check fails the test if an emission is not what the gateway can use.
 func check(t *testing.T, in string, err error, ems []abi.Emission) {
 	t.Helper()

@@ -133,13 +133,13 @@ func message(v sdk.JSON, s *state, out *sdk.Out) error {
 	return nil
 }
 
-// text gives the inside of a string that may be absent or null.
+// text gives the inside of a string that may be absent or null. v comes from an
+// iterator, which has checked it: JSON.RawStr would scan every token once more.
 func text(v sdk.JSON) (inside []byte, ok bool) {
-	switch v.Kind() {
-	case sdk.KindAbsent, sdk.KindNull:
-		return nil, true
+	if len(v) >= 2 && v[0] == '"' {
+		return v[1 : len(v)-1], true
 	}
-	return v.RawStr()
+	return nil, len(v) == 0 || v[0] == 'n'
 }
 
 // toolCalls states complete calls. They come in lines of their own or, from
