@@ -1,0 +1,450 @@
+package host_test
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// rawUpstream answers every request with what serve writes to its connection,
+// which is closed when serve returns.
+func rawUpstream(t testing.TB, serve func(c net.Conn, body string)) (url string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var conns sync.WaitGroup
+	conns.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conns.Go(func() {
+				defer c.Close()
+				req, err := http.ReadRequest(bufio.NewReader(c))
+				if err != nil {
+					return
+				}
+				body, _ := io.ReadAll(req.Body)
+				serve(c, string(body))
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); conns.Wait() })
+	return "http://" + l.Addr().String()
+}
+
+const (
+	ndjsonHead = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nConnection: close\r\n\r\n"
+	sseHead    = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+)
+
+// line is one line of Ollama's stream.
+func line(text string) string {
+	b, _ := json.Marshal(text)
+	return `{"message":{"role":"assistant","content":` + string(b) + `},"done":false}` + "\n"
+}
+
+const lastLine = `{"message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","prompt_eval_count":3,"eval_count":2}` + "\n"
+
+func ollamaAt(url string) string {
+	return fmt.Sprintf(`
+providers:
+  ollama: {base_url: %q, timeouts: {connect: 2s, first_byte: 2s, idle: 2s}}
+model_mapping: {m: {provider: ollama, model: m}}
+server: {stream_head_wait: 300ms}
+`, url)
+}
+
+const (
+	streamed = `{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}`
+	wholly   = `{"model":"m","messages":[{"role":"user","content":"hi"}]}`
+)
+
+// content gives the text of a streamed or whole answer.
+func content(t testing.TB, answer string) string {
+	t.Helper()
+	type part struct{ Content string }
+	var b strings.Builder
+	for event := range strings.SplitSeq(answer, "\n\n") {
+		data, ok := strings.CutPrefix(event, "data: ")
+		if !ok && strings.HasPrefix(event, "{") {
+			data, ok = event, true
+		}
+		if !ok || data == "[DONE]" {
+			continue
+		}
+		var chunk struct {
+			Choices []struct{ Delta, Message part }
+		}
+		if err := json.Unmarshal([]byte(data), &chunk); err != nil {
+			t.Fatalf("%v in %q", err, data)
+		}
+		for _, c := range chunk.Choices {
+			b.WriteString(c.Delta.Content + c.Message.Content)
+		}
+	}
+	return b.String()
+}
+
+// settle waits until the process has as few goroutines and file descriptors as
+// at the beginning.
+func settle(t testing.TB, goroutines, files int) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		http.DefaultClient.CloseIdleConnections()
+		g, f := runtime.NumGoroutine(), openFiles()
+		if g <= goroutines && f <= files {
+			return
+		}
+		if time.Now().After(deadline) {
+			stacks := make([]byte, 1<<20)
+			t.Errorf("%d goroutines and %d files, %d and %d at the beginning\n%s", g, f, goroutines, files, stacks[:runtime.Stack(stacks, true)])
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func openFiles() int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0
+	}
+	return len(entries)
+}
+
+func TestUpstreamFaults(t *testing.T) {
+	big := strings.Repeat("word ", 1<<21/5)
+	for name, tc := range map[string]struct {
+		serve     func(c net.Conn, body string)
+		status    int    // of the whole answer; of a streamed one unless midStream
+		code      string // of the error; "" is success, of a stream only
+		text      string // of a successful answer
+		midStream bool   // the stream's head was sent before the error
+	}{
+		"reset before the head": {
+			serve:  func(c net.Conn, _ string) { c.(*net.TCPConn).SetLinger(0) },
+			status: 502, code: "upstream_error",
+		},
+		"closed before the head": {
+			serve:  func(c net.Conn, _ string) {},
+			status: 502, code: "upstream_error",
+		},
+		"garbage instead of HTTP": {
+			serve:  func(c net.Conn, _ string) { io.WriteString(c, "\x00\x01garbage\r\n\r\n") },
+			status: 502, code: "upstream_error",
+		},
+		"garbage instead of JSON": {
+			serve:  func(c net.Conn, _ string) { io.WriteString(c, ndjsonHead+"}{ this is no JSON\n") },
+			status: 502, code: "upstream_error",
+		},
+		"truncated JSON": {
+			serve:  func(c net.Conn, _ string) { io.WriteString(c, ndjsonHead+line("one ")+`{"message":{"role":"assi`) },
+			status: 502, code: "upstream_error", midStream: true,
+		},
+		"a web page": {
+			serve: func(c net.Conn, _ string) {
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<html>")
+			},
+			status: 502, code: "upstream_error",
+		},
+		"reset in mid-stream": {
+			serve: func(c net.Conn, _ string) {
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
+				fmt.Fprintf(c, "%x\r\n%s\r\n", len(line("one ")), line("one "))
+				time.Sleep(50 * time.Millisecond)
+				c.(*net.TCPConn).SetLinger(0)
+			},
+			status: 502, code: "upstream_error", midStream: true,
+		},
+		"an end before the finish": {
+			serve:  func(c net.Conn, _ string) { io.WriteString(c, ndjsonHead+line("one ")) },
+			status: 502, code: "upstream_error", midStream: true,
+		},
+		"a reset behind the finish": {
+			serve: func(c net.Conn, _ string) {
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
+				body := line("one ") + lastLine
+				fmt.Fprintf(c, "%x\r\n%s\r\n", len(body), body)
+				time.Sleep(50 * time.Millisecond)
+				c.(*net.TCPConn).SetLinger(0)
+			},
+			status: 200, text: "one ",
+		},
+		"silence before the head": {
+			serve:  func(c net.Conn, _ string) { io.Copy(io.Discard, c) },
+			status: 504, code: "upstream_timeout", midStream: true,
+		},
+		"silence behind the head": {
+			serve: func(c net.Conn, _ string) {
+				io.WriteString(c, ndjsonHead+line("one "))
+				io.Copy(io.Discard, c)
+			},
+			status: 504, code: "upstream_timeout", midStream: true,
+		},
+		"CRLF, blank lines and no last line end": {
+			serve: func(c net.Conn, _ string) {
+				io.WriteString(c, ndjsonHead+"\r\n"+strings.ReplaceAll(line("one ")+line("two"), "\n", "\r\n\r\n")+strings.TrimSpace(lastLine))
+			},
+			status: 200, text: "one two",
+		},
+		"gzip": {
+			serve: func(c net.Conn, _ string) {
+				io.WriteString(c, strings.Replace(ndjsonHead, "\r\n\r\n", "\r\nContent-Encoding: gzip\r\n\r\n", 1))
+				z := gzip.NewWriter(c)
+				io.WriteString(z, line("one "))
+				z.Flush()
+				io.WriteString(z, line("two")+lastLine)
+				z.Close()
+			},
+			status: 200, text: "one two",
+		},
+		"a line of 2 MB": {
+			serve:  func(c net.Conn, _ string) { io.WriteString(c, ndjsonHead+line(big)+lastLine) },
+			status: 200, text: big,
+		},
+		"UTF-8 split over writes": {
+			serve: func(c net.Conn, _ string) {
+				io.WriteString(c, ndjsonHead)
+				for _, b := range []byte(line("grün 🙂") + lastLine) {
+					c.Write([]byte{b})
+				}
+			},
+			status: 200, text: "grün 🙂",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t, ollamaAt(rawUpstream(t, tc.serve)))
+			g.post(t, `{`) // so that what the first request makes is there
+			goroutines, files := runtime.NumGoroutine(), openFiles()
+
+			if tc.code != "" {
+				res, answer := g.post(t, wholly)
+				if res.StatusCode != tc.status {
+					t.Errorf("whole: status %d, want %d: %.300s", res.StatusCode, tc.status, answer)
+				}
+				checkOutcome(t, "whole", answer, tc.code, tc.text)
+			}
+			res, answer := g.post(t, streamed)
+			want := tc.status
+			if tc.midStream {
+				want = 200
+			}
+			if res.StatusCode != want {
+				t.Errorf("streamed: status %d, want %d: %.300s", res.StatusCode, want, answer)
+			}
+			checkOutcome(t, "streamed", answer, tc.code, tc.text)
+			if done := strings.HasSuffix(answer, "data: [DONE]\n\n"); done != (tc.code == "") {
+				t.Errorf("[DONE] is there: %v; the end is %.200q", done, answer[max(0, len(answer)-200):])
+			}
+			settle(t, goroutines, files)
+		})
+	}
+}
+
+// checkOutcome looks for an error of that code in an answer, or for its text.
+func checkOutcome(t *testing.T, how, answer, code, text string) {
+	t.Helper()
+	if code == "" {
+		if got := content(t, answer); got != text {
+			t.Errorf("%s: text %.100q, want %.100q", how, got, text)
+		}
+		return
+	}
+	i := strings.Index(answer, `{"error":`)
+	if i < 0 {
+		t.Errorf("%s: no error in %.300q", how, answer)
+		return
+	}
+	var e struct {
+		Error struct{ Message, Type, Code string }
+	}
+	if err := json.Unmarshal([]byte(strings.TrimSpace(answer[i:])), &e); err != nil || e.Error.Code != code || e.Error.Type != "server_error" {
+		t.Errorf("%s: error %+v (%v), want code %s", how, e.Error, err, code)
+	}
+	if strings.Contains(answer, "127.0.0.1") {
+		t.Errorf("%s: the error tells the upstream's address: %s", how, answer)
+	}
+}
+
+func TestUpstreamRefuses(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "http://" + l.Addr().String()
+	l.Close()
+	g := newGateway(t, ollamaAt(url))
+	for _, body := range []string{wholly, streamed} {
+		res, answer := g.post(t, body)
+		if res.StatusCode != 502 || !strings.Contains(answer, "'ollama'") || !strings.Contains(answer, "running") {
+			t.Errorf("status %d: %s; want a 502 that names the provider and the way out", res.StatusCode, answer)
+		}
+	}
+}
+
+// TestTruncation cuts a good stream at every byte: it is an error exactly when
+// the cut falls before the end of the line that finishes it.
+func TestTruncation(t *testing.T) {
+	body := line("one ") + line("two") + lastLine
+	var cut int
+	g := newGateway(t, ollamaAt(rawUpstream(t, func(c net.Conn, _ string) {
+		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:cut])
+	})))
+	for cut = 0; cut <= len(body); cut++ {
+		_, answer := g.post(t, streamed)
+		complete := strings.HasSuffix(answer, "data: [DONE]\n\n")
+		// Without its line end, the connection's early end makes the last line void.
+		if want := cut == len(body); complete != want {
+			t.Errorf("cut at %d of %d: complete = %v, want %v: %s", cut, len(body), complete, want, answer)
+		}
+		if !complete && !strings.Contains(answer, `{"error":`) {
+			t.Errorf("cut at %d: neither complete nor an error: %s", cut, answer)
+		}
+	}
+}
+
+func TestHostileBodies(t *testing.T) {
+	g := newGateway(t, "model_mapping: {m: {provider: demo, model: m}}")
+	for name, tc := range map[string]struct {
+		body   string
+		status int
+		says   string
+	}{
+		"32 MiB of [":          {strings.Repeat("[", 32<<20), 400, "JSON"},
+		"nested objects":       {strings.Repeat(`{"a":`, 6<<20), 400, "512"},
+		"more than the limit":  {`{"a":"` + strings.Repeat("x", 33<<20) + `"}`, 413, "server.max_body"},
+		"the model twice":      {`{"model":"m","model":"n","messages":[{"role":"user","content":"x"}]}`, 400, "model"},
+		"the model in escapes": {`{"model":"m","mod\u0065l":"n","messages":[{"role":"user","content":"x"}]}`, 400, "model"},
+		"no UTF-8":             {"{\"model\":\"\xff\"}", 400, "UTF-8"},
+		"an unknown model":     {`{"model":"x","messages":[{"role":"user","content":"x"}]}`, 400, "Model 'x' not found in configuration"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			begin := time.Now()
+			res, answer := g.post(t, tc.body)
+			if res.StatusCode != tc.status || !strings.Contains(answer, tc.says) {
+				t.Errorf("status %d: %.300s; want %d with %q", res.StatusCode, answer, tc.status, tc.says)
+			}
+			t.Logf("%v", time.Since(begin))
+		})
+	}
+}
+
+func TestHangUpEndsTheUpstreamRequest(t *testing.T) {
+	for name, tc := range map[string]struct {
+		body string
+		head string
+	}{
+		"whole, before the upstream's head":    {wholly, ""},
+		"streamed, before the upstream's head": {streamed, ""},
+		"streamed, in mid-stream":              {streamed, ndjsonHead + line("one ")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked, gone := make(chan bool), make(chan time.Time, 1)
+			g := newGateway(t, ollamaAt(rawUpstream(t, func(c net.Conn, _ string) {
+				io.WriteString(c, tc.head)
+				close(asked)
+				io.Copy(io.Discard, c) // until the gateway closes the connection
+				gone <- time.Now()
+			})))
+			ctx, cancel := context.WithCancel(t.Context())
+			req, _ := http.NewRequestWithContext(ctx, "POST", g.URL+"/v1/chat/completions", strings.NewReader(tc.body))
+			req.Header.Set("Content-Type", "application/json")
+			var hungUp time.Time
+			done := make(chan bool)
+			go func() {
+				defer close(done)
+				res, err := http.DefaultClient.Do(req)
+				if err != nil {
+					return
+				}
+				io.Copy(io.Discard, res.Body)
+				res.Body.Close()
+			}()
+			<-asked
+			time.Sleep(50 * time.Millisecond)
+			hungUp = time.Now()
+			cancel()
+			<-done
+			select {
+			case at := <-gone:
+				t.Logf("the upstream's connection was closed %v later", at.Sub(hungUp))
+				if at.Sub(hungUp) > time.Second {
+					t.Errorf("closed only %v after the client hung up", at.Sub(hungUp))
+				}
+			case <-time.After(5 * time.Second):
+				t.Error("the upstream's connection stays open")
+			}
+		})
+	}
+}
+
+// TestManyStreams runs 200 streams at once, each with a text of its own, and
+// compares every byte.
+func TestManyStreams(t *testing.T) {
+	text := func(id string) string {
+		var b strings.Builder
+		for i := range 60 {
+			fmt.Fprintf(&b, "%s:%d ", id, i)
+		}
+		return b.String()
+	}
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var asked struct{ Messages []struct{ Content string } }
+		json.NewDecoder(r.Body).Decode(&asked)
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		flush := http.NewResponseController(w)
+		for word := range strings.SplitAfterSeq(text(asked.Messages[0].Content), " ") {
+			io.WriteString(w, line(word))
+			flush.Flush()
+		}
+		io.WriteString(w, lastLine)
+	}))
+	defer up.Close()
+	g := newGateway(t, ollamaAt(up.URL))
+	g.post(t, `{`)
+	goroutines, files := runtime.NumGoroutine(), openFiles()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 200}}
+	var streams sync.WaitGroup
+	for i := range 200 {
+		streams.Go(func() {
+			id := fmt.Sprintf("s%d", i)
+			body := fmt.Sprintf(`{"model":"m","stream":true,"messages":[{"role":"user","content":%q}]}`, id)
+			res, err := client.Post(g.URL+"/v1/chat/completions", "application/json", strings.NewReader(body))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer res.Body.Close()
+			answer, err := io.ReadAll(res.Body)
+			if err != nil || !bytes.HasSuffix(answer, []byte("data: [DONE]\n\n")) {
+				t.Errorf("stream %s ended with %v: %.200q", id, err, answer)
+				return
+			}
+			if got := content(t, string(answer)); got != text(id) {
+				t.Errorf("stream %s got %.200q", id, got)
+			}
+		})
+	}
+	streams.Wait()
+	client.CloseIdleConnections()
+	up.CloseClientConnections()
+	settle(t, goroutines, files)
+}
