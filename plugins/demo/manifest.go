@@ -1,0 +1,39 @@
+// Package demo is the adapter that needs no upstream: it answers by itself, with
+// text, tool calls and JSON of the right shape, so that an application can be
+// built and tested against the gateway offline.
+//
+// It is for development. What it says is made from the request by fixed rules,
+// which README.md lists, so the same request gets the same answer.
+package demo
+
+import (
+	"errors"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// Plugin gives the adapter.
+func Plugin() *sdk.Plugin { return sdk.New(manifest, adapter{}) }
+
+// adapter keeps no state: there is one call to an exchange.
+type adapter struct{}
+
+var _ sdk.Adapter[struct{}] = adapter{}
+
+var manifest = sdk.Manifest{
+	Name:         "demo",
+	Version:      "1.0.0",
+	License:      "Apache-2.0",
+	Homepage:     "https://github.com/kai-gateway/kai/tree/main/plugins/demo",
+	Provider:     "demo",
+	Capabilities: []string{"streaming", "tools", "vision", "json"},
+	PlainContent: true, // it repeats what was asked
+}
+
+var errNoUpstream = errors.New("the demo adapter has no upstream that could answer")
+
+// Response is never called, for want of an upstream.
+func (adapter) Response(*sdk.Response, *struct{}, *sdk.Out) error { return errNoUpstream }
+
+// Event is never called, for want of an upstream.
+func (adapter) Event(*sdk.Event, *struct{}, *sdk.Out) error { return errNoUpstream }

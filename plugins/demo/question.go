@@ -1,0 +1,221 @@
+package demo
+
+import "github.com/kai-gateway/kai/sdk"
+
+// question is what the adapter understands of a chat request. Everything else
+// in the request makes no difference.
+type question struct {
+	text    string   // of the last message of the user
+	images  int      // in that message
+	results []result // of tools, behind that message; the user waits for what they mean
+	tools   []tool
+	only    string // tool_choice names this tool
+	noTools bool   // tool_choice is none
+	single  bool   // parallel_tool_calls is false
+	format  format
+	schema  sdk.JSON // of format jsonSchema; absent: any object
+	stop    []string
+	most    int // words of an answer; 0: no bound
+	choices int
+	prompt  int // bytes of content in all messages
+}
+
+type format uint8
+
+const (
+	plainText format = iota
+	jsonObject
+	jsonSchema
+)
+
+// tool is a function the client offers.
+type tool struct {
+	name       string
+	parameters sdk.JSON
+}
+
+// result is what a tool of the client gave.
+type result struct {
+	name string // "" if no call tells
+	text string
+}
+
+func read(body sdk.JSON) question {
+	q := question{choices: 1}
+	for f := sdk.Object(body); f.Next(); {
+		v := f.Value()
+		switch string(f.Key()) {
+		case "messages":
+			q.readMessages(v)
+		case "tools":
+			q.readTools(v)
+		case "tool_choice":
+			q.readToolChoice(v)
+		case "parallel_tool_calls":
+			parallel, ok := v.Bool()
+			q.single = ok && !parallel
+		case "response_format":
+			q.readFormat(v)
+		case "stop":
+			q.readStop(v)
+		case "max_tokens", "max_completion_tokens":
+			if n, ok := v.Int(); ok && n > 0 && (q.most == 0 || n < int64(q.most)) {
+				q.most = int(min(n, 1<<30))
+			}
+		case "n":
+			if n, ok := v.Int(); ok && n > 0 && n <= 128 {
+				q.choices = int(n)
+			}
+		}
+	}
+	return q
+}
+
+// readMessages decodes no more than it repeats: the last message of the user and
+// what tools said to it.
+func (q *question) readMessages(array sdk.JSON) {
+	var asked sdk.JSON
+	var called []sdk.ToolCall
+	var results []sdk.Message
+	for m := range sdk.Messages(array) {
+		q.prompt += len(m.Content)
+		switch m.Role {
+		case "user":
+			asked, results = m.Content, nil
+		case "assistant":
+			called, results = called[:0], nil
+			for c := range sdk.ToolCalls(m.ToolCalls) {
+				called = append(called, c)
+			}
+		case "tool", "function":
+			results = append(results, m)
+		}
+	}
+	q.text, q.images = contentOf(asked)
+	for _, m := range results {
+		text, _ := contentOf(m.Content)
+		q.results = append(q.results, result{name: nameOf(m, called), text: text})
+	}
+}
+
+// nameOf finds the tool whose result m is, by the id of its call.
+func nameOf(m sdk.Message, called []sdk.ToolCall) string {
+	if name, _ := m.Name.Str(); name != "" {
+		return name
+	}
+	id, _ := m.ToolCallID.Str()
+	for _, c := range called {
+		if other, _ := c.ID.Str(); other == id {
+			name, _ := c.Name.Str()
+			return name
+		}
+	}
+	return ""
+}
+
+// contentOf gives the text of a message's content and counts its images.
+func contentOf(content sdk.JSON) (text string, images int) {
+	for p := range sdk.Parts(content) {
+		switch p.Type {
+		case "text":
+			s, _ := p.Text.Str()
+			if text != "" && s != "" {
+				text += "\n"
+			}
+			text += s
+		case "image_url":
+			images++
+		}
+	}
+	return text, images
+}
+
+func (q *question) readTools(array sdk.JSON) {
+	for it := sdk.Array(array); it.Next(); {
+		var t tool
+		for f := sdk.Object(it.Value().Get("function")); f.Next(); {
+			switch string(f.Key()) {
+			case "name":
+				t.name, _ = f.Value().Str()
+			case "parameters":
+				t.parameters = f.Value()
+			}
+		}
+		if t.name != "" {
+			q.tools = append(q.tools, t)
+		}
+	}
+}
+
+func (q *question) readToolChoice(v sdk.JSON) {
+	word, _ := v.Str()
+	q.noTools = word == "none"
+	q.only, _ = v.Get("function").Get("name").Str()
+}
+
+func (q *question) readFormat(v sdk.JSON) {
+	typ, _ := v.Get("type").Str()
+	switch typ {
+	case "json_object":
+		q.format = jsonObject
+	case "json_schema":
+		q.format = jsonSchema
+		q.schema = v.Get("json_schema").Get("schema")
+	}
+}
+
+func (q *question) readStop(v sdk.JSON) {
+	if s, _ := v.Str(); s != "" {
+		q.stop = []string{s}
+	}
+	if v.Kind() != sdk.KindArray {
+		return
+	}
+	for it := sdk.Array(v); it.Next(); {
+		if s, _ := it.Value().Str(); s != "" {
+			q.stop = append(q.stop, s)
+		}
+	}
+}
+
+// calls gives the tools to call: the one that tool_choice names, or those the
+// user mentions, or the first; none when the tools have answered already or are
+// not wanted.
+func (q *question) calls() ([]tool, error) {
+	if q.only != "" {
+		for _, t := range q.tools {
+			if t.name == q.only {
+				return q.unlessAnswered([]tool{t}), nil
+			}
+		}
+		return nil, &sdk.Error{
+			Status: 400, Param: "tool_choice",
+			Message: "tool_choice names '" + shorten(q.only, 64) + "', which is not among the tools.",
+		}
+	}
+	if q.noTools || len(q.tools) == 0 {
+		return nil, nil
+	}
+	var mentioned []tool
+	for _, t := range q.tools {
+		if mentions(q.text, t.name) {
+			mentioned = append(mentioned, t)
+		}
+	}
+	if len(mentioned) == 0 {
+		mentioned = q.tools[:1]
+	}
+	if q.single {
+		mentioned = mentioned[:1]
+	}
+	return q.unlessAnswered(mentioned), nil
+}
+
+// unlessAnswered drops the calls of a conversation in which tools have answered
+// the last question: it would never end otherwise.
+func (q *question) unlessAnswered(calls []tool) []tool {
+	if len(q.results) > 0 {
+		return nil
+	}
+	return calls
+}

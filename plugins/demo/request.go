@@ -1,0 +1,125 @@
+package demo
+
+import (
+	"strings"
+
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Request answers. Every word, and every piece of a tool's arguments, is an
+// emission of its own, of which a client that streams gets one chunk each.
+func (adapter) Request(r *sdk.Request, _ *struct{}, out *sdk.Out) error {
+	q := read(r.Body)
+	calls, err := q.calls()
+	if err != nil {
+		return err
+	}
+	reply, finish := "", abi.FinishToolCalls
+	if calls == nil {
+		reply, finish = q.cut(q.reply())
+	}
+	words := 0
+	for choice := range q.choices {
+		for n, t := range calls {
+			words += call(choice, n, t, q.text, out)
+		}
+		words += say(choice, reply, out)
+		out.Finish(choice, finish)
+	}
+	out.Tokens(int64(max(1, q.prompt/4)), int64(max(1, words)))
+	return nil
+}
+
+// reply is what the assistant says when it calls no tool.
+func (q *question) reply() string {
+	switch q.format {
+	case jsonObject:
+		return `{"reply": ` + string(sdk.AppendQuote(nil, q.plainReply())) + `}`
+	case jsonSchema:
+		s := sample{root: q.schema, words: wordsOf(q.text)}
+		return string(s.build())
+	}
+	return q.plainReply()
+}
+
+const (
+	about = "This is Kai, an OpenAI-compatible gateway that runs the adapter of every provider as a " +
+		"sandboxed WebAssembly module. The built-in demo answers here: no model was asked, and nothing left this machine. "
+	next = "For a real model, start Ollama and ask for granite-local, or set OPENROUTER_API_KEY and ask for gpt-4. " +
+		"The models are listed in config/api.yaml, the API is described at /docs."
+)
+
+func (q *question) plainReply() string {
+	var b strings.Builder
+	if len(q.results) > 0 {
+		for i, r := range q.results {
+			if i > 0 {
+				b.WriteByte(' ')
+			}
+			b.WriteString("The tool ")
+			if r.name != "" {
+				b.WriteString(r.name + " ")
+			}
+			b.WriteString("answered: " + sentence(shorten(r.text, 400)))
+		}
+		return b.String()
+	}
+	b.WriteString(about)
+	if q.text != "" {
+		b.WriteString("You said: “" + shorten(q.text, 100) + "” ")
+	}
+	if q.images > 0 {
+		b.WriteString("You sent " + count(q.images, "image") + ", which the demo cannot see. ")
+	}
+	b.WriteString(next)
+	return b.String()
+}
+
+// cut ends a reply where the client wants it to end and says why it ended.
+func (q *question) cut(reply string) (cut, finish string) {
+	for _, s := range q.stop {
+		if i := strings.Index(reply, s); i >= 0 {
+			reply = reply[:i]
+		}
+	}
+	if q.most == 0 {
+		return reply, abi.FinishStop
+	}
+	rest, n := reply, 0
+	for ; rest != "" && n < q.most; n++ {
+		rest = rest[len(firstWord(rest)):]
+	}
+	if rest == "" {
+		return reply, abi.FinishStop
+	}
+	return reply[:len(reply)-len(rest)], abi.FinishLength
+}
+
+// say emits a text word by word and gives the number of words.
+func say(choice int, text string, out *sdk.Out) (words int) {
+	for ; text != ""; words++ {
+		w := firstWord(text)
+		out.Text(choice, []byte(w))
+		text = text[len(w):]
+	}
+	return words
+}
+
+// call emits a tool call, its arguments in up to three pieces, and gives the
+// number of words it counts as.
+func call(choice, n int, t tool, text string, out *sdk.Out) (words int) {
+	out.ToolName(choice, n, t.name)
+	s := sample{root: t.parameters, words: wordsOf(text)}
+	arguments := s.build()
+	words = max(1, (len(t.name)+len(arguments))/4)
+	for size := (len(arguments) + 2) / 3; len(arguments) > 0; {
+		size = min(size, len(arguments))
+		for size < len(arguments) && arguments[size]&0xc0 == 0x80 {
+			size++ // not within a character
+		}
+		out.ToolArgs(choice, n, arguments[:size])
+		arguments = arguments[size:]
+	}
+	return words
+}

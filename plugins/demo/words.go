@@ -1,0 +1,128 @@
+package demo
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// firstWord gives the first word of a text with the space before it: what the
+// demo streams and counts as one token. A comma ends a word, too, since JSON
+// without spaces would be a single one otherwise.
+func firstWord(s string) string {
+	i := 0
+	for i < len(s) && isSpace(s[i]) {
+		i++
+	}
+	for i < len(s) && !isSpace(s[i]) {
+		i++
+		if s[i-1] == ',' {
+			break
+		}
+	}
+	if strings.TrimSpace(s[i:]) == "" {
+		return s // the space at the end belongs to the last word
+	}
+	return s[:i]
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
+
+// shorten makes one line of a text, of at most limit characters.
+func shorten(s string, limit int) string {
+	s = strings.Join(strings.Fields(s), " ")
+	n := 0
+	for i := range s {
+		if n == limit {
+			return s[:i] + "…"
+		}
+		n++
+	}
+	return s
+}
+
+// sentence ends a text with a full stop if it ends with a letter or digit.
+func sentence(s string) string {
+	if r, _ := utf8.DecodeLastRuneInString(s); unicode.IsLetter(r) || unicode.IsDigit(r) {
+		return s + "."
+	}
+	return s
+}
+
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return strconv.Itoa(n) + " " + what
+}
+
+// mentions reports whether a text names a tool: by its whole name or by the
+// last word of it, in capitals or not. "What is the weather?" mentions
+// get_weather.
+func mentions(text, name string) bool {
+	text, name = strings.ToLower(text), strings.ToLower(name)
+	if i := strings.LastIndexAny(name, "_-."); i >= 0 && i+1 < len(name) {
+		name = name[i+1:]
+	}
+	for rest := text; ; {
+		before, after, found := strings.Cut(rest, name)
+		if !found {
+			return false
+		}
+		last, _ := utf8.DecodeLastRuneInString(before)
+		next, _ := utf8.DecodeRuneInString(after)
+		if !unicode.IsLetter(last) && !unicode.IsLetter(next) {
+			return true
+		}
+		rest = after
+	}
+}
+
+// words are what a user's text offers to fill in.
+type words struct {
+	name    string    // the last name in it, else the last word, else "example"
+	numbers []float64 // in order
+}
+
+// wordsOf takes a text apart. A name is one or more words in a row that begin
+// with a capital; the first word of the text is none, since all begin so.
+func wordsOf(text string) words {
+	var w words
+	var name, last string
+	within := false // the word before is part of name
+	for i, field := range strings.Fields(text) {
+		word := strings.TrimFunc(field, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) })
+		if word == "" {
+			within = false
+			continue
+		}
+		last = word
+		if f, err := strconv.ParseFloat(word, 64); err == nil && isDigit(word[0]) {
+			if strings.Contains(field, "-"+word) {
+				f = -f
+			}
+			w.numbers = append(w.numbers, f)
+		}
+		r, _ := utf8.DecodeRuneInString(word)
+		switch {
+		case !unicode.IsUpper(r) || i == 0:
+			within = false
+		case within:
+			name += " " + word
+		default:
+			name, within = word, true
+		}
+		// A comma or full stop ends a name.
+		within = within && strings.HasSuffix(field, word)
+	}
+	for _, s := range [...]string{name, last, "example"} {
+		if s != "" {
+			w.name = s
+			return w
+		}
+	}
+	return w
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
