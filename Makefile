@@ -5,7 +5,7 @@ DIST    := $(PLUGINS:%=plugins/dist/%.wasm.gz)
 SDK     := $(shell find sdk -name '*.go' -not -name '*_test.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check plugins wat clean
+.PHONY: help build run test check plugins fuzz wat clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z][a-z-]*):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -29,6 +29,14 @@ check: plugins ## format, vet, test with the race detector
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt on these"; exit 1; }
 	go vet ./...
 	go test -race -shuffle=on ./...
+
+FUZZTIME ?= 5s
+
+fuzz: plugins ## fuzz whatever parses foreign bytes, FUZZTIME (5s) each
+	@grep -rHoE '^func Fuzz[A-Za-z]+' --include='*_test.go' . | sed 's/func //' | while IFS=: read -r file name; do \
+		echo "fuzz $$(dirname $$file) $$name"; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname $$file)" > fuzz.log 2>&1 || { cat fuzz.log; exit 1; }; \
+	done; rm -f fuzz.log
 
 wat: ## assemble the hostile test guests (needs wabt)
 	for f in host/wasm/testdata/hostile/*.wat; do wat2wasm --no-check $$f -o $${f%.wat}.wasm || exit 1; done
