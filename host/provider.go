@@ -13,19 +13,36 @@ import (
 	"github.com/kai-gateway/kai/host/upstream"
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // provider is one upstream with the adapter that speaks its language.
 type provider struct {
 	name    string
 	config  config.Provider
-	adapter *wasm.Adapter
+	adapter adapter
 
 	once   sync.Once
 	client *upstream.Client // nil for an adapter without an upstream
 	err    error            // of making the client
 
 	failed atomic.Bool // the last request didn't reach the upstream
+}
+
+// adapter is what the gateway needs of a provider's adapter. It is a
+// *wasm.Adapter, which see, in every gateway but the one that benchmarks build
+// to know what the sandbox costs.
+type adapter interface {
+	Wait(ctx context.Context, d time.Duration) error
+	Status() (ready bool, err error)
+	Paused() time.Duration
+	Manifest() wasm.Manifest
+	Acquire() bool
+	Release()
+	Close()
+	Request(ctx context.Context, op abi.Op, stream bool, options, body []byte, out *wasm.Batch) (failed bool, err error)
+	Response(ctx context.Context, op abi.Op, status int, state, head, body []byte, out *wasm.Batch) (failed bool, err error)
+	Event(ctx context.Context, op abi.Op, flags int, state, name, data []byte, out *wasm.Batch) (failed bool, err error)
 }
 
 // logOff is a level above every line's.
@@ -39,7 +56,7 @@ func newProvider(c config.Provider, workers int, engine *wasm.Engine, module []b
 	return &provider{
 		name:   c.Name,
 		config: c,
-		adapter: engine.Adapter(c.Name, module, wasm.AdapterOptions{
+		adapter: newAdapter(engine, c, module, wasm.AdapterOptions{
 			Options: c.Options, Kept: workers, LogLevel: logLevels[c.Log],
 		}),
 	}

@@ -29,6 +29,7 @@ type Adapter struct {
 	opts   AdapterOptions
 	log    logger
 	tenant tenant
+	pause  breaker
 
 	ready   chan struct{} // closed when loading has ended
 	version *version      // set before ready is closed, if err is nil
@@ -137,6 +138,9 @@ func (a *Adapter) Manifest() Manifest { return a.version.manifest }
 // Digest gives the sha256 of the module. Only for a ready adapter.
 func (a *Adapter) Digest() [32]byte { return a.version.digest }
 
+// Paused gives the time that is left of a pause, 0 if there is none.
+func (a *Adapter) Paused() time.Duration { return a.pause.paused(time.Now()) }
+
 // Acquire keeps the adapter usable until the matching Release, even if it is
 // closed meanwhile: an exchange ends with the version it began with. It fails
 // once the adapter is gone.
@@ -219,12 +223,15 @@ func (i *invocation) size() int {
 // guest broke, ErrBusy, or the context's cause. A trap is repeated once on a
 // fresh instance, which no upstream notices.
 func (a *Adapter) call(ctx context.Context, i invocation, out *Batch) (failed bool, err error) {
-	out.reset()
+	out.Reset()
 	if a.err != nil {
 		return false, a.err
 	}
 	if n := i.size(); n > maxInput {
 		return false, &CallError{Kind: TooLarge, Err: fmt.Errorf("%d bytes; at most %d are given to an adapter", n, maxInput)}
+	}
+	if left := a.pause.paused(time.Now()); left > 0 {
+		return false, &PausedError{left}
 	}
 	if err := a.engine.slots.acquire(ctx, &a.tenant, a.engine.opts.CallWait); err != nil {
 		return false, err
@@ -236,9 +243,15 @@ func (a *Adapter) call(ctx context.Context, i invocation, out *Batch) (failed bo
 		a.report(ctx, broke)
 		failed, err = a.once(i, out, true)
 	}
+	if err == nil {
+		a.pause.worked()
+	}
 	if errors.As(err, &broke) {
+		if d := a.pause.broke(&i, time.Now()); d > 0 {
+			a.log.log.Warn("adapter paused: it broke on different inputs in a row", "pause", d.String())
+		}
 		a.report(ctx, broke)
-		out.reset()
+		out.Reset()
 	}
 	return failed, err
 }

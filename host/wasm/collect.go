@@ -18,14 +18,21 @@ type Batch struct {
 	buf       []byte // payloads, one behind the other
 }
 
-// reset empties the batch. What one long answer needed isn't kept for the rest
+// Reset empties the batch. What one long answer needed isn't kept for the rest
 // of the stream.
-func (b *Batch) reset() {
+func (b *Batch) Reset() {
 	const keep = 16 << 10
 	if cap(b.buf) > keep {
 		b.buf = nil
 	}
 	b.buf, b.Emissions = b.buf[:0], b.Emissions[:0]
+}
+
+// Append adds an emission, unchecked, with a copy of p as its Data.
+func (b *Batch) Append(e abi.Emission, p []byte) {
+	b.buf = append(b.buf, p...)
+	e.Data = b.buf[len(b.buf)-len(p):]
+	b.Emissions = append(b.Emissions, e)
 }
 
 // export is the function of the guest that is running.
@@ -64,7 +71,7 @@ type collector struct {
 
 // begin prepares for a call that is given input bytes.
 func (c *collector) begin(b *Batch, in export, op abi.Op, input int) {
-	b.reset()
+	b.Reset()
 	*c = collector{batch: b, in: in, op: op, max: 4*input + 1<<20, named: c.named[:0]}
 }
 
@@ -218,14 +225,9 @@ func (c *collector) json(e abi.Emission, p []byte, want sdk.Kind, name string) i
 	return emitTaken
 }
 
-// keep copies the payload into the batch. Data is set when the call is over,
-// since buf may move until then.
-func (c *collector) keep(e abi.Emission, p []byte) {
-	b := c.batch
-	b.buf = append(b.buf, p...)
-	e.Data = b.buf[len(b.buf)-len(p):]
-	b.Emissions = append(b.Emissions, e)
-}
+// keep copies the payload into the batch. Data is set again when the call is
+// over, since buf may move until then.
+func (c *collector) keep(e abi.Emission, p []byte) { c.batch.Append(e, p) }
 
 // end gives every emission its payload in the batch's final buffer.
 func (c *collector) end() {

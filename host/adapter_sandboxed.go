@@ -1,0 +1,13 @@
+//go:build !kai_native
+
+package host
+
+import (
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/wasm"
+)
+
+// newAdapter begins to load the provider's adapter into its sandbox.
+func newAdapter(engine *wasm.Engine, c config.Provider, module []byte, o wasm.AdapterOptions) adapter {
+	return engine.Adapter(c.Name, module, o)
+}
