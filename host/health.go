@@ -27,7 +27,10 @@ func (h *Host) health() api.Health {
 			broken = true
 		case !ready:
 			module.Status, module.Message = "loading", "Is being compiled"
-			fallthrough
+			served = served || p.config.Unset == ""
+		case p.adapter.Paused() > 0:
+			module.Status, module.Message = "paused", "Failed repeatedly; the log says why"
+			broken = true
 		default:
 			served = served || p.config.Unset == ""
 		}

@@ -329,11 +329,17 @@ func (e *exchange) took(ctx context.Context, failed bool, err error) error {
 // broken is what a client learns of a call that broke.
 func (e *exchange) broken(ctx context.Context, err error) error {
 	var call *wasm.CallError
+	var paused *wasm.PausedError
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.Is(err, wasm.ErrBusy):
 		return &sdk.Error{Status: 503, Code: "busy", RetryAfterMS: 1000, Err: err, Message: "Kai is busy; try again in a moment."}
+	case errors.As(err, &paused):
+		return &sdk.Error{
+			Status: 503, Code: "adapter_paused", RetryAfterMS: paused.Left.Milliseconds() + 1, Err: err,
+			Message: fmt.Sprintf("The adapter of provider '%s' failed repeatedly and is paused; Kai's log says why.", e.provider.name),
+		}
 	case errors.As(err, &call) && call.Kind == wasm.TooLarge:
 		return &sdk.Error{
 			Status: 413, Type: sdk.InvalidRequest, Err: err,

@@ -3,6 +3,7 @@ package wasm
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // FailureKind says in which way a call of a guest failed.
@@ -36,6 +37,14 @@ type LoadError struct{ Err error }
 
 func (e *LoadError) Error() string { return "not an adapter: " + e.Err.Error() }
 func (e *LoadError) Unwrap() error { return e.Err }
+
+// PausedError is a call that was not made, because the adapter broke on different
+// inputs in a row.
+type PausedError struct{ Left time.Duration }
+
+func (e *PausedError) Error() string {
+	return fmt.Sprintf("the adapter is paused for another %v", e.Left.Round(time.Millisecond))
+}
 
 var (
 	errBusy   = errors.New("every processor is busy with other calls")
