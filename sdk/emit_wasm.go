@@ -3,7 +3,7 @@
 package sdk
 
 import (
-	"runtime/debug"
+	"runtime"
 	"unsafe"
 
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -26,6 +26,8 @@ var (
 	theRequest  Request
 	theResponse Response
 	theEvent    Event
+
+	trace [3 << 10]byte // where a panic came from
 )
 
 // Register makes p the adapter of this module. Call it once, in an init
@@ -114,7 +116,9 @@ func exportEvent(op, flags, stateLen, nameLen, dataLen int32) int32 {
 func run() (status int32) {
 	defer func() {
 		if v := recover(); v != nil {
-			logLine(LevelError, "panic: "+panicText(v)+"\n"+string(debug.Stack()))
+			// runtime/debug would say the same and link in fmt, a tenth of a module.
+			n := runtime.Stack(trace[:], false)
+			logLine(LevelError, "panic: "+panicText(v)+"\n"+string(trace[:n]))
 			status = 2
 		}
 	}()
