@@ -65,13 +65,17 @@ func (l *loader) check(f form, v *value, path string, at place) {
 // checkMapping checks the keys that are there. fields.must is for those without
 // words of their own.
 func (l *loader) checkMapping(fields form, v *value, path string) {
-	var known []string
+	var known []string // once a key was unknown, which says that there is no pattern
 	for _, e := range v.entries {
 		inner := join(path, e.key)
-		f, ok := field(fields.schema, e.key)
+		var f form
+		var ok bool
+		if known == nil || slices.Contains(known, e.key) {
+			f, ok = field(fields.schema, e.key)
+		}
 		if !ok {
 			if known == nil {
-				known = fieldNames(fields.schema)
+				known = append([]string{}, fieldNames(fields.schema)...)
 			}
 			var hint string
 			e.value.meant, hint = l.suggest(known, e, path)

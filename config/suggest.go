@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"cuelang.org/go/cue"
 )
@@ -49,9 +50,10 @@ func (l *loader) suggestPlace(known []string, e entry, path string) string {
 		if path == "" && (e.value.get("base_url") != nil || e.value.get("plugin") != nil || e.value.get("api_key") != nil) {
 			return "; it looks like a provider: indent it below providers"
 		}
+		folded := fold(e.key)
 		var homes []string
 		for _, s := range l.allSections() {
-			if slices.ContainsFunc(s.fields, func(name string) bool { return fold(name) == fold(e.key) }) {
+			if slices.ContainsFunc(s.fields, func(name string) bool { return fold(name) == folded }) {
 				homes = append(homes, s.words)
 			}
 		}
@@ -77,42 +79,54 @@ func fieldNames(schema cue.Value) []string {
 	return names
 }
 
-// closest gives the name most like word, or "" when none is much like it.
+// closest gives the name most like word, or "" when none is much like it. Of
+// many names only the first are looked at, since a file may misspell as many.
 func closest(word string, names []string) string {
-	best, distance := "", 1+max(1, len(word)/3)
+	const most = 200
+	names = names[:min(most, len(names))]
+	folded := fold(word)
+	best, distance := "", 1+min(4, max(1, len(word)/3))
+	holding, holders := "", 0
 	for _, name := range names {
-		if d := editDistance(fold(word), fold(name)); d < distance {
+		f := fold(name)
+		if d := editDistance(folded, f); d < distance {
 			best, distance = name, d
 		}
-	}
-	if best == "" && len(word) >= 3 {
-		// url for base_url, origins for allow_origins
-		holding := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !strings.Contains(fold(name), fold(word)) })
-		if len(holding) == 1 {
-			best = holding[0]
+		if len(folded) >= 3 && strings.Contains(f, folded) {
+			holding, holders = name, holders+1
 		}
+	}
+	if best == "" && holders == 1 {
+		return holding // base_url for url
 	}
 	return best
 }
 
 // fold makes apiKey, api-key and api_key one.
 func fold(name string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(name))
+	return strings.Map(func(c rune) rune {
+		if c == '_' || c == '-' || c == ' ' {
+			return -1
+		}
+		return unicode.ToLower(c)
+	}, name)
 }
 
+// longest is the longest word that is compared, in bytes.
+const longest = 64
+
 // editDistance counts the insertions, deletions, replacements and swaps of
-// neighbours that make a of b. Long words are not compared.
+// neighbours that make a of b. Longer words than the longest are far from all.
 func editDistance(a, b string) int {
-	const longest = 64
 	if len(a) > longest || len(b) > longest {
 		return longest
 	}
-	before, previous := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range previous {
+	var rows [3][longest + 1]int
+	before, previous, current := &rows[0], &rows[1], &rows[2]
+	for j := range len(b) + 1 {
 		previous[j] = j
 	}
 	for i := range len(a) {
-		current := make([]int, len(b)+1)
 		current[0] = i + 1
 		for j := range len(b) {
 			cost := 1
@@ -124,7 +138,7 @@ func editDistance(a, b string) int {
 				current[j+1] = min(current[j+1], before[j-1]+1)
 			}
 		}
-		before, previous = previous, current
+		before, previous, current = previous, current, before
 	}
 	return previous[len(b)]
 }

@@ -342,6 +342,9 @@ func (b *builder) stop(v *value, message string) {
 	b.stopped = true
 }
 
+// maxShown is how much of a name a message shows, in bytes.
+const maxShown = 128
+
 // join extends a path by a key or an index: model_mapping."gpt-3.5-turbo",
 // auth.api_keys[0].
 func join[E string | int](path string, element E) string {
@@ -349,6 +352,9 @@ func join[E string | int](path string, element E) string {
 	case int:
 		return path + "[" + strconv.Itoa(e) + "]"
 	case string:
+		if len(e) > maxShown {
+			e = strings.ToValidUTF8(e[:maxShown], "") + "…"
+		}
 		if e == "" || strings.ContainsFunc(e, needsQuotes) {
 			e = strconv.Quote(e)
 		}
