@@ -31,7 +31,7 @@ const (
 	maxValues    = 1000      // parameters, and results, of a function or block
 	maxLocals    = 50_000    // parameters and locals of a function, with the ones we add
 	maxEntries   = 100_000   // types, globals, exports, element and data segments
-	maxNesting   = 65_536    // blocks inside one another
+	maxNesting   = 10_000    // blocks inside one another: the time to compile them grows with the square
 	maxAllLocals = 4_000_000 // of all functions: three bytes declare 50,000, and the engine stores each
 	maxPages     = 65_536    // of a memory
 )

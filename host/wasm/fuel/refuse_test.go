@@ -39,7 +39,7 @@ func TestInstrumentRefuses(t *testing.T) {
 			b.funcs = slices.Repeat(entries(raw(0)), 90)
 			b.codes = slices.Repeat(entries(functionWith(raw(1, 0xc0, 0x84, 3, typeI32))), 90)
 		}), Options{}, "offset 0x2bb: more than 4000000 locals in all functions"},
-		"blocks too deep":                {one(bytes.Repeat(raw(opBlock, blockEmpty), 70_000)...).bytes(), Options{}, "function 0: offset 0x20032: more than 65536 blocks inside one another"},
+		"blocks too deep":                {one(bytes.Repeat(raw(opBlock, blockEmpty), 70_000)...).bytes(), Options{}, "function 0: offset 0x4e52: more than 10000 blocks inside one another"},
 		"more loops than bytes to write": {one(bytes.Repeat(raw(opLoop, blockEmpty, opEnd), 200)...).bytes(), small, "function 0: offset 0x206: so many loops that the instrumented module is over 8192 bytes"},
 
 		// Frames.
