@@ -57,7 +57,7 @@ func (l *loader) authKeys(v, models *value) []Key {
 	var keys []Key
 	names, hashes := map[string]place{}, map[[32]byte]place{}
 	for i, item := range v.items {
-		path := join("auth.api_keys", i)
+		path := joinIndex("auth.api_keys", i)
 		key, ok := l.authKey(item, path, models)
 		if !ok {
 			continue
@@ -131,7 +131,7 @@ func (l *loader) keyModels(v *value, path string, models *value) []string {
 	}
 	var aliases []string
 	for i, item := range v.items {
-		if item.isText() && l.knownAlias(item, join(path, i), models) {
+		if item.isText() && l.knownAlias(item, joinIndex(path, i), models) {
 			aliases = append(aliases, item.scalar)
 		}
 	}

@@ -143,7 +143,7 @@ func (l *loader) checkItems(f form, schema cue.Value, v *value, path string) boo
 		if !element.Exists() {
 			return false
 		}
-		l.check(form{element, attribute(f.schema, "item")}, item, join(path, i), item.place)
+		l.check(form{element, attribute(f.schema, "item")}, item, joinIndex(path, i), item.place)
 		sound = sound && !item.bad
 	}
 	return !sound || len(v.items) > 0 && schema.LookupPath(cue.MakePath(cue.AnyIndex)).Exists()

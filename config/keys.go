@@ -32,7 +32,7 @@ func (l *loader) cutSecrets(root *value) {
 		return
 	}
 	for i, item := range keys.items {
-		path := join("auth.api_keys", i)
+		path := joinIndex("auth.api_keys", i)
 		switch {
 		case item.kind == text, isFileReference(item):
 			l.cut(item, path, false)

@@ -72,7 +72,7 @@ func (l *loader) fill(v *value, path string) {
 	switch v.kind {
 	case list:
 		for i, item := range v.items {
-			l.fill(item, join(path, i))
+			l.fill(item, joinIndex(path, i))
 		}
 	case mapping:
 		for _, e := range v.entries {

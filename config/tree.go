@@ -179,7 +179,7 @@ func (b *builder) build(n *yaml.Node, path string, depth int) *value {
 	case yaml.SequenceNode:
 		v.kind = list
 		for i, item := range n.Content {
-			v.items = append(v.items, b.build(item, join(path, i), depth+1))
+			v.items = append(v.items, b.build(item, joinIndex(path, i), depth+1))
 		}
 	case yaml.MappingNode:
 		v.kind = mapping
@@ -345,25 +345,23 @@ func (b *builder) stop(v *value, message string) {
 // maxShown is how much of a name a message shows, in bytes.
 const maxShown = 128
 
-// join extends a path by a key or an index: model_mapping."gpt-3.5-turbo",
-// auth.api_keys[0].
-func join[E string | int](path string, element E) string {
-	switch e := any(element).(type) {
-	case int:
-		return path + "[" + strconv.Itoa(e) + "]"
-	case string:
-		if len(e) > maxShown {
-			e = strings.ToValidUTF8(e[:maxShown], "") + "…"
-		}
-		if e == "" || strings.ContainsFunc(e, needsQuotes) {
-			e = strconv.Quote(e)
-		}
-		if path == "" {
-			return e
-		}
-		return path + "." + e
+// join extends a path by a key: model_mapping."gpt-3.5-turbo".
+func join(path, key string) string {
+	if len(key) > maxShown {
+		key = strings.ToValidUTF8(key[:maxShown], "") + "…"
 	}
-	panic("unreachable")
+	if key == "" || strings.ContainsFunc(key, needsQuotes) {
+		key = strconv.Quote(key)
+	}
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// joinIndex extends a path by the index of a list: auth.api_keys[0].
+func joinIndex(path string, i int) string {
+	return path + "[" + strconv.Itoa(i) + "]"
 }
 
 func needsQuotes(c rune) bool {
