@@ -1,0 +1,245 @@
+// Package kai_test holds what is true of the repository as a whole.
+package kai_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/build/constraint"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/kai-gateway/kai"
+
+// layer says what the packages that match a pattern may import, beyond the
+// standard library. Patterns are those of path.Match, on paths below module.
+type layer struct {
+	pattern string
+	own     []string // packages of this module
+	foreign []string // modules, or packages of them
+	tests   []string // what only test files may import, of either kind
+}
+
+// layers are the import rules of docs/architecture.md. The first pattern that
+// matches a package is its layer. Imports run cmd → host → host/* → sdk →
+// sdk/abi, and each foreign module has one place.
+var layers = []layer{
+	{pattern: "sdk/abi"},
+	{pattern: "sdk/sdktest", own: []string{"sdk", "sdk/*"}},
+	{pattern: "sdk", own: []string{"sdk/abi"}, tests: []string{"sdk/*"}},
+	{pattern: "sdk/*", own: []string{"sdk/abi"}, tests: []string{"sdk"}},
+
+	{pattern: "plugins", tests: []string{"plugins/*"}},
+	{pattern: "plugins/*", own: []string{"sdk", "sdk/abi"}, tests: []string{"sdk/*"}},
+	{pattern: "plugins/*/wasm", own: []string{"plugins/*", "sdk"}},
+
+	{pattern: "schema", foreign: []string{"go.yaml.in/yaml/v3"}},
+	{pattern: "config", own: []string{"schema"}, foreign: []string{"cuelang.org/go", "go.yaml.in/yaml/v3"}},
+
+	{
+		pattern: "host/api", own: []string{"sdk", "sdk/*"},
+		foreign: []string{"github.com/julienschmidt/httprouter", "github.com/swaggest/swgui"},
+		tests:   []string{"schema", "github.com/getkin/kin-openapi"},
+	},
+	{
+		pattern: "host/wasm", own: []string{"host/wasm/*", "sdk", "sdk/*"},
+		foreign: []string{"github.com/tetratelabs/wazero", "github.com/hashicorp/golang-lru/v2"},
+		tests:   []string{"plugins"},
+	},
+	{pattern: "host/wasm/*", own: []string{"sdk/abi"}, tests: []string{"github.com/tetratelabs/wazero"}},
+	{pattern: "host/request", own: []string{"sdk", "sdk/*"}, foreign: []string{"github.com/tidwall/gjson"}},
+	{pattern: "host/*", own: []string{"sdk", "sdk/*"}},
+	{
+		pattern: "host", own: []string{"host/*", "config", "schema", "sdk", "sdk/*"},
+		tests: []string{"plugins", "plugins/*", "host/wasm/*", "github.com/openai/openai-go/v3"},
+	},
+	{
+		pattern: "cmd/*", own: []string{"host", "host/*", "config", "schema", "plugins", "plugins/*", "sdk", "sdk/*"},
+		tests: []string{"github.com/rogpeppe/go-internal", "github.com/openai/openai-go/v3"},
+	},
+}
+
+// edge is an import: from is a package's path below module ("" for its root), to
+// is what the source says.
+type edge struct {
+	from, to string
+	test     bool // in a _test.go file, or one that only measurements are built with
+}
+
+// refusal says why an edge breaks the rules; "" when it keeps them.
+func refusal(e edge) string {
+	own, isOwn := strings.CutPrefix(e.to, module+"/")
+	first, _, _ := strings.Cut(e.to, "/")
+	if !isOwn && !strings.Contains(first, ".") {
+		return "" // the standard library
+	}
+	i := slices.IndexFunc(layers, func(l layer) bool { return matches(l.pattern, e.from) })
+	if i < 0 {
+		return fmt.Sprintf("%s has no layer: give it one in architecture_test.go", e.from)
+	}
+	l := layers[i]
+	allowed := l.foreign
+	if isOwn {
+		allowed = l.own
+	}
+	if e.test {
+		allowed = slices.Concat(allowed, l.tests)
+		if isOwn && own == e.from {
+			return "" // an external test imports what it tests
+		}
+	}
+	for _, a := range allowed {
+		if isOwn && matches(a, own) || !isOwn && (e.to == a || strings.HasPrefix(e.to, a+"/")) {
+			return ""
+		}
+	}
+	where := ""
+	if e.test {
+		where = " even in tests"
+	}
+	return fmt.Sprintf("%s must not import %s%s", e.from, strings.TrimPrefix(e.to, module+"/"), where)
+}
+
+func matches(pattern, name string) bool {
+	ok, err := path.Match(pattern, name)
+	if err != nil {
+		panic(err)
+	}
+	return ok
+}
+
+// edges reads the imports of every Go file below root, of any platform. The
+// root's own tests are left out: they are about the repository.
+func edges(root string) ([]edge, error) {
+	var all []edge
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := d.Name()
+		if d.IsDir() {
+			if name != root && (base == "testdata" || base == "node_modules" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		dir, err := filepath.Rel(root, filepath.Dir(name))
+		if err != nil || dir == "." || !strings.HasSuffix(base, ".go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly|parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			to, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			all = append(all, edge{filepath.ToSlash(dir), to, strings.HasSuffix(base, "_test.go") || forMeasuring(file)})
+		}
+		return nil
+	})
+	return all, err
+}
+
+// forMeasuring reports whether a file is only in the build that has the adapters
+// linked into the gateway, to measure what the sandbox costs.
+func forMeasuring(file *ast.File) bool {
+	for _, group := range file.Comments {
+		for _, c := range group.List {
+			if x, err := constraint.Parse(c.Text); err == nil && c.Pos() < file.Package {
+				return needs(x, "kai_native")
+			}
+		}
+	}
+	return false
+}
+
+func needs(x constraint.Expr, tag string) bool {
+	switch x := x.(type) {
+	case *constraint.TagExpr:
+		return x.Tag == tag
+	case *constraint.AndExpr:
+		return needs(x.X, tag) || needs(x.Y, tag)
+	}
+	return false
+}
+
+func TestImports(t *testing.T) {
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := edges(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 100 {
+		t.Fatalf("only %d imports were found in %s", len(all), root)
+	}
+	told := map[string]bool{}
+	for _, e := range all {
+		if why := refusal(e); why != "" && !told[why] {
+			told[why] = true
+			t.Error(why)
+		}
+	}
+}
+
+// TestImportRules shows that TestImports fails where it should.
+func TestImportRules(t *testing.T) {
+	own := func(name string) string { return module + "/" + name }
+	for name, tc := range map[string]struct {
+		edge    edge
+		refused bool
+	}{
+		"anybody may import the standard library":         {edge{"sdk/abi", "net/http", false}, false},
+		"the host joins its leaves":                       {edge{"host", own("host/stream"), false}, false},
+		"a leaf may import the sdk":                       {edge{"host/stream", own("sdk"), false}, false},
+		"a leaf may not import another":                   {edge{"host/stream", own("host/upstream"), false}, true},
+		"a leaf's test may not import another leaf":       {edge{"host/stream", own("host/upstream"), true}, true},
+		"a leaf may import what is below itself":          {edge{"host/wasm", own("host/wasm/fuel"), false}, false},
+		"nobody else may import what is below a leaf":     {edge{"host/stream", own("host/wasm/fuel"), false}, true},
+		"a leaf may not import the host":                  {edge{"host/api", own("host"), false}, true},
+		"a leaf may not import the configuration":         {edge{"host/api", own("config"), false}, true},
+		"an external test imports what it tests":          {edge{"host/route", own("host/route"), true}, false},
+		"wazero is imported in host/wasm":                 {edge{"host/wasm", "github.com/tetratelabs/wazero/api", false}, false},
+		"wazero is imported nowhere else":                 {edge{"host", "github.com/tetratelabs/wazero", false}, true},
+		"not even below host/wasm":                        {edge{"host/wasm/fuel", "github.com/tetratelabs/wazero", false}, true},
+		"but in the tests there":                          {edge{"host/wasm/fuel", "github.com/tetratelabs/wazero", true}, false},
+		"CUE is imported in config":                       {edge{"config", "cuelang.org/go/cue", false}, false},
+		"CUE is imported nowhere else":                    {edge{"cmd/kai", "cuelang.org/go/cue", false}, true},
+		"httprouter is imported in host/api":              {edge{"host/api", "github.com/julienschmidt/httprouter", false}, false},
+		"httprouter is imported nowhere else":             {edge{"host", "github.com/julienschmidt/httprouter", false}, true},
+		"gjson reads requests in the host":                {edge{"host/request", "github.com/tidwall/gjson", false}, false},
+		"gjson stays out of the sdk":                      {edge{"sdk", "github.com/tidwall/gjson", false}, true},
+		"the sdk has no dependency, nor have its tests":   {edge{"sdk", "github.com/openai/openai-go/v3", true}, true},
+		"the sdk knows nothing of the host":               {edge{"sdk", own("host"), false}, true},
+		"sdk/abi imports nothing":                         {edge{"sdk/abi", own("sdk"), false}, true},
+		"an adapter imports the sdk":                      {edge{"plugins/ollama", own("sdk"), false}, false},
+		"an adapter has no dependency":                    {edge{"plugins/ollama", "github.com/tidwall/gjson", false}, true},
+		"an adapter does not import another":              {edge{"plugins/ollama", own("plugins/openrouter"), false}, true},
+		"an adapter does not import the host":             {edge{"plugins/ollama", own("host"), false}, true},
+		"an adapter's tests replay transcripts":           {edge{"plugins/ollama", own("sdk/sdktest"), true}, false},
+		"the program may import everything of its own":    {edge{"cmd/kai", own("host/wasm"), false}, false},
+		"the program has no dependency of its own":        {edge{"cmd/kai", "github.com/spf13/cobra", false}, true},
+		"a module that shares a prefix is another module": {edge{"config", "cuelang.org/gopher", false}, true},
+		"a package without a layer is told about":         {edge{"internal/util", own("sdk"), false}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			why := refusal(tc.edge)
+			if (why != "") != tc.refused {
+				t.Errorf("refusal(%+v) = %q, want refused: %v", tc.edge, why, tc.refused)
+			}
+		})
+	}
+}
