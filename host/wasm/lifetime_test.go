@@ -1,0 +1,211 @@
+package wasm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+func TestTrapIsRepeatedOnAFreshInstance(t *testing.T) {
+	var log bytes.Buffer
+	a := newAdapter(t, hostile(t, "worn"), &log)
+	var b Batch
+	for n := range 10 {
+		if err := event(a, "again", &b); err != nil || len(b.Emissions) != 1 || string(b.Emissions[0].Data) != "again" {
+			t.Fatalf("event %d: %v, %v; want one TEXT", n, b.Emissions, err)
+		}
+	}
+	if n := strings.Count(log.String(), "adapter call failed"); n != 9 {
+		t.Errorf("the log has %d failed calls, want 9: all but the first event met a worn instance", n)
+	}
+}
+
+// loadIn loads a module in e and waits until it is ready.
+func loadIn(t *testing.T, e *Engine, module []byte) *Adapter {
+	t.Helper()
+	a := e.Adapter("test", module, AdapterOptions{})
+	if err := a.Wait(t.Context(), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestVersionsAreKeptAfterUse(t *testing.T) {
+	e := New(Options{Versions: 1})
+	defer e.Close()
+	events, worn := hostile(t, "events"), hostile(t, "worn")
+
+	first := loadIn(t, e, events)
+	same := loadIn(t, e, events)
+	if first.version != same.version {
+		t.Error("one module in use was compiled twice")
+	}
+	version := first.version
+	first.Close()
+	var b Batch
+	if err := event(same, "still in use", &b); err != nil {
+		t.Errorf("closing one adapter broke another of the same module: %v", err)
+	}
+	same.Close()
+
+	back := loadIn(t, e, events)
+	if back.version != version {
+		t.Error("swapping back compiled the module again")
+	}
+	back.Close()
+	other := loadIn(t, e, worn) // with room for one, events has to go when worn is given up
+	other.Close()
+	if again := loadIn(t, e, events); again.version == version {
+		t.Error("more versions were kept than Options.Versions")
+	} else {
+		again.Close()
+	}
+	if n := len(e.live); n != 0 {
+		t.Errorf("%d versions are in use at the end", n)
+	}
+}
+
+func TestCloseWaitsForTheExchangesThatBegan(t *testing.T) {
+	e := New(Options{Versions: 1})
+	defer e.Close()
+	a := loadIn(t, e, hostile(t, "events"))
+	if !a.Acquire() {
+		t.Fatal("Acquire failed")
+	}
+	a.Close()
+	var b Batch
+	if err := event(a, "to the end", &b); err != nil {
+		t.Errorf("an exchange that began before Close: %v", err)
+	}
+	a.Release()
+	if a.Acquire() {
+		t.Error("Acquire succeeded on an adapter that is gone")
+	}
+	if len(a.idle) != 0 {
+		t.Errorf("%d instances are left", len(a.idle))
+	}
+}
+
+func TestCorruptCacheIsMadeAnew(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	module := hostile(t, "events")
+	load := func() {
+		t.Helper()
+		e := New(Options{CacheDir: dir})
+		defer e.Close()
+		a := loadIn(t, e, module)
+		defer a.Close()
+		var b Batch
+		if err := event(a, "hello", &b); err != nil {
+			t.Error(err)
+		}
+	}
+	files := func() (list []string) {
+		filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				list = append(list, path)
+			}
+			return nil
+		})
+		return list
+	}
+	load()
+	if len(files()) == 0 {
+		t.Fatal("nothing was cached")
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the cache directory has mode %v (%v), want 0700", info.Mode(), err)
+	}
+	for _, f := range files() {
+		data, _ := os.ReadFile(f)
+		for i := len(data) / 2; i < len(data); i++ {
+			data[i] ^= 0xff
+		}
+		if err := os.WriteFile(f, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	load() // in spite of it
+	load() // from what was made anew
+	if len(files()) == 0 {
+		t.Error("nothing was cached anew")
+	}
+}
+
+func TestEngineCloseAnswersWhoWaits(t *testing.T) {
+	before := runtime.NumGoroutine()
+	e := New(Options{})
+	adapters := make([]*Adapter, 20)
+	for i := range adapters {
+		adapters[i] = e.Adapter("test", hostile(t, "events"), AdapterOptions{})
+	}
+	var waiting sync.WaitGroup
+	for _, a := range adapters {
+		waiting.Go(func() {
+			if err := a.Wait(context.Background(), time.Minute); err != nil && !errors.Is(err, errClosed) {
+				t.Error(err)
+			}
+		})
+	}
+	e.Close()
+	waiting.Wait()
+	for _, a := range adapters {
+		a.Close()
+	}
+	deadline := time.Now().Add(5 * time.Second)
+	for runtime.NumGoroutine() > before && time.Now().Before(deadline) {
+		runtime.Gosched()
+	}
+	if n := runtime.NumGoroutine(); n > before {
+		t.Errorf("%d goroutines, %d before", n, before)
+	}
+}
+
+func TestWaitGivesUp(t *testing.T) {
+	a := &Adapter{ready: make(chan struct{})}
+	if err := a.Wait(t.Context(), time.Millisecond); !errors.Is(err, ErrNotReady) {
+		t.Errorf("error = %v, want ErrNotReady", err)
+	}
+	gone := errors.New("gone")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(gone)
+	if err := a.Wait(ctx, time.Minute); !errors.Is(err, gone) {
+		t.Errorf("error = %v, want the context's cause", err)
+	}
+}
+
+// TestCallsTakeTurns runs calls of two adapters at once on one slot.
+func TestCallsTakeTurns(t *testing.T) {
+	e := New(Options{Calls: 1, Logger: slog.New(slog.DiscardHandler)})
+	defer e.Close()
+	a, b := loadIn(t, e, hostile(t, "events")), loadIn(t, e, hostile(t, "events"))
+	defer a.Close()
+	defer b.Close()
+	var calls sync.WaitGroup
+	for _, who := range []*Adapter{a, b, a, b} {
+		calls.Go(func() {
+			var batch Batch
+			for range 500 {
+				if _, err := who.Event(context.Background(), abi.Chat, 0, nil, nil, []byte("turn"), &batch); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	calls.Wait()
+	if e.slots.free != 1 || len(e.slots.ring) != 0 {
+		t.Errorf("%d slots free, %d waiting at the end", e.slots.free, len(e.slots.ring))
+	}
+}
