@@ -60,9 +60,9 @@ type server struct {
 
 // New returns the handler of all the gateway's paths.
 //
-// The http.Server that runs it must have a ReadHeaderTimeout and no ReadTimeout
-// or WriteTimeout: those would cut long streams. Bodies and answers get their
-// own deadlines here.
+// The http.Server that runs it must have a ReadHeaderTimeout and an IdleTimeout,
+// and no WriteTimeout, which would cut long streams. Bodies and answers get
+// their deadlines here.
 func New(o Options) http.Handler {
 	if o.Health == nil {
 		o.Health = func() Health { return Health{Status: Healthy} }
@@ -153,8 +153,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer x.end()
 	if r.ContentLength != 0 {
 		// Also for those who never look at the body: before the answer leaves,
-		// net/http reads what is left of it.
-		x.setReadDeadline(time.Now().Add(s.ReadTimeout))
+		// net/http reads what is left of it. It forgets the deadline when the
+		// body has ended. Writers without deadlines, as in tests, have none.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.ReadTimeout))
 	}
 	if s.cors.answer(x.Writer.Header(), r) {
 		x.Record.Endpoint = preflight

@@ -18,8 +18,9 @@ import (
 
 // gateway is an api on a loopback socket.
 type gateway struct {
-	url  string
-	logs *logs
+	url    string
+	client *http.Client // gives up instead of hanging
+	logs   *logs
 }
 
 // newServer starts a gateway with o, whose Chat, Models, Version and Logger
@@ -43,7 +44,8 @@ func newServer(t *testing.T, o api.Options) *gateway {
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.Start()
 	t.Cleanup(server.Close)
-	g.url = server.URL
+	g.url, g.client = server.URL, server.Client()
+	g.client.Timeout = 30 * time.Second
 	return g
 }
 
@@ -105,6 +107,7 @@ func (g *gateway) do(t *testing.T, method, path, body string, headers ...string)
 	client := &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport:     &http.Transport{DisableCompression: true, DisableKeepAlives: true},
+		Timeout:       g.client.Timeout,
 	}
 	response, err := client.Do(r)
 	if err != nil {

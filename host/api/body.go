@@ -9,7 +9,6 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/kai-gateway/kai/sdk"
 )
@@ -94,9 +93,6 @@ func (x *Exchange) readBody() ([]byte, error) {
 			}
 		}
 	}
-	// The deadline would otherwise end the request while it is being served:
-	// net/http goes on reading to see the client hang up.
-	x.setReadDeadline(time.Time{})
 	if len(buf) == 0 {
 		return nil, &sdk.Error{Status: 400, Message: "The request has no body. Send a JSON object."}
 	}
@@ -108,7 +104,7 @@ func (x *Exchange) grow(buf []byte, size int64) ([]byte, error) {
 	size = max(size, int64(len(buf))+1)
 	if !x.server.budget.take(size - x.body.held) {
 		return nil, &sdk.Error{
-			Status: 503, Code: "overloaded", RetryAfterMS: 1000,
+			Status: 503, Code: "busy", RetryAfterMS: 1000,
 			Message: "The gateway holds as many request bodies as it may. Try again in a moment.",
 			Err:     errors.New("server.max_bodies is used up"),
 		}

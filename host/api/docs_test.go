@@ -46,7 +46,7 @@ func TestDocsWorkOffline(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			load := func(address string) (*url.URL, string) {
 				t.Helper()
-				response, err := http.Get(address)
+				response, err := g.client.Get(address)
 				if err != nil {
 					t.Fatal(err)
 				}

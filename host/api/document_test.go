@@ -87,7 +87,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 	})
 
 	unhealthy := false
-	base := newServer(t, api.Options{
+	g := newServer(t, api.Options{
 		Chat:    chatByModel,
 		MaxBody: 1 << 10, ReadTimeout: time.Second,
 		OpenAPI: []byte(`{}`),
@@ -108,7 +108,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 			return h
 		},
 		Ready: func() bool { return !unhealthy },
-	}).url
+	})
 
 	ask := func(model string) string {
 		return `{"model":"` + model + `","messages":[{"role":"user","content":"Hello!"}]}`
@@ -200,7 +200,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 			if tc.route == "" {
 				tc.route = tc.path
 			}
-			r, err := http.NewRequest(tc.method, base+tc.path, strings.NewReader(tc.body))
+			r, err := http.NewRequest(tc.method, g.url+tc.path, strings.NewReader(tc.body))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -213,7 +213,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 				r.Body, r.ContentLength = pr, -1
 			}
 			var answer *http.Response
-			if answer, err = http.DefaultClient.Do(r); err != nil {
+			if answer, err = g.client.Do(r); err != nil {
 				t.Fatal(err)
 			}
 			defer answer.Body.Close()

@@ -150,7 +150,7 @@ func TestPanicAfterTheAnswerBeganCutsTheConnection(t *testing.T) {
 				}
 				panic(v)
 			}})
-			response, err := http.Post(g.url+"/v1/chat/completions", jsonType, strings.NewReader("{}"))
+			response, err := g.client.Post(g.url+"/v1/chat/completions", jsonType, strings.NewReader("{}"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -59,10 +59,6 @@ func (x *Exchange) write(status int, contentType string, body []byte) error {
 	return err
 }
 
-func (x *Exchange) setReadDeadline(t time.Time) {
-	_ = http.NewResponseController(x.writer.ResponseWriter).SetReadDeadline(t)
-}
-
 // finish takes what a handler returned.
 func (x *Exchange) finish(err error) {
 	switch {

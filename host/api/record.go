@@ -37,11 +37,12 @@ func (x *Exchange) note(err error) {
 	}
 }
 
-// hungUp reports whether the client left before it had its answer.
+// hungUp reports whether the client left before it had its answer. Whoever else
+// ends a request's context gives it another cause.
 func (x *Exchange) hungUp() bool {
 	err := x.record.Err
 	return x.writer.broken || errors.Is(err, errHungUp) ||
-		errors.Is(err, context.Canceled) && x.Request.Context().Err() != nil
+		errors.Is(err, context.Canceled) && context.Cause(x.Request.Context()) == context.Canceled
 }
 
 // level is Warn for what the gateway or an upstream failed to do, and Debug for

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -153,6 +154,34 @@ func TestClientLeavesAfterItsAnswer(t *testing.T) {
 	c.Close()
 	if line := g.logs.next(t); line["status"] != 200.0 || line["level"] != "INFO" {
 		t.Errorf("the log says %v, want status 200 at INFO", line)
+	}
+}
+
+// A context that the gateway itself ends is no hang-up.
+func TestRequestEndedByTheGateway(t *testing.T) {
+	stopping := &sdk.Error{Status: 503, Message: "shutting down"}
+	for name, tc := range map[string]struct {
+		cause error
+		want  float64
+	}{
+		"with a reason":                        {stopping, 503},
+		"with a reason that is a cancellation": {fmt.Errorf("stop: %w", context.Canceled), 500},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, end := context.WithCancelCause(context.Background())
+			defer end(nil)
+			g := newServer(t, api.Options{
+				Authenticate: func(*http.Request) (context.Context, error) { return ctx, nil },
+				Chat: func(ctx context.Context, x *api.Exchange) error {
+					end(tc.cause)
+					return context.Cause(ctx)
+				},
+			})
+			got := postChat(t, g, "{}")
+			if line := g.logs.next(t); float64(got.StatusCode) != tc.want || line["status"] != tc.want {
+				t.Errorf("got %d and the log %v, want %v in both", got.StatusCode, line, tc.want)
+			}
+		})
 	}
 }
 
