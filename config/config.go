@@ -12,6 +12,7 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 )
 
@@ -104,10 +105,15 @@ type Options struct {
 
 	// OptionsSchema tells what is known of an adapter: plugin is a name out of
 	// Shipped or a module's path as the file has it, which is relative to dir.
-	// Its error is reported at the place that names the adapter. When nil,
-	// options are passed on as they are.
+	// Its error is reported at the place that names the adapter, except
+	// ErrUnknownAdapter: then, and when OptionsSchema is nil, options are passed
+	// on as they are.
 	OptionsSchema func(plugin, dir string) (Adapter, error)
 }
+
+// ErrUnknownAdapter says that an adapter is there, but tells nothing of itself
+// until it runs.
+var ErrUnknownAdapter = errors.New("the adapter says what it is only when it runs")
 
 // Adapter is what the configuration needs to know of an adapter's manifest.
 type Adapter struct {

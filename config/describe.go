@@ -8,8 +8,8 @@ import (
 	"cuelang.org/go/cue"
 )
 
-// describe puts a schema into words, to stand after "must be": int & >=1 is "an
-// integer, at least 1". What it prints comes from the schema alone.
+// describe puts a schema into words, to stand after "must be": int & >=1 is "a whole
+// number, at least 1". What it prints comes from the schema alone.
 func describe(schema cue.Value, depth int) string {
 	if depth > 8 {
 		return kindWords(schema.IncompleteKind())
@@ -27,7 +27,7 @@ func describe(schema cue.Value, depth int) string {
 		}
 		// The type first: >=1 & int is read as int & >=1.
 		slices.SortStableFunc(words, func(a, b string) int { return rank(a) - rank(b) })
-		if len(words) > 1 && words[0] == "a number" && words[1] == "an integer" {
+		if len(words) > 1 && words[0] == "a number" && words[1] == "a whole number" {
 			words = words[1:]
 		}
 		return strings.Join(words, ", ")
@@ -108,7 +108,7 @@ func kindWords(kind cue.Kind) string {
 	}{
 		{cue.BoolKind, "true or false"},
 		{cue.NumberKind, "a number"},
-		{cue.IntKind, "an integer"},
+		{cue.IntKind, "a whole number"},
 		{cue.FloatKind, "a number with a decimal point"},
 		{cue.StringKind, "text"},
 		{cue.ListKind, "a list"},

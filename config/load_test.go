@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -188,6 +189,18 @@ func TestShippedAdapters(t *testing.T) {
 	want = "api.yaml:2:17: providers.demo.plugin: cannot be used: it was not built: run make"
 	if err == nil || err.Error() != want {
 		t.Errorf("error = %v, want %s", err, want)
+	}
+}
+
+func TestAnAdapterThatTellsNothingTakesAnyOptions(t *testing.T) {
+	o := testOptions()
+	o.OptionsSchema = func(string, string) (Adapter, error) { return Adapter{}, fmt.Errorf("x: %w", ErrUnknownAdapter) }
+	cfg, err := Parse("api.yaml", []byte("model_mapping: {a: {provider: openrouter, model: m, options: {any: [thing]}}}\n"), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(cfg.Models[0].Options), `{"any":["thing"]}`; got != want || len(cfg.Warnings) > 0 {
+		t.Errorf("options = %s, want %s; warnings %q", got, want, cfg.Warnings)
 	}
 }
 

@@ -19,8 +19,8 @@ type adapter struct {
 	schema cue.Value
 }
 
-// adapterOf asks for an adapter once. Without Options.OptionsSchema nothing is
-// known of it: the result is nil.
+// adapterOf asks for an adapter once. The result is nil when nothing is known of
+// it.
 func (l *loader) adapterOf(plugin string) (*adapter, error) {
 	if l.options.OptionsSchema == nil {
 		return nil, nil
@@ -33,6 +33,10 @@ func (l *loader) adapterOf(plugin string) (*adapter, error) {
 	}
 	l.adapters[plugin] = nil
 	known, err := l.options.OptionsSchema(plugin, l.dir)
+	if errors.Is(err, ErrUnknownAdapter) {
+		delete(l.adapters, plugin)
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot be used: %w", err)
 	}

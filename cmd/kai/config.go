@@ -93,8 +93,11 @@ func (m *modules) schema(plugin, dir string) (config.Adapter, error) {
 		return config.Adapter{}, err
 	}
 	manifest, found, err := wasm.ReadManifest(module)
-	if err != nil || !found {
+	if err != nil {
 		return config.Adapter{}, err
+	}
+	if !found {
+		return config.Adapter{}, config.ErrUnknownAdapter
 	}
 	p := manifest.Profile()
 	return config.Adapter{OptionsCUE: p.Options, DefaultBaseURL: p.DefaultBaseURL, Secret: p.Auth.Header != ""}, nil
