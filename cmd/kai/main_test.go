@@ -1,0 +1,276 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"kai": main})
+}
+
+// TestScripts runs the manual of the command line in testdata.
+func TestScripts(t *testing.T) {
+	cache := t.TempDir()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("XDG_CACHE_HOME", cache)
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return err
+			}
+			env.Defer(func() { l.Close() })
+			_, port, _ := net.SplitHostPort(l.Addr().String())
+			env.Setenv("TAKEN_PORT", port)
+			return nil
+		},
+	})
+}
+
+// process is a kai that runs.
+type process struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	url string
+
+	mu  sync.Mutex
+	log bytes.Buffer
+	end chan error
+}
+
+// start runs "kai serve" on a free port and waits until it listens.
+func start(t *testing.T, yaml string) *process {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "kai.yaml")
+	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kai, err := exec.LookPath("kai") // the test binary, put on the path by testscript
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t: t, end: make(chan error, 1)}
+	p.cmd = exec.Command(kai, "serve", "--config", file, "--host", "127.0.0.1", "--port", "0")
+	p.cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+cacheHome(t))
+	stderr, err := p.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	listening := make(chan string, 1)
+	go func() {
+		lines := bufio.NewScanner(stderr)
+		for lines.Scan() {
+			p.mu.Lock()
+			p.log.WriteString(lines.Text() + "\n")
+			p.mu.Unlock()
+			var record struct{ Msg, URL string }
+			if json.Unmarshal(lines.Bytes(), &record) == nil && record.Msg == "serving" {
+				listening <- record.URL
+			}
+		}
+		p.end <- p.cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		p.cmd.Process.Kill()
+		if t.Failed() {
+			t.Logf("kai's log:\n%s", p.text())
+		}
+	})
+	select {
+	case p.url = <-listening:
+	case err := <-p.end:
+		t.Fatalf("kai ended: %v\n%s", err, p.text())
+	case <-time.After(30 * time.Second):
+		t.Fatalf("kai does not listen\n%s", p.text())
+	}
+	return p
+}
+
+// cacheHome is shared, so that adapters are compiled once for all processes.
+var cacheHome = func() func(t *testing.T) string {
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("kai-test-%d", os.Getpid()))
+	return func(t *testing.T) string {
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		return dir
+	}
+}()
+
+func (p *process) text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
+}
+
+func (p *process) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// wait gives the exit code, for which it waits at most d.
+func (p *process) wait(d time.Duration) int {
+	p.t.Helper()
+	select {
+	case <-p.end:
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(d):
+		p.t.Fatalf("kai still runs after %v", d)
+		return -1
+	}
+}
+
+// slowOllama sends a first line and then waits for the returned function, after
+// which it finishes.
+func slowOllama(t *testing.T) (url string, finish func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := make(chan struct{})
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		io.WriteString(w, `{"message":{"content":"begun"},"done":false}`+"\n")
+		w.(http.Flusher).Flush()
+		select {
+		case <-release:
+			io.WriteString(w, `{"message":{"content":" and done"},"done":true,"done_reason":"stop"}`+"\n")
+		case <-r.Context().Done():
+		}
+	})}
+	go s.Serve(l)
+	t.Cleanup(func() { s.Close() })
+	return "http://" + l.Addr().String(), sync.OnceFunc(func() { close(release) })
+}
+
+// stream begins a streamed answer and returns when its first text has come; the
+// rest comes through the channel when it has ended.
+func (p *process) stream() <-chan string {
+	p.t.Helper()
+	res, err := http.Post(p.url+"/chat/completions", "application/json",
+		strings.NewReader(`{"model":"m","stream":true,"messages":[{"role":"user","content":"x"}]}`))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r := bufio.NewReader(res.Body)
+	var begun strings.Builder
+	for !strings.Contains(begun.String(), "begun") {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			p.t.Fatalf("the stream ended: %v after %q", err, begun.String())
+		}
+		begun.WriteString(line)
+	}
+	rest := make(chan string, 1)
+	go func() {
+		defer res.Body.Close()
+		b, err := io.ReadAll(r)
+		if err != nil {
+			b = append(b, "!"+err.Error()...)
+		}
+		rest <- string(b)
+	}()
+	return rest
+}
+
+func ollamaConfig(url, more string) string {
+	return fmt.Sprintf("providers: {ollama: {base_url: %q}}\nmodel_mapping: {m: {provider: ollama, model: m}}\n%s", url, more)
+}
+
+func TestSIGTERMLetsStreamsFinish(t *testing.T) {
+	url, finish := slowOllama(t)
+	p := start(t, ollamaConfig(url, ""))
+	rest := p.stream()
+	p.signal(syscall.SIGTERM)
+	eventually(t, "new connections are refused", func() bool {
+		c, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(p.url, "http://"), "/v1"))
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+	finish()
+	if got := <-rest; !strings.Contains(got, " and done") || !strings.HasSuffix(got, "data: [DONE]\n\n") {
+		t.Errorf("the stream did not finish: %q", got)
+	}
+	if code := p.wait(10 * time.Second); code != exitDone {
+		t.Errorf("exit code %d, want %d", code, exitDone)
+	}
+}
+
+func TestShutdownTimeoutEndsStreamsWithAnError(t *testing.T) {
+	url, _ := slowOllama(t)
+	p := start(t, ollamaConfig(url, "server: {shutdown_timeout: 200ms}"))
+	rest := p.stream()
+	p.signal(os.Interrupt)
+	got := <-rest
+	if !strings.Contains(got, `"code":"shutting_down"`) || strings.Contains(got, "[DONE]") || strings.Contains(got, "!") {
+		t.Errorf("the stream ended with %q, want an error event and a clean end", got)
+	}
+	if code := p.wait(10 * time.Second); code != exitDone {
+		t.Errorf("exit code %d, want %d", code, exitDone)
+	}
+}
+
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	url, _ := slowOllama(t)
+	p := start(t, ollamaConfig(url, ""))
+	rest := p.stream()
+	p.signal(syscall.SIGTERM)
+	eventually(t, "the first signal was seen", func() bool { return strings.Contains(p.text(), "stopping") })
+	p.signal(syscall.SIGTERM)
+	if code := p.wait(5 * time.Second); code != exitFailed {
+		t.Errorf("exit code %d, want %d", code, exitFailed)
+	}
+	<-rest
+}
+
+func TestLogIsOneJSONLineForARequest(t *testing.T) {
+	p := start(t, "model_mapping: {m: {provider: demo, model: m}}")
+	res, err := http.Post(p.url+"/chat/completions", "application/json",
+		strings.NewReader(`{"model":"m","messages":[{"role":"user","content":"a secret prompt"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	eventually(t, "the request is in the log", func() bool { return strings.Contains(p.text(), "request finished") })
+	for line := range strings.Lines(p.text()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("no JSON in the log: %s", line)
+		}
+	}
+	if strings.Contains(p.text(), "secret") {
+		t.Errorf("the prompt is in the log:\n%s", p.text())
+	}
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not so after 10 s: %s", what)
+		}
+	}
+}
