@@ -28,14 +28,14 @@ var manifest = sdk.Manifest{
 	Options:        options,
 }
 
-// options is the CUE of what README.md explains. The objects are closed: a
-// misspelt privacy preference must not be ignored.
+// options is the CUE of what README.md explains. The gateway closes objects that
+// do not end in "...": a misspelt privacy preference must not be ignored.
 const options = `
 app_url?:        =~"^https?://[^\\s]+$"
 app_title?:      =~"^\\P{Cc}+$"
 app_categories?: [...=~"^[a-z0-9-]+$"]
 models?:         [...string]
-provider?: close({
+provider?: {
 	order?:                    [...string]
 	only?:                     [...string]
 	ignore?:                   [...string]
@@ -48,19 +48,19 @@ provider?: close({
 	sort?:                     "price" | "throughput" | "latency"
 	preferred_min_throughput?: number
 	preferred_max_latency?:    number
-	max_price?: close({
+	max_price?: {
 		prompt?:     number
 		completion?: number
 		request?:    number
 		image?:      number
-	})
-})
-reasoning?: close({
+	}
+}
+reasoning?: {
 	effort?:     "max" | "xhigh" | "high" | "medium" | "low" | "minimal" | "none"
 	max_tokens?: int & >=1
 	exclude?:    bool
 	enabled?:    bool
 	summary?:    "auto" | "concise" | "detailed"
-})
+}
 plugins?: [...{id!: string, ...}]
 `
