@@ -43,6 +43,7 @@ func newAdapter(_ *wasm.Engine, c config.Provider, _ []byte, _ wasm.AdapterOptio
 func (a *nativeAdapter) Wait(context.Context, time.Duration) error { return a.err }
 func (a *nativeAdapter) Status() (bool, error)                     { return a.err == nil, a.err }
 func (a *nativeAdapter) Manifest() wasm.Manifest                   { return a.manifest }
+func (a *nativeAdapter) Paused() time.Duration                     { return 0 }
 func (a *nativeAdapter) Acquire() bool                             { return true }
 func (a *nativeAdapter) Release()                                  {}
 func (a *nativeAdapter) Close()                                    {}
