@@ -15,7 +15,14 @@ import (
 // point to. The zero value is ready.
 type Batch struct {
 	Emissions []abi.Emission
+	Cost      Cost   // of the last call, if it returned
 	buf       []byte // payloads, one behind the other
+}
+
+// Cost is what one call took.
+type Cost struct {
+	Fuel   int64  // in the units of docs/design/0002-fuel.md, the growing of the buffer included
+	Memory uint32 // bytes of the instance's memory after the call
 }
 
 // Reset empties the batch. What one long answer needed isn't kept for the rest
@@ -25,7 +32,7 @@ func (b *Batch) Reset() {
 	if cap(b.buf) > keep {
 		b.buf = nil
 	}
-	b.buf, b.Emissions = b.buf[:0], b.Emissions[:0]
+	b.buf, b.Emissions, b.Cost = b.buf[:0], b.Emissions[:0], Cost{}
 }
 
 // Append adds an emission, unchecked, with a copy of p as its Data.

@@ -79,10 +79,14 @@ const (
 	fuelStart   = 1_000_000_000
 )
 
+// callFuel is the budget of a call that is given input bytes.
+func callFuel(input int) int64 { return min(fuelBase+fuelPerByte*int64(input), fuelMax) }
+
 // call lays sections into the guest's buffer, runs fn and checks what it said.
 // On success the emissions are in the collector's batch.
 func (in *instance) call(fn api.Function, sections [3][]byte, params [5]uint64, input int) (status uint32, err error) {
-	in.fuel.Set(uint64(min(fuelBase+fuelPerByte*int64(input), fuelMax)))
+	budget := callFuel(input)
+	in.fuel.Set(uint64(budget))
 	if err := in.lay(sections); err != nil {
 		return 0, err
 	}
@@ -94,6 +98,7 @@ func (in *instance) call(fn api.Function, sections [3][]byte, params [5]uint64, 
 		return 0, &CallError{Kind: BadOutput, Err: in.collect.refused}
 	}
 	in.collect.end()
+	in.collect.batch.Cost = Cost{Fuel: budget - int64(in.fuel.Get()), Memory: in.memory.Size()}
 	return api.DecodeU32(in.stack[0]), nil
 }
 

@@ -1,0 +1,61 @@
+package wasm
+
+import (
+	"crypto/sha256"
+	"errors"
+
+	"github.com/kai-gateway/kai/host/wasm/fuel"
+)
+
+// Description is what a module shows of itself without being run.
+type Description struct {
+	SHA256       [sha256.Size]byte
+	Manifest     *Manifest // of the custom section; nil if there is none
+	Imports      []string  // "kai_v1.emit" and so on, in the module's order
+	Exports      []string  // in the module's order
+	MemoryMin    int64     // bytes an instance begins with
+	MemoryMax    int64     // bytes it may grow to, by its own word or the gateway's limit
+	Instrumented int       // bytes of the module with the fuel counting in it
+	Problems     []error   // everything by which it is no adapter
+}
+
+// Inspect reads a module without compiling it. The error is a *LoadError for
+// bytes that are no module the gateway could load, whatever it exports.
+func Inspect(module []byte) (Description, error) {
+	m, err := fuel.Instrument(module, fuel.Options{StartFuel: fuelStart})
+	if err != nil {
+		return Description{}, &LoadError{err}
+	}
+	d := Description{
+		SHA256:       sha256.Sum256(module),
+		MemoryMin:    int64(m.Memory.Min) << 16,
+		MemoryMax:    int64(min(m.Memory.Max, maxMemoryPages)) << 16,
+		Instrumented: len(m.Wasm),
+	}
+	for _, i := range m.Imports {
+		d.Imports = append(d.Imports, i.Module+"."+i.Name)
+	}
+	for _, e := range m.Exports {
+		d.Exports = append(d.Exports, e.Name)
+	}
+	if err := checkABI(m); err != nil {
+		d.Problems = problemsOf(err)
+	}
+	manifest, found, err := ReadManifest(module)
+	switch {
+	case err != nil:
+		d.Problems = append(d.Problems, err)
+	case found:
+		d.Manifest = &manifest
+	}
+	return d, nil
+}
+
+// problemsOf takes apart what errors.Join put together.
+func problemsOf(err error) []error {
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}

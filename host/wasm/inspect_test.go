@@ -1,0 +1,73 @@
+package wasm
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+func mustRead(t testing.TB, file string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestInspect(t *testing.T) {
+	module := mustRead(t, "testdata/example/lines.wasm")
+	d, err := Inspect(module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Manifest != nil || len(d.Problems) != 0 {
+		t.Errorf("manifest %v, problems %v; want neither", d.Manifest, d.Problems)
+	}
+	if !slices.Equal(d.Imports, []string{"kai_v1.emit"}) || !slices.Contains(d.Exports, abi.ExportEvent) {
+		t.Errorf("imports %v, exports %v", d.Imports, d.Exports)
+	}
+	if d.MemoryMin != 64<<10 || d.MemoryMax != 128<<20 || d.Instrumented <= len(module) {
+		t.Errorf("memory %d to %d, %d bytes instrumented of %d", d.MemoryMin, d.MemoryMax, d.Instrumented, len(module))
+	}
+}
+
+func TestInspectNamesEveryProblem(t *testing.T) {
+	// The header, a memory and nothing else: a module, but no adapter.
+	memory := []byte("\x00asm\x01\x00\x00\x00\x05\x03\x01\x00\x01")
+	d, err := Inspect(memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Problems) != 1 || !strings.Contains(d.Problems[0].Error(), abi.ExportHandshake) {
+		t.Errorf("problems = %v, want one that names %s", d.Problems, abi.ExportHandshake)
+	}
+	if _, err := Inspect([]byte("no module")); err == nil {
+		t.Error("what is no module was inspected without an error")
+	}
+}
+
+func TestBatchTellsWhatTheCallCost(t *testing.T) {
+	a := newAdapter(t, mustRead(t, "testdata/example/lines.wasm"), nil)
+	var b Batch
+	if err := event(a, "a line", &b); err != nil {
+		t.Fatal(err)
+	}
+	short := b.Cost
+	if short.Fuel < 3 || short.Fuel > 100 || short.Memory != 64<<10 {
+		t.Errorf("cost = %+v, want a few units and one page", short)
+	}
+	// A large input makes the guest grow its memory, which costs.
+	if err := event(a, strings.Repeat("x", 1<<20), &b); err != nil {
+		t.Fatal(err)
+	}
+	if b.Cost.Fuel <= short.Fuel || b.Cost.Memory <= 1<<20 {
+		t.Errorf("cost of 1 MiB = %+v", b.Cost)
+	}
+	if b.Reset(); b.Cost != (Cost{}) {
+		t.Errorf("an empty batch has the cost %+v", b.Cost)
+	}
+}
