@@ -44,8 +44,6 @@ func (a *nativeAdapter) Wait(context.Context, time.Duration) error { return a.er
 func (a *nativeAdapter) Status() (bool, error)                     { return a.err == nil, a.err }
 func (a *nativeAdapter) Manifest() wasm.Manifest                   { return a.manifest }
 func (a *nativeAdapter) Paused() time.Duration                     { return 0 }
-func (a *nativeAdapter) Acquire() bool                             { return true }
-func (a *nativeAdapter) Release()                                  {}
 func (a *nativeAdapter) Close()                                    {}
 
 func (a *nativeAdapter) Request(_ context.Context, op abi.Op, stream bool, options, body []byte, out *wasm.Batch) (bool, error) {

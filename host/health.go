@@ -2,18 +2,24 @@ package host
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/kai-gateway/kai/host/api"
 )
 
 // health tells what the gateway knows without asking anybody.
-func (h *Host) health() api.Health {
+func (g *generation) health() api.Health {
 	services := []api.Service{
 		{Key: "config", Name: "configuration", Status: api.Healthy, Message: "Configuration loaded successfully"},
-		{Key: "models", Name: "model_mapping", Status: api.Healthy, Message: fmt.Sprintf("%d models configured", len(h.config.Models))},
+		{Key: "models", Name: "model_mapping", Status: api.Healthy, Message: fmt.Sprintf("%d models configured", len(g.config.Models))},
 	}
 	served, broken := false, false
-	for _, p := range h.order {
+	if r := g.host.refused.Load(); r != nil {
+		broken = true
+		services[0].Status = api.Degraded
+		services[0].Message = fmt.Sprintf("The configuration of %s was refused, the one before keeps serving: %v", r.at.UTC().Format(time.DateTime), r.err)
+	}
+	for _, p := range g.order {
 		up := api.Service{Key: "provider:" + p.name, Name: p.name, Status: api.Healthy, Message: "Configured"}
 		if p.config.Unset != "" {
 			up.Status, up.Message = "not_configured", "No API key: set "+p.config.Unset
@@ -47,8 +53,8 @@ func (h *Host) health() api.Health {
 }
 
 // ready reports whether no request has to wait for an adapter any more.
-func (h *Host) ready() bool {
-	for _, p := range h.order {
+func (g *generation) ready() bool {
+	for _, p := range g.order {
 		if ready, err := p.adapter.Status(); !ready && err == nil {
 			return false
 		}

@@ -7,16 +7,14 @@ package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kai-gateway/kai/config"
-	"github.com/kai-gateway/kai/host/api"
-	"github.com/kai-gateway/kai/host/auth"
-	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/schema"
 )
@@ -32,16 +30,22 @@ type Options struct {
 }
 
 // Host is a running gateway. Its Handler serves requests at once; those for an
-// adapter that is still being compiled wait.
+// adapter that is still being compiled wait. Its methods are safe for concurrent
+// use.
 type Host struct {
-	config    *config.Config
-	log       *slog.Logger
-	now       func() time.Time
-	handler   http.Handler
-	engine    *wasm.Engine
-	routes    *route.Table
-	providers map[string]*provider
-	order     []*provider // as configured
+	opts     Options
+	log      *slog.Logger
+	document []byte // OpenAPI, JSON
+	engine   *wasm.Engine
+	swap     sync.Mutex // one Swap at a time
+	current  atomic.Pointer[generation]
+	refused  atomic.Pointer[refusal] // the last Swap, if it was refused
+}
+
+// refusal is a new state that was not taken.
+type refusal struct {
+	err error
+	at  time.Time
 }
 
 // New builds a gateway and begins to compile its adapters. The error names the
@@ -53,111 +57,80 @@ func New(o Options) (*Host, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	c := o.Config
-	h := &Host{config: c, log: o.Logger, now: o.Now, providers: map[string]*provider{}}
-
-	targets := make([]route.Target, len(c.Models))
-	for i, m := range c.Models {
-		targets[i] = route.Target{Alias: m.Alias, Provider: m.Provider, Model: m.Model, Options: m.Options}
-	}
-	var err error
-	if h.routes, err = route.New(targets, c.DefaultModel); err != nil {
-		return nil, err
-	}
 	document, err := schema.OpenAPI()
 	if err != nil {
 		return nil, fmt.Errorf("read the OpenAPI document: %w", err)
 	}
-	h.handler = h.api(o.Version, document)
-
+	h := &Host{opts: o, log: o.Logger, document: document}
 	h.engine = wasm.New(wasm.Options{Logger: o.Logger, CacheDir: o.CacheDir})
-	for _, p := range loadOrder(c.Providers) {
-		module, err := o.Module(p.Plugin)
-		if err != nil {
-			h.Close()
-			return nil, fmt.Errorf("provider %s: %w", p.Name, err)
-		}
-		h.providers[p.Name] = newProvider(p, c.Server.Workers, h.engine, module)
+	g, err := h.build(o.Config, o.Module)
+	if err != nil {
+		h.engine.Close()
+		return nil, err
 	}
-	for _, p := range c.Providers {
-		h.order = append(h.order, h.providers[p.Name])
-	}
+	h.current.Store(g)
 	return h, nil
 }
 
-// loadOrder puts what answers without an upstream first, since that is what a
-// newcomer asks first.
-func loadOrder(all []config.Provider) []config.Provider {
-	var first, rest []config.Provider
-	for _, p := range all {
-		if p.BaseURL == "" {
-			first = append(first, p)
-		} else {
-			rest = append(rest, p)
+// Swap replaces the configuration and the adapters in one step. The new ones are
+// built and checked completely beside the old ones first: every adapter must be
+// compiled, shake hands and take its options. If anything fails, or ctx ends
+// before, the old ones keep serving and /health tells why.
+//
+// Requests keep the configuration and adapter they began with, which are freed
+// when the last of them has ended. The address that is served does not change.
+func (h *Host) Swap(ctx context.Context, c *config.Config, module func(plugin string) ([]byte, error)) error {
+	h.swap.Lock()
+	defer h.swap.Unlock()
+	g, err := h.build(c, module)
+	if err == nil {
+		if err = g.wait(ctx); err != nil {
+			g.release()
 		}
 	}
-	return append(first, rest...)
+	if err != nil {
+		h.Refuse(err)
+		return err
+	}
+	h.refused.Store(nil)
+	h.current.Swap(g).release()
+	return nil
 }
 
-// api is the HTTP surface of this gateway.
-func (h *Host) api(version string, document []byte) http.Handler {
-	c := h.config
-	o := api.Options{
-		Chat:         h.chat,
-		Models:       h.models,
-		Health:       h.health,
-		Ready:        h.ready,
-		CORS:         api.CORS{Enabled: c.CORS.Enabled, AllowOrigins: c.CORS.AllowOrigins},
-		MaxBody:      c.Server.MaxBody,
-		MaxBodies:    c.Server.MaxBodies,
-		ReadTimeout:  c.Server.ReadTimeout,
-		WriteTimeout: c.Server.WriteTimeout,
-		Version:      version,
-		OpenAPI:      document,
-		Logger:       h.log,
-		Now:          h.now,
-	}
-	if c.Auth.Enabled {
-		keys := make([]auth.Key, len(c.Auth.Keys))
-		for i, k := range c.Auth.Keys {
-			keys[i] = auth.Key{Name: k.Name, SHA256: k.SHA256, Models: k.Models}
-		}
-		o.Authenticate = auth.New(keys).Authenticate
-	}
-	return api.New(o)
-}
-
-// models lists what the request's principal may use.
-func (h *Host) models(ctx context.Context) []string {
-	who := auth.PrincipalFrom(ctx)
-	var aliases []string
-	for _, a := range h.routes.Aliases() {
-		if who.MayUse(a) {
-			aliases = append(aliases, a)
-		}
-	}
-	return aliases
-}
+// Refuse notes for /health that a new state can't be taken, for whoever finds
+// out before Swap could.
+func (h *Host) Refuse(err error) { h.refused.Store(&refusal{err, h.opts.Now()}) }
 
 // Handler serves the gateway's paths.
-func (h *Host) Handler() http.Handler { return h.handler }
+func (h *Host) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g := h.acquire()
+		defer g.release()
+		g.handler.ServeHTTP(w, r)
+	})
+}
+
+// acquire gives the current generation, which stays usable until it is released.
+func (h *Host) acquire() *generation {
+	for {
+		if g := h.current.Load(); g.acquire() {
+			return g
+		}
+		// Swapped and released in between: the next one is there already.
+	}
+}
 
 // WaitReady waits until every adapter was compiled or failed to. The error names
 // those that failed.
 func (h *Host) WaitReady(ctx context.Context) error {
-	var problems []error
-	for _, p := range h.order {
-		if err := p.adapter.Wait(ctx, time.Hour); err != nil {
-			problems = append(problems, fmt.Errorf("provider %s: %w", p.name, err))
-		}
-	}
-	return errors.Join(problems...)
+	g := h.acquire()
+	defer g.release()
+	return g.wait(ctx)
 }
 
-// Close frees the adapters and the idle connections to upstreams.
+// Close frees the adapters and the idle connections to upstreams. Nothing may be
+// served any more.
 func (h *Host) Close() {
-	for _, p := range h.providers {
-		p.close()
-	}
+	h.current.Load().release()
 	h.engine.Close()
 }

@@ -24,7 +24,7 @@ import (
 // read and checked, its alias resolved, the provider's adapter asked for an
 // upstream request, the upstream asked, and what it answers turned by the
 // adapter into facts and by package stream into what the client sees.
-func (h *Host) chat(ctx context.Context, x *api.Exchange) error {
+func (g *generation) chat(ctx context.Context, x *api.Exchange) error {
 	body, err := x.Body()
 	if err != nil {
 		return err
@@ -34,7 +34,7 @@ func (h *Host) chat(ctx context.Context, x *api.Exchange) error {
 		return err
 	}
 	x.Record.Model, x.Record.Stream = asked.Model, asked.Stream
-	target, err := h.routes.Resolve(asked.Model)
+	target, err := g.routes.Resolve(asked.Model)
 	if err != nil {
 		return err
 	}
@@ -42,22 +42,17 @@ func (h *Host) chat(ctx context.Context, x *api.Exchange) error {
 	if !auth.PrincipalFrom(ctx).MayUse(target.Alias) {
 		return &sdk.Error{Status: 403, Type: sdk.PermissionError, Message: fmt.Sprintf("This API key may not use the model '%s'.", target.Alias)}
 	}
-	p := h.providers[target.Provider]
+	p := g.providers[target.Provider]
 	x.Record.Plugin = p.config.Plugin
-	if err := p.prepare(ctx, h.config.Server.LoadWait); err != nil {
+	if err := p.prepare(ctx, g.config.Server.LoadWait); err != nil {
 		return err
 	}
-	if !p.adapter.Acquire() {
-		return errors.New("the adapter was closed")
-	}
-	defer p.adapter.Release()
-
 	info := stream.Info{
-		ID: "chatcmpl-" + rand.Text(), Created: h.now().Unix(), Model: target.Alias, IncludeUsage: asked.IncludeUsage,
+		ID: "chatcmpl-" + rand.Text(), Created: g.now().Unix(), Model: target.Alias, IncludeUsage: asked.IncludeUsage,
 	}
 	e := exchange{provider: p, http: x, asked: asked, target: target}
 	if asked.Stream {
-		return h.streamed(ctx, &e, info)
+		return g.streamed(ctx, &e, info)
 	}
 	return whole(ctx, &e, info)
 }
@@ -80,11 +75,11 @@ func whole(ctx context.Context, e *exchange, info stream.Info) error {
 }
 
 // streamed answers with server-sent events.
-func (h *Host) streamed(ctx context.Context, e *exchange, info stream.Info) error {
+func (g *generation) streamed(ctx context.Context, e *exchange, info stream.Info) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	client := stream.NewClient(e.http.Writer, stream.ClientOptions{
-		HeadWait: h.config.Server.StreamHeadWait, WriteTimeout: h.config.Server.WriteTimeout, Gone: cancel,
+		HeadWait: g.config.Server.StreamHeadWait, WriteTimeout: g.config.Server.WriteTimeout, Gone: cancel,
 	})
 	defer client.Close()
 

@@ -37,8 +37,6 @@ type adapter interface {
 	Status() (ready bool, err error)
 	Paused() time.Duration
 	Manifest() wasm.Manifest
-	Acquire() bool
-	Release()
 	Close()
 	Request(ctx context.Context, op abi.Op, stream bool, options, body []byte, out *wasm.Batch) (failed bool, err error)
 	Response(ctx context.Context, op abi.Op, status int, state, head, body []byte, out *wasm.Batch) (failed bool, err error)

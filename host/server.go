@@ -28,8 +28,8 @@ func (h *Host) Serve(ctx context.Context, l net.Listener) error {
 	base, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
 	server := &http.Server{
-		Handler:           h.handler,
-		ReadHeaderTimeout: h.config.Server.ReadHeaderTimeout,
+		Handler:           h.Handler(),
+		ReadHeaderTimeout: h.opts.Config.Server.ReadHeaderTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		BaseContext:       func(net.Listener) context.Context { return base },
@@ -42,7 +42,7 @@ func (h *Host) Serve(ctx context.Context, l net.Listener) error {
 		return err
 	case <-ctx.Done():
 	}
-	err := shutdown(server, h.config.Server.ShutdownTimeout)
+	err := shutdown(server, h.current.Load().config.Server.ShutdownTimeout)
 	if errors.Is(err, context.DeadlineExceeded) {
 		h.log.Warn("ending the requests that still run")
 		end(errShutdown)

@@ -35,9 +35,9 @@ type Adapter struct {
 	version *version      // set before ready is closed, if err is nil
 	err     error
 
-	mu   sync.Mutex
-	refs int
-	idle []*instance // the last one used lately
+	mu    sync.Mutex
+	holds int         // the owner's and the loader's
+	idle  []*instance // the last one used lately
 }
 
 // Adapter begins to load module in the background and returns at once. name is
@@ -47,7 +47,7 @@ func (e *Engine) Adapter(name string, module []byte, opts AdapterOptions) *Adapt
 		opts.Options = []byte("{}")
 	}
 	opts.Kept = max(opts.Kept, 1)
-	a := &Adapter{engine: e, name: name, module: module, opts: opts, refs: 2, ready: make(chan struct{})}
+	a := &Adapter{engine: e, name: name, module: module, opts: opts, holds: 2, ready: make(chan struct{})}
 	a.log = logger{log: e.opts.Logger.With("provider", name), level: opts.LogLevel, rate: &rate{}}
 	e.enqueue(a)
 	return a
@@ -86,7 +86,7 @@ func (a *Adapter) loaded(v *version, err error) {
 	}
 	a.version, a.err, a.module = v, err, nil
 	close(a.ready)
-	a.Release() // the loader's hold
+	a.release() // the loader's hold
 }
 
 func (a *Adapter) instantiate(v *version) (*instance, error) {
@@ -141,23 +141,14 @@ func (a *Adapter) Digest() [32]byte { return a.version.digest }
 // Paused gives the time that is left of a pause, 0 if there is none.
 func (a *Adapter) Paused() time.Duration { return a.pause.paused(time.Now()) }
 
-// Acquire keeps the adapter usable until the matching Release, even if it is
-// closed meanwhile: an exchange ends with the version it began with. It fails
-// once the adapter is gone.
-func (a *Adapter) Acquire() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.refs == 0 {
-		return false
-	}
-	a.refs++
-	return true
-}
+// Close frees the instances and gives up the compiled module. No call may run
+// or follow. An adapter that still loads is freed when it has.
+func (a *Adapter) Close() { a.release() }
 
-// Release undoes an Acquire.
-func (a *Adapter) Release() {
+// release gives up one hold, the owner's or the loader's.
+func (a *Adapter) release() {
 	a.mu.Lock()
-	if a.refs--; a.refs > 0 {
+	if a.holds--; a.holds > 0 {
 		a.mu.Unlock()
 		return
 	}
@@ -171,10 +162,6 @@ func (a *Adapter) Release() {
 		a.engine.release(a.version)
 	}
 }
-
-// Close gives up the owner's hold: the instances and the compiled module are
-// freed when the last call has ended.
-func (a *Adapter) Close() { a.Release() }
 
 // Request runs kai_request on a client's body, which names the upstream's model.
 // options are the model's.
@@ -307,7 +294,7 @@ func (a *Adapter) take(fresh bool) (*instance, error) {
 func (a *Adapter) give(in *instance) {
 	if in.memory.Size() <= keptMemory {
 		a.mu.Lock()
-		if len(a.idle) < a.opts.Kept && a.refs > 0 {
+		if len(a.idle) < a.opts.Kept && a.holds > 0 {
 			a.idle = append(a.idle, in)
 			a.mu.Unlock()
 			return

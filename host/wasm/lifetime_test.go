@@ -76,27 +76,6 @@ func TestVersionsAreKeptAfterUse(t *testing.T) {
 	}
 }
 
-func TestCloseWaitsForTheExchangesThatBegan(t *testing.T) {
-	e := New(Options{Versions: 1})
-	defer e.Close()
-	a := loadIn(t, e, hostile(t, "events"))
-	if !a.Acquire() {
-		t.Fatal("Acquire failed")
-	}
-	a.Close()
-	var b Batch
-	if err := event(a, "to the end", &b); err != nil {
-		t.Errorf("an exchange that began before Close: %v", err)
-	}
-	a.Release()
-	if a.Acquire() {
-		t.Error("Acquire succeeded on an adapter that is gone")
-	}
-	if len(a.idle) != 0 {
-		t.Errorf("%d instances are left", len(a.idle))
-	}
-}
-
 func TestCorruptCacheIsMadeAnew(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cache")
 	module := hostile(t, "events")

@@ -1,0 +1,150 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/auth"
+	"github.com/kai-gateway/kai/host/route"
+)
+
+// generation is everything that a configuration determines. A reload builds a new
+// one; a request keeps the one it began with.
+type generation struct {
+	host      *Host
+	config    *config.Config
+	log       *slog.Logger
+	now       func() time.Time
+	handler   http.Handler
+	routes    *route.Table
+	providers map[string]*provider
+	order     []*provider  // as configured
+	refs      atomic.Int64 // the host's and one for each request; closed at 0
+}
+
+// build makes a generation and begins to compile its adapters. It is released by
+// whoever asked for it.
+func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error)) (*generation, error) {
+	g := &generation{host: h, config: c, log: h.log, now: h.opts.Now, providers: map[string]*provider{}}
+	g.refs.Store(1)
+
+	targets := make([]route.Target, len(c.Models))
+	for i, m := range c.Models {
+		targets[i] = route.Target{Alias: m.Alias, Provider: m.Provider, Model: m.Model, Options: m.Options}
+	}
+	var err error
+	if g.routes, err = route.New(targets, c.DefaultModel); err != nil {
+		return nil, err
+	}
+	g.handler = g.api(h.opts.Version, h.document)
+
+	for _, p := range loadOrder(c.Providers) {
+		m, err := module(p.Plugin)
+		if err != nil {
+			g.release()
+			return nil, fmt.Errorf("provider %s: %w", p.Name, err)
+		}
+		g.providers[p.Name] = newProvider(p, c.Server.Workers, h.engine, m)
+	}
+	for _, p := range c.Providers {
+		g.order = append(g.order, g.providers[p.Name])
+	}
+	return g, nil
+}
+
+// loadOrder puts what answers without an upstream first, since that is what a
+// newcomer asks first.
+func loadOrder(all []config.Provider) []config.Provider {
+	var first, rest []config.Provider
+	for _, p := range all {
+		if p.BaseURL == "" {
+			first = append(first, p)
+		} else {
+			rest = append(rest, p)
+		}
+	}
+	return append(first, rest...)
+}
+
+// api is the HTTP surface of this generation.
+func (g *generation) api(version string, document []byte) http.Handler {
+	c := g.config
+	o := api.Options{
+		Chat:         g.chat,
+		Models:       g.models,
+		Health:       g.health,
+		Ready:        g.ready,
+		CORS:         api.CORS{Enabled: c.CORS.Enabled, AllowOrigins: c.CORS.AllowOrigins},
+		MaxBody:      c.Server.MaxBody,
+		MaxBodies:    c.Server.MaxBodies,
+		ReadTimeout:  c.Server.ReadTimeout,
+		WriteTimeout: c.Server.WriteTimeout,
+		Version:      version,
+		OpenAPI:      document,
+		Logger:       g.log,
+		Now:          g.now,
+	}
+	if c.Auth.Enabled {
+		keys := make([]auth.Key, len(c.Auth.Keys))
+		for i, k := range c.Auth.Keys {
+			keys[i] = auth.Key{Name: k.Name, SHA256: k.SHA256, Models: k.Models}
+		}
+		o.Authenticate = auth.New(keys).Authenticate
+	}
+	return api.New(o)
+}
+
+// models lists what the request's principal may use.
+func (g *generation) models(ctx context.Context) []string {
+	who := auth.PrincipalFrom(ctx)
+	var aliases []string
+	for _, a := range g.routes.Aliases() {
+		if who.MayUse(a) {
+			aliases = append(aliases, a)
+		}
+	}
+	return aliases
+}
+
+// wait waits until every adapter was compiled or failed to. The error names those
+// that failed.
+func (g *generation) wait(ctx context.Context) error {
+	var problems []error
+	for _, p := range g.order {
+		if err := p.adapter.Wait(ctx, time.Hour); err != nil {
+			problems = append(problems, fmt.Errorf("provider %s: %w", p.name, err))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// acquire keeps the generation open until the matching release. It fails once
+// the generation is closed.
+func (g *generation) acquire() bool {
+	for {
+		n := g.refs.Load()
+		if n == 0 {
+			return false
+		}
+		if g.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// release undoes an acquire, or the host's hold, and closes what nobody uses.
+func (g *generation) release() {
+	if g.refs.Add(-1) > 0 {
+		return
+	}
+	for _, p := range g.providers {
+		p.close()
+	}
+}
