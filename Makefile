@@ -2,7 +2,7 @@
 
 PLUGINS := demo ollama openrouter
 DIST    := $(PLUGINS:%=plugins/dist/%.wasm.gz)
-SDK     := $(shell find sdk -name '*.go' -not -name '*_test.go')
+SDK     := $(shell find sdk plugins/internal -name '*.go' -not -name '*_test.go')
 
 .DEFAULT_GOAL := help
 .PHONY: help build run test check plugins fuzz wat clean

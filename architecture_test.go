@@ -37,8 +37,9 @@ var layers = []layer{
 	{pattern: "sdk", own: []string{"sdk/abi"}, tests: []string{"sdk/*"}},
 	{pattern: "sdk/*", own: []string{"sdk/abi"}, tests: []string{"sdk"}},
 
-	{pattern: "plugins", tests: []string{"plugins/*"}},
-	{pattern: "plugins/*", own: []string{"sdk", "sdk/abi"}, tests: []string{"sdk/*"}},
+	{pattern: "plugins", tests: []string{"plugins/*", "config"}},
+	{pattern: "plugins/*", own: []string{"plugins/internal/*", "sdk", "sdk/abi"}, tests: []string{"sdk/*"}},
+	{pattern: "plugins/internal/*", own: []string{"sdk", "sdk/abi"}, tests: []string{"sdk/*"}},
 	{pattern: "plugins/*/wasm", own: []string{"plugins/*", "sdk"}},
 
 	{pattern: "schema", foreign: []string{"go.yaml.in/yaml/v3"}},
@@ -227,6 +228,8 @@ func TestImportRules(t *testing.T) {
 		"sdk/abi imports nothing":                         {edge{"sdk/abi", own("sdk"), false}, true},
 		"an adapter imports the sdk":                      {edge{"plugins/ollama", own("sdk"), false}, false},
 		"an adapter has no dependency":                    {edge{"plugins/ollama", "github.com/tidwall/gjson", false}, true},
+		"adapters share what is internal to them":         {edge{"plugins/openai", own("plugins/internal/openaichat"), false}, false},
+		"what they share knows none of them":              {edge{"plugins/internal/openaichat", own("plugins/openai"), false}, true},
 		"an adapter does not import another":              {edge{"plugins/ollama", own("plugins/openrouter"), false}, true},
 		"an adapter does not import the host":             {edge{"plugins/ollama", own("host"), false}, true},
 		"an adapter's tests replay transcripts":           {edge{"plugins/ollama", own("sdk/sdktest"), true}, false},

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/sdk"
 )
 
@@ -11,7 +12,7 @@ import (
 func refused(r *sdk.Response) error {
 	var e sdk.JSON
 	for f := sdk.Object(r.Body); f.Next(); {
-		if string(f.Key()) == "error" && !isNothing(f.Value()) {
+		if string(f.Key()) == "error" && !openaichat.IsNothing(f.Value()) {
 			e = f.Value()
 		}
 	}
@@ -22,10 +23,10 @@ func refused(r *sdk.Response) error {
 	// it, or base_url leads elsewhere. It is never shown.
 	switch r.Status {
 	case 401, 402, 408, 413, 429, 503, 504, 524, 529:
-		rep := report{status: r.Status, waitMS: waitOf(r.Head)}
+		rep := report{status: r.Status, waitMS: openaichat.Wait(r.Head)}
 		return rep.verdict()
 	}
-	return failed(502, "upstream_error", "OpenRouter answered "+strconv.Itoa(r.Status)+
+	return openaichat.Failed(502, "upstream_error", "OpenRouter answered "+strconv.Itoa(r.Status)+
 		" without a readable error. If this stays so, check the provider's base_url.")
 }
 
@@ -39,27 +40,19 @@ func failure(status int, head sdk.Head, e sdk.JSON) error {
 	case r.status == 0:
 		r.status = statusOf(r.kind)
 	}
-	if wait := waitOf(head); wait > 0 {
+	if wait := openaichat.Wait(head); wait > 0 {
 		r.waitMS = wait
 	}
 	return r.verdict()
 }
 
-// failedWith is the error of an answer that ended with "error" and nothing else.
-func failedWith(native sdk.JSON) error {
+// brokenOff is the error of an answer that ended with "error" and nothing else.
+func brokenOff(word string) error {
 	text := "The model's provider broke off the answer."
-	if word, _ := native.Str(); isWord(word) {
+	if openaichat.IsWord(word) {
 		text = "The model's provider broke off the answer: " + word + "."
 	}
-	return failed(502, "upstream_error", "OpenRouter: "+text)
-}
-
-func malformed() error {
-	return failed(502, "upstream_error", "OpenRouter sent an answer that is not what its API promises.")
-}
-
-func failed(status int, code, message string) error {
-	return &sdk.Error{Status: status, Type: sdk.TypeOf(status), Code: code, Message: message}
+	return openaichat.Failed(502, "upstream_error", "OpenRouter: "+text)
 }
 
 // report is what OpenRouter says about a failure, in any of the forms that
@@ -77,7 +70,7 @@ type report struct {
 func readReport(e sdk.JSON) report {
 	var r report
 	if e.Kind() == sdk.KindString {
-		r.text = clean(dig(e, maxDig))
+		r.text = said(e)
 		return r
 	}
 	var message, metadata, availability sdk.JSON
@@ -86,13 +79,13 @@ func readReport(e sdk.JSON) report {
 		v := f.Value()
 		switch string(f.Key()) {
 		case "code":
-			if n, ok := numberOf(v); ok {
+			if n, ok := openaichat.Number(v); ok {
 				r.setStatus(n)
 			} else {
 				code, _ = v.Str()
 			}
 		case "http_status":
-			if n, ok := numberOf(v); ok && r.status == 0 {
+			if n, ok := openaichat.Number(v); ok && r.status == 0 {
 				r.setStatus(n)
 			}
 		case "message":
@@ -122,9 +115,9 @@ func readReport(e sdk.JSON) report {
 		case "provider_name":
 			provider = v
 		case "reasons", "patterns", "flagged_input":
-			r.moderated = r.moderated || !isNothing(v)
+			r.moderated = r.moderated || !openaichat.IsNothing(v)
 		case "retry_after_seconds":
-			r.waitMS = milliseconds(v)
+			r.waitMS = openaichat.Milliseconds(v)
 		case "retry_after_seconds_raw":
 			r.waitOr(v)
 		case "headers":
@@ -143,14 +136,14 @@ func readReport(e sdk.JSON) report {
 	r.kind = firstOf(available, errorType, code, typ)
 
 	// What the model's provider said is more than "Provider returned error".
-	if r.text = clean(dig(raw, maxDig)); r.text != "" {
+	if r.text = said(raw); r.text != "" {
 		if name, _ := provider.Str(); name != "" && len(name) <= 64 {
 			r.text = "[" + name + "] " + r.text
 		}
 	} else if message != nil {
-		r.text = clean(dig(message, maxDig))
+		r.text = said(message)
 	} else {
-		r.text = clean(dig(e, maxDig))
+		r.text = said(e)
 	}
 	return r
 }
@@ -163,24 +156,24 @@ func (r *report) setStatus(n int64) {
 
 func (r *report) waitOr(v sdk.JSON) {
 	if r.waitMS == 0 {
-		r.waitMS = milliseconds(v)
+		r.waitMS = openaichat.Milliseconds(v)
 	}
 }
 
 // verdict says what the client is to make of it.
 func (r *report) verdict() *sdk.Error {
 	e := &sdk.Error{Status: 502, Code: "upstream_error"}
-	said := r.text
-	if said == "" {
-		said = unsaid(r.status)
+	text := r.text
+	if text == "" {
+		text = unsaid(r.status)
 	}
-	e.Message = "OpenRouter: " + said
+	e.Message = "OpenRouter: " + text
 
 	switch {
 	case r.kind == "model_not_found", r.kind == "wrong_endpoint",
 		r.status == 400 && strings.Contains(r.text, "is not a valid model ID"):
 		e.Status, e.Code = 404, "model_not_found"
-		e.Message = "OpenRouter refused the upstream model: " + said +
+		e.Message = "OpenRouter refused the upstream model: " + text +
 			" Correct the model's entry in the gateway's model_mapping."
 	case r.moderated, r.kind == "content_policy_violation", r.kind == "refusal":
 		e.Status, e.Code = 400, "content_policy_violation"
@@ -188,17 +181,17 @@ func (r *report) verdict() *sdk.Error {
 		e.Status, e.Code, e.Param = 400, requestCode(r), r.param
 	case r.status == 401:
 		e.Code = "upstream_auth"
-		e.Message = "OpenRouter refused the gateway's API key: " + said +
+		e.Message = "OpenRouter refused the gateway's API key: " + text +
 			" Check the provider's api_key in the gateway's configuration."
 	case r.status == 402:
 		e.Code = "insufficient_quota"
-		e.Message = "The gateway's OpenRouter account cannot pay for this request: " + said
+		e.Message = "The gateway's OpenRouter account cannot pay for this request: " + text
 	case r.status == 403:
 		e.Code = "upstream_auth"
-		e.Message = "The gateway's OpenRouter account may not do this: " + said
+		e.Message = "The gateway's OpenRouter account may not do this: " + text
 	case r.status == 404:
 		e.Status, e.Code = 404, "model_not_found"
-		e.Message = "OpenRouter cannot serve this model as asked: " + said +
+		e.Message = "OpenRouter cannot serve this model as asked: " + text +
 			" Change the request, or the model's entry in the gateway's model_mapping."
 	case r.status == 413:
 		e.Status, e.Code = 413, "request_too_large"
@@ -286,31 +279,24 @@ func statusOf(kind string) int {
 	return 502
 }
 
-// waitOf reads the header Retry-After. X-RateLimit-Reset is a point in time,
-// of which an adapter, having no clock, can make nothing.
-func waitOf(head sdk.Head) int64 { return milliseconds(sdk.JSON(head.Get("retry-after"))) }
-
-const day = 24 * 60 * 60
-
-// milliseconds reads a number of seconds, which may be a string; 0 if it is no
-// number or no sensible one.
-func milliseconds(v sdk.JSON) int64 {
-	if inside, ok := v.RawStr(); ok {
-		v = inside
+// pointsToAccount reports whether a sentence has a link to OpenRouter's site
+// other than its documentation: it sends the reader to the settings of an
+// account that is not theirs.
+func pointsToAccount(sentence string) bool {
+	for {
+		_, path, found := strings.Cut(sentence, "openrouter.ai/")
+		if !found {
+			return false
+		}
+		if !strings.HasPrefix(path, "docs") {
+			return true
+		}
+		sentence = path
 	}
-	if s, ok := v.Float(); ok && s > 0 && s <= day {
-		return int64(s*1000 + 0.5)
-	}
-	return 0
 }
 
-// numberOf reads an integer, which may be a string.
-func numberOf(v sdk.JSON) (int64, bool) {
-	if inside, ok := v.RawStr(); ok {
-		v = inside
-	}
-	return v.Int()
-}
+// said gives the text for people in a part of an error, fit to show.
+func said(v sdk.JSON) string { return openaichat.Clean(openaichat.Dig(v), pointsToAccount) }
 
 func firstOf(words ...string) string {
 	for _, w := range words {

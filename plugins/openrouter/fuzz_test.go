@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"slices"
 	"testing"
-	"unsafe"
 
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -55,51 +54,6 @@ func faultOf(e abi.Emission) string {
 		}
 	}
 	return ""
-}
-
-// withoutPattern gives a state that has forgotten the last chunk's pattern.
-func withoutPattern(s []byte) []byte {
-	if len(s) == 0 {
-		return nil
-	}
-	s = bytes.Clone(s)
-	clear(s[unsafe.Offsetof(state{}.Text):])
-	return s
-}
-
-// FuzzEvent holds that two events in a row break nothing, and that the second
-// means the same whether it is recognised by the pattern of the first or read.
-func FuzzEvent(f *testing.F) {
-	const text = `{"id":"g","provider":"P","choices":[{"index":0,"delta":{"content":"a","role":"assistant"},"finish_reason":null}]}`
-	for _, s := range []string{
-		text,
-		`{"id":"g","provider":"P","choices":[{"index":0,"delta":{"content":"b\"c","role":"assistant"},"finish_reason":null}]}`,
-		`{"id":"g","provider":"P","choices":[{"index":0,"delta":{"content":"","content":"b"},"finish_reason":"stop","native_finish_reason":"x"}]}`,
-		`{"choices":[{"delta":{"tool_calls":[{"index":1,"id":"a","function":{"name":"f","arguments":"{"}},{"id":"b","function":{"arguments":{}}}]}}]}`,
-		`{"choices":[{"index":2,"logprobs":{"content":[{}]},"delta":{"reasoning_details":[{"text":"x"},{"summary":"y"}],"content":[{"type":"text","text":"z"}]}}]}`,
-		`{"choices":[],"error":{"code":"x","metadata":{"raw":"{\"a\":1}"}},"usage":{"is_byok":true,"cost":1}}`,
-		` {"choices" : [ { "delta" : { "content" : "a" } } ] } `,
-		`null`, `[]`, ``, `"`, `{"choices":{}}`,
-	} {
-		f.Add(text, s)
-		f.Add(s, s)
-	}
-	f.Fuzz(func(t *testing.T, one, two string) {
-		_, s := call(t, sdk.Input{Event: &sdk.Event{Data: sdk.JSON(one)}})
-		fast, after := call(t, sdk.Input{Event: &sdk.Event{Data: sdk.JSON(two)}, State: s})
-		slow, afterSlow := call(t, sdk.Input{Event: &sdk.Event{Data: sdk.JSON(two)}, State: withoutPattern(s)})
-		if !slices.EqualFunc(fast, slow, same) {
-			t.Errorf("after %s\nthe event %s\nmakes %v with the pattern\nand   %v without", one, two, fast, slow)
-		}
-		if !bytes.Equal(withoutPattern(after), withoutPattern(afterSlow)) {
-			t.Errorf("after %s\nthe event %s leaves different states", one, two)
-		}
-		call(t, sdk.Input{Event: &sdk.Event{Done: true}, State: after})
-	})
-}
-
-func same(a, b abi.Emission) bool {
-	return a.Kind == b.Kind && a.Raw == b.Raw && a.At == b.At && bytes.Equal(a.Data, b.Data)
 }
 
 func FuzzResponse(f *testing.F) {

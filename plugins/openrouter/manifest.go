@@ -2,19 +2,22 @@
 // https://openrouter.ai/docs/api/reference/overview.
 //
 // OpenRouter speaks OpenAI's dialect with additions, so requests pass as they
-// are and most of the work is in answers: errors come with status 200 and in the
-// middle of streams, the finish comes twice, reasoning comes in two forms.
+// are and answers are read by package openaichat. What is left is errors, which come
+// with status 200 and in the middle of streams, too, and say more than others'.
 // README.md lists what is mapped, dropped and refused.
 package openrouter
 
-import "github.com/kai-gateway/kai/sdk"
+import (
+	"github.com/kai-gateway/kai/plugins/internal/openaichat"
+	"github.com/kai-gateway/kai/sdk"
+)
 
 // Plugin gives the adapter.
 func Plugin() *sdk.Plugin { return sdk.New(manifest, adapter{}) }
 
 type adapter struct{}
 
-var _ sdk.Adapter[state] = adapter{}
+var _ sdk.Adapter[openaichat.State] = adapter{}
 
 var manifest = sdk.Manifest{
 	Name:           "openrouter",

@@ -3,13 +3,14 @@ package openrouter
 import (
 	"bytes"
 
+	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // Request passes the body on as it is, with the options for the fields that the
 // client left out put in front.
-func (adapter) Request(r *sdk.Request, _ *state, out *sdk.Out) error {
+func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error {
 	up := sdk.Upstream{Path: "/chat/completions", Framing: abi.Whole, Body: r.Body}
 	if r.Stream {
 		up.Framing = abi.SSE

@@ -1,12 +1,13 @@
-package openrouter
+package openaichat
 
 import (
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// state is what an event leaves for the next ones of its stream.
-type state struct {
+// State is what an event leaves for the next ones of its stream. It is small and
+// flat, as the sdk demands.
+type State struct {
 	Extra    uint64 // fingerprint of the unknown top-level fields passed on last
 	Called   choices
 	Finished choices
@@ -28,10 +29,7 @@ type lastCall struct {
 	ID, Name uint64 // fingerprints; 0: not known
 }
 
-// Event takes one chunk. It reads on after the finish, which comes twice: with
-// the last chunk of the answer and again with the usage, whose choices may also
-// be empty or lack the reason.
-func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
+func (d *Dialect) event(e *sdk.Event, s *State, out *sdk.Out) error {
 	if e.Done {
 		s.finishCalls(out)
 	}
@@ -46,27 +44,27 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 		a     answer
 		space [256]byte
 	)
-	extra, err := a.read(e.Data, space[:0])
+	extra, err := a.read(d, e.Data, space[:0])
 	if err != nil {
 		return err
 	}
 	if a.usage != nil {
-		a.emitUsage(out)
+		d.emitUsage(a.usage, out)
 	}
 	if a.failure != nil {
-		return failure(0, nil, a.failure)
+		return d.Failure(nil, a.failure)
 	}
 	s.emitExtra(extra, out)
 	s.Text = pattern{}
 	it := sdk.Array(a.choices)
 	n := 0
 	for ; it.Next(); n++ {
-		if err := s.emitDelta(e.Data, it.Value(), out); err != nil {
+		if err := d.emitDelta(s, e.Data, it.Value(), out); err != nil {
 			return err
 		}
 	}
 	if it.Err() != nil {
-		return malformed()
+		return errMalformed
 	}
 	if n > 1 || a.usage != nil {
 		s.Text = pattern{}
@@ -77,7 +75,7 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 // emitExtra passes top-level fields on when they differ from those before:
 // provider and system_fingerprint come with every chunk and never change, and a
 // chunk of nothing but text costs the gateway a fraction of any other.
-func (s *state) emitExtra(extra []byte, out *sdk.Out) {
+func (s *State) emitExtra(extra []byte, out *sdk.Out) {
 	if len(extra) == 0 {
 		return
 	}
@@ -90,15 +88,18 @@ func (s *state) emitExtra(extra []byte, out *sdk.Out) {
 }
 
 // emitDelta states what a choice of a chunk adds.
-func (s *state) emitDelta(chunk, raw sdk.JSON, out *sdk.Out) error {
+func (d *Dialect) emitDelta(s *State, chunk, raw sdk.JSON, out *sdk.Out) error {
 	var c choice
 	if err := c.read(raw); err != nil {
 		return err
 	}
+	if c.usage != nil {
+		d.emitUsage(c.usage, out)
+	}
 	if s.Finished.has(c.index) {
 		return nil
 	}
-	if err := c.failed(); err != nil {
+	if err := d.failed(&c, nil); err != nil {
 		return err
 	}
 	var m message
@@ -122,7 +123,7 @@ func (s *state) emitDelta(chunk, raw sdk.JSON, out *sdk.Out) error {
 	return nil
 }
 
-func (s *state) emitCalls(choice int, calls sdk.JSON, out *sdk.Out) error {
+func (s *State) emitCalls(choice int, calls sdk.JSON, out *sdk.Out) error {
 	it := sdk.Array(calls)
 	for position := 0; it.Next(); position++ {
 		var call toolCall
@@ -134,29 +135,31 @@ func (s *state) emitCalls(choice int, calls sdk.JSON, out *sdk.Out) error {
 		}
 		n := s.number(choice, &call)
 		if n > maxItem {
-			return malformed()
+			return errMalformed
 		}
 		call.emit(choice, n, out)
 		s.Called.add(choice)
 	}
 	if it.Err() != nil {
-		return malformed()
+		return errMalformed
 	}
 	return nil
 }
 
 // number gives the number of the call that a part belongs to: its index, moved
-// up by the calls that weak providers begin at an index already in use. Such a
-// call shows by a name together with another id or in place of another name.
+// up by the calls that weak servers begin at an index already in use. Such a call
+// shows by a name together with another id or in place of another name; and
+// servers that neither count nor name calls send each of them whole.
 // A later id for the same call is dropped: some make a new one for each part.
-func (s *state) number(choice int, c *toolCall) int {
+func (s *State) number(choice int, c *toolCall) int {
 	at := uint32(choice)<<16 | uint32(c.index)
 	id, name := textOf(c.id), textOf(c.name)
 	last := &s.Last
 	switch {
 	case last.At != at+1:
 		last.At, last.ID, last.Name = at+1, id, name
-	case name != 0 && (differ(last.ID, id) || differ(last.Name, name)):
+	case name != 0 && (differ(last.ID, id) || differ(last.Name, name)),
+		name != 0 && last.Name != 0 && id == 0 && !c.counted:
 		last.Shift++
 		last.ID, last.Name = id, name
 	default:
@@ -204,7 +207,7 @@ func fingerprint(b []byte) uint64 {
 // finishCalls ends what called tools and then never said that it finished, as
 // some providers do: https://github.com/OpenRouterTeam/ai-sdk-provider/issues/420.
 // After text the end mark alone proves nothing.
-func (s *state) finishCalls(out *sdk.Out) {
+func (s *State) finishCalls(out *sdk.Out) {
 	for n := range abi.MaxChoices {
 		if s.Called.has(n) && !s.Finished.has(n) {
 			out.Finish(n, abi.FinishToolCalls)

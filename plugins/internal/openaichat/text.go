@@ -1,4 +1,4 @@
-package openrouter
+package openaichat
 
 import (
 	"strings"
@@ -13,8 +13,11 @@ const (
 	maxText = 1000
 )
 
-// dig finds the text for people in what a provider answered: a string, JSON
-// within a string, or an object that buries it under one of the usual names.
+// Dig finds the text for people in what a server said of a failure: a string,
+// JSON within a string, or an object that buries it under one of the usual
+// names. It is "" if there is none, and raw: see Clean.
+func Dig(v sdk.JSON) string { return dig(v, maxDig) }
+
 func dig(v sdk.JSON, depth int) string {
 	if depth == 0 {
 		return ""
@@ -43,10 +46,10 @@ func dig(v sdk.JSON, depth int) string {
 	return ""
 }
 
-// clean makes a foreign text fit to show: one line, no page of HTML, no key, no
-// sentence that sends the reader to the settings of an account that is not
-// theirs, a full stop at the end. It is "" when nothing is left.
-func clean(s string) string {
+// Clean makes a foreign text fit to show: one line of bounded length, no page of
+// HTML, no key or account, no sentence that private says is none of the client's
+// business, a full stop at the end. It is "" when nothing is left.
+func Clean(s string, private func(sentence string) bool) string {
 	if isPage(s) {
 		return ""
 	}
@@ -58,38 +61,43 @@ func clean(s string) string {
 			sentence = s[:i+1]
 		}
 		s = strings.TrimPrefix(s[len(sentence):], " ")
-		if !pointsToAccount(sentence) {
+		if !private(sentence) {
 			kept = append(kept, sentence)
 		}
 	}
 	words := strings.Split(strings.Join(kept, " "), " ")
 	for i, w := range words {
-		if strings.Contains(w, "sk-or-") {
-			words[i] = "[key]"
-		}
+		words[i] = masked(w)
 	}
 	return cut(strings.Join(words, " "))
+}
+
+// Beginnings of what providers call their keys and their customers' accounts.
+var (
+	keyMarks     = [...]string{"sk-", "gsk_", "csk-", "xai-", "pplx-", "nvapi-", "tgp_v1_", "hf_", "fw_", "AIza"}
+	accountMarks = [...]string{"org-", "org_", "proj_"}
+)
+
+// masked gives a word, or what stands in for it.
+func masked(word string) string {
+	bare := strings.TrimLeft(word, "\"'`([{<:=")
+	for _, mark := range keyMarks {
+		if strings.HasPrefix(bare, mark) {
+			return "[key]"
+		}
+	}
+	for _, mark := range accountMarks {
+		if strings.HasPrefix(bare, mark) {
+			return "[account]"
+		}
+	}
+	return word
 }
 
 func isPage(s string) bool {
 	head := strings.ToLower(s[:min(len(s), 1000)])
 	return strings.HasPrefix(strings.TrimSpace(head), "<") ||
 		strings.Contains(head, "<html") || strings.Contains(head, "<!doctype")
-}
-
-// pointsToAccount reports whether a sentence has a link to OpenRouter's site
-// other than its documentation.
-func pointsToAccount(sentence string) bool {
-	for {
-		_, path, found := strings.Cut(sentence, "openrouter.ai/")
-		if !found {
-			return false
-		}
-		if !strings.HasPrefix(path, "docs") {
-			return true
-		}
-		sentence = path
-	}
 }
 
 // cut bounds a text and ends it as a sentence ends.
@@ -107,8 +115,9 @@ func cut(s string) string {
 	return s
 }
 
-// isWord reports whether s is a single word such as MALFORMED_FUNCTION_CALL.
-func isWord(s string) bool {
+// IsWord reports whether s is a single word such as MALFORMED_FUNCTION_CALL,
+// which says something and can hide nothing.
+func IsWord(s string) bool {
 	for _, c := range []byte(s) {
 		if c != '_' && c != '-' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
 			return false

@@ -1,4 +1,4 @@
-package openrouter
+package openaichat
 
 import "github.com/kai-gateway/kai/sdk"
 

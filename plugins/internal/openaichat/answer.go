@@ -1,6 +1,8 @@
-package openrouter
+package openaichat
 
 import (
+	"slices"
+
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -16,12 +18,14 @@ type answer struct {
 // read reads body and appends to dst an object of the fields it doesn't know.
 // The gateway names id, object, created and model itself: the model that
 // answered may be a fallback or a dated name, but clients look for the alias
-// they asked for. Whose account paid is none of the client's business.
-func (a *answer) read(body sdk.JSON, dst []byte) ([]byte, error) {
+// they asked for. OpenAI's obfuscation is random padding against those who
+// measure packets; the gateway's packets are others:
+// https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream_options
+func (a *answer) read(d *Dialect, body sdk.JSON, dst []byte) ([]byte, error) {
 	it := sdk.Object(body)
 	for it.Next() {
 		v := it.Value()
-		if isNothing(v) {
+		if IsNothing(v) {
 			continue
 		}
 		switch string(it.Key()) {
@@ -31,35 +35,73 @@ func (a *answer) read(body sdk.JSON, dst []byte) ([]byte, error) {
 			a.failure = v
 		case "usage":
 			a.usage = v
-		case "id", "object", "created", "model", "user_id":
+		case "id", "object", "created", "model", "obfuscation":
+		case "x_groq":
+			a.readGroq(v)
+			dst = AppendField(dst, it.Key(), v)
 		default:
-			dst = appendField(dst, it.Key(), v)
+			if !slices.Contains(d.Private, string(it.Key())) {
+				dst = AppendField(dst, it.Key(), v)
+			}
 		}
 	}
 	if it.Err() != nil {
-		return nil, malformed()
+		return nil, errMalformed
 	}
 	return dst, nil
 }
 
-// emitUsage passes the usage on: token details and cost are OpenRouter's own
-// fields, is_byok is about the gateway's account.
-func (a *answer) emitUsage(out *sdk.Out) {
-	var b []byte
-	for f := sdk.Object(a.usage); f.Next(); {
-		if string(f.Key()) != "is_byok" {
-			b = appendField(b, f.Key(), f.Value())
+// readGroq reads what Groq keeps apart: the usage of a stream, whether asked for
+// or not, and why one was stopped early.
+// https://github.com/groq/groq-python/blob/main/src/groq/types/chat/chat_completion_chunk.py
+func (a *answer) readGroq(v sdk.JSON) {
+	for f := sdk.Object(v); f.Next(); {
+		switch v := f.Value(); {
+		case IsNothing(v):
+		case string(f.Key()) == "usage" && a.usage == nil:
+			a.usage = v
+		case string(f.Key()) == "error" && a.failure == nil:
+			a.failure = v
 		}
 	}
-	if len(b) > 0 {
-		out.Usage(append(b, '}'))
+}
+
+// emitUsage passes a usage object on. Two servers count cached tokens under
+// names of their own, which become OpenAI's: DeepSeek
+// (https://api-docs.deepseek.com/guides/kv_cache) and Moonshot
+// (https://platform.moonshot.ai/docs/api/chat).
+func (d *Dialect) emitUsage(usage sdk.JSON, out *sdk.Out) {
+	var (
+		b        []byte
+		cached   sdk.JSON
+		detailed bool
+	)
+	for f := sdk.Object(usage); f.Next(); {
+		switch string(f.Key()) {
+		case "prompt_cache_hit_tokens", "cached_tokens":
+			cached = f.Value()
+		case "prompt_tokens_details":
+			detailed = !IsNothing(f.Value())
+		}
+		if !slices.Contains(d.PrivateUsage, string(f.Key())) {
+			b = AppendField(b, f.Key(), f.Value())
+		}
 	}
+	if len(b) == 0 {
+		return
+	}
+	if cached.Kind() == sdk.KindNumber && !detailed {
+		b = append(b, `,"prompt_tokens_details":{"cached_tokens":`...)
+		b = append(append(b, cached...), '}')
+	}
+	out.Usage(append(b, '}'))
 }
 
 // choice is one element of "choices".
 type choice struct {
 	index    int
 	message  sdk.JSON // or the delta
+	usage    sdk.JSON // of Moonshot, in a stream
 	logprobs sdk.JSON
 	finish   sdk.JSON
 	native   sdk.JSON // the finish reason in the words of the model's provider
@@ -69,20 +111,25 @@ type choice struct {
 
 func (c *choice) read(raw sdk.JSON) error {
 	it := sdk.Object(raw)
+	var delta sdk.JSON
 	for it.Next() {
 		v := it.Value()
-		if isNothing(v) {
+		if IsNothing(v) {
 			continue
 		}
 		switch string(it.Key()) {
 		case "index":
 			n, ok := v.Int()
 			if !ok || n < 0 || n >= abi.MaxChoices {
-				return malformed()
+				return errMalformed
 			}
 			c.index = int(n)
-		case "delta", "message":
+		case "delta":
+			delta = v
+		case "message":
 			c.message = v
+		case "usage":
+			c.usage = v
 		case "finish_reason":
 			c.finish = v
 		case "logprobs":
@@ -91,39 +138,50 @@ func (c *choice) read(raw sdk.JSON) error {
 			c.failure = v
 		case "native_finish_reason":
 			c.native = v
-			c.extra = appendField(c.extra, it.Key(), v)
+			c.extra = AppendField(c.extra, it.Key(), v)
 		default:
-			c.extra = appendField(c.extra, it.Key(), v)
+			c.extra = AppendField(c.extra, it.Key(), v)
 		}
 	}
 	if it.Err() != nil {
-		return malformed()
+		return errMalformed
+	}
+	if delta != nil {
+		// Perplexity sends the message so far beside each delta:
+		// https://docs.perplexity.ai/api-reference/chat-completions-post
+		c.message = delta
 	}
 	return nil
 }
 
 // failed gives the error of a choice that ended with one. There may be no
-// object that explains it; the provider's word is the only hint then.
-func (c *choice) failed() error {
+// object that explains it; the finish reason is the only hint then.
+func (d *Dialect) failed(c *choice, head sdk.Head) error {
 	if c.failure != nil {
-		return failure(0, nil, c.failure)
+		return d.Failure(head, c.failure)
 	}
-	if inside, _ := c.finish.RawStr(); string(inside) == "error" {
-		return failedWith(c.native)
+	switch inside, _ := c.finish.RawStr(); string(inside) {
+	case "error", // OpenRouter, Mistral, vLLM
+		"abort",                        // vLLM, when it shuts down
+		"insufficient_system_resource": // DeepSeek: https://api-docs.deepseek.com/api/create-chat-completion
+		if word, _ := c.native.Str(); word != "" {
+			return d.BrokenOff(word)
+		}
+		return d.BrokenOff(string(inside))
 	}
 	return nil
 }
 
-// reason gives the reason to FINISH with, "" if the choice goes on. OpenRouter
-// knows OpenAI's four and "error"; providers have more, all of which end well:
-// https://openrouter.ai/docs/api/reference/overview
+// reason gives the reason to FINISH with, "" if the choice goes on. Besides
+// OpenAI's, servers have words of their own, such as "eos" and "stop_sequence":
+// what failed knows are the ones that end badly.
 func (c *choice) reason() string {
 	inside, ok := c.finish.RawStr()
 	if !ok {
 		return ""
 	}
 	switch string(inside) {
-	case "length":
+	case "length", "model_length": // the latter is Mistral's: https://docs.mistral.ai/api
 		return abi.FinishLength
 	case "tool_calls":
 		return abi.FinishToolCalls
@@ -137,12 +195,12 @@ func (c *choice) reason() string {
 
 // isPlain reports whether there is nothing but a message.
 func (c *choice) isPlain() bool {
-	return c.finish == nil && c.logprobs == nil && len(c.extra) == 0
+	return c.finish == nil && c.logprobs == nil && c.usage == nil && len(c.extra) == 0
 }
 
 // emitEnd states what follows a choice's message.
 func (c *choice) emitEnd(out *sdk.Out) {
-	if tokens := c.logprobs.Get("content"); tokens.Kind() == sdk.KindArray && !isNothing(tokens) {
+	if tokens := c.logprobs.Get("content"); tokens.Kind() == sdk.KindArray && !IsNothing(tokens) {
 		out.Logprobs(c.index, tokens)
 	}
 	if len(c.extra) > 0 {
@@ -164,7 +222,7 @@ func (m *message) read(raw sdk.JSON) error {
 	it := sdk.Object(raw)
 	for it.Next() {
 		v := it.Value()
-		if isNothing(v) {
+		if IsNothing(v) {
 			continue
 		}
 		switch string(it.Key()) {
@@ -185,13 +243,13 @@ func (m *message) read(raw sdk.JSON) error {
 			// Clients send them back unmodified in the next turn:
 			// https://openrouter.ai/docs/use-cases/reasoning-tokens
 			m.details = v
-			m.extra = appendField(m.extra, it.Key(), v)
+			m.extra = AppendField(m.extra, it.Key(), v)
 		default:
-			m.extra = appendField(m.extra, it.Key(), v)
+			m.extra = AppendField(m.extra, it.Key(), v)
 		}
 	}
 	if it.Err() != nil {
-		return malformed()
+		return errMalformed
 	}
 	return nil
 }
@@ -243,18 +301,30 @@ func (m *message) emitDetails(choice int, out *sdk.Out) {
 	}
 }
 
-// emitParts takes the text of content that is an array of parts.
+// emitParts takes the text of content that is an array of parts. Mistral's
+// reasoning models think in parts of their own, which hold parts of text:
+// https://docs.mistral.ai/capabilities/reasoning
 func (m *message) emitParts(choice int, out *sdk.Out) {
 	for p := range sdk.Parts(m.content) {
-		if inside, ok := p.Text.RawStr(); ok && p.Type == "text" {
-			out.TextJSON(choice, inside)
+		switch p.Type {
+		case "text":
+			if inside, ok := p.Text.RawStr(); ok {
+				out.TextJSON(choice, inside)
+			}
+		case "thinking":
+			for thought := range sdk.Parts(p.Raw.Get("thinking")) {
+				if inside, ok := thought.Text.RawStr(); ok {
+					out.ReasoningJSON(choice, inside)
+				}
+			}
 		}
 	}
 }
 
 // toolCall is one element of "tool_calls", or a part of one in a stream.
 type toolCall struct {
-	index     int // as stated, else -1
+	index     int  // as stated, else -1 at first
+	counted   bool // the index is the server's own
 	id        sdk.JSON
 	name      sdk.JSON
 	arguments sdk.JSON
@@ -265,16 +335,16 @@ func (c *toolCall) read(raw sdk.JSON) error {
 	it := sdk.Object(raw)
 	for it.Next() {
 		v := it.Value()
-		if isNothing(v) {
+		if IsNothing(v) {
 			continue
 		}
 		switch string(it.Key()) {
 		case "index":
 			n, ok := v.Int()
 			if !ok || n < 0 || n > maxItem {
-				return malformed()
+				return errMalformed
 			}
-			c.index = int(n)
+			c.index, c.counted = int(n), true
 		case "id":
 			c.id = v
 		case "function":
@@ -289,7 +359,7 @@ func (c *toolCall) read(raw sdk.JSON) error {
 		}
 	}
 	if it.Err() != nil {
-		return malformed()
+		return errMalformed
 	}
 	return nil
 }
@@ -312,8 +382,8 @@ func (c *toolCall) emit(choice, n int, out *sdk.Out) {
 	}
 }
 
-// isNothing reports whether a value says no more than its absence.
-func isNothing(v sdk.JSON) bool {
+// IsNothing reports whether a value of an iterator says no more than its absence.
+func IsNothing(v sdk.JSON) bool {
 	switch v[0] {
 	case 'n':
 		return true
@@ -323,9 +393,9 @@ func isNothing(v sdk.JSON) bool {
 	return false
 }
 
-// appendField appends a field to an object that has no closing bracket yet; an
+// AppendField appends a field to an object that has no closing bracket yet; an
 // empty dst begins one.
-func appendField(dst []byte, key []byte, value sdk.JSON) []byte {
+func AppendField(dst []byte, key []byte, value sdk.JSON) []byte {
 	if len(dst) == 0 {
 		dst = append(dst, '{')
 	} else {

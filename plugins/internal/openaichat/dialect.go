@@ -1,0 +1,65 @@
+// Package openaichat reads answers in OpenAI's dialect, whole and streamed, as
+// the many servers speak it that took OpenAI's chat completions for a pattern.
+// It is what adapters for such servers have in common.
+//
+// It believes what servers do and not only what OpenAI promises: reasoning has
+// several names, calls lack indexes and ids, a finish comes twice, and errors
+// come with status 200. Requests, and what a status outside 2xx means, are the
+// adapters' own. Nothing is kept between two calls but State.
+package openaichat
+
+import (
+	"errors"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// Dialect is where the answers of one kind of server differ from others'.
+type Dialect struct {
+	// Name begins the sentences about the server: "OpenRouter".
+	Name string
+	// Failure explains an error, an object or a bare string, that came within an
+	// answer. head is nil in a stream.
+	Failure func(head sdk.Head, e sdk.JSON) error
+	// BrokenOff explains an answer whose finish reason means a failure. word is
+	// the most exact reason that was given; it may hold anything.
+	BrokenOff func(word string) error
+	// Private are fields at an answer's top that are none of the client's business.
+	Private []string
+	// PrivateUsage are such fields of the usage.
+	PrivateUsage []string
+}
+
+// Whole takes a whole answer with a status of 2xx. It may be an error in four
+// ways: its body is one, a choice has one, a choice finished with a failure, or
+// there are no choices.
+func (d *Dialect) Whole(r *sdk.Response, out *sdk.Out) error {
+	return d.explain(d.whole(r, out))
+}
+
+// Event takes one event of a stream. It reads on after the finish, which may
+// come twice: with the last chunk of the answer and again with the usage, whose
+// choices may also be empty or lack the reason.
+func (d *Dialect) Event(e *sdk.Event, s *State, out *sdk.Out) error {
+	return d.explain(d.event(e, s, out))
+}
+
+// Malformed is the error for an answer that cannot be read.
+func (d *Dialect) Malformed() error {
+	return Failed(502, "upstream_error", d.Name+" sent an answer that is not what its API promises.")
+}
+
+// errMalformed becomes Malformed at the package's edge.
+var errMalformed = errors.New("malformed")
+
+func (d *Dialect) explain(err error) error {
+	if err == errMalformed {
+		return d.Malformed()
+	}
+	return err
+}
+
+// Failed makes the error of a status.
+func Failed(status int, code, message string) error {
+	return &sdk.Error{Status: status, Type: sdk.TypeOf(status), Code: code, Message: message}
+}
