@@ -1,0 +1,178 @@
+package host_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/wasm/fuel"
+	"github.com/kai-gateway/kai/plugins"
+)
+
+// parse makes a configuration as newGateway does.
+func parse(t testing.TB, yaml string) *config.Config {
+	t.Helper()
+	c, err := config.Parse("test.yaml", []byte(yaml), config.Options{
+		Shipped: plugins.Names(), OptionsSchema: optionsSchema,
+		LookupEnv: func(string) (string, bool) { return "", false },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// variant is a module that does the same and has another digest.
+func variant(t testing.TB, plugin string, n int) func(string) ([]byte, error) {
+	t.Helper()
+	module, err := shipped(plugin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := fuel.WithCustomSection(module, "variant", fmt.Appendf(nil, "%d", n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(name string) ([]byte, error) {
+		if name == plugin {
+			return other, nil
+		}
+		return shipped(name)
+	}
+}
+
+// TestSwapsUnderLoad swaps configuration and adapter a thousand times while
+// 200 streams run: no request may fail and no byte may be lost.
+func TestSwapsUnderLoad(t *testing.T) {
+	swaps := 1000
+	if testing.Short() || raceEnabled {
+		swaps = 100
+	}
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var asked struct{ Messages []struct{ Content string } }
+		json.NewDecoder(r.Body).Decode(&asked)
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		flush := http.NewResponseController(w)
+		for i := range 40 {
+			io.WriteString(w, line(fmt.Sprintf("%s:%d ", asked.Messages[0].Content, i)))
+			flush.Flush()
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-r.Context().Done():
+				return
+			}
+		}
+		io.WriteString(w, lastLine)
+	}))
+	defer up.Close()
+	g := newGateway(t, ollamaAt(up.URL))
+	configs := []*config.Config{parse(t, ollamaAt(up.URL)), parse(t, ollamaAt(up.URL)+"default_model: m\n")}
+	modules := []func(string) ([]byte, error){variant(t, "ollama", 1), variant(t, "ollama", 2)}
+	swap := func(n int) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := g.host.Swap(ctx, configs[n%2], modules[n%2]); err != nil {
+			t.Errorf("swap %d: %v", n, err)
+		}
+	}
+	swap(0) // so that both versions are compiled
+	swap(1)
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 300}}
+	goroutines, files := runtime.NumGoroutine(), openFiles()
+
+	var done atomic.Bool
+	var served atomic.Int64
+	var streams sync.WaitGroup
+	for i := range 200 {
+		streams.Go(func() {
+			for n := 0; !done.Load(); n++ {
+				id := fmt.Sprintf("s%d.%d", i, n)
+				body := fmt.Sprintf(`{"model":"m","stream":true,"messages":[{"role":"user","content":%q}]}`, id)
+				res, err := client.Post(g.URL+"/v1/chat/completions", "application/json", strings.NewReader(body))
+				if err != nil {
+					t.Errorf("%s: %v", id, err)
+					return
+				}
+				answer, err := io.ReadAll(res.Body)
+				res.Body.Close()
+				if err != nil || !bytes.HasSuffix(answer, []byte("data: [DONE]\n\n")) {
+					t.Errorf("%s ended with %v: %.300q", id, err, answer)
+					return
+				}
+				var want strings.Builder
+				for k := range 40 {
+					fmt.Fprintf(&want, "%s:%d ", id, k)
+				}
+				if got := content(t, string(answer)); got != want.String() {
+					t.Errorf("%s got %.300q", id, got)
+				}
+				served.Add(1)
+			}
+		})
+	}
+	begin := time.Now()
+	for n := range swaps {
+		swap(n)
+	}
+	t.Logf("%d swaps in %v", swaps, time.Since(begin))
+	done.Store(true)
+	streams.Wait()
+	t.Logf("%d streams were served", served.Load())
+	client.CloseIdleConnections()
+	up.CloseClientConnections()
+	settle(t, goroutines, files)
+}
+
+func TestSwapRefusesWhatCannotServe(t *testing.T) {
+	g := newGateway(t, "model_mapping: {m: {provider: demo, model: m}}")
+	good := parse(t, "model_mapping: {other: {provider: demo, model: m}}")
+
+	broken := func(string) ([]byte, error) { return []byte("\x00asm\x01\x00\x00\x00"), nil }
+	if err := g.host.Swap(t.Context(), good, broken); err == nil || !strings.Contains(err.Error(), "provider demo: not an adapter") {
+		t.Errorf("error = %v, want one that names the provider", err)
+	}
+	missing := func(string) ([]byte, error) { return nil, errors.New("no such file") }
+	if err := g.host.Swap(t.Context(), good, missing); err == nil || !strings.Contains(err.Error(), "provider demo: no such file") {
+		t.Errorf("error = %v, want one that names the provider", err)
+	}
+	ask := `{"model":%q,"messages":[{"role":"user","content":"x"}]}`
+	if res, answer := g.post(t, fmt.Sprintf(ask, "m")); res.StatusCode != 200 {
+		t.Errorf("the old configuration does not serve any more: %d %s", res.StatusCode, answer)
+	}
+	health := func() string {
+		res, err := http.Get(g.URL + "/health")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		b, _ := io.ReadAll(res.Body)
+		return string(b)
+	}
+	if h := health(); !strings.Contains(h, "was refused, the one before keeps serving: provider demo: no such file") || !strings.Contains(h, `"status":"degraded"`) {
+		t.Errorf("/health does not tell: %s", h)
+	}
+	if err := g.host.Swap(t.Context(), good, shipped); err != nil {
+		t.Fatal(err)
+	}
+	if h := health(); !strings.Contains(h, "Configuration loaded successfully") {
+		t.Errorf("/health does not tell that it is good again: %s", h)
+	}
+	if res, answer := g.post(t, fmt.Sprintf(ask, "m")); res.StatusCode != 400 {
+		t.Errorf("the old alias is still served: %d %s", res.StatusCode, answer)
+	}
+	if res, answer := g.post(t, fmt.Sprintf(ask, "other")); res.StatusCode != 200 {
+		t.Errorf("the new alias is not served: %d %s", res.StatusCode, answer)
+	}
+}
