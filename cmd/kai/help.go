@@ -15,8 +15,8 @@ Usage:
   kai serve [--config FILE] [--host HOST] [--port PORT]
                           serve the API (default: the configuration's address)
   kai validate [FILE]     check a configuration and print every problem
-  kai plugin build DIR -o FILE
-                          compile an adapter written in Go
+  kai plugin COMMAND      write, test and ship adapters; "kai plugin" lists
+                          the commands
   kai version             print the version
   kai help                print this
 

@@ -31,7 +31,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case "validate":
 		return validate(args, stdout, stderr)
 	case "plugin":
-		return plugin(ctx, args, stdout, stderr)
+		return plugin(ctx, args, streams{stdin, stdout, stderr})
 	case "version", "--version", "-v":
 		return printVersion(args, stdout, stderr)
 	case "help", "--help", "-h":

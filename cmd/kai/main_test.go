@@ -27,11 +27,21 @@ func TestMain(m *testing.M) {
 // TestScripts runs the manual of the command line in testdata.
 func TestScripts(t *testing.T) {
 	cache := t.TempDir()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("XDG_CACHE_HOME", cache)
+			env.Setenv("SOURCE", root)       // of Kai itself, for what its own tests use
+			kai, err := exec.LookPath("kai") // the test binary, put on the path by testscript
+			if err != nil {
+				return err
+			}
+			env.Setenv("KAI", kai) // for scripts that change the path
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				return err

@@ -2,105 +2,71 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-
-	"github.com/kai-gateway/kai/host/wasm"
 )
 
-const pluginUsage = "kai plugin build DIR -o FILE"
+// streams are a command's ends: results go to out, everything else to err.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// pluginCommand is one of the commands for authors of adapters.
+type pluginCommand struct {
+	name  string
+	usage string // what follows "kai plugin"
+	about string
+	run   func(ctx context.Context, args []string, s streams) int
+}
+
+// pluginCommands are in the order in which an author needs them.
+func pluginCommands() []pluginCommand {
+	return []pluginCommand{
+		{"build", "build [DIR] [-o FILE]", "compile and check the adapter in DIR (default: here)", pluginBuild},
+		{"inspect", "inspect MODULE [--json]", "show what a module is, imports and would be granted", pluginInspect},
+	}
+}
 
 // plugin is the family of commands for authors of adapters.
-func plugin(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	if len(args) == 0 || args[0] != "build" {
-		fmt.Fprintf(stderr, "kai plugin: the usage is %s\n", pluginUsage)
+func plugin(ctx context.Context, args []string, s streams) int {
+	if len(args) == 0 {
+		fmt.Fprint(s.err, pluginHelp())
 		return exitUsage
 	}
-	f := flag.NewFlagSet("plugin build", flag.ContinueOnError)
-	out := f.String("o", "", "")
-	if code, ok := parse(f, args[1:], 1, stderr); !ok {
-		return code
+	if args[0] == "help" || args[0] == "--help" || args[0] == "-h" {
+		fmt.Fprint(s.out, pluginHelp())
+		return exitDone
 	}
-	if f.NArg() != 1 || *out == "" {
-		fmt.Fprintf(stderr, "kai plugin build: the usage is %s\n", pluginUsage)
-		return exitUsage
-	}
-	if err := buildGo(ctx, f.Arg(0), *out, stderr); err != nil {
-		fmt.Fprintf(stderr, "kai plugin build: %v\n", err)
-		return exitFailed
-	}
-	return exitDone
-}
-
-// buildGo compiles the Go adapter in dir to the module out, checks that the
-// gateway can load it, and writes its manifest into its custom section, where it
-// is read without running the module.
-func buildGo(ctx context.Context, dir, out string, stderr io.Writer) error {
-	if _, err := exec.LookPath("go"); err != nil {
-		return fmt.Errorf("the Go tool chain is not installed: https://go.dev/doc/install")
-	}
-	tmp, err := os.MkdirTemp("", "kai-build-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(tmp)
-	raw := filepath.Join(tmp, "module.wasm")
-	// Without -trimpath, -buildvcs=false and an empty build ID, the same source
-	// would give another digest in every folder and at every commit.
-	cmd := exec.CommandContext(ctx, "go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false",
-		"-ldflags=-s -w -buildid=", "-o", raw, ".")
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
-	cmd.Stdout, cmd.Stderr = stderr, stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("go build: %w", err)
-	}
-	module, err := os.ReadFile(raw)
-	if err != nil {
-		return err
-	}
-	packed, manifest, err := wasm.Pack(ctx, module)
-	if err != nil {
-		return err
-	}
-	if err := writeFile(out, packed); err != nil {
-		return err
-	}
-	fmt.Fprintf(stderr, "kai: built %s %s: %s, %d KiB\n", manifest.Name, manifest.Version, out, len(packed)>>10)
-	return nil
-}
-
-// writeFile puts data at path in one step, compressed if path ends in .gz, so
-// that a gateway which watches the file never sees half of it.
-func writeFile(path string, data []byte) error {
-	if strings.HasSuffix(path, ".gz") {
-		var err error
-		if data, err = compress(data); err != nil {
-			return err
+	for _, c := range pluginCommands() {
+		if c.name == args[0] {
+			return c.run(ctx, args[1:], s)
 		}
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
+	fmt.Fprintf(s.err, "kai plugin: there is no command %q; \"kai plugin\" lists them\n", args[0])
+	return exitUsage
+}
+
+func pluginHelp() string {
+	text := "Write, test and ship adapters for Kai (docs/plugins.md is a tutorial).\n\nUsage:\n\n"
+	for _, c := range pluginCommands() {
+		text += fmt.Sprintf("  kai plugin %s\n                          %s\n", c.usage, c.about)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".kai-*")
-	if err != nil {
-		return err
+	return text + "\nMODULE is a .wasm file or the name of an adapter that comes with Kai.\n"
+}
+
+// pluginUsage says how a command is used, for whoever got it wrong.
+func pluginUsage(name string, s streams) int {
+	for _, c := range pluginCommands() {
+		if c.name == name {
+			fmt.Fprintf(s.err, "kai plugin %s: the usage is kai plugin %s\n", name, c.usage)
+		}
 	}
-	defer os.Remove(tmp.Name())
-	if _, err := tmp.Write(data); err != nil {
-		tmp.Close()
-		return err
-	}
-	if err := tmp.Close(); err != nil {
-		return err
-	}
-	if err := os.Chmod(tmp.Name(), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
+	return exitUsage
+}
+
+// pluginFailed says why a command failed.
+func pluginFailed(name string, err error, s streams) int {
+	fmt.Fprintf(s.err, "kai plugin %s: %v\n", name, err)
+	return exitFailed
 }

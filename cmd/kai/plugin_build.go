@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/wasm"
+)
+
+// pluginBuild compiles the adapter in a folder, checks it and writes its manifest
+// into its custom section.
+func pluginBuild(ctx context.Context, args []string, s streams) int {
+	f := flag.NewFlagSet("plugin build", flag.ContinueOnError)
+	out := f.String("o", "", "")
+	if code, ok := parse(f, args, 1, s.err); !ok {
+		return code
+	}
+	dir := "."
+	if f.NArg() == 1 {
+		dir = f.Arg(0)
+	}
+	b, err := build(ctx, dir, s.err)
+	if err != nil {
+		return pluginFailed("build", err, s)
+	}
+	if *out == "" {
+		*out = filepath.Join(dir, b.manifest.Name+".wasm")
+	}
+	if err := writeFile(*out, b.module); err != nil {
+		return pluginFailed("build", err, s)
+	}
+	fmt.Fprintf(s.err, "kai: built %s %s from %s: %s, %s\n",
+		b.manifest.Name, b.manifest.Version, b.language, *out, bytesText(int64(len(b.module))))
+	return exitDone
+}
+
+// built is an adapter fresh from its compiler, checked and packed.
+type built struct {
+	language string
+	module   []byte
+	manifest wasm.Manifest
+}
+
+// build compiles the adapter in dir. What its compiler says goes to stderr.
+func build(ctx context.Context, dir string, stderr io.Writer) (*built, error) {
+	l, err := languageOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.installed(dir); err != nil {
+		return nil, err
+	}
+	tmp, err := os.MkdirTemp("", "kai-build-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(tmp)
+	raw := filepath.Join(tmp, "module.wasm")
+	if err := l.compile(ctx, compilation{dir: dir, out: raw, tmp: tmp, stderr: stderr}); err != nil {
+		return nil, err
+	}
+	module, err := os.ReadFile(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: the compiler left no module: %w", l.name, err)
+	}
+	packed, manifest, err := wasm.Pack(ctx, module)
+	if err != nil {
+		return nil, err
+	}
+	if err := config.CheckOptionsSchema(manifest.Profile().Options); err != nil {
+		return nil, fmt.Errorf("the options of the manifest: %w", err)
+	}
+	return &built{l.name, packed, manifest}, nil
+}
+
+// language is one that adapters are written in.
+type language struct {
+	name    string
+	marks   []string // files, one of which tells the language; may be patterns
+	tools   []tool
+	compile func(ctx context.Context, c compilation) error
+}
+
+// tool is a program that compiling needs.
+type tool struct{ program, install string }
+
+// compilation is one run of a compiler: the module of the adapter in dir goes to
+// out, whatever else it needs for a while into tmp.
+type compilation struct {
+	dir, out, tmp string
+	stderr        io.Writer
+}
+
+// languages are tried in this order: a mark of an earlier one may well lie beside
+// C files.
+func languages() []language {
+	return []language{
+		{"Rust", []string{"Cargo.toml"}, []tool{
+			{"cargo", "apt-get install cargo libstd-rust-dev-wasm32, or https://rustup.rs and rustup target add wasm32-unknown-unknown"},
+		}, compileRust},
+		{"AssemblyScript", []string{"asconfig.json"}, []tool{
+			{"node", "apt-get install nodejs npm, or https://nodejs.org"},
+			{"asc", "npm install in the adapter's folder, or npm install -g assemblyscript"},
+		}, compileAssemblyScript},
+		{"Go", []string{"go.mod", "*.go"}, []tool{
+			{"go", "https://go.dev/doc/install"},
+		}, compileGo},
+		{"C", []string{"*.c"}, []tool{
+			{"clang", "apt-get install clang"},
+			{"wasm-ld", "apt-get install lld"},
+		}, compileC},
+	}
+}
+
+func languageOf(dir string) (language, error) {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return language{}, fmt.Errorf("%s is no folder", dir)
+	}
+	for _, l := range languages() {
+		for _, mark := range l.marks {
+			if found, _ := filepath.Glob(filepath.Join(dir, mark)); len(found) > 0 {
+				return l, nil
+			}
+		}
+	}
+	return language{}, fmt.Errorf("%s holds no adapter: there is no go.mod, Cargo.toml, asconfig.json, .go or .c file (\"kai plugin new\" makes one)", dir)
+}
+
+// installed says what to install when a tool is missing.
+func (l language) installed(dir string) error {
+	for _, t := range l.tools {
+		if _, err := lookTool(dir, t.program); err != nil {
+			return fmt.Errorf("%s needs %s, which is not installed: %s", l.name, t.program, t.install)
+		}
+	}
+	return nil
+}
+
+// lookTool finds a program: of the adapter's own node_modules, else on the path.
+func lookTool(dir, program string) (string, error) {
+	own, err := filepath.Abs(filepath.Join(dir, "node_modules", ".bin", program))
+	if err == nil {
+		if _, err := os.Stat(own); err == nil {
+			return own, nil
+		}
+	}
+	return exec.LookPath(program)
+}
+
+// run runs a compiler in the adapter's folder.
+func (c compilation) run(ctx context.Context, env []string, program string, args ...string) error {
+	path, err := lookTool(c.dir, program)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Dir = c.dir
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdout, cmd.Stderr = c.stderr, c.stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s %s: %w", program, args[0], err)
+	}
+	return nil
+}
+
+// compileGo compiles a main package. Without -trimpath, -buildvcs=false and an
+// empty build ID, the same source would give another digest in every folder and
+// at every commit.
+func compileGo(ctx context.Context, c compilation) error {
+	return c.run(ctx, []string{"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0"}, "go",
+		"build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", c.out, ".")
+}
+
+// compileRust compiles a cdylib crate. Panic messages hold source paths, which
+// would give every folder another digest, so they are cut.
+func compileRust(ctx context.Context, c compilation) error {
+	dir, err := filepath.Abs(c.dir)
+	if err != nil {
+		return err
+	}
+	target := filepath.Join(c.tmp, "target")
+	flags := strings.TrimSpace(os.Getenv("RUSTFLAGS") + " --remap-path-prefix=" + dir + "=.")
+	if err := c.run(ctx, []string{"RUSTFLAGS=" + flags}, "cargo",
+		"build", "--release", "--target", "wasm32-unknown-unknown", "--target-dir", target); err != nil {
+		return fmt.Errorf("%w (is the target there? %s)", err, "rustup target add wasm32-unknown-unknown, or apt-get install libstd-rust-dev-wasm32")
+	}
+	found, _ := filepath.Glob(filepath.Join(target, "wasm32-unknown-unknown", "release", "*.wasm"))
+	if len(found) != 1 {
+		return fmt.Errorf("cargo left %d modules instead of one: is crate-type = [\"cdylib\"] in Cargo.toml?", len(found))
+	}
+	return os.Rename(found[0], c.out)
+}
+
+// compileAssemblyScript compiles what asconfig.json names under "release".
+func compileAssemblyScript(ctx context.Context, c compilation) error {
+	return c.run(ctx, nil, "asc", "--config", "asconfig.json", "--target", "release", "--outFile", c.out)
+}
+
+// compileC compiles every C file of the folder, with the headers that lie there or
+// in its folder kai, into a module without a C library.
+func compileC(ctx context.Context, c compilation) error {
+	sources, err := filepath.Glob(filepath.Join(c.dir, "*.c"))
+	if err != nil {
+		return err
+	}
+	args := []string{
+		"--target=wasm32", "-O2", "-std=c11", "-Wall", "-nostdlib", "-ffreestanding", "-fno-builtin", "-mbulk-memory",
+		"-I", ".", "-I", "kai",
+		"-Wl,--no-entry", "-Wl,--export-dynamic", "-Wl,--strip-all", "-Wl,-z,stack-size=65536",
+		"-o", c.out,
+	}
+	for _, s := range sources {
+		args = append(args, filepath.Base(s))
+	}
+	return c.run(ctx, nil, "clang", args...)
+}
+
+// writeFile puts data at path in one step, compressed if path ends in .gz, so
+// that a gateway which watches the file never sees half of it.
+func writeFile(path string, data []byte) error {
+	if strings.HasSuffix(path, ".gz") {
+		var err error
+		if data, err = compress(data); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".kai-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	if _, err := tmp.Write(data); err != nil {
+		tmp.Close()
+		return err
+	}
+	if err := tmp.Close(); err != nil {
+		return err
+	}
+	if err := os.Chmod(tmp.Name(), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}

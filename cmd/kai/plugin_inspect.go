@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/wasm"
+)
+
+// inspection is what "kai plugin inspect" tells. Its JSON is for programs and
+// only ever gains fields.
+type inspection struct {
+	Module       string       `json:"module"` // as the command line names it
+	SHA256       string       `json:"sha256"`
+	ABI          string       `json:"abi"`
+	Name         string       `json:"name"`
+	Version      string       `json:"version"`
+	License      string       `json:"license,omitempty"`
+	Homepage     string       `json:"homepage,omitempty"`
+	Provider     string       `json:"provider"`
+	Operations   []string     `json:"operations"`
+	Capabilities []string     `json:"capabilities"`
+	BaseURL      string       `json:"default_base_url,omitempty"`
+	Options      string       `json:"options,omitempty"`
+	PlainContent bool         `json:"plain_content"`
+	Packed       bool         `json:"manifest_in_section"`
+	Secret       *placement   `json:"secret"` // null: it gets none
+	Imports      []string     `json:"imports"`
+	Size         moduleSize   `json:"size"`
+	Load         loadTime     `json:"load"`
+	Granted      []permission `json:"granted"`
+}
+
+// placement says where the gateway puts the provider's secret.
+type placement struct {
+	Secret string `json:"secret"`
+	Header string `json:"header"`
+	Format string `json:"format"`
+}
+
+// moduleSize is in bytes.
+type moduleSize struct {
+	Module       int   `json:"module"`
+	Instrumented int   `json:"instrumented"` // with the counting of fuel
+	MemoryMin    int64 `json:"memory_min"`
+	MemoryMax    int64 `json:"memory_max"`
+}
+
+// loadTime is in milliseconds, from bytes to an instance that can be called.
+type loadTime struct {
+	Cold   int64 `json:"cold_ms"`
+	Cached int64 `json:"cached_ms"`
+}
+
+// permission is what the adapter gets of one kind of thing.
+type permission struct {
+	Thing string `json:"thing"`
+	Grant string `json:"grant"`
+}
+
+// pluginInspect shows what a module is and what it would be granted.
+func pluginInspect(ctx context.Context, args []string, s streams) int {
+	f := flag.NewFlagSet("plugin inspect", flag.ContinueOnError)
+	asJSON := f.Bool("json", false, "")
+	if code, ok := parse(f, args, 1, s.err); !ok {
+		return code
+	}
+	if f.NArg() != 1 {
+		return pluginUsage("inspect", s)
+	}
+	i, err := inspect(ctx, f.Arg(0))
+	if err != nil {
+		return pluginFailed("inspect", err, s)
+	}
+	if *asJSON {
+		e := json.NewEncoder(s.out)
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		if err := e.Encode(i); err != nil {
+			return pluginFailed("inspect", err, s)
+		}
+		return exitDone
+	}
+	i.print(s.out)
+	return exitDone
+}
+
+func inspect(ctx context.Context, name string) (*inspection, error) {
+	module, err := read(name)
+	if err != nil {
+		return nil, err
+	}
+	d, err := wasm.Inspect(module)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if len(d.Problems) > 0 {
+		text := make([]string, len(d.Problems))
+		for i, p := range d.Problems {
+			text[i] = "\n  " + p.Error()
+		}
+		return nil, fmt.Errorf("%s is not an adapter:%s", name, strings.Join(text, ""))
+	}
+	manifest, load, err := timeLoading(ctx, module)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	p := manifest.Profile()
+	if err := config.CheckOptionsSchema(p.Options); err != nil {
+		return nil, fmt.Errorf("%s: the options of its manifest: %w", name, err)
+	}
+	i := &inspection{
+		Module: name, SHA256: fmt.Sprintf("%x", d.SHA256), ABI: "v1",
+		Name: manifest.Name, Version: manifest.Version, License: manifest.License, Homepage: manifest.Homepage,
+		Provider: p.Provider, Operations: p.Ops, Capabilities: orEmpty(p.Capabilities), BaseURL: p.DefaultBaseURL,
+		Options: strings.TrimSpace(p.Options), PlainContent: p.PlainContent, Packed: d.Manifest != nil,
+		Imports: orEmpty(d.Imports),
+		Size: moduleSize{
+			Module: len(module), Instrumented: d.Instrumented, MemoryMin: d.MemoryMin, MemoryMax: d.MemoryMax,
+		},
+		Load: load,
+	}
+	if p.Auth.Header != "" {
+		i.Secret = &placement{p.Auth.Secret, p.Auth.Header, p.Auth.Format}
+	}
+	i.Granted = granted(d.Imports)
+	return i, nil
+}
+
+// timeLoading loads the module twice, the second time from a cache on disk as
+// every start of the gateway but the first does.
+func timeLoading(ctx context.Context, module []byte) (m wasm.Manifest, load loadTime, err error) {
+	dir, err := os.MkdirTemp("", "kai-inspect-")
+	if err != nil {
+		return m, load, err
+	}
+	defer os.RemoveAll(dir)
+	for _, took := range []*int64{&load.Cold, &load.Cached} {
+		begin := time.Now()
+		e := wasm.New(wasm.Options{CacheDir: dir})
+		a := e.Adapter("inspect", module, wasm.AdapterOptions{})
+		if err = a.Wait(ctx, time.Minute); err == nil {
+			m = a.Manifest()
+			*took = time.Since(begin).Milliseconds()
+		}
+		a.Close()
+		e.Close()
+		if err != nil {
+			return m, load, err
+		}
+	}
+	return m, load, nil
+}
+
+// granted says what an adapter gets of what programs usually have. Imports tell
+// only what it asks for: the answer to most is that there is nothing.
+func granted(imports []string) []permission {
+	random := "none, and it doesn't ask"
+	if slices.Contains(imports, "wasi_snapshot_preview1.random_get") {
+		random = "real random bytes"
+	}
+	return []permission{
+		{"network", "none: it describes requests, which Kai sends to its provider's base_url and nowhere else"},
+		{"secret", "none: Kai adds it after the request left the adapter"},
+		{"files", "none"},
+		{"environment", "none, no arguments either"},
+		{"clock", "none: a counter that begins anew in every instance"},
+		{"random", random},
+		{"log", "lines of 4 KiB, 20 a second, as the provider's log option allows"},
+		{"other calls", "nothing: what an exchange must remember is 4 KiB that Kai keeps"},
+	}
+}
+
+func (i *inspection) print(w io.Writer) {
+	line := func(key, format string, args ...any) {
+		fmt.Fprintf(w, "  %-13s %s\n", key, fmt.Sprintf(format, args...))
+	}
+	fmt.Fprintf(w, "%s %s, an adapter for %s\n", i.Name, i.Version, i.Provider)
+	line("sha256", "%s", i.SHA256)
+	line("contract", "ABI %s", i.ABI)
+	line("operations", "%s", strings.Join(i.Operations, ", "))
+	if len(i.Capabilities) > 0 {
+		line("capabilities", "%s", strings.Join(i.Capabilities, ", "))
+	}
+	if i.BaseURL != "" {
+		line("base URL", "%s", i.BaseURL)
+	}
+	if i.Secret == nil {
+		line("secret", "it is sent none")
+	} else {
+		line("secret", "%s, as the header %s: %s", i.Secret.Secret, i.Secret.Header, strings.Replace(i.Secret.Format, "{}", "…", 1))
+	}
+	if i.PlainContent {
+		line("long content", "given to it whole")
+	} else {
+		line("long content", "given to it as references")
+	}
+	if i.License != "" {
+		line("license", "%s", i.License)
+	}
+	if i.Homepage != "" {
+		line("homepage", "%s", i.Homepage)
+	}
+	line("size", "%s, %s with the counting of fuel", bytesText(int64(i.Size.Module)), bytesText(int64(i.Size.Instrumented)))
+	line("memory", "%s at first, at most %s", bytesText(i.Size.MemoryMin), bytesText(i.Size.MemoryMax))
+	line("loads in", "%d ms, %d ms from the cache", i.Load.Cold, i.Load.Cached)
+	if !i.Packed {
+		line("manifest", "only running it tells; \"kai plugin build\" writes it where it can be read")
+	}
+	fmt.Fprint(w, "\ngranted\n")
+	for _, g := range i.Granted {
+		line(g.Thing, "%s", g.Grant)
+	}
+	fmt.Fprint(w, "\noptions\n")
+	if i.Options == "" {
+		fmt.Fprint(w, "  none\n")
+	} else {
+		for text := range strings.Lines(i.Options) {
+			fmt.Fprintln(w, strings.TrimRight("  "+text, " \n"))
+		}
+	}
+	fmt.Fprint(w, "\nimports\n")
+	for _, name := range i.Imports {
+		fmt.Fprintf(w, "  %s\n", name)
+	}
+}
+
+// bytesText writes a number of bytes for people: "812 B", "64 KiB", "1.5 MiB".
+func bytesText(n int64) string {
+	switch {
+	case n < 1<<10:
+		return fmt.Sprintf("%d B", n)
+	case n < 1<<20:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return strings.Replace(fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)), ".0 ", " ", 1)
+}
+
+// orEmpty makes of an absent list one that is [] in JSON.
+func orEmpty(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
