@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -20,44 +21,78 @@ const defaultFile = "config/api.yaml"
 // loadConfig finds and reads the configuration. file is what the command line
 // names, or "". When it fails it says why on stderr.
 func loadConfig(file string, modules *modules, stderr io.Writer) (*config.Config, bool) {
-	options := config.Options{Shipped: plugins.Names(), OptionsSchema: modules.schema}
+	c, err := readConfig(file, modules)
+	for _, line := range problemLines(err) {
+		fmt.Fprintln(stderr, line)
+	}
+	return c, err == nil
+}
+
+// readConfig is loadConfig for callers who report problems themselves.
+func readConfig(file string, modules *modules) (*config.Config, error) {
+	options := config.Options{
+		Shipped: plugins.Names(), OptionsSchema: modules.schema,
+		ReadFile: func(path string) ([]byte, error) { return modules.file(path, maxConfig) },
+	}
 	if file == "" {
 		file = os.Getenv("KAI_CONFIG")
 	}
 	if file == "" {
 		if _, err := os.Stat(defaultFile); errors.Is(err, fs.ErrNotExist) {
-			return config.Default(options), true
+			return config.Default(options), nil
 		}
 		file = defaultFile
 	}
-	c, err := config.Load(file, options)
+	return config.Load(file, options)
+}
+
+// problemLines says what is wrong, a line each; none for nil.
+func problemLines(err error) []string {
 	var problems *config.Problems
 	switch {
+	case err == nil:
+		return nil
 	case errors.As(err, &problems):
-		for _, p := range problems.List {
-			fmt.Fprintln(stderr, p)
+		lines := make([]string, len(problems.List))
+		for i, p := range problems.List {
+			lines[i] = p.String()
 		}
-		return nil, false
-	case err != nil:
-		fmt.Fprintf(stderr, "kai: %v\n", err)
-		return nil, false
+		return lines
 	}
-	return c, true
+	return []string{"kai: " + err.Error()}
 }
 
-// modules reads adapters' modules, each once.
+const (
+	maxConfig = 1<<20 + 1 // one byte more than a configuration may have, so that it is noticed
+	maxModule = 16 << 20
+)
+
+// modules reads adapters' modules, each once, and remembers which files a
+// configuration is made of.
 type modules struct {
-	read map[string][]byte
+	read  map[string][]byte
+	files map[string]digest // by path; the zero digest is a file that can't be read
 }
 
-func newModules() *modules { return &modules{read: map[string][]byte{}} }
+type digest = [sha256.Size]byte
+
+func newModules() *modules { return &modules{read: map[string][]byte{}, files: map[string]digest{}} }
 
 // get gives the module of a shipped adapter or of a .wasm file.
 func (m *modules) get(plugin string) ([]byte, error) {
 	if b, ok := m.read[plugin]; ok {
 		return b, nil
 	}
-	b, err := read(plugin)
+	var b []byte
+	var err error
+	if strings.HasSuffix(plugin, ".wasm") {
+		b, err = m.file(plugin, maxModule+1)
+		if err == nil && len(b) > maxModule {
+			err = fmt.Errorf("%s is larger than %d MiB", plugin, maxModule>>20)
+		}
+	} else {
+		b, err = plugins.Module(plugin)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -65,21 +100,27 @@ func (m *modules) get(plugin string) ([]byte, error) {
 	return b, nil
 }
 
-func read(plugin string) ([]byte, error) {
-	if !strings.HasSuffix(plugin, ".wasm") {
-		return plugins.Module(plugin)
+// read gives one module.
+func read(plugin string) ([]byte, error) { return newModules().get(plugin) }
+
+// file reads at most limit bytes of a file and remembers what it held.
+func (m *modules) file(path string, limit int64) ([]byte, error) {
+	b, err := readAtMost(path, limit)
+	if err != nil {
+		m.files[path] = digest{}
+		return nil, err
 	}
-	const limit = 16 << 20
-	f, err := os.Open(plugin)
+	m.files[path] = sha256.Sum256(b)
+	return b, nil
+}
+
+func readAtMost(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && len(b) > limit {
-		err = fmt.Errorf("%s is larger than %d MiB", plugin, limit>>20)
-	}
-	return b, err
+	return io.ReadAll(io.LimitReader(f, limit))
 }
 
 // schema tells package config what an adapter's manifest says. A module without

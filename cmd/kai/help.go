@@ -14,6 +14,8 @@ Usage:
 
   kai serve [--config FILE] [--host HOST] [--port PORT]
                           serve the API (default: the configuration's address)
+  kai reload [--config FILE] [--port PORT]
+                          have a running gateway read its files again
   kai validate [FILE]     check a configuration and print every problem
   kai plugin COMMAND      write, test and ship adapters; "kai plugin" lists
                           the commands

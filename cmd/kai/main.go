@@ -28,6 +28,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	switch name {
 	case "serve":
 		return serve(ctx, args, stdout, stderr)
+	case "reload":
+		return reload(args, stdout, stderr)
 	case "validate":
 		return validate(args, stdout, stderr)
 	case "plugin":
@@ -37,6 +39,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case "help", "--help", "-h":
 		return printHelp(args, stdout, stderr)
 	}
-	fmt.Fprintf(stderr, "kai: there is no command %q; the commands are serve, validate, plugin, version and help\n", name)
+	fmt.Fprintf(stderr, "kai: there is no command %q; the commands are serve, reload, validate, plugin, version and help\n", name)
 	return exitUsage
 }

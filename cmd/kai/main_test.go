@@ -56,9 +56,10 @@ func TestScripts(t *testing.T) {
 
 // process is a kai that runs.
 type process struct {
-	t   *testing.T
-	cmd *exec.Cmd
-	url string
+	t    *testing.T
+	cmd  *exec.Cmd
+	url  string
+	file string // its configuration
 
 	mu  sync.Mutex
 	log bytes.Buffer
@@ -78,7 +79,8 @@ func start(t *testing.T, yaml string) *process {
 	}
 	p := &process{t: t, end: make(chan error, 1)}
 	p.cmd = exec.Command(kai, "serve", "--config", file, "--host", "127.0.0.1", "--port", "0")
-	p.cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+cacheHome(t))
+	p.file = file
+	p.cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+cacheHome(t), "XDG_RUNTIME_DIR="+runtimeDir(t))
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -124,6 +126,17 @@ var cacheHome = func() func(t *testing.T) string {
 		return dir
 	}
 }()
+
+// runtimeDir is short, since a unix socket's path may have 108 bytes only.
+func runtimeDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "kai")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
 
 func (p *process) text() string {
 	p.mu.Lock()

@@ -6,11 +6,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"os"
 	"os/signal"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -52,6 +54,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "kai: %s\n", listenProblem(address, err))
 		return exitUsage
 	}
+	stdlog.SetOutput(io.Discard) // net/http would print upstreams' bytes
 	log := logger(stderr)
 	h, err := host.New(host.Options{
 		Config: c, Module: modules.get, Logger: log, CacheDir: wasm.DefaultCacheDir(), Version: version,
@@ -65,8 +68,20 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	announce(stderr, log, c, l.Addr())
 
 	ctx, stop := stopOnSignal(ctx, log)
-	defer stop()
-	if err := h.Serve(ctx, l); err != nil {
+	reloads := newReloader(h, log, *file, modules.files)
+	var running sync.WaitGroup
+	running.Go(func() { reloads.run(ctx) })
+	control, err := listenControl(ctx, socketPath(l.Addr().(*net.TCPAddr).Port), reloads)
+	if err != nil {
+		log.Warn("kai reload will not work; SIGHUP does", "err", err)
+	}
+	err = h.Serve(ctx, l)
+	stop()
+	if control != nil {
+		control.close()
+	}
+	running.Wait()
+	if err != nil {
 		fmt.Fprintf(stderr, "kai: %v\n", err)
 		return exitFailed
 	}

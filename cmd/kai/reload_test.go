@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/kai-gateway/kai/plugins"
+)
+
+// models gives the answer of /v1/models.
+func (p *process) models() string {
+	p.t.Helper()
+	res, err := http.Get(p.url + "/models")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, _ := io.ReadAll(res.Body)
+	return string(b)
+}
+
+func (p *process) write(file, content string) {
+	p.t.Helper()
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+const demoConfig = "model_mapping: {one: {provider: demo, model: m}}\n"
+
+func TestChangedConfigurationIsPickedUp(t *testing.T) {
+	p := start(t, demoConfig)
+	p.write(p.file, strings.ReplaceAll(demoConfig, "one", "two"))
+	eventually(t, "the new alias is served", func() bool { return strings.Contains(p.models(), `"two"`) })
+
+	// By a rename, as editors and configuration maps do it.
+	p.write(p.file+".new", strings.ReplaceAll(demoConfig, "one", "three"))
+	if err := os.Rename(p.file+".new", p.file); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the renamed file is served", func() bool { return strings.Contains(p.models(), `"three"`) })
+
+	// A broken one is refused with its place, and the old one keeps serving.
+	p.write(p.file, "model_maping: {}\n")
+	eventually(t, "the mistake is in the log", func() bool {
+		return strings.Contains(p.text(), "kai.yaml:1:1: model_maping: unknown key")
+	})
+	if got := p.models(); !strings.Contains(got, `"three"`) {
+		t.Errorf("a broken configuration changed what is served: %s", got)
+	}
+	res, err := http.Get(strings.TrimSuffix(p.url, "/v1") + "/health")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if b, _ := io.ReadAll(res.Body); !strings.Contains(string(b), "kai.yaml:1:1") || !strings.Contains(string(b), "degraded") {
+		t.Errorf("/health does not tell: %s", b)
+	}
+	p.write(p.file, demoConfig)
+	eventually(t, "the mended file is served", func() bool { return strings.Contains(p.models(), `"one"`) })
+}
+
+func TestChangedModuleIsPickedUp(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "mine.wasm")
+	put := func(name string) {
+		t.Helper()
+		module, err := plugins.Module(name)
+		if err != nil {
+			t.Fatalf("%v (run \"make plugins\")", err)
+		}
+		if err := os.WriteFile(file, module, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("demo")
+	p := start(t, "providers: {mine: {plugin: "+file+", base_url: \"http://127.0.0.1:9\"}}\nmodel_mapping: {m: {provider: mine, model: m}}\n")
+	eventually(t, "demo is ready", func() bool { return strings.Contains(p.text(), `"plugin":"demo"`) })
+	put("ollama")
+	eventually(t, "ollama is swapped in", func() bool { return strings.Contains(p.text(), `"plugin":"ollama"`) })
+
+	// Half a module is refused.
+	module, _ := plugins.Module("openrouter")
+	p.write(file, string(module[:len(module)/2]))
+	eventually(t, "half a module is refused", func() bool { return strings.Contains(p.text(), "reload refused") })
+	p.write(file, string(module))
+	eventually(t, "the whole one is taken", func() bool { return strings.Contains(p.text(), `"plugin":"openrouter"`) })
+}
+
+func TestReloadCommandAndSIGHUP(t *testing.T) {
+	p := start(t, demoConfig)
+	kai := func() (string, string, error) {
+		path, err := exec.LookPath("kai")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := strings.TrimSuffix(p.url[strings.LastIndexByte(p.url, ':')+1:], "/v1")
+		cmd := exec.Command(path, "reload", "--port", port)
+		cmd.Env = p.cmd.Env
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		err = cmd.Run()
+		return stdout.String(), stderr.String(), err
+	}
+	if out, stderr, err := kai(); err != nil || !strings.HasPrefix(out, "reloaded the gateway on port ") {
+		t.Errorf("kai reload: %v, %q, %q", err, out, stderr)
+	}
+	sockets, _ := filepath.Glob(strings.TrimPrefix(p.cmd.Env[len(p.cmd.Env)-1], "XDG_RUNTIME_DIR=") + "/kai/*.sock")
+	if len(sockets) != 1 {
+		t.Fatalf("%d sockets", len(sockets))
+	}
+	if info, err := os.Stat(sockets[0]); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the socket's mode is %v (%v), want 0600", info.Mode(), err)
+	}
+	p.write(p.file, "- nonsense\n")
+	if _, stderr, err := kai(); err == nil || !strings.Contains(stderr, "kai.yaml:1:1: ") || !strings.Contains(stderr, "the configuration before keeps serving") {
+		t.Errorf("kai reload of a broken file: %v, %q", err, stderr)
+	}
+	p.write(p.file, strings.ReplaceAll(demoConfig, "one", "two"))
+	p.signal(syscall.SIGHUP)
+	eventually(t, "SIGHUP reloads", func() bool { return strings.Contains(p.models(), `"two"`) })
+
+	p.signal(syscall.SIGTERM)
+	p.wait(10e9)
+	if _, err := os.Stat(sockets[0]); err == nil {
+		t.Error("the socket is left behind")
+	}
+	if _, stderr, err := kai(); err == nil || !strings.Contains(stderr, "is it running") {
+		t.Errorf("kai reload without a gateway: %v, %q", err, stderr)
+	}
+}
