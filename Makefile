@@ -5,7 +5,7 @@ DIST    := $(PLUGINS:%=plugins/dist/%.wasm.gz)
 SDK     := $(shell find sdk plugins/internal -name '*.go' -not -name '*_test.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check plugins fuzz wat clean
+.PHONY: help build run test check plugins fuzz bench wat clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z][a-z-]*):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -37,6 +37,11 @@ fuzz: plugins ## fuzz whatever parses foreign bytes, FUZZTIME (5s) each
 		echo "fuzz $$(dirname $$file) $$name"; \
 		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname $$file)" > fuzz.log 2>&1 || { cat fuzz.log; exit 1; }; \
 	done; rm -f fuzz.log
+
+bench: build ## measure speed and memory against a bare proxy (5 minutes; BENCH='-h' tells the flags)
+	go build -trimpath -tags kai_native -o bin/kai-native ./cmd/kai
+	go build -trimpath -o bin/bench ./bench
+	./bin/bench $(BENCH)
 
 wat: ## assemble the hostile test guests (needs wabt)
 	for f in host/wasm/testdata/hostile/*.wat; do wat2wasm --no-check $$f -o $${f%.wat}.wasm || exit 1; done

@@ -1,0 +1,380 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// options is what the flags say.
+type options struct {
+	kai, native, config string
+	only                []string
+	rounds              int
+	slice               time.Duration
+	soak                time.Duration
+	verbose             bool
+	progress            io.Writer
+}
+
+func (o *options) check() error {
+	for _, name := range o.only {
+		if !slices.Contains(sections(), name) {
+			return fmt.Errorf("there is no scenario %q; there are %s", name, strings.Join(sections(), ", "))
+		}
+	}
+	for _, file := range []string{o.kai, o.native, o.config} {
+		if _, err := os.Stat(file); file != "" && err != nil {
+			return fmt.Errorf("%w (run \"make bench\", which builds what is needed)", err)
+		}
+	}
+	if o.rounds < 1 || o.slice <= 0 {
+		return errors.New("-rounds and -slice must be more than 0")
+	}
+	return nil
+}
+
+func (o *options) wants(name string) bool { return len(o.only) == 0 || slices.Contains(o.only, name) }
+
+// bench is one run of the program.
+type bench struct {
+	options
+	dir      string
+	upstream *process
+	report   *report
+}
+
+func measure(ctx context.Context, o options, stdout io.Writer) error {
+	dir, err := os.MkdirTemp("", "kai-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b := &bench{options: o, dir: dir, report: &report{}}
+	if b.upstream, err = startRole(ctx, "upstream", ""); err != nil {
+		return err
+	}
+	defer b.upstream.stop()
+	if err := writeConfig(b.file("config.yaml"), b.upstream.addr); err != nil {
+		return err
+	}
+	if o.soak > 0 {
+		return b.runSoak(ctx, stdout)
+	}
+	begin := time.Now()
+	for _, section := range []func(context.Context) error{b.closed, b.open, b.latency, b.starts} {
+		if err := section(ctx); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(stdout, "\n%s, %d processors, %s; %d rounds of %v in %v\n\n", runtime.GOARCH, runtime.NumCPU(), runtime.Version(),
+		o.rounds, o.slice, time.Since(begin).Round(time.Second))
+	b.report.print(stdout)
+	return nil
+}
+
+func (b *bench) file(name string) string { return filepath.Join(b.dir, name) }
+
+func (b *bench) say(format string, args ...any) {
+	fmt.Fprintf(b.progress, "bench: "+format+"\n", args...)
+}
+
+// start starts a server by its name and waits until it is ready.
+func (b *bench) start(ctx context.Context, server string) (*process, error) {
+	switch server {
+	case bare, translator:
+		return startRole(ctx, server, "http://"+b.upstream.addr)
+	}
+	binary := b.kai
+	if server == linked {
+		binary = b.native
+	}
+	p, err := startGateway(ctx, server, binary, b.file("config.yaml"), b.file("cache"), b.file(server+".log"))
+	if err != nil {
+		return nil, err
+	}
+	if err := p.ready(ctx); err != nil {
+		p.stop()
+		return nil, err
+	}
+	return p, nil
+}
+
+// ready waits until a gateway has compiled its adapters.
+func (p *process) ready(ctx context.Context) error {
+	for ; ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+		res, err := http.Get("http://" + p.addr + "/readyz")
+		if err != nil {
+			return err
+		}
+		res.Body.Close()
+		if res.StatusCode == 200 {
+			return nil
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// servers lists who takes part in a scenario, in the order of their turns.
+func (b *bench) servers(s *scenario) []string {
+	all := []string{s.against}
+	if b.native != "" {
+		all = append(all, linked)
+	}
+	return append(all, kai)
+}
+
+// closed runs the scenarios in which a client's next request waits for the
+// answer to the last. The servers live through all of them.
+func (b *bench) closed(ctx context.Context) error {
+	running := map[string]*process{}
+	defer func() {
+		for _, p := range running {
+			p.stop()
+		}
+	}()
+	for i := range scenarios {
+		s := &scenarios[i]
+		if s.workers == 0 || !b.wants(s.name) {
+			continue
+		}
+		b.say("%s: %s", s.name, s.what)
+		costs := samples{}
+		// Round 0 warms up: pools, caches, the heap's size.
+		for round := 0; round <= b.rounds; round++ {
+			for _, server := range b.servers(s) {
+				if running[server] == nil {
+					p, err := b.start(ctx, server)
+					if err != nil {
+						return err
+					}
+					running[server] = p
+				}
+				cost, err := b.turn(ctx, s, running[server])
+				if err != nil {
+					return fmt.Errorf("%s, %s: %w", s.name, server, err)
+				}
+				if round > 0 {
+					costs.add(server, cost)
+				}
+			}
+		}
+		b.report.costs(s, costs)
+	}
+	return nil
+}
+
+// turn gives the microseconds that a server took for a unit of a scenario.
+func (b *bench) turn(ctx context.Context, s *scenario, p *process) (float64, error) {
+	before, err := p.cpu()
+	if err != nil {
+		return 0, err
+	}
+	begin := time.Now()
+	n, err := closedLoop(ctx, s.workers, b.slice, func() *client {
+		return &client{addr: p.addr, request: s.request(p.name, p.addr), want: s.end()}
+	})
+	if err != nil {
+		return 0, err
+	}
+	after, err := p.cpu()
+	if err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		return 0, errors.New("no request was answered")
+	}
+	cost := microseconds(after-before) / float64(n*s.units)
+	if b.verbose {
+		b.say("  %-10s %8.2f µs  %8.0f %ss/s", p.name, cost, float64(n*s.units)/time.Since(begin).Seconds(), s.unit)
+	}
+	return cost, nil
+}
+
+func microseconds(d time.Duration) float64 { return float64(d) / 1e3 }
+
+// open runs the scenarios of many streams. Each turn has a fresh server, whose
+// memory grew by nothing but the streams.
+func (b *bench) open(ctx context.Context) error {
+	for i := range scenarios {
+		s := &scenarios[i]
+		if s.streams == 0 || !b.wants(s.name) {
+			continue
+		}
+		b.say("%s: %s", s.name, s.what)
+		costs, memory := samples{}, samples{}
+		for range (b.rounds + 1) / 2 {
+			for _, server := range b.servers(s) {
+				cost, bytes, err := b.openTurn(ctx, s, server)
+				if err != nil {
+					return fmt.Errorf("%s, %s: %w", s.name, server, err)
+				}
+				costs.add(server, cost)
+				memory.add(server, bytes/1024)
+				if b.verbose {
+					b.say("  %-10s %8.2f µs  %8.1f KiB a stream", server, cost, bytes/1024)
+				}
+			}
+		}
+		b.report.costs(s, costs)
+		b.report.memory(s, memory)
+	}
+	return nil
+}
+
+// openTurn gives the microseconds a chunk, and the bytes that an open stream
+// added to the server.
+func (b *bench) openTurn(ctx context.Context, s *scenario, server string) (cost, memory float64, err error) {
+	p, err := b.start(ctx, server)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer p.stop()
+	newClient := func() *client { return &client{addr: p.addr, request: s.request(server, p.addr), want: s.end()} }
+	// Some streams first, for what is set up once.
+	first, err := openStreams(ctx, 32, newClient)
+	if err != nil {
+		return 0, 0, err
+	}
+	first.stop()
+	time.Sleep(300 * time.Millisecond)
+	empty, err := p.rss()
+	if err != nil {
+		return 0, 0, err
+	}
+	all, err := openStreams(ctx, s.streams, newClient)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer all.stop()
+	time.Sleep(max(time.Second, s.every)) // until opening them is over for the server, too
+	cpu, err := p.cpu()
+	if err != nil {
+		return 0, 0, err
+	}
+	events := all.events.Load()
+	var sizes []float64
+	for end := time.Now().Add(4 * b.slice); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		n, err := p.rss()
+		if err != nil {
+			return 0, 0, err
+		}
+		sizes = append(sizes, float64(n))
+	}
+	after, err := p.cpu()
+	if err != nil {
+		return 0, 0, err
+	}
+	events = all.events.Load() - events
+	if err := errors.Join(ctx.Err(), all.failure()); err != nil {
+		return 0, 0, err
+	}
+	if events == 0 {
+		return 0, 0, errors.New("no chunk came")
+	}
+	return microseconds(after-cpu) / float64(events), (median(sizes) - float64(empty)) / float64(s.streams), nil
+}
+
+// latency measures what the servers add to the time of a request when the
+// machine has nothing else to do.
+func (b *bench) latency(ctx context.Context) error {
+	if !b.wants("latency") {
+		return nil
+	}
+	s := &scenarios[0]
+	b.say("latency: one small request after the other")
+	const requests = 400
+	servers := append([]string{"direct"}, b.servers(s)...)
+	clients := map[string]*client{
+		"direct": {addr: b.upstream.addr, request: s.request(bare, b.upstream.addr), want: s.end()},
+	}
+	for _, server := range servers[1:] {
+		p, err := b.start(ctx, server)
+		if err != nil {
+			return err
+		}
+		defer p.stop()
+		clients[server] = &client{addr: p.addr, request: s.request(server, p.addr), want: s.end()}
+	}
+	took := map[string][]time.Duration{}
+	for round := 0; round <= b.rounds; round++ {
+		for _, server := range servers {
+			all, err := latencies(ctx, requests, clients[server])
+			if err != nil {
+				return fmt.Errorf("latency, %s: %w", server, err)
+			}
+			if round > 0 {
+				took[server] = append(took[server], all...)
+			}
+		}
+	}
+	b.report.latency(took)
+	return nil
+}
+
+// starts measures the time from the start of the program to the first byte of
+// the model demo, and what an idle gateway has in memory.
+func (b *bench) starts(ctx context.Context) error {
+	if !b.wants("start") {
+		return nil
+	}
+	b.say("start: until the first reply of the model demo")
+	var cold, warm, idle []float64
+	for i := range 3 {
+		cache := b.file(fmt.Sprintf("cold-%d", i))
+		d, _, err := b.startOnce(ctx, cache, 0)
+		if err != nil {
+			return err
+		}
+		cold = append(cold, d.Seconds()*1e3)
+		for range 3 {
+			d, size, err := b.startOnce(ctx, cache, 2*time.Second)
+			if err != nil {
+				return err
+			}
+			warm = append(warm, d.Seconds()*1e3)
+			idle = append(idle, float64(size)/(1<<20))
+		}
+	}
+	b.report.starts(cold, warm, idle)
+	return nil
+}
+
+// startOnce starts a gateway with the shipped configuration. idle is for how long
+// it then does nothing before its memory is looked at.
+func (b *bench) startOnce(ctx context.Context, cache string, idle time.Duration) (time.Duration, int64, error) {
+	begin := time.Now()
+	p, err := startGateway(ctx, kai, b.kai, b.config, cache, b.file("start.log"))
+	if err != nil {
+		return 0, 0, err
+	}
+	defer p.stop()
+	c := &client{
+		addr: p.addr, want: []byte("data: [DONE]\n\n"),
+		request: newRequest(p.addr, "/v1/chat/completions", chatBody("demo", true, "Hello!")),
+	}
+	defer c.close()
+	var first time.Duration
+	err = c.do(func([]byte) {
+		if first == 0 {
+			first = time.Since(begin)
+		}
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("start: %w", err)
+	}
+	if err := p.ready(ctx); err != nil {
+		return 0, 0, err
+	}
+	time.Sleep(idle)
+	size, err := p.rss()
+	return first, size, err
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+type handler = http.Handler
+
+// process is a server under test, or the upstream.
+type process struct {
+	name string
+	addr string // host:port
+	cmd  *exec.Cmd
+	hold io.Closer // what tells a role to end when this process is gone
+}
+
+// serveRole serves one of the roles on a free port, which it prints, until its
+// standard input ends.
+func serveRole(role, base string, stdin io.Reader, stdout, stderr io.Writer) int {
+	make, ok := roles[role]
+	if !ok {
+		fmt.Fprintf(stderr, "bench: there is no role %q\n", role)
+		return 2
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Fprintf(stderr, "bench: %v\n", err)
+		return 1
+	}
+	fmt.Fprintln(stdout, l.Addr())
+	go func() {
+		io.Copy(io.Discard, stdin)
+		os.Exit(0)
+	}()
+	fmt.Fprintf(stderr, "bench: %v\n", (&http.Server{Handler: make(base)}).Serve(l))
+	return 1
+}
+
+// startRole starts this program in another role.
+func startRole(ctx context.Context, role, base string) (*process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, "-role", role, "-base", base)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", role, err)
+	}
+	p := &process{name: role, cmd: cmd, hold: in}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		p.stop()
+		return nil, fmt.Errorf("start %s: it gave no address: %w", role, err)
+	}
+	p.addr = strings.TrimSpace(line)
+	return p, nil
+}
+
+// startGateway starts a Kai binary on a free port and waits until it listens.
+// cache is the directory for its compiled adapters; log takes its log, as a
+// service manager would, for writing it is a part of what a request costs.
+func startGateway(ctx context.Context, name, binary, config, cache, log string) (*process, error) {
+	file, err := os.Create(log)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	cmd := exec.CommandContext(ctx, binary, "serve", "--config", config, "--host", "127.0.0.1", "--port", "0")
+	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+cache)
+	cmd.Stderr = file
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	p := &process{name: name, cmd: cmd}
+	if p.addr, err = addressIn(ctx, log); err != nil {
+		p.stop()
+		text, _ := os.ReadFile(log)
+		return nil, fmt.Errorf("start %s: %w\n%s", name, err, bytes.TrimSpace(text))
+	}
+	return p, nil
+}
+
+// addressIn waits for the log line that tells where a gateway listens.
+func addressIn(ctx context.Context, log string) (string, error) {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(time.Millisecond) {
+		text, err := os.ReadFile(log)
+		if err != nil {
+			return "", err
+		}
+		for line := range bytes.Lines(text) {
+			var entry struct{ Msg, URL string }
+			if json.Unmarshal(line, &entry) == nil && entry.Msg == "serving" {
+				_, port, ok := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(entry.URL, "http://"), "/v1"), ":")
+				if !ok {
+					return "", fmt.Errorf("no port in %q", entry.URL)
+				}
+				return "127.0.0.1:" + port, nil
+			}
+		}
+	}
+	return "", errors.New("it does not say where it serves")
+}
+
+// stop ends the process and waits for its end.
+func (p *process) stop() {
+	if p.hold != nil {
+		p.hold.Close()
+	}
+	p.cmd.Process.Kill()
+	p.cmd.Wait()
+}
+
+// cpu gives the processor time that all threads of the process have used.
+func (p *process) cpu() (time.Duration, error) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.cmd.Process.Pid))
+	if err != nil || len(files) == 0 {
+		return 0, fmt.Errorf("%s: no /proc/PID/task/*/schedstat: the process ended, or this is no Linux with scheduler statistics", p.name)
+	}
+	var sum int64
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // the thread ended; Go's threads seldom do
+		}
+		if err != nil {
+			return 0, err
+		}
+		ns, err := strconv.ParseInt(string(bytes.Fields(text)[0]), 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", file, err)
+		}
+		sum += ns
+	}
+	return time.Duration(sum), nil
+}
+
+// rss gives the bytes of memory that the process has in use.
+func (p *process) rss() (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, fmt.Errorf("%s: no VmRSS in /proc/PID/status", p.name)
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// samples are what the rounds gave for each server, in the order of the rounds.
+type samples map[string][]float64
+
+func (s samples) add(server string, v float64) { s[server] = append(s[server], v) }
+
+// ratio gives the median of the rounds' ratios: what disturbs a round disturbs
+// both sides of its ratio.
+func (s samples) ratio(server, against string) float64 {
+	return s.each(server, against, func(a, b float64) float64 { return a / b })
+}
+
+// share gives the median share of a server's cost that another does without.
+func (s samples) share(server, without string) float64 {
+	return s.each(server, without, func(a, b float64) float64 { return (a - b) / a })
+}
+
+func (s samples) each(server, other string, f func(a, b float64) float64) float64 {
+	var all []float64
+	for i, v := range s[server] {
+		all = append(all, f(v, s[other][i]))
+	}
+	return median(all)
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	n := len(v)
+	if n%2 == 0 {
+		return (v[n/2-1] + v[n/2]) / 2
+	}
+	return v[n/2]
+}
+
+func percentile(v []time.Duration, p int) time.Duration {
+	v = slices.Sorted(slices.Values(v))
+	return v[min(len(v)-1, len(v)*p/100)]
+}
+
+// report is the table.
+type report struct{ rows [][]string }
+
+var columns = []string{"scenario", "what", bare, translator, linked, kai, "result", "aim", ""}
+
+// row adds a line; cells are by server.
+func (r *report) row(scenario, what string, cells map[string]string, result, aim string, met bool) {
+	verdict := ""
+	if aim != "" {
+		verdict = "met"
+		if !met {
+			verdict = "MISSED"
+		}
+	}
+	r.rows = append(r.rows, []string{scenario, what, cells[bare], cells[translator], cells[linked], cells[kai], result, aim, verdict})
+}
+
+func (r *report) costs(s *scenario, c samples) {
+	cells := map[string]string{}
+	for server, v := range c {
+		cells[server] = fmt.Sprintf("%.2f µs", median(v))
+	}
+	ratio := c.ratio(kai, s.against)
+	r.row(s.name, "CPU per "+s.unit, cells, fmt.Sprintf("%.2f × %s", ratio, s.against), atMost(s.aim, "%.1f ×"), ratio <= s.aim)
+	if c[linked] == nil || s.unit != "chunk" {
+		return
+	}
+	share := c.share(kai, linked)
+	r.row("", "the sandbox's share of it", nil, percent(share), atMost(s.sandbox*100, "%.0f %%"), share <= s.sandbox)
+}
+
+func (r *report) memory(s *scenario, m samples) {
+	cells := map[string]string{}
+	for server, v := range m {
+		cells[server] = fmt.Sprintf("%.1f KiB", median(v))
+	}
+	ratio := m.ratio(kai, s.against)
+	r.row("", "memory per stream", cells, fmt.Sprintf("%.2f × %s", ratio, s.against), atMost(s.memory, "%.1f ×"), ratio <= s.memory)
+}
+
+func (r *report) latency(took map[string][]time.Duration) {
+	for _, p := range []int{50, 99} {
+		direct := percentile(took["direct"], p)
+		cells := map[string]string{}
+		for server, v := range took {
+			cells[server] = fmt.Sprintf("%+.0f µs", microseconds(percentile(v, p)-direct))
+		}
+		name := ""
+		if p == 50 {
+			name = "latency"
+		}
+		r.row(name, fmt.Sprintf("p%d, above the direct %.0f µs", p, microseconds(direct)), cells, "", "", true)
+	}
+}
+
+func (r *report) starts(cold, warm, idle []float64) {
+	cell := func(v []float64, unit string) map[string]string {
+		return map[string]string{kai: fmt.Sprintf("%.0f %s", median(v), unit)}
+	}
+	worst := func(v []float64, unit string) string { return fmt.Sprintf("at most %.0f %s", slices.Max(v), unit) }
+	r.row("start", "cold, until the demo's reply", cell(cold, "ms"), worst(cold, "ms"), "3000 ms", median(cold) <= 3000)
+	r.row("", "warm, until the demo's reply", cell(warm, "ms"), worst(warm, "ms"), "200 ms", median(warm) <= 200)
+	r.row("", "memory when idle", cell(idle, "MiB"), worst(idle, "MiB"), "80 MiB", median(idle) < 80)
+}
+
+func atMost(aim float64, format string) string {
+	if aim == 0 {
+		return ""
+	}
+	return fmt.Sprintf(format, aim)
+}
+
+func percent(f float64) string { return fmt.Sprintf("%.0f %%", f*100) }
+
+func (r *report) print(w io.Writer) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range append([][]string{columns}, r.rows...) {
+		fmt.Fprintln(t, strings.Join(row, "\t"))
+	}
+	t.Flush()
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// newUpstream answers as OpenRouter and Ollama do. The path says how:
+//
+//	/whole/chat/completions                 one JSON object
+//	/sse/2000/0s/chat/completions           2,000 chunks as fast as they can be written, each by itself
+//	/sse/2000/0s/16/chat/completions        the same, 16 in a write
+//	/ndjson/50/200ms/api/chat               50 lines of Ollama, one every 200 ms
+//
+// A stream of 0 chunks goes on until the client hangs up.
+func newUpstream() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /whole/chat/completions", func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("X-Generation-Id", "gen-1786988078-KaiSample0000000001")
+		io.WriteString(w, wholeAnswer)
+	})
+	sse := func(w http.ResponseWriter, r *http.Request) { stream(w, r, "text/event-stream", sseEvents, sseEnd) }
+	mux.HandleFunc("POST /sse/{chunks}/{every}/chat/completions", sse)
+	mux.HandleFunc("POST /sse/{chunks}/{every}/{together}/chat/completions", sse)
+	mux.HandleFunc("POST /ndjson/{chunks}/{every}/api/chat", func(w http.ResponseWriter, r *http.Request) {
+		stream(w, r, "application/x-ndjson", ollamaLines, ollamaEnd)
+	})
+	return mux
+}
+
+func stream(w http.ResponseWriter, r *http.Request, contentType string, events []string, end string) {
+	io.Copy(io.Discard, r.Body)
+	chunks, err := strconv.Atoi(r.PathValue("chunks"))
+	every, err2 := time.ParseDuration(r.PathValue("every"))
+	together, _ := strconv.Atoi(r.PathValue("together"))
+	together = max(together, 1)
+	if err != nil || err2 != nil {
+		http.Error(w, "the path must say how many chunks, and how often one", http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Cache-Control", "no-cache")
+	var tick <-chan time.Time
+	if every > 0 {
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
+	rc := http.NewResponseController(w)
+	for i := 0; i < chunks || chunks == 0; i++ {
+		if tick != nil && i > 0 {
+			select {
+			case <-tick:
+			case <-r.Context().Done():
+				return
+			}
+		}
+		if _, err := io.WriteString(w, events[i%len(events)]); err != nil {
+			return
+		}
+		if (i+1)%together == 0 {
+			if err := rc.Flush(); err != nil {
+				return
+			}
+		}
+	}
+	io.WriteString(w, end)
+}
+
+// words are what the mock models say: pieces as long as tokens usually are,
+// some of which JSON has to escape.
+var words = strings.Split("The| gateway| reads| each| event|,| hands| it| to| the| adapter|,| and| says|:| \\\"it| is| done|\\\".|\\n\\n|Then| it| waits| for| more|.", "|")
+
+// Answers have the fields and the order that public logs of OpenRouter and a
+// recorded Ollama 0.32 show.
+var (
+	sseEvents   = make([]string, len(words))
+	ollamaLines = make([]string, len(words))
+)
+
+func init() {
+	for i, w := range words {
+		sseEvents[i] = `data: {"id":"gen-1786988078-KaiSample0000000001","object":"chat.completion.chunk","created":1786988078,` +
+			`"model":"openai/gpt-4o-mini","provider":"OpenAI","choices":[{"index":0,"delta":{"content":"` + w +
+			`","role":"assistant"},"finish_reason":null,"native_finish_reason":null}]}` + "\n\n"
+		ollamaLines[i] = fmt.Sprintf(`{"model":"granite4:tiny-h","created_at":"2026-11-23T01:56:14.%09dZ","message":{"role":"assistant","content":"%s"},"done":false}`+"\n", 1+i*7927281, w)
+	}
+}
+
+const (
+	sseEnd = `data: {"id":"gen-1786988078-KaiSample0000000001","object":"chat.completion.chunk","created":1786988078,"model":"openai/gpt-4o-mini","provider":"OpenAI","choices":[{"index":0,"delta":{"content":"","role":"assistant"},"finish_reason":"stop","native_finish_reason":"stop"}]}` + "\n\n" +
+		`data: {"id":"gen-1786988078-KaiSample0000000001","object":"chat.completion.chunk","created":1786988078,"model":"openai/gpt-4o-mini","provider":"OpenAI","service_tier":null,"choices":[{"index":0,"delta":{"content":"","role":"assistant"},"finish_reason":"stop","native_finish_reason":"stop"}],"usage":{"prompt_tokens":15,"completion_tokens":2000,"total_tokens":2015,"cost":5.7915e-06,"is_byok":false,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"cost_details":{"upstream_inference_cost":null},"completion_tokens_details":{"reasoning_tokens":0}}}` + "\n\n" +
+		"data: [DONE]\n\n"
+
+	ollamaEnd = `{"model":"granite4:tiny-h","created_at":"2026-11-23T01:56:15.014884534Z","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","total_duration":104290651,"load_duration":57281000,"prompt_eval_count":15,"prompt_eval_duration":4112000,"eval_count":2000,"eval_duration":42000000}` + "\n"
+
+	wholeAnswer = `{"id":"gen-1786988078-KaiSample0000000001","object":"chat.completion","created":1786988078,"model":"openai/gpt-4o-mini","provider":"OpenAI","system_fingerprint":"fp_eb37e061ec","choices":[{"index":0,"logprobs":null,"finish_reason":"stop","native_finish_reason":"stop","message":{"role":"assistant","content":"Hello! How can I assist you today?","refusal":null,"reasoning":null}}],"usage":{"prompt_tokens":9,"completion_tokens":10,"total_tokens":19,"cost":7.35e-06,"is_byok":false,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"cost_details":{"upstream_inference_cost":7.35e-06},"completion_tokens_details":{"reasoning_tokens":0}}}`
+)
