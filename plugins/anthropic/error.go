@@ -1,0 +1,181 @@
+package anthropic
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// refuse is the error for a request that Anthropic cannot serve.
+func refuse(param, message string) *sdk.Error {
+	return &sdk.Error{Status: 400, Type: sdk.InvalidRequest, Param: param, Message: message}
+}
+
+// upstream is the error for a failure of Anthropic.
+func upstream(message string) *sdk.Error { return because(502, "upstream_error", message) }
+
+func because(status int, code, message string) *sdk.Error {
+	return &sdk.Error{Status: status, Type: sdk.TypeOf(status), Code: code, Message: message}
+}
+
+func malformed() *sdk.Error {
+	return upstream("The provider's answer is not what Anthropic's Messages API sends. Does base_url lead to it?")
+}
+
+// failed explains an error that came with an HTTP status, or, when status is 0,
+// within an answer. Its types are those of
+// https://platform.claude.com/docs/en/api/errors; what is absent was not of the
+// API but of something in between.
+func failed(status int, head sdk.Head, e sdk.JSON) *sdk.Error {
+	kind, _ := e.Get("type").Str()
+	said, _ := e.Get("message").Str()
+	said = presentable(said)
+	switch s := statusOf(kind); {
+	case s != 0:
+		status = s
+	case status == 0:
+		status = 500
+	}
+	if said == "" {
+		if kind == "" && (status < 400 || status == 404 || status == 405) {
+			return upstream("Anthropic's Messages API was not found: base_url must be its root, without /v1.")
+		}
+		said = unsaid(status)
+	}
+	err := verdict(status, said)
+	switch err.Status {
+	case 429, 502, 503, 504:
+		err.RetryAfterMS = retryAfter(head)
+	}
+	return err
+}
+
+// statusOf gives the status that belongs to a type, 0 for an unknown one.
+func statusOf(kind string) int {
+	switch kind {
+	case "invalid_request_error":
+		return 400
+	case "authentication_error":
+		return 401
+	case "billing_error":
+		return 402
+	case "permission_error":
+		return 403
+	case "not_found_error":
+		return 404
+	case "request_too_large":
+		return 413
+	case "rate_limit_error":
+		return 429
+	case "api_error":
+		return 500
+	case "timeout_error":
+		return 504
+	case "overloaded_error":
+		return 529
+	}
+	return 0
+}
+
+// verdict says what the client is to make of it.
+func verdict(status int, said string) *sdk.Error {
+	has := func(part string) bool { return strings.Contains(said, part) }
+	switch {
+	case status == 402, status == 400 && has("credit balance is too low"):
+		return because(502, "insufficient_quota", "The gateway's Anthropic account cannot pay for this request: "+said)
+	case status == 401:
+		return because(502, "upstream_auth", "Anthropic refused the gateway's API key: "+said+
+			" Check the provider's api_key in the gateway's configuration.")
+	case status == 403:
+		return because(502, "upstream_auth", "The gateway's Anthropic account may not do this: "+said)
+	case status == 404:
+		return &sdk.Error{Status: 404, Type: sdk.NotFoundError, Code: "model_not_found", Param: "model",
+			Message: "Anthropic does not have what was asked for: " + said +
+				" Correct the model's entry in the gateway's model_mapping."}
+	case status == 413:
+		return because(413, "request_too_large", "Anthropic: "+said)
+	case status == 429:
+		return because(429, "rate_limit_exceeded", "Anthropic: "+said)
+	case status == 408, status == 504:
+		return because(504, "upstream_timeout", "Anthropic: "+said)
+	case status == 503:
+		return because(503, "upstream_error", "Anthropic: "+said)
+	case status == 529:
+		return because(503, "overloaded", "Anthropic: "+said)
+	case status >= 400 && status < 500:
+		e := refuse("", "Anthropic refuses the request: "+said)
+		if has("prompt is too long") || has("exceed context limit") || has("context window") {
+			e.Code, e.Param = "context_length_exceeded", "messages"
+		}
+		return e
+	}
+	return upstream("Anthropic: " + said)
+}
+
+// unsaid stands in for a text that is missing.
+func unsaid(status int) string {
+	switch status {
+	case 401, 402, 403, 404:
+		return "No reason was given."
+	case 408, 504:
+		return "The answer did not come in time."
+	case 413:
+		return "The request is too large."
+	case 429:
+		return "The rate limit is reached."
+	case 503, 529:
+		return "The service is busy."
+	}
+	if status >= 400 && status < 500 {
+		return "No reason was given."
+	}
+	return "The service failed."
+}
+
+// retryAfter reads the header of that name, which has seconds.
+func retryAfter(head sdk.Head) int64 {
+	const day = 24 * 60 * 60
+	if s, ok := sdk.JSON(head.Get("retry-after")).Float(); ok && s > 0 && s <= day {
+		return int64(s*1000 + 0.5)
+	}
+	return 0
+}
+
+// maxText is how many bytes of Anthropic's text a client is shown.
+const maxText = 1000
+
+// presentable makes Anthropic's text fit for a client: one line of bounded
+// length that ends like a sentence, without keys, links and the ids of the
+// gateway's account, which the text about a rate limit names.
+func presentable(text string) string {
+	words := strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f })
+	for i, word := range words {
+		switch {
+		case strings.Contains(word, "sk-ant-"):
+			words[i] = "(key)"
+		case strings.Contains(word, "://"):
+			words[i] = "(link)"
+		case isID(word):
+			words[i] = "(id)"
+		}
+	}
+	text = strings.Join(words, " ")
+	if len(text) > maxText {
+		text = text[:maxText]
+		for !utf8.ValidString(text) {
+			text = text[:len(text)-1]
+		}
+		return text + "…"
+	}
+	if text != "" && strings.IndexByte(".!?", text[len(text)-1]) < 0 {
+		text += "."
+	}
+	return text
+}
+
+// isID reports whether a word is a UUID, perhaps with punctuation around it.
+func isID(word string) bool {
+	word = strings.Trim(word, "()[]{}'\"`,;:.")
+	return len(word) == 36 && strings.Count(word, "-") == 4 && strings.Trim(word, "0123456789abcdefABCDEF-") == ""
+}

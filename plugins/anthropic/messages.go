@@ -1,0 +1,302 @@
+package anthropic
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// conversation writes messages as Anthropic has them: turns of user and
+// assistant that alternate, each a list of blocks, and the system's beside them.
+type conversation struct {
+	w        *sdk.Writer
+	system   sdk.Writer // the system's blocks, an array
+	directed bool       // there are some
+	index    int        // of the client's message being written
+	role     string     // of the turn that is open; "" before the first
+	signed   bool       // nothing waits for thinking that was not sent along
+}
+
+// anyJSON stands in for the JSON mode that Anthropic doesn't have.
+const anyJSON = "Answer with one JSON object and nothing else: no other text, no code fence."
+
+// writeMessages writes "messages" and "system". It reports whether a budget for
+// thinking is possible: if the last turns are an assistant's message and what
+// its tools answered, Anthropic demands the thinking of that message for it.
+func writeMessages(w *sdk.Writer, q *query) (signed bool, err error) {
+	c := conversation{w: w, signed: true}
+	c.system.Array()
+	w.Key("messages").Array()
+	for m := range sdk.Messages(q.messages) {
+		if err := c.message(m); err != nil {
+			return false, err
+		}
+		c.index++
+	}
+	alone := c.role == ""
+	if !alone {
+		w.End()
+		w.End()
+	}
+	if wantsAnyJSON(q.responseFormat) {
+		writeText(&c.system, sdk.JSON(sdk.AppendQuote(nil, anyJSON)), nil)
+		alone = alone && c.directed
+		c.directed = true
+	}
+	c.system.End()
+	if alone && c.directed { // OpenAI answers to a system's message alone, Anthropic does not
+		w.Object()
+		w.Key("role").String("user")
+		w.Key("content").Raw(c.system.Bytes())
+		w.End()
+		c.directed = false
+	}
+	w.End()
+	if c.directed {
+		w.Key("system").Raw(c.system.Bytes())
+	}
+	return c.signed, nil
+}
+
+// at is the place of something in the message being written: at(".name").
+func (c *conversation) at(inside string) string {
+	return "messages[" + strconv.Itoa(c.index) + "]" + inside
+}
+
+// turn begins a turn, if the one of that role isn't open.
+func (c *conversation) turn(role string) {
+	if c.role == role {
+		return
+	}
+	if c.role != "" {
+		c.w.End()
+		c.w.End()
+	}
+	c.role = role
+	c.w.Object()
+	c.w.Key("role").String(role)
+	c.w.Key("content").Array()
+}
+
+func (c *conversation) message(m sdk.Message) error {
+	switch m.Role {
+	case "system", "developer":
+		// Wherever it stands: https://platform.claude.com/docs/en/api/openai-sdk
+		return c.blocks(&c.system, m.Content, true, func() { c.directed = true })
+	case "assistant":
+		c.signed = c.thinking(m)
+		if err := c.blocks(c.w, m.Content, true, func() { c.turn("assistant") }); err != nil {
+			return err
+		}
+		return c.calls(m)
+	case "tool":
+		return c.result(m)
+	case "function":
+		return refuse(c.at(".role"), "Messages of role function are out of date; send role tool with a tool_call_id.")
+	}
+	c.signed = true
+	return c.blocks(c.w, m.Content, false, func() { c.turn("user") })
+}
+
+// blocks writes a message's content to w, calling begin before each block. Empty
+// texts, which Anthropic refuses, are left away.
+func (c *conversation) blocks(w *sdk.Writer, content sdk.JSON, textOnly bool, begin func()) error {
+	i := 0
+	for p := range sdk.Parts(content) {
+		at := func(inside string) string { return c.at(".content[" + strconv.Itoa(i) + "]" + inside) }
+		switch {
+		case p.Type == "text" || p.Type == "refusal":
+			inside, ok := p.Text.RawStr()
+			if !ok {
+				return refuse(at("."+p.Type), "The "+p.Type+" of a part must be a string.")
+			}
+			if !blank(inside) {
+				begin()
+				writeText(w, p.Text, p.Raw.Get("cache_control"))
+			}
+		case textOnly:
+			return refuse(at(".type"), "Anthropic takes nothing but text from a system or an assistant, not "+strconv.Quote(p.Type)+".")
+		case p.Type == "image_url":
+			a, wrong := attach(p.URL)
+			if wrong != "" {
+				return refuse(at(".image_url"), wrong)
+			}
+			begin()
+			a.write(w, nil, p.Raw.Get("cache_control"))
+		case p.Type == "file":
+			a, wrong := attach(p.Data)
+			if wrong != "" {
+				return refuse(at(".file"), wrong)
+			}
+			if a.base64 == nil {
+				a.kind = "document"
+			}
+			begin()
+			a.write(w, p.Raw.Get("file").Get("filename"), p.Raw.Get("cache_control"))
+		case p.Type == "input_audio":
+			return refuse(at(".input_audio"), "Anthropic takes no audio: send text, images and PDF documents.")
+		default:
+			return refuse(at(".type"), "Anthropic takes parts of type text, image_url and file, not "+strconv.Quote(p.Type)+".")
+		}
+		i++
+	}
+	return nil
+}
+
+// writeText writes a block of text; text is a string.
+func writeText(w *sdk.Writer, text, cache sdk.JSON) {
+	w.Object()
+	w.Key("type").String("text")
+	w.Key("text").Raw(text)
+	writeCache(w, cache)
+	w.End()
+}
+
+// attachment is an image or a document.
+type attachment struct {
+	kind      string // "image" or "document"
+	mediaType string
+	base64    []byte // inside of a JSON string, perhaps the gateway's reference; nil if there is a link
+	link      []byte // inside of a JSON string
+}
+
+// attach reads a string that holds a data: URL or a link. Or it says what is
+// wrong with it.
+func attach(v sdk.JSON) (a attachment, wrong string) {
+	inside, ok := v.RawStr()
+	if !ok {
+		return a, "An image needs a url and a file its file_data, a string: Anthropic doesn't know files that were uploaded to OpenAI."
+	}
+	a.mediaType, a.base64, ok = sdk.SplitDataURL(inside)
+	if !ok {
+		if !isLink(inside) {
+			return a, "Send the image or file itself as a data: URL (data:image/png;base64,...), or an https link to it."
+		}
+		a.kind, a.link = "image", inside
+		return a, ""
+	}
+	switch a.mediaType {
+	case "image/jpg":
+		a.mediaType = "image/jpeg"
+		fallthrough
+	case "image/jpeg", "image/png", "image/gif", "image/webp":
+		a.kind = "image"
+	case "application/pdf":
+		a.kind = "document"
+	default:
+		return a, "Anthropic takes image/jpeg, image/png, image/gif, image/webp and application/pdf, not " + strconv.Quote(a.mediaType) + "."
+	}
+	return a, ""
+}
+
+// isLink reports whether the inside of a JSON string is a link that Anthropic
+// may follow.
+func isLink(inside []byte) bool {
+	for _, scheme := range [...]string{"https://", "http://", `https:\/\/`, `http:\/\/`} {
+		if bytes.HasPrefix(inside, []byte(scheme)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *attachment) write(w *sdk.Writer, title, cache sdk.JSON) {
+	w.Object()
+	w.Key("type").String(a.kind)
+	w.Key("source").Object()
+	if a.link != nil {
+		w.Key("type").String("url")
+		w.Key("url").RawString(a.link)
+	} else {
+		w.Key("type").String("base64")
+		w.Key("media_type").String(a.mediaType)
+		w.Key("data").RawString(a.base64)
+	}
+	w.End()
+	if inside, ok := title.RawStr(); ok && a.kind == "document" && !blank(inside) {
+		w.Key("title").Raw(title)
+	}
+	writeCache(w, cache)
+	w.End()
+}
+
+// calls writes an assistant's tool calls.
+func (c *conversation) calls(m sdk.Message) error {
+	i := 0
+	for call := range sdk.ToolCalls(m.ToolCalls) {
+		at := c.at(".tool_calls[" + strconv.Itoa(i) + "]")
+		id, ok := call.ID.Str()
+		if !ok || id == "" {
+			return refuse(at+".id", "A tool call needs an id, a string.")
+		}
+		if call.Name.Kind() != sdk.KindString {
+			return refuse(at+".function.name", "Anthropic knows only calls of functions, and each needs the function's name.")
+		}
+		input, ok := inputOf(call.Arguments)
+		if !ok {
+			return refuse(at+".function.arguments", "The arguments of a tool call must be the text of a JSON object.")
+		}
+		c.turn("assistant")
+		c.w.Object()
+		c.w.Key("type").String("tool_use")
+		c.w.Key("id").String(callID(id))
+		c.w.Key("name").Raw(call.Name)
+		c.w.Key("input").Raw(input)
+		c.w.End()
+		i++
+	}
+	if i == 0 && m.Raw.Get("function_call").Kind() == sdk.KindObject {
+		return refuse(c.at(".function_call"), "function_call is out of date; send tool_calls.")
+	}
+	return nil
+}
+
+// inputOf gives the object that a call's arguments hold.
+func inputOf(v sdk.JSON) (object sdk.JSON, ok bool) {
+	if v.Kind() == sdk.KindString {
+		text, _ := v.AppendStr(nil)
+		v = bytes.TrimSpace(text)
+	}
+	switch {
+	case len(v) == 0, string(v) == "null":
+		return sdk.JSON("{}"), true
+	case v.Kind() == sdk.KindObject && v.Valid() == nil:
+		return v, true
+	}
+	return nil, false
+}
+
+// callID gives a call's id in the letters that Anthropic allows; other
+// providers' ids, such as functions.weather:0, have more.
+func callID(id string) string {
+	b := []byte(id)
+	for i, c := range b {
+		if c != '_' && c != '-' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+			b[i] = '_'
+		}
+	}
+	return string(b)
+}
+
+// result writes what a tool answered. The results of calls made together must
+// stand in one turn, before anything else.
+func (c *conversation) result(m sdk.Message) error {
+	id, _ := m.ToolCallID.Str()
+	c.turn("user")
+	c.w.Object()
+	c.w.Key("type").String("tool_result")
+	c.w.Key("tool_use_id").String(callID(id))
+	switch inside, ok := m.Content.RawStr(); {
+	case ok && !blank(inside):
+		c.w.Key("content").Raw(m.Content)
+	case m.Content.Kind() == sdk.KindArray:
+		c.w.Key("content").Array()
+		if err := c.blocks(c.w, m.Content, false, func() {}); err != nil {
+			return err
+		}
+		c.w.End()
+	}
+	c.w.End()
+	return nil
+}

@@ -1,0 +1,332 @@
+package anthropic
+
+import (
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// query is what the adapter reads of a client's request. Fields are absent when
+// the client left them away or sent null.
+type query struct {
+	model, messages                sdk.JSON
+	maxTokens, maxCompletionTokens sdk.JSON
+	temperature, topP, stop        sdk.JSON
+	n, logprobs, responseFormat    sdk.JSON
+	tools, toolChoice, parallel    sdk.JSON
+	functions                      sdk.JSON
+	effort, reasoning              sdk.JSON
+	user, safetyIdentifier         sdk.JSON
+
+	thinking, topK, cacheControl sdk.JSON // not OpenAI's but Anthropic's own
+}
+
+func parse(body sdk.JSON) (query, error) {
+	var q query
+	it := sdk.Object(body)
+	for it.Next() {
+		v := it.Value()
+		if v.Kind() == sdk.KindNull {
+			continue
+		}
+		switch string(it.Key()) {
+		case "model":
+			q.model = v
+		case "messages":
+			q.messages = v
+		case "max_tokens":
+			q.maxTokens = v
+		case "max_completion_tokens":
+			q.maxCompletionTokens = v
+		case "temperature":
+			q.temperature = v
+		case "top_p":
+			q.topP = v
+		case "stop":
+			q.stop = v
+		case "n":
+			q.n = v
+		case "logprobs":
+			q.logprobs = v
+		case "response_format":
+			q.responseFormat = v
+		case "tools":
+			q.tools = v
+		case "tool_choice":
+			q.toolChoice = v
+		case "parallel_tool_calls":
+			q.parallel = v
+		case "functions":
+			q.functions = v
+		case "reasoning_effort":
+			q.effort = v
+		case "reasoning":
+			q.reasoning = v
+		case "user":
+			q.user = v
+		case "safety_identifier":
+			q.safetyIdentifier = v
+		case "thinking":
+			q.thinking = v
+		case "top_k":
+			q.topK = v
+		case "cache_control":
+			q.cacheControl = v
+		}
+	}
+	return q, it.Err()
+}
+
+// settings are the options of one request.
+type settings struct {
+	betas        sdk.JSON
+	maxTokens    sdk.JSON
+	thinking     sdk.JSON
+	effort       sdk.JSON
+	sampling     sdk.JSON
+	cacheControl sdk.JSON
+}
+
+func readOptions(options sdk.JSON) settings {
+	var o settings
+	for f := sdk.Object(options); f.Next(); {
+		switch v := f.Value(); string(f.Key()) {
+		case "anthropic_beta":
+			o.betas = v
+		case "max_tokens":
+			o.maxTokens = v
+		case "thinking":
+			o.thinking = v
+		case "effort":
+			o.effort = v
+		case "sampling":
+			o.sampling = v
+		case "cache_control":
+			o.cacheControl = v
+		}
+	}
+	return o
+}
+
+// defaultMaxTokens is the limit of an answer where nobody set one. All models
+// since Claude 4 can write that much.
+const defaultMaxTokens = 32000
+
+// Request turns a chat completion into POST /v1/messages.
+func (adapter) Request(r *sdk.Request, _ *state, out *sdk.Out) error {
+	q, err := parse(r.Body)
+	if err != nil {
+		return refuse("", "The request is not valid JSON.")
+	}
+	if err := q.check(); err != nil {
+		return err
+	}
+	o := readOptions(r.Options)
+	name, _ := q.model.Str()
+	m := modelOf(name)
+	if sampling, ok := o.sampling.Bool(); ok {
+		m.sampling = sampling
+	}
+	limit := q.limit(o)
+
+	var w sdk.Writer
+	w.Reset(make([]byte, 0, len(r.Body)+1024))
+	w.Object()
+	w.Key("model").Raw(q.model)
+	w.Key("max_tokens").Int(limit)
+	if r.Stream {
+		w.Key("stream").Bool(true)
+	}
+	signed, err := writeMessages(&w, &q)
+	if err != nil {
+		return err
+	}
+	forced, err := writeTools(&w, &q)
+	if err != nil {
+		return err
+	}
+	t, err := q.thought(o, m)
+	if err != nil {
+		return err
+	}
+	if forced || t.form == withBudget && !signed {
+		t.rest()
+	}
+	t.fit(limit)
+	t.write(&w)
+	if err := writeOutput(&w, t.effort, q.responseFormat); err != nil {
+		return err
+	}
+	if m.sampling && !t.thinks() {
+		q.writeSampling(&w)
+	}
+	q.writeRest(&w, o)
+	w.End()
+
+	up := sdk.Upstream{Path: "/v1/messages", Framing: abi.Whole, Headers: headers(o), Body: w.Bytes()}
+	if r.Stream {
+		up.Framing = abi.SSE
+	}
+	out.Send(up)
+	return nil
+}
+
+// check refuses what would silently get another answer than the one asked for.
+func (q *query) check() error {
+	if n, ok := q.n.Int(); ok && n > 1 {
+		return refuse("n", "Anthropic gives one answer to a request: n must be 1.")
+	}
+	if wanted, _ := q.logprobs.Bool(); wanted {
+		return refuse("logprobs", "Anthropic gives no log probabilities.")
+	}
+	if it := sdk.Array(q.functions); it.Next() {
+		return refuse("functions", "functions is out of date; send the same functions as tools.")
+	}
+	return nil
+}
+
+func headers(o settings) []string {
+	lines := []string{"anthropic-version: 2023-06-01"}
+	var betas []byte
+	for it := sdk.Array(o.betas); it.Next(); {
+		if len(betas) > 0 {
+			betas = append(betas, ',')
+		}
+		betas, _ = it.Value().AppendStr(betas)
+	}
+	if len(betas) > 0 {
+		lines = append(lines, "anthropic-beta: "+string(betas))
+	}
+	return lines
+}
+
+// limit gives the limit of the answer in tokens, thinking included.
+func (q *query) limit(o settings) int64 {
+	for _, v := range [...]sdk.JSON{q.maxCompletionTokens, q.maxTokens, o.maxTokens} {
+		if n, ok := v.Int(); ok {
+			return n
+		}
+	}
+	return defaultMaxTokens
+}
+
+// writeOutput writes output_config: how much work an answer is worth, and the
+// schema of structured outputs,
+// https://platform.claude.com/docs/en/build-with-claude/structured-outputs.
+func writeOutput(w *sdk.Writer, effort string, format sdk.JSON) error {
+	kind, _ := format.Get("type").Str()
+	schema := schemaOf(format)
+	switch {
+	case format == nil, kind == "text", kind == "json_object", kind == "json_schema":
+	default:
+		return refuse("response_format.type", "Anthropic knows the response formats text, json_object and json_schema.")
+	}
+	if effort == "" && schema == nil {
+		return nil
+	}
+	w.Key("output_config").Object()
+	if effort != "" {
+		w.Key("effort").String(effort)
+	}
+	if schema != nil {
+		w.Key("format").Object()
+		w.Key("type").String("json_schema")
+		w.Key("schema").Raw(schema)
+		w.End()
+	}
+	w.End()
+	return nil
+}
+
+// schemaOf gives the schema that response_format asks for, if it has one.
+func schemaOf(format sdk.JSON) sdk.JSON {
+	if kind, _ := format.Get("type").Str(); kind != "json_schema" {
+		return nil
+	}
+	if schema := format.Get("json_schema").Get("schema"); schema.Kind() == sdk.KindObject {
+		return schema
+	}
+	return nil
+}
+
+// wantsAnyJSON reports whether response_format asks for JSON of no schema, for
+// which Anthropic has no mode.
+func wantsAnyJSON(format sdk.JSON) bool {
+	kind, _ := format.Get("type").Str()
+	return kind == "json_object" || kind == "json_schema" && schemaOf(format) == nil
+}
+
+// writeSampling writes what differs from both APIs' default, which is 1. Some
+// models refuse temperature and top_p together, and Anthropic's scale of
+// temperature ends at 1: https://platform.claude.com/docs/en/api/openai-sdk.
+func (q *query) writeSampling(w *sdk.Writer) {
+	if t, ok := q.temperature.Float(); ok && t < 1 {
+		w.Key("temperature").Raw(q.temperature)
+	} else if p, ok := q.topP.Float(); ok && p < 1 {
+		w.Key("top_p").Raw(q.topP)
+	}
+	if q.topK != nil {
+		w.Key("top_k").Raw(q.topK)
+	}
+}
+
+func (q *query) writeRest(w *sdk.Writer, o settings) {
+	if stops := stopsIn(q.stop); len(stops) > 0 {
+		w.Key("stop_sequences").Array()
+		for _, s := range stops {
+			w.RawString(s)
+		}
+		w.End()
+	}
+	user := q.safetyIdentifier
+	if user == nil {
+		user = q.user
+	}
+	if user.Kind() == sdk.KindString {
+		w.Key("metadata").Object()
+		w.Key("user_id").Raw(user)
+		w.End()
+	}
+	cache := q.cacheControl
+	if cache == nil {
+		cache = o.cacheControl
+	}
+	if cache != nil {
+		w.Key("cache_control").Raw(cache)
+	}
+}
+
+// stopsIn gives the insides of the strings to stop at. Anthropic refuses those
+// of nothing but white space.
+func stopsIn(v sdk.JSON) (stops [][]byte) {
+	add := func(v sdk.JSON) {
+		if inside, ok := v.RawStr(); ok && !blank(inside) {
+			stops = append(stops, inside)
+		}
+	}
+	if v.Kind() == sdk.KindString {
+		add(v)
+		return stops
+	}
+	for it := sdk.Array(v); it.Next(); {
+		add(it.Value())
+	}
+	return stops
+}
+
+// blank reports whether the inside of a JSON string is nothing but white space,
+// written as it is or as an escape.
+func blank(inside []byte) bool {
+	for i := 0; i < len(inside); i++ {
+		switch inside[i] {
+		case ' ':
+		case '\\':
+			i++
+			if i == len(inside) || inside[i] != 'n' && inside[i] != 'r' && inside[i] != 't' {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,49 @@
+package anthropic
+
+import "github.com/kai-gateway/kai/sdk"
+
+// Response takes an answer that came in one piece: a message, or an error.
+func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
+	var kind, content, usage, failure sdk.JSON
+	it := sdk.Object(r.Body)
+	for it.Next() {
+		v := it.Value()
+		switch string(it.Key()) {
+		case "type":
+			kind = v
+		case "content":
+			content = v
+		case "usage":
+			usage = v
+		case "error":
+			failure = v
+		}
+	}
+	if r.Status < 200 || r.Status > 299 {
+		return failed(r.Status, r.Head, failure)
+	}
+	if string(inside(kind)) == "error" {
+		return failed(0, r.Head, failure)
+	}
+	if it.Err() != nil || content.Kind() != sdk.KindArray {
+		return malformed()
+	}
+	s.Usage.add(usage, out)
+	blocks := sdk.Array(content)
+	for index := 0; blocks.Next() && index <= maxIndex; index++ {
+		if err := s.begin(index, blocks.Value(), out); err != nil {
+			return err
+		}
+		s.finish(index, out)
+	}
+	if blocks.Err() != nil {
+		return malformed()
+	}
+	if err := s.end(r.Body, out); err != nil {
+		return err
+	}
+	if !s.Ended {
+		return upstream("Anthropic's answer is not complete.")
+	}
+	return nil
+}

@@ -1,0 +1,201 @@
+package anthropic
+
+import "github.com/kai-gateway/kai/sdk"
+
+// thought is what becomes of what a request or the options say of thinking.
+type thought struct {
+	form    form
+	budget  int64    // of withBudget, in tokens
+	display sdk.JSON // a string; absent: not said
+	native  sdk.JSON // of asWritten
+	effort  string   // for output_config; "" if not said
+}
+
+// form is how thinking is written.
+type form uint8
+
+const (
+	unset      form = iota // the model's own default
+	off                    // {"type":"disabled"}
+	adaptive               // {"type":"adaptive"}
+	withBudget             // {"type":"enabled","budget_tokens":…}
+	asWritten              // in the client's own words
+)
+
+const (
+	leastBudget   = 1024 // the least that Anthropic accepts
+	defaultBudget = 8192
+)
+
+// budgets are what efforts mean to a model whose thinking has a budget. fit
+// bounds them by the limit of the answer.
+var budgets = [...]struct {
+	effort string
+	tokens int64
+}{
+	{"minimal", 1024},
+	{"low", 2048},
+	{"medium", defaultBudget},
+	{"high", 16384},
+	{"xhigh", 24576},
+	{"max", 24576},
+}
+
+// thought reads what the client wants, in the first of these forms that it
+// used: Anthropic's thinking; OpenAI's reasoning_effort; OpenRouter's reasoning,
+// which has effort, max_tokens or enabled. Without any, the options decide.
+func (q *query) thought(o settings, m model) (thought, error) {
+	t := fromOptions(o)
+	if t.form == adaptive || t.form == withBudget {
+		m.adaptive = t.form == adaptive // the operator knows the model
+	}
+	switch {
+	case q.thinking.Kind() == sdk.KindObject:
+		t.form, t.native = asWritten, q.thinking
+		return t, nil
+	case q.effort != nil:
+		return t, t.ask("reasoning_effort", q.effort, m)
+	}
+	var effort, budget, enabled sdk.JSON
+	for f := sdk.Object(q.reasoning); f.Next(); {
+		switch string(f.Key()) {
+		case "effort":
+			effort = f.Value()
+		case "max_tokens":
+			budget = f.Value()
+		case "enabled":
+			enabled = f.Value()
+		}
+	}
+	if effort != nil && effort.Kind() != sdk.KindNull {
+		return t, t.ask("reasoning.effort", effort, m)
+	}
+	tokens, _ := budget.Int()
+	switch on, said := enabled.Bool(); {
+	case said && !on:
+		t.form = off
+	case said || tokens > 0:
+		if tokens == 0 {
+			tokens = defaultBudget
+		}
+		t.think(max(tokens, leastBudget), m)
+	}
+	return t, nil
+}
+
+// fromOptions gives what the options say.
+func fromOptions(o settings) thought {
+	var t thought
+	t.effort, _ = o.effort.Str()
+	kind := ""
+	for f := sdk.Object(o.thinking); f.Next(); {
+		switch string(f.Key()) {
+		case "type":
+			kind, _ = f.Value().Str()
+		case "budget_tokens":
+			t.budget, _ = f.Value().Int()
+		case "display":
+			t.display = f.Value()
+		}
+	}
+	switch kind {
+	case "adaptive":
+		t.form = adaptive
+	case "enabled":
+		t.form = withBudget
+		if t.budget == 0 {
+			t.budget = defaultBudget
+		}
+	case "disabled":
+		t.form = off
+	}
+	return t
+}
+
+// ask takes an effort that the client asks for in param.
+func (t *thought) ask(param string, v sdk.JSON, m model) error {
+	effort, _ := v.Str()
+	if effort == "none" {
+		t.form = off
+		return nil
+	}
+	for _, b := range budgets {
+		if b.effort != effort {
+			continue
+		}
+		t.think(b.tokens, m)
+		if m.adaptive {
+			if t.effort = effort; effort == "minimal" {
+				t.effort = "low"
+			}
+		}
+		return nil
+	}
+	return refuse(param, "The effort must be none, minimal, low, medium, high, xhigh or max.")
+}
+
+// think turns thinking on. The client wants to see it, but newer models leave
+// its text out unless told otherwise.
+func (t *thought) think(budget int64, m model) {
+	t.form, t.budget = withBudget, budget
+	if m.adaptive {
+		t.form = adaptive
+		if t.display == nil {
+			t.display = sdk.JSON(`"summarized"`)
+		}
+	}
+}
+
+// rest gives up thinking where Anthropic refuses it: with a tool that must be
+// called, and with a budget after an assistant's message whose own thinking was
+// not sent along. What the client wrote in Anthropic's own words stays.
+func (t *thought) rest() {
+	if t.form == adaptive || t.form == withBudget {
+		t.form = unset
+	}
+}
+
+// fit makes a budget leave room for an answer below the limit, which counts
+// thinking, too. Below the least budget there is no thinking.
+func (t *thought) fit(limit int64) {
+	if t.form != withBudget {
+		return
+	}
+	t.budget = min(t.budget, limit/4*3)
+	if t.budget < leastBudget {
+		t.form = unset
+	}
+}
+
+// thinks reports whether thinking is on, as far as is known.
+func (t *thought) thinks() bool {
+	if t.form == asWritten {
+		kind, _ := t.native.Get("type").Str()
+		return kind != "disabled"
+	}
+	return t.form == adaptive || t.form == withBudget
+}
+
+func (t *thought) write(w *sdk.Writer) {
+	switch t.form {
+	case unset:
+		return
+	case asWritten:
+		w.Key("thinking").Raw(t.native)
+		return
+	}
+	w.Key("thinking").Object()
+	switch t.form {
+	case off:
+		w.Key("type").String("disabled")
+	case adaptive:
+		w.Key("type").String("adaptive")
+	case withBudget:
+		w.Key("type").String("enabled")
+		w.Key("budget_tokens").Int(t.budget)
+	}
+	if t.display != nil && t.form != off {
+		w.Key("display").Raw(t.display)
+	}
+	w.End()
+}
