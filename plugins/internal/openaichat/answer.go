@@ -35,7 +35,11 @@ func (a *answer) read(d *Dialect, body sdk.JSON, dst []byte) ([]byte, error) {
 			a.failure = v
 		case "usage":
 			a.usage = v
-		case "id", "object", "created", "model", "obfuscation":
+		case "object":
+			if inside, _ := v.RawStr(); string(inside) == "error" && a.failure == nil {
+				a.failure = body // of vLLM and Mistral: https://github.com/vllm-project/vllm/issues/12886
+			}
+		case "id", "created", "model", "obfuscation":
 		case "x_groq":
 			a.readGroq(v)
 			dst = AppendField(dst, it.Key(), v)

@@ -40,6 +40,9 @@ func (d *Dialect) event(e *sdk.Event, s *State, out *sdk.Out) error {
 		out.TextJSON(int(s.Text.Choice), inside)
 		return nil
 	}
+	if string(e.Name) == "error" { // Groq: https://github.com/groq/groq-python/blob/main/src/groq/_streaming.py
+		return d.Failure(nil, e.Data)
+	}
 	var (
 		a     answer
 		space [256]byte

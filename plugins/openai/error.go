@@ -1,0 +1,306 @@
+package openai
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/kai-gateway/kai/plugins/internal/openaichat"
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// failure explains what a server said went wrong: the body of a status outside
+// 2xx, or, with status 0, an error within an answer.
+func failure(status int, head sdk.Head, body sdk.JSON) error {
+	r := readReport(body)
+	switch {
+	case status != 0:
+		r.status = status
+	case r.status == 0:
+		r.status = statusOf(r.kind)
+	}
+	return r.verdict(waitOf(head))
+}
+
+// brokenOff is the error of an answer whose finish reason means a failure.
+func brokenOff(word string) error {
+	text := "The provider broke off the answer."
+	if openaichat.IsWord(word) {
+		text = "The provider broke off the answer: " + word + "."
+	}
+	if word == "insufficient_system_resource" {
+		return openaichat.Failed(503, "overloaded", text)
+	}
+	return openaichat.Failed(502, "upstream_error", text)
+}
+
+// report is what a server says about a failure, in any of these forms:
+//
+//	{"error":{"message":"…","type":"…","param":null,"code":"…"}}          OpenAI, vLLM, llama.cpp (code is a number)
+//	{"error":"…"}                                                         LM Studio, llama.cpp behind a proxy
+//	{"object":"error","message":"…","type":"…","code":400}                vLLM before 0.11, Mistral
+//	{"message":"…"}                                                       Mistral, gateways
+//	{"detail":"…"}, {"detail":[{"loc":["body","n"],"msg":"…"}]}           FastAPI, alone or as a message (Mistral)
+//	[{"error":{…}}]                                                       Google's OpenAI layer
+//	text                                                                  servers in Rust, proxies
+type report struct {
+	status int    // an HTTP status; 0: not stated
+	kind   string // the most exact word for it: code, else type
+	text   string // for people; fit to show
+	param  string
+}
+
+func readReport(body sdk.JSON) report {
+	var r report
+	if k := body.Kind(); k != sdk.KindObject && k != sdk.KindArray && k != sdk.KindString || body.Valid() != nil {
+		r.text = openaichat.Clean(string(body), isPrivate)
+		return r
+	}
+	e := errorOf(body)
+	var code, typ string
+	for f := sdk.Object(e); f.Next(); {
+		v := f.Value()
+		switch string(f.Key()) {
+		case "code", "status", "status_code":
+			if n, ok := openaichat.Number(v); !ok {
+				if string(f.Key()) == "code" {
+					code, _ = v.Str()
+				}
+			} else if n >= 400 && n <= 599 {
+				r.status = int(n)
+			}
+		case "type":
+			typ, _ = v.Str()
+		case "param":
+			if s, _ := v.Str(); len(s) <= 100 {
+				r.param = s
+			}
+		}
+	}
+	if r.kind = code; !openaichat.IsWord(code) {
+		r.kind = typ
+	}
+	text := openaichat.Dig(e)
+	if place, said := invalidField(e, 4); said != "" {
+		r.param, text = place, said
+		if place != "" {
+			text = place + ": " + said
+		}
+	}
+	r.text = openaichat.Clean(text, isPrivate)
+	return r
+}
+
+// errorOf gives the error of a body: the object or string that explains it.
+func errorOf(body sdk.JSON) sdk.JSON {
+	for it := sdk.Array(body); it.Next(); {
+		body = it.Value()
+		break
+	}
+	if e := body.Get("error"); e.Kind() == sdk.KindObject || e.Kind() == sdk.KindString {
+		return e
+	}
+	return body
+}
+
+// invalidField finds the first complaint of a server that checks requests with
+// pydantic, such as {"loc":["body","messages",0,"name"],"msg":"Extra inputs …"},
+// and gives its place as OpenAI writes them: messages[0].name.
+func invalidField(v sdk.JSON, depth int) (place, said string) {
+	if depth == 0 {
+		return "", ""
+	}
+	switch v.Kind() {
+	case sdk.KindString:
+		s, _ := v.Str()
+		if inner := sdk.JSON(s); inner.Kind() == sdk.KindObject && inner.Valid() == nil {
+			return invalidField(inner, depth-1)
+		}
+	case sdk.KindArray:
+		for it := sdk.Array(v); it.Next(); {
+			return invalidField(it.Value(), depth-1)
+		}
+	case sdk.KindObject:
+		if loc := v.Get("loc"); loc.Kind() == sdk.KindArray {
+			said, _ = v.Get("msg").Str()
+			return placeOf(loc), said
+		}
+		for _, key := range [...]string{"detail", "message"} {
+			if place, said := invalidField(v.Get(key), depth-1); said != "" {
+				return place, said
+			}
+		}
+	}
+	return "", ""
+}
+
+func placeOf(loc sdk.JSON) string {
+	var place []byte
+	for it := sdk.Array(loc); it.Next() && len(place) < 100; {
+		if n, ok := it.Value().Int(); ok {
+			place = append(strconv.AppendInt(append(place, '['), n, 10), ']')
+			continue
+		}
+		name, _ := it.Value().Str()
+		if len(place) == 0 && name == "body" || !openaichat.IsWord(name) {
+			continue
+		}
+		if len(place) > 0 {
+			place = append(place, '.')
+		}
+		place = append(place, name...)
+	}
+	return string(place)
+}
+
+// verdict says what the client is to make of it.
+func (r *report) verdict(waitMS int64) *sdk.Error {
+	e := &sdk.Error{Status: 502, Code: "upstream_error"}
+	lead, advice := "The provider failed", ""
+	switch {
+	case r.tooLong():
+		e.Status, e.Code, e.Param = 400, "context_length_exceeded", "messages"
+		lead = "The messages are longer than the model's context"
+	case r.unknownModel():
+		e.Status, e.Code, e.Param = 404, "model_not_found", "model"
+		lead, advice = "The provider does not have the upstream model", " Correct the model's entry in the gateway's model_mapping."
+	case r.kind == "insufficient_quota", r.status == 402:
+		e.Code = "insufficient_quota"
+		lead = "The gateway's account at the provider cannot pay for this request"
+	case r.status == 400, r.status == 422:
+		e.Status, e.Code, e.Param = r.status, requestCode(r.kind), r.param
+		lead = "The provider refused the request"
+	case r.status == 401, r.status == 407:
+		e.Code = "upstream_auth"
+		lead, advice = "The provider refused the gateway's API key", " Check the provider's api_key in the gateway's configuration."
+	case r.status == 403:
+		e.Code = "upstream_auth"
+		lead = "The gateway's account at the provider may not do this"
+	case r.status == 404, r.status == 405, r.status >= 300 && r.status < 400:
+		lead, advice = "The provider has no chat completions at this place",
+			" Check the provider's base_url in the gateway's configuration: it mostly ends in /v1."
+	case r.status == 413:
+		e.Status, e.Code = 413, "request_too_large"
+		lead = "The request is too large for the provider"
+	case r.status == 429:
+		e.Status, e.Code, e.RetryAfterMS = 429, "rate_limit_exceeded", waitMS
+		lead = "The provider's rate limit is reached"
+	case r.status == 408, r.status == 504, r.status == 524:
+		e.Status, e.Code, e.RetryAfterMS = 504, "upstream_timeout", waitMS
+		lead = "The provider's answer did not come in time"
+	case r.status == 498, r.status == 529: // 498 is Groq's: https://console.groq.com/docs/errors
+		e.Status, e.Code, e.RetryAfterMS = 503, "overloaded", waitMS
+		lead = "The provider is overloaded"
+	case r.status == 503:
+		e.Status, e.RetryAfterMS = 503, waitMS
+		lead = "The provider is busy or not ready"
+	default: // 500, 502 and whatever there is else
+		e.RetryAfterMS = waitMS
+		if r.text == "" && r.status != 0 {
+			lead += " with status " + strconv.Itoa(r.status)
+		}
+	}
+	e.Type = sdk.TypeOf(e.Status)
+	if r.text == "" {
+		e.Message = lead + "." + advice
+	} else {
+		e.Message = lead + ": " + r.text + advice
+	}
+	return e
+}
+
+// requestCode gives the code of a request that is at fault: the server's word
+// for it, unless that only says that there is one.
+func requestCode(kind string) string {
+	if openaichat.IsWord(kind) && !strings.HasSuffix(kind, "_error") && !strings.HasSuffix(kind, "Error") {
+		return kind
+	}
+	return ""
+}
+
+// tooLong reports whether the prompt does not fit. Servers say so with statuses
+// from 400 to 500.
+func (r *report) tooLong() bool {
+	switch r.kind {
+	case "context_length_exceeded", // OpenAI, Groq
+		"exceed_context_size_error": // llama.cpp
+		return true
+	}
+	for _, part := range [...]string{
+		"maximum context length",                            // OpenAI, vLLM, DeepSeek
+		"exceeds the available context size",                // llama.cpp
+		"too large for model with", "maximum prompt length", // Mistral; xAI
+		"context length of only", // LM Studio
+	} {
+		if strings.Contains(r.text, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// unknownModel reports whether the server doesn't know the model. A 404 may as
+// well mean that it doesn't know the path.
+func (r *report) unknownModel() bool {
+	switch r.kind {
+	case "model_not_found", "invalid_model", "DeploymentNotFound": // OpenAI; Mistral; Azure
+		return true
+	}
+	text := strings.ToLower(r.text)
+	return r.status == 404 && strings.Contains(text, "model") ||
+		r.status == 400 && strings.Contains(text, "model not exist") // DeepSeek
+}
+
+// statusOf gives the HTTP status that a word stands for.
+func statusOf(kind string) int {
+	switch kind {
+	case "invalid_request_error", "BadRequestError", "content_filter", "context_length_exceeded":
+		return 400
+	case "authentication_error", "AuthenticationError", "invalid_api_key":
+		return 401
+	case "insufficient_quota":
+		return 402
+	case "permission_error", "PermissionDeniedError":
+		return 403
+	case "not_found_error", "NotFoundError", "model_not_found":
+		return 404
+	case "rate_limit_error", "rate_limit_exceeded", "RateLimitError", "tokens", "requests":
+		return 429
+	case "overloaded_error", "unavailable_error", "ServiceUnavailableError":
+		return 503
+	}
+	return 0
+}
+
+// waitOf gives the milliseconds after which a repeat may succeed.
+func waitOf(head sdk.Head) int64 {
+	if ms, ok := sdk.JSON(head.Get("retry-after-ms")).Float(); ok { // OpenAI's and Azure's
+		return openaichat.Milliseconds(sdk.JSON(strconv.FormatFloat(ms/1000, 'f', 3, 64)))
+	}
+	return openaichat.Wait(head)
+}
+
+// isPrivate reports whether a sentence is about somebody else's affairs: links
+// to the pages of an account, and addresses of servers.
+func isPrivate(sentence string) bool {
+	for word := range strings.FieldsSeq(sentence) {
+		_, address, isURL := strings.Cut(word, "://")
+		if isURL && !strings.Contains(address, "docs") {
+			return true
+		}
+		if !isURL && isAddress(word) {
+			return true
+		}
+	}
+	return false
+}
+
+// isAddress reports whether a word is an IPv4 address or a host with a port.
+func isAddress(word string) bool {
+	word = strings.Trim(word, "\"'`()[]{}<>,;:.!?")
+	host, port, hasPort := strings.Cut(word, ":")
+	if hasPort && (strings.Trim(port, "0123456789") != "" || port == "") {
+		return false
+	}
+	return strings.Count(host, ".") == 3 && strings.Trim(host, "0123456789.") == "" ||
+		hasPort && (host == "localhost" || strings.Contains(host, "."))
+}

@@ -1,0 +1,268 @@
+package openai
+
+import (
+	"strconv"
+
+	"github.com/kai-gateway/kai/plugins/internal/openaichat"
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Request passes the body on. Nothing of it is decoded: fields that the options
+// don't touch are copied as they stand.
+func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error {
+	o := readOptions(r.Options)
+	e := edit{settings: &o, stream: r.Stream}
+	body, err := e.run(r.Body)
+	if err != nil {
+		return err
+	}
+	up := sdk.Upstream{Path: "/chat/completions", Framing: abi.Whole, Headers: o.headers, Body: body}
+	if r.Stream {
+		up.Framing = abi.SSE
+	}
+	out.Send(up)
+	return nil
+}
+
+// settings are the options of one request.
+type settings struct {
+	headers     []string
+	maxTokens   string // the name for the limit of tokens; "" as the client named it
+	noUsage     bool   // no stream_options
+	reasoning   string // "" or "keep", "drop", or the name for it
+	systemRole  bool   // developers become system
+	drop        sdk.JSON
+	body        sdk.JSON
+	editHistory bool // messages are looked into
+}
+
+func readOptions(options sdk.JSON) settings {
+	var o settings
+	for f := sdk.Object(options); f.Next(); {
+		v := f.Value()
+		text, _ := v.Str()
+		switch string(f.Key()) {
+		case "organization":
+			o.headers = append(o.headers, "openai-organization: "+text)
+		case "project":
+			o.headers = append(o.headers, "openai-project: "+text)
+		case "max_tokens_field":
+			o.maxTokens = text
+		case "stream_usage":
+			usage, ok := v.Bool()
+			o.noUsage = ok && !usage
+		case "reasoning_history":
+			o.reasoning = text
+		case "developer_role":
+			o.systemRole = text == "system"
+		case "drop":
+			o.drop = v
+		case "body":
+			o.body = v
+		}
+	}
+	if o.reasoning == "keep" {
+		o.reasoning = ""
+	}
+	o.editHistory = o.systemRole || o.reasoning != ""
+	return o
+}
+
+// drops reports whether a field is never sent.
+func (o *settings) drops(key []byte) bool {
+	for it := sdk.Array(o.drop); it.Next(); {
+		if name, _ := it.Value().Str(); name == string(key) {
+			return true
+		}
+	}
+	return false
+}
+
+// edit makes the upstream's body of a client's.
+type edit struct {
+	*settings
+	stream  bool
+	out     []byte // an object without its closing bracket; empty before its first field
+	changed bool   // the client's body will not do as it is
+}
+
+func (e *edit) run(body sdk.JSON) ([]byte, error) {
+	e.out = make([]byte, 0, len(body)+256)
+	var limit, older, streamOptions sdk.JSON
+	it := sdk.Object(body)
+	for it.Next() {
+		key, v := it.Key(), it.Value()
+		if e.drops(key) {
+			e.changed = true
+			continue
+		}
+		switch string(key) {
+		case "max_completion_tokens", "max_tokens":
+			if e.maxTokens == "" {
+				break
+			}
+			if string(key) == "max_completion_tokens" {
+				limit = v
+			} else {
+				older = v
+			}
+			continue
+		case "stream_options":
+			streamOptions = v
+			continue
+		case "messages":
+			if !e.editHistory {
+				break
+			}
+			e.changed = true
+			e.key("messages")
+			e.messages(v)
+			continue
+		case "tools":
+			if err := checkTools(v); err != nil {
+				return nil, err
+			}
+		}
+		e.field(key, v)
+	}
+	if it.Err() != nil {
+		return nil, &sdk.Error{Status: 400, Type: sdk.InvalidRequest, Message: "The request is not valid JSON."}
+	}
+	e.limit(limit, older)
+	e.usage(streamOptions)
+	for f := sdk.Object(e.body); f.Next(); {
+		if body.Get(string(f.Key())) == nil && !e.drops(f.Key()) {
+			e.changed = true
+			e.field(f.Key(), f.Value())
+		}
+	}
+	if !e.changed {
+		return body, nil
+	}
+	if len(e.out) == 0 {
+		return []byte("{}"), nil
+	}
+	return append(e.out, '}'), nil
+}
+
+func (e *edit) field(key []byte, v sdk.JSON) { e.out = openaichat.AppendField(e.out, key, v) }
+
+// key begins a field whose value is appended next.
+func (e *edit) key(name string) { e.field([]byte(name), nil) }
+
+// limit writes the limit of tokens under the name it is configured to have.
+// OpenAI's reasoning models refuse max_tokens, and many other servers know
+// nothing else. If a client sends both, the newer wins.
+func (e *edit) limit(newer, older sdk.JSON) {
+	v := newer
+	if v.Kind() == sdk.KindNull || v == nil {
+		v = older
+	}
+	if v != nil {
+		e.changed = true
+		e.field([]byte(e.maxTokens), v)
+	}
+}
+
+// usage writes stream_options so that the upstream counts, whether the client
+// wants to see it or not.
+func (e *edit) usage(client sdk.JSON) {
+	switch {
+	case e.noUsage:
+		e.changed = e.changed || client != nil
+		return
+	case !e.stream:
+		if client != nil {
+			e.field([]byte("stream_options"), client)
+		}
+		return
+	}
+	if asked, _ := client.Get("include_usage").Bool(); asked {
+		e.field([]byte("stream_options"), client)
+		return
+	}
+	if e.drops([]byte("stream_options")) {
+		return
+	}
+	e.changed = true
+	e.key("stream_options")
+	e.out = append(e.out, `{"include_usage":true`...)
+	for f := sdk.Object(client); f.Next(); {
+		if string(f.Key()) != "include_usage" {
+			e.out = openaichat.AppendField(e.out, f.Key(), f.Value())
+		}
+	}
+	e.out = append(e.out, '}')
+}
+
+// messages writes the messages with the role and the thoughts that the options
+// demand. Clients get thoughts under two names and send either or both back.
+func (e *edit) messages(v sdk.JSON) {
+	if v.Kind() != sdk.KindArray {
+		e.out = append(e.out, v...)
+		return
+	}
+	e.out = append(e.out, '[')
+	it := sdk.Array(v)
+	for n := 0; it.Next(); n++ {
+		if n > 0 {
+			e.out = append(e.out, ',')
+		}
+		e.message(it.Value())
+	}
+	e.out = append(e.out, ']')
+}
+
+func (e *edit) message(raw sdk.JSON) {
+	role, _ := raw.Get("role").Str()
+	asSystem := e.systemRole && role == "developer"
+	thoughts := e.reasoning != "" && role == "assistant"
+	if !asSystem && !thoughts {
+		e.out = append(e.out, raw...)
+		return
+	}
+	var m []byte
+	var thought sdk.JSON
+	for f := sdk.Object(raw); f.Next(); {
+		key, v := f.Key(), f.Value()
+		switch string(key) {
+		case "role":
+			if asSystem {
+				v = sdk.JSON(`"system"`)
+			}
+		case "reasoning", "reasoning_content":
+			if thoughts {
+				if v.Kind() == sdk.KindString {
+					thought = v
+				}
+				continue
+			}
+		case "reasoning_details":
+			if thoughts {
+				continue
+			}
+		}
+		m = openaichat.AppendField(m, key, v)
+	}
+	if thought != nil && e.reasoning != "drop" {
+		m = openaichat.AppendField(m, []byte(e.reasoning), thought)
+	}
+	e.out = append(append(e.out, m...), '}')
+}
+
+// checkTools refuses OpenAI's custom tools, whose calls take plain text where
+// every other call takes JSON: the gateway has no form for them.
+// https://platform.openai.com/docs/guides/function-calling#custom-tools
+func checkTools(tools sdk.JSON) error {
+	it := sdk.Array(tools)
+	for n := 0; it.Next(); n++ {
+		if kind, _ := it.Value().Get("type").RawStr(); string(kind) == "custom" {
+			return &sdk.Error{
+				Status: 400, Type: sdk.InvalidRequest, Param: "tools[" + strconv.Itoa(n) + "].type",
+				Message: "Tools of type custom are not supported: declare a function with one parameter of type string instead.",
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,26 @@
+package openai
+
+import (
+	"github.com/kai-gateway/kai/plugins/internal/openaichat"
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// dialect is that of a server of which nothing is known.
+var dialect = openaichat.Dialect{
+	Name:      "The provider",
+	Failure:   func(head sdk.Head, e sdk.JSON) error { return failure(0, head, e) },
+	BrokenOff: brokenOff,
+}
+
+// Response takes a whole answer.
+func (adapter) Response(r *sdk.Response, _ *openaichat.State, out *sdk.Out) error {
+	if r.Status < 200 || r.Status > 299 {
+		return failure(r.Status, r.Head, r.Body)
+	}
+	return dialect.Whole(r, out)
+}
+
+// Event takes one event of a stream.
+func (adapter) Event(e *sdk.Event, s *openaichat.State, out *sdk.Out) error {
+	return dialect.Event(e, s, out)
+}
