@@ -5,7 +5,7 @@ DIST    := $(PLUGINS:%=plugins/dist/%.wasm.gz)
 SDK     := $(shell find sdk plugins/internal -name '*.go' -not -name '*_test.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check plugins fuzz bench wat clean
+.PHONY: help build run test check plugins fuzz bench test-clients test-python test-node wat clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z][a-z-]*):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -42,6 +42,32 @@ bench: build ## measure speed and memory against a bare proxy (5 minutes; BENCH=
 	go build -trimpath -tags kai_native -o bin/kai-native ./cmd/kai
 	go build -trimpath -o bin/bench ./bench
 	./bin/bench $(BENCH)
+
+# What can't run is skipped with a word, but not in CI.
+test-clients: build ## test with OpenAI's Python and Node SDKs (installs them in .venv and examples/node_modules)
+	@if python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; \
+		then $(MAKE) --no-print-directory test-python; \
+		else echo "skipped the Python SDK: needs python3 with venv, 3.10 or later"; test "$$CI" != true; fi
+	@if npm --version >/dev/null 2>&1 && node -e 'process.exit(+(parseInt(process.versions.node) < 20))'; \
+		then $(MAKE) --no-print-directory test-node; \
+		else echo "skipped the Node SDK: needs node, 20 or later, and npm"; test "$$CI" != true; fi
+
+test-python: .venv/installed
+	go run ./examples/clienttest .venv/bin/python examples/clienttest/test_openai.py
+	go run ./examples/clienttest .venv/bin/python examples/openai_client.py
+
+test-node: examples/node_modules/installed
+	go run ./examples/clienttest node --test --test-reporter=spec examples/clienttest/openai.test.mjs
+	go run ./examples/clienttest node examples/openai_client.mjs
+
+.venv/installed: examples/requirements.txt
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+examples/node_modules/installed: examples/package.json
+	cd examples && npm install --no-package-lock --no-audit --no-fund
+	touch $@
 
 wat: ## assemble the hostile test guests (needs wabt)
 	for f in host/wasm/testdata/hostile/*.wat; do wat2wasm --no-check $$f -o $${f%.wat}.wasm || exit 1; done
