@@ -57,6 +57,23 @@ type Provider struct {
 	Timeouts Timeouts
 	Proxy    string // "none", "environment" or an http, https or socks5 URL; default "none" for a loopback BaseURL, else "environment"
 	Log      string // what is passed on of the adapter's log: "off", "error", "warn", "info" or "debug"; default "warn"
+
+	SHA256  string // the digest of the only module that may be used, in lower case; "" for any
+	Isolate bool   // each request gets instances that nobody else had
+	Limits  Limits
+}
+
+// Limits bound what one adapter may take.
+type Limits struct {
+	Memory       int64 // bytes of an instance's address space; default 128 MiB, at most 1 GiB
+	KeptMemory   int64 // bytes over which an instance is not kept; default 32 MiB
+	Input        int   // bytes given to one call; default 8 MiB
+	Fuel         int64 // of one call at most; default 3e8
+	Output       int   // bytes one call may emit beyond four for each byte of input; default 1 MiB
+	StreamOutput int64 // bytes all calls for one request may emit; default 256 MiB
+	State        int   // bytes of a stream's state; default 4096
+	LogLines     int   // a second; default 20
+	Instances    int   // kept while idle; default Server.Workers
 }
 
 // Timeouts bound the parts of an exchange with an upstream; there is no limit

@@ -36,7 +36,8 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 	// Where the fields of a definition stand in a file.
 	places := map[string]string{
 		"#Config": "", "#Server": "server.", "#Provider": "providers.NAME.", "#Timeouts": "providers.NAME.timeouts.",
-		"#Model": "model_mapping.ALIAS.", "#Auth": "auth.", "#Key": "auth.api_keys[].", "#CORS": "cors.",
+		"#Limits": "providers.NAME.limits.",
+		"#Model":  "model_mapping.ALIAS.", "#Auth": "auth.", "#Key": "auth.api_keys[].", "#CORS": "cors.",
 	}
 	definitions, err := l.schema.Fields(cue.Definitions(true))
 	if err != nil {

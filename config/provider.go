@@ -107,8 +107,21 @@ type providerForm struct {
 		FirstByte duration `json:"first_byte"`
 		Idle      duration
 	}
-	Proxy string
-	Log   string
+	Proxy     string
+	Log       string
+	SHA256    string
+	Isolation string
+	Limits    struct {
+		Memory       size
+		KeptMemory   size `json:"kept_memory"`
+		Input        size
+		Fuel         int64
+		Output       size
+		StreamOutput size `json:"stream_output"`
+		State        int
+		LogLines     int `json:"log_lines"`
+		Instances    int
+	}
 }
 
 // provider puts a provider together. listed says that the file has it: e is its
@@ -129,6 +142,10 @@ func (l *loader) provider(e entry, path string, listed bool) *upstream {
 		l.checkDuration(timeouts.get(name), join(join(path, "timeouts"), name), time.Millisecond)
 	}
 	l.checkProxy(v.get("proxy"), join(path, "proxy"))
+	limits := v.get("limits")
+	for _, name := range [...]string{"memory", "kept_memory", "input", "output", "stream_output"} {
+		l.checkSize(limits.get(name), join(join(path, "limits"), name), 1<<30, "1GiB")
+	}
 
 	var f providerForm
 	if l.decode("#Provider", v, path, &f) {
@@ -138,6 +155,12 @@ func (l *loader) provider(e entry, path string, listed bool) *upstream {
 			Idle:      time.Duration(f.Timeouts.Idle),
 		}
 		u.Proxy, u.Log = f.Proxy, f.Log
+		u.SHA256, u.Isolate = strings.ToLower(f.SHA256), f.Isolation == "request"
+		u.Limits = Limits{
+			Memory: int64(f.Limits.Memory), KeptMemory: int64(f.Limits.KeptMemory), Input: int(f.Limits.Input),
+			Fuel: f.Limits.Fuel, Output: int(f.Limits.Output), StreamOutput: int64(f.Limits.StreamOutput),
+			State: f.Limits.State, LogLines: f.Limits.LogLines, Instances: f.Limits.Instances,
+		}
 	}
 	if u.Proxy == "" {
 		u.Proxy = "environment"

@@ -27,6 +27,8 @@ type nativeAdapter struct {
 	err      error
 }
 
+func forRequest(a adapter) (adapter, func()) { return a, func() {} }
+
 // newAdapter gives the provider's adapter without a sandbox.
 func newAdapter(_ *wasm.Engine, c config.Provider, _ []byte, _ wasm.AdapterOptions) adapter {
 	plugin := map[string]func() *sdk.Plugin{

@@ -7,6 +7,13 @@ import (
 	"github.com/kai-gateway/kai/host/wasm"
 )
 
+// forRequest gives the adapter for the calls of one request, and what is to be
+// called at its end.
+func forRequest(a adapter) (adapter, func()) {
+	mine, end := a.(*wasm.Adapter).ForRequest()
+	return mine, end
+}
+
 // newAdapter begins to load the provider's adapter into its sandbox.
 func newAdapter(engine *wasm.Engine, c config.Provider, module []byte, o wasm.AdapterOptions) adapter {
 	return engine.Adapter(c.Name, module, o)

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -51,12 +52,27 @@ func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error
 			g.release()
 			return nil, fmt.Errorf("provider %s: %w", p.Name, err)
 		}
+		if err := checkPin(p, m); err != nil {
+			g.release()
+			return nil, err
+		}
 		g.providers[p.Name] = newProvider(p, c.Server.Workers, h.engine, m)
 	}
 	for _, p := range c.Providers {
 		g.order = append(g.order, g.providers[p.Name])
 	}
 	return g, nil
+}
+
+// checkPin refuses a module that is not the one the configuration names.
+func checkPin(p config.Provider, module []byte) error {
+	if p.SHA256 == "" {
+		return nil
+	}
+	if got := fmt.Sprintf("%x", sha256.Sum256(module)); got != p.SHA256 {
+		return fmt.Errorf("provider %s: the module's sha256 is %s and not the one that providers.%s.sha256 names: check where %s comes from, or name its digest", p.Name, got, p.Name, p.Plugin)
+	}
+	return nil
 }
 
 // loadOrder puts what answers without an upstream first, since that is what a

@@ -51,6 +51,9 @@ func (g *generation) chat(ctx context.Context, x *api.Exchange) error {
 		ID: "chatcmpl-" + rand.Text(), Created: g.now().Unix(), Model: target.Alias, IncludeUsage: asked.IncludeUsage,
 	}
 	e := exchange{provider: p, http: x, asked: asked, target: target}
+	var end func()
+	e.adapter, end = forRequest(p.adapter)
+	defer end()
 	if asked.Stream {
 		return g.streamed(ctx, &e, info)
 	}
@@ -161,6 +164,7 @@ func (a *chunkedAnswer) end() (err error) {
 // several steps, each a request and its answer.
 type exchange struct {
 	provider *provider
+	adapter  adapter
 	http     *api.Exchange
 	asked    *request.Chat
 	target   route.Target
@@ -171,6 +175,7 @@ type exchange struct {
 	next  *upstream.Request // what it wants to send
 	wait  time.Duration     // before that is sent
 	batch wasm.Batch
+	bytes int64 // emitted so far
 }
 
 // Bounds of an exchange of several steps, for upstreams that are polled.
@@ -205,12 +210,12 @@ func (e *exchange) run(ctx context.Context) error {
 // request asks the adapter what to send for the client's request.
 func (e *exchange) request(ctx context.Context) error {
 	var body []byte
-	if e.provider.adapter.Manifest().Profile().PlainContent {
+	if e.adapter.Manifest().Profile().PlainContent {
 		body = e.asked.Body(e.target.Model)
 	} else {
 		body, e.refs = e.asked.Short(e.target.Model)
 	}
-	failed, err := e.provider.adapter.Request(ctx, abi.Chat, e.asked.Stream, e.target.Options, body, &e.batch)
+	failed, err := e.adapter.Request(ctx, abi.Chat, e.asked.Stream, e.target.Options, body, &e.batch)
 	if err := e.took(ctx, failed, err); err != nil {
 		return err
 	}
@@ -243,7 +248,7 @@ func (e *exchange) step(ctx context.Context, r upstream.Request) error {
 		if err != nil {
 			return err
 		}
-		failed, err := e.provider.adapter.Response(ctx, abi.Chat, res.Status, e.state, res.Head(), body, &e.batch)
+		failed, err := e.adapter.Response(ctx, abi.Chat, res.Status, e.state, res.Head(), body, &e.batch)
 		if err := e.took(ctx, failed, err); err != nil {
 			return err
 		}
@@ -278,7 +283,7 @@ func (e *exchange) events(ctx context.Context, res *upstream.Response) error {
 }
 
 func (e *exchange) event(ctx context.Context, flags int, name, data []byte) error {
-	failed, err := e.provider.adapter.Event(ctx, abi.Chat, flags, e.state, name, data, &e.batch)
+	failed, err := e.adapter.Event(ctx, abi.Chat, flags, e.state, name, data, &e.batch)
 	if err := e.took(ctx, failed, err); err != nil {
 		return err
 	}
@@ -293,6 +298,7 @@ func (e *exchange) took(ctx context.Context, failed bool, err error) error {
 	}
 	var body []byte
 	for _, m := range e.batch.Emissions {
+		e.bytes += int64(len(m.Data))
 		switch m.Kind {
 		case abi.Error:
 			return stream.DecodeError(m.Data)
@@ -308,6 +314,9 @@ func (e *exchange) took(ctx context.Context, failed bool, err error) error {
 	}
 	if failed {
 		return &sdk.Error{Status: 502, Code: "adapter_error", Message: fmt.Sprintf("The adapter of provider '%s' failed without a reason.", e.provider.name)}
+	}
+	if e.bytes > e.provider.config.Limits.StreamOutput {
+		return &sdk.Error{Status: 502, Code: "adapter_error", Message: fmt.Sprintf("The answer of provider '%s' is larger than its limits.stream_output allows.", e.provider.name)}
 	}
 	if e.next == nil {
 		return nil

@@ -51,11 +51,19 @@ var logLevels = map[string]slog.Level{
 }
 
 func newProvider(c config.Provider, workers int, engine *wasm.Engine, module []byte) *provider {
+	l := c.Limits
+	if l.Instances > 0 {
+		workers = l.Instances
+	}
 	return &provider{
 		name:   c.Name,
 		config: c,
 		adapter: newAdapter(engine, c, module, wasm.AdapterOptions{
-			Options: c.Options, Kept: workers, LogLevel: logLevels[c.Log],
+			Options: c.Options, Kept: workers, LogLevel: logLevels[c.Log], Fresh: c.Isolate,
+			Limits: wasm.Limits{
+				Memory: l.Memory, Kept: l.KeptMemory, Input: l.Input, Fuel: l.Fuel,
+				Output: l.Output, State: l.State, LogLines: l.LogLines,
+			},
 		}),
 	}
 }

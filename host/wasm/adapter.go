@@ -18,6 +18,8 @@ type AdapterOptions struct {
 	Options  []byte     // the provider's options, JSON; default {}
 	Kept     int        // instances kept while idle; default 1
 	LogLevel slog.Level // what of the guest's log is written; default slog.LevelInfo (the zero value)
+	Limits   Limits
+	Fresh    bool // each request gets instances of its own, see ForRequest
 }
 
 // Adapter is a module with one provider's options. Its methods are safe for
@@ -28,8 +30,8 @@ type Adapter struct {
 	module []byte
 	opts   AdapterOptions
 	log    logger
-	tenant tenant
-	pause  breaker
+	tenant *tenant
+	pause  *breaker
 
 	ready   chan struct{} // closed when loading has ended
 	version *version      // set before ready is closed, if err is nil
@@ -47,8 +49,14 @@ func (e *Engine) Adapter(name string, module []byte, opts AdapterOptions) *Adapt
 		opts.Options = []byte("{}")
 	}
 	opts.Kept = max(opts.Kept, 1)
-	a := &Adapter{engine: e, name: name, module: module, opts: opts, holds: 2, ready: make(chan struct{})}
-	a.log = logger{log: e.opts.Logger.With("provider", name), level: opts.LogLevel, rate: &rate{}}
+	a := &Adapter{
+		engine: e, name: name, module: module, opts: opts, holds: 2, ready: make(chan struct{}),
+		tenant: &tenant{}, pause: &breaker{},
+	}
+	a.opts.Limits = opts.Limits.withDefaults()
+	a.log = logger{
+		log: e.opts.Logger.With("provider", name), level: opts.LogLevel, rate: &rate{limit: a.opts.Limits.LogLines},
+	}
 	e.enqueue(a)
 	return a
 }
@@ -63,7 +71,7 @@ func (a *Adapter) load() {
 		return
 	}
 	var in *instance
-	if err = a.engine.slots.acquire(context.Background(), &a.tenant, a.engine.opts.CallWait); err == nil {
+	if err = a.engine.slots.acquire(context.Background(), a.tenant, a.engine.opts.CallWait); err == nil {
 		in, err = a.instantiate(v)
 		a.engine.slots.release()
 	}
@@ -90,7 +98,7 @@ func (a *Adapter) loaded(v *version, err error) {
 }
 
 func (a *Adapter) instantiate(v *version) (*instance, error) {
-	in, err := v.instantiate(a.log)
+	in, err := v.instantiate(a.log, &a.opts.Limits)
 	if err != nil {
 		return nil, err
 	}
@@ -145,19 +153,42 @@ func (a *Adapter) Paused() time.Duration { return a.pause.paused(time.Now()) }
 // or follow. An adapter that still loads is freed when it has.
 func (a *Adapter) Close() { a.release() }
 
-// release gives up one hold, the owner's or the loader's.
-func (a *Adapter) release() {
-	a.mu.Lock()
-	if a.holds--; a.holds > 0 {
-		a.mu.Unlock()
-		return
+// ForRequest gives the adapter for the calls of one request, and a function that
+// must be called at its end: the adapter itself, or with AdapterOptions.Fresh
+// one whose instances serve that request only.
+func (a *Adapter) ForRequest() (mine *Adapter, end func()) {
+	if !a.opts.Fresh {
+		return a, func() {}
 	}
+	mine = &Adapter{
+		engine: a.engine, name: a.name, opts: a.opts, log: a.log, holds: 1,
+		ready: a.ready, version: a.version, tenant: a.tenant, pause: a.pause,
+	}
+	mine.opts.Kept = 1
+	return mine, mine.drop
+}
+
+// drop closes the idle instances and keeps none from here on.
+func (a *Adapter) drop() {
+	a.mu.Lock()
 	idle := a.idle
-	a.idle = nil
+	a.idle, a.holds = nil, 0
 	a.mu.Unlock()
 	for _, in := range idle {
 		in.close()
 	}
+}
+
+// release gives up one hold, the owner's or the loader's.
+func (a *Adapter) release() {
+	a.mu.Lock()
+	a.holds--
+	last := a.holds == 0
+	a.mu.Unlock()
+	if !last {
+		return
+	}
+	a.drop()
 	if a.version != nil {
 		a.engine.release(a.version)
 	}
@@ -214,13 +245,13 @@ func (a *Adapter) call(ctx context.Context, i invocation, out *Batch) (failed bo
 	if a.err != nil {
 		return false, a.err
 	}
-	if n := i.size(); n > maxInput {
-		return false, &CallError{Kind: TooLarge, Err: fmt.Errorf("%d bytes; at most %d are given to an adapter", n, maxInput)}
+	if n := i.size(); n > a.opts.Limits.Input {
+		return false, &CallError{Kind: TooLarge, Err: fmt.Errorf("%d bytes; at most %d are given to an adapter", n, a.opts.Limits.Input)}
 	}
 	if left := a.pause.paused(time.Now()); left > 0 {
 		return false, &PausedError{left}
 	}
-	if err := a.engine.slots.acquire(ctx, &a.tenant, a.engine.opts.CallWait); err != nil {
+	if err := a.engine.slots.acquire(ctx, a.tenant, a.engine.opts.CallWait); err != nil {
 		return false, err
 	}
 	defer a.engine.slots.release()
@@ -263,7 +294,8 @@ func (a *Adapter) once(i invocation, out *Batch, fresh bool) (failed bool, err e
 	case inResponse:
 		fn = in.response
 	}
-	in.collect.begin(out, i.in, i.op, i.size())
+	in.collect.begin(out, i.in, i.op, 4*i.size()+a.opts.Limits.Output)
+	in.collect.state = a.opts.Limits.State
 	status, err := in.call(fn, i.sections, i.params, i.size())
 	in.collect.batch = nil
 	if err == nil && status > abi.StatusFailed {
@@ -292,7 +324,7 @@ func (a *Adapter) take(fresh bool) (*instance, error) {
 
 // give takes an instance back, unless it grew too large or enough are idle.
 func (a *Adapter) give(in *instance) {
-	if in.memory.Size() <= keptMemory {
+	if int64(in.memory.Size()) <= a.opts.Limits.Kept {
 		a.mu.Lock()
 		if len(a.idle) < a.opts.Kept && a.holds > 0 {
 			a.idle = append(a.idle, in)

@@ -22,6 +22,7 @@ type Batch struct {
 // Cost is what one call took.
 type Cost struct {
 	Fuel   int64  // in the units of docs/design/0002-fuel.md, the growing of the buffer included
+	Budget int64  // what it could have burnt
 	Memory uint32 // bytes of the instance's memory after the call
 }
 
@@ -71,15 +72,17 @@ type collector struct {
 	in      export
 	op      abi.Op
 	max     int // bytes of payload allowed
+	state   int // bytes of a state
+	calls   int // of emit, the refused ones included
 	refused error
 	request bool // REQUEST was emitted
 	named   []int32
 }
 
-// begin prepares for a call that is given input bytes.
-func (c *collector) begin(b *Batch, in export, op abi.Op, input int) {
+// begin prepares for a call that may emit max bytes.
+func (c *collector) begin(b *Batch, in export, op abi.Op, max int) {
 	b.Reset()
-	*c = collector{batch: b, in: in, op: op, max: 4*input + 1<<20, named: c.named[:0]}
+	*c = collector{batch: b, in: in, op: op, max: max, state: abi.MaxState, named: c.named[:0]}
 }
 
 // emit takes one emission. p is copied. The result is what the guest is told.
@@ -194,8 +197,8 @@ func (c *collector) take(e abi.Emission, p []byte) int32 {
 	case abi.Result:
 		return c.json(e, p, sdk.JSON(p).Kind(), "value")
 	case abi.State:
-		if len(p) > abi.MaxState {
-			return c.refuse(emitLimit, "STATE: %d bytes; at most %d are kept", len(p), abi.MaxState)
+		if len(p) > c.state {
+			return c.refuse(emitLimit, "STATE: %d bytes; at most %d are kept", len(p), c.state)
 		}
 	case abi.Finish:
 		switch string(p) {

@@ -48,7 +48,7 @@ func TestCollectorRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var c collector
 			var b Batch
-			c.begin(&b, tc.in, tc.op, 0)
+			c.begin(&b, tc.in, tc.op, 1<<20)
 			for i, e := range tc.ems {
 				got, want := c.emit(e.kind, e.at, []byte(e.payload)), int32(emitTaken)
 				if i == len(tc.ems)-1 {
@@ -68,7 +68,7 @@ func TestCollectorRefuses(t *testing.T) {
 func TestCollectorKeepsPayloadsApart(t *testing.T) {
 	var c collector
 	var b Batch
-	c.begin(&b, inEvent, abi.Chat, 0)
+	c.begin(&b, inEvent, abi.Chat, 1<<20)
 	payload := []byte("one")
 	c.emit(16, 0, payload)
 	copy(payload, "xxx") // the guest's memory is its own again
@@ -98,7 +98,7 @@ func FuzzCollector(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind, at int32, p []byte, in uint8) {
 		var c collector
 		var b Batch
-		c.begin(&b, export(in%5), abi.Chat, 0)
+		c.begin(&b, export(in%5), abi.Chat, 1<<20)
 		code := c.emit(kind, at, p)
 		if (code == emitTaken) != (c.refused == nil) || (code == emitTaken) != (len(b.Emissions) == 1) {
 			t.Fatalf("emit = %d, refused = %v, %d emissions", code, c.refused, len(b.Emissions))

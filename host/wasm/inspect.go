@@ -14,7 +14,7 @@ type Description struct {
 	Imports      []string  // "kai_v1.emit" and so on, in the module's order
 	Exports      []string  // in the module's order
 	MemoryMin    int64     // bytes an instance begins with
-	MemoryMax    int64     // bytes it may grow to, by its own word or the gateway's limit
+	MemoryMax    int64     // bytes it may grow to, by its own word or the default limit
 	Instrumented int       // bytes of the module with the fuel counting in it
 	Problems     []error   // everything by which it is no adapter
 }
@@ -29,7 +29,7 @@ func Inspect(module []byte) (Description, error) {
 	d := Description{
 		SHA256:       sha256.Sum256(module),
 		MemoryMin:    int64(m.Memory.Min) << 16,
-		MemoryMax:    int64(min(m.Memory.Max, maxMemoryPages)) << 16,
+		MemoryMax:    min(int64(m.Memory.Max)<<16, Limits{}.withDefaults().Memory),
 		Instrumented: len(m.Wasm),
 	}
 	for _, i := range m.Imports {

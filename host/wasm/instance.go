@@ -20,6 +20,7 @@ type instance struct {
 
 	buffer, request, response, event api.Function
 
+	limits  *Limits
 	ctx     *callContext
 	collect collector
 	clock   uint64 // the fake clock of WASI, in nanoseconds
@@ -71,21 +72,10 @@ func (in *instance) writeStderr(p []byte) {
 	}
 }
 
-// Fuel of a call, in units of docs/design/0002-fuel.md.
-const (
-	fuelBase    = 50_000_000
-	fuelPerByte = 50
-	fuelMax     = 300_000_000
-	fuelStart   = 1_000_000_000
-)
-
-// callFuel is the budget of a call that is given input bytes.
-func callFuel(input int) int64 { return min(fuelBase+fuelPerByte*int64(input), fuelMax) }
-
 // call lays sections into the guest's buffer, runs fn and checks what it said.
 // On success the emissions are in the collector's batch.
 func (in *instance) call(fn api.Function, sections [3][]byte, params [5]uint64, input int) (status uint32, err error) {
-	budget := callFuel(input)
+	budget := in.limits.fuel(input)
 	in.fuel.Set(uint64(budget))
 	if err := in.lay(sections); err != nil {
 		return 0, err
@@ -98,7 +88,7 @@ func (in *instance) call(fn api.Function, sections [3][]byte, params [5]uint64, 
 		return 0, &CallError{Kind: BadOutput, Err: in.collect.refused}
 	}
 	in.collect.end()
-	in.collect.batch.Cost = Cost{Fuel: budget - int64(in.fuel.Get()), Memory: in.memory.Size()}
+	in.collect.batch.Cost = Cost{Fuel: budget - int64(in.fuel.Get()), Budget: budget, Memory: in.memory.Size()}
 	return api.DecodeU32(in.stack[0]), nil
 }
 
@@ -154,22 +144,23 @@ func (in *instance) close() {
 	in.module.Close(context.Background())
 }
 
-// addKai instantiates the imports of module kai_v1 in a runtime.
+// emitFunction is the import emit.
 func emitFunction(ctx context.Context, mod api.Module, stack []uint64) {
 	in := instanceFrom(ctx, mod)
 	kind, at := api.DecodeI32(stack[0]), api.DecodeI32(stack[1])
 	n := api.DecodeU32(stack[3])
+	if in.collect.calls++; in.collect.calls > freeEmits {
+		in.charge(1000 + int64(n))
+	}
 	p, ok := in.memory.Read(api.DecodeU32(stack[2]), n)
 	if !ok {
 		stack[0] = api.EncodeI32(in.collect.refuse(emitWrong, "kind %d: its payload is outside of memory", kind))
 		return
 	}
-	if b := in.collect.batch; b != nil && len(b.Emissions) >= freeEmits {
-		in.charge(1000 + int64(n))
-	}
 	stack[0] = api.EncodeI32(in.collect.emit(kind, at, p))
 }
 
+// logFunction is the import log.
 func logFunction(ctx context.Context, mod api.Module, stack []uint64) {
 	in := instanceFrom(ctx, mod)
 	n := api.DecodeU32(stack[2])

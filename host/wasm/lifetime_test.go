@@ -188,3 +188,68 @@ func TestCallsTakeTurns(t *testing.T) {
 		t.Errorf("%d slots free, %d waiting at the end", e.slots.free, len(e.slots.ring))
 	}
 }
+
+func TestFreshInstancesServeOneRequestOnly(t *testing.T) {
+	e := New(Options{})
+	defer e.Close()
+	a := e.Adapter("test", hostile(t, "worn"), AdapterOptions{Fresh: true})
+	defer a.Close()
+	if err := a.Wait(t.Context(), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[*instance]bool{}
+	for range 3 {
+		mine, end := a.ForRequest()
+		var b Batch
+		for range 2 { // the second one wears the first instance out
+			if err := event(mine, "x", &b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(mine.idle) != 1 || seen[mine.idle[0]] {
+			t.Errorf("%d idle instances; want one that no other request had", len(mine.idle))
+		}
+		seen[mine.idle[0]] = true
+		end()
+		if len(mine.idle) != 0 {
+			t.Error("an instance outlived its request")
+		}
+	}
+	if len(a.idle) != 1 {
+		t.Errorf("%d instances of the adapter itself, want the first one, unused", len(a.idle))
+	}
+}
+
+func TestLimitsOfAnAdapter(t *testing.T) {
+	for name, tc := range map[string]struct {
+		limits Limits
+		data   string
+		kind   FailureKind
+	}{
+		"fuel":   {Limits{Fuel: 1_000_000}, "L", OutOfFuel},
+		"input":  {Limits{Input: 10}, "more than ten bytes", TooLarge},
+		"output": {Limits{Output: 1}, "F", OutOfFuel}, // after emissions that were refused
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := New(Options{})
+			defer e.Close()
+			a := e.Adapter("test", hostile(t, "events"), AdapterOptions{Limits: tc.limits})
+			defer a.Close()
+			if err := a.Wait(t.Context(), time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			var b Batch
+			var broke *CallError
+			if err := event(a, tc.data, &b); !errors.As(err, &broke) || broke.Kind != tc.kind {
+				t.Errorf("error = %v, want %v", err, tc.kind)
+			}
+		})
+	}
+	e := New(Options{})
+	defer e.Close()
+	a := e.Adapter("test", hostile(t, "events"), AdapterOptions{Limits: Limits{Memory: 64 << 10}})
+	defer a.Close()
+	if err := a.Wait(t.Context(), time.Minute); err == nil || !strings.Contains(err.Error(), "of memory from the beginning") {
+		t.Errorf("error = %v, want one about memory: the module needs two pages", err)
+	}
+}

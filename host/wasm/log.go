@@ -8,13 +8,10 @@ import (
 	"time"
 )
 
-const (
-	maxLogLine   = 4 << 10
-	logPerSecond = 20
-)
+const maxLogLine = 4 << 10
 
-// logger writes what an adapter's guests log: at most 20 lines a second
-// for all of its instances, as quoted text.
+// logger writes what an adapter's guests log: at most so many lines a
+// second for all of its instances, as quoted text.
 type logger struct {
 	log   *slog.Logger
 	level slog.Level
@@ -23,6 +20,7 @@ type logger struct {
 
 // rate counts the lines of the current second.
 type rate struct {
+	limit   int
 	mu      sync.Mutex
 	second  int64
 	written int
@@ -52,7 +50,7 @@ func (r *rate) allow(now time.Time) (dropped int, ok bool) {
 		dropped, r.dropped = r.dropped, 0
 		r.second, r.written = s, 0
 	}
-	if r.written >= logPerSecond {
+	if r.written >= r.limit {
 		r.dropped++
 		return dropped, false
 	}

@@ -17,9 +17,9 @@ type mapped struct {
 	len uint64
 }
 
-// allocate implements experimental.MemoryAllocatorFunc. A reservation that
-// fails gives memory that can't grow, which the module's instantiation reports.
-func allocate(_, max uint64) experimental.LinearMemory {
+// allocate reserves memory that can grow to max bytes. A reservation that fails
+// gives memory of no size, on which wazero panics.
+func allocate(max uint64) experimental.LinearMemory {
 	if max == 0 {
 		return &mapped{}
 	}

@@ -8,7 +8,7 @@ import "github.com/tetratelabs/wazero/experimental"
 // address space can't be reserved in a portable way.
 type onHeap struct{ all []byte }
 
-func allocate(_, max uint64) experimental.LinearMemory { return &onHeap{make([]byte, max)} }
+func allocate(max uint64) experimental.LinearMemory { return &onHeap{make([]byte, max)} }
 
 func (m *onHeap) Reallocate(size uint64) []byte {
 	if size > uint64(len(m.all)) {

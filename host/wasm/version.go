@@ -17,18 +17,12 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Limits of ABI v1.
-const (
-	maxMemoryPages = 128 << 20 >> 16 // address space of an instance
-	keptMemory     = 32 << 20        // an instance with more is not kept after the call
-	maxInput       = 8 << 20         // what is laid into a guest
-)
-
 // version is one module, compiled, in a runtime of its own.
 type version struct {
 	digest   [sha256.Size]byte
 	refs     int // guarded by Engine.mu
 	manifest Manifest
+	pages    uint32 // of memory from the beginning
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
 	cache    wazero.CompilationCache
@@ -59,6 +53,7 @@ func compile(module []byte, cacheDir string) (*version, error) {
 	if err != nil {
 		return nil, &LoadError{err}
 	}
+	v.pages = m.Memory.Min
 	if v.manifest, err = v.readManifest(module); err != nil {
 		v.close()
 		return nil, &LoadError{err}
@@ -82,7 +77,7 @@ func (v *version) compile(wasm []byte, cacheDir string) (err error) {
 	}
 	v.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCoreFeatures(api.CoreFeaturesV2).
-		WithMemoryLimitPages(maxMemoryPages).
+		WithMemoryLimitPages(maxMemory>>16).
 		WithCompilationCache(v.cache).
 		WithDebugInfoEnabled(false))
 	if err := addWASI(ctx, v.runtime); err != nil {
@@ -138,13 +133,14 @@ func (v *version) readManifest(module []byte) (Manifest, error) {
 	if m, found, err := ReadManifest(module); found {
 		return m, err
 	}
-	in, err := v.instantiate(logger{})
+	limits := Limits{Memory: maxMemory}.withDefaults()
+	in, err := v.instantiate(logger{}, &limits)
 	if err != nil {
 		return Manifest{}, err
 	}
 	defer in.close()
 	var b Batch
-	in.collect.begin(&b, inManifest, 0, 0)
+	in.collect.begin(&b, inManifest, 0, 1<<20)
 	status, err := in.call(in.module.ExportedFunction(abi.ExportManifest), [3][]byte{}, [5]uint64{}, 0)
 	if err != nil {
 		return Manifest{}, fmt.Errorf("%s: %w", abi.ExportManifest, err)
@@ -156,12 +152,23 @@ func (v *version) readManifest(module []byte) (Manifest, error) {
 }
 
 // instantiate makes an instance and shakes hands with it.
-func (v *version) instantiate(log logger) (*instance, error) {
-	in := &instance{logs: log}
+func (v *version) instantiate(log logger, limits *Limits) (in *instance, err error) {
+	if err := limits.checkMemory(v.pages); err != nil {
+		return nil, err
+	}
+	in = &instance{logs: log, limits: limits}
 	in.ctx = &callContext{
-		Context:  experimental.WithMemoryAllocator(context.Background(), experimental.MemoryAllocatorFunc(allocate)),
+		Context: experimental.WithMemoryAllocator(context.Background(),
+			experimental.MemoryAllocatorFunc(func(_, most uint64) experimental.LinearMemory {
+				return allocate(min(most, uint64(limits.Memory)))
+			})),
 		instance: in,
 	}
+	defer func() {
+		if recover() != nil { // wazero takes an allocator that fails for a bug
+			in, err = nil, fmt.Errorf("the system has no %d MiB of address space for an instance", limits.Memory>>20)
+		}
+	}()
 	module, err := v.runtime.InstantiateModule(in.ctx, v.compiled,
 		wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
@@ -183,7 +190,7 @@ func (v *version) instantiate(log logger) (*instance, error) {
 	in.event = module.ExportedFunction(abi.ExportEvent)
 
 	var none Batch
-	in.collect.begin(&none, inConfigure, 0, 0)
+	in.collect.begin(&none, inConfigure, 0, 1<<20)
 	minor, err := in.call(module.ExportedFunction(abi.ExportHandshake), [3][]byte{}, [5]uint64{}, 0)
 	if err == nil && int32(minor) < 0 {
 		err = errors.New("the handshake failed")
@@ -198,7 +205,7 @@ func (v *version) instantiate(log logger) (*instance, error) {
 // configure hands the instance its provider's options.
 func (in *instance) configure(options []byte) error {
 	var b Batch
-	in.collect.begin(&b, inConfigure, 0, len(options))
+	in.collect.begin(&b, inConfigure, 0, 1<<20)
 	status, err := in.call(in.module.ExportedFunction(abi.ExportConfigure),
 		[3][]byte{options}, [5]uint64{uint64(len(options))}, len(options))
 	if err != nil {

@@ -1,0 +1,66 @@
+package wasm
+
+import (
+	"fmt"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Limits bound what one adapter may take. A zero field has the default of
+// docs/abi.md.
+type Limits struct {
+	Memory   int64 // bytes of an instance's address space; default 128 MiB, at most 1 GiB
+	Kept     int64 // bytes of memory over which an instance is not kept after a call; default 32 MiB
+	Input    int   // bytes given to one call, after references; default 8 MiB
+	Fuel     int64 // of one call at most, see docs/design/0002-fuel.md; default 3e8
+	Output   int   // bytes one call may emit beyond four for each byte of input; default 1 MiB
+	State    int   // bytes of a stream's state; default and at most 4 KiB
+	LogLines int   // lines logged in a second; default 20
+}
+
+// maxMemory is what every runtime allows; a provider's limit is kept by the
+// allocator of its instances.
+const maxMemory = 1 << 30
+
+// Fuel of a call, in units of docs/design/0002-fuel.md.
+const (
+	fuelBase    = 50_000_000
+	fuelPerByte = 50
+	fuelStart   = 1_000_000_000
+)
+
+func (l Limits) withDefaults() Limits {
+	set := func(field *int, value int) {
+		if *field <= 0 {
+			*field = value
+		}
+	}
+	set64 := func(field *int64, value int64) {
+		if *field <= 0 {
+			*field = value
+		}
+	}
+	set64(&l.Memory, 128<<20)
+	set64(&l.Kept, 32<<20)
+	set(&l.Input, 8<<20)
+	set64(&l.Fuel, 300_000_000)
+	set(&l.Output, 1<<20)
+	set(&l.State, abi.MaxState)
+	set(&l.LogLines, 20)
+	l.Memory = min(l.Memory, maxMemory)
+	l.State = min(l.State, abi.MaxState)
+	return l
+}
+
+// fuel is the budget of a call that is given input bytes.
+func (l *Limits) fuel(input int) int64 {
+	return min(fuelBase+fuelPerByte*int64(input), l.Fuel)
+}
+
+// checkMemory refuses a module that needs more memory from the beginning.
+func (l *Limits) checkMemory(pages uint32) error {
+	if need := int64(pages) << 16; need > l.Memory {
+		return fmt.Errorf("it needs %d MiB of memory from the beginning; the limit is %d MiB", need>>20, l.Memory>>20)
+	}
+	return nil
+}
