@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/sdk"
 )
@@ -24,7 +25,7 @@ func failure(status int, head sdk.Head, body sdk.JSON) error {
 // brokenOff is the error of an answer whose finish reason means a failure.
 func brokenOff(word string) error {
 	text := "The provider broke off the answer."
-	if openaichat.IsWord(word) {
+	if errortext.IsWord(word) {
 		text = "The provider broke off the answer: " + word + "."
 	}
 	if word == "insufficient_system_resource" {
@@ -52,7 +53,7 @@ type report struct {
 func readReport(body sdk.JSON) report {
 	var r report
 	if k := body.Kind(); k != sdk.KindObject && k != sdk.KindArray && k != sdk.KindString || body.Valid() != nil {
-		r.text = openaichat.Clean(string(body), isPrivate)
+		r.text = errortext.Clean(string(body), errortext.IsPrivate)
 		return r
 	}
 	e := errorOf(body)
@@ -61,7 +62,7 @@ func readReport(body sdk.JSON) report {
 		v := f.Value()
 		switch string(f.Key()) {
 		case "code", "status", "status_code":
-			if n, ok := openaichat.Number(v); !ok {
+			if n, ok := errortext.Number(v); !ok {
 				if string(f.Key()) == "code" {
 					code, _ = v.Str()
 				}
@@ -76,17 +77,17 @@ func readReport(body sdk.JSON) report {
 			}
 		}
 	}
-	if r.kind = code; !openaichat.IsWord(code) {
+	if r.kind = code; !errortext.IsWord(code) {
 		r.kind = typ
 	}
-	text := openaichat.Dig(e)
+	text := errortext.Dig(e)
 	if place, said := invalidField(e, 4); said != "" {
 		r.param, text = place, said
 		if place != "" {
 			text = place + ": " + said
 		}
 	}
-	r.text = openaichat.Clean(text, isPrivate)
+	r.text = errortext.Clean(text, errortext.IsPrivate)
 	return r
 }
 
@@ -141,7 +142,7 @@ func placeOf(loc sdk.JSON) string {
 			continue
 		}
 		name, _ := it.Value().Str()
-		if len(place) == 0 && name == "body" || !openaichat.IsWord(name) {
+		if len(place) == 0 && name == "body" || !errortext.IsWord(name) {
 			continue
 		}
 		if len(place) > 0 {
@@ -211,7 +212,7 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 // requestCode gives the code of a request that is at fault: the server's word
 // for it, unless that only says that there is one.
 func requestCode(kind string) string {
-	if openaichat.IsWord(kind) && !strings.HasSuffix(kind, "_error") && !strings.HasSuffix(kind, "Error") {
+	if errortext.IsWord(kind) && !strings.HasSuffix(kind, "_error") && !strings.HasSuffix(kind, "Error") {
 		return kind
 	}
 	return ""
@@ -274,33 +275,7 @@ func statusOf(kind string) int {
 // waitOf gives the milliseconds after which a repeat may succeed.
 func waitOf(head sdk.Head) int64 {
 	if ms, ok := sdk.JSON(head.Get("retry-after-ms")).Float(); ok { // OpenAI's and Azure's
-		return openaichat.Milliseconds(sdk.JSON(strconv.FormatFloat(ms/1000, 'f', 3, 64)))
+		return errortext.Milliseconds(sdk.JSON(strconv.FormatFloat(ms/1000, 'f', 3, 64)))
 	}
-	return openaichat.Wait(head)
-}
-
-// isPrivate reports whether a sentence is about somebody else's affairs: links
-// to the pages of an account, and addresses of servers.
-func isPrivate(sentence string) bool {
-	for word := range strings.FieldsSeq(sentence) {
-		_, address, isURL := strings.Cut(word, "://")
-		if isURL && !strings.Contains(address, "docs") {
-			return true
-		}
-		if !isURL && isAddress(word) {
-			return true
-		}
-	}
-	return false
-}
-
-// isAddress reports whether a word is an IPv4 address or a host with a port.
-func isAddress(word string) bool {
-	word = strings.Trim(word, "\"'`()[]{}<>,;:.!?")
-	host, port, hasPort := strings.Cut(word, ":")
-	if hasPort && (strings.Trim(port, "0123456789") != "" || port == "") {
-		return false
-	}
-	return strings.Count(host, ".") == 3 && strings.Trim(host, "0123456789.") == "" ||
-		hasPort && (host == "localhost" || strings.Contains(host, "."))
+	return errortext.Wait(head)
 }

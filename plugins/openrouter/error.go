@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/sdk"
 )
@@ -23,7 +24,7 @@ func refused(r *sdk.Response) error {
 	// it, or base_url leads elsewhere. It is never shown.
 	switch r.Status {
 	case 401, 402, 408, 413, 429, 503, 504, 524, 529:
-		rep := report{status: r.Status, waitMS: openaichat.Wait(r.Head)}
+		rep := report{status: r.Status, waitMS: errortext.Wait(r.Head)}
 		return rep.verdict()
 	}
 	return openaichat.Failed(502, "upstream_error", "OpenRouter answered "+strconv.Itoa(r.Status)+
@@ -40,7 +41,7 @@ func failure(status int, head sdk.Head, e sdk.JSON) error {
 	case r.status == 0:
 		r.status = statusOf(r.kind)
 	}
-	if wait := openaichat.Wait(head); wait > 0 {
+	if wait := errortext.Wait(head); wait > 0 {
 		r.waitMS = wait
 	}
 	return r.verdict()
@@ -49,7 +50,7 @@ func failure(status int, head sdk.Head, e sdk.JSON) error {
 // brokenOff is the error of an answer that ended with "error" and nothing else.
 func brokenOff(word string) error {
 	text := "The model's provider broke off the answer."
-	if openaichat.IsWord(word) {
+	if errortext.IsWord(word) {
 		text = "The model's provider broke off the answer: " + word + "."
 	}
 	return openaichat.Failed(502, "upstream_error", "OpenRouter: "+text)
@@ -79,13 +80,13 @@ func readReport(e sdk.JSON) report {
 		v := f.Value()
 		switch string(f.Key()) {
 		case "code":
-			if n, ok := openaichat.Number(v); ok {
+			if n, ok := errortext.Number(v); ok {
 				r.setStatus(n)
 			} else {
 				code, _ = v.Str()
 			}
 		case "http_status":
-			if n, ok := openaichat.Number(v); ok && r.status == 0 {
+			if n, ok := errortext.Number(v); ok && r.status == 0 {
 				r.setStatus(n)
 			}
 		case "message":
@@ -117,7 +118,7 @@ func readReport(e sdk.JSON) report {
 		case "reasons", "patterns", "flagged_input":
 			r.moderated = r.moderated || !openaichat.IsNothing(v)
 		case "retry_after_seconds":
-			r.waitMS = openaichat.Milliseconds(v)
+			r.waitMS = errortext.Milliseconds(v)
 		case "retry_after_seconds_raw":
 			r.waitOr(v)
 		case "headers":
@@ -156,7 +157,7 @@ func (r *report) setStatus(n int64) {
 
 func (r *report) waitOr(v sdk.JSON) {
 	if r.waitMS == 0 {
-		r.waitMS = openaichat.Milliseconds(v)
+		r.waitMS = errortext.Milliseconds(v)
 	}
 }
 
@@ -296,7 +297,7 @@ func pointsToAccount(sentence string) bool {
 }
 
 // said gives the text for people in a part of an error, fit to show.
-func said(v sdk.JSON) string { return openaichat.Clean(openaichat.Dig(v), pointsToAccount) }
+func said(v sdk.JSON) string { return errortext.Clean(errortext.Dig(v), pointsToAccount) }
 
 func firstOf(words ...string) string {
 	for _, w := range words {

@@ -17,7 +17,7 @@ type plain struct{}
 
 var dialect = Dialect{
 	Name:      "The server",
-	Failure:   func(_ sdk.Head, e sdk.JSON) error { return errors.New(Dig(e)) },
+	Failure:   func(_ sdk.Head, e sdk.JSON) error { return errors.New(string(e)) },
 	BrokenOff: func(word string) error { return errors.New(word) },
 }
 

@@ -1,4 +1,4 @@
-package openaichat
+package errortext
 
 import "github.com/kai-gateway/kai/sdk"
 

@@ -1,4 +1,7 @@
-package openaichat
+// Package errortext makes what an upstream says of a failure fit to show: it finds
+// the text for people in whatever it is wrapped in, and leaves out what is none of
+// a client's business.
+package errortext
 
 import (
 	"strings"
@@ -124,4 +127,31 @@ func IsWord(s string) bool {
 		}
 	}
 	return s != "" && len(s) <= 64 && s != "error"
+}
+
+// IsPrivate reports whether a sentence has a link, other than to documentation, or
+// the address of a server: it leads to the pages of an account that is not the
+// reader's, or into a network that is not.
+func IsPrivate(sentence string) bool {
+	for word := range strings.FieldsSeq(sentence) {
+		_, address, isURL := strings.Cut(word, "://")
+		if isURL && !strings.Contains(address, "docs") {
+			return true
+		}
+		if !isURL && isAddress(word) {
+			return true
+		}
+	}
+	return false
+}
+
+// isAddress reports whether a word is an IPv4 address or a host with a port.
+func isAddress(word string) bool {
+	word = strings.Trim(word, "\"'`()[]{}<>,;:.!?")
+	host, port, hasPort := strings.Cut(word, ":")
+	if hasPort && (strings.Trim(port, "0123456789") != "" || port == "") {
+		return false
+	}
+	return strings.Count(host, ".") == 3 && strings.Trim(host, "0123456789.") == "" ||
+		hasPort && (host == "localhost" || strings.Contains(host, "."))
 }
