@@ -10,9 +10,9 @@ import (
 	"cuelang.org/go/cue"
 )
 
-func readDocument(t *testing.T) string {
+func readDocument(t *testing.T, name string) string {
 	t.Helper()
-	b, err := os.ReadFile("../docs/configuration.md")
+	b, err := os.ReadFile("../docs/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := map[string]string{}
-	for line := range strings.Lines(readDocument(t)) {
+	for line := range strings.Lines(readDocument(t, "configuration.md")) {
 		if rest, ok := strings.CutPrefix(line, "| `"); ok {
 			key, _, _ := strings.Cut(rest, "`")
 			rows[key] = line
@@ -63,7 +63,7 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 			documented[key] = true
 			row, ok := rows[key]
 			if !ok && prefix == "" { // a section has its own heading
-				ok = strings.Contains(readDocument(t), "\n## "+key+"\n")
+				ok = strings.Contains(readDocument(t, "configuration.md"), "\n## "+key+"\n")
 			}
 			if !ok {
 				t.Errorf("docs/configuration.md has no row for `%s`", key)
@@ -85,7 +85,7 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 
 // TestDocumentedConfigurations reads every configuration that the documents show.
 func TestDocumentedConfigurations(t *testing.T) {
-	document := readDocument(t)
+	document := readDocument(t, "configuration.md")
 	_, problems, _ := strings.Cut(document, "```text\n")
 	problems, _, _ = strings.Cut(problems, "```")
 	options := Options{
@@ -110,5 +110,18 @@ func TestDocumentedConfigurations(t *testing.T) {
 		if err != nil && err.Error()+"\n" != problems {
 			t.Errorf("the problems shown are\n%s, they would be\n%s", problems, err)
 		}
+	}
+	found := 0
+	for _, block := range strings.Split(readDocument(t, "deployment.md"), "```yaml\n")[1:] {
+		if block, _, _ = strings.Cut(block, "```"); !strings.Contains(block, "model_mapping:") {
+			continue // of Kubernetes
+		}
+		found++
+		if _, err := Parse("api.yaml", []byte(block), options); err != nil {
+			t.Errorf("deployment.md: %v\n%s", err, block)
+		}
+	}
+	if found == 0 {
+		t.Error("deployment.md shows no configuration")
 	}
 }
