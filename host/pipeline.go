@@ -254,7 +254,9 @@ func (e *exchange) step(ctx context.Context, r upstream.Request) error {
 		}
 		return e.answer.apply(e.batch.Emissions)
 	}
-	e.refs = nil // an answer in events is the exchange's last
+	// An answer in events is the exchange's last: nothing needs the client's body
+	// for the rest of a stream, which may be long.
+	e.asked, e.refs = nil, nil
 	e.http.ReleaseBody()
 	return e.events(ctx, res)
 }
@@ -275,6 +277,8 @@ func (e *exchange) events(ctx context.Context, res *upstream.Response) error {
 			return err
 		case string(frame.Data) == "[DONE]":
 			return e.event(ctx, abi.FlagDone, nil, nil)
+		case len(frame.Data) == 0:
+			continue // "data:" alone is a sign of life and states nothing
 		}
 		if err := e.event(ctx, 0, frame.Name, frame.Data); err != nil {
 			return err

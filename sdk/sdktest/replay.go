@@ -127,6 +127,9 @@ func (x *exchange) answer(res Response) error {
 		if !ok {
 			break
 		}
+		if len(f.Data) == 0 {
+			continue // a sign of life, which adapters don't see
+		}
 		ev := sdk.Event{Op: abi.Chat, Name: f.Name, Data: f.Data}
 		if strings.TrimSpace(string(f.Data)) == "[DONE]" {
 			ev.Data, ev.Done = nil, true
