@@ -2,8 +2,8 @@ package anthropic
 
 import (
 	"strings"
-	"unicode/utf8"
 
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/sdk"
 )
 
@@ -29,8 +29,7 @@ func malformed() *sdk.Error {
 // API but of something in between.
 func failed(status int, head sdk.Head, e sdk.JSON) *sdk.Error {
 	kind, _ := e.Get("type").Str()
-	said, _ := e.Get("message").Str()
-	said = presentable(said)
+	said := presentable(errortext.Dig(e))
 	switch s := statusOf(kind); {
 	case s != 0:
 		status = s
@@ -46,7 +45,7 @@ func failed(status int, head sdk.Head, e sdk.JSON) *sdk.Error {
 	err := verdict(status, said)
 	switch err.Status {
 	case 429, 502, 503, 504:
-		err.RetryAfterMS = retryAfter(head)
+		err.RetryAfterMS = errortext.Wait(head)
 	}
 	return err
 }
@@ -133,49 +132,18 @@ func unsaid(status int) string {
 	return "The service failed."
 }
 
-// retryAfter reads the header of that name, which has seconds.
-func retryAfter(head sdk.Head) int64 {
-	const day = 24 * 60 * 60
-	if s, ok := sdk.JSON(head.Get("retry-after")).Float(); ok && s > 0 && s <= day {
-		return int64(s*1000 + 0.5)
-	}
-	return 0
-}
-
-// maxText is how many bytes of Anthropic's text a client is shown.
-const maxText = 1000
-
-// presentable makes Anthropic's text fit for a client: one line of bounded
-// length that ends like a sentence, without keys, links and the ids of the
-// gateway's account, which the text about a rate limit names.
+// presentable makes Anthropic's text fit for a client. The text about a rate
+// limit names the gateway's account, by a UUID.
 func presentable(text string) string {
-	words := strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f })
+	words := strings.Split(text, " ")
 	for i, word := range words {
-		switch {
-		case strings.Contains(word, "sk-ant-"):
-			words[i] = "(key)"
-		case strings.Contains(word, "://"):
-			words[i] = "(link)"
-		case isID(word):
-			words[i] = "(id)"
+		if id := strings.Trim(word, "()[]{}'\"`,;:.!?"); isUUID(id) {
+			words[i] = strings.Replace(word, id, "[id]", 1)
 		}
 	}
-	text = strings.Join(words, " ")
-	if len(text) > maxText {
-		text = text[:maxText]
-		for !utf8.ValidString(text) {
-			text = text[:len(text)-1]
-		}
-		return text + "…"
-	}
-	if text != "" && strings.IndexByte(".!?", text[len(text)-1]) < 0 {
-		text += "."
-	}
-	return text
+	return errortext.Clean(strings.Join(words, " "), errortext.IsPrivate)
 }
 
-// isID reports whether a word is a UUID, perhaps with punctuation around it.
-func isID(word string) bool {
-	word = strings.Trim(word, "()[]{}'\"`,;:.")
+func isUUID(word string) bool {
 	return len(word) == 36 && strings.Count(word, "-") == 4 && strings.Trim(word, "0123456789abcdefABCDEF-") == ""
 }

@@ -55,5 +55,8 @@ func versionIn(name string) (major, minor int, ok bool) {
 // number reads a word of one or two digits; longer ones are dates.
 func number(word string) (int, bool) {
 	n, err := strconv.ParseUint(word, 10, 8)
-	return int(n), err == nil && len(word) <= 2
+	if err != nil || len(word) > 2 {
+		return 0, false
+	}
+	return int(n), true
 }

@@ -41,9 +41,10 @@ func (u *usage) add(raw sdk.JSON, out *sdk.Out) {
 	if !known {
 		return
 	}
-	out.Tokens(u.Input+u.Written+u.Read, u.Output)
 	var w sdk.Writer
 	w.Object()
+	w.Key("prompt_tokens").Int(u.Input + u.Written + u.Read)
+	w.Key("completion_tokens").Int(u.Output)
 	w.Key("prompt_tokens_details").Object()
 	w.Key("cached_tokens").Int(u.Read)
 	w.Key("cache_write_tokens").Int(u.Written)

@@ -1,0 +1,319 @@
+package anthropic_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/kai-gateway/kai/plugins/anthropic"
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+	"github.com/kai-gateway/kai/sdk/sdktest"
+)
+
+// transcripts are what the tests replay; the first line of each says what it
+// shows and where it is from.
+const transcripts = "../../testdata/transcripts/anthropic/*.txtar"
+
+func TestTranscripts(t *testing.T) {
+	sdktest.Run(t, anthropic.Plugin(), transcripts)
+}
+
+// eachTranscript parses them all.
+func eachTranscript(t testing.TB, do func(name string, tr *sdktest.Transcript)) {
+	t.Helper()
+	files, err := filepath.Glob(transcripts)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts match %s (%v)", transcripts, err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr, err := sdktest.Parse(data)
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		do(strings.TrimSuffix(filepath.Base(file), ".txtar"), tr)
+	}
+}
+
+// eachStream gives the transcripts whose answer is an event stream.
+func eachStream(t *testing.T, do func(t *testing.T, tr *sdktest.Transcript, body string)) {
+	t.Helper()
+	streams := 0
+	eachTranscript(t, func(name string, tr *sdktest.Transcript) {
+		responses := tr.Responses()
+		if len(responses) == 0 || !strings.HasPrefix(responses[0].Headers.Get("content-type"), "text/event-stream") {
+			return
+		}
+		streams++
+		t.Run(name, func(t *testing.T) { do(t, tr, string(responses[0].Body)) })
+	})
+	if streams < 30 {
+		t.Errorf("%d transcripts are streams, which is too few to be right", streams)
+	}
+}
+
+// replay gives what the adapter makes of a transcript's request when the
+// answer's body is another.
+func replay(t *testing.T, tr *sdktest.Transcript, body string, cut bool) *sdktest.Replay {
+	t.Helper()
+	head := "HTTP/1.1 200 OK\nContent-Type: text/event-stream\n"
+	if cut {
+		head += "kai-end: cut\n"
+	}
+	changed := &sdktest.Transcript{Sections: append([]sdktest.Section(nil), tr.Sections...)}
+	changed.Set(sdktest.SectionResponse, 0, []byte(head+"\n"+body))
+	r, err := changed.Run(sdktest.Native{Plugin: anthropic.Plugin()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// An answer is complete with its stop reason. What ends earlier, at any byte,
+// states no more than its events said, and above all no FINISH.
+func TestStreamsCutAnywhere(t *testing.T) {
+	eachStream(t, func(t *testing.T, tr *sdktest.Transcript, body string) {
+		whole := replay(t, tr, body, true)
+		complete := len(body)
+		if i := strings.Index(body, `"stop_reason":"`); i >= 0 {
+			complete = i + strings.Index(body[i:], "\n")
+		}
+		for n := range len(body) {
+			got := replay(t, tr, body[:n], true)
+			if got.Finished && n < complete {
+				t.Fatalf("finished after %d bytes: %q", n, body[:n])
+			}
+			if len(got.Calls) > len(whole.Calls) {
+				t.Fatalf("cut after %d bytes: %d calls, the whole has %d", n, len(got.Calls), len(whole.Calls))
+			}
+			want := sdktest.FormatEmissions(whole.Calls[:len(got.Calls)])
+			if !bytes.Equal(got.Emissions(), want) {
+				t.Fatalf("cut after %d bytes\n got:\n%s\nwant:\n%s", n, got.Emissions(), want)
+			}
+		}
+	})
+}
+
+func TestStreamsEndedBetweenEvents(t *testing.T) {
+	eachStream(t, func(t *testing.T, tr *sdktest.Transcript, body string) {
+		events := strings.SplitAfter(body, "\n\n")
+		for n := range events {
+			body := strings.Join(events[:n], "")
+			cut, ended := replay(t, tr, body, true), replay(t, tr, body, false)
+			if !bytes.Equal(cut.Emissions(), ended.Emissions()) {
+				t.Errorf("after %d events a clean end adds\n%s\nto\n%s", n, ended.Emissions(), cut.Emissions())
+			}
+		}
+	})
+}
+
+func TestPingsAndCommentsMakeNoDifference(t *testing.T) {
+	const noise = ": comment\n\nevent: ping\ndata: {\"type\": \"ping\"}\n\n"
+	eachStream(t, func(t *testing.T, tr *sdktest.Transcript, body string) {
+		want := replay(t, tr, body, false)
+		got := replay(t, tr, noise+strings.ReplaceAll(body, "\n\n", "\n\n"+noise), false)
+		if !bytes.Equal(got.Emissions(), want.Emissions()) {
+			t.Errorf("with pings\n%s\nwithout\n%s", got.Emissions(), want.Emissions())
+		}
+	})
+}
+
+func TestFinishOnceAndNothingBehindIt(t *testing.T) {
+	eachStream(t, func(t *testing.T, tr *sdktest.Transcript, body string) {
+		finished := false
+		for _, call := range replay(t, tr, body, false).Calls {
+			for _, e := range call {
+				if finished && e.Kind != abi.Usage && e.Kind != abi.State {
+					t.Errorf("%s behind the finish", sdktest.FormatEmission(e))
+				}
+				finished = finished || e.Kind == abi.Finish
+			}
+		}
+	})
+}
+
+// A stream and a whole answer of the same blocks state the same.
+func TestStreamEqualsWhole(t *testing.T) {
+	stream := text(t, "stream", events(
+		`{"type":"message_start","message":{"usage":{"input_tokens":3,"output_tokens":1}}}`,
+		`{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}`,
+		`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hi"}}`,
+		`{"type":"content_block_stop","index":0}`,
+		`{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"a","name":"f","input":{}}}`,
+		`{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"x\":1}"}}`,
+		`{"type":"content_block_stop","index":1}`,
+		`{"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":9}}`,
+		`{"type":"message_stop"}`)...)
+	whole := text(t, "whole", sdk.Input{Response: &sdk.Response{Op: abi.Chat, Status: 200, Body: []byte(
+		`{"type":"message","content":[{"type":"text","text":"Hi"},{"type":"tool_use","id":"a","name":"f","input":{"x":1}}],` +
+			`"stop_reason":"tool_use","usage":{"input_tokens":3,"output_tokens":9}}`)}})
+	streamUsage, stream := withoutUsage(stream)
+	wholeUsage, whole := withoutUsage(whole)
+	if stream != whole || streamUsage != wholeUsage {
+		t.Errorf("the stream states\n%s%s\nthe whole answer\n%s%s", stream, streamUsage, whole, wholeUsage)
+	}
+}
+
+// withoutUsage takes the usage out of the lines of emissions; the last counts.
+func withoutUsage(lines string) (usage, rest string) {
+	for line := range strings.Lines(lines) {
+		if strings.HasPrefix(line, "USAGE") {
+			usage = line
+		} else {
+			rest += line
+		}
+	}
+	return usage, rest
+}
+
+func events(data ...string) (all []sdk.Input) {
+	for _, d := range data {
+		all = append(all, sdk.Input{Event: &sdk.Event{Op: abi.Chat, Data: sdk.JSON(d)}})
+	}
+	return all
+}
+
+// text runs calls of one exchange and writes what they state, a line each.
+func text(t *testing.T, name string, calls ...sdk.Input) string {
+	t.Helper()
+	p := anthropic.Plugin()
+	var b strings.Builder
+	var state []byte
+	for _, in := range calls {
+		in.State = state
+		ems, err := call(p, in)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, e := range ems {
+			if e.Kind == abi.State {
+				state = e.Data
+			} else {
+				fmt.Fprintln(&b, sdktest.FormatEmission(e))
+			}
+		}
+	}
+	return b.String()
+}
+
+// Answers with Anthropic's own tools can have more blocks than the state has
+// places.
+func TestManyBlocks(t *testing.T) {
+	calls := []sdk.Input{}
+	for i := range 200 {
+		calls = append(calls, events(
+			fmt.Sprintf(`{"type":"content_block_start","index":%d,"content_block":{"type":"text","text":""}}`, 2*i),
+			fmt.Sprintf(`{"type":"content_block_stop","index":%d}`, 2*i),
+			fmt.Sprintf(`{"type":"content_block_start","index":%d,"content_block":{"type":"tool_use","id":"t%d","name":"f"}}`, 2*i+1, i),
+			fmt.Sprintf(`{"type":"content_block_delta","index":%d,"delta":{"type":"input_json_delta","partial_json":"{}"}}`, 2*i+1),
+			// Of a block long gone, and of one that is no call:
+			`{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"x"}}`,
+			fmt.Sprintf(`{"type":"content_block_delta","index":%d,"delta":{"type":"input_json_delta","partial_json":"x"}}`, 2*i),
+			fmt.Sprintf(`{"type":"content_block_stop","index":%d}`, 2*i+1),
+		)...)
+	}
+	var want strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&want, "TOOL_ID 0.%d \"t%d\"\nTOOL_NAME 0.%d \"f\"\nTOOL_ARGS 0.%d \"{}\"\n", i, i, i, i)
+	}
+	if got := text(t, "200 calls", calls...); got != want.String() {
+		t.Errorf("got\n%s\nwant\n%s", got, want.String())
+	}
+}
+
+// Long content comes as references, which must stand in the request as they are.
+func TestReferencesAreKept(t *testing.T) {
+	token := func(n int) string { return fmt.Sprintf("@kai:0123456789abcdef0123456789abcdef:%d@", n) }
+	body := `{"model":"claude-opus-4-8","messages":[` +
+		`{"role":"system","content":"` + token(0) + `"},` +
+		`{"role":"user","content":[{"type":"text","text":"` + token(1) + `"},` +
+		`{"type":"image_url","image_url":{"url":"data:image/png;base64,` + token(2) + `"}},` +
+		`{"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,` + token(3) + `"}}]},` +
+		`{"role":"assistant","content":"` + token(4) + `","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]},` +
+		`{"role":"tool","tool_call_id":"a","content":"` + token(5) + `"}]}`
+	ems, err := call(anthropic.Plugin(), sdk.Input{Request: &sdk.Request{Op: abi.Chat, Body: sdk.JSON(body)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := string(ems[len(ems)-1].Data)
+	for n := range 6 {
+		if strings.Count(sent, `"`+token(n)+`"`) != 1 {
+			t.Errorf("%s is not one whole string of %s", token(n), sent)
+		}
+	}
+}
+
+func TestNoErrorShowsTheAccount(t *testing.T) {
+	p := anthropic.Plugin()
+	for _, secret := range []string{
+		"sk-ant-api03-abcdef", "https://api.internal:8443/v1", "http://10.0.0.1", "7a0b1c2d-1111-2222-3333-0123456789ab",
+	} {
+		for _, said := range []string{secret, "(org: " + secret + ", model: x)", "See " + secret + "."} {
+			body, err := json.Marshal(map[string]any{"type": "error", "error": map[string]string{"type": "api_error", "message": said}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, status := range []int{200, 400, 401, 403, 404, 429, 500, 529} {
+				_, got := call(p, sdk.Input{Response: &sdk.Response{Op: abi.Chat, Status: status, Body: body}})
+				if got == nil || strings.Contains(got.Error(), secret) {
+					t.Errorf("status %d, text %s: error %v", status, said, got)
+				}
+			}
+		}
+	}
+}
+
+func TestErrorTextIsBounded(t *testing.T) {
+	body := []byte(`{"type":"error","error":{"type":"api_error","message":"` + strings.Repeat("é", 4000) + `"}}`)
+	_, err := call(anthropic.Plugin(), sdk.Input{Response: &sdk.Response{Op: abi.Chat, Status: 500, Body: body}})
+	if err == nil || len(err.Error()) > 1100 || strings.ContainsRune(err.Error(), '\ufffd') {
+		t.Errorf("the error has %d bytes: %v", len(err.Error()), err)
+	}
+}
+
+const delta = `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" Hello"}}`
+
+func TestTextDoesNotAllocate(t *testing.T) {
+	p := anthropic.Plugin()
+	in := sdk.Input{Event: &sdk.Event{Op: abi.Chat, Data: sdk.JSON(delta)}}
+	// The one allocation is Call's own, natively.
+	if n := testing.AllocsPerRun(100, func() { p.Call(in, discard) }); n > 1 {
+		t.Errorf("an event makes %v allocations, want at most 1", n)
+	}
+}
+
+func discard(kind, at int32, p []byte) {}
+
+func BenchmarkEvent(b *testing.B) {
+	p := anthropic.Plugin()
+	in := sdk.Input{Event: &sdk.Event{Op: abi.Chat, Data: sdk.JSON(delta)}}
+	b.ReportAllocs()
+	for b.Loop() {
+		p.Call(in, discard)
+	}
+}
+
+func BenchmarkRequest(b *testing.B) {
+	p := anthropic.Plugin()
+	in := sdk.Input{Request: &sdk.Request{Op: abi.Chat, Stream: true, Body: sdk.JSON(
+		`{"model":"claude-opus-4-8","stream":true,"messages":[{"role":"system","content":"You are a helpful assistant."},{"role":"user","content":"Hello!"}],"temperature":0.7,"max_tokens":150}`)}}
+	b.ReportAllocs()
+	for b.Loop() {
+		p.Call(in, discard)
+	}
+}
+
+func call(p *sdk.Plugin, in sdk.Input) (ems []abi.Emission, err error) {
+	err = p.Call(in, func(kind, at int32, data []byte) {
+		ems = append(ems, abi.Emission{Kind: abi.Kind(kind &^ abi.Raw), Raw: kind&abi.Raw != 0, At: at, Data: bytes.Clone(data)})
+	})
+	return ems, err
+}

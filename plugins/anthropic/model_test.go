@@ -1,0 +1,59 @@
+package anthropic
+
+import "testing"
+
+func TestModelOf(t *testing.T) {
+	var (
+		old    = model{sampling: true}
+		middle = model{adaptive: true, sampling: true}
+	)
+	for name, want := range map[string]model{
+		"claude-3-7-sonnet-20250219":                   old,
+		"claude-3-opus-20240229":                       old,
+		"claude-opus-4-20250514":                       old,
+		"claude-opus-4@20250514":                       old,
+		"claude-opus-4-1-20250805":                     old,
+		"claude-haiku-4-5":                             old,
+		"claude-haiku-4-5-20251001":                    old,
+		"us.anthropic.claude-sonnet-4-5-20250929-v1:0": old,
+		"anthropic/claude-sonnet-4.5":                  old,
+		"claude-opus-4-6":                              middle,
+		"claude-sonnet-4-6":                            middle,
+		"claude-opus-4-7":                              newest,
+		"claude-opus-4-8-20260528":                     newest,
+		"claude-sonnet-5":                              newest,
+		"claude-fable-5-1":                             newest,
+		"claude-mythos-preview":                        newest,
+		"claude-opus-10-2":                             newest,
+		"Claude-Haiku-4-5":                             old,
+		"kimi-k2":                                      old,
+		"":                                             old,
+	} {
+		if got := modelOf(name); got != want {
+			t.Errorf("modelOf(%q) = %+v, want %+v", name, got, want)
+		}
+	}
+}
+
+func TestBlank(t *testing.T) {
+	for inside, want := range map[string]bool{
+		"": true, "  ": true, `\n\t \r`: true, "a": false, `\\n`: false, `\u0020`: false, `\`: false, " é": false,
+	} {
+		if got := blank([]byte(inside)); got != want {
+			t.Errorf("blank(%q) = %v, want %v", inside, got, want)
+		}
+	}
+}
+
+func TestPresentable(t *testing.T) {
+	for in, want := range map[string]string{
+		"Overloaded":  "Overloaded.",
+		"a sk-ant-x.": "a [key].",
+		"No. See https://console.anthropic.com/x. Go":           "No. Go.",
+		"(org: 7a0b1c2d-1111-2222-3333-0123456789ab, model: m)": "(org: [id], model: m).",
+	} {
+		if got := presentable(in); got != want {
+			t.Errorf("presentable(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
