@@ -93,14 +93,28 @@ func (r *reloader) run(ctx context.Context) {
 			r.reload(ctx, "SIGHUP")
 		case reply := <-r.asked:
 			reply <- r.reload(ctx, "kai reload")
-		case <-events:
-			r.reloadChanged(ctx)
+		case e := <-events:
+			// Other files of the directory may change all the time. What isn't
+			// told by the file's own name, as with links, the next poll finds.
+			if r.ours(e.Name) {
+				r.reloadChanged(ctx)
+			}
 		case <-poll.C:
 			r.reloadChanged(ctx)
 		case err := <-failures:
 			r.log.Debug("watching files", "err", err)
 		}
 	}
+}
+
+// ours reports whether the gateway is made of that file.
+func (r *reloader) ours(path string) bool {
+	for f := range r.files {
+		if filepath.Clean(f) == filepath.Clean(path) {
+			return true
+		}
+	}
+	return false
 }
 
 // reloadChanged reloads if a file holds something else than the gateway runs on,
