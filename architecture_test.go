@@ -60,6 +60,8 @@ var layers = []layer{
 	},
 	{pattern: "host/wasm/*", own: []string{"sdk/abi"}, tests: []string{"github.com/tetratelabs/wazero"}},
 	{pattern: "host/request", own: []string{"sdk", "sdk/*"}, foreign: []string{"github.com/tidwall/gjson"}},
+	// The kit for authors of adapters stands above the gateway it tests them with.
+	{pattern: "host/conform", own: []string{"host", "host/*", "config", "sdk", "sdk/*"}, tests: []string{"plugins"}},
 	{pattern: "host/*", own: []string{"sdk", "sdk/*"}},
 	{
 		pattern: "host", own: []string{"host/*", "config", "schema", "sdk", "sdk/*"},

@@ -1,0 +1,232 @@
+package conform
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/kai-gateway/kai/host/stream"
+	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+	"github.com/kai-gateway/kai/sdk/sdktest"
+)
+
+// check is the test of one transcript.
+type check struct {
+	ctx        context.Context
+	kit        *kit
+	guest      *guest
+	gateways   *gateways
+	transcript *transcript
+	result     *Result
+
+	recorded outcome // of the transcript as it is
+}
+
+// outcome is what an adapter made of a transcript and what a client would get.
+type outcome struct {
+	*sdktest.Replay
+	complete bool  // the answer is a success
+	err      error // else why not
+	broken   error // a call that broke
+}
+
+func (c *check) run() {
+	calls := c.guest.calls
+	c.guest.cost = wasm.Cost{}
+	defer func() {
+		c.result.Calls += c.guest.calls - calls
+		c.result.Cost = c.guest.cost
+	}()
+	c.recorded = c.replay(c.guest, c.transcript)
+	if c.recorded.broken != nil {
+		c.result.fail("the transcript is replayed", "%v", c.recorded.broken)
+		return
+	}
+	if c.kit.update {
+		c.rewrite()
+	} else {
+		c.compare()
+	}
+	c.nothingLost()
+	c.varied()
+	c.agree()
+}
+
+// replay lets a guest take a transcript and the stream engine what it emits.
+func (c *check) replay(g *guest, t *transcript) outcome {
+	g.broken = nil
+	r, err := t.Run(g)
+	o := outcome{Replay: r, broken: g.broken}
+	if r == nil { // the transcript itself is at fault
+		o.Replay, o.broken = &sdktest.Replay{}, err
+	}
+	// An error that is not the guest's is the host's own, of an answer that
+	// can't be cut into frames.
+	o.err = err
+	chunks := stream.NewChunks(stream.Info{})
+	for _, ems := range o.Calls {
+		if _, failed := chunks.Apply(nil, ems); failed != nil && o.err == nil {
+			o.err = failed
+			break
+		}
+	}
+	if o.complete = chunks.Complete(); o.complete {
+		o.err = nil
+	} else if o.err == nil {
+		_, o.err = chunks.End(nil)
+	}
+	var mistake *sdk.Error
+	// The code of an ERROR is the adapter's own choice; the engine's is not.
+	if errors.As(o.err, &mistake) && mistake.Code == "adapter_error" && o.broken == nil && !o.Failed {
+		o.broken = errors.New(mistake.Message)
+	}
+	return o
+}
+
+// compare holds what the adapter did against what the transcript expects.
+func (c *check) compare() {
+	const hint = " (\"kai plugin test --update\" writes it)"
+	want := c.transcript.requests()
+	for i, got := range c.recorded.Requests {
+		switch {
+		case i >= len(want):
+			c.result.fail("upstream request", "the adapter sent request %d, which the transcript doesn't have%s:\n%s", i+1, hint, got)
+		case !bytes.Equal(got, want[i]):
+			c.result.fail("upstream request", "%s", diff(want[i], got))
+		}
+	}
+	if n := len(c.recorded.Requests); n < len(want) {
+		c.result.fail("upstream request", "the adapter sent %d requests, the transcript has %d", n, len(want))
+	}
+	expected, got := c.transcript.Get(sdktest.SectionEmissions), c.recorded.Emissions()
+	switch {
+	case expected == nil && len(got) > 0:
+		c.result.fail("emissions", "the transcript has no section emissions%s", hint)
+	case !bytes.Equal(expected, got):
+		c.result.fail("emissions", "%s", diff(expected, got))
+	}
+	if expected := c.transcript.Get(sdktest.SectionAnswer); expected != nil {
+		got, err := c.gateways.answer(c.ctx, c.transcript)
+		if err != nil {
+			c.result.fail("client response", "%v", err)
+		} else if !bytes.Equal(expected, got) {
+			c.result.fail("client response", "%s", diff(expected, got))
+		}
+	}
+}
+
+// rewrite puts what the adapter did into the transcript.
+func (c *check) rewrite() {
+	answer, err := c.gateways.answer(c.ctx, c.transcript)
+	if err != nil {
+		c.result.fail("client response", "%v", err)
+		return
+	}
+	text := expecting(c.transcript.Transcript, c.recorded.Requests, c.recorded.Emissions(), answer).Format()
+	if bytes.Equal(text, c.transcript.text) {
+		return
+	}
+	if err := os.WriteFile(c.transcript.file, text, 0o644); err != nil {
+		c.result.fail("update", "%v", err)
+		return
+	}
+	c.result.Updated = true
+}
+
+// expecting gives the transcript with new expectations, each where a reader looks
+// for it: requests before their answers, what becomes of them behind.
+func expecting(t *sdktest.Transcript, requests [][]byte, emissions, answer []byte) *sdktest.Transcript {
+	out := &sdktest.Transcript{Comment: t.Comment}
+	add := func(name string, data []byte) {
+		out.Sections = append(out.Sections, sdktest.Section{Name: name, Data: data})
+	}
+	kept := slices.DeleteFunc(slices.Clone(t.Sections), func(s sdktest.Section) bool {
+		return s.Name == sdktest.SectionRequest || s.Name == sdktest.SectionEmissions || s.Name == sdktest.SectionAnswer
+	})
+	last := -1 // of what comes before the results
+	for i, s := range kept {
+		if s.Name == sdktest.SectionResponse || s.Name == sdktest.SectionClient {
+			last = i
+		}
+	}
+	for i, s := range kept {
+		if s.Name == sdktest.SectionResponse && len(requests) > 0 {
+			add(sdktest.SectionRequest, requests[0])
+			requests = requests[1:]
+		}
+		out.Sections = append(out.Sections, s)
+		if i != last {
+			continue
+		}
+		for _, r := range requests { // whose answers the transcript doesn't have
+			add(sdktest.SectionRequest, r)
+		}
+		add(sdktest.SectionEmissions, emissions)
+		add(sdktest.SectionAnswer, answer)
+	}
+	return out
+}
+
+// nothingLost looks for content behind its choice's FINISH. Once the answer is
+// complete the gateway drops it without a word.
+func (c *check) nothingLost() {
+	finished := map[int]bool{}
+	for i, call := range c.recorded.Calls {
+		for _, e := range call {
+			switch e.Kind {
+			case abi.Finish:
+				finished[e.Choice()] = true
+			case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs:
+				if finished[e.Choice()] && len(e.Data) > 0 {
+					c.result.fail("nothing comes after FINISH", "in call %d, and the client never sees it: %s", i+1, sdktest.FormatEmission(e))
+					return
+				}
+			}
+		}
+	}
+}
+
+// agree replays the transcript on an instance that did nothing before: what it
+// emits must be, byte for byte, what the one that did all of the above emits.
+func (c *check) agree() {
+	const name = "two instances agree"
+	fresh, err := c.kit.guest(c.ctx, c.guest.options)
+	if err != nil {
+		c.result.fail(name, "%v", err)
+		return
+	}
+	defer fresh.close()
+	old, got := c.replay(c.guest, c.transcript), c.replay(fresh, c.transcript)
+	c.result.Calls += fresh.calls
+	if old.broken != nil || got.broken != nil {
+		c.result.fail(name, "%v", errors.Join(old.broken, got.broken))
+		return
+	}
+	for i := range max(len(got.Calls), len(old.Calls)) {
+		if i >= len(got.Calls) || i >= len(old.Calls) || !slices.EqualFunc(got.Calls[i], old.Calls[i], sameEmission) {
+			c.result.fail(name, "call %d of an instance that was used before differs from that of a new one; an adapter may keep nothing and depend on no chance:\n%s",
+				i+1, diff(plainCall(old.Calls, i), plainCall(got.Calls, i)))
+			return
+		}
+	}
+}
+
+func sameEmission(a, b abi.Emission) bool {
+	return a.Kind == b.Kind && a.Raw == b.Raw && a.At == b.At && bytes.Equal(a.Data, b.Data)
+}
+
+// plainCall writes a call's emissions, also those that transcripts don't show.
+func plainCall(calls [][]abi.Emission, i int) []byte {
+	var b bytes.Buffer
+	if i < len(calls) {
+		for _, e := range calls[i] {
+			fmt.Fprintf(&b, "%s %d.%d %q\n", e.Kind, e.Choice(), e.Item(), e.Data)
+		}
+	}
+	return b.Bytes()
+}

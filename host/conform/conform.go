@@ -1,0 +1,173 @@
+// Package conform is the conformance kit for adapters: it replays transcripts
+// through the sandbox, the stream engine and a whole gateway, and then replays
+// them with everything going wrong that goes wrong in practice.
+//
+// It knows an adapter only by its module and the transcripts, so what it asks is
+// true of every adapter: no input breaks a call, no answer is a success before
+// its last finish, an upstream's failure becomes an error, and equal input gives
+// equal output, whatever an instance did before.
+//
+// It makes its own upstream on the loopback interface and reaches nothing else.
+package conform
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/sdk/sdktest"
+)
+
+// Options configures Run. Module is required.
+type Options struct {
+	Module   []byte
+	CacheDir string // for compiled code; default: none is kept
+	Update   bool   // write what the transcripts expect instead of comparing it
+}
+
+// Report is what Run found out.
+type Report struct {
+	Manifest wasm.Manifest
+	SHA256   [sha256.Size]byte
+	Results  []Result // in the order of the files
+}
+
+// Result is what became of one transcript.
+type Result struct {
+	File       string
+	Calls      int       // of the adapter, in all replays
+	Variations int       // replays of the transcript with something changed
+	Cost       wasm.Cost // the most fuel of any one call, with its budget, and the most memory after any
+	Updated    bool      // the file was written
+	Failures   []Failure
+}
+
+// Failure is something an adapter should not do.
+type Failure struct {
+	Check string // what was tried, for example "upstream sends null"
+	Text  string // what happened, perhaps several lines
+}
+
+// Failed reports whether any transcript failed.
+func (r *Report) Failed() bool {
+	return slices.ContainsFunc(r.Results, func(x Result) bool { return len(x.Failures) > 0 })
+}
+
+// Files gives the transcripts of a folder, sorted.
+func Files(dir string) ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("%s holds no transcripts (*.txtar)", dir)
+	}
+	return files, err
+}
+
+// Run tests a module with the transcripts in files. The error is for a module
+// that can't be loaded and for a context that ended; what the adapter does wrong
+// is in the report.
+func Run(ctx context.Context, o Options, files []string) (*Report, error) {
+	log := &guestLog{}
+	engine := wasm.New(wasm.Options{CacheDir: o.CacheDir, Logger: slog.New(log)})
+	defer engine.Close()
+	k := &kit{engine: engine, module: o.Module, update: o.Update, log: log}
+
+	// The first adapter tells what the module is and keeps its code compiled.
+	first := engine.Adapter("adapter", o.Module, wasm.AdapterOptions{LogLevel: slog.LevelDebug})
+	defer first.Close()
+	if err := first.Wait(ctx, 2*time.Minute); err != nil {
+		return nil, err
+	}
+	k.manifest = first.Manifest()
+	report := &Report{Manifest: k.manifest, SHA256: first.Digest()}
+
+	gateways := &gateways{kit: k, cacheDir: o.CacheDir, running: map[string]*gateway{}}
+	defer gateways.close()
+	used := map[string]*guest{}
+	defer func() {
+		for _, g := range used {
+			g.close()
+		}
+	}()
+	for _, file := range files {
+		report.Results = append(report.Results, Result{File: file})
+		r := &report.Results[len(report.Results)-1]
+		t, err := open(file)
+		if err != nil {
+			r.fail("the transcript can be read", "%v", err)
+			continue
+		}
+		// One instance replays all transcripts that share their options, so what
+		// one leaves behind would show in the next.
+		options := string(t.options())
+		if used[options] == nil {
+			if used[options], err = k.guest(ctx, []byte(options)); err != nil {
+				r.fail("the options are accepted", "%v", err)
+				delete(used, options)
+				continue
+			}
+		}
+		c := check{ctx: ctx, kit: k, guest: used[options], gateways: gateways, transcript: t, result: r}
+		c.run()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+	return report, nil
+}
+
+func (r *Result) fail(check, format string, args ...any) {
+	r.Failures = append(r.Failures, Failure{check, strings.TrimRight(fmt.Sprintf(format, args...), "\n")})
+}
+
+// transcript is one file.
+type transcript struct {
+	*sdktest.Transcript
+	file string
+	text []byte
+}
+
+func open(file string) (*transcript, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	t, err := sdktest.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return &transcript{t, file, text}, nil
+}
+
+// options gives the adapter's options.
+func (t *transcript) options() []byte {
+	if o := bytes.TrimSpace(t.Get(sdktest.SectionOptions)); len(o) > 0 {
+		return o
+	}
+	return []byte("{}")
+}
+
+// with gives a copy with one section replaced: the n-th of that name.
+func (t *transcript) with(section string, n int, data []byte) *transcript {
+	changed := &sdktest.Transcript{Comment: t.Comment, Sections: slices.Clone(t.Sections)}
+	changed.Set(section, n, data)
+	return &transcript{changed, t.file, nil}
+}
+
+// requests gives the upstream requests the transcript expects.
+func (t *transcript) requests() [][]byte {
+	var all [][]byte
+	for _, s := range t.Sections {
+		if s.Name == sdktest.SectionRequest {
+			all = append(all, s.Data)
+		}
+	}
+	return all
+}

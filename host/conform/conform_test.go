@@ -1,0 +1,51 @@
+package conform_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/kai-gateway/kai/host/conform"
+	"github.com/kai-gateway/kai/plugins"
+)
+
+// TestShippedAdaptersConform runs the kit over every adapter that comes with Kai.
+func TestShippedAdaptersConform(t *testing.T) {
+	for _, name := range plugins.Names() {
+		t.Run(name, func(t *testing.T) {
+			module, err := plugins.Module(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files, err := conform.Files(filepath.Join("../../testdata/transcripts", name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := conform.Run(t.Context(), conform.Options{Module: module, CacheDir: cacheDir}, files)
+			if err != nil {
+				t.Fatal(err)
+			}
+			variations := 0
+			for _, x := range r.Results {
+				variations += x.Variations
+				for _, f := range x.Failures {
+					t.Errorf("%s: %s\n%s", filepath.Base(x.File), f.Check, f.Text)
+				}
+			}
+			t.Logf("%d transcripts, %d variations", len(r.Results), variations)
+		})
+	}
+}
+
+var cacheDir string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "kai-conform-")
+	if err != nil {
+		panic(err)
+	}
+	cacheDir = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}

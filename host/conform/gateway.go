@@ -1,0 +1,232 @@
+package conform
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host"
+	"github.com/kai-gateway/kai/sdk/sdktest"
+)
+
+// gateways are whole gateways that serve the adapter, one for each set of options
+// and model, so that the bytes a client gets went the way of every request.
+type gateways struct {
+	kit      *kit
+	cacheDir string
+	running  map[string]*gateway
+}
+
+func (all *gateways) close() {
+	for _, g := range all.running {
+		g.close()
+	}
+}
+
+// answer gives what the client gets in a transcript, as its section shows it.
+func (all *gateways) answer(ctx context.Context, t *transcript) ([]byte, error) {
+	body := bytes.TrimSpace(t.Get(sdktest.SectionClient))
+	var asked struct{ Model string }
+	json.Unmarshal(body, &asked) // what is no request is for the gateway to say
+	if asked.Model == "" {
+		asked.Model = "model"
+	}
+	options := t.options()
+	key := asked.Model + "\n" + string(options)
+	g := all.running[key]
+	if g == nil {
+		var err error
+		if g, err = all.start(ctx, asked.Model, options); err != nil {
+			return nil, err
+		}
+		all.running[key] = g
+	}
+	g.upstream.play(t.Responses())
+	r, err := http.NewRequestWithContext(ctx, "POST", "http://kai/v1/chat/completions", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	w := &answerWriter{header: http.Header{}}
+	g.host.Handler().ServeHTTP(w, r)
+	return w.section(t), nil
+}
+
+// gateway is a gateway with the upstream it asks.
+type gateway struct {
+	host     *host.Host
+	upstream *player
+	server   *http.Server
+}
+
+// provider is the adapter's in the configuration; errors show it to clients.
+const provider = "up"
+
+// created is the time of every answer.
+var created = time.Unix(1_700_000_000, 0)
+
+func (all *gateways) start(ctx context.Context, model string, options []byte) (*gateway, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	g := &gateway{upstream: &player{}}
+	g.server = &http.Server{Handler: g.upstream}
+	go g.server.Serve(l)
+
+	profile := all.kit.manifest.Profile()
+	base := "http://" + l.Addr().String()
+	if u, err := url.Parse(profile.DefaultBaseURL); err == nil {
+		base += strings.TrimSuffix(u.Path, "/")
+	}
+	text, err := json.Marshal(map[string]any{
+		"providers":     map[string]any{provider: map[string]any{"plugin": "adapter.wasm", "base_url": base, "options": json.RawMessage(options)}},
+		"model_mapping": map[string]any{model: map[string]any{"provider": provider, "model": model}},
+		"default_model": model,
+	})
+	if err != nil {
+		g.close()
+		return nil, fmt.Errorf("%s: %w", sdktest.SectionOptions, err)
+	}
+	c, err := config.Parse(sdktest.SectionOptions, bytes.ReplaceAll(text, []byte("${"), []byte("$${")), config.Options{
+		LookupEnv: func(string) (string, bool) { return "", false },
+		OptionsSchema: func(string, string) (config.Adapter, error) {
+			return config.Adapter{OptionsCUE: profile.Options, DefaultBaseURL: profile.DefaultBaseURL, Secret: profile.Auth.Header != ""}, nil
+		},
+	})
+	if err != nil {
+		g.close()
+		return nil, err
+	}
+	g.host, err = host.New(host.Options{
+		Config: c, CacheDir: all.cacheDir, Version: "conform",
+		Module: func(string) ([]byte, error) { return all.kit.module, nil },
+		Now:    func() time.Time { return created },
+	})
+	if err == nil {
+		err = g.host.WaitReady(ctx)
+	}
+	if err != nil {
+		g.close()
+		return nil, err
+	}
+	return g, nil
+}
+
+func (g *gateway) close() {
+	if g.host != nil {
+		g.host.Close()
+	}
+	g.server.Close()
+}
+
+// player is an upstream that answers with a transcript's responses.
+type player struct {
+	mu        sync.Mutex
+	responses []sdktest.Response
+}
+
+func (p *player) play(responses []sdktest.Response) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.responses = responses
+}
+
+func (p *player) next() (r sdktest.Response, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.responses) == 0 {
+		return r, false
+	}
+	r = p.responses[0]
+	p.responses = p.responses[1:]
+	return r, true
+}
+
+// ServeHTTP gives the next answer.
+func (p *player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	io.Copy(io.Discard, r.Body)
+	res, ok := p.next()
+	if !ok {
+		http.Error(w, "the transcript has no answer to this request", http.StatusTeapot)
+		return
+	}
+	for name, values := range res.Headers {
+		switch name {
+		case "Connection", "Transfer-Encoding", "Content-Length", "Date":
+		default:
+			w.Header()[name] = values
+		}
+	}
+	if res.Headers.Get("Content-Type") == "" {
+		w.Header()["Content-Type"] = nil // as recorded, instead of guessed
+	}
+	w.WriteHeader(res.Status)
+	w.Write(res.Body)
+	if res.Cut {
+		http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// answerWriter keeps an answer.
+type answerWriter struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (w *answerWriter) Header() http.Header { return w.header }
+func (w *answerWriter) Flush()              {}
+
+func (w *answerWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+}
+
+func (w *answerWriter) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.body.Write(p)
+}
+
+var (
+	answerID = regexp.MustCompile(`chatcmpl-[A-Z0-9]{26}`)
+	callID   = regexp.MustCompile(`"call_[A-Za-z0-9]{10,}"`)
+)
+
+// section writes the answer with fixed text for what is made anew each time: the
+// answer's id, and ids of tool calls that the transcript's upstream did not send.
+func (w *answerWriter) section(t *transcript) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "HTTP %d\n", w.status)
+	for _, name := range []string{"content-type", "retry-after", "x-should-retry"} {
+		if v := w.header.Get(name); v != "" {
+			fmt.Fprintf(&b, "%s: %s\n", name, v)
+		}
+	}
+	body := answerID.ReplaceAll(w.body.Bytes(), []byte("chatcmpl-0"))
+	body = callID.ReplaceAllFunc(body, func(id []byte) []byte {
+		for _, s := range t.Sections {
+			if s.Name != sdktest.SectionAnswer && bytes.Contains(s.Data, bytes.Trim(id, `"`)) {
+				return id
+			}
+		}
+		return []byte(`"call_minted"`)
+	})
+	// Two line ends in a row end an event; the archive needs one at its end.
+	b.WriteByte('\n')
+	b.Write(bytes.TrimRight(body, "\n"))
+	b.WriteByte('\n')
+	return b.Bytes()
+}

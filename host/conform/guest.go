@@ -1,0 +1,162 @@
+package conform
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+	"github.com/kai-gateway/kai/sdk/sdktest"
+)
+
+// kit is what all tests of a module share.
+type kit struct {
+	engine   *wasm.Engine
+	module   []byte
+	manifest wasm.Manifest
+	update   bool
+	log      *guestLog
+}
+
+// guest is an adapter with options, called as the gateway calls it: in the
+// sandbox, by one instance.
+type guest struct {
+	kit     *kit
+	ctx     context.Context
+	options []byte
+	adapter *wasm.Adapter
+	batch   wasm.Batch
+
+	calls  int
+	cost   wasm.Cost
+	broken error // why the last replay's call broke
+}
+
+var _ sdktest.Caller = (*guest)(nil)
+
+// guest makes an instance of its own.
+func (k *kit) guest(ctx context.Context, options []byte) (*guest, error) {
+	g := &guest{kit: k, ctx: ctx, options: options}
+	return g, g.begin()
+}
+
+func (g *guest) begin() error {
+	g.adapter = g.kit.engine.Adapter("adapter", g.kit.module, wasm.AdapterOptions{
+		Options: g.options, LogLevel: slog.LevelDebug,
+	})
+	if err := g.adapter.Wait(g.ctx, time.Minute); err != nil {
+		g.adapter.Close()
+		return err
+	}
+	return nil
+}
+
+func (g *guest) close() { g.adapter.Close() }
+
+// again replaces an instance that broke, so that the pause which breaking
+// adapters get doesn't hide what the next input does.
+func (g *guest) again() error {
+	g.adapter.Close()
+	return g.begin()
+}
+
+var errSilent = errors.New("it returned 1, which says that the request failed, without an ERROR that says why")
+
+// Call implements sdktest.Caller.
+func (g *guest) Call(in sdk.Input) ([]abi.Emission, error) {
+	g.kit.log.reset()
+	var failed bool
+	var err error
+	name := ""
+	switch {
+	case in.Request != nil:
+		name = abi.ExportRequest
+		failed, err = g.adapter.Request(g.ctx, in.Request.Op, in.Request.Stream, in.Request.Options, in.Request.Body, &g.batch)
+	case in.Response != nil:
+		name = abi.ExportResponse
+		failed, err = g.adapter.Response(g.ctx, in.Response.Op, in.Response.Status, in.State, in.Response.Head, in.Response.Body, &g.batch)
+	default:
+		name = abi.ExportEvent
+		flags := 0
+		if in.Event.End {
+			flags |= abi.FlagEnd
+		}
+		if in.Event.Done {
+			flags |= abi.FlagDone
+		}
+		failed, err = g.adapter.Event(g.ctx, in.Event.Op, flags, in.State, in.Event.Name, in.Event.Data, &g.batch)
+	}
+	g.calls++
+	if g.batch.Cost.Fuel > g.cost.Fuel {
+		g.cost.Fuel, g.cost.Budget = g.batch.Cost.Fuel, g.batch.Cost.Budget
+	}
+	g.cost.Memory = max(g.cost.Memory, g.batch.Cost.Memory)
+
+	out := make([]abi.Emission, len(g.batch.Emissions))
+	stated := false
+	for i, e := range g.batch.Emissions {
+		e.Data = bytes.Clone(e.Data)
+		out[i] = e
+		stated = stated || e.Kind == abi.Error
+	}
+	if err == nil && failed && !stated {
+		err = errSilent
+	}
+	if err != nil {
+		g.broken = fmt.Errorf("%s: %w%s", name, err, g.kit.log.words())
+		if err := g.again(); err != nil {
+			g.broken = fmt.Errorf("%w\nand then it could not be started again: %w", g.broken, err)
+		}
+		return nil, g.broken
+	}
+	return out, nil
+}
+
+// guestLog keeps what an adapter logged during a call.
+type guestLog struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *guestLog) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = nil
+}
+
+// words gives the log as the rest of a message.
+func (l *guestLog) words() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.lines) == 0 {
+		return ""
+	}
+	return "\nit logged: " + strings.Join(l.lines, "\n           ")
+}
+
+// Enabled, Handle, WithAttrs and WithGroup make it a slog.Handler.
+func (l *guestLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *guestLog) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "text" {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if text := a.Value.String(); len(l.lines) < 20 && (len(l.lines) == 0 || l.lines[len(l.lines)-1] != text) {
+				l.lines = append(l.lines, text)
+			}
+		}
+		return true
+	})
+	return nil
+}
+
+func (l *guestLog) WithAttrs([]slog.Attr) slog.Handler { return l }
+func (l *guestLog) WithGroup(string) slog.Handler      { return l }

@@ -1,0 +1,142 @@
+package conform_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/kai-gateway/kai/host/conform"
+)
+
+// naughtyTranscript is an exchange that testdata/naughty serves well, but for
+// what the options tell it to do wrong.
+const naughtyTranscript = `Made up for the kit's own tests.
+-- options.json --
+{"do":%q}
+-- client-request.json --
+{"model":"m","stream":true,"messages":[{"role":"user","content":"Hi"}]}
+-- upstream-response --
+HTTP/1.1 200 OK
+Content-Type: application/x-ndjson
+
+{"text":"Hel"}
+{"text":"lo"}
+{"done":true,"usage":{"prompt_tokens":3,"completion_tokens":2}}
+`
+
+func buildNaughty(t *testing.T) []byte {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "naughty.wasm")
+	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, "./testdata/naughty")
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	module, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return module
+}
+
+// TestKitNotices has an adapter do one thing wrong at a time.
+func TestKitNotices(t *testing.T) {
+	module := buildNaughty(t)
+	for do, want := range map[string][]string{ // the checks that fail, by a part of their names
+		"nothing":  nil,
+		"count":    {"two instances agree"},
+		"measure":  {"long content"},
+		"strict":   {"unknown field", "null for what it leaves out"},
+		"early":    {"nothing comes after FINISH"},
+		"made-up":  {"no early success"},
+		"skip":     {"in the middle of its stream"},
+		"panic":    {"200 and null", "the middle of its stream the upstream sends null"},
+		"greedy":   {"counts no tokens"},
+		"hopeful":  {`answers 500`},
+		"mute":     {"answers 429", "answers 500"},
+		"blaming":  {"answers 429", "answers 500"},
+		"verbatim": {"answers 401"},
+	} {
+		t.Run(do, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "a.txtar")
+			if err := os.WriteFile(file, fmt.Appendf(nil, naughtyTranscript, do), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			o := conform.Options{Module: module, CacheDir: cacheDir, Update: true}
+			r, err := conform.Run(t.Context(), o, []string{file})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want == nil && r.Failed() {
+				t.Errorf("failures: %v", r.Results[0].Failures)
+			}
+			for _, name := range want {
+				if !hasFailure(r.Results[0], name) {
+					t.Errorf("%q is not among the failures: %v", name, r.Results[0].Failures)
+				}
+			}
+			if r.Results[0].Cost.Fuel == 0 || r.Results[0].Variations == 0 {
+				t.Errorf("nothing was measured or varied: %+v", r.Results[0])
+			}
+		})
+	}
+}
+
+func hasFailure(r conform.Result, name string) bool {
+	for _, f := range r.Failures {
+		if strings.Contains(f.Check, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestUpdate writes the expectations of a transcript, after which it passes, and
+// tells a wrong one by a readable difference.
+func TestUpdate(t *testing.T) {
+	module := buildNaughty(t)
+	file := filepath.Join(t.TempDir(), "a.txtar")
+	if err := os.WriteFile(file, fmt.Appendf(nil, naughtyTranscript, "nothing"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := func(update bool) conform.Result {
+		t.Helper()
+		r, err := conform.Run(t.Context(), conform.Options{Module: module, CacheDir: cacheDir, Update: update}, []string{file})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Results[0]
+	}
+	if r := run(false); !hasFailure(r, "upstream request") || !hasFailure(r, "emissions") {
+		t.Errorf("what a transcript doesn't expect is no failure: %v", r.Failures)
+	}
+	if r := run(true); !r.Updated || len(r.Failures) > 0 {
+		t.Errorf("update: %+v", r)
+	}
+	written, _ := os.ReadFile(file)
+	var order []string
+	for line := range strings.Lines(string(written)) {
+		if strings.HasPrefix(line, "-- ") {
+			order = append(order, strings.Trim(line, "- \n"))
+		}
+	}
+	if got, want := strings.Join(order, " "), "options.json client-request.json upstream-request upstream-response emissions client-response"; got != want {
+		t.Errorf("sections are %s, want %s", got, want)
+	}
+	if !strings.Contains(string(written), `"delta":{"content":"lo"}`) || !strings.Contains(string(written), "data: [DONE]") {
+		t.Errorf("the client's bytes are missing:\n%s", written)
+	}
+	if r := run(true); r.Updated {
+		t.Error("a second update writes the file again")
+	}
+	if r := run(false); len(r.Failures) > 0 {
+		t.Errorf("after the update: %v", r.Failures)
+	}
+	os.WriteFile(file, []byte(strings.Replace(string(written), `TEXT 0 "lo"`, `TEXT 0 "la"`, 1)), 0o600)
+	if r := run(false); len(r.Failures) != 1 || !strings.Contains(r.Failures[0].Text, "- TEXT 0 \"la\"\n+ TEXT 0 \"lo\"") {
+		t.Errorf("the difference is not shown: %v", r.Failures)
+	}
+}
