@@ -31,11 +31,16 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	goCache, err := exec.Command("go", "env", "GOCACHE").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("XDG_CACHE_HOME", cache)
+			env.Setenv("GOCACHE", strings.TrimSpace(string(goCache)))
 			env.Setenv("SOURCE", root)       // of Kai itself, for what its own tests use
 			kai, err := exec.LookPath("kai") // the test binary, put on the path by testscript
 			if err != nil {

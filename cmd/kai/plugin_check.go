@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/kai-gateway/kai/host/conform"
+	"github.com/kai-gateway/kai/host/wasm"
+)
+
+// pluginTest runs the conformance kit over a module.
+func pluginTest(ctx context.Context, args []string, s streams) int {
+	f := flag.NewFlagSet("plugin test", flag.ContinueOnError)
+	update := f.Bool("update", false, "")
+	if code, ok := parse(f, args, 2, s.err); !ok {
+		return code
+	}
+	if f.NArg() == 0 {
+		return pluginUsage("test", s)
+	}
+	name := f.Arg(0)
+	module, err := read(name)
+	if err != nil {
+		return pluginFailed("test", err, s)
+	}
+	dir := f.Arg(1)
+	if dir == "" {
+		if dir, err = transcriptsBeside(name); err != nil {
+			return pluginFailed("test", err, s)
+		}
+	}
+	ok, err := conformance(ctx, module, dir, *update, s.out)
+	if err != nil {
+		return pluginFailed("test", err, s)
+	}
+	if !ok {
+		return exitFailed
+	}
+	return exitDone
+}
+
+// transcriptsBeside finds the transcripts of a module that was given without.
+func transcriptsBeside(module string) (string, error) {
+	for _, name := range []string{"testdata", "transcripts"} {
+		dir := filepath.Join(filepath.Dir(module), name)
+		if files, _ := filepath.Glob(filepath.Join(dir, "*.txtar")); len(files) > 0 {
+			return dir, nil
+		}
+	}
+	return "", fmt.Errorf("there are no transcripts beside %s, in testdata or transcripts; name their folder, or make one with \"kai plugin record\"", module)
+}
+
+// conformance tests a module and writes what it found to w.
+func conformance(ctx context.Context, module []byte, dir string, update bool, w io.Writer) (ok bool, err error) {
+	files, err := conform.Files(dir)
+	if err != nil {
+		return false, err
+	}
+	r, err := conform.Run(ctx, conform.Options{Module: module, CacheDir: wasm.DefaultCacheDir(), Update: update}, files)
+	if err != nil {
+		var load *wasm.LoadError
+		if errors.As(err, &load) {
+			err = fmt.Errorf("%w (\"kai plugin inspect\" tells more)", err)
+		}
+		return false, err
+	}
+	printReport(w, r)
+	return !r.Failed(), nil
+}
+
+// maxFailures bounds what is shown of one transcript.
+const maxFailures = 5
+
+func printReport(w io.Writer, r *conform.Report) {
+	width, failed, variations := 0, 0, 0
+	var most wasm.Cost
+	for _, x := range r.Results {
+		width = max(width, len(filepath.Base(x.File)))
+	}
+	for _, x := range r.Results {
+		variations += x.Variations
+		if x.Cost.Fuel > most.Fuel {
+			most.Fuel, most.Budget = x.Cost.Fuel, x.Cost.Budget
+		}
+		most.Memory = max(most.Memory, x.Cost.Memory)
+		mark := "ok  "
+		if len(x.Failures) > 0 {
+			mark = "FAIL"
+			failed++
+		}
+		note := ""
+		if x.Updated {
+			note = ", written anew"
+		}
+		fmt.Fprintf(w, "%s %-*s  %4d variations, %s%s\n", mark, width, filepath.Base(x.File), x.Variations, costText(x.Cost), note)
+		for i, f := range x.Failures {
+			if i == maxFailures {
+				fmt.Fprintf(w, "     and %d more\n", len(x.Failures)-i)
+				break
+			}
+			fmt.Fprintf(w, "     %s:\n       %s\n", f.Check, strings.ReplaceAll(f.Text, "\n", "\n       "))
+		}
+	}
+	fmt.Fprintf(w, "\n%s %s: ", r.Manifest.Name, r.Manifest.Version)
+	if failed > 0 {
+		fmt.Fprintf(w, "%d of %d transcripts failed", failed, len(r.Results))
+	} else {
+		fmt.Fprintf(w, "all %d transcripts passed", len(r.Results))
+	}
+	fmt.Fprintf(w, ", with %d variations; a call took %s\n", variations, costText(most))
+}
+
+// costText writes what calls took at most: "at most 41200 fuel (0.08 % of its
+// budget) and 2.2 MiB".
+func costText(c wasm.Cost) string {
+	share := "none of its budget"
+	if c.Budget > 0 {
+		share = fmt.Sprintf("%.2f %% of its budget", 100*float64(c.Fuel)/float64(c.Budget))
+	}
+	return fmt.Sprintf("at most %d fuel (%s) and %s", c.Fuel, share, bytesText(int64(c.Memory)))
+}
