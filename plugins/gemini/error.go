@@ -1,0 +1,177 @@
+package gemini
+
+import (
+	"strings"
+
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// refuse is the error for a request that Gemini cannot serve.
+func refuse(param, message string) *sdk.Error {
+	return &sdk.Error{Status: 400, Type: sdk.InvalidRequest, Param: param, Message: message}
+}
+
+// upstream is the error for a failure of Gemini.
+func upstream(message string) *sdk.Error {
+	return &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", Message: message}
+}
+
+func malformed() *sdk.Error {
+	return upstream("Gemini sent an answer that is not what its API promises.")
+}
+
+// blocked is the error for a prompt that is not answered.
+func blocked(reason string) *sdk.Error {
+	e := refuse("messages", "Gemini blocked the prompt.")
+	e.Code = "content_policy_violation"
+	if errortext.IsWord(reason) {
+		e.Message = "Gemini blocked the prompt: " + reason + "."
+	}
+	return e
+}
+
+// brokenOff is the error of a candidate whose finish reason means a failure, such
+// as MALFORMED_FUNCTION_CALL.
+func brokenOff(word string, message sdk.JSON) *sdk.Error {
+	text := "Gemini broke off the answer."
+	if errortext.IsWord(word) {
+		text = "Gemini broke off the answer: " + word + "."
+	}
+	if said, _ := message.Str(); said != "" {
+		text = strings.TrimSpace(text + " " + errortext.Clean(said, isPrivate))
+	}
+	return upstream(text)
+}
+
+// report is a google.rpc.Status: https://google.aip.dev/193
+type report struct {
+	status int    // an HTTP status; 0: not stated
+	word   string // such as INVALID_ARGUMENT
+	reason string // of an ErrorInfo, such as API_KEY_INVALID
+	text   string // for people; fit to show
+	waitMS int64
+}
+
+// failure explains what Gemini said went wrong: the body of a status outside
+// 2xx, or, with status 0, an event of a stream.
+func failure(status int, head sdk.Head, body sdk.JSON) error {
+	r := readReport(body)
+	if status != 0 {
+		r.status = status
+	} else if r.status == 0 {
+		r.status = statusOf(r.word)
+	}
+	if wait := errortext.Wait(head); wait > 0 {
+		r.waitMS = wait
+	}
+	return r.verdict()
+}
+
+func readReport(body sdk.JSON) report {
+	var r report
+	for it := sdk.Array(body); it.Next(); {
+		body = it.Value() // an error of a stream that was not asked for as events
+		break
+	}
+	if body.Kind() != sdk.KindObject || body.Valid() != nil {
+		return r // a page of the network before the API
+	}
+	var details sdk.JSON
+	for f := sdk.Object(body.Get("error")); f.Next(); {
+		v := f.Value()
+		switch string(f.Key()) {
+		case "code":
+			if n, ok := errortext.Number(v); ok && n >= 400 && n <= 599 {
+				r.status = int(n)
+			}
+		case "status":
+			r.word, _ = v.Str()
+		case "message":
+			r.text = errortext.Clean(errortext.Dig(v), isPrivate)
+		case "details":
+			details = v
+		}
+	}
+	for it := sdk.Array(details); it.Next(); {
+		d := it.Value()
+		if reason, _ := d.Get("reason").Str(); reason != "" {
+			r.reason = reason
+		}
+		if delay, _ := d.Get("retryDelay").Str(); delay != "" { // "22s", "3.5s"
+			r.waitMS = errortext.Milliseconds(sdk.JSON(strings.TrimSuffix(delay, "s")))
+		}
+	}
+	return r
+}
+
+// verdict says what the client is to make of it.
+func (r *report) verdict() *sdk.Error {
+	e := upstream("")
+	lead, advice := "Gemini failed", ""
+	switch {
+	case r.reason == "API_KEY_INVALID", r.reason == "API_KEY_EXPIRED", r.status == 401:
+		e.Code = "upstream_auth"
+		lead, advice = "Gemini refused the gateway's API key", " Check the provider's api_key in the gateway's configuration."
+	case r.status == 403, r.word == "FAILED_PRECONDITION": // the latter: a country, or billing
+		e.Code = "upstream_auth"
+		lead = "The gateway's account at Google may not do this"
+	case r.status == 400 && strings.Contains(r.text, "exceeds the maximum number of tokens"):
+		e.Status, e.Code, e.Param = 400, "context_length_exceeded", "messages"
+		lead = "The messages are longer than the model's context"
+	case r.status == 400:
+		e.Status, e.Code = 400, ""
+		lead = "Gemini refused the request"
+	case r.status == 404 && r.text != "":
+		e.Status, e.Code, e.Param = 404, "model_not_found", "model"
+		lead, advice = "Gemini does not have the upstream model", " Correct the model's entry in the gateway's model_mapping."
+	case r.status == 404, r.status >= 300 && r.status < 400:
+		lead, advice = "Gemini's API was not found", " Check the provider's base_url in the gateway's configuration: it ends in /v1beta."
+	case r.status == 413:
+		e.Status, e.Code = 413, "request_too_large"
+		lead = "The request is too large for Gemini"
+	case r.status == 429:
+		e.Status, e.Code, e.RetryAfterMS = 429, "rate_limit_exceeded", r.waitMS
+		lead = "Gemini's rate limit is reached"
+	case r.status == 503:
+		e.Status, e.Code, e.RetryAfterMS = 503, "overloaded", r.waitMS
+		lead = "Gemini is overloaded"
+	case r.status == 408, r.status == 504:
+		e.Status, e.Code, e.RetryAfterMS = 504, "upstream_timeout", r.waitMS
+		lead = "Gemini's answer did not come in time"
+	}
+	e.Type = sdk.TypeOf(e.Status)
+	e.Message = lead + "." + advice
+	if r.text != "" {
+		e.Message = lead + ": " + r.text + advice
+	}
+	return e
+}
+
+// isPrivate reports whether a sentence is none of a client's business: links,
+// addresses, and the number of the gateway's project.
+func isPrivate(sentence string) bool {
+	return errortext.IsPrivate(sentence) || strings.Contains(sentence, " project ")
+}
+
+// statusOf gives the HTTP status of a google.rpc.Code:
+// https://ai.google.dev/gemini-api/docs/troubleshooting#error-codes
+func statusOf(word string) int {
+	switch word {
+	case "INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE":
+		return 400
+	case "UNAUTHENTICATED":
+		return 401
+	case "PERMISSION_DENIED":
+		return 403
+	case "NOT_FOUND":
+		return 404
+	case "RESOURCE_EXHAUSTED":
+		return 429
+	case "UNAVAILABLE":
+		return 503
+	case "DEADLINE_EXCEEDED":
+		return 504
+	}
+	return 500
+}

@@ -1,0 +1,48 @@
+// Package gemini is the adapter for Google's Gemini API: generateContent and its
+// stream, https://ai.google.dev/api/generate-content.
+//
+// It speaks Google's own API and not its OpenAI layer, because that one has no
+// thoughts, no safety settings and few of the errors. README.md lists what is
+// mapped, dropped and refused.
+package gemini
+
+import "github.com/kai-gateway/kai/sdk"
+
+// Plugin gives the adapter.
+func Plugin() *sdk.Plugin { return sdk.New(manifest, adapter{}) }
+
+type adapter struct{}
+
+var _ sdk.Adapter[state] = adapter{}
+
+// state is what one call of an exchange leaves for the next.
+type state struct {
+	Calls  uint32 // function calls so far, which is the number of the next one
+	Signed bool   // a thought signature was passed on
+}
+
+var manifest = sdk.Manifest{
+	Name:           "gemini",
+	Version:        "1.0.0",
+	License:        "Apache-2.0",
+	Homepage:       "https://github.com/kai-gateway/kai/tree/main/plugins/gemini",
+	Provider:       "gemini",
+	Capabilities:   []string{"streaming", "tools", "vision", "audio", "json", "reasoning", "logprobs"},
+	DefaultBaseURL: "https://generativelanguage.googleapis.com/v1beta",
+	Auth:           sdk.Auth{Secret: "api_key", Header: "x-goog-api-key", Format: "{}"},
+	Options:        options,
+}
+
+// options is the CUE of what README.md explains.
+const options = `
+// What is filtered: https://ai.google.dev/gemini-api/docs/safety-settings
+safety_settings?: [...{
+	category!:  =~"^HARM_CATEGORY_[A-Z_]+$"
+	threshold!: "BLOCK_NONE" | "BLOCK_ONLY_HIGH" | "BLOCK_MEDIUM_AND_ABOVE" | "BLOCK_LOW_AND_ABOVE" | "OFF"
+}]
+// Thinking, where a request has no reasoning_effort: Gemini 3 takes a level, 2.5 a number of tokens.
+thinking_level?:  "minimal" | "low" | "medium" | "high"
+thinking_budget?: int & >=-1
+// Whether summaries of the thoughts are asked for; unset: with every reasoning_effort.
+include_thoughts?: bool
+`

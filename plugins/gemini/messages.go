@@ -1,0 +1,356 @@
+package gemini
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// history writes the messages of a conversation as Gemini's contents, where a
+// turn is the user's or the model's and results of functions are the user's.
+type history struct {
+	w     *sdk.Writer
+	model string
+	index int                 // of the message being written
+	open  string              // whose content is open: "user", "model", "tool" or ""
+	count int                 // contents so far
+	names map[string]sdk.JSON // the function of each call so far, by the call's id
+	text  []byte
+}
+
+// at is the place of something in the message being written: at(".name").
+func (h *history) at(inside string) string {
+	return "messages[" + strconv.Itoa(h.index) + "]" + inside
+}
+
+// part is the place of part i of the message being written.
+func (h *history) part(i int, inside string) string {
+	return h.at(".content[" + strconv.Itoa(i) + "]" + inside)
+}
+
+func writeMessages(w *sdk.Writer, q *query) error {
+	h := history{w: w, model: q.model}
+	if err := h.instructions(q.messages); err != nil {
+		return err
+	}
+	w.Key("contents").Array()
+	h.index = 0
+	for m := range sdk.Messages(q.messages) {
+		if err := h.message(m); err != nil {
+			return err
+		}
+		h.index++
+	}
+	h.close()
+	w.End()
+	if h.count == 0 {
+		return refuse("messages", "Gemini needs a message that is not of role system or developer.")
+	}
+	return nil
+}
+
+// instructions writes systemInstruction, which is one for the conversation,
+// wherever in it they stand.
+func (h *history) instructions(messages sdk.JSON) error {
+	open := false
+	for m := range sdk.Messages(messages) {
+		if isInstruction(m.Role) {
+			i := 0
+			for p := range sdk.Parts(m.Content) {
+				if _, ok := p.Text.RawStr(); p.Type != "text" || !ok {
+					return refuse(h.part(i, ".type"), "Messages of role "+m.Role+" must be text.")
+				}
+				if !open {
+					open = true
+					h.w.Key("systemInstruction").Object()
+					h.w.Key("parts").Array()
+				}
+				h.textPart(p.Text, nil)
+				i++
+			}
+		}
+		h.index++
+	}
+	if open {
+		h.w.End()
+		h.w.End()
+	}
+	return nil
+}
+
+func isInstruction(role string) bool { return role == "system" || role == "developer" }
+
+// content goes on with the content of one side, or begins it. Messages of one
+// side in a row are one content: Gemini wants the results of all calls together.
+func (h *history) content(of string) {
+	if h.open == of {
+		return
+	}
+	h.close()
+	h.open = of
+	h.count++
+	role := of
+	if of == "tool" {
+		role = "user"
+	}
+	h.w.Object()
+	h.w.Key("role").String(role)
+	h.w.Key("parts").Array()
+}
+
+func (h *history) close() {
+	if h.open != "" {
+		h.w.End()
+		h.w.End()
+		h.open = ""
+	}
+}
+
+func (h *history) message(m sdk.Message) error {
+	switch m.Role {
+	case "system", "developer":
+		return nil
+	case "assistant":
+		return h.assistant(m)
+	case "tool", "function":
+		return h.result(m)
+	}
+	h.content("user")
+	return h.parts(m.Content, nil)
+}
+
+// textPart writes a part of text, with a thought signature if there is one.
+func (h *history) textPart(text, signature sdk.JSON) {
+	h.w.Object()
+	h.w.Key("text").Raw(text)
+	h.sign(signature)
+	h.w.End()
+}
+
+func (h *history) sign(signature sdk.JSON) {
+	if signature.Kind() == sdk.KindString {
+		h.w.Key("thoughtSignature").Raw(signature)
+	}
+}
+
+// parts writes the parts of a message's content; the last one is signed.
+func (h *history) parts(content, signature sdk.JSON) error {
+	n := 0
+	for range sdk.Parts(content) {
+		n++
+	}
+	i := 0
+	for p := range sdk.Parts(content) {
+		var signed sdk.JSON
+		if i == n-1 {
+			signed = signature
+		}
+		switch p.Type {
+		case "text", "refusal":
+			if _, ok := p.Text.RawStr(); !ok {
+				return refuse(h.part(i, "."+p.Type), "The "+p.Type+" of a part must be a string.")
+			}
+			h.textPart(p.Text, signed)
+		case "image_url", "input_audio", "file":
+			if wrong := h.media(p); wrong != "" {
+				return refuse(h.part(i, "."+p.Type), wrong)
+			}
+		default:
+			return refuse(h.part(i, ".type"), "Gemini takes parts of type text, image_url, input_audio and file, not "+strconv.Quote(p.Type)+".")
+		}
+		i++
+	}
+	return nil
+}
+
+// media writes an image, a sound or a document, given by data or by a link that
+// Google follows. Or it says what is wrong.
+// https://ai.google.dev/gemini-api/docs/file-input-methods
+func (h *history) media(p sdk.Part) (wrong string) {
+	source := p.URL
+	if p.Type != "image_url" {
+		source = p.Data
+	}
+	inside, ok := source.RawStr()
+	if !ok {
+		return "Data or a link is missing: Gemini knows nothing of files that were uploaded elsewhere."
+	}
+	if p.Type == "input_audio" {
+		format, _ := p.Raw.Get("input_audio").Get("format").Str()
+		if format == "" {
+			return "The format of the audio is missing."
+		}
+		h.inline("audio/"+format, inside)
+		return ""
+	}
+	if mediaType, base64, ok := sdk.SplitDataURL(inside); ok {
+		if mediaType == "" {
+			return "The data: URL must name its media type, such as image/png."
+		}
+		h.inline(mediaType, base64)
+		return ""
+	}
+	if url, _ := source.Str(); !strings.HasPrefix(url, "https://") && !strings.HasPrefix(url, "gs://") {
+		return "It must be a data: URL of base64 (data:image/png;base64,...) or a link that begins with https://."
+	}
+	h.w.Object()
+	h.w.Key("fileData").Object()
+	h.w.Key("fileUri").RawString(inside)
+	h.w.End()
+	h.w.End()
+	return ""
+}
+
+func (h *history) inline(mediaType string, base64 []byte) {
+	h.w.Object()
+	h.w.Key("inlineData").Object()
+	h.w.Key("mimeType").String(mediaType)
+	h.w.Key("data").RawString(base64)
+	h.w.End()
+	h.w.End()
+}
+
+// assistant writes what the model said and called. Thoughts are not sent back
+// but for their signature.
+func (h *history) assistant(m sdk.Message) error {
+	signature := signatureOf(m.Raw)
+	calls := sdk.Array(m.ToolCalls)
+	hasCalls := calls.Next()
+	legacy := m.Raw.Get("function_call")
+	hasCalls = hasCalls || legacy.Kind() == sdk.KindObject
+	if inside, isString := m.Content.RawStr(); m.Content != nil && !(isString && len(inside) == 0) {
+		h.content("model")
+		var signed sdk.JSON
+		if !hasCalls {
+			signed = signature
+		}
+		if err := h.parts(m.Content, signed); err != nil {
+			return err
+		}
+	}
+	i := 0
+	for c := range sdk.ToolCalls(m.ToolCalls) {
+		h.content("model")
+		signed := signatureOf(c.Raw)
+		if signed == nil && i == 0 {
+			signed = signature
+		}
+		if field, wrong := h.call(c, signed, i); wrong != "" {
+			return refuse(h.at(".tool_calls["+strconv.Itoa(i)+"].function"+field), wrong)
+		}
+		i++
+	}
+	if i == 0 && legacy.Kind() == sdk.KindObject {
+		h.content("model")
+		c := sdk.ToolCall{Name: legacy.Get("name"), Arguments: legacy.Get("arguments")}
+		if field, wrong := h.call(c, signature, 0); wrong != "" {
+			return refuse(h.at(".function_call"+field), wrong)
+		}
+	}
+	return nil
+}
+
+// signatureOf reads the signature of an encrypted thought where Google's OpenAI
+// layer has it. The gateway states it on the message, since a tool call has no
+// place for it; clients of Google's layer send it with the call.
+// https://ai.google.dev/gemini-api/docs/thought-signatures
+func signatureOf(object sdk.JSON) sdk.JSON {
+	signature := object.Get("extra_content").Get("google").Get("thought_signature")
+	if inside, _ := signature.RawStr(); len(inside) > 0 {
+		return signature
+	}
+	return nil
+}
+
+// unsigned is what Google documents for calls whose signature is not known, such
+// as those of another model: generation 3 refuses a step without any.
+const unsigned = `"skip_thought_signature_validator"`
+
+// call writes call number n of a message. Or it says which of its fields is
+// wrong, and why.
+func (h *history) call(c sdk.ToolCall, signature sdk.JSON, n int) (field, wrong string) {
+	if c.Name.Kind() != sdk.KindString {
+		return ".name", "Gemini knows only calls of functions, and each needs the function's name."
+	}
+	args, ok := arguments(c.Arguments)
+	if !ok {
+		return ".arguments", "The arguments of a tool call must be the text of a JSON object."
+	}
+	if signature == nil && n == 0 && isNew(h.model) {
+		signature = sdk.JSON(unsigned)
+	}
+	h.w.Object()
+	h.w.Key("functionCall").Object()
+	if id, ok := c.ID.Str(); ok {
+		if h.names == nil {
+			h.names = make(map[string]sdk.JSON)
+		}
+		h.names[id] = c.Name // an id used twice means the latest call
+		h.w.Key("id").Raw(c.ID)
+	}
+	h.w.Key("name").Raw(c.Name)
+	h.w.Key("args").Raw(args)
+	h.w.End()
+	h.sign(signature)
+	h.w.End()
+	return "", ""
+}
+
+// arguments gives the object that a call's arguments hold.
+func arguments(v sdk.JSON) (object sdk.JSON, ok bool) {
+	if v.Kind() == sdk.KindString {
+		text, _ := v.AppendStr(nil)
+		v = bytes.TrimSpace(text)
+	}
+	switch {
+	case len(v) == 0, string(v) == "null":
+		return sdk.JSON("{}"), true
+	case v.Kind() == sdk.KindObject && v.Valid() == nil:
+		return v, true
+	}
+	return nil, false
+}
+
+// result writes what a function returned. Gemini wants an object, and what the
+// text holds is not known, as it may be a reference to content that the gateway
+// keeps: so it becomes the object's field output, which is Google's convention.
+// https://ai.google.dev/api/caching#FunctionResponse
+func (h *history) result(m sdk.Message) error {
+	name := m.Name
+	if id, ok := m.ToolCallID.Str(); ok {
+		if called, ok := h.names[id]; ok {
+			name = called
+		}
+	}
+	if name.Kind() != sdk.KindString {
+		return refuse(h.at(".tool_call_id"), "No tool call before this message has that id, so its function is not known.")
+	}
+	h.text = h.text[:0]
+	i := 0
+	for p := range sdk.Parts(m.Content) {
+		inside, ok := p.Text.RawStr()
+		if p.Type != "text" || !ok {
+			return refuse(h.part(i, ".type"), "Results of tools must be text.")
+		}
+		if i > 0 {
+			h.text = append(h.text, `\n`...)
+		}
+		h.text = append(h.text, inside...)
+		i++
+	}
+	h.content("tool")
+	h.w.Object()
+	h.w.Key("functionResponse").Object()
+	if m.ToolCallID.Kind() == sdk.KindString {
+		h.w.Key("id").Raw(m.ToolCallID)
+	}
+	h.w.Key("name").Raw(name)
+	h.w.Key("response").Object()
+	h.w.Key("output").RawString(h.text)
+	h.w.End()
+	h.w.End()
+	h.w.End()
+	return nil
+}

@@ -1,0 +1,314 @@
+package gemini
+
+import (
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Response takes a whole answer.
+func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
+	if r.Status < 200 || r.Status > 299 {
+		return failure(r.Status, r.Head, r.Body)
+	}
+	return take(r.Body, s, true, out)
+}
+
+// Event takes one event of a stream. Each is a whole answer that holds what is
+// new; a stream says nothing at its end but the finish reason of each candidate.
+func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
+	if e.End || e.Done {
+		return nil
+	}
+	return take(e.Data, s, false, out)
+}
+
+// take states what an answer, or a part of one, says.
+// https://ai.google.dev/api/generate-content#GenerateContentResponse
+func take(data sdk.JSON, s *state, whole bool, out *sdk.Out) error {
+	if data.Kind() != sdk.KindObject {
+		return malformed()
+	}
+	var candidates, usage, feedback, wrong sdk.JSON
+	it := sdk.Object(data)
+	for it.Next() {
+		switch string(it.Key()) {
+		case "candidates":
+			candidates = it.Value()
+		case "usageMetadata":
+			usage = it.Value()
+		case "promptFeedback":
+			feedback = it.Value()
+		case "error":
+			wrong = it.Value()
+		}
+	}
+	if it.Err() != nil {
+		return malformed()
+	}
+	emitUsage(usage, out)
+	if wrong != nil {
+		return failure(0, nil, data)
+	}
+	list := sdk.Array(candidates)
+	n := 0
+	for ; list.Next(); n++ {
+		if err := candidate(list.Value(), n, s, whole, out); err != nil {
+			return err
+		}
+	}
+	if list.Err() != nil {
+		return malformed()
+	}
+	if reason, _ := feedback.Get("blockReason").Str(); reason != "" && n == 0 {
+		return blocked(reason)
+	}
+	if whole && n == 0 {
+		return upstream("Gemini answered without any candidate.")
+	}
+	return nil
+}
+
+// candidate states what a candidate adds.
+func candidate(raw sdk.JSON, position int, s *state, whole bool, out *sdk.Out) error {
+	var content, finish, message, logprobs, ratings sdk.JSON
+	var extra sdk.Writer
+	open := false
+	index := position
+	it := sdk.Object(raw)
+	for it.Next() {
+		v := it.Value()
+		switch key := string(it.Key()); key {
+		case "index":
+			n, ok := v.Int()
+			if !ok || n < 0 || n >= abi.MaxChoices {
+				return malformed()
+			}
+			index = int(n)
+		case "content":
+			content = v
+		case "finishReason":
+			finish = v
+		case "finishMessage":
+			message = v
+		case "logprobsResult":
+			logprobs = v
+		case "safetyRatings":
+			ratings = v
+		case "citationMetadata", "groundingMetadata", "urlContextMetadata":
+			if len(v) > len("{}") && v.Kind() == sdk.KindObject {
+				if !open {
+					open = true
+					extra.Object()
+				}
+				extra.Key(key).Raw(v)
+			}
+		}
+	}
+	if it.Err() != nil {
+		return malformed()
+	}
+	word, _ := finish.Str()
+	if err := parts(content.Get("parts"), index, s, word != "" || whole, out); err != nil {
+		return err
+	}
+	if logprobs.Kind() == sdk.KindObject {
+		emitLogprobs(logprobs, index, out)
+	}
+	reason, err := finishReason(word, message)
+	if err != nil {
+		return err
+	}
+	if reason == abi.FinishContentFilter {
+		if !open {
+			open = true
+			extra.Object()
+		}
+		extra.Key("native_finish_reason").String(word)
+		if ratings.Kind() == sdk.KindArray {
+			extra.Key("safetyRatings").Raw(ratings)
+		}
+	}
+	if open {
+		extra.End()
+		out.ChoiceExtra(index, extra.Bytes())
+	}
+	if reason != "" {
+		out.Finish(index, reason)
+	}
+	return nil
+}
+
+// finishReason maps a finish reason; "" is one that has not come yet. The words
+// are those of https://ai.google.dev/api/generate-content#FinishReason. What is
+// neither an end nor a filter is a failure, and so is a word of next year.
+func finishReason(word string, message sdk.JSON) (string, error) {
+	switch word {
+	case "":
+		return "", nil
+	case "STOP":
+		return abi.FinishStop, nil
+	case "MAX_TOKENS":
+		return abi.FinishLength, nil
+	case "SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR",
+		"IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION":
+		return abi.FinishContentFilter, nil
+	}
+	return "", brokenOff(word, message)
+}
+
+// parts states the parts of a candidate's content. last says that the candidate
+// ends with them.
+func parts(list sdk.JSON, choice int, s *state, last bool, out *sdk.Out) error {
+	it := sdk.Array(list)
+	var signature sdk.JSON // of text
+	for it.Next() {
+		var p part
+		if err := p.read(it.Value()); err != nil {
+			return err
+		}
+		switch {
+		case p.call != nil:
+			if err := s.call(p.call, choice, out); err != nil {
+				return err
+			}
+			s.sign(p.signature, choice, out)
+			continue
+		case p.text != nil:
+			inside, ok := p.text.RawStr()
+			switch {
+			case !ok:
+				return malformed()
+			case p.thought:
+				out.ReasoningJSON(choice, inside)
+			default:
+				out.TextJSON(choice, inside)
+			}
+		case p.inline != nil:
+			emitMedia(p.inline, choice, out)
+		}
+		if p.signature != nil {
+			signature = p.signature
+		}
+	}
+	if it.Err() != nil {
+		return malformed()
+	}
+	// The signature of text comes with the last part; one that comes before may
+	// be followed by a call with its own, and a message has room for one.
+	if last && s.Calls == 0 {
+		s.sign(signature, choice, out)
+	}
+	return nil
+}
+
+// part is a part of a content.
+type part struct {
+	text, inline, call, signature sdk.JSON
+	thought                       bool
+}
+
+func (p *part) read(raw sdk.JSON) error {
+	it := sdk.Object(raw)
+	for it.Next() {
+		v := it.Value()
+		if v.Kind() == sdk.KindNull {
+			continue
+		}
+		switch string(it.Key()) {
+		case "text":
+			p.text = v
+		case "thought":
+			p.thought, _ = v.Bool()
+		case "thoughtSignature":
+			p.signature = v
+		case "functionCall":
+			p.call = v
+		case "inlineData":
+			p.inline = v
+		}
+	}
+	if it.Err() != nil {
+		return malformed()
+	}
+	return nil
+}
+
+// call states a function call, which is never in parts. The number is of the
+// whole answer: it only tells calls apart.
+func (s *state) call(raw sdk.JSON, choice int, out *sdk.Out) error {
+	var id, name, args sdk.JSON
+	for f := sdk.Object(raw); f.Next(); {
+		switch string(f.Key()) {
+		case "id":
+			id = f.Value()
+		case "name":
+			name = f.Value()
+		case "args":
+			args = f.Value()
+		}
+	}
+	function, _ := name.Str()
+	if function == "" || s.Calls >= abi.MaxCalls {
+		return malformed()
+	}
+	n := int(s.Calls)
+	s.Calls++
+	if id, _ := id.Str(); id != "" {
+		out.ToolID(choice, n, id)
+	}
+	out.ToolName(choice, n, function)
+	switch args.Kind() {
+	case sdk.KindObject:
+		out.ToolArgs(choice, n, args)
+	case sdk.KindAbsent, sdk.KindNull:
+		out.ToolArgs(choice, n, []byte("{}"))
+	default:
+		return malformed()
+	}
+	return nil
+}
+
+// sign passes the first thought signature on, on the message and under the name
+// that Google's OpenAI layer has for it. Of calls side by side only the first
+// has one. https://ai.google.dev/gemini-api/docs/thought-signatures
+func (s *state) sign(signature sdk.JSON, choice int, out *sdk.Out) {
+	inside, ok := signature.RawStr()
+	if !ok || len(inside) == 0 || s.Signed {
+		return
+	}
+	s.Signed = true
+	var w sdk.Writer
+	w.Object()
+	w.Key("extra_content").Object()
+	w.Key("google").Object()
+	w.Key("thought_signature").RawString(inside)
+	w.End()
+	w.End()
+	w.End()
+	out.DeltaExtra(choice, w.Bytes())
+}
+
+// emitMedia passes an image or a sound on as a data: URL, in the form that
+// OpenRouter has made known.
+func emitMedia(inline sdk.JSON, choice int, out *sdk.Out) {
+	mediaType, ok := inline.Get("mimeType").RawStr()
+	data, ok2 := inline.Get("data").RawStr()
+	if !ok || !ok2 {
+		return
+	}
+	url := make([]byte, 0, len(data)+len(mediaType)+16)
+	url = append(append(append(url, "data:"...), mediaType...), ";base64,"...)
+	url = append(url, data...)
+	var w sdk.Writer
+	w.Object()
+	w.Key("images").Array()
+	w.Object()
+	w.Key("type").String("image_url")
+	w.Key("image_url").Object()
+	w.Key("url").RawString(url)
+	w.End()
+	w.End()
+	w.End()
+	w.End()
+	out.DeltaExtra(choice, w.Bytes())
+}

@@ -1,0 +1,126 @@
+package gemini
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// choice is what tool_choice leaves to the model.
+type choice struct {
+	mode string   // Gemini's word; "" is not sent
+	only []string // the names of the functions that are left; nil: all
+}
+
+// writeTools writes the functions that tool_choice leaves and whether one must
+// be called. https://ai.google.dev/gemini-api/docs/function-calling
+func writeTools(w *sdk.Writer, q *query) error {
+	if it := sdk.Array(q.functions); it.Next() {
+		return refuse("functions", "functions is out of date; send the same functions as tools.")
+	}
+	c, err := parseChoice(q.toolChoice)
+	if err != nil {
+		return err
+	}
+	declared := 0
+	it := sdk.Array(q.tools)
+	for i := 0; it.Next(); i++ {
+		tool := it.Value()
+		if kind, _ := tool.Get("type").Str(); kind != "function" {
+			return refuse("tools["+strconv.Itoa(i)+"].type", "Gemini knows only tools of type function.")
+		}
+		function := tool.Get("function")
+		name, _ := function.Get("name").Str()
+		if c.only != nil && !slices.Contains(c.only, name) {
+			continue
+		}
+		if declared == 0 {
+			w.Key("tools").Array()
+			w.Object()
+			w.Key("functionDeclarations").Array()
+		}
+		declared++
+		declare(w, function)
+	}
+	if declared > 0 {
+		w.End()
+		w.End()
+		w.End()
+	}
+	if declared < len(c.only) {
+		return refuse("tool_choice", "tool_choice names a function that is not among the tools.")
+	}
+	if c.mode == "" || declared == 0 {
+		return nil
+	}
+	w.Key("toolConfig").Object()
+	w.Key("functionCallingConfig").Object()
+	w.Key("mode").String(c.mode)
+	w.End()
+	w.End()
+	return nil
+}
+
+// declare writes a function. Its parameters are JSON Schema on both sides, if
+// they are sent under this name and not as the older "parameters".
+func declare(w *sdk.Writer, function sdk.JSON) {
+	w.Object()
+	for f := sdk.Object(function); f.Next(); {
+		v := f.Value()
+		if v.Kind() == sdk.KindNull {
+			continue
+		}
+		switch string(f.Key()) {
+		case "name", "description":
+			w.Key(string(f.Key())).Raw(v)
+		case "parameters":
+			w.Key("parametersJsonSchema").Raw(v)
+		}
+	}
+	w.End()
+}
+
+func parseChoice(v sdk.JSON) (choice, error) {
+	if v == nil {
+		return choice{}, nil
+	}
+	if word, ok := v.Str(); ok {
+		switch word {
+		case "auto":
+			return choice{mode: "AUTO"}, nil
+		case "none":
+			return choice{mode: "NONE"}, nil
+		case "required":
+			return choice{mode: "ANY"}, nil
+		}
+		return choice{}, badChoice()
+	}
+	switch kind, _ := v.Get("type").Str(); kind {
+	case "function":
+		if name, ok := v.Get("function").Get("name").Str(); ok {
+			return choice{mode: "ANY", only: []string{name}}, nil
+		}
+	case "allowed_tools":
+		allowed := v.Get("allowed_tools")
+		c := choice{mode: "AUTO", only: []string{}}
+		if mode, _ := allowed.Get("mode").Str(); mode == "required" {
+			c.mode = "ANY"
+		}
+		for it := sdk.Array(allowed.Get("tools")); it.Next(); {
+			name, ok := it.Value().Get("function").Get("name").Str()
+			if !ok {
+				return choice{}, badChoice()
+			}
+			if !slices.Contains(c.only, name) {
+				c.only = append(c.only, name)
+			}
+		}
+		return c, nil
+	}
+	return choice{}, badChoice()
+}
+
+func badChoice() *sdk.Error {
+	return refuse("tool_choice", `tool_choice must be "none", "auto", "required" or name functions among the tools.`)
+}
