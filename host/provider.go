@@ -107,7 +107,8 @@ func (p *provider) connect() {
 		Connect: c.Timeouts.Connect, FirstByte: c.Timeouts.FirstByte, Idle: c.Timeouts.Idle,
 	}
 	if a := p.adapter.Manifest().Profile().Auth; a.Header != "" && !c.APIKey.IsZero() {
-		o.Secret = upstream.Secret{Header: a.Header, Value: a.Value(c.APIKey.Reveal())}
+		key := c.APIKey.Reveal()
+		o.Secret = upstream.Secret{Header: a.Header, Value: a.Value(key), Key: key}
 	}
 	if p.client, p.err = upstream.New(o); p.err != nil {
 		p.err = fmt.Errorf("provider %s: %w", p.name, p.err)

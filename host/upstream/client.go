@@ -9,6 +9,7 @@
 //     the configuration does not name itself;
 //   - ending the context ends the upstream connection at once;
 //   - an answer that broke off is an error and never a clean end;
+//   - no answer, error or head line repeats the provider's key, see redactor;
 //   - every error is an *sdk.Error whose message holds no address and no key,
 //     or the cause of the context's end.
 //
@@ -53,6 +54,15 @@ type Options struct {
 type Secret struct {
 	Header string // name; "" is no secret
 	Value  string // the complete value, for example "Bearer abc"
+	Key    string // the part of Value that no answer may repeat, "abc"; default: Value's last word
+}
+
+// key is what is replaced in answers.
+func (s Secret) key() string {
+	if s.Key != "" {
+		return s.Key
+	}
+	return s.Value[strings.LastIndexByte(s.Value, ' ')+1:]
 }
 
 // String keeps the value out of logs.
@@ -79,6 +89,7 @@ type Client struct {
 	provider  string
 	base      target
 	secret    Secret
+	redact    *redactor
 	userAgent string
 	waits     waits
 	lineLimit int
@@ -102,6 +113,7 @@ func newClient(o Options, dialer net.Dialer) (*Client, error) {
 		provider:  o.Provider,
 		base:      base,
 		secret:    Secret{Header: textproto.CanonicalMIMEHeaderKey(o.Secret.Header), Value: o.Secret.Value},
+		redact:    newRedactor(o.Secret.key()),
 		userAgent: orDefault(o.UserAgent, "kai"),
 		waits: waits{
 			connecting: orDefault(o.Connect, defaultConnect),

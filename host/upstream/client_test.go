@@ -58,7 +58,7 @@ func TestWhatIsSent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newTestClient(t, s.url+"/base/?v=1", func(o *Options) {
-				o.Secret, o.UserAgent = Secret{"authorization", "Bearer hunter2"}, "kai/1"
+				o.Secret, o.UserAgent = Secret{Header: "authorization", Value: "Bearer hunter2"}, "kai/1"
 			})
 			if out := run(c, tc.request); out.err != nil {
 				t.Fatal(out.err)
@@ -82,7 +82,7 @@ func TestWhatIsSent(t *testing.T) {
 
 func TestRequestsThatAreNotAllowed(t *testing.T) {
 	s := startServer(t, answers(""))
-	c := newTestClient(t, s.url, func(o *Options) { o.Secret = Secret{"x-api-key", "hunter2"} })
+	c := newTestClient(t, s.url, func(o *Options) { o.Secret = Secret{Header: "x-api-key", Value: "hunter2"} })
 	for name, head := range map[string]string{
 		"no head":                      "",
 		"a path out of base_url":       "GET /../a",
@@ -106,8 +106,8 @@ func TestNewRefuses(t *testing.T) {
 	for name, o := range map[string]Options{
 		"no base_url":            {},
 		"a user in base_url":     {BaseURL: "http://hunter2@host"},
-		"a secret of two lines":  {BaseURL: "http://host", Secret: Secret{"authorization", "hunter2\r\nx: y"}},
-		"a secret without place": {BaseURL: "http://host", Secret: Secret{"a b", "hunter2"}},
+		"a secret of two lines":  {BaseURL: "http://host", Secret: Secret{Header: "authorization", Value: "hunter2\r\nx: y"}},
+		"a secret without place": {BaseURL: "http://host", Secret: Secret{Header: "a b", Value: "hunter2"}},
 		"another kind of proxy":  {BaseURL: "http://host", Proxy: "ftp://hunter2@proxy"},
 		"a proxy without scheme": {BaseURL: "http://host", Proxy: "hunter2:3128"},
 		"a broken proxy":         {BaseURL: "http://host", Proxy: "http://hunter2:\x01@proxy"},
@@ -123,7 +123,7 @@ func TestNewRefuses(t *testing.T) {
 			}
 		})
 	}
-	if s := fmt.Sprintf("%v %+v %#v", Secret{"a", "hunter2"}, Options{Secret: Secret{"a", "hunter2"}}, Options{Secret: Secret{"a", "hunter2"}}); strings.Contains(s, "hunter2") {
+	if s := fmt.Sprintf("%v %+v %#v", Secret{Header: "a", Value: "hunter2"}, Options{Secret: Secret{Header: "a", Value: "hunter2"}}, Options{Secret: Secret{Header: "a", Value: "hunter2"}}); strings.Contains(s, "hunter2") {
 		t.Errorf("printing shows a secret: %s", s)
 	}
 }

@@ -37,7 +37,8 @@ func (e *encodingError) Unwrap() error { return e.err }
 
 // decoded gives the body behind its content encoding.
 func decoded(body io.Reader, header http.Header) (io.Reader, error) {
-	switch coding := strings.ToLower(strings.TrimSpace(strings.Join(header["Content-Encoding"], ","))); coding {
+	coding := strings.TrimSpace(strings.Join(header["Content-Encoding"], ","))
+	switch strings.ToLower(coding) {
 	case "", "identity":
 		return body, nil
 	case "gzip", "x-gzip":
@@ -87,8 +88,8 @@ func isJSON(media string) bool {
 }
 
 // headLines writes the headers that an adapter may see, one
-// "lower-case-name: value\n" each, sorted.
-func headLines(header http.Header) []byte {
+// "lower-case-name: value\n" each, sorted, without the provider's key.
+func headLines(header http.Header, redact *redactor) []byte {
 	var lines []string
 	for name, values := range header {
 		name = strings.ToLower(name)
@@ -96,7 +97,8 @@ func headLines(header http.Header) []byte {
 			continue
 		}
 		for _, v := range values {
-			lines = append(lines, name+": "+plainValue(v)+"\n")
+			// Before it is cut, or a part of the key could stay.
+			lines = append(lines, name+": "+plainValue(redact.text(v))+"\n")
 		}
 	}
 	slices.Sort(lines)

@@ -39,7 +39,7 @@ func (c *Client) failed(text string, err error) *sdk.Error {
 		Type:    sdk.ServerError,
 		Code:    codeUpstream,
 		Message: "Provider '" + c.provider + "' " + text,
-		Err:     err,
+		Err:     c.redact.error(err),
 	}
 }
 

@@ -173,7 +173,7 @@ func (r *Response) Whole() bool { return r.whole }
 
 // Head gives the headers an adapter may see, "lower-case-name: value\n" each
 // and sorted: the content type, retry-after, rate limits and request ids.
-func (r *Response) Head() []byte { return headLines(r.header) }
+func (r *Response) Head() []byte { return headLines(r.header, r.client.redact) }
 
 // Body reads a whole answer. The result is the caller's.
 //
@@ -191,7 +191,7 @@ func (r *Response) Body() ([]byte, error) {
 	}
 	for len(body) <= limit {
 		if r.err == io.EOF {
-			return body, nil
+			return r.client.redact.bytes(body), nil
 		}
 		if r.err != nil {
 			return nil, r.err
@@ -253,6 +253,7 @@ func (r *Response) pull() (f frame.Frame, err error, ok bool) {
 		r.err, r.ended = r.undecodable(err), true
 		return frame.Frame{}, r.err, true
 	case ok:
+		f.Name, f.Data = r.client.redact.bytes(f.Name), r.client.redact.bytes(f.Data)
 		return f, nil, true
 	case r.err != nil:
 		return frame.Frame{}, r.err, true

@@ -1,0 +1,309 @@
+package upstream
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"strings"
+)
+
+// minRedacted is the length in bytes from which a key is looked for in answers:
+// a shorter one is a placeholder, which may well be a word of the answer.
+const minRedacted = 8
+
+// replacement stands where a key stood. It is plain inside of JSON strings.
+const replacement = "[redacted]"
+
+// redactor replaces a provider's key in what the provider answers. Some servers
+// repeat the key they refuse, and what reaches an adapter reaches clients.
+//
+// It finds the key as it is, in JSON with any characters escaped, percent-encoded,
+// also several times over, and in base64 of either alphabet, wherever in the
+// encoded text the key stands, as in "Basic …" of a user and the key. It is no match for
+// an upstream that wants to tell the key, for which there are endless ways. A nil
+// redactor replaces nothing. Its methods are safe for concurrent use.
+type redactor struct{ forms []form }
+
+// form is a text that gives the key away.
+type form struct {
+	text   []byte
+	anchor []byte // a part of text that encoders leave as it is
+	base64 bool   // - and _ stand for + and /
+}
+
+// newRedactor gives nil for a key that is not looked for.
+func newRedactor(key string) *redactor {
+	if len(key) < minRedacted {
+		return nil
+	}
+	r := &redactor{forms: []form{newForm([]byte(key), false)}}
+	for before := range 3 {
+		r.forms = append(r.forms, newForm(base64Core(key, before), true))
+	}
+	if strings.ContainsAny(key, `%\"`) {
+		// Such a key can be read in several ways where it is encoded: what form.match
+		// makes of "%25" need not be what the encoder meant.
+		quoted := quote(key)
+		for _, text := range []string{quoted, quote(quoted), url.QueryEscape(key), url.PathEscape(key), url.QueryEscape(url.QueryEscape(key))} {
+			r.forms = append(r.forms, newForm([]byte(text), false))
+		}
+	}
+	return r
+}
+
+// quote gives the inside of s as a JSON string.
+func quote(s string) string {
+	b, _ := json.Marshal(s) // a string never fails
+	return string(b[1 : len(b)-1])
+}
+
+func newForm(text []byte, base64 bool) form {
+	return form{text: text, anchor: anchorOf(text), base64: base64}
+}
+
+// base64Core gives the characters of a base64 text that key alone determines
+// when it is preceded by a number of bytes that leaves that remainder by 3.
+// What its neighbours share with it, four bits at most on a side, stays.
+func base64Core(key string, before int) []byte {
+	full := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("\x00", before) + key))
+	from := (before*8 + 5) / 6        // the first character without bits of what is before
+	to := (before + len(key)) * 8 / 6 // the first one with bits of what is behind
+	return []byte(full[from:to])
+}
+
+// maxAnchor keeps anchors in the range that bytes.Index searches fastest.
+const maxAnchor = 16
+
+// anchorOf gives the longest run of letters and digits in text, cut so that it
+// begins with a character that is rare in JSON. It is empty if there is none.
+func anchorOf(text []byte) []byte {
+	var run []byte
+	for rest := text; len(rest) > 0; {
+		n := 0
+		for n < len(rest) && isAlphanumeric(rest[n]) {
+			n++
+		}
+		if n > len(run) {
+			run = rest[:n]
+		}
+		rest = rest[min(n+1, len(rest)):]
+	}
+	best := 0
+	for i := 1; i+minRedacted <= len(run); i++ {
+		if rarity(run[i]) > rarity(run[best]) {
+			best = i
+		}
+	}
+	run = run[best:]
+	return run[:min(len(run), maxAnchor)]
+}
+
+// rarity orders characters by how seldom they are in English and JSON.
+func rarity(c byte) int {
+	switch {
+	case strings.IndexByte("QXZJKVWYUHBGF", c) >= 0:
+		return 3
+	case 'A' <= c && c <= 'Z', strings.IndexByte("qxzj", c) >= 0:
+		return 2
+	case '3' <= c && c <= '9', strings.IndexByte("kvwy", c) >= 0:
+		return 1
+	}
+	return 0
+}
+
+// bytes gives p without the key: p itself if it isn't in there, else a copy.
+func (r *redactor) bytes(p []byte) []byte {
+	if r == nil || !r.suspects(p) {
+		return p
+	}
+	var out []byte
+	kept := 0 // what is before is in out
+	for i := 0; i < len(p); {
+		n := r.match(p[i:])
+		if n == 0 {
+			i++
+			continue
+		}
+		out = append(append(out, p[kept:i]...), replacement...)
+		i += n
+		kept = i
+	}
+	if kept == 0 {
+		return p
+	}
+	return append(out, p[kept:]...)
+}
+
+func (r *redactor) text(s string) string {
+	if r == nil {
+		return s
+	}
+	return string(r.bytes([]byte(s)))
+}
+
+// error keeps the key out of an error's text, at the price of its type.
+func (r *redactor) error(err error) error {
+	if r == nil || err == nil {
+		return err
+	}
+	text := err.Error()
+	if plain := r.text(text); plain != text {
+		return errors.New(plain)
+	}
+	return err
+}
+
+// suspects is the quick look that nearly all frames pass: it is false only if
+// the key is not in p. Whoever escapes a part of the key leaves its letters and
+// digits alone, and whoever escapes those is found by that.
+func (r *redactor) suspects(p []byte) bool {
+	for i := range r.forms {
+		if bytes.Contains(p, r.forms[i].anchor) {
+			return true
+		}
+	}
+	return escapesLetters(p, percentSign, 0) || escapesLetters(p, unicodeEscape, 2)
+}
+
+var (
+	percentSign   = []byte("%")
+	unicodeEscape = []byte(`\u`)
+)
+
+// escapesLetters reports whether a letter, digit or percent sign is written in
+// p as mark, that many zeros, and two hexadecimal digits.
+func escapesLetters(p, mark []byte, zeros int) bool {
+	for {
+		i := bytes.Index(p, mark)
+		if i < 0 {
+			return false
+		}
+		p = p[i+len(mark):]
+		if len(p) < zeros+2 {
+			return false
+		}
+		if c, ok := hexByte(p[zeros:]); ok && string(p[:zeros]) == "00"[:zeros] && (isAlphanumeric(c) || c == '%') {
+			return true
+		}
+	}
+}
+
+// match gives the length of a form of the key that p begins with, or 0.
+func (r *redactor) match(p []byte) int {
+	c, _ := unescape(p)
+	for i := range r.forms {
+		f := &r.forms[i]
+		if first := f.text[0]; f.same(c, first) || f.same(p[0], first) {
+			if n := f.match(p); n > 0 {
+				return n
+			}
+		}
+	}
+	return 0
+}
+
+func (f *form) match(p []byte) int {
+	if bytes.HasPrefix(p, f.text) {
+		return len(f.text)
+	}
+	n := 0
+	for _, c := range f.text {
+		k := f.character(p[n:], c)
+		if k == 0 {
+			return 0
+		}
+		n += k
+	}
+	return n
+}
+
+// character gives how many bytes at the start of p stand for c, or 0.
+func (f *form) character(p []byte, c byte) int {
+	if len(p) == 0 {
+		return 0
+	}
+	if decoded, n := unescape(p); f.same(decoded, c) {
+		return n
+	}
+	if f.same(p[0], c) {
+		return 1
+	}
+	return 0
+}
+
+func (f *form) same(a, b byte) bool {
+	return a == b || f.base64 && (a == '-' && b == '+' || a == '_' && b == '/')
+}
+
+// maxEncoded is how often over an encoding is looked through.
+const maxEncoded = 3
+
+// unescape gives the character that p begins with, escaped or not, and its length.
+func unescape(p []byte) (c byte, n int) {
+	switch p[0] {
+	case '%':
+		return percentEncoded(p)
+	case '\\':
+		return backslashed(p)
+	}
+	return p[0], 1
+}
+
+// percentEncoded reads %41, or %2541, which is that encoded again.
+func percentEncoded(p []byte) (c byte, n int) {
+	n = 1
+	for times := 1; times < maxEncoded && len(p) >= n+4 && p[n] == '2' && p[n+1] == '5'; times++ {
+		if _, ok := hexByte(p[n+2:]); !ok {
+			break
+		}
+		n += 2
+	}
+	if c, ok := hexByte(p[n:]); ok {
+		return c, n + 2
+	}
+	return '%', 1
+}
+
+// backslashed reads \u0041, \/, \" and \\, each with more backslashes where JSON
+// was quoted again.
+func backslashed(p []byte) (c byte, n int) {
+	for n < len(p) && n < 1<<maxEncoded && p[n] == '\\' {
+		n++
+	}
+	rest := p[n:]
+	switch {
+	case len(rest) > 0 && (rest[0] == '/' || rest[0] == '"'):
+		return rest[0], n + 1
+	case len(rest) >= 5 && rest[0] == 'u' && rest[1] == '0' && rest[2] == '0':
+		if c, ok := hexByte(rest[3:]); ok {
+			return c, n + 5
+		}
+	}
+	return '\\', n
+}
+
+// hexByte reads two hexadecimal digits.
+func hexByte(p []byte) (c byte, ok bool) {
+	if len(p) < 2 {
+		return 0, false
+	}
+	high, low := hexDigit(p[0]), hexDigit(p[1])
+	return high<<4 | low, high|low < 16
+}
+
+// hexDigit gives 16 for what is none.
+func hexDigit(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c|0x20 && c|0x20 <= 'f':
+		return c | 0x20 - 'a' + 10
+	}
+	return 16
+}
+
+func isAlphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+}
