@@ -67,7 +67,7 @@ func (q *question) plainReply() string {
 	}
 	b.WriteString(about)
 	if q.text != "" {
-		b.WriteString("You said: “" + shorten(q.text, 100) + "” ")
+		b.WriteString("You said: “" + shorten(q.text, 100) + "”. ")
 	}
 	if q.images > 0 {
 		b.WriteString("You sent " + count(q.images, "image") + ", which the demo cannot see. ")
