@@ -49,10 +49,10 @@ func (x *Exchange) hungUp() bool {
 // what comes every few seconds and is of no interest.
 func (r *Record) level() slog.Level {
 	switch {
+	case r.Endpoint == "/health", r.Endpoint == "/livez", r.Endpoint == "/readyz", r.Endpoint == preflight:
+		return slog.LevelDebug // a 503 among them, too: it is the answer and no failure
 	case r.Status >= 500, r.Status < 400 && r.Err != nil:
 		return slog.LevelWarn
-	case r.Endpoint == "/health", r.Endpoint == "/livez", r.Endpoint == "/readyz", r.Endpoint == preflight:
-		return slog.LevelDebug
 	}
 	return slog.LevelInfo
 }
