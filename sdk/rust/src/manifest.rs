@@ -1,0 +1,129 @@
+use crate::Writer;
+
+/// What a module is. docs/abi.md has its JSON form.
+#[derive(Clone, Copy, Debug)]
+pub struct Manifest<'a> {
+    /// The adapter's name, for people.
+    pub name: &'a str,
+    /// For example `1.2.0`.
+    pub version: &'a str,
+    /// An SPDX expression.
+    pub license: &'a str,
+    /// Where its documentation is.
+    pub homepage: &'a str,
+    /// The upstream it speaks to.
+    pub provider: &'a str,
+    /// What it serves; chat unless said otherwise.
+    pub ops: &'a [Op],
+    /// For example `tools`, `vision`, `reasoning`: for people.
+    pub capabilities: &'a [&'a str],
+    /// A hint for whoever configures it.
+    pub default_base_url: &'a str,
+    /// Where the gateway puts the provider's secret; none: it has none.
+    pub auth: Option<Auth<'a>>,
+    /// CUE for the options of the provider and of a model; empty allows none.
+    pub options: &'a str,
+    /// The adapter wants to see long content instead of references to it.
+    pub plain_content: bool,
+}
+
+/// Where the gateway puts a provider's secret. The adapter sees neither.
+#[derive(Clone, Copy, Debug)]
+pub struct Auth<'a> {
+    /// The configuration's name for it: `api_key`.
+    pub secret: &'a str,
+    /// In lower case: `authorization`.
+    pub header: &'a str,
+    /// With one `{}` for the secret: `Bearer {}`.
+    pub format: &'a str,
+}
+
+/// The operation a call serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    Chat = 1,
+    Completions = 2,
+    Embeddings = 3,
+    Models = 4,
+}
+
+impl Op {
+    pub(crate) fn of(n: i32) -> Op {
+        match n {
+            2 => Op::Completions,
+            3 => Op::Embeddings,
+            4 => Op::Models,
+            _ => Op::Chat,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Op::Chat => "chat",
+            Op::Completions => "completions",
+            Op::Embeddings => "embeddings",
+            Op::Models => "models",
+        }
+    }
+}
+
+impl Manifest<'static> {
+    /// One to begin with: `Manifest { name: "…", version: "…", provider: "…",
+    /// ..Manifest::NEW }`.
+    pub const NEW: Manifest<'static> = Manifest {
+        name: "",
+        version: "",
+        license: "",
+        homepage: "",
+        provider: "",
+        ops: &[Op::Chat],
+        capabilities: &[],
+        default_base_url: "",
+        auth: None,
+        options: "",
+        plain_content: false,
+    };
+}
+
+impl Manifest<'_> {
+    pub(crate) fn json(&self) -> Vec<u8> {
+        fn field(w: &mut Writer, key: &str, value: &str) {
+            if !value.is_empty() {
+                w.key(key).string(value);
+            }
+        }
+        let w = &mut Writer::new();
+        w.object();
+        field(w, "name", self.name);
+        field(w, "version", self.version);
+        field(w, "license", self.license);
+        field(w, "homepage", self.homepage);
+        w.key("adapters").array();
+        w.object();
+        field(w, "provider", self.provider);
+        w.key("ops").array();
+        for op in self.ops {
+            w.string(op.name());
+        }
+        w.end();
+        w.key("capabilities").array();
+        for c in self.capabilities {
+            w.string(c);
+        }
+        w.end();
+        field(w, "default_base_url", self.default_base_url);
+        if let Some(auth) = &self.auth {
+            w.key("auth").object();
+            field(w, "secret", auth.secret);
+            field(w, "header", auth.header);
+            field(w, "format", auth.format);
+            w.end();
+        }
+        field(w, "options", self.options);
+        w.key("plain_content").bool(self.plain_content);
+        w.end();
+        w.end();
+        w.end();
+        w.bytes().to_vec()
+    }
+}
