@@ -1,0 +1,91 @@
+import { Op } from "./adapter";
+import { Bytes } from "./json";
+import { Writer } from "./writer";
+
+/** Where the gateway puts a provider's secret. The adapter sees neither. */
+export class Auth {
+  constructor(
+    /** In lower case: "authorization". */
+    readonly header: string,
+    /** With one {} for the secret: "Bearer {}". */
+    readonly format: string,
+    /** The configuration's name for it. */
+    readonly secret: string = "api_key",
+  ) {}
+}
+
+/** What a module is. docs/abi.md has its JSON form. */
+export class Manifest {
+  /** An SPDX expression. */
+  license: string = "";
+  /** Where its documentation is. */
+  homepage: string = "";
+  /** What it serves. */
+  ops: Op[] = [Op.Chat];
+  /** For example "tools", "vision", "reasoning": for people. */
+  capabilities: string[] = [];
+  /** A hint for whoever configures it. */
+  defaultBaseURL: string = "";
+  /** Where the gateway puts the provider's secret; null: it has none. */
+  auth: Auth | null = null;
+  /** CUE for the options of the provider and of a model; "" allows none. */
+  options: string = "";
+  /** The adapter wants to see long content instead of references to it. */
+  plainContent: bool = false;
+
+  constructor(
+    /** The adapter's name, for people. */
+    readonly name: string,
+    /** For example "1.2.0". */
+    readonly version: string,
+    /** The upstream it speaks to. */
+    readonly provider: string,
+  ) {}
+
+  /** The payload of the emission. */
+  json(): Bytes {
+    const w = new Writer();
+    w.object();
+    field(w, "name", this.name);
+    field(w, "version", this.version);
+    field(w, "license", this.license);
+    field(w, "homepage", this.homepage);
+    w.key("adapters").array();
+    w.object();
+    field(w, "provider", this.provider);
+    w.key("ops").array();
+    for (let i = 0; i < this.ops.length; i++) w.string(opName(this.ops[i]));
+    w.end();
+    w.key("capabilities").array();
+    for (let i = 0; i < this.capabilities.length; i++) w.string(this.capabilities[i]);
+    w.end();
+    field(w, "default_base_url", this.defaultBaseURL);
+    const auth = this.auth;
+    if (auth) {
+      w.key("auth").object();
+      field(w, "secret", auth.secret);
+      field(w, "header", auth.header);
+      field(w, "format", auth.format);
+      w.end();
+    }
+    field(w, "options", this.options);
+    w.key("plain_content").bool(this.plainContent);
+    w.end();
+    w.end();
+    w.end();
+    return w.bytes;
+  }
+}
+
+function field(w: Writer, key: string, value: string): void {
+  if (value.length) w.key(key).string(value);
+}
+
+function opName(op: Op): string {
+  switch (op) {
+    case Op.Completions: return "completions";
+    case Op.Embeddings: return "embeddings";
+    case Op.Models: return "models";
+  }
+  return "chat";
+}
