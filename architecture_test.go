@@ -38,11 +38,12 @@ var layers = []layer{
 	{pattern: "sdk", own: []string{"sdk/abi"}, tests: []string{"sdk/*"}},
 	{pattern: "sdk/*", own: []string{"sdk/abi"}, tests: []string{"sdk"}},
 
-	{pattern: "plugins", tests: []string{"plugins/*", "config"}},
+	{pattern: "plugins", tests: []string{"plugins/*", "config", "sdk"}},
 	{pattern: "plugins/*", own: []string{"plugins/internal/*", "sdk", "sdk/abi"}, tests: []string{"sdk/*"}},
 	{pattern: "plugins/internal/*", own: []string{"sdk", "sdk/abi"}, tests: []string{"sdk/*"}},
 	{pattern: "plugins/*/wasm", own: []string{"plugins/*", "sdk"}},
 
+	{pattern: "examples/adapters", tests: []string{"host/wasm", "sdk", "sdk/*"}},
 	{pattern: "examples/adapters/*", own: []string{"sdk", "sdk/abi"}, tests: []string{"sdk/*"}},
 
 	{pattern: "schema", foreign: []string{"go.yaml.in/yaml/v3"}},

@@ -2,7 +2,7 @@
  * describes. It is the example of docs/sdk-c.md. */
 
 #define KAI_IMPLEMENTATION
-#include "kai.h"
+#include "../../../sdk/c/kai.h"
 
 /* What one call of an exchange leaves for the next. */
 struct state {

@@ -1,0 +1,177 @@
+// Package adapters_test holds the examples of the SDKs against each other: the
+// same adapter, written in four languages, states the same facts.
+package adapters_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+	"github.com/kai-gateway/kai/sdk/sdktest"
+)
+
+const transcripts = "../../testdata/transcripts/example/*.txtar"
+
+// TestTranscripts replays the transcripts through each module in the sandbox.
+func TestTranscripts(t *testing.T) {
+	if os.Getenv("KAI_UPDATE") == "1" {
+		t.Skip("the Go adapter's own test writes the expectations")
+	}
+	for _, c := range toolchains {
+		t.Run(c.language, func(t *testing.T) {
+			t.Parallel()
+			a := load(t, c.module(t, c.language))
+			want := wasm.Profile{
+				Provider: "parrot", Ops: []string{"chat"}, Capabilities: []string{"tools"}, DefaultBaseURL: "http://localhost:7777",
+				Auth:    wasm.Auth{Secret: "api_key", Header: "authorization", Format: "Bearer {}"},
+				Options: "// How high the parrot speaks.\npitch?: int & >=1 & <=9",
+			}
+			if m := a.Manifest(); m.Name != "parrot" || m.Version != "1.0.0" || m.License != "Apache-2.0" || fmt.Sprint(m.Profile()) != fmt.Sprint(want) {
+				t.Errorf("manifest = %+v", m)
+			}
+			sdktest.RunCaller(t, sandboxed{a}, transcripts)
+		})
+	}
+}
+
+// TestAdaptersAgree compares every single emission of the four modules, on the
+// transcripts and on answers that are broken in many ways.
+func TestAdaptersAgree(t *testing.T) {
+	modules := map[string]*wasm.Adapter{}
+	for _, c := range toolchains {
+		t.Run("build "+c.language, func(outer *testing.T) {
+			module := c.module(outer, c.language)
+			modules[c.language] = load(t, module)
+		})
+	}
+	files, err := filepath.Glob(transcripts)
+	if err != nil || len(files) == 0 || modules["go"] == nil {
+		t.Fatalf("%d transcripts, %d modules: %v", len(files), len(modules), err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, response := range broken(t, data) {
+			tr, err := sdktest.Parse(data)
+			if err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			if response != nil {
+				tr.Set(sdktest.SectionResponse, 0, response)
+			}
+			want := replay(t, tr, modules["go"])
+			for _, language := range slices.Sorted(maps.Keys(modules)) {
+				if got := replay(t, tr, modules[language]); got != want {
+					t.Errorf("%s, %s: the adapter in %s says\n%sthe one in Go\n%s", filepath.Base(file), name, language, got, want)
+				}
+			}
+		}
+	}
+}
+
+// broken gives variants of a transcript's answer; nil is the answer as it is.
+func broken(t *testing.T, data []byte) map[string][]byte {
+	t.Helper()
+	tr, err := sdktest.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]byte{"as recorded": nil}
+	answer := tr.Get(sdktest.SectionResponse)
+	head, body, ok := bytes.Cut(answer, []byte("\n\n"))
+	if !ok {
+		return all
+	}
+	with := func(body ...[]byte) []byte {
+		return append(slices.Concat(append([][]byte{head, []byte("\n\n")}, body...)...), '\n')
+	}
+	for i := range len(body) {
+		all[fmt.Sprintf("cut after %d bytes", i)] = with(body[:i])
+		all[fmt.Sprintf("a byte that is not UTF-8 at %d", i)] = with(body[:i], []byte{0xff}, body[i+1:])
+		all[fmt.Sprintf("a backslash at %d", i)] = with(body[:i], []byte{'\\'}, body[i+1:])
+		all[fmt.Sprintf("a bracket at %d", i)] = with(body[:i], []byte("["), body[i:])
+	}
+	for _, text := range []string{
+		"", "null", "true", `""`, "0", "[]", "{}", "x", strings.Repeat("[", 100_000), strings.Repeat(`{"t":`, 600), `{"t":` + strings.Repeat("[", 511) + strings.Repeat("]", 511) + `}`,
+		`{"end":"stop","in":9223372036854775807,"out":-9223372036854775808}`, `{"end":"stop","in":9223372036854775808,"out":1}`,
+		`{"end":"stop","in":0.1e1,"out":-0}`, `{"end":"stop","in":1e99999999999,"out":1}`, `{"oops":"` + strings.Repeat("x", 5000) + `","code":429.0}`,
+		"{\"oops\":\"\\u00e9\\ud800\\udc00\xe2\x82\\\"\\/\\b\\f\\n\\r\\t\\u0000\x7f\xf4\x90\x80\x80\",\"code\":4.04e2}",
+	} {
+		all["the body "+text[:min(len(text), 40)]] = with([]byte(text))
+	}
+	return all
+}
+
+// replay writes everything a module states about a transcript. How a state is laid
+// out is its adapter's own matter.
+func replay(t *testing.T, tr *sdktest.Transcript, a *wasm.Adapter) string {
+	t.Helper()
+	r, err := tr.Run(sandboxed{a})
+	if err != nil {
+		return fmt.Sprintf("broken: %v\n", err)
+	}
+	var b strings.Builder
+	for i, call := range r.Calls {
+		for _, e := range call {
+			if e.Kind == abi.State {
+				e.Data = nil
+			}
+			fmt.Fprintf(&b, "call %d: %v raw=%v at=%d %q\n", i, e.Kind, e.Raw, e.At, e.Data)
+		}
+	}
+	return b.String()
+}
+
+// load makes a module ready to be called.
+func load(t testing.TB, module []byte) *wasm.Adapter {
+	t.Helper()
+	e := wasm.New(wasm.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	t.Cleanup(e.Close)
+	a := e.Adapter("example", module, wasm.AdapterOptions{LogLevel: slog.LevelDebug})
+	t.Cleanup(a.Close)
+	if err := a.Wait(context.Background(), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// sandboxed runs a transcript's calls in a module.
+type sandboxed struct{ adapter *wasm.Adapter }
+
+func (s sandboxed) Call(in sdk.Input) ([]abi.Emission, error) {
+	var b wasm.Batch
+	err := s.call(context.Background(), in, &b)
+	return b.Emissions, err
+}
+
+func (s sandboxed) call(ctx context.Context, in sdk.Input, b *wasm.Batch) (err error) {
+	switch {
+	case in.Request != nil:
+		_, err = s.adapter.Request(ctx, in.Request.Op, in.Request.Stream, in.Request.Options, in.Request.Body, b)
+	case in.Response != nil:
+		_, err = s.adapter.Response(ctx, in.Response.Op, in.Response.Status, in.State, in.Response.Head, in.Response.Body, b)
+	default:
+		flags := 0
+		if in.Event.End {
+			flags |= abi.FlagEnd
+		}
+		if in.Event.Done {
+			flags |= abi.FlagDone
+		}
+		_, err = s.adapter.Event(ctx, in.Event.Op, flags, in.State, in.Event.Name, in.Event.Data, b)
+	}
+	return err
+}
