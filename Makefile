@@ -1,6 +1,6 @@
 # Everything a change needs. "make" alone lists the targets.
 
-PLUGINS := anthropic demo ollama openrouter
+PLUGINS := anthropic demo gemini ollama openai openrouter
 DIST    := $(PLUGINS:%=plugins/dist/%.wasm.gz)
 SDK     := $(shell find sdk plugins/internal -name '*.go' -not -name '*_test.go')
 

@@ -11,8 +11,11 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/plugins/anthropic"
 	"github.com/kai-gateway/kai/plugins/demo"
+	"github.com/kai-gateway/kai/plugins/gemini"
 	"github.com/kai-gateway/kai/plugins/ollama"
+	"github.com/kai-gateway/kai/plugins/openai"
 	"github.com/kai-gateway/kai/plugins/openrouter"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -32,7 +35,8 @@ func forRequest(a adapter) (adapter, func()) { return a, func() {} }
 // newAdapter gives the provider's adapter without a sandbox.
 func newAdapter(_ *wasm.Engine, c config.Provider, _ []byte, _ wasm.AdapterOptions) adapter {
 	plugin := map[string]func() *sdk.Plugin{
-		"demo": demo.Plugin, "ollama": ollama.Plugin, "openrouter": openrouter.Plugin,
+		"anthropic": anthropic.Plugin, "demo": demo.Plugin, "gemini": gemini.Plugin,
+		"ollama": ollama.Plugin, "openai": openai.Plugin, "openrouter": openrouter.Plugin,
 	}[c.Plugin]
 	if plugin == nil {
 		return &nativeAdapter{err: fmt.Errorf("plugin %s is not linked into this gateway", c.Plugin)}

@@ -188,10 +188,7 @@ func replayGroup(t *testing.T, plugin, options string, group []recorded) {
 		up.Load().ServeHTTP(w, r)
 	}))
 	defer server.Close()
-	prefix := ""
-	if plugin == "openrouter" {
-		prefix = "/api/v1"
-	}
+	prefix := map[string]string{"gemini": "/v1beta", "openai": "/v1", "openrouter": "/api/v1"}[plugin]
 	provider := fmt.Sprintf("{plugin: %s, base_url: %q, options: %s}", plugin, server.URL+prefix, options)
 	if plugin == "demo" {
 		provider = fmt.Sprintf("{plugin: demo, options: %s}", options)

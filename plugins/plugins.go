@@ -19,7 +19,9 @@ import (
 var dist embed.FS
 
 // Names lists the shipped adapters, sorted.
-func Names() []string { return []string{"anthropic", "demo", "ollama", "openrouter"} }
+func Names() []string {
+	return []string{"anthropic", "demo", "gemini", "ollama", "openai", "openrouter"}
+}
 
 // ErrUnknown is the error for a name that is not a shipped adapter's.
 var ErrUnknown = errors.New("no adapter of that name is shipped")
