@@ -28,6 +28,9 @@ func pluginCommands() []pluginCommand {
 		{"build", "build [DIR] [-o FILE]", "compile and check the adapter in DIR (default: here)", pluginBuild},
 		{"test", "test MODULE [DIR] [--update]", "replay the transcripts in DIR (default: testdata or transcripts beside it) in the sandbox,\n                          with everything going wrong; --update writes what they expect", pluginTest},
 		{"inspect", "inspect MODULE [--json]", "show what a module is, imports and would be granted", pluginInspect},
+		{"dev", "dev [DIR] [--out FILE]", "build and test at every change, and put what passed at FILE (default: in DIR), where a running\n                          gateway picks it up", pluginDev},
+		{"list", "list [--config FILE]", "list the adapters that the configuration uses and those that come with Kai", pluginList},
+		{"record", "record --model ALIAS [--config FILE] [--stream] [-o FILE] < request.json", "send a request to the model's provider and save the exchange as a transcript,\n                          without the provider's secret", pluginRecord},
 	}
 }
 

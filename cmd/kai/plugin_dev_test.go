@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// liveBuffer is written by a command while a test reads it.
+type liveBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *liveBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *liveBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// TestDevPutsOnlyWhatPassesInPlace saves a good, a failing and a broken adapter,
+// one after the other.
+func TestDevPutsOnlyWhatPassesInPlace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles Go")
+	}
+	dir := filepath.Join(t.TempDir(), "parrot")
+	var out, errs liveBuffer
+	if code := run(t.Context(), []string{"plugin", "new", dir}, nil, &out, &errs); code != exitDone {
+		t.Fatal(errs.String())
+	}
+	served := filepath.Join(t.TempDir(), "served", "parrot.wasm")
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"plugin", "dev", dir, "--out", served}, nil, &out, &errs)
+	}()
+	defer func() {
+		cancel()
+		if code := <-ended; code != exitDone {
+			t.Errorf("exit code %d, want %d", code, exitDone)
+		}
+	}()
+	wait := func(what string, ok func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("not so after 2 minutes: %s\n%s%s", what, out.String(), errs.String())
+			}
+		}
+	}
+	source := filepath.Join(dir, "adapter.go")
+	original, err := os.ReadFile(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	save := func(old, new string) {
+		t.Helper()
+		text := strings.Replace(string(original), old, new, 1)
+		if text == string(original) && old != new {
+			t.Fatalf("%q is not in the adapter", old)
+		}
+		if err := os.WriteFile(source, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func() string {
+		b, _ := os.ReadFile(served)
+		return string(b)
+	}
+
+	wait("the first module is in place", func() bool { return read() != "" })
+	first := read()
+	save(`w.Key("turns")`, `w.Key("turn")`)
+	wait("the transcripts fail", func() bool { return strings.Contains(out.String(), "2 of 2 transcripts failed") })
+	save(`w.Key("turns")`, `w.Kee("turns")`)
+	wait("the compiler complains", func() bool { return strings.Contains(errs.String(), "w.Kee undefined") })
+	if read() != first {
+		t.Error("what failed was put in place")
+	}
+	save(`"0.1.0"`, `"0.2.0"`)
+	wait("the better module is in place", func() bool { return strings.Contains(errs.String(), "parrot 0.2.0, sha256") })
+	if read() == first {
+		t.Error("the better module is not in place")
+	}
+}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/conform"
+	"github.com/kai-gateway/kai/host/request"
+	"github.com/kai-gateway/kai/host/upstream"
+	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// pluginRecord sends a request through a configured provider and saves the
+// exchange as a transcript.
+func pluginRecord(ctx context.Context, args []string, s streams) int {
+	f := flag.NewFlagSet("plugin record", flag.ContinueOnError)
+	file := f.String("config", "", "")
+	model := f.String("model", "", "")
+	streamed := f.Bool("stream", false, "")
+	out := f.String("o", "", "")
+	if code, ok := parse(f, args, 0, s.err); !ok {
+		return code
+	}
+	modules := newModules()
+	c, ok := loadConfig(*file, modules, s.err)
+	if !ok {
+		return exitUsage
+	}
+	r, err := newRecording(c, modules, *model)
+	if err != nil {
+		fmt.Fprintf(s.err, "kai plugin record: %v\n", err)
+		return exitUsage
+	}
+	text, err := r.run(ctx, s.in, *streamed)
+	if err != nil {
+		return pluginFailed("record", errors.New(r.conceal(clientText(err))), s)
+	}
+	if *out == "" {
+		s.out.Write(text)
+		return exitDone
+	}
+	if _, err := os.Stat(*out); err == nil {
+		return pluginFailed("record", fmt.Errorf("%s is there already", *out), s)
+	}
+	if err := writeFile(*out, text); err != nil {
+		return pluginFailed("record", err, s)
+	}
+	fmt.Fprintf(s.err, "kai: recorded provider %s with model %s: %s\n", r.provider.Name, r.model.Model, *out)
+	return exitDone
+}
+
+// clientText is an error with the detail that a client would not get.
+func clientText(err error) string {
+	var e *sdk.Error
+	if errors.As(err, &e) && e.Err != nil {
+		return e.Message + ": " + e.Err.Error()
+	}
+	return err.Error()
+}
+
+// recording is one exchange with a provider.
+type recording struct {
+	provider config.Provider
+	model    config.Model
+	module   []byte
+	secret   string
+}
+
+// newRecording finds the provider of a model alias; "" is the default model.
+func newRecording(c *config.Config, modules *modules, alias string) (*recording, error) {
+	if alias == "" {
+		alias = c.DefaultModel
+	}
+	i := slices.IndexFunc(c.Models, func(m config.Model) bool { return m.Alias == alias })
+	if i < 0 {
+		var known []string
+		for _, m := range c.Models {
+			known = append(known, m.Alias)
+		}
+		return nil, fmt.Errorf("--model %q is not in the configuration, which has %s", alias, strings.Join(known, ", "))
+	}
+	r := &recording{model: c.Models[i]}
+	for _, p := range c.Providers {
+		if p.Name == r.model.Provider {
+			r.provider = p
+		}
+	}
+	if r.provider.Unset != "" {
+		return nil, fmt.Errorf("provider %s has no API key: set the environment variable %s", r.provider.Name, r.provider.Unset)
+	}
+	if r.provider.BaseURL == "" {
+		return nil, fmt.Errorf("provider %s has no base_url, so there is nothing to record", r.provider.Name)
+	}
+	if !r.provider.APIKey.IsZero() {
+		r.secret = r.provider.APIKey.Reveal()
+	}
+	var err error
+	r.module, err = modules.get(r.provider.Plugin)
+	return r, err
+}
+
+func (r *recording) run(ctx context.Context, in io.Reader, streamed bool) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(in, maxRequest))
+	if err != nil {
+		return nil, err
+	}
+	if streamed {
+		body = withStream(body)
+	}
+	chat, err := request.ParseChat(bytes.TrimSpace(body))
+	if err != nil {
+		return nil, fmt.Errorf("the request on standard input: %w", err)
+	}
+	client, err := r.client()
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	t, err := conform.Record(ctx, conform.RecordOptions{
+		Module: r.module, Options: r.model.Options, Request: chat.Body(r.model.Model), CacheDir: wasm.DefaultCacheDir(),
+		Send: func(ctx context.Context, head, body []byte) (conform.Answer, error) {
+			return send(ctx, client, head, body)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	t.Comment = fmt.Sprintf("Recorded from %s on %s.\n", hostOf(r.provider.BaseURL), time.Now().UTC().Format(time.DateOnly))
+	return r.expecting(ctx, []byte(r.conceal(string(t.Format()))))
+}
+
+// maxRequest is more than a client may send.
+const maxRequest = 64 << 20
+
+// withStream asks for a stream, unless the request says what it wants.
+func withStream(body []byte) []byte {
+	body = bytes.TrimSpace(body)
+	if sdk.JSON(body).Kind() != sdk.KindObject || sdk.JSON(body).Get("stream") != nil || bytes.Equal(bytes.Join(bytes.Fields(body), nil), []byte("{}")) {
+		return body
+	}
+	return append([]byte(`{"stream":true,`), bytes.TrimLeft(body, "{ \t\r\n")...)
+}
+
+// client reaches the provider with all the rules and limits of the gateway.
+func (r *recording) client() (*upstream.Client, error) {
+	p := r.provider
+	o := upstream.Options{
+		Provider: p.Name, BaseURL: p.BaseURL, Proxy: p.Proxy,
+		Connect: p.Timeouts.Connect, FirstByte: p.Timeouts.FirstByte, Idle: p.Timeouts.Idle,
+	}
+	d, err := wasm.Inspect(r.module)
+	if err != nil {
+		return nil, err
+	}
+	if r.secret != "" && d.Manifest == nil {
+		return nil, fmt.Errorf("%s holds no manifest that says where the secret goes: \"kai plugin build\" writes it", p.Plugin)
+	}
+	if d.Manifest != nil {
+		if a := d.Manifest.Profile().Auth; a.Header != "" && r.secret != "" {
+			o.Secret = upstream.Secret{Header: a.Header, Value: a.Value(r.secret)}
+		}
+	}
+	return upstream.New(o)
+}
+
+// send asks the provider. The answer is taken in one piece, so that a transcript
+// has its bytes as they came, comments included.
+func send(ctx context.Context, client *upstream.Client, head, body []byte) (conform.Answer, error) {
+	res, err := client.Do(ctx, upstream.Request{Head: head, Body: body, Framing: abi.Whole})
+	if err != nil {
+		return conform.Answer{}, err
+	}
+	defer res.Close()
+	data, err := res.Body()
+	if err != nil {
+		return conform.Answer{}, err
+	}
+	return conform.Answer{Status: res.Status, Head: res.Head(), Body: data}, nil
+}
+
+// expecting writes into a transcript what the adapter makes of it.
+func (r *recording) expecting(ctx context.Context, text []byte) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "kai-record-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "recorded.txtar")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return nil, err
+	}
+	// What the kit finds wrong beyond the exchange itself is for "kai plugin test".
+	_, err = conform.Run(ctx, conform.Options{Module: r.module, CacheDir: wasm.DefaultCacheDir(), Update: true}, []string{file})
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(file)
+}
+
+// conceal replaces the secret in what the author wrote. Package upstream already
+// kept it out of what the provider answered, in every form.
+func (r *recording) conceal(text string) string {
+	if r.secret == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, r.secret, "[redacted]")
+}
+
+// hostOf names an upstream without what a URL may hold besides.
+func hostOf(base string) string {
+	u, err := url.Parse(base)
+	if err != nil {
+		return "an upstream"
+	}
+	return u.Host
+}

@@ -1,0 +1,124 @@
+package conform
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/sdk/abi"
+	"github.com/kai-gateway/kai/sdk/sdktest"
+)
+
+// Answer is what an upstream answered to a request.
+type Answer struct {
+	Status int
+	Head   []byte // "lower-case-name: value\n" each, what an adapter may see
+	Body   []byte // decompressed
+}
+
+// RecordOptions configures Record. Module, Request and Send are required.
+type RecordOptions struct {
+	Module   []byte
+	Options  []byte // the adapter's, JSON; default {}
+	Request  []byte // the client's body, with the upstream's model
+	CacheDir string // for compiled code; default: none is kept
+
+	// Send sends what the adapter wants to send: the payloads of REQUEST and BODY.
+	Send func(ctx context.Context, head, body []byte) (Answer, error)
+}
+
+// Bounds of an exchange of several steps, as the gateway has them.
+const (
+	maxSteps = 256
+	minWait  = 250 * time.Millisecond
+)
+
+// Record lets an adapter take a request through a real exchange and gives the
+// transcript of it, without expectations: Run with Update writes those. The error
+// is the adapter's or that of Send.
+func Record(ctx context.Context, o RecordOptions) (*sdktest.Transcript, error) {
+	log := &guestLog{}
+	engine := wasm.New(wasm.Options{CacheDir: o.CacheDir, Logger: slog.New(log)})
+	defer engine.Close()
+	k := &kit{engine: engine, module: o.Module, log: log}
+	if len(o.Options) == 0 {
+		o.Options = []byte("{}")
+	}
+	g, err := k.guest(ctx, o.Options)
+	if err != nil {
+		return nil, err
+	}
+	defer g.close()
+
+	t := &sdktest.Transcript{Sections: []sdktest.Section{
+		{Name: sdktest.SectionOptions, Data: line(o.Options)},
+		{Name: sdktest.SectionClient, Data: line(o.Request)},
+	}}
+	for answered := 0; ; answered++ {
+		r, err := t.Run(g)
+		if err != nil {
+			return nil, err
+		}
+		if len(r.Requests) == answered {
+			if answered == 0 {
+				return nil, fmt.Errorf("the adapter sends nothing upstream for this request:\n%s", r.Emissions())
+			}
+			return t, nil
+		}
+		if answered == maxSteps {
+			return nil, fmt.Errorf("the adapter sends more than %d requests", maxSteps)
+		}
+		head, body, wait := lastRequest(r)
+		if err := pause(ctx, wait); err != nil {
+			return nil, err
+		}
+		a, err := o.Send(ctx, head, body)
+		if err != nil {
+			return nil, err
+		}
+		var b bytes.Buffer
+		fmt.Fprintf(&b, "HTTP/1.1 %d %s\n%s\n", a.Status, http.StatusText(a.Status), a.Head)
+		b.Write(line(a.Body))
+		t.Sections = append(t.Sections, sdktest.Section{Name: sdktest.SectionResponse, Data: b.Bytes()})
+	}
+}
+
+// line gives text that ends with a newline.
+func line(text []byte) []byte {
+	return append(bytes.TrimSuffix(bytes.Clone(text), []byte("\n")), '\n')
+}
+
+// lastRequest gives what the last call wants to send.
+func lastRequest(r *sdktest.Replay) (head, body []byte, wait time.Duration) {
+	for _, call := range r.Calls {
+		for _, e := range call {
+			switch e.Kind {
+			case abi.Wait:
+				wait = max(minWait, time.Duration(e.At)*time.Millisecond)
+			case abi.Request:
+				head, body = e.Data, nil
+			case abi.Body:
+				body = append(body, e.Data...)
+			}
+		}
+	}
+	return head, body, wait
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
