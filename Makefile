@@ -69,8 +69,8 @@ examples/node_modules/installed: examples/package.json
 	cd examples && npm install --no-package-lock --no-audit --no-fund
 	touch $@
 
-wat: ## assemble the hostile test guests (needs wabt)
-	for f in host/wasm/testdata/hostile/*.wat; do wat2wasm --no-check $$f -o $${f%.wat}.wasm || exit 1; done
+wat: ## assemble the test guests (needs wabt)
+	for f in host/wasm/testdata/*/*.wat; do wat2wasm --no-check $$f -o $${f%.wat}.wasm || exit 1; done
 
 clean: ## remove what was built
 	rm -rf bin plugins/dist/*.wasm.gz

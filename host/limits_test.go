@@ -48,7 +48,7 @@ func TestLimitsOfAProvider(t *testing.T) {
 	})
 	for name, tc := range map[string]struct{ limits, says string }{
 		"what all calls emit":  {"{stream_output: 3KB}", "limits.stream_output"},
-		"what a call is given": {"{input: 1KB}", "too large for the adapter"},
+		"what a call is given": {"{input: 1KB}", "limits.input"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, strings.Replace(ollamaAt(url), "ollama: {", "ollama: {limits: "+tc.limits+", ", 1))

@@ -176,6 +176,7 @@ type exchange struct {
 	wait  time.Duration     // before that is sent
 	batch wasm.Batch
 	bytes int64 // emitted so far
+	sent  bool  // something was sent upstream
 }
 
 // Bounds of an exchange of several steps, for upstreams that are polled.
@@ -238,6 +239,7 @@ func (e *exchange) spread() error {
 
 // step sends one request and takes its answer.
 func (e *exchange) step(ctx context.Context, r upstream.Request) error {
+	e.sent = true
 	res, err := e.provider.send(ctx, r)
 	if err != nil {
 		return err
@@ -305,7 +307,7 @@ func (e *exchange) took(ctx context.Context, failed bool, err error) error {
 		e.bytes += int64(len(m.Data))
 		switch m.Kind {
 		case abi.Error:
-			return stream.DecodeError(m.Data)
+			return nil // the answer makes the error of it, and counts the usage beside it
 		case abi.State:
 			e.state = append(e.state[:0], m.Data...)
 		case abi.Wait:
@@ -348,10 +350,15 @@ func (e *exchange) broken(ctx context.Context, err error) error {
 			Status: 503, Code: "adapter_paused", RetryAfterMS: paused.Left.Milliseconds() + 1, Err: err,
 			Message: fmt.Sprintf("The adapter of provider '%s' failed repeatedly and is paused; Kai's log says why.", e.provider.name),
 		}
+	case errors.As(err, &call) && call.Kind == wasm.TooLarge && e.sent:
+		return &sdk.Error{
+			Status: 502, Code: "upstream_error", Err: err,
+			Message: fmt.Sprintf("The answer of provider '%s' is larger than its limits.input allows.", e.provider.name),
+		}
 	case errors.As(err, &call) && call.Kind == wasm.TooLarge:
 		return &sdk.Error{
 			Status: 413, Type: sdk.InvalidRequest, Err: err,
-			Message: fmt.Sprintf("The request or answer is too large for the adapter of provider '%s', even without the long texts and images that Kai keeps back.", e.provider.name),
+			Message: fmt.Sprintf("The request is too large for the adapter of provider '%s', even without the long texts and images that Kai keeps back: limits.input allows less.", e.provider.name),
 		}
 	}
 	return &sdk.Error{Status: 502, Code: "adapter_error", Err: err, Message: fmt.Sprintf("The adapter of provider '%s' failed; Kai's log says why.", e.provider.name)}

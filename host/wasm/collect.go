@@ -61,6 +61,9 @@ const (
 	emitLimit = -2
 )
 
+// maxWait is the longest WAIT in milliseconds.
+const maxWait = 60_000
+
 // freeEmits is how many emissions of a call cost no fuel.
 const freeEmits = 256
 
@@ -144,8 +147,8 @@ func (c *collector) place(e abi.Emission, p []byte) int32 {
 		if c.request {
 			return c.refuse(emitWrong, "WAIT after REQUEST")
 		}
-		if e.At < 0 {
-			return c.refuse(emitWrong, "WAIT: %d milliseconds", e.At)
+		if e.At < 0 || e.At > maxWait {
+			return c.refuse(emitWrong, "WAIT: %d milliseconds; at most %d are allowed", e.At, maxWait)
 		}
 	case abi.ToolID, abi.ToolName, abi.ToolArgs:
 		if e.Choice() >= abi.MaxChoices || e.Item() >= abi.MaxCalls {

@@ -40,14 +40,11 @@ func compile(module []byte, cacheDir string) (*version, error) {
 	}
 	v, err := compileWith(m.Wasm, cacheDir)
 	if err != nil && cacheDir != "" {
-		// wazero takes a corrupt file in its cache for an error. If it is that,
-		// compiling without the cache works, and the cache is made anew.
-		var clean *version
-		if clean, err = compileWith(m.Wasm, ""); err == nil {
-			v, err = clean, os.RemoveAll(cacheDir)
-			if err != nil {
-				v.close()
-			}
+		// wazero takes a corrupt file in its cache for an error, and one that can't
+		// be written. If it is that, compiling without the cache works, and the
+		// next start finds the cache empty, or as useless as before.
+		if v, err = compileWith(m.Wasm, ""); err == nil {
+			os.RemoveAll(cacheDir)
 		}
 	}
 	if err != nil {
