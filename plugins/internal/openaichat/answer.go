@@ -41,8 +41,9 @@ func (a *answer) read(d *Dialect, body sdk.JSON, dst []byte) ([]byte, error) {
 			}
 		case "id", "created", "model", "obfuscation":
 		case "x_groq":
-			a.readGroq(v)
-			dst = AppendField(dst, it.Key(), v)
+			if rest := a.readGroq(v); len(rest) > 0 {
+				dst = AppendField(dst, it.Key(), rest)
+			}
 		default:
 			if !slices.Contains(d.Private, string(it.Key())) {
 				dst = AppendField(dst, it.Key(), v)
@@ -56,18 +57,28 @@ func (a *answer) read(d *Dialect, body sdk.JSON, dst []byte) ([]byte, error) {
 }
 
 // readGroq reads what Groq keeps apart: the usage of a stream, whether asked for
-// or not, and why one was stopped early.
+// or not, and why one was stopped early. It gives the object without them.
 // https://github.com/groq/groq-python/blob/main/src/groq/types/chat/chat_completion_chunk.py
-func (a *answer) readGroq(v sdk.JSON) {
+func (a *answer) readGroq(v sdk.JSON) (rest sdk.JSON) {
 	for f := sdk.Object(v); f.Next(); {
 		switch v := f.Value(); {
 		case IsNothing(v):
-		case string(f.Key()) == "usage" && a.usage == nil:
-			a.usage = v
-		case string(f.Key()) == "error" && a.failure == nil:
-			a.failure = v
+		case string(f.Key()) == "usage":
+			if a.usage == nil {
+				a.usage = v
+			}
+		case string(f.Key()) == "error":
+			if a.failure == nil {
+				a.failure = v
+			}
+		default:
+			rest = AppendField(rest, f.Key(), v)
 		}
 	}
+	if len(rest) > 0 {
+		rest = append(rest, '}')
+	}
+	return rest
 }
 
 // emitUsage passes a usage object on. Two servers count cached tokens under
