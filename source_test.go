@@ -24,7 +24,7 @@ func TestSDKIsWhole(t *testing.T) {
 			return nil
 		}
 		found++
-		if _, err := fs.Stat(kai.SDK, name); err != nil {
+		if _, err := fs.Stat(kai.Source, name); err != nil {
 			t.Errorf("%s is not embedded: name its folder in source.go", name)
 		}
 		return nil

@@ -24,7 +24,7 @@ type pluginCommand struct {
 // pluginCommands are in the order in which an author needs them.
 func pluginCommands() []pluginCommand {
 	return []pluginCommand{
-		{"new", "new NAME [--lang LANGUAGE]", "make the project of an adapter, offline; LANGUAGE: " + strings.Join(templateLanguages(), ", "), pluginNew},
+		{"new", "new NAME [--lang LANGUAGE]", "make the project of an adapter, offline; LANGUAGE: " + strings.Join(starterLanguages(), ", "), pluginNew},
 		{"build", "build [DIR] [-o FILE]", "compile and check the adapter in DIR (default: here)", pluginBuild},
 		{"test", "test MODULE [DIR] [--update]", "replay the transcripts in DIR (default: testdata or transcripts beside it) in the sandbox,\n                          with everything going wrong; --update writes what they expect", pluginTest},
 		{"inspect", "inspect MODULE [--json]", "show what a module is, imports and would be granted", pluginInspect},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -165,7 +166,7 @@ func (c compilation) run(ctx context.Context, env []string, program string, args
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = c.stderr, c.stderr
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s %s: %w", program, args[0], err)
+		return fmt.Errorf("%s: %w", filepath.Base(program), err)
 	}
 	return nil
 }
@@ -178,24 +179,57 @@ func compileGo(ctx context.Context, c compilation) error {
 		"build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", c.out, ".")
 }
 
+// rustTarget is what adapters in Rust are compiled for.
+const rustTarget = "wasm32-unknown-unknown"
+
 // compileRust compiles a cdylib crate. Panic messages hold source paths, which
 // would give every folder another digest, so they are cut.
 func compileRust(ctx context.Context, c compilation) error {
+	rustc, err := findRust(ctx)
+	if err != nil {
+		return err
+	}
 	dir, err := filepath.Abs(c.dir)
 	if err != nil {
 		return err
 	}
 	target := filepath.Join(c.tmp, "target")
-	flags := strings.TrimSpace(os.Getenv("RUSTFLAGS") + " --remap-path-prefix=" + dir + "=.")
-	if err := c.run(ctx, []string{"RUSTFLAGS=" + flags}, "cargo",
-		"build", "--release", "--target", "wasm32-unknown-unknown", "--target-dir", target); err != nil {
-		return fmt.Errorf("%w (is the target there? %s)", err, "rustup target add wasm32-unknown-unknown, or apt-get install libstd-rust-dev-wasm32")
+	env := []string{
+		"RUSTC=" + rustc,
+		"RUSTFLAGS=" + strings.TrimSpace(os.Getenv("RUSTFLAGS")+" --remap-path-prefix="+dir+"=."),
 	}
-	found, _ := filepath.Glob(filepath.Join(target, "wasm32-unknown-unknown", "release", "*.wasm"))
+	// The cargo beside a rustc is of its version.
+	cargo := filepath.Join(filepath.Dir(rustc), "cargo")
+	if _, err := os.Stat(cargo); err != nil {
+		cargo = "cargo"
+	}
+	if err := c.run(ctx, env, cargo, "build", "--quiet", "--release", "--target", rustTarget, "--target-dir", target); err != nil {
+		return err
+	}
+	found, _ := filepath.Glob(filepath.Join(target, rustTarget, "release", "*.wasm"))
 	if len(found) != 1 {
 		return fmt.Errorf("cargo left %d modules instead of one: is crate-type = [\"cdylib\"] in Cargo.toml?", len(found))
 	}
 	return os.Rename(found[0], c.out)
+}
+
+// findRust gives a rustc that can compile for WebAssembly: that of the path, or
+// the distribution's behind one of rustup that lacks the target.
+func findRust(ctx context.Context) (string, error) {
+	for _, name := range []string{"rustc", "/usr/bin/rustc"} {
+		program, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		libraries, err := exec.CommandContext(ctx, program, "--print", "target-libdir", "--target", rustTarget).Output()
+		if err != nil {
+			continue
+		}
+		if _, err := os.Stat(strings.TrimSpace(string(libraries))); err == nil {
+			return program, nil
+		}
+	}
+	return "", errors.New("Rust has no target " + rustTarget + ": rustup target add " + rustTarget + ", or apt-get install libstd-rust-dev-wasm32")
 }
 
 // compileAssemblyScript compiles what asconfig.json names under "release".
@@ -203,18 +237,15 @@ func compileAssemblyScript(ctx context.Context, c compilation) error {
 	return c.run(ctx, nil, "asc", "--config", "asconfig.json", "--target", "release", "--outFile", c.out)
 }
 
-// compileC compiles every C file of the folder, with the headers that lie there or
-// in its folder kai, into a module without a C library.
+// compileC compiles every C file of the folder into a module without a C library.
 func compileC(ctx context.Context, c compilation) error {
 	sources, err := filepath.Glob(filepath.Join(c.dir, "*.c"))
 	if err != nil {
 		return err
 	}
 	args := []string{
-		"--target=wasm32", "-O2", "-std=c11", "-Wall", "-nostdlib", "-ffreestanding", "-fno-builtin", "-mbulk-memory",
-		"-I", ".", "-I", "kai",
-		"-Wl,--no-entry", "-Wl,--export-dynamic", "-Wl,--strip-all", "-Wl,-z,stack-size=65536",
-		"-o", c.out,
+		"--target=wasm32", "-std=c99", "-O2", "-Wall", "-Wextra", "-ffreestanding", "-nostdlib", "-mbulk-memory", "-I", ".",
+		"-Wl,--no-entry", "-Wl,--stack-first", "-Wl,--strip-all", "-o", c.out,
 	}
 	for _, s := range sources {
 		args = append(args, filepath.Base(s))

@@ -82,9 +82,9 @@ func TestDevPutsOnlyWhatPassesInPlace(t *testing.T) {
 
 	wait("the first module is in place", func() bool { return read() != "" })
 	first := read()
-	save(`w.Key("turns")`, `w.Key("turn")`)
-	wait("the transcripts fail", func() bool { return strings.Contains(out.String(), "2 of 2 transcripts failed") })
-	save(`w.Key("turns")`, `w.Kee("turns")`)
+	save(`w.Key("prompt")`, `w.Key("pronto")`)
+	wait("the transcripts fail", func() bool { return strings.Contains(out.String(), "5 of 5 transcripts failed") })
+	save(`w.Key("prompt")`, `w.Kee("prompt")`)
 	wait("the compiler complains", func() bool { return strings.Contains(errs.String(), "w.Kee undefined") })
 	if read() != first {
 		t.Error("what failed was put in place")
