@@ -138,10 +138,13 @@ func (v JSON) Int() (value int64, ok bool) {
 			return 0, false
 		}
 	}
-	if negative {
-		return -int64(digits), digits <= 1<<63
+	switch {
+	case negative && digits <= 1<<63:
+		return -int64(digits), true
+	case !negative && digits < 1<<63:
+		return int64(digits), true
 	}
-	return int64(digits), digits < 1<<63
+	return 0, false // for callers that take what is no number for none
 }
 
 func timesTen(n, digit uint64) (product uint64, ok bool) {
@@ -173,7 +176,10 @@ func (v JSON) Float() (value float64, ok bool) {
 		return 0, false
 	}
 	value, err := strconv.ParseFloat(string(b), 64)
-	return value, err == nil
+	if err != nil {
+		return 0, false // instead of an infinity, which JSON cannot pass on
+	}
+	return value, true
 }
 
 // Str gives the value of a string, decoded; ok is false for anything else.

@@ -66,7 +66,7 @@ func TestJSONInt(t *testing.T) {
 		"":                         {0, false},
 	} {
 		got, ok := JSON(in).Int()
-		if ok != want.ok || ok && got != want.value {
+		if ok != want.ok || got != want.value {
 			t.Errorf("JSON(%q).Int() = %d, %t, want %d, %t", in, got, ok, want.value, want.ok)
 		}
 	}
@@ -86,7 +86,7 @@ func TestJSONFloat(t *testing.T) {
 		"":         {0, false},
 	} {
 		got, ok := JSON(in).Float()
-		if ok != want.ok || ok && got != want.value {
+		if ok != want.ok || got != want.value {
 			t.Errorf("JSON(%q).Float() = %v, %t, want %v, %t", in, got, ok, want.value, want.ok)
 		}
 	}
