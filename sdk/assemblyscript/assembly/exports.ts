@@ -4,11 +4,11 @@ import "./abort"; // which --use abort=… names
 import { Event, Head, Op, Request, Response, plugin } from "./adapter";
 import { Bytes, Json } from "./json";
 
-/** The input of a call, 8-aligned. It is outside of what is collected. */
+/** The input of a call. It is outside of what is collected. */
 let buffer: usize = 0;
 let room: usize = 0;
 
-/** How many calls are to be made before memory is collected. */
+/** How many calls were made since memory was collected. */
 let calls = 0;
 
 /** Where the next section of the call's input begins. */
@@ -26,10 +26,11 @@ function section(length: i32): usize {
 }
 
 /**
- * Ends a call. What it made is garbage now, of which a little may wait; what a large input made may not.
+ * Ends a call. What it made is garbage now. A little of that may wait, since collecting
+ * takes longer than a usual call; what a large input made may not.
  */
 function close(status: i32, input: i32): i32 {
-  if (++calls >= 64 || input > 16384) {
+  if (++calls >= 16 || input > 16384) {
     calls = 0;
     __collect();
   }
@@ -46,9 +47,8 @@ export function kai_manifest(): i32 {
 
 export function kai_buffer(min: i32): usize {
   if (<usize>min > room) {
-    if (buffer) heap.free(buffer - 8);
-    const block = heap.alloc(<usize>min + 16);
-    buffer = (block + 15) & ~7;
+    if (buffer) heap.free(buffer);
+    buffer = heap.alloc(min); // a multiple of 16
     room = min;
   }
   return buffer;

@@ -77,12 +77,7 @@ export class Part {
     /** The whole part. */
     readonly raw: Json,
   ) {
-    const whole = raw.kind == Kind.String;
-    if (whole) {
-      this.type = "text";
-      this.text = raw;
-    }
-    const it = (whole ? Json.absent() : raw).fields();
+    const it = raw.fields();
     while (it.next()) {
       const key = it.key, value = it.value;
       if (key.is("type")) this.type = textOf(value);
@@ -112,7 +107,11 @@ export class Parts {
   }
 
   get part(): Part {
-    return new Part(this.content.kind == Kind.String ? this.content : this.items.value);
+    if (this.content.kind != Kind.String) return new Part(this.items.value);
+    const p = new Part(this.content);
+    p.type = "text";
+    p.text = this.content;
+    return p;
   }
 }
 
