@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,41 +22,33 @@ import (
 
 const transcripts = "../../testdata/transcripts/example/*.txtar"
 
-// TestTranscripts replays the transcripts through each module in the sandbox.
-func TestTranscripts(t *testing.T) {
+// TestExamples replays the transcripts through each module in the sandbox, and
+// compares every single emission of the four, on the transcripts and on answers
+// that are broken in many ways.
+func TestExamples(t *testing.T) {
 	if os.Getenv("KAI_UPDATE") == "1" {
 		t.Skip("the Go adapter's own test writes the expectations")
 	}
-	for _, c := range toolchains {
-		t.Run(c.language, func(t *testing.T) {
-			t.Parallel()
-			a := load(t, c.module(t, c.language))
+	modules := loadAll(t, ".")
+	for language, a := range modules {
+		t.Run("manifest/"+language, func(t *testing.T) {
 			want := wasm.Profile{
 				Provider: "parrot", Ops: []string{"chat"}, Capabilities: []string{"tools"}, DefaultBaseURL: "http://localhost:7777",
 				Auth:    wasm.Auth{Secret: "api_key", Header: "authorization", Format: "Bearer {}"},
 				Options: "// How high the parrot speaks.\npitch?: int & >=1 & <=9",
 			}
-			if m := a.Manifest(); m.Name != "parrot" || m.Version != "1.0.0" || m.License != "Apache-2.0" || fmt.Sprint(m.Profile()) != fmt.Sprint(want) {
+			m := a.Manifest()
+			if m.Name != "parrot" || m.Version != "1.0.0" || m.License != "Apache-2.0" || fmt.Sprint(m.Profile()) != fmt.Sprint(want) {
 				t.Errorf("manifest = %+v", m)
 			}
+		})
+		t.Run("transcripts/"+language, func(t *testing.T) {
 			sdktest.RunCaller(t, sandboxed{a}, transcripts)
 		})
 	}
-}
-
-// TestAdaptersAgree compares every single emission of the four modules, on the
-// transcripts and on answers that are broken in many ways.
-func TestAdaptersAgree(t *testing.T) {
-	modules := map[string]*wasm.Adapter{}
-	for _, c := range toolchains {
-		t.Run("build "+c.language, func(outer *testing.T) {
-			module := c.module(outer, c.language)
-			modules[c.language] = load(t, module)
-		})
-	}
 	files, err := filepath.Glob(transcripts)
-	if err != nil || len(files) == 0 || modules["go"] == nil {
-		t.Fatalf("%d transcripts, %d modules: %v", len(files), len(modules), err)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d transcripts: %v", len(files), err)
 	}
 	for _, file := range files {
 		data, err := os.ReadFile(file)
@@ -72,14 +63,57 @@ func TestAdaptersAgree(t *testing.T) {
 			if response != nil {
 				tr.Set(sdktest.SectionResponse, 0, response)
 			}
-			want := replay(t, tr, modules["go"])
-			for _, language := range slices.Sorted(maps.Keys(modules)) {
-				if got := replay(t, tr, modules[language]); got != want {
-					t.Errorf("%s, %s: the adapter in %s says\n%sthe one in Go\n%s", filepath.Base(file), name, language, got, want)
+			agree(t, modules, filepath.Base(file)+", "+name, func(a *wasm.Adapter) string {
+				r, err := tr.Run(sandboxed{a})
+				if err != nil {
+					return fmt.Sprintf("broken: %v\n", err)
 				}
-			}
+				return described(r.Calls...)
+			})
 		}
 	}
+}
+
+// loadAll builds the adapter of every language in its folder of dir.
+func loadAll(t *testing.T, dir string) map[string]*wasm.Adapter {
+	t.Helper()
+	modules := map[string]*wasm.Adapter{}
+	for _, c := range toolchains {
+		t.Run("build/"+c.language, func(inner *testing.T) {
+			module := c.module(inner, filepath.Join(dir, c.language))
+			modules[c.language] = load(t, module)
+		})
+	}
+	if modules["go"] == nil {
+		t.Fatal("without the Go adapter there is nothing to compare with")
+	}
+	return modules
+}
+
+// agree reports every module that says something else than the Go one.
+func agree(t *testing.T, modules map[string]*wasm.Adapter, about string, says func(*wasm.Adapter) string) {
+	t.Helper()
+	want := says(modules["go"])
+	for language, a := range modules {
+		if got := says(a); got != want {
+			t.Errorf("%s: the adapter in %s says\n%sthe one in Go\n%s", about, language, got, want)
+		}
+	}
+}
+
+// described writes everything that calls stated. How a state is laid out is its
+// adapter's own matter.
+func described(calls ...[]abi.Emission) string {
+	var b strings.Builder
+	for i, call := range calls {
+		for _, e := range call {
+			if e.Kind == abi.State {
+				e.Data = nil
+			}
+			fmt.Fprintf(&b, "call %d: %v raw=%v at=%d %q\n", i, e.Kind, e.Raw, e.At, e.Data)
+		}
+	}
+	return b.String()
 }
 
 // broken gives variants of a transcript's answer; nil is the answer as it is.
@@ -115,30 +149,10 @@ func broken(t *testing.T, data []byte) map[string][]byte {
 	return all
 }
 
-// replay writes everything a module states about a transcript. How a state is laid
-// out is its adapter's own matter.
-func replay(t *testing.T, tr *sdktest.Transcript, a *wasm.Adapter) string {
-	t.Helper()
-	r, err := tr.Run(sandboxed{a})
-	if err != nil {
-		return fmt.Sprintf("broken: %v\n", err)
-	}
-	var b strings.Builder
-	for i, call := range r.Calls {
-		for _, e := range call {
-			if e.Kind == abi.State {
-				e.Data = nil
-			}
-			fmt.Fprintf(&b, "call %d: %v raw=%v at=%d %q\n", i, e.Kind, e.Raw, e.At, e.Data)
-		}
-	}
-	return b.String()
-}
-
 // load makes a module ready to be called.
 func load(t testing.TB, module []byte) *wasm.Adapter {
 	t.Helper()
-	e := wasm.New(wasm.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	e := wasm.New(wasm.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	t.Cleanup(e.Close)
 	a := e.Adapter("example", module, wasm.AdapterOptions{LogLevel: slog.LevelDebug})
 	t.Cleanup(a.Close)
