@@ -17,8 +17,8 @@ Usage:
   kai reload [--config FILE] [--port PORT]
                           have a running gateway read its files again
   kai validate [FILE]     check a configuration and print every problem
-  kai plugin COMMAND      write, test and ship adapters; "kai plugin" lists
-                          the commands
+  kai plugin COMMAND      new, build, test, inspect, dev, list, record: write,
+                          test and ship adapters; "kai plugin" tells more
   kai version             print the version
   kai help                print this
 
