@@ -235,7 +235,7 @@ func TestCustomSections(t *testing.T) {
 	module := one().bytes()
 	for _, name := range []string{"name", ".debug_info", "kai.manifest"} {
 		var err error
-		if module, err = WithCustomSection(module, name, []byte("\x00")); err != nil {
+		if module, err = WithCustomSection(module, name, []byte("\x00\x02\x01a")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -249,8 +249,8 @@ func TestCustomSections(t *testing.T) {
 		original, kept bool
 		data           string
 	}{
-		"names stay":                      {"name", true, true, "\x00"},
-		"debug information goes":          {".debug_info", true, false, "\x00"},
+		"names stay":                      {"name", true, true, "\x00\x02\x01a"},
+		"debug information goes":          {".debug_info", true, false, "\x00\x02\x01a"},
 		"the manifest stays, as replaced": {"kai.manifest", true, true, "{}"},
 		"what is not there is not found":  {"other", false, false, ""},
 	} {
@@ -265,6 +265,31 @@ func TestCustomSections(t *testing.T) {
 	}
 	if n := bytes.Count(module, []byte("kai.manifest")); n != 1 {
 		t.Errorf("%d sections kai.manifest, want 1", n)
+	}
+}
+
+func TestNamesTheEngineMayNotSee(t *testing.T) {
+	for name, tc := range map[string]struct {
+		data string
+		kept bool
+	}{
+		"of functions":                     {"\x01\x04\x01\x00\x01f", true},
+		"of functions and globals":         {"\x01\x04\x01\x00\x01f\x07\x04\x01\x00\x01g", true},
+		"a billion of them in six bytes":   {"\x01\x06\xff\xff\xff\xff\x03\x00", false},
+		"more functions than a module has": {"\x01\x03\xd1\x86\x03", false},
+		"of locals":                        {"\x02\x03\x01\x00\x00", false},
+		"a subsection over its end":        {"\x01\x7f\x01\x00\x01f", false},
+		"bytes behind the last one":        {"\x01\x05\x01\x00\x01fx", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			module, err := WithCustomSection(one().bytes(), "name", []byte(tc.data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, kept := CustomSection(mustInstrument(t, module, Options{}).Wasm, "name"); kept != tc.kept {
+				t.Errorf("kept = %v, want %v", kept, tc.kept)
+			}
+		})
 	}
 }
 

@@ -114,6 +114,7 @@ type parsed struct {
 	limits   Options
 	data     []byte
 	sections []section
+	named    bool // a name section was seen
 	types    []FuncType
 	imports  []Import
 	funcs    []uint32 // type indexes: the imported functions, then the module's own
@@ -173,9 +174,52 @@ func parse(module []byte, limits Options) (*parsed, error) {
 // keep notes a custom section that survives: the names for traces, and what the
 // adapter says of itself. The others describe offsets that move.
 func (p *parsed) keep(s section) {
-	if s.customName == "name" || s.customName == manifestSection {
+	if s.customName == manifestSection || s.customName == "name" && p.saneNames(s) {
 		p.sections = append(p.sections, s)
 	}
+}
+
+// Subsections of the name section.
+const (
+	namesModule    = 0
+	namesFunctions = 1
+	namesLocals    = 2
+)
+
+// saneNames reports whether the engine can be shown a name section. It believes
+// the counts in there and takes memory for them before it reads on: sixty bytes
+// that claim a billion names would end the process. Names of locals help nobody.
+func (p *parsed) saneNames(s section) bool {
+	if p.named {
+		return false
+	}
+	p.named = true
+	r := reader{data: p.data, pos: s.customStart, end: s.end}
+	for r.err == nil && r.left() > 0 {
+		id := r.byte()
+		size := r.u32()
+		if uint64(size) > uint64(r.left()) {
+			return false
+		}
+		content := r.sub(int(size))
+		switch id {
+		case namesModule:
+			content.name()
+			content.done("the module's name")
+		case namesFunctions:
+			for n := content.count(p.limits.MaxFunctions, "function names"); n > 0 && content.err == nil; n-- {
+				content.u32()
+				content.name()
+			}
+			content.done("the function names")
+		case namesLocals:
+			return false
+		}
+		if content.err != nil {
+			return false
+		}
+	}
+	return r.err == nil
 }
 
 func (p *parsed) defined() int { return len(p.funcs) - len(p.imports) }
