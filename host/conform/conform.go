@@ -14,6 +14,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -88,8 +89,13 @@ func Run(ctx context.Context, o Options, files []string) (*Report, error) {
 	k.manifest = first.Manifest()
 	report := &Report{Manifest: k.manifest, SHA256: first.Digest()}
 
-	gateways := &gateways{kit: k, cacheDir: o.CacheDir, running: map[string]*gateway{}}
+	gateways := &gateways{kit: k, cacheDir: o.CacheDir, models: map[string]map[string]bool{}, running: map[string]*gateway{}}
 	defer gateways.close()
+	for _, file := range files {
+		if t, err := open(file); err == nil {
+			gateways.expect(t)
+		}
+	}
 	used := map[string]*guest{}
 	defer func() {
 		for _, g := range used {
@@ -152,6 +158,16 @@ func (t *transcript) options() []byte {
 		return o
 	}
 	return []byte("{}")
+}
+
+// model gives the model that the client asks for.
+func (t *transcript) model() string {
+	var asked struct{ Model string }
+	// What is no request is for the gateway to say.
+	if json.Unmarshal(t.Get(sdktest.SectionClient), &asked) != nil || asked.Model == "" {
+		return noModel
+	}
+	return asked.Model
 }
 
 // with gives a copy with one section replaced: the n-th of that name.

@@ -19,12 +19,23 @@ import (
 	"github.com/kai-gateway/kai/sdk/sdktest"
 )
 
-// gateways are whole gateways that serve the adapter, one for each set of options
-// and model, so that the bytes a client gets went the way of every request.
+// gateways are whole gateways that serve the adapter, one for each set of options,
+// so that the bytes a client gets went the way of every request.
 type gateways struct {
 	kit      *kit
 	cacheDir string
+	models   map[string]map[string]bool // what the transcripts ask for, by their options
 	running  map[string]*gateway
+}
+
+// expect notes what a transcript will ask for: a gateway serves all models that
+// its options are used with.
+func (all *gateways) expect(t *transcript) {
+	options := string(t.options())
+	if all.models[options] == nil {
+		all.models[options] = map[string]bool{}
+	}
+	all.models[options][t.model()] = true
 }
 
 func (all *gateways) close() {
@@ -36,20 +47,14 @@ func (all *gateways) close() {
 // answer gives what the client gets in a transcript, as its section shows it.
 func (all *gateways) answer(ctx context.Context, t *transcript) ([]byte, error) {
 	body := bytes.TrimSpace(t.Get(sdktest.SectionClient))
-	var asked struct{ Model string }
-	json.Unmarshal(body, &asked) // what is no request is for the gateway to say
-	if asked.Model == "" {
-		asked.Model = "model"
-	}
-	options := t.options()
-	key := asked.Model + "\n" + string(options)
-	g := all.running[key]
+	options := string(t.options())
+	g := all.running[options]
 	if g == nil {
 		var err error
-		if g, err = all.start(ctx, asked.Model, options); err != nil {
+		if g, err = all.start(ctx, []byte(options)); err != nil {
 			return nil, err
 		}
-		all.running[key] = g
+		all.running[options] = g
 	}
 	g.upstream.play(t.Responses())
 	r, err := http.NewRequestWithContext(ctx, "POST", "http://kai/v1/chat/completions", bytes.NewReader(body))
@@ -72,10 +77,13 @@ type gateway struct {
 // provider is the adapter's in the configuration; errors show it to clients.
 const provider = "up"
 
+// noModel serves the requests that name no model.
+const noModel = "model"
+
 // created is the time of every answer.
 var created = time.Unix(1_700_000_000, 0)
 
-func (all *gateways) start(ctx context.Context, model string, options []byte) (*gateway, error) {
+func (all *gateways) start(ctx context.Context, options []byte) (*gateway, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -89,11 +97,18 @@ func (all *gateways) start(ctx context.Context, model string, options []byte) (*
 	if u, err := url.Parse(profile.DefaultBaseURL); err == nil {
 		base += strings.TrimSuffix(u.Path, "/")
 	}
-	text, err := json.Marshal(map[string]any{
+	models := map[string]any{}
+	for m := range all.models[string(options)] {
+		models[m] = map[string]any{"provider": provider, "model": m}
+	}
+	served := map[string]any{
 		"providers":     map[string]any{provider: map[string]any{"plugin": "adapter.wasm", "base_url": base, "options": json.RawMessage(options)}},
-		"model_mapping": map[string]any{model: map[string]any{"provider": provider, "model": model}},
-		"default_model": model,
-	})
+		"model_mapping": models,
+	}
+	if models[noModel] != nil {
+		served["default_model"] = noModel
+	}
+	text, err := json.Marshal(served)
 	if err != nil {
 		g.close()
 		return nil, fmt.Errorf("%s: %w", sdktest.SectionOptions, err)
