@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/kai-gateway/kai/host/wasm/fuel"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -97,13 +98,29 @@ func (m Manifest) check() error {
 	if a.Secret != "api_key" {
 		return fmt.Errorf("manifest: auth.secret is %q; a provider's only secret is \"api_key\"", a.Secret)
 	}
-	if a.Header == "" || a.Header != strings.ToLower(a.Header) || strings.ContainsAny(a.Header, " \t\r\n:") {
+	if a.Header == "" || strings.ContainsFunc(a.Header, func(r rune) bool { return !strings.ContainsRune(headerBytes, r) }) {
 		return fmt.Errorf("manifest: auth.header %q is no header name in lower case", a.Header)
 	}
-	if strings.Count(a.Format, "{}") != 1 || strings.ContainsAny(a.Format, "\r\n") {
-		return fmt.Errorf("manifest: auth.format %q must hold one {} for the secret", a.Format)
+	if steers(a.Header) {
+		return fmt.Errorf("manifest: auth.header %q steers the connection and is no place for a secret", a.Header)
+	}
+	if strings.Count(a.Format, "{}") != 1 || strings.ContainsFunc(a.Format, unicode.IsControl) {
+		return fmt.Errorf("manifest: auth.format %q must hold one {} for the secret, and no control characters", a.Format)
 	}
 	return nil
+}
+
+const headerBytes = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+
+// steers reports whether a header says where and how a request travels, so that
+// a value of it could end the request in the middle or lead it elsewhere.
+func steers(header string) bool {
+	switch header {
+	case "accept-encoding", "connection", "content-encoding", "content-length", "expect", "host", "http2-settings",
+		"keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "via":
+		return true
+	}
+	return strings.HasPrefix(header, "proxy-")
 }
 
 // Value formats a secret for the header.
