@@ -63,7 +63,7 @@ func (g *generation) chat(ctx context.Context, x *api.Exchange) error {
 // whole answers with one JSON object.
 func whole(ctx context.Context, e *exchange, info stream.Info) error {
 	answer := stream.NewWhole(info)
-	e.answer = wholeAnswer{answer}
+	e.answer = &wholeAnswer{whole: answer}
 	err := e.run(ctx)
 	e.meter(answer.Usage())
 	if err != nil {
@@ -111,17 +111,31 @@ type answer interface {
 	complete() bool
 }
 
-type wholeAnswer struct{ whole *stream.Whole }
+// Whether an answer is complete is noted when a call's emissions were taken: a
+// call that finishes an answer and then breaks the protocol completes nothing.
 
-func (a wholeAnswer) apply(ems []abi.Emission) error { return a.whole.Apply(ems) }
-func (a wholeAnswer) flush() error                   { return nil }
-func (a wholeAnswer) complete() bool                 { return a.whole.Complete() }
+type wholeAnswer struct {
+	whole *stream.Whole
+	ended bool
+}
+
+func (a *wholeAnswer) apply(ems []abi.Emission) error {
+	if err := a.whole.Apply(ems); err != nil {
+		return err
+	}
+	a.ended = a.whole.Complete()
+	return nil
+}
+
+func (a *wholeAnswer) flush() error   { return nil }
+func (a *wholeAnswer) complete() bool { return a.ended }
 
 type chunkedAnswer struct {
 	chunks *stream.Chunks
 	client *stream.Client
 	buf    []byte
 	first  time.Time // when the first chunk went out
+	ended  bool
 }
 
 // maxUnflushed is how much of a burst is gathered before it goes out.
@@ -131,6 +145,7 @@ func (a *chunkedAnswer) apply(ems []abi.Emission) (err error) {
 	if a.buf, err = a.chunks.Apply(a.buf, ems); err != nil {
 		return err
 	}
+	a.ended = a.chunks.Complete()
 	if len(a.buf) > maxUnflushed {
 		return a.flush()
 	}
@@ -151,7 +166,7 @@ func (a *chunkedAnswer) flush() error {
 	return err
 }
 
-func (a *chunkedAnswer) complete() bool { return a.chunks.Complete() }
+func (a *chunkedAnswer) complete() bool { return a.ended }
 
 func (a *chunkedAnswer) end() (err error) {
 	if a.buf, err = a.chunks.End(a.buf); err != nil {

@@ -1,0 +1,746 @@
+package host_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host"
+	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/host/wasm/fuel"
+	"github.com/kai-gateway/kai/plugins"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// guest gives a module of host/wasm/testdata/hostile, whose .wat says what it does.
+func guest(t testing.TB, name string) []byte {
+	t.Helper()
+	module, err := os.ReadFile("wasm/testdata/hostile/" + name + ".wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return module
+}
+
+// byPath gives modules as the program does: those shipped by name, others by path.
+func byPath(plugin string) ([]byte, error) {
+	if strings.HasSuffix(plugin, ".wasm") {
+		return os.ReadFile(plugin)
+	}
+	return shipped(plugin)
+}
+
+// parseWithGuests makes a configuration whose adapters may be files.
+func parseWithGuests(yaml string) (*config.Config, error) {
+	return config.Parse("test.yaml", []byte(yaml), config.Options{
+		Shipped: plugins.Names(),
+		OptionsSchema: func(plugin, dir string) (config.Adapter, error) {
+			module, err := byPath(plugin)
+			if err != nil {
+				return config.Adapter{}, err
+			}
+			m, found, err := wasm.ReadManifest(module)
+			if err != nil {
+				return config.Adapter{}, err
+			}
+			if !found {
+				return config.Adapter{}, config.ErrUnknownAdapter
+			}
+			p := m.Profile()
+			return config.Adapter{OptionsCUE: p.Options, DefaultBaseURL: p.DefaultBaseURL, Secret: p.Auth.Header != ""}, nil
+		},
+		LookupEnv: func(string) (string, bool) { return "", false },
+	})
+}
+
+// newHostileGateway serves a configuration whose adapters may be files. They need
+// not be good ones: ready tells what WaitReady said.
+func newHostileGateway(t testing.TB, yaml string) (g *gateway, ready error) {
+	t.Helper()
+	c, err := parseWithGuests(yaml)
+	if err != nil {
+		t.Fatalf("configuration: %v", err)
+	}
+	g = &gateway{log: &lockedBuffer{}}
+	g.host, err = host.New(host.Options{
+		Config: c, Module: byPath, CacheDir: cacheDir, Version: "test",
+		Logger: slog.New(slog.NewJSONHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Now:    func() time.Time { return testTime },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Server = httptest.NewServer(g.host.Handler())
+	t.Cleanup(func() {
+		g.Server.Close()
+		g.host.Close()
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	return g, g.host.WaitReady(ctx)
+}
+
+// get reads a page of the gateway.
+func (g *gateway) get(t testing.TB, path string) string {
+	t.Helper()
+	res, err := http.Get(g.URL + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// write puts a module into a file of its own.
+func write(t testing.TB, module []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "adapter.wasm")
+	if err := os.WriteFile(path, module, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Commands of the puppet, see its .wat.
+
+func emit(kind abi.Kind, at int32, payload string) string {
+	return fmt.Sprintf("E%02x%08x%s;", byte(kind), uint32(at), hex.EncodeToString([]byte(payload)))
+}
+
+func lie(kind abi.Kind, ptr, n uint32) string {
+	return fmt.Sprintf("P%02x%08x%08x", byte(kind), ptr, n)
+}
+
+func text(s string) string   { return emit(abi.Text, 0, s) }
+func finish(s string) string { return emit(abi.Finish, 0, s) }
+
+func search(s string) string {
+	inverse := []byte(s)
+	for i := range inverse {
+		inverse[i] ^= 255
+	}
+	return "C" + hex.EncodeToString(inverse) + ";"
+}
+
+// Where the puppet gets its commands: with the client's request, the upstream's
+// whole answer, or an event.
+const (
+	atRequest  = "@"
+	atResponse = "r!"
+	atEvent    = "e!"
+)
+
+// askFor is a client's request that has the puppet obey a script.
+func askFor(at, script string, stream bool) string {
+	body, _ := json.Marshal(map[string]any{
+		"model": "m", "stream": stream, "user": at + script, "messages": []any{map[string]string{"role": "user", "content": "hi"}},
+	})
+	return string(body)
+}
+
+// puppetUpstream passes the commands for the puppet on. Other streams, held, wait
+// in the middle until they are let.
+type puppetUpstream struct {
+	*httptest.Server
+	requests atomic.Int64
+	headers  atomic.Pointer[http.Header] // of the last request
+	pull     atomic.Pointer[chan struct{}]
+}
+
+const honestEvents = 20
+
+func startPuppetUpstream(t testing.TB) *puppetUpstream {
+	t.Helper()
+	u := &puppetUpstream{}
+	u.let()
+	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		u.requests.Add(1)
+		h := r.Header.Clone()
+		u.headers.Store(&h)
+		var asked struct{ User string }
+		json.NewDecoder(r.Body).Decode(&asked)
+		flush := http.NewResponseController(w)
+		switch {
+		case strings.HasPrefix(asked.User, atResponse):
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprintf(w, `{"x":"@%s"}`, asked.User[2:])
+		case strings.HasPrefix(asked.User, atEvent):
+			w.Header().Set("Content-Type", "text/event-stream")
+			fmt.Fprintf(w, "data: before \n\ndata: @%s\n\ndata: behind\n\n", asked.User[2:])
+		default:
+			w.Header().Set("Content-Type", "text/event-stream")
+			for i := range honestEvents {
+				fmt.Fprintf(w, "data: %s:%d \n\n", asked.User, i)
+				flush.Flush()
+				if i == honestEvents/2 {
+					select {
+					case <-*u.pull.Load():
+					case <-r.Context().Done():
+					}
+				}
+			}
+		}
+	}))
+	t.Cleanup(u.Close)
+	return u
+}
+
+// hold has honest streams wait from now on; let lets them go on.
+func (u *puppetUpstream) hold() {
+	c := make(chan struct{})
+	u.pull.Store(&c)
+}
+
+func (u *puppetUpstream) let() {
+	c := make(chan struct{})
+	if held := u.pull.Load(); held != nil {
+		c = *held
+	} else {
+		u.pull.Store(&c)
+	}
+	select {
+	case <-c:
+	default:
+		close(c)
+	}
+}
+
+func puppetAt(t testing.TB, url string) string {
+	t.Helper()
+	path, err := filepath.Abs("wasm/testdata/hostile/puppet.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf(`
+providers:
+  puppet: {plugin: %q, base_url: %q, api_key: %q, log: debug}
+model_mapping: {m: {provider: puppet, model: m}}
+server: {stream_head_wait: 300ms}
+`, path, url+"/base", canary)
+}
+
+// canary is the key of every provider here: it may be nowhere but in requests to
+// the upstream.
+const canary = "canary-7Hq/9+ZkX2mW5vB8nR4tY6"
+
+// bystanders are honest streams of the provider that is attacked. They begin
+// before the attack and end after it.
+type bystanders struct {
+	g      *gateway
+	u      *puppetUpstream
+	done   sync.WaitGroup
+	others [3]string
+}
+
+func startBystanders(t testing.TB, g *gateway, u *puppetUpstream) *bystanders {
+	t.Helper()
+	u.hold()
+	b := &bystanders{g: g, u: u}
+	var begun sync.WaitGroup
+	for i := range b.others {
+		begun.Add(1)
+		b.done.Go(func() {
+			begin := sync.OnceFunc(begun.Done)
+			defer begin()
+			res, err := http.Post(g.URL+"/v1/chat/completions", "application/json", strings.NewReader(askFor(fmt.Sprintf("honest-%d", i), "", true)))
+			if err != nil {
+				b.others[i] = err.Error()
+				return
+			}
+			defer res.Body.Close()
+			in := bufio.NewReader(res.Body)
+			first, _ := in.ReadString('\n')
+			begin()
+			rest, err := io.ReadAll(in)
+			b.others[i] = fmt.Sprint(first, string(rest), err)
+		})
+	}
+	begun.Wait()
+	return b
+}
+
+// end gives the bytes that each of them got, apart from the random id.
+func (b *bystanders) end() [3]string {
+	b.u.let()
+	b.done.Wait()
+	for i := range b.others {
+		b.others[i] = answerID.ReplaceAllString(b.others[i], "ID")
+	}
+	return b.others
+}
+
+// resident is the memory of this process that the kernel backs, after giving
+// back what can be given back.
+func resident(t testing.TB) int64 {
+	t.Helper()
+	debug.FreeOSMemory()
+	data, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Skip("no /proc on this machine")
+	}
+	var all, pages int64
+	fmt.Sscan(string(data), &all, &pages)
+	return pages * int64(os.Getpagesize())
+}
+
+// checkMemory waits until no more than a tenth more memory is held than before.
+func checkMemory(t testing.TB, before int64) {
+	t.Helper()
+	if raceEnabled {
+		return
+	}
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		now := resident(t)
+		if now <= before+before/10 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("%d MiB of memory, %d before", now>>20, before>>20)
+			return
+		}
+		time.Sleep(20 * time.Millisecond) // polling: the kernel and the collector tell no one
+	}
+}
+
+// checkQuiet looks for what no client may see: addresses, keys, and words out of
+// the sandbox.
+func checkQuiet(t testing.TB, g *gateway, u *puppetUpstream, answer string) {
+	t.Helper()
+	for _, word := range []string{canary, canary[7:], strings.TrimPrefix(u.URL, "http://"), "127.0.0.1", "wasm", "puppet.w", "stack", "unreachable", "/testdata/"} {
+		if strings.Contains(answer, word) {
+			t.Errorf("the client sees %q: %.500s", word, answer)
+		}
+	}
+	if log := g.log.String(); strings.Contains(log, canary) || strings.ContainsAny(log, "\x1b\x00\r") {
+		t.Errorf("the log holds the key or control characters: %.2000q", log)
+	}
+}
+
+// TestHostileCalls attacks with everything an adapter can do while it runs,
+// through a whole gateway: the gateway stays up, other streams of the same provider get
+// the bytes they always get, memory stays, and the client learns what it
+// needs and no more.
+func TestHostileCalls(t *testing.T) {
+	u := startPuppetUpstream(t)
+	g, err := newHostileGateway(t, puppetAt(t, u.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := startBystanders(t, g, u).end()
+	for i, answer := range want {
+		if !strings.HasSuffix(answer, "data: [DONE]\n\n<nil>") || strings.Count(answer, fmt.Sprintf("honest-%d:", i)) != honestEvents {
+			t.Fatalf("an honest stream: %.1000q", answer)
+		}
+	}
+	g.post(t, askFor(atEvent, "R", true)) // what the first attack of a kind leaves behind for ever
+
+	const broke = "The adapter of provider 'puppet' failed; Kai's log says why."
+	long := strings.Repeat("x", 20000)
+	flood := strings.Repeat(emit(abi.Text, 0, ""), 2000)
+	for name, tc := range map[string]struct {
+		script string
+		at     []string // default: all three
+		client string   // in the client's error; "" is an answer
+		log    string
+		text   string // of an answer
+	}{
+		"a trap":                    {script: "T", client: broke, log: "unreachable"},
+		"an endless loop":           {script: "L", client: broke, log: "out of fuel"},
+		"memory.fill for ever":      {script: "F", client: broke, log: "out of fuel"},
+		"memory.grow for ever":      {script: "M", client: broke, log: "out of fuel"},
+		"deep recursion":            {script: "R", client: broke, log: "stack overflow"},
+		"random bytes without end":  {script: strings.Repeat("V000010000000f000", 2000), client: broke, log: "out of fuel"},
+		"random bytes over the end": {script: "V00001000ffffffff" + text("x") + finish("stop"), text: "x"},
+		"a status that is none":     {script: "S00000007", client: broke, log: "returned status 7"},
+		"a negative status":         {script: "Sfffffffe", client: broke, log: "returned status -2"},
+
+		"a length to the end of the address space":  {script: lie(abi.Text, 0, 0xffffffff), client: broke, log: "outside of memory"},
+		"an address at the end of it":               {script: lie(abi.Text, 0xffffffff, 1), client: broke, log: "outside of memory"},
+		"an address and length that wrap around":    {script: lie(abi.Text, 0xfffffff0, 0x20), client: broke, log: "outside of memory"},
+		"a length one over the memory":              {script: lie(abi.Text, 0, 0x7fffffff), client: broke, log: "outside of memory"},
+		"a state of all its memory":                 {script: lie(abi.State, 0, 0x20000), client: broke, log: "STATE: 131072 bytes"},
+		"usage out of the middle of nowhere":        {script: lie(abi.Usage, 0xdeadbeef, 0xdead), client: broke, log: "outside of memory"},
+		"a payload of nothing at the end of memory": {script: lie(abi.Text, 0x20000, 0) + text("x") + finish("stop"), text: "x"},
+
+		"a body before its request":     {script: emit(abi.Body, 0, "x"), client: broke, log: "BODY"},
+		"a wait for ever":               {script: emit(abi.Wait, 0x7fffffff, "") + emit(abi.Request, 7, "GET /\n"), client: broke, log: "refused"},
+		"two requests":                  {script: emit(abi.Request, 0, "GET /\n") + emit(abi.Request, 0, "GET /\n"), client: broke, log: "REQUEST"},
+		"a manifest":                    {script: emit(abi.Manifest, 0, "{}"), client: broke, log: "MANIFEST is not allowed here"},
+		"a result":                      {script: emit(abi.Result, 0, "{}"), client: broke, log: "RESULT is not allowed here"},
+		"two finish reasons":            {script: text("x") + finish("length") + finish("stop"), text: "x"},
+		"text behind the finish":        {script: text("x") + finish("stop") + text("y"), at: []string{atResponse, atEvent}, client: "adapter", log: "finish"},
+		"a tool's name behind it":       {script: text("x") + finish("stop") + emit(abi.ToolName, 0, "f"), at: []string{atResponse, atEvent}, client: "adapter", log: "finish"},
+		"a finish amid a nameless tool": {script: emit(abi.ToolArgs, 0, "{}") + finish("stop"), client: "adapter", log: "name"},
+		"a tool of two names":           {script: emit(abi.ToolName, 0, "f") + emit(abi.ToolName, 0, "g"), client: broke, log: "TOOL_NAME: a second one"},
+		"a choice never closed":         {script: text("x") + emit(abi.Text, 5<<16, "y") + finish("stop"), at: []string{atRequest, atResponse}, client: "ended"},
+		"an empty answer":               {script: ".", at: []string{atRequest, atResponse}, client: "ended"},
+		"the 129th choice":              {script: emit(abi.Text, 128<<16, "x"), client: broke, log: "choice 128"},
+		"a kind that is none":           {script: emit(99, 0, "x"), client: broke, log: "kind 99"},
+		"ten thousand emissions":        {script: strings.Repeat(flood, 5), at: []string{atEvent}, text: "before behind"},
+
+		"text that is no UTF-8":         {script: text("\xff\xc0\xaf") + finish("stop"), text: "\ufffd"},
+		"a tool's name of controls":     {script: emit(abi.ToolName, 0, "\x00\x1b[31m\u202e") + finish("stop"), text: ""},
+		"text that ends the event":      {script: text("\r\n\r\ndata: [DONE]\n\n") + finish("stop"), text: "\r\n\r\ndata: [DONE]\n\n"},
+		"raw text that ends the string": {script: emit(abi.Text|abi.Raw, 0, `"}]}`), client: broke, log: "inside of a JSON string"},
+		"raw text with a line end":      {script: emit(abi.Text|abi.Raw, 0, "a\n\ndata: [DONE]\n\n"), client: broke, log: "inside of a JSON string"},
+		"usage that is no JSON":         {script: emit(abi.Usage, 0, `{"a":`), client: broke, log: "USAGE"},
+		"usage nested without end":      {script: emit(abi.Usage, 0, strings.Repeat(`{"a":`, 5000)+"1"+strings.Repeat("}", 5000)), client: "adapter"},
+		"usage of numbers without end":  {script: text("x") + emit(abi.Usage, 0, `{"prompt_tokens":1e999,"completion_tokens":-5,"total_tokens":"many"}`) + finish("stop"), text: "*"},
+		"an extra that replaces fields": {script: text("x") + emit(abi.ChunkExtra, 0, `{"id":"mine","model":"`+long+`","choices":[],"error":{}}`) + finish("stop"), text: "x"},
+		"an extra with line ends":       {script: text("x") + emit(abi.DeltaExtra, 0, "{\"a\":\n\n\"b\"\r\n}") + finish("stop"), text: "x"},
+		"an error that is no JSON":      {script: emit(abi.Error, 0, "no"), client: broke, log: "ERROR"},
+		"an error of a strange status":  {script: emit(abi.Error, 0, `{"status":-1,"message":""}`), client: "without a message"},
+		"an error of controls":          {script: emit(abi.Error, 0, `{"status":200,"type":"\n","code":"\u0000","message":"\u001b[31m\r\n\r\nred\u202e"}`), client: "red"},
+		"a log of controls":             {script: "O" + hex.EncodeToString([]byte("\x1b[31mred\r\n{\"level\":\"ERROR\"}\x00\u202e\xff")) + ";" + text("x") + finish("stop"), text: "x"},
+		"a flood of log lines":          {script: strings.Repeat("O61;", 10000) + text("x") + finish("stop"), text: "x"},
+		"random text":                   {script: "Z" + finish("stop"), text: "*"},
+	} {
+		at := tc.at
+		if at == nil {
+			at = []string{atRequest, atResponse, atEvent}
+		}
+		for _, at := range at {
+			t.Run(name+" "+map[string]string{atRequest: "in kai_request", atResponse: "in kai_response", atEvent: "in kai_event"}[at], func(t *testing.T) {
+				before := resident(t)
+				logged := len(g.log.String())
+				others := startBystanders(t, g, u)
+				res, answer := g.post(t, askFor(at, tc.script, false))
+				_, events := g.post(t, askFor(at, tc.script, true))
+				if got := others.end(); got != want {
+					t.Errorf("other streams got\n%.2000q, want\n%.2000q", got, want)
+				}
+				for how, answer := range map[string]string{"whole": answer, "streamed": events} {
+					if tc.client != "" {
+						message, ok := errorMessage(answer)
+						if !ok || !strings.Contains(message, tc.client) {
+							t.Errorf("%s: the client sees %.500q, want an error with %q", how, answer, tc.client)
+						}
+						if strings.Contains(answer, "[DONE]") {
+							t.Errorf("%s: an error ends like an answer: %.500q", how, answer)
+						}
+					} else {
+						want := tc.text
+						if at == atEvent {
+							want = "before " + strings.TrimPrefix(want, "before ")
+						}
+						if got := content(t, answer); tc.text != "*" && !strings.HasPrefix(got, strings.TrimSuffix(want, "behind")) {
+							t.Errorf("%s: text %.200q of %.500q, want %.200q", how, got, answer, want)
+						}
+					}
+					if how == "streamed" && strings.ContainsAny(answer, "\r\x1b\x00") {
+						t.Errorf("streamed: control characters in %.500q", answer)
+					}
+					checkQuiet(t, g, u, answer)
+				}
+				if tc.client != "" && res.StatusCode < 400 {
+					t.Errorf("status %d for an error", res.StatusCode)
+				}
+				if log := g.log.String()[logged:]; !strings.Contains(log, tc.log) {
+					t.Errorf("the log lacks %q: %.2000s", tc.log, log)
+				}
+				if h := g.get(t, "/health"); !strings.Contains(h, `"status":"healthy"`) {
+					t.Errorf("/health: %s", h)
+				}
+				checkMemory(t, before)
+			})
+		}
+	}
+}
+
+// errorMessage finds the error in an answer, whole or streamed.
+func errorMessage(answer string) (string, bool) {
+	i := strings.Index(answer, `{"error":`)
+	if i < 0 {
+		return "", false
+	}
+	var e struct {
+		Error struct{ Message string }
+	}
+	err := json.NewDecoder(strings.NewReader(answer[i:])).Decode(&e)
+	return e.Error.Message, err == nil
+}
+
+// TestHostileRequests has the puppet ask for upstream requests that lead
+// elsewhere or carry what isn't an adapter's to say. None is sent.
+func TestHostileRequests(t *testing.T) {
+	u := startPuppetUpstream(t)
+	g, err := newHostileGateway(t, puppetAt(t, u.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var heads []string
+	for _, target := range []string{
+		"", "/../etc", "/a/../../b", "/..", "/.", "/%2e%2e/b", "/%2E./b", "/%252e%252e/b", "/..;x/b", "/..%00/b", "/%c0%ae%c0%ae/b",
+		"//169.254.169.254/latest", "/\\169.254.169.254/", "\\evil", "/a//b", "/a%2f..%2fb", "/a%2Fb", "/a%5cb", "/%252f", "@evil.example/", ":80@evil.example/",
+		".evil.example/", ":1/x", "evil.example/x", "http://169.254.169.254/latest/meta-data", "https://evil.example/", "file:///etc/passwd", "//evil.example",
+		"/a#b", "/a b", "/a\tb", "/a\x00b", "/a?b=c d", "/a?b=\x7f", "/a?b;c", "/a%", "/a%zz", "/ä", "/a HTTP/1.1", "*", "?a=b",
+	} {
+		heads = append(heads, "POST "+target+"\n")
+	}
+	for _, line := range []string{
+		"authorization: Bearer {}", "authorization: {}", "Authorization: x", "authorization : x", " authorization: x", "host: evil.example", "content-length: 1000000",
+		"transfer-encoding: chunked", "connection: upgrade", "upgrade: websocket", "proxy-authorization: Basic x", "x-forwarded-for: 127.0.0.1", "forwarded: for=x",
+		"cookie: a=b", "expect: 100-continue", "te: trailers", "trailer: x", "origin: http://x", "http2-settings: x", "accept-encoding: br", "via: x",
+		"x: a\rhost: evil", "x: a\r\nhost: evil.example", "x: a\x00b", "x: a\x7f", "x\r: a", ": a", "x", "x:\x0b", "x: a\nx: b", "ä: b", "x y: z",
+	} {
+		heads = append(heads, "POST /x\n"+line+"\n")
+	}
+	for _, method := range []string{"CONNECT", "TRACE", "OPTIONS", "HEAD", "post", "POST\r", "", " POST", "POST\t", "GET / HTTP/1.1\r\nHost: evil\r\n\r\nPOST"} {
+		heads = append(heads, method+" /x\n")
+	}
+	heads = append(heads, "POST /x\n"+strings.Repeat("x: "+strings.Repeat("y", 900)+"\n", 40), "\n", "POST")
+	many := "POST /x\n"
+	for i := range 65 {
+		many += fmt.Sprintf("x-%d: y\n", i)
+	}
+	heads = append(heads, many)
+
+	sent := u.requests.Load()
+	for _, head := range heads {
+		for _, stream := range []bool{false, true} {
+			logged := len(g.log.String())
+			res, answer := g.post(t, askFor(atRequest, emit(abi.Request, 0, head), stream))
+			message, ok := errorMessage(answer)
+			if res.StatusCode != 502 || !ok || message != "The adapter of provider 'puppet' asked for an upstream request that is not allowed" {
+				t.Errorf("%q: status %d, %.300q", head, res.StatusCode, answer)
+			}
+			if log := g.log.String()[logged:]; !strings.Contains(log, `"err":"The adapter of provider 'puppet' asked for`) {
+				t.Errorf("%q: the log does not say what was wrong: %s", head, log)
+			}
+			checkQuiet(t, g, u, answer)
+		}
+	}
+	if n := u.requests.Load() - sent; n > 0 {
+		t.Errorf("%d of these requests were sent", n)
+	}
+
+	// What looks like a template is text, and the key stands where the manifest says.
+	_, answer := g.post(t, askFor(atRequest, emit(abi.Request, 0, "POST /a@b/c:d\nx-template: {} {{api_key}} ${KEY} %s\n")+emit(abi.Body, 0, "{}"), false))
+	h := *u.headers.Load()
+	if got := h.Get("X-Template"); got != "{} {{api_key}} ${KEY} %s" {
+		t.Errorf("a header that looks like a template arrived as %q: %s", got, answer)
+	}
+	if got := h.Get("Authorization"); got != "Bearer "+canary {
+		t.Errorf("authorization: %q", got)
+	}
+}
+
+// TestHostileModules has every module that must not load beside a good one in
+// the same gateway: that one serves, and /health and the client learn which
+// provider is at fault and no more.
+func TestHostileModules(t *testing.T) {
+	u := startPuppetUpstream(t)
+	puppet := guest(t, "puppet")
+	manifest := func(json string) []byte {
+		module, err := fuel.WithCustomSection(puppet, abi.ManifestSection, []byte(json))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return module
+	}
+	profile := func(extra string) []byte {
+		return manifest(`{"name":"x","version":"1","adapters":[{"provider":"x","ops":["chat"],` + extra + `}]}`)
+	}
+	auth := func(secret, header, format string) []byte {
+		b, _ := json.Marshal(map[string]string{"secret": secret, "header": header, "format": format})
+		return profile(`"auth":` + string(b))
+	}
+	for name, tc := range map[string]struct {
+		module []byte
+		says   string
+	}{
+		"deep recursion in kai_abi_v1":    {guest(t, "deep-handshake"), "stack overflow"},
+		"deep recursion in kai_manifest":  {guest(t, "deep-manifest"), "stack overflow"},
+		"deep recursion in kai_buffer":    {guest(t, "deep-buffer"), "stack overflow"},
+		"deep recursion in kai_configure": {guest(t, "deep-configure"), "stack overflow"},
+		"a start that never returns":      {guest(t, "start-loop"), "start function"},
+		"an _initialize without end":      {guest(t, "initialize-loop"), "out of fuel"},
+		"imports of everything":           {guest(t, "imports-everything"), "kai_v1.fetch, which Kai does not have"},
+		"the host's memory":               {guest(t, "imports-memory"), "memory"},
+		"the host's table":                {guest(t, "imports-table"), "table"},
+		"the fuel as an import":           {guest(t, "imports-global"), "global"},
+		"the fuel by its number":          {guest(t, "names-fuel"), "global"},
+		"the fuel by its name":            {guest(t, "exports-fuel"), "kai_fuel"},
+		"no WebAssembly":                  {[]byte("#!/bin/sh\nrm -rf /\n"), ""},
+		"nothing":                         {nil, ""},
+		"half a module":                   {puppet[:len(puppet)/2], ""},
+		"a module of 17 MiB":              {append(puppet[:len(puppet):len(puppet)], make([]byte, 17<<20)...), "the limit is"},
+		"a manifest of more than 64 KiB":  {profile(`"license":"` + strings.Repeat("x", 64<<10) + `"`), "at most 65536"},
+		"a manifest nested for ever":      {manifest(strings.Repeat("[", 60<<10)), "manifest"},
+		"a manifest that is no object":    {manifest(`"x"`), "manifest"},
+		"a manifest of other types":       {manifest(`{"name":1,"version":[],"adapters":{}}`), "manifest"},
+		"a manifest of two adapters":      {manifest(`{"name":"x","version":"1","adapters":[{"provider":"x","ops":["chat"]},{"provider":"y","ops":["chat"]}]}`), "exactly one"},
+		"a manifest of no operations":     {manifest(`{"name":"x","version":"1","adapters":[{"provider":"x"}]}`), "ops"},
+		"the key in host":                 {auth("api_key", "host", "{}"), "host"},
+		"the key in content-length":       {auth("api_key", "content-length", "{}"), "content-length"},
+		"the key in connection":           {auth("api_key", "connection", "{}"), "connection"},
+		"the key in a proxy's header":     {auth("api_key", "proxy-authorization", "{}"), "proxy-authorization"},
+		"the key in no header":            {auth("api_key", "é\u0000", "{}"), "header"},
+		"the key twice":                   {auth("api_key", "authorization", "{} {}"), "one {}"},
+		"the key in a second line":        {auth("api_key", "authorization", "x\r\nhost: evil\r\nx: {}"), "format"},
+		"the key behind a control":        {auth("api_key", "authorization", "\x00{}"), "format"},
+		"another secret":                  {auth("OPENAI_API_KEY", "authorization", "{}"), "api_key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := resident(t)
+			logged := write(t, tc.module)
+			yaml := puppetAt(t, u.URL)
+			yaml = strings.Replace(yaml, "model_mapping: {", fmt.Sprintf("  bad: {plugin: %q, base_url: %q, api_key: %q}\nmodel_mapping: {bad: {provider: bad, model: m}, ", logged, u.URL, canary), 1)
+			c, err := parseWithGuests(yaml)
+			if err != nil {
+				// The program reads what it can without running it, and says where.
+				if !strings.Contains(err.Error(), "test.yaml:4:") || !strings.Contains(err.Error(), tc.says) || strings.Contains(err.Error(), canary) {
+					t.Errorf("the configuration is refused with %v, want its line and %q", err, tc.says)
+				}
+				return
+			}
+			_ = c
+			g, err := newHostileGateway(t, yaml)
+			if err == nil || !strings.Contains(err.Error(), "provider bad") || !strings.Contains(err.Error(), tc.says) {
+				t.Fatalf("error = %.500v, want the provider and %q", err, tc.says)
+			}
+			if res, answer := g.post(t, askFor("", "honest", true)); res.StatusCode != 200 || !strings.HasSuffix(answer, "data: [DONE]\n\n") {
+				t.Errorf("another provider's stream: %d %.300q", res.StatusCode, answer)
+			}
+			res, answer := g.post(t, strings.Replace(askFor("", "hi", false), `"model":"m"`, `"model":"bad"`, 1))
+			if message, _ := errorMessage(answer); res.StatusCode != 503 || message != "The adapter of provider 'bad' could not be loaded; Kai's log says why." {
+				t.Errorf("status %d, %.300q", res.StatusCode, answer)
+			}
+			health := g.get(t, "/health")
+			if !strings.Contains(health, `"status":"degraded"`) || !strings.Contains(health, "Could not be loaded; the log says why") {
+				t.Errorf("/health: %s", health)
+			}
+			checkQuiet(t, g, u, answer)
+			checkMemory(t, before)
+		})
+	}
+}
+
+// TestHostileOptions has a manifest whose description of options would keep
+// the evaluator busy for minutes: the check of the configuration refuses it by
+// name and line before it is evaluated.
+func TestHostileOptions(t *testing.T) {
+	for name, tc := range map[string]struct{ cue, says string }{
+		"a product of disjunctions": {"a?: string\nb: (1|2|3|4) & (1|2|3|4) & (1|2|3|4)\n" + strings.Repeat("b: (1|2|3|4)\n", 20), "line 2: a disjunction"},
+		"a product over references": {"a: 1|2|3|4\nb: {x: a, y: a, z: a}\n", "line 2: the reference a"},
+		"a comprehension":           {"x: 1\nfor a in [1,2,3] {\"\\(a)\": a}", "line 2: "},
+		"an import":                 {"import \"tool/exec\"\nrun: exec.Run", "line 1: "},
+		"a number of 1e9 digits":    {"a: 1e999999999", "line 1: a number"},
+		"brackets without end":      {strings.Repeat("[", 10000), "line 1: brackets"},
+		"more than 16 KiB":          {strings.Repeat("a", 17<<10) + ": 1", "16 KiB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			quoted, _ := json.Marshal(tc.cue)
+			module, err := fuel.WithCustomSection(guest(t, "puppet"), abi.ManifestSection,
+				[]byte(`{"name":"x","version":"1","adapters":[{"provider":"x","ops":["chat"],"options":`+string(quoted)+`}]}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			begin := time.Now()
+			_, err = parseWithGuests(fmt.Sprintf("providers:\n  p: {plugin: %q, base_url: \"http://localhost:1\", options: {b: 1}}\nmodel_mapping: {m: {provider: p, model: m}}\n", write(t, module)))
+			if err == nil || !strings.Contains(err.Error(), "test.yaml:2:") || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("error = %v, want the line of the configuration and %q", err, tc.says)
+			}
+			if d := time.Since(begin); d > 5*time.Second {
+				t.Errorf("it took %v", d)
+			}
+		})
+	}
+}
+
+// TestCanary has an upstream that repeats its key in every way, and looks for it
+// wherever it could come to light: the guest's whole memory as the guest itself
+// sees it, what clients get, /health and the log at debug level.
+func TestCanary(t *testing.T) {
+	ways := map[string]string{
+		"as it is": canary, "header": "Bearer " + canary, "base64": base64.StdEncoding.EncodeToString([]byte("Bearer " + canary)),
+		"base64 for URLs": base64.RawURLEncoding.EncodeToString([]byte(canary)), "query": url.QueryEscape(canary), "JSON": strings.ReplaceAll(canary, "/", `\/`),
+	}
+	for name, told := range ways {
+		t.Run(name, func(t *testing.T) {
+			find := search(told[2:20]) + search(canary[2:14]) + search(canary[9:]) // parts, so that the puppet isn't told the whole either
+			up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				var asked struct{ User string }
+				json.NewDecoder(r.Body).Decode(&asked)
+				h := w.Header()
+				h.Set("X-Request-Id", told)
+				h.Set("X-Ratelimit-Key", "of "+told)
+				switch asked.User {
+				case "events":
+					h.Set("Content-Type", "text/event-stream")
+					fmt.Fprintf(w, "event: %s\ndata: {\"a\":\"%s\"}\n\n", told, told)
+					fmt.Fprintf(w, "data: @%s\n\ndata: %s\n\ndata: @%s\n\n", find, told, find)
+				case "whole":
+					h.Set("Content-Type", "application/json")
+					fmt.Fprintf(w, `{"a":"%s"}`, told)
+				case "refusal":
+					w.WriteHeader(401)
+					io.WriteString(w, told)
+				case "page":
+					h.Set("Content-Type", "text/html; of="+told)
+				case "coding":
+					h.Set("Content-Encoding", told)
+				case "garbage":
+					c, _, _ := http.NewResponseController(w).Hijack()
+					fmt.Fprintf(c, "%s\r\n\r\n", told)
+					c.Close()
+				}
+			}))
+			defer up.Close()
+			g, err := newHostileGateway(t, puppetAt(t, up.URL))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var seen strings.Builder
+			for _, way := range []string{"events", "whole", "refusal", "page", "coding", "garbage"} {
+				for _, stream := range []bool{false, true} {
+					res, answer := g.post(t, askFor("", way, stream))
+					fmt.Fprintln(&seen, res.Header, answer)
+					// What did the calls leave in the memory of any instance?
+					for range 8 {
+						_, found := g.post(t, askFor(atRequest, find+finish("stop"), false))
+						if text := content(t, found); text != "cleancleanclean" {
+							t.Fatalf("after %s: the guest's memory: %s", way, found)
+						}
+					}
+				}
+			}
+			if n := strings.Count(seen.String(), "clean"); n < 2*6 {
+				t.Errorf("the guest searched %d times: %s", n, seen.String())
+			}
+			seen.WriteString(g.get(t, "/health") + g.get(t, "/v1/models") + g.log.String())
+			for _, part := range []string{told, canary[9:], told[2:20]} {
+				if i := strings.Index(seen.String(), part); i >= 0 {
+					t.Errorf("%q came to light: %.300q", part, seen.String()[max(0, i-150):])
+				}
+			}
+			// The search finds what is there.
+			_, found := g.post(t, askFor(atRequest, search("POST /chat")+finish("stop"), false))
+			if text := content(t, found); text != "found" {
+				t.Errorf("the search misses what is there: %s", found)
+			}
+		})
+	}
+}
