@@ -136,8 +136,7 @@ func New[S any](m Manifest, a Adapter[S]) *Plugin {
 	s := new(S)
 	bytes := unsafe.Slice((*byte)(unsafe.Pointer(s)), unsafe.Sizeof(*s))
 	return &Plugin{Manifest: m, run: func(c *call) error {
-		clear(bytes)
-		copy(bytes, c.state)
+		clear(bytes[copy(bytes, c.state):])
 		err := dispatch(c, s)
 		before := c.state
 		if len(before) == 0 && isZero(bytes) {
@@ -146,15 +145,6 @@ func New[S any](m Manifest, a Adapter[S]) *Plugin {
 		c.out.state(before, bytes)
 		return err
 	}}
-}
-
-func isZero(b []byte) bool {
-	for _, c := range b {
-		if c != 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // fail emits err as the request's ERROR.

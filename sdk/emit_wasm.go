@@ -19,7 +19,7 @@ func kaiLog(level int32, p unsafe.Pointer, n int32)
 
 var (
 	plugin *Plugin
-	buffer []byte
+	input  []byte // where the gateway lays a call's sections; begins at a multiple of 8
 
 	// An instance runs one call at a time, so one of each is enough.
 	one         call
@@ -59,12 +59,13 @@ func exportManifest() int32 {
 
 //go:wasmexport kai_buffer
 func exportBuffer(min int32) unsafe.Pointer {
-	if int(min) > len(buffer) || buffer == nil {
-		buffer = nil // so that the old one can be collected first
-		buffer = make([]byte, max(int(min), 16<<10)+8)
+	if int(min) > len(input) || input == nil {
+		input = nil // so that the old one can be collected first
+		n := max(int(min), 16<<10)
+		b := make([]byte, n+8)
+		input = b[-uintptr(unsafe.Pointer(unsafe.SliceData(b)))&7:][:n]
 	}
-	p := unsafe.Pointer(unsafe.SliceData(buffer))
-	return unsafe.Add(p, -uintptr(p)&7)
+	return unsafe.Pointer(unsafe.SliceData(input))
 }
 
 //go:wasmexport kai_configure
@@ -72,10 +73,8 @@ func exportConfigure(n int32) int32 {
 	return abi.StatusOK // what a call needs of the options comes with its request
 }
 
-// section gives n bytes of the buffer from offset at.
-func section(at, n int32) []byte {
-	return unsafe.Slice((*byte)(unsafe.Add(exportBuffer(0), at)), n)
-}
+// section gives n bytes of the input from offset at.
+func section(at, n int32) []byte { return input[at : at+n : at+n] }
 
 //go:wasmexport kai_request
 func exportRequest(op, flags, optionsLen, bodyLen int32) int32 {

@@ -151,7 +151,7 @@ func (o *Out) fail(e *Error) {
 }
 
 func (o *Out) state(before, after []byte) {
-	if string(before) != string(after) {
+	if !same(before, after) {
 		o.emit(abi.State, 0, after)
 	}
 }

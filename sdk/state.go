@@ -38,3 +38,43 @@ func checkFlat(t reflect.Type, path string) error {
 	return errors.New("the state's " + path + " is a " + t.Kind().String() +
 		"; only sized numbers, bools, arrays and structs of them can be kept (or use []byte)")
 }
+
+// same reports whether two states are equal. It compares words: in the sandbox
+// that takes a third of the time of Go's own comparison, for every event.
+func same(a, b []byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for ; len(a) >= 8 && len(b) >= 8; a, b = a[8:], b[8:] {
+		if word(a) != word(b) {
+			return false
+		}
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func isZero(b []byte) bool {
+	for ; len(b) >= 8; b = b[8:] {
+		if word(b) != 0 {
+			return false
+		}
+	}
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// word reads eight bytes, which the compiler makes one load of.
+func word(b []byte) uint64 {
+	_ = b[7]
+	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+}

@@ -74,8 +74,7 @@ func (in *instance) writeStderr(p []byte) {
 
 // call lays sections into the guest's buffer, runs fn and checks what it said.
 // On success the emissions are in the collector's batch.
-func (in *instance) call(fn api.Function, sections [3][]byte, params [5]uint64, input int) (status uint32, err error) {
-	budget := in.limits.fuel(input)
+func (in *instance) call(fn api.Function, sections [3][]byte, params [5]uint64, budget int64) (status uint32, err error) {
 	in.fuel.Set(uint64(budget))
 	if err := in.lay(sections); err != nil {
 		return 0, err

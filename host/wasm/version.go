@@ -138,7 +138,7 @@ func (v *version) readManifest(module []byte) (Manifest, error) {
 	defer in.close()
 	var b Batch
 	in.collect.begin(&b, inManifest, 0, 1<<20)
-	status, err := in.call(in.module.ExportedFunction(abi.ExportManifest), [3][]byte{}, [5]uint64{}, 0)
+	status, err := in.call(in.module.ExportedFunction(abi.ExportManifest), [3][]byte{}, [5]uint64{}, in.limits.fuel(0))
 	if err != nil {
 		return Manifest{}, fmt.Errorf("%s: %w", abi.ExportManifest, err)
 	}
@@ -188,7 +188,7 @@ func (v *version) instantiate(log logger, limits *Limits) (in *instance, err err
 
 	var none Batch
 	in.collect.begin(&none, inConfigure, 0, 1<<20)
-	minor, err := in.call(module.ExportedFunction(abi.ExportHandshake), [3][]byte{}, [5]uint64{}, 0)
+	minor, err := in.call(module.ExportedFunction(abi.ExportHandshake), [3][]byte{}, [5]uint64{}, in.limits.fuel(0))
 	if err == nil && int32(minor) < 0 {
 		err = errors.New("the handshake failed")
 	}
@@ -204,7 +204,7 @@ func (in *instance) configure(options []byte) error {
 	var b Batch
 	in.collect.begin(&b, inConfigure, 0, 1<<20)
 	status, err := in.call(in.module.ExportedFunction(abi.ExportConfigure),
-		[3][]byte{options}, [5]uint64{uint64(len(options))}, len(options))
+		[3][]byte{options}, [5]uint64{uint64(len(options))}, in.limits.fuel(len(options)))
 	if err != nil {
 		return fmt.Errorf("%s: %w", abi.ExportConfigure, err)
 	}

@@ -33,5 +33,11 @@ func (p *pattern) match(chunk sdk.JSON) (inside []byte, ok bool) {
 		fingerprint(chunk[:before])^fingerprint(chunk[after:])<<1 != p.Print {
 		return nil, false
 	}
-	return chunk[before-1 : after+1].RawStr()
+	inside = chunk[before:after]
+	for _, c := range inside {
+		if c == '"' || c == '\\' || c < ' ' { // rare, and then it takes a closer look
+			return chunk[before-1 : after+1].RawStr()
+		}
+	}
+	return inside, true
 }

@@ -33,6 +33,11 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 		for {
 			s.Events++
 		}
+	case "work": // for a few milliseconds
+		for range 2_000_000 {
+			s.Events++
+		}
+		out.Text(0, []byte("done"))
 	case "recurse":
 		out.Text(0, []byte{byte(recurse(0))})
 	case "grow":
