@@ -321,6 +321,7 @@ typedef struct {
     const char *name, *version;          /* must be given, as must provider */
     const char *license, *homepage;
     const char *provider;                /* the upstream it speaks to */
+    const char *const *ops;              /* ends in NULL; default: chat */
     const char *const *capabilities;     /* ends in NULL */
     const char *default_base_url;
     const char *auth_secret;             /* "api_key" */
@@ -332,7 +333,7 @@ typedef struct {
 
 /* Makes the functions the adapter of this module. state is a type of at most 4 KiB
  * without pointers; it is zero at the start of an exchange and kept by the gateway
- * between calls. For another operation than chat see docs/abi.md. */
+ * between calls. */
 #define KAI_ADAPTER(manifest, state, on_request, on_response, on_event)                                           \
     _Static_assert(sizeof(state) <= 4096, "the state has more than 4 KiB");                                       \
     static state kai_state_;                                                                                      \
@@ -1315,6 +1316,13 @@ static void kai_write_field_(kai_writer *w, const char *key, const char *value) 
     kai_write_string(w, kai_of(value));
 }
 
+static void kai_write_list_(kai_writer *w, const char *key, const char *const *values) {
+    kai_write_key(w, key);
+    kai_write_array(w);
+    for (; values && *values; values++) kai_write_string(w, kai_of(*values));
+    kai_write_end(w);
+}
+
 int kai_emit_manifest_(const kai_manifest *m) {
     kai_begin_();
     kai_writer w = {0};
@@ -1327,14 +1335,9 @@ int kai_emit_manifest_(const kai_manifest *m) {
     kai_write_array(&w);
     kai_write_object(&w);
     kai_write_field_(&w, "provider", m->provider);
-    kai_write_key(&w, "ops");
-    kai_write_array(&w);
-    kai_write_string(&w, KAI("chat"));
-    kai_write_end(&w);
-    kai_write_key(&w, "capabilities");
-    kai_write_array(&w);
-    for (const char *const *c = m->capabilities; c && *c; c++) kai_write_string(&w, kai_of(*c));
-    kai_write_end(&w);
+    static const char *const chat[] = {"chat", NULL};
+    kai_write_list_(&w, "ops", m->ops ? m->ops : chat);
+    kai_write_list_(&w, "capabilities", m->capabilities);
     kai_write_field_(&w, "default_base_url", m->default_base_url);
     if (m->auth_header) {
         kai_write_key(&w, "auth");
