@@ -26,6 +26,7 @@ const transcripts = "../../testdata/transcripts/example/*.txtar"
 // compares every single emission of the four, on the transcripts and on answers
 // that are broken in many ways.
 func TestExamples(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("KAI_UPDATE") == "1" {
 		t.Skip("the Go adapter's own test writes the expectations")
 	}
@@ -81,7 +82,9 @@ func loadAll(t *testing.T, dir string) map[string]*wasm.Adapter {
 	for _, c := range toolchains {
 		t.Run("build/"+c.language, func(inner *testing.T) {
 			module := c.module(inner, filepath.Join(dir, c.language))
-			modules[c.language] = load(t, module)
+			a := adapter(t, module)
+			ready(inner, a)
+			modules[c.language] = a
 		})
 	}
 	if modules["go"] == nil {
@@ -149,17 +152,23 @@ func broken(t *testing.T, data []byte) map[string][]byte {
 	return all
 }
 
-// load makes a module ready to be called.
-func load(t testing.TB, module []byte) *wasm.Adapter {
+// adapter begins to load a module, until t has ended.
+func adapter(t testing.TB, module []byte) *wasm.Adapter {
 	t.Helper()
 	e := wasm.New(wasm.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	t.Cleanup(e.Close)
 	a := e.Adapter("example", module, wasm.AdapterOptions{LogLevel: slog.LevelDebug})
 	t.Cleanup(a.Close)
-	if err := a.Wait(context.Background(), time.Minute); err != nil {
+	return a
+}
+
+// ready waits for a to be compiled, which for Go takes a minute on a busy machine
+// with the race detector.
+func ready(t testing.TB, a *wasm.Adapter) {
+	t.Helper()
+	if err := a.Wait(context.Background(), 5*time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	return a
 }
 
 // sandboxed runs a transcript's calls in a module.

@@ -1,10 +1,8 @@
 package adapters_test
 
 import (
-	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/sdk"
@@ -16,7 +14,8 @@ import (
 func BenchmarkEvent(b *testing.B) {
 	short := `{"model":"grey","stream":true,"messages":[{"role":"user","content":"hi"}]}`
 	for _, c := range toolchains {
-		a := load(b, c.module(b, c.language))
+		a := adapter(b, c.module(b, c.language))
+		ready(b, a)
 		for name, in := range map[string]sdk.Input{
 			"word":         {Event: &sdk.Event{Op: abi.Chat, Data: sdk.JSON(`{"t":"cracker"}`)}},
 			"request":      {Request: &sdk.Request{Op: abi.Chat, Stream: true, Options: sdk.JSON("{}"), Body: sdk.JSON(short)}},
@@ -39,26 +38,24 @@ func BenchmarkEvent(b *testing.B) {
 func BenchmarkLoad(b *testing.B) {
 	for _, c := range toolchains {
 		module := c.module(b, c.language)
-		ready := func(b *testing.B, cache string) {
+		load := func(b *testing.B, cache string) {
 			e := wasm.New(wasm.Options{CacheDir: cache})
 			defer e.Close()
 			a := e.Adapter("example", module, wasm.AdapterOptions{})
 			defer a.Close()
-			if err := a.Wait(context.Background(), time.Minute); err != nil {
-				b.Fatal(err)
-			}
+			ready(b, a)
 		}
 		b.Run(c.language+"/cold", func(b *testing.B) {
 			for b.Loop() {
-				ready(b, "")
+				load(b, "")
 			}
 			b.ReportMetric(float64(len(module)), "bytes")
 		})
 		b.Run(c.language+"/warm", func(b *testing.B) {
 			cache := b.TempDir()
-			ready(b, cache)
+			load(b, cache)
 			for b.Loop() {
-				ready(b, cache)
+				load(b, cache)
 			}
 		})
 	}

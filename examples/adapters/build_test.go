@@ -13,8 +13,8 @@ import (
 type toolchain struct {
 	language string
 	needs    string // what to install, for people
-	// build compiles the adapter in dir to the module out; errMissing when a
-	// tool is not there.
+	// build compiles the adapter in dir to the module out. The error is a missing
+	// when a tool is not there.
 	build func(dir, out string) error
 }
 

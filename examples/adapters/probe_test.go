@@ -19,6 +19,7 @@ import (
 // TestSDKs compares what the SDKs make of the same input. The adapters in
 // testdata/probe use all of an SDK and state what it gives them.
 func TestSDKs(t *testing.T) {
+	t.Parallel()
 	modules := loadAll(t, "testdata/probe")
 	call := func(in sdk.Input) func(*wasm.Adapter) string {
 		return func(a *wasm.Adapter) string {
