@@ -103,6 +103,9 @@ func findRust() (string, error) {
 }
 
 func buildAssemblyScript(dir, out string) error {
+	if _, err := exec.LookPath("node"); err != nil {
+		return missing{"node"}
+	}
 	compiler, err := filepath.Abs("assemblyscript/node_modules/.bin/asc")
 	if err != nil {
 		return err
