@@ -5,7 +5,7 @@ DIST    := $(PLUGINS:%=plugins/dist/%.wasm.gz)
 SDK     := $(shell find sdk plugins/internal -name '*.go' -not -name '*_test.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check plugins fuzz bench test-clients test-python test-node wat clean
+.PHONY: help build run test check plugins fuzz bench test-clients test-python test-node sdks wat clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z][a-z-]*):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -67,6 +67,15 @@ test-node: examples/node_modules/installed
 
 examples/node_modules/installed: examples/package.json
 	cd examples && npm install --no-package-lock --no-audit --no-fund
+	touch $@
+
+# "make check" runs these tests, too, and skips a language whose compiler is missing.
+sdks: examples/adapters/assemblyscript/node_modules/installed ## compare the SDKs for Go, Rust, AssemblyScript and C (needs their compilers)
+	CI=true go test -count=1 ./examples/adapters/...
+	cd sdk/rust && cargo test --quiet --offline
+
+examples/adapters/assemblyscript/node_modules/installed: examples/adapters/assemblyscript/package-lock.json
+	cd examples/adapters/assemblyscript && npm ci --no-audit --no-fund
 	touch $@
 
 wat: ## assemble the test guests (needs wabt)
