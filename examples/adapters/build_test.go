@@ -25,7 +25,7 @@ func (m missing) Error() string { return m.tool + " is not installed" }
 
 var toolchains = []toolchain{
 	{"go", "https://go.dev/doc/install", buildGo},
-	{"rust", "apt-get install cargo rustc libstd-rust-dev-wasm32, or rustup target add wasm32-unknown-unknown", buildRust},
+	{"rust", "apt-get install cargo rustc libstd-rust-dev-wasm32 lld, or rustup target add wasm32-unknown-unknown", buildRust},
 	{"assemblyscript", "npm ci --prefix examples/adapters/assemblyscript", buildAssemblyScript},
 	{"c", "apt-get install clang lld", buildC},
 }
