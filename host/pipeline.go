@@ -86,7 +86,7 @@ func (g *generation) streamed(ctx context.Context, e *exchange, info stream.Info
 	})
 	defer client.Close()
 
-	answer := &chunkedAnswer{chunks: stream.NewChunks(info), client: client}
+	answer := &chunkedAnswer{chunks: stream.NewChunks(info), client: client, now: g.now}
 	e.answer = answer
 	err := e.run(ctx)
 	if err == nil {
@@ -134,6 +134,7 @@ type chunkedAnswer struct {
 	chunks *stream.Chunks
 	client *stream.Client
 	buf    []byte
+	now    func() time.Time
 	first  time.Time // when the first chunk went out
 	ended  bool
 }
@@ -157,7 +158,7 @@ func (a *chunkedAnswer) flush() error {
 		return nil
 	}
 	if a.first.IsZero() {
-		a.first = time.Now()
+		a.first = a.now()
 	}
 	err := a.client.Write(a.buf)
 	if a.buf = a.buf[:0]; cap(a.buf) > maxUnflushed {
