@@ -285,7 +285,7 @@ func (l *loader) hint(schema cue.Value, v *value) string {
 		}
 	case v.kind == text && want&cue.NumberKind != 0 && want&cue.StringKind == 0:
 		if _, err := strconv.ParseFloat(v.scalar, 64); err == nil && !v.plain {
-			return "; remove the quotes"
+			return "; remove the quotes, and give it a line of its own if it is a reference"
 		}
 	case (v.kind == number || v.kind == boolean) && l.fits(schema, &value{kind: text, scalar: v.written}):
 		return "; put it in quotes"

@@ -137,4 +137,5 @@ type Adapter struct {
 	OptionsCUE     string // fields in CUE, see CheckOptionsSchema; "" takes no options
 	DefaultBaseURL string // used for a shipped adapter; "" when it needs no upstream
 	Secret         bool   // it sends an API key
+	SHA256         string // of the module, in lower case; "" if unknown
 }

@@ -156,6 +156,9 @@ func (l *loader) provider(e entry, path string, listed bool) *upstream {
 		}
 		u.Proxy, u.Log = f.Proxy, f.Log
 		u.SHA256, u.Isolate = strings.ToLower(f.SHA256), f.Isolation == "request"
+		if a := u.adapter; u.SHA256 != "" && a != nil && a.SHA256 != "" && a.SHA256 != u.SHA256 {
+			l.fault(v.get("sha256"), join(path, "sha256"), "is not the digest of the module, which is "+a.SHA256+": check where the module comes from, or name its digest")
+		}
 		u.Limits = Limits{
 			Memory: int64(f.Limits.Memory), KeptMemory: int64(f.Limits.KeptMemory), Input: int(f.Limits.Input),
 			Fuel: f.Limits.Fuel, Output: int(f.Limits.Output), StreamOutput: int64(f.Limits.StreamOutput),

@@ -19,13 +19,19 @@ func (g *generation) health() api.Health {
 		services[0].Status = api.Degraded
 		services[0].Message = fmt.Sprintf("The configuration of %s was refused, the one before keeps serving: %v", r.at.UTC().Format(time.DateTime), r.err)
 	}
+	used := map[string]bool{} // a provider that no model is mapped to serves nothing
+	for _, m := range g.config.Models {
+		used[m.Provider] = true
+	}
 	for _, p := range g.order {
 		up := api.Service{Key: "provider:" + p.name, Name: p.name, Status: api.Healthy, Message: "Configured"}
 		if p.config.Unset != "" {
 			up.Status, up.Message = "not_configured", "No API key: set "+p.config.Unset
 		} else if p.failed.Load() {
 			up.Status, up.Message = api.Unhealthy, "The last request got no answer"
+			broken = broken || used[p.name]
 		}
+		serves := used[p.name] && p.config.Unset == ""
 		module := api.Service{Key: "adapter:" + p.name, Name: p.config.Plugin, Status: api.Healthy, Message: "Ready"}
 		switch ready, err := p.adapter.Status(); {
 		case err != nil:
@@ -33,12 +39,12 @@ func (g *generation) health() api.Health {
 			broken = true
 		case !ready:
 			module.Status, module.Message = "loading", "Is being compiled"
-			served = served || p.config.Unset == ""
+			served = served || serves
 		case p.adapter.Paused() > 0:
 			module.Status, module.Message = "paused", "Failed repeatedly; the log says why"
 			broken = true
 		default:
-			served = served || p.config.Unset == ""
+			served = served || serves
 		}
 		services = append(services, up, module)
 	}

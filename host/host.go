@@ -69,6 +69,7 @@ func New(o Options) (*Host, error) {
 		return nil, err
 	}
 	h.current.Store(g)
+	h.opts.Module = nil // which may hold every module
 	return h, nil
 }
 

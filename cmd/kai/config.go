@@ -133,6 +133,19 @@ func (m *modules) schema(plugin, dir string) (config.Adapter, error) {
 	if err != nil {
 		return config.Adapter{}, err
 	}
+	if strings.HasSuffix(plugin, ".wasm") {
+		about, err := wasm.Inspect(module)
+		if err != nil {
+			return config.Adapter{}, err
+		}
+		var problems []string
+		for _, p := range about.Problems {
+			problems = append(problems, p.Error())
+		}
+		if len(problems) > 0 {
+			return config.Adapter{}, errors.New("not an adapter: " + strings.Join(problems, "; "))
+		}
+	}
 	manifest, found, err := wasm.ReadManifest(module)
 	if err != nil {
 		return config.Adapter{}, err
@@ -141,5 +154,8 @@ func (m *modules) schema(plugin, dir string) (config.Adapter, error) {
 		return config.Adapter{}, config.ErrUnknownAdapter
 	}
 	p := manifest.Profile()
-	return config.Adapter{OptionsCUE: p.Options, DefaultBaseURL: p.DefaultBaseURL, Secret: p.Auth.Header != ""}, nil
+	return config.Adapter{
+		OptionsCUE: p.Options, DefaultBaseURL: p.DefaultBaseURL, Secret: p.Auth.Header != "",
+		SHA256: fmt.Sprintf("%x", sha256.Sum256(module)),
+	}, nil
 }

@@ -108,7 +108,7 @@ func reload(args []string, stdout, stderr io.Writer) int {
 	answer, err := askToReload(socketPath(*port))
 	switch {
 	case err != nil:
-		fmt.Fprintf(stderr, "kai reload: no gateway on port %d answers (%v): is it running, as this user?\n", *port, err)
+		fmt.Fprintf(stderr, "kai reload: no gateway on port %d answers (%v): is it running, as this user? After a change of server.port, --port names the old one until Kai is started again\n", *port, err)
 		return exitFailed
 	case answer != "ok":
 		fmt.Fprintln(stderr, answer)

@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
 
+	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
 )
 
@@ -23,6 +26,8 @@ type reloader struct {
 	host *host.Host
 	log  *slog.Logger
 	file string // what the command line names, or ""
+
+	address string // what the configuration at the start named; "" if the command line did
 
 	files   map[string]digest // what the gateway runs on, or refused last
 	watched map[string]bool   // directories
@@ -56,6 +61,11 @@ func newReloader(h *host.Host, log *slog.Logger, file string, files map[string]d
 	r.watcher = w
 	r.watch()
 	return r
+}
+
+// address is where a configuration wants to be served.
+func address(c *config.Config) string {
+	return net.JoinHostPort(c.Server.Host, strconv.Itoa(c.Server.Port))
 }
 
 // watch watches the directories of the files, for a rename replaces the file
@@ -186,6 +196,9 @@ func (r *reloader) reload(ctx context.Context, why string) error {
 	}
 	for _, w := range c.Warnings {
 		r.log.Warn(w)
+	}
+	if r.address != "" && r.address != address(c) {
+		r.log.Warn("server.host and server.port change with the next start only", "served", r.address, "configured", address(c))
 	}
 	r.log.Info("reloaded", "why", why, "models", len(c.Models), "duration_ms", time.Since(begin).Milliseconds())
 	return nil

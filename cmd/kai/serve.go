@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -48,10 +49,9 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 	// The listener comes first: a taken port is known at once, and requests that
 	// come while adapters compile wait instead of failing.
-	address := net.JoinHostPort(c.Server.Host, strconv.Itoa(c.Server.Port))
-	l, err := net.Listen("tcp", address)
+	l, err := net.Listen("tcp", address(c))
 	if err != nil {
-		fmt.Fprintf(stderr, "kai: %s\n", listenProblem(address, err))
+		fmt.Fprintf(stderr, "kai: %s\n", listenProblem(address(c), err))
 		return exitUsage
 	}
 	stdlog.SetOutput(io.Discard) // net/http would print upstreams' bytes
@@ -67,8 +67,13 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	defer h.Close()
 	announce(stderr, log, c, l.Addr())
 
+	// Whoever reads the log may go away, which is no reason to end.
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := stopOnSignal(ctx, log)
 	reloads := newReloader(h, log, *file, modules.files)
+	if *hostname == "" && *port < 0 {
+		reloads.address = address(c)
+	}
 	var running sync.WaitGroup
 	running.Go(func() { reloads.run(ctx) })
 	control, err := listenControl(ctx, socketPath(l.Addr().(*net.TCPAddr).Port), reloads)
@@ -99,8 +104,11 @@ func announce(stderr io.Writer, log *slog.Logger, c *config.Config, at net.Addr)
 		log.Warn(w)
 	}
 	if a, ok := at.(*net.TCPAddr); ok && !a.IP.IsLoopback() && !c.Auth.Enabled {
-		log.Warn("serving more than this machine without keys: anybody who reaches this address, and any web page opened in a browser here, can use your models and spend your provider keys; set server.host to 127.0.0.1 or auth.enabled to true",
+		log.Warn("serving more than this machine without keys: anybody who reaches this address can use your models and spend your provider keys; set auth.enabled to true, or server.host to 127.0.0.1",
 			"address", at.String())
+	}
+	if !c.Auth.Enabled && c.CORS.Enabled && slices.Contains(c.CORS.AllowOrigins, "*") {
+		log.Warn("any web page opened in a browser on this machine can use your models and spend your provider keys; name the pages that may in cors.allow_origins, or set auth.enabled to true")
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -104,8 +105,13 @@ func (e *Engine) load() {
 		}
 		a := e.queue[0]
 		e.queue = e.queue[1:]
+		last := len(e.queue) == 0
 		e.mu.Unlock()
 		a.load()
+		if last {
+			// Compiling takes memory that nothing else will need for long.
+			debug.FreeOSMemory()
+		}
 	}
 }
 

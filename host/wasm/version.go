@@ -41,10 +41,13 @@ func compile(module []byte, cacheDir string) (*version, error) {
 	v, err := compileWith(m.Wasm, cacheDir)
 	if err != nil && cacheDir != "" {
 		// wazero takes a corrupt file in its cache for an error, and one that can't
-		// be written. If it is that, compiling without the cache works, and the
-		// next start finds the cache empty, or as useless as before.
-		if v, err = compileWith(m.Wasm, ""); err == nil {
-			os.RemoveAll(cacheDir)
+		// be written. If it is that, compiling without the cache works. It is made
+		// anew if that can be done, for the next start.
+		if v, err = compileWith(m.Wasm, ""); err == nil && os.RemoveAll(cacheDir) == nil {
+			if again, err := compileWith(m.Wasm, cacheDir); err == nil {
+				v.close()
+				v = again
+			}
 		}
 	}
 	if err != nil {
