@@ -100,6 +100,9 @@ func (m *modules) get(plugin string) ([]byte, error) {
 	return b, nil
 }
 
+// forget drops the modules, when nobody will ask for them again.
+func (m *modules) forget() { clear(m.read) }
+
 // read gives one module.
 func read(plugin string) ([]byte, error) { return newModules().get(plugin) }
 

@@ -65,6 +65,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	defer h.Close()
+	modules.forget()
 	announce(stderr, log, c, l.Addr())
 
 	// Whoever reads the log may go away, which is no reason to end.

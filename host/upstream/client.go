@@ -208,6 +208,13 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	if err != nil {
 		return nil, c.badRequest(err)
 	}
+	content := r.Body
+	if len(content) > 0 {
+		scheme := req.URL.Scheme
+		req.ContentLength = int64(len(content))
+		req.GetBody = func() (io.ReadCloser, error) { return newBody(content, scheme), nil }
+		req.Body, _ = req.GetBody()
+	}
 	x := newExchange(ctx, c.waits, req.Body != nil)
 	req = req.WithContext(x.ctx)
 	answer, err := c.transport.RoundTrip(req)
@@ -225,6 +232,8 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 		x.end()
 		return nil, err
 	}
+	// net/http keeps the request, and GetBody with it, until the answer's end.
+	content = nil
 	x.enter(reading)
 	resp := newResponse(c, x, answer)
 	if err := resp.settle(r.Framing); err != nil {
@@ -267,11 +276,6 @@ func (c *Client) compose(r Request) (*http.Request, error) {
 		Host:   u.Host,
 		Header: head.header,
 		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
-	if len(r.Body) > 0 {
-		req.ContentLength = int64(len(r.Body))
-		req.GetBody = func() (io.ReadCloser, error) { return newBody(r.Body, u.Scheme), nil }
-		req.Body, _ = req.GetBody()
 	}
 	return req, nil
 }

@@ -12,11 +12,13 @@ import (
 // 16 KiB is a write of its own anyway, it is one that net/http knows to be in
 // memory, so that head and body share the first record.
 func newBody(p []byte, scheme string) io.ReadCloser {
-	if scheme == "http" {
+	if scheme == "http" || len(p) > inMemory {
 		return &body{rest: p}
 	}
 	return io.NopCloser(bytes.NewReader(p))
 }
+
+const inMemory = 64 << 10
 
 // body is a request's body in memory, to be sent by conn in one piece.
 type body struct{ rest []byte }
@@ -26,7 +28,9 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n := copy(p, b.rest)
-	b.rest = b.rest[n:]
+	if b.rest = b.rest[n:]; len(b.rest) == 0 {
+		b.rest = nil // net/http keeps the body until the answer's end
+	}
 	return n, nil
 }
 

@@ -33,6 +33,7 @@ func (b *Batch) Reset() {
 	if cap(b.buf) > keep {
 		b.buf = nil
 	}
+	clear(b.Emissions) // or a stale Data keeps what buf let go
 	b.buf, b.Emissions, b.Cost = b.buf[:0], b.Emissions[:0], Cost{}
 }
 
@@ -78,14 +79,15 @@ type collector struct {
 	state   int // bytes of a state
 	calls   int // of emit, the refused ones included
 	refused error
-	request bool // REQUEST was emitted
-	named   []int32
+	request bool               // REQUEST was emitted
+	named   map[int32]struct{} // TOOL_ID and TOOL_NAME so far
 }
 
 // begin prepares for a call that may emit max bytes.
 func (c *collector) begin(b *Batch, in export, op abi.Op, max int) {
 	b.Reset()
-	*c = collector{batch: b, in: in, op: op, max: max, state: abi.MaxState, named: c.named[:0]}
+	*c = collector{batch: b, in: in, op: op, max: max, state: abi.MaxState, named: c.named}
+	clear(c.named)
 }
 
 // emit takes one emission. p is copied. The result is what the guest is told.
@@ -168,12 +170,13 @@ func (c *collector) place(e abi.Emission, p []byte) int32 {
 // once refuses a second TOOL_ID or TOOL_NAME for the same tool call.
 func (c *collector) once(e abi.Emission) int32 {
 	mark := e.At<<1 | int32(e.Kind&1) // TOOL_ID is odd, TOOL_NAME even
-	for _, m := range c.named {
-		if m == mark {
-			return c.refuse(emitWrong, "%s: a second one for choice %d, call %d", e.Kind, e.Choice(), e.Item())
-		}
+	if _, again := c.named[mark]; again {
+		return c.refuse(emitWrong, "%s: a second one for choice %d, call %d", e.Kind, e.Choice(), e.Item())
 	}
-	c.named = append(c.named, mark)
+	if c.named == nil {
+		c.named = map[int32]struct{}{}
+	}
+	c.named[mark] = struct{}{}
 	return emitTaken
 }
 

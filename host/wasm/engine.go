@@ -42,6 +42,7 @@ type Engine struct {
 	mu     sync.Mutex
 	wake   *sync.Cond // queue or closed changed
 	queue  []*Adapter // to be loaded, in order
+	untidy bool       // something was compiled since the last tidy
 	closed bool
 	live   map[[sha256.Size]byte]*version // in use
 	kept   *simplelru.LRU[[sha256.Size]byte, *version]
@@ -105,13 +106,22 @@ func (e *Engine) load() {
 		}
 		a := e.queue[0]
 		e.queue = e.queue[1:]
-		last := len(e.queue) == 0
 		e.mu.Unlock()
 		a.load()
-		if last {
-			// Compiling takes memory that nothing else will need for long.
-			debug.FreeOSMemory()
-		}
+		e.tidy()
+	}
+}
+
+// tidy gives the memory back that compiling took, when nothing is left to load: a
+// module leaves several times its size in garbage, which a gateway that waits
+// for its first request would keep for minutes.
+func (e *Engine) tidy() {
+	e.mu.Lock()
+	due := e.untidy && len(e.queue) == 0
+	e.untidy = e.untidy && !due
+	e.mu.Unlock()
+	if due {
+		debug.FreeOSMemory()
 	}
 }
 
@@ -151,6 +161,7 @@ func (e *Engine) acquire(module []byte) (*version, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	v.digest, v.refs = digest, 1
+	e.untidy = true
 	e.live[digest] = v
 	return v, nil
 }

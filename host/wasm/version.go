@@ -157,21 +157,30 @@ func (v *version) instantiate(log logger, limits *Limits) (in *instance, err err
 		return nil, err
 	}
 	in = &instance{logs: log, limits: limits}
+	var memory experimental.LinearMemory
+	free := func() {
+		if memory != nil {
+			memory.Free() // wazero leaves it when instantiation fails
+		}
+	}
 	in.ctx = &callContext{
 		Context: experimental.WithMemoryAllocator(context.Background(),
 			experimental.MemoryAllocatorFunc(func(_, most uint64) experimental.LinearMemory {
-				return allocate(min(most, uint64(limits.Memory)))
+				memory = allocate(min(most, uint64(limits.Memory)))
+				return memory
 			})),
 		instance: in,
 	}
 	defer func() {
 		if recover() != nil { // wazero takes an allocator that fails for a bug
+			free()
 			in, err = nil, fmt.Errorf("the system has no %d MiB of address space for an instance", limits.Memory>>20)
 		}
 	}()
 	module, err := v.runtime.InstantiateModule(in.ctx, v.compiled,
 		wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
+		free()
 		return nil, &CallError{Kind: Trap, Err: fmt.Errorf("start function trapped or ran out of fuel: %w", err), Stderr: string(in.stderr)}
 	}
 	in.module, in.memory = module, module.Memory()
