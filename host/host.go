@@ -39,13 +39,7 @@ type Host struct {
 	engine   *wasm.Engine
 	swap     sync.Mutex // one Swap at a time
 	current  atomic.Pointer[generation]
-	refused  atomic.Pointer[refusal] // the last Swap, if it was refused
-}
-
-// refusal is a new state that was not taken.
-type refusal struct {
-	err error
-	at  time.Time
+	refused  atomic.Pointer[time.Time] // when the last Swap was refused; nil: it was not
 }
 
 // New builds a gateway and begins to compile its adapters. The error names the
@@ -76,7 +70,7 @@ func New(o Options) (*Host, error) {
 // Swap replaces the configuration and the adapters in one step. The new ones are
 // built and checked completely beside the old ones first: every adapter must be
 // compiled, shake hands and take its options. If anything fails, or ctx ends
-// before, the old ones keep serving and /health tells why.
+// before, the old ones keep serving and /health says so.
 //
 // Requests keep the configuration and adapter they began with, which are freed
 // when the last of them has ended. The address that is served does not change.
@@ -90,7 +84,7 @@ func (h *Host) Swap(ctx context.Context, c *config.Config, module func(plugin st
 		}
 	}
 	if err != nil {
-		h.Refuse(err)
+		h.Refuse()
 		return err
 	}
 	h.refused.Store(nil)
@@ -99,8 +93,11 @@ func (h *Host) Swap(ctx context.Context, c *config.Config, module func(plugin st
 }
 
 // Refuse notes for /health that a new state can't be taken, for whoever finds
-// out before Swap could.
-func (h *Host) Refuse(err error) { h.refused.Store(&refusal{err, h.opts.Now()}) }
+// out before Swap could. Why is for the log: anybody may ask for /health.
+func (h *Host) Refuse() {
+	now := h.opts.Now()
+	h.refused.Store(&now)
+}
 
 // Handler serves the gateway's paths.
 func (h *Host) Handler() http.Handler {

@@ -1,11 +1,13 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/kai-gateway/kai/host/api"
@@ -73,6 +75,7 @@ func whole(ctx context.Context, e *exchange, info stream.Info) error {
 	if err != nil {
 		return err
 	}
+	e.asked, e.refs = nil, nil
 	e.http.ReleaseBody()
 	return e.http.JSON(200, body)
 }
@@ -217,7 +220,10 @@ func (e *exchange) run(ctx context.Context) error {
 		r := *e.next
 		e.next, e.wait = nil, 0
 		err := e.step(ctx, r)
-		if err != nil && !(e.answer.complete() && ctx.Err() == nil) {
+		if err != nil && e.answer.complete() && ctx.Err() == nil {
+			return nil // whatever broke behind the end is nobody's loss
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -245,6 +251,9 @@ func (e *exchange) request(ctx context.Context) error {
 // spread applies an answer that needed no upstream. It came from one call, but a
 // client that asked for a stream wants to see it in pieces.
 func (e *exchange) spread() error {
+	if slices.ContainsFunc(e.batch.Emissions, func(m abi.Emission) bool { return m.Kind == abi.Error }) {
+		return e.answer.apply(e.batch.Emissions) // the error counts and what stands beside it doesn't
+	}
 	for i := range e.batch.Emissions {
 		if err := e.answer.apply(e.batch.Emissions[i : i+1]); err != nil {
 			return err
@@ -293,7 +302,7 @@ func (e *exchange) events(ctx context.Context, res *upstream.Response) error {
 			return e.event(ctx, abi.FlagEnd, nil, nil)
 		case err != nil:
 			return err
-		case string(frame.Data) == "[DONE]":
+		case isDone(frame.Data):
 			return e.event(ctx, abi.FlagDone, nil, nil)
 		case len(frame.Data) == 0:
 			continue // "data:" alone is a sign of life and states nothing
@@ -302,6 +311,11 @@ func (e *exchange) events(ctx context.Context, res *upstream.Response) error {
 			return err
 		}
 	}
+}
+
+// isDone recognises the end mark of OpenAI's streams.
+func isDone(data []byte) bool {
+	return len(data) < 32 && string(bytes.TrimSpace(data)) == "[DONE]"
 }
 
 func (e *exchange) event(ctx context.Context, flags int, name, data []byte) error {

@@ -99,6 +99,13 @@ func (p *provider) prepare(ctx context.Context, wait time.Duration) error {
 // goes, so it waits for the adapter.
 func (p *provider) connect() {
 	c := p.config
+	if !p.adapter.Manifest().Profile().Serves(abi.Chat) {
+		p.err = &sdk.Error{
+			Status: 503, Type: sdk.ServerError, Code: "adapter_error",
+			Message: fmt.Sprintf("The adapter of provider '%s' answers no chat completions.", p.name),
+		}
+		return
+	}
 	if c.BaseURL == "" {
 		return
 	}
@@ -124,7 +131,8 @@ func (p *provider) send(ctx context.Context, r upstream.Request) (*upstream.Resp
 		}
 	}
 	res, err := p.client.Do(ctx, r)
-	if ctx.Err() == nil {
+	var e *sdk.Error
+	if ours := errors.As(err, &e) && e.Code == "adapter_error"; ctx.Err() == nil && !ours {
 		p.failed.Store(err != nil)
 	}
 	return res, err

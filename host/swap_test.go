@@ -160,7 +160,7 @@ func TestSwapRefusesWhatCannotServe(t *testing.T) {
 		b, _ := io.ReadAll(res.Body)
 		return string(b)
 	}
-	if h := health(); !strings.Contains(h, "was refused, the one before keeps serving: provider demo: no such file") || !strings.Contains(h, `"status":"degraded"`) {
+	if h := health(); !strings.Contains(h, "was refused, the one before keeps serving; the log says why") || !strings.Contains(h, `"status":"degraded"`) {
 		t.Errorf("/health does not tell: %s", h)
 	}
 	if err := g.host.Swap(t.Context(), good, shipped); err != nil {

@@ -60,7 +60,8 @@ func exportManifest() int32 {
 //go:wasmexport kai_buffer
 func exportBuffer(min int32) unsafe.Pointer {
 	if int(min) > len(input) || input == nil {
-		input = nil // so that the old one can be collected first
+		// So that the old one can be collected first.
+		input, theRequest, theResponse, theEvent, one.state = nil, Request{}, Response{}, Event{}, nil
 		n := max(int(min), 16<<10)
 		b := make([]byte, n+8)
 		input = b[-uintptr(unsafe.Pointer(unsafe.SliceData(b)))&7:][:n]

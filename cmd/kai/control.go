@@ -70,6 +70,8 @@ func (c *control) serve(ctx context.Context, r *reloader) {
 		c.done.Go(func() {
 			defer conn.Close()
 			conn.SetDeadline(time.Now().Add(swapTime + time.Minute))
+			hurry := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Now()) })
+			defer hurry()
 			command, _ := bufio.NewReader(io.LimitReader(conn, 64)).ReadString('\n')
 			if command != "reload\n" {
 				fmt.Fprintln(conn, "unknown command")

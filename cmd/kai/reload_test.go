@@ -60,7 +60,7 @@ func TestChangedConfigurationIsPickedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	if b, _ := io.ReadAll(res.Body); !strings.Contains(string(b), "kai.yaml:1:1") || !strings.Contains(string(b), "degraded") {
+	if b, _ := io.ReadAll(res.Body); !strings.Contains(string(b), "was refused") || !strings.Contains(string(b), "degraded") {
 		t.Errorf("/health does not tell: %s", b)
 	}
 	p.write(p.file, demoConfig)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
@@ -34,7 +33,7 @@ type Adapter struct {
 	tenant *tenant
 	pause  *breaker
 
-	quickBelow atomic.Int32 // bytes of input from which on no call is tried without a slot; 0: quickInput
+	quick *[exports]quickLimit
 
 	ready   chan struct{} // closed when loading has ended
 	version *version      // set before ready is closed, if err is nil
@@ -54,7 +53,7 @@ func (e *Engine) Adapter(name string, module []byte, opts AdapterOptions) *Adapt
 	opts.Kept = max(opts.Kept, 1)
 	a := &Adapter{
 		engine: e, name: name, module: module, opts: opts, holds: 2, ready: make(chan struct{}),
-		tenant: &tenant{}, pause: &breaker{},
+		tenant: &tenant{}, pause: &breaker{}, quick: &[exports]quickLimit{},
 	}
 	a.opts.Limits = opts.Limits.withDefaults()
 	a.log = logger{
@@ -73,8 +72,9 @@ func (a *Adapter) load() {
 		a.loaded(nil, err)
 		return
 	}
+	// Calls of others are bounded, so a slot comes however busy they are.
 	var in *instance
-	if err = a.engine.slots.acquire(context.Background(), a.tenant, a.engine.opts.CallWait); err == nil {
+	if err = a.engine.slots.acquire(context.Background(), a.tenant, time.Hour); err == nil {
 		in, err = a.instantiate(v)
 		a.engine.slots.release()
 	}
@@ -150,7 +150,7 @@ func (a *Adapter) Manifest() Manifest { return a.version.manifest }
 func (a *Adapter) Digest() [32]byte { return a.version.digest }
 
 // Paused gives the time that is left of a pause, 0 if there is none.
-func (a *Adapter) Paused() time.Duration {
+func (a *Adapter) Paused() (left time.Duration) {
 	if !a.pause.failing.Load() {
 		return 0 // without a look at the clock, which costs more than the rest
 	}
@@ -170,7 +170,7 @@ func (a *Adapter) ForRequest() (mine *Adapter, end func()) {
 	}
 	mine = &Adapter{
 		engine: a.engine, name: a.name, opts: a.opts, log: a.log, holds: 1,
-		ready: a.ready, version: a.version, tenant: a.tenant, pause: a.pause,
+		ready: a.ready, version: a.version, tenant: a.tenant, pause: a.pause, quick: a.quick,
 	}
 	mine.opts.Kept = 1
 	return mine, mine.drop
@@ -246,8 +246,9 @@ func (i *invocation) size() int {
 
 // call runs an invocation and fills out. failed means that the guest returned 1:
 // its emissions end in ERROR, or it didn't say. err is a *CallError when the
-// guest broke, ErrBusy, or the context's cause. A trap is repeated once on a
-// fresh instance, which no upstream notices.
+// guest broke, a *PausedError for a request during a pause, ErrBusy, or the
+// context's cause. A trap is repeated once on a fresh instance, which no upstream
+// notices.
 func (a *Adapter) call(ctx context.Context, i invocation, out *Batch) (failed bool, err error) {
 	out.Reset()
 	if a.err != nil {
@@ -256,29 +257,22 @@ func (a *Adapter) call(ctx context.Context, i invocation, out *Batch) (failed bo
 	if n := i.size(); n > a.opts.Limits.Input {
 		return false, &CallError{Kind: TooLarge, Err: fmt.Errorf("%d bytes; at most %d are given to an adapter", n, a.opts.Limits.Input)}
 	}
-	if left := a.Paused(); left > 0 {
-		return false, &PausedError{left}
+	if i.in == inRequest { // what began before the pause may come to its end
+		if left := a.Paused(); left > 0 {
+			return false, &PausedError{left}
+		}
 	}
-	if failed, err = a.quickly(&i, out); err == nil {
-		a.pause.worked()
-		return failed, nil
-	}
-	if err := a.engine.slots.acquire(ctx, a.tenant, a.engine.opts.CallWait); err != nil {
-		return false, err
-	}
-	defer a.engine.slots.release()
-	if err == errNotQuick {
-		failed, err = a.once(&i, out, false)
-	}
-	var broke *CallError
-	if errors.As(err, &broke) && broke.Kind == Trap {
-		a.report(ctx, broke)
-		failed, err = a.once(&i, out, true)
+	failed, err = a.quickly(&i, out)
+	if err == errNotQuick || isTrap(err) {
+		failed, err = a.inSlot(ctx, &i, out, err)
 	}
 	if err == nil {
-		a.pause.worked()
+		if i.in != inRequest || a.pause.failing.Load() && finished(out) {
+			a.pause.worked()
+		}
+		return failed, nil
 	}
-	if errors.As(err, &broke) {
+	if broke, ok := errors.AsType[*CallError](err); ok {
 		if d := a.pause.broke(&i, time.Now()); d > 0 {
 			a.log.log.Warn("adapter paused: it broke on different inputs in a row", "pause", d.String())
 		}
@@ -288,54 +282,47 @@ func (a *Adapter) call(ctx context.Context, i invocation, out *Batch) (failed bo
 	return failed, err
 }
 
+// inSlot runs an invocation in a slot. before is how it ended without one: a trap,
+// or errNotQuick.
+func (a *Adapter) inSlot(ctx context.Context, i *invocation, out *Batch, before error) (failed bool, err error) {
+	if err := a.engine.slots.acquire(ctx, a.tenant, a.engine.opts.CallWait); err != nil {
+		return false, err
+	}
+	defer a.engine.slots.release()
+	if before == errNotQuick {
+		if failed, err = a.once(i, out, false); !isTrap(err) {
+			a.learn(i, out, err)
+			return failed, err
+		}
+		before = err
+	}
+	if broke, ok := errors.AsType[*CallError](before); ok {
+		a.report(ctx, broke)
+	}
+	return a.once(i, out, true)
+}
+
+// finished reports whether a call said that a choice is finished.
+func finished(out *Batch) bool {
+	for _, e := range out.Emissions {
+		if e.Kind == abi.Finish {
+			return true
+		}
+	}
+	return false
+}
+
+func isTrap(err error) bool {
+	broke, ok := errors.AsType[*CallError](err)
+	return ok && broke.Kind == Trap
+}
+
 // report logs a broken call. The guest's own words may hold a prompt.
 func (a *Adapter) report(ctx context.Context, e *CallError) {
 	a.log.log.LogAttrs(ctx, slog.LevelError, "adapter call failed", slog.String("err", e.Error()))
 	if e.Stderr != "" {
 		a.log.log.LogAttrs(ctx, slog.LevelDebug, "adapter standard error", slog.String("text", e.Stderr))
 	}
-}
-
-// What may run without a slot: calls with little input, on an instance that is
-// idle, with fuel for about half a millisecond. That holds a processor no longer
-// than Go's own code may, and is what nearly every event of a stream needs.
-// Waiting for a slot was a quarter of what a chunk of a burst cost.
-const (
-	quickInput = 16 << 10 // bytes
-	quickFuel  = 500_000
-)
-
-// errNotQuick is for an invocation that has to run in a slot.
-var errNotQuick = errors.New("not a quick call")
-
-// quickly runs an invocation without a slot, if that can be expected to do. One
-// that runs out of its fuel is repeated in a slot, with all that is its due; so
-// that such calls don't cost an instance each, only smaller ones are tried then.
-func (a *Adapter) quickly(i *invocation, out *Batch) (failed bool, err error) {
-	size, below := i.size(), int(a.quickBelow.Load())
-	if below == 0 {
-		below = quickInput
-	}
-	if size >= below {
-		return false, errNotQuick
-	}
-	in := a.takeIdle()
-	if in == nil {
-		return false, errNotQuick
-	}
-	failed, err = a.run(in, i, out, min(quickFuel, a.opts.Limits.fuel(size)))
-	if err == nil {
-		return failed, nil
-	}
-	if broke, ok := errors.AsType[*CallError](err); ok && broke.Kind == OutOfFuel {
-		below = size / 2
-		if below == 0 {
-			below = -1 // not even without any
-		}
-		a.quickBelow.Store(int32(below))
-		return false, errNotQuick
-	}
-	return failed, err
 }
 
 // once runs an invocation in the slot that the caller has.

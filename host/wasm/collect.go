@@ -53,6 +53,7 @@ const (
 	inRequest
 	inResponse
 	inEvent
+	exports // how many there are
 )
 
 // What emit returns to the guest.
@@ -96,6 +97,9 @@ func (c *collector) emit(kind, at int32, p []byte) int32 {
 		return emitWrong // a start function has nothing to say
 	}
 	e := abi.Emission{Kind: abi.Kind(uint32(kind) &^ abi.Raw), Raw: kind&abi.Raw != 0, At: at}
+	if c.refused != nil {
+		return emitWrong // the call has failed already
+	}
 	if uint32(kind) > 255 || e.Kind.String() == "" || e.Raw && !e.Kind.AllowsRaw() {
 		return c.refuse(emitWrong, "kind %d does not exist", kind)
 	}

@@ -128,9 +128,15 @@ func (e *Engine) tidy() {
 // enqueue has a loaded in the background.
 func (e *Engine) enqueue(a *Adapter) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.queue = append(e.queue, a)
-	e.wake.Broadcast()
+	closed := e.closed
+	if !closed {
+		e.queue = append(e.queue, a)
+		e.wake.Broadcast()
+	}
+	e.mu.Unlock()
+	if closed {
+		a.loaded(nil, errClosed)
+	}
 }
 
 // acquire gives the compiled form of module, from memory if it was used lately.

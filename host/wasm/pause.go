@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
@@ -10,7 +11,8 @@ import (
 // breaker pauses an adapter that breaks on whatever it is given, so that it
 // doesn't cost a new instance for each request. It must not pause one because a
 // client sends the same poison again and again, nor while others are served: it
-// counts different inputs that broke in a row, without a call that worked.
+// counts different inputs that broke in a row, without a call that worked. Making
+// an upstream request proves little, so kai_request counts only if it answered.
 type breaker struct {
 	failing atomic.Bool // inputs isn't empty; read without mu on every good call
 
@@ -56,9 +58,8 @@ func (b *breaker) worked() {
 func (b *breaker) broke(i *invocation, now time.Time) time.Duration {
 	var h maphash.Hash
 	h.SetSeed(seed)
-	h.WriteByte(byte(i.in))
-	for _, s := range i.sections {
-		h.Write(s)
+	for _, section := range i.sections {
+		writeWithoutNonces(&h, section)
 		h.WriteByte(0)
 	}
 	input := h.Sum64()
@@ -83,4 +84,20 @@ func (b *breaker) broke(i *invocation, now time.Time) time.Duration {
 	b.pause = min(max(2*b.pause, pauseFirst), pauseMax)
 	b.until = now.Add(b.pause)
 	return b.pause
+}
+
+// writeWithoutNonces hashes a section of a call's input. References to long content
+// hold a number that is new for each request: "@kai:" and 32 digits. The same
+// poison must give the same hash.
+func writeWithoutNonces(h *maphash.Hash, section []byte) {
+	const mark, digits = "@kai:", 32
+	for {
+		at := bytes.Index(section, []byte(mark))
+		if at < 0 {
+			h.Write(section)
+			return
+		}
+		h.Write(section[:at+len(mark)])
+		section = section[min(at+len(mark)+digits, len(section)):]
+	}
 }

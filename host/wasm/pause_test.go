@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 func TestBreaker(t *testing.T) {
@@ -16,6 +18,15 @@ func TestBreaker(t *testing.T) {
 		var b breaker
 		for range 100 {
 			if d := b.broke(input(1), begin); d != 0 {
+				t.Fatalf("paused for %v", d)
+			}
+		}
+	})
+	t.Run("nor the same poison by reference", func(t *testing.T) {
+		var b breaker
+		for n := range 100 {
+			i := &invocation{in: inRequest, sections: [3][]byte{nil, fmt.Appendf(nil, `{"content":"@kai:%032x:0@"}`, n)}}
+			if d := b.broke(i, begin); d != 0 {
 				t.Fatalf("paused for %v", d)
 			}
 		}
@@ -70,11 +81,13 @@ func TestPausedAdapterRefusesCalls(t *testing.T) {
 		event(a, fmt.Sprintf("U%d", n), &b)
 	}
 	var paused *PausedError
-	if err := event(a, "good", &b); !errors.As(err, &paused) || paused.Left <= 0 || a.Paused() <= 0 {
+	if _, err := a.Request(t.Context(), abi.Chat, false, nil, nil, &b); !errors.As(err, &paused) || paused.Left <= 0 || a.Paused() <= 0 {
 		t.Errorf("error = %v, Paused() = %v; want a pause", err, a.Paused())
 	}
-	a.pause.worked()
 	if err := event(a, "good", &b); err != nil {
-		t.Errorf("after the pause: %v", err)
+		t.Errorf("an exchange that began before: %v", err)
+	}
+	if _, err := a.Request(t.Context(), abi.Chat, false, nil, nil, &b); err != nil {
+		t.Errorf("a request after a call that worked: %v", err)
 	}
 }

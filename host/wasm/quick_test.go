@@ -35,8 +35,15 @@ func TestQuickCalls(t *testing.T) {
 		}
 	}
 	// From then on only smaller input is tried: the instance outlived the second.
-	if got, want := int(a.quickBelow.Load()), len(work)/2; got != want {
+	if got, want := a.quick[inEvent].bytes(), len(work)/2; got != want {
 		t.Errorf("quick calls have less than %d bytes, want %d", got, want)
 	}
+	if got := a.quick[inRequest].bytes(); got != quickInput {
+		t.Errorf("quick requests have less than %d bytes, want %d: only events ran out", got, quickInput)
+	}
+	// One in a slot that needed little shows that its like may be quick again.
 	say(strings.Repeat("y", 1000))
+	if got, want := a.quick[inEvent].bytes(), 1000+len(`{"say":""}`)+1; got != want {
+		t.Errorf("quick calls have less than %d bytes, want %d again", got, want)
+	}
 }

@@ -43,7 +43,7 @@ func compile(module []byte, cacheDir string) (*version, error) {
 		// wazero takes a corrupt file in its cache for an error, and one that can't
 		// be written. If it is that, compiling without the cache works. It is made
 		// anew if that can be done, for the next start.
-		if v, err = compileWith(m.Wasm, ""); err == nil && os.RemoveAll(cacheDir) == nil {
+		if v, err = compileWith(m.Wasm, ""); err == nil && emptyCache(cacheDir) {
 			if again, err := compileWith(m.Wasm, cacheDir); err == nil {
 				v.close()
 				v = again
@@ -228,6 +228,15 @@ func (in *instance) configure(options []byte) error {
 		return fmt.Errorf("%s returned %d, %s", abi.ExportConfigure, status, text)
 	}
 	return nil
+}
+
+// emptyCache removes what wazero keeps in dir, and nothing else.
+func emptyCache(dir string) bool {
+	kept, err := filepath.Glob(filepath.Join(dir, "wazero-*"))
+	for _, path := range kept {
+		err = errors.Join(err, os.RemoveAll(path))
+	}
+	return err == nil && len(kept) > 0
 }
 
 // DefaultCacheDir is where compiled adapters are kept: a folder of the user's
