@@ -21,12 +21,23 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"kai": main})
+	testscript.Main(cleaning{m}, map[string]func(){"kai": main})
 }
+
+// cleaning removes the shared cache of compiled adapters behind the tests.
+type cleaning struct{ *testing.M }
+
+func (c cleaning) Run() int {
+	defer os.RemoveAll(cacheHome)
+	return c.M.Run()
+}
+
+// cacheHome is shared by all processes of the tests, so that an adapter is
+// compiled once: under the race detector that takes ten seconds.
+var cacheHome = filepath.Join(os.TempDir(), fmt.Sprintf("kai-test-%d", os.Getpid()))
 
 // TestScripts runs the manual of the command line in testdata.
 func TestScripts(t *testing.T) {
-	cache := t.TempDir()
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +50,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("XDG_CACHE_HOME", cache)
+			env.Setenv("XDG_CACHE_HOME", cacheHome)
 			env.Setenv("GOCACHE", strings.TrimSpace(string(goCache)))
 			env.Setenv("SOURCE", root)       // of Kai itself, for what its own tests use
 			kai, err := exec.LookPath("kai") // the test binary, put on the path by testscript
@@ -85,7 +96,7 @@ func start(t *testing.T, yaml string) *process {
 	p := &process{t: t, end: make(chan error, 1)}
 	p.cmd = exec.Command(kai, "serve", "--config", file, "--host", "127.0.0.1", "--port", "0")
 	p.file = file
-	p.cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+cacheHome(t), "XDG_RUNTIME_DIR="+runtimeDir(t))
+	p.cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+cacheHome, "XDG_RUNTIME_DIR="+runtimeDir(t))
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -122,15 +133,6 @@ func start(t *testing.T, yaml string) *process {
 	}
 	return p
 }
-
-// cacheHome is shared, so that adapters are compiled once for all processes.
-var cacheHome = func() func(t *testing.T) string {
-	dir := filepath.Join(os.TempDir(), fmt.Sprintf("kai-test-%d", os.Getpid()))
-	return func(t *testing.T) string {
-		t.Cleanup(func() { os.RemoveAll(dir) })
-		return dir
-	}
-}()
 
 // runtimeDir is short, since a unix socket's path may have 108 bytes only.
 func runtimeDir(t *testing.T) string {
