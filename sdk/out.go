@@ -14,7 +14,6 @@ import (
 type Out struct {
 	sink func(kind, at int32, p []byte) // native builds only
 	buf  []byte
-	err  error
 }
 
 // Upstream is a request to the upstream.
