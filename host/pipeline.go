@@ -337,7 +337,11 @@ func (e *exchange) took(ctx context.Context, failed bool, err error) error {
 		e.bytes += int64(len(m.Data))
 		switch m.Kind {
 		case abi.Error:
-			return nil // the answer makes the error of it, and counts the usage beside it
+			// The answer makes the error of it, and counts the usage beside it. Nothing
+			// is sent for a call that failed, not even behind a complete answer, which
+			// takes no notice of an error.
+			e.next = nil
+			return nil
 		case abi.State:
 			e.state = append(e.state[:0], m.Data...)
 		case abi.Wait:
