@@ -1,6 +1,9 @@
 package sdk
 
-import "iter"
+import (
+	"bytes"
+	"iter"
+)
 
 // Message is one message of a chat request. Its fields are raw JSON and empty
 // when absent or null.
@@ -150,6 +153,23 @@ type ToolCall struct {
 	Name      JSON // a string: the function's name
 	Arguments JSON // a string that holds JSON text
 	Raw       JSON
+}
+
+// Object gives the object that the call's arguments hold: {} if there are none. ok
+// is false for a text that is no JSON object.
+func (c ToolCall) Object() (object JSON, ok bool) {
+	v := c.Arguments
+	if v.Kind() == KindString {
+		text, _ := v.AppendStr(nil)
+		v = bytes.TrimSpace(text)
+	}
+	switch {
+	case len(v) == 0, string(v) == "null":
+		return JSON("{}"), true
+	case v.Kind() == KindObject && v.Valid() == nil:
+		return v, true
+	}
+	return nil, false
 }
 
 // ToolCalls gives the calls of a message's "tool_calls".

@@ -233,7 +233,7 @@ func (c *conversation) calls(m sdk.Message) error {
 		if call.Name.Kind() != sdk.KindString {
 			return refuse(at+".function.name", "Anthropic knows only calls of functions, and each needs the function's name.")
 		}
-		input, ok := inputOf(call.Arguments)
+		input, ok := call.Object()
 		if !ok {
 			return refuse(at+".function.arguments", "The arguments of a tool call must be the text of a JSON object.")
 		}
@@ -250,21 +250,6 @@ func (c *conversation) calls(m sdk.Message) error {
 		return refuse(c.at(".function_call"), "function_call is out of date; send tool_calls.")
 	}
 	return nil
-}
-
-// inputOf gives the object that a call's arguments hold.
-func inputOf(v sdk.JSON) (object sdk.JSON, ok bool) {
-	if v.Kind() == sdk.KindString {
-		text, _ := v.AppendStr(nil)
-		v = bytes.TrimSpace(text)
-	}
-	switch {
-	case len(v) == 0, string(v) == "null":
-		return sdk.JSON("{}"), true
-	case v.Kind() == sdk.KindObject && v.Valid() == nil:
-		return v, true
-	}
-	return nil, false
 }
 
 // callID gives a call's id in the letters that Anthropic allows; other

@@ -1,7 +1,6 @@
 package gemini
 
 import (
-	"bytes"
 	"strconv"
 	"strings"
 
@@ -274,7 +273,7 @@ func (h *history) call(c sdk.ToolCall, signature sdk.JSON, n int) (field, wrong 
 	if c.Name.Kind() != sdk.KindString {
 		return ".name", "Gemini knows only calls of functions, and each needs the function's name."
 	}
-	args, ok := arguments(c.Arguments)
+	args, ok := c.Object()
 	if !ok {
 		return ".arguments", "The arguments of a tool call must be the text of a JSON object."
 	}
@@ -296,21 +295,6 @@ func (h *history) call(c sdk.ToolCall, signature sdk.JSON, n int) (field, wrong 
 	h.sign(signature)
 	h.w.End()
 	return "", ""
-}
-
-// arguments gives the object that a call's arguments hold.
-func arguments(v sdk.JSON) (object sdk.JSON, ok bool) {
-	if v.Kind() == sdk.KindString {
-		text, _ := v.AppendStr(nil)
-		v = bytes.TrimSpace(text)
-	}
-	switch {
-	case len(v) == 0, string(v) == "null":
-		return sdk.JSON("{}"), true
-	case v.Kind() == sdk.KindObject && v.Valid() == nil:
-		return v, true
-	}
-	return nil, false
 }
 
 // result writes what a function returned. Gemini wants an object, and what the

@@ -1,7 +1,6 @@
 package ollama
 
 import (
-	"bytes"
 	"strconv"
 
 	"github.com/kai-gateway/kai/sdk"
@@ -168,7 +167,7 @@ func (h *history) call(c sdk.ToolCall) (field, wrong string) {
 	if c.Name.Kind() != sdk.KindString {
 		return ".name", "Ollama knows only calls of functions, and each needs the function's name."
 	}
-	args, ok := arguments(c.Arguments)
+	args, ok := c.Object()
 	if !ok {
 		return ".arguments", "The arguments of a tool call must be the text of a JSON object."
 	}
@@ -186,22 +185,6 @@ func (h *history) call(c sdk.ToolCall) (field, wrong string) {
 	h.w.End()
 	h.w.End()
 	return "", ""
-}
-
-// arguments gives the object that a call's arguments hold. OpenAI sends them as
-// a string; Ollama refuses one.
-func arguments(v sdk.JSON) (object sdk.JSON, ok bool) {
-	if v.Kind() == sdk.KindString {
-		text, _ := v.AppendStr(nil)
-		v = bytes.TrimSpace(text)
-	}
-	switch {
-	case len(v) == 0, string(v) == "null":
-		return sdk.JSON("{}"), true
-	case v.Kind() == sdk.KindObject && v.Valid() == nil:
-		return v, true
-	}
-	return nil, false
 }
 
 // result writes what a tool's answer belongs to. Templates show the model the
