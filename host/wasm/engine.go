@@ -145,15 +145,12 @@ func (e *Engine) acquire(module []byte) (*version, error) {
 	e.mu.Lock()
 	v := e.live[digest]
 	if v == nil {
-		if v, _ = e.kept.Peek(digest); v != nil {
-			v.refs++ // before Remove, whose callback closes what nobody uses
-			e.kept.Remove(digest)
-			v.refs--
-			e.live[digest] = v
-		}
+		v, _ = e.kept.Peek(digest)
 	}
 	if v != nil {
-		v.refs++
+		v.refs++ // before Remove, whose callback closes what nobody uses
+		e.kept.Remove(digest)
+		e.live[digest] = v
 		e.mu.Unlock()
 		return v, nil
 	}
