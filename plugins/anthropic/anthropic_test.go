@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -23,31 +21,11 @@ func TestTranscripts(t *testing.T) {
 	sdktest.Run(t, anthropic.Plugin(), transcripts)
 }
 
-// eachTranscript parses them all.
-func eachTranscript(t testing.TB, do func(name string, tr *sdktest.Transcript)) {
-	t.Helper()
-	files, err := filepath.Glob(transcripts)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no transcripts match %s (%v)", transcripts, err)
-	}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tr, err := sdktest.Parse(data)
-		if err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		do(strings.TrimSuffix(filepath.Base(file), ".txtar"), tr)
-	}
-}
-
 // eachStream gives the transcripts whose answer is an event stream.
 func eachStream(t *testing.T, do func(t *testing.T, tr *sdktest.Transcript, body string)) {
 	t.Helper()
 	streams := 0
-	eachTranscript(t, func(name string, tr *sdktest.Transcript) {
+	sdktest.Each(t, transcripts, func(name string, tr *sdktest.Transcript) {
 		responses := tr.Responses()
 		if len(responses) == 0 || !strings.HasPrefix(responses[0].Headers.Get("content-type"), "text/event-stream") {
 			return

@@ -39,7 +39,7 @@ func check(t *testing.T, in string, err error, ems []abi.Emission, state []byte)
 
 // FuzzEvent takes any bytes as two events in a row and as a whole answer.
 func FuzzEvent(f *testing.F) {
-	eachTranscript(f, func(name string, tr *sdktest.Transcript) {
+	sdktest.Each(f, transcripts, func(name string, tr *sdktest.Transcript) {
 		for _, r := range tr.Responses() {
 			before := []byte("{}")
 			for line := range bytes.Lines(r.Body) {
@@ -73,7 +73,7 @@ func FuzzEvent(f *testing.F) {
 // FuzzRequest takes any JSON for a client's request. What is sent has turns that
 // alternate, none of them empty.
 func FuzzRequest(f *testing.F) {
-	eachTranscript(f, func(name string, tr *sdktest.Transcript) {
+	sdktest.Each(f, transcripts, func(name string, tr *sdktest.Transcript) {
 		f.Add([]byte(tr.Get(sdktest.SectionClient)), []byte(tr.Get(sdktest.SectionOptions)))
 	})
 	p := anthropic.Plugin()

@@ -3,8 +3,6 @@ package ollama_test
 import (
 	"bytes"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -22,32 +20,12 @@ func TestTranscripts(t *testing.T) {
 	sdktest.Run(t, ollama.Plugin(), transcripts)
 }
 
-// eachTranscript parses them all.
-func eachTranscript(t testing.TB, do func(name string, tr *sdktest.Transcript)) {
-	t.Helper()
-	files, err := filepath.Glob(transcripts)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no transcripts match %s (%v)", transcripts, err)
-	}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tr, err := sdktest.Parse(data)
-		if err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		do(strings.TrimSuffix(filepath.Base(file), ".txtar"), tr)
-	}
-}
-
 // An answer is complete with its done line. Whatever comes short of it, a cut
 // connection or a clean end, must not look complete to the gateway.
 func TestStreamIsNotFinishedBeforeItsDoneLine(t *testing.T) {
 	caller := sdktest.Native{Plugin: ollama.Plugin()}
 	streams := 0
-	eachTranscript(t, func(name string, tr *sdktest.Transcript) {
+	sdktest.Each(t, transcripts, func(name string, tr *sdktest.Transcript) {
 		responses := tr.Responses()
 		if len(responses) != 1 || responses[0].Headers.Get("content-type") != "application/x-ndjson" {
 			return
@@ -170,7 +148,7 @@ func call(p *sdk.Plugin, in sdk.Input) (ems []abi.Emission, err error) {
 
 // FuzzEvent takes any bytes as a line and as a whole answer.
 func FuzzEvent(f *testing.F) {
-	eachTranscript(f, func(name string, tr *sdktest.Transcript) {
+	sdktest.Each(f, transcripts, func(name string, tr *sdktest.Transcript) {
 		for _, r := range tr.Responses() {
 			for line := range bytes.Lines(r.Body) {
 				if len(line) < 4096 {
@@ -198,7 +176,7 @@ func FuzzEvent(f *testing.F) {
 
 // FuzzRequest takes any JSON for a client's request.
 func FuzzRequest(f *testing.F) {
-	eachTranscript(f, func(name string, tr *sdktest.Transcript) {
+	sdktest.Each(f, transcripts, func(name string, tr *sdktest.Transcript) {
 		f.Add([]byte(tr.Get(sdktest.SectionClient)), []byte(tr.Get(sdktest.SectionOptions)))
 	})
 	p := ollama.Plugin()

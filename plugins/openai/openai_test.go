@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -22,31 +20,11 @@ func TestTranscripts(t *testing.T) {
 	sdktest.Run(t, openai.Plugin(), transcripts)
 }
 
-// each parses the transcripts.
-func each(t testing.TB, do func(name string, tr *sdktest.Transcript)) {
-	t.Helper()
-	files, err := filepath.Glob(transcripts)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no transcripts match %s (%v)", transcripts, err)
-	}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tr, err := sdktest.Parse(data)
-		if err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		do(strings.TrimSuffix(filepath.Base(file), ".txtar"), tr)
-	}
-}
-
 // streams gives the transcripts whose answer is an event stream.
 func streams(t *testing.T) map[string]*sdktest.Transcript {
 	t.Helper()
 	found := map[string]*sdktest.Transcript{}
-	each(t, func(name string, tr *sdktest.Transcript) {
+	sdktest.Each(t, transcripts, func(name string, tr *sdktest.Transcript) {
 		if r := tr.Responses(); len(r) == 1 && r[0].Headers.Get("content-type") == "text/event-stream" {
 			found[name] = tr
 		}
@@ -196,7 +174,7 @@ func call(t *testing.T, in sdk.Input) (ems []abi.Emission) {
 }
 
 func FuzzResponse(f *testing.F) {
-	each(f, func(name string, tr *sdktest.Transcript) {
+	sdktest.Each(f, transcripts, func(name string, tr *sdktest.Transcript) {
 		for _, r := range tr.Responses() {
 			f.Add(r.Status, []byte(r.Body))
 		}
@@ -214,7 +192,7 @@ func FuzzResponse(f *testing.F) {
 
 // FuzzRequest holds that options never make bad JSON of a good body.
 func FuzzRequest(f *testing.F) {
-	each(f, func(name string, tr *sdktest.Transcript) {
+	sdktest.Each(f, transcripts, func(name string, tr *sdktest.Transcript) {
 		options := string(tr.Get(sdktest.SectionOptions))
 		if options == "" {
 			options = "{}"

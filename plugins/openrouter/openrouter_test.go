@@ -3,8 +3,6 @@ package openrouter_test
 import (
 	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -22,24 +20,12 @@ func TestTranscripts(t *testing.T) {
 // streams gives the transcripts whose answer is an event stream.
 func streams(t *testing.T) map[string]*sdktest.Transcript {
 	t.Helper()
-	files, err := filepath.Glob(transcripts)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no transcripts: %v", err)
-	}
 	found := map[string]*sdktest.Transcript{}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tr, err := sdktest.Parse(data)
-		if err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
+	sdktest.Each(t, transcripts, func(name string, tr *sdktest.Transcript) {
 		if strings.HasPrefix(tr.Responses()[0].Headers.Get("content-type"), "text/event-stream") {
-			found[strings.TrimSuffix(filepath.Base(file), ".txtar")] = tr
+			found[name] = tr
 		}
-	}
+	})
 	if len(found) < 10 {
 		t.Fatalf("only %d transcripts are streams", len(found))
 	}

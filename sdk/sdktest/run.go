@@ -22,20 +22,9 @@ func Run(t *testing.T, p *sdk.Plugin, glob string) {
 // RunCaller is Run for an adapter that runs elsewhere, such as in the sandbox.
 func RunCaller(t *testing.T, c Caller, glob string) {
 	t.Helper()
-	files, err := filepath.Glob(glob)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no transcripts match %s (%v)", glob, err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			data, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			tr, err := Parse(data)
-			if err != nil {
-				t.Fatalf("%s: %v", file, err)
-			}
+	for _, file := range matches(t, glob) {
+		t.Run(nameOf(file), func(t *testing.T) {
+			tr := read(t, file)
 			got, err := tr.Run(c)
 			if err != nil {
 				t.Fatalf("%s: %v", file, err)
@@ -47,6 +36,39 @@ func RunCaller(t *testing.T, c Caller, glob string) {
 			compare(t, file, tr, got)
 		})
 	}
+}
+
+// Each gives every transcript that matches glob, under its file's name without
+// the ending, to tests that do more with them than Run.
+func Each(t testing.TB, glob string, do func(name string, tr *Transcript)) {
+	t.Helper()
+	for _, file := range matches(t, glob) {
+		do(nameOf(file), read(t, file))
+	}
+}
+
+func matches(t testing.TB, glob string) []string {
+	t.Helper()
+	files, err := filepath.Glob(glob)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts match %s (%v)", glob, err)
+	}
+	return files
+}
+
+func nameOf(file string) string { return strings.TrimSuffix(filepath.Base(file), ".txtar") }
+
+func read(t testing.TB, file string) *Transcript {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := Parse(data)
+	if err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	return tr
 }
 
 func compare(t *testing.T, file string, tr *Transcript, got *Replay) {
