@@ -72,7 +72,7 @@ func (e *Engine) Adapter(name string, module []byte, opts AdapterOptions) *Adapt
 // instance, so that a module that can't run is found before a request meets it.
 func (a *Adapter) load() {
 	begin := time.Now()
-	v, err := a.engine.acquire(a.module)
+	v, err := a.engine.acquire(a.module, &a.opts.Limits)
 	if err != nil {
 		a.loaded(nil, err)
 		return

@@ -192,7 +192,8 @@ func (e *Engine) forget(a *Adapter) {
 }
 
 // acquire gives the compiled form of module, from memory if it was used lately.
-func (e *Engine) acquire(module []byte) (*version, error) {
+// limits are those of the adapter that it is for.
+func (e *Engine) acquire(module []byte, limits *Limits) (*version, error) {
 	digest := sha256.Sum256(module)
 	e.mu.Lock()
 	v := e.live[digest]
@@ -209,7 +210,7 @@ func (e *Engine) acquire(module []byte) (*version, error) {
 	e.mu.Unlock()
 
 	// Only the loader compiles, so nobody compiles the same module meanwhile.
-	v, err := compile(module, e.opts.CacheDir)
+	v, err := compile(module, e.opts.CacheDir, limits)
 	if err != nil {
 		return nil, err
 	}

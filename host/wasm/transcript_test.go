@@ -105,6 +105,39 @@ func TestWhatATranscriptCantBuy(t *testing.T) {
 	}
 }
 
+// TestLoadingKeepsTheLimits loads a guest whose manifest, and whose transcript, can
+// only be had with 64 MiB more than it begins with.
+func TestLoadingKeepsTheLimits(t *testing.T) {
+	const asks = "-- client-request.json --\n{}\n"
+	packed, err := Pack(t.Context(), hostile(t, "grows"), PackOptions{Transcript: []byte(asks)})
+	if err != nil || packed.Differs != nil {
+		t.Fatal(err, packed.Differs)
+	}
+	for name, tc := range map[string]struct {
+		module []byte
+		memory int64
+		says   string // of the error; "" for none
+	}{
+		"the manifest, with room":   {hostile(t, "grows"), 128 << 20, ""},
+		"the manifest, without":     {hostile(t, "grows"), 32 << 20, "kai_manifest: "},
+		"the transcript, with room": {packed.Module, 128 << 20, ""},
+		"the transcript, without":   {packed.Module, 32 << 20, "it doesn't do what the transcript in it says: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := New(Options{})
+			defer e.Close()
+			a := e.Adapter("p", tc.module, AdapterOptions{Limits: Limits{Memory: tc.memory}})
+			defer a.Close()
+			switch err := a.Wait(t.Context(), time.Minute); {
+			case tc.says == "" && err != nil:
+				t.Errorf("refused: %v", err)
+			case tc.says != "" && (err == nil || !strings.Contains(err.Error(), tc.says)):
+				t.Errorf("error = %v, want one with %q", err, tc.says)
+			}
+		})
+	}
+}
+
 func TestPackPutsTheTranscriptIntoTheModule(t *testing.T) {
 	good := puppetSays + "TEXT 0 \"hi\"\nFINISH 0 stop\n"
 	p, err := Pack(t.Context(), hostile(t, "puppet"), PackOptions{Transcript: []byte(good)})

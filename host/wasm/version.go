@@ -29,9 +29,10 @@ type version struct {
 	transcript *sdktest.Transcript // of the module, until it was replayed; only the loader looks at it
 }
 
-// compile checks, instruments and compiles a module. The error is a *LoadError
+// compile checks, instruments and compiles a module, and finds its manifest. What
+// of the module has to run for that is bound by limits. The error is a *LoadError
 // when the module is to blame.
-func compile(module []byte, cacheDir string) (*version, error) {
+func compile(module []byte, cacheDir string, limits *Limits) (*version, error) {
 	m, err := fuel.Instrument(module, fuel.Options{StartFuel: fuelStart})
 	if err != nil {
 		return nil, &LoadError{err}
@@ -60,7 +61,7 @@ func compile(module []byte, cacheDir string) (*version, error) {
 	}
 	v.pages = m.Memory.Min
 	v.transcript = transcript
-	if v.manifest, err = v.readManifest(module); err != nil {
+	if v.manifest, err = v.readManifest(module, limits); err != nil {
 		v.close()
 		return nil, &LoadError{err}
 	}
@@ -122,13 +123,12 @@ func (v *version) close() {
 }
 
 // readManifest takes the manifest from the module's custom section, else from
-// running it.
-func (v *version) readManifest(module []byte) (Manifest, error) {
+// running it within limits.
+func (v *version) readManifest(module []byte, limits *Limits) (Manifest, error) {
 	if m, found, err := ReadManifest(module); found {
 		return m, err
 	}
-	limits := Limits{Memory: maxMemory}.withDefaults()
-	in, err := v.instantiate(logger{}, &limits)
+	in, err := v.instantiate(logger{}, limits)
 	if err != nil {
 		return Manifest{}, err
 	}
