@@ -36,7 +36,7 @@ func pluginCommands() []pluginCommand {
 		{"new", "new NAME [--lang LANGUAGE]", "make the project of an adapter, offline; LANGUAGE: " + strings.Join(starterLanguages(), ", "), pluginNew},
 		{"build", "build [DIR] [-o FILE]", "compile and check the adapter in DIR (default: here)", pluginBuild},
 		{"test", "test MODULE [DIR] [--update]", "replay the transcripts in DIR (default: testdata or transcripts beside it; or one .txtar file) in\n                          the sandbox, with everything going wrong; --update writes what they expect", pluginTest},
-		{"inspect", "inspect MODULE [--json]", "show what a module is, imports and would be granted", pluginInspect},
+		{"inspect", "inspect MODULE [--run] [--json]", "show what a module is, imports and would be granted, without executing any of it; --run loads it\n                          in the sandbox, too, and tells how long that takes", pluginInspect},
 		{"dev", "dev [DIR] [--out FILE]", "build and test at every change, and put what passed at FILE, a module or a folder (default: DIR), where a running\n                          gateway picks it up", pluginDev},
 		{"list", "list [--config FILE]", "list the adapters that the configuration uses and those that come with Kai", pluginList},
 		{"record", "record [--model ALIAS] [--config FILE] [--stream] [-o FILE.txtar] < request.json", "send a request to the model's provider and save the exchange as a transcript, without the\n                          provider's secret; ALIAS: of the configuration (default: the request's model, else default_model)", pluginRecord},

@@ -17,8 +17,10 @@ import (
 
 // inspection is what "kai plugin inspect" tells. Its JSON is for programs and
 // only ever gains fields; each is always there, and what the module doesn't tell
-// is empty.
+// is empty. Nothing of it takes running the module, unless Executed says so.
 type inspection struct {
+	module []byte
+
 	Module       string       `json:"module"` // as the command line names it
 	SHA256       string       `json:"sha256"`
 	ABI          string       `json:"abi"`
@@ -36,8 +38,10 @@ type inspection struct {
 	Transcript   bool         `json:"transcript_in_section"`
 	Secret       *placement   `json:"secret"` // null: it gets none
 	Imports      []string     `json:"imports"`
+	Exports      []string     `json:"exports"`
 	Size         moduleSize   `json:"size"`
-	Load         loadTime     `json:"load"`
+	Executed     bool         `json:"executed"` // code of the module ran, to find this out
+	Load         *loadTime    `json:"load"`     // null: it was not executed
 	Granted      []permission `json:"granted"`
 }
 
@@ -56,7 +60,8 @@ type moduleSize struct {
 	MemoryMax    int64 `json:"memory_max"`
 }
 
-// loadTime is in milliseconds, from bytes to an instance that can be called.
+// loadTime is in milliseconds, from bytes to an instance that can be called, with
+// the transcript replayed that the module may carry.
 type loadTime struct {
 	Cold   int64 `json:"cold_ms"`
 	Cached int64 `json:"cached_ms"`
@@ -68,17 +73,23 @@ type permission struct {
 	Grant string `json:"grant"`
 }
 
-// pluginInspect shows what a module is and what it would be granted.
+// pluginInspect shows what a module is and what it would be granted. It executes
+// nothing of it, unless it is told to.
 func pluginInspect(ctx context.Context, args []string, s streams) int {
 	f := flag.NewFlagSet("plugin inspect", flag.ContinueOnError)
 	asJSON := f.Bool("json", false, "")
+	run := f.Bool("run", false, "")
 	if code, ok := parse(f, args, 1, s.err); !ok {
 		return code
 	}
 	if f.NArg() != 1 {
 		return pluginUsage("inspect", s)
 	}
-	i, err := inspect(ctx, f.Arg(0))
+	i, err := inspect(f.Arg(0))
+	if err == nil && *run {
+		fmt.Fprintf(s.err, "kai: running %s in the sandbox, as a gateway that loads it does\n", i.Module)
+		err = i.run(ctx)
+	}
 	if err != nil {
 		return pluginFailed("inspect", err, s)
 	}
@@ -95,7 +106,8 @@ func pluginInspect(ctx context.Context, args []string, s streams) int {
 	return exitDone
 }
 
-func inspect(ctx context.Context, name string) (*inspection, error) {
+// inspect reads a module.
+func inspect(name string) (*inspection, error) {
 	module, err := readModule(name)
 	if err != nil {
 		return nil, err
@@ -111,34 +123,49 @@ func inspect(ctx context.Context, name string) (*inspection, error) {
 		}
 		return nil, fmt.Errorf("%s: not an adapter:%s", name, strings.Join(text, ""))
 	}
-	manifest, load, err := timeLoading(ctx, module)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	p := manifest.Profile()
-	if err := config.CheckOptionsSchema(p.Options); err != nil {
-		return nil, fmt.Errorf("%s: the options of its manifest: %w", name, err)
-	}
 	_, transcript, err := wasm.ReadTranscript(module)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	i := &inspection{
-		Module: name, SHA256: fmt.Sprintf("%x", d.SHA256), ABI: "v1",
-		Name: manifest.Name, Version: manifest.Version, License: manifest.License, Homepage: manifest.Homepage,
-		Provider: p.Provider, Operations: p.Ops, Capabilities: orEmpty(p.Capabilities), BaseURL: p.DefaultBaseURL,
-		Options: strings.TrimSpace(p.Options), PlainContent: p.PlainContent, Packed: d.Manifest != nil,
-		Imports: orEmpty(d.Imports), Transcript: transcript,
+		module: module, Module: name, SHA256: fmt.Sprintf("%x", d.SHA256), ABI: "v1",
+		Operations: []string{}, Capabilities: []string{}, Packed: d.Manifest != nil,
+		Imports: orEmpty(d.Imports), Exports: orEmpty(d.Exports), Transcript: transcript,
 		Size: moduleSize{
 			Module: len(module), Instrumented: d.Instrumented, MemoryMin: d.MemoryMin, MemoryMax: d.MemoryMax,
 		},
-		Load: load,
+		Granted: granted(d.Imports),
 	}
+	if d.Manifest != nil {
+		return i, i.describe(*d.Manifest)
+	}
+	return i, nil
+}
+
+// describe takes over what the module says of itself.
+func (i *inspection) describe(m wasm.Manifest) error {
+	p := m.Profile()
+	if err := config.CheckOptionsSchema(p.Options); err != nil {
+		return fmt.Errorf("%s: the options of its manifest: %w", i.Module, err)
+	}
+	i.Name, i.Version, i.License, i.Homepage = m.Name, m.Version, m.License, m.Homepage
+	i.Provider, i.Operations, i.Capabilities, i.BaseURL = p.Provider, p.Ops, orEmpty(p.Capabilities), p.DefaultBaseURL
+	i.Options, i.PlainContent = strings.TrimSpace(p.Options), p.PlainContent
 	if p.Auth.Header != "" {
 		i.Secret = &placement{p.Auth.Secret, p.Auth.Header, p.Auth.Format}
 	}
-	i.Granted = granted(d.Imports)
-	return i, nil
+	return nil
+}
+
+// run executes the module, which tells how long it loads and, if nothing that can
+// be read does, what it is.
+func (i *inspection) run(ctx context.Context) error {
+	m, load, err := timeLoading(ctx, i.module)
+	if err != nil {
+		return fmt.Errorf("%s: %w", i.Module, err)
+	}
+	i.Executed, i.Load = true, &load
+	return i.describe(m)
 }
 
 // timeLoading loads the module twice, the second time from a cache on disk as
@@ -191,9 +218,62 @@ func (i *inspection) print(w io.Writer) {
 	line := func(key, format string, args ...any) {
 		fmt.Fprintf(w, "  %-13s %s\n", key, fmt.Sprintf(format, args...))
 	}
-	fmt.Fprintf(w, "%s %s, an adapter for %s\n", i.Name, i.Version, i.Provider)
+	described := i.Packed || i.Executed
+	if described {
+		fmt.Fprintf(w, "%s %s, an adapter for %s\n", i.Name, i.Version, i.Provider)
+	} else {
+		fmt.Fprintf(w, "%s, an adapter\n", i.Module)
+	}
 	line("sha256", "%s", i.SHA256)
 	line("contract", "ABI %s", i.ABI)
+	if described {
+		i.printDescription(line)
+	}
+	line("size", "%s, %s with the counting of fuel", bytesText(int64(i.Size.Module)), bytesText(int64(i.Size.Instrumented)))
+	line("memory", "%s at first, at most %s", bytesText(i.Size.MemoryMin), bytesText(i.Size.MemoryMax))
+	if i.Executed {
+		line("loads in", "%d ms, %d ms from the cache", i.Load.Cold, i.Load.Cached)
+		line("executed", "yes: its start, its manifest and its configuration, and the transcript in it, if there is one")
+	} else {
+		line("executed", "nothing of it; with --run it is loaded as a gateway does, which tells how long that takes")
+	}
+	switch {
+	case i.Packed:
+	case i.Executed:
+		line("manifest", "told by running it; \"kai plugin build\" writes it where it can be read")
+	default:
+		line("manifest", "not where it can be read, so name, options and secret are unknown: --run asks the module;")
+		line("", "\"kai plugin build\" writes it where it can be read")
+	}
+	if i.Transcript {
+		line("transcript", "in the module; a gateway replays it before it takes the module")
+	}
+	fmt.Fprint(w, "\ngranted\n")
+	for _, g := range i.Granted {
+		line(g.Thing, "%s", g.Grant)
+	}
+	if described {
+		fmt.Fprint(w, "\noptions\n")
+		if i.Options == "" {
+			fmt.Fprint(w, "  none\n")
+		}
+		for text := range strings.Lines(i.Options) {
+			fmt.Fprintln(w, strings.TrimRight("  "+text, " \n"))
+		}
+	}
+	for _, list := range []struct {
+		title string
+		names []string
+	}{{"imports", i.Imports}, {"exports", i.Exports}} {
+		fmt.Fprintf(w, "\n%s\n", list.title)
+		for _, name := range list.names {
+			fmt.Fprintf(w, "  %s\n", name)
+		}
+	}
+}
+
+// printDescription writes what the manifest says.
+func (i *inspection) printDescription(line func(key, format string, args ...any)) {
 	line("operations", "%s", strings.Join(i.Operations, ", "))
 	if len(i.Capabilities) > 0 {
 		line("capabilities", "%s", strings.Join(i.Capabilities, ", "))
@@ -216,31 +296,6 @@ func (i *inspection) print(w io.Writer) {
 	}
 	if i.Homepage != "" {
 		line("homepage", "%s", i.Homepage)
-	}
-	line("size", "%s, %s with the counting of fuel", bytesText(int64(i.Size.Module)), bytesText(int64(i.Size.Instrumented)))
-	line("memory", "%s at first, at most %s", bytesText(i.Size.MemoryMin), bytesText(i.Size.MemoryMax))
-	line("loads in", "%d ms, %d ms from the cache", i.Load.Cold, i.Load.Cached)
-	if !i.Packed {
-		line("manifest", "only running it tells; \"kai plugin build\" writes it where it can be read")
-	}
-	if i.Transcript {
-		line("transcript", "in the module; a gateway replays it before it takes the module")
-	}
-	fmt.Fprint(w, "\ngranted\n")
-	for _, g := range i.Granted {
-		line(g.Thing, "%s", g.Grant)
-	}
-	fmt.Fprint(w, "\noptions\n")
-	if i.Options == "" {
-		fmt.Fprint(w, "  none\n")
-	} else {
-		for text := range strings.Lines(i.Options) {
-			fmt.Fprintln(w, strings.TrimRight("  "+text, " \n"))
-		}
-	}
-	fmt.Fprint(w, "\nimports\n")
-	for _, name := range i.Imports {
-		fmt.Fprintf(w, "  %s\n", name)
 	}
 }
 
