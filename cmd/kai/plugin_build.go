@@ -282,19 +282,23 @@ func compileAssemblyScript(ctx context.Context, c compilation) error {
 }
 
 // compileC compiles every C file of the folder into a module without a C library.
+// It optimises when it compiles and not when it links: there, clang would run the
+// wasm-opt of the path, of whatever version, and the module would depend on it.
 func compileC(ctx context.Context, c compilation) error {
 	sources, err := filepath.Glob(filepath.Join(c.dir, "*.c"))
 	if err != nil {
 		return err
 	}
-	args := []string{
-		"--target=wasm32", "-std=c99", "-O2", "-Wall", "-Wextra", "-ffreestanding", "-nostdlib", "-mbulk-memory", "-I", ".",
-		"-Wl,--no-entry", "-Wl,--stack-first", "-Wl,--strip-all", "-o", c.out,
-	}
+	link := []string{"--target=wasm32", "-nostdlib", "-Wl,--no-entry", "-Wl,--stack-first", "-Wl,--strip-all", "-o", c.out}
 	for _, s := range sources {
-		args = append(args, filepath.Base(s))
+		s = filepath.Base(s)
+		object := filepath.Join(c.tmp, s+".o")
+		if err := c.run(ctx, nil, "clang", "--target=wasm32", "-std=c99", "-O2", "-Wall", "-Wextra", "-ffreestanding", "-mbulk-memory", "-I", ".", "-c", "-o", object, s); err != nil {
+			return err
+		}
+		link = append(link, object)
 	}
-	return c.run(ctx, nil, "clang", args...)
+	return c.run(ctx, nil, "clang", link...)
 }
 
 // writeFile puts data at path in one step, compressed if path ends in .gz, so

@@ -54,9 +54,19 @@ func run(dir string, env []string, name string, args ...string) error {
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), env...)
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s in %s: %w\n%s", filepath.Base(name), dir, err, text)
+		return fmt.Errorf("%s in %s: %w\n%s", filepath.Base(name), dir, err, beginning(string(text)))
 	}
 	return nil
+}
+
+// beginning gives the first lines of what a compiler says, where the cause is.
+func beginning(text string) string {
+	const most = 20
+	lines := strings.SplitAfter(text, "\n")
+	if len(lines) <= most {
+		return text
+	}
+	return strings.Join(lines[:most], "") + fmt.Sprintf("… and %d lines more", len(lines)-most)
 }
 
 func buildGo(dir, out string) error {
@@ -128,11 +138,15 @@ func buildC(dir, out string) error {
 	if err != nil {
 		return err
 	}
-	for i, s := range sources {
-		sources[i] = filepath.Base(s)
+	// Optimised where it is compiled: clang would link with the wasm-opt of the path.
+	link := []string{"--target=wasm32", "-nostdlib", "-Wl,--no-entry", "-Wl,--stack-first", "-Wl,--strip-all", "-o", out}
+	for _, s := range sources {
+		object := out + "." + filepath.Base(s) + ".o"
+		if err := run(dir, nil, "clang", "--target=wasm32", "-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding",
+			"-mbulk-memory", "-c", "-o", object, filepath.Base(s)); err != nil {
+			return err
+		}
+		link = append(link, object)
 	}
-	return run(dir, nil, "clang", append([]string{
-		"--target=wasm32", "-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib", "-mbulk-memory",
-		"-Wl,--no-entry", "-Wl,--stack-first", "-Wl,--strip-all", "-o", out,
-	}, sources...)...)
+	return run(dir, nil, "clang", link...)
 }

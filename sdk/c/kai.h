@@ -20,8 +20,8 @@
  *
  * Built with clang and lld, without a C library:
  *
- *     clang --target=wasm32 -std=c99 -O2 -ffreestanding -nostdlib -mbulk-memory \
- *         -Wl,--no-entry -Wl,--stack-first -Wl,--strip-all -o x.wasm x.c
+ *     clang --target=wasm32 -std=c99 -O2 -ffreestanding -mbulk-memory -c x.c
+ *     clang --target=wasm32 -nostdlib -Wl,--no-entry -Wl,--stack-first -Wl,--strip-all -o x.wasm x.o
  *
  * The functions return KAI_OK or what kai_fail gave. Nothing a function was given
  * and nothing it allocated (kai_alloc, and all that says it allocates) outlives
