@@ -5,29 +5,49 @@ DIST    := $(PLUGINS:%=plugins/dist/%.wasm.gz)
 SDK     := $(shell find sdk plugins/internal -name '*.go' -not -name '*_test.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check plugins fuzz bench test-clients test-python test-node sdks wat clean
+.PHONY: help build run install test check plugins needs-go fuzz bench test-clients test-python test-node sdks wat clean
+
+# Everything is compiled with the same flags, by make and by the tests, so that
+# nothing is compiled twice.
+export GOFLAGS := $(strip $(shell go env GOFLAGS 2>/dev/null) -trimpath)
 
 help: ## list the targets
 	@sed -nE 's/^([a-z][a-z-]*):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 build: plugins ## build bin/kai with its adapters inside
-	go build -trimpath -o bin/kai ./cmd/kai
+	@echo "Linking bin/kai with its adapters inside (a few seconds)."
+	@go build -o bin/kai ./cmd/kai
 
 run: build ## build and serve config/api.yaml on port 9000
-	./bin/kai serve --config config/api.yaml
+	@./bin/kai serve --config config/api.yaml
 
-plugins: $(DIST) ## compile the shipped adapters into plugins/dist
+PREFIX ?= /usr/local
 
-# Adapters are compiled by the program itself, as every author's are.
+install: ## copy bin/kai to PREFIX/bin (/usr/local/bin), after "make build"
+	@test -x bin/kai || { echo 'There is no bin/kai yet: run "make build" first.' >&2; exit 1; }
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 bin/kai $(DESTDIR)$(PREFIX)/bin/kai
+
+# Adapters are compiled by the program itself, as every author's are: first by one
+# that has none inside yet, of the same parts as bin/kai.
+plugins: needs-go ## compile the shipped adapters into plugins/dist
+	@$(MAKE) --silent --question $(DIST) 2>/dev/null || { \
+		echo "Compiling Kai (1 minute on two cores the first time, a few seconds from then on)."; \
+		go build -o bin/kai-bare ./cmd/kai && $(MAKE) --silent $(DIST); }
+
+needs-go:
+	@command -v go >/dev/null || { echo "Kai is compiled by Go 1.26 or later, which is not installed: https://go.dev/doc/install" >&2; exit 1; }
+
 .SECONDEXPANSION:
 plugins/dist/%.wasm.gz: $(SDK) $$(filter-out %_test.go,$$(wildcard plugins/$$*/*.go plugins/$$*/wasm/*.go))
-	go run ./cmd/kai plugin build plugins/$*/wasm -o $@
+	@echo "Compiling the adapter $*$(if $(filter $*,$(firstword $(PLUGINS))), (the first takes 10 seconds or so))."
+	@bin/kai-bare plugin build plugins/$*/wasm -o $@
 
 test: check ## what CI runs
 
 # Adapters are compiled once for all tests, and first without the race detector,
 # with which that takes ten times as long.
-TEST := KAI_TEST_CACHE="$(CURDIR)/bin/cache" go test
+TEST := KAI_TEST_CACHE="$(CURDIR)/bin/cache" bin/gotest
 
 # Tests that measure memory, which the race detector needs for itself, or do more
 # without it.
@@ -35,9 +55,13 @@ HEAVY := ^Test(Hostile|Swap|Canary|CompileBombs)
 
 check: plugins ## format, vet, test with the race detector
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt on these"; exit 1; }
-	go vet ./...
-	$(TEST) -timeout 10m -run '$(HEAVY)' ./host ./host/wasm
-	$(TEST) -race -shuffle=on -timeout 20m ./...
+	@echo "Vetting (1 of 3)."
+	@go vet ./...
+	@go build -o bin/gotest ./cmd/internal/gotest
+	@echo "Tests that need all of the machine (2 of 3)."
+	@$(TEST) -vet=off -timeout 10m -run '$(HEAVY)' ./host ./host/wasm
+	@echo "All tests, with the race detector (3 of 3)."
+	@$(TEST) -vet=off -race -shuffle=on -timeout 20m ./...
 
 FUZZTIME ?= 5s
 
@@ -48,8 +72,8 @@ fuzz: plugins ## fuzz whatever parses foreign bytes, FUZZTIME (5s) each
 	done; rm -f fuzz.log
 
 bench: build ## measure speed and memory against a bare proxy (6 minutes; BENCH='-h' tells the flags)
-	go build -trimpath -tags kai_native -o bin/kai-native ./cmd/kai
-	go build -trimpath -o bin/bench ./bench
+	go build -tags kai_native -o bin/kai-native ./cmd/kai
+	go build -o bin/bench ./bench
 	./bin/bench $(BENCH)
 	$(if $(BENCH),,go test -run '^$$' -bench FuelOverhead ./host/wasm)
 

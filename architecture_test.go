@@ -71,6 +71,7 @@ var layers = []layer{
 	},
 	// Measures the program from outside, with modules it makes for that.
 	{pattern: "bench", own: []string{"host/wasm", "host/wasm/*", "plugins", "sdk/abi"}},
+	{pattern: "cmd/internal/*"}, // programs of the Makefile
 	{
 		pattern: "cmd/*", own: []string{"host", "host/*", "config", "schema", "plugins", "plugins/*", "sdk", "sdk/*"},
 		foreign: []string{module, "github.com/fsnotify/fsnotify"}, // the root, and what tells of changed files
