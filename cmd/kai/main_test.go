@@ -101,24 +101,37 @@ type process struct {
 // start runs "kai serve" on a free port and waits until it listens.
 func start(t *testing.T, yaml string) *process {
 	t.Helper()
+	p, err := launch(t, yaml)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("kai's log:\n%s", p.text())
+		}
+	})
+	return p
+}
+
+// launch is start with more variables for the program. It ends with t, which need
+// not be the test that calls it. A program that ended by itself comes with its
+// error.
+func launch(t *testing.T, yaml string, env ...string) (*process, error) {
 	file := filepath.Join(t.TempDir(), "kai.yaml")
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	kai, err := exec.LookPath("kai") // the test binary, put on the path by testscript
-	if err != nil {
-		t.Fatal(err)
+	p := &process{t: t, file: file, end: make(chan error, 1)}
+	var err error
+	if p.cmd, err = kaiCommand(t, env, "serve", "--config", file, "--host", "127.0.0.1", "--port", "0"); err != nil {
+		return nil, err
 	}
-	p := &process{t: t, end: make(chan error, 1)}
-	p.cmd = exec.Command(kai, "serve", "--config", file, "--host", "127.0.0.1", "--port", "0")
-	p.file = file
-	p.cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+cacheHome, "XDG_RUNTIME_DIR="+runtimeDir(t))
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	listening := make(chan string, 1)
 	go func() {
@@ -134,20 +147,26 @@ func start(t *testing.T, yaml string) *process {
 		}
 		p.end <- p.cmd.Wait()
 	}()
-	t.Cleanup(func() {
-		p.cmd.Process.Kill()
-		if t.Failed() {
-			t.Logf("kai's log:\n%s", p.text())
-		}
-	})
+	t.Cleanup(func() { p.cmd.Process.Kill() })
 	select {
 	case p.url = <-listening:
+		return p, nil
 	case err := <-p.end:
-		t.Fatalf("kai ended: %v\n%s", err, p.text())
+		return p, fmt.Errorf("kai ended: %v\n%s", err, p.text())
 	case <-time.After(30 * time.Second):
-		t.Fatalf("kai does not listen\n%s", p.text())
+		return nil, fmt.Errorf("kai does not listen\n%s", p.text())
 	}
-	return p
+}
+
+// kaiCommand is a command line of the program, with caches and sockets of its own.
+func kaiCommand(t *testing.T, env []string, args ...string) (*exec.Cmd, error) {
+	kai, err := exec.LookPath("kai") // the test binary, put on the path by testscript
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(kai, args...)
+	cmd.Env = append(append(os.Environ(), "XDG_CACHE_HOME="+cacheHome, "XDG_RUNTIME_DIR="+runtimeDir(t)), env...)
+	return cmd, nil
 }
 
 // runtimeDir is short, since a unix socket's path may have 108 bytes only.
