@@ -93,6 +93,7 @@ func (l *loader) authKey(item *value, path string, models *value) (key Key, ok b
 	if name := item.get("name"); name.isText() {
 		key.Name = name.scalar
 	}
+	key.ProviderRouting, _ = item.get("provider_routing").truth()
 	key.Models = l.keyModels(item.get("models"), join(path, "models"), models)
 
 	plain, hash := item.get("key"), item.get("sha256")

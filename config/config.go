@@ -114,6 +114,8 @@ type Key struct {
 	Name   string   // as the file calls it, else "key 1" for the first of the list
 	SHA256 [32]byte // of the key's bytes
 	Models []string // the aliases it may use; empty means all
+
+	ProviderRouting bool // its requests may choose models and providers at an upstream
 }
 
 // CORS says which web pages may call from a browser.

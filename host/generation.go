@@ -116,7 +116,7 @@ func (g *generation) api(version string, document []byte) http.Handler {
 	if c.Auth.Enabled {
 		keys := make([]auth.Key, len(c.Auth.Keys))
 		for i, k := range c.Auth.Keys {
-			keys[i] = auth.Key{Name: k.Name, SHA256: k.SHA256, Models: k.Models}
+			keys[i] = auth.Key{Name: k.Name, SHA256: k.SHA256, Models: k.Models, Routes: k.ProviderRouting}
 		}
 		o.Authenticate = auth.New(keys).Authenticate
 	}

@@ -133,7 +133,21 @@ func newGateway(t testing.TB, yaml string) *gateway {
 // post sends a body to the chat endpoint and reads the whole answer.
 func (g *gateway) post(t testing.TB, body string) (*http.Response, string) {
 	t.Helper()
-	res, err := http.Post(g.URL+"/v1/chat/completions", "application/json", strings.NewReader(body))
+	return g.postAs(t, "", body)
+}
+
+// postAs is post with an API key.
+func (g *gateway) postAs(t testing.TB, key, body string) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequest("POST", g.URL+"/v1/chat/completions", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if key != "" {
+		r.Header.Set("Authorization", "Bearer "+key)
+	}
+	res, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,6 +49,9 @@ func (g *generation) chat(ctx context.Context, x *api.Exchange) error {
 	if err := p.prepare(ctx, g.config.Server.LoadWait); err != nil {
 		return err
 	}
+	if err := p.checkRouting(ctx, asked); err != nil {
+		return err
+	}
 	info := stream.Info{
 		ID: "chatcmpl-" + rand.Text(), Created: g.now().Unix(), Model: target.Alias, IncludeUsage: asked.IncludeUsage,
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/auth"
+	"github.com/kai-gateway/kai/host/request"
 	"github.com/kai-gateway/kai/host/upstream"
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/sdk"
@@ -93,6 +95,23 @@ func (p *provider) prepare(ctx context.Context, wait time.Duration) error {
 	}
 	p.once.Do(p.connect)
 	return p.err
+}
+
+// checkRouting refuses what would choose another model, provider or account at the
+// upstream than the configuration does, unless the client's key may choose.
+func (p *provider) checkRouting(ctx context.Context, asked *request.Chat) error {
+	if auth.PrincipalFrom(ctx).Routes {
+		return nil
+	}
+	routing := p.adapter.Manifest().Profile().Routing
+	at := asked.Asks(routing.Fields, routing.Tools)
+	if at == "" {
+		return nil
+	}
+	return &sdk.Error{
+		Status: 403, Type: sdk.PermissionError, Param: at,
+		Message: at + ": would choose models or providers at the upstream, which only keys with provider_routing may do. Leave it out, set it in the gateway's configuration, or use such a key.",
+	}
 }
 
 // connect makes the client. Only the adapter's manifest knows where the secret

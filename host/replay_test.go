@@ -181,6 +181,7 @@ func replayGroup(t *testing.T, plugin, options string, group []recorded) {
 			fmt.Fprintf(&yaml, "  %q: {provider: up, model: %q}\n", r.model, r.model)
 		}
 	}
+	yaml.WriteString("auth: {enabled: true, api_keys: [{name: any, key: any, provider_routing: true}]}\n")
 	g := newGateway(t, yaml.String())
 	for _, r := range group {
 		for how, newCutter := range cutters {
@@ -194,7 +195,7 @@ func replayGroup(t *testing.T, plugin, options string, group []recorded) {
 }
 
 func replayEndToEnd(t *testing.T, g *gateway, r recorded, up *transcriptUpstream, prefix string) {
-	res, answer := g.post(t, string(bytes.TrimSpace(r.Get(sdktest.SectionClient))))
+	res, answer := g.postAs(t, "any", string(bytes.TrimSpace(r.Get(sdktest.SectionClient))))
 	n := 0
 	for _, s := range r.Sections {
 		if s.Name != sdktest.SectionRequest {

@@ -21,6 +21,15 @@ type Manifest struct {
 	Auth           Auth     // where the gateway puts the provider's secret; the zero value: it has none
 	Options        string   // CUE for the options of the provider and of a model; "" allows none
 	PlainContent   bool     // the adapter wants to see long content instead of references to it
+	Routing        Routing  // how a request could ask the upstream for another model
+}
+
+// Routing says by what a client's request that the adapter passes on would choose
+// the model, the provider or the account that serves it. The gateway refuses
+// these unless the client's key may choose.
+type Routing struct {
+	Fields []string // at the request's top, none of OpenAI's own: "models"
+	Tools  []string // how the type of a tool begins: "openrouter:"
 }
 
 // Auth says where the gateway puts a provider's secret. The adapter sees neither.
@@ -95,6 +104,13 @@ func (m Manifest) AppendJSON(dst []byte) []byte {
 		dst = append(dst, ',')
 	}
 	field("options", m.Options)
+	if len(m.Routing.Fields)+len(m.Routing.Tools) > 0 {
+		dst = append(dst, `"routing":{`...)
+		list("fields", m.Routing.Fields)
+		list("tools", m.Routing.Tools)
+		dst[len(dst)-1] = '}'
+		dst = append(dst, ',')
+	}
 	dst = append(dst, `"plain_content":`...)
 	dst = strconv.AppendBool(dst, m.PlainContent)
 	return append(dst, `}]}`...)

@@ -34,6 +34,7 @@ type inspection struct {
 	BaseURL      string       `json:"default_base_url"`
 	Options      string       `json:"options"`
 	PlainContent bool         `json:"plain_content"`
+	Routing      []string     `json:"routing"` // what only keys with provider_routing may send: fields, and types of tools
 	Packed       bool         `json:"manifest_in_section"`
 	Transcript   bool         `json:"transcript_in_section"`
 	Secret       *placement   `json:"secret"` // null: it gets none
@@ -129,7 +130,7 @@ func inspect(name string) (*inspection, error) {
 	}
 	i := &inspection{
 		module: module, Module: name, SHA256: fmt.Sprintf("%x", d.SHA256), ABI: "v1",
-		Operations: []string{}, Capabilities: []string{}, Packed: d.Manifest != nil,
+		Operations: []string{}, Capabilities: []string{}, Routing: []string{}, Packed: d.Manifest != nil,
 		Imports: orEmpty(d.Imports), Exports: orEmpty(d.Exports), Transcript: transcript,
 		Size: moduleSize{
 			Module: len(module), Instrumented: d.Instrumented, MemoryMin: d.MemoryMin, MemoryMax: d.MemoryMax,
@@ -150,7 +151,7 @@ func (i *inspection) describe(m wasm.Manifest) error {
 	}
 	i.Name, i.Version, i.License, i.Homepage = m.Name, m.Version, m.License, m.Homepage
 	i.Provider, i.Operations, i.Capabilities, i.BaseURL = p.Provider, p.Ops, orEmpty(p.Capabilities), p.DefaultBaseURL
-	i.Options, i.PlainContent = strings.TrimSpace(p.Options), p.PlainContent
+	i.Options, i.PlainContent, i.Routing = strings.TrimSpace(p.Options), p.PlainContent, routed(p.Routing)
 	if p.Auth.Header != "" {
 		i.Secret = &placement{p.Auth.Secret, p.Auth.Header, p.Auth.Format}
 	}
@@ -212,6 +213,15 @@ func granted(imports []string) []permission {
 		{"log", "lines of 4 KiB, 20 a second, as the provider's log option allows"},
 		{"other calls", "nothing: what an exchange must remember is 4 KiB that Kai keeps"},
 	}
+}
+
+// routed lists what of a request would choose at the upstream.
+func routed(r wasm.Routing) []string {
+	list := slices.Clone(orEmpty(r.Fields))
+	for _, prefix := range r.Tools {
+		list = append(list, "tools of type "+prefix+"…")
+	}
+	return list
 }
 
 func (i *inspection) print(w io.Writer) {
@@ -290,6 +300,9 @@ func (i *inspection) printDescription(line func(key, format string, args ...any)
 		line("long content", "given to it whole")
 	} else {
 		line("long content", "given to it as references")
+	}
+	if len(i.Routing) > 0 {
+		line("routing", "%s: only from keys with provider_routing", strings.Join(i.Routing, ", "))
 	}
 	if i.License != "" {
 		line("license", "%s", i.License)

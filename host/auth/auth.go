@@ -20,13 +20,16 @@ type Key struct {
 	Name   string            // what logs and errors call its owner
 	SHA256 [sha256.Size]byte // of the key as the client sends it
 	Models []string          // the aliases it may use; empty: all
+	Routes bool              // it may choose models and providers at an upstream
 }
 
 // Principal is who sent a request. The zero value is anybody, as when
-// authentication is off: it has no name and may use every model.
+// authentication is off: it has no name, may use every model, and chooses nothing
+// beyond the alias.
 type Principal struct {
 	Name   string
 	Models []string // the aliases it may use; empty: all
+	Routes bool     // it may choose models and providers at an upstream
 }
 
 // MayUse reports whether the principal may use the model alias.
@@ -65,7 +68,7 @@ func (k *Keys) Check(header string) (Principal, error) {
 		return Principal{}, refuse("The API key is not one of this gateway's. Check the key your client sends.")
 	}
 	key := k.keys[found]
-	return Principal{Name: key.Name, Models: key.Models}, nil
+	return Principal{Name: key.Name, Models: key.Models, Routes: key.Routes}, nil
 }
 
 // Authenticate checks the request's Authorization header and returns the

@@ -59,11 +59,12 @@ func (all *gateways) answer(ctx context.Context, t *transcript) (*answer, error)
 	}
 	g.upstream.play(t.Responses())
 	g.log.reset()
-	r, err := http.NewRequestWithContext(ctx, "POST", "http://kai/v1/chat/completions", bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, "POST", "http://localhost/v1/chat/completions", bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+clientKey)
 	w := &answerWriter{header: http.Header{}}
 	g.host.Handler().ServeHTTP(w, r)
 	return &answer{text: w.section(t), why: g.log.words("")}, nil
@@ -85,6 +86,9 @@ type gateway struct {
 
 // provider is the adapter's in the configuration; errors show it to clients.
 const provider = "up"
+
+// clientKey lets the kit in.
+const clientKey = "kai"
 
 // noModel serves the requests that name no model.
 const noModel = "model"
@@ -110,7 +114,10 @@ func (all *gateways) start(ctx context.Context, options []byte) (*gateway, error
 	for m := range all.models[string(options)] {
 		models[m] = map[string]any{"provider": provider, "model": m}
 	}
+	// The adapter is tested with all that any client may send.
+	key := map[string]any{"name": "kai", "key": clientKey, "provider_routing": true}
 	served := map[string]any{
+		"auth":          map[string]any{"enabled": true, "api_keys": []any{key}},
 		"providers":     map[string]any{provider: map[string]any{"plugin": "adapter.wasm", "base_url": base, "options": json.RawMessage(options)}},
 		"model_mapping": models,
 	}

@@ -10,6 +10,8 @@
 package request
 
 import (
+	"strconv"
+	"strings"
 	"unsafe"
 
 	"github.com/kai-gateway/kai/sdk"
@@ -26,7 +28,14 @@ type Chat struct {
 
 	body     []byte
 	outline  outline
-	abridged *abridged // nil if no content is long
+	abridged *abridged     // nil if no content is long
+	tools    []foreignTool // whose type is not function
+}
+
+// foreignTool is a tool of a type that OpenAI's chat completions don't have.
+type foreignTool struct {
+	index int
+	kind  string // folded
 }
 
 // ParseChat checks the body of a chat completion request. The Chat keeps body,
@@ -49,6 +58,31 @@ func ParseChat(body []byte) (*Chat, error) {
 
 // textOf gives the bytes as a string without copying them: they do not change.
 func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// Asks gives the first part of the request, as in "tools[2].type", by which it asks
+// for what fields or tools name, "" if there is none.
+//
+//   - fields: names of top-level fields that are none of OpenAI's own
+//   - tools: how the type of a tool begins
+//
+// Names are equal whatever the case of their letters, as upstreams may read them.
+func (c *Chat) Asks(fields, tools []string) string {
+	for _, name := range c.outline.foreign {
+		for _, field := range fields {
+			if string(name) == string(fold([]byte(field))) {
+				return field
+			}
+		}
+	}
+	for _, tool := range c.tools {
+		for _, prefix := range tools {
+			if strings.HasPrefix(tool.kind, string(fold([]byte(prefix)))) {
+				return "tools[" + strconv.Itoa(tool.index) + "].type"
+			}
+		}
+	}
+	return ""
+}
 
 // Body gives the client's whole body with upstreamModel as its model, which
 // becomes the first field if there is none. The caller must not modify it.

@@ -14,6 +14,7 @@ import (
 const (
 	maxDepth  = 512     // objects and arrays that may enclose each other
 	maxFields = 1024    // fields of the top level: far more than any API has
+	maxName   = 4 << 10 // bytes of the name of such a field, as it stands in the body
 	longText  = 1 << 10 // bytes of a string from which on it goes by reference
 )
 
@@ -29,6 +30,8 @@ type outline struct {
 	empty  bool   // there is no field
 	model  span   // the value of "model"; zero if there is none
 	long   []span // content of more than longText bytes, without quotes, in order
+
+	foreign [][]byte // names of fields that are none of OpenAI's, folded
 }
 
 // place is where in a chat request a value stands.
@@ -119,7 +122,8 @@ type scanner struct {
 }
 
 // scan checks that body is one JSON object in UTF-8, nested at most maxDepth
-// deep, without two top-level fields of the same name, and notes its outline.
+// deep, and notes its outline. No two top-level fields may have the same name and
+// none may have one that differs from a known name only as fold has it.
 //
 // Two fields of one name would be read differently by the gateway, the adapter
 // and the upstream: a client could name one model to each.
@@ -291,15 +295,15 @@ func (s *scanner) key(i int) (int, place, error) {
 		return end, 0, err
 	}
 	key := s.b[i+1 : end-1]
+	if s.depth == 1 && len(key) > maxName {
+		return i, 0, badBody(s.position(i) + ": a name of more than " + strconv.Itoa(maxName) + " bytes at the top level")
+	}
 	if escaped {
 		key = sdk.AppendUnquote(nil, key)
 	}
 	if s.depth == 1 {
-		if s.keys.has(key) {
-			return i, 0, s.duplicate(i, key)
-		}
-		if s.keys.n > maxFields {
-			return i, 0, s.fail(i, "more than "+strconv.Itoa(maxFields)+" fields at the top level")
+		if err := s.name(i, key); err != nil {
+			return i, 0, err
 		}
 	}
 	i = s.space(end)
@@ -307,6 +311,23 @@ func (s *scanner) key(i int) (int, place, error) {
 		return i, 0, s.fail(i, "expected ':' behind a key")
 	}
 	return s.space(i + 1), s.open[s.depth-1].place.field(key), nil
+}
+
+// name takes the name of a top-level field, which begins at i.
+func (s *scanner) name(i int, key []byte) error {
+	folded := fold(key)
+	ours := known(folded)
+	switch {
+	case ours && string(folded) != string(key):
+		return s.wrongName(i, key, fmt.Sprintf("some servers read this field as %s: send it as %[1]s or leave it out", folded))
+	case s.keys.has(folded):
+		return s.wrongName(i, key, "a second field of the same name at the top level, whatever the case of its letters: send each field once")
+	case s.keys.n > maxFields:
+		return s.fail(i, "more than "+strconv.Itoa(maxFields)+" fields at the top level")
+	case !ours:
+		s.out.foreign = append(s.out.foreign, folded)
+	}
+	return nil
 }
 
 // scalar reads a number or a literal.
@@ -481,8 +502,8 @@ func (s *scanner) notUTF8(str span) error {
 	}
 }
 
-func (s *scanner) duplicate(i int, key []byte) error {
-	err := badBody(s.position(i) + ": a second field of the same name at the top level: send each field once")
+func (s *scanner) wrongName(i int, key []byte, what string) error {
+	err := badBody(s.position(i) + ": " + what)
 	if len(key) <= 64 {
 		err.Param = string(key)
 		err.Message = err.Param + ": " + err.Message
@@ -502,7 +523,7 @@ func badBody(message string) *sdk.Error {
 	return &sdk.Error{Status: 400, Type: sdk.InvalidRequest, Message: message}
 }
 
-// keySet is the set of the top-level keys. Few are compared one by one, which
+// keySet is the set of the top-level keys, folded. Few are compared one by one, which
 // needs no memory; many are hashed, so that neither their number nor their
 // length makes a request expensive.
 type keySet struct {

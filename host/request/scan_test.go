@@ -109,7 +109,8 @@ func TestScanErrors(t *testing.T) {
 		"Latin-1":                        {"{\"a\":\"caf\xe9\"}", `the request body is not UTF-8: line 1, column 10: send text as UTF-8 or as \u escapes`},
 		"Latin-1 in a key":               {"{\"caf\xe9\":1}", `the request body is not UTF-8: line 1, column 6: send text as UTF-8 or as \u escapes`},
 		"too deep":                       {`{"a":` + strings.Repeat("[", 512), "the request body is not valid JSON: line 1, column 517: nested more than 512 deep; flatten the request"},
-		"a field twice":                  {"{\"model\":\"a\",\n\"mod\\u0065l\":\"b\"}", "model: line 2, column 1: a second field of the same name at the top level: send each field once"},
+		"a long name":                    {`{"` + strings.Repeat("a", 4097) + `":1}`, "line 1, column 2: a name of more than 4096 bytes at the top level"},
+		"a field twice":                  {"{\"model\":\"a\",\n\"mod\\u0065l\":\"b\"}", "model: line 2, column 1: a second field of the same name at the top level, whatever the case of its letters: send each field once"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ParseChat([]byte(tc.body))

@@ -79,7 +79,7 @@ func (c *Chat) read(body string) error {
 		case "stream_options":
 			p = c.readStreamOptions(v).within(name)
 		case "tools":
-			p = checkTools(v).within(name)
+			p = c.readTools(v).within(name)
 		case "tool_choice":
 			p = require(v.Type == gjson.String || v.IsObject(), name,
 				"must be a string such as auto, or an object that names a tool")
@@ -222,12 +222,31 @@ func checkPart(v gjson.Result) *problem {
 	return require(v.Get("type").Type == gjson.String, ".type", "must be a string such as text or image_url")
 }
 
-func checkTools(v gjson.Result) *problem {
+func (c *Chat) readTools(v gjson.Result) *problem {
 	if !v.IsArray() {
 		return &problem{"", "must be an array of tools"}
 	}
-	_, p := each(v, checkTool)
+	i := 0
+	_, p := each(v, func(tool gjson.Result) *problem {
+		p := checkTool(tool)
+		if p == nil {
+			c.noteTool(i, tool)
+		}
+		i++
+		return p
+	})
 	return p
+}
+
+// noteTool notes each type that a reader may see in a tool: the field may be there
+// twice, and under a name that folds to type.
+func (c *Chat) noteTool(i int, tool gjson.Result) {
+	tool.ForEach(func(key, v gjson.Result) bool {
+		if v.Type == gjson.String && v.Str != "function" && string(fold([]byte(key.Str))) == "type" {
+			c.tools = append(c.tools, foreignTool{i, string(fold([]byte(v.Str)))})
+		}
+		return true
+	})
 }
 
 // checkTool lets types it does not know pass: they are the upstream's business.

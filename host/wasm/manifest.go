@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -29,6 +30,14 @@ type Profile struct {
 	Auth           Auth     `json:"auth"`
 	Options        string   `json:"options"` // CUE
 	PlainContent   bool     `json:"plain_content"`
+	Routing        Routing  `json:"routing"`
+}
+
+// Routing says by what a client's request would choose the model, the provider or
+// the account at the upstream.
+type Routing struct {
+	Fields []string `json:"fields"` // top-level fields, none of OpenAI's own
+	Tools  []string `json:"tools"`  // how the type of a tool begins
 }
 
 // Auth says where the host puts the provider's secret.
@@ -77,6 +86,9 @@ func parseManifest(data []byte) (Manifest, error) {
 	return m, m.check()
 }
 
+// maxRouting bounds each list of Routing: requests are held against them.
+const maxRouting = 128
+
 func (m Manifest) check() error {
 	if m.Name == "" || m.Version == "" {
 		return errors.New("manifest: name and version must be given")
@@ -90,6 +102,12 @@ func (m Manifest) check() error {
 	}
 	if len(p.Ops) == 0 {
 		return errors.New("manifest: adapters[0].ops must name an operation, such as \"chat\"")
+	}
+	if len(p.Routing.Fields) > maxRouting || len(p.Routing.Tools) > maxRouting {
+		return fmt.Errorf("manifest: routing has more than %d fields or tools", maxRouting)
+	}
+	if slices.Contains(p.Routing.Fields, "") || slices.Contains(p.Routing.Tools, "") {
+		return errors.New("manifest: routing has an empty name")
 	}
 	a := p.Auth
 	if a == (Auth{}) {

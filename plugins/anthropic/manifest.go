@@ -22,6 +22,8 @@ var manifest = sdk.Manifest{
 	DefaultBaseURL: "https://api.anthropic.com",
 	Auth:           sdk.Auth{Secret: "api_key", Header: "x-api-key", Format: "{}"},
 	Options:        options,
+	// The advisor, a tool, is a model that the request names.
+	Routing: sdk.Routing{Tools: []string{"advisor"}},
 }
 
 // options is the CUE of what README.md explains.

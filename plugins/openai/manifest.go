@@ -28,6 +28,31 @@ var manifest = sdk.Manifest{
 	DefaultBaseURL: "https://api.openai.com/v1",
 	Auth:           sdk.Auth{Secret: "api_key", Header: "authorization", Format: "Bearer {}"},
 	Options:        options,
+	Routing:        routing,
+}
+
+// routing is what servers of this dialect take beside model to ask another model,
+// another provider, or another account.
+var routing = sdk.Routing{
+	Fields: []string{
+		// OpenRouter, see its own adapter
+		"models", "provider", "route", "preset", "plugins",
+		// Vercel's AI Gateway: https://vercel.com/docs/ai-gateway/models-and-providers/provider-options
+		"providerOptions", "provider_options",
+		// LiteLLM's proxy (https://docs.litellm.ai/docs/proxy/clientside_auth, …/reliability) and Bifrost
+		"fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks",
+		"context_window_fallback_dict", "context_fallbacks", "model_list", "model_info", "user_config",
+		"router_settings_override", "specific_deployment", "custom_llm_provider", "litellm_params",
+		"litellm_credential_name", "api_base", "base_url", "api_key", "api_version", "api_type",
+		"extra_body", "extra_headers", "extra_query", "proxy_server_request",
+		// Azure's own data: an endpoint and its key
+		"data_sources",
+		// LM Studio, llama.cpp, SGLang: a second model, adapters of weights
+		"draft_model", "lora", "lora_path", "lora_request",
+		// vLLM and SGLang: the server that half of the work comes from
+		"kv_transfer_params", "bootstrap_host", "bootstrap_port",
+	},
+	Tools: []string{"openrouter:"},
 }
 
 // options is the CUE of what README.md explains.

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"bytes"
 	"strconv"
 
 	"github.com/kai-gateway/kai/plugins/internal/openaichat"
@@ -69,10 +70,10 @@ func readOptions(options sdk.JSON) settings {
 	return o
 }
 
-// drops reports whether a field is never sent.
+// drops reports whether a field is never sent, however a client spells it.
 func (o *settings) drops(key []byte) bool {
 	for it := sdk.Array(o.drop); it.Next(); {
-		if name, _ := it.Value().Str(); name == string(key) {
+		if name, _ := it.Value().Str(); bytes.EqualFold([]byte(name), key) {
 			return true
 		}
 	}

@@ -29,6 +29,17 @@ var manifest = sdk.Manifest{
 	DefaultBaseURL: "https://openrouter.ai/api/v1",
 	Auth:           sdk.Auth{Secret: "api_key", Header: "authorization", Format: "Bearer {}"},
 	Options:        options,
+	Routing:        routing,
+}
+
+// routing is what would have OpenRouter ask another model or provider than the
+// configuration names: https://openrouter.ai/docs/guides/routing/model-fallbacks,
+// …/provider-selection, …/features/presets, …/features/plugins (fusion, auto-router)
+// and …/features/server-tools (advisor, fusion, image generation). route is the
+// switch of older clients.
+var routing = sdk.Routing{
+	Fields: []string{"models", "provider", "route", "preset", "plugins"},
+	Tools:  []string{"openrouter:"},
 }
 
 // options is the CUE of what README.md explains. The gateway closes objects that

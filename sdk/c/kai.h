@@ -330,6 +330,11 @@ typedef struct {
     const char *auth_format;             /* with one {} for the secret: "Bearer {}" */
     const char *options;                 /* CUE; NULL allows none */
     bool plain_content;                  /* wants to see long content instead of references to it */
+    /* By what a client's request that the adapter passes on would choose the model, the
+     * provider or the account that serves it. The gateway refuses these unless the
+     * client's key may choose. */
+    const char *const *routing_fields;   /* at the request's top, none of OpenAI's own: "models"; ends in NULL */
+    const char *const *routing_tools;    /* how the type of a tool begins: "openrouter:"; ends in NULL */
 } kai_manifest;
 
 /* Makes the functions the adapter of this module. state is a type of at most 4 KiB
@@ -1358,6 +1363,13 @@ int kai_emit_manifest_(const kai_manifest *m) {
     kai_write_field_(&w, "options", m->options);
     kai_write_key(&w, "plain_content");
     kai_write_bool(&w, m->plain_content);
+    if (m->routing_fields || m->routing_tools) {
+        kai_write_key(&w, "routing");
+        kai_write_object(&w);
+        kai_write_list_(&w, "fields", m->routing_fields);
+        kai_write_list_(&w, "tools", m->routing_tools);
+        kai_write_end(&w);
+    }
     kai_write_end(&w);
     kai_write_end(&w);
     kai_write_end(&w);

@@ -32,6 +32,12 @@ export class Manifest {
   options: string = "";
   /** The adapter wants to see long content instead of references to it. */
   plainContent: bool = false;
+  /** By what a client's request that the adapter passes on would choose the model,
+   * the provider or the account that serves it: fields at its top, none of OpenAI's
+   * own ("models"). The gateway refuses these unless the client's key may choose. */
+  routingFields: string[] = [];
+  /** The same of tools: how the type of one begins ("openrouter:"). */
+  routingTools: string[] = [];
 
   constructor(
     /** The adapter's name, for people. */
@@ -70,6 +76,16 @@ export class Manifest {
     }
     field(w, "options", this.options);
     w.key("plain_content").bool(this.plainContent);
+    if (this.routingFields.length || this.routingTools.length) {
+      w.key("routing").object();
+      w.key("fields").array();
+      for (let i = 0; i < this.routingFields.length; i++) w.string(this.routingFields[i]);
+      w.end();
+      w.key("tools").array();
+      for (let i = 0; i < this.routingTools.length; i++) w.string(this.routingTools[i]);
+      w.end();
+      w.end();
+    }
     w.end();
     w.end();
     w.end();

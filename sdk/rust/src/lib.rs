@@ -73,7 +73,7 @@ pub use error::Error;
 pub use guest::exports;
 pub use guest::{log, Level};
 pub use json::{unquote, Fields, Items, Json, Kind, SyntaxError};
-pub use manifest::{Auth, Manifest, Op};
+pub use manifest::{Auth, Manifest, Op, Routing};
 pub use openai::{messages, parts, split_data_url, tool_calls, Message, Messages, Part, Parts, ToolCall, ToolCalls};
 pub use out::{Framing, Out, Upstream};
 pub use state::{Flat, State};

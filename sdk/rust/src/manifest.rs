@@ -25,6 +25,19 @@ pub struct Manifest<'a> {
     pub options: &'a str,
     /// The adapter wants to see long content instead of references to it.
     pub plain_content: bool,
+    /// How a request could ask the upstream for another model.
+    pub routing: Routing<'a>,
+}
+
+/// By what a client's request that the adapter passes on would choose the model,
+/// the provider or the account that serves it. The gateway refuses these unless the
+/// client's key may choose.
+#[derive(Clone, Copy, Debug)]
+pub struct Routing<'a> {
+    /// At the request's top, none of OpenAI's own: `models`.
+    pub fields: &'a [&'a str],
+    /// How the type of a tool begins: `openrouter:`.
+    pub tools: &'a [&'a str],
 }
 
 /// Where the gateway puts a provider's secret. The adapter sees neither.
@@ -82,6 +95,7 @@ impl Manifest<'static> {
         auth: None,
         options: "",
         plain_content: false,
+        routing: Routing { fields: &[], tools: &[] },
     };
 }
 
@@ -121,6 +135,17 @@ impl Manifest<'_> {
         }
         field(w, "options", self.options);
         w.key("plain_content").bool(self.plain_content);
+        if !self.routing.fields.is_empty() || !self.routing.tools.is_empty() {
+            w.key("routing").object();
+            for (key, names) in [("fields", self.routing.fields), ("tools", self.routing.tools)] {
+                w.key(key).array();
+                for name in names {
+                    w.string(name);
+                }
+                w.end();
+            }
+            w.end();
+        }
         w.end();
         w.end();
         w.end();

@@ -1,0 +1,122 @@
+package host_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// TestOnlyTheConfigurationRoutes sends, through the shipped adapters that pass on
+// what clients write, what would have the upstream ask another model, provider or
+// account than the configuration names.
+func TestOnlyTheConfigurationRoutes(t *testing.T) {
+	var sent atomic.Pointer[string] // path, query and body of the last request
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		text := r.URL.String() + " " + string(b)
+		sent.Store(&text)
+		w.WriteHeader(400)
+	}))
+	defer up.Close()
+	providers := fmt.Sprintf(`
+providers:
+  openrouter: {base_url: %[1]q, api_key: k, options: {provider: {data_collection: deny}}}
+  openai: {base_url: %[1]q, api_key: k}
+  anthropic: {base_url: %[1]q, api_key: k}
+model_mapping:
+  openrouter: {provider: openrouter, model: small}
+  openai: {provider: openai, model: small}
+  anthropic: {provider: anthropic, model: small}
+  secret: {provider: openai, model: large}
+`, up.URL)
+	open := newGateway(t, providers)
+	keyed := newGateway(t, providers+`
+auth:
+  enabled: true
+  api_keys:
+    - {name: plain, key: plain, models: [openrouter, openai, anthropic]}
+    - {name: routes, key: routes, provider_routing: true}
+`)
+	for name, tc := range map[string]struct {
+		alias, field string
+		at           string // what the error names
+	}{
+		"OpenRouter's models":                 {"openrouter", `"models":["large"]`, "models"},
+		"null instead of an option":           {"openrouter", `"provider":null`, "provider"},
+		"another provider":                    {"openrouter", `"provider":{"order":["x"]}`, "provider"},
+		"a preset":                            {"openrouter", `"preset":"x"`, "preset"},
+		"the route of older clients":          {"openrouter", `"route":"fallback"`, "route"},
+		"a plugin that asks others":           {"openrouter", `"plugins":[{"id":"fusion","analysis_models":["large"]}]`, "plugins"},
+		"in capitals":                         {"openrouter", `"MODELS":["large"]`, "models"},
+		"escaped":                             {"openrouter", `"model\u0073":["large"]`, "models"},
+		"a tool that asks another model":      {"openrouter", `"tools":[{"type":"openrouter:advisor","parameters":{"model":"large"}}]`, "tools[0].type"},
+		"the same through openai":             {"openai", `"models":["large"]`, "models"},
+		"LiteLLM's fallbacks":                 {"openai", `"fallbacks":["large"]`, "fallbacks"},
+		"another server":                      {"openai", `"api_base":"http://evil.test"`, "api_base"},
+		"what SDKs call extra_body":           {"openai", `"extra_body":{"model":"large"}`, "extra_body"},
+		"Vercel's options":                    {"openai", `"providerOptions":{"gateway":{"models":["large"]}}`, "providerOptions"},
+		"a second model that is loaded":       {"openai", `"draft_model":"large"`, "draft_model"},
+		"Anthropic's tool with its own model": {"anthropic", `"tools":[{"type":"advisor_20260301","name":"advisor","model":"large"}]`, "tools[0].type"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := fmt.Sprintf(`{"model":%q,"messages":[{"role":"user","content":"x"}],%s}`, tc.alias, tc.field)
+			for who, post := range map[string]func() (*http.Response, string){
+				"without keys": func() (*http.Response, string) { return open.post(t, body) },
+				"with a key":   func() (*http.Response, string) { return keyed.postAs(t, "plain", body) },
+			} {
+				sent.Store(nil)
+				res, answer := post()
+				var e struct {
+					Error struct{ Type, Param, Message string }
+				}
+				if err := json.Unmarshal([]byte(answer), &e); err != nil {
+					t.Fatal(err)
+				}
+				if res.StatusCode != 403 || e.Error.Type != "permission_error" || e.Error.Param != tc.at || !strings.Contains(e.Error.Message, "provider_routing") {
+					t.Errorf("%s: %d %s, want a 403 that names %s and the way out", who, res.StatusCode, answer, tc.at)
+				}
+				if got := sent.Load(); got != nil {
+					t.Errorf("%s: the upstream was asked: %s", who, *got)
+				}
+			}
+			if res, answer := keyed.postAs(t, "routes", body); sent.Load() == nil {
+				t.Errorf("with a key that may: the upstream was not asked: %d %s", res.StatusCode, answer)
+			}
+		})
+	}
+
+	for name, tc := range map[string]struct{ query, field string }{
+		"a query":             {"?model=large", ""},
+		"another case":        {"", `,"Model":"large"`},
+		"a letter that folds": {"", `,"ſtream":true`},
+		"a NUL":               {"", `,"model\u0000":"large"`},
+		"the field twice":     {"", `,"mod\u0065l":"large"`},
+		"in what is unknown":  {"", `,"metadata":{"model":"other"}`},
+	} {
+		t.Run("model, "+name, func(t *testing.T) {
+			sent.Store(nil)
+			r, _ := http.NewRequest("POST", keyed.URL+"/v1/chat/completions"+tc.query,
+				strings.NewReader(`{"model":"openai","messages":[{"role":"user","content":"x"}]`+tc.field+`}`))
+			r.Header.Set("Authorization", "Bearer plain")
+			res, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			got := sent.Load()
+			refused := res.StatusCode == 400 && got == nil
+			asIs := got != nil && strings.HasPrefix(*got, "/chat/completions ") && strings.Contains(*got, `"model":"small"`) && !strings.Contains(*got, "large")
+			if !refused && !asIs {
+				t.Errorf("status %d, the upstream got %v", res.StatusCode, got)
+			}
+		})
+	}
+	if res, _ := keyed.postAs(t, "plain", `{"model":"secret","messages":[{"role":"user","content":"x"}]}`); res.StatusCode != 403 {
+		t.Errorf("an alias that the key may not use: %d, want 403", res.StatusCode)
+	}
+}
