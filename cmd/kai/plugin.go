@@ -2,18 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
-
-	"github.com/kai-gateway/kai/plugins"
 )
 
 // streams are a command's ends: results go to out, everything else to err.
@@ -34,10 +29,10 @@ type pluginCommand struct {
 func pluginCommands() []pluginCommand {
 	return []pluginCommand{
 		{"new", "new NAME [--lang LANGUAGE]", "make the project of an adapter, offline; LANGUAGE: " + strings.Join(starterLanguages(), ", "), pluginNew},
-		{"build", "build [DIR] [-o FILE]", "compile and check the adapter in DIR (default: here)", pluginBuild},
-		{"test", "test MODULE [DIR] [--update]", "replay the transcripts in DIR (default: testdata or transcripts beside it; or one .txtar file) in\n                          the sandbox, with everything going wrong; --update writes what they expect", pluginTest},
-		{"inspect", "inspect MODULE [--run] [--json]", "show what a module is, imports and would be granted, without executing any of it; --run loads it\n                          in the sandbox, too, and tells how long that takes", pluginInspect},
-		{"dev", "dev [DIR] [--out FILE]", "build and test at every change, and put what passed at FILE, a module or a folder (default: DIR), where a running\n                          gateway picks it up", pluginDev},
+		{"build", "build [DIR] [-o FILE]", "compile and check the adapter in DIR (default: here); its module goes to FILE, a .wasm file or a folder (default: DIR)", pluginBuild},
+		{"test", "test [MODULE] [DIR] [--update]", "replay the transcripts in DIR (default: testdata or transcripts beside MODULE; or one .txtar file) in\n                          the sandbox, with everything going wrong; --update writes what they expect", pluginTest},
+		{"inspect", "inspect [MODULE] [--run] [--json]", "show what a module is, imports and would be granted, without executing any of it; --run loads it\n                          in the sandbox, too, and tells how long that takes", pluginInspect},
+		{"dev", "dev [DIR] [--out FILE]", "build and test at every change. The module is left in DIR, for the other commands; what passed goes\n                          to FILE as well, a .wasm file or a folder, where a running gateway picks it up", pluginDev},
 		{"list", "list [--config FILE]", "list the adapters that the configuration uses and those that come with Kai", pluginList},
 		{"record", "record [--model ALIAS] [--config FILE] [--stream] [-o FILE.txtar] < request.json", "send a request to the model's provider and save the exchange as a transcript, without the\n                          provider's secret; ALIAS: of the configuration (default: the request's model, else default_model)", pluginRecord},
 	}
@@ -95,7 +90,7 @@ func pluginHelp() string {
 	for _, c := range pluginCommands() {
 		text += c.help()
 	}
-	return text + "\nMODULE is a .wasm file or the name of an adapter that comes with Kai.\n"
+	return text + "\nMODULE is a .wasm file, a folder that holds one (default: this folder), or the\nname of an adapter that comes with Kai.\n"
 }
 
 // help is how the command is used and what it does.
@@ -117,37 +112,4 @@ func pluginUsage(name string, s streams) int {
 func pluginFailed(name string, err error, s streams) int {
 	fmt.Fprintf(s.err, "kai plugin %s: %v\n", name, err)
 	return exitFailed
-}
-
-// readModule gives the module that a command line names, and tells who names
-// something else where the module may be.
-func readModule(name string) ([]byte, error) {
-	module, err := read(name)
-	switch {
-	case err == nil:
-		return module, nil
-	case errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(name, ".wasm"):
-		return nil, fmt.Errorf("there is no %s (\"kai plugin build\" makes the module of an adapter)", name)
-	case strings.HasSuffix(name, ".wasm"):
-		return nil, err
-	}
-	text := fmt.Sprintf("%s is neither a .wasm file nor an adapter that comes with Kai (%s)", name, strings.Join(plugins.Names(), ", "))
-	if found, _ := filepath.Glob(filepath.Join(name, "*.wasm")); len(found) > 0 {
-		text += ": do you mean " + found[0] + "?"
-	} else if info, err := os.Stat(name); err == nil && info.IsDir() {
-		text += ": \"kai plugin build " + name + "\" makes a module of the adapter in it"
-	}
-	return nil, errors.New(text)
-}
-
-// modulePath says where the module of an adapter goes: to the file or into the
-// folder out, by default into the adapter's own folder.
-func modulePath(out, dir, name string) string {
-	if out == "" {
-		out = dir
-	}
-	if info, err := os.Stat(out); err == nil && info.IsDir() {
-		return filepath.Join(out, name+".wasm")
-	}
-	return out
 }

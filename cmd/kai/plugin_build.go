@@ -31,12 +31,16 @@ func pluginBuild(ctx context.Context, args []string, s streams) int {
 	if f.NArg() == 1 {
 		dir = f.Arg(0)
 	}
+	if err := checkOut("-o", *out); err != nil {
+		fmt.Fprintf(s.err, "kai plugin build: %v\n", err)
+		return exitUsage
+	}
 	b, err := build(ctx, dir, s.err)
 	if err != nil {
 		return pluginFailed("build", err, s)
 	}
 	where := modulePath(*out, dir, b.manifest.Name)
-	if err := writeFile(where, b.module); err != nil {
+	if err := b.write(where); err != nil {
 		return pluginFailed("build", err, s)
 	}
 	if b.warning != "" {
@@ -49,10 +53,17 @@ func pluginBuild(ctx context.Context, args []string, s streams) int {
 
 // built is an adapter fresh from its compiler, checked and packed.
 type built struct {
+	begin    time.Time // of the compiler
 	language string
 	module   []byte
 	manifest wasm.Manifest
 	warning  string
+}
+
+// write puts the module at path, as old as the sources that it was made of: one
+// that is saved while the compiler runs is newer.
+func (b *built) write(path string) error {
+	return writeFile(path, b.module, b.begin)
 }
 
 // build compiles the adapter in dir. What its compiler says goes to stderr.
@@ -69,7 +80,7 @@ func build(ctx context.Context, dir string, stderr io.Writer) (*built, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(tmp)
-	raw := filepath.Join(tmp, "module.wasm")
+	raw, begin := filepath.Join(tmp, "module.wasm"), time.Now()
 	if err := l.compile(ctx, compilation{dir: dir, out: raw, tmp: tmp, stderr: stderr}); err != nil {
 		return nil, err
 	}
@@ -88,7 +99,10 @@ func build(ctx context.Context, dir string, stderr io.Writer) (*built, error) {
 	if err := config.CheckOptionsSchema(p.Manifest.Profile().Options); err != nil {
 		return nil, fmt.Errorf("the options of the manifest: %w", err)
 	}
-	b := &built{language: l.name, module: p.Module, manifest: p.Manifest}
+	if name := p.Manifest.Name; name != filepath.Base(name) || strings.HasPrefix(name, ".") {
+		return nil, fmt.Errorf("the name in the manifest, %q, can't be that of a file: take letters, digits and -", name)
+	}
+	b := &built{begin: begin, language: l.name, module: p.Module, manifest: p.Manifest}
 	if p.Differs != nil {
 		b.warning = fmt.Sprintf("no gateway will take this module, %v (%s; \"kai plugin test --update\" writes it anew, then build again)", p.Differs, name)
 	}
@@ -159,17 +173,25 @@ func languages() []language {
 }
 
 func languageOf(dir string) (language, error) {
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return language{}, fmt.Errorf("%s is no folder", dir)
+	switch info, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return language{}, fmt.Errorf("there is no %s: name the folder of an adapter (%s makes one)", dir, command("new", "NAME"))
+	case err != nil:
+		return language{}, err
+	case !info.IsDir():
+		return language{}, fmt.Errorf("%s is a file: name the folder of an adapter", dir)
+	}
+	if _, err := os.ReadDir(dir); err != nil {
+		return language{}, err
 	}
 	for _, l := range languages() {
 		for _, mark := range l.marks {
-			if found, _ := filepath.Glob(filepath.Join(dir, mark)); len(found) > 0 {
+			if found, _ := filepath.Glob(filepath.Join(escapeGlob(dir), mark)); len(found) > 0 {
 				return l, nil
 			}
 		}
 	}
-	return language{}, fmt.Errorf("%s holds no adapter: there is no go.mod, Cargo.toml, asconfig.json, .go or .c file (\"kai plugin new\" makes one)", dir)
+	return language{}, fmt.Errorf("%s holds no adapter: there is no go.mod, Cargo.toml, asconfig.json, .go or .c file (\"kai plugin new\" makes one)", folderName(dir))
 }
 
 // installed says what to install when a tool is missing.
@@ -302,8 +324,9 @@ func compileC(ctx context.Context, c compilation) error {
 }
 
 // writeFile puts data at path in one step, compressed if path ends in .gz, so
-// that a gateway which watches the file never sees half of it.
-func writeFile(path string, data []byte) error {
+// that a gateway which watches the file never sees half of it. The file gets the
+// time as, unless that is zero.
+func writeFile(path string, data []byte, as time.Time) error {
 	if strings.HasSuffix(path, ".gz") {
 		var err error
 		if data, err = compress(data); err != nil {
@@ -327,6 +350,11 @@ func writeFile(path string, data []byte) error {
 	}
 	if err := os.Chmod(tmp.Name(), 0o644); err != nil {
 		return err
+	}
+	if !as.IsZero() {
+		if err := os.Chtimes(tmp.Name(), as, as); err != nil {
+			return err
+		}
 	}
 	return os.Rename(tmp.Name(), path)
 }

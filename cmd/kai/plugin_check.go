@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/kai-gateway/kai/host/conform"
@@ -22,21 +23,27 @@ func pluginTest(ctx context.Context, args []string, s streams) int {
 	if code, ok := parse(f, args, 2, s.err); !ok {
 		return code
 	}
-	if f.NArg() == 0 {
-		return pluginUsage("test", s)
+	name, transcripts, err := tested(f.Args())
+	if err != nil {
+		return pluginFailed("test", err, s)
 	}
-	name := f.Arg(0)
+	old := stale(name)
+	if old != "" && *update {
+		return pluginFailed("test", errors.New(old+"; nothing was written, since an older adapter doesn't tell what to expect of this one"), s)
+	}
 	module, err := readModule(name)
 	if err != nil {
 		return pluginFailed("test", err, s)
 	}
-	dir := f.Arg(1)
-	if dir == "" {
-		if dir, err = transcriptsBeside(name); err != nil {
+	if transcripts == "" {
+		if transcripts, err = transcriptsBeside(name); err != nil {
 			return pluginFailed("test", err, s)
 		}
 	}
-	ok, err := conformance(ctx, module, dir, *update, s.out)
+	ok, err := conformance(ctx, module, transcripts, *update, s.out)
+	if old != "" { // where the report doesn't push it off the screen
+		fmt.Fprintln(s.err, "kai: warning: "+old)
+	}
 	if err != nil {
 		return pluginFailed("test", err, s)
 	}
@@ -46,19 +53,27 @@ func pluginTest(ctx context.Context, args []string, s streams) int {
 	return exitDone
 }
 
-// transcriptFolders are where an adapter's transcripts may be, beside its module
-// or its sources.
-var transcriptFolders = []string{"testdata", "transcripts"}
-
-// transcriptsBeside finds the transcripts of a module that was given without.
-func transcriptsBeside(module string) (string, error) {
-	for _, name := range transcriptFolders {
-		dir := filepath.Join(filepath.Dir(module), name)
-		if files, _ := filepath.Glob(filepath.Join(dir, "*.txtar")); len(files) > 0 {
-			return dir, nil
-		}
+// tested takes apart what to test: a module, transcripts, both, or what is in this
+// folder. transcripts is "" if none are named.
+func tested(args []string) (module, transcripts string, err error) {
+	if len(args) == 2 {
+		module, err = namedModule(args[0])
+		return module, args[1], err
 	}
-	return "", fmt.Errorf("there are no transcripts beside %s, in testdata or transcripts; name their folder, or make one with \"kai plugin record\"", module)
+	name := ""
+	if len(args) == 1 {
+		name = args[0]
+	}
+	switch {
+	case filepath.Ext(name) == ".txtar":
+		module, err = folderModule(filepath.Dir(filepath.Dir(name)))
+		return module, name, err
+	case isFolder(name) && slices.Contains(transcriptFolders, filepath.Base(name)) && holdsTranscripts(name):
+		module, err = folderModule(filepath.Dir(filepath.Clean(name)))
+		return module, name, err
+	}
+	module, err = namedModule(name)
+	return module, "", err
 }
 
 // transcriptsIn gives the transcripts of a folder, or the one that is named.

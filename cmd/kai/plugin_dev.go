@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -17,7 +15,7 @@ import (
 // network mounts and with every editor's way of saving.
 const devPoll = 300 * time.Millisecond
 
-// pluginDev builds and tests an adapter at every change, and puts the module
+// pluginDev builds and tests an adapter at every change, and puts what passed
 // where a gateway sees it, until ctx ends.
 func pluginDev(ctx context.Context, args []string, s streams) int {
 	f := flag.NewFlagSet("plugin dev", flag.ContinueOnError)
@@ -29,7 +27,17 @@ func pluginDev(ctx context.Context, args []string, s streams) int {
 	if f.NArg() == 1 {
 		dir = f.Arg(0)
 	}
-	if _, err := languageOf(dir); err != nil {
+	l, err := languageOf(dir)
+	if err == nil {
+		err = l.installed(dir)
+	}
+	if err == nil {
+		err = checkOut("--out", *out)
+	}
+	if err == nil && *out != "" && sameFolder(modulePath(*out, dir, "a"), dir) {
+		err = fmt.Errorf("--out %s is in the adapter's own folder, where every build goes: name a file or a folder elsewhere, for what passed", *out)
+	}
+	if err != nil {
 		return pluginFailed("dev", err, s)
 	}
 	fmt.Fprintf(s.err, "kai: watching %s; Ctrl-C ends it\n", dir)
@@ -70,56 +78,65 @@ func (d *dev) changed() bool {
 	return true
 }
 
-// skipped are what compilers make of the sources, or write for them: the first
-// build of a Rust project leaves a Cargo.lock, which is no change to build again for.
-var skipped = map[string]bool{"node_modules": true, "target": true, "build": true, "Cargo.lock": true}
-
 // sources is a digest of every file that may matter, with its name.
 func (d *dev) sources() [sha256.Size]byte {
 	h := sha256.New()
-	filepath.WalkDir(d.dir, func(file string, e fs.DirEntry, err error) error {
-		name := filepath.Base(file)
-		hidden := strings.HasPrefix(name, ".") && file != d.dir
-		switch {
-		case err != nil:
-			return nil // gone while looking; the next look tells
-		case e.IsDir() && (hidden || skipped[name]):
-			return fs.SkipDir
-		case e.IsDir() || hidden || skipped[name] || strings.HasSuffix(name, ".wasm") || strings.HasSuffix(name, "~"):
-			return nil
-		}
+	walkSources(d.dir, func(file string, _ fs.DirEntry) {
 		if data, err := os.ReadFile(file); err == nil {
 			fmt.Fprintf(h, "%s %x\n", file, sha256.Sum256(data))
 		}
-		return nil
 	})
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// round builds and tests once. Only what passed goes to out.
-func (d *dev) round(ctx context.Context) {
-	if err := d.try(ctx); err != nil && ctx.Err() == nil {
-		fmt.Fprintf(d.streams.err, "kai plugin dev: %v\nkai: what is in place stays; waiting for the next save\n", err)
-	}
+// sameFolder reports whether a file lies in dir itself.
+func sameFolder(file, dir string) bool {
+	a, errA := os.Stat(filepath.Dir(file))
+	b, errB := os.Stat(dir)
+	return errA == nil && errB == nil && os.SameFile(a, b)
 }
 
+// round builds and tests once.
+func (d *dev) round(ctx context.Context) {
+	err := d.try(ctx)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	stays := ""
+	if d.out != "" {
+		stays = "what is at " + d.out + " stays; "
+	}
+	fmt.Fprintf(d.streams.err, "kai plugin dev: %v\nkai: %swaiting for the next save\n", err, stays)
+}
+
+// try leaves the module beside its sources, where "kai plugin test" looks for it,
+// whether it passes or not. Only what passed goes to out.
 func (d *dev) try(ctx context.Context) error {
 	begin := time.Now()
 	b, err := build(ctx, d.dir, d.streams.err)
 	if err != nil {
 		return err
 	}
-	transcripts, err := transcriptsBeside(filepath.Join(d.dir, b.manifest.Name+".wasm"))
+	where := modulePath("", d.dir, b.manifest.Name)
+	if err := b.write(where); err != nil {
+		return err
+	}
+	if b.warning != "" {
+		fmt.Fprintln(d.streams.err, "kai: warning: "+b.warning)
+	}
+	transcripts, err := transcriptsBeside(where)
 	if err != nil {
 		fmt.Fprintf(d.streams.err, "kai: not tested: %v\n", err)
 	} else if ok, err := conformance(ctx, b.module, transcripts, false, d.streams.out); err != nil {
 		return err
 	} else if !ok {
-		return errors.New("the adapter fails its transcripts (if they are what is wrong, \"kai plugin test --update\" writes them anew)")
+		return fmt.Errorf("%s fails its transcripts (if they are what is wrong, %s writes them anew)", where, command("test", where, "--update"))
 	}
-	where := modulePath(d.out, d.dir, b.manifest.Name)
-	if err := writeFile(where, b.module); err != nil {
-		return err
+	if d.out != "" {
+		where = modulePath(d.out, d.dir, b.manifest.Name)
+		if err := b.write(where); err != nil {
+			return err
+		}
 	}
 	digest := sha256.Sum256(b.module)
 	fmt.Fprintf(d.streams.err, "kai: %s %s, sha256 %x, is at %s after %d ms\n",

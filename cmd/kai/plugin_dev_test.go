@@ -88,7 +88,7 @@ func TestDevPutsOnlyWhatPassesInPlace(t *testing.T) {
 	save(`w.Key("prompt")`, `w.Kee("prompt")`)
 	wait("the compiler complains", func() bool { return strings.Contains(errs.String(), "w.Kee undefined") })
 	wait("it says what becomes of it", func() bool {
-		return strings.Count(errs.String(), "kai: what is in place stays; waiting for the next save\n") == 2
+		return strings.Count(errs.String(), "kai: what is at "+folder+" stays; waiting for the next save\n") == 2
 	})
 	if read() != first {
 		t.Error("what failed was put in place")
@@ -97,6 +97,57 @@ func TestDevPutsOnlyWhatPassesInPlace(t *testing.T) {
 	wait("the better module is in place", func() bool { return strings.Contains(errs.String(), "parrot 0.2.0, sha256") })
 	if read() == first {
 		t.Error("the better module is not in place")
+	}
+
+	// What failed lies where the other commands look for it, so the hint is a
+	// command that works.
+	save(`w.Key("prompt")`, `w.Key("message")`)
+	hint := "kai plugin test " + filepath.Join(dir, "parrot.wasm") + " --update"
+	wait("the hint is given", func() bool { return strings.Count(errs.String(), `"`+hint+`"`) == 2 })
+	var told bytes.Buffer
+	if code := run(t.Context(), strings.Fields(hint)[1:], nil, &told, &told); code != exitDone || !strings.Contains(told.String(), "written anew") {
+		t.Errorf("%s: exit code %d\n%s", hint, code, told.String())
+	}
+	second := read()
+	wait("what is meant so is in place", func() bool { return read() != second })
+}
+
+// TestDevRefuses has commands that could never come to something.
+func TestDevRefuses(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "adapter.c"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tools := t.TempDir()
+	for _, name := range []string{"clang", "wasm-ld"} {
+		if err := os.WriteFile(filepath.Join(tools, name), nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, tc := range map[string]struct {
+		args []string
+		path string
+		says string
+	}{
+		"no adapter":               {[]string{t.TempDir()}, tools, "holds no adapter"},
+		"no compiler":              {[]string{dir}, t.TempDir(), "C needs clang, which is not installed: apt-get install clang"},
+		"the adapter's own folder": {[]string{dir, "--out", dir}, tools, "is in the adapter's own folder, where every build goes"},
+		"a file in it":             {[]string{dir, "--out", filepath.Join(dir, "x.wasm")}, tools, "is in the adapter's own folder"},
+		"a file that is no module": {[]string{dir, "--out", filepath.Join(tools, "x")}, tools, "doesn't end in .wasm"},
+		"two folders":              {[]string{dir, dir}, tools, "unexpected argument"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("PATH", tc.path)
+			var out, errs bytes.Buffer
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if code := run(ctx, append([]string{"plugin", "dev"}, tc.args...), nil, &out, &errs); code == exitDone || ctx.Err() != nil {
+				t.Errorf("exit code %d, %v", code, ctx.Err())
+			}
+			if !strings.Contains(errs.String(), tc.says) {
+				t.Errorf("it says %q, want %q", errs.String(), tc.says)
+			}
+		})
 	}
 }
 

@@ -83,10 +83,11 @@ func pluginInspect(ctx context.Context, args []string, s streams) int {
 	if code, ok := parse(f, args, 1, s.err); !ok {
 		return code
 	}
-	if f.NArg() != 1 {
-		return pluginUsage("inspect", s)
+	name, err := namedModule(f.Arg(0))
+	if err != nil {
+		return pluginFailed("inspect", err, s)
 	}
-	i, err := inspect(f.Arg(0))
+	i, err := inspect(name)
 	if err == nil && *run {
 		fmt.Fprintf(s.err, "kai: running %s in the sandbox, as a gateway that loads it does\n", i.Module)
 		err = i.run(ctx)

@@ -15,6 +15,7 @@ import (
 	"text/template"
 
 	"github.com/kai-gateway/kai"
+	"github.com/kai-gateway/kai/plugins"
 )
 
 // templates are the files of a project that are not the worked example's. They
@@ -33,15 +34,19 @@ func pluginNew(ctx context.Context, args []string, s streams) int {
 	if f.NArg() != 1 {
 		return pluginUsage("new", s)
 	}
-	i := slices.IndexFunc(starters(), func(st starter) bool { return st.lang == *lang })
+	i := slices.IndexFunc(starters(), func(st starter) bool { return st.isCalled(*lang) })
 	if i < 0 {
-		fmt.Fprintf(s.err, "kai plugin new: --lang %s is not one of %s\n", *lang, strings.Join(starterLanguages(), ", "))
+		fmt.Fprintf(s.err, "kai plugin new: there is no SDK for --lang %s; there are %s. Any other language that compiles to WebAssembly works too: docs/abi.md is the whole contract\n", *lang, strings.Join(starterLanguages(), ", "))
 		return exitUsage
 	}
 	dir := filepath.Clean(f.Arg(0))
 	name := filepath.Base(dir)
 	if !adapterName.MatchString(name) {
-		fmt.Fprintf(s.err, "kai plugin new: %q can't be the name of an adapter and its new folder: take 2 to 50 lower-case letters, digits and -, a letter first and no - at the end\n", name)
+		fmt.Fprintf(s.err, "kai plugin new: %q can't be the name of an adapter and its new folder: take 2 to 50 lower-case letters, digits and -, a letter first and no - at the end, such as %s\n", name, likeName(name))
+		return exitUsage
+	}
+	if slices.Contains(plugins.Names(), name) {
+		fmt.Fprintf(s.err, "kai plugin new: %s is the name of an adapter that comes with Kai, and wherever a name is asked for it means that one: take another, such as %s\n", name, likeName(name))
 		return exitUsage
 	}
 	if _, err := os.Lstat(dir); err == nil {
@@ -52,21 +57,39 @@ func pluginNew(ctx context.Context, args []string, s streams) int {
 		return pluginFailed("new", err, s)
 	}
 	fmt.Fprintf(s.out, "%s\n", dir)
-	fmt.Fprintf(s.err, "kai: made an adapter called %s; next:\n\n  cd %s\n", name, dir)
+	fmt.Fprintf(s.err, "kai: made an adapter called %s; next:\n\n  cd %s\n", name, shellWord(dir))
 	if st.prepare != "" {
 		fmt.Fprintf(s.err, "  %s\n", st.prepare)
 	}
-	fmt.Fprintf(s.err, "  kai plugin build\n  kai plugin test %s.wasm\n\n", name)
+	fmt.Fprint(s.err, "  kai plugin build\n  kai plugin test\n\n")
 	return exitDone
 }
 
 // adapterName is what can be a folder, a Go module, a crate and a provider's name.
 var adapterName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,48}[a-z0-9]$`)
 
+// likeName gives a name that an adapter may have and is like the one somebody
+// wanted.
+func likeName(name string) string {
+	name = strings.Trim(otherBytes.ReplaceAllString(strings.ToLower(name), "-"), "-0123456789")
+	name = strings.TrimRight(name[:min(len(name), 50)], "-")
+	switch {
+	case name == "":
+		return "polly"
+	case len(name) == 1, slices.Contains(plugins.Names(), name):
+		return "my-" + name
+	}
+	return name
+}
+
+// otherBytes are what no name of an adapter has.
+var otherBytes = regexp.MustCompile(`[^a-z0-9]+`)
+
 // starter makes projects in one language: the worked example under another name,
 // with the SDK beside it.
 type starter struct {
 	lang, language string
+	also           []string    // what people call the language besides, in lower case
 	needs          string      // to be installed, for people
 	prepare        string      // what has to be run before the first build
 	source         string      // the adapter, for people
@@ -85,7 +108,7 @@ const nameMark = "NAME"
 func starters() []starter {
 	return []starter{
 		{
-			lang: "go", language: "Go", source: "adapter.go",
+			lang: "go", also: []string{"golang"}, language: "Go", source: "adapter.go",
 			needs: "Go " + goVersion() + " or later",
 			files: [][2]string{
 				{"examples/adapters/go/parrot.go", "adapter.go"},
@@ -103,7 +126,7 @@ func starters() []starter {
 			},
 		},
 		{
-			lang: "rust", language: "Rust", source: "src/lib.rs",
+			lang: "rust", also: []string{"rs"}, language: "Rust", source: "src/lib.rs",
 			needs: "cargo with the target wasm32-unknown-unknown (`rustup target add wasm32-unknown-unknown`, or Debian's cargo, libstd-rust-dev-wasm32 and lld)",
 			files: [][2]string{
 				{"examples/adapters/rust/Cargo.toml", "Cargo.toml"}, {"examples/adapters/rust/src", "src"},
@@ -121,7 +144,7 @@ func starters() []starter {
 			},
 		},
 		{
-			lang: "assemblyscript", language: "AssemblyScript", source: "assembly/index.ts", prepare: "npm install",
+			lang: "assemblyscript", also: []string{"as", "asc", "ts", "typescript"}, language: "AssemblyScript", source: "assembly/index.ts", prepare: "npm install",
 			needs: "Node.js 20 or later with npm, which fetches the compiler",
 			files: [][2]string{
 				{"examples/adapters/assemblyscript/package.json", "package.json"},
@@ -158,6 +181,12 @@ func starters() []starter {
 			},
 		},
 	}
+}
+
+// isCalled reports whether a person means this language, however it is spelt.
+func (st starter) isCalled(name string) bool {
+	name = strings.ToLower(strings.TrimSpace(name))
+	return name == st.lang || slices.Contains(st.also, name)
 }
 
 func starterLanguages() []string {

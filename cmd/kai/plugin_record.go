@@ -69,7 +69,7 @@ func pluginRecord(ctx context.Context, args []string, s streams) int {
 		s.out.Write(text)
 		return exitDone
 	}
-	if err := writeFile(*out, text); err != nil {
+	if err := writeFile(*out, text, time.Time{}); err != nil {
 		return pluginFailed("record", err, s)
 	}
 	fmt.Fprintf(s.err, "kai: recorded provider %s with model %s: %s\n", r.provider.Name, r.model.Model, *out)
