@@ -11,12 +11,15 @@ SDK     := $(shell find sdk plugins/internal -name '*.go' -not -name '*_test.go'
 # nothing is compiled twice.
 export GOFLAGS := $(strip $(shell go env GOFLAGS 2>/dev/null) -trimpath)
 
+# "kai version" names the commit, where git knows it.
+VCS := $(if $(shell git rev-parse HEAD 2>/dev/null),auto,false)
+
 help: ## list the targets
 	@sed -nE 's/^([a-z][a-z-]*):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 build: plugins ## build bin/kai with its adapters inside
 	@echo "Linking bin/kai with its adapters inside (a few seconds)."
-	@go build -o bin/kai ./cmd/kai
+	@go build -buildvcs=$(VCS) -o bin/kai ./cmd/kai
 
 run: build ## build and serve config/api.yaml on port 9000
 	@./bin/kai serve --config config/api.yaml

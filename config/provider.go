@@ -204,7 +204,7 @@ func (l *loader) pluginOf(u *upstream, plugin *value, at place, path string, lis
 		u.Plugin = l.resolve(name)
 	case given:
 		message := "is neither a shipped adapter nor the path of a .wasm"
-		if best := closest(name, l.options.Shipped); best != "" && shown {
+		if best := Closest(name, l.options.Shipped); best != "" && shown {
 			message += fmt.Sprintf("; did you mean %q?", best)
 		} else {
 			message += "; shipped are " + strings.Join(l.options.Shipped, ", ")
@@ -395,7 +395,7 @@ func unknownName(what string, v *value, known []string) string {
 	message := fmt.Sprintf("there is no %s of this name", what)
 	if !v.foreign && len(v.scalar) <= 64 {
 		message = fmt.Sprintf("there is no %s %q", what, v.scalar)
-		if best := closest(v.scalar, known); best != "" {
+		if best := Closest(v.scalar, known); best != "" {
 			return message + fmt.Sprintf("; did you mean %q?", best)
 		}
 	}

@@ -36,7 +36,7 @@ func (l *loader) allSections() []section {
 // suggest says what an unknown key may have been meant to be: a similar one, one
 // of another section, or what there is. meant is the similar key.
 func (l *loader) suggest(known []string, e entry, path string) (meant, hint string) {
-	if meant = closest(e.key, known); meant != "" {
+	if meant = Closest(e.key, known); meant != "" {
 		return meant, fmt.Sprintf("; did you mean %q?", meant)
 	}
 	return "", l.suggestPlace(known, e, path)
@@ -79,9 +79,9 @@ func fieldNames(schema cue.Value) []string {
 	return names
 }
 
-// closest gives the name most like word, or "" when none is much like it. Of
+// Closest gives the name most like word, or "" when none is much like it. Of
 // many names only the first are looked at, since a file may misspell as many.
-func closest(word string, names []string) string {
+func Closest(word string, names []string) string {
 	const most = 200
 	names = names[:min(most, len(names))]
 	folded := fold(word)

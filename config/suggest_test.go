@@ -24,8 +24,8 @@ func TestClosest(t *testing.T) {
 		"empty":                       {"", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := closest(tc.word, names); got != tc.want {
-				t.Errorf("closest(%q) = %q, want %q", tc.word, got, tc.want)
+			if got := Closest(tc.word, names); got != tc.want {
+				t.Errorf("Closest(%q) = %q, want %q", tc.word, got, tc.want)
 			}
 		})
 	}

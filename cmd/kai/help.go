@@ -1,40 +1,161 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"io"
 	"runtime"
 	"runtime/debug"
 	"strings"
+
+	"github.com/kai-gateway/kai/config"
 )
 
-const help = `Kai is an OpenAI-compatible gateway to local and hosted language models.
+// programCommand is one of the program's.
+type programCommand struct {
+	name    string
+	usage   string   // what follows "kai"
+	about   string   // what it does, a line
+	more    string   // the rest of its help: flags, examples
+	choices []string // what its argument may be, for shells to complete; nil: a file
+	run     func(ctx context.Context, args []string, s streams) int
+}
 
-Usage:
+// commands are in the order in which somebody new needs them.
+func commands() []programCommand {
+	return []programCommand{
+		{
+			name: "serve", usage: "serve [--config FILE] [--host HOST] [--port PORT]", about: "serve the API",
+			more: `  --config FILE   the configuration; default: $KAI_CONFIG, else config/api.yaml if it
+                  exists, else a built-in one that serves 127.0.0.1 only
+  --host HOST     serve this address instead of server.host
+  --port PORT     serve this port instead of server.port; 0 is any that is free
 
-  kai serve [--config FILE] [--host HOST] [--port PORT]
-                          serve the API (default: the configuration's address)
-  kai reload [--config FILE] [--port PORT]
-                          have a running gateway read its files again
-  kai validate [FILE]     check a configuration and print every problem
-  kai plugin COMMAND      new, build, test, inspect, dev, list, record: write,
-                          test and ship adapters; "kai plugin" tells more
-  kai version             print the version
-  kai help                print this
+The log goes to standard error: text on a terminal, else JSON. SIGTERM or Ctrl-C
+lets requests finish, a second one ends them. A changed configuration is taken
+while Kai runs.
 
-The configuration is FILE, else $KAI_CONFIG, else config/api.yaml if it exists,
-else a built-in one that serves 127.0.0.1 only.
+Example:
+
+  kai serve --config config/api.yaml --port 9001 &
+  curl http://localhost:9001/v1/chat/completions -H 'Content-Type: application/json' \
+    -d '{"model":"demo","messages":[{"role":"user","content":"Hello!"}]}'
+`,
+			run: func(ctx context.Context, args []string, s streams) int { return serve(ctx, args, s.out, s.err) },
+		},
+		{
+			name: "validate", usage: "validate [FILE]", about: "check a configuration and print every problem",
+			more: `FILE is the configuration; default: as for "kai serve". Every problem is a line with
+file, line, column and a way out, and the exit code is 2 if there is one.
+
+Example:
+
+  kai validate config/api.yaml
+`,
+			run: func(_ context.Context, args []string, s streams) int { return validate(args, s.out, s.err) },
+		},
+		{
+			name: "reload", usage: "reload [--config FILE] [--port PORT]", about: "have a running gateway read its files again",
+			more: `  --config FILE   the gateway that serves this configuration; default: $KAI_CONFIG, else
+                  config/api.yaml if a gateway serves it, else the only one that runs
+  --port PORT     the gateway on this port; with --config it must be that file's
+
+It says which gateway it reached and what it serves. The gateway reads its files
+itself, with its own environment. If it refuses them, the problems are printed, what
+was served before goes on, and the exit code is 1.
+
+Example:
+
+  kai reload --config config/api.yaml
+`,
+			run: func(_ context.Context, args []string, s streams) int { return reload(args, s.out, s.err) },
+		},
+		{
+			name: "plugin", usage: "plugin COMMAND", about: `write, test and ship adapters; "kai help plugin" tells more`,
+			run: plugin,
+		},
+		{
+			name: "completion", usage: "completion bash|zsh|fish", about: "print what makes a shell complete commands and flags",
+			more: `Examples, each for the shell that reads it:
+
+  echo 'eval "$(kai completion bash)"' >> ~/.bashrc
+  echo 'eval "$(kai completion zsh)"' >> ~/.zshrc      # behind compinit
+  kai completion fish > ~/.config/fish/completions/kai.fish
+`,
+			choices: shells, run: printCompletion,
+		},
+		{
+			name: "version", usage: "version", about: "print the version and the commit it was built from",
+			run: func(_ context.Context, args []string, s streams) int { return printVersion(args, s.out, s.err) },
+		},
+		{
+			name: "help", usage: "help [COMMAND]", about: "print this, or how a command is used",
+			run: printHelp,
+		},
+	}
+}
+
+func findCommand(name string) (programCommand, bool) {
+	for _, c := range commands() {
+		if c.name == name {
+			return c, true
+		}
+	}
+	return programCommand{}, false
+}
+
+func commandNames() (names []string) {
+	for _, c := range commands() {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// help lists the commands.
+func help() string {
+	var b strings.Builder
+	b.WriteString("Kai is an OpenAI-compatible gateway to local and hosted language models.\n\nUsage:\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(&b, "  kai %s\n                          %s\n", c.usage, c.about)
+	}
+	b.WriteString(`
+"kai help COMMAND" tells more of one. The configuration is FILE, else $KAI_CONFIG, else
+config/api.yaml if it exists, else a built-in one that serves 127.0.0.1 only.
 
 Example:
 
   kai serve &
   curl http://localhost:9000/v1/chat/completions -H 'Content-Type: application/json' \
     -d '{"model":"demo","messages":[{"role":"user","content":"Hello!"}]}'
-`
+`)
+	return b.String()
+}
 
-func printHelp(args []string, stdout, stderr io.Writer) int {
-	fmt.Fprint(stdout, help)
+// help is how the command is used.
+func (c programCommand) help() string {
+	text := fmt.Sprintf("Usage:\n\n  kai %s\n\n%s.\n", c.usage, strings.ToUpper(c.about[:1])+c.about[1:])
+	if c.more != "" {
+		text += "\n" + c.more
+	}
+	return text
+}
+
+// printHelp helps with everything, or with the command that args name.
+func printHelp(ctx context.Context, args []string, s streams) int {
+	if len(args) == 0 {
+		fmt.Fprint(s.out, help())
+		return exitDone
+	}
+	if args[0] == "plugin" {
+		return plugin(ctx, append([]string{"help"}, args[1:]...), s)
+	}
+	c, ok := findCommand(args[0])
+	if !ok {
+		fmt.Fprintf(s.err, "kai help: there is no command %q%s\n", args[0], didYouMean(args[0], commandNames(), `"kai help" lists them`))
+		return exitUsage
+	}
+	fmt.Fprint(s.out, c.help())
 	return exitDone
 }
 
@@ -42,16 +163,37 @@ func printHelp(args []string, stdout, stderr io.Writer) int {
 const version = "0.1.0"
 
 func printVersion(args []string, stdout, stderr io.Writer) int {
-	revision := ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-				revision = " (" + s.Value[:12] + ")"
-			}
-		}
+	f := flag.NewFlagSet("version", flag.ContinueOnError)
+	if code, ok := parse(f, args, 0, stderr); !ok {
+		return code
 	}
-	fmt.Fprintf(stdout, "kai %s%s %s/%s %s\n", version, revision, runtime.GOOS, runtime.GOARCH, runtime.Version())
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
+	}
+	fmt.Fprintf(stdout, "kai %s%s %s/%s %s\n", version, commitOf(info), runtime.GOOS, runtime.GOARCH, runtime.Version())
 	return exitDone
+}
+
+// commitOf says from which commit a binary was built, in brackets; "" if nobody
+// knows.
+func commitOf(info *debug.BuildInfo) string {
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	commit := settings["vcs.revision"]
+	if commit == "" {
+		return ""
+	}
+	text := "commit " + commit[:min(12, len(commit))]
+	if day, _, ok := strings.Cut(settings["vcs.time"], "T"); ok {
+		text += " of " + day
+	}
+	if settings["vcs.modified"] == "true" {
+		text += ", with changes"
+	}
+	return " (" + text + ")"
 }
 
 // parse reads flags and refuses arguments beyond max. ok is false when the
@@ -61,11 +203,8 @@ func parse(f *flag.FlagSet, args []string, max int, stderr io.Writer) (code int,
 	f.Usage = func() {}
 	var rest []string
 	for {
-		if err := f.Parse(args); err == flag.ErrHelp {
-			fmt.Fprint(stderr, help)
-			return exitDone, false
-		} else if err != nil {
-			fmt.Fprintf(stderr, "kai %s: %v; %s shows the usage\n", f.Name(), err, helpCommand(f.Name()))
+		if err := f.Parse(args); err != nil {
+			fmt.Fprintf(stderr, "kai %s: %s; \"kai %s --help\" shows the usage\n", f.Name(), flagProblem(f, err), f.Name())
 			return exitUsage, false
 		}
 		if f.NArg() == 0 {
@@ -74,17 +213,35 @@ func parse(f *flag.FlagSet, args []string, max int, stderr io.Writer) (code int,
 		rest, args = append(rest, f.Arg(0)), f.Args()[1:]
 	}
 	if len(rest) > max {
-		fmt.Fprintf(stderr, "kai %s: unexpected argument %q; %s shows the usage\n", f.Name(), rest[max], helpCommand(f.Name()))
+		fmt.Fprintf(stderr, "kai %s: unexpected argument %q; \"kai %s --help\" shows the usage\n", f.Name(), rest[max], f.Name())
 		return exitUsage, false
 	}
 	f.Parse(append([]string{"--"}, rest...))
 	return exitDone, true
 }
 
-// helpCommand is what tells about a command, quoted.
-func helpCommand(name string) string {
-	if strings.HasPrefix(name, "plugin ") {
-		return `"kai ` + name + ` --help"`
+// flagProblem says what is wrong with a flag, and which may have been meant.
+func flagProblem(f *flag.FlagSet, err error) string {
+	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if !unknown {
+		return err.Error()
 	}
-	return `"kai help"`
+	var known []string
+	f.VisitAll(func(g *flag.Flag) { known = append(known, dashed(g.Name)) })
+	text := "there is no flag " + dashed(strings.TrimPrefix(name, "-"))
+	if len(known) == 0 {
+		return text
+	}
+	if best := config.Closest(name, known); best != "" {
+		return text + " (did you mean " + best + "?)"
+	}
+	return text + " (there are " + strings.Join(known, ", ") + ")"
+}
+
+// dashed writes a flag as people do: -o, --config.
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
 }

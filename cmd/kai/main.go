@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+
+	"github.com/kai-gateway/kai/config"
 )
 
 func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
@@ -20,25 +23,35 @@ const (
 
 // run is the program: results go to stdout, everything else to stderr.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	s := streams{stdin, stdout, stderr}
 	if len(args) == 0 {
-		fmt.Fprint(stderr, help)
+		fmt.Fprint(stderr, help())
 		return exitUsage
 	}
 	name, args := args[0], args[1:]
-	switch name {
-	case "serve":
-		return serve(ctx, args, stdout, stderr)
-	case "reload":
-		return reload(args, stdout, stderr)
-	case "validate":
-		return validate(args, stdout, stderr)
-	case "plugin":
-		return plugin(ctx, args, streams{stdin, stdout, stderr})
-	case "version", "--version", "-v":
-		return printVersion(args, stdout, stderr)
-	case "help", "--help", "-h":
-		return printHelp(args, stdout, stderr)
+	switch {
+	case asksForHelp(name):
+		name = "help"
+	case name == "--version", name == "-v":
+		name = "version"
 	}
-	fmt.Fprintf(stderr, "kai: there is no command %q; the commands are serve, reload, validate, plugin, version and help\n", name)
-	return exitUsage
+	c, ok := findCommand(name)
+	switch {
+	case !ok:
+		fmt.Fprintf(stderr, "kai: there is no command %q%s\n", name, didYouMean(name, commandNames(), `"kai help" lists them`))
+		return exitUsage
+	case name != "plugin" && slices.ContainsFunc(args, asksForHelp): // plugin has commands of its own
+		fmt.Fprint(stdout, c.help())
+		return exitDone
+	}
+	return c.run(ctx, args, s)
+}
+
+// didYouMean goes on behind the mention of an unknown name: with the known one
+// that it may have been meant to be, else with where to look.
+func didYouMean(name string, known []string, otherwise string) string {
+	if best := config.Closest(name, known); best != "" {
+		return fmt.Sprintf("; did you mean %q?", best)
+	}
+	return "; " + otherwise
 }

@@ -62,8 +62,15 @@ func plugin(ctx context.Context, args []string, s streams) int {
 		}
 		return c.interruptible(ctx, args, s)
 	}
-	fmt.Fprintf(s.err, "kai plugin: there is no command %q; \"kai plugin\" lists them\n", name)
+	fmt.Fprintf(s.err, "kai plugin: there is no command %q%s\n", name, didYouMean(name, pluginNames(), `"kai plugin" lists them`))
 	return exitUsage
+}
+
+func pluginNames() (names []string) {
+	for _, c := range pluginCommands() {
+		names = append(names, c.name)
+	}
+	return names
 }
 
 func asksForHelp(arg string) bool { return arg == "--help" || arg == "-help" || arg == "-h" }
