@@ -3,9 +3,11 @@ package host
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/auth"
 	"github.com/kai-gateway/kai/host/route"
+	"github.com/kai-gateway/kai/sdk"
 )
 
 // generation is everything that a configuration determines. A reload builds a new
@@ -101,6 +104,7 @@ func (g *generation) api(version string, document []byte) http.Handler {
 	o := api.Options{
 		Chat:         g.chat,
 		Models:       g.models,
+		Suggest:      g.suggest,
 		Health:       g.health,
 		Ready:        g.ready,
 		CORS:         api.CORS{Enabled: c.CORS.Enabled, AllowOrigins: c.CORS.AllowOrigins},
@@ -118,9 +122,41 @@ func (g *generation) api(version string, document []byte) http.Handler {
 		for i, k := range c.Auth.Keys {
 			keys[i] = auth.Key{Name: k.Name, SHA256: k.SHA256, Models: k.Models, Routes: k.ProviderRouting}
 		}
-		o.Authenticate = auth.New(keys).Authenticate
+		known := auth.New(keys)
+		o.Authenticate = func(r *http.Request) (context.Context, string, error) {
+			ctx, err := known.Authenticate(r)
+			if err != nil {
+				return nil, "", err
+			}
+			return ctx, auth.PrincipalFrom(ctx).Name, nil
+		}
 	}
 	return api.New(o)
+}
+
+// unknownModel adds to the error of an alias that is not configured which one may
+// have been meant, of those that the request's principal may use.
+func (g *generation) unknownModel(ctx context.Context, alias string, err error) error {
+	var e *sdk.Error
+	if alias == "" || !errors.As(err, &e) {
+		return err
+	}
+	told := *e
+	told.Message += g.suggest(ctx, alias)
+	return &told
+}
+
+// suggest goes on behind the mention of an unknown alias.
+func (g *generation) suggest(ctx context.Context, alias string) string {
+	const most = 10
+	known := g.models(ctx)
+	switch best := config.Closest(alias, known); {
+	case best != "":
+		return fmt.Sprintf("; did you mean '%s'?", best)
+	case len(known) == 0 || len(known) > most:
+		return "; GET /v1/models lists those there are."
+	}
+	return "; there are " + strings.Join(known, ", ")
 }
 
 // models lists what the request's principal may use.

@@ -38,7 +38,7 @@ func (g *generation) chat(ctx context.Context, x *api.Exchange) error {
 	x.Record.Model, x.Record.Stream = asked.Model, asked.Stream
 	target, err := g.routes.Resolve(asked.Model)
 	if err != nil {
-		return err
+		return g.unknownModel(ctx, asked.Model, err)
 	}
 	x.Record.Model, x.Record.Provider, x.Record.UpstreamModel = target.Alias, target.Provider, target.Model
 	if !auth.PrincipalFrom(ctx).MayUse(target.Alias) {

@@ -27,9 +27,15 @@ type Options struct {
 	// of the configuration.
 	Models func(ctx context.Context) []string
 
+	// Suggest goes on behind the mention of an unknown model in an error: which may
+	// have been meant, of those the principal in ctx may use. Default: where they
+	// are listed.
+	Suggest func(ctx context.Context, model string) string
+
 	// Authenticate is asked before anything else under /v1/, except for
-	// OPTIONS. The context it returns is the Handler's. nil lets everybody in.
-	Authenticate func(*http.Request) (context.Context, error)
+	// OPTIONS. The context it returns is the Handler's, and the log has the name of
+	// the key. nil lets everybody in.
+	Authenticate func(*http.Request) (ctx context.Context, key string, err error)
 
 	Health func() Health // what GET /health tells; default: healthy, without services
 	Ready  func() bool   // what GET /readyz tells; default: ready
@@ -64,6 +70,9 @@ type server struct {
 // and no WriteTimeout, which would cut long streams. Bodies and answers get
 // their deadlines here.
 func New(o Options) http.Handler {
+	if o.Suggest == nil {
+		o.Suggest = func(context.Context, string) string { return "; GET /v1/models lists those there are." }
+	}
 	if o.Health == nil {
 		o.Health = func() Health { return Health{Status: Healthy} }
 	}
@@ -163,11 +172,12 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if s.Authenticate != nil && r.Method != http.MethodOptions && strings.HasPrefix(r.URL.Path, "/v1/") {
-		ctx, err := s.Authenticate(r)
+		ctx, key, err := s.Authenticate(r)
 		if err != nil {
 			x.fail(err)
 			return
 		}
+		x.record.Key = key
 		r = r.WithContext(ctx)
 	}
 	s.router.ServeHTTP(x.Writer, r)

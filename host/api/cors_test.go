@@ -95,11 +95,11 @@ func TestCORS(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newServer(t, api.Options{CORS: tc.cors, Authenticate: func(r *http.Request) (context.Context, error) {
+			g := newServer(t, api.Options{CORS: tc.cors, Authenticate: func(r *http.Request) (context.Context, string, error) {
 				if r.URL.Path == "/v1/guarded" {
-					return nil, &sdk.Error{Status: 401, Message: "no key"}
+					return nil, "", &sdk.Error{Status: 401, Message: "no key"}
 				}
-				return r.Context(), nil
+				return r.Context(), "", nil
 			}})
 			if tc.method == "" {
 				tc.method = "GET"

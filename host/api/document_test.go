@@ -91,11 +91,11 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 		Chat:    chatByModel,
 		MaxBody: 1 << 10, ReadTimeout: time.Second,
 		OpenAPI: []byte(`{}`),
-		Authenticate: func(r *http.Request) (context.Context, error) {
+		Authenticate: func(r *http.Request) (context.Context, string, error) {
 			if r.Header.Get("Authorization") == "Bearer wrong" {
-				return nil, &sdk.Error{Status: 401, Code: "invalid_api_key", Message: "wrong key"}
+				return nil, "", &sdk.Error{Status: 401, Code: "invalid_api_key", Message: "wrong key"}
 			}
-			return r.Context(), nil
+			return r.Context(), "", nil
 		},
 		Health: func() api.Health {
 			h := api.Health{Status: api.Healthy, Services: []api.Service{

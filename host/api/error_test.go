@@ -172,7 +172,7 @@ func TestPanicAfterTheAnswerBeganCutsTheConnection(t *testing.T) {
 func TestPanicInWhatTheGatewayIsGiven(t *testing.T) {
 	g := newServer(t, api.Options{
 		Models:       func(context.Context) []string { panic("models") },
-		Authenticate: func(*http.Request) (context.Context, error) { panic("auth") },
+		Authenticate: func(*http.Request) (context.Context, string, error) { panic("auth") },
 		Health:       func() api.Health { panic("health") },
 	})
 	for _, path := range []string{"/v1/models", "/health"} {

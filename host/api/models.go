@@ -40,7 +40,7 @@ func (s *server) getModel(x *Exchange, params httprouter.Params) error {
 	if !slices.Contains(s.Models(x.Request.Context()), id) {
 		return &sdk.Error{
 			Status: 404, Code: "model_not_found", Param: "model",
-			Message: "Model '" + printable(id, maxShown) + "' not found; GET /v1/models lists those there are.",
+			Message: "Model '" + printable(id, maxShown) + "' not found" + s.Suggest(x.Request.Context(), id),
 		}
 	}
 	return x.answer(http.StatusOK, modelOf(id))

@@ -12,6 +12,7 @@ import (
 // and no secret.
 type Record struct {
 	Endpoint         string // the route, such as "/v1/models/{id}"
+	Key              string // the name of the client's key; never the key itself
 	Model            string // the alias the client asked for
 	Provider         string
 	UpstreamModel    string
@@ -90,6 +91,7 @@ func (x *Exchange) log() {
 	}
 	text("request_id", x.ID)
 	text("endpoint", r.Endpoint)
+	text("key", printable(r.Key, maxShown))
 	text("model", printable(r.Model, maxShown))
 	text("provider", r.Provider)
 	text("upstream_model", r.UpstreamModel)

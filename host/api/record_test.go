@@ -23,7 +23,7 @@ func TestRecord(t *testing.T) {
 		Now: func() time.Time { return now },
 		Chat: func(_ context.Context, x *api.Exchange) error {
 			*x.Record = api.Record{
-				Endpoint: x.Record.Endpoint, Model: "granite-local", Provider: "ollama", UpstreamModel: "granite4:tiny-h", Plugin: "ollama@sha256:abc",
+				Endpoint: x.Record.Endpoint, Key: "chat-app", Model: "granite-local", Provider: "ollama", UpstreamModel: "granite4:tiny-h", Plugin: "ollama@sha256:abc",
 				Attempt: 1, Stream: true, PromptTokens: 15, CompletionTokens: 10, FirstChunk: 1500 * time.Microsecond, Cache: "miss",
 			}
 			now = now.Add(2500 * time.Millisecond)
@@ -35,7 +35,7 @@ func TestRecord(t *testing.T) {
 	delete(line, "time")
 	want := map[string]any{
 		"level": "INFO", "msg": "request finished", "request_id": got.Header.Get("X-Request-Id"), "endpoint": "/v1/chat/completions",
-		"model": "granite-local", "provider": "ollama", "upstream_model": "granite4:tiny-h", "plugin": "ollama@sha256:abc", "status": 200.0, "attempt": 1.0,
+		"key": "chat-app", "model": "granite-local", "provider": "ollama", "upstream_model": "granite4:tiny-h", "plugin": "ollama@sha256:abc", "status": 200.0, "attempt": 1.0,
 		"stream": true, "prompt_tokens": 15.0, "completion_tokens": 10.0, "first_chunk_ms": 1.5, "duration_ms": 2500.0, "cache": "miss",
 	}
 	if !reflect.DeepEqual(line, want) {
@@ -171,7 +171,7 @@ func TestRequestEndedByTheGateway(t *testing.T) {
 			ctx, end := context.WithCancelCause(context.Background())
 			defer end(nil)
 			g := newServer(t, api.Options{
-				Authenticate: func(*http.Request) (context.Context, error) { return ctx, nil },
+				Authenticate: func(*http.Request) (context.Context, string, error) { return ctx, "", nil },
 				Chat: func(ctx context.Context, x *api.Exchange) error {
 					end(tc.cause)
 					return context.Cause(ctx)
@@ -196,11 +196,11 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 			}
 			panic("as asked")
 		},
-		Authenticate: func(r *http.Request) (context.Context, error) {
+		Authenticate: func(r *http.Request) (context.Context, string, error) {
 			if r.Header.Get("X-Refuse") != "" {
-				return nil, &sdk.Error{Status: 401, Code: "invalid_api_key", Message: "wrong key"}
+				return nil, "", &sdk.Error{Status: 401, Code: "invalid_api_key", Message: "wrong key"}
 			}
-			return r.Context(), nil
+			return r.Context(), "", nil
 		},
 	})
 	for _, headers := range [][]string{

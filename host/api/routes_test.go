@@ -68,8 +68,8 @@ func TestModelByID(t *testing.T) {
 func TestModelsAreThePrincipals(t *testing.T) {
 	type principal struct{}
 	g := newServer(t, api.Options{
-		Authenticate: func(r *http.Request) (context.Context, error) {
-			return context.WithValue(r.Context(), principal{}, r.Header.Get("Authorization")), nil
+		Authenticate: func(r *http.Request) (context.Context, string, error) {
+			return context.WithValue(r.Context(), principal{}, r.Header.Get("Authorization")), "", nil
 		},
 		Models: func(ctx context.Context) []string { return []string{ctx.Value(principal{}).(string)} },
 	})
@@ -179,11 +179,11 @@ func TestMethods(t *testing.T) {
 }
 
 func TestRequestID(t *testing.T) {
-	g := newServer(t, api.Options{Authenticate: func(r *http.Request) (context.Context, error) {
+	g := newServer(t, api.Options{Authenticate: func(r *http.Request) (context.Context, string, error) {
 		if r.Header.Get("Authorization") == "" {
-			return nil, &sdk.Error{Status: 401, Message: "no key"}
+			return nil, "", &sdk.Error{Status: 401, Message: "no key"}
 		}
-		return r.Context(), nil
+		return r.Context(), "", nil
 	}})
 	form := regexp.MustCompile(`^req_[A-Z2-7]{26}$`)
 	seen := map[string]bool{}
@@ -201,8 +201,8 @@ func TestRequestID(t *testing.T) {
 }
 
 func TestOnlyV1IsGuarded(t *testing.T) {
-	g := newServer(t, api.Options{Authenticate: func(*http.Request) (context.Context, error) {
-		return nil, &sdk.Error{Status: 401, Type: "authentication_error", Code: "invalid_api_key", Message: "no key"}
+	g := newServer(t, api.Options{Authenticate: func(*http.Request) (context.Context, string, error) {
+		return nil, "", &sdk.Error{Status: 401, Type: "authentication_error", Code: "invalid_api_key", Message: "no key"}
 	}})
 	for request, want := range map[string]int{
 		"POST /v1/chat/completions":    401,
@@ -247,8 +247,8 @@ func TestIndex(t *testing.T) {
 func TestHandlerGetsWhatAuthenticateReturned(t *testing.T) {
 	type key struct{}
 	g := newServer(t, api.Options{
-		Authenticate: func(r *http.Request) (context.Context, error) {
-			return context.WithValue(r.Context(), key{}, "alice"), nil
+		Authenticate: func(r *http.Request) (context.Context, string, error) {
+			return context.WithValue(r.Context(), key{}, "alice"), "", nil
 		},
 		Chat: func(ctx context.Context, x *api.Exchange) error {
 			return x.JSON(200, []byte(`"`+ctx.Value(key{}).(string)+x.Request.Context().Value(key{}).(string)+`"`))
