@@ -3,39 +3,58 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
 
-// socketPath is where a gateway that serves port listens for "kai reload": in a
-// directory that only its user can enter.
-func socketPath(port int) string {
-	dir := os.Getenv("XDG_RUNTIME_DIR")
-	if dir == "" {
-		dir = filepath.Join(os.TempDir(), "kai-"+strconv.Itoa(os.Getuid()))
-	} else {
-		dir = filepath.Join(dir, "kai")
+// socketDir is where the gateways of a user listen for "kai reload": a directory
+// that only this user can enter.
+func socketDir() string {
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		return filepath.Join(dir, "kai")
 	}
-	return filepath.Join(dir, strconv.Itoa(port)+".sock")
+	return filepath.Join(os.TempDir(), "kai-"+strconv.Itoa(os.Getuid()))
+}
+
+// socketPath is the socket of the gateway that serves port.
+func socketPath(port int) string { return filepath.Join(socketDir(), strconv.Itoa(port)+".sock") }
+
+// identity tells gateways apart.
+type identity struct {
+	PID    int    `json:"pid"`
+	URL    string `json:"url"`    // where it serves
+	Config string `json:"config"` // its file with the whole path; "": it has none
+}
+
+func (i identity) String() string {
+	file := i.Config
+	if file == "" {
+		file = "the built-in configuration"
+	}
+	return fmt.Sprintf("the gateway with pid %d, which serves %s at %s", i.PID, file, i.URL)
 }
 
 // control answers "kai reload" on a unix socket until it is closed.
 type control struct {
 	listener net.Listener
+	who      identity
 	done     sync.WaitGroup
 }
 
 // listenControl opens the socket, 0600, in place of one that a dead gateway left.
-func listenControl(ctx context.Context, path string, r *reloader) (*control, error) {
+func listenControl(ctx context.Context, path string, who identity, r *reloader) (*control, error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -56,7 +75,7 @@ func listenControl(ctx context.Context, path string, r *reloader) (*control, err
 		l.Close()
 		return nil, err
 	}
-	c := &control{listener: l}
+	c := &control{listener: l, who: who}
 	c.done.Go(func() { c.serve(ctx, r) })
 	return c, nil
 }
@@ -73,17 +92,27 @@ func (c *control) serve(ctx context.Context, r *reloader) {
 			hurry := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Now()) })
 			defer hurry()
 			command, _ := bufio.NewReader(io.LimitReader(conn, 64)).ReadString('\n')
-			if command != "reload\n" {
-				fmt.Fprintln(conn, "unknown command")
-				return
-			}
-			if err := r.ask(ctx); err != nil {
-				fmt.Fprintln(conn, strings.Join(problemLines(err), "\n"))
-				return
-			}
-			fmt.Fprintln(conn, "ok")
+			fmt.Fprintln(conn, c.answer(ctx, command, r))
 		})
 	}
+}
+
+// answer is what whoever sent a command is told.
+func (c *control) answer(ctx context.Context, command string, r *reloader) string {
+	switch command {
+	case "who\n":
+		who, err := json.Marshal(c.who)
+		if err != nil {
+			return err.Error()
+		}
+		return string(who)
+	case "reload\n":
+		if err := r.ask(ctx); err != nil {
+			return strings.Join(problemLines(err), "\n")
+		}
+		return "ok"
+	}
+	return "unknown command"
 }
 
 // close removes the socket and waits for those who are being answered.
@@ -92,7 +121,9 @@ func (c *control) close() {
 	c.done.Wait()
 }
 
-// reload asks a running gateway to read its configuration again.
+// reload asks a running gateway to read its configuration again. It reads nothing
+// of that itself: the gateway may have secrets in its environment that this shell
+// doesn't have.
 func reload(args []string, stdout, stderr io.Writer) int {
 	f := flag.NewFlagSet("reload", flag.ContinueOnError)
 	file := f.String("config", "", "")
@@ -100,35 +131,118 @@ func reload(args []string, stdout, stderr io.Writer) int {
 	if code, ok := parse(f, args, 0, stderr); !ok {
 		return code
 	}
-	if *port < 0 {
-		c, ok := loadConfig(*file, newModules(), stderr)
-		if !ok {
-			return exitUsage
-		}
-		*port = c.Server.Port
+	socket, who, err := findGateway(*file, *port)
+	if err != nil {
+		fmt.Fprintf(stderr, "kai reload: %v\n", err)
+		return exitFailed
 	}
-	answer, err := askToReload(socketPath(*port))
+	answer, err := ask(socket, "reload")
 	switch {
 	case err != nil:
-		fmt.Fprintf(stderr, "kai reload: no gateway on port %d answers (%v): is it running, as this user? After a change of server.port, --port names the old one until Kai is started again\n", *port, err)
+		fmt.Fprintf(stderr, "kai reload: %s does not answer: %v\n", who, err)
 		return exitFailed
 	case answer != "ok":
 		fmt.Fprintln(stderr, answer)
-		fmt.Fprintln(stderr, "kai reload: refused; the configuration before keeps serving")
+		fmt.Fprintf(stderr, "kai reload: refused by %s; the configuration before keeps serving\n", who)
 		return exitFailed
 	}
-	fmt.Fprintf(stdout, "reloaded the gateway on port %d\n", *port)
+	fmt.Fprintf(stdout, "reloaded %s\n", who)
 	return exitDone
 }
 
-func askToReload(path string) (answer string, err error) {
-	conn, err := net.Dial("unix", path)
+// findGateway finds the gateway that a command line means: the one on port, unless
+// that is -1, and the one that serves file, unless that is "".
+func findGateway(file string, port int) (socket string, who identity, err error) {
+	running := gateways()
+	if port >= 0 {
+		socket = socketPath(port)
+		who, found := running[socket]
+		switch {
+		case !found:
+			return "", who, fmt.Errorf("no gateway on port %d answers: is it running? %s", port, whoRuns(running))
+		case file != "" && !sameFile(file, who.Config):
+			return "", who, fmt.Errorf("it is not %s that is served on port %d, but %s", file, port, who)
+		}
+		return socket, who, nil
+	}
+	if file == "" {
+		file = os.Getenv("KAI_CONFIG")
+	}
+	wanted := file
+	if wanted == "" {
+		wanted = defaultFile
+	}
+	var fitting []string
+	for socket, who := range running {
+		if sameFile(wanted, who.Config) {
+			fitting = append(fitting, socket)
+		}
+	}
+	if len(fitting) == 0 && file == "" && len(running) == 1 {
+		fitting = slices.Collect(maps.Keys(running)) // the only one can't be another
+	}
+	switch {
+	case len(fitting) == 1:
+		return fitting[0], running[fitting[0]], nil
+	case len(fitting) > 1:
+		return "", who, fmt.Errorf("%d gateways serve %s: choose with --port. %s", len(fitting), wanted, whoRuns(running))
+	case file == "" && len(running) > 1:
+		return "", who, fmt.Errorf("choose with --config or --port. %s", whoRuns(running))
+	case file == "":
+		return "", who, fmt.Errorf("no gateway answers: is it running? %s", whoRuns(running))
+	}
+	return "", who, fmt.Errorf("no gateway that serves %s answers: is it running? %s", file, whoRuns(running))
+}
+
+// whoRuns lists the gateways that could be asked.
+func whoRuns(running map[string]identity) string {
+	if len(running) == 0 {
+		return "None of this user listens in " + socketDir() + " (XDG_RUNTIME_DIR must be that of the gateway)"
+	}
+	var all []string
+	for _, socket := range slices.Sorted(maps.Keys(running)) {
+		all = append(all, running[socket].String())
+	}
+	return "There is " + strings.Join(all, "; ")
+}
+
+// gateways asks every gateway of this user who it is, by the path of its socket.
+func gateways() map[string]identity {
+	sockets, _ := filepath.Glob(filepath.Join(socketDir(), "*.sock"))
+	running := map[string]identity{}
+	for _, socket := range sockets {
+		answer, err := ask(socket, "who")
+		var who identity
+		if err == nil && json.Unmarshal([]byte(answer), &who) == nil {
+			running[socket] = who
+		}
+	}
+	return running
+}
+
+// sameFile reports whether a path of the command line leads to a gateway's file,
+// which has a whole path and may be gone.
+func sameFile(path, whole string) bool {
+	if whole == "" {
+		return false
+	}
+	if abs, err := filepath.Abs(path); err == nil && abs == whole {
+		return true
+	}
+	a, errA := os.Stat(path)
+	b, errB := os.Stat(whole)
+	return errA == nil && errB == nil && os.SameFile(a, b)
+}
+
+// ask sends a command to a gateway and gives its answer.
+func ask(socket, command string) (answer string, err error) {
+	conn, err := net.Dial("unix", socket)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(swapTime + 2*time.Minute))
-	if _, err := io.WriteString(conn, "reload\n"); err != nil {
+	if _, err := io.WriteString(conn, command+"\n"); err != nil {
 		return "", err
 	}
 	b, err := io.ReadAll(io.LimitReader(conn, 1<<20))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -173,26 +174,33 @@ func TestPipesAreRefused(t *testing.T) {
 	}
 }
 
+// kai runs a command beside the gateway, in the same runtime directory and with
+// nothing else of its environment.
+func (p *process) kai(args ...string) (stdout, stderr string, err error) {
+	p.t.Helper()
+	path, err := exec.LookPath("kai")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Dir = p.t.TempDir()
+	cmd.Env = []string{"XDG_RUNTIME_DIR=" + p.runtime}
+	var out, errors bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errors
+	err = cmd.Run()
+	return out.String(), errors.String(), err
+}
+
 func TestReloadCommandAndSIGHUP(t *testing.T) {
 	p := start(t, demoConfig)
-	kai := func() (string, string, error) {
-		path, err := exec.LookPath("kai")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := strings.TrimSuffix(p.url[strings.LastIndexByte(p.url, ':')+1:], "/v1")
-		cmd := exec.Command(path, "reload", "--port", port)
-		cmd.Env = p.cmd.Env
-		var stdout, stderr bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &stdout, &stderr
-		err = cmd.Run()
-		return stdout.String(), stderr.String(), err
-	}
+	port := strings.TrimSuffix(p.url[strings.LastIndexByte(p.url, ':')+1:], "/v1")
+	kai := func() (string, string, error) { return p.kai("reload", "--port", port) }
 	p.signal(syscall.SIGHUP) // who reads "serving" may do so at once
-	if out, stderr, err := kai(); err != nil || !strings.HasPrefix(out, "reloaded the gateway on port ") {
-		t.Errorf("kai reload: %v, %q, %q", err, out, stderr)
+	want := fmt.Sprintf("reloaded the gateway with pid %d, which serves %s at http://localhost:%s\n", p.cmd.Process.Pid, p.file, port)
+	if out, stderr, err := kai(); err != nil || out != want {
+		t.Errorf("kai reload: %v, %q, %q; want %q", err, out, stderr, want)
 	}
-	sockets, _ := filepath.Glob(strings.TrimPrefix(p.cmd.Env[len(p.cmd.Env)-1], "XDG_RUNTIME_DIR=") + "/kai/*.sock")
+	sockets, _ := filepath.Glob(filepath.Join(p.runtime, "kai", "*.sock"))
 	if len(sockets) != 1 {
 		t.Fatalf("%d sockets", len(sockets))
 	}
@@ -200,7 +208,7 @@ func TestReloadCommandAndSIGHUP(t *testing.T) {
 		t.Errorf("the socket's mode is %v (%v), want 0600", info.Mode(), err)
 	}
 	p.write(p.file, "- nonsense\n")
-	if _, stderr, err := kai(); err == nil || !strings.Contains(stderr, "kai.yaml:1:1: ") || !strings.Contains(stderr, "the configuration before keeps serving") {
+	if _, stderr, err := kai(); err == nil || !strings.Contains(stderr, "kai.yaml:1:1: ") || !strings.Contains(stderr, "refused by the gateway with pid ") || !strings.Contains(stderr, "the configuration before keeps serving") {
 		t.Errorf("kai reload of a broken file: %v, %q", err, stderr)
 	}
 	p.write(p.file, strings.ReplaceAll(demoConfig, "one", "two"))
@@ -208,11 +216,52 @@ func TestReloadCommandAndSIGHUP(t *testing.T) {
 	eventually(t, "SIGHUP reloads", func() bool { return strings.Contains(p.models(), `"two"`) })
 
 	p.signal(syscall.SIGTERM)
-	p.wait(10e9)
+	p.wait()
 	if _, err := os.Stat(sockets[0]); err == nil {
 		t.Error("the socket is left behind")
 	}
 	if _, stderr, err := kai(); err == nil || !strings.Contains(stderr, "is it running") {
 		t.Errorf("kai reload without a gateway: %v, %q", err, stderr)
 	}
+}
+
+// TestReloadFindsItsGateway asks two gateways in one runtime directory. One has a
+// secret in its environment that whoever asks doesn't have.
+func TestReloadFindsItsGateway(t *testing.T) {
+	t.Setenv("KAI_TEST_SECRET", "key-of-the-gateway")
+	one := start(t, demoConfig+"auth: {enabled: true, api_keys: [\"${KAI_TEST_SECRET}\"]}\n")
+	says := func(what, part string, args ...string) {
+		t.Helper()
+		out, stderr, _ := one.kai(append([]string{"reload"}, args...)...)
+		if !strings.Contains(out+stderr, part) {
+			t.Errorf("%s: kai reload %q says %q, %q; want %q", what, args, out, stderr, part)
+		}
+	}
+	serves := func(p *process) string {
+		return fmt.Sprintf("the gateway with pid %d, which serves %s at ", p.cmd.Process.Pid, p.file)
+	}
+	says("the only one", "reloaded "+serves(one))
+
+	two := start(t, demoConfig, "XDG_RUNTIME_DIR="+one.runtime)
+	port := strings.TrimSuffix(two.url[strings.LastIndexByte(two.url, ':')+1:], "/v1")
+	says("by its file, without its secrets", "reloaded "+serves(one), "--config", one.file)
+	says("the other", "reloaded "+serves(two), "--config", two.file)
+	says("none of two is named", "kai reload: choose with --config or --port. There is the gateway")
+	says("a file that nobody serves", "kai reload: no gateway that serves other.yaml answers: is it running? There is the gateway", "--config", "other.yaml")
+	says("the port of another file", "kai reload: it is not "+one.file+" that is served on port "+port+", but "+serves(two), "--config", one.file, "--port", port)
+	says("both fit", "reloaded "+serves(two), "--config", two.file, "--port", port)
+
+	third, err := kaiCommand(t, []string{"XDG_RUNTIME_DIR=" + one.runtime}, "serve", "--config", two.file, "--host", "127.0.0.1", "--port", "0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := third.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { third.Process.Kill(); third.Wait() })
+	eventually(t, "the third listens", func() bool {
+		sockets, _ := filepath.Glob(filepath.Join(one.runtime, "kai", "*.sock"))
+		return len(sockets) == 3
+	})
+	says("two serve the file", "kai reload: 2 gateways serve "+two.file+": choose with --port. There is ", "--config", two.file)
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -76,7 +77,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	var running sync.WaitGroup
 	running.Go(func() { reloads.run(ctx) })
-	control, err := listenControl(ctx, socketPath(l.Addr().(*net.TCPAddr).Port), reloads)
+	control, err := listenControl(ctx, socketPath(l.Addr().(*net.TCPAddr).Port), identityOf(c, l.Addr()), reloads)
 	if err != nil {
 		log.Warn("kai reload will not work; SIGHUP does", "err", err)
 	}
@@ -92,6 +93,18 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	return exitDone
+}
+
+// identityOf is what "kai reload" tells this gateway by.
+func identityOf(c *config.Config, at net.Addr) identity {
+	i := identity{PID: os.Getpid(), URL: "http://" + reachable(at)}
+	if c.File != "" {
+		i.Config = c.File
+		if abs, err := filepath.Abs(c.File); err == nil {
+			i.Config = abs
+		}
+	}
+	return i
 }
 
 // announce tells whoever started the gateway where it is and what to know.

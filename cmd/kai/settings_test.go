@@ -22,8 +22,8 @@ func (p *process) reload(yaml string) {
 	p.t.Helper()
 	p.write(p.file, yaml)
 	port := strings.TrimSuffix(p.url[strings.LastIndexByte(p.url, ':')+1:], "/v1")
-	socket := strings.TrimPrefix(p.cmd.Env[len(p.cmd.Env)-1], "XDG_RUNTIME_DIR=") + "/kai/" + port + ".sock"
-	if answer, err := askToReload(socket); answer != "ok" || err != nil {
+	socket := filepath.Join(p.runtime, "kai", port+".sock")
+	if answer, err := ask(socket, "reload"); answer != "ok" || err != nil {
 		p.t.Fatalf("reload: %q, %v, of\n%s", answer, err, yaml)
 	}
 }
@@ -100,7 +100,7 @@ func TestSettingsChangeByAReload(t *testing.T) {
 		answer, _ := io.ReadAll(res.Body)
 		return fmt.Sprintf("%d allow-origin=%s %s", res.StatusCode, res.Header.Get("Access-Control-Allow-Origin"), answer)
 	}
-	const long = 30 * time.Second
+	const long = longWait
 	chat := func(model string) string {
 		return `{` + model + `"messages":[{"role":"user","content":"@O6120626164206461793b;"}]}`
 	}
@@ -232,7 +232,7 @@ func TestShutdownTimeoutChangesByAReload(t *testing.T) {
 	if got := <-rest; !strings.Contains(got, `"code":"shutting_down"`) {
 		t.Errorf("the stream ended with %q, want an error event", got)
 	}
-	if code := p.wait(10 * time.Second); code != exitDone {
+	if code := p.wait(); code != exitDone {
 		t.Errorf("exit code %d, want %d", code, exitDone)
 	}
 }

@@ -86,7 +86,7 @@ func TestTutorial(t *testing.T) {
 		t.Fatalf("the tutorial has %d steps", len(all))
 	}
 	// The ports of the document may be in use here.
-	ports := strings.NewReplacer("9000", freePort(t), "7777", freePort(t))
+	ports := strings.NewReplacer("9200", freePort(t), "7777", freePort(t))
 	const mark = "@@ end of step"
 	var script strings.Builder
 	script.WriteString("set -eo pipefail\n")
