@@ -59,6 +59,7 @@ func (g *generation) chat(ctx context.Context, x *api.Exchange) error {
 	var end func()
 	e.adapter, end = forRequest(p.adapter)
 	defer end()
+	defer e.close()
 	if asked.Stream {
 		return g.streamed(ctx, &e, info)
 	}
@@ -114,6 +115,7 @@ func (g *generation) streamed(ctx context.Context, e *exchange, info stream.Info
 type answer interface {
 	apply([]abi.Emission) error
 	flush() error // nothing more will come soon
+	endMark()     // the upstream said that its answer is complete
 	complete() bool
 }
 
@@ -134,6 +136,7 @@ func (a *wholeAnswer) apply(ems []abi.Emission) error {
 }
 
 func (a *wholeAnswer) flush() error   { return nil }
+func (a *wholeAnswer) endMark()       { a.whole.EndMark() }
 func (a *wholeAnswer) complete() bool { return a.ended }
 
 type chunkedAnswer struct {
@@ -173,6 +176,7 @@ func (a *chunkedAnswer) flush() error {
 	return err
 }
 
+func (a *chunkedAnswer) endMark()       { a.chunks.EndMark() }
 func (a *chunkedAnswer) complete() bool { return a.ended }
 
 func (a *chunkedAnswer) end() (err error) {
@@ -199,6 +203,19 @@ type exchange struct {
 	batch wasm.Batch
 	bytes int64 // emitted so far
 	sent  bool  // something was sent upstream
+	ended bool  // the adapter said that nothing more comes
+
+	response *upstream.Response // the last one, open
+}
+
+// close lets go of the upstream. It may wait a moment for the end of an answer
+// that nobody needs, so that its connection can be used again: what the client is
+// to get goes out before.
+func (e *exchange) close() {
+	if e.response != nil {
+		e.response.Close()
+		e.response = nil
+	}
 }
 
 // Bounds of an exchange of several steps, for upstreams that are polled.
@@ -268,11 +285,12 @@ func (e *exchange) spread() error {
 // step sends one request and takes its answer.
 func (e *exchange) step(ctx context.Context, r upstream.Request) error {
 	e.sent = true
+	e.close()
 	res, err := e.provider.send(ctx, r)
 	if err != nil {
 		return err
 	}
-	defer res.Close()
+	e.response = res
 	if res.Whole() {
 		body, err := res.Body()
 		if err != nil {
@@ -291,7 +309,8 @@ func (e *exchange) step(ctx context.Context, r upstream.Request) error {
 	return e.events(ctx, res)
 }
 
-// events takes the frames of a stream until it ends.
+// events takes the frames of a stream until it ends or the adapter says that
+// nothing more comes.
 func (e *exchange) events(ctx context.Context, res *upstream.Response) error {
 	for {
 		if !res.Buffered() {
@@ -306,11 +325,12 @@ func (e *exchange) events(ctx context.Context, res *upstream.Response) error {
 		case err != nil:
 			return err
 		case isDone(frame.Data):
+			e.ended = true
 			return e.event(ctx, abi.FlagDone, nil, nil)
 		case len(frame.Data) == 0:
 			continue // "data:" alone is a sign of life and states nothing
 		}
-		if err := e.event(ctx, 0, frame.Name, frame.Data); err != nil {
+		if err := e.event(ctx, 0, frame.Name, frame.Data); err != nil || e.ended {
 			return err
 		}
 	}
@@ -326,7 +346,13 @@ func (e *exchange) event(ctx context.Context, flags int, name, data []byte) erro
 	if err := e.took(ctx, failed, err); err != nil {
 		return err
 	}
-	return e.answer.apply(e.batch.Emissions)
+	if err := e.answer.apply(e.batch.Emissions); err != nil {
+		return err
+	}
+	if e.ended {
+		e.answer.endMark()
+	}
+	return nil
 }
 
 // took takes out of the batch what is the host's and not the client's: the
@@ -347,6 +373,8 @@ func (e *exchange) took(ctx context.Context, failed bool, err error) error {
 			return nil
 		case abi.State:
 			e.state = append(e.state[:0], m.Data...)
+		case abi.End:
+			e.ended = true
 		case abi.Wait:
 			e.wait = max(minWait, time.Duration(m.At)*time.Millisecond)
 		case abi.Request:

@@ -83,7 +83,8 @@ func (o *Out) RefusalJSON(choice int, inside []byte) {
 // makes one.
 func (o *Out) ToolID(choice, n int, id string) { o.string(abi.ToolID, abi.At(choice, n), id) }
 
-// ToolName gives the function that tool call n calls.
+// ToolName gives the function that tool call n calls. A name may come in pieces,
+// each in another call of the adapter, until the arguments begin.
 func (o *Out) ToolName(choice, n int, name string) { o.string(abi.ToolName, abi.At(choice, n), name) }
 
 // ToolArgs adds to the JSON text of the arguments of tool call n.
@@ -129,7 +130,14 @@ func (o *Out) Tokens(prompt, completion int64) {
 	o.emit(abi.Usage, 0, o.buf)
 }
 
-// Finish ends a choice: one of the Finish constants of package abi.
+// End says that the answer is complete by the upstream's own protocol, as [DONE]
+// does: nothing more is read, though the connection may stay open. A choice with
+// content and without Finish is finished by it.
+func (o *Out) End() { o.emit(abi.End, 0, nil) }
+
+// Finish ends a choice: one of the Finish constants of package abi. What the
+// upstream sends of the choice later still belongs to it, and so does a better
+// reason.
 func (o *Out) Finish(choice int, reason string) { o.string(abi.Finish, abi.At(choice, 0), reason) }
 
 // Result gives the whole answer of an operation other than chat.

@@ -81,11 +81,18 @@ func (c *check) replay(g *guest, t *transcript) outcome {
 			break
 		}
 	}
-	if o.complete = chunks.Complete(); o.complete {
-		o.err = nil
-	} else if o.err == nil {
-		_, o.err = chunks.End(nil)
+	if o.EndMark {
+		chunks.EndMark()
 	}
+	switch {
+	case chunks.Complete():
+		_, o.err = chunks.End(nil)
+	case o.err == nil && !o.Cut:
+		_, o.err = chunks.End(nil)
+	case o.err == nil:
+		o.err = errCut
+	}
+	o.complete = o.err == nil
 	var mistake *sdk.Error
 	// The code of an ERROR is the adapter's own choice; the engine's is not.
 	if errors.As(o.err, &mistake) && mistake.Code == "adapter_error" && o.broken == nil && !o.Failed {
@@ -93,6 +100,22 @@ func (c *check) replay(g *guest, t *transcript) outcome {
 	}
 	return o
 }
+
+// silent reports whether an answer says nothing, as one does whose upstream states
+// the reason of its end first.
+func (o outcome) silent() bool {
+	for _, call := range o.Calls {
+		for _, e := range call {
+			switch e.Kind {
+			case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs:
+				return false
+			}
+		}
+	}
+	return true
+}
+
+var errCut = errors.New("the upstream's answer broke off")
 
 // compare holds what the adapter did, and what a client gets of it, against what
 // the transcript expects.
@@ -162,20 +185,22 @@ func expecting(t *sdktest.Transcript, requests [][]byte, emissions, answer []byt
 	return out
 }
 
-// nothingLost looks for content behind its choice's FINISH. Once the answer is
-// complete the gateway drops it without a word.
+// nothingLost looks for content behind its choice's FINISH, where there was
+// content before: a stream that breaks between would be a success that lacks the
+// rest.
 func (c *check) nothingLost() {
-	finished := map[int]bool{}
+	var spoke, finished [abi.MaxChoices]bool
 	for i, call := range c.recorded.Calls {
 		for _, e := range call {
 			switch e.Kind {
 			case abi.Finish:
-				finished[e.Choice()] = true
+				finished[e.Choice()] = spoke[e.Choice()]
 			case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs:
 				if finished[e.Choice()] && len(e.Data) > 0 {
-					c.result.fail("nothing comes after FINISH", "in call %d, and the client never sees it: %s", i+1, sdktest.FormatEmission(e))
+					c.result.fail("nothing comes after FINISH", "in call %d there is more of what was finished before; state FINISH when the upstream says that it is the end: %s", i+1, sdktest.FormatEmission(e))
 					return
 				}
+				spoke[e.Choice()] = spoke[e.Choice()] || len(e.Data) > 0
 			}
 		}
 	}

@@ -13,6 +13,7 @@ import (
 type answer struct {
 	choices []choice            // in the order they opened
 	open    int                 // choices without FINISH
+	final   bool                // the reasons stated are final; content that follows is an error
 	extra   object              // CHUNK_EXTRA
 	usage   usage               // USAGE
 	ids     map[string]struct{} // ids of tool calls used so far
@@ -23,7 +24,9 @@ type answer struct {
 // of a JSON string literal, logprobs as the inside of an array.
 type choice struct {
 	index  int
-	finish string // "" while open
+	finish string // the reason stated so far, "" while there is none
+	late   bool   // content came after that reason
+	spoke  bool   // there was content: text, reasoning, a refusal or a tool call
 
 	content, reasoning, refusal []byte
 	logprobs                    []byte
@@ -32,7 +35,7 @@ type choice struct {
 
 	calls   []call // in the order of their first emission
 	named   int    // calls that have an index
-	touched bool   // a tool emission came in this adapter call
+	touched bool   // there may be calls to number
 
 	started bool // the chunk with the role went out
 	ended   bool // the chunk with the finish reason went out
@@ -41,8 +44,9 @@ type choice struct {
 // call is one tool call of a choice.
 type call struct {
 	item  int    // as the adapter counts
-	index int    // as the client counts; -1 while the name is unknown
+	index int    // as the client counts; -1 until the call can be shown
 	fresh bool   // has an index, but the client has not seen it
+	begun bool   // some of the arguments came, and not only white space
 	given string // the id the adapter stated
 	id    string // the id the client sees
 	name  string
@@ -50,18 +54,73 @@ type call struct {
 	extra object // TOOL_EXTRA
 }
 
-// complete reports whether every choice that opened has its FINISH, and at
-// least one opened.
-func (a *answer) complete() bool { return len(a.choices) > 0 && a.open == 0 }
+// complete reports whether nothing is missing, however the upstream ended.
+// Without any content only a final FINISH counts, since servers may state it first.
+func (a *answer) complete() bool {
+	spoke := a.final
+	for i := range a.choices {
+		spoke = spoke || a.choices[i].spoke
+	}
+	return spoke && a.finished()
+}
+
+// endMark is for an upstream that said that its answer is complete: a choice
+// without a FINISH that has content is finished. Without any content nothing is.
+func (a *answer) endMark() {
+	spoke := false
+	for i := range a.choices {
+		spoke = spoke || a.choices[i].spoke
+	}
+	if !spoke {
+		return
+	}
+	for i := range a.choices {
+		if ch := &a.choices[i]; ch.finish == "" {
+			ch.finish = abi.FinishStop
+			a.open--
+		}
+	}
+}
+
+// settle makes the stated reasons final: no content follows. It gives every tool
+// call an index, and arguments if it has none. The error is that the answer is not
+// complete, or that a call has no name, which is a slip of the model.
+func (a *answer) settle() *sdk.Error {
+	if a.final {
+		return nil
+	}
+	if len(a.choices) == 0 || a.open > 0 {
+		return incompleteError()
+	}
+	for i := range a.choices {
+		ch := &a.choices[i]
+		for j := range ch.calls {
+			c := &ch.calls[j]
+			if c.name == "" {
+				return namelessError()
+			}
+			if !c.begun {
+				c.begun, c.args = true, append(c.args, "{}"...)
+			}
+		}
+		if a.number(ch); ch.finish == abi.FinishStop && len(ch.calls) > 0 {
+			ch.finish = abi.FinishToolCalls
+		}
+		ch.late = false
+	}
+	a.final = true
+	return nil
+}
 
 // take adds the emissions of one adapter call.
 func (a *answer) take(ems []abi.Emission) *sdk.Error {
-	done := a.complete()
+	done, finished, counted := a.complete(), a.finished(), false
 	var failed *sdk.Error
 	for _, e := range ems {
 		var err *sdk.Error
 		switch {
 		case e.Kind == abi.Usage:
+			counted = true
 			err = a.usage.merge(e)
 		case failed != nil:
 		case e.Kind == abi.Error:
@@ -73,7 +132,7 @@ func (a *answer) take(ems []abi.Emission) *sdk.Error {
 		case aboutChoice(e.Kind):
 			err = a.takeFor(a.choice(e.Choice()), e)
 		}
-		if failed == nil && !done {
+		if failed == nil && !(done && a.complete()) {
 			failed = err
 		}
 	}
@@ -86,7 +145,35 @@ func (a *answer) take(ems []abi.Emission) *sdk.Error {
 			a.number(ch)
 		}
 	}
+	if finished && counted && !a.final && a.finished() && a.named() {
+		return a.settle() // upstreams count at the end
+	}
 	return nil
+}
+
+// finished reports whether every choice has its FINISH and no content after it.
+func (a *answer) finished() bool {
+	if len(a.choices) == 0 || a.open > 0 {
+		return false
+	}
+	for i := range a.choices {
+		if a.choices[i].late {
+			return false
+		}
+	}
+	return true
+}
+
+// named reports whether every tool call has its name.
+func (a *answer) named() bool {
+	for i := range a.choices {
+		for j := range a.choices[i].calls {
+			if a.choices[i].calls[j].name == "" {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // aboutChoice reports whether emissions of that kind state something about one
@@ -121,15 +208,14 @@ func (a *answer) takeFor(ch *choice, e abi.Emission) *sdk.Error {
 	if ch == nil {
 		return protocolError("%v for choice %d, of at most %d", e.Kind, e.Choice(), abi.MaxChoices)
 	}
-	if ch.finish != "" {
-		switch e.Kind {
-		case abi.Finish, abi.Logprobs, abi.ToolExtra, abi.DeltaExtra, abi.ChoiceExtra:
-			return nil
+	if isContent(e.Kind) && len(e.Data) > 0 {
+		if a.final {
+			ch.late = true
+			return lateError()
 		}
-		if len(e.Data) == 0 {
-			return nil
-		}
-		return protocolError("%v for choice %d after its FINISH", e.Kind, ch.index)
+		ch.spoke, ch.late = true, ch.finish != ""
+	} else if a.final {
+		return nil // the choice's last chunk is out
 	}
 	if err := a.hold(e); err != nil {
 		return err
@@ -155,6 +241,16 @@ func (a *answer) takeFor(ch *choice, e abi.Emission) *sdk.Error {
 	return nil
 }
 
+// isContent reports whether emissions of that kind are a part of what the
+// assistant says or does.
+func isContent(k abi.Kind) bool {
+	switch k {
+	case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs:
+		return true
+	}
+	return false
+}
+
 // hold counts the bytes of an emission that is about to be kept.
 func (a *answer) hold(e abi.Emission) *sdk.Error {
 	if a.held+len(e.Data) > maxHeld {
@@ -174,22 +270,45 @@ func (ch *choice) takeTool(e abi.Emission) *sdk.Error {
 		return protocolError("more than %d tool calls in choice %d", abi.MaxCalls, ch.index)
 	}
 	ch.touched = true
-	known := &c.given
 	switch e.Kind {
 	case abi.ToolArgs:
 		c.args = appendText(c.args, e)
-		return nil
+		c.begun = c.begun || !isBlank(e)
 	case abi.ToolExtra:
 		return c.extra.mergeExtra(e, callKeys)
+	case abi.ToolID:
+		if c.given == "" {
+			c.given = string(e.Data)
+		}
 	case abi.ToolName:
-		known = &c.name
-	}
-	if *known == "" {
-		*known = string(e.Data)
-	} else if *known != string(e.Data) {
-		return protocolError("a second %v for tool call %d of choice %d", e.Kind, c.item, ch.index)
+		switch {
+		case c.name == string(e.Data):
+		case c.begun && c.name != "":
+			return protocolError("a second %v for tool call %d of choice %d", e.Kind, c.item, ch.index)
+		case len(c.name)+len(e.Data) > maxName:
+			return protocolError("a %v of more than %d bytes", e.Kind, maxName)
+		default:
+			c.name += string(e.Data)
+		}
 	}
 	return nil
+}
+
+// maxName is far more than any provider lets a function's name have.
+const maxName = 4 << 10
+
+// isBlank reports whether the text of an emission is white space.
+func isBlank(e abi.Emission) bool {
+	for i := 0; i < len(e.Data); i++ {
+		switch c := e.Data[i]; {
+		case c == ' ', c == '\t', c == '\n', c == '\r':
+		case e.Raw && c == '\\' && i+1 < len(e.Data) && (e.Data[i+1] == 'n' || e.Data[i+1] == 'r' || e.Data[i+1] == 't'):
+			i++
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // call gives the tool call that the adapter counts as item, nil if there would
@@ -207,11 +326,13 @@ func (ch *choice) call(item int) *call {
 	return &ch.calls[len(ch.calls)-1]
 }
 
-// number gives every call whose name is known its index and its id.
+// number gives every call that can be shown its index and its id. The name may
+// come in pieces, so it is whole only when the arguments begin, another call
+// does, or nothing follows.
 func (a *answer) number(ch *choice) {
 	for i := range ch.calls {
 		c := &ch.calls[i]
-		if c.index >= 0 || c.name == "" {
+		if c.index >= 0 || c.name == "" || !c.begun && i == len(ch.calls)-1 {
 			continue
 		}
 		c.index, c.fresh, c.id = ch.named, true, c.given
@@ -226,22 +347,19 @@ func (a *answer) number(ch *choice) {
 	}
 }
 
-// finish closes ch.
+// finish notes the reason for which ch ends. One that is stated after more content
+// counts instead of that before; otherwise "stop" replaces nothing.
 func (a *answer) finish(ch *choice, e abi.Emission) *sdk.Error {
 	reason := finishReason(e.Data)
-	if reason == "" {
+	switch {
+	case reason == "":
 		return protocolError("an unknown reason in FINISH for choice %d", ch.index)
+	case ch.finish == "":
+		a.open--
+	case !ch.late && reason == abi.FinishStop:
+		return nil
 	}
-	for i := range ch.calls {
-		if ch.calls[i].name == "" {
-			return protocolError("tool call %d of choice %d has no name", ch.calls[i].item, ch.index)
-		}
-	}
-	if reason == abi.FinishStop && len(ch.calls) > 0 {
-		reason = abi.FinishToolCalls
-	}
-	ch.finish = reason
-	a.open--
+	ch.finish, ch.late = reason, false
 	return nil
 }
 

@@ -10,11 +10,11 @@ import (
 // Chunks makes the events of a streamed answer.
 //
 // The emissions of one adapter call for one choice make one chunk, before it the
-// chunk with the role if it is the choice's first, and FINISH makes one of its
-// own. Extra fields of a choice or of the whole chunk make none: they ride the
-// next one, those of a choice on the chunk of its FINISH if that came in the
-// same call. What CHUNK_EXTRA states after the last FINISH rides the usage
-// chunk and is dropped if the client asked for none, because a chunk without
+// chunk with the role if it is the choice's first. The reason of FINISH makes one
+// of its own when it is final. Extra fields of a choice or of the whole chunk make
+// none: they ride the next one, those of a choice that has its FINISH on the chunk
+// of that. What CHUNK_EXTRA states after the last chunk of a choice rides the
+// usage chunk and is dropped if the client asked for none, because a chunk without
 // choices breaks clients that do not expect it.
 //
 // After an error there is nothing to call but Fail and Usage.
@@ -74,6 +74,11 @@ func (c *Chunks) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	if err := c.take(ems); err != nil {
 		return dst, err
 	}
+	return c.show(dst), nil
+}
+
+// show appends the events for what was stated since the last time.
+func (c *Chunks) show(dst []byte) []byte {
 	held := !c.extra.empty()
 	for i := range c.choices {
 		ch := &c.choices[i]
@@ -84,17 +89,17 @@ func (c *Chunks) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 		c.held = 0
 	}
 	c.direct = len(c.choices) > 0 && c.extra.empty() && c.choices[0].plain()
-	return dst, nil
+	return dst
 }
 
 // plain reports whether a text for the choice makes a chunk without more.
 func (ch *choice) plain() bool {
-	return ch.index == 0 && ch.started && ch.finish == "" && ch.extra.empty()
+	return ch.index == 0 && ch.started && ch.spoke && ch.finish == "" && ch.extra.empty()
 }
 
 // flush appends the events for what was stated about ch since the last time.
 func (c *Chunks) flush(dst []byte, ch *choice) []byte {
-	delta, finish := ch.visible(), ch.finish != "" && !ch.ended
+	delta, finish := ch.visible(), c.final && !ch.ended
 	if !delta && !finish {
 		return dst
 	}
@@ -113,7 +118,7 @@ func (c *Chunks) flush(dst []byte, ch *choice) []byte {
 		dst = ch.appendDelta(dst)
 		dst = ch.appendLogprobs(dst)
 		dst = append(dst, `,"finish_reason":null`...)
-		if !finish {
+		if ch.finish == "" {
 			dst = ch.extra.appendTo(dst)
 			ch.extra.reset()
 		}
@@ -275,14 +280,20 @@ func emptied(b []byte) []byte {
 	return b[:0]
 }
 
-// End is for when the upstream ended, however it did: a complete answer gets
-// what it still lacks, the usage if the client asked for it and the end mark.
-// An incomplete one gets nothing and an *sdk.Error; the caller may know a
-// better reason than that the upstream ended.
+// EndMark is for when the upstream said that its answer is complete: what has
+// content and no FINISH is finished.
+func (c *Chunks) EndMark() { c.endMark() }
+
+// End is for when the upstream ended: cleanly, or in any way once Complete says
+// so. An answer whose choices all have their FINISH gets what it still lacks, the
+// last chunk of each choice, the usage if the client asked for it and the end mark.
+// Another one gets nothing and an *sdk.Error; the caller may know a better reason
+// than that the upstream ended.
 func (c *Chunks) End(dst []byte) ([]byte, error) {
-	if !c.complete() {
-		return dst, incompleteError()
+	if err := c.settle(); err != nil {
+		return dst, err
 	}
+	dst = c.show(dst)
 	if c.usages {
 		dst = append(dst, c.text[:c.head]...)
 		dst = append(dst, `],"usage":`...)
@@ -301,7 +312,8 @@ func (c *Chunks) Fail(dst []byte, e *sdk.Error) []byte {
 	return append(dst, "\n\n"...)
 }
 
-// Complete reports whether the answer is a success if nothing more comes.
+// Complete reports whether the answer is a success if nothing more comes,
+// however the upstream ended.
 func (c *Chunks) Complete() bool { return c.complete() }
 
 // Started reports whether any event was made.

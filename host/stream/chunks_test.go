@@ -60,7 +60,7 @@ func TestChunks(t *testing.T) {
 		"emissions of one call make one chunk, FINISH its own": {
 			in: calls{emit(text(0, "a"), reasoning(0, "r"), text(0, "b"), refusal(0, "n"), toolName(0, 0, "f"), toolID(0, 0, "x"), finish(0, "length"))},
 			want: []string{role,
-				delta(`"content":"ab","reasoning_content":"r","reasoning":"r","refusal":"n","tool_calls":[` + first(0, "x", "f", "") + `]`),
+				delta(`"content":"ab","reasoning_content":"r","reasoning":"r","refusal":"n"`), toolDelta(first(0, "x", "f", "{}")),
 				`{"index":0,"delta":{},"logprobs":null,"finish_reason":"length"}`},
 		},
 		"text is escaped as JSON wants and otherwise left alone": {
@@ -91,9 +91,35 @@ func TestChunks(t *testing.T) {
 			in:   calls{emit(text(0, "")), emit(toolID(0, 0, "x"), toolName(0, 0, "f"), toolArgs(0, 0, "{}")), emit(finish(0, "stop"))},
 			want: []string{roleNull, toolDelta(first(0, "x", "f", "{}")), tools},
 		},
-		"only the first FINISH of a choice counts": {
-			in:   calls{emit(text(0, "a"), finish(0, "length"), finish(0, "stop")), emit(finish(0, "stop"))},
+		"a second FINISH counts, but stop replaces no other reason": {
+			in:   calls{emit(text(0, "a"), finish(0, "stop"), finish(0, "length"), finish(0, "stop")), emit(finish(0, "stop"))},
 			want: []string{role, delta(`"content":"a"`), `{"index":0,"delta":{},"logprobs":null,"finish_reason":"length"}`},
+		},
+		"content after a FINISH belongs to the answer, and the FINISH behind it counts": {
+			in:   calls{emit(finish(0, "length")), emit(text(0, "a")), emit(text(0, "b")), emit(finish(0, "stop")), emit(usageOf("{}"))},
+			want: []string{role, delta(`"content":"a"`), delta(`"content":"b"`), stop},
+		},
+		"a tool call after a FINISH belongs to the answer": {
+			in:   calls{emit(finish(0, "stop")), emit(reasoning(0, "r")), emit(toolID(0, 0, "x"), toolName(0, 0, "f"), toolArgs(0, 0, "[]")), emit(finish(0, "stop"))},
+			want: []string{role, delta(`"reasoning_content":"r","reasoning":"r"`), toolDelta(first(0, "x", "f", "[]")), tools},
+		},
+		"usage beside the text says nothing about the end": {
+			in:   calls{emit(finish(0, "stop"), usageOf("{}")), emit(text(0, "a"), usageOf("{}")), emit(text(0, "b")), emit(finish(0, "stop"))},
+			want: []string{role, delta(`"content":"a"`), delta(`"content":"b"`), stop},
+		},
+		"a name may come in pieces until the arguments do": {
+			in: calls{emit(toolID(0, 0, "x"), toolName(0, 0, "edit_")), emit(toolName(0, 0, "file")), emit(toolName(0, 0, "edit_file")), emit(toolArgs(0, 0, " ")),
+				emit(toolArgs(0, 0, "{}")), emit(toolName(0, 0, "edit_file")), emit(finish(0, "stop"))},
+			want: []string{roleNull, toolDelta(first(0, "x", "edit_file", " {}")), tools},
+		},
+		"another id for a call changes nothing": {
+			in: calls{emit(toolID(0, 0, "x"), toolName(0, 0, "f")), emit(toolID(0, 1, "y"), toolName(0, 1, "g")), emit(toolID(0, 0, "r3"), toolArgs(0, 0, "[1]")),
+				emit(toolID(0, 1, "r4"), toolArgs(0, 1, "[2]")), emit(finish(0, "tool_calls"))},
+			want: []string{roleNull, toolDelta(first(0, "x", "f", "")), toolDelta(more(0, "[1]")), toolDelta(first(1, "y", "g", "[2]")), tools},
+		},
+		"a call without arguments, or with nothing but white space, has an empty object": {
+			in:   calls{emit(toolID(0, 0, "x"), toolName(0, 0, "f")), emit(toolID(0, 1, "y"), toolName(0, 1, "g"), raw(toolArgs(0, 1, ` \n`))), emit(finish(0, "stop"))},
+			want: []string{roleNull, toolDelta(first(0, "x", "f", "")), toolDelta(more(0, "{}"), first(1, "y", "g", ` \n{}`)), tools},
 		},
 		"each of OpenAI's reasons passes": {
 			in: calls{emit(finish(0, "stop"), finish(1, "length"), finish(2, "tool_calls"), finish(3, "content_filter"), finish(4, "function_call"))},
@@ -112,9 +138,9 @@ func TestChunks(t *testing.T) {
 				text(1, "a"), finish(1, "stop"),
 			)},
 			want: []string{
-				roleNull, toolDelta(first(0, "x", "f", "")), tools,
 				strings.Replace(role, `"index":0`, `"index":1`, 1),
 				strings.Replace(delta(`"content":"a"`), `"index":0`, `"index":1`, 1),
+				roleNull, toolDelta(first(0, "x", "f", "{}")), tools,
 				strings.Replace(stop, `"index":0`, `"index":1`, 1),
 			},
 		},
@@ -124,9 +150,9 @@ func TestChunks(t *testing.T) {
 				emit(toolArgs(0, 0, `{"a":`)), emit(raw(toolArgs(0, 0, `\"\u00e9\"`)), toolArgs(0, 0, "}")),
 				emit(finish(0, "tool_calls")),
 			},
-			want: []string{roleNull, toolDelta(first(0, "x", "f", "")), toolDelta(more(0, `{\"a\":`)), toolDelta(more(0, `\"\u00e9\"}`)), tools},
+			want: []string{roleNull, toolDelta(first(0, "x", "f", `{\"a\":`)), toolDelta(more(0, `\"\u00e9\"}`)), tools},
 		},
-		"a tool call is held back until its name is known": {
+		"a tool call is held back until its name is whole": {
 			in: calls{
 				emit(toolID(0, 0, "x")), emit(toolArgs(0, 0, "[")), emit(text(0, "a")), emit(toolArgs(0, 0, "1")),
 				emit(toolName(0, 0, "f"), toolArgs(0, 0, "]")), emit(finish(0, "stop")),
@@ -136,40 +162,42 @@ func TestChunks(t *testing.T) {
 		"calls are counted from 0 without gaps in the order they are shown": {
 			in: calls{
 				emit(toolID(0, 7, "x"), toolName(0, 9, "g"), toolID(0, 9, "y")),
-				emit(toolName(0, 7, "f")), emit(toolArgs(0, 9, "{}"), toolArgs(0, 7, "[]")), emit(finish(0, "stop")),
+				emit(toolArgs(0, 9, "{}")), emit(toolName(0, 7, "f")), emit(toolArgs(0, 7, "[]")), emit(finish(0, "stop")),
 			},
-			want: []string{roleNull, toolDelta(first(0, "y", "g", "")), toolDelta(first(1, "x", "f", "")), toolDelta(more(1, "[]"), more(0, "{}")), tools},
+			want: []string{roleNull, toolDelta(first(0, "y", "g", "{}")), toolDelta(first(1, "x", "f", "")), toolDelta(more(1, "[]")), tools},
 		},
 		"an absent id is made, and so is one for an id used before in any choice": {
 			in: calls{
 				emit(toolName(0, 0, "f")), emit(toolName(0, 1, "f"), toolID(0, 1, "x")), emit(toolID(0, 2, "x"), toolName(0, 2, "f")),
 				emit(finish(0, "stop")), emit(toolID(1, 0, "x"), toolName(1, 0, "f"), finish(1, "stop")),
 			},
-			want: []string{roleNull, toolDelta(first(0, "MINTED", "f", "")), toolDelta(first(1, "x", "f", "")), toolDelta(first(2, "MINTED", "f", "")), tools,
+			want: []string{roleNull, toolDelta(first(0, "MINTED", "f", "")), toolDelta(first(1, "x", "f", "")),
+				toolDelta(more(0, "{}"), more(1, "{}"), first(2, "MINTED", "f", "{}")), tools,
 				strings.Replace(roleNull, `"index":0`, `"index":1`, 1),
-				strings.Replace(toolDelta(first(0, "MINTED", "f", "")), `"index":0`, `"index":1`, 1),
+				strings.Replace(toolDelta(first(0, "MINTED", "f", "{}")), `"index":0`, `"index":1`, 1),
 				strings.Replace(tools, `"index":0`, `"index":1`, 1)},
 		},
 		"an id after the call was shown changes nothing, a repeated name neither": {
 			in: calls{
-				emit(toolName(0, 0, "f")), emit(toolID(0, 0, "x"), toolName(0, 0, "f")), emit(toolID(0, 0, "x"), toolArgs(0, 0, "{}")),
+				emit(toolName(0, 0, "f"), toolArgs(0, 0, "{")), emit(toolID(0, 0, "x"), toolName(0, 0, "f")), emit(toolID(0, 0, "x"), toolArgs(0, 0, "}")),
 				emit(toolName(0, 0, ""), toolID(0, 0, "")), emit(finish(0, "stop")),
 			},
-			want: []string{roleNull, toolDelta(first(0, "MINTED", "f", "")), toolDelta(more(0, "{}")), tools},
+			want: []string{roleNull, toolDelta(first(0, "MINTED", "f", "{")), toolDelta(more(0, "}")), tools},
 		},
 		"extra fields of a tool call stand in its delta, without text to add if need be": {
 			in: calls{
-				emit(toolExtra(0, 0, `{"id":"y","function":{},"sig":"a"}`)), emit(toolID(0, 0, "x"), toolName(0, 0, "f")),
-				emit(toolExtra(0, 0, "{\n\"sig\":null,\"index\":3}")), emit(toolArgs(0, 0, "{}"), toolExtra(0, 0, `{"more":[1]}`)),
+				emit(toolExtra(0, 0, `{"id":"y","function":{},"sig":"a"}`)), emit(toolID(0, 0, "x"), toolName(0, 0, "f"), toolArgs(0, 0, "{")),
+				emit(toolExtra(0, 0, "{\n\"sig\":null,\"index\":3}")), emit(toolArgs(0, 0, "}"), toolExtra(0, 0, `{"more":[1]}`)),
 				emit(finish(0, "stop"), toolExtra(0, 0, `{"late":1}`)),
 			},
-			want: []string{roleNull, toolDelta(strings.Replace(first(0, "x", "f", ""), `""}}`, `""},"sig":"a"}`, 1)),
+			want: []string{roleNull, toolDelta(strings.Replace(first(0, "x", "f", "{"), `"{"}}`, `"{"},"sig":"a"}`, 1)),
 				toolDelta(strings.Replace(more(0, ""), `""}}`, `""},"sig":null}`, 1)),
-				toolDelta(strings.Replace(more(0, "{}"), `"{}"}}`, `"{}"},"more":[1]}`, 1)), tools},
+				toolDelta(strings.Replace(more(0, "}"), `"}"}}`, `"}"},"more":[1]}`, 1)),
+				toolDelta(strings.Replace(more(0, ""), `""}}`, `""},"late":1}`, 1)), tools},
 		},
 		"names and ids are quoted": {
 			in:   calls{emit(toolName(0, 0, `f"`), toolID(0, 0, "\n")), emit(finish(0, "stop"))},
-			want: []string{roleNull, toolDelta(first(0, `\n`, `f\"`, "")), tools},
+			want: []string{roleNull, toolDelta(first(0, `\n`, `f\"`, "{}")), tools},
 		},
 		"logprobs go to their choice and are joined": {
 			in: calls{emit(text(0, "ab"), logprobs(0, "[ {\"token\":\"a\"}\n]"), logprobs(0, `[]`), logprobs(0, `[{"token":"b"}]`)), emit(logprobs(0, ` [ ] `)), emit(finish(0, "stop"))},
@@ -204,28 +232,28 @@ func TestChunks(t *testing.T) {
 			want: []string{role, `{"index":0,"delta":{"content":"a","x":2},"logprobs":null,"finish_reason":null,"y":null}`, stop},
 		},
 		"what is no more than state or a late extra makes no chunk": {
-			in:   calls{emit(on(abi.State, 0, "x")), emit(text(0, "a"), on(abi.State, 0, "y"), on(abi.Result, 0, "{}")), emit(finish(0, "stop")), emit(deltaExtra(0, `{"x":1}`), choiceExtra(0, `{"x":1}`), logprobs(0, `[1]`), text(0, ""))},
+			in:   calls{emit(on(abi.State, 0, "x")), emit(text(0, "a"), on(abi.State, 0, "y"), on(abi.Result, 0, "{}")), emit(finish(0, "stop")), emit(usageOf("{}")), emit(deltaExtra(0, `{"x":1}`), choiceExtra(0, `{"x":1}`), logprobs(0, `[1]`), text(0, ""))},
 			want: []string{role, delta(`"content":"a"`), stop},
 		},
-		"extras for a finished choice are dropped while another is open": {
-			in: calls{emit(finish(1, "stop")), emit(text(0, "a")), emit(logprobs(1, "[1]"), deltaExtra(1, `{"x":1}`), choiceExtra(1, `{"x":1}`), text(1, ""), toolArgs(1, 0, ""), finish(1, "length")), emit(finish(0, "stop"))},
-			want: []string{strings.Replace(role, `"index":0`, `"index":1`, 1), strings.Replace(stop, `"index":0`, `"index":1`, 1),
-				role, delta(`"content":"a"`), stop},
+		"extras after a FINISH that is not final yet count": {
+			in: calls{emit(finish(0, "stop")), emit(logprobs(0, "[1]"), choiceExtra(0, `{"x":1}`), text(0, ""), toolArgs(0, 0, "")), emit(choiceExtra(0, `{"y":1}`))},
+			want: []string{role, strings.Replace(delta(""), `"logprobs":null`, `"logprobs":{"content":[1],"refusal":null}`, 1),
+				strings.Replace(stop, `"stop"}`, `"stop","x":1,"y":1}`, 1)},
 		},
 		"choices are streamed as they come": {
 			in: calls{emit(text(1, "b")), emit(text(0, "a"), text(1, "c")), emit(finish(1, "stop")), emit(text(0, "d")), emit(finish(0, "stop"))},
 			want: func() (want []string) {
 				one := func(s string) string { return strings.Replace(s, `"index":0`, `"index":1`, 1) }
-				return []string{one(role), one(delta(`"content":"b"`)), one(delta(`"content":"c"`)), role, delta(`"content":"a"`), one(stop), delta(`"content":"d"`), stop}
+				return []string{one(role), one(delta(`"content":"b"`)), one(delta(`"content":"c"`)), role, delta(`"content":"a"`), delta(`"content":"d"`), one(stop), stop}
 			}(),
 		},
 		"nothing spoils a complete answer": {
-			in:   calls{emit(text(0, "a"), finish(0, "stop")), emit(text(0, "late")), emit(failure(`{"message":"late"}`)), emit(toolName(0, 0, "f"), finish(0, "none"))},
+			in:   calls{emit(text(0, "a"), finish(0, "stop")), emit(failure(`{"message":"late"}`)), emit(finish(0, "none"))},
 			want: []string{role, delta(`"content":"a"`), stop},
 		},
 		"a choice may open after the others are finished": {
 			in:   calls{emit(finish(1, "stop")), emit(text(0, "a")), emit(finish(0, "stop"))},
-			want: []string{strings.Replace(role, `"index":0`, `"index":1`, 1), strings.Replace(stop, `"index":0`, `"index":1`, 1), role, delta(`"content":"a"`), stop},
+			want: []string{role, delta(`"content":"a"`), strings.Replace(role, `"index":0`, `"index":1`, 1), strings.Replace(stop, `"index":0`, `"index":1`, 1), stop},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -270,6 +298,7 @@ func TestChunkExtrasRideTheNextChunk(t *testing.T) {
 		emit(chunkExtra(`{"region":"x"}`)),
 		emit(text(0, "c")),
 		emit(chunkExtra(`{"tier":"x"}`), finish(0, "stop")),
+		emit(usageOf("{}")),
 		emit(chunkExtra(`{"late":true}`)),
 	}
 	body := func(usage string) string {
@@ -356,7 +385,8 @@ func TestOnlyACompleteAnswerEndsWell(t *testing.T) {
 		"one of two choices is not finished":       {calls{emit(text(0, "a"), text(1, "b")), emit(finish(1, "stop"))}, false},
 		"a choice that opens late is not finished": {calls{emit(finish(0, "stop")), emit(text(1, "b"))}, false},
 		"both are finished":                        {calls{emit(text(0, "a"), text(1, "b")), emit(finish(1, "stop")), emit(finish(0, "stop"))}, true},
-		"a FINISH alone":                           {calls{emit(finish(3, "stop"))}, true},
+		"a FINISH alone, and usage":                {calls{emit(finish(3, "stop")), emit(usageOf("{}"))}, true},
+		"usage made the FINISH final":              {calls{emit(text(0, "a"), finish(0, "stop")), emit(usageOf("{}"))}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, c, err := stream(testInfo, tc.in)
@@ -380,6 +410,59 @@ func TestOnlyACompleteAnswerEndsWell(t *testing.T) {
 				t.Errorf("whole: End() = %s", whole)
 			}
 			checkIncomplete(t, err, tc.complete)
+		})
+	}
+}
+
+// What ends without a FINISH, or goes on after it, depends on how the upstream
+// ended.
+func TestTheEndOfAnUpstreamDecides(t *testing.T) {
+	for name, tc := range map[string]struct {
+		in                   calls
+		broken, clean, ended bool // whether each is a success
+	}{
+		"text without FINISH":               {calls{emit(text(0, "a"))}, false, false, true},
+		"a call without FINISH":             {calls{emit(toolName(0, 0, "f"))}, false, false, true},
+		"one of two choices has a FINISH":   {calls{emit(text(0, "a"), text(1, "b"), finish(1, "stop"))}, false, false, true},
+		"nothing but an extra":              {calls{emit(choiceExtra(0, `{"x":1}`), chunkExtra(`{"x":1}`))}, false, false, false},
+		"nothing but an empty text":         {calls{emit(text(0, ""))}, false, false, false},
+		"FINISH alone":                      {calls{emit(finish(0, "stop"))}, false, true, true},
+		"text and FINISH":                   {calls{emit(text(0, "a"), finish(0, "stop"))}, true, true, true},
+		"FINISH and text":                   {calls{emit(finish(0, "stop")), emit(text(0, "a"))}, false, true, true},
+		"FINISH and text in one call":       {calls{emit(finish(0, "stop"), text(0, "a"))}, false, true, true},
+		"a call that never got a name":      {calls{emit(text(0, "a"), toolID(0, 4, "x"), toolArgs(0, 4, "{}")), emit(finish(0, "stop"))}, false, false, false},
+		"a call without a name, and usage":  {calls{emit(toolArgs(0, 4, "{}"), finish(0, "stop")), emit(usageOf("{}"))}, false, false, false},
+		"a name that comes after its usage": {calls{emit(toolArgs(0, 4, "{}"), finish(0, "stop")), emit(usageOf("{}")), emit(toolName(0, 4, "f"))}, false, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			end := func(mark bool) (complete bool, err error) {
+				c, w := NewChunks(testInfo), NewWhole(testInfo)
+				for _, ems := range tc.in {
+					if _, err := c.Apply(nil, ems); err != nil {
+						t.Fatal(err)
+					}
+					if err := w.Apply(ems); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if mark {
+					c.EndMark()
+					w.EndMark()
+				}
+				complete = c.Complete()
+				_, err = c.End(nil)
+				if _, err2 := w.End(); (err == nil) != (err2 == nil) {
+					t.Errorf("streamed %v, whole %v", err, err2)
+				}
+				return complete, err
+			}
+			complete, err := end(false)
+			if got := complete && err == nil; got != tc.broken {
+				t.Errorf("broken off: a success is %v, want %v", got, tc.broken)
+			}
+			checkIncomplete(t, err, tc.clean)
+			_, err = end(true)
+			checkIncomplete(t, err, tc.ended)
 		})
 	}
 }
@@ -435,33 +518,29 @@ func TestAdapterErrors(t *testing.T) {
 			in:   calls{emit(text(0, "a"), finish(0, "stop"), failure(`{"message":"Broken."}`))},
 			want: sdk.Error{Status: 502}, text: "Broken.",
 		},
-		"text after FINISH": {
-			in:   calls{emit(text(0, "a"), text(1, "b")), emit(finish(0, "stop")), emit(text(0, "c"))},
-			want: sdk.Error{Status: 502, Code: "adapter_error"}, text: "TEXT for choice 0 after its FINISH",
+		"text after the usage that followed FINISH": {
+			in:   calls{emit(text(0, "a"), finish(0, "stop")), emit(usageOf("{}")), emit(text(0, "c"))},
+			want: sdk.Error{Status: 502, Code: "upstream_error"}, text: "went on after the end",
 		},
-		"text after FINISH in the same call": {
-			in:   calls{emit(finish(0, "stop"), text(0, "c"))},
-			want: sdk.Error{Status: 502, Code: "adapter_error"}, text: "TEXT for choice 0 after its FINISH",
+		"a tool call after the usage that followed FINISH": {
+			in:   calls{emit(text(0, "a"), finish(0, "stop")), emit(usageOf("{}")), emit(toolName(0, 0, "f"))},
+			want: sdk.Error{Status: 502, Code: "upstream_error"}, text: "went on after the end",
 		},
-		"a tool call after FINISH in the same call": {
-			in:   calls{emit(text(0, "a"), finish(0, "stop"), toolName(0, 0, "f"))},
-			want: sdk.Error{Status: 502, Code: "adapter_error"}, text: "TOOL_NAME for choice 0 after its FINISH",
+		"an error after text that came after FINISH": {
+			in:   calls{emit(finish(0, "stop")), emit(text(0, "a")), emit(failure(`{"message":"Broken."}`))},
+			want: sdk.Error{Status: 502}, text: "Broken.",
 		},
 		"a reason that OpenAI doesn't know": {
 			in:   calls{emit(finish(0, "eos"))},
 			want: sdk.Error{Status: 502, Code: "adapter_error"}, text: "FINISH",
 		},
-		"a tool call that never got a name": {
-			in:   calls{emit(toolID(0, 4, "x"), toolArgs(0, 4, "{}")), emit(finish(0, "stop"))},
-			want: sdk.Error{Status: 502, Code: "adapter_error"}, text: "tool call 4 of choice 0 has no name",
-		},
-		"a second name": {
-			in:   calls{emit(toolName(0, 0, "f")), emit(toolName(0, 0, "g"))},
+		"another name when arguments have come": {
+			in:   calls{emit(toolName(0, 0, "f"), toolArgs(0, 0, "{")), emit(toolName(0, 0, "g"))},
 			want: sdk.Error{Status: 502, Code: "adapter_error"}, text: "second TOOL_NAME",
 		},
-		"a second id": {
-			in:   calls{emit(toolName(0, 0, "f"), toolID(0, 0, "x")), emit(toolID(0, 0, "y"))},
-			want: sdk.Error{Status: 502, Code: "adapter_error"}, text: "second TOOL_ID",
+		"a name without end": {
+			in:   calls{emit(toolName(0, 0, strings.Repeat("f", maxName)), toolID(0, 0, "x")), emit(toolName(0, 0, "g"))},
+			want: sdk.Error{Status: 502, Code: "adapter_error"}, text: "TOOL_NAME of more than",
 		},
 		"a choice out of range": {
 			in:   calls{emit(text(abi.MaxChoices, "a"))},
@@ -541,10 +620,15 @@ func TestWhatAStreamHoldsHasALimit(t *testing.T) {
 		"extra fields of the chunk":     {chunkExtra(`{"x":[1]}`), chunkExtra(`{"x":[2]}`), true},
 		"extra fields of the choice":    {choiceExtra(0, `{"x":[1]}`), choiceExtra(0, `{"x":[2]}`), true},
 		"text":                          {text(0, "x"), reasoning(0, "x"), false},
-		"arguments of a call that runs": {toolName(0, 0, "f"), toolArgs(0, 0, "x"), false},
+		"arguments of a call that runs": {toolArgs(0, 0, "x"), toolArgs(0, 0, "x"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := NewChunks(testInfo)
+			if !tc.held {
+				if _, err := c.Apply(nil, emit(toolName(0, 0, "f"), toolArgs(0, 0, "x"))); err != nil {
+					t.Fatal(err)
+				}
+			}
 			c.held = maxHeld - len(tc.first.Data)
 			if _, err := c.Apply(nil, emit(tc.first)); err != nil {
 				t.Fatal(err)
@@ -615,6 +699,9 @@ func TestApplyKeepsNothingOfTheEmissions(t *testing.T) {
 		}
 	}
 	dst, err := c.Apply(nil, emit(toolName(0, 0, "f"), finish(0, "stop")))
+	if err == nil {
+		dst, err = c.End(dst)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -105,8 +105,8 @@ func (o *object) mergeExtra(e abi.Emission, reserved []string) *sdk.Error {
 
 // mergeLeaves adds the members of a JSON object except the reserved ones, leaf
 // by leaf: null replaces nothing, otherwise the last one wins. Objects are
-// merged in turn down to depth; deeper ones are leaves. It reports false if
-// there are too many fields.
+// merged in turn down to depth; deeper ones are leaves. Numbers in quotes become
+// numbers. It reports false if there are too many fields.
 func (o *object) mergeLeaves(raw []byte, reserved []string, depth int) bool {
 	for m := newMembers(raw); m.next(); {
 		if slices.Contains(reserved, string(m.key)) {
@@ -125,7 +125,7 @@ func (o *object) mergeLeaves(raw []byte, reserved []string, depth int) bool {
 			}
 		case m.value[0] == 'n' && (f.nest != nil || len(f.value) > 0):
 		default:
-			f.set(m.value)
+			f.set(unquoted(m.value))
 		}
 	}
 	return true

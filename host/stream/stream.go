@@ -9,21 +9,28 @@
 //
 // The rules the two forms share:
 //
-//   - A choice opens with the first emission about it, even an empty one, and is
-//     closed by FINISH. The answer is complete when every choice that opened is
-//     closed and there is at least one.
-//   - What comes for a closed choice: a repeated FINISH, extra fields, log
-//     probabilities and empty texts are dropped; text and tool calls break the
-//     protocol. Once an adapter call left the answer complete, later calls can
-//     spoil nothing: their errors and their content for closed choices are
-//     dropped, their usage still counts, and a new choice still opens.
+//   - A choice opens with the first emission about it, even an empty one. FINISH
+//     states for which reason it ends, but servers state that early: it is final
+//     only when nothing follows, which is at the end of the stream, at its end
+//     mark, or when the usage comes in a later adapter call. Content that comes
+//     before that belongs to the answer. A reason that follows it counts instead
+//     of the one before; otherwise "stop" replaces no other reason.
+//   - The answer succeeds if every choice that opened has its FINISH, there is at
+//     least one, and the upstream ended cleanly. If it broke off, there must be
+//     content and none after the FINISH. An end mark ([DONE], END) stands for the FINISH
+//     that is missing where there was content.
+//   - Once an adapter call left the answer complete, later calls can spoil nothing
+//     but by content: their errors are dropped and their usage counts. Content after
+//     a reason is final is an error, for the client has seen the end.
 //   - FINISH stop becomes tool_calls for a choice that called tools.
-//   - A tool call is shown at the end of the adapter call in which its name is
-//     known, with the id stated until then; without one, or with one this answer
-//     used already, an id is made. An id that comes later changes nothing.
-//     Calls are counted as they are shown: 0, 1, 2, without gaps. Stating the
-//     same id or name again is harmless; another one for the same call, or a
-//     FINISH while a call has no name, breaks the protocol.
+//   - A tool call is shown when its name is known and its arguments begin, another
+//     call begins, or the answer ends: until then a name may come in pieces, which
+//     are joined, and the id may still come. Without an id, or with one this answer
+//     used already, an id is made. An id that comes later changes nothing. Calls are
+//     counted as they are shown: 0, 1, 2, without gaps. A call without arguments has
+//     {}. Stating the same name again is harmless, and another one once arguments came breaks
+//     the protocol. A call that never got a name is a slip of the model: the
+//     answer fails and may be asked for again.
 //   - Extra fields never replace a field that this package writes. Where one
 //     comes more than once, arrays are joined, null replaces nothing, and
 //     otherwise the last one wins.
@@ -69,6 +76,24 @@ func tooLargeError() *sdk.Error {
 		Status:  502,
 		Code:    "upstream_error",
 		Message: fmt.Sprintf("The provider's answer is larger than %d MiB.", maxHeld>>20),
+	}
+}
+
+// namelessError is for a model that called nothing.
+func namelessError() *sdk.Error {
+	return &sdk.Error{
+		Status:  502,
+		Code:    "upstream_error",
+		Message: "The model called a tool without naming it. The request may be repeated.",
+	}
+}
+
+// lateError is for content that comes after the client was told of the end.
+func lateError() *sdk.Error {
+	return &sdk.Error{
+		Status:  502,
+		Code:    "upstream_error",
+		Message: "The provider went on after the end of its answer.",
 	}
 }
 

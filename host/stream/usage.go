@@ -58,10 +58,24 @@ func (u *usage) merge(e abi.Emission) *sdk.Error {
 // set takes a JSON number that can be a count, rounded down, and drops anything
 // else, since clients decode these fields into integers.
 func (c *count) set(value []byte) {
+	value = unquoted(value)
 	f, err := strconv.ParseFloat(string(value), 64)
 	if err == nil && f >= 0 && f <= math.MaxInt32 {
 		c.n, c.known = int64(f), true
 	}
+}
+
+// unquoted gives the number in a string, as some servers send their counts, and
+// any other value as it is.
+func unquoted(value []byte) []byte {
+	if len(value) < 3 || value[0] != '"' {
+		return value
+	}
+	n := value[1 : len(value)-1]
+	if v := sdk.JSON(n); v.Kind() != sdk.KindNumber || v.Valid() != nil {
+		return value
+	}
+	return n
 }
 
 func (u *usage) summary() Usage {

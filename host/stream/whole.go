@@ -28,15 +28,19 @@ func (w *Whole) Apply(ems []abi.Emission) error {
 	return nil
 }
 
-// End is for when the upstream ended, however it did. It gives the answer's JSON,
-// which the caller owns, or an *sdk.Error if the answer is not complete; the
-// caller may know a better reason than that the upstream ended.
+// EndMark is as Chunks.EndMark.
+func (w *Whole) EndMark() { w.endMark() }
+
+// End is for when the upstream ended: cleanly, or in any way once Complete says
+// so. It gives the answer's JSON, which the caller owns, or an *sdk.Error if a
+// choice has no FINISH; the caller may know a better reason than that the upstream
+// ended.
 //
 // content and refusal are always there. content is null if the assistant called
 // tools or refused and said nothing else.
 func (w *Whole) End() ([]byte, error) {
-	if !w.complete() {
-		return nil, incompleteError()
+	if err := w.settle(); err != nil {
+		return nil, err
 	}
 	slices.SortFunc(w.choices, func(a, b choice) int { return cmp.Compare(a.index, b.index) })
 	dst := appendHead(make([]byte, 0, 512+w.held+w.held/8), w.info, "chat.completion")
@@ -93,7 +97,8 @@ func (ch *choice) appendTo(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// Complete reports whether the answer is a success if nothing more comes.
+// Complete reports whether the answer is a success if nothing more comes,
+// however the upstream ended.
 func (w *Whole) Complete() bool { return w.complete() }
 
 // Usage is what the answer cost as far as it is known, complete or not.

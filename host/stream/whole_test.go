@@ -43,10 +43,10 @@ func TestWhole(t *testing.T) {
 				emit(text(1, "b"), toolName(1, 0, "h"), toolID(1, 0, "z"), finish(1, "length")),
 			},
 			want: `{"index":0,"message":{"role":"assistant","content":null,"refusal":null,"tool_calls":[` +
-				`{"id":"x","type":"function","function":{"name":"g","arguments":""}},` +
+				`{"id":"x","type":"function","function":{"name":"g","arguments":"{}"}},` +
 				`{"id":"MINTED","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]},"logprobs":null,"finish_reason":"tool_calls"},` +
 				`{"index":1,"message":{"role":"assistant","content":"b","refusal":null,"tool_calls":[` +
-				`{"id":"z","type":"function","function":{"name":"h","arguments":""}}]},"logprobs":null,"finish_reason":"length"}` + unused,
+				`{"id":"z","type":"function","function":{"name":"h","arguments":"{}"}}]},"logprobs":null,"finish_reason":"length"}` + unused,
 		},
 		"a refusal stands beside null content": {
 			in:   calls{emit(refusal(0, "no")), emit(finish(0, "stop"))},
@@ -73,7 +73,7 @@ func TestWhole(t *testing.T) {
 				emit(toolExtra(0, 0, `{"a":{"b":1},"c":[1],"type":2}`), toolName(0, 0, "f"), toolID(0, 0, "x")), emit(toolExtra(0, 0, `{"a":{"b":2},"c":[2]}`)),
 				emit(finish(0, "stop")),
 			},
-			want: `{"index":0,"message":{"role":"assistant","content":null,"refusal":null,"tool_calls":[{"id":"x","type":"function","function":{"name":"f","arguments":""},"a":{"b":2},"c":[1,2]}],` +
+			want: `{"index":0,"message":{"role":"assistant","content":null,"refusal":null,"tool_calls":[{"id":"x","type":"function","function":{"name":"f","arguments":"{}"},"a":{"b":2},"c":[1,2]}],` +
 				`"details":[{"i":1},{"i":2}],"n":2},"logprobs":null,"finish_reason":"tool_calls","native":"end"}` +
 				`],"usage":` + zeros + `,"provider":"B"}`,
 		},
@@ -116,8 +116,12 @@ func TestUsageIsMergedLeafByLeaf(t *testing.T) {
 			[]string{`{"a":{"b":{"c":1}}}`, `{"a":{"b":{"d":2}}}`},
 			`{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0,"a":{"b":{"d":2}}}`, false,
 		},
+		"numbers in quotes are numbers, at any depth": {
+			[]string{`{"prompt_tokens":"3","completion_tokens":"x","total_tokens":"7","details":{"cached":"2","tier":"t1"}}`},
+			`{"prompt_tokens":3,"completion_tokens":0,"total_tokens":7,"details":{"cached":2,"tier":"t1"}}`, true,
+		},
 		"counts are whole numbers whatever came": {
-			[]string{`{"prompt_tokens":15.0,"completion_tokens":2e1,"total_tokens":"7"}`, `{"prompt_tokens":-1,"completion_tokens":1e300,"total_tokens":{}}`},
+			[]string{`{"prompt_tokens":15.0,"completion_tokens":2e1,"total_tokens":"many"}`, `{"prompt_tokens":-1,"completion_tokens":1e300,"total_tokens":{}}`},
 			`{"prompt_tokens":15,"completion_tokens":20,"total_tokens":35}`, true,
 		},
 		"a key has one meaning however it is written": {

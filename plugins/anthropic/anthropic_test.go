@@ -46,12 +46,15 @@ func TestStreamEqualsWhole(t *testing.T) {
 	}
 }
 
-// withoutUsage takes the usage out of the lines of emissions; the last counts.
+// withoutUsage takes the usage out of the lines of emissions, of which the last
+// counts, and the stream's end mark.
 func withoutUsage(lines string) (usage, rest string) {
 	for line := range strings.Lines(lines) {
-		if strings.HasPrefix(line, "USAGE") {
+		switch {
+		case strings.HasPrefix(line, "USAGE"):
 			usage = line
-		} else {
+		case line == "END\n":
+		default:
 			rest += line
 		}
 	}

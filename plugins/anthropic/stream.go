@@ -37,9 +37,8 @@ const maxIndex = 1 << 20
 
 // Event takes one event of the stream that
 // https://platform.claude.com/docs/en/build-with-claude/streaming describes. The
-// answer is complete with the stop reason, which the last but one has: what
-// follows, message_stop or a broken connection, adds nothing. Events of unknown
-// type are to be passed over.
+// answer is complete with the stop reason, which the last but one has, and at its
+// end with message_stop. Events of unknown type are to be passed over.
 func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	if e.End || e.Done {
 		return nil
@@ -82,24 +81,18 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	}
 	switch string(inside(kind)) {
 	case "content_block_delta":
-		if s.Ended {
-			return nil
-		}
 		return s.add(index, delta, out)
 	case "content_block_start":
-		if s.Ended {
-			return nil
-		}
 		return s.begin(index, content, out)
 	case "content_block_stop":
-		if !s.Ended {
-			s.finish(index, out)
-		}
+		s.finish(index, out)
 	case "message_start":
 		s.Usage.add(message.Get("usage"), out)
 	case "message_delta":
 		s.Usage.add(usage, out)
 		return s.end(delta, out)
+	case "message_stop":
+		out.End()
 	}
 	return nil
 }

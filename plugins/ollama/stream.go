@@ -81,6 +81,7 @@ func take(data sdk.JSON, s *state, out *sdk.Out) error {
 		out.Usage(w.Bytes())
 	}
 	out.Finish(0, finish)
+	out.End()
 	return nil
 }
 

@@ -26,7 +26,7 @@ const (
 )
 
 // Minor is the minor version of ABI v1 that this package describes.
-const Minor = 0
+const Minor = 1
 
 // Op is the operation a call serves.
 type Op int32
@@ -73,7 +73,7 @@ const (
 	Reasoning   Kind = 17 // UTF-8; at: choice
 	Refusal     Kind = 18 // UTF-8; at: choice
 	ToolID      Kind = 19 // UTF-8, at most once a call; at: choice and call
-	ToolName    Kind = 20 // UTF-8, at most once a call; at: choice and call
+	ToolName    Kind = 20 // UTF-8, at most once a call, which may be a piece of the name; at: choice and call
 	ToolArgs    Kind = 21 // UTF-8 fragment of the arguments' JSON text; at: choice and call
 	Logprobs    Kind = 22 // JSON array of OpenAI token objects; at: choice
 	ToolExtra   Kind = 23 // JSON object; at: choice and call
@@ -84,6 +84,7 @@ const (
 	Finish      Kind = 28 // one of the finish reasons; at: choice
 	Error       Kind = 29 // JSON object {"status","type","code","param","message","retry_after_ms"}
 	Result      Kind = 30 // JSON, for operations other than chat
+	End         Kind = 31 // no payload: the upstream's protocol says that the answer is complete; since minor version 1
 )
 
 // Raw is added to TEXT, REASONING, REFUSAL and TOOL_ARGS when the payload is
@@ -99,7 +100,7 @@ var kindNames = [...]string{
 	Manifest: "MANIFEST", Request: "REQUEST", Body: "BODY", State: "STATE", Wait: "WAIT",
 	Text: "TEXT", Reasoning: "REASONING", Refusal: "REFUSAL", ToolID: "TOOL_ID", ToolName: "TOOL_NAME",
 	ToolArgs: "TOOL_ARGS", Logprobs: "LOGPROBS", ToolExtra: "TOOL_EXTRA", DeltaExtra: "DELTA_EXTRA", ChoiceExtra: "CHOICE_EXTRA",
-	ChunkExtra: "CHUNK_EXTRA", Usage: "USAGE", Finish: "FINISH", Error: "ERROR", Result: "RESULT",
+	ChunkExtra: "CHUNK_EXTRA", Usage: "USAGE", Finish: "FINISH", Error: "ERROR", Result: "RESULT", End: "END",
 }
 
 // String gives the name docs/abi.md uses, or "" for a kind it does not know.

@@ -294,6 +294,7 @@ void kai_chunk_extra(kai_json object);                   /* of the answer or chu
 void kai_usage(kai_json object);                         /* OpenAI's, or a part of it; the last wins */
 void kai_tokens(int64_t prompt, int64_t completion);
 void kai_finish(unsigned choice, const char *reason); /* stop, length, tool_calls, content_filter or function_call */
+void kai_end(void);                                   /* the answer is complete by the upstream's protocol: nothing more is read */
 void kai_result(kai_json json);                       /* of an operation other than chat */
 
 /* A failure as a client sees it. The message is shown to clients: no addresses, no
@@ -436,7 +437,7 @@ void *kai_alloc(size_t n) {
     return p;
 }
 
-KAI_EXPORT(kai_abi_v1) int kai_export_abi_(void) { return 0; }
+KAI_EXPORT(kai_abi_v1) int kai_export_abi_(void) { return 1; }
 
 KAI_EXPORT(kai_buffer) uint8_t *kai_export_buffer_(size_t min) {
     uint8_t *at = kai_heap_();
@@ -1230,7 +1231,7 @@ __attribute__((import_module("kai_v1"), import_name("log"))) void kai_log_(int l
 enum { /* as docs/abi.md numbers them */
     kai_MANIFEST = 1, kai_REQUEST, kai_BODY, kai_STATE, kai_WAIT,
     kai_TEXT = 16, kai_REASONING, kai_REFUSAL, kai_TOOL_ID, kai_TOOL_NAME, kai_TOOL_ARGS, kai_LOGPROBS, kai_TOOL_EXTRA,
-    kai_DELTA_EXTRA, kai_CHOICE_EXTRA, kai_CHUNK_EXTRA, kai_USAGE, kai_FINISH, kai_ERROR, kai_RESULT,
+    kai_DELTA_EXTRA, kai_CHOICE_EXTRA, kai_CHUNK_EXTRA, kai_USAGE, kai_FINISH, kai_ERROR, kai_RESULT, kai_END,
     kai_RAW = 128
 };
 
@@ -1275,6 +1276,7 @@ void kai_choice_extra(unsigned choice, kai_json object) { kai_state_fact_(kai_CH
 void kai_chunk_extra(kai_json object) { kai_state_fact_(kai_CHUNK_EXTRA, 0, 0, object); }
 void kai_usage(kai_json object) { kai_state_fact_(kai_USAGE, 0, 0, object); }
 void kai_finish(unsigned choice, const char *reason) { kai_state_fact_(kai_FINISH, choice, 0, kai_of(reason)); }
+void kai_end(void) { kai_state_fact_(kai_END, 0, 0, kai_of("")); }
 void kai_result(kai_json json) { kai_state_fact_(kai_RESULT, 0, 0, json); }
 
 void kai_tokens(int64_t prompt, int64_t completion) {

@@ -19,6 +19,8 @@ func FormatEmission(e abi.Emission) string {
 	switch e.Kind {
 	case abi.Request, abi.Body, abi.State, abi.Wait:
 		return ""
+	case abi.End:
+		return name
 	case abi.Text, abi.Reasoning, abi.Refusal:
 		return fmt.Sprintf("%s %d %s", name, e.Choice(), quote(e))
 	case abi.ToolID, abi.ToolName, abi.ToolArgs:

@@ -38,6 +38,8 @@ type Replay struct {
 	Calls    [][]abi.Emission // the emissions of each call, in order
 	Failed   bool             // a call emitted ERROR, which ends the exchange
 	Finished bool             // FINISH or RESULT was emitted
+	EndMark  bool             // the upstream said [DONE], or the adapter END
+	Cut      bool             // the upstream's last answer broke off
 }
 
 // Emissions writes the emissions as the section of that name shows them.
@@ -157,6 +159,8 @@ func (x *exchange) call(in sdk.Input) error {
 			x.replay.Failed = true
 		case abi.Finish, abi.Result:
 			x.replay.Finished = true
+		case abi.End:
+			x.replay.EndMark = true
 		}
 	}
 	if n := len(x.replay.Requests); n > 0 && !bytes.HasSuffix(x.replay.Requests[n-1], []byte("\n")) {
@@ -190,16 +194,17 @@ func (x *exchange) answer(res Response) error {
 		}
 		ev := sdk.Event{Op: abi.Chat, Name: f.Name, Data: f.Data}
 		if strings.TrimSpace(string(f.Data)) == "[DONE]" {
-			ev.Data, ev.Done = nil, true
+			ev.Data, ev.Done, x.replay.EndMark = nil, true, true
 		}
 		if err := x.call(sdk.Input{Event: &ev}); err != nil || x.replay.Failed {
 			return err
 		}
-		if ev.Done {
+		if x.replay.EndMark {
 			return nil
 		}
 	}
 	if res.Cut {
+		x.replay.Cut = true
 		return nil
 	}
 	return x.call(sdk.Input{Event: &sdk.Event{Op: abi.Chat, End: true}})

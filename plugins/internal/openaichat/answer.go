@@ -267,6 +267,12 @@ func (m *message) read(raw sdk.JSON) error {
 			}
 		case "refusal":
 			m.refusal = v
+		case "function_call":
+			// Of the time before tools. Some servers send one without a name and
+			// arguments beside the calls, which clients take for a call.
+			if !isStub(v) {
+				m.extra = AppendField(m.extra, it.Key(), v)
+			}
 		case "tool_calls":
 			m.calls = v
 		case "reasoning_details":
@@ -284,6 +290,16 @@ func (m *message) read(raw sdk.JSON) error {
 	return nil
 }
 
+// isStub reports whether all fields of an object say nothing.
+func isStub(v sdk.JSON) bool {
+	for f := sdk.Object(v); f.Next(); {
+		if !IsNothing(f.Value()) {
+			return false
+		}
+	}
+	return v.Kind() == sdk.KindObject
+}
+
 // isPlain reports whether there is nothing but text.
 func (m *message) isPlain() bool {
 	return m.content.Kind() == sdk.KindString && m.reasoning == nil && m.refusal == nil &&
@@ -291,7 +307,7 @@ func (m *message) isPlain() bool {
 }
 
 // emit states all but the tool calls.
-func (m *message) emit(choice int, out *sdk.Out) {
+func (m *message) emit(choice int, out *sdk.Out) error {
 	if inside, ok := m.reasoning.RawStr(); ok {
 		out.ReasoningJSON(choice, inside)
 	} else if m.details != nil {
@@ -300,7 +316,9 @@ func (m *message) emit(choice int, out *sdk.Out) {
 	if inside, ok := m.content.RawStr(); ok {
 		out.TextJSON(choice, inside)
 	} else if m.content != nil {
-		m.emitParts(choice, out)
+		if err := emitParts(choice, m.content, out); err != nil {
+			return err
+		}
 	}
 	if inside, ok := m.refusal.RawStr(); ok {
 		out.RefusalJSON(choice, inside)
@@ -308,6 +326,7 @@ func (m *message) emit(choice int, out *sdk.Out) {
 	if len(m.extra) > 0 {
 		out.DeltaExtra(choice, append(m.extra, '}'))
 	}
+	return nil
 }
 
 // emitDetails takes the reasoning's text from its typed form. The encrypted and
@@ -331,22 +350,84 @@ func (m *message) emitDetails(choice int, out *sdk.Out) {
 	}
 }
 
-// emitParts takes the text of content that is an array of parts. Mistral's
-// reasoning models think in parts of their own, which hold parts of text:
-// https://docs.mistral.ai/capabilities/reasoning
-func (m *message) emitParts(choice int, out *sdk.Out) {
-	for p := range sdk.Parts(m.content) {
-		switch p.Type {
-		case "text":
-			if inside, ok := p.Text.RawStr(); ok {
-				out.TextJSON(choice, inside)
+// emitParts states content that is a part, a string among parts, or an array of
+// these. A part of a type without a meaning here is an error, for an answer must
+// not lose what it says.
+func emitParts(choice int, content sdk.JSON, out *sdk.Out) error {
+	switch content.Kind() {
+	case sdk.KindString:
+		inside, _ := content.RawStr()
+		out.TextJSON(choice, inside)
+		return nil
+	case sdk.KindObject:
+		return emitPart(choice, content, out)
+	case sdk.KindArray:
+	default:
+		return errMalformed
+	}
+	it := sdk.Array(content)
+	for it.Next() {
+		v := it.Value()
+		if IsNothing(v) {
+			continue
+		}
+		if v.Kind() == sdk.KindArray {
+			return errMalformed
+		}
+		if err := emitParts(choice, v, out); err != nil {
+			return err
+		}
+	}
+	if it.Err() != nil {
+		return errMalformed
+	}
+	return nil
+}
+
+// emitPart states one part. Mistral's reasoning models think in parts of their
+// own, which hold parts of text (https://docs.mistral.ai/capabilities/reasoning);
+// others have parts of the Responses API there, whose reasoning has its text in
+// content or summary, or in text; and images come as they are sent.
+func emitPart(choice int, part sdk.JSON, out *sdk.Out) error {
+	kind, _ := part.Get("type").Str()
+	switch kind {
+	case "text", "output_text":
+		if inside, ok := part.Get("text").RawStr(); ok {
+			out.TextJSON(choice, inside)
+		}
+	case "refusal":
+		if inside, ok := part.Get("refusal").RawStr(); ok {
+			out.RefusalJSON(choice, inside)
+		}
+	case "thinking", "reasoning", "reasoning_text", "summary_text":
+		for _, key := range [...]string{"thinking", "reasoning", "text", "content", "summary"} {
+			if v := part.Get(key); len(v) > 0 && !IsNothing(v) {
+				emitThoughts(choice, v, out)
+				break
 			}
-		case "thinking":
-			for thought := range sdk.Parts(p.Raw.Get("thinking")) {
-				if inside, ok := thought.Text.RawStr(); ok {
-					out.ReasoningJSON(choice, inside)
-				}
-			}
+		}
+	case "image_url":
+		b := append(append([]byte(`{"images":[`), part...), "]}"...)
+		out.DeltaExtra(choice, b)
+	default:
+		return errPart
+	}
+	return nil
+}
+
+// emitThoughts states reasoning that is a text or an array of parts with one.
+func emitThoughts(choice int, v sdk.JSON, out *sdk.Out) {
+	if inside, ok := v.RawStr(); ok {
+		out.ReasoningJSON(choice, inside)
+		return
+	}
+	for it := sdk.Array(v); it.Next(); {
+		text := it.Value()
+		if text.Kind() == sdk.KindObject {
+			text = text.Get("text")
+		}
+		if inside, ok := text.RawStr(); ok {
+			out.ReasoningJSON(choice, inside)
 		}
 	}
 }
@@ -421,6 +502,17 @@ func (c *toolCall) emit(choice, n int, out *sdk.Out) {
 	if len(c.extra) > 0 {
 		out.ToolExtra(choice, n, append(c.extra, '}'))
 	}
+}
+
+// hasArguments reports whether there is some of the arguments' text.
+func (c *toolCall) hasArguments() bool {
+	switch c.arguments.Kind() {
+	case sdk.KindString:
+		return len(c.arguments) > 2
+	case sdk.KindObject:
+		return true
+	}
+	return false
 }
 
 // IsNothing reports whether a value of an iterator says no more than its absence.

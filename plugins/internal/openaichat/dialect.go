@@ -37,9 +37,9 @@ func (d *Dialect) Whole(r *sdk.Response, out *sdk.Out) error {
 	return d.explain(d.whole(r, out))
 }
 
-// Event takes one event of a stream. It reads on after the finish, which may
-// come twice: with the last chunk of the answer and again with the usage, whose
-// choices may also be empty or lack the reason.
+// Event takes one event of a stream. A finish may come twice, with the last chunk
+// of the answer and again with the usage, whose choices may also be empty or lack
+// the reason; or before the text, which belongs to the answer all the same.
 func (d *Dialect) Event(e *sdk.Event, s *State, out *sdk.Out) error {
 	return d.explain(d.event(e, s, out))
 }
@@ -49,12 +49,18 @@ func (d *Dialect) Malformed() error {
 	return Failed(502, "upstream_error", d.Name+" sent an answer that is not what its API promises.")
 }
 
-// errMalformed becomes Malformed at the package's edge.
-var errMalformed = errors.New("malformed")
+// These become errors about the server at the package's edge.
+var (
+	errMalformed = errors.New("malformed")
+	errPart      = errors.New("a part of an unknown type")
+)
 
 func (d *Dialect) explain(err error) error {
-	if err == errMalformed {
+	switch err {
+	case errMalformed:
 		return d.Malformed()
+	case errPart:
+		return Failed(502, "upstream_error", d.Name+" answered with content of a type that the gateway does not know.")
 	}
 	return err
 }

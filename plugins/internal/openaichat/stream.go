@@ -1,25 +1,14 @@
 package openaichat
 
-import (
-	"github.com/kai-gateway/kai/sdk"
-	"github.com/kai-gateway/kai/sdk/abi"
-)
+import "github.com/kai-gateway/kai/sdk"
 
 // State is what an event leaves for the next ones of its stream. It is small and
 // flat, as the sdk demands.
 type State struct {
-	Extra    uint64 // fingerprint of the unknown top-level fields passed on last
-	Called   choices
-	Finished choices
-	Last     lastCall
-	Text     pattern
+	Extra uint64 // fingerprint of the unknown top-level fields passed on last
+	Last  lastCall
+	Text  pattern
 }
-
-// choices is a set of choices.
-type choices [abi.MaxChoices / 64]uint64
-
-func (c *choices) add(n int)      { c[n/64] |= 1 << (n % 64) }
-func (c *choices) has(n int) bool { return c[n/64]>>(n%64)&1 != 0 }
 
 // lastCall is the tool call that the last part was of. Numbers are the
 // upstream's index plus Shift.
@@ -27,12 +16,10 @@ type lastCall struct {
 	At       uint32 // choice<<16 | index of the upstream, plus 1; 0: there was none
 	Shift    uint32 // how many calls began at an index that another one had
 	ID, Name uint64 // fingerprints; 0: not known
+	Begun    bool   // some of its arguments have come
 }
 
 func (d *Dialect) event(e *sdk.Event, s *State, out *sdk.Out) error {
-	if e.Done {
-		s.finishCalls(out)
-	}
 	if e.Done || e.End {
 		return nil
 	}
@@ -99,9 +86,6 @@ func (d *Dialect) emitDelta(s *State, chunk, raw sdk.JSON, out *sdk.Out) error {
 	if c.usage != nil {
 		d.emitUsage(c.usage, out)
 	}
-	if s.Finished.has(c.index) {
-		return nil
-	}
 	if err := d.failed(&c, nil); err != nil {
 		return err
 	}
@@ -112,7 +96,9 @@ func (d *Dialect) emitDelta(s *State, chunk, raw sdk.JSON, out *sdk.Out) error {
 	if c.isPlain() && m.isPlain() {
 		s.Text.learn(chunk, m.content, c.index)
 	}
-	m.emit(c.index, out)
+	if err := m.emit(c.index, out); err != nil {
+		return err
+	}
 	if m.calls != nil {
 		if err := s.emitCalls(c.index, m.calls, out); err != nil {
 			return err
@@ -120,7 +106,6 @@ func (d *Dialect) emitDelta(s *State, chunk, raw sdk.JSON, out *sdk.Out) error {
 	}
 	c.emitEnd(out)
 	if reason := c.reason(); reason != "" {
-		s.Finished.add(c.index)
 		out.Finish(c.index, reason)
 	}
 	return nil
@@ -141,7 +126,6 @@ func (s *State) emitCalls(choice int, calls sdk.JSON, out *sdk.Out) error {
 			return errMalformed
 		}
 		call.emit(choice, n, out)
-		s.Called.add(choice)
 	}
 	if it.Err() != nil {
 		return errMalformed
@@ -161,30 +145,31 @@ func (l *lastCall) unstated(choice, position int, named bool) int {
 
 // number gives the number of the call that a part belongs to: its index, moved
 // up by the calls that weak servers begin at an index already in use. Such a call
-// shows by a name together with another id or in place of another name; and
-// servers that neither count nor name calls send each of them whole.
-// A later id for the same call is dropped: some make a new one for each part.
+// shows by a name together with another id, or in place of another name once
+// arguments came or where nothing is counted; and servers that neither count nor
+// name calls send each of them whole. Another name before any argument is a piece
+// of it, which the gateway joins. An id that comes later changes nothing: some
+// servers make a new one for each part.
 func (s *State) number(choice int, c *toolCall) int {
 	at := uint32(choice)<<16 | uint32(c.index)
 	id, name := textOf(c.id), textOf(c.name)
 	last := &s.Last
 	switch {
 	case last.At != at+1:
-		last.At, last.ID, last.Name = at+1, id, name
-	case name != 0 && (differ(last.ID, id) || differ(last.Name, name)),
+		last.At, last.ID, last.Name, last.Begun = at+1, id, name, false
+	case name != 0 && (differ(last.ID, id) || differ(last.Name, name) && (last.Begun || !c.counted)),
 		name != 0 && last.Name != 0 && id == 0 && !c.counted:
 		last.Shift++
-		last.ID, last.Name = id, name
+		last.ID, last.Name, last.Begun = id, name, false
 	default:
-		if last.ID != 0 {
-			c.id = nil
-		} else {
+		if last.ID == 0 {
 			last.ID = id
 		}
-		if last.Name == 0 {
+		if name != 0 {
 			last.Name = name
 		}
 	}
+	last.Begun = last.Begun || c.hasArguments()
 	return c.index + int(last.Shift)
 }
 
@@ -227,15 +212,4 @@ func word(b []byte) uint64 {
 	_ = b[7]
 	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
 		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
-}
-
-// finishCalls ends what called tools and then never said that it finished, as
-// some providers do: https://github.com/OpenRouterTeam/ai-sdk-provider/issues/420.
-// After text the end mark alone proves nothing.
-func (s *State) finishCalls(out *sdk.Out) {
-	for n := range abi.MaxChoices {
-		if s.Called.has(n) && !s.Finished.has(n) {
-			out.Finish(n, abi.FinishToolCalls)
-		}
-	}
 }

@@ -21,9 +21,10 @@ func (d *Dialect) whole(r *sdk.Response, out *sdk.Out) error {
 	if len(extra) > 0 {
 		out.ChunkExtra(append(extra, '}'))
 	}
+	var taken choices
 	it := sdk.Array(a.choices)
 	for position := 0; it.Next(); position++ {
-		if err := d.emitChoice(r.Head, it.Value(), position, out); err != nil {
+		if err := d.emitChoice(r.Head, it.Value(), position, &taken, out); err != nil {
 			return err
 		}
 	}
@@ -33,13 +34,27 @@ func (d *Dialect) whole(r *sdk.Response, out *sdk.Out) error {
 	return nil
 }
 
+// choices is a set of choices.
+type choices [abi.MaxChoices / 64]uint64
+
+func (c *choices) add(n int)      { c[n/64] |= 1 << (n % 64) }
+func (c *choices) has(n int) bool { return c[n/64]>>(n%64)&1 != 0 }
+
 // emitChoice states a choice of a whole answer. It is complete although its
 // finish reason may be null: the gateway makes tool_calls of a stop with calls.
-func (d *Dialect) emitChoice(head sdk.Head, raw sdk.JSON, position int, out *sdk.Out) error {
+// Some servers give each choice the same index; taken are those given so far.
+func (d *Dialect) emitChoice(head sdk.Head, raw sdk.JSON, position int, taken *choices, out *sdk.Out) error {
 	c := choice{index: position}
 	if err := c.read(raw); err != nil {
 		return err
 	}
+	for n := 0; c.index >= abi.MaxChoices || taken.has(c.index); n++ {
+		if n == abi.MaxChoices {
+			return errMalformed
+		}
+		c.index = n
+	}
+	taken.add(c.index)
 	if err := d.failed(&c, head); err != nil {
 		return err
 	}
@@ -47,7 +62,9 @@ func (d *Dialect) emitChoice(head sdk.Head, raw sdk.JSON, position int, out *sdk
 	if err := m.read(c.message); err != nil {
 		return err
 	}
-	m.emit(c.index, out)
+	if err := m.emit(c.index, out); err != nil {
+		return err
+	}
 	calls := sdk.Array(m.calls)
 	for n := 0; calls.Next(); n++ {
 		// Their own indexes are missing or repeat with some servers.

@@ -37,8 +37,11 @@ function close(status: i32, input: i32): i32 {
   return status;
 }
 
+/** The minor version of ABI v1 that this package is written for. */
+const MINOR = 1;
+
 export function kai_abi_v1(): i32 {
-  return 0;
+  return MINOR;
 }
 
 export function kai_manifest(): i32 {

@@ -24,6 +24,7 @@ export const enum Emission {
   Finish = 28,
   Error = 29,
   Result = 30,
+  End = 31,
   Raw = 128,
 }
 
@@ -180,6 +181,11 @@ export class Out {
   /** Ends a choice: "stop", "length", "tool_calls", "content_filter" or "function_call". */
   finish(choice: i32, reason: string): void {
     this.emit(Emission.Finish, at(choice, 0), Bytes.of(reason));
+  }
+
+  /** Says that the answer is complete by the upstream's own protocol, as [DONE] does: nothing more is read, though the connection may stay open. */
+  end(): void {
+    this.emit(Emission.End, 0, Bytes.of(""));
   }
 
   /** Gives the whole answer of an operation other than chat. */

@@ -148,9 +148,12 @@ pub mod exports {
         })
     }
 
+    /// The minor version of ABI v1 that this crate is written for.
+    const MINOR: i32 = 1;
+
     pub fn handshake() -> i32 {
         std::panic::set_hook(Box::new(|info| log(Level::Error, &info.to_string())));
-        0
+        MINOR
     }
 
     pub fn manifest<A: Adapter>() -> i32 {

@@ -22,6 +22,7 @@ const USAGE: i32 = 27;
 const FINISH: i32 = 28;
 pub(crate) const ERROR: i32 = 29;
 const RESULT: i32 = 30;
+const END: i32 = 31;
 const RAW: i32 = 128;
 
 /// How an upstream's answer is cut into events.
@@ -191,6 +192,12 @@ impl Out {
     /// `function_call`.
     pub fn finish(&mut self, choice: u32, reason: &str) {
         self.emit(FINISH, at(choice, 0), reason.as_bytes());
+    }
+
+    /// Says that the answer is complete by the upstream's own protocol, as `[DONE]`
+    /// does: nothing more is read, though the connection may stay open.
+    pub fn end(&mut self) {
+        self.emit(END, 0, &[]);
     }
 
     /// Gives the whole answer of an operation other than chat.

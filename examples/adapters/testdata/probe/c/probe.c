@@ -73,6 +73,7 @@ static int on_request(const kai_request *r, struct state *s) {
     kai_usage(KAI("{\"total_tokens\":1}"));
     kai_tokens(-1, INT64_MAX);
     kai_finish(127, "length");
+    kai_end();
     kai_log(KAI_WARN, KAI("logged"));
     return kai_fail((kai_error){
         .status = 418, .type = "t", .code = "c", .param = KAI("p"), .message = KAI("a\"\\\n\x01\u00e9"), .retry_after_ms = 1500,

@@ -70,6 +70,7 @@ func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
 	out.Usage([]byte(`{"total_tokens":1}`))
 	out.Tokens(-1, 9223372036854775807)
 	out.Finish(127, "length")
+	out.End()
 	sdk.Log(sdk.LevelWarn, "logged")
 	return &sdk.Error{Status: 418, Type: "t", Code: "c", Param: "p", Message: "a\"\\\n\x01\u00e9", RetryAfterMS: 1500}
 }

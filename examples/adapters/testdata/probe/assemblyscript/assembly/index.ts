@@ -67,6 +67,7 @@ class Probe extends Adapter<State> {
     out.usage(Bytes.of('{"total_tokens":1}'));
     out.tokens(-1, i64.MAX_VALUE);
     out.finish(127, "length");
+    out.end();
     log(Level.Warn, "logged");
     const f = new Failure(418, 'a"\\\n\x01\u00e9');
     f.type = "t";

@@ -82,6 +82,7 @@ impl Adapter for Probe {
         out.usage(br#"{"total_tokens":1}"#);
         out.tokens(-1, i64::MAX);
         out.finish(127, "length");
+        out.end();
         log(Level::Warn, "logged");
         Err(Error {
             kind: "t".into(),
