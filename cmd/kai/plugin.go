@@ -34,7 +34,7 @@ func pluginCommands() []pluginCommand {
 		{"inspect", "inspect [MODULE] [--run] [--json]", "show what a module is, imports and would be granted, without executing any of it; --run loads it\n                          in the sandbox, too, and tells how long that takes", pluginInspect},
 		{"dev", "dev [DIR] [--out FILE]", "build and test at every change. The module is left in DIR, for the other commands; what passed goes\n                          to FILE as well, a .wasm file or a folder, where a running gateway picks it up", pluginDev},
 		{"list", "list [--config FILE]", "list the adapters that the configuration uses and those that come with Kai", pluginList},
-		{"record", "record [--model ALIAS] [--config FILE] [--stream] [-o FILE.txtar] < request.json", "send a request to the model's provider and save the exchange as a transcript, without the\n                          provider's secret; ALIAS: of the configuration (default: the request's model, else default_model)", pluginRecord},
+		{"record", "record [--model ALIAS] [--config FILE] [--stream] [--timeout 10s] [-o FILE.txtar] < request.json", "send a request to the model's provider and save the exchange as a transcript, without the\n                          provider's secret, also one that breaks off or falls silent for --timeout (default: the\n                          provider's timeouts); ALIAS: of the configuration (default: the request's model, else default_model)", pluginRecord},
 	}
 }
 

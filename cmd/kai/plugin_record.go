@@ -7,11 +7,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kai-gateway/kai/config"
@@ -32,8 +34,13 @@ func pluginRecord(ctx context.Context, args []string, s streams) int {
 	model := f.String("model", "", "")
 	streamed := f.Bool("stream", false, "")
 	out := f.String("o", "", "")
+	timeout := f.Duration("timeout", 0, "")
 	if code, ok := parse(f, args, 0, s.err); !ok {
 		return code
+	}
+	if *timeout < 0 {
+		fmt.Fprintf(s.err, "kai plugin record: --timeout %v must be more than 0\n", *timeout)
+		return exitUsage
 	}
 	if err := freeTranscript(*out); err != nil {
 		return pluginFailed("record", err, s)
@@ -61,6 +68,7 @@ func pluginRecord(ctx context.Context, args []string, s streams) int {
 			return pluginFailed("record", err, s)
 		}
 	}
+	r.timeout, r.stderr = *timeout, s.err
 	text, err := r.run(ctx, body, *streamed)
 	if err != nil {
 		return pluginFailed("record", errors.New(r.conceal(clientText(err))), s)
@@ -88,7 +96,26 @@ func freeTranscript(out string) error {
 	if _, err := os.Lstat(out); err == nil {
 		return fmt.Errorf("%s is there already: remove it, or take another name", out)
 	}
-	return nil
+	return writable(filepath.Dir(out))
+}
+
+// writable says why nothing can be written into dir, or into the nearest folder
+// above it that exists.
+func writable(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir:
+		return writable(filepath.Dir(dir))
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is a file and no folder", dir)
+	}
+	tmp, err := os.CreateTemp(dir, ".kai-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(tmp.Close(), os.Remove(tmp.Name()))
 }
 
 // maxRequest is more than a client may send.
@@ -128,6 +155,10 @@ func clientText(err error) string {
 
 // recording is one exchange with a provider.
 type recording struct {
+	timeout time.Duration // of the upstream's silence; 0: the provider's
+	stderr  io.Writer
+	broken  error // why the answer broke off
+
 	provider config.Provider
 	model    config.Model
 	module   []byte
@@ -185,14 +216,19 @@ func (r *recording) run(ctx context.Context, body []byte, streamed bool) ([]byte
 	defer client.Close()
 	t, err := conform.Record(ctx, conform.RecordOptions{
 		Module: r.module, Options: r.model.Options, Request: chat.Body(r.model.Model), CacheDir: wasm.DefaultCacheDir(),
-		Send: func(ctx context.Context, head, body []byte) (conform.Answer, error) {
-			return send(ctx, client, head, body)
+		Send: func(ctx context.Context, framing abi.Framing, head, body []byte) (conform.Answer, error) {
+			return r.send(ctx, client, upstream.Request{Head: head, Body: body, Framing: framing})
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
 	t.Comment = fmt.Sprintf("Recorded from %s on %s.\n", hostOf(r.provider.BaseURL), time.Now().UTC().Format(time.DateOnly))
+	if r.broken != nil {
+		why := strings.Join(strings.Fields(r.conceal(clientText(r.broken))), " ")
+		t.Comment += "The answer broke off: " + why + ".\n"
+		fmt.Fprintf(r.stderr, "kai: the answer broke off: %s; the transcript has what came, and replays the break (%s: %s)\n", why, sdktest.EndHeader, sdktest.EndCut)
+	}
 	text, err := r.expecting(ctx, []byte(r.conceal(string(t.Format()))))
 	if err == nil && r.inPieces(text) {
 		return nil, errors.New("the answer repeats the provider's key, in pieces that can't be taken out: nothing was saved")
@@ -215,6 +251,9 @@ func (r *recording) client() (*upstream.Client, error) {
 		Provider: p.Name, BaseURL: p.BaseURL, Proxy: p.Proxy,
 		Connect: p.Timeouts.Connect, FirstByte: p.Timeouts.FirstByte, Idle: p.Timeouts.Idle,
 	}
+	if r.timeout > 0 {
+		o.Connect, o.FirstByte, o.Idle = r.timeout, r.timeout, r.timeout
+	}
 	d, err := wasm.Inspect(r.module)
 	if err != nil {
 		return nil, err
@@ -230,19 +269,44 @@ func (r *recording) client() (*upstream.Client, error) {
 	return upstream.New(o)
 }
 
+// quietWait is how long a silent upstream is waited for without a word.
+const quietWait = 5 * time.Second
+
 // send asks the provider. The answer is taken in one piece, so that a transcript
 // has its bytes as they came, comments included.
-func send(ctx context.Context, client *upstream.Client, head, body []byte) (conform.Answer, error) {
-	res, err := client.Do(ctx, upstream.Request{Head: head, Body: body, Framing: abi.Whole})
+func (r *recording) send(ctx context.Context, client *upstream.Client, what upstream.Request) (conform.Answer, error) {
+	var told sync.WaitGroup
+	told.Add(1)
+	notice := time.AfterFunc(quietWait, func() {
+		defer told.Done()
+		fmt.Fprintf(r.stderr, "kai: waiting for the answer of provider %s at %s; Ctrl-C ends it, --timeout 10s gives up by itself\n", r.provider.Name, hostOf(r.provider.BaseURL))
+	})
+	t, err := client.Take(ctx, what)
+	if notice.Stop() {
+		told.Done()
+	}
+	told.Wait()
 	if err != nil {
 		return conform.Answer{}, err
 	}
-	defer res.Close()
-	data, err := res.Body()
-	if err != nil {
-		return conform.Answer{}, err
+	r.broken = t.Broken
+	if t.Broken != nil {
+		t.Body = r.withoutHalfASecret(t.Body)
 	}
-	return conform.Answer{Status: res.Status, Head: res.Head(), Body: data}, nil
+	return conform.Answer{Status: t.Status, Head: t.Head, Body: t.Body, Broken: t.Broken}, nil
+}
+
+// withoutHalfASecret replaces the beginning of the secret that a body broke off in.
+func (r *recording) withoutHalfASecret(body []byte) []byte {
+	const tells = 8 // bytes; as few may well be something else
+	for _, form := range r.secretForms() {
+		for n := len(form) - 1; n >= tells; n-- {
+			if bytes.HasSuffix(body, []byte(form[:n])) {
+				return append(body[:len(body)-n:len(body)-n], "[redacted]"...)
+			}
+		}
+	}
+	return body
 }
 
 // expecting writes into a transcript what the adapter makes of it.
@@ -256,10 +320,15 @@ func (r *recording) expecting(ctx context.Context, text []byte) ([]byte, error) 
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return nil, err
 	}
-	// What the kit finds wrong beyond the exchange itself is for "kai plugin test".
-	_, err = conform.Run(ctx, conform.Options{Module: r.module, CacheDir: wasm.DefaultCacheDir(), Update: true}, []string{file})
+	report, err := conform.Run(ctx, conform.Options{Module: r.module, CacheDir: wasm.DefaultCacheDir(), Update: true}, []string{file})
 	if err != nil {
 		return nil, err
+	}
+	// What else the kit finds wrong is for "kai plugin test".
+	for _, f := range report.Results[0].Failures {
+		if f.Check == conform.FramingCheck {
+			fmt.Fprintf(r.stderr, "kai: warning: %s\n", f.Text)
+		}
 	}
 	return os.ReadFile(file)
 }

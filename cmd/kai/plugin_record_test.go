@@ -78,6 +78,10 @@ func TestRecordKeepsTheSecret(t *testing.T) {
 		t.Errorf("the transcript does not pass:\n%s%s", stdout.String(), stderr.String())
 	}
 
+	// What can't be written is not asked for.
+	if code := record(request, "-o", filepath.Join(file, "a.txtar")); code != exitFailed || !strings.Contains(stderr.String(), file+" is a file and no folder") {
+		t.Errorf("a file for a folder: exit code %d, %s", code, stderr.String())
+	}
 	if code := record(`{"messages":`); code != exitFailed || !strings.Contains(stderr.String(), "the request on standard input") {
 		t.Errorf("a broken request: exit code %d, %s", code, stderr.String())
 	}
@@ -120,11 +124,27 @@ func TestRecordWhateverComes(t *testing.T) {
 			io.WriteString(w, body)
 		}
 	}
+	event := func(text string) string {
+		return `data: {"choices":[{"index":0,"delta":{"content":"` + text + `"}}]}` + "\n\n"
+	}
+	breaking := func(pieces ...string) func(http.ResponseWriter) {
+		return func(w http.ResponseWriter) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			for _, piece := range pieces {
+				io.WriteString(w, piece)
+				http.NewResponseController(w).Flush()
+			}
+			panic(http.ErrAbortHandler)
+		}
+	}
+	silent := make(chan struct{})
+	t.Cleanup(func() { close(silent) }) // before the server waits for its handlers
 	for name, tc := range map[string]struct {
 		request string // default: one that says nothing of the key
 		args    []string
 		answer  func(w http.ResponseWriter)
 		want    string // in the transcript, or in the error
+		told    string // on standard error, beside a transcript
 		code    int
 		unasked bool
 	}{
@@ -150,7 +170,54 @@ func TestRecordWhateverComes(t *testing.T) {
 				w.Header().Set("Content-Length", "100")
 				io.WriteString(w, `{"choices":[`)
 			},
-			want: "closed the connection before its answer was complete", code: exitFailed,
+			want: "\nkai-end: cut in a line\n\n{\"choices\":[\n-- emissions --\n-- client-response --\nHTTP 502\n",
+			told: "kai: the answer broke off: Provider 'up' closed the connection before its answer was complete (unexpected EOF); the transcript has what came, and replays the break (kai-end: cut)\n",
+		},
+		"a stream that breaks off": {
+			args: []string{"--stream"}, answer: breaking(event("Hel"), event("lo")),
+			want: "content-type: text/event-stream\nkai-end: cut\n\n" + event("Hel") + event("lo") + "-- emissions --\nTEXT 0 \"Hel\"\n\nTEXT 0 \"lo\"\n-- client-response --\nHTTP 200\n",
+			told: "kai: the answer broke off: ",
+		},
+		"a stream that breaks off in an event": {
+			args: []string{"--stream"}, answer: breaking(event("Hel"), `data: {"choices":[{"ind`),
+			want: "kai-end: cut in a line\n\n" + event("Hel") + "data: {\"choices\":[{\"ind\n-- emissions --\nTEXT 0 \"Hel\"\n-- client-response",
+			told: "kai: the answer broke off: ",
+		},
+		"a stream that breaks off in the key": {
+			args: []string{"--stream"}, answer: breaking(event("Hel"), `data: {"choices":[{"index":0,"delta":{"content":"sk-\"canary\\47`),
+			want: `"content":"[redacted]` + "\n", told: "kai: the answer broke off: ",
+		},
+		"a stream that breaks off before its first byte": {
+			args: []string{"--stream"}, answer: breaking(""), want: "kai-end: cut\n\n", told: "kai: the answer broke off: ",
+		},
+		"a stream that falls silent": {
+			args: []string{"--stream", "--timeout", "200ms"},
+			answer: func(w http.ResponseWriter) {
+				w.Header().Set("Content-Type", "text/event-stream")
+				io.WriteString(w, event("Hel"))
+				http.NewResponseController(w).Flush()
+				<-silent
+			},
+			want: "kai-end: cut\n\n" + event("Hel") + "-- emissions --\nTEXT 0 \"Hel\"\n",
+			told: "kai: the answer broke off: Provider 'up' stopped answering in the middle of its answer (no data after 200ms); ",
+		},
+		"an upstream that doesn't answer": {
+			args:   []string{"--timeout", "200ms"},
+			answer: func(w http.ResponseWriter) { <-silent },
+			want:   "Provider 'up' did not answer in time (no answer after 200ms)", code: exitFailed,
+		},
+		"an upstream that hangs up": {
+			answer: func(w http.ResponseWriter) { panic(http.ErrAbortHandler) },
+			want:   "Provider 'up' closed the connection without an answer (", code: exitFailed,
+		},
+		"a web page": {answer: status(200, "text/html", "<html></html>"), want: "HTTP/1.1 200 OK\ncontent-type: text/html\n\n<html></html>\n"},
+		"lines for server-sent events": {
+			args: []string{"--stream"},
+			answer: func(w http.ResponseWriter) {
+				w.Header().Set("Content-Type", "application/x-ndjson")
+				io.WriteString(w, `{"choices":[]}`+"\n"+`{"choices":[]}`+"\n")
+			},
+			want: "x-ndjson", told: "kai: warning: it says SSE, but the answer looks like NDJSON, a JSON value in each line (it begins with {\"choices\":[]}): state the framing NDJSON",
 		},
 		"the key in pieces": {
 			args: []string{"--stream"}, code: exitFailed, want: "the answer repeats the provider's key, in pieces",
@@ -174,12 +241,15 @@ func TestRecordWhateverComes(t *testing.T) {
 			if code != tc.code {
 				t.Errorf("exit code %d, want %d\n%s", code, tc.code, stderr.String())
 			}
-			told := stdout.String()
+			got := stdout.String()
 			if code != exitDone {
-				told = stderr.String()
+				got = stderr.String()
 			}
-			if !strings.Contains(told, tc.want) {
-				t.Errorf("there is no %q in\n%s", tc.want, told)
+			if !strings.Contains(got, tc.want) {
+				t.Errorf("there is no %q in\n%s", tc.want, got)
+			}
+			if code == exitDone && !strings.HasPrefix(stderr.String(), tc.told) {
+				t.Errorf("it says %q, want %q", stderr.String(), tc.told)
 			}
 			if both := stdout.String() + stderr.String(); strings.Contains(both, "canary") || strings.Contains(both, "63616e617279") {
 				t.Errorf("the key is in\n%s", both)

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/sdktest"
 )
 
@@ -100,6 +101,7 @@ func Run(ctx context.Context, o Options, files []string) (*Report, error) {
 		}
 	}
 	used := map[string]*guest{}
+	framing := &misframed{map[abi.Framing][]wrongFraming{}, map[abi.Framing]bool{}}
 	defer func() {
 		for _, g := range used {
 			g.close()
@@ -127,10 +129,12 @@ func Run(ctx context.Context, o Options, files []string) (*Report, error) {
 		}
 		c.guest = used[options]
 		c.run()
+		c.framed(framing, len(report.Results)-1)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 	}
+	framing.report(report.Results)
 	// The transcript in the module may be one that Update has just written anew.
 	if _, carries, _ := wasm.ReadTranscript(o.Module); carries && !o.Update {
 		report.Results = append(report.Results, carried(ctx, engine, o.Module))

@@ -94,6 +94,55 @@ func hasFailure(r conform.Result, name string) bool {
 	return false
 }
 
+// TestKitNamesWrongFraming has the transcripts of an adapter that states one framing
+// and is answered in another, and of one that is once.
+func TestKitNamesWrongFraming(t *testing.T) {
+	module := buildNaughty(t)
+	const lines = `it begins with {"text":"Hel"}): state the framing NDJSON (in Go abi.NDJSON, in Rust Framing::Ndjson, in C KAI_NDJSON, in AssemblyScript Framing.NDJSON)`
+	for name, tc := range map[string]struct {
+		do      []string // of each transcript
+		asEvent []bool   // its answer comes as server-sent events
+		says    []string // for each; "" for nothing
+	}{
+		"as it says":                      {[]string{"nothing"}, []bool{false}, []string{""}},
+		"lines for SSE":                   {[]string{"say-sse"}, []bool{false}, []string{"it says SSE, but the answer looks like NDJSON, a JSON value in each line (" + lines}},
+		"lines for a whole answer":        {[]string{"say-whole"}, []bool{false}, []string{"it says whole, but the answer looks like NDJSON, a JSON value in each line (" + lines}},
+		"events for lines":                {[]string{"nothing"}, []bool{true}, []string{`it says NDJSON, but the answer looks like server-sent events (it begins with data: {"text":"Hel"}): state the framing SSE (in Go abi.SSE`}},
+		"once what an upstream shouldn't": {[]string{"nothing", "nothing"}, []bool{true, false}, []string{"", ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var files []string
+			for i, do := range tc.do {
+				text := fmt.Sprintf(naughtyTranscript, do)
+				if tc.asEvent[i] {
+					text = strings.NewReplacer("\n{\"text", "\ndata: {\"text", "\n{\"done", "\ndata: {\"done", "}\n{", "}\n\n{", "x-ndjson", "octet-stream").Replace(text)
+					text = strings.ReplaceAll(text, "}\ndata", "}\n\ndata") + "\n"
+				}
+				file := filepath.Join(t.TempDir(), fmt.Sprint(i, ".txtar"))
+				if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				files = append(files, file)
+			}
+			r, err := conform.Run(t.Context(), conform.Options{Module: module, CacheDir: cacheDir, Update: true}, files)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, want := range tc.says {
+				got := ""
+				for _, f := range r.Results[i].Failures {
+					if f.Check == conform.FramingCheck {
+						got += f.Text
+					}
+				}
+				if (want == "") != (got == "") || !strings.HasPrefix(got, want) {
+					t.Errorf("transcript %d: it says %q, want %q", i, got, want)
+				}
+			}
+		})
+	}
+}
+
 // TestUpdate writes the expectations of a transcript, after which it passes, and
 // tells a wrong one by a readable difference.
 func TestUpdate(t *testing.T) {

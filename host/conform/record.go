@@ -18,6 +18,7 @@ type Answer struct {
 	Status int
 	Head   []byte // "lower-case-name: value\n" each, what an adapter may see
 	Body   []byte // decompressed
+	Broken error  // why no more of Body came; nil if that is all
 }
 
 // RecordOptions configures Record. Module, Request and Send are required.
@@ -27,8 +28,9 @@ type RecordOptions struct {
 	Request  []byte // the client's body, with the upstream's model
 	CacheDir string // for compiled code; default: none is kept
 
-	// Send sends what the adapter wants to send: the payloads of REQUEST and BODY.
-	Send func(ctx context.Context, head, body []byte) (Answer, error)
+	// Send sends what the adapter wants to send: the payloads of REQUEST and BODY. An
+	// answer that broke off is one, as far as it came.
+	Send func(ctx context.Context, framing abi.Framing, head, body []byte) (Answer, error)
 }
 
 // Bounds of an exchange of several steps, as the gateway has them.
@@ -38,8 +40,8 @@ const (
 )
 
 // Record lets an adapter take a request through a real exchange and gives the
-// transcript of it, without expectations: Run with Update writes those. The error
-// is the adapter's or that of Send.
+// transcript of it, without expectations: Run with Update writes those. An exchange
+// that breaks off is over. The error is the adapter's or that of Send.
 func Record(ctx context.Context, o RecordOptions) (*sdktest.Transcript, error) {
 	log := &keptLog{key: said}
 	engine := wasm.New(wasm.Options{CacheDir: o.CacheDir, Logger: slog.New(log)})
@@ -72,19 +74,33 @@ func Record(ctx context.Context, o RecordOptions) (*sdktest.Transcript, error) {
 		if answered == maxSteps {
 			return nil, fmt.Errorf("the adapter sends more than %d requests", maxSteps)
 		}
-		head, body, wait := lastRequest(r)
+		framing, head, body, wait := lastRequest(r)
 		if err := pause(ctx, wait); err != nil {
 			return nil, err
 		}
-		a, err := o.Send(ctx, head, body)
+		a, err := o.Send(ctx, framing, head, body)
 		if err != nil {
 			return nil, err
 		}
-		var b bytes.Buffer
-		fmt.Fprintf(&b, "HTTP/1.1 %d %s\n%s\n", a.Status, http.StatusText(a.Status), a.Head)
-		b.Write(line(a.Body))
-		t.Sections = append(t.Sections, sdktest.Section{Name: sdktest.SectionResponse, Data: b.Bytes()})
+		t.Sections = append(t.Sections, sdktest.Section{Name: sdktest.SectionResponse, Data: a.section()})
 	}
+}
+
+// section writes the answer as a transcript has it.
+func (a Answer) section() []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "HTTP/1.1 %d %s\n%s", a.Status, http.StatusText(a.Status), a.Head)
+	if a.Broken != nil {
+		end := sdktest.EndCut
+		// A line that has its end may be an event, half a line is none.
+		if len(a.Body) > 0 && !bytes.HasSuffix(a.Body, []byte("\n")) {
+			end = sdktest.EndCutInLine
+		}
+		fmt.Fprintf(&b, "%s: %s\n", sdktest.EndHeader, end)
+	}
+	b.WriteByte('\n')
+	b.Write(line(a.Body))
+	return b.Bytes()
 }
 
 // line gives text that ends with a newline.
@@ -93,20 +109,20 @@ func line(text []byte) []byte {
 }
 
 // lastRequest gives what the last call wants to send.
-func lastRequest(r *sdktest.Replay) (head, body []byte, wait time.Duration) {
+func lastRequest(r *sdktest.Replay) (framing abi.Framing, head, body []byte, wait time.Duration) {
 	for _, call := range r.Calls {
 		for _, e := range call {
 			switch e.Kind {
 			case abi.Wait:
 				wait = max(minWait, time.Duration(e.At)*time.Millisecond)
 			case abi.Request:
-				head, body = e.Data, nil
+				framing, head, body = abi.Framing(e.At), e.Data, nil
 			case abi.Body:
 				body = append(body, e.Data...)
 			}
 		}
 	}
-	return head, body, wait
+	return framing, head, body, wait
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -204,6 +204,19 @@ type Request struct {
 // Any status is an answer. Nothing is repeated, with one exception: a kept
 // connection that the server closed before a byte of the answer came.
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
+	resp, err := c.ask(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := resp.settle(r.Framing); err != nil {
+		resp.Close()
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ask sends a request and waits for the head of its answer.
+func (c *Client) ask(ctx context.Context, r Request) (*Response, error) {
 	req, err := c.compose(r)
 	if err != nil {
 		return nil, c.badRequest(err)
@@ -235,12 +248,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	// net/http keeps the request, and GetBody with it, until the answer's end.
 	content = nil
 	x.enter(reading)
-	resp := newResponse(c, x, answer)
-	if err := resp.settle(r.Framing); err != nil {
-		resp.Close()
-		return nil, err
-	}
-	return resp, nil
+	return newResponse(c, x, answer), nil
 }
 
 // compose makes the HTTP request; its errors are the adapter's fault.

@@ -172,6 +172,9 @@ func (x *exchange) call(in sdk.Input) error {
 func (x *exchange) answer(res Response) error {
 	x.pending = false
 	if res.Whole(x.framing) {
+		if res.Cut {
+			return nil // half a value is given to no adapter
+		}
 		return x.call(sdk.Input{Response: &sdk.Response{
 			Op: abi.Chat, Status: res.Status, Head: res.Head(), Body: bytes.TrimSuffix(res.Body, []byte("\n")),
 		}})

@@ -26,8 +26,9 @@
 //
 // A blank line in emissions ends a call. An exchange of several steps has more
 // than one upstream-request and upstream-response, in order. The response's
-// pseudo header "kai-end: cut" says that the connection broke at its end. The
-// optional section options.json holds the adapter's options, client-response
+// pseudo header "kai-end: cut" says that the connection broke at its end, and
+// "kai-end: cut in a line" that it did before the line end which the section ends
+// in. The optional section options.json holds the adapter's options, client-response
 // what a client of the gateway sees; other sections are kept as they are, and
 // "kai plugin test" refuses them.
 package sdktest
@@ -51,6 +52,14 @@ const (
 	SectionResponse  = "upstream-response"
 	SectionEmissions = "emissions"
 	SectionAnswer    = "client-response"
+)
+
+// How a transcript says that an upstream's connection broke: by a header of the
+// answer that no upstream sends.
+const (
+	EndHeader    = "kai-end"
+	EndCut       = "cut"           // behind the body
+	EndCutInLine = "cut in a line" // before the line end that the section ends in
 )
 
 // Section is one file of the archive.
@@ -189,8 +198,17 @@ func parseResponse(data []byte) (Response, error) {
 		}
 		r.Headers.Add(name, strings.TrimSpace(value))
 	}
-	r.Cut = r.Headers.Get("kai-end") == "cut"
-	r.Headers.Del("kai-end")
+	switch end := r.Headers.Get(EndHeader); end {
+	case "":
+	case EndCutInLine:
+		r.Body = bytes.TrimSuffix(r.Body, []byte("\n"))
+		fallthrough
+	case EndCut:
+		r.Cut = true
+	default:
+		return Response{}, fmt.Errorf("%s: %s is neither %q nor %q", EndHeader, end, EndCut, EndCutInLine)
+	}
+	r.Headers.Del(EndHeader)
 	return r, nil
 }
 

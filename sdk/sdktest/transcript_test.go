@@ -15,6 +15,7 @@ func TestParseRefuses(t *testing.T) {
 		"lines that end in CR LF":  {strings.ReplaceAll(asked, "\n", "\r\n"), "the line -- client-request.json -- ends in CR LF"},
 		"an answer without status": {asked + "-- upstream-response --\nhello\n", `section 2, upstream-response: must begin with a line such as "HTTP/1.1 200 OK", not "hello"`},
 		"a status that is none":    {asked + "-- upstream-response --\nHTTP/1.1 OK\n", `"OK" is no HTTP status`},
+		"another end":              {asked + "-- upstream-response --\nHTTP/1.1 200 OK\nkai-end: Cut\n", `kai-end: Cut is neither "cut" nor "cut in a line"`},
 		"a header that is none":    {asked + "-- upstream-response --\nHTTP/1.1 200 OK\nhello\n", `"hello" is no header line`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -33,6 +34,23 @@ func TestHeadHasWhatTheGatewayLetsThrough(t *testing.T) {
 	const want = "anthropic-ratelimit-tokens-limit: 9\ncontent-type: application/json\nretry-after: 2\nx-ratelimit-reset-tokens: 3s\n"
 	if got := string(tr.Responses()[0].Head()); got != want {
 		t.Errorf("the adapter sees\n%swant\n%s", got, want)
+	}
+}
+
+func TestWhereAnAnswerBroke(t *testing.T) {
+	for end, want := range map[string]Response{
+		"":                         {Body: []byte("a\nb\n")},
+		"kai-end: cut\n":           {Body: []byte("a\nb\n"), Cut: true},
+		"kai-end: cut in a line\n": {Body: []byte("a\nb"), Cut: true},
+	} {
+		tr, err := Parse([]byte(asked + "-- upstream-response --\nHTTP/1.1 200 OK\n" + end + "\na\nb\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := tr.Responses()[0]
+		if string(got.Body) != string(want.Body) || got.Cut != want.Cut || len(got.Headers) != 0 {
+			t.Errorf("%q: body %q, cut %v, headers %v", end, got.Body, got.Cut, got.Headers)
+		}
 	}
 }
 

@@ -57,7 +57,14 @@ func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
 			}
 		}
 	}
-	out.Send(sdk.Upstream{Path: "/", Framing: abi.NDJSON, Body: body})
+	framing := abi.NDJSON
+	switch do {
+	case "say-sse":
+		framing = abi.SSE
+	case "say-whole":
+		framing = abi.Whole
+	}
+	out.Send(sdk.Upstream{Path: "/", Framing: framing, Body: body})
 	return nil
 }
 

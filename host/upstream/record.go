@@ -1,0 +1,58 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// Taken is an answer as it came, for tools that take down what upstreams do.
+type Taken struct {
+	Status int
+	Head   []byte // as Response.Head gives it
+	Body   []byte // decompressed, without the provider's key
+	Broken error  // why no more of Body came: an *sdk.Error, nil if it came to its end
+}
+
+// Take sends a request as Do does and reads the answer to its end, whatever it is.
+// One that breaks off or falls silent is taken as far as it came.
+//
+// error: as Do's, for a request that got no answer, and for an answer that no
+// adapter could be given: one that is too long or can't be decompressed.
+func (c *Client) Take(ctx context.Context, r Request) (Taken, error) {
+	res, err := c.ask(ctx, r)
+	if err != nil {
+		return Taken{}, err
+	}
+	defer res.Close()
+	t := Taken{Status: res.Status, Head: res.Head()}
+	if res.body, err = decoded(res.body, res.header); err != nil {
+		return t, c.failed("sent an answer in an encoding that was not asked for", err)
+	}
+	var body []byte
+	for err == nil && len(body) <= c.bodyLimit {
+		if len(body) == cap(body) {
+			body = append(make([]byte, 0, max(smallSize, 2*cap(body))), body...)
+		}
+		var n int
+		n, err = res.read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+	}
+	res.err = err
+	var garbled *encodingError
+	switch {
+	case len(body) > c.bodyLimit:
+		return t, c.tooLong("an answer", c.bodyLimit)
+	case err != io.EOF && (ctx.Err() != nil || errors.As(err, &garbled)):
+		return t, err
+	case err != io.EOF:
+		if !errors.As(err, new(*sdk.Error)) {
+			return t, err
+		}
+		t.Broken = err
+	}
+	t.Body = c.redact.bytes(body)
+	return t, nil
+}
