@@ -106,8 +106,21 @@ func usable(key string) error {
 		return errors.New("is not UTF-8 text")
 	case strings.ContainsFunc(key, func(c rune) bool { return unicode.IsControl(c) || unicode.IsSpace(c) }):
 		return errors.New("holds a space, a line break or a control character, which no key can: check that it is one key and complete")
+	case isQuoted(key):
+		return errors.New("is in quotes that belong to it: leave them away where the key is written")
+	}
+	if i := strings.IndexFunc(key, func(c rune) bool { return c > unicode.MaxASCII }); i >= 0 {
+		c, _ := utf8.DecodeRuneInString(key[i:])
+		return fmt.Errorf("holds the character %U, but keys are of letters, digits and signs of ASCII: copy the key once more from where it was made", c)
 	}
 	return nil
+}
+
+// isQuoted reports whether a key begins and ends with the same quote, as it does
+// when a file for docker run --env-file has quotes.
+func isQuoted(key string) bool {
+	last := len(key) - 1
+	return last > 0 && key[0] == key[last] && strings.IndexByte("\"'`", key[0]) >= 0
 }
 
 // maxSecretFile bounds a file that holds a secret, in bytes.
@@ -138,7 +151,7 @@ func (l *loader) readSecretFile(v *value) (string, error) {
 	case len(content) > maxSecretFile:
 		return "", errors.New("the file is larger than 64 KiB: it cannot be a key")
 	}
-	key := strings.TrimSpace(string(content))
+	key := strings.TrimSpace(strings.TrimPrefix(string(content), "\ufeff")) // editors on Windows write a byte order mark
 	if key == "" {
 		return "", errors.New("the file is empty")
 	}
