@@ -155,16 +155,19 @@ func size(n int64) string {
 
 // checkContentHeaders accepts JSON that is not compressed.
 //
+// Each header may come several times, or joined by commas, as some proxies send
+// it; then all of it must be right.
+//
 // A missing content type is taken for JSON, but not from a browser: a page of
 // any origin can post a body without type, and without asking first by a
 // preflight.
 func checkContentHeaders(h http.Header) error {
-	for _, coding := range h["Content-Encoding"] {
+	for _, coding := range listed(h["Content-Encoding"]) {
 		if coding != "" && !strings.EqualFold(coding, "identity") {
 			return &sdk.Error{Status: 415, Message: "Compressed request bodies are not supported. Send the body without Content-Encoding."}
 		}
 	}
-	types := h["Content-Type"]
+	types := listed(h["Content-Type"])
 	for _, t := range types {
 		if !isJSON(t) {
 			return errNotJSON()
@@ -174,6 +177,16 @@ func checkContentHeaders(h http.Header) error {
 		return errNotJSON()
 	}
 	return nil
+}
+
+// listed gives the values of a header that may be repeated or joined by commas.
+func listed(lines []string) (values []string) {
+	for _, line := range lines {
+		for v := range strings.SplitSeq(line, ",") {
+			values = append(values, strings.TrimSpace(v))
+		}
+	}
+	return values
 }
 
 func errNotJSON() error {

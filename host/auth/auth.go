@@ -72,20 +72,34 @@ func (k *Keys) Check(header string) (Principal, error) {
 }
 
 // Authenticate checks the request's Authorization header and returns the
-// request's context with the principal in it, for PrincipalFrom. A repeated
-// header is refused, because two readers may take different ones of it.
+// request's context with the principal in it, for PrincipalFrom. Two different
+// headers are refused, because two readers may take different ones of them. The
+// same one twice, which proxies also join, is one.
 //
 // The error is a *sdk.Error with status 401 and code invalid_api_key.
 func (k *Keys) Authenticate(r *http.Request) (context.Context, error) {
 	values := r.Header["Authorization"]
-	if len(values) > 1 {
+	if len(slices.Compact(slices.Clone(values))) > 1 {
 		return nil, refuse("The request has more than one Authorization header. Send one.")
 	}
-	p, err := k.Check(strings.Join(values, ""))
+	header := ""
+	if len(values) > 0 {
+		header = undoubled(values[0])
+	}
+	p, err := k.Check(header)
 	if err != nil {
 		return nil, err
 	}
 	return WithPrincipal(r.Context(), p), nil
+}
+
+// undoubled gives X for "X, X".
+func undoubled(header string) string {
+	half := len(header) / 2
+	if first, second := header[:half], strings.TrimLeft(header[half:], ", "); len(second) > 0 && strings.TrimRight(first, ", ") == second {
+		return second
+	}
+	return header
 }
 
 func refuse(message string) error {

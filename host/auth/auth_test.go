@@ -55,7 +55,10 @@ func TestAuthenticate(t *testing.T) {
 		"a key in other case":                  {headers: []string{"Bearer SK-KAI-ALICE"}, message: wrong},
 		"a key's hash instead of the key":      {headers: []string{"Bearer " + hexOf(aliceKey)}, message: wrong},
 		"two keys in one header":               {headers: []string{"Bearer " + aliceKey + ", Bearer " + bobKey}, message: wrong},
-		"the header twice, both right":         {headers: []string{"Bearer " + aliceKey, "Bearer " + aliceKey}, message: repeated},
+		"the header twice, the same":           {headers: []string{"Bearer " + aliceKey, "Bearer " + aliceKey}, want: alice},
+		"the header twice, joined":             {headers: []string{"Bearer " + aliceKey + ", Bearer " + aliceKey}, want: alice},
+		"two right keys":                       {headers: []string{"Bearer " + aliceKey, "Bearer " + bobKey}, message: repeated},
+		"two right keys, joined":               {headers: []string{"Bearer " + aliceKey + ", Bearer " + bobKey}, message: wrong},
 		"the header twice, the first is empty": {headers: []string{"", "Bearer " + aliceKey}, message: repeated},
 	} {
 		t.Run(name, func(t *testing.T) {
