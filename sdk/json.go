@@ -3,6 +3,7 @@ package sdk
 import (
 	"math/bits"
 	"strconv"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -791,6 +792,43 @@ func AppendUnquote(dst, inside []byte) []byte {
 		i, from = end, end
 	}
 	return append(dst, inside[from:]...)
+}
+
+// TrimSpaceEnd gives the inside of a JSON string literal without the white space
+// that its text ends in, as Unicode has it, escaped or not.
+func TrimSpaceEnd(inside []byte) []byte {
+	for {
+		r, size := utf8.DecodeLastRune(inside)
+		if c, length := lastEscape(inside); length > 0 {
+			r, size = c, length
+		}
+		if size == 0 || !unicode.IsSpace(r) {
+			return inside
+		}
+		inside = inside[:len(inside)-size]
+	}
+}
+
+// lastEscape gives the character of the escape that b ends in, and the escape's
+// length; 0 if it ends in none.
+func lastEscape(b []byte) (r rune, length int) {
+	switch n := len(b); {
+	case escapeAt(b, n-2) && b[n-1] != 'u':
+		return rune(unescape(b[n-1])), 2
+	case escapeAt(b, n-6) && b[n-5] == 'u':
+		return codeUnit(b[n-6:]), 6
+	}
+	return 0, 0
+}
+
+// escapeAt reports whether an escape begins at i: at a backslash that is not
+// itself escaped.
+func escapeAt(b []byte, i int) bool {
+	n := 0
+	for ; i >= 0 && b[i] == '\\'; i-- {
+		n++
+	}
+	return n%2 == 1
 }
 
 // codeUnit gives the value of the \uXXXX that b begins with, or -1.

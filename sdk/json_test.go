@@ -521,3 +521,14 @@ func BenchmarkValidLongString(b *testing.B) {
 		}
 	}
 }
+
+func TestTrimSpaceEnd(t *testing.T) {
+	for inside, want := range map[string]string{
+		``: ``, ` `: ``, `a`: `a`, `a `: `a`, `a \n\t\r `: `a`, `a\\n`: `a\\n`, `a\\\n`: `a\\`, `\u00a0`: ``, `a\u3000\u000c`: `a`,
+		"a\u00a0\u2003": `a`, `a\u0041`: `a\u0041`, `a\"`: `a\"`, `\\u0020`: `\\u0020`, `\\\u0020`: `\\`, "a\xff": "a\xff", ` a`: ` a`,
+	} {
+		if got := TrimSpaceEnd([]byte(inside)); string(got) != want {
+			t.Errorf("TrimSpaceEnd(%q) = %q, want %q", inside, got, want)
+		}
+	}
+}

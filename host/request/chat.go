@@ -10,6 +10,7 @@
 package request
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -28,7 +29,8 @@ type Chat struct {
 
 	body     []byte
 	outline  outline
-	abridged *abridged     // nil if no content is long
+	edits    []edit
+	abridged *abridged     // nil if nothing is edited and no content is long
 	tools    []foreignTool // whose type is not function
 }
 
@@ -40,14 +42,19 @@ type foreignTool struct {
 
 // ParseChat checks the body of a chat completion request. The Chat keeps body,
 // which must not change from then on.
+//
+// It mends what clients send and providers refuse: a byte order mark is skipped,
+// tool calls that share an id get ids of their own, a stop that says nothing
+// becomes null, and data: URLs get the form that everybody reads.
 func ParseChat(body []byte) (*Chat, error) {
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	outline, err := scan(body)
 	if err != nil {
 		return nil, err
 	}
-	c := &Chat{N: 1, body: body, outline: outline}
-	if len(outline.long) > 0 {
-		c.abridged = abridge(body, outline)
+	c := &Chat{N: 1, body: body, outline: outline, edits: mend(body, outline)}
+	if len(outline.long) > 0 || len(c.edits) > 0 {
+		c.abridged = abridge(body, outline, c.edits)
 		body = c.abridged.body
 	}
 	if err := c.read(textOf(body)); err != nil {
@@ -87,6 +94,10 @@ func (c *Chat) Asks(fields, tools []string) string {
 // Body gives the client's whole body with upstreamModel as its model, which
 // becomes the first field if there is none. The caller must not modify it.
 func (c *Chat) Body(upstreamModel string) []byte {
+	if len(c.edits) > 0 {
+		e := apply(c.body, c.outline, c.edits)
+		return withModel(e.body, e.fields, c.outline.empty, e.model, upstreamModel)
+	}
 	return withModel(c.body, c.outline.fields.from, c.outline.empty, c.outline.model, upstreamModel)
 }
 
@@ -98,6 +109,9 @@ func (c *Chat) Short(upstreamModel string) (body []byte, refs *Refs) {
 	}
 	a := c.abridged
 	body = withModel(a.body, a.fields, c.outline.empty, a.model, upstreamModel)
+	if len(c.outline.long) == 0 {
+		return body, nil
+	}
 	return body, newRefs(a, c.body, c.outline.long)
 }
 

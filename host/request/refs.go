@@ -18,39 +18,29 @@ const (
 	nonceLen   = 32 // hexadecimal digits
 )
 
-// abridged is a body with tokens in the place of its long content.
+// abridged is an edited body with tokens in the place of its long content.
 type abridged struct {
-	body   []byte
-	nonce  string
-	fields int  // where the first field begins, as in outline
-	model  span // as in outline
+	edited
+	nonce string
 }
 
-func abridge(body []byte, o outline) *abridged {
-	var random [nonceLen / 2]byte
-	rand.Read(random[:])
-	a := &abridged{nonce: hex.EncodeToString(random[:]), fields: o.fields.from}
-
-	const longestToken = len(tokenStart) + nonceLen + len(":4294967295@")
-	size := len(body) + len(o.long)*longestToken
-	for _, s := range o.long {
-		size -= s.to - s.from
+func abridge(body []byte, o outline, edits []edit) *abridged {
+	a := &abridged{}
+	all := make([]edit, 0, len(edits)+len(o.long))
+	all = append(all, edits...)
+	if len(o.long) > 0 {
+		var random [nonceLen / 2]byte
+		rand.Read(random[:])
+		a.nonce = hex.EncodeToString(random[:])
 	}
-	out := make([]byte, 0, size)
-	done := 0 // bytes of body that are in out
 	for n, s := range o.long {
-		if o.model.from >= done && o.model.from < s.from {
-			a.model = o.model.shift(len(out) - done)
-		}
-		out = append(out, body[done:s.from]...)
-		out = append(append(append(out, tokenStart...), a.nonce...), ':')
-		out = append(strconv.AppendInt(out, int64(n), 10), '@')
-		done = s.to
+		const longestToken = len(tokenStart) + nonceLen + len(":4294967295@")
+		token := append(make([]byte, 0, longestToken), tokenStart...)
+		token = append(append(token, a.nonce...), ':')
+		token = append(strconv.AppendInt(token, int64(n), 10), '@')
+		all = append(all, edit{s, token})
 	}
-	if o.model.from >= done {
-		a.model = o.model.shift(len(out) - done)
-	}
-	a.body = append(out, body[done:]...)
+	a.edited = apply(body, o, all)
 	return a
 }
 

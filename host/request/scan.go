@@ -16,6 +16,9 @@ const (
 	maxFields = 1024    // fields of the top level: far more than any API has
 	maxName   = 4 << 10 // bytes of the name of such a field, as it stands in the body
 	longText  = 1 << 10 // bytes of a string from which on it goes by reference
+	maxIDs    = 4096    // ids of tool calls and results that are looked at
+
+	shownSpace = 64 << 10 // bytes of white space at the end of long content that stay out of the reference
 )
 
 // span is a range of bytes: from the first to behind the last.
@@ -32,6 +35,18 @@ type outline struct {
 	long   []span // content of more than longText bytes, without quotes, in order
 
 	foreign [][]byte // names of fields that are none of OpenAI's, folded
+
+	ids       []callID // of tool calls and results, in order, at most maxIDs
+	stop      span     // the value of "stop"; zero if there is none
+	emptyStop bool     // it is an empty list, or holds an empty string
+	media     []edit   // of encoded data, in order
+}
+
+// callID is the id of a tool call or of a result.
+type callID struct {
+	span         // without quotes
+	result  bool // of a result
+	message int  // the message that it stands in, counted from 1
 }
 
 // place is where in a chat request a value stands.
@@ -40,17 +55,24 @@ type place uint8
 const (
 	elsewhere place = iota
 	top
-	model       // model
-	messages    // messages
-	message     // messages[]
-	content     // messages[].content
-	part        // messages[].content[]
-	text        // messages[].content[].text
-	imageURL    // messages[].content[].image_url
-	url         // messages[].content[].image_url.url
-	audio       // messages[].content[].input_audio
-	file        // messages[].content[].file
-	encodedData // messages[].content[].input_audio.data, .file.file_data
+	model      // model
+	messages   // messages
+	message    // messages[]
+	content    // messages[].content
+	part       // messages[].content[]
+	text       // messages[].content[].text
+	imageURL   // messages[].content[].image_url
+	url        // messages[].content[].image_url.url
+	audio      // messages[].content[].input_audio
+	file       // messages[].content[].file
+	audioData  // messages[].content[].input_audio.data
+	fileData   // messages[].content[].file.file_data
+	toolCalls  // messages[].tool_calls
+	toolCall   // messages[].tool_calls[]
+	idOfCall   // messages[].tool_calls[].id
+	idOfResult // messages[].tool_call_id
+	stop       // stop
+	stopItem   // stop[]
 )
 
 // field gives the place of a field of the object at p.
@@ -62,10 +84,21 @@ func (p place) field(key []byte) place {
 			return model
 		case "messages":
 			return messages
+		case "stop":
+			return stop
 		}
 	case message:
-		if string(key) == "content" {
+		switch string(key) {
+		case "content":
 			return content
+		case "tool_calls":
+			return toolCalls
+		case "tool_call_id":
+			return idOfResult
+		}
+	case toolCall:
+		if string(key) == "id" {
+			return idOfCall
 		}
 	case part:
 		switch string(key) {
@@ -84,11 +117,11 @@ func (p place) field(key []byte) place {
 		}
 	case audio:
 		if string(key) == "data" {
-			return encodedData
+			return audioData
 		}
 	case file:
 		if string(key) == "file_data" {
-			return encodedData
+			return fileData
 		}
 	}
 	return elsewhere
@@ -101,6 +134,10 @@ func (p place) element() place {
 		return message
 	case content:
 		return part
+	case toolCalls:
+		return toolCall
+	case stop:
+		return stopItem
 	}
 	return elsewhere
 }
@@ -119,6 +156,8 @@ type scanner struct {
 	keys  keySet
 	depth int
 	open  [maxDepth]container
+
+	messages int // that have begun
 }
 
 // scan checks that body is one JSON object in UTF-8, nested at most maxDepth
@@ -158,14 +197,22 @@ func (s *scanner) object(i int) error {
 			if s.depth == maxDepth {
 				return s.fail(i, "nested more than "+strconv.Itoa(maxDepth)+" deep; flatten the request")
 			}
-			if here == model {
+			switch here {
+			case model:
 				s.out.model.from = i
+			case stop:
+				s.out.stop.from = i
+			case message:
+				s.messages++
 			}
 			s.open[s.depth] = container{here, c == '{'}
 			s.depth++
 			i = s.space(i + 1)
 			switch {
 			case c == '{' && s.at(i) == '}', c == '[' && s.at(i) == ']':
+				if here == stop {
+					s.out.emptyStop = true
+				}
 				if s.depth == 1 {
 					s.out.fields, s.out.empty = span{i, i}, true
 				}
@@ -233,8 +280,11 @@ func (s *scanner) close(i int) (int, error) {
 		}
 		return i, nil
 	case 1:
-		if s.open[1].place == model {
+		switch s.open[1].place {
+		case model:
 			s.out.model.to = end
+		case stop:
+			s.out.stop.to = end
 		}
 	}
 	return end, nil
@@ -242,47 +292,57 @@ func (s *scanner) close(i int) (int, error) {
 
 // ended notes a value that is no container.
 func (s *scanner) ended(here place, from, to int) {
-	if here == model {
+	switch here {
+	case model:
 		s.out.model = span{from, to}
+	case stop:
+		s.out.stop = span{from, to}
 	}
 }
 
-// note keeps the inside of a string if it is long content.
+// note keeps the inside of a string if it is an id or long content.
 func (s *scanner) note(here place, inside span) {
+	switch here {
+	case idOfCall, idOfResult:
+		if len(s.out.ids) < maxIDs {
+			s.out.ids = append(s.out.ids, callID{inside, here == idOfResult, s.messages})
+		}
+	case stop, stopItem:
+		s.out.emptyStop = s.out.emptyStop || inside.from == inside.to
+	}
+	before := 0 // bytes before encoded data
+	if here == url || here == audioData || here == fileData {
+		var by *edit
+		if before, by = encoded(here, s.b, inside); by != nil {
+			s.out.media = append(s.out.media, *by)
+			if by.to == inside.to {
+				return // all of it is another
+			}
+		}
+	}
 	if inside.to-inside.from <= longText {
 		return
 	}
 	switch here {
 	case content, text:
+		// Adapters see the white space that a text ends in: some providers refuse it.
+		end := inside.of(s.b)
+		end = end[max(0, len(end)-shownSpace):]
+		inside.to -= len(end) - len(sdk.TrimSpaceEnd(end))
 	case url:
 		// A URL that is fetched stays whole, whatever its length.
-		n := dataPrefix(inside.of(s.b))
-		if n == 0 {
+		if before < 0 {
 			return
 		}
-		inside.from += n
-	case encodedData:
-		inside.from += dataPrefix(inside.of(s.b))
+		inside.from += before
+	case audioData, fileData:
+		inside.from += before
 	default:
 		return
 	}
 	if inside.to-inside.from > longText {
 		s.out.long = append(s.out.long, inside)
 	}
-}
-
-// dataPrefix gives the length of "data:image/png;base64," at the start of a
-// string, or 0. What is before the comma stays visible to adapters.
-func dataPrefix(inside []byte) int {
-	const marker = ";base64,"
-	head := inside[:min(len(inside), 256)]
-	if !bytes.HasPrefix(head, []byte("data:")) {
-		return 0
-	}
-	if i := bytes.Index(head, []byte(marker)); i >= 0 {
-		return i + len(marker)
-	}
-	return 0
 }
 
 // key reads a key and its colon and gives where the value begins and its place.
@@ -485,8 +545,6 @@ func (s *scanner) notAnObject(i int) error {
 	switch {
 	case i >= len(s.b):
 		return badBody("the request body is empty: send a JSON object with the field messages")
-	case bytes.HasPrefix(s.b, []byte("\ufeff")):
-		return badBody("the request body begins with a byte order mark: send UTF-8 without one")
 	}
 	return badBody("the request body must be a JSON object: " + s.position(i) + ": expected '{'")
 }

@@ -91,7 +91,6 @@ func TestScanErrors(t *testing.T) {
 		"only white space":               {" \n", "the request body is empty: send a JSON object with the field messages"},
 		"no object":                      {"\n [1]", "the request body must be a JSON object: line 2, column 2: expected '{'"},
 		"form data":                      {"model=x", "the request body must be a JSON object: line 1, column 1: expected '{'"},
-		"a byte order mark":              {"\ufeff{}", "the request body begins with a byte order mark: send UTF-8 without one"},
 		"an object that ends early":      {"{\n\"a\": 1", "the request body is not valid JSON: line 2, column 7: the body ends here; expected ',' or '}' behind a value"},
 		"a string that ends early":       {`{"a":"bc`, "the request body is not valid JSON: line 1, column 9: the body ends here; expected '\"' at the end of a string"},
 		"a comma at the end":             {`{"a":1,}`, "the request body is not valid JSON: line 1, column 8: expected a key in double quotes"},
@@ -214,7 +213,7 @@ func checkBodies(t *testing.T, body []byte, out outline) {
 	const name = "up\"stream/modèle"
 	c := &Chat{body: body, outline: out}
 	if len(out.long) > 0 {
-		c.abridged = abridge(body, out)
+		c.abridged = abridge(body, out, nil)
 	}
 	whole := c.Body(name)
 	var before, after map[string]json.RawMessage
