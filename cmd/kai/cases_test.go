@@ -23,29 +23,18 @@ import (
 
 // known are cases that fail, with their kind. One that passes must leave.
 var known = map[string]string{
-	"arguments-null":              "tool call without arguments (openai)",
 	"base-url-with-v1":            "configuration: base_url (anthropic)",
 	"broken-arguments-in-history": "history: arguments that are no JSON (anthropic)",
 	"cloudflare-block":            "error: a proxy's 403 page (openai)",
-	"done-without-finish":         "stream: [DONE] but no finish reason (openai)",
-	"early-finish-text":           "stream: finish before the text (openai)",
-	"end-mark-then-silence":       "stream: end mark, connection left open (anthropic)",
 	"error-body-as-data":          "error: body in the form of an event (openai)",
 	"error-false":                 "answer: empty error field (openai)",
 	"events-for-a-whole-answer":   "upstream always streams (openai)",
-	"function-call-stub":          "stream: empty legacy fields (openai)",
 	"half-a-character":            "unicode: lone surrogate (openrouter)",
 	"instructions-alone":          "request: system message alone (gemini)",
 	"json-called-html":            "upstream: wrong content type (openai)",
-	"name-in-pieces":              "stream: function name in pieces (openai)",
-	"nameless-call":               "tool call without a name (openai)",
-	"new-ids-side-by-side":        "stream: ids change between parts (openai)",
 	"prefill-with-a-line-end":     "request: the assistant's last turn ends in white space (anthropic)",
-	"reasoning-in-a-part":         "answer: content in parts of another kind (openai)",
 	"redirect-307":                "error: redirect (openai)",
 	"retry-after-date":            "error: Retry-After as a date (openai)",
-	"two-choices-one-index":       "answer: two choices of one index (openai)",
-	"usage-as-text":               "answer: usage numbers as text (openai)",
 }
 
 const (

@@ -283,7 +283,7 @@ func (ch *choice) takeTool(e abi.Emission) *sdk.Error {
 	case abi.ToolName:
 		switch {
 		case c.name == string(e.Data):
-		case c.begun && c.name != "":
+		case c.name != "" && (c.begun || c.index >= 0):
 			return protocolError("a second %v for tool call %d of choice %d", e.Kind, c.item, ch.index)
 		case len(c.name)+len(e.Data) > maxName:
 			return protocolError("a %v of more than %d bytes", e.Kind, maxName)
