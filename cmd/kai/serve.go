@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -56,7 +57,11 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	stdlog.SetOutput(io.Discard) // net/http would print upstreams' bytes
-	log := logger(stderr)
+	// Whoever reads the log may go away, which is no reason to end.
+	signal.Ignore(syscall.SIGPIPE)
+	log, queue := logger(stderr)
+	defer queue.close(flushTime)
+	stderr = queue
 	h, err := host.New(host.Options{
 		Config: c, Module: modules.get, Logger: log, CacheDir: wasm.DefaultCacheDir(), Version: version,
 	})
@@ -68,9 +73,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	defer h.Close()
 	modules.forget()
 
-	// Whoever reads the log may go away, which is no reason to end.
-	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := stopOnSignal(ctx, log)
+	ctx, stop := stopOnSignal(ctx, log, queue)
 	reloads := newReloader(h, log, *file, modules.files)
 	if *hostname == "" && *port < 0 {
 		reloads.address = address(c)
@@ -151,9 +154,16 @@ func listenProblem(address string, err error) string {
 	return "can't serve " + address + ": " + err.Error()
 }
 
+// How long lines of the log that wait may take to be written: at the end, and when
+// a second signal wants it at once.
+const (
+	flushTime  = 2 * time.Second
+	hastyFlush = 100 * time.Millisecond
+)
+
 // stopOnSignal ends the context at the first SIGTERM or SIGINT and the process
 // at the second.
-func stopOnSignal(ctx context.Context, log *slog.Logger) (context.Context, func()) {
+func stopOnSignal(ctx context.Context, log *slog.Logger, queue *logQueue) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
@@ -161,14 +171,15 @@ func stopOnSignal(ctx context.Context, log *slog.Logger) (context.Context, func(
 	go func() {
 		select {
 		case s := <-signals:
-			log.Info("stopping: requests may finish, a second signal ends them", "signal", s.String())
 			cancel()
+			log.Info("stopping: requests may finish, a second signal ends them", "signal", s.String())
 		case <-done:
 			return
 		}
 		select {
 		case <-signals:
 			log.Warn("ended by a second signal")
+			queue.close(hastyFlush)
 			os.Exit(exitFailed)
 		case <-done:
 		}
@@ -176,14 +187,23 @@ func stopOnSignal(ctx context.Context, log *slog.Logger) (context.Context, func(
 	return ctx, func() { signal.Stop(signals); close(done); cancel() }
 }
 
-// logger writes text to a terminal and JSON to everything else.
-func logger(w io.Writer) *slog.Logger {
+// logger writes text to a terminal and JSON to everything else, through a queue.
+// Close that at the end.
+func logger(w io.Writer) (*slog.Logger, *logQueue) {
+	handler := func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) }
 	if f, ok := w.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: shortTime}))
+			handler = func(w io.Writer) slog.Handler {
+				return slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: shortTime})
+			}
 		}
 	}
-	return slog.New(slog.NewJSONHandler(w, nil))
+	queue := newLogQueue(w, func(lines int) []byte {
+		var b bytes.Buffer
+		slog.New(handler(&b)).Warn("lines of the log are missing here: whoever takes it was too slow, or could not", "lines", lines)
+		return b.Bytes()
+	})
+	return slog.New(handler(queue)), queue
 }
 
 // shortTime leaves the date out where a person reads along.
