@@ -184,6 +184,12 @@ func parts(list sdk.JSON, choice int, s *state, last bool, out *sdk.Out) error {
 			}
 		case p.inline != nil:
 			emitMedia(p.inline, choice, out)
+		case p.file != nil:
+			if uri, ok := p.file.Get("fileUri").RawStr(); ok {
+				emitImage(uri, choice, out)
+			}
+		case p.unknown:
+			return upstream("Gemini answered with content of a type that the gateway does not know.")
 		}
 		if p.signature != nil {
 			signature = p.signature
@@ -202,8 +208,9 @@ func parts(list sdk.JSON, choice int, s *state, last bool, out *sdk.Out) error {
 
 // part is a part of a content.
 type part struct {
-	text, inline, call, signature sdk.JSON
-	thought                       bool
+	text, inline, file, call, signature sdk.JSON
+	thought                             bool
+	unknown                             bool // it has a field whose meaning is not known
 }
 
 func (p *part) read(raw sdk.JSON) error {
@@ -224,6 +231,12 @@ func (p *part) read(raw sdk.JSON) error {
 			p.call = v
 		case "inlineData":
 			p.inline = v
+		case "fileData":
+			p.file = v
+		case "executableCode", "codeExecutionResult", "toolCall", "toolResponse": // of Google's own tools
+		case "videoMetadata", "partMetadata", "mediaResolution": // say nothing by themselves
+		default:
+			p.unknown = true
 		}
 	}
 	if it.Err() != nil {
@@ -300,7 +313,11 @@ func emitMedia(inline sdk.JSON, choice int, out *sdk.Out) {
 	}
 	url := make([]byte, 0, len(data)+len(mediaType)+16)
 	url = append(append(append(url, "data:"...), mediaType...), ";base64,"...)
-	url = append(url, data...)
+	emitImage(append(url, data...), choice, out)
+}
+
+// emitImage states an image or another file by its URL, the inside of a literal.
+func emitImage(url []byte, choice int, out *sdk.Out) {
 	var w sdk.Writer
 	w.Object()
 	w.Key("images").Array()
