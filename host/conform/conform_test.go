@@ -17,24 +17,36 @@ func TestShippedAdaptersConform(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			files, err := conform.Files(filepath.Join("../../testdata/transcripts", name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			r, err := conform.Run(t.Context(), conform.Options{Module: module, CacheDir: cacheDir}, files)
-			if err != nil {
-				t.Fatal(err)
-			}
-			variations := 0
-			for _, x := range r.Results {
-				variations += x.Variations
-				for _, f := range x.Failures {
-					t.Errorf("%s: %s\n%s", filepath.Base(x.File), f.Check, f.Text)
-				}
-			}
-			t.Logf("%d transcripts, %d variations", len(r.Results), variations)
+			conforms(t, module, name)
 		})
 	}
+}
+
+// TestPolledAdapterConforms runs the kit over the example that asks its upstream
+// several times for one answer.
+func TestPolledAdapterConforms(t *testing.T) {
+	conforms(t, build(t, "../../examples/adapters/queue"), "queue")
+}
+
+// conforms runs the kit over an adapter and the transcripts in a folder.
+func conforms(t *testing.T, module []byte, transcripts string) {
+	t.Helper()
+	files, err := conform.Files(filepath.Join("../../testdata/transcripts", transcripts))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := conform.Run(t.Context(), conform.Options{Module: module, CacheDir: cacheDir}, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	variations := 0
+	for _, x := range r.Results {
+		variations += x.Variations
+		for _, f := range x.Failures {
+			t.Errorf("%s: %s\n%s", filepath.Base(x.File), f.Check, f.Text)
+		}
+	}
+	t.Logf("%d transcripts, %d variations", len(r.Results), variations)
 }
 
 // cacheDir keeps compiled adapters for all tests of this process, or of several

@@ -27,10 +27,11 @@ Content-Type: application/x-ndjson
 {"done":true,"usage":{"prompt_tokens":3,"completion_tokens":2}}
 `
 
-func buildNaughty(t *testing.T) []byte {
+// build compiles an adapter in Go.
+func build(t *testing.T, dir string) []byte {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), "naughty.wasm")
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, "./testdata/naughty")
+	out := filepath.Join(t.TempDir(), "adapter.wasm")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, dir)
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
@@ -44,7 +45,7 @@ func buildNaughty(t *testing.T) []byte {
 
 // TestKitNotices has an adapter do one thing wrong at a time.
 func TestKitNotices(t *testing.T) {
-	module := buildNaughty(t)
+	module := build(t, "./testdata/naughty")
 	for do, want := range map[string][]string{ // the checks that fail, by a part of their names
 		"nothing":  nil,
 		"count":    {"two instances agree"},
@@ -97,7 +98,7 @@ func hasFailure(r conform.Result, name string) bool {
 // TestKitNamesWrongFraming has the transcripts of an adapter that states one framing
 // and is answered in another, and of one that is once.
 func TestKitNamesWrongFraming(t *testing.T) {
-	module := buildNaughty(t)
+	module := build(t, "./testdata/naughty")
 	const lines = `it begins with {"text":"Hel"}): state the framing NDJSON (in Go abi.NDJSON, in Rust Framing::Ndjson, in C KAI_NDJSON, in AssemblyScript Framing.NDJSON)`
 	for name, tc := range map[string]struct {
 		do      []string // of each transcript
@@ -146,7 +147,7 @@ func TestKitNamesWrongFraming(t *testing.T) {
 // TestUpdate writes the expectations of a transcript, after which it passes, and
 // tells a wrong one by a readable difference.
 func TestUpdate(t *testing.T) {
-	module := buildNaughty(t)
+	module := build(t, "./testdata/naughty")
 	file := filepath.Join(t.TempDir(), "a.txtar")
 	if err := os.WriteFile(file, fmt.Appendf(nil, naughtyTranscript, "nothing"), 0o600); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,166 @@
+// Command queue is an adapter for an upstream that takes jobs and is polled for
+// their results. README.md beside it describes both.
+package main
+
+import (
+	"strconv"
+
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+func init() { sdk.Register(Plugin()) }
+
+func main() {}
+
+// Plugin gives the adapter with its manifest.
+func Plugin() *sdk.Plugin {
+	return sdk.New(sdk.Manifest{
+		Name:           "queue",
+		Version:        "1.0.0",
+		License:        "Apache-2.0",
+		Provider:       "queue",
+		DefaultBaseURL: "http://localhost:7778",
+		Auth:           sdk.Auth{Secret: "api_key", Header: "authorization", Format: "Bearer {}"},
+		Options:        "// Milliseconds between two looks at a job.\npoll?: int & >=250 & <=60000",
+	}, adapter{})
+}
+
+type adapter struct{}
+
+// state is what one step of an exchange leaves for the next.
+type state struct {
+	Poll uint32 // milliseconds between two looks
+	Job  jobID
+}
+
+// jobID is a job's name, kept flat as a state has to be.
+type jobID struct {
+	Length uint8
+	Text   [64]byte
+}
+
+func (id *jobID) set(text string) bool {
+	if text == "" || len(text) > len(id.Text) {
+		return false
+	}
+	for i := range len(text) {
+		switch c := text[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
+		default:
+			return false // it becomes a part of a path
+		}
+	}
+	id.Length = uint8(copy(id.Text[:], text))
+	return true
+}
+
+func (id *jobID) String() string { return string(id.Text[:id.Length]) }
+
+const defaultPoll = 500
+
+// Request turns a chat completion into a job: POST /jobs.
+func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
+	s.Poll = defaultPoll
+	if ms, ok := r.Options.Get("poll").Int(); ok {
+		s.Poll = uint32(ms)
+	}
+	var w sdk.Writer
+	w.Object()
+	w.Key("model").Raw(sdk.JSON(r.Body).Get("model"))
+	w.Key("messages").Raw(sdk.JSON(r.Body).Get("messages"))
+	w.End()
+	out.Send(sdk.Upstream{Path: "/jobs", Framing: abi.Whole, Body: w.Bytes()})
+	return nil
+}
+
+// Response takes the answer to either request: the job as it stands now.
+func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
+	if r.Status < 200 || r.Status > 299 {
+		return refused(r)
+	}
+	var id, status, text, in, words, reason sdk.JSON
+	it := sdk.Object(r.Body)
+	for it.Next() {
+		switch string(it.Key()) {
+		case "id":
+			id = it.Value()
+		case "status":
+			status = it.Value()
+		case "text":
+			text = it.Value()
+		case "in":
+			in = it.Value()
+		case "out":
+			words = it.Value()
+		case "why":
+			reason = it.Value()
+		}
+	}
+	if it.Err() != nil {
+		return broken()
+	}
+	switch word, _ := status.Str(); word {
+	case "queued", "running":
+		if name, _ := id.Str(); s.Job.Length == 0 && !s.Job.set(name) {
+			return broken()
+		}
+		out.Send(sdk.Upstream{
+			Method: "GET", Path: "/jobs/" + s.Job.String(), Framing: abi.Whole, WaitMS: int(s.Poll),
+		})
+		return nil
+	case "done":
+		inside, ok := text.RawStr()
+		if !ok {
+			return broken()
+		}
+		heard, _ := in.Int()
+		said, _ := words.Int()
+		out.TextJSON(0, inside)
+		out.Tokens(heard, said)
+		out.Finish(0, abi.FinishStop)
+		return nil
+	case "failed":
+		why, _ := reason.Str()
+		if why == "" {
+			why = "no reason was given"
+		}
+		return &sdk.Error{Status: 502, Code: "upstream_error", Message: "The job failed: " + why + "."}
+	}
+	return broken()
+}
+
+// Event is never called: no answer of a queue is a stream.
+func (adapter) Event(*sdk.Event, *state, *sdk.Out) error { return broken() }
+
+// refused explains an answer that is no success.
+func refused(r *sdk.Response) error {
+	why, _ := sdk.JSON(r.Body).Get("why").Str()
+	if why == "" {
+		why = "The queue gave no reason."
+	}
+	switch r.Status {
+	case 400, 422:
+		return &sdk.Error{Status: 400, Message: why}
+	case 401, 403:
+		return &sdk.Error{Status: 502, Code: "upstream_auth", Message: "The queue does not take the gateway's key."}
+	case 404:
+		return &sdk.Error{Status: 502, Code: "upstream_error", Message: "The queue has forgotten the job."}
+	case 429:
+		return &sdk.Error{Status: 429, Code: "rate_limit_exceeded", Message: why, RetryAfterMS: wait(r.Head)}
+	}
+	return &sdk.Error{Status: 502, Code: "upstream_error", Message: why}
+}
+
+// wait gives the milliseconds until the queue takes jobs again, 0 if it didn't say.
+func wait(head sdk.Head) int64 {
+	seconds, err := strconv.ParseInt(head.Get("retry-after"), 10, 32)
+	if err != nil || seconds < 0 {
+		return 0
+	}
+	return seconds * 1000
+}
+
+func broken() error {
+	return &sdk.Error{Status: 502, Code: "upstream_error", Message: "The queue sent an answer that is not what its API promises."}
+}
