@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/kai-gateway/kai/host/wasm"
 )
 
 // streams are a command's ends: results go to out, everything else to err.
@@ -117,6 +120,19 @@ func pluginUsage(name string, s streams) int {
 
 // pluginFailed says why a command failed.
 func pluginFailed(name string, err error, s streams) int {
-	fmt.Fprintf(s.err, "kai plugin %s: %v\n", name, err)
+	fmt.Fprintf(s.err, "kai plugin %s: %v%s\n", name, err, lastWords(err))
 	return exitFailed
+}
+
+// lastWords gives what a module wrote before it broke, as the rest of a message.
+func lastWords(err error) string {
+	var call *wasm.CallError
+	if !errors.As(err, &call) {
+		return ""
+	}
+	text := strings.TrimSpace(call.Stderr)
+	if text == "" {
+		return ""
+	}
+	return "\nit wrote: " + strings.ReplaceAll(text, "\n", "\n          ")
 }

@@ -35,6 +35,11 @@ func pluginBuild(ctx context.Context, args []string, s streams) int {
 		fmt.Fprintf(s.err, "kai plugin build: %v\n", err)
 		return exitUsage
 	}
+	if *out != "" {
+		if err := writable(filepath.Dir(modulePath(*out, dir, "a"))); err != nil {
+			return pluginFailed("build", fmt.Errorf("-o %s: %w", *out, err), s)
+		}
+	}
 	b, err := build(ctx, dir, s.err)
 	if err != nil {
 		return pluginFailed("build", err, s)
@@ -82,6 +87,9 @@ func build(ctx context.Context, dir string, stderr io.Writer) (*built, error) {
 	defer os.RemoveAll(tmp)
 	raw, begin := filepath.Join(tmp, "module.wasm"), time.Now()
 	if err := l.compile(ctx, compilation{dir: dir, out: raw, tmp: tmp, stderr: stderr}); err != nil {
+		if _, failed := errors.AsType[*exec.ExitError](err); failed && ctx.Err() == nil {
+			err = fmt.Errorf("%s doesn't compile; what is wrong is above, by paths in that folder (%w)", folderName(dir), err)
+		}
 		return nil, err
 	}
 	module, err := os.ReadFile(raw)

@@ -45,6 +45,9 @@ func pluginTest(ctx context.Context, args []string, s streams) int {
 		fmt.Fprintln(s.err, "kai: warning: "+old)
 	}
 	if err != nil {
+		if _, wrong := errors.AsType[*wasm.LoadError](err); wrong {
+			err = fmt.Errorf("%s: %w", name, err)
+		}
 		return pluginFailed("test", err, s)
 	}
 	if !ok {
@@ -85,6 +88,11 @@ func transcriptsIn(path string) ([]string, error) {
 	case err != nil:
 		return nil, err
 	case info.IsDir():
+		if !holdsTranscripts(path) {
+			if beside, err := transcriptsBeside(filepath.Join(path, "module")); err == nil {
+				path = beside // the folder of the adapter itself
+			}
+		}
 		return conform.Files(path)
 	}
 	return []string{path}, nil
@@ -99,10 +107,6 @@ func conformance(ctx context.Context, module []byte, path string, update bool, w
 	}
 	r, err := conform.Run(ctx, conform.Options{Module: module, CacheDir: wasm.DefaultCacheDir(), Update: update}, files)
 	if err != nil {
-		var load *wasm.LoadError
-		if errors.As(err, &load) {
-			err = fmt.Errorf("%w (\"kai plugin inspect\" tells more)", err)
-		}
 		return false, err
 	}
 	printReport(w, r)
@@ -130,7 +134,7 @@ func printReport(w io.Writer, r *conform.Report) {
 			failed++
 		}
 		note := ""
-		if x.Calls > 0 {
+		if x.Cost.Budget > 0 {
 			note = fmt.Sprintf("  %4d variations, %s", x.Variations, costText(x.Cost))
 		}
 		if x.Updated {
@@ -151,15 +155,14 @@ func printReport(w io.Writer, r *conform.Report) {
 	} else {
 		fmt.Fprintf(w, "all %d transcripts passed", len(r.Results))
 	}
-	fmt.Fprintf(w, ", with %d variations; a call took %s\n", variations, costText(most))
+	if most.Budget > 0 {
+		fmt.Fprintf(w, ", with %d variations; a call took %s", variations, costText(most))
+	}
+	fmt.Fprintln(w)
 }
 
 // costText writes what calls took at most: "at most 41200 fuel (0.08 % of its
 // budget) and 2.2 MiB".
 func costText(c wasm.Cost) string {
-	share := "none of its budget"
-	if c.Budget > 0 {
-		share = fmt.Sprintf("%.2f %% of its budget", 100*float64(c.Fuel)/float64(c.Budget))
-	}
-	return fmt.Sprintf("at most %d fuel (%s) and %s", c.Fuel, share, bytesText(int64(c.Memory)))
+	return fmt.Sprintf("at most %d fuel (%.2f %% of its budget) and %s", c.Fuel, 100*float64(c.Fuel)/float64(c.Budget), bytesText(int64(c.Memory)))
 }

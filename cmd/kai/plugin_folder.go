@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -70,6 +71,9 @@ func readModule(name string) ([]byte, error) {
 	module, err := read(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("there is no %s (\"kai plugin build\" makes the module of an adapter)", name)
+	}
+	if err == nil && !bytes.HasPrefix(module, []byte("\x00asm")) {
+		err = fmt.Errorf("%s is no WebAssembly module (\"kai plugin build\" makes the module of an adapter)", name)
 	}
 	return module, err
 }

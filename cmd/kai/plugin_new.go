@@ -31,12 +31,12 @@ func pluginNew(ctx context.Context, args []string, s streams) int {
 	if code, ok := parse(f, args, 1, s.err); !ok {
 		return code
 	}
-	if f.NArg() != 1 {
+	if f.NArg() != 1 || f.Arg(0) == "" {
 		return pluginUsage("new", s)
 	}
 	i := slices.IndexFunc(starters(), func(st starter) bool { return st.isCalled(*lang) })
 	if i < 0 {
-		fmt.Fprintf(s.err, "kai plugin new: there is no SDK for --lang %s; there are %s. Any other language that compiles to WebAssembly works too: docs/abi.md is the whole contract\n", *lang, strings.Join(starterLanguages(), ", "))
+		fmt.Fprintf(s.err, "kai plugin new: there is no SDK for --lang %s; there are %s. Any other language that compiles to WebAssembly works too: docs/abi.md is the whole contract\n", shellWord(*lang), strings.Join(starterLanguages(), ", "))
 		return exitUsage
 	}
 	dir := filepath.Clean(f.Arg(0))

@@ -43,6 +43,11 @@ func checkABI(m *fuel.Module) error {
 		exported[e.Name] = e
 	}
 	if _, ok := exported[abi.ExportHandshake]; !ok {
+		for name := range exported {
+			if version, ok := strings.CutPrefix(name, "kai_abi_"); ok {
+				return fmt.Errorf("it speaks ABI %s, and this Kai speaks v1: build it with the SDK of this Kai, or take a Kai that speaks %s", version, version)
+			}
+		}
 		return fmt.Errorf("it exports no %s: was it built with an SDK for Kai adapters?", abi.ExportHandshake)
 	}
 	for _, f := range functions {

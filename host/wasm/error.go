@@ -3,6 +3,7 @@ package wasm
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -29,7 +30,12 @@ type CallError struct {
 	Stderr string // the end of what the guest wrote to its standard error; may hold prompts
 }
 
-func (e *CallError) Error() string { return fmt.Sprintf("adapter %s: %v", e.Kind, e.Err) }
+// Error leaves out the engine's stack trace, which has numbers where modules have
+// no names: nobody can make anything of it.
+func (e *CallError) Error() string {
+	text, _, _ := strings.Cut(e.Err.Error(), "\nwasm stack trace:")
+	return fmt.Sprintf("adapter %s: %s", e.Kind, text)
+}
 func (e *CallError) Unwrap() error { return e.Err }
 
 // LoadError is a module that can't be an adapter, with every reason known.

@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"os"
 	"slices"
 	"strings"
@@ -44,6 +45,11 @@ func TestInspectNamesEveryProblem(t *testing.T) {
 	}
 	if len(d.Problems) != 1 || !strings.Contains(d.Problems[0].Error(), abi.ExportHandshake) {
 		t.Errorf("problems = %v, want one that names %s", d.Problems, abi.ExportHandshake)
+	}
+	// The same with an export kai_abi_v2, the memory.
+	later := append(bytes.Clone(memory), "\x07\x0e\x01\x0akai_abi_v2\x02\x00"...)
+	if d, err := Inspect(later); err != nil || len(d.Problems) != 1 || !strings.Contains(d.Problems[0].Error(), "it speaks ABI v2, and this Kai speaks v1") {
+		t.Errorf("a module of a later ABI: problems = %v, %v", d.Problems, err)
 	}
 	if _, err := Inspect([]byte("no module")); err == nil {
 		t.Error("what is no module was inspected without an error")

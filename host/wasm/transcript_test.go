@@ -55,7 +55,7 @@ func TestTheTranscriptInAModuleIsReplayed(t *testing.T) {
 		"a call that doesn't end":   {"-- client-request.json --\n{\"user\":\"@L\"}\n", "out of fuel"},
 		"calls without end":         {asks + costly.String(), "take more than 1000000000 fuel together"},
 		"answers without end":       {asks + wordy.String(), "emit more than 4 MiB together"},
-		"no transcript":             {"hello", "the section -- client-request.json -- is missing"},
+		"no transcript":             {"hello", "the section -- client-request.json --, with the request of a client, is missing"},
 		"one that is too long":      {puppetSays + says + "-- x --\n" + strings.Repeat("x", abi.MaxTranscript), "at most 65536 are allowed"},
 		"a request that is no JSON": {"-- client-request.json --\n{\n", "client-request.json: unexpected end"},
 	} {

@@ -96,7 +96,7 @@ func Parse(data []byte) (*Transcript, error) {
 		target(line)
 	}
 	if t.Get(SectionClient) == nil {
-		return nil, fmt.Errorf("the section -- %s -- is missing", SectionClient)
+		return nil, fmt.Errorf("the section -- %s --, with the request of a client, is missing", SectionClient)
 	}
 	for i, s := range t.Sections {
 		if s.Name == SectionResponse {
