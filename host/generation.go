@@ -3,11 +3,9 @@ package host
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +13,6 @@ import (
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/auth"
 	"github.com/kai-gateway/kai/host/route"
-	"github.com/kai-gateway/kai/sdk"
 )
 
 // generation is everything that a configuration determines. A reload builds a new
@@ -132,43 +129,6 @@ func (g *generation) api(version string, document []byte) http.Handler {
 		}
 	}
 	return api.New(o)
-}
-
-// unknownModel adds to the error of an alias that is not configured which one may
-// have been meant, of those that the request's principal may use.
-func (g *generation) unknownModel(ctx context.Context, alias string, err error) error {
-	var e *sdk.Error
-	if alias == "" || !errors.As(err, &e) {
-		return err
-	}
-	told := *e
-	told.Message += g.suggest(ctx, alias)
-	return &told
-}
-
-// suggest goes on behind the mention of an unknown alias.
-func (g *generation) suggest(ctx context.Context, alias string) string {
-	const most = 10
-	known := g.models(ctx)
-	switch best := config.Closest(alias, known); {
-	case best != "":
-		return fmt.Sprintf("; did you mean '%s'?", best)
-	case len(known) == 0 || len(known) > most:
-		return "; GET /v1/models lists those there are."
-	}
-	return "; there are " + strings.Join(known, ", ")
-}
-
-// models lists what the request's principal may use.
-func (g *generation) models(ctx context.Context) []string {
-	who := auth.PrincipalFrom(ctx)
-	var aliases []string
-	for _, a := range g.routes.Aliases() {
-		if who.MayUse(a) {
-			aliases = append(aliases, a)
-		}
-	}
-	return aliases
 }
 
 // wait waits until every adapter was compiled or failed to. The error is the

@@ -29,6 +29,9 @@ type Options struct {
 	CacheDir string                              // for compiled adapters; "": nothing is kept
 	Version  string                              // the gateway's
 	Now      func() time.Time                    // for "created" and the log; default time.Now
+
+	// Sleep waits where an adapter asks for it, until ctx ends. Default: so long.
+	Sleep func(ctx context.Context, d time.Duration) error
 }
 
 // Host is a running gateway. Its Handler serves requests at once; those for an
@@ -59,6 +62,9 @@ func New(o Options) (*Host, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Sleep == nil {
+		o.Sleep = sleep
 	}
 	document, err := schema.OpenAPI()
 	if err != nil {

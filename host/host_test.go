@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,6 +75,8 @@ type gateway struct {
 	*httptest.Server
 	host *host.Host
 	log  *lockedBuffer
+
+	slept atomic.Int64 // nanoseconds that adapters asked for, and that took no time
 }
 
 // lockedBuffer is a log that tests read while the gateway writes.
@@ -113,6 +116,10 @@ func newGateway(t testing.TB, yaml string) *gateway {
 		Config: c, Module: shipped, CacheDir: cacheDir, Version: "test",
 		Logger: slog.New(slog.NewJSONHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now:    func() time.Time { return testTime },
+		Sleep: func(ctx context.Context, d time.Duration) error {
+			g.slept.Add(int64(d))
+			return ctx.Err()
+		},
 	})
 	if err != nil {
 		t.Fatalf("%v (run \"make plugins\")", err)

@@ -1,10 +1,17 @@
 package host_test
 
 import (
+	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host"
+	"github.com/kai-gateway/kai/plugins"
 )
 
 // send makes a request with headers, each "Name: value", and gives status and body.
@@ -31,6 +38,133 @@ func (g *gateway) send(t testing.TB, method, path, body string, headers ...strin
 		t.Fatal(err)
 	}
 	return res.StatusCode, string(b)
+}
+
+func TestDemoTakesItsTime(t *testing.T) {
+	for name, tc := range map[string]struct {
+		options, stream string
+		want            time.Duration
+	}{
+		"15 ms between the words of a stream": {"{}", "true", 2 * 15 * time.Millisecond},
+		"a whole answer is there at once":     {"{}", "false", 0},
+		"a number is milliseconds":            {"{delay: 200}", "true", 3 * 200 * time.Millisecond},
+		"whole answers take as long":          {"{delay: 2s}", "false", 6 * time.Second},
+		"0 is no time":                        {"{delay: 0}", "true", 0},
+		"never longer than a minute a word":   {"{delay: 99s}", "true", 3 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t, "model_mapping: {demo: {provider: demo, model: m, options: "+tc.options+"}}")
+			status, answer := g.send(t, "POST", "/v1/chat/completions", `{"model":"demo","stream":`+tc.stream+`,"max_tokens":3,"messages":[{"role":"user","content":"x"}]}`)
+			if got := time.Duration(g.slept.Load()); status != 200 || got != tc.want {
+				t.Errorf("three words took %v, want %v (%d %s)", got, tc.want, status, answer)
+			}
+		})
+	}
+	if _, err := config.Parse("test.yaml", []byte("model_mapping: {demo: {provider: demo, model: m, options: {delay: soon}}}"), config.Options{
+		Shipped: plugins.Names(), OptionsSchema: optionsSchema,
+	}); err == nil || !strings.Contains(err.Error(), "delay") {
+		t.Errorf("delay: soon gave %v", err)
+	}
+}
+
+// TestHoldsBackWhatIsAfterAWait looks at what a client has while the adapter waits.
+func TestHoldsBackWhatIsAfterAWait(t *testing.T) {
+	c := parse(t, "model_mapping: {demo: {provider: demo, model: m, options: {delay: 1s}}}")
+	asleep, awake := make(chan time.Duration), make(chan bool)
+	h, err := host.New(host.Options{Config: c, Module: shipped, CacheDir: cacheDir, Sleep: func(ctx context.Context, d time.Duration) error {
+		asleep <- d
+		select {
+		case <-awake:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	s := httptest.NewServer(h.Handler())
+	defer s.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, _ := http.NewRequestWithContext(ctx, "POST", s.URL+"/v1/chat/completions", strings.NewReader(`{"model":"demo","stream":true,"max_tokens":3,"messages":[{"role":"user","content":"x"}]}`))
+	r.Header.Set("Content-Type", "application/json")
+	got := make(chan string)
+	go func() {
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		defer res.Body.Close()
+		for b := make([]byte, 4096); ; {
+			n, err := res.Body.Read(b)
+			if n > 0 {
+				got <- string(b[:n])
+			}
+			if err != nil {
+				close(got)
+				return
+			}
+		}
+	}()
+	<-asleep
+	awake <- true
+	if d := <-asleep; d != time.Second {
+		t.Errorf("it waits %v between two words, want 1s", d)
+	}
+	var text string
+	for !strings.Contains(text, `"This"`) {
+		text += <-got // comes before the second word may
+	}
+	if strings.Contains(text, `" is"`) {
+		t.Errorf("the second word is there before its time: %s", text)
+	}
+	cancel() // ends the wait
+	for range got {
+	}
+}
+
+func TestDemoKnowsTheModels(t *testing.T) {
+	g := newGateway(t, `
+model_mapping:
+  demo: {provider: demo, model: m}
+  granite-local: {provider: ollama, model: "granite4:tiny-h"}
+  gpt-4: {provider: openrouter, model: a/b}
+  gpt-3.5-turbo: {provider: openrouter, model: a/c}
+auth: {enabled: true, api_keys: [{name: all, key: key-of-all}, {name: some, key: key-of-some, models: [demo, gpt-4]}]}
+`)
+	for key, want := range map[string]string{
+		"key-of-all": "For a real model, ask for granite-local (start Ollama with 'ollama serve', and get the model once with 'ollama pull granite4:tiny-h'), " +
+			"gpt-4 or gpt-3.5-turbo (set OPENROUTER_API_KEY in Kai's environment and start it again). GET /v1/models",
+		"key-of-some": "For a real model, ask for gpt-4 (set OPENROUTER_API_KEY in Kai's environment and start it again). GET /v1/models",
+	} {
+		status, answer := g.send(t, "POST", "/v1/chat/completions", `{"model":"demo","messages":[{"role":"user","content":"x"}]}`, "Authorization: Bearer "+key)
+		if status != 200 || !strings.Contains(answer, want) {
+			t.Errorf("with %s the demo says %s, want %q", key, answer, want)
+		}
+	}
+	g = newGateway(t, "model_mapping: {demo: {provider: demo, model: m}}")
+	if _, answer := g.send(t, "POST", "/v1/chat/completions", `{"model":"demo","messages":[{"role":"user","content":"x"}]}`); !strings.Contains(answer, "Real models are configured under model_mapping.") {
+		t.Errorf("without other models the demo says %s", answer)
+	}
+}
+
+func TestUnreachableOllamaSaysWhatToDo(t *testing.T) {
+	nobody := httptest.NewServer(nil)
+	nobody.Close()
+	g := newGateway(t, `
+providers: {ollama: {base_url: "`+nobody.URL+`"}}
+model_mapping: {granite-local: {provider: ollama, model: "granite4:tiny-h"}}
+default_model: granite-local
+`)
+	status, answer := g.send(t, "POST", "/v1/chat/completions", `{"messages":[{"role":"user","content":"x"}]}`)
+	want := "Provider 'ollama' is not reachable at " + nobody.URL + ": connection refused. Is it running? " +
+		"To use this model, start Ollama with 'ollama serve', and get the model once with 'ollama pull granite4:tiny-h'."
+	if status != 502 || !strings.Contains(answer, want) {
+		t.Errorf("%d %s, want 502 and %q", status, answer, want)
+	}
 }
 
 func TestUnknownModelsGetASuggestion(t *testing.T) {

@@ -55,7 +55,10 @@ func (g *generation) chat(ctx context.Context, x *api.Exchange) error {
 	info := stream.Info{
 		ID: "chatcmpl-" + rand.Text(), Created: g.now().Unix(), Model: target.Alias, IncludeUsage: asked.IncludeUsage,
 	}
-	e := exchange{provider: p, http: x, asked: asked, target: target}
+	e := exchange{provider: p, http: x, asked: asked, target: target, sleep: g.host.opts.Sleep}
+	if p.config.BaseURL == "" && p.adapter.Manifest().Profile().KnowsModels {
+		e.target.Options = g.withModels(ctx, target.Options)
+	}
 	var end func()
 	e.adapter, end = forRequest(p.adapter)
 	defer end()
@@ -196,6 +199,8 @@ type exchange struct {
 	target   route.Target
 	answer   answer
 
+	sleep func(ctx context.Context, d time.Duration) error
+
 	refs  *request.Refs     // long content that stays with the host
 	state []byte            // what the adapter remembers
 	next  *upstream.Request // what it wants to send
@@ -234,7 +239,7 @@ func (e *exchange) run(ctx context.Context) error {
 		if step == maxSteps {
 			return &sdk.Error{Status: 502, Code: "adapter_error", Message: fmt.Sprintf("Provider '%s' needed more than %d requests for one answer.", e.provider.name, maxSteps)}
 		}
-		if err := sleep(ctx, e.wait); err != nil {
+		if err := e.sleep(ctx, e.wait); err != nil {
 			return err
 		}
 		r := *e.next
@@ -263,23 +268,47 @@ func (e *exchange) request(ctx context.Context) error {
 		return err
 	}
 	if e.next == nil {
-		return e.spread()
+		return e.spread(ctx)
 	}
 	return e.answer.apply(e.batch.Emissions)
 }
 
+// maxPace is how long the WAITs of an answer without upstream may take together.
+const maxPace = time.Hour
+
 // spread applies an answer that needed no upstream. It came from one call, but a
-// client that asked for a stream wants to see it in pieces.
-func (e *exchange) spread() error {
+// client that asked for a stream wants to see it in pieces, at the pace that the
+// adapter sets.
+func (e *exchange) spread(ctx context.Context) error {
 	if slices.ContainsFunc(e.batch.Emissions, func(m abi.Emission) bool { return m.Kind == abi.Error }) {
 		return e.answer.apply(e.batch.Emissions) // the error counts and what stands beside it doesn't
 	}
-	for i := range e.batch.Emissions {
+	left := maxPace
+	for i, m := range e.batch.Emissions {
+		if m.Kind == abi.Wait {
+			d := min(left, time.Duration(m.At)*time.Millisecond)
+			left -= d
+			if err := e.pause(ctx, d); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := e.answer.apply(e.batch.Emissions[i : i+1]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// pause waits in the middle of an answer, of which the client gets what there is.
+// Nothing needs its body any more.
+func (e *exchange) pause(ctx context.Context, d time.Duration) error {
+	e.asked, e.refs = nil, nil
+	e.http.ReleaseBody()
+	if err := e.answer.flush(); err != nil {
+		return err
+	}
+	return e.sleep(ctx, d)
 }
 
 // step sends one request and takes its answer.
@@ -288,7 +317,7 @@ func (e *exchange) step(ctx context.Context, r upstream.Request) error {
 	e.close()
 	res, err := e.provider.send(ctx, r)
 	if err != nil {
-		return err
+		return e.unreachable(err)
 	}
 	e.response = res
 	if res.Whole() {
@@ -307,6 +336,19 @@ func (e *exchange) step(ctx context.Context, r upstream.Request) error {
 	e.asked, e.refs = nil, nil
 	e.http.ReleaseBody()
 	return e.events(ctx, res)
+}
+
+// unreachable adds to the error of an upstream that isn't there what its adapter
+// says to do about it.
+func (e *exchange) unreachable(err error) error {
+	var told *sdk.Error
+	needs := e.provider.needs(e.target.Model)
+	if !errors.Is(err, upstream.ErrUnreachable) || !errors.As(err, &told) || needs == "" {
+		return err
+	}
+	helpful := *told
+	helpful.Message += " To use this model, " + needs + "."
+	return &helpful
 }
 
 // events takes the frames of a stream until it ends or the adapter says that

@@ -23,6 +23,7 @@ type provider struct {
 	name    string
 	config  config.Provider
 	adapter adapter
+	setup   string // its manifest's, if that can be read without running the module
 
 	once   sync.Once
 	client *upstream.Client // nil for an adapter without an upstream
@@ -57,9 +58,14 @@ func newProvider(c config.Provider, workers int, engine *wasm.Engine, module []b
 	if l.Instances > 0 {
 		workers = l.Instances
 	}
+	setup := ""
+	if m, found, err := wasm.ReadManifest(module); found && err == nil { // what is wrong with it, loading it tells
+		setup = m.Profile().Setup
+	}
 	return &provider{
 		name:   c.Name,
 		config: c,
+		setup:  setup,
 		adapter: newAdapter(engine, c, module, wasm.AdapterOptions{
 			Options: c.Options, Kept: workers, LogLevel: logLevels[c.Log], Fresh: c.Isolate,
 			Limits: wasm.Limits{

@@ -18,9 +18,11 @@ type Manifest struct {
 	Ops            []abi.Op // default: Chat
 	Capabilities   []string // for example "tools", "vision", "reasoning": for people and routing
 	DefaultBaseURL string   // a hint for shipped adapters; "" if there is no upstream
+	Setup          string   // what somebody has to do before a model answers, as "start it with 'x serve'"; {model} is the upstream's name
 	Auth           Auth     // where the gateway puts the provider's secret; the zero value: it has none
 	Options        string   // CUE for the options of the provider and of a model; "" allows none
 	PlainContent   bool     // the adapter wants to see long content instead of references to it
+	KnowsModels    bool     // for an adapter without upstream: its options get a member "models" (docs/abi.md)
 	Routing        Routing  // how a request could ask the upstream for another model
 }
 
@@ -95,6 +97,7 @@ func (m Manifest) AppendJSON(dst []byte) []byte {
 	list("ops", names)
 	list("capabilities", m.Capabilities)
 	field("default_base_url", m.DefaultBaseURL)
+	field("setup", m.Setup)
 	if m.Auth.Header != "" {
 		dst = append(dst, `"auth":{`...)
 		field("secret", m.Auth.Secret)
@@ -110,6 +113,9 @@ func (m Manifest) AppendJSON(dst []byte) []byte {
 		list("tools", m.Routing.Tools)
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
+	}
+	if m.KnowsModels {
+		dst = append(dst, `"knows_models":true,`...)
 	}
 	dst = append(dst, `"plain_content":`...)
 	dst = strconv.AppendBool(dst, m.PlainContent)

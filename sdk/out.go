@@ -56,6 +56,11 @@ func (o *Out) Send(u Upstream) {
 	}
 }
 
+// Wait holds back what follows for so many milliseconds, at most 60,000. It is for
+// an adapter that answers in Request by itself and has no clock to go by; elsewhere
+// see Upstream.WaitMS.
+func (o *Out) Wait(ms int) { o.emit(abi.Wait, int32(ms), nil) }
+
 // Text adds to what the assistant says in a choice.
 func (o *Out) Text(choice int, text []byte) { o.text(abi.Text, choice, 0, text) }
 

@@ -143,6 +143,7 @@ func (all *gateways) start(ctx context.Context, options []byte) (*gateway, error
 		Config: c, CacheDir: all.cacheDir, Version: "conform",
 		Module: func(string) ([]byte, error) { return all.kit.module, nil },
 		Now:    func() time.Time { return created },
+		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() }, // nobody is there to wait for
 		Logger: slog.New(g.log),
 	})
 	if err == nil {

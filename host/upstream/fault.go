@@ -43,6 +43,27 @@ func (c *Client) failed(text string, err error) *sdk.Error {
 	}
 }
 
+// ErrUnreachable is what an error is that says that there was no connection.
+var ErrUnreachable = errors.New("the provider is not reachable")
+
+// unreachableError is an error of the network that means ErrUnreachable.
+type unreachableError struct{ error }
+
+func (e unreachableError) Unwrap() error        { return e.error }
+func (e unreachableError) Is(target error) bool { return target == ErrUnreachable }
+
+// notReachable is the error for a request that found no connection. It names the
+// address if that is on this machine and so gives away nothing.
+func (c *Client) notReachable(why string, err error) *sdk.Error {
+	at := ""
+	if c.base.loopback() {
+		at = " at " + c.base.url.Scheme + "://" + c.base.url.Host
+	}
+	e := c.failed("is not reachable"+at+": "+why, err)
+	e.Err = unreachableError{e.Err}
+	return e
+}
+
 // fault says what an error of the network or of net/http means. It is called
 // while the exchange is in the stage that failed and before it is ended.
 func (c *Client) fault(x *exchange, err error) error {
@@ -63,14 +84,15 @@ func (c *Client) fault(x *exchange, err error) error {
 }
 
 func (c *Client) late(at stage, err error) *sdk.Error {
-	text := "stopped answering in the middle of its answer"
+	var e *sdk.Error
 	switch at {
 	case connecting:
-		text = "is not reachable: no connection in time. Is its base_url right, and is it running?"
+		e = c.notReachable("no connection in time. Is its base_url right, and is it running?", err)
 	case answering:
-		text = "did not answer in time"
+		e = c.failed("did not answer in time", err)
+	default:
+		e = c.failed("stopped answering in the middle of its answer", err)
 	}
-	e := c.failed(text, err)
 	e.Status, e.Code = 504, codeTimeout
 	return e
 }
@@ -105,7 +127,7 @@ func (c *Client) unreachable(err error) *sdk.Error {
 	case alert:
 		why = "it refused the TLS connection"
 	}
-	return c.failed("is not reachable: "+why, err)
+	return c.notReachable(why, err)
 }
 
 func noAnswer(err error) string {

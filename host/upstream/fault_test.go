@@ -357,7 +357,7 @@ func TestNoConnection(t *testing.T) {
 		code    string
 		message string
 	}{
-		"refused":           {free, 502, "upstream_error", "Provider 'ollama' is not reachable: connection refused. Is it running?"},
+		"refused":           {free, 502, "upstream_error", "Provider 'ollama' is not reachable at " + free + ": connection refused. Is it running?"},
 		"metadata, by name": {"http://metadata.test", 502, "upstream_error", "names it as a number"},
 		"HTTP behind https": {strings.Replace(speaksHTTP.URL, "http:", "https:", 1), 502, "upstream_error", "does not speak TLS"},
 		"an unknown name":   {"http://missing.test", 502, "upstream_error", "host name was not found"},

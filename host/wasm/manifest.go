@@ -27,9 +27,11 @@ type Profile struct {
 	Ops            []string `json:"ops"`
 	Capabilities   []string `json:"capabilities"`
 	DefaultBaseURL string   `json:"default_base_url"`
+	Setup          string   `json:"setup"` // {model} is the upstream's name
 	Auth           Auth     `json:"auth"`
 	Options        string   `json:"options"` // CUE
 	PlainContent   bool     `json:"plain_content"`
+	KnowsModels    bool     `json:"knows_models"`
 	Routing        Routing  `json:"routing"`
 }
 
@@ -109,6 +111,9 @@ func (m Manifest) check() error {
 	if slices.Contains(p.Routing.Fields, "") || slices.Contains(p.Routing.Tools, "") {
 		return errors.New("manifest: routing has an empty name")
 	}
+	if len(p.Setup) > maxSetup || strings.ContainsFunc(p.Setup, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return fmt.Errorf("manifest: setup must be a line of at most %d printable characters", maxSetup)
+	}
 	a := p.Auth
 	if a == (Auth{}) {
 		return nil
@@ -127,6 +132,9 @@ func (m Manifest) check() error {
 	}
 	return nil
 }
+
+// maxSetup bounds what clients are shown of a manifest, in bytes.
+const maxSetup = 500
 
 const headerBytes = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 

@@ -28,7 +28,17 @@ var manifest = sdk.Manifest{
 	Provider:     "demo",
 	Capabilities: []string{"streaming", "tools", "vision", "json"},
 	PlainContent: true, // it repeats what was asked
+	KnowsModels:  true,
+	Options:      options,
 }
+
+// options is what the adapter can be configured with, in CUE.
+const options = `
+// How long each word takes: milliseconds, or text such as "200ms" or "2s"; at most
+// a minute. Without it 15 ms pass between the words of a stream, and a whole answer
+// is there at once.
+delay?: (int & >=0 & <=60000) | =~"^[0-9]{1,5}(ms|s)$"
+`
 
 var errNoUpstream = errors.New("the demo adapter has no upstream that could answer")
 

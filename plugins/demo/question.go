@@ -17,6 +17,7 @@ type question struct {
 	stop    []string
 	most    int // words of an answer; 0: no bound
 	choices int
+	models  []model
 	prompt  int // bytes of content in all messages
 }
 

@@ -11,6 +11,8 @@ import (
 // emission of its own, of which a client that streams gets one chunk each.
 func (adapter) Request(r *sdk.Request, _ *struct{}, out *sdk.Out) error {
 	q := read(r.Body)
+	q.models = modelsOf(r.Options)
+	p := paceOf(r)
 	calls, err := q.calls()
 	if err != nil {
 		return err
@@ -22,9 +24,9 @@ func (adapter) Request(r *sdk.Request, _ *struct{}, out *sdk.Out) error {
 	words := 0
 	for choice := range q.choices {
 		for n, t := range calls {
-			words += call(choice, n, t, q.text, out)
+			words += call(choice, n, t, q.text, &p, out)
 		}
-		words += say(choice, reply, out)
+		words += say(choice, reply, &p, out)
 		out.Finish(choice, finish)
 	}
 	out.Tokens(int64(max(1, q.prompt/4)), int64(max(1, words)))
@@ -46,9 +48,36 @@ func (q *question) reply() string {
 const (
 	about = "This is Kai, an OpenAI-compatible gateway that runs the adapter of every provider as a " +
 		"sandboxed WebAssembly module. The built-in demo answers here: no model was asked, and nothing left this machine. "
-	next = "For a real model, start Ollama and ask for granite-local, or set OPENROUTER_API_KEY and ask for gpt-4. " +
-		"The models are listed in config/api.yaml, the API is described at /docs."
+	documented = "GET /v1/models lists the models, the API is described at /docs."
 )
+
+// shownModels is how many models a reply names.
+const shownModels = 4
+
+// next says where real models are: those that the gateway knows of.
+func (q *question) next() string {
+	if len(q.models) == 0 {
+		return "Real models are configured under model_mapping. " + documented
+	}
+	var b strings.Builder
+	b.WriteString("For a real model, ask for ")
+	shown := q.models[:min(len(q.models), shownModels)]
+	for i, m := range shown {
+		switch {
+		case i == 0:
+		case i == len(shown)-1:
+			b.WriteString(" or ")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString(m.id)
+		// What several need is said behind the last of them.
+		if m.needs != "" && (i == len(shown)-1 || shown[i+1].needs != m.needs) {
+			b.WriteString(" (" + m.needs + ")")
+		}
+	}
+	return b.String() + ". " + documented
+}
 
 func (q *question) plainReply() string {
 	var b strings.Builder
@@ -72,7 +101,7 @@ func (q *question) plainReply() string {
 	if q.images > 0 {
 		b.WriteString("You sent " + count(q.images, "image") + ", which the demo cannot see. ")
 	}
-	b.WriteString(next)
+	b.WriteString(q.next())
 	return b.String()
 }
 
@@ -97,8 +126,9 @@ func (q *question) cut(reply string) (cut, finish string) {
 }
 
 // say emits a text word by word and gives the number of words.
-func say(choice int, text string, out *sdk.Out) (words int) {
+func say(choice int, text string, p *pace, out *sdk.Out) (words int) {
 	for ; text != ""; words++ {
+		p.wait(out)
 		w := firstWord(text)
 		out.Text(choice, []byte(w))
 		text = text[len(w):]
@@ -108,7 +138,8 @@ func say(choice int, text string, out *sdk.Out) (words int) {
 
 // call emits a tool call, its arguments in up to three pieces, and gives the
 // number of words it counts as.
-func call(choice, n int, t tool, text string, out *sdk.Out) (words int) {
+func call(choice, n int, t tool, text string, p *pace, out *sdk.Out) (words int) {
+	p.wait(out)
 	out.ToolName(choice, n, t.name)
 	s := sample{root: t.parameters, words: wordsOf(text)}
 	arguments := s.build()
@@ -118,6 +149,7 @@ func call(choice, n int, t tool, text string, out *sdk.Out) (words int) {
 		for size < len(arguments) && arguments[size]&0xc0 == 0x80 {
 			size++ // not within a character
 		}
+		p.wait(out)
 		out.ToolArgs(choice, n, arguments[:size])
 		arguments = arguments[size:]
 	}

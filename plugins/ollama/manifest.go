@@ -19,6 +19,7 @@ func Plugin() *sdk.Plugin {
 		Provider:       "ollama",
 		Capabilities:   []string{"tools", "vision", "reasoning", "structured_output", "logprobs"},
 		DefaultBaseURL: "http://localhost:11434",
+		Setup:          "start Ollama with 'ollama serve', and get the model once with 'ollama pull {model}'",
 		Options:        options,
 	}, adapter{})
 }

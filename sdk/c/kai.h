@@ -274,6 +274,7 @@ typedef struct {
  * connection. */
 void kai_send(const kai_upstream *u);
 
+void kai_wait(uint32_t ms); /* holds back what follows, at most 60,000, in an answer without upstream */
 void kai_text(unsigned choice, kai_bytes text); /* what the assistant says */
 void kai_text_json(unsigned choice, kai_bytes inside);
 void kai_reasoning(unsigned choice, kai_bytes text); /* what it thinks before */
@@ -326,11 +327,13 @@ typedef struct {
     const char *const *ops;              /* ends in NULL; default: chat */
     const char *const *capabilities;     /* ends in NULL */
     const char *default_base_url;
+    const char *setup;                   /* what somebody has to do before a model answers; {model} is the upstream's name */
     const char *auth_secret;             /* "api_key" */
     const char *auth_header;             /* in lower case; NULL: the provider has no secret */
     const char *auth_format;             /* with one {} for the secret: "Bearer {}" */
     const char *options;                 /* CUE; NULL allows none */
     bool plain_content;                  /* wants to see long content instead of references to it */
+    bool knows_models;                   /* for an adapter without upstream: its options get a member "models" */
     /* By what a client's request that the adapter passes on would choose the model, the
      * provider or the account that serves it. The gateway refuses these unless the
      * client's key may choose. */
@@ -1257,6 +1260,7 @@ void kai_send(const kai_upstream *u) {
     kai_some_(kai_BODY, 0, 0, u->body);
 }
 
+void kai_wait(uint32_t ms) { kai_emit_(kai_WAIT, (int)ms, NULL, 0); }
 void kai_text(unsigned choice, kai_bytes text) { kai_some_(kai_TEXT, choice, 0, text); }
 void kai_text_json(unsigned choice, kai_bytes inside) { kai_some_(kai_TEXT | kai_RAW, choice, 0, inside); }
 void kai_reasoning(unsigned choice, kai_bytes text) { kai_some_(kai_REASONING, choice, 0, text); }
@@ -1354,6 +1358,7 @@ int kai_emit_manifest_(const kai_manifest *m) {
     kai_write_list_(&w, "ops", m->ops ? m->ops : chat);
     kai_write_list_(&w, "capabilities", m->capabilities);
     kai_write_field_(&w, "default_base_url", m->default_base_url);
+    kai_write_field_(&w, "setup", m->setup);
     if (m->auth_header) {
         kai_write_key(&w, "auth");
         kai_write_object(&w);
@@ -1365,6 +1370,10 @@ int kai_emit_manifest_(const kai_manifest *m) {
     kai_write_field_(&w, "options", m->options);
     kai_write_key(&w, "plain_content");
     kai_write_bool(&w, m->plain_content);
+    if (m->knows_models) {
+        kai_write_key(&w, "knows_models");
+        kai_write_bool(&w, true);
+    }
     if (m->routing_fields || m->routing_tools) {
         kai_write_key(&w, "routing");
         kai_write_object(&w);

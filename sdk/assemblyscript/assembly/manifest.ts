@@ -26,12 +26,16 @@ export class Manifest {
   capabilities: string[] = [];
   /** A hint for whoever configures it. */
   defaultBaseURL: string = "";
+  /** What somebody has to do before a model answers; {model} is the upstream's name. */
+  setup: string = "";
   /** Where the gateway puts the provider's secret; null: it has none. */
   auth: Auth | null = null;
   /** CUE for the options of the provider and of a model; "" allows none. */
   options: string = "";
   /** The adapter wants to see long content instead of references to it. */
   plainContent: bool = false;
+  /** For an adapter without upstream: its options get a member "models". */
+  knowsModels: bool = false;
   /** By what a client's request that the adapter passes on would choose the model,
    * the provider or the account that serves it: fields at its top, none of OpenAI's
    * own ("models"). The gateway refuses these unless the client's key may choose. */
@@ -66,6 +70,7 @@ export class Manifest {
     for (let i = 0; i < this.capabilities.length; i++) w.string(this.capabilities[i]);
     w.end();
     field(w, "default_base_url", this.defaultBaseURL);
+    field(w, "setup", this.setup);
     const auth = this.auth;
     if (auth) {
       w.key("auth").object();
@@ -76,6 +81,7 @@ export class Manifest {
     }
     field(w, "options", this.options);
     w.key("plain_content").bool(this.plainContent);
+    if (this.knowsModels) w.key("knows_models").bool(true);
     if (this.routingFields.length || this.routingTools.length) {
       w.key("routing").object();
       w.key("fields").array();

@@ -82,6 +82,14 @@ export class Out {
     if (body && body.length) this.emit(Emission.Body, 0, body);
   }
 
+  /**
+   * Holds back what follows for so many milliseconds, at most 60,000, in an answer
+   * without upstream.
+   */
+  wait(ms: i32): void {
+    emit(Emission.Wait, ms, 0, 0);
+  }
+
   /** Adds to what the assistant says in a choice. */
   text(choice: i32, text: string): void {
     this.some(Emission.Text, choice, 0, Bytes.of(text));

@@ -19,12 +19,16 @@ pub struct Manifest<'a> {
     pub capabilities: &'a [&'a str],
     /// A hint for whoever configures it.
     pub default_base_url: &'a str,
+    /// What somebody has to do before a model answers; `{model}` is the upstream's name.
+    pub setup: &'a str,
     /// Where the gateway puts the provider's secret; none: it has none.
     pub auth: Option<Auth<'a>>,
     /// CUE for the options of the provider and of a model; empty allows none.
     pub options: &'a str,
     /// The adapter wants to see long content instead of references to it.
     pub plain_content: bool,
+    /// For an adapter without upstream: its options get a member `models`.
+    pub knows_models: bool,
     /// How a request could ask the upstream for another model.
     pub routing: Routing<'a>,
 }
@@ -92,9 +96,11 @@ impl Manifest<'static> {
         ops: &[Op::Chat],
         capabilities: &[],
         default_base_url: "",
+        setup: "",
         auth: None,
         options: "",
         plain_content: false,
+        knows_models: false,
         routing: Routing { fields: &[], tools: &[] },
     };
 }
@@ -126,6 +132,7 @@ impl Manifest<'_> {
         }
         w.end();
         field(w, "default_base_url", self.default_base_url);
+        field(w, "setup", self.setup);
         if let Some(auth) = &self.auth {
             w.key("auth").object();
             field(w, "secret", auth.secret);
@@ -135,6 +142,9 @@ impl Manifest<'_> {
         }
         field(w, "options", self.options);
         w.key("plain_content").bool(self.plain_content);
+        if self.knows_models {
+            w.key("knows_models").bool(true);
+        }
         if !self.routing.fields.is_empty() || !self.routing.tools.is_empty() {
             w.key("routing").object();
             for (key, names) in [("fields", self.routing.fields), ("tools", self.routing.tools)] {

@@ -95,6 +95,12 @@ impl Out {
         }
     }
 
+    /// Holds back what follows for so many milliseconds, at most 60,000, in an answer
+    /// without upstream.
+    pub fn wait(&mut self, ms: u32) {
+        self.emit(WAIT, ms as i32, &[]);
+    }
+
     /// Adds to what the assistant says in a choice.
     pub fn text(&mut self, choice: u32, text: &str) {
         self.some(TEXT, at(choice, 0), text.as_bytes());

@@ -1,0 +1,126 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/auth"
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// Model is an alias as people see it.
+type Model struct {
+	Alias string
+	Needs string // what somebody has to do before it answers, as "set THE_KEY"; "": nothing that Kai knows of
+}
+
+// Models lists what is served, in the order of the configuration.
+func (h *Host) Models() []Model {
+	g := h.acquire()
+	defer g.release()
+	return g.listed()
+}
+
+func (g *generation) listed() []Model {
+	list := make([]Model, len(g.config.Models))
+	for i, m := range g.config.Models {
+		list[i] = Model{Alias: m.Alias, Needs: g.providers[m.Provider].needs(m.Model)}
+	}
+	return list
+}
+
+// Example is the alias that examples name: demo where there is one, else the first
+// that needs nothing, else the default one, else the first.
+func (h *Host) Example() string {
+	g := h.acquire()
+	defer g.release()
+	return g.example()
+}
+
+func (g *generation) example() string {
+	list := g.listed()
+	for _, fits := range []func(Model) bool{
+		func(m Model) bool { return m.Alias == "demo" },
+		func(m Model) bool { return m.Needs == "" },
+		func(m Model) bool { return m.Alias == g.config.DefaultModel },
+	} {
+		if i := slices.IndexFunc(list, fits); i >= 0 {
+			return list[i].Alias
+		}
+	}
+	return list[0].Alias
+}
+
+// models lists what the request's principal may use.
+func (g *generation) models(ctx context.Context) []string {
+	who := auth.PrincipalFrom(ctx)
+	var aliases []string
+	for _, a := range g.routes.Aliases() {
+		if who.MayUse(a) {
+			aliases = append(aliases, a)
+		}
+	}
+	return aliases
+}
+
+// unknownModel adds to the error of an alias that is not configured which one may
+// have been meant, of those that the request's principal may use.
+func (g *generation) unknownModel(ctx context.Context, alias string, err error) error {
+	var e *sdk.Error
+	if alias == "" || !errors.As(err, &e) {
+		return err
+	}
+	told := *e
+	told.Message += g.suggest(ctx, alias)
+	return &told
+}
+
+// suggest goes on behind the mention of an unknown alias.
+func (g *generation) suggest(ctx context.Context, alias string) string {
+	const most = 10
+	known := g.models(ctx)
+	switch best := config.Closest(alias, known); {
+	case best != "":
+		return fmt.Sprintf("; did you mean '%s'?", best)
+	case len(known) == 0 || len(known) > most:
+		return "; GET /v1/models lists those there are."
+	}
+	return "; there are " + strings.Join(known, ", ")
+}
+
+// withModels adds to the options of an adapter without upstream the models that
+// do have one, as far as the request's principal may use them.
+func (g *generation) withModels(ctx context.Context, options []byte) []byte {
+	who := auth.PrincipalFrom(ctx)
+	out := []byte(`{"models":[`)
+	for i, m := range g.listed() {
+		if g.providers[g.config.Models[i].Provider].config.BaseURL == "" || !who.MayUse(m.Alias) {
+			continue
+		}
+		if out[len(out)-1] == '}' {
+			out = append(out, ',')
+		}
+		out = append(sdk.AppendQuote(append(out, `{"id":`...), m.Alias), `,"needs":`...)
+		out = append(sdk.AppendQuote(out, m.Needs), '}')
+	}
+	out = append(out, ']')
+	if rest := strings.TrimPrefix(strings.TrimSpace(string(options)), "{"); len(strings.TrimSpace(rest)) > 1 {
+		return append(append(out, ','), rest...)
+	}
+	return append(out, '}')
+}
+
+// needs says what somebody has to do before a model of the provider answers.
+func (p *provider) needs(model string) string {
+	if p.config.Unset != "" {
+		return "set " + p.config.Unset + " in Kai's environment and start it again"
+	}
+	if p.config.BaseURL == "" {
+		return ""
+	}
+	return strings.ReplaceAll(p.setup, "{model}", model)
+}
