@@ -30,9 +30,10 @@ type Config struct {
 
 // Server says how the gateway listens and what it bears.
 type Server struct {
-	Host    string // an IP address or a host name; default 127.0.0.1
-	Port    int    // 0 to 65535, 0 is any free one; default 9000
-	Workers int    // adapter instances kept per provider, at least 1; default the number of CPUs
+	Host    string   // an IP address or a host name; default 127.0.0.1
+	Hosts   []string // names the gateway is known by, besides its addresses, localhost and Host
+	Port    int      // 0 to 65535, 0 is any free one; default 9000
+	Workers int      // adapter instances kept per provider, at least 1; default the number of CPUs
 
 	StreamHeadWait    time.Duration // how long the head of a stream waits for the first event; default 10s
 	WriteTimeout      time.Duration // how long a client may not read; default 60s

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"reflect"
 	"errors"
 	"fmt"
 	"os"
@@ -104,12 +105,12 @@ func TestSpecYAMLWorksUnchanged(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	cfg := mustParse(t, models)
 	want := Server{
-		Host: "127.0.0.1", Port: 9000, Workers: defaultWorkers(),
+		Host: "127.0.0.1", Hosts: []string{}, Port: 9000, Workers: defaultWorkers(),
 		StreamHeadWait: 10 * time.Second, WriteTimeout: time.Minute, ShutdownTimeout: 30 * time.Second,
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, LoadWait: 30 * time.Second,
 		MaxBody: 32 << 20, MaxBodies: 1 << 30,
 	}
-	if cfg.Server != want {
+	if !reflect.DeepEqual(cfg.Server, want) {
 		t.Errorf("server = %+v, want %+v", cfg.Server, want)
 	}
 	if len(cfg.Providers) != 1 || cfg.Providers[0].Name != "demo" {

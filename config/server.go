@@ -69,6 +69,7 @@ func parseSize(s string) (int64, bool) {
 
 type serverForm struct {
 	Host              string
+	Hosts             []string
 	Port              int
 	Workers           int
 	StreamHeadWait    duration `json:"stream_head_wait"`
@@ -109,7 +110,7 @@ func (l *loader) server(root *value) Server {
 		l.fault(culprit, path, "max_bodies, which is for all requests together, must be at least max_body, which is for one")
 	}
 	s := Server{
-		Host: f.Host, Port: f.Port, Workers: f.Workers,
+		Host: f.Host, Hosts: f.Hosts, Port: f.Port, Workers: f.Workers,
 		StreamHeadWait:    time.Duration(f.StreamHeadWait),
 		WriteTimeout:      time.Duration(f.WriteTimeout),
 		ShutdownTimeout:   time.Duration(f.ShutdownTimeout),

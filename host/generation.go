@@ -104,6 +104,8 @@ func (g *generation) api(version string, document []byte) http.Handler {
 		Suggest:      g.suggest,
 		Health:       g.health,
 		Ready:        g.ready,
+		Hosts:        append([]string{c.Server.Host}, c.Server.Hosts...),
+		Private:      func() bool { return !c.Auth.Enabled && g.host.loopback.Load() },
 		CORS:         api.CORS{Enabled: c.CORS.Enabled, AllowOrigins: c.CORS.AllowOrigins},
 		MaxBody:      c.Server.MaxBody,
 		MaxBodies:    c.Server.MaxBodies,

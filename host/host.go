@@ -11,7 +11,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +46,7 @@ type Host struct {
 	engine   *wasm.Engine
 	swap     sync.Mutex // one Swap at a time
 	current  atomic.Pointer[generation]
+	loopback atomic.Bool             // it serves this machine alone
 	refused  atomic.Pointer[refusal] // of the last Swap; nil: it was taken
 }
 
@@ -71,6 +74,7 @@ func New(o Options) (*Host, error) {
 		return nil, fmt.Errorf("read the OpenAPI document: %w", err)
 	}
 	h := &Host{opts: o, log: o.Logger, document: document}
+	h.loopback.Store(isLoopback(o.Config.Server.Host))
 	h.engine = wasm.New(wasm.Options{Logger: o.Logger, CacheDir: o.CacheDir})
 	g, err := h.build(o.Config, o.Module)
 	if err != nil {
@@ -124,7 +128,15 @@ func (h *Host) Refuse(err error) {
 	h.refused.Store(r)
 }
 
-// Handler serves the gateway's paths.
+// isLoopback reports whether a server.host is reached from its own machine alone.
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
+}
+
+// Handler serves the gateway's paths. Until Serve knows better, server.host tells
+// whether it serves this machine alone: then, without keys, only requests to an
+// address, to localhost and to the names of server.hosts are let in.
 func (h *Host) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g := h.acquire()

@@ -22,6 +22,9 @@ const lastWords = 5 * time.Second
 // finish for up to the configuration's shutdown_timeout, ends the rest with an
 // error event, and returns when none is left. l is closed.
 func (h *Host) Serve(ctx context.Context, l net.Listener) error {
+	if a, ok := l.Addr().(*net.TCPAddr); ok {
+		h.loopback.Store(a.IP.IsLoopback())
+	}
 	// Requests outlive ctx, up to their own end.
 	base, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)

@@ -41,6 +41,13 @@ type Options struct {
 	Ready  func() bool   // what GET /readyz tells; default: ready
 	CORS   CORS
 
+	// Hosts are the names that the gateway is known by, besides its addresses and
+	// localhost; their case doesn't matter. Private says whether it serves this
+	// machine alone and without keys: then requests to other names are refused.
+	// Default: it doesn't.
+	Hosts   []string
+	Private func() bool
+
 	MaxBody      int64         // bytes of one request's body; default 32 MiB
 	MaxBodies    int64         // bytes of all bodies held at one time; default 1 GiB
 	ReadTimeout  time.Duration // for a body to arrive; default 60 s
@@ -61,6 +68,7 @@ type server struct {
 	Options
 	router *httprouter.Router
 	cors   cors
+	names  names
 	budget budget
 }
 
@@ -97,7 +105,7 @@ func New(o Options) http.Handler {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &server{Options: o, cors: newCORS(o.CORS)}
+	s := &server{Options: o, cors: newCORS(o.CORS), names: newNames(o.Hosts)}
 	s.budget.limit = o.MaxBodies
 	s.router = s.routes()
 	return s
@@ -166,10 +174,20 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// body has ended. Writers without deadlines, as in tests, have none.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.ReadTimeout))
 	}
+	if err := s.checkHost(r); err != nil {
+		x.fail(err)
+		return
+	}
 	if s.cors.answer(x.Writer.Header(), r) {
 		x.Record.Endpoint = preflight
 		x.Writer.WriteHeader(http.StatusNoContent)
 		return
+	}
+	if strings.HasPrefix(r.URL.Path, "/v1/") {
+		if err := s.checkOrigin(r); err != nil {
+			x.fail(err)
+			return
+		}
 	}
 	if s.Authenticate != nil && r.Method != http.MethodOptions && strings.HasPrefix(r.URL.Path, "/v1/") {
 		ctx, key, err := s.Authenticate(r)

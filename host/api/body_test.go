@@ -96,7 +96,7 @@ func TestBodyTooLarge(t *testing.T) {
 }
 
 func TestContentHeaders(t *testing.T) {
-	g := newServer(t, api.Options{Chat: echo})
+	g := newServer(t, api.Options{Chat: echo, CORS: api.CORS{Enabled: true, AllowOrigins: []string{"*"}}})
 	for name, tc := range map[string]struct {
 		headers []string
 		want    int

@@ -25,6 +25,11 @@ func newCORS(c CORS) cors {
 	return cors{enabled: c.Enabled, all: slices.Contains(c.AllowOrigins, "*"), origins: c.AllowOrigins}
 }
 
+// allows reports whether pages of an origin may call.
+func (c cors) allows(origin string) bool {
+	return c.enabled && (c.all || slices.Contains(c.origins, origin))
+}
+
 // answer sets the headers that belong on every answer to r, and reports whether
 // r is a preflight, which the headers answer completely. Whether the path
 // exists does not matter to a preflight: the page gets to read the 404.
@@ -42,12 +47,12 @@ func (c cors) answer(h http.Header, r *http.Request) (isPreflight bool) {
 	switch {
 	case origin == "":
 		return isPreflight
+	case !c.allows(origin):
+		return false // a preflight is refused as what it asks for would be
 	case c.all:
 		h.Set("Access-Control-Allow-Origin", "*")
-	case slices.Contains(c.origins, origin):
-		h.Set("Access-Control-Allow-Origin", origin)
 	default:
-		return isPreflight
+		h.Set("Access-Control-Allow-Origin", origin)
 	}
 	if !isPreflight {
 		h.Set("Access-Control-Expose-Headers", "x-request-id, retry-after, x-should-retry")

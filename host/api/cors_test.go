@@ -37,16 +37,16 @@ func TestCORS(t *testing.T) {
 			want: map[string]string{"Access-Control-Allow-Origin": app, "Access-Control-Expose-Headers": expose, "Vary": "Origin"},
 		},
 		"an origin that is not listed may not": {
-			cors: some, headers: []string{"Origin", evil}, want: map[string]string{"Vary": "Origin"},
+			cors: some, headers: []string{"Origin", evil}, status: 403, want: map[string]string{"Vary": "Origin"},
 		},
 		"an origin that only begins like a listed one may not": {
-			cors: some, headers: []string{"Origin", app + ".evil.example"}, want: map[string]string{"Vary": "Origin"},
+			cors: some, headers: []string{"Origin", app + ".evil.example"}, status: 403, want: map[string]string{"Vary": "Origin"},
 		},
 		"a page without an origin of its own may not": {
-			cors: some, headers: []string{"Origin", "null"}, want: map[string]string{"Vary": "Origin"},
+			cors: some, headers: []string{"Origin", "null"}, status: 403, want: map[string]string{"Vary": "Origin"},
 		},
 		"no origin": {cors: some, want: map[string]string{"Vary": "Origin"}},
-		"off":       {cors: off, headers: []string{"Origin", app}},
+		"off":       {cors: off, headers: []string{"Origin", app}, status: 403},
 		"an unknown path can be read": {
 			cors: some, path: "/nowhere", headers: []string{"Origin", app}, status: 404,
 			want: map[string]string{"Access-Control-Allow-Origin": app, "Access-Control-Expose-Headers": expose, "Vary": "Origin"},
@@ -84,9 +84,9 @@ func TestCORS(t *testing.T) {
 			},
 		},
 		"a preflight of an origin that is not listed": {
-			cors: some, method: "OPTIONS", headers: preflight(evil), status: 204, want: map[string]string{"Vary": preflightVary},
+			cors: some, method: "OPTIONS", headers: preflight(evil), status: 403, want: map[string]string{"Vary": preflightVary},
 		},
-		"a preflight when off": {cors: off, method: "OPTIONS", headers: preflight(app), status: 204, want: map[string]string{"Allow": "GET, HEAD, OPTIONS"}},
+		"a preflight when off": {cors: off, method: "OPTIONS", headers: preflight(app), status: 403},
 		"OPTIONS that is no preflight": {
 			cors: all, method: "OPTIONS", headers: []string{"Origin", app}, status: 204,
 			want: map[string]string{
