@@ -45,7 +45,8 @@ type foreignTool struct {
 //
 // It mends what clients send and providers refuse: a byte order mark is skipped,
 // tool calls that share an id get ids of their own, a stop that says nothing
-// becomes null, and data: URLs get the form that everybody reads.
+// becomes null, tool_calls without a call is left out, and data: URLs get the form
+// that everybody reads.
 func ParseChat(body []byte) (*Chat, error) {
 	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	outline, err := scan(body)

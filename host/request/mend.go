@@ -21,7 +21,30 @@ func mend(body []byte, o outline) []edit {
 	if o.emptyStop {
 		edits = append(edits, edit{o.stop, stopOf(o.stop.of(body))})
 	}
+	for _, field := range o.noCalls {
+		edits = append(edits, edit{span: withComma(body, field)})
+	}
 	return edits
+}
+
+// withComma gives the span of a field with the comma that goes with it.
+func withComma(body []byte, field span) span {
+	isSpace := func(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }
+	end := field.to
+	for isSpace(body[end]) {
+		end++
+	}
+	if body[end] == ',' {
+		return span{field.from, end + 1}
+	}
+	start := field.from - 1
+	for isSpace(body[start]) {
+		start--
+	}
+	if body[start] == ',' {
+		return span{start, field.to}
+	}
+	return field
 }
 
 // edited is a body after its edits.
@@ -37,12 +60,15 @@ func apply(body []byte, o outline, edits []edit) edited {
 	slices.SortStableFunc(edits, func(a, b edit) int { return cmp.Compare(a.from, b.from) })
 	size := len(body)
 	for _, e := range edits {
-		size += len(e.by) - (e.to - e.from)
+		size += len(e.by)
 	}
 	out := make([]byte, 0, size)
 	var model span
 	done := 0 // bytes of body that are in out
 	for _, e := range edits {
+		if e.from < done {
+			continue // fields of one name, whose commas are the same
+		}
 		if o.model.from >= done && o.model.from < e.from {
 			model = o.model.shift(len(out) - done)
 		}

@@ -68,6 +68,28 @@ func TestStopThatIsWrongIsRefused(t *testing.T) {
 	}
 }
 
+func TestToolCallsWithoutACallAreLeftOut(t *testing.T) {
+	for message, want := range map[string]string{
+		`{"role":"assistant","content":"a","tool_calls":[]}`:              `{"role":"assistant","content":"a"}`,
+		`{"role":"assistant","content":"a" , "tool_calls" : [ ] }`:        `{"role":"assistant","content":"a"}`,
+		`{"tool_calls":null,"role":"assistant","content":"a"}`:            `{"role":"assistant","content":"a"}`,
+		`{"role":"assistant","tool_calls" : null , "content":"a"}`:        `{"role":"assistant","content":"a"}`,
+		`{"tool_calls":[],"role":"assistant","tool_calls":[]}`:            `{"role":"assistant"}`,
+		`{"role":"assistant","tool_calls":[],"tool_calls":[]}`:            `{"role":"assistant","tool_calls":[]}`,
+		`{"role":"assistant","content":"a","function_call":null}`:         `{"role":"assistant","content":"a","function_call":null}`,
+		`{"role":"assistant","tool_calls":[{"id":"a"}]}`:                  `{"role":"assistant","tool_calls":[{"id":"a"}]}`,
+		`{"role":"user","content":[{"type":"text","tool_calls":[]}]}`:     `{"role":"user","content":[{"type":"text","tool_calls":[]}]}`,
+		`{"role":"user","tool_calls":[],"content":"` + longContent + `"}`: `{"role":"user","content":"` + longContent + `"}`,
+	} {
+		body := func(message string) string {
+			return `{"messages":[{"role":"user","content":"x"},` + message + `],"model":"x"}`
+		}
+		checkMended(t, body(message), body(want))
+	}
+}
+
+var longContent = strings.Repeat("y", 2*longText)
+
 func TestByteOrderMarkIsSkipped(t *testing.T) {
 	body := `{"messages":[{"role":"user","content":"x"}],"model":"x"}`
 	checkMended(t, "\ufeff"+body, body)

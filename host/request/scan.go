@@ -16,7 +16,7 @@ const (
 	maxFields = 1024    // fields of the top level: far more than any API has
 	maxName   = 4 << 10 // bytes of the name of such a field, as it stands in the body
 	longText  = 1 << 10 // bytes of a string from which on it goes by reference
-	maxIDs    = 4096    // ids of tool calls and results that are looked at
+	maxMended = 4096    // ids, images and lists of calls, of each, that are looked at
 
 	shownSpace = 64 << 10 // bytes of white space at the end of long content that stay out of the reference
 )
@@ -36,10 +36,11 @@ type outline struct {
 
 	foreign [][]byte // names of fields that are none of OpenAI's, folded
 
-	ids       []callID // of tool calls and results, in order, at most maxIDs
+	ids       []callID // of tool calls and results, in order
 	stop      span     // the value of "stop"; zero if there is none
 	emptyStop bool     // it is an empty list, or holds an empty string
 	media     []edit   // of encoded data, in order
+	noCalls   []span   // fields tool_calls that hold no call, with their key
 }
 
 // callID is the id of a tool call or of a result.
@@ -158,6 +159,7 @@ type scanner struct {
 	open  [maxDepth]container
 
 	messages int // that have begun
+	keyAt    int // where the last key began that was tool_calls
 }
 
 // scan checks that body is one JSON object in UTF-8, nested at most maxDepth
@@ -210,8 +212,11 @@ func (s *scanner) object(i int) error {
 			i = s.space(i + 1)
 			switch {
 			case c == '{' && s.at(i) == '}', c == '[' && s.at(i) == ']':
-				if here == stop {
+				switch here {
+				case stop:
 					s.out.emptyStop = true
+				case toolCalls:
+					s.noCalls(i + 1)
 				}
 				if s.depth == 1 {
 					s.out.fields, s.out.empty = span{i, i}, true
@@ -297,6 +302,17 @@ func (s *scanner) ended(here place, from, to int) {
 		s.out.model = span{from, to}
 	case stop:
 		s.out.stop = span{from, to}
+	case toolCalls:
+		if s.b[from] == 'n' { // null
+			s.noCalls(to)
+		}
+	}
+}
+
+// noCalls notes that the tool_calls that end before to hold none.
+func (s *scanner) noCalls(to int) {
+	if len(s.out.noCalls) < maxMended {
+		s.out.noCalls = append(s.out.noCalls, span{s.keyAt, to})
 	}
 }
 
@@ -304,7 +320,7 @@ func (s *scanner) ended(here place, from, to int) {
 func (s *scanner) note(here place, inside span) {
 	switch here {
 	case idOfCall, idOfResult:
-		if len(s.out.ids) < maxIDs {
+		if len(s.out.ids) < maxMended {
 			s.out.ids = append(s.out.ids, callID{inside, here == idOfResult, s.messages})
 		}
 	case stop, stopItem:
@@ -314,7 +330,9 @@ func (s *scanner) note(here place, inside span) {
 	if here == url || here == audioData || here == fileData {
 		var by *edit
 		if before, by = encoded(here, s.b, inside); by != nil {
-			s.out.media = append(s.out.media, *by)
+			if len(s.out.media) < maxMended {
+				s.out.media = append(s.out.media, *by)
+			}
 			if by.to == inside.to {
 				return // all of it is another
 			}
@@ -366,11 +384,15 @@ func (s *scanner) key(i int) (int, place, error) {
 			return i, 0, err
 		}
 	}
+	here := s.open[s.depth-1].place.field(key)
+	if here == toolCalls {
+		s.keyAt = i
+	}
 	i = s.space(end)
 	if s.at(i) != ':' {
 		return i, 0, s.fail(i, "expected ':' behind a key")
 	}
-	return s.space(i + 1), s.open[s.depth-1].place.field(key), nil
+	return s.space(i + 1), here, nil
 }
 
 // name takes the name of a top-level field, which begins at i.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 
+	"github.com/kai-gateway/kai/plugins/internal/repair"
 	"github.com/kai-gateway/kai/sdk"
 )
 
@@ -16,7 +17,12 @@ type conversation struct {
 	index    int        // of the client's message being written
 	role     string     // of the turn that is open; "" before the first
 	signed   bool       // nothing waits for thinking that was not sent along
+	held     *heldText  // the assistant's text that was not written yet; nil for none
+	ids      callIDs
 }
+
+// heldText is a block of text that waits for whether something follows it.
+type heldText struct{ text, cache sdk.JSON }
 
 // anyJSON stands in for the JSON mode that Anthropic doesn't have.
 const anyJSON = "Answer with one JSON object and nothing else: no other text, no code fence."
@@ -36,6 +42,7 @@ func writeMessages(w *sdk.Writer, q *query) (signed bool, err error) {
 	}
 	alone := c.role == ""
 	if !alone {
+		c.prefill()
 		w.End()
 		w.End()
 	}
@@ -56,7 +63,21 @@ func writeMessages(w *sdk.Writer, q *query) (signed bool, err error) {
 	if c.directed {
 		w.Key("system").Raw(c.system.Bytes())
 	}
+	if c.role == "" && !alone {
+		return false, refuse("messages", "Anthropic needs a message that says something: all of these are blank.")
+	}
 	return c.signed, nil
+}
+
+// prefill writes the text that the last turn ends in, if that is the assistant's:
+// its answer goes on from there. Anthropic refuses white space at its end.
+func (c *conversation) prefill() {
+	if c.held != nil {
+		inside, _ := c.held.text.RawStr()
+		text := append(append([]byte{'"'}, sdk.TrimSpaceEnd(inside)...), '"')
+		writeText(c.w, text, c.held.cache)
+		c.held = nil
+	}
 }
 
 // at is the place of something in the message being written: at(".name").
@@ -64,8 +85,12 @@ func (c *conversation) at(inside string) string {
 	return "messages[" + strconv.Itoa(c.index) + "]" + inside
 }
 
-// turn begins a turn, if the one of that role isn't open.
+// turn begins a turn, if the one of that role isn't open, before each block.
 func (c *conversation) turn(role string) {
+	if c.held != nil {
+		writeText(c.w, c.held.text, c.held.cache)
+		c.held = nil
+	}
 	if c.role == role {
 		return
 	}
@@ -83,10 +108,16 @@ func (c *conversation) message(m sdk.Message) error {
 	switch m.Role {
 	case "system", "developer":
 		// Wherever it stands: https://platform.claude.com/docs/en/api/openai-sdk
-		return c.blocks(&c.system, m.Content, true, func() { c.directed = true })
+		return c.texts(m.Content, func(text, cache sdk.JSON) {
+			c.directed = true
+			writeText(&c.system, text, cache)
+		})
 	case "assistant":
 		c.signed = c.thinking(m)
-		if err := c.blocks(c.w, m.Content, true, func() { c.turn("assistant") }); err != nil {
+		if err := c.texts(m.Content, func(text, cache sdk.JSON) {
+			c.turn("assistant")
+			c.held = &heldText{text, cache}
+		}); err != nil {
 			return err
 		}
 		return c.calls(m)
@@ -96,34 +127,59 @@ func (c *conversation) message(m sdk.Message) error {
 		return refuse(c.at(".role"), "Messages of role function are out of date; send role tool with a tool_call_id.")
 	}
 	c.signed = true
-	return c.blocks(c.w, m.Content, false, func() { c.turn("user") })
+	return c.blocks(m.Content, func() { c.turn("user") })
 }
 
-// blocks writes a message's content to w, calling begin before each block. Empty
-// texts, which Anthropic refuses, are left away.
-func (c *conversation) blocks(w *sdk.Writer, content sdk.JSON, textOnly bool, begin func()) error {
+// part is the place of something in part i of the message being written.
+func (c *conversation) part(i int, inside string) string {
+	return c.at(".content[" + strconv.Itoa(i) + "]" + inside)
+}
+
+// texts gives the texts of a message's content that are not blank to write, with
+// their cache_control. There may be nothing else.
+func (c *conversation) texts(content sdk.JSON, write func(text, cache sdk.JSON)) error {
 	i := 0
 	for p := range sdk.Parts(content) {
-		at := func(inside string) string { return c.at(".content[" + strconv.Itoa(i) + "]" + inside) }
+		if !isText(p) {
+			return refuse(c.part(i, ".type"), "Anthropic takes nothing but text from a system or an assistant, not "+strconv.Quote(p.Type)+".")
+		}
+		inside, ok := p.Text.RawStr()
+		if !ok {
+			return refuse(c.part(i, "."+p.Type), "The "+p.Type+" of a part must be a string.")
+		}
+		if !repair.Blank(inside) {
+			write(p.Text, p.Raw.Get("cache_control"))
+		}
+		i++
+	}
+	return nil
+}
+
+func isText(p sdk.Part) bool { return p.Type == "text" || p.Type == "refusal" }
+
+// blocks writes a message's content, calling begin before each block. Blank
+// texts, which Anthropic refuses, are left away.
+func (c *conversation) blocks(content sdk.JSON, begin func()) error {
+	i := 0
+	for p := range sdk.Parts(content) {
+		at := func(inside string) string { return c.part(i, inside) }
 		switch {
-		case p.Type == "text" || p.Type == "refusal":
+		case isText(p):
 			inside, ok := p.Text.RawStr()
 			if !ok {
 				return refuse(at("."+p.Type), "The "+p.Type+" of a part must be a string.")
 			}
-			if !blank(inside) {
+			if !repair.Blank(inside) {
 				begin()
-				writeText(w, p.Text, p.Raw.Get("cache_control"))
+				writeText(c.w, p.Text, p.Raw.Get("cache_control"))
 			}
-		case textOnly:
-			return refuse(at(".type"), "Anthropic takes nothing but text from a system or an assistant, not "+strconv.Quote(p.Type)+".")
 		case p.Type == "image_url":
 			a, wrong := attach(p.URL)
 			if wrong != "" {
 				return refuse(at(".image_url"), wrong)
 			}
 			begin()
-			a.write(w, nil, p.Raw.Get("cache_control"))
+			a.write(c.w, nil, p.Raw.Get("cache_control"))
 		case p.Type == "file":
 			a, wrong := attach(p.Data)
 			if wrong != "" {
@@ -133,7 +189,7 @@ func (c *conversation) blocks(w *sdk.Writer, content sdk.JSON, textOnly bool, be
 				a.kind = "document"
 			}
 			begin()
-			a.write(w, p.Raw.Get("file").Get("filename"), p.Raw.Get("cache_control"))
+			a.write(c.w, p.Raw.Get("file").Get("filename"), p.Raw.Get("cache_control"))
 		case p.Type == "input_audio":
 			return refuse(at(".input_audio"), "Anthropic takes no audio: send text, images and PDF documents.")
 		default:
@@ -214,7 +270,7 @@ func (a *attachment) write(w *sdk.Writer, title, cache sdk.JSON) {
 		w.Key("data").RawString(a.base64)
 	}
 	w.End()
-	if inside, ok := title.RawStr(); ok && a.kind == "document" && !blank(inside) {
+	if inside, ok := title.RawStr(); ok && a.kind == "document" && !repair.Blank(inside) {
 		w.Key("title").Raw(title)
 	}
 	writeCache(w, cache)
@@ -227,22 +283,18 @@ func (c *conversation) calls(m sdk.Message) error {
 	for call := range sdk.ToolCalls(m.ToolCalls) {
 		at := c.at(".tool_calls[" + strconv.Itoa(i) + "]")
 		id, ok := call.ID.Str()
-		if !ok || id == "" {
+		if !ok {
 			return refuse(at+".id", "A tool call needs an id, a string.")
 		}
 		if call.Name.Kind() != sdk.KindString {
 			return refuse(at+".function.name", "Anthropic knows only calls of functions, and each needs the function's name.")
 		}
-		input, ok := call.Object()
-		if !ok {
-			return refuse(at+".function.arguments", "The arguments of a tool call must be the text of a JSON object.")
-		}
 		c.turn("assistant")
 		c.w.Object()
 		c.w.Key("type").String("tool_use")
-		c.w.Key("id").String(callID(id))
+		c.w.Key("id").String(c.ids.of(id))
 		c.w.Key("name").Raw(call.Name)
-		c.w.Key("input").Raw(input)
+		c.w.Key("input").Raw(repair.Arguments(call))
 		c.w.End()
 		i++
 	}
@@ -252,16 +304,36 @@ func (c *conversation) calls(m sdk.Message) error {
 	return nil
 }
 
-// callID gives a call's id in the letters that Anthropic allows; other
-// providers' ids, such as functions.weather:0, have more.
-func callID(id string) string {
+// callIDs are the ids that Anthropic gets.
+type callIDs struct {
+	given map[string]string // by the client's
+	taken map[string]bool
+}
+
+// of gives a call's id in the letters that Anthropic allows; other providers' ids,
+// such as functions.weather:0, have more. Two that differ stay different.
+func (ids *callIDs) of(id string) string {
+	if known, ok := ids.given[id]; ok {
+		return known
+	}
+	if ids.given == nil {
+		ids.given, ids.taken = map[string]string{}, map[string]bool{}
+	}
 	b := []byte(id)
 	for i, c := range b {
 		if c != '_' && c != '-' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
 			b[i] = '_'
 		}
 	}
-	return string(b)
+	if len(b) == 0 {
+		b = []byte("call")
+	}
+	allowed := string(b)
+	for n := 2; ids.taken[allowed]; n++ {
+		allowed = string(b) + "_" + strconv.Itoa(n)
+	}
+	ids.given[id], ids.taken[allowed] = allowed, true
+	return allowed
 }
 
 // result writes what a tool answered. The results of calls made together must
@@ -271,16 +343,23 @@ func (c *conversation) result(m sdk.Message) error {
 	c.turn("user")
 	c.w.Object()
 	c.w.Key("type").String("tool_result")
-	c.w.Key("tool_use_id").String(callID(id))
+	c.w.Key("tool_use_id").String(c.ids.of(id))
 	switch inside, ok := m.Content.RawStr(); {
-	case ok && !blank(inside):
+	case ok && !repair.Blank(inside):
 		c.w.Key("content").Raw(m.Content)
 	case m.Content.Kind() == sdk.KindArray:
-		c.w.Key("content").Array()
-		if err := c.blocks(c.w, m.Content, false, func() {}); err != nil {
+		open := false
+		if err := c.blocks(m.Content, func() {
+			if !open {
+				c.w.Key("content").Array()
+				open = true
+			}
+		}); err != nil {
 			return err
 		}
-		c.w.End()
+		if open {
+			c.w.End()
+		}
 	}
 	c.w.End()
 	return nil

@@ -39,13 +39,3 @@ func TestModelOf(t *testing.T) {
 		}
 	}
 }
-
-func TestBlank(t *testing.T) {
-	for inside, want := range map[string]bool{
-		"": true, "  ": true, `\n\t \r`: true, "a": false, `\\n`: false, `\u0020`: false, `\`: false, " é": false,
-	} {
-		if got := blank([]byte(inside)); got != want {
-			t.Errorf("blank(%q) = %v, want %v", inside, got, want)
-		}
-	}
-}

@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"github.com/kai-gateway/kai/plugins/internal/repair"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -270,7 +271,8 @@ func (q *query) writeSampling(w *sdk.Writer) {
 }
 
 func (q *query) writeRest(w *sdk.Writer, o settings) {
-	if stops := stopsIn(q.stop); len(stops) > 0 {
+	// Anthropic refuses stops of nothing but white space.
+	if stops := repair.Stops(q.stop, func(inside []byte) bool { return !repair.Blank(inside) }); len(stops) > 0 {
 		w.Key("stop_sequences").Array()
 		for _, s := range stops {
 			w.RawString(s)
@@ -293,40 +295,4 @@ func (q *query) writeRest(w *sdk.Writer, o settings) {
 	if cache != nil {
 		w.Key("cache_control").Raw(cache)
 	}
-}
-
-// stopsIn gives the insides of the strings to stop at. Anthropic refuses those
-// of nothing but white space.
-func stopsIn(v sdk.JSON) (stops [][]byte) {
-	add := func(v sdk.JSON) {
-		if inside, ok := v.RawStr(); ok && !blank(inside) {
-			stops = append(stops, inside)
-		}
-	}
-	if v.Kind() == sdk.KindString {
-		add(v)
-		return stops
-	}
-	for it := sdk.Array(v); it.Next(); {
-		add(it.Value())
-	}
-	return stops
-}
-
-// blank reports whether the inside of a JSON string is nothing but white space,
-// written as it is or as an escape.
-func blank(inside []byte) bool {
-	for i := 0; i < len(inside); i++ {
-		switch inside[i] {
-		case ' ':
-		case '\\':
-			i++
-			if i == len(inside) || inside[i] != 'n' && inside[i] != 'r' && inside[i] != 't' {
-				return false
-			}
-		default:
-			return false
-		}
-	}
-	return true
 }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kai-gateway/kai/plugins/internal/repair"
 	"github.com/kai-gateway/kai/sdk"
 )
 
@@ -31,11 +32,31 @@ func (h *history) part(i int, inside string) string {
 
 func writeMessages(w *sdk.Writer, q *query) error {
 	h := history{w: w, model: q.model}
-	if err := h.instructions(q.messages); err != nil {
-		return err
+	alone := true
+	for m := range sdk.Messages(q.messages) {
+		alone = alone && (isInstruction(m.Role) || isSilent(m))
+	}
+	if !alone {
+		if err := h.instructions(q.messages, func() {
+			w.Key("systemInstruction").Object()
+			w.Key("parts").Array()
+		}); err != nil {
+			return err
+		}
 	}
 	w.Key("contents").Array()
 	h.index = 0
+	if alone { // OpenAI answers to instructions alone, Gemini does not
+		if err := h.instructions(q.messages, func() {
+			h.count++
+			w.Object()
+			w.Key("role").String("user")
+			w.Key("parts").Array()
+		}); err != nil {
+			return err
+		}
+		h.index = 0
+	}
 	for m := range sdk.Messages(q.messages) {
 		if err := h.message(m); err != nil {
 			return err
@@ -45,28 +66,49 @@ func writeMessages(w *sdk.Writer, q *query) error {
 	h.close()
 	w.End()
 	if h.count == 0 {
-		return refuse("messages", "Gemini needs a message that is not of role system or developer.")
+		return refuse("messages", "Gemini needs a message that says something: all of these are empty.")
 	}
 	return nil
 }
 
-// instructions writes systemInstruction, which is one for the conversation,
-// wherever in it they stand.
-func (h *history) instructions(messages sdk.JSON) error {
+// isSilent reports whether nothing of a message goes to Gemini, which refuses
+// empty texts.
+func isSilent(m sdk.Message) bool {
+	if m.Role == "tool" || m.Role == "function" || m.Raw.Get("function_call").Kind() == sdk.KindObject {
+		return false
+	}
+	for range sdk.ToolCalls(m.ToolCalls) {
+		return false
+	}
+	for p := range sdk.Parts(m.Content) {
+		if inside, ok := p.Text.RawStr(); !isText(p) || !ok || !repair.Blank(inside) {
+			return false
+		}
+	}
+	return true
+}
+
+func isText(p sdk.Part) bool { return p.Type == "text" || p.Type == "refusal" }
+
+// instructions writes the texts of the system, of which there is one for the
+// conversation, wherever in it they stand. It calls begin before the first.
+func (h *history) instructions(messages sdk.JSON, begin func()) error {
 	open := false
 	for m := range sdk.Messages(messages) {
 		if isInstruction(m.Role) {
 			i := 0
 			for p := range sdk.Parts(m.Content) {
-				if _, ok := p.Text.RawStr(); p.Type != "text" || !ok {
+				inside, ok := p.Text.RawStr()
+				if !isText(p) || !ok {
 					return refuse(h.part(i, ".type"), "Messages of role "+m.Role+" must be text.")
 				}
-				if !open {
-					open = true
-					h.w.Key("systemInstruction").Object()
-					h.w.Key("parts").Array()
+				if len(inside) > 0 {
+					if !open {
+						open = true
+						begin()
+					}
+					h.textPart(p.Text, nil)
 				}
-				h.textPart(p.Text, nil)
 				i++
 			}
 		}
@@ -116,6 +158,9 @@ func (h *history) message(m sdk.Message) error {
 	case "tool", "function":
 		return h.result(m)
 	}
+	if isSilent(m) {
+		return nil
+	}
 	h.content("user")
 	return h.parts(m.Content, nil)
 }
@@ -134,16 +179,24 @@ func (h *history) sign(signature sdk.JSON) {
 	}
 }
 
-// parts writes the parts of a message's content; the last one is signed.
+// parts writes the parts of a message's content; the last one is signed. Empty
+// texts, which Gemini refuses, are left away.
 func (h *history) parts(content, signature sdk.JSON) error {
-	n := 0
-	for range sdk.Parts(content) {
-		n++
-	}
-	i := 0
+	last, i := 0, 0
 	for p := range sdk.Parts(content) {
+		if !isEmpty(p) {
+			last = i
+		}
+		i++
+	}
+	i = 0
+	for p := range sdk.Parts(content) {
+		if isEmpty(p) {
+			i++
+			continue
+		}
 		var signed sdk.JSON
-		if i == n-1 {
+		if i == last {
 			signed = signature
 		}
 		switch p.Type {
@@ -162,6 +215,12 @@ func (h *history) parts(content, signature sdk.JSON) error {
 		i++
 	}
 	return nil
+}
+
+// isEmpty reports whether a part is a text of no characters.
+func isEmpty(p sdk.Part) bool {
+	inside, ok := p.Text.RawStr()
+	return isText(p) && ok && len(inside) == 0
 }
 
 // media writes an image, a sound or a document, given by data or by a link that
@@ -219,7 +278,7 @@ func (h *history) assistant(m sdk.Message) error {
 	if ofText != nil && lacksSignature(m.ToolCalls, legacy) {
 		ofText, ofCall = nil, ofText
 	}
-	if inside, isString := m.Content.RawStr(); m.Content != nil && !(isString && len(inside) == 0) {
+	if !isSilent(sdk.Message{Content: m.Content}) {
 		h.content("model")
 		if err := h.parts(m.Content, ofText); err != nil {
 			return err
@@ -281,10 +340,6 @@ func (h *history) call(c sdk.ToolCall, signature sdk.JSON, n int) (field, wrong 
 	if c.Name.Kind() != sdk.KindString {
 		return ".name", "Gemini knows only calls of functions, and each needs the function's name."
 	}
-	args, ok := c.Object()
-	if !ok {
-		return ".arguments", "The arguments of a tool call must be the text of a JSON object."
-	}
 	if signature == nil && n == 0 && isNew(h.model) {
 		signature = sdk.JSON(unsigned)
 	}
@@ -298,7 +353,7 @@ func (h *history) call(c sdk.ToolCall, signature sdk.JSON, n int) (field, wrong 
 		h.w.Key("id").Raw(c.ID)
 	}
 	h.w.Key("name").Raw(c.Name)
-	h.w.Key("args").Raw(args)
+	h.w.Key("args").Raw(repair.Arguments(c))
 	h.w.End()
 	h.sign(signature)
 	h.w.End()
@@ -325,9 +380,6 @@ func (h *history) result(m sdk.Message) error {
 		inside, ok := p.Text.RawStr()
 		if p.Type != "text" || !ok {
 			return refuse(h.part(i, ".type"), "Results of tools must be text.")
-		}
-		if i > 0 {
-			h.text = append(h.text, `\n`...)
 		}
 		h.text = append(h.text, inside...)
 		i++

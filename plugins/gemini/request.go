@@ -3,6 +3,7 @@ package gemini
 import (
 	"strings"
 
+	"github.com/kai-gateway/kai/plugins/internal/repair"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -160,13 +161,12 @@ func writeConfig(w *sdk.Writer, q *query, options sdk.JSON) error {
 			key(f.name).Raw(f.value)
 		}
 	}
-	switch q.stop.Kind() {
-	case sdk.KindString:
+	if stops := repair.Stops(q.stop, repair.IsStop); len(stops) > 0 {
 		key("stopSequences").Array()
-		w.Raw(q.stop)
+		for _, inside := range stops {
+			w.RawString(inside)
+		}
 		w.End()
-	case sdk.KindArray:
-		key("stopSequences").Raw(q.stop)
 	}
 	if wanted, _ := q.logprobs.Bool(); wanted {
 		key("responseLogprobs").Bool(true)

@@ -3,6 +3,7 @@ package ollama
 import (
 	"strconv"
 
+	"github.com/kai-gateway/kai/plugins/internal/repair"
 	"github.com/kai-gateway/kai/sdk"
 )
 
@@ -47,7 +48,7 @@ func (h *history) message(m sdk.Message) error {
 	default:
 		h.w.Key("role").String(m.Role)
 	}
-	if err := h.content(m.Content); err != nil {
+	if err := h.content(m); err != nil {
 		return err
 	}
 	switch m.Role {
@@ -66,8 +67,10 @@ func (h *history) message(m sdk.Message) error {
 }
 
 // content writes a message's text and images. Ollama takes one string, and a
-// list of images beside it.
-func (h *history) content(content sdk.JSON) error {
+// list of images beside it. The parts of what a model or a tool said are one
+// text, those of others are lines.
+func (h *history) content(m sdk.Message) error {
+	content, lines := m.Content, m.Role != "assistant" && m.Role != "tool" && m.Role != "function"
 	switch content.Kind() {
 	case sdk.KindString:
 		h.w.Key("content").Raw(content)
@@ -86,7 +89,7 @@ func (h *history) content(content sdk.JSON) error {
 			if !ok {
 				return refuse(h.part(i, "."+p.Type), "The "+p.Type+" of a part must be a string.")
 			}
-			if len(h.text) > 0 && len(inside) > 0 {
+			if lines && len(h.text) > 0 && len(inside) > 0 {
 				h.text = append(h.text, `\n`...)
 			}
 			h.text = append(h.text, inside...)
@@ -167,10 +170,6 @@ func (h *history) call(c sdk.ToolCall) (field, wrong string) {
 	if c.Name.Kind() != sdk.KindString {
 		return ".name", "Ollama knows only calls of functions, and each needs the function's name."
 	}
-	args, ok := c.Object()
-	if !ok {
-		return ".arguments", "The arguments of a tool call must be the text of a JSON object."
-	}
 	h.w.Object()
 	if id, ok := c.ID.Str(); ok {
 		h.w.Key("id").Raw(c.ID)
@@ -181,7 +180,7 @@ func (h *history) call(c sdk.ToolCall) (field, wrong string) {
 	}
 	h.w.Key("function").Object()
 	h.w.Key("name").Raw(c.Name)
-	h.w.Key("arguments").Raw(args)
+	h.w.Key("arguments").Raw(repair.Arguments(c))
 	h.w.End()
 	h.w.End()
 	return "", ""

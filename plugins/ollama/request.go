@@ -1,6 +1,7 @@
 package ollama
 
 import (
+	"github.com/kai-gateway/kai/plugins/internal/repair"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -174,6 +175,7 @@ func writeOptions(w *sdk.Writer, q *query, options sdk.JSON) {
 	if limit == nil {
 		limit = q.maxTokens
 	}
+	stop := stopsOf(q.stop)
 	asked := [...]struct {
 		name  string
 		value sdk.JSON
@@ -182,7 +184,7 @@ func writeOptions(w *sdk.Writer, q *query, options sdk.JSON) {
 		{"temperature", q.temperature},
 		{"top_p", q.topP},
 		{"seed", q.seed},
-		{"stop", q.stop},
+		{"stop", stop},
 		{"presence_penalty", q.presencePenalty},
 		{"frequency_penalty", q.frequencyPenalty},
 	}
@@ -218,17 +220,27 @@ func writeOptions(w *sdk.Writer, q *query, options sdk.JSON) {
 		}
 	}
 	for _, a := range asked {
-		switch {
-		case a.value == nil:
-		case a.name == "stop" && a.value.Kind() == sdk.KindString: // Ollama takes a list only
-			key("stop").Array()
-			w.Raw(a.value)
-			w.End()
-		default:
+		if a.value != nil {
 			key(a.name).Raw(a.value)
 		}
 	}
 	if open {
 		w.End()
 	}
+}
+
+// stopsOf gives the list of what to stop at, which is all that Ollama takes, or
+// nothing if it stops nothing.
+func stopsOf(stop sdk.JSON) sdk.JSON {
+	stops := repair.Stops(stop, repair.IsStop)
+	if len(stops) == 0 {
+		return nil
+	}
+	var w sdk.Writer
+	w.Array()
+	for _, inside := range stops {
+		w.RawString(inside)
+	}
+	w.End()
+	return w.Bytes()
 }

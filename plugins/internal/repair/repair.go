@@ -1,0 +1,62 @@
+// Package repair has what adapters need to tell a conversation to a provider that
+// takes less than OpenAI. A client can't mend its history: what a model once said
+// wrong, or a person left blank, would be refused in every request from then on.
+package repair
+
+import "github.com/kai-gateway/kai/sdk"
+
+// invalidArguments is the field that holds a text that is no JSON object.
+const invalidArguments = "_invalid_arguments"
+
+// Arguments gives the arguments of a tool call as the object that most providers
+// demand: {} if there are none, and {"_invalid_arguments": "the text"} for what a
+// model wrote that is no JSON object, so that it can see its mistake.
+func Arguments(c sdk.ToolCall) sdk.JSON {
+	if object, ok := c.Object(); ok {
+		return object
+	}
+	var w sdk.Writer
+	w.Reset(make([]byte, 0, len(c.Arguments)+32))
+	w.Object()
+	w.Key(invalidArguments)
+	if c.Arguments.Kind() == sdk.KindString {
+		w.Raw(c.Arguments)
+	} else {
+		w.String(string(c.Arguments))
+	}
+	w.End()
+	return w.Bytes()
+}
+
+// Blank reports whether the inside of a JSON string is nothing but white space.
+func Blank(inside []byte) bool { return len(sdk.TrimSpaceEnd(inside)) == 0 }
+
+// Stops gives the insides of the strings that an answer is to end at, which stop
+// has one or several of, but for those that keep refuses.
+func Stops(stop sdk.JSON, keep func(inside []byte) bool) (stops [][]byte) {
+	add := func(v sdk.JSON) {
+		if inside, ok := v.RawStr(); ok && keep(inside) {
+			stops = append(stops, inside)
+		}
+	}
+	if stop.Kind() == sdk.KindString {
+		add(stop)
+		return stops
+	}
+	for it := sdk.Array(stop); it.Next(); {
+		add(it.Value())
+	}
+	return stops
+}
+
+// IsStop reports whether the inside of a JSON string is something to stop at:
+// spaces alone are not, line ends are.
+func IsStop(inside []byte) bool {
+	text := sdk.AppendUnquote(nil, inside)
+	for _, c := range text {
+		if c != ' ' && c != '\t' {
+			return true
+		}
+	}
+	return false
+}

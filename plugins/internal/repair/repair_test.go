@@ -1,0 +1,58 @@
+package repair_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/kai-gateway/kai/plugins/internal/repair"
+	"github.com/kai-gateway/kai/sdk"
+)
+
+func TestArguments(t *testing.T) {
+	for arguments, want := range map[string]string{
+		`"{\"a\":1}"`:   `{"a":1}`,
+		`{"a":1}`:       `{"a":1}`,
+		`""`:            `{}`,
+		`" "`:           `{}`,
+		`null`:          `{}`,
+		`"null"`:        `{}`,
+		``:              `{}`,
+		`"{\"a\":1"`:    `{"_invalid_arguments":"{\"a\":1"}`,
+		`"[1]"`:         `{"_invalid_arguments":"[1]"}`,
+		`"Rome"`:        `{"_invalid_arguments":"Rome"}`,
+		`"\"Rome\""`:    `{"_invalid_arguments":"\"Rome\""}`,
+		`"{} {}"`:       `{"_invalid_arguments":"{} {}"}`,
+		`"{a:1}\u00e9"`: `{"_invalid_arguments":"{a:1}\u00e9"}`,
+		`[1]`:           `{"_invalid_arguments":"[1]"}`,
+		`7`:             `{"_invalid_arguments":"7"}`,
+	} {
+		got := repair.Arguments(sdk.ToolCall{Arguments: sdk.JSON(arguments)})
+		if string(got) != want {
+			t.Errorf("Arguments(%s) = %s, want %s", arguments, got, want)
+		}
+	}
+}
+
+func TestBlank(t *testing.T) {
+	for inside, want := range map[string]bool{
+		``: true, ` `: true, `\n\r\t `: true, `\u00a0\u2003`: true, "\u3000": true, `a`: false, ` a `: false, `\\n`: false, `\u0041`: false,
+	} {
+		if got := repair.Blank([]byte(inside)); got != want {
+			t.Errorf("Blank(%q) = %v", inside, got)
+		}
+	}
+}
+
+func TestStops(t *testing.T) {
+	for stop, want := range map[string]string{
+		`"a"`: "a", `["a","b"]`: "a,b", `["", "a", "  ", "\n", "\t"]`: `a,\n`, `""`: "", `" "`: "", `[]`: "", `null`: "", `"\n"`: `\n`,
+	} {
+		var got []string
+		for _, s := range repair.Stops(sdk.JSON(stop), repair.IsStop) {
+			got = append(got, string(s))
+		}
+		if strings.Join(got, ",") != want {
+			t.Errorf("Stops(%s) = %q, want %q", stop, got, want)
+		}
+	}
+}
