@@ -40,19 +40,21 @@ func writeMessages(w *sdk.Writer, q *query) (signed bool, err error) {
 		}
 		c.index++
 	}
-	alone := c.role == ""
-	if !alone {
+	if c.role != "" {
 		c.prefill()
 		w.End()
 		w.End()
 	}
+	told := c.directed // by the client
 	if wantsAnyJSON(q.responseFormat) {
 		writeText(&c.system, sdk.JSON(sdk.AppendQuote(nil, anyJSON)), nil)
-		alone = alone && c.directed
 		c.directed = true
 	}
 	c.system.End()
-	if alone && c.directed { // OpenAI answers to a system's message alone, Anthropic does not
+	switch {
+	case c.role == "" && !told:
+		return false, refuse("messages", "Anthropic needs a message that says something: all of these are blank.")
+	case c.role == "": // OpenAI answers to a system's message alone, Anthropic does not
 		w.Object()
 		w.Key("role").String("user")
 		w.Key("content").Raw(c.system.Bytes())
@@ -62,9 +64,6 @@ func writeMessages(w *sdk.Writer, q *query) (signed bool, err error) {
 	w.End()
 	if c.directed {
 		w.Key("system").Raw(c.system.Bytes())
-	}
-	if c.role == "" && !alone {
-		return false, refuse("messages", "Anthropic needs a message that says something: all of these are blank.")
 	}
 	return c.signed, nil
 }

@@ -1,6 +1,10 @@
 package demo
 
-import "github.com/kai-gateway/kai/sdk"
+import (
+	"strconv"
+
+	"github.com/kai-gateway/kai/sdk"
+)
 
 // question is what the adapter understands of a chat request. Everything else
 // in the request makes no difference.
@@ -18,7 +22,8 @@ type question struct {
 	most    int // words of an answer; 0: no bound
 	choices int
 	models  []model
-	prompt  int // bytes of content in all messages
+	prompt  int    // bytes of content in all messages
+	strange string // the place of a part of unknown type; "" if there is none
 }
 
 type format uint8
@@ -78,8 +83,11 @@ func (q *question) readMessages(array sdk.JSON) {
 	var asked sdk.JSON
 	var called []sdk.ToolCall
 	var results []sdk.Message
+	index := 0
 	for m := range sdk.Messages(array) {
 		q.prompt += len(m.Content)
+		q.findStrange(m.Content, index)
+		index++
 		switch m.Role {
 		case "user":
 			asked, results = m.Content, nil
@@ -92,9 +100,9 @@ func (q *question) readMessages(array sdk.JSON) {
 			results = append(results, m)
 		}
 	}
-	q.text, q.images = contentOf(asked)
+	q.text, q.images = contentOf(asked, "\n")
 	for _, m := range results {
-		text, _ := contentOf(m.Content)
+		text, _ := contentOf(m.Content, "")
 		q.results = append(q.results, result{name: nameOf(m, called), text: text})
 	}
 }
@@ -114,14 +122,30 @@ func nameOf(m sdk.Message, called []sdk.ToolCall) string {
 	return ""
 }
 
-// contentOf gives the text of a message's content and counts its images.
-func contentOf(content sdk.JSON) (text string, images int) {
+// findStrange notes the first part of a type that chat completions don't have.
+func (q *question) findStrange(content sdk.JSON, message int) {
+	i := 0
 	for p := range sdk.Parts(content) {
 		switch p.Type {
-		case "text":
+		case "text", "refusal", "image_url", "input_audio", "file":
+		default:
+			if q.strange == "" {
+				q.strange = "messages[" + strconv.Itoa(message) + "].content[" + strconv.Itoa(i) + "].type"
+			}
+		}
+		i++
+	}
+}
+
+// contentOf gives the text of a message's content, whose parts are joined by
+// between, and counts its images.
+func contentOf(content sdk.JSON, between string) (text string, images int) {
+	for p := range sdk.Parts(content) {
+		switch p.Type {
+		case "text", "refusal":
 			s, _ := p.Text.Str()
 			if text != "" && s != "" {
-				text += "\n"
+				text += between
 			}
 			text += s
 		case "image_url":

@@ -11,6 +11,12 @@ import (
 // emission of its own, of which a client that streams gets one chunk each.
 func (adapter) Request(r *sdk.Request, _ *struct{}, out *sdk.Out) error {
 	q := read(r.Body)
+	if q.strange != "" {
+		return &sdk.Error{
+			Status: 400, Param: q.strange,
+			Message: "The demo takes parts of type text, image_url, input_audio, file and refusal, and none of this type.",
+		}
+	}
 	q.models = modelsOf(r.Options)
 	p := paceOf(r)
 	calls, err := q.calls()
