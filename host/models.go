@@ -119,6 +119,9 @@ func (p *provider) needs(model string) string {
 	if p.config.Unset != "" {
 		return "set " + p.config.Unset + " in Kai's environment and start it again"
 	}
+	if _, err := p.adapter.Status(); err != nil {
+		return "mend its adapter, which could not be loaded; the log says why"
+	}
 	if p.config.BaseURL == "" {
 		return ""
 	}

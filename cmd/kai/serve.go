@@ -13,8 +13,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -59,7 +57,8 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	stdlog.SetOutput(io.Discard) // net/http would print upstreams' bytes
 	// Whoever reads the log may go away, which is no reason to end.
 	signal.Ignore(syscall.SIGPIPE)
-	log, queue := logger(stderr)
+	person := isTerminal(stderr)
+	log, queue := logger(stderr, person)
 	defer queue.close(flushTime)
 	stderr = queue
 	h, err := host.New(host.Options{
@@ -84,7 +83,8 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		log.Warn("kai reload will not work; SIGHUP does", "err", err)
 	}
-	announce(stderr, log, c, l.Addr()) // when every signal and "kai reload" is answered
+	announce(log, c, l.Addr()) // when every signal and "kai reload" is answered
+	running.Go(func() { invite(ctx, stderr, person, log, h, c, l.Addr()) })
 	err = h.Serve(ctx, l)
 	stop()
 	if control != nil {
@@ -108,37 +108,6 @@ func identityOf(c *config.Config, at net.Addr) identity {
 		}
 	}
 	return i
-}
-
-// announce tells whoever started the gateway where it is and what to know.
-func announce(stderr io.Writer, log *slog.Logger, c *config.Config, at net.Addr) {
-	from := c.File
-	if from == "" {
-		from = "the built-in configuration (no " + defaultFile + " here)"
-	}
-	log.Info("serving", "url", "http://"+reachable(at)+"/v1", "config", from, "models", len(c.Models))
-	for _, w := range c.Warnings {
-		log.Warn(w)
-	}
-	if a, ok := at.(*net.TCPAddr); ok && !a.IP.IsLoopback() && !c.Auth.Enabled {
-		log.Warn("serving more than this machine without keys: anybody who reaches this address can use your models and spend your provider keys; set auth.enabled to true, or server.host to 127.0.0.1",
-			"address", at.String())
-	}
-	if !c.Auth.Enabled && c.CORS.Enabled && slices.Contains(c.CORS.AllowOrigins, "*") {
-		log.Warn("any web page opened in a browser on this machine can use your models and spend your provider keys; name the pages that may in cors.allow_origins, or set auth.enabled to true")
-	}
-}
-
-// reachable writes an address as a browser on this machine would.
-func reachable(at net.Addr) string {
-	a, ok := at.(*net.TCPAddr)
-	if !ok {
-		return at.String()
-	}
-	if a.IP.IsUnspecified() || a.IP.IsLoopback() {
-		return "localhost:" + strconv.Itoa(a.Port)
-	}
-	return a.String()
 }
 
 // listenProblem says why an address can't be served, and what to do.
@@ -187,15 +156,13 @@ func stopOnSignal(ctx context.Context, log *slog.Logger, queue *logQueue) (conte
 	return ctx, func() { signal.Stop(signals); close(done); cancel() }
 }
 
-// logger writes text to a terminal and JSON to everything else, through a queue.
+// logger writes text for a person and JSON for everything else, through a queue.
 // Close that at the end.
-func logger(w io.Writer) (*slog.Logger, *logQueue) {
+func logger(w io.Writer, person bool) (*slog.Logger, *logQueue) {
 	handler := func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) }
-	if f, ok := w.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			handler = func(w io.Writer) slog.Handler {
-				return slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: shortTime})
-			}
+	if person {
+		handler = func(w io.Writer) slog.Handler {
+			return slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: shortTime})
 		}
 	}
 	queue := newLogQueue(w, func(lines int) []byte {
@@ -204,6 +171,16 @@ func logger(w io.Writer) (*slog.Logger, *logQueue) {
 		return b.Bytes()
 	})
 	return slog.New(handler(queue)), queue
+}
+
+// isTerminal reports whether a person reads along.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // shortTime leaves the date out where a person reads along.
