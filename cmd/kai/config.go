@@ -134,6 +134,9 @@ func (m *modules) schema(plugin, dir string) (config.Adapter, error) {
 		plugin = filepath.Join(dir, plugin)
 	}
 	module, err := m.get(plugin)
+	if given && errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("there is no %s (\"kai plugin build\" makes the module of an adapter)", plugin)
+	}
 	if err != nil {
 		return config.Adapter{}, err
 	}

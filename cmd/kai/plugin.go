@@ -85,15 +85,23 @@ func (c pluginCommand) interruptible(ctx context.Context, args []string, s strea
 	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
 		signals = append(signals, syscall.SIGHUP)
 	}
-	ctx, stop := signal.NotifyContext(ctx, signals...)
+	signalled, stop := signal.NotifyContext(ctx, signals...)
 	defer stop()
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	context.AfterFunc(signalled, func() {
+		cancel(errInterrupted)
+		stop()
+	})
 	code := c.run(ctx, args, s)
 	if ctx.Err() != nil && code != exitDone {
 		fmt.Fprintf(s.err, "kai plugin %s: interrupted\n", c.name)
 	}
 	return code
 }
+
+// errInterrupted is why a command's context ended. interruptible says it.
+var errInterrupted = errors.New("interrupted")
 
 func pluginHelp() string {
 	text := "Write, test and ship adapters for Kai (docs/plugins.md is a tutorial).\n\nUsage:\n\n"
@@ -120,6 +128,9 @@ func pluginUsage(name string, s streams) int {
 
 // pluginFailed says why a command failed.
 func pluginFailed(name string, err error, s streams) int {
+	if errors.Is(err, errInterrupted) {
+		return exitFailed
+	}
 	fmt.Fprintf(s.err, "kai plugin %s: %v%s\n", name, err, lastWords(err))
 	return exitFailed
 }

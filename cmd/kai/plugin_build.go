@@ -87,7 +87,10 @@ func build(ctx context.Context, dir string, stderr io.Writer) (*built, error) {
 	defer os.RemoveAll(tmp)
 	raw, begin := filepath.Join(tmp, "module.wasm"), time.Now()
 	if err := l.compile(ctx, compilation{dir: dir, out: raw, tmp: tmp, stderr: stderr}); err != nil {
-		if _, failed := errors.AsType[*exec.ExitError](err); failed && ctx.Err() == nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if _, failed := errors.AsType[*exec.ExitError](err); failed {
 			err = fmt.Errorf("%s doesn't compile; what is wrong is above, by paths in that folder (%w)", folderName(dir), err)
 		}
 		return nil, err

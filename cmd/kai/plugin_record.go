@@ -52,7 +52,8 @@ func pluginRecord(ctx context.Context, args []string, s streams) int {
 	}
 	var body []byte
 	var err error
-	if *model == "" {
+	asked := *model == ""
+	if asked {
 		if body, err = readRequest(ctx, s); err != nil {
 			return pluginFailed("record", err, s)
 		}
@@ -63,7 +64,7 @@ func pluginRecord(ctx context.Context, args []string, s streams) int {
 		fmt.Fprintf(s.err, "kai plugin record: %v\n", err)
 		return exitUsage
 	}
-	if body == nil {
+	if !asked {
 		if body, err = readRequest(ctx, s); err != nil {
 			return pluginFailed("record", err, s)
 		}
@@ -71,7 +72,10 @@ func pluginRecord(ctx context.Context, args []string, s streams) int {
 	r.timeout, r.stderr = *timeout, s.err
 	text, err := r.run(ctx, body, *streamed)
 	if err != nil {
-		return pluginFailed("record", errors.New(r.conceal(clientText(err))), s)
+		if ctx.Err() == nil {
+			err = errors.New(r.conceal(clientText(err)))
+		}
+		return pluginFailed("record", err, s)
 	}
 	if *out == "" {
 		s.out.Write(text)

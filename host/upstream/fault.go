@@ -113,7 +113,7 @@ func (c *Client) unreachable(err error) *sdk.Error {
 	case refused:
 		why = "its base_url leads to an address that is only used when base_url names it as a number"
 	case dns:
-		why = "its host name was not found. Is its base_url right?"
+		why = "its host name was not found. Is its base_url right, and is there a network?"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		why = "connection refused. Is it running?"
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
