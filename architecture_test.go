@@ -35,6 +35,7 @@ var layers = []layer{
 	{pattern: "."}, // the SDKs' source, embedded for authors
 	{pattern: "sdk/abi"},
 	{pattern: "sdk/sdktest", own: []string{"sdk", "sdk/*"}},
+	{pattern: "sdk/exchange", own: []string{"sdk/abi", "sdk/frame"}},
 	{pattern: "sdk", own: []string{"sdk/abi"}, tests: []string{"sdk/*"}},
 	{pattern: "sdk/*", own: []string{"sdk/abi"}, tests: []string{"sdk"}},
 

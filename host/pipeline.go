@@ -1,7 +1,6 @@
 package host
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -19,6 +18,7 @@ import (
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
+	rules "github.com/kai-gateway/kai/sdk/exchange"
 )
 
 // chat answers one chat completion. The client was let in already (api asks
@@ -366,7 +366,7 @@ func (e *exchange) events(ctx context.Context, res *upstream.Response) error {
 			return e.event(ctx, abi.FlagEnd, nil, nil)
 		case err != nil:
 			return err
-		case isDone(frame.Data):
+		case rules.IsDone(frame.Data):
 			e.ended = true
 			return e.event(ctx, abi.FlagDone, nil, nil)
 		case len(frame.Data) == 0:
@@ -376,11 +376,6 @@ func (e *exchange) events(ctx context.Context, res *upstream.Response) error {
 			return err
 		}
 	}
-}
-
-// isDone recognises the end mark of OpenAI's streams.
-func isDone(data []byte) bool {
-	return len(data) < 32 && string(bytes.TrimSpace(data)) == "[DONE]"
 }
 
 func (e *exchange) event(ctx context.Context, flags int, name, data []byte) error {

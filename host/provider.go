@@ -24,6 +24,7 @@ type provider struct {
 	config  config.Provider
 	adapter adapter
 	setup   string // its manifest's, if that can be read without running the module
+	now     func() time.Time
 
 	once   sync.Once
 	client *upstream.Client // nil for an adapter without an upstream
@@ -53,7 +54,7 @@ var logLevels = map[string]slog.Level{
 	"off": logOff, "error": slog.LevelError, "warn": slog.LevelWarn, "info": slog.LevelInfo, "debug": slog.LevelDebug,
 }
 
-func newProvider(c config.Provider, workers int, engine *wasm.Engine, module []byte) *provider {
+func newProvider(c config.Provider, workers int, engine *wasm.Engine, module []byte, now func() time.Time) *provider {
 	l := c.Limits
 	if l.Instances > 0 {
 		workers = l.Instances
@@ -66,6 +67,7 @@ func newProvider(c config.Provider, workers int, engine *wasm.Engine, module []b
 		name:   c.Name,
 		config: c,
 		setup:  setup,
+		now:    now,
 		adapter: newAdapter(engine, c, module, wasm.AdapterOptions{
 			Options: c.Options, Kept: workers, LogLevel: logLevels[c.Log], Fresh: c.Isolate,
 			Limits: wasm.Limits{
@@ -135,8 +137,9 @@ func (p *provider) connect() {
 		return
 	}
 	o := upstream.Options{
-		Provider: p.name, BaseURL: c.BaseURL, Proxy: c.Proxy,
+		Provider: p.name, BaseURL: c.BaseURL, Usual: p.adapter.Manifest().Profile().DefaultBaseURL, Proxy: c.Proxy,
 		Connect: c.Timeouts.Connect, FirstByte: c.Timeouts.FirstByte, Idle: c.Timeouts.Idle,
+		Now: p.now,
 	}
 	if a := p.adapter.Manifest().Profile().Auth; a.Header != "" && !c.APIKey.IsZero() {
 		key := c.APIKey.Reveal()

@@ -14,6 +14,7 @@ type Error struct {
 	Param        string // the request's field at fault; "" is null
 	Message      string
 	RetryAfterMS int64 // milliseconds until a repeat may succeed; 0: unknown
+	NoRetry      bool  // a repeat of the same request can't succeed, whatever Status says
 	Err          error // what happened, for the log only
 }
 

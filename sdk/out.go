@@ -163,6 +163,9 @@ func (o *Out) fail(e *Error) {
 		b = append(b, `,"retry_after_ms":`...)
 		b = strconv.AppendInt(b, e.RetryAfterMS, 10)
 	}
+	if e.NoRetry {
+		b = append(b, `,"no_retry":true`...)
+	}
 	o.buf = append(b, '}')
 	o.emit(abi.Error, 0, o.buf)
 }

@@ -63,6 +63,9 @@ func (x *Exchange) ClientError(err error) *sdk.Error { return clientError(err, x
 // worthRepeating reports whether the same request may succeed later. SDKs
 // repeat every 408, 409, 429 and 5xx unless told otherwise.
 func worthRepeating(e *sdk.Error) bool {
+	if e.NoRetry {
+		return false
+	}
 	switch e.Code {
 	case "provider_not_configured", // until the configuration changes
 		"adapter_error",      // adapters are pure: the same request fails again

@@ -12,6 +12,7 @@ import (
 	"github.com/kai-gateway/kai/host/stream"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
+	"github.com/kai-gateway/kai/sdk/exchange"
 	"github.com/kai-gateway/kai/sdk/frame"
 	"github.com/kai-gateway/kai/sdk/sdktest"
 )
@@ -50,8 +51,8 @@ func (c *check) vary(name string, t *transcript) (o outcome, ok bool) {
 // lastAnswer is the upstream's answer that a transcript ends with.
 type lastAnswer struct {
 	sdktest.Response
-	n        int // which of the transcript's responses it is
-	framing  abi.Framing
+	n        int         // which of the transcript's responses it is
+	framing  abi.Framing // of the stream; else what was asked for
 	streamed bool
 	pieces   [][]byte // of a stream: the bytes of each event, with what separates it
 	json     bool     // every piece, or the whole, is JSON
@@ -71,8 +72,10 @@ func (c *check) lastAnswer() (lastAnswer, bool) {
 			}
 		}
 	}
-	a.streamed = !a.Whole(a.framing)
-	if !a.streamed {
+	form, framing := a.Form(a.framing)
+	if a.streamed = form == exchange.Events; a.streamed {
+		a.framing = framing
+	} else {
 		a.json = json.Valid(a.Body)
 		return a, true
 	}
@@ -85,7 +88,7 @@ func (c *check) lastAnswer() (lastAnswer, bool) {
 		if !ok || err != nil {
 			break
 		}
-		a.json = a.json && (json.Valid(f.Data) || string(f.Data) == "[DONE]")
+		a.json = a.json && (json.Valid(f.Data) || exchange.IsDone(f.Data))
 	}
 	return a, true
 }
@@ -228,26 +231,25 @@ func (c *check) garbage(a lastAnswer, finished int) {
 }
 
 // refusals are answers that are no success and hold no error text of the
-// upstream's.
+// upstream's. Web pages and redirects are the gateway's to answer.
 var refusals = []struct {
 	status            int
 	contentType, body string
 }{
-	{400, "text/html", "<html>Bad Request</html>"},
-	{401, "text/html", "<html>Sign in</html>"},
+	{400, "text/plain", "Bad Request"},
+	{401, "text/html", "Sign in"},
 	{403, "", ""},
 	{404, "text/plain", "404 page not found"},
 	{429, "text/plain", "slow down"},
 	{429, "application/json", "null"},
-	{500, "text/html", "<html>Internal Server Error</html>"},
+	{500, "text/html", "Internal Server Error"},
 	{500, "application/json", `{"error":`},
 	{500, "application/json", `{"error":null}`},
 	{500, "application/json", `{"error":{"message":null}}`},
-	{502, "text/html", "<html>Bad Gateway</html>"},
+	{502, "text/plain", "Bad Gateway"},
 	{503, "application/json", "[]"},
 	{504, "", ""},
 	{529, "text/plain", "\xff\xfe"},
-	{302, "text/html", "<html>Moved</html>"},
 }
 
 // errorBodies answers with errors that are not the upstream's own.

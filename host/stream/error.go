@@ -17,6 +17,7 @@ func DecodeError(payload []byte) *sdk.Error {
 		Param        string `json:"param"`
 		Message      string `json:"message"`
 		RetryAfterMS int64  `json:"retry_after_ms"`
+		NoRetry      bool   `json:"no_retry"`
 	}
 	// A field of another type is skipped and the others are still filled in.
 	err := json.Unmarshal(payload, &e)
@@ -33,6 +34,7 @@ func DecodeError(payload []byte) *sdk.Error {
 		Param:        e.Param,
 		Message:      e.Message,
 		RetryAfterMS: max(e.RetryAfterMS, 0),
+		NoRetry:      e.NoRetry,
 		Err:          err,
 	}
 }

@@ -14,7 +14,8 @@
 //     or the cause of the context's end.
 //
 // It follows no redirect, keeps no cookie, knows no provider and reads no
-// JSON beyond telling one value from a line of several.
+// JSON beyond telling one value from a line of several. Web pages and redirects
+// are errors here, for they are none of a provider's API.
 package upstream
 
 import (
@@ -36,17 +37,19 @@ import (
 
 // Options configures New. Only Provider and BaseURL are required.
 type Options struct {
-	Provider  string        // the provider's name in the configuration, for messages
-	BaseURL   string        // http or https, without userinfo and fragment; path and query are kept
-	Secret    Secret        // added to every request; default: none
-	Connect   time.Duration // from the request to a usable connection, TLS included; default 10 s
-	FirstByte time.Duration // from the connection to the answer's head; default 10 min
-	Idle      time.Duration // longest silence within the answer's body; default 5 min
-	Proxy     string        // "none", "environment" or a URL; default "none", and always none for a loopback base_url
-	LineLimit int           // bytes of one line or event of a stream; default 32 MiB
-	BodyLimit int           // bytes of a whole answer, decompressed; default 32 MiB
-	UserAgent string        // sent unless the adapter names one; default "kai"
-	TLS       *tls.Config   // for example private certificate authorities; copied; default: the system's
+	Provider  string           // the provider's name in the configuration, for messages
+	BaseURL   string           // http or https, without userinfo and fragment; path and query are kept
+	Usual     string           // the BaseURL that most have, for messages; default: none
+	Secret    Secret           // added to every request; default: none
+	Connect   time.Duration    // from the request to a usable connection, TLS included; default 10 s
+	FirstByte time.Duration    // from the connection to the answer's head; default 10 min
+	Idle      time.Duration    // longest silence within the answer's body; default 5 min
+	Proxy     string           // "none", "environment" or a URL; default "none", and always none for a loopback base_url
+	LineLimit int              // bytes of one line or event of a stream; default 32 MiB
+	BodyLimit int              // bytes of a whole answer, decompressed; default 32 MiB
+	UserAgent string           // sent unless the adapter names one; default "kai"
+	Now       func() time.Time // for dates in answers; default time.Now
+	TLS       *tls.Config      // for example private certificate authorities; copied; default: the system's
 }
 
 // Secret is the header that authorizes requests at the provider. It is added
@@ -87,6 +90,7 @@ const (
 // does not change after New; a reload makes a new one.
 type Client struct {
 	provider  string
+	usual     string
 	base      target
 	secret    Secret
 	redact    *redactor
@@ -94,6 +98,7 @@ type Client struct {
 	waits     waits
 	lineLimit int
 	bodyLimit int
+	now       func() time.Time
 	transport *http.Transport
 	bursts    sync.Pool // of *[burstSize]byte: see Response.fill
 }
@@ -111,6 +116,7 @@ func newClient(o Options, dialer net.Dialer) (*Client, error) {
 	}
 	c := &Client{
 		provider:  o.Provider,
+		usual:     o.Usual,
 		base:      base,
 		secret:    Secret{Header: textproto.CanonicalMIMEHeaderKey(o.Secret.Header), Value: o.Secret.Value},
 		redact:    newRedactor(o.Secret.key()),
@@ -123,6 +129,10 @@ func newClient(o Options, dialer net.Dialer) (*Client, error) {
 		},
 		lineLimit: orDefault(o.LineLimit, defaultLimit),
 		bodyLimit: orDefault(o.BodyLimit, defaultLimit),
+		now:       o.Now,
+	}
+	if c.now == nil {
+		c.now = time.Now
 	}
 	c.bursts.New = func() any { return new([burstSize]byte) }
 	if o.Secret.Header != "" && (!isToken(o.Secret.Header) || !isHeaderValue(o.Secret.Value)) {
@@ -192,16 +202,17 @@ type Request struct {
 	Framing abi.Framing // of the answer
 }
 
-// Do sends a request and waits for the head of its answer, and for the first
-// bytes of the body where only they tell whether it is one value or a stream.
+// Do sends a request and waits for the head of its answer and for the first
+// bytes of the body, which tell what it is.
 //
 //   - ctx is the request's only lifetime: its end closes the connection, until
 //     the response is closed
 //   - the caller must close the response
 //   - error: context.Cause(ctx), or an *sdk.Error: 502 adapter_error for a
-//     request that is not allowed, 502 upstream_error, 504 upstream_timeout
+//     request that is not allowed, 502 upstream_error, 504 upstream_timeout, and
+//     what a web page or a redirect stands for
 //
-// Any status is an answer. Nothing is repeated, with one exception: a kept
+// Any other status is an answer. Nothing is repeated, with one exception: a kept
 // connection that the server closed before a byte of the answer came.
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	resp, err := c.ask(ctx, r)

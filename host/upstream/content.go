@@ -7,10 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
-
-	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // wire reads an answer's body as it comes over the connection. Every byte
@@ -75,50 +72,4 @@ func (g *gunzip) explain(err error) error {
 		return &encodingError{"gzip", err}
 	}
 	return err
-}
-
-// mediaType gives the content type without parameters, in lower case.
-func mediaType(header http.Header) string {
-	media, _, _ := strings.Cut(header.Get("Content-Type"), ";")
-	return strings.ToLower(strings.TrimSpace(media))
-}
-
-func isHTML(media string) bool { return media == "text/html" || media == "application/xhtml+xml" }
-
-func isJSON(media string) bool {
-	return media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json")
-}
-
-// headLines writes the headers that an adapter may see, one
-// "lower-case-name: value\n" each, sorted, without the provider's key.
-func headLines(header http.Header, redact *redactor) []byte {
-	var lines []string
-	for name, values := range header {
-		name = strings.ToLower(name)
-		if !abi.HeaderForAdapters(name) {
-			continue
-		}
-		for _, v := range values {
-			// Before it is cut, or a part of the key could stay.
-			lines = append(lines, name+": "+plainValue(redact.text(v))+"\n")
-		}
-	}
-	slices.Sort(lines)
-	return []byte(strings.Join(lines, ""))
-}
-
-const maxHeadValue = 1 << 10 // bytes of one header value that an adapter sees
-
-// plainValue makes a header's value one line of UTF-8.
-func plainValue(v string) string {
-	if len(v) > maxHeadValue {
-		v = v[:maxHeadValue]
-	}
-	v = strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(v, "?"))
-	return strings.TrimSpace(v)
 }

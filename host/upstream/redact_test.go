@@ -182,7 +182,7 @@ func TestAnswersDontTellTheKey(t *testing.T) {
 			}
 			answer := func(status, contentType, body string) string {
 				return "HTTP/1.1 " + status + "\r\nContent-Type: " + contentType + "\r\nX-Request-Id: " + told +
-					"\r\nX-RateLimit-Of: " + strings.Repeat("x", maxHeadValue-8) + told + "\r\n" + sized(body)
+					"\r\nX-RateLimit-Of: " + strings.Repeat("x", 1<<10-8) + told + "\r\n" + sized(body)
 			}
 			for place, tc := range map[string]struct {
 				framing abi.Framing

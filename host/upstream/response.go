@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/sdk/abi"
+	rules "github.com/kai-gateway/kai/sdk/exchange"
 	"github.com/kai-gateway/kai/sdk/frame"
 )
 
@@ -64,8 +64,8 @@ func newResponse(c *Client, x *exchange, answer *http.Response) *Response {
 	}
 }
 
-// settle finds out whether the answer is one value or a stream.
-func (r *Response) settle(f abi.Framing) error {
+// settle finds out what the answer is, reading as much of it as that takes.
+func (r *Response) settle(asked abi.Framing) error {
 	if r.Status < 200 {
 		return r.client.failed("sent an informational answer as its last", fmt.Errorf("status %d", r.Status))
 	}
@@ -75,69 +75,31 @@ func (r *Response) settle(f abi.Framing) error {
 	}
 	r.body = body
 
-	media := mediaType(r.header)
-	switch {
-	case r.Status >= 300, f == abi.Whole && !isHTML(media):
+	a := rules.Answer{Asked: asked, Status: r.Status, ContentType: strings.Join(r.header["Content-Type"], ",")}
+	form, framing := a.Look(nil, false)
+	for form == rules.Undecided {
+		ended := !r.more()
+		if ended && r.err != nil && r.err != io.EOF {
+			return r.err
+		}
+		form, framing = a.Look(r.start, ended)
+	}
+	switch form {
+	case rules.Page:
+		return r.client.webPage(r)
+	case rules.Redirect:
+		return r.client.redirected(r)
+	case rules.Whole:
 		r.whole = true
-	case isHTML(media):
-		return r.client.failed("sent a web page instead of an API answer. Is its base_url right?", fmt.Errorf("content type %q", media))
-	case f == abi.SSE && media != "text/event-stream":
-		r.whole = r.beginsLikeValue(media)
-	case f == abi.NDJSON && isJSON(media):
-		r.whole = !r.hasSeveralLines()
+		return nil
 	}
-	if r.err != nil && r.err != io.EOF {
-		return r.err
+	r.decoder = frame.NewDecoder(framing, r.client.lineLimit)
+	r.decoder.Feed(r.start)
+	if cap(r.start) == smallSize {
+		r.small = r.start[:smallSize] // free once the decoder has read it, before the next read
 	}
-	if !r.whole {
-		r.decoder = frame.NewDecoder(f, r.client.lineLimit)
-		r.decoder.Feed(r.start)
-		r.start = nil
-	}
+	r.start = nil
 	return nil
-}
-
-// beginsLikeValue tells a JSON value from the event stream in whose place it
-// came: no field of an event stream begins like one.
-func (r *Response) beginsLikeValue(media string) bool {
-	i := r.nextText(0)
-	if i < 0 {
-		return isJSON(media)
-	}
-	first := r.start[i]
-	return first == '{' || first == '[' || isJSON(media) && strings.IndexByte(":deir", first) < 0 // comment, data, event, id, retry
-}
-
-// hasSeveralLines tells one JSON value, perhaps spread over lines, from several
-// with a line each.
-func (r *Response) hasSeveralLines() bool {
-	begin := r.nextText(0)
-	if begin < 0 {
-		return false
-	}
-	end := begin
-	for end == len(r.start) || r.start[end] != '\n' {
-		end++
-		if end >= len(r.start) && !r.more() {
-			return false
-		}
-	}
-	return json.Valid(r.start[begin:end]) && r.nextText(end) >= 0
-}
-
-// nextText gives the index in start of the first byte from i on that is no
-// white space, reading as needed; -1 if there is none.
-func (r *Response) nextText(i int) int {
-	for {
-		for ; i < len(r.start); i++ {
-			if c := r.start[i]; c != ' ' && c != '\t' && c != '\r' && c != '\n' {
-				return i
-			}
-		}
-		if !r.more() {
-			return -1
-		}
-	}
 }
 
 // more reads on into start. It is false at the end of the body, at an error,
@@ -145,7 +107,7 @@ func (r *Response) nextText(i int) int {
 func (r *Response) more() bool {
 	for r.err == nil && len(r.start) <= r.client.bodyLimit {
 		if len(r.start) == cap(r.start) {
-			r.start = append(make([]byte, 0, max(smallSize, 2*cap(r.start))), r.start...)
+			r.grow()
 		}
 		n, err := r.read(r.start[len(r.start):cap(r.start)])
 		r.start = r.start[:len(r.start)+n]
@@ -157,6 +119,18 @@ func (r *Response) more() bool {
 	return false
 }
 
+// grow makes room in start. What is more than the first bytes of a stream is
+// most likely read to its end, for which the length that was declared is a hint:
+// nothing large is set aside on its word. It is one byte more, so that the end is
+// found without growing.
+func (r *Response) grow() {
+	size := smallSize
+	if n := cap(r.start); n > 0 {
+		size = max(2*n, int(min(r.length+1, 1<<20)))
+	}
+	r.start = append(make([]byte, 0, min(size, r.client.bodyLimit+1)), r.start...)
+}
+
 // read reads from the body; its errors are io.EOF or what a caller is told.
 func (r *Response) read(p []byte) (int, error) {
 	n, err := r.body.Read(p)
@@ -166,45 +140,35 @@ func (r *Response) read(p []byte) (int, error) {
 	return n, err
 }
 
-// Whole reports whether the answer is one value, for Body: the status is
-// outside 2xx, its framing is abi.Whole, or one JSON value came in place of a
-// stream. Otherwise it is a stream, for Next.
+// Whole reports whether the answer is one value, for Body, or a stream, for Next.
+// See exchange.Answer.
 func (r *Response) Whole() bool { return r.whole }
 
 // Head gives the headers an adapter may see, "lower-case-name: value\n" each
 // and sorted: the content type, retry-after, rate limits and request ids.
-func (r *Response) Head() []byte { return headLines(r.header, r.client.redact) }
+func (r *Response) Head() []byte {
+	return rules.Head(r.header, r.client.now(), r.client.redact.text)
+}
 
-// Body reads a whole answer. The result is the caller's.
+// Body reads a whole answer and gives what an adapter is to see of it. The
+// result is the caller's.
 //
 //   - error: context.Cause of the request's context, or an *sdk.Error: 502
 //     upstream_error for a body that is over the limit, broken or cut short,
 //     504 upstream_timeout
 func (r *Response) Body() ([]byte, error) {
-	limit := r.client.bodyLimit
+	for r.more() {
+	}
 	body := r.start
 	r.start = nil
-	if body == nil {
-		// One byte more than declared, so that the end is found without growing.
-		// The declaration is a hint: nothing large is set aside on its word.
-		body = make([]byte, 0, min(max(r.length+1, 512), 1<<20))
+	switch {
+	case len(body) > r.client.bodyLimit:
+		r.err = r.client.tooLong("an answer", r.client.bodyLimit)
+		return nil, r.err
+	case r.err != io.EOF:
+		return nil, r.err
 	}
-	for len(body) <= limit {
-		if r.err == io.EOF {
-			return r.client.redact.bytes(body), nil
-		}
-		if r.err != nil {
-			return nil, r.err
-		}
-		if len(body) == cap(body) {
-			body = append(make([]byte, 0, min(2*cap(body), limit+1)), body...)
-		}
-		var n int
-		n, r.err = r.read(body[len(body):cap(body)])
-		body = body[:len(body)+n]
-	}
-	r.err = r.client.tooLong("an answer", limit)
-	return nil, r.err
+	return rules.Body(r.Status, r.client.redact.bytes(body)), nil
 }
 
 var errNoStream = errors.New("Next on an answer that is whole or closed")

@@ -14,7 +14,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// TestWholeOrStream: which export of an adapter gets an answer.
+// TestWholeOrStream: which export of an adapter gets an answer, and what of it. The
+// rule is tested in package exchange; here it gets the bytes it needs.
 func TestWholeOrStream(t *testing.T) {
 	for name, tc := range map[string]struct {
 		framing abi.Framing
@@ -22,40 +23,29 @@ func TestWholeOrStream(t *testing.T) {
 		media   string
 		body    string
 		frames  []string // nil: whole
+		whole   string   // default: body
 	}{
-		"whole":                               {abi.Whole, "200 OK", "application/json", `{}`, nil},
-		"whole, whatever it is":               {abi.Whole, "200 OK", "text/event-stream", "data: 1\n\n", nil},
-		"an error for a stream":               {abi.SSE, "429 No", "application/json", `{"error":1}`, nil},
-		"an error as an event stream":         {abi.SSE, "500 No", "text/event-stream", "data: 1\n\n", nil},
-		"an error page":                       {abi.SSE, "502 Bad Gateway", "text/html", "<html>", nil},
-		"a redirect":                          {abi.SSE, "302 Found", "text/html", "<html>", nil},
-		"a status beyond the known ones":      {abi.SSE, "299 Fine", "text/event-stream", "data: 1\n\n", []string{"1"}},
-		"SSE":                                 {abi.SSE, "200 OK", "text/event-stream; charset=utf-8", "data: {}\n\n", []string{"{}"}},
-		"SSE that begins like JSON":           {abi.SSE, "200 OK", "text/event-stream", "{}\ndata: 1\n\n", []string{"1"}},
-		"SSE without content type":            {abi.SSE, "200 OK", "", "data: {}\n\n", []string{"{}"}},
-		"SSE called JSON":                     {abi.SSE, "200 OK", "application/json", "data: {}\n\n", []string{"{}"}},
-		"SSE called JSON, after a comment":    {abi.SSE, "200 OK", "application/json", ": x\n\ndata: {}\n\n", []string{"{}"}},
-		"SSE called JSON, with a name":        {abi.SSE, "200 OK", "application/json", "\nevent: a\ndata: 1\n\n", []string{"a|1"}},
-		"JSON for SSE":                        {abi.SSE, "200 OK", "application/json; charset=utf-8", ` {"a":1}`, nil},
-		"problem JSON for SSE":                {abi.SSE, "200 OK", "application/problem+json", `{}`, nil},
-		"null for SSE":                        {abi.SSE, "200 OK", "application/json", `null`, nil},
-		"nothing for SSE, called JSON":        {abi.SSE, "200 OK", "application/json", ``, nil},
-		"nothing for SSE":                     {abi.SSE, "200 OK", "text/event-stream", ``, []string{}},
-		"JSON for SSE, called text":           {abi.SSE, "200 OK", "text/plain", "{\n}", nil},
-		"lines":                               {abi.NDJSON, "200 OK", "application/x-ndjson", "{}\n[]\n", []string{"{}", "[]"}},
-		"one line":                            {abi.NDJSON, "200 OK", "application/x-ndjson", "{}\n", []string{"{}"}},
-		"lines of another name":               {abi.NDJSON, "200 OK", "application/jsonl", "{}\n", []string{"{}"}},
-		"lines called text":                   {abi.NDJSON, "200 OK", "text/plain", "{}\n", []string{"{}"}},
-		"lines called nothing":                {abi.NDJSON, "200 OK", "", "{}\n", []string{"{}"}},
-		"lines called bytes":                  {abi.NDJSON, "200 OK", "application/octet-stream", "{}\n", []string{"{}"}},
-		"lines called JSON":                   {abi.NDJSON, "200 OK", "application/json", "{\"a\":1}\n{}", []string{`{"a":1}`, "{}"}},
-		"lines called JSON, with blank lines": {abi.NDJSON, "200 OK", "application/json", "\r\n{}\r\n\r\n{}\r\n", []string{"{}", "{}"}},
-		"one value":                           {abi.NDJSON, "200 OK", "application/json", `{"a":1}`, nil},
-		"one value with a line end":           {abi.NDJSON, "200 OK", "application/json", "{\"a\":1}\n", nil},
-		"one value with blank lines behind":   {abi.NDJSON, "200 OK", "application/json", "{\"a\":1}\r\n\n \n", nil},
-		"one value spread over lines":         {abi.NDJSON, "200 OK", "application/json", "{\n \"a\": 1\n}\n", nil},
-		"nothing for lines":                   {abi.NDJSON, "200 OK", "application/json", "", nil},
-		"blank lines only":                    {abi.NDJSON, "200 OK", "application/json", "\n\n", nil},
+		"whole":                            {abi.Whole, "200 OK", "application/json", `{}`, nil, ""},
+		"JSON called HTML":                 {abi.Whole, "200 OK", "text/html", `{}`, nil, ""},
+		"nothing":                          {abi.Whole, "200 OK", "", ``, nil, ""},
+		"an error for a stream":            {abi.SSE, "429 No", "application/json", `{"error":1}`, nil, ""},
+		"an error as an event stream":      {abi.SSE, "500 No", "text/event-stream", "data: 1\n\n", nil, "1"},
+		"with a byte order mark":           {abi.SSE, "200 OK", "application/json", "\ufeff{}", nil, "{}"},
+		"a status beyond the known ones":   {abi.SSE, "299 Fine", "text/event-stream", "data: 1\n\n", []string{"1"}, ""},
+		"SSE":                              {abi.SSE, "200 OK", "text/event-stream; charset=utf-8", "data: {}\n\n", []string{"{}"}, ""},
+		"SSE called JSON, after a comment": {abi.SSE, "200 OK", "application/json", ": x\n\ndata: {}\n\n", []string{"{}"}, ""},
+		"SSE with a name":                  {abi.SSE, "200 OK", "", "\nevent: a\ndata: 1\n\n", []string{"a|1"}, ""},
+		"SSE for a whole answer":           {abi.Whole, "200 OK", "text/event-stream", "data: 1\n\ndata: 2\n\n", []string{"1", "2"}, ""},
+		"SSE for lines":                    {abi.NDJSON, "200 OK", "application/x-ndjson", "data: 1\n\n", []string{"1"}, ""},
+		"nothing for SSE":                  {abi.SSE, "200 OK", "text/event-stream", ``, []string{}, ""},
+		"JSON for SSE, called that":        {abi.SSE, "200 OK", "text/event-stream", "{\n}", nil, ""},
+		"lines":                            {abi.NDJSON, "200 OK", "application/x-ndjson", "{}\n[]\n", []string{"{}", "[]"}, ""},
+		"one line":                         {abi.NDJSON, "200 OK", "application/x-ndjson", "{}\n", []string{"{}"}, ""},
+		"lines called nothing":             {abi.NDJSON, "200 OK", "", "{}\n{}\n", []string{"{}", "{}"}, ""},
+		"lines for SSE":                    {abi.SSE, "200 OK", "text/event-stream", "{}\n{}\n", []string{"{}", "{}"}, ""},
+		"lines for a whole answer":         {abi.Whole, "200 OK", "application/json", "\r\n{}\r\n\r\n{}\r\n", []string{"{}", "{}"}, ""},
+		"one value":                        {abi.NDJSON, "200 OK", "application/json", "{\"a\":1}\r\n\n \n", nil, ""},
+		"one value spread over lines":      {abi.NDJSON, "200 OK", "application/json", "{\n \"a\": 1\n}\n", nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer := "HTTP/1.1 " + tc.status + "\r\n"
@@ -75,8 +65,12 @@ func TestWholeOrStream(t *testing.T) {
 				if want := tc.frames == nil; out.whole != want {
 					t.Fatalf("%s: whole = %v, want %v", how, out.whole, want)
 				}
-				if out.whole && out.body != tc.body {
-					t.Errorf("%s: body = %q, want %q", how, out.body, tc.body)
+				want := tc.body
+				if tc.whole != "" {
+					want = tc.whole
+				}
+				if out.whole && out.body != want {
+					t.Errorf("%s: body = %q, want %q", how, out.body, want)
 				}
 				if !out.whole && !slices.Equal(out.frames, tc.frames) {
 					t.Errorf("%s: frames = %q, want %q", how, out.frames, tc.frames)
@@ -96,7 +90,7 @@ func TestResponseHead(t *testing.T) {
 	}
 	defer resp.Close()
 	want := "anthropic-ratelimit-tokens-limit: 9\ncontent-type: application/json\nratelimit: a;r=1\nratelimit: b;r=2\nrequest-id: ? x\n" +
-		"retry-after: 7\nx-generation-id: " + strings.Repeat("g", maxHeadValue) + "\nx-ratelimit-reset: 5\nx-request-id: r1\n"
+		"retry-after: 7\nx-generation-id: " + strings.Repeat("g", 1<<10) + "\nx-ratelimit-reset: 5\nx-request-id: r1\n"
 	if got := string(resp.Head()); got != want {
 		t.Errorf("Head = %q, want %q", got, want)
 	}

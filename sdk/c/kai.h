@@ -306,6 +306,7 @@ typedef struct {
     kai_bytes param;
     kai_bytes message;
     int64_t retry_after_ms; /* 0: unknown */
+    bool no_retry;          /* a repeat of the same request can't succeed, whatever the status says */
 } kai_error;
 
 /* Makes e the call's error: return kai_fail((kai_error){...}); */
@@ -1322,6 +1323,7 @@ int kai_done_(int status, const void *state, size_t size) {
     kai_write_key(&w, "message");
     kai_write_string(&w, kai_error_.message);
     if (kai_error_.retry_after_ms > 0) kai_write_key(&w, "retry_after_ms"), kai_write_int(&w, kai_error_.retry_after_ms);
+    if (kai_error_.no_retry) kai_write_key(&w, "no_retry"), kai_write_bool(&w, true);
     kai_write_end(&w);
     kai_emit_(kai_ERROR, 0, w.text.at, w.text.len);
     return KAI_FAILED;

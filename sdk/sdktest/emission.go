@@ -80,6 +80,3 @@ func compact(data []byte) string {
 	}
 	return b.String()
 }
-
-// oneValue reports whether body is one JSON value and nothing else.
-func oneValue(body []byte) bool { return json.Valid(body) }

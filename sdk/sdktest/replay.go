@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
+	"github.com/kai-gateway/kai/sdk/exchange"
 	"github.com/kai-gateway/kai/sdk/frame"
 )
 
@@ -117,7 +117,7 @@ func (t *Transcript) Run(c Caller) (*Replay, error) {
 	if err := json.Unmarshal(body, &asked); err != nil {
 		return nil, fmt.Errorf("%s: %w", SectionClient, err)
 	}
-	x := exchange{caller: c, replay: r}
+	x := replaying{caller: c, replay: r}
 	err := x.call(sdk.Input{Request: &sdk.Request{Op: abi.Chat, Stream: asked.Stream, Options: t.Options(), Body: body}})
 	for _, res := range t.Responses() {
 		if err != nil || r.Failed || !x.pending {
@@ -128,8 +128,8 @@ func (t *Transcript) Run(c Caller) (*Replay, error) {
 	return r, err
 }
 
-// exchange is a transcript on its way through an adapter.
-type exchange struct {
+// replaying is a transcript on its way through an adapter.
+type replaying struct {
 	caller  Caller
 	replay  *Replay
 	state   []byte
@@ -137,7 +137,7 @@ type exchange struct {
 	pending bool // a request was sent and not answered
 }
 
-func (x *exchange) call(in sdk.Input) error {
+func (x *replaying) call(in sdk.Input) error {
 	in.State = x.state
 	ems, err := x.caller.Call(in)
 	if err != nil {
@@ -169,17 +169,19 @@ func (x *exchange) call(in sdk.Input) error {
 	return nil
 }
 
-func (x *exchange) answer(res Response) error {
+func (x *replaying) answer(res Response) error {
 	x.pending = false
-	if res.Whole(x.framing) {
-		if res.Cut {
-			return nil // half a value is given to no adapter
-		}
+	form, framing := res.Form(x.framing)
+	switch {
+	case form == exchange.Events:
+	case form == exchange.Whole && !res.Cut:
 		return x.call(sdk.Input{Response: &sdk.Response{
-			Op: abi.Chat, Status: res.Status, Head: res.Head(), Body: bytes.TrimSuffix(res.Body, []byte("\n")),
+			Op: abi.Chat, Status: res.Status, Head: res.Head(), Body: exchange.Body(res.Status, bytes.TrimSuffix(res.Body, []byte("\n"))),
 		}})
+	default:
+		return nil // the gateway answers by itself
 	}
-	d := frame.NewDecoder(x.framing, 0)
+	d := frame.NewDecoder(framing, 0)
 	d.Feed(res.Body)
 	for {
 		f, ok, err := d.Next()
@@ -196,7 +198,7 @@ func (x *exchange) answer(res Response) error {
 			continue // a sign of life, which adapters don't see
 		}
 		ev := sdk.Event{Op: abi.Chat, Name: f.Name, Data: f.Data}
-		if strings.TrimSpace(string(f.Data)) == "[DONE]" {
+		if exchange.IsDone(f.Data) {
 			ev.Data, ev.Done, x.replay.EndMark = nil, true, true
 		}
 		if err := x.call(sdk.Input{Event: &ev}); err != nil || x.replay.Failed {

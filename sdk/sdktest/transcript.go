@@ -37,11 +37,12 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/kai-gateway/kai/sdk/abi"
+	"github.com/kai-gateway/kai/sdk/exchange"
 )
 
 // Names of a transcript's sections.
@@ -220,35 +221,17 @@ func (t *Transcript) Options() []byte {
 	return []byte("{}")
 }
 
-// Head gives the header lines that the gateway would let an adapter see, sorted.
-func (r Response) Head() []byte {
-	var lines []string
-	for name, values := range r.Headers {
-		name = strings.ToLower(name)
-		if !abi.HeaderForAdapters(name) {
-			continue
-		}
-		for _, v := range values {
-			lines = append(lines, name+": "+v+"\n")
-		}
-	}
-	slices.Sort(lines)
-	return []byte(strings.Join(lines, ""))
-}
+// replayed is the time of every replay: what a Retry-After that is a date counts
+// from.
+var replayed = time.Unix(1_700_000_000, 0)
 
-// Whole reports whether an adapter gets the answer in one piece: a status
-// outside 2xx, no framing, or JSON of one value where a stream was expected.
-func (r Response) Whole(f abi.Framing) bool {
-	if f == abi.Whole || r.Status < 200 || r.Status > 299 {
-		return true
-	}
-	mime, _, _ := strings.Cut(r.Headers.Get("content-type"), ";")
-	mime = strings.TrimSpace(strings.ToLower(mime))
-	if mime != "application/json" && !strings.HasSuffix(mime, "+json") {
-		return false
-	}
-	if f == abi.SSE {
-		return true
-	}
-	return oneValue(r.Body)
+// Head gives the header lines that the gateway would let an adapter see, sorted.
+func (r Response) Head() []byte { return exchange.Head(r.Headers, replayed, nil) }
+
+// Form decides in what form an adapter gets the answer, and how its frames are
+// cut if it is exchange.Events. In any other form but exchange.Whole the adapter
+// gets nothing of it, and the gateway answers its client by itself.
+func (r Response) Form(asked abi.Framing) (exchange.Form, abi.Framing) {
+	a := exchange.Answer{Asked: asked, Status: r.Status, ContentType: strings.Join(r.Headers["Content-Type"], ",")}
+	return a.Look(r.Body, !r.Cut)
 }

@@ -15,6 +15,8 @@ export class Failure {
   param: string = "";
   /** Milliseconds until a repeat may succeed; 0: unknown. */
   retryAfterMS: i64 = 0;
+  /** A repeat of the same request can't succeed, whatever the status says. */
+  noRetry: bool = false;
 
   constructor(
     /** An HTTP status from 400 to 599. */
@@ -46,6 +48,7 @@ export class Failure {
     if (this.param.length) w.key("param").string(this.param);
     w.key("message").string(this.message);
     if (this.retryAfterMS > 0) w.key("retry_after_ms").int(this.retryAfterMS);
+    if (this.noRetry) w.key("no_retry").bool(true);
     w.end();
     return w.bytes;
   }

@@ -23,6 +23,8 @@ pub struct Error {
     pub message: String,
     /// Milliseconds until a repeat may succeed; 0: unknown.
     pub retry_after_ms: u32,
+    /// A repeat of the same request can't succeed, whatever the status says.
+    pub no_retry: bool,
 }
 
 impl Error {
@@ -57,6 +59,9 @@ impl Error {
         if self.retry_after_ms > 0 {
             b.extend_from_slice(b",\"retry_after_ms\":");
             push_int(&mut b, self.retry_after_ms.into());
+        }
+        if self.no_retry {
+            b.extend_from_slice(b",\"no_retry\":true");
         }
         b.push(b'}');
         b

@@ -1,0 +1,227 @@
+// Package exchange holds the rules of an exchange with an upstream that follow
+// from what was asked and what came: which form an answer has, what marks its
+// end, which of its headers an adapter sees. The gateway keeps them, and so does
+// whatever replays traffic, such as package sdktest: both must come to the same.
+//
+// It does no I/O and has no clock.
+package exchange
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Form is what an upstream's answer turns out to be.
+type Form uint8
+
+const (
+	Undecided Form = iota // only more of the body tells
+	Whole                 // one value, for kai_response
+	Events                // a stream of frames, for kai_event
+	Page                  // a web page, which no adapter sees
+	Redirect              // elsewhere, which nobody follows and no adapter sees
+)
+
+var formNames = [...]string{"undecided", "whole", "events", "a web page", "a redirect"}
+
+func (f Form) String() string { return formNames[f] }
+
+// Answer is what is known of an answer before its body: with the body's first
+// bytes it decides the answer's form.
+type Answer struct {
+	Asked       abi.Framing // what the request asked for
+	Status      int
+	ContentType string // as it came; several headers joined by commas
+
+	line int // the first line has no end before this
+}
+
+// Look decides the answer's form by the bytes its body begins with; ended says
+// that they are all of it. While the form is Undecided, Look is to be called
+// again with more: the same bytes and what follows them. For Events the framing
+// says how they are cut.
+//
+// The bytes decide and the content type only where they say nothing. In this
+// order:
+//
+//   - a status of 3xx is a Redirect;
+//   - what begins with < is a Page;
+//   - any other status outside 2xx is Whole;
+//   - what begins with a field or a comment of an event stream is Events, SSE;
+//   - JSON of one value is Whole, of several with a line each Events, NDJSON.
+//     The first line alone tells if lines were announced and any stream was asked for;
+//   - of anything else the content type says what it is, or else what was asked for.
+func (a *Answer) Look(begin []byte, ended bool) (Form, abi.Framing) {
+	if a.Status >= 300 && a.Status <= 399 {
+		return Redirect, abi.Whole
+	}
+	first := skipMark(begin)
+	if first < 0 {
+		if !ended {
+			return Undecided, abi.Whole
+		}
+		first = 0
+	}
+	first = skipSpace(begin, first)
+	if first == len(begin) {
+		if !ended {
+			return Undecided, abi.Whole
+		}
+		return a.empty()
+	}
+	if begin[first] == '<' {
+		return Page, abi.Whole
+	}
+	if a.Status < 200 || a.Status > 299 {
+		return Whole, abi.Whole
+	}
+	switch isField, certain := beginsEvents(begin[first:]); {
+	case isField:
+		return Events, abi.SSE
+	case !certain && !ended:
+		return Undecided, abi.Whole
+	case strings.IndexByte(values, begin[first]) < 0:
+		return a.text()
+	}
+	return a.lines(begin, first, ended)
+}
+
+// empty gives the form of an answer without a body.
+func (a *Answer) empty() (Form, abi.Framing) {
+	media := MediaType(a.ContentType)
+	switch {
+	case isHTML(media):
+		return Page, abi.Whole
+	case a.Status < 200, a.Status > 299, a.Asked == abi.Whole, isJSON(media):
+		return Whole, abi.Whole
+	}
+	return Events, a.Asked
+}
+
+// text gives the form of what is neither JSON nor events.
+func (a *Answer) text() (Form, abi.Framing) {
+	media := MediaType(a.ContentType)
+	switch {
+	case isHTML(media):
+		return Page, abi.Whole
+	case media == "text/event-stream", media == "" && a.Asked == abi.SSE:
+		return Events, abi.SSE
+	case isLines(media) && a.Asked != abi.Whole:
+		return Events, abi.NDJSON
+	}
+	return Whole, abi.Whole
+}
+
+// lines gives the form of what begins like JSON at first.
+func (a *Answer) lines(begin []byte, first int, ended bool) (Form, abi.Framing) {
+	announced := isLines(MediaType(a.ContentType)) && a.Asked != abi.Whole
+	a.line = max(a.line, first)
+	end, next := len(begin), len(begin)
+	if i := bytes.IndexByte(begin[a.line:], '\n'); i >= 0 {
+		end = a.line + i
+		next = skipSpace(begin, end)
+	}
+	a.line = end
+	if next == len(begin) && !ended && !(announced && end < next) {
+		return Undecided, abi.Whole
+	}
+	if next == len(begin) && !announced && !isScalar(begin[first]) {
+		return Whole, abi.Whole // whatever it is, one line can't be several values
+	}
+	isField, certain := beginsEvents(begin[next:])
+	if !announced && !certain && next < len(begin) && !ended {
+		return Undecided, abi.Whole
+	}
+	switch valid := json.Valid(begin[first:end]); {
+	case !valid && isScalar(begin[first]):
+		return a.text()
+	case !valid:
+		return Whole, abi.Whole // spread over lines, or broken
+	case announced:
+		return Events, abi.NDJSON
+	case isField:
+		return Events, abi.SSE
+	case next < len(begin) && strings.IndexByte(values, begin[next]) >= 0:
+		return Events, abi.NDJSON
+	}
+	return Whole, abi.Whole
+}
+
+// values are the bytes that a JSON value begins with.
+const values = `{["-0123456789tfn`
+
+// isScalar reports whether a first byte is that of a string, number or word:
+// text may begin with it as well.
+func isScalar(c byte) bool { return c != '{' && c != '[' }
+
+// skipMark gives the length of the byte order mark that b begins with, 0 if there
+// is none, -1 if b may be the beginning of one.
+func skipMark(b []byte) int {
+	const mark = "\ufeff"
+	switch {
+	case len(b) >= len(mark) && string(b[:len(mark)]) == mark:
+		return len(mark)
+	case len(b) < len(mark) && len(b) > 0 && string(b) == mark[:len(b)]:
+		return -1
+	}
+	return 0
+}
+
+// skipSpace gives the index of the first byte from i on that is no white space,
+// len(b) if there is none.
+func skipSpace(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n') {
+		i++
+	}
+	return i
+}
+
+// fields are what a line of an event stream begins with.
+var fields = [...]string{":", "data:", "event:", "id:", "retry:"}
+
+// beginsEvents reports whether b begins with a line of an event stream. It is not
+// certain while more bytes can make one of it.
+func beginsEvents(b []byte) (isField, certain bool) {
+	certain = true
+	for _, f := range fields {
+		if n := min(len(b), len(f)); string(b[:n]) == f[:n] {
+			if n == len(f) {
+				return true, true
+			}
+			certain = false
+		}
+	}
+	return false, certain
+}
+
+// MediaType gives the content type without parameters, in lower case. Of one that
+// was sent twice it is the first.
+func MediaType(contentType string) string {
+	if i := strings.IndexAny(contentType, ";,"); i >= 0 {
+		contentType = contentType[:i]
+	}
+	return strings.ToLower(strings.TrimSpace(contentType))
+}
+
+func isHTML(media string) bool { return media == "text/html" || media == "application/xhtml+xml" }
+
+func isJSON(media string) bool {
+	return media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json")
+}
+
+func isLines(media string) bool {
+	switch media {
+	case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
+		"application/jsonlines", "application/json-seq", "application/stream+json", "text/jsonl":
+		return true
+	}
+	return false
+}
+
+// IsDone recognises the end mark of OpenAI's streams in the data of an event.
+func IsDone(data []byte) bool {
+	return len(data) < 32 && string(bytes.TrimSpace(data)) == "[DONE]"
+}
