@@ -70,6 +70,43 @@ func (v JSON) Valid() error {
 	return syntaxError(i, f)
 }
 
+// maxEmpty is how deep Empty looks.
+const maxEmpty = 8
+
+// Empty reports whether the value says no more than its absence: null, false, 0,
+// "", and arrays and objects of nothing else. So does a field for errors beside an
+// answer that is none.
+func (v JSON) Empty() bool { return v.empty(maxEmpty) }
+
+func (v JSON) empty(depth int) bool {
+	switch b := v.trim(); v.Kind() {
+	case KindAbsent:
+		return len(b) == 0
+	case KindNull, KindBool:
+		return b[0] != 't'
+	case KindNumber:
+		n, ok := v.Float()
+		return ok && n == 0
+	case KindString:
+		return len(b) == 2
+	case KindArray:
+		it := Array(v)
+		for it.Next() {
+			if depth == 0 || !it.Value().empty(depth-1) {
+				return false
+			}
+		}
+		return it.Err() == nil
+	}
+	it := Object(v)
+	for it.Next() {
+		if depth == 0 || !it.Value().empty(depth-1) {
+			return false
+		}
+	}
+	return it.Err() == nil
+}
+
 // Bool gives the value of true and false; ok is false for anything else.
 func (v JSON) Bool() (value, ok bool) {
 	switch string(v.trim()) {

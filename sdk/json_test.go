@@ -532,3 +532,16 @@ func TestTrimSpaceEnd(t *testing.T) {
 		}
 	}
 }
+
+func TestEmpty(t *testing.T) {
+	for in, want := range map[string]bool{
+		"": true, " ": true, "null": true, "false": true, "0": true, "-0.0": true, "0e5": true, `""`: true, "{}": true, "[]": true,
+		" { } ": true, `{"a":null,"b":[0,""]}`: true, "[null]": true, `{"a":{"b":{"c":false}}}`: true,
+		"true": false, "1": false, `" "`: false, `"a"`: false, `{"a":1}`: false, "[true]": false, "x": false, "1e999": false,
+		`{"a":`: false, "[null": false, `[[[[[[[[[[[]]]]]]]]]]]`: false,
+	} {
+		if got := JSON(in).Empty(); got != want {
+			t.Errorf("JSON(%q).Empty() = %v, want %v", in, got, want)
+		}
+	}
+}

@@ -31,15 +31,17 @@ func failed(status int, head sdk.Head, e sdk.JSON) *sdk.Error {
 	kind, _ := e.Get("type").Str()
 	said := errortext.Clean(errortext.Dig(e), nil)
 	switch s := statusOf(kind); {
-	case s != 0:
+	case s != 0 && status != 405:
 		status = s
 	case status == 0:
 		status = 500
 	}
+	if (status == 404 || status == 405) && errortext.IsPath(said) {
+		err := upstream("Anthropic's Messages API was not found: base_url must be its root, without /v1.")
+		err.NoRetry = true
+		return err
+	}
 	if said == "" {
-		if kind == "" && (status < 400 || status == 404 || status == 405) {
-			return upstream("Anthropic's Messages API was not found: base_url must be its root, without /v1.")
-		}
 		said = unsaid(status)
 	}
 	err := verdict(status, said)
@@ -88,6 +90,8 @@ func verdict(status int, said string) *sdk.Error {
 			" Check the provider's api_key in the gateway's configuration.")
 	case status == 403:
 		return because(502, "upstream_auth", "The gateway's Anthropic account may not do this: "+said)
+	case status == 404 && !strings.Contains(strings.ToLower(said), "model"): // a file, for one
+		return &sdk.Error{Status: 404, Type: sdk.NotFoundError, Message: "Anthropic does not have what was asked for: " + said}
 	case status == 404:
 		return &sdk.Error{Status: 404, Type: sdk.NotFoundError, Code: "model_not_found", Param: "model",
 			Message: "Anthropic does not have what was asked for: " + said +

@@ -1,6 +1,11 @@
 package anthropic
 
-import "github.com/kai-gateway/kai/sdk"
+import (
+	"strconv"
+
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
+	"github.com/kai-gateway/kai/sdk"
+)
 
 // Response takes an answer that came in one piece: a message, or an error.
 func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
@@ -20,9 +25,12 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 		}
 	}
 	if r.Status < 200 || r.Status > 299 {
+		if (r.Status == 401 || r.Status == 403) && errortext.IsForeign(r.Body) {
+			return errortext.Foreign("Something in front of Anthropic, such as a proxy or a firewall, refused the request with status "+strconv.Itoa(r.Status), r.Body)
+		}
 		return failed(r.Status, r.Head, failure)
 	}
-	if failure.Kind() > sdk.KindNull || string(inside(kind)) == "error" {
+	if !failure.Empty() || string(inside(kind)) == "error" {
 		return failed(0, r.Head, failure)
 	}
 	if it.Err() != nil || content.Kind() != sdk.KindArray {

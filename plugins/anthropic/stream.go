@@ -76,7 +76,7 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 		return malformed()
 	}
 	// What stands between may leave the type or the event's name away.
-	if failure.Kind() > sdk.KindNull || string(inside(kind)) == "error" || string(e.Name) == "error" {
+	if !failure.Empty() || string(inside(kind)) == "error" || string(e.Name) == "error" {
 		return failed(0, nil, failure)
 	}
 	switch string(inside(kind)) {

@@ -1,6 +1,7 @@
 package gemini
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/kai-gateway/kai/plugins/internal/errortext"
@@ -51,6 +52,8 @@ type report struct {
 	reason string // of an ErrorInfo, such as API_KEY_INVALID
 	text   string // for people; fit to show
 	waitMS int64
+
+	foreign sdk.JSON // the body, if it is not of the API
 }
 
 // failure explains what Gemini said went wrong: the body of a status outside
@@ -75,7 +78,10 @@ func readReport(body sdk.JSON) report {
 		break
 	}
 	if body.Kind() != sdk.KindObject || body.Valid() != nil {
-		return r // a page of the network before the API
+		if errortext.IsForeign(body) {
+			r.foreign = body // of the network before the API
+		}
+		return r
 	}
 	var details sdk.JSON
 	for f := sdk.Object(body.Get("error")); f.Next(); {
@@ -110,6 +116,8 @@ func (r *report) verdict() *sdk.Error {
 	e := upstream("")
 	lead, advice := "Gemini failed", ""
 	switch {
+	case r.foreign != nil && (r.status == 401 || r.status == 403):
+		return errortext.Foreign("Something in front of Gemini, such as a proxy or a firewall, refused the request with status "+strconv.Itoa(r.status), r.foreign)
 	case r.reason == "API_KEY_INVALID", r.reason == "API_KEY_EXPIRED", r.status == 401:
 		e.Code = "upstream_auth"
 		lead, advice = "Gemini refused the gateway's API key", " Check the provider's api_key in the gateway's configuration."
@@ -122,10 +130,11 @@ func (r *report) verdict() *sdk.Error {
 	case r.status == 400:
 		e.Status, e.Code = 400, ""
 		lead = "Gemini refused the request"
-	case r.status == 404 && r.text != "":
+	case r.status == 404 && !errortext.IsPath(r.text):
 		e.Status, e.Code, e.Param = 404, "model_not_found", "model"
 		lead, advice = "Gemini does not have the upstream model", " Correct the model's entry in the gateway's model_mapping."
-	case r.status == 404, r.status >= 300 && r.status < 400:
+	case r.status == 404, r.status == 405:
+		e.NoRetry = true
 		lead, advice = "Gemini's API was not found", " Check the provider's base_url in the gateway's configuration: it ends in /v1beta."
 	case r.status == 413:
 		e.Status, e.Code = 413, "request_too_large"

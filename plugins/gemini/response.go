@@ -10,6 +10,9 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	if r.Status < 200 || r.Status > 299 {
 		return failure(r.Status, r.Head, r.Body)
 	}
+	if sdk.JSON(r.Body).Kind() == sdk.KindArray {
+		return takeAll(r.Body, s, out)
+	}
 	return take(r.Body, s, true, out)
 }
 
@@ -19,7 +22,25 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	if e.End || e.Done {
 		return nil
 	}
+	if string(e.Name) == "error" {
+		return failure(0, nil, e.Data) // of what stands between
+	}
 	return take(e.Data, s, false, out)
+}
+
+// takeAll takes a stream that came as one array, as Gemini sends it to those who
+// do not ask for events, or if something on the way took alt=sse out of the URL.
+func takeAll(list sdk.JSON, s *state, out *sdk.Out) error {
+	it := sdk.Array(list)
+	for it.Next() {
+		if err := take(it.Value(), s, false, out); err != nil {
+			return err
+		}
+	}
+	if it.Err() != nil {
+		return malformed()
+	}
+	return nil
 }
 
 // take states what an answer, or a part of one, says.
@@ -46,7 +67,7 @@ func take(data sdk.JSON, s *state, whole bool, out *sdk.Out) error {
 		return malformed()
 	}
 	emitUsage(usage, out)
-	if wrong.Kind() > sdk.KindNull {
+	if !wrong.Empty() {
 		return failure(0, nil, data)
 	}
 	list := sdk.Array(candidates)

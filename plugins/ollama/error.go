@@ -31,7 +31,10 @@ func malformed() *sdk.Error {
 // failed maps an answer with a status outside 2xx.
 func failed(r *sdk.Response, s *state) *sdk.Error {
 	text, kind := unwrap(r.Body)
-	if text == "" {
+	if r.Status == 403 && errortext.IsForeign(r.Body) {
+		return errortext.Foreign("Something in front of Ollama, such as a proxy or a firewall, refused the request with status 403", r.Body)
+	}
+	if text == "" || (r.Status == 404 || r.Status == 405) && errortext.IsPath(text) {
 		return silent(r.Status)
 	}
 	e := explain(r.Status, text, kind, s)
@@ -52,9 +55,11 @@ func silent(status int) *sdk.Error {
 			"use localhost or an IP address there, or start Ollama with OLLAMA_HOST=0.0.0.0.")
 		e.Code = codeRefused
 		return e
-	case status == 404, status == 405, status >= 300 && status < 400:
-		return upstream("Ollama's chat API was not found: base_url must be the root of Ollama's server, " +
+	case status == 404, status == 405:
+		e := upstream("Ollama's chat API was not found: base_url must be the root of Ollama's server, " +
 			"without a path such as /v1 or /api.")
+		e.NoRetry = true
+		return e
 	case status == 401, status == 407:
 		e := upstream("Something in front of Ollama asks the gateway for credentials.")
 		e.Code = codeRefused
@@ -140,8 +145,8 @@ const defaultRetryMS = 2000
 
 // retryAfter reads a header that only a proxy in front of Ollama sends.
 func retryAfter(h sdk.Head) int64 {
-	if seconds, err := strconv.Atoi(h.Get("retry-after")); err == nil && seconds > 0 && seconds < 24*3600 {
-		return int64(seconds) * 1000
+	if wait := errortext.Wait(h); wait > 0 {
+		return wait
 	}
 	return defaultRetryMS
 }
@@ -153,9 +158,11 @@ func unwrap(body sdk.JSON) (text, kind string) {
 	for range 8 { // body, text, the engine's object, its message: five, and a little more
 		if body.Kind() == sdk.KindObject {
 			inner := body.Get("error")
-			if inner == nil {
+			if inner.Empty() {
 				kind, _ = body.Get("type").Str()
-				inner = body.Get("message")
+				if inner = body.Get("message"); inner == nil {
+					inner = body.Get("detail") // of Open WebUI, for one
+				}
 			}
 			body = inner
 			continue

@@ -50,7 +50,7 @@ func take(data sdk.JSON, s *state, out *sdk.Out) error {
 	if it.Err() != nil {
 		return malformed()
 	}
-	if failure != nil {
+	if !failure.Empty() {
 		text, kind := unwrap(data)
 		return explain(500, text, kind, s)
 	}

@@ -50,11 +50,16 @@ type report struct {
 	said   string // for people, as it came
 	text   string // the same, fit to show
 	param  string
+
+	foreign sdk.JSON // the body, if it is not of an API
 }
 
 func readReport(body sdk.JSON) report {
 	var r report
 	if k := body.Kind(); k != sdk.KindObject && k != sdk.KindArray && k != sdk.KindString || body.Valid() != nil {
+		if errortext.IsForeign(body) {
+			r.foreign = body
+		}
 		r.text = errortext.Clean(string(body), nil)
 		r.said = r.text
 		return r
@@ -173,13 +178,16 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 	case r.status == 400, r.status == 422:
 		e.Status, e.Code, e.Param = r.status, requestCode(r.kind), r.param
 		lead = "The provider refused the request"
+	case r.status == 403 && r.foreign != nil:
+		return errortext.Foreign("Something in front of the provider, such as a proxy or a firewall, refused the request with status 403", r.foreign)
 	case r.status == 401, r.status == 407:
 		e.Code = "upstream_auth"
 		lead, advice = "The provider refused the gateway's API key", " Check the provider's api_key in the gateway's configuration."
 	case r.status == 403:
 		e.Code = "upstream_auth"
 		lead = "The gateway's account at the provider may not do this"
-	case r.status == 404, r.status == 405, r.status >= 300 && r.status < 400:
+	case r.status == 404, r.status == 405:
+		e.NoRetry = true
 		lead, advice = "The provider has no chat completions at this place",
 			" Check the provider's base_url in the gateway's configuration: it mostly ends in /v1."
 	case r.status == 413:
@@ -250,7 +258,7 @@ func (r *report) unknownModel() bool {
 		return true
 	}
 	text := strings.ToLower(r.said)
-	return r.status == 404 && strings.Contains(text, "model") ||
+	return r.status == 404 && strings.Contains(text, "model") && !errortext.IsPath(r.said) ||
 		r.status == 400 && strings.Contains(text, "model not exist") // DeepSeek
 }
 

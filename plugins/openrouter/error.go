@@ -13,7 +13,7 @@ import (
 func refused(r *sdk.Response) error {
 	var e sdk.JSON
 	for f := sdk.Object(r.Body); f.Next(); {
-		if string(f.Key()) == "error" && !openaichat.IsNothing(f.Value()) {
+		if string(f.Key()) == "error" && !f.Value().Empty() {
 			e = f.Value()
 		}
 	}
@@ -22,6 +22,14 @@ func refused(r *sdk.Response) error {
 	}
 	// Nothing in it comes from OpenRouter's API: a page of the network before
 	// it, or base_url leads elsewhere. It is never shown.
+	switch r.Status {
+	case 401, 403:
+		if errortext.IsForeign(r.Body) {
+			return errortext.Foreign("Something in front of OpenRouter, such as a proxy or a firewall, refused the request with status "+strconv.Itoa(r.Status), r.Body)
+		}
+	case 404, 405:
+		return notFound()
+	}
 	switch r.Status {
 	case 401, 402, 408, 413, 429, 503, 504, 524, 529:
 		rep := report{status: r.Status, waitMS: errortext.Wait(r.Head)}
@@ -188,6 +196,8 @@ func (r *report) verdict() *sdk.Error {
 	case r.status == 403:
 		e.Code = "upstream_auth"
 		e.Message = "The gateway's OpenRouter account may not do this: " + text
+	case r.status == 405, r.status == 404 && errortext.IsPath(r.text):
+		return notFound()
 	case r.status == 404:
 		e.Status, e.Code = 404, "model_not_found"
 		e.Message = "OpenRouter cannot serve this model as asked: " + text +
@@ -209,6 +219,12 @@ func (r *report) verdict() *sdk.Error {
 	}
 	e.Type = sdk.TypeOf(e.Status)
 	return e
+}
+
+// notFound is the error for a path that is not there.
+func notFound() *sdk.Error {
+	return &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", NoRetry: true,
+		Message: "OpenRouter has no chat completions at this place. Check the provider's base_url in the gateway's configuration: it ends in /api/v1."}
 }
 
 // requestCode gives the code of a request that is at fault: OpenRouter's word

@@ -20,7 +20,7 @@ func Streams(t *testing.T, p *sdk.Plugin, glob string, atLeast int, noise string
 	n := 0
 	sdktest.Each(t, glob, func(name string, tr *sdktest.Transcript) {
 		answers := tr.Responses()
-		if len(answers) != 1 || !strings.HasPrefix(answers[0].Headers.Get("content-type"), "text/event-stream") {
+		if len(answers) != 1 || answers[0].Status != 200 || !strings.HasPrefix(answers[0].Headers.Get("content-type"), "text/event-stream") {
 			return
 		}
 		n++

@@ -32,7 +32,9 @@ func (a *answer) read(d *Dialect, body sdk.JSON, dst []byte) ([]byte, error) {
 		case "choices":
 			a.choices = v
 		case "error":
-			a.failure = v
+			if !v.Empty() {
+				a.failure = v
+			}
 		case "usage":
 			a.usage = v
 		case "object":
@@ -68,7 +70,7 @@ func (a *answer) readGroq(v sdk.JSON) (rest sdk.JSON) {
 				a.usage = v
 			}
 		case string(f.Key()) == "error":
-			if a.failure == nil {
+			if a.failure == nil && !v.Empty() {
 				a.failure = v
 			}
 		default:
@@ -161,7 +163,9 @@ func (c *choice) read(raw sdk.JSON) error {
 		case "logprobs":
 			c.logprobs = v
 		case "error":
-			c.failure = v
+			if !v.Empty() {
+				c.failure = v
+			}
 		case "native_finish_reason":
 			c.native = v
 			c.extra = AppendField(c.extra, it.Key(), v)
