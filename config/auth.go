@@ -6,6 +6,22 @@ import (
 	"fmt"
 )
 
+// Auth says who may call.
+type Auth struct {
+	Enabled     bool  // a key is required; then Keys is not empty
+	AllowNoAuth bool  // running without keys is meant; always true when Enabled is false
+	Keys        []Key // in file order
+}
+
+// Key is an API key of the gateway. Only its hash is kept.
+type Key struct {
+	Name   string   // as the file calls it, else "key 1" for the first of the list
+	SHA256 [32]byte // of the key's bytes
+	Models []string // the aliases it may use; empty means all
+
+	ProviderRouting bool // its requests may choose models and providers at an upstream
+}
+
 // auth checks that the parts of the section agree. They mean:
 //
 //   - enabled: every request needs a key, so there must be one
@@ -36,18 +52,6 @@ func (l *loader) auth(root *value) Auth {
 		l.add(at, "auth", "nobody needs a key unless enabled is true: set it, or set allow_no_auth: true to say that this is meant")
 	}
 	return Auth{Enabled: enabled, AllowNoAuth: allowed, Keys: keys}
-}
-
-// truth gives a boolean that defaults to false; known is false when the value
-// is of no use.
-func (v *value) truth() (truth, known bool) {
-	switch {
-	case v == nil || v.kind == null:
-		return false, true
-	case v.bad || v.kind != boolean:
-		return false, false
-	}
-	return v.scalar == "true", true
 }
 
 func (l *loader) authKeys(v, models *value) []Key {

@@ -17,6 +17,22 @@ import (
 //go:embed api.yaml
 var builtIn []byte
 
+// Options are what reading a configuration needs from outside. The zero value
+// reads the real environment and real files and does not check adapters'
+// options.
+type Options struct {
+	LookupEnv func(name string) (string, bool)  // default os.LookupEnv
+	ReadFile  func(path string) ([]byte, error) // default os.ReadFile, with a limit
+	Shipped   []string                          // names of the adapters in the binary; default demo, ollama, openrouter
+
+	// OptionsSchema tells what is known of an adapter: plugin is a name out of
+	// Shipped or a module's path as the file has it, which is relative to dir.
+	// Its error is reported at the place that names the adapter, except
+	// ErrUnknownAdapter: then, and when OptionsSchema is nil, options are passed
+	// on as they are.
+	OptionsSchema func(plugin, dir string) (Adapter, error)
+}
+
 // Load reads the file at path and makes a configuration of it.
 //
 //   - path: relative paths in the file are relative to its directory

@@ -10,6 +10,18 @@ import (
 	"cuelang.org/go/cue/ast"
 )
 
+// ErrUnknownAdapter says that an adapter is there, but tells nothing of itself
+// until it runs.
+var ErrUnknownAdapter = errors.New("the adapter says what it is only when it runs")
+
+// Adapter is what the configuration needs to know of an adapter's manifest.
+type Adapter struct {
+	OptionsCUE     string // fields in CUE, see CheckOptionsSchema; "" takes no options
+	DefaultBaseURL string // used for a shipped adapter; "" when it needs no upstream
+	Secret         bool   // it sends an API key
+	SHA256         string // of the module, in lower case; "" if unknown
+}
+
 // cueConcrete asks for a value without anything left to choose.
 var cueConcrete = cue.Concrete(true)
 

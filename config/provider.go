@@ -3,13 +3,60 @@ package config
 import (
 	"encoding/json"
 	"fmt"
-	"net/netip"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 )
+
+// Provider is an upstream and the adapter that speaks its language.
+type Provider struct {
+	Name    string
+	Plugin  string          // a shipped adapter's name, or the path of a module, which always ends in ".wasm" and is ready to be opened
+	BaseURL string          // http or https without userinfo or fragment; "" when the adapter needs no upstream
+	APIKey  Secret          // sent upstream; zero when there is none
+	Unset   string          // the environment variable that would give APIKey; "" when it is configured or none is wanted
+	Options json.RawMessage // the adapter's own, an object, checked and with defaults; required ones may be left to the models
+
+	Timeouts Timeouts
+	Proxy    string // "none", "environment" or an http, https or socks5 URL; default "none" for a loopback BaseURL, else "environment"
+	Log      string // what is passed on of the adapter's log: "off", "error", "warn", "info" or "debug"; default "warn"
+
+	SHA256  string // the digest of the only module that may be used, in lower case; "" for any
+	Isolate bool   // each request gets instances that nobody else had
+	Limits  Limits
+
+	plugin Problem // without a message: where the file names the plugin
+}
+
+// Problem places what turns out to be wrong with a provider's adapter only when
+// it is loaded.
+func (p Provider) Problem(message string) Problem {
+	problem := p.plugin
+	problem.Message = message
+	return problem
+}
+
+// Limits bound what one adapter may take.
+type Limits struct {
+	Memory       int64 // bytes of an instance's address space; default 128 MiB, at most 1 GiB
+	KeptMemory   int64 // bytes over which an instance is not kept; default 32 MiB
+	Input        int   // bytes given to one call; default 8 MiB
+	Fuel         int64 // of one call at most; default 3e8
+	Output       int   // bytes one call may emit beyond four for each byte of input; default 1 MiB
+	StreamOutput int64 // bytes all calls for one request may emit; default 256 MiB
+	State        int   // bytes of a stream's state; default 4096
+	LogLines     int   // a second; default 20
+	Instances    int   // kept while idle; default Server.Workers
+}
+
+// Timeouts bound the parts of an exchange with an upstream; there is no limit
+// for the whole of it.
+type Timeouts struct {
+	Connect   time.Duration // default 10s
+	FirstByte time.Duration // default 10m
+	Idle      time.Duration // default 5m
+}
 
 // builtInProviders exist without being listed. What a file lists under their
 // names overrides them field by field.
@@ -178,10 +225,6 @@ func (l *loader) provider(e entry, path string, listed bool) *upstream {
 	return u
 }
 
-// usable reports whether there is a value of a kind that can be looked at
-// further.
-func (v *value) usable(k kind) bool { return v != nil && !v.bad && v.kind == k }
-
 // pluginOf settles which adapter a provider uses and what is known of it.
 func (l *loader) pluginOf(u *upstream, plugin *value, at place, path string, listed bool) *adapter {
 	path = join(path, "plugin")
@@ -251,47 +294,6 @@ func (l *loader) baseURL(u *upstream, v, plugin *value, at place, path string) {
 	}
 }
 
-// badBaseURL says why a text cannot be where requests go.
-func badBaseURL(s string) string {
-	if !strings.HasPrefix(s, "http://") && !strings.HasPrefix(s, "https://") {
-		return "must start with http:// or https://"
-	}
-	parsed, err := url.Parse(s)
-	switch {
-	case err != nil:
-		return "is not a URL: check its host, its port and its % signs"
-	case parsed.User != nil:
-		return "must not hold a user name or a password: a key goes into api_key"
-	case strings.Contains(s, "#"):
-		return "must not hold a fragment (# and what follows)"
-	case parsed.Hostname() == "":
-		return "has no host after http:// or https://"
-	case strings.ContainsAny(s, " \\") || strings.ContainsFunc(s, forbidden):
-		return "must not hold spaces, backslashes or control characters"
-	case parsed.Port() != "" && !validPort(parsed.Port()):
-		return "has a port that is not a number from 1 to 65535"
-	}
-	return ""
-}
-
-func validPort(s string) bool {
-	_, err := netip.ParseAddrPort("0.0.0.0:" + s)
-	return err == nil && s != "0"
-}
-
-func onThisMachine(baseURL string) bool {
-	parsed, err := url.Parse(baseURL)
-	if err != nil {
-		return false
-	}
-	host := strings.TrimSuffix(strings.ToLower(parsed.Hostname()), ".")
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	address, err := netip.ParseAddr(host)
-	return err == nil && address.Unmap().IsLoopback()
-}
-
 // apiKey settles the key that a provider is called with. Without one in the file
 // the built-in variable counts; at is for what has no place of its own.
 func (l *loader) apiKey(u *upstream, v *value, at place, path string) {
@@ -320,88 +322,4 @@ func (l *loader) apiKey(u *upstream, v *value, at place, path string) {
 	case !u.APIKey.IsZero() && strings.HasPrefix(u.BaseURL, "http://") && !onThisMachine(u.BaseURL):
 		l.warn(at, path, "goes over the network unencrypted, since base_url starts with http://")
 	}
-}
-
-// checkProxy checks the URL of a proxy. A password there would be in every
-// place that prints a configuration.
-func (l *loader) checkProxy(v *value, path string) {
-	if !v.isText() || v.scalar == "none" || v.scalar == "environment" {
-		return
-	}
-	parsed, err := url.Parse(v.scalar)
-	switch {
-	case err != nil || parsed.Hostname() == "":
-		l.fault(v, path, "is not the URL of a proxy, such as http://proxy.example.com:3128")
-	case parsed.User != nil:
-		l.fault(v, path, "must not hold a user name or a password: put this URL into the variable HTTPS_PROXY and write proxy: environment")
-	case parsed.Port() != "" && !validPort(parsed.Port()):
-		l.fault(v, path, "has a port that is not a number from 1 to 65535")
-	}
-}
-
-// models reads model_mapping, which is the heart of a configuration.
-func (l *loader) models(root *value, providers upstreams) []Model {
-	v := root.get("model_mapping")
-	if v == nil || v.kind != mapping || v.bad {
-		return nil
-	}
-	if len(v.entries) == 0 && !v.partial {
-		l.fault(v, "model_mapping", "is empty: map at least one alias to {provider, model}")
-	}
-	var list []Model
-	for _, e := range v.entries {
-		path := join("model_mapping", e.key)
-		m := Model{Alias: e.key, Options: json.RawMessage("{}")}
-		if model := e.value.get("model"); model.isText() {
-			m.Model = model.scalar
-		}
-		if name := e.value.get("provider"); name.isText() {
-			m.Provider = name.scalar
-			u := providers.find(name.scalar)
-			if u == nil {
-				l.fault(name, join(path, "provider"), unknownName("provider", name, providers.names()))
-				continue
-			}
-			m.Options = l.modelOptions(u, e, path)
-		}
-		list = append(list, m)
-	}
-	return list
-}
-
-func (l *loader) defaultModel(root *value) string {
-	v := root.get("default_model")
-	if !v.isText() || !l.knownAlias(v, "default_model", root.get("model_mapping")) {
-		return ""
-	}
-	return v.scalar
-}
-
-// knownAlias reports, and says so, whether a text is an alias of model_mapping.
-func (l *loader) knownAlias(v *value, path string, models *value) bool {
-	if models == nil || models.kind != mapping || models.get(v.scalar) != nil {
-		return true
-	}
-	var aliases []string
-	for _, e := range models.entries {
-		aliases = append(aliases, e.key)
-	}
-	l.fault(v, path, unknownName("model", v, aliases))
-	return false
-}
-
-// unknownName says that a name refers to nothing, and what it may have meant.
-func unknownName(what string, v *value, known []string) string {
-	message := fmt.Sprintf("there is no %s of this name", what)
-	if !v.foreign && len(v.scalar) <= 64 {
-		message = fmt.Sprintf("there is no %s %q", what, v.scalar)
-		if best := Closest(v.scalar, known); best != "" {
-			return message + fmt.Sprintf("; did you mean %q?", best)
-		}
-	}
-	const most = 20
-	if len(known) > most {
-		known = append(slices.Clone(known[:most]), "…")
-	}
-	return message + "; there are " + strings.Join(known, ", ")
 }

@@ -2,8 +2,14 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"path/filepath"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // redacted is what every way of printing a Secret gives.
@@ -35,3 +41,159 @@ var (
 	_ fmt.Formatter  = Secret{}
 	_ slog.LogValuer = Secret{}
 )
+
+// secret is what a place for a secret gave.
+type secret struct {
+	Secret
+	unset string // the variable that would give it
+}
+
+// cutSecrets takes every secret out of the tree and leaves REDACTED in its
+// place, so that nothing after it can show one. Whatever stands where a secret
+// belongs counts as one, whatever its type.
+func (l *loader) cutSecrets(root *value) {
+	if providers := root.get("providers"); providers != nil {
+		for _, e := range providers.entries {
+			if v := e.value.get("api_key"); v != nil {
+				l.cut(v, join(join("providers", e.key), "api_key"), true)
+			}
+		}
+	}
+	keys := root.get("auth").get("api_keys")
+	if keys == nil {
+		return
+	}
+	for i, item := range keys.items {
+		path := joinIndex("auth.api_keys", i)
+		switch {
+		case item.kind == text, isFileReference(item):
+			l.cut(item, path, false)
+		case item.kind == mapping:
+			if v := item.get("key"); v != nil {
+				l.cut(v, join(path, "key"), false)
+			}
+		}
+	}
+}
+
+// isFileReference reports whether v is {file: …}.
+func isFileReference(v *value) bool {
+	return v.kind == mapping && len(v.entries) == 1 && v.entries[0].key == "file"
+}
+
+// cut reads the secret at v. mayBeUnset says that its variable may be missing.
+func (l *loader) cut(v *value, path string, mayBeUnset bool) {
+	if _, done := l.secrets[v]; done || v.bad || v.kind == null {
+		return
+	}
+	s, err := l.readSecret(v, mayBeUnset)
+	if err != nil {
+		l.fault(v, path, err.Error())
+	}
+	*v = value{kind: text, place: v.place, scalar: redacted, filled: true, bad: v.bad}
+	l.secrets[v] = s
+}
+
+func (l *loader) readSecret(v *value, mayBeUnset bool) (s secret, err error) {
+	var content string
+	switch {
+	case v.kind == text:
+		e, err := expand(v.scalar, l.options.LookupEnv)
+		switch {
+		case err != nil:
+			return s, err
+		case e.unset != "" && mayBeUnset:
+			return secret{unset: e.unset}, nil
+		case e.unset != "":
+			return s, fmt.Errorf("the variable %s is not set, or empty: a key that clients have to send must be there", e.unset)
+		case e.foreign:
+			content = strings.TrimSpace(e.text)
+			if content == "" && mayBeUnset {
+				return s, nil // "${NAME:-}": no key is wanted
+			}
+		default:
+			content = e.text
+		}
+	case isFileReference(v):
+		if content, err = l.readSecretFile(v.entries[0].value); err != nil {
+			return s, err
+		}
+	case v.kind == mapping || v.kind == list:
+		return s, errors.New(`must be text in quotes, "${NAME}", or {file: path}`)
+	default:
+		return s, errors.New("must be text: put it in quotes")
+	}
+	if err := usable(content); err != nil {
+		return s, err
+	}
+	return secret{Secret: NewSecret(content)}, nil
+}
+
+// usable says why a text cannot be a key. Keys travel in a header.
+func usable(key string) error {
+	switch {
+	case key == "":
+		return errors.New(`is empty: write the key, "${NAME}", or {file: path}`)
+	case !utf8.ValidString(key):
+		return errors.New("is not UTF-8 text")
+	case strings.ContainsFunc(key, func(c rune) bool { return unicode.IsControl(c) || unicode.IsSpace(c) }):
+		return errors.New("holds a space, a line break or a control character, which no key can: check that it is one key and complete")
+	case isQuoted(key):
+		return errors.New("is in quotes that belong to it: leave them away where the key is written")
+	}
+	if i := strings.IndexFunc(key, func(c rune) bool { return c > unicode.MaxASCII }); i >= 0 {
+		c, _ := utf8.DecodeRuneInString(key[i:])
+		return fmt.Errorf("holds the character %U, but keys are of letters, digits and signs of ASCII: copy the key once more from where it was made", c)
+	}
+	return nil
+}
+
+// isQuoted reports whether a key begins and ends with the same quote, as it does
+// when a file for docker run --env-file has quotes.
+func isQuoted(key string) bool {
+	last := len(key) - 1
+	return last > 0 && key[0] == key[last] && strings.IndexByte("\"'`", key[0]) >= 0
+}
+
+// maxSecretFile bounds a file that holds a secret, in bytes.
+const maxSecretFile = 64 << 10
+
+// readSecretFile reads a secret out of a file, without the space around it. A
+// relative path is relative to the configuration.
+func (l *loader) readSecretFile(v *value) (string, error) {
+	if v.kind != text || v.scalar == "" {
+		return "", errors.New("file must be the path of the file that holds the key, in quotes")
+	}
+	e, err := expand(v.scalar, l.options.LookupEnv)
+	switch {
+	case err != nil:
+		return "", err
+	case e.unset != "":
+		return "", fmt.Errorf("the variable %s in the file's path is not set, or empty", e.unset)
+	}
+	content, err := l.options.ReadFile(l.resolve(e.text))
+	switch {
+	case err != nil:
+		// The reason without the path, which is in the configuration anyway.
+		var pathError *fs.PathError
+		if errors.As(err, &pathError) {
+			err = pathError.Err
+		}
+		return "", fmt.Errorf("the file cannot be read: %w", err)
+	case len(content) > maxSecretFile:
+		return "", errors.New("the file is larger than 64 KiB: it cannot be a key")
+	}
+	key := strings.TrimSpace(strings.TrimPrefix(string(content), "\ufeff")) // editors on Windows write a byte order mark
+	if key == "" {
+		return "", errors.New("the file is empty")
+	}
+	return key, nil
+}
+
+// resolve makes a path in the configuration one that can be opened.
+func (l *loader) resolve(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(l.dir, path)
+}

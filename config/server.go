@@ -1,71 +1,31 @@
 package config
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/netip"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
 )
 
-// maxDuration bounds every duration of a configuration.
-const maxDuration = 24 * time.Hour
+// Server says how the gateway listens and what it bears.
+type Server struct {
+	Host    string   // an IP address or a host name; default 127.0.0.1
+	Hosts   []string // names the gateway is known by, besides its addresses, localhost and Host
+	Port    int      // 0 to 65535, 0 is any free one; default 9000
+	Workers int      // adapter instances kept per provider, at least 1; default the number of CPUs
 
-// Bounds of sizes, in bytes.
-const (
-	maxBody   = 1 << 30
-	maxBodies = 1 << 40
-)
+	StreamHeadWait    time.Duration // how long the head of a stream waits for the first event; default 10s
+	WriteTimeout      time.Duration // how long a client may not read; default 60s
+	ShutdownTimeout   time.Duration // how long streams may finish at the end; default 30s
+	ReadHeaderTimeout time.Duration // for the head of a request; default 10s
+	ReadTimeout       time.Duration // for the body of a request; default 60s
+	LoadWait          time.Duration // how long a request waits for an adapter that still compiles; default 30s
+
+	MaxBody   int64 // bytes of one request's body; default 32 MiB
+	MaxBodies int64 // bytes of all bodies together, at least MaxBody; default 1 GiB
+}
 
 func defaultWorkers() int { return runtime.GOMAXPROCS(0) }
-
-// duration reads Go's notation.
-type duration time.Duration
-
-func (d *duration) UnmarshalText(b []byte) error {
-	x, err := time.ParseDuration(string(b))
-	*d = duration(x)
-	return err
-}
-
-// size reads a number of bytes or a text such as "32MiB".
-type size int64
-
-func (s *size) UnmarshalJSON(b []byte) error {
-	var unquoted string
-	if err := json.Unmarshal(b, &unquoted); err != nil {
-		unquoted = string(b)
-	}
-	x, ok := parseSize(unquoted)
-	if !ok {
-		return fmt.Errorf("not a size")
-	}
-	*s = size(x)
-	return nil
-}
-
-func parseSize(s string) (int64, bool) {
-	factor := int64(1)
-	for _, unit := range [...]struct {
-		name   string
-		factor int64
-	}{
-		{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},
-		{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1},
-	} {
-		if digits, found := strings.CutSuffix(s, unit.name); found {
-			s, factor = strings.TrimSuffix(digits, " "), unit.factor
-			break
-		}
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n < 0 || n > maxBodies/factor {
-		return 0, false
-	}
-	return n * factor, true
-}
 
 type serverForm struct {
 	Host              string
@@ -123,88 +83,4 @@ func (l *loader) server(root *value) Server {
 		s.Workers = defaultWorkers()
 	}
 	return s
-}
-
-// checkDuration checks what the schema cannot say of a duration.
-func (l *loader) checkDuration(v *value, path string, least time.Duration) {
-	if !v.isText() {
-		return
-	}
-	d, err := time.ParseDuration(v.scalar)
-	switch {
-	case err != nil || d > maxDuration:
-		l.fault(v, path, "must be at most 24h")
-	case d < least:
-		l.fault(v, path, fmt.Sprintf("must be at least %v", least))
-	}
-}
-
-func (l *loader) checkSize(v *value, path string, most int64, words string) {
-	if v == nil || v.bad || v.kind == null {
-		return
-	}
-	n, ok := parseSize(v.scalar)
-	switch {
-	case !ok || n > most:
-		l.fault(v, path, "must be at most "+words)
-	case n < 1:
-		l.fault(v, path, "must be at least 1 byte")
-	}
-}
-
-// isText reports whether there is a text that can be looked at further.
-func (v *value) isText() bool { return v != nil && !v.bad && v.kind == text }
-
-// decode unifies a section, which may be absent, with its definition and gives the result, with
-// defaults. A section with a problem inside of it gives none.
-func (l *loader) decode(definition string, v *value, path string, into any) bool {
-	if v == nil || v.kind == null {
-		v = &value{kind: mapping}
-	}
-	if !v.sound() {
-		return false
-	}
-	unified := l.definition(definition).Unify(l.cue.BuildExpr(v.given().expression()))
-	err := unified.Validate(cueConcrete)
-	if err == nil {
-		var b []byte
-		if b, err = unified.MarshalJSON(); err == nil {
-			err = json.Unmarshal(b, into)
-		}
-	}
-	if err != nil {
-		// check has found every difference there is, so this names a gap in it.
-		l.add(v.place, path, "does not fit schema/config.cue "+definition)
-		return false
-	}
-	return true
-}
-
-// sound reports whether no problem was found in a value or below it.
-func (v *value) sound() bool {
-	if v.bad {
-		return false
-	}
-	for _, item := range v.items {
-		if !item.sound() {
-			return false
-		}
-	}
-	for _, e := range v.entries {
-		if !e.value.sound() {
-			return false
-		}
-	}
-	return true
-}
-
-type corsForm struct {
-	Enabled      bool
-	AllowOrigins []string `json:"allow_origins"`
-}
-
-func (l *loader) cors(root *value) CORS {
-	var f corsForm
-	l.decode("#CORS", root.get("cors"), "cors", &f)
-	return CORS(f)
 }
