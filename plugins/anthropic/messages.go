@@ -19,6 +19,7 @@ type conversation struct {
 	signed   bool       // nothing waits for thinking that was not sent along
 	held     *heldText  // the assistant's text that was not written yet; nil for none
 	ids      callIDs
+	function string // the id made for the last function_call, which had none; "" if it has its result
 }
 
 // heldText is a block of text that waits for whether something follows it.
@@ -113,7 +114,7 @@ func (c *conversation) message(m sdk.Message) error {
 		})
 	case "assistant":
 		c.signed = c.thinking(m)
-		if err := c.texts(m.Content, func(text, cache sdk.JSON) {
+		if err := c.texts(repair.Said(m), func(text, cache sdk.JSON) {
 			c.turn("assistant")
 			c.held = &heldText{text, cache}
 		}); err != nil {
@@ -121,9 +122,15 @@ func (c *conversation) message(m sdk.Message) error {
 		}
 		return c.calls(m)
 	case "tool":
-		return c.result(m)
+		id, _ := m.ToolCallID.Str()
+		return c.result(m, c.ids.of(id))
 	case "function":
-		return refuse(c.at(".role"), "Messages of role function are out of date; send role tool with a tool_call_id.")
+		if c.function == "" {
+			return refuse(c.at(".role"), "A message of role function needs the assistant's function_call before it.")
+		}
+		id := c.function
+		c.function = ""
+		return c.result(m, id)
 	}
 	c.signed = true
 	return c.blocks(m.Content, func() { c.turn("user") })
@@ -288,19 +295,28 @@ func (c *conversation) calls(m sdk.Message) error {
 		if call.Name.Kind() != sdk.KindString {
 			return refuse(at+".function.name", "Anthropic knows only calls of functions, and each needs the function's name.")
 		}
-		c.turn("assistant")
-		c.w.Object()
-		c.w.Key("type").String("tool_use")
-		c.w.Key("id").String(c.ids.of(id))
-		c.w.Key("name").Raw(call.Name)
-		c.w.Key("input").Raw(repair.Arguments(call))
-		c.w.End()
+		c.call(call, c.ids.of(id))
 		i++
 	}
-	if i == 0 && m.Raw.Get("function_call").Kind() == sdk.KindObject {
-		return refuse(c.at(".function_call"), "function_call is out of date; send tool_calls.")
+	if old := m.Raw.Get("function_call"); i == 0 && old.Kind() == sdk.KindObject {
+		call := sdk.ToolCall{Name: old.Get("name"), Arguments: old.Get("arguments")}
+		if call.Name.Kind() != sdk.KindString {
+			return refuse(c.at(".function_call.name"), "A call of a function needs the function's name.")
+		}
+		c.function = c.ids.of("function_call " + strconv.Itoa(c.index))
+		c.call(call, c.function)
 	}
 	return nil
+}
+
+func (c *conversation) call(call sdk.ToolCall, id string) {
+	c.turn("assistant")
+	c.w.Object()
+	c.w.Key("type").String("tool_use")
+	c.w.Key("id").String(id)
+	c.w.Key("name").Raw(call.Name)
+	c.w.Key("input").Raw(repair.Arguments(call))
+	c.w.End()
 }
 
 // callIDs are the ids that Anthropic gets.
@@ -337,12 +353,11 @@ func (ids *callIDs) of(id string) string {
 
 // result writes what a tool answered. The results of calls made together must
 // stand in one turn, before anything else.
-func (c *conversation) result(m sdk.Message) error {
-	id, _ := m.ToolCallID.Str()
+func (c *conversation) result(m sdk.Message, id string) error {
 	c.turn("user")
 	c.w.Object()
 	c.w.Key("type").String("tool_result")
-	c.w.Key("tool_use_id").String(c.ids.of(id))
+	c.w.Key("tool_use_id").String(id)
 	switch inside, ok := m.Content.RawStr(); {
 	case ok && !repair.Blank(inside):
 		c.w.Key("content").Raw(m.Content)

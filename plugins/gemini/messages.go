@@ -80,7 +80,11 @@ func isSilent(m sdk.Message) bool {
 	for range sdk.ToolCalls(m.ToolCalls) {
 		return false
 	}
-	for p := range sdk.Parts(m.Content) {
+	content := m.Content
+	if m.Role == "assistant" {
+		content = repair.Said(m)
+	}
+	for p := range sdk.Parts(content) {
 		if inside, ok := p.Text.RawStr(); !isText(p) || !ok || !repair.Blank(inside) {
 			return false
 		}
@@ -278,9 +282,9 @@ func (h *history) assistant(m sdk.Message) error {
 	if ofText != nil && lacksSignature(m.ToolCalls, legacy) {
 		ofText, ofCall = nil, ofText
 	}
-	if !isSilent(sdk.Message{Content: m.Content}) {
+	if said := repair.Said(m); !isSilent(sdk.Message{Content: said}) {
 		h.content("model")
-		if err := h.parts(m.Content, ofText); err != nil {
+		if err := h.parts(said, ofText); err != nil {
 			return err
 		}
 	}

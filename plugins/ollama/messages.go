@@ -70,7 +70,13 @@ func (h *history) message(m sdk.Message) error {
 // list of images beside it. The parts of what a model or a tool said are one
 // text, those of others are lines.
 func (h *history) content(m sdk.Message) error {
-	content, lines := m.Content, m.Role != "assistant" && m.Role != "tool" && m.Role != "function"
+	content, lines := m.Content, true
+	switch m.Role {
+	case "assistant":
+		content, lines = repair.Said(m), false
+	case "tool", "function":
+		lines = false
+	}
 	switch content.Kind() {
 	case sdk.KindString:
 		h.w.Key("content").Raw(content)

@@ -28,6 +28,22 @@ func Arguments(c sdk.ToolCall) sdk.JSON {
 	return w.Bytes()
 }
 
+// Said gives the content of an assistant's message. One without has said why not,
+// or spoken: its refusal or the transcript of its audio stands for it then.
+func Said(m sdk.Message) sdk.JSON {
+	for p := range sdk.Parts(m.Content) {
+		if inside, ok := p.Text.RawStr(); !ok || !Blank(inside) {
+			return m.Content
+		}
+	}
+	for _, v := range [...]sdk.JSON{m.Raw.Get("refusal"), m.Raw.Get("audio").Get("transcript")} {
+		if inside, ok := v.RawStr(); ok && !Blank(inside) {
+			return v
+		}
+	}
+	return m.Content
+}
+
 // Blank reports whether the inside of a JSON string is nothing but white space.
 func Blank(inside []byte) bool { return len(sdk.TrimSpaceEnd(inside)) == 0 }
 

@@ -33,6 +33,25 @@ func TestArguments(t *testing.T) {
 	}
 }
 
+func TestSaid(t *testing.T) {
+	for message, want := range map[string]string{
+		`{"content":"a","refusal":"b"}`:                      `"a"`,
+		`{"content":null,"refusal":"b"}`:                     `"b"`,
+		`{"content":" ","refusal":"b"}`:                      `"b"`,
+		`{"content":[],"refusal":"b"}`:                       `"b"`,
+		`{"content":[{"type":"image_url"}],"refusal":"b"}`:   `[{"type":"image_url"}]`,
+		`{"content":"","refusal":null}`:                      `""`,
+		`{"refusal":""}`:                                     ``,
+		`{"content":"","audio":{"id":"x","transcript":"c"}}`: `"c"`,
+	} {
+		for m := range sdk.Messages(sdk.JSON("[" + message + "]")) {
+			if got := repair.Said(m); string(got) != want {
+				t.Errorf("Said(%s) = %s, want %s", message, got, want)
+			}
+		}
+	}
+}
+
 func TestBlank(t *testing.T) {
 	for inside, want := range map[string]bool{
 		``: true, ` `: true, `\n\r\t `: true, `\u00a0\u2003`: true, "\u3000": true, `a`: false, ` a `: false, `\\n`: false, `\u0041`: false,
