@@ -13,6 +13,7 @@ import (
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/auth"
 	"github.com/kai-gateway/kai/host/route"
+	"github.com/kai-gateway/kai/schema"
 )
 
 // generation is everything that a configuration determines. A reload builds a new
@@ -43,8 +44,6 @@ func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error
 	if g.routes, err = route.New(targets, c.DefaultModel); err != nil {
 		return nil, err
 	}
-	g.handler = g.api(h.opts.Version, h.document)
-
 	for _, p := range loadOrder(c.Providers) {
 		m, err := module(p.Plugin)
 		if err == nil {
@@ -59,6 +58,12 @@ func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error
 	for _, p := range c.Providers {
 		g.order = append(g.order, g.providers[p.Name])
 	}
+	document, err := schema.OpenAPI(g.example())
+	if err != nil {
+		g.release()
+		return nil, fmt.Errorf("read the OpenAPI document: %w", err)
+	}
+	g.handler = g.api(h.opts.Version, document)
 	return g, nil
 }
 
@@ -102,6 +107,7 @@ func (g *generation) api(version string, document []byte) http.Handler {
 		Chat:         g.chat,
 		Models:       g.models,
 		Suggest:      g.suggest,
+		Example:      g.example(),
 		Health:       g.health,
 		Ready:        g.ready,
 		Hosts:        append([]string{c.Server.Host}, c.Server.Hosts...),
@@ -116,7 +122,9 @@ func (g *generation) api(version string, document []byte) http.Handler {
 		Logger:       g.log,
 		Now:          g.now,
 	}
-	if c.Auth.Enabled {
+	if !c.Auth.Enabled {
+		o.Offered = g.offered
+	} else {
 		keys := make([]auth.Key, len(c.Auth.Keys))
 		for i, k := range c.Auth.Keys {
 			keys[i] = auth.Key{Name: k.Name, SHA256: k.SHA256, Models: k.Models, Routes: k.ProviderRouting}

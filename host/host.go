@@ -20,7 +20,6 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/wasm"
-	"github.com/kai-gateway/kai/schema"
 )
 
 // Options configures New. Config and Module are required.
@@ -42,7 +41,6 @@ type Options struct {
 type Host struct {
 	opts     Options
 	log      *slog.Logger
-	document []byte // OpenAPI, JSON
 	engine   *wasm.Engine
 	swap     sync.Mutex // one Swap at a time
 	current  atomic.Pointer[generation]
@@ -69,11 +67,7 @@ func New(o Options) (*Host, error) {
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}
-	document, err := schema.OpenAPI()
-	if err != nil {
-		return nil, fmt.Errorf("read the OpenAPI document: %w", err)
-	}
-	h := &Host{opts: o, log: o.Logger, document: document}
+	h := &Host{opts: o, log: o.Logger}
 	h.loopback.Store(isLoopback(o.Config.Server.Host))
 	h.engine = wasm.New(wasm.Options{Logger: o.Logger, CacheDir: o.CacheDir})
 	g, err := h.build(o.Config, o.Module)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/auth"
 	"github.com/kai-gateway/kai/sdk"
 )
@@ -53,6 +54,15 @@ func (g *generation) example() string {
 		}
 	}
 	return list[0].Alias
+}
+
+// offered is what GET / shows of the models.
+func (g *generation) offered() []api.Offered {
+	var all []api.Offered
+	for _, m := range g.listed() {
+		all = append(all, api.Offered{Model: m.Alias, Needs: m.Needs})
+	}
+	return all
 }
 
 // models lists what the request's principal may use.

@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -193,5 +194,52 @@ auth:
 	}
 	if log := g.log.String(); !strings.Contains(log, `"key":"some"`) || strings.Contains(log, "key-of-some") {
 		t.Errorf("the log does not name the key, or shows it:\n%s", log)
+	}
+}
+
+func TestExamplesCanBeTriedAsTheyAre(t *testing.T) {
+	for name, tc := range map[string]struct{ yaml, want string }{
+		"demo where that alias exists":      {"model_mapping: {a: {provider: ollama, model: m}, demo: {provider: demo, model: m}}", "demo"},
+		"else the first that needs nothing": {"model_mapping: {a: {provider: ollama, model: m}, b: {provider: openrouter, model: m}, c: {provider: demo, model: m}}", "c"},
+		"else the default model":            {"model_mapping: {a: {provider: ollama, model: m}, b: {provider: ollama, model: m}}\ndefault_model: b", "b"},
+		"else the first":                    {"model_mapping: {a: {provider: ollama, model: m}, b: {provider: ollama, model: m}}", "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t, tc.yaml)
+			if _, document := g.send(t, "GET", "/openapi.json", ""); !strings.Contains(document, `"value":{"model":"`+tc.want+`","messages"`) {
+				t.Errorf("the examples of /openapi.json do not ask %q", tc.want)
+			}
+			if _, page := g.send(t, "GET", "/", "", "Accept: text/html"); !strings.Contains(page, "{&#34;model&#34;: &#34;"+tc.want+"&#34;, ") {
+				t.Errorf("the page does not ask %q:\n%s", tc.want, page)
+			}
+		})
+	}
+
+	// Those of the document that comes with demo are answered.
+	g := newGateway(t, "model_mapping: {demo: {provider: demo, model: m}}")
+	_, text := g.send(t, "GET", "/openapi.json", "")
+	var document struct {
+		Paths map[string]map[string]struct {
+			RequestBody struct {
+				Content map[string]struct {
+					Examples map[string]struct{ Value json.RawMessage }
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &document); err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for path, item := range document.Paths {
+		for _, example := range item["post"].RequestBody.Content["application/json"].Examples {
+			tried++
+			if status, answer := g.send(t, "POST", path, string(example.Value)); status != 200 || strings.Contains(answer, `"error"`) {
+				t.Errorf("POST %s %s: %d %s", path, example.Value, status, answer)
+			}
+		}
+	}
+	if tried < 3 {
+		t.Errorf("%d examples of requests", tried)
 	}
 }

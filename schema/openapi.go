@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -11,18 +12,48 @@ import (
 //go:embed openapi.yaml
 var openAPI []byte
 
+// exampleModel is the model of all examples in openapi.yaml.
+const exampleModel = "demo"
+
 // OpenAPI returns the description of the gateway's HTTP API as JSON, with its
-// members in the order of openapi.yaml.
-func OpenAPI() ([]byte, error) {
+// members in the order of openapi.yaml. Its examples name model, so that they can
+// be tried as they are.
+func OpenAPI(model string) ([]byte, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(openAPI, &document); err != nil {
 		return nil, fmt.Errorf("read openapi.yaml: %w", err)
+	}
+	if err := nameModel(document.Content[0], model); err != nil {
+		return nil, err
 	}
 	out, err := appendJSON(nil, document.Content[0])
 	if err != nil {
 		return nil, fmt.Errorf("convert openapi.yaml: %w", err)
 	}
 	return out, nil
+}
+
+// nameModel puts model in place of the examples' own.
+func nameModel(n *yaml.Node, model string) error {
+	if n.Kind == yaml.ScalarNode {
+		if n.Value == exampleModel {
+			n.SetString(model)
+			return nil
+		}
+		quoted, err := json.Marshal(model)
+		if err != nil {
+			return err
+		}
+		n.Value = strings.ReplaceAll(n.Value, "'"+exampleModel+"'", "'"+model+"'")
+		n.Value = strings.ReplaceAll(n.Value, `"model":"`+exampleModel+`"`, `"model":`+string(quoted))
+		return nil
+	}
+	for _, child := range n.Content {
+		if err := nameModel(child, model); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // appendJSON appends a YAML node as JSON. Mappings keep their order, which

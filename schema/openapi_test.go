@@ -9,7 +9,7 @@ import (
 )
 
 func TestOpenAPIIsTheYAMLInItsOrder(t *testing.T) {
-	got, err := OpenAPI()
+	got, err := OpenAPI(exampleModel)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,5 +35,27 @@ func TestOpenAPIIsTheYAMLInItsOrder(t *testing.T) {
 			t.Errorf("OpenAPI() has %s at %d, want it after %d", member, at, last)
 		}
 		last = at
+	}
+}
+
+func TestExamplesNameTheModel(t *testing.T) {
+	const model = `my "own"`
+	got, err := OpenAPI(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !json.Valid(got) {
+		t.Fatalf("OpenAPI(%q) is not JSON", model)
+	}
+	if n := strings.Count(string(got), `"model":"my \"own\""`); n < 4 { // three requests and an answer
+		t.Errorf("%d examples name the model, want 4", n)
+	}
+	if !strings.Contains(string(got), `\"model\":\"my \\\"own\\\"\"`) {
+		t.Error("the example of a stream does not name the model")
+	}
+	for _, other := range []string{"demo", "granite-local", "gpt-4", "claude"} {
+		if at := strings.Index(string(got), other); at >= 0 {
+			t.Errorf("an example names another model: %s", got[max(0, at-60):at+60])
+		}
 	}
 }

@@ -53,6 +53,9 @@ type Options struct {
 	ReadTimeout  time.Duration // for a body to arrive; default 60 s
 	WriteTimeout time.Duration // for an answer written by JSON to be taken; default 60 s
 
+	Example string           // the model that the first request of GET / asks; default: none
+	Offered func() []Offered // what GET / lists for browsers; default: nothing
+
 	Version string           // of the gateway, for GET / and GET /health
 	OpenAPI []byte           // what GET /openapi.json serves, JSON
 	Logger  *slog.Logger     // default: discard
@@ -66,10 +69,11 @@ type Handler func(ctx context.Context, x *Exchange) error
 
 type server struct {
 	Options
-	router *httprouter.Router
-	cors   cors
-	names  names
-	budget budget
+	router      *httprouter.Router
+	cors        cors
+	names       names
+	budget      budget
+	indexPolicy string // of the page of GET /
 }
 
 // New returns the handler of all the gateway's paths.
@@ -83,6 +87,9 @@ func New(o Options) http.Handler {
 	}
 	if o.Health == nil {
 		o.Health = func() Health { return Health{Status: Healthy} }
+	}
+	if o.Offered == nil {
+		o.Offered = func() []Offered { return nil }
 	}
 	if o.Ready == nil {
 		o.Ready = func() bool { return true }
@@ -105,7 +112,7 @@ func New(o Options) http.Handler {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &server{Options: o, cors: newCORS(o.CORS), names: newNames(o.Hosts)}
+	s := &server{Options: o, indexPolicy: indexPolicy(), cors: newCORS(o.CORS), names: newNames(o.Hosts)}
 	s.budget.limit = o.MaxBodies
 	s.router = s.routes()
 	return s

@@ -105,16 +105,3 @@ func (s *server) openAPI(x *Exchange, _ httprouter.Params) error {
 	}
 	return x.JSON(http.StatusOK, s.OpenAPI)
 }
-
-// index tells those who open the bare address what this is.
-func (s *server) index(x *Exchange, _ httprouter.Params) error {
-	return x.answer(http.StatusOK, struct {
-		Name      string   `json:"name"`
-		Version   string   `json:"version"`
-		Docs      string   `json:"docs"`
-		OpenAPI   string   `json:"openapi"`
-		Endpoints []string `json:"endpoints"`
-	}{"kai", s.Version, "/docs", "/openapi.json", []string{
-		"POST /v1/chat/completions", "GET /v1/models", "GET /v1/models/{id}", "GET /health", "GET /livez", "GET /readyz",
-	}})
-}

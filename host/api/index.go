@@ -1,0 +1,121 @@
+package api
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/julienschmidt/httprouter"
+)
+
+// Offered is a model as GET / shows it.
+type Offered struct {
+	Model string
+	Needs string // what somebody has to do before it answers; "": nothing
+}
+
+// indexStyle is all that the page of GET / is made of besides its text.
+//
+//go:embed index.css
+var indexStyle string
+
+// indexPolicy allows the page its own style and nothing else.
+func indexPolicy() string {
+	sum := sha256.Sum256([]byte(indexStyle))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
+
+// index tells those who open the bare address what this is: browsers in a page,
+// programs in JSON.
+func (s *server) index(x *Exchange, _ httprouter.Params) error {
+	x.Writer.Header().Add("Vary", "Accept")
+	if wantsHTML(x.Request.Header["Accept"]) {
+		x.Writer.Header().Set("Content-Security-Policy", s.indexPolicy)
+		return x.write(http.StatusOK, "text/html; charset=utf-8", s.indexPage(x.Request))
+	}
+	return x.answer(http.StatusOK, struct {
+		Name      string   `json:"name"`
+		Version   string   `json:"version"`
+		Docs      string   `json:"docs"`
+		OpenAPI   string   `json:"openapi"`
+		Endpoints []string `json:"endpoints"`
+	}{"kai", s.Version, "/docs", "/openapi.json", []string{
+		"POST /v1/chat/completions", "GET /v1/models", "GET /v1/models/{id}", "GET /health", "GET /livez", "GET /readyz",
+	}})
+}
+
+// indexPage is the page for browsers. Its links are relative, so that it works
+// behind a path prefix, too.
+func (s *server) indexPage(r *http.Request) []byte {
+	base := baseOf(r)
+	key := ""
+	if s.Authenticate != nil {
+		key = "\n  -H 'Authorization: Bearer YOUR_KEY' \\"
+	}
+	model, err := json.Marshal(s.Example)
+	if err != nil {
+		model = []byte(`""`) // no string fails
+	}
+	curl := fmt.Sprintf("curl %s/v1/chat/completions \\%s\n  -H 'Content-Type: application/json' \\\n  -d '{\"model\": %s, \"messages\": [{\"role\": \"user\", \"content\": \"Hello!\"}]}'",
+		base, key, strings.ReplaceAll(string(model), "'", `'\''`))
+
+	var b strings.Builder
+	e := html.EscapeString
+	fmt.Fprintf(&b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"+
+		"<title>Kai</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>%s</style>\n</head>\n<body>\n<h1>Kai <small>%s</small></h1>\n", indexStyle, e(s.Version))
+	fmt.Fprintf(&b, "<p>An OpenAI-compatible gateway. Applications use it with the base URL <code>%s/v1</code>.</p>\n", e(base))
+	fmt.Fprintf(&b, "<h2>A first request</h2>\n<pre>%s</pre>\n<p>Or <a href=\"docs\">try it in the browser</a>, where the API is described.</p>\n", e(curl))
+	if offered := s.Offered(); len(offered) > 0 {
+		b.WriteString("<h2>Models</h2>\n<table>\n")
+		for _, o := range offered {
+			needs := o.Needs
+			if needs == "" {
+				needs = "ready"
+			}
+			fmt.Fprintf(&b, "<tr><td><code>%s</code></td><td>%s</td></tr>\n", e(o.Model), e(needs))
+		}
+		b.WriteString("</table>\n")
+	}
+	b.WriteString("<p><a href=\"docs\">API</a> · <a href=\"openapi.json\">openapi.json</a> · <a href=\"health\">health</a></p>\n</body>\n</html>\n")
+	return []byte(b.String())
+}
+
+// baseOf is the address that a browser used, for people to copy. A name with other
+// characters than those of hosts is not repeated.
+func baseOf(r *http.Request) string {
+	scheme, host := "http", r.Host
+	if r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
+		scheme = "https"
+	}
+	if host == "" || strings.Trim(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]") != "" {
+		host = "localhost"
+	}
+	return scheme + "://" + host
+}
+
+// wantsHTML reports whether a page is wanted more than JSON.
+func wantsHTML(headers []string) bool {
+	page, program := 0.0, 0.0
+	for part := range strings.SplitSeq(strings.Join(headers, ","), ",") {
+		name, parameters, _ := strings.Cut(part, ";")
+		weight := 1.0
+		if q, ok := strings.CutPrefix(strings.TrimSpace(parameters), "q="); ok {
+			if w, err := strconv.ParseFloat(strings.TrimSpace(q), 64); err == nil {
+				weight = w
+			}
+		}
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "text/html":
+			page = max(page, weight)
+		case "application/json":
+			program = max(program, weight)
+		}
+	}
+	return page > program
+}
