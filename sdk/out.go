@@ -105,6 +105,36 @@ func (o *Out) ToolExtra(choice, n int, object []byte) {
 	o.emit(abi.ToolExtra, abi.At(choice, n), object)
 }
 
+// ToolSignature gives the provider's signature of tool call n, which it wants back
+// with the call.
+func (o *Out) ToolSignature(choice, n int, text []byte) { o.text(abi.ToolSignature, choice, n, text) }
+
+// ToolSignatureJSON is ToolSignature for the inside of a JSON string literal.
+func (o *Out) ToolSignatureJSON(choice, n int, inside []byte) {
+	o.text(abi.ToolSignature|abi.Raw, choice, n, inside)
+}
+
+// ReasoningDetail adds a part of the reasoning in the form in which the provider
+// wants it back: an object with "type" ("reasoning.text", "reasoning.summary" or
+// "reasoning.encrypted"), "text", "summary" or "data", and as far as there are such
+// "signature", "format", "index" and "id", as OpenRouter's reasoning_details have
+// them. What can be read of it is stated as Reasoning besides.
+func (o *Out) ReasoningDetail(choice int, object []byte) {
+	o.emit(abi.ReasoningDetail, abi.At(choice, 0), object)
+}
+
+// Signature gives the provider's signature of a choice's text, which it wants back
+// with the message.
+func (o *Out) Signature(choice int, text []byte) { o.text(abi.Signature, choice, 0, text) }
+
+// SignatureJSON is Signature for the inside of a JSON string literal.
+func (o *Out) SignatureJSON(choice int, inside []byte) {
+	o.text(abi.Signature|abi.Raw, choice, 0, inside)
+}
+
+// Citation adds a source of a choice's text, an object as the provider states it.
+func (o *Out) Citation(choice int, object []byte) { o.emit(abi.Citation, abi.At(choice, 0), object) }
+
 // Logprobs gives an array of OpenAI's token objects for the choice's text.
 func (o *Out) Logprobs(choice int, array []byte) { o.emit(abi.Logprobs, abi.At(choice, 0), array) }
 
@@ -139,6 +169,14 @@ func (o *Out) Tokens(prompt, completion int64) {
 // does: nothing more is read, though the connection may stay open. A choice with
 // content and without Finish is finished by it.
 func (o *Out) End() { o.emit(abi.End, 0, nil) }
+
+// StopReason gives the provider's own word for why a choice ends, beside Finish.
+func (o *Out) StopReason(choice int, word []byte) { o.text(abi.StopReason, choice, 0, word) }
+
+// StopReasonJSON is StopReason for the inside of a JSON string literal.
+func (o *Out) StopReasonJSON(choice int, inside []byte) {
+	o.text(abi.StopReason|abi.Raw, choice, 0, inside)
+}
 
 // Finish ends a choice: one of the Finish constants of package abi. What the
 // upstream sends of the choice later still belongs to it, and so does a better

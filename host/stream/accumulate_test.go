@@ -374,7 +374,7 @@ func randomCalls(r *rand.Rand) calls {
 	for range r.IntN(20) {
 		ch, k := r.IntN(n), r.IntN(3)
 		var e abi.Emission
-		switch r.IntN(15) {
+		switch r.IntN(20) {
 		case 0, 1, 2:
 			e = text(ch, words())
 		case 3:
@@ -400,10 +400,20 @@ func randomCalls(r *rand.Rand) calls {
 			e = chunkExtra(fields())
 		case 14:
 			e = toolExtra(ch, k, fields())
+		case 15:
+			e = detail(ch, pick(`{"type":"reasoning.text","text":"a"}`, `{}`))
+		case 16:
+			e = citation(ch, pick(`{"url":"x"}`, `{}`))
+		case 17:
+			e = signature(ch, words())
+		case 18:
+			e = toolSignature(ch, k, words())
+		case 19:
+			e = stopReason(ch, words())
 		case 13:
 			e = usageOf(pick(`{"prompt_tokens":1}`, `{"completion_tokens":2,"total_tokens":9}`, `{"d":{"x":1}}`, `{"d":{"y":null,"x":2},"cost":0.1}`))
 		}
-		if e.Kind == abi.ToolID || e.Kind == abi.ToolArgs || e.Kind == abi.ToolExtra {
+		if e.Kind == abi.ToolID || e.Kind == abi.ToolArgs || e.Kind == abi.ToolExtra || e.Kind == abi.ToolSignature {
 			if !named[[2]int{ch, k}] && r.IntN(8) > 0 {
 				ems = append(ems, toolName(ch, k, "f"))
 				named[[2]int{ch, k}] = true
@@ -496,7 +506,7 @@ func checked(e abi.Emission) abi.Emission {
 	case abi.Logprobs:
 		first = '['
 		fallthrough
-	case abi.ToolExtra, abi.DeltaExtra, abi.ChoiceExtra, abi.ChunkExtra, abi.Usage, abi.Error:
+	case abi.ToolExtra, abi.DeltaExtra, abi.ChoiceExtra, abi.ChunkExtra, abi.Usage, abi.Error, abi.ReasoningDetail, abi.Citation:
 		if trimmed := bytes.TrimSpace(e.Data); !json.Valid(trimmed) || trimmed[0] != first {
 			e.Data = []byte{first, first + 2}
 		}

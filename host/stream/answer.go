@@ -181,7 +181,8 @@ func (a *answer) named() bool {
 func aboutChoice(k abi.Kind) bool {
 	switch k {
 	case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs,
-		abi.ToolExtra, abi.Logprobs, abi.DeltaExtra, abi.ChoiceExtra, abi.Finish:
+		abi.ToolExtra, abi.Logprobs, abi.DeltaExtra, abi.ChoiceExtra, abi.Finish,
+		abi.ReasoningDetail, abi.Signature, abi.ToolSignature, abi.Citation, abi.StopReason:
 		return true
 	}
 	return false
@@ -233,6 +234,14 @@ func (a *answer) takeFor(ch *choice, e abi.Emission) *sdk.Error {
 		return ch.delta.mergeExtra(e, deltaKeys)
 	case abi.ChoiceExtra:
 		return ch.extra.mergeExtra(e, choiceKeys)
+	case abi.ReasoningDetail:
+		return ch.delta.mergeExtra(wrapped(`{"reasoning_details":[`, e, `]}`), nil)
+	case abi.Citation:
+		return ch.delta.mergeExtra(wrapped(`{"citations":[`, e, `]}`), nil)
+	case abi.Signature:
+		return ch.delta.mergeExtra(signed(e), nil)
+	case abi.StopReason:
+		return ch.extra.mergeExtra(wrapped(`{"native_finish_reason":"`, e, `"}`), nil)
 	case abi.Finish:
 		return a.finish(ch, e)
 	default:
@@ -249,6 +258,28 @@ func isContent(k abi.Kind) bool {
 		return true
 	}
 	return false
+}
+
+// Facts that OpenAI's API has no place for stand in the fields that OpenRouter and
+// Google's OpenAI layer have made known, from which clients send them back:
+// https://openrouter.ai/docs/use-cases/reasoning-tokens
+// https://ai.google.dev/gemini-api/docs/thought-signatures
+
+// wrapped gives an emission of an object that has its payload between two texts.
+func wrapped(before string, e abi.Emission, behind string) abi.Emission {
+	b := append(make([]byte, 0, len(before)+len(e.Data)+len(behind)), before...)
+	if e.Kind == abi.StopReason || e.Kind == abi.Signature || e.Kind == abi.ToolSignature {
+		b = appendText(b, e)
+	} else {
+		b = append(b, e.Data...)
+	}
+	e.Data = append(b, behind...)
+	return e
+}
+
+// signed gives an emission of an object with the signature of a text or a call.
+func signed(e abi.Emission) abi.Emission {
+	return wrapped(`{"extra_content":{"google":{"thought_signature":"`, e, `"}}}`)
 }
 
 // hold counts the bytes of an emission that is about to be kept.
@@ -276,6 +307,8 @@ func (ch *choice) takeTool(e abi.Emission) *sdk.Error {
 		c.begun = c.begun || !isBlank(e)
 	case abi.ToolExtra:
 		return c.extra.mergeExtra(e, callKeys)
+	case abi.ToolSignature:
+		return c.extra.mergeExtra(signed(e), nil)
 	case abi.ToolID:
 		if c.given == "" {
 			c.given = string(e.Data)

@@ -199,6 +199,19 @@ func TestChunks(t *testing.T) {
 			in:   calls{emit(toolName(0, 0, `f"`), toolID(0, 0, "\n")), emit(finish(0, "stop"))},
 			want: []string{roleNull, toolDelta(first(0, `\n`, `f\"`, "{}")), tools},
 		},
+		"what a provider wants back stands in the fields that clients send back": {
+			in: calls{
+				emit(detail(0, `{"type":"reasoning.text","text":"a"}`), detail(0, `{"type":"reasoning.encrypted","data":"b"}`), raw(signature(0, `s\"`))),
+				emit(text(0, "a"), citation(0, `{"url":"x"}`)),
+				emit(toolID(0, 0, "x"), toolName(0, 0, "f"), toolArgs(0, 0, "[]"), toolSignature(0, 0, `t"`)),
+				emit(stopReason(0, "tool_use"), finish(0, "tool_calls")),
+			},
+			want: []string{role,
+				delta(`"reasoning_details":[{"type":"reasoning.text","text":"a"},{"type":"reasoning.encrypted","data":"b"}],"extra_content":{"google":{"thought_signature":"s\""}}`),
+				delta(`"content":"a","citations":[{"url":"x"}]`),
+				toolDelta(strings.Replace(first(0, "x", "f", "[]"), `"[]"}}`, `"[]"},"extra_content":{"google":{"thought_signature":"t\""}}}`, 1)),
+				strings.Replace(tools, `"tool_calls"}`, `"tool_calls","native_finish_reason":"tool_use"}`, 1)},
+		},
 		"logprobs go to their choice and are joined": {
 			in: calls{emit(text(0, "ab"), logprobs(0, "[ {\"token\":\"a\"}\n]"), logprobs(0, `[]`), logprobs(0, `[{"token":"b"}]`)), emit(logprobs(0, ` [ ] `)), emit(finish(0, "stop"))},
 			want: []string{role,

@@ -33,6 +33,14 @@ func toolExtra(choice, call int, s string) abi.Emission {
 	return abi.Emission{Kind: abi.ToolExtra, At: abi.At(choice, call), Data: []byte(s)}
 }
 
+func detail(choice int, s string) abi.Emission     { return on(abi.ReasoningDetail, choice, s) }
+func citation(choice int, s string) abi.Emission   { return on(abi.Citation, choice, s) }
+func signature(choice int, s string) abi.Emission  { return on(abi.Signature, choice, s) }
+func stopReason(choice int, s string) abi.Emission { return on(abi.StopReason, choice, s) }
+func toolSignature(choice, call int, s string) abi.Emission {
+	return abi.Emission{Kind: abi.ToolSignature, At: abi.At(choice, call), Data: []byte(s)}
+}
+
 func chunkExtra(s string) abi.Emission { return on(abi.ChunkExtra, 0, s) }
 func usageOf(s string) abi.Emission    { return on(abi.Usage, 0, s) }
 func failure(s string) abi.Emission    { return on(abi.Error, 0, s) }

@@ -166,14 +166,15 @@ func (c *collector) place(e abi.Emission, p []byte) int32 {
 		if e.At < 0 || e.At > maxWait {
 			return c.refuse(emitWrong, "WAIT: %d milliseconds; at most %d are allowed", e.At, maxWait)
 		}
-	case abi.ToolID, abi.ToolName, abi.ToolArgs, abi.ToolExtra:
+	case abi.ToolID, abi.ToolName, abi.ToolArgs, abi.ToolExtra, abi.ToolSignature:
 		if e.Choice() >= abi.MaxChoices || e.Item() >= abi.MaxCalls {
 			return c.refuse(emitWrong, "%s: choice %d, call %d is out of range", e.Kind, e.Choice(), e.Item())
 		}
 		if e.Kind == abi.ToolID || e.Kind == abi.ToolName {
 			return c.once(e)
 		}
-	case abi.Text, abi.Reasoning, abi.Refusal, abi.Logprobs, abi.DeltaExtra, abi.ChoiceExtra, abi.Finish:
+	case abi.Text, abi.Reasoning, abi.Refusal, abi.Logprobs, abi.DeltaExtra, abi.ChoiceExtra, abi.Finish,
+		abi.ReasoningDetail, abi.Signature, abi.Citation, abi.StopReason:
 		if e.Choice() >= abi.MaxChoices || e.Item() != 0 {
 			return c.refuse(emitWrong, "%s: choice %d, item %d is out of range", e.Kind, e.Choice(), e.Item())
 		}
@@ -197,7 +198,7 @@ func (c *collector) once(e abi.Emission) int32 {
 // take checks the payload and keeps it.
 func (c *collector) take(e abi.Emission, p []byte) int32 {
 	switch e.Kind {
-	case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs:
+	case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs, abi.Signature, abi.ToolSignature, abi.StopReason:
 		if !utf8.Valid(p) {
 			// Text of a broken upstream, passed on: encoding/json would do the same.
 			p = bytes.ToValidUTF8(p, []byte("\uFFFD"))
@@ -207,7 +208,7 @@ func (c *collector) take(e abi.Emission, p []byte) int32 {
 		}
 	case abi.Logprobs:
 		return c.json(e, p, sdk.KindArray, "array")
-	case abi.Usage, abi.ToolExtra, abi.DeltaExtra, abi.ChoiceExtra, abi.ChunkExtra, abi.Error:
+	case abi.Usage, abi.ToolExtra, abi.DeltaExtra, abi.ChoiceExtra, abi.ChunkExtra, abi.Error, abi.ReasoningDetail, abi.Citation:
 		return c.json(e, p, sdk.KindObject, "object")
 	case abi.Manifest:
 		if len(p) > abi.MaxManifest {

@@ -17,32 +17,32 @@ import (
 // claudeFormat marks the details that are Claude's.
 const claudeFormat = "anthropic-claude-v1"
 
-// detail states one part of reasoning_details. text and signature are insides of
+// detail states one part of the reasoning. text and signature are insides of
 // JSON strings. In a stream a block comes in several details of one index; the
 // last has the signature.
 func detail(index int, text, signature []byte, out *sdk.Out) {
 	b := make([]byte, 0, len(text)+len(signature)+128)
-	b = append(b, `{"reasoning_details":[{"type":"reasoning.text","text":"`...)
+	b = append(b, `{"type":"reasoning.text","text":"`...)
 	b = append(b, text...)
 	if len(signature) > 0 {
 		b = append(b, `","signature":"`...)
 		b = append(b, signature...)
 	}
-	out.DeltaExtra(0, endDetail(b, index))
+	out.ReasoningDetail(0, endDetail(b, index))
 }
 
 // redacted states thinking that only Claude can read.
 func redacted(index int, data []byte, out *sdk.Out) {
 	b := make([]byte, 0, len(data)+128)
-	b = append(b, `{"reasoning_details":[{"type":"reasoning.encrypted","data":"`...)
+	b = append(b, `{"type":"reasoning.encrypted","data":"`...)
 	b = append(b, data...)
-	out.DeltaExtra(0, endDetail(b, index))
+	out.ReasoningDetail(0, endDetail(b, index))
 }
 
 func endDetail(b []byte, index int) []byte {
 	b = append(b, `","format":"`+claudeFormat+`","index":`...)
 	b = strconv.AppendInt(b, int64(index), 10)
-	return append(b, `}]}`...)
+	return append(b, '}')
 }
 
 // thinking writes what an assistant thought before its message: LiteLLM's

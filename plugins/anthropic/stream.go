@@ -238,8 +238,7 @@ func think(index int, text, signature []byte, out *sdk.Out) {
 // cite passes a citation on as Anthropic has it.
 func cite(citation sdk.JSON, out *sdk.Out) {
 	if citation.Kind() == sdk.KindObject {
-		b := append(make([]byte, 0, len(citation)+32), `{"citations":[`...)
-		out.DeltaExtra(0, append(append(b, citation...), `]}`...))
+		out.Citation(0, citation)
 	}
 }
 
@@ -267,8 +266,7 @@ func (s *state) end(verdict sdk.JSON, out *sdk.Out) error {
 	if string(word) == "refusal" {
 		out.RefusalJSON(0, inside(details.Get("explanation")))
 	}
-	extra := append(make([]byte, 0, 64), `{"native_finish_reason":"`...)
-	out.ChoiceExtra(0, append(append(extra, word...), `"}`...))
+	out.StopReasonJSON(0, word)
 	out.Finish(0, s.finishReason(word))
 	return nil
 }

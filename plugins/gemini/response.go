@@ -139,19 +139,19 @@ func candidate(raw sdk.JSON, position int, s *state, whole bool, out *sdk.Out) e
 	if err != nil {
 		return err
 	}
-	if reason == abi.FinishContentFilter {
-		if !open {
-			open = true
-			extra.Object()
-		}
-		extra.Key("native_finish_reason").String(word)
-		if ratings.Kind() == sdk.KindArray {
-			extra.Key("safetyRatings").Raw(ratings)
-		}
-	}
 	if open {
 		extra.End()
 		out.ChoiceExtra(index, extra.Bytes())
+	}
+	if reason == abi.FinishContentFilter {
+		out.StopReason(index, []byte(word))
+		if ratings.Kind() == sdk.KindArray {
+			var w sdk.Writer
+			w.Object()
+			w.Key("safetyRatings").Raw(ratings)
+			w.End()
+			out.ChoiceExtra(index, w.Bytes())
+		}
 	}
 	if reason != "" {
 		out.Finish(index, reason)
@@ -221,8 +221,8 @@ func parts(list sdk.JSON, choice int, s *state, last bool, out *sdk.Out) error {
 	}
 	// The signature of text comes with the last part. With calls behind the text
 	// there is none to pass on: it would come back as that of a call without one.
-	if extra := extraContent(signature); extra != nil && last && !s.Called.has(choice) {
-		out.DeltaExtra(choice, extra)
+	if inside, _ := signature.RawStr(); last && !s.Called.has(choice) {
+		out.SignatureJSON(choice, inside)
 	}
 	return nil
 }
@@ -299,29 +299,9 @@ func (s *state) call(raw, signature sdk.JSON, choice int, out *sdk.Out) error {
 	default:
 		return malformed()
 	}
-	if extra := extraContent(signature); extra != nil {
-		out.ToolExtra(choice, n, extra)
-	}
-	return nil
-}
-
-// extraContent gives the fields that state a thought signature, of a call or of a
-// message, as Google's OpenAI layer does; nil if there is none.
-// https://ai.google.dev/gemini-api/docs/thought-signatures
-func extraContent(signature sdk.JSON) []byte {
 	inside, _ := signature.RawStr()
-	if len(inside) == 0 {
-		return nil
-	}
-	var w sdk.Writer
-	w.Object()
-	w.Key("extra_content").Object()
-	w.Key("google").Object()
-	w.Key("thought_signature").RawString(inside)
-	w.End()
-	w.End()
-	w.End()
-	return w.Bytes()
+	out.ToolSignatureJSON(choice, n, inside)
+	return nil
 }
 
 // emitMedia passes an image or a sound on as a data: URL, in the form that

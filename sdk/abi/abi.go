@@ -84,16 +84,27 @@ const (
 	Finish      Kind = 28 // one of the finish reasons; at: choice
 	Error       Kind = 29 // JSON object {"status","type","code","param","message","retry_after_ms"}
 	Result      Kind = 30 // JSON, for operations other than chat
-	End         Kind = 31 // no payload: the upstream's protocol says that the answer is complete; since minor version 1
+
+	// Since minor version 1.
+	End             Kind = 31 // no payload: the upstream's protocol says that the answer is complete
+	ReasoningDetail Kind = 32 // JSON object: a part of the reasoning as the provider wants it back; at: choice
+	Signature       Kind = 33 // UTF-8: the provider's signature of the text; at: choice
+	ToolSignature   Kind = 34 // UTF-8: the provider's signature of a tool call; at: choice and call
+	Citation        Kind = 35 // JSON object: a source of the text, as the provider states it; at: choice
+	StopReason      Kind = 36 // UTF-8: the provider's own word for why a choice ends; at: choice
 )
 
-// Raw is added to TEXT, REASONING, REFUSAL and TOOL_ARGS when the payload is
-// the inside of a JSON string literal instead of plain UTF-8.
+// Raw is added to the kinds that AllowsRaw when the payload is the inside of a JSON
+// string literal instead of plain UTF-8.
 const Raw = 128
 
 // AllowsRaw reports whether the kind may carry the Raw bit.
 func (k Kind) AllowsRaw() bool {
-	return k == Text || k == Reasoning || k == Refusal || k == ToolArgs
+	switch k {
+	case Text, Reasoning, Refusal, ToolArgs, Signature, ToolSignature, StopReason:
+		return true
+	}
+	return false
 }
 
 var kindNames = [...]string{
@@ -101,6 +112,7 @@ var kindNames = [...]string{
 	Text: "TEXT", Reasoning: "REASONING", Refusal: "REFUSAL", ToolID: "TOOL_ID", ToolName: "TOOL_NAME",
 	ToolArgs: "TOOL_ARGS", Logprobs: "LOGPROBS", ToolExtra: "TOOL_EXTRA", DeltaExtra: "DELTA_EXTRA", ChoiceExtra: "CHOICE_EXTRA",
 	ChunkExtra: "CHUNK_EXTRA", Usage: "USAGE", Finish: "FINISH", Error: "ERROR", Result: "RESULT", End: "END",
+	ReasoningDetail: "REASONING_DETAIL", Signature: "SIGNATURE", ToolSignature: "TOOL_SIGNATURE", Citation: "CITATION", StopReason: "STOP_REASON",
 }
 
 // String gives the name docs/abi.md uses, or "" for a kind it does not know.

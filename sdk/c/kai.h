@@ -288,6 +288,14 @@ void kai_tool_name(unsigned choice, unsigned call, kai_bytes name);
 void kai_tool_args(unsigned choice, unsigned call, kai_bytes text); /* of the arguments' JSON text */
 void kai_tool_args_json(unsigned choice, unsigned call, kai_bytes inside);
 void kai_tool_extra(unsigned choice, unsigned call, kai_json object); /* fields OpenAI does not know */
+void kai_tool_signature(unsigned choice, unsigned call, kai_bytes text); /* the provider's, which it wants back */
+void kai_tool_signature_json(unsigned choice, unsigned call, kai_bytes inside);
+void kai_reasoning_detail(unsigned choice, kai_json object); /* reasoning in the form in which the provider wants it back */
+void kai_signature(unsigned choice, kai_bytes text);         /* of the text, which the provider wants back */
+void kai_signature_json(unsigned choice, kai_bytes inside);
+void kai_citation(unsigned choice, kai_json object); /* a source of the text, as the provider states it */
+void kai_stop_reason(unsigned choice, kai_bytes word); /* the provider's own word, beside kai_finish */
+void kai_stop_reason_json(unsigned choice, kai_bytes inside);
 void kai_logprobs(unsigned choice, kai_json array);      /* OpenAI's token objects */
 void kai_delta_extra(unsigned choice, kai_json object);  /* fields OpenAI doesn't know, of the message */
 void kai_choice_extra(unsigned choice, kai_json object); /* of the choice */
@@ -1236,6 +1244,7 @@ enum { /* as docs/abi.md numbers them */
     kai_MANIFEST = 1, kai_REQUEST, kai_BODY, kai_STATE, kai_WAIT,
     kai_TEXT = 16, kai_REASONING, kai_REFUSAL, kai_TOOL_ID, kai_TOOL_NAME, kai_TOOL_ARGS, kai_LOGPROBS, kai_TOOL_EXTRA,
     kai_DELTA_EXTRA, kai_CHOICE_EXTRA, kai_CHUNK_EXTRA, kai_USAGE, kai_FINISH, kai_ERROR, kai_RESULT, kai_END,
+    kai_REASONING_DETAIL, kai_SIGNATURE, kai_TOOL_SIGNATURE, kai_CITATION, kai_STOP_REASON,
     kai_RAW = 128
 };
 
@@ -1275,6 +1284,16 @@ void kai_tool_args_json(unsigned choice, unsigned call, kai_bytes inside) {
     kai_some_(kai_TOOL_ARGS | kai_RAW, choice, call, inside);
 }
 void kai_tool_extra(unsigned choice, unsigned call, kai_json object) { kai_state_fact_(kai_TOOL_EXTRA, choice, call, object); }
+void kai_tool_signature(unsigned choice, unsigned call, kai_bytes text) { kai_some_(kai_TOOL_SIGNATURE, choice, call, text); }
+void kai_tool_signature_json(unsigned choice, unsigned call, kai_bytes inside) {
+    kai_some_(kai_TOOL_SIGNATURE | kai_RAW, choice, call, inside);
+}
+void kai_reasoning_detail(unsigned choice, kai_json object) { kai_state_fact_(kai_REASONING_DETAIL, choice, 0, object); }
+void kai_signature(unsigned choice, kai_bytes text) { kai_some_(kai_SIGNATURE, choice, 0, text); }
+void kai_signature_json(unsigned choice, kai_bytes inside) { kai_some_(kai_SIGNATURE | kai_RAW, choice, 0, inside); }
+void kai_citation(unsigned choice, kai_json object) { kai_state_fact_(kai_CITATION, choice, 0, object); }
+void kai_stop_reason(unsigned choice, kai_bytes word) { kai_some_(kai_STOP_REASON, choice, 0, word); }
+void kai_stop_reason_json(unsigned choice, kai_bytes inside) { kai_some_(kai_STOP_REASON | kai_RAW, choice, 0, inside); }
 void kai_logprobs(unsigned choice, kai_json array) { kai_state_fact_(kai_LOGPROBS, choice, 0, array); }
 void kai_delta_extra(unsigned choice, kai_json object) { kai_state_fact_(kai_DELTA_EXTRA, choice, 0, object); }
 void kai_choice_extra(unsigned choice, kai_json object) { kai_state_fact_(kai_CHOICE_EXTRA, choice, 0, object); }

@@ -21,15 +21,15 @@ func FormatEmission(e abi.Emission) string {
 		return ""
 	case abi.End:
 		return name
-	case abi.Text, abi.Reasoning, abi.Refusal:
+	case abi.Text, abi.Reasoning, abi.Refusal, abi.Signature, abi.StopReason:
 		return fmt.Sprintf("%s %d %s", name, e.Choice(), quote(e))
-	case abi.ToolID, abi.ToolName, abi.ToolArgs:
+	case abi.ToolID, abi.ToolName, abi.ToolArgs, abi.ToolSignature:
 		return fmt.Sprintf("%s %d.%d %s", name, e.Choice(), e.Item(), quote(e))
 	case abi.ToolExtra:
 		return fmt.Sprintf("%s %d.%d %s", name, e.Choice(), e.Item(), compact(e.Data))
 	case abi.Finish:
 		return fmt.Sprintf("%s %d %s", name, e.Choice(), e.Data)
-	case abi.Logprobs, abi.DeltaExtra, abi.ChoiceExtra:
+	case abi.Logprobs, abi.DeltaExtra, abi.ChoiceExtra, abi.ReasoningDetail, abi.Citation:
 		return fmt.Sprintf("%s %d %s", name, e.Choice(), compact(e.Data))
 	}
 	return fmt.Sprintf("%s %s", name, compact(e.Data))

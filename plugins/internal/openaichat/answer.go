@@ -168,7 +168,6 @@ func (c *choice) read(raw sdk.JSON) error {
 			}
 		case "native_finish_reason":
 			c.native = v
-			c.extra = AppendField(c.extra, it.Key(), v)
 		default:
 			c.extra = AppendField(c.extra, it.Key(), v)
 		}
@@ -229,13 +228,16 @@ func (c *choice) reason() string {
 
 // isPlain reports whether there is nothing but a message.
 func (c *choice) isPlain() bool {
-	return c.finish == nil && c.logprobs == nil && c.usage == nil && len(c.extra) == 0
+	return c.finish == nil && c.native == nil && c.logprobs == nil && c.usage == nil && len(c.extra) == 0
 }
 
 // emitEnd states what follows a choice's message.
 func (c *choice) emitEnd(out *sdk.Out) {
 	if tokens := c.logprobs.Get("content"); tokens.Kind() == sdk.KindArray && !IsNothing(tokens) {
 		out.Logprobs(c.index, tokens)
+	}
+	if inside, ok := c.native.RawStr(); ok {
+		out.StopReasonJSON(c.index, inside)
 	}
 	if len(c.extra) > 0 {
 		out.ChoiceExtra(c.index, append(c.extra, '}'))
@@ -283,7 +285,6 @@ func (m *message) read(raw sdk.JSON) error {
 			// Clients send them back unmodified in the next turn:
 			// https://openrouter.ai/docs/use-cases/reasoning-tokens
 			m.details = v
-			m.extra = AppendField(m.extra, it.Key(), v)
 		default:
 			m.extra = AppendField(m.extra, it.Key(), v)
 		}
@@ -307,7 +308,7 @@ func isStub(v sdk.JSON) bool {
 // isPlain reports whether there is nothing but text.
 func (m *message) isPlain() bool {
 	return m.content.Kind() == sdk.KindString && m.reasoning == nil && m.refusal == nil &&
-		m.calls == nil && len(m.extra) == 0
+		m.calls == nil && m.details == nil && len(m.extra) == 0
 }
 
 // emit states all but the tool calls.
@@ -326,6 +327,11 @@ func (m *message) emit(choice int, out *sdk.Out) error {
 	}
 	if inside, ok := m.refusal.RawStr(); ok {
 		out.RefusalJSON(choice, inside)
+	}
+	for it := sdk.Array(m.details); it.Next(); {
+		if detail := it.Value(); detail.Kind() == sdk.KindObject {
+			out.ReasoningDetail(choice, detail)
+		}
 	}
 	if len(m.extra) > 0 {
 		out.DeltaExtra(choice, append(m.extra, '}'))
@@ -443,6 +449,7 @@ type toolCall struct {
 	id        sdk.JSON
 	name      sdk.JSON
 	arguments sdk.JSON
+	signature sdk.JSON
 	extra     []byte // an object of the fields it doesn't know, without its closing bracket
 }
 
@@ -478,6 +485,11 @@ func (c *toolCall) read(raw sdk.JSON) error {
 			// layer has the signature of a thought there, and generation 3 of
 			// Gemini refuses a call without it:
 			// https://ai.google.dev/gemini-api/docs/thought-signatures
+			if string(it.Key()) == "extra_content" {
+				if c.signature = onlySignature(v); c.signature != nil {
+					continue
+				}
+			}
 			c.extra = AppendField(c.extra, it.Key(), v)
 		}
 	}
@@ -485,6 +497,24 @@ func (c *toolCall) read(raw sdk.JSON) error {
 		return errMalformed
 	}
 	return nil
+}
+
+// onlySignature gives the signature in Google's extra_content, nil if there is
+// none or anything else.
+func onlySignature(content sdk.JSON) sdk.JSON {
+	var signature sdk.JSON
+	for google := sdk.Object(content); google.Next(); {
+		if string(google.Key()) != "google" {
+			return nil
+		}
+		for f := sdk.Object(google.Value()); f.Next(); {
+			if string(f.Key()) != "thought_signature" || f.Value().Kind() != sdk.KindString {
+				return nil
+			}
+			signature = f.Value()
+		}
+	}
+	return signature
 }
 
 const maxItem = 1<<16 - 1 // what an emission can count
@@ -502,6 +532,9 @@ func (c *toolCall) emit(choice, n int, out *sdk.Out) {
 		out.ToolArgsJSON(choice, n, inside)
 	} else if c.arguments.Kind() == sdk.KindObject {
 		out.ToolArgs(choice, n, c.arguments)
+	}
+	if inside, ok := c.signature.RawStr(); ok {
+		out.ToolSignatureJSON(choice, n, inside)
 	}
 	if len(c.extra) > 0 {
 		out.ToolExtra(choice, n, append(c.extra, '}'))

@@ -25,6 +25,11 @@ export const enum Emission {
   Error = 29,
   Result = 30,
   End = 31,
+  ReasoningDetail = 32,
+  Signature = 33,
+  ToolSignature = 34,
+  Citation = 35,
+  StopReason = 36,
   Raw = 128,
 }
 
@@ -146,6 +151,51 @@ export class Out {
   /** Adds fields that OpenAI doesn't know to tool call n. */
   toolExtra(choice: i32, n: i32, object: Bytes): void {
     this.emit(Emission.ToolExtra, at(choice, n), object);
+  }
+
+  /** Gives the provider's signature of tool call n, which it wants back with the call. */
+  toolSignature(choice: i32, n: i32, text: string): void {
+    this.some(Emission.ToolSignature, choice, n, Bytes.of(text));
+  }
+
+  /** Is toolSignature() for the inside of a JSON string literal. */
+  toolSignatureJSON(choice: i32, n: i32, inside: Bytes): void {
+    this.some(Emission.ToolSignature | Emission.Raw, choice, n, inside);
+  }
+
+  /**
+   * Adds a part of the reasoning in the form in which the provider wants it back: an
+   * object with "type" ("reasoning.text", "reasoning.summary" or "reasoning.encrypted"),
+   * "text", "summary" or "data", and as far as there are such "signature", "format",
+   * "index" and "id". What can be read of it is stated as reasoning besides.
+   */
+  reasoningDetail(choice: i32, object: Bytes): void {
+    this.emit(Emission.ReasoningDetail, at(choice, 0), object);
+  }
+
+  /** Gives the provider's signature of a choice's text, which it wants back with the message. */
+  signature(choice: i32, text: string): void {
+    this.some(Emission.Signature, choice, 0, Bytes.of(text));
+  }
+
+  /** Is signature() for the inside of a JSON string literal. */
+  signatureJSON(choice: i32, inside: Bytes): void {
+    this.some(Emission.Signature | Emission.Raw, choice, 0, inside);
+  }
+
+  /** Adds a source of a choice's text, an object as the provider states it. */
+  citation(choice: i32, object: Bytes): void {
+    this.emit(Emission.Citation, at(choice, 0), object);
+  }
+
+  /** Gives the provider's own word for why a choice ends, beside finish(). */
+  stopReason(choice: i32, word: string): void {
+    this.some(Emission.StopReason, choice, 0, Bytes.of(word));
+  }
+
+  /** Is stopReason() for the inside of a JSON string literal. */
+  stopReasonJSON(choice: i32, inside: Bytes): void {
+    this.some(Emission.StopReason | Emission.Raw, choice, 0, inside);
   }
 
   /** Gives an array of OpenAI's token objects for the choice's text. */

@@ -23,6 +23,11 @@ const FINISH: i32 = 28;
 pub(crate) const ERROR: i32 = 29;
 const RESULT: i32 = 30;
 const END: i32 = 31;
+const REASONING_DETAIL: i32 = 32;
+const SIGNATURE: i32 = 33;
+const TOOL_SIGNATURE: i32 = 34;
+const CITATION: i32 = 35;
+const STOP_REASON: i32 = 36;
 const RAW: i32 = 128;
 
 /// How an upstream's answer is cut into events.
@@ -156,6 +161,52 @@ impl Out {
     /// Adds fields that OpenAI doesn't know to tool call `n`.
     pub fn tool_extra(&mut self, choice: u32, n: u32, object: &[u8]) {
         self.emit(TOOL_EXTRA, at(choice, n), object);
+    }
+
+    /// Gives the provider's signature of tool call `n`, which it wants back with the
+    /// call.
+    pub fn tool_signature(&mut self, choice: u32, n: u32, text: &str) {
+        self.some(TOOL_SIGNATURE, at(choice, n), text.as_bytes());
+    }
+
+    /// Is `tool_signature` for the inside of a JSON string literal.
+    pub fn tool_signature_json(&mut self, choice: u32, n: u32, inside: &[u8]) {
+        self.some(TOOL_SIGNATURE | RAW, at(choice, n), inside);
+    }
+
+    /// Adds a part of the reasoning in the form in which the provider wants it back:
+    /// an object with `type` (`reasoning.text`, `reasoning.summary` or
+    /// `reasoning.encrypted`), `text`, `summary` or `data`, and as far as there are
+    /// such `signature`, `format`, `index` and `id`. What can be read of it is stated
+    /// as reasoning besides.
+    pub fn reasoning_detail(&mut self, choice: u32, object: &[u8]) {
+        self.emit(REASONING_DETAIL, at(choice, 0), object);
+    }
+
+    /// Gives the provider's signature of a choice's text, which it wants back with
+    /// the message.
+    pub fn signature(&mut self, choice: u32, text: &str) {
+        self.some(SIGNATURE, at(choice, 0), text.as_bytes());
+    }
+
+    /// Is `signature` for the inside of a JSON string literal.
+    pub fn signature_json(&mut self, choice: u32, inside: &[u8]) {
+        self.some(SIGNATURE | RAW, at(choice, 0), inside);
+    }
+
+    /// Adds a source of a choice's text, an object as the provider states it.
+    pub fn citation(&mut self, choice: u32, object: &[u8]) {
+        self.emit(CITATION, at(choice, 0), object);
+    }
+
+    /// Gives the provider's own word for why a choice ends, beside `finish`.
+    pub fn stop_reason(&mut self, choice: u32, word: &str) {
+        self.some(STOP_REASON, at(choice, 0), word.as_bytes());
+    }
+
+    /// Is `stop_reason` for the inside of a JSON string literal.
+    pub fn stop_reason_json(&mut self, choice: u32, inside: &[u8]) {
+        self.some(STOP_REASON | RAW, at(choice, 0), inside);
     }
 
     /// Gives an array of OpenAI's token objects for the choice's text.

@@ -66,6 +66,14 @@ static int on_request(const kai_request *r, struct state *s) {
     kai_tool_args(0, 3, KAI("{"));
     kai_tool_args_json(0, 3, KAI("\\\"a\\\":1}"));
     kai_tool_extra(0, 1, KAI("{\"t\":0}"));
+    kai_tool_signature(0, 1, KAI("s\""));
+    kai_tool_signature_json(0, 1, KAI("\\\"t"));
+    kai_reasoning_detail(1, KAI("{\"type\":\"reasoning.text\"}"));
+    kai_signature(1, KAI("u"));
+    kai_signature_json(1, KAI("\\n"));
+    kai_citation(1, KAI("{\"url\":\"x\"}"));
+    kai_stop_reason(1, KAI("end_turn"));
+    kai_stop_reason_json(1, KAI("\\t"));
     kai_logprobs(1, KAI("[]"));
     kai_delta_extra(1, KAI("{\"a\":1}"));
     kai_choice_extra(1, KAI("{\"b\":1}"));

@@ -60,6 +60,14 @@ class Probe extends Adapter<State> {
     out.toolArgs(0, 3, Bytes.of("{"));
     out.toolArgsJSON(0, 3, Bytes.of('\\"a\\":1}'));
     out.toolExtra(0, 1, Bytes.of('{"t":0}'));
+    out.toolSignature(0, 1, 's"');
+    out.toolSignatureJSON(0, 1, Bytes.of('\\"t'));
+    out.reasoningDetail(1, Bytes.of('{"type":"reasoning.text"}'));
+    out.signature(1, "u");
+    out.signatureJSON(1, Bytes.of("\\n"));
+    out.citation(1, Bytes.of('{"url":"x"}'));
+    out.stopReason(1, "end_turn");
+    out.stopReasonJSON(1, Bytes.of("\\t"));
     out.logprobs(1, Bytes.of("[]"));
     out.deltaExtra(1, Bytes.of('{"a":1}'));
     out.choiceExtra(1, Bytes.of('{"b":1}'));

@@ -75,6 +75,14 @@ impl Adapter for Probe {
         out.tool_args(0, 3, b"{");
         out.tool_args_json(0, 3, br#"\"a\":1}"#);
         out.tool_extra(0, 1, br#"{"t":0}"#);
+        out.tool_signature(0, 1, "s\"");
+        out.tool_signature_json(0, 1, br#"\"t"#);
+        out.reasoning_detail(1, br#"{"type":"reasoning.text"}"#);
+        out.signature(1, "u");
+        out.signature_json(1, br"\n");
+        out.citation(1, br#"{"url":"x"}"#);
+        out.stop_reason(1, "end_turn");
+        out.stop_reason_json(1, br"\t");
         out.logprobs(1, b"[]");
         out.delta_extra(1, br#"{"a":1}"#);
         out.choice_extra(1, br#"{"b":1}"#);
