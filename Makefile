@@ -14,6 +14,9 @@ export GOFLAGS := $(strip $(shell go env GOFLAGS 2>/dev/null) -trimpath)
 # "kai version" names the commit, where git knows it.
 VCS := $(if $(shell git rev-parse HEAD 2>/dev/null),auto,false)
 
+# BEAT says every 20 s that the command behind it still runs.
+BEAT = (while sleep 20 >/dev/null 2>&1; do echo "      … still at it"; done) & beat=$$!; trap "kill $$beat" EXIT;
+
 help: ## list the targets
 	@sed -nE 's/^([a-z][a-z-]*):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
@@ -36,7 +39,7 @@ install: ## copy bin/kai to PREFIX/bin (/usr/local/bin), after "make build"
 plugins: needs-go ## compile the shipped adapters into plugins/dist
 	@$(MAKE) --silent --question $(DIST) 2>/dev/null || { \
 		echo "Compiling Kai (1 minute on two cores the first time, a few seconds from then on)."; \
-		go build -o bin/kai-bare ./cmd/kai && $(MAKE) --silent $(DIST); }
+		$(BEAT) go build -o bin/kai-bare ./cmd/kai && $(MAKE) --silent $(DIST); }
 
 needs-go:
 	@command -v go >/dev/null || { echo "Kai is compiled by Go 1.26 or later, which is not installed: https://go.dev/doc/install" >&2; exit 1; }
@@ -52,19 +55,19 @@ test: check ## what CI runs
 # with which that takes ten times as long.
 TEST := KAI_TEST_CACHE="$(CURDIR)/bin/cache" bin/gotest
 
-# Tests that measure memory, which the race detector needs for itself, or do more
-# without it.
-HEAVY := ^Test(Hostile|Swap|Canary|CompileBombs)
+# Tests that measure memory, which the race detector needs for itself, that do more
+# without it, or that it can find nothing in, since one goroutine is all they have.
+HEAVY := ^Test(Hostile|Swap|Canary|CompileBombs|SpecSuite|GoGuest|Heights|ShippedAdapters|Examples|SDKs)
 
 check: plugins ## format, vet, test with the race detector
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt on these"; exit 1; }
 	@echo "Vetting (1 of 3)."
-	@go vet ./...
+	@$(BEAT) go vet ./...
 	@go build -o bin/gotest ./cmd/internal/gotest
-	@echo "Tests that need all of the machine (2 of 3)."
-	@$(TEST) -vet=off -timeout 10m -run '$(HEAVY)' ./host ./host/wasm
-	@echo "All tests, with the race detector (3 of 3)."
-	@$(TEST) -vet=off -race -shuffle=on -timeout 20m ./...
+	@echo "Tests that the race detector would slow down for nothing (2 of 3)."
+	@$(TEST) -vet=off -timeout 30m -run '$(HEAVY)' ./host ./host/wasm/... ./host/conform ./examples/adapters
+	@echo "All others, with the race detector (3 of 3)."
+	@$(TEST) -vet=off -race -shuffle=on -timeout 40m ./...
 
 FUZZTIME ?= 5s
 

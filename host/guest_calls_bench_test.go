@@ -28,7 +28,7 @@ func BenchmarkGuestCalls(b *testing.B) {
 		b.Cleanup(e.Close)
 		a := e.Adapter("ollama", module, wasm.AdapterOptions{Kept: 4})
 		b.Cleanup(a.Close)
-		if err := a.Wait(b.Context(), time.Minute); err != nil {
+		if err := a.Wait(b.Context(), time.Hour); err != nil {
 			b.Fatal(err)
 		}
 		b.Run(fmt.Sprintf("events/%d at once", calls), func(b *testing.B) {

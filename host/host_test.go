@@ -129,7 +129,7 @@ func newGateway(t testing.TB, yaml string) *gateway {
 		g.Server.Close()
 		g.host.Close()
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	if err := g.host.WaitReady(ctx); err != nil {
 		t.Fatal(err)

@@ -94,7 +94,7 @@ func newHostileGateway(t testing.TB, yaml string) (g *gateway, ready error) {
 		g.Server.Close()
 		g.host.Close()
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	return g, g.host.WaitReady(ctx)
 }
@@ -331,7 +331,7 @@ func checkMemory(t testing.TB, before int64) {
 	if raceEnabled {
 		return
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		now := resident(t)
 		if now <= before+before/10 {
@@ -719,7 +719,7 @@ func replaceAmidStreams(t *testing.T, g *gateway, u *puppetUpstream, path, says 
 	yaml := puppetAt(t, u.URL)
 	c, err := parseWithGuests(strings.Replace(yaml, puppetPath(t), path, 1))
 	if err == nil {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
 		if err = g.host.Swap(ctx, c, byPath); err != nil && !strings.Contains(g.get(t, "/health"), "the one before keeps serving") {
 			t.Errorf("/health does not tell: %s", g.get(t, "/health"))
@@ -762,7 +762,7 @@ func TestHostileOptions(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "test.yaml:2:") || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("error = %v, want the line of the configuration and %q", err, tc.says)
 			}
-			if d := time.Since(begin); d > 5*time.Second {
+			if d := time.Since(begin); d > 30*time.Second { // what is not refused takes hours
 				t.Errorf("it took %v", d)
 			}
 			checkMemory(t, before)

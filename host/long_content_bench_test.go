@@ -31,7 +31,7 @@ func BenchmarkLongContent(b *testing.B) {
 		}
 		a := e.Adapter(plugin, module, wasm.AdapterOptions{})
 		b.Cleanup(a.Close)
-		if err := a.Wait(b.Context(), time.Minute); err != nil {
+		if err := a.Wait(b.Context(), time.Hour); err != nil {
 			b.Fatal(err)
 		}
 		for name, content := range contents {

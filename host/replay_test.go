@@ -49,7 +49,7 @@ func TestTranscriptsInTheSandbox(t *testing.T) {
 			a := e.Adapter(plugin, module, wasm.AdapterOptions{})
 			defer e.Close()
 			defer a.Close()
-			if err := a.Wait(t.Context(), time.Minute); err != nil {
+			if err := a.Wait(t.Context(), time.Hour); err != nil {
 				t.Fatal(err)
 			}
 			if os.Getenv("KAI_UPDATE") == "1" {

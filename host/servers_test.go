@@ -47,7 +47,7 @@ func TestReadHeaderTimeoutIsReloaded(t *testing.T) {
 		if _, err := io.WriteString(c, half); err != nil {
 			t.Fatal(err)
 		}
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(time.Minute))
 		return c
 	}
 	answer := func(c net.Conn) string {

@@ -85,7 +85,7 @@ func TestSwapsUnderLoad(t *testing.T) {
 	configs := []*config.Config{parse(t, served), parse(t, served+"default_model: m\n")}
 	modules := []func(string) ([]byte, error){variant(t, "ollama", 1), variant(t, "ollama", 2)}
 	swap := func(n int) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
 		if err := g.host.Swap(ctx, configs[n%2], modules[n%2]); err != nil {
 			t.Errorf("swap %d: %v", n, err)

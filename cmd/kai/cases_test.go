@@ -173,7 +173,7 @@ func (g *caseGateway) said() string {
 // run starts the program unless it runs, until parent ends.
 func (g *caseGateway) run(parent *testing.T) (*process, error) {
 	if g.running == nil && g.err == nil {
-		if g.running, g.err = launch(parent, g.config, g.env...); g.err == nil {
+		if g.running, g.err = launch(parent, builtProgram(parent), g.config, g.env...); g.err == nil {
 			g.err = g.running.becomeReady()
 		}
 	}
@@ -183,7 +183,7 @@ func (g *caseGateway) run(parent *testing.T) (*process, error) {
 // becomeReady waits until the program's adapters are compiled.
 func (p *process) becomeReady() error {
 	status := ""
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(longWait); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		res, err := http.Get(strings.TrimSuffix(p.url, "/v1") + "/readyz")
 		if err != nil {
 			return err
@@ -226,10 +226,7 @@ func (g *caseGateway) validate(t *testing.T, want *validateWant) []string {
 	if err := os.WriteFile(file, []byte(g.config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd, err := kaiCommand(t, g.env, "validate", file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cmd := kaiCommand(t, builtProgram(t), g.env, "validate", file)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	var exit *exec.ExitError
@@ -242,7 +239,7 @@ func (g *caseGateway) validate(t *testing.T, want *validateWant) []string {
 	if want.Exit == 0 {
 		return d
 	}
-	switch p, err := launch(t, g.config, g.env...); {
+	switch p, err := launch(t, builtProgram(t), g.config, g.env...); {
 	case err == nil:
 		d.add("kai serve: serves, want exit %d", want.Exit)
 	case p == nil || p.cmd.ProcessState == nil:

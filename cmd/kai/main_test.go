@@ -103,7 +103,33 @@ type process struct {
 // listens and every adapter is ready.
 func start(t *testing.T, yaml string, env ...string) *process {
 	t.Helper()
-	p, err := launch(t, yaml, env...)
+	kai, err := exec.LookPath("kai") // the test binary, put on the path by testscript
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startProgram(t, kai, yaml, env...)
+}
+
+// startBuilt is start for tests that ask a gateway so much that the race detector
+// would cost minutes.
+func startBuilt(t *testing.T, yaml string, env ...string) *process {
+	t.Helper()
+	return startProgram(t, builtProgram(t), yaml, env...)
+}
+
+// builtProgram is the path of the program that builtKai gives.
+func builtProgram(t *testing.T) string {
+	t.Helper()
+	bin, err := builtKai()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(bin, "kai")
+}
+
+func startProgram(t *testing.T, kai, yaml string, env ...string) *process {
+	t.Helper()
+	p, err := launch(t, kai, yaml, env...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,19 +149,16 @@ func start(t *testing.T, yaml string, env ...string) *process {
 	return p
 }
 
-// launch is start with more variables for the program. It ends with t, which need
+// launch runs "kai serve" of a program until it listens. It ends with t, which need
 // not be the test that calls it. A program that ended by itself comes with its
 // error.
-func launch(t *testing.T, yaml string, env ...string) (*process, error) {
+func launch(t *testing.T, kai, yaml string, env ...string) (*process, error) {
 	file := filepath.Join(t.TempDir(), "kai.yaml")
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 		return nil, err
 	}
 	p := &process{t: t, file: file, end: make(chan error, 1)}
-	var err error
-	if p.cmd, err = kaiCommand(t, env, "serve", "--config", file, "--host", "127.0.0.1", "--port", "0"); err != nil {
-		return nil, err
-	}
+	p.cmd = kaiCommand(t, kai, env, "serve", "--config", file, "--host", "127.0.0.1", "--port", "0")
 	for _, e := range p.cmd.Env {
 		if dir, ok := strings.CutPrefix(e, "XDG_RUNTIME_DIR="); ok {
 			p.runtime = dir // the last one counts
@@ -178,14 +201,10 @@ func launch(t *testing.T, yaml string, env ...string) (*process, error) {
 const longWait = 5 * time.Minute
 
 // kaiCommand is a command line of the program, with caches and sockets of its own.
-func kaiCommand(t *testing.T, env []string, args ...string) (*exec.Cmd, error) {
-	kai, err := exec.LookPath("kai") // the test binary, put on the path by testscript
-	if err != nil {
-		return nil, err
-	}
+func kaiCommand(t *testing.T, kai string, env []string, args ...string) *exec.Cmd {
 	cmd := exec.Command(kai, args...)
 	cmd.Env = append(append(os.Environ(), "XDG_CACHE_HOME="+cacheHome, "XDG_RUNTIME_DIR="+runtimeDir(t)), env...)
-	return cmd, nil
+	return cmd
 }
 
 // runtimeDir is short, since a unix socket's path may have 108 bytes only.

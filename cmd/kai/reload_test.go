@@ -251,10 +251,7 @@ func TestReloadFindsItsGateway(t *testing.T) {
 	says("the port of another file", "kai reload: it is not "+one.file+" that is served on port "+port+", but "+serves(two), "--config", one.file, "--port", port)
 	says("both fit", "reloaded "+serves(two), "--config", two.file, "--port", port)
 
-	third, err := kaiCommand(t, []string{"XDG_RUNTIME_DIR=" + one.runtime}, "serve", "--config", two.file, "--host", "127.0.0.1", "--port", "0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	third := kaiCommand(t, two.cmd.Path, []string{"XDG_RUNTIME_DIR=" + one.runtime}, "serve", "--config", two.file, "--host", "127.0.0.1", "--port", "0")
 	if err := third.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func TestSettingsChangeByAReload(t *testing.T) {
 		behind    = "providers: {up: {plugin: openrouter, base_url: \"http://up.invalid\", api_key: first-key-of-up, proxy: "
 		completed = "/chat/completions"
 	)
-	p := start(t, fill.Replace(plain))
+	p := startBuilt(t, fill.Replace(plain))
 	// send makes a request and gives the answer, or "waits" if there is none for so
 	// long.
 	send := func(patience time.Duration, method, path, body string, header ...string) string {
@@ -213,7 +213,7 @@ func (p *process) halfABody(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	fmt.Fprint(c, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+	fmt.Fprint(c, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
 	c.SetReadDeadline(time.Now().Add(2 * time.Second))
 	b := make([]byte, 40)
 	n, err := io.ReadFull(c, b)

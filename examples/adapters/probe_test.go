@@ -19,6 +19,9 @@ import (
 // TestSDKs compares what the SDKs make of the same input. The adapters in
 // testdata/probe use all of an SDK and state what it gives them.
 func TestSDKs(t *testing.T) {
+	if raceEnabled {
+		t.Skip("one goroutine alone: make check runs it without the race detector")
+	}
 	t.Parallel()
 	modules := loadAll(t, "testdata/probe")
 	call := func(in sdk.Input) func(*wasm.Adapter) string {

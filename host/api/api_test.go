@@ -45,7 +45,7 @@ func newServer(t *testing.T, o api.Options) *gateway {
 	server.Start()
 	t.Cleanup(server.Close)
 	g.url, g.client = server.URL, server.Client()
-	g.client.Timeout = 30 * time.Second
+	g.client.Timeout = 2 * time.Minute
 	return g
 }
 
@@ -82,8 +82,8 @@ func (l *logs) next(t *testing.T) map[string]any {
 	select {
 	case line := <-l.finished:
 		return line
-	case <-time.After(10 * time.Second):
-		t.Fatal("no request finished within 10 s")
+	case <-time.After(time.Minute):
+		t.Fatal("no request finished within a minute")
 		return nil
 	}
 }

@@ -11,6 +11,9 @@ import (
 
 // TestShippedAdaptersConform runs the kit over every adapter that comes with Kai.
 func TestShippedAdaptersConform(t *testing.T) {
+	if raceEnabled {
+		t.Skip("one goroutine alone: make check runs it without the race detector")
+	}
 	for _, name := range plugins.Names() {
 		t.Run(name, func(t *testing.T) {
 			module, err := plugins.Module(name)

@@ -279,7 +279,7 @@ func serve(t *testing.T, handler http.HandlerFunc) *httptest.Server {
 		s.CloseClientConnections()
 		s.Close()
 		http.DefaultClient.CloseIdleConnections()
-		deadline := time.Now().Add(5 * time.Second)
+		deadline := time.Now().Add(time.Minute)
 		for runtime.NumGoroutine() > before {
 			if time.Now().After(deadline) {
 				b := make([]byte, 1<<16)

@@ -111,7 +111,7 @@ func noLeaks(t testing.TB) {
 	t.Helper()
 	goroutines, files := runtime.NumGoroutine(), openFiles(t)
 	t.Cleanup(func() {
-		until := time.Now().Add(10 * time.Second)
+		until := time.Now().Add(time.Minute)
 		for {
 			g, f := runtime.NumGoroutine(), openFiles(t)
 			if g <= goroutines && f <= files {

@@ -22,7 +22,7 @@ func newAdapter(t testing.TB, module []byte, log *bytes.Buffer) *Adapter {
 	e := New(opts)
 	a := e.Adapter("test", module, AdapterOptions{Kept: 2})
 	t.Cleanup(func() { a.Close(); e.Close() })
-	if err := a.Wait(t.Context(), time.Minute); err != nil {
+	if err := a.Wait(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	return a

@@ -198,7 +198,7 @@ func TestHostileModules(t *testing.T) {
 			defer e.Close()
 			a := e.Adapter("test", hostile(t, name), AdapterOptions{})
 			defer a.Close()
-			err := a.Wait(t.Context(), time.Minute)
+			err := a.Wait(t.Context(), time.Hour)
 			var load *LoadError
 			if !errors.As(err, &load) {
 				t.Fatalf("error = %v, want a *LoadError", err)
@@ -375,7 +375,7 @@ func TestProbe(t *testing.T) {
 			defer e.Close()
 			a := e.Adapter("test", module, AdapterOptions{})
 			defer a.Close()
-			err := a.Wait(t.Context(), time.Minute)
+			err := a.Wait(t.Context(), time.Hour)
 			switch {
 			case tc.finds == "found" && (err == nil || !strings.Contains(err.Error(), "kai_configure returned 1")):
 				t.Errorf("error = %v, want one of kai_configure, which searched", err)
@@ -393,7 +393,7 @@ func TestInstancesKept(t *testing.T) {
 	defer e.Close()
 	a := e.Adapter("test", hostile(t, "puppet"), AdapterOptions{Kept: 2, Limits: Limits{Kept: 1 << 20}})
 	defer a.Close()
-	if err := a.Wait(t.Context(), time.Minute); err != nil {
+	if err := a.Wait(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	var lent []*instance

@@ -35,7 +35,7 @@ func TestTrapIsRepeatedOnAFreshInstance(t *testing.T) {
 func loadIn(t *testing.T, e *Engine, module []byte) *Adapter {
 	t.Helper()
 	a := e.Adapter("test", module, AdapterOptions{})
-	if err := a.Wait(t.Context(), time.Minute); err != nil {
+	if err := a.Wait(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	return a
@@ -134,7 +134,7 @@ func TestEngineCloseAnswersWhoWaits(t *testing.T) {
 	var waiting sync.WaitGroup
 	for _, a := range adapters {
 		waiting.Go(func() {
-			if err := a.Wait(context.Background(), time.Minute); err != nil && !errors.Is(err, errClosed) {
+			if err := a.Wait(context.Background(), time.Hour); err != nil && !errors.Is(err, errClosed) {
 				t.Error(err)
 			}
 		})
@@ -144,7 +144,7 @@ func TestEngineCloseAnswersWhoWaits(t *testing.T) {
 	for _, a := range adapters {
 		a.Close()
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for runtime.NumGoroutine() > before && time.Now().Before(deadline) {
 		runtime.Gosched()
 	}
@@ -161,7 +161,7 @@ func TestWaitGivesUp(t *testing.T) {
 	gone := errors.New("gone")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(gone)
-	if err := a.Wait(ctx, time.Minute); !errors.Is(err, gone) {
+	if err := a.Wait(ctx, time.Hour); !errors.Is(err, gone) {
 		t.Errorf("error = %v, want the context's cause", err)
 	}
 }
@@ -196,7 +196,7 @@ func TestFreshInstancesServeOneRequestOnly(t *testing.T) {
 	defer e.Close()
 	a := e.Adapter("test", hostile(t, "worn"), AdapterOptions{Fresh: true})
 	defer a.Close()
-	if err := a.Wait(t.Context(), time.Minute); err != nil {
+	if err := a.Wait(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[*instance]bool{}
@@ -237,7 +237,7 @@ func TestLimitsOfAnAdapter(t *testing.T) {
 			defer e.Close()
 			a := e.Adapter("test", hostile(t, "events"), AdapterOptions{Limits: tc.limits})
 			defer a.Close()
-			if err := a.Wait(t.Context(), time.Minute); err != nil {
+			if err := a.Wait(t.Context(), time.Hour); err != nil {
 				t.Fatal(err)
 			}
 			var b Batch
@@ -251,7 +251,7 @@ func TestLimitsOfAnAdapter(t *testing.T) {
 	defer e.Close()
 	a := e.Adapter("test", hostile(t, "events"), AdapterOptions{Limits: Limits{Memory: 64 << 10}})
 	defer a.Close()
-	if err := a.Wait(t.Context(), time.Minute); err == nil || !strings.Contains(err.Error(), "of memory from the beginning") {
+	if err := a.Wait(t.Context(), time.Hour); err == nil || !strings.Contains(err.Error(), "of memory from the beginning") {
 		t.Errorf("error = %v, want one about memory: the module needs two pages", err)
 	}
 }
@@ -262,7 +262,7 @@ func TestInstancesThatNobodyNeedsAreClosed(t *testing.T) {
 	defer e.Close()
 	a := e.Adapter("test", hostile(t, "events"), AdapterOptions{Kept: 4})
 	defer a.Close()
-	if err := a.Wait(t.Context(), time.Minute); err != nil {
+	if err := a.Wait(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	many := func(n int) {
@@ -307,7 +307,7 @@ func TestTheEngineTrims(t *testing.T) {
 	defer e.Close()
 	a := e.Adapter("test", hostile(t, "events"), AdapterOptions{Kept: 2})
 	defer a.Close()
-	if err := a.Wait(t.Context(), time.Minute); err != nil {
+	if err := a.Wait(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	one, err := a.take(false)
@@ -320,7 +320,7 @@ func TestTheEngineTrims(t *testing.T) {
 	}
 	a.give(one)
 	a.give(two)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		a.mu.Lock()
 		n := len(a.idle)
 		a.mu.Unlock()

@@ -64,7 +64,7 @@ func TestTheTranscriptInAModuleIsReplayed(t *testing.T) {
 			defer e.Close()
 			a := e.Adapter("p", carrying(t, "puppet", tc.transcript), AdapterOptions{})
 			defer a.Close()
-			switch err := a.Wait(t.Context(), time.Minute); {
+			switch err := a.Wait(t.Context(), time.Hour); {
 			case tc.says == "" && err != nil:
 				t.Errorf("refused: %v", err)
 			case tc.says != "" && (err == nil || !strings.Contains(err.Error(), tc.says)):
@@ -95,7 +95,7 @@ func TestWhatATranscriptCantBuy(t *testing.T) {
 			defer e.Close()
 			a := e.Adapter("p", carrying(t, tc.guest, tc.transcript), AdapterOptions{Limits: tc.limits})
 			defer a.Close()
-			switch err := a.Wait(t.Context(), time.Minute); {
+			switch err := a.Wait(t.Context(), time.Hour); {
 			case tc.says == "" && err != nil:
 				t.Errorf("refused: %v", err)
 			case tc.says != "" && (err == nil || !strings.Contains(err.Error(), tc.says)):
@@ -128,7 +128,7 @@ func TestLoadingKeepsTheLimits(t *testing.T) {
 			defer e.Close()
 			a := e.Adapter("p", tc.module, AdapterOptions{Limits: Limits{Memory: tc.memory}})
 			defer a.Close()
-			switch err := a.Wait(t.Context(), time.Minute); {
+			switch err := a.Wait(t.Context(), time.Hour); {
 			case tc.says == "" && err != nil:
 				t.Errorf("refused: %v", err)
 			case tc.says != "" && (err == nil || !strings.Contains(err.Error(), tc.says)):
@@ -187,7 +187,7 @@ func TestWhatWasPackedIsInTheCache(t *testing.T) {
 	defer e.Close()
 	a := e.Adapter("p", p.Module, AdapterOptions{})
 	defer a.Close()
-	if err := a.Wait(t.Context(), time.Minute); err != nil {
+	if err := a.Wait(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	if n := kept(); n != 1 {

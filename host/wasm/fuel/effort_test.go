@@ -16,6 +16,9 @@ import (
 // valid modules, or too high where SIMD is used. Too low would be a way around
 // the limit.
 func TestHeightsOfTheStack(t *testing.T) {
+	if raceEnabled {
+		t.Skip("one goroutine alone: make check runs it without the race detector")
+	}
 	if testing.Short() {
 		t.Skip("reads the specification's test suite")
 	}

@@ -129,6 +129,9 @@ func mustCall(t testing.TB, mod api.Module, name string, args ...uint64) uint64 
 }
 
 func TestGoGuest(t *testing.T) {
+	if raceEnabled {
+		t.Skip("one goroutine alone: make check runs it without the race detector")
+	}
 	wasm := buildGuest(t)
 	began := time.Now()
 	m := mustInstrument(t, wasm, Options{})

@@ -156,6 +156,9 @@ type specCounts struct {
 }
 
 func TestSpecSuiteAgrees(t *testing.T) {
+	if raceEnabled {
+		t.Skip("one goroutine alone: make check runs it without the race detector")
+	}
 	if testing.Short() {
 		t.Skip("runs the specification's test suite twice")
 	}
