@@ -44,6 +44,7 @@ type foreignTool struct {
 // which must not change from then on.
 //
 // It mends what clients send and providers refuse: a byte order mark is skipped,
+// an escape of half a character becomes one of U+FFFD (in the body itself),
 // tool calls that share an id get ids of their own, a stop that says nothing
 // becomes null, tool_calls without a call is left out, and data: URLs get the form
 // that everybody reads.

@@ -90,6 +90,28 @@ func TestToolCallsWithoutACallAreLeftOut(t *testing.T) {
 
 var longContent = strings.Repeat("y", 2*longText)
 
+func TestHalfACharacterIsReplaced(t *testing.T) {
+	for text, want := range map[string]string{
+		`\ud83c`: `\ufffd`, `\udf1e`: `\ufffd`, `\ud83c\ud83c\udf1e`: `\ufffd\ud83c\udf1e`, `\uD83Ca`: `\ufffda`, `\ud83c\n`: `\ufffd\n`,
+		`\\ud83c`: `\\ud83c`, `\ud83c\udf1e`: `\ud83c\udf1e`, `\ud83c\u0041`: `\ufffd\u0041`, `\udf1e\ud83c`: `\ufffd\ufffd`,
+	} {
+		for _, long := range []string{"", longContent} {
+			for _, at := range []string{`{"role":"user","content":"%"}`, `{"role":"user","%":"y","content":"y"}`} {
+				body := func(text string) string {
+					return `{"messages":[` + strings.ReplaceAll(at, "%", long+text) + `],"model":"x"}`
+				}
+				c, err := ParseChat([]byte(body(text)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, want := string(c.Body("m")), strings.Replace(body(want), `"model":"x"`, `"model":"m"`, 1); got != want {
+					t.Errorf("Body of %s is %s, want %s", body(text), got, want)
+				}
+			}
+		}
+	}
+}
+
 func TestByteOrderMarkIsSkipped(t *testing.T) {
 	body := `{"messages":[{"role":"user","content":"x"}],"model":"x"}`
 	checkMended(t, "\ufeff"+body, body)

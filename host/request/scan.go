@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/bits"
 	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/kai-gateway/kai/sdk"
@@ -526,9 +527,31 @@ func (s *scanner) escape(i int) (end int, err error) {
 				return j, s.fail(j, `expected four hexadecimal digits behind \u`)
 			}
 		}
+		if r := codeUnit(s.b[i:]); utf16.IsSurrogate(r) {
+			if utf16.DecodeRune(r, codeUnit(s.b[i+6:])) != utf8.RuneError {
+				return i + 12, nil
+			}
+			copy(s.b[i+2:], "fffd") // half a character: no provider takes it
+		}
 		return i + 6, nil
 	}
 	return i, s.fail(i, `a backslash that begins no escape of JSON; write \\ for itself`)
+}
+
+// codeUnit gives the value of the \uXXXX that b begins with, else -1.
+func codeUnit(b []byte) rune {
+	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
+		return -1
+	}
+	r := 0
+	for _, c := range b[2:6] {
+		digit := unhex(c)
+		if digit < 0 {
+			return -1
+		}
+		r = r<<4 | digit
+	}
+	return rune(r)
 }
 
 // at gives the byte at i, or 0 behind the end, which no caller takes for one

@@ -13,7 +13,7 @@ const invalidArguments = "_invalid_arguments"
 // model wrote that is no JSON object, so that it can see its mistake.
 func Arguments(c sdk.ToolCall) sdk.JSON {
 	if object, ok := c.Object(); ok {
-		return object
+		return wholeCharacters(object)
 	}
 	var w sdk.Writer
 	w.Reset(make([]byte, 0, len(c.Arguments)+32))
@@ -26,6 +26,37 @@ func Arguments(c sdk.ToolCall) sdk.JSON {
 	}
 	w.End()
 	return w.Bytes()
+}
+
+// wholeCharacters gives JSON without escapes of half a character, which no
+// provider reads. The gateway sees none in a request, but arguments are text in a
+// text.
+func wholeCharacters(v sdk.JSON) sdk.JSON {
+	var out []byte
+	for i := 0; i+6 <= len(v); i++ {
+		if v[i] != '\\' {
+			continue
+		}
+		end := i + 2
+		if v[i+1] == 'u' {
+			end = i + 6
+			if v[i+2]|0x20 == 'd' && v[i+3] >= '8' { // a surrogate
+				if pair := sdk.AppendUnquote(nil, v[i:min(len(v), i+12)]); len(pair) == 4 {
+					end = i + 12
+				} else {
+					if out == nil {
+						out = append(make([]byte, 0, len(v)), v...)
+					}
+					copy(out[i:], `\ufffd`)
+				}
+			}
+		}
+		i = end - 1
+	}
+	if out != nil {
+		return out
+	}
+	return v
 }
 
 // Said gives the content of an assistant's message. One without has said why not,
