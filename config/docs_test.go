@@ -111,17 +111,19 @@ func TestDocumentedConfigurations(t *testing.T) {
 			t.Errorf("the problems shown are\n%s, they would be\n%s", problems, err)
 		}
 	}
-	found := 0
-	for _, block := range strings.Split(readDocument(t, "deployment.md"), "```yaml\n")[1:] {
-		if block, _, _ = strings.Cut(block, "```"); !strings.Contains(block, "model_mapping:") {
-			continue // of Kubernetes
+	for name, want := range map[string]int{"deployment.md": 1, "../README.md": 4} {
+		found := 0
+		for _, block := range strings.Split(readDocument(t, name), "```yaml\n")[1:] {
+			if block, _, _ = strings.Cut(block, "```"); !strings.Contains(block, "model_mapping:") {
+				continue // of Kubernetes
+			}
+			found++
+			if _, err := Parse("api.yaml", []byte(block), options); err != nil {
+				t.Errorf("%s: %v\n%s", name, err, block)
+			}
 		}
-		found++
-		if _, err := Parse("api.yaml", []byte(block), options); err != nil {
-			t.Errorf("deployment.md: %v\n%s", err, block)
+		if found < want {
+			t.Errorf("%s shows %d configurations, want %d", name, found, want)
 		}
-	}
-	if found == 0 {
-		t.Error("deployment.md shows no configuration")
 	}
 }
