@@ -30,7 +30,7 @@ import (
 // cache on disk.
 type Options struct {
 	Logger   *slog.Logger  // default: discard
-	CacheDir string        // keeps compiled code from one start to the next, 256 MiB of it; "": nothing is kept
+	CacheDir string        // keeps compiled code from one start to the next, 256 MiB of it, if nobody else can write there; "": nothing is kept
 	Calls    int           // guest calls that run at once; default max(1, GOMAXPROCS-1)
 	CallWait time.Duration // how long a call waits for its turn; default 30 s
 	Versions int           // modules kept compiled after their last use; default 4
@@ -41,6 +41,7 @@ type Options struct {
 type Engine struct {
 	opts  Options
 	slots *slots
+	cache *codeCache
 
 	done    chan struct{} // closed by Close
 	running sync.WaitGroup
@@ -73,7 +74,7 @@ func New(opts Options) *Engine {
 		opts.Idle = time.Minute
 	}
 	e := &Engine{
-		opts: opts, slots: newSlots(opts.Calls), done: make(chan struct{}),
+		opts: opts, slots: newSlots(opts.Calls), cache: newCodeCache(opts.CacheDir, opts.Logger), done: make(chan struct{}),
 		adapters: map[*Adapter]struct{}{}, live: map[[sha256.Size]byte]*version{},
 	}
 	e.wake = sync.NewCond(&e.mu)
@@ -159,11 +160,7 @@ func (e *Engine) tidy() {
 		return
 	}
 	debug.FreeOSMemory()
-	if dir := e.opts.CacheDir; dir != "" {
-		if err := trimCache(dir, cacheSize); err != nil {
-			e.opts.Logger.Warn("the cache of compiled adapters grows", "dir", dir, "err", err)
-		}
-	}
+	e.cache.trim(cacheSize, cacheAge, time.Now())
 }
 
 // enqueue takes a new adapter in and has it loaded in the background.
@@ -210,7 +207,7 @@ func (e *Engine) acquire(module []byte, limits *Limits) (*version, error) {
 	e.mu.Unlock()
 
 	// Only the loader compiles, so nobody compiles the same module meanwhile.
-	v, err := compile(module, e.opts.CacheDir, limits)
+	v, err := compile(module, e.cache, limits)
 	if err != nil {
 		return nil, err
 	}

@@ -168,13 +168,13 @@ func TestPackPutsTheTranscriptIntoTheModule(t *testing.T) {
 }
 
 func TestWhatWasPackedIsInTheCache(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "cache")
 	p, err := Pack(t.Context(), hostile(t, "puppet"), PackOptions{Transcript: []byte(puppetSays + "TEXT 0 \"hi\"\nFINISH 0 stop\n"), CacheDir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
 	kept := func() int {
-		files, err := filepath.Glob(filepath.Join(dir, cacheFiles))
+		files, err := filepath.Glob(filepath.Join(dir, entryFiles))
 		if err != nil {
 			t.Fatal(err)
 		}

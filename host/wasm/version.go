@@ -32,7 +32,7 @@ type version struct {
 // compile checks, instruments and compiles a module, and finds its manifest. What
 // of the module has to run for that is bound by limits. The error is a *LoadError
 // when the module is to blame.
-func compile(module []byte, cacheDir string, limits *Limits) (*version, error) {
+func compile(module []byte, cache *codeCache, limits *Limits) (*version, error) {
 	m, err := fuel.Instrument(module, fuel.Options{StartFuel: fuelStart})
 	if err != nil {
 		return nil, &LoadError{err}
@@ -44,16 +44,16 @@ func compile(module []byte, cacheDir string, limits *Limits) (*version, error) {
 	if err != nil {
 		return nil, &LoadError{err}
 	}
-	v, err := compileWith(m.Wasm, cacheDir)
-	if err != nil && cacheDir != "" {
-		// wazero takes a corrupt file in its cache for an error, and one that can't
-		// be written. If it is that, compiling without the cache works. It is made
-		// anew if that can be done, for the next start.
-		if v, err = compileWith(m.Wasm, ""); err == nil && emptyCache(cacheDir) {
-			if again, err := compileWith(m.Wasm, cacheDir); err == nil {
-				v.close()
-				v = again
-			}
+	entry := cache.open(m.Wasm)
+	v, err := compileWith(m.Wasm, entry)
+	if entry != "" {
+		if err == nil {
+			cache.close(entry)
+		} else if plain, plainErr := compileWith(m.Wasm, ""); plainErr == nil {
+			// It was not the module but the cache, whose disk may be full.
+			cache.warn("compiled adapters are not kept", err)
+			cache.drop(entry)
+			v, err = plain, nil
 		}
 	}
 	if err != nil {
