@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/cuecontext"
@@ -108,13 +109,21 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// readFile reads no more of a file than tells that it is too large.
+// readFile reads no more of a file than tells that it is too large, and doesn't
+// wait for somebody to write into a pipe.
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &os.PathError{Op: "open", Path: path, Err: errors.New("not a regular file")}
+	}
 	return io.ReadAll(io.LimitReader(f, maxFile+1))
 }
 

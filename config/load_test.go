@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -222,5 +223,30 @@ func TestValid(t *testing.T) {
 				t.Errorf("file = %q, want %q", cfg.File, file)
 			}
 		})
+	}
+}
+
+func TestOnlyRegularFilesAreRead(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{pipe, filepath.Dir(pipe), "/dev/zero"} {
+		if _, err := Load(path, Options{}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("Load(%s) = %v", path, err)
+		}
+		_, err := Parse("api.yaml", fmt.Appendf(nil, "auth: {enabled: true, api_keys: [{file: %q}]}\n%s", path, models), Options{})
+		if err == nil || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("a secret in %s: %v", path, err)
+		}
+	}
+}
+
+// TestNULs puts NULs into a configuration and into a secret's file.
+func TestNULs(t *testing.T) {
+	for _, src := range []string{"\x00\x00", models + "\x00\x00", "\x00\x00" + models, strings.ReplaceAll(models, "a", "\x00\x00")} {
+		if _, err := Parse("api.yaml", []byte(src), Options{}); err == nil {
+			t.Errorf("Parse(%q): no error", src)
+		}
 	}
 }

@@ -2,12 +2,14 @@ package host
 
 import (
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/kai-gateway/kai/host/api"
 )
 
-// health tells what the gateway knows without asking anybody.
+// health tells what the gateway knows without asking anybody. Anybody may ask for
+// it, so there are no paths, addresses or errors in it.
 func (g *generation) health() api.Health {
 	services := []api.Service{
 		{Key: "config", Name: "configuration", Status: api.Healthy, Message: "Configuration loaded successfully"},
@@ -36,7 +38,7 @@ func (g *generation) health() api.Health {
 			broken = broken || used[p.name]
 		}
 		serves := used[p.name] && p.config.Unset == ""
-		module := api.Service{Key: "adapter:" + p.name, Name: p.config.Plugin, Status: api.Healthy, Message: "Ready"}
+		module := api.Service{Key: "adapter:" + p.name, Name: filepath.Base(p.config.Plugin), Status: api.Healthy, Message: "Ready"}
 		switch ready, err := p.adapter.Status(); {
 		case err != nil:
 			module.Status, module.Message = api.Unhealthy, "Could not be loaded; the log says why"

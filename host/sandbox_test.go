@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -307,4 +308,12 @@ func TestWhereTheKeyGoes(t *testing.T) {
 			t.Errorf("error = %v, want one that asks for base_url", err)
 		}
 	})
+}
+
+func TestHealthShowsNoPaths(t *testing.T) {
+	u := startPuppetUpstream(t)
+	g := newPuppetGateway(t, puppetAt(t, u.URL))
+	if h := g.get(t, "/health"); strings.Contains(h, filepath.Dir(puppetPath(t))) || !strings.Contains(h, `"name":"puppet.wasm"`) {
+		t.Errorf("/health tells where the adapter is: %s", h)
+	}
 }

@@ -20,7 +20,7 @@ func TestReadHeaderTimeoutIsReloaded(t *testing.T) {
 	const (
 		patient   = "server: {read_header_timeout: 1h}\nmodel_mapping: {m: {provider: demo, model: m}}\n"
 		impatient = "server: {read_header_timeout: 500ms}\nmodel_mapping: {m: {provider: demo, model: m}}\n"
-		half      = "GET /livez HTTP/1.1\r\nHost: x\r\n"
+		half      = "GET /livez HTTP/1.1\r\nHost: localhost\r\n"
 	)
 	h, err := host.New(host.Options{Config: parse(t, patient), Module: shipped, CacheDir: cacheDir})
 	if err != nil {

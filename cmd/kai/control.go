@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -59,7 +60,7 @@ func listenControl(ctx context.Context, path string, who identity, r *reloader) 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	if info, err := os.Lstat(dir); err != nil || !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
+	if info, err := os.Lstat(dir); err != nil || !info.IsDir() || info.Mode().Perm()&0o077 != 0 || !ownedByUs(info) {
 		return nil, fmt.Errorf("%s is not a directory of this user alone", dir)
 	}
 	if c, err := net.Dial("unix", path); err == nil {
@@ -78,6 +79,12 @@ func listenControl(ctx context.Context, path string, who identity, r *reloader) 
 	c := &control{listener: l, who: who}
 	c.done.Go(func() { c.serve(ctx, r) })
 	return c, nil
+}
+
+// ownedByUs reports whether a file belongs to this user or to root.
+func ownedByUs(info os.FileInfo) bool {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return !ok || s.Uid == 0 || int(s.Uid) == os.Geteuid()
 }
 
 func (c *control) serve(ctx context.Context, r *reloader) {
@@ -207,9 +214,13 @@ func whoRuns(running map[string]identity) string {
 }
 
 // gateways asks every gateway of this user who it is, by the path of its socket.
+// In a directory that somebody else made, nobody is asked, unless by root.
 func gateways() map[string]identity {
-	sockets, _ := filepath.Glob(filepath.Join(socketDir(), "*.sock"))
 	running := map[string]identity{}
+	if info, err := os.Lstat(socketDir()); err != nil || !ownedByUs(info) && os.Geteuid() != 0 {
+		return running
+	}
+	sockets, _ := filepath.Glob(filepath.Join(socketDir(), "*.sock"))
 	for _, socket := range sockets {
 		answer, err := ask(socket, "who")
 		var who identity

@@ -64,11 +64,14 @@ func canonical(addr netip.Addr) netip.Addr { return addr.WithZone("").Unmap() }
 
 // Metadata services outside the link-local ranges.
 var metadata = map[netip.Addr]bool{
-	netip.MustParseAddr("fd00:ec2::254"):   true, // AWS
-	netip.MustParseAddr("fd20:ce::254"):    true, // Google Cloud
-	netip.MustParseAddr("100.100.100.200"): true, // Alibaba Cloud
-	netip.MustParseAddr("192.0.0.192"):     true, // Oracle Cloud
-	netip.MustParseAddr("168.63.129.16"):   true, // Azure's host services
+	netip.MustParseAddr("fd00:ec2::254"):      true, // AWS
+	netip.MustParseAddr("fd00:ec2::23"):       true, // AWS, of a container
+	netip.MustParseAddr("fd20:ce::254"):       true, // Google Cloud
+	netip.MustParseAddr("100.100.100.200"):    true, // Alibaba Cloud
+	netip.MustParseAddr("192.0.0.192"):        true, // Oracle Cloud, of older machines
+	netip.MustParseAddr("fd00:c1::a9fe:a9fe"): true, // Oracle Cloud
+	netip.MustParseAddr("fd00:42::42"):        true, // Scaleway
+	netip.MustParseAddr("168.63.129.16"):      true, // Azure's host services
 }
 
 var thisNetwork = netip.MustParsePrefix("0.0.0.0/8") // RFC 1122, 3.2.1.3: never a destination
@@ -85,29 +88,50 @@ func refusal(addr netip.Addr) string {
 	case addr.IsMulticast(), addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return "multicast"
 	}
-	if inner, ok := embedded(addr); ok {
-		return refusal(inner)
+	for _, inner := range embedded(addr) {
+		if why := refusal(inner); why != "" {
+			return why
+		}
 	}
 	return ""
 }
 
 var (
-	nat64      = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052
-	sixToFour  = netip.MustParsePrefix("2002::/16")    // RFC 3056
-	compatible = netip.MustParsePrefix("::/96")        // RFC 4291, 2.5.5.1
+	nat64      = netip.MustParsePrefix("64:ff9b::/96")    // RFC 6052
+	localNAT64 = netip.MustParsePrefix("64:ff9b:1::/48")  // RFC 8215
+	translated = netip.MustParsePrefix("::ffff:0:0:0/96") // RFC 2765, 2.1
+	sixToFour  = netip.MustParsePrefix("2002::/16")       // RFC 3056
+	teredo     = netip.MustParsePrefix("2001::/32")       // RFC 4380, 4
+	compatible = netip.MustParsePrefix("::/96")           // RFC 4291, 2.5.5.1
 )
 
-// embedded gives the IPv4 address that a translated IPv6 address leads to:
+// embedded gives the IPv4 addresses that a translated IPv6 address may lead to:
 // 64:ff9b::a9fe:a9fe leads to 169.254.169.254.
-func embedded(addr netip.Addr) (netip.Addr, bool) {
+func embedded(addr netip.Addr) []netip.Addr {
 	b := addr.As16()
+	v4 := func(i, j, k, l int) netip.Addr { return netip.AddrFrom4([4]byte{b[i], b[j], b[k], b[l]}) }
+	last := v4(12, 13, 14, 15)
 	switch {
 	case !addr.Is6() || addr.IsLoopback():
-		return netip.Addr{}, false
-	case nat64.Contains(addr), compatible.Contains(addr):
-		return netip.AddrFrom4([4]byte(b[12:16])), true
+		return nil
+	case nat64.Contains(addr), compatible.Contains(addr), translated.Contains(addr):
+		return []netip.Addr{last}
+	case localNAT64.Contains(addr):
+		// How long the network's prefix is decides where the address stands (RFC
+		// 6052, 2.2). In the wrong places there are zeros, which lead nowhere.
+		list := []netip.Addr{last}
+		for _, a := range []netip.Addr{v4(6, 7, 9, 10), v4(7, 9, 10, 11), v4(9, 10, 11, 12)} {
+			if !thisNetwork.Contains(a) {
+				list = append(list, a)
+			}
+		}
+		return list
 	case sixToFour.Contains(addr):
-		return netip.AddrFrom4([4]byte(b[2:6])), true
+		return []netip.Addr{v4(2, 3, 4, 5)}
+	case teredo.Contains(addr):
+		// The client's is written with its bits turned, and reached by the server's.
+		client := netip.AddrFrom4([4]byte{^b[12], ^b[13], ^b[14], ^b[15]})
+		return []netip.Addr{client, v4(4, 5, 6, 7)}
 	}
-	return netip.Addr{}, false
+	return nil
 }

@@ -75,16 +75,32 @@ func checkHeader(name, value string) error {
 }
 
 // own names, sorted, are the headers that an adapter may not set: they place
-// secrets, steer the connection, or say who asks.
-var own = []string{
-	"accept-encoding", "authorization", "connection", "content-length", "cookie", "cookie2", "expect",
-	"forwarded", "host", "http2-settings", "keep-alive", "origin", "te", "trailer", "transfer-encoding",
-	"upgrade", "via",
-}
+// secrets, steer the connection, or tell proxies and servers who asks, where to and
+// how. Names that begin with one of ownPrefixes are others of these kinds.
+var (
+	own = []string{
+		"accept-encoding", "authorization", "cf-ipcountry", "cf-pseudo-ipv4", "cf-ray", "cf-visitor", "cf-worker", "client-ip", "connection", "content-length", "cookie", "cookie2",
+		"expect", "fastly-client-ip", "forwarded", "forwarded-for", "front-end-https", "host",
+		"http2-settings", "keep-alive", "origin", "te", "trailer", "transfer-encoding", "true-client-ip",
+		"upgrade", "via", "x-arr-log-id", "x-arr-ssl", "x-azure-clientip", "x-azure-socketip", "x-client-ip",
+		"x-cluster-client-ip", "x-host", "x-method-override", "x-proxyuser-ip", "x-real-host", "x-real-ip",
+		"x-scheme", "x-url-scheme",
+	}
+	ownPrefixes = []string{
+		"cf-access-", "cf-connecting-", "proxy-", "remote-", "sec-", "x-accel-", "x-amzn-oidc-", "x-appengine-", "x-auth-request-",
+		"x-authenticated-", "x-envoy-", "x-forwarded", "x-goog-authenticated-", "x-goog-iap-", "x-http-method",
+		"x-ms-client-principal", "x-original-", "x-remote-", "x-rewrite-", "x-ssl-", "x-webauth-",
+	}
+)
 
+// hostsOwn reports whether an adapter may not set a header. To servers in the
+// tradition of CGI, x_real_ip and x-real-ip are one name, so there may be no
+// underscore in it.
 func hostsOwn(name string) bool {
-	_, found := slices.BinarySearch(own, name)
-	return found || strings.HasPrefix(name, "proxy-") || strings.HasPrefix(name, "x-forwarded-")
+	if _, found := slices.BinarySearch(own, name); found || strings.Contains(name, "_") {
+		return true
+	}
+	return slices.ContainsFunc(ownPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
 var tokenBytes = byteSet("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")

@@ -75,7 +75,10 @@ func TestParseHeadRefuses(t *testing.T) {
 	for _, name := range []string{
 		"accept-encoding", "authorization", "connection", "content-length", "cookie", "expect", "forwarded", "host",
 		"keep-alive", "origin", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
-		"x-forwarded-for", "x-forwarded-host",
+		"x-forwarded-for", "x-forwarded-host", "x-forwarded", "x-real-ip", "true-client-ip", "cf-connecting-ip", "client-ip", "x-client-ip",
+		"x-original-url", "x-original-host", "x-rewrite-url", "x-http-method-override", "x-http-method", "x-method-override", "x-host",
+		"x-envoy-external-address", "x-remote-user", "remote-addr", "x-ms-client-principal-id", "x-goog-iap-jwt-assertion", "sec-fetch-site",
+		"x_real_ip", "x-real_ip", "content_length", "a_b",
 	} {
 		cases["the host's header "+name] = "GET /a\n" + name + ": x\n"
 	}

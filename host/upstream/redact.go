@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -141,6 +143,34 @@ func (r *redactor) text(s string) string {
 		return s
 	}
 	return string(r.bytes([]byte(s)))
+}
+
+// names gives a header whose names are without the key: the header itself if it
+// isn't in there. HTTP doesn't keep the case of names, so none is looked at.
+func (r *redactor) names(header http.Header) http.Header {
+	if r == nil {
+		return header
+	}
+	var clean http.Header
+	for name, values := range header {
+		lower := strings.ToLower(name)
+		without := lower
+		for _, f := range r.forms {
+			without = strings.ReplaceAll(without, strings.ToLower(string(f.text)), "redacted")
+		}
+		if without == lower {
+			continue
+		}
+		if clean == nil {
+			clean = maps.Clone(header)
+		}
+		delete(clean, name)
+		clean[without] = append(clean[without], values...)
+	}
+	if clean == nil {
+		return header
+	}
+	return clean
 }
 
 // error keeps the key out of an error's text, at the price of its type.

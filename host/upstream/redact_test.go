@@ -12,8 +12,10 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kai-gateway/kai/sdk/abi"
+	rules "github.com/kai-gateway/kai/sdk/exchange"
 )
 
 const testKey = "sk-or-v1-4f0c9a7be1D2/Qq+55=x\"y_Zz"
@@ -246,5 +248,26 @@ func BenchmarkRedactor(b *testing.B) {
 				r.bytes(data)
 			}
 		})
+	}
+}
+
+// TestHeaderNamesDontTellTheKey has an upstream that names a header like the key.
+// Names have no case of their own.
+func TestHeaderNamesDontTellTheKey(t *testing.T) {
+	const key = "sk-Canary-0123456789.aZ"
+	for name, told := range map[string]string{
+		"as it is": key, "in base64": base64.StdEncoding.EncodeToString([]byte(key)), "within base64": base64.RawURLEncoding.EncodeToString([]byte("user:" + key)),
+	} {
+		header := http.Header{}
+		header.Set("X-"+told+"-Request-Id", "1")
+		header.Set("RateLimit-"+told, "2")
+		got := string(rules.Head(newRedactor(key).names(header), time.Now(), nil))
+		if strings.Count(got, "\n") != 2 || strings.Contains(got, strings.ToLower(told[4:len(told)-4])) {
+			t.Errorf("%s: the adapter sees %q", name, got)
+		}
+	}
+	without := http.Header{"X-Request-Id": {"1"}}
+	if got := newRedactor(key).names(without); len(got) != 1 || got.Get("X-Request-Id") != "1" {
+		t.Errorf("without the key the adapter sees %v", got)
 	}
 }

@@ -147,7 +147,7 @@ func (r *Response) Whole() bool { return r.whole }
 // Head gives the headers an adapter may see, "lower-case-name: value\n" each
 // and sorted: the content type, retry-after, rate limits and request ids.
 func (r *Response) Head() []byte {
-	return rules.Head(r.header, r.client.now(), r.client.redact.text)
+	return rules.Head(r.client.redact.names(r.header), r.client.now(), r.client.redact.text)
 }
 
 // Body reads a whole answer and gives what an adapter is to see of it. The

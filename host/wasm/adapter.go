@@ -336,7 +336,7 @@ func isTrap(err error) bool {
 func (a *Adapter) report(ctx context.Context, e *CallError) {
 	a.log.log.LogAttrs(ctx, slog.LevelError, "adapter call failed", slog.String("err", e.Error()))
 	if e.Stderr != "" {
-		a.log.log.LogAttrs(ctx, slog.LevelDebug, "adapter standard error", slog.String("text", e.Stderr))
+		a.log.log.LogAttrs(ctx, slog.LevelDebug, "adapter standard error", slog.String("text", cutQuoted(e.Stderr, maxLogLine)))
 	}
 }
 

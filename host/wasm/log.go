@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 const maxLogLine = 4 << 10
@@ -37,8 +39,30 @@ func (l logger) write(ctx context.Context, level int32, p []byte, now time.Time)
 		l.log.LogAttrs(ctx, slog.LevelWarn, "adapter logged too much", slog.Int("lines_dropped", dropped))
 	}
 	if ok {
-		l.log.LogAttrs(ctx, at, "adapter", slog.String("text", strings.ToValidUTF8(string(p), "\uFFFD")))
+		l.log.LogAttrs(ctx, at, "adapter", slog.String("text", cutQuoted(string(p), maxLogLine)))
 	}
+}
+
+// cutQuoted makes UTF-8 of s and cuts it where it would have more than limit bytes
+// in quotes: a control character takes six there.
+func cutQuoted(s string, limit int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	for i, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			limit -= 2
+		case r < ' ' || r == 0x7f:
+			limit -= len(`\u0000`)
+		case r > ' ' && !unicode.IsPrint(r):
+			limit -= len(`\U0010ffff`)
+		default:
+			limit -= utf8.RuneLen(r)
+		}
+		if limit < 0 {
+			return s[:i] + "…"
+		}
+	}
+	return s
 }
 
 // allow says whether one more line may be written now, and how many were
