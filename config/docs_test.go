@@ -111,6 +111,10 @@ func TestDocumentedConfigurations(t *testing.T) {
 			t.Errorf("the problems shown are\n%s, they would be\n%s", problems, err)
 		}
 	}
+	options.Shipped = []string{"anthropic", "demo", "gemini", "ollama", "openai", "openrouter"}
+	options.OptionsSchema = func(string, string) (Adapter, error) {
+		return Adapter{OptionsCUE: "...", DefaultBaseURL: "https://api.example.com/v1", Secret: true}, nil
+	}
 	for name, want := range map[string]int{"deployment.md": 1, "../README.md": 4} {
 		found := 0
 		for _, block := range strings.Split(readDocument(t, name), "```yaml\n")[1:] {
