@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -81,12 +82,28 @@ func (d *dev) changed() bool {
 // sources is a digest of every file that may matter, with its name.
 func (d *dev) sources() [sha256.Size]byte {
 	h := sha256.New()
-	walkSources(d.dir, func(file string, _ fs.DirEntry) {
+	walkSources(d.dir, func(file string, e fs.DirEntry) {
+		if info, err := e.Info(); err != nil || d.writes(info) {
+			return
+		}
 		if data, err := os.ReadFile(file); err == nil {
 			fmt.Fprintf(h, "%s %x\n", file, sha256.Sum256(data))
 		}
 	})
 	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// writes reports whether a file is one that this command's own words go to, which
+// would make each round the reason for the next.
+func (d *dev) writes(file fs.FileInfo) bool {
+	for _, w := range []io.Writer{d.streams.out, d.streams.err} {
+		if f, ok := w.(*os.File); ok {
+			if info, err := f.Stat(); err == nil && os.SameFile(info, file) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // sameFolder reports whether a file lies in dir itself.

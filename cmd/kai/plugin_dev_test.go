@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -170,10 +171,21 @@ func TestDevSeesSourcesOnly(t *testing.T) {
 	if !d.changed() || d.changed() {
 		t.Fatal("the first look is the only change")
 	}
-	for _, name := range []string{"Cargo.lock", "target/debug/x.rs", "node_modules/a/b.ts", "build/x", "x.wasm", ".git/index", "src/.lib.rs.swp", "src/lib.rs~"} {
+	for _, name := range []string{"Cargo.lock", "target/debug/x.rs", "node_modules/a/b.ts", "build/x", "x.wasm", ".git/index", "src/.lib.rs.swp", "src/lib.rs~", "dev.log"} {
 		if write(name); d.changed() {
 			t.Errorf("%s is a change", name)
 		}
+	}
+	// Nor is what it says itself, wherever that goes.
+	own, err := os.Create(filepath.Join(dir, "output.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	d.streams.err = own
+	fmt.Fprintln(own, "waiting for the next save")
+	if d.changed() {
+		t.Error("its own output is a change")
 	}
 	for _, name := range []string{"src/main.rs", "testdata/a.txtar", "Cargo.toml"} {
 		if write(name); !d.changed() {

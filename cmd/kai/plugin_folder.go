@@ -119,7 +119,9 @@ func walkSources(dir string, do func(file string, e fs.DirEntry)) {
 			return nil
 		case e.IsDir() && (hidden || skipped[name]):
 			return fs.SkipDir
-		case e.IsDir() || hidden || skipped[name] || strings.HasSuffix(name, moduleSuffix) || strings.HasSuffix(name, "~"):
+		case e.IsDir() || hidden || skipped[name]:
+			return nil
+		case strings.HasSuffix(name, moduleSuffix), strings.HasSuffix(name, "~"), strings.HasSuffix(name, ".log"):
 			return nil
 		}
 		do(file, e)

@@ -161,7 +161,7 @@ func TestRecordWhateverComes(t *testing.T) {
 			want: `the model "nobody" is not in the configuration, which has m, other`,
 		},
 		"an error":                {answer: status(404, "application/json", `{"error":{"message":"no such model"}}`), want: "HTTP/1.1 404 Not Found\n"},
-		"an error that is a page": {answer: status(502, "text/html", "<html></html>"), want: "<html></html>\n-- emissions --\nERROR "},
+		"an error that is a page": {answer: status(502, "text/html", "<html></html>"), want: "<html></html>\n-- emissions --\n-- client-response --\nHTTP 502\n"},
 		"a refused key":           {answer: status(401, "application/json", `{"error":{"message":"bad key sk-\"canary\\47/11"}}`), want: "bad key [redacted]"},
 		"the key in the request":  {request: `{"model":"m","messages":[{"role":"user","content":"sk-\"canary\\47\/11 sk-\"canary\\47/11"}]}`, answer: whole("Hi"), want: `"[redacted] [redacted]"`},
 		"the key in hexadecimal":  {answer: whole("736b2d2263616e6172795c34372f3131"), want: `"[redacted]"`},

@@ -121,7 +121,11 @@ func Run(ctx context.Context, o Options, files []string) (*Report, error) {
 		// one leaves behind would show in the next.
 		options := string(t.Options())
 		if used[options] == nil {
-			if used[options], err = k.guest(ctx, []byte(options)); err != nil {
+			used[options], err = k.guest(ctx, []byte(options))
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			if err != nil {
 				r.fail("the options are accepted", "%v", err)
 				delete(used, options)
 				continue

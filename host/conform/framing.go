@@ -2,11 +2,10 @@ package conform
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 
 	"github.com/kai-gateway/kai/sdk/abi"
-	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/exchange"
 )
 
 // FramingCheck is the check of what a request says of its answer's framing.
@@ -38,14 +37,17 @@ func (c *check) framed(all *misframed, result int) {
 			}
 			if n < len(responses) {
 				stated := abi.Framing(e.At)
-				looks, begins := looksLike(responses[n])
+				form, looks := responses[n].Form(stated)
 				switch {
-				case looks == stated, stated == abi.Whole && json.Valid(responses[n].Body):
+				case form == exchange.Whole && stated == abi.Whole && responses[n].Status < 300:
 					all.right[stated] = true
-				case looks != unframed:
+				case form != exchange.Events: // one value, a page, an error: no framing
+				case looks == stated:
+					all.right[stated] = true
+				default:
 					all.wrong[stated] = append(all.wrong[stated], wrongFraming{result, fmt.Sprintf(
 						"it says %s, but the answer looks like %s (it begins with %s): %s",
-						framings[stated].name, framings[looks].is, begins, framings[looks].advice)})
+						framings[stated].name, framings[looks].is, firstLine(responses[n].Body), framings[looks].advice)})
 				}
 			}
 			n++
@@ -72,40 +74,12 @@ var framings = map[abi.Framing]struct{ name, is, advice string }{
 	abi.NDJSON: {"NDJSON", "NDJSON, a JSON value in each line", "state the framing NDJSON (in Go abi.NDJSON, in Rust Framing::Ndjson, in C KAI_NDJSON, in AssemblyScript Framing.NDJSON)"},
 }
 
-// unframed is what an answer looks like that could be anything: one value, text,
-// nothing, or an error.
-const unframed abi.Framing = -1
-
-// looksLike tells by an answer's bytes how it is framed, and gives the first of them.
-func looksLike(r sdktest.Response) (f abi.Framing, begins string) {
-	if r.Status < 200 || r.Status > 299 {
-		return unframed, ""
-	}
-	var lines [][]byte
-	for line := range bytes.Lines(bytes.TrimPrefix(r.Body, []byte("\ufeff"))) {
+// firstLine gives the beginning of the first line that isn't blank.
+func firstLine(body []byte) string {
+	for line := range bytes.Lines(body) {
 		if line = bytes.TrimSpace(line); len(line) > 0 {
-			lines = append(lines, line)
+			return fmt.Sprintf("%.60s", line)
 		}
 	}
-	if len(lines) == 0 {
-		return unframed, ""
-	}
-	begins = fmt.Sprintf("%.60s", lines[0])
-	for _, field := range []string{"data:", "event:", "id:", "retry:", ":"} {
-		if bytes.HasPrefix(lines[0], []byte(field)) {
-			return abi.SSE, begins
-		}
-	}
-	if r.Cut {
-		lines = lines[:max(1, len(lines)-1)] // the last may be half of one
-	}
-	if len(lines) < 2 {
-		return unframed, ""
-	}
-	for _, line := range lines {
-		if !json.Valid(line) {
-			return unframed, ""
-		}
-	}
-	return abi.NDJSON, begins
+	return "nothing"
 }

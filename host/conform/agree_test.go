@@ -1,0 +1,114 @@
+package conform
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/sdk/sdktest"
+)
+
+// TestKitAndGatewayComeToTheSame has answers of every form, under every name, whole
+// and broken off, to requests that state each framing. Where the replay of a
+// transcript completes the answer, a client of the gateway must get a success with
+// the same text, and else an error.
+func TestKitAndGatewayComeToTheSame(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "naughty.wasm")
+	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, "./testdata/naughty")
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	module, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &keptLog{key: said}
+	engine := wasm.New(wasm.Options{Logger: slog.New(log)})
+	defer engine.Close()
+	first := engine.Adapter("adapter", module, wasm.AdapterOptions{})
+	defer first.Close()
+	if err := first.Wait(t.Context(), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	k := &kit{engine: engine, module: module, log: log, manifest: first.Manifest()}
+	all := &gateways{kit: k, models: map[string]map[string]bool{}, running: map[string]*gateway{}}
+	defer all.close()
+
+	const line, last = `{"text":"Hello"}`, `{"done":true}`
+	for _, do := range []string{"nothing", "say-sse", "say-whole"} {
+		options := fmt.Sprintf(`{"do":%q}`, do)
+		g, err := k.guest(t.Context(), []byte(options))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer g.close()
+		for what, body := range map[string]string{
+			"lines":                       line + "\n" + last + "\n",
+			"lines, blank ones before":    "\r\n\n" + line + "\r\n" + last + "\r\n",
+			"events":                      "data: " + line + "\n\ndata: " + last + "\n\n",
+			"events, then [DONE]":         "data: " + line + "\n\ndata: " + last + "\n\ndata: [DONE]\n\n",
+			"[DONE] with space around it": "data: " + line + "\n\ndata:  [DONE] \n\n",
+			"a comment, then events":      ": ping\n\ndata: " + line + "\n\ndata: " + last + "\n\n",
+			"events that name themselves": "event: x\ndata: " + line + "\n\nevent: x\ndata: " + last + "\n\n",
+			"an event without an end":     "data: " + line + "\n\ndata: " + last + "\n",
+			"events after a mark":         "\ufeffdata: " + line + "\n\ndata: " + last + "\n\n",
+			"one value":                   last + "\n",
+			"one value over lines":        "{\n\"done\":\ntrue}\n",
+			"a list over lines":           "[" + line + ",\n" + last + "]\n",
+			"a value and half a one":      line + "\n" + `{"do` + "\n",
+			"text":                        "Service is starting\n",
+			"a word":                      "true\n",
+			"a page":                      "<html></html>\n",
+			"nothing":                     "",
+		} {
+			for _, media := range []string{"", "application/json", "text/event-stream", "application/x-ndjson", "text/html"} {
+				for _, status := range []int{200, 302, 500} {
+					if status != 200 && media != "" && media != "text/event-stream" {
+						continue
+					}
+					for _, end := range []string{"", sdktest.EndCut, sdktest.EndCutInLine} {
+						head := fmt.Sprintf("HTTP/1.1 %d\n", status)
+						if media != "" {
+							head += "Content-Type: " + media + "\n"
+						}
+						if end != "" {
+							head += sdktest.EndHeader + ": " + end + "\n"
+						}
+						name := fmt.Sprintf("%s: %s as %q with status %d, end %q", do, what, media, status, end)
+						parsed, err := sdktest.Parse([]byte("-- options.json --\n" + options + "\n-- client-request.json --\n" +
+							`{"model":"m","stream":true,"messages":[{"role":"user","content":"Hi"}]}` + "\n-- upstream-response --\n" + head + "\n" + body))
+						if err != nil {
+							t.Fatal(err)
+						}
+						tr := &transcript{Transcript: parsed}
+						all.expect(tr)
+						c := check{ctx: t.Context(), kit: k, guest: g, gateways: all, transcript: tr, result: &Result{}}
+						o := c.replay(g, tr)
+						if o.broken != nil {
+							t.Errorf("%s: %v", name, o.broken)
+						}
+						a, err := all.answer(t.Context(), tr)
+						if err != nil {
+							t.Fatal(err)
+						}
+						success := bytes.HasSuffix(bytes.TrimSpace(a.text), []byte("data: [DONE]"))
+						if success != o.complete {
+							t.Errorf("%s: the replay is complete: %v (%v); the client gets\n%s%s", name, o.complete, o.err, a.text, a.why)
+						}
+						if replayed, got := strings.Contains(string(o.Emissions()), "Hello"), strings.Contains(string(a.text), "Hello"); replayed != got {
+							t.Errorf("%s: the replay has text: %v, the client: %v\n%s%s", name, replayed, got, a.text, o.Emissions())
+						}
+					}
+				}
+			}
+		}
+	}
+}
