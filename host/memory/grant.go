@@ -1,0 +1,140 @@
+package memory
+
+// Grant is what one holder holds. It belongs to one goroutine at a time. Its owner
+// releases it once, when nothing of what it counts is used any more. A nil *Grant
+// and the zero Grant allow everything and count nothing.
+type Grant struct {
+	total    *Total
+	share    *Share
+	held     int64 // taken of total and share, in grains
+	used     int64 // what the holder has of it
+	mapped   bool  // it is a guest's memory
+	forced   bool  // nothing is refused
+	released bool
+}
+
+// Hold adds bytes that the holder is about to take. The error is an *Error, and
+// then nothing was added.
+func (g *Grant) Hold(bytes int64) error {
+	if g == nil || g.total == nil {
+		return nil
+	}
+	if g.released {
+		panic("memory: a grant is used after its release")
+	}
+	if g.used+bytes > g.held {
+		if err := g.take(grains(g.used + bytes - g.held)); err != nil {
+			return err
+		}
+	}
+	g.used += bytes
+	return nil
+}
+
+// Drop subtracts bytes that the holder has given up. Up to two grains stay with the
+// grant, so that a holder whose need goes up and down shares no counter each time.
+func (g *Grant) Drop(bytes int64) {
+	if g == nil || g.total == nil {
+		return
+	}
+	g.used = max(0, g.used-bytes)
+	if g.held-g.used >= 2*Grain {
+		g.give(g.held - grains(g.used))
+	}
+}
+
+// Force makes a grant that refuses nothing, or one that does again. What is forced
+// still counts for others.
+func (g *Grant) Force(on bool) {
+	if g != nil {
+		g.forced = on
+	}
+}
+
+// Join makes what is held, and will be, a part of the provider's share. The error is
+// an *Error, and then the grant has joined nothing.
+func (g *Grant) Join(s *Share) error {
+	if g == nil || g.total == nil || s == nil {
+		return nil
+	}
+	if !g.room(&s.Limit, s, g.held) {
+		return &Error{Share: s.name, Limit: s.Max()}
+	}
+	g.share = s
+	return nil
+}
+
+// Release gives everything back. Further calls do nothing.
+func (g *Grant) Release() {
+	if g == nil || g.total == nil || g.released {
+		return
+	}
+	g.give(g.held)
+	g.used, g.released = 0, true
+}
+
+// Used is what Hold added and Drop did not subtract.
+func (g *Grant) Used() int64 { return g.used }
+
+// Grow gives b with room for n more bytes, as slices.Grow does. The new array, when
+// there has to be one, is counted before it is made, and the old one is dropped: it
+// must have been counted, too.
+func (g *Grant) Grow(b []byte, n int) ([]byte, error) {
+	if n <= cap(b)-len(b) {
+		return b, nil
+	}
+	size := max(len(b)+n, cap(b)+max(cap(b)/4, min(cap(b), 256<<10)), 64)
+	if err := g.Hold(int64(size)); err != nil {
+		return b, err
+	}
+	grown := make([]byte, len(b), size)
+	copy(grown, b)
+	g.Drop(int64(cap(b)))
+	return grown, nil
+}
+
+func grains(bytes int64) int64 { return (bytes + Grain - 1) / Grain * Grain }
+
+func (g *Grant) take(bytes int64) error {
+	if g.share != nil && !g.room(&g.share.Limit, g.share, bytes) {
+		return &Error{Share: g.share.name, Limit: g.share.Max()}
+	}
+	if !g.room(&g.total.Limit, nil, bytes) {
+		if g.share != nil {
+			g.share.Give(bytes)
+		}
+		return &Error{Limit: g.total.Max()}
+	}
+	g.held += bytes
+	if g.mapped {
+		g.total.guests(bytes)
+	}
+	return nil
+}
+
+// room takes bytes of a limit, if need be of what is kept for reuse. of is the share
+// to look for that in.
+func (g *Grant) room(l *Limit, of *Share, bytes int64) bool {
+	switch {
+	case l.Take(bytes):
+		return true
+	case g.forced:
+		l.used.Add(bytes)
+		return true
+	case g.total.opts.Reclaim == nil:
+		return false
+	}
+	g.total.opts.Reclaim(of)
+	return l.Take(bytes)
+}
+
+func (g *Grant) give(bytes int64) {
+	g.held -= bytes
+	g.total.Give(bytes)
+	if g.share != nil {
+		g.share.Give(bytes)
+	}
+	if g.mapped {
+		g.total.guests(-bytes)
+	}
+}

@@ -1,0 +1,39 @@
+package memory
+
+// Go's collector is told how large the heap may become. That is not the limit of
+// what is held: were it, a process that holds what it may would do nothing but
+// collect. The machine has twice the limit by default, and the heap may have that,
+// less the guests' memory, which no collector frees, and an eighth for what neither
+// counts: compiled code, stacks, the kernel's buffers.
+
+// heapLimit is the limit of the heap while guests have mapped bytes.
+func heapLimit(limit, machine, mapped int64) int64 {
+	all := 2 * limit
+	if machine > 0 {
+		all = min(all, machine)
+	}
+	// Beside what may be held there is always some room, or collecting never ends.
+	return max(all-all/8, limit+limit/8) - mapped
+}
+
+// guests notes that the guests' memory changed.
+func (t *Total) guests(bytes int64) {
+	mapped := t.mapped.Add(bytes)
+	if d := mapped - t.told.Load(); d >= t.step() || d <= -t.step() {
+		t.limitHeap()
+	}
+}
+
+// step is the change of the guests' memory that matters.
+func (t *Total) step() int64 { return max(t.Max()/64, 1<<20) }
+
+func (t *Total) limitHeap() {
+	if t.opts.SetHeapLimit == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	mapped := t.mapped.Load()
+	t.told.Store(mapped)
+	t.opts.SetHeapLimit(heapLimit(t.Max(), t.opts.Machine, mapped))
+}

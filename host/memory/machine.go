@@ -1,0 +1,101 @@
+package memory
+
+import (
+	"bufio"
+	"bytes"
+	"io/fs"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// Machine is the memory there is for this process: what its cgroup allows, or those
+// above it, or what the machine has. 0 means that nobody knows.
+func Machine() int64 { return machine(os.DirFS("/"), physical()) }
+
+// machine reads the files of Linux below root. physical is what the hardware has.
+func machine(root fs.FS, physical int64) int64 {
+	least := physical
+	for _, dir := range groups(root) {
+		for _, name := range [...]string{"memory.max", "memory.limit_in_bytes"} {
+			text, err := fs.ReadFile(root, path.Join(dir, name))
+			if err != nil {
+				continue
+			}
+			// "max" and, in the first version, a number beyond every machine say
+			// that there is no limit.
+			if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && n > 0 && n < 1<<60 && (least == 0 || n < least) {
+				least = n
+			}
+		}
+	}
+	return least
+}
+
+// groups gives the folders of this process's memory cgroup and of those above it, of
+// both versions.
+func groups(root fs.FS) (dirs []string) {
+	self, err := fs.ReadFile(root, "proc/self/cgroup")
+	if err != nil {
+		return nil
+	}
+	mounts, err := fs.ReadFile(root, "proc/self/mountinfo")
+	if err != nil {
+		return nil
+	}
+	for lines := bufio.NewScanner(bytes.NewReader(self)); lines.Scan(); {
+		// hierarchy:controllers:path, without controllers in the second version
+		parts := strings.SplitN(lines.Text(), ":", 3)
+		if len(parts) != 3 {
+			continue
+		}
+		v2 := parts[0] == "0" && parts[1] == ""
+		if !v2 && !contains(parts[1], "memory") {
+			continue
+		}
+		top, at := mountOf(mounts, v2)
+		if at == "" {
+			continue
+		}
+		// Within a container the path may be that of the host, and what is mounted
+		// is the container's own group already.
+		below, ok := strings.CutPrefix(path.Clean(parts[2]), strings.TrimSuffix(top, "/"))
+		if !ok || strings.HasPrefix(below, "/..") {
+			below = ""
+		}
+		for dir := path.Join(at, below); ; dir = path.Dir(dir) {
+			dirs = append(dirs, strings.TrimPrefix(dir, "/"))
+			if len(dir) <= len(at) {
+				break
+			}
+		}
+	}
+	return dirs
+}
+
+// mountOf gives the group that is mounted and where, "" if none is.
+func mountOf(mounts []byte, v2 bool) (top, at string) {
+	for lines := bufio.NewScanner(bytes.NewReader(mounts)); lines.Scan(); {
+		// id parent device root mountpoint options… - type source superoptions
+		front, back, ok := strings.Cut(lines.Text(), " - ")
+		left, right := strings.Fields(front), strings.Fields(back)
+		if !ok || len(left) < 5 || len(right) < 3 {
+			continue
+		}
+		if v2 && right[0] == "cgroup2" || !v2 && right[0] == "cgroup" && contains(right[2], "memory") {
+			return left[3], path.Clean(left[4])
+		}
+	}
+	return "", ""
+}
+
+// contains reports whether a list with commas has a word.
+func contains(list, word string) bool {
+	for item := range strings.SplitSeq(list, ",") {
+		if item == word {
+			return true
+		}
+	}
+	return false
+}

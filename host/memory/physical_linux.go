@@ -1,0 +1,12 @@
+package memory
+
+import "syscall"
+
+// physical is the memory of the machine.
+func physical() int64 {
+	var info syscall.Sysinfo_t
+	if syscall.Sysinfo(&info) != nil {
+		return 0
+	}
+	return int64(info.Totalram) * int64(info.Unit)
+}
