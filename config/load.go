@@ -137,6 +137,7 @@ type loader struct {
 	secrets  map[*value]secret
 	adapters map[string]*adapter // by the provider's plugin as the file has it
 	sections []section           // for suggestions, see allSections
+	bounds   Server              // which providers' limits are held against; zero if it has problems
 }
 
 func newLoader(name string, o Options) (*loader, error) {
@@ -175,6 +176,7 @@ func (l *loader) load(src []byte) *Config {
 		Auth:   l.auth(root),
 		CORS:   l.cors(root),
 	}
+	l.bounds = cfg.Server
 	providers := l.providers(root)
 	cfg.Models = l.models(root, providers)
 	for _, u := range providers {

@@ -37,7 +37,7 @@ func (p Provider) Problem(message string) Problem {
 	return problem
 }
 
-// Limits bound what one adapter may take.
+// Limits bound what one provider and its adapter may take.
 type Limits struct {
 	Memory       int64 // bytes of an instance's address space; default 128 MiB, at most 1 GiB
 	KeptMemory   int64 // bytes over which an instance is not kept; default 32 MiB
@@ -47,6 +47,7 @@ type Limits struct {
 	StreamOutput int64 // bytes all calls for one request may emit; default 256 MiB
 	State        int   // bytes of a stream's state; default 4096
 	LogLines     int   // a second; default 20
+	Share        int64 // bytes held for all requests to the provider, at least Server.MaxBody; 0: half of what all may hold
 	Instances    int   // kept while idle; default Server.Workers
 }
 
@@ -165,6 +166,7 @@ type providerForm struct {
 		Fuel         int64
 		Output       size
 		StreamOutput size `json:"stream_output"`
+		Share        size
 		State        int
 		LogLines     int `json:"log_lines"`
 		Instances    int
@@ -193,6 +195,7 @@ func (l *loader) provider(e entry, path string, listed bool) *upstream {
 	for _, name := range [...]string{"memory", "kept_memory", "input", "output", "stream_output"} {
 		l.checkSize(limits.get(name), join(join(path, "limits"), name), 1<<30, "1GiB")
 	}
+	l.checkSize(limits.get("share"), join(join(path, "limits"), "share"), maxMemory, "1TiB (1024GiB)")
 
 	var f providerForm
 	if l.decode("#Provider", v, path, &f) {
@@ -209,7 +212,15 @@ func (l *loader) provider(e entry, path string, listed bool) *upstream {
 		u.Limits = Limits{
 			Memory: int64(f.Limits.Memory), KeptMemory: int64(f.Limits.KeptMemory), Input: int(f.Limits.Input),
 			Fuel: f.Limits.Fuel, Output: int(f.Limits.Output), StreamOutput: int64(f.Limits.StreamOutput),
-			State: f.Limits.State, LogLines: f.Limits.LogLines, Instances: f.Limits.Instances,
+			Share: int64(f.Limits.Share), State: f.Limits.State, LogLines: f.Limits.LogLines, Instances: f.Limits.Instances,
+		}
+	}
+	if share := u.Limits.Share; share > 0 && l.bounds.MaxBody > 0 {
+		switch most := l.bounds.MaxMemory; {
+		case most > 0 && share > most:
+			l.fault(limits.get("share"), join(join(path, "limits"), "share"), "must be at most server.max_memory, of which it is a part")
+		case share < l.bounds.MaxBody:
+			l.fault(limits.get("share"), join(join(path, "limits"), "share"), "must be at least server.max_body, or the largest requests never reach this provider")
 		}
 	}
 	if u.Proxy == "" {

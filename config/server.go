@@ -22,7 +22,8 @@ type Server struct {
 	LoadWait          time.Duration // how long a request waits for an adapter that still compiles; default 30s
 
 	MaxBody   int64 // bytes of one request's body; default 32 MiB
-	MaxBodies int64 // bytes of all bodies together, at least MaxBody; default 1 GiB
+	MaxBodies int64 // bytes of all bodies together, at least MaxBody, at most MaxMemory; default 1 GiB
+	MaxMemory int64 // bytes held of all requests and answers, at least twice MaxBody; 0: half of what there is
 }
 
 func defaultWorkers() int { return runtime.GOMAXPROCS(0) }
@@ -40,6 +41,7 @@ type serverForm struct {
 	LoadWait          duration `json:"load_wait"`
 	MaxBody           size     `json:"max_body"`
 	MaxBodies         size     `json:"max_bodies"`
+	MaxMemory         size     `json:"max_memory"`
 }
 
 func (l *loader) server(root *value) Server {
@@ -57,10 +59,22 @@ func (l *loader) server(root *value) Server {
 	}
 	l.checkSize(v.get("max_body"), "server.max_body", maxBody, "1GiB")
 	l.checkSize(v.get("max_bodies"), "server.max_bodies", maxBodies, "1TiB (1024GiB)")
+	l.checkSize(v.get("max_memory"), "server.max_memory", maxMemory, "1TiB (1024GiB)")
 
 	var f serverForm
 	if !l.decode("#Server", v, "server", &f) {
 		return Server{}
+	}
+	if most := v.get("max_memory"); f.MaxMemory > 0 {
+		if given := v.get("max_bodies"); given == nil || given.kind == null {
+			f.MaxBodies = min(f.MaxBodies, f.MaxMemory)
+		}
+		switch {
+		case f.MaxMemory < 2*f.MaxBody:
+			l.fault(most, "server.max_memory", "max_memory must be at least twice max_body, so that one provider's share of it holds the largest request")
+		case f.MaxBodies > f.MaxMemory:
+			l.fault(v.get("max_bodies"), "server.max_bodies", "max_bodies must be at most max_memory, which is for bodies and everything else")
+		}
 	}
 	if f.MaxBodies < f.MaxBody {
 		culprit, path := v.get("max_bodies"), "server.max_bodies"
@@ -77,7 +91,7 @@ func (l *loader) server(root *value) Server {
 		ReadHeaderTimeout: time.Duration(f.ReadHeaderTimeout),
 		ReadTimeout:       time.Duration(f.ReadTimeout),
 		LoadWait:          time.Duration(f.LoadWait),
-		MaxBody:           int64(f.MaxBody), MaxBodies: int64(f.MaxBodies),
+		MaxBody:           int64(f.MaxBody), MaxBodies: int64(f.MaxBodies), MaxMemory: int64(f.MaxMemory),
 	}
 	if s.Workers == 0 {
 		s.Workers = defaultWorkers()

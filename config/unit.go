@@ -15,6 +15,7 @@ const maxDuration = 24 * time.Hour
 const (
 	maxBody   = 1 << 30
 	maxBodies = 1 << 40
+	maxMemory = 1 << 40
 )
 
 // duration reads Go's notation.

@@ -53,7 +53,7 @@ func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error
 			g.release()
 			return nil, problems(p.Problem(err.Error()))
 		}
-		g.providers[p.Name] = newProvider(p, c.Server.Workers, h.engine, m, g.now)
+		g.providers[p.Name] = newProvider(p, c.Server.Workers, h.engine, h.share(p), m, g.now)
 	}
 	for _, p := range c.Providers {
 		g.order = append(g.order, g.providers[p.Name])
@@ -114,7 +114,8 @@ func (g *generation) api(version string, document []byte) http.Handler {
 		Private:      func() bool { return !c.Auth.Enabled && g.host.loopback.Load() },
 		CORS:         api.CORS{Enabled: c.CORS.Enabled, AllowOrigins: c.CORS.AllowOrigins},
 		MaxBody:      c.Server.MaxBody,
-		MaxBodies:    c.Server.MaxBodies,
+		Bodies:       g.host.bodies,
+		Memory:       g.host.memory,
 		ReadTimeout:  c.Server.ReadTimeout,
 		WriteTimeout: c.Server.WriteTimeout,
 		Version:      version,

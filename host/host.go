@@ -6,6 +6,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/wasm"
 )
 
@@ -33,6 +35,11 @@ type Options struct {
 
 	// Sleep waits where an adapter asks for it, until ctx ends. Default: so long.
 	Sleep func(ctx context.Context, d time.Duration) error
+
+	// SetHeapLimit is told how large Go's heap may become with what the gateway
+	// holds, at first and when that changes. For a process that does nothing else
+	// debug.SetMemoryLimit serves. Default: nobody is told.
+	SetHeapLimit func(bytes int64)
 }
 
 // Host is a running gateway. Its Handler serves requests at once; those for an
@@ -42,7 +49,10 @@ type Host struct {
 	opts     Options
 	log      *slog.Logger
 	engine   *wasm.Engine
-	swap     sync.Mutex // one Swap at a time
+	memory   *memory.Total // of all generations, as are the two below
+	bodies   *memory.Limit // of requests, which is a part of it
+	machine  int64         // the memory there is; 0: nobody knows
+	swap     sync.Mutex    // one Swap at a time
 	current  atomic.Pointer[generation]
 	loopback atomic.Bool             // it serves this machine alone
 	refused  atomic.Pointer[refusal] // of the last Swap; nil: it was taken
@@ -70,6 +80,12 @@ func New(o Options) (*Host, error) {
 	h := &Host{opts: o, log: o.Logger}
 	h.loopback.Store(isLoopback(o.Config.Server.Host))
 	h.engine = wasm.New(wasm.Options{Logger: o.Logger, CacheDir: o.CacheDir})
+	h.machine = memory.Machine()
+	h.bodies = memory.NewLimit(0)
+	h.memory = memory.New(memory.Options{
+		Limit: h.mayHold(o.Config), Machine: h.machine, Reclaim: h.engine.Reclaim, SetHeapLimit: o.SetHeapLimit,
+	})
+	h.bound(o.Config)
 	g, err := h.build(o.Config, o.Module)
 	if err != nil {
 		h.engine.Close()
@@ -102,8 +118,36 @@ func (h *Host) Swap(ctx context.Context, c *config.Config, module func(plugin st
 		return err
 	}
 	h.refused.Store(nil)
+	h.bound(c)
 	h.current.Swap(g).release()
 	return nil
+}
+
+// unknownMachine is what a machine is taken for of which the memory is not known.
+const unknownMachine = 4 << 30
+
+// mayHold is the number of bytes that may be held at one time.
+func (h *Host) mayHold(c *config.Config) int64 {
+	if c.Server.MaxMemory > 0 {
+		return c.Server.MaxMemory
+	}
+	return cmp.Or(h.machine, unknownMachine) / 2
+}
+
+// share gives the part of memory that a provider may have. It is one for all
+// generations, so a reload gives nobody twice as much; bound changes its size.
+func (h *Host) share(p config.Provider) *memory.Share {
+	return h.memory.Share(p.Name, cmp.Or(p.Limits.Share, h.memory.Max()/2))
+}
+
+// bound takes over a configuration's bounds of memory. What is held stays: where
+// they are lower than before, nothing is added until enough was given back.
+func (h *Host) bound(c *config.Config) {
+	h.memory.Set(h.mayHold(c))
+	h.bodies.Set(min(c.Server.MaxBodies, h.memory.Max()))
+	for _, p := range c.Providers {
+		h.share(p).Set(cmp.Or(p.Limits.Share, h.memory.Max()/2))
+	}
 }
 
 // Refuse notes for /health that a new state can't be taken, for whoever finds

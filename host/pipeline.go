@@ -11,6 +11,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/auth"
+	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/request"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/stream"
@@ -31,10 +32,15 @@ func (g *generation) chat(ctx context.Context, x *api.Exchange) error {
 	if err != nil {
 		return err
 	}
+	// Long content is taken out into a copy, at most as large as the body.
+	if err := x.Memory.Hold(int64(len(body))); err != nil {
+		return api.Busy(err)
+	}
 	asked, err := request.ParseChat(body)
 	if err != nil {
 		return err
 	}
+	x.Memory.Drop(int64(len(body) - asked.Size()))
 	x.Record.Model, x.Record.Stream = asked.Model, asked.Stream
 	target, err := g.routes.Resolve(asked.Model)
 	if err != nil {
@@ -52,10 +58,15 @@ func (g *generation) chat(ctx context.Context, x *api.Exchange) error {
 	if err := p.checkRouting(ctx, asked); err != nil {
 		return err
 	}
+	if err := x.Memory.Join(p.share); err != nil {
+		return api.Busy(err)
+	}
 	info := stream.Info{
 		ID: "chatcmpl-" + rand.Text(), Created: g.now().Unix(), Model: target.Alias, IncludeUsage: asked.IncludeUsage,
+		Memory: x.Memory,
 	}
-	e := exchange{provider: p, http: x, asked: asked, target: target, sleep: g.host.opts.Sleep}
+	e := exchange{provider: p, http: x, memory: x.Memory, asked: asked, target: target, sleep: g.host.opts.Sleep}
+	e.batch.Memory = x.Memory
 	if p.config.BaseURL == "" && p.adapter.Manifest().Profile().KnowsModels {
 		e.target.Options = g.withModels(ctx, target.Options)
 	}
@@ -76,14 +87,13 @@ func whole(ctx context.Context, e *exchange, info stream.Info) error {
 	err := e.run(ctx)
 	e.meter(answer.Usage())
 	if err != nil {
-		return err
+		return e.outOfMemory(err)
 	}
+	e.forgetRequest()
 	body, err := answer.End()
 	if err != nil {
-		return err
+		return e.outOfMemory(err)
 	}
-	e.asked, e.refs = nil, nil
-	e.http.ReleaseBody()
 	return e.http.JSON(200, body)
 }
 
@@ -107,6 +117,7 @@ func (g *generation) streamed(ctx context.Context, e *exchange, info stream.Info
 		e.http.Record.FirstChunk = answer.first.Sub(e.http.Start)
 	}
 	if err != nil {
+		err = e.outOfMemory(err)
 		// What came before the failure belongs to the client.
 		answer.flush()
 		client.Fail(answer.chunks.Fail(nil, e.http.ClientError(err)))
@@ -175,6 +186,7 @@ func (a *chunkedAnswer) flush() error {
 	err := a.client.Write(a.buf)
 	if a.buf = a.buf[:0]; cap(a.buf) > maxUnflushed {
 		a.buf = nil // a burst's buffer isn't kept for the slow rest of a stream
+		a.chunks.Flushed()
 	}
 	return err
 }
@@ -195,6 +207,7 @@ type exchange struct {
 	provider *provider
 	adapter  adapter
 	http     *api.Exchange
+	memory   *memory.Grant // of http
 	asked    *request.Chat
 	target   route.Target
 	answer   answer
@@ -207,6 +220,7 @@ type exchange struct {
 	wait  time.Duration     // before that is sent
 	batch wasm.Batch
 	bytes int64 // emitted so far
+	held  int64 // counted for the body of next
 	sent  bool  // something was sent upstream
 	ended bool  // the adapter said that nothing more comes
 
@@ -257,13 +271,19 @@ func (e *exchange) run(ctx context.Context) error {
 
 // request asks the adapter what to send for the client's request.
 func (e *exchange) request(ctx context.Context) error {
+	plain := e.adapter.Manifest().Profile().PlainContent
+	size := e.asked.Len(plain)
+	if err := e.memory.Hold(size); err != nil {
+		return err
+	}
 	var body []byte
-	if e.adapter.Manifest().Profile().PlainContent {
+	if plain {
 		body = e.asked.Body(e.target.Model)
 	} else {
 		body, e.refs = e.asked.Short(e.target.Model)
 	}
 	failed, err := e.adapter.Request(ctx, abi.Chat, e.asked.Stream, e.target.Options, body, &e.batch)
+	e.memory.Drop(size)
 	if err := e.took(ctx, failed, err); err != nil {
 		return err
 	}
@@ -315,11 +335,18 @@ func (e *exchange) pause(ctx context.Context, d time.Duration) error {
 func (e *exchange) step(ctx context.Context, r upstream.Request) error {
 	e.sent = true
 	e.close()
+	r.Memory = e.memory
 	res, err := e.provider.send(ctx, r)
 	if err != nil {
 		return e.unreachable(err)
 	}
 	e.response = res
+	r.Body = nil
+	e.memory.Drop(e.held)
+	e.held = 0
+	if e.refs == nil {
+		e.forgetRequest() // a further step could refer to nothing in it
+	}
 	if res.Whole() {
 		body, err := res.Body()
 		if err != nil {
@@ -333,9 +360,19 @@ func (e *exchange) step(ctx context.Context, r upstream.Request) error {
 	}
 	// An answer in events is the exchange's last: nothing needs the client's body
 	// for the rest of a stream, which may be long.
+	e.forgetRequest()
+	return e.events(ctx, res)
+}
+
+// forgetRequest gives up the client's body and what was made of it, when nothing
+// that follows can need them.
+func (e *exchange) forgetRequest() {
+	if e.asked == nil {
+		return
+	}
+	e.memory.Drop(int64(e.asked.Size()))
 	e.asked, e.refs = nil, nil
 	e.http.ReleaseBody()
-	return e.events(ctx, res)
 }
 
 // unreachable adds to the error of an upstream that isn't there what its adapter
@@ -398,7 +435,17 @@ func (e *exchange) took(ctx context.Context, failed bool, err error) error {
 	if err != nil {
 		return e.broken(ctx, err)
 	}
-	var body []byte
+	size := int64(0)
+	for _, m := range e.batch.Emissions {
+		if m.Kind == abi.Body {
+			size += int64(len(m.Data))
+		}
+	}
+	if err := e.memory.Hold(size); err != nil {
+		return err
+	}
+	e.held += size
+	body := make([]byte, 0, size)
 	for _, m := range e.batch.Emissions {
 		e.bytes += int64(len(m.Data))
 		switch m.Kind {
@@ -430,6 +477,13 @@ func (e *exchange) took(ctx context.Context, failed bool, err error) error {
 		return nil
 	}
 	if e.refs != nil {
+		e.refs.Hold = func(bytes int64) error {
+			err := e.memory.Hold(bytes)
+			if err == nil {
+				e.held += bytes
+			}
+			return err
+		}
 		if body, err = e.refs.Expand(body); err != nil {
 			return &sdk.Error{Status: 502, Code: "adapter_error", Err: err, Message: fmt.Sprintf("The adapter of provider '%s' made a request that can't be sent.", e.provider.name)}
 		}
@@ -442,9 +496,14 @@ func (e *exchange) took(ctx context.Context, failed bool, err error) error {
 func (e *exchange) broken(ctx context.Context, err error) error {
 	var call *wasm.CallError
 	var paused *wasm.PausedError
+	var full *memory.Error
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.Is(err, wasm.ErrNoMemory):
+		return api.Busy(err)
+	case errors.As(err, &full):
+		return err
 	case errors.Is(err, wasm.ErrBusy):
 		return &sdk.Error{Status: 503, Code: "busy", RetryAfterMS: 1000, Err: err, Message: "Kai is busy; try again in a moment."}
 	case errors.As(err, &paused):
@@ -464,6 +523,23 @@ func (e *exchange) broken(ctx context.Context, err error) error {
 		}
 	}
 	return &sdk.Error{Status: 502, Code: "adapter_error", Err: err, Message: fmt.Sprintf("The adapter of provider '%s' failed; Kai's log says why.", e.provider.name)}
+}
+
+// outOfMemory makes of an error for want of memory what a client is told. It is no
+// sign of the upstream's health.
+func (e *exchange) outOfMemory(err error) error {
+	var full *memory.Error
+	var known *sdk.Error
+	switch {
+	case !errors.As(err, &full), errors.As(err, &known) && known.Status == 503:
+		return err
+	case full.Share == "":
+		return api.Busy(err)
+	}
+	return &sdk.Error{
+		Status: 502, Type: sdk.ServerError, Code: "out_of_memory", Err: err,
+		Message: fmt.Sprintf("Provider '%s' may hold no more memory (limits.share), which this request or its answer needs. Try again when fewer run, or ask for less.", e.provider.name),
+	}
 }
 
 // meter notes the tokens for the log.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/auth"
+	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/request"
 	"github.com/kai-gateway/kai/host/upstream"
 	"github.com/kai-gateway/kai/host/wasm"
@@ -25,6 +26,7 @@ type provider struct {
 	adapter adapter
 	setup   string // its manifest's, if that can be read without running the module
 	now     func() time.Time
+	share   *memory.Share // of what the gateway holds; outlives the configuration
 
 	once   sync.Once
 	client *upstream.Client // nil for an adapter without an upstream
@@ -54,7 +56,7 @@ var logLevels = map[string]slog.Level{
 	"off": logOff, "error": slog.LevelError, "warn": slog.LevelWarn, "info": slog.LevelInfo, "debug": slog.LevelDebug,
 }
 
-func newProvider(c config.Provider, workers int, engine *wasm.Engine, module []byte, now func() time.Time) *provider {
+func newProvider(c config.Provider, workers int, engine *wasm.Engine, share *memory.Share, module []byte, now func() time.Time) *provider {
 	l := c.Limits
 	if l.Instances > 0 {
 		workers = l.Instances
@@ -68,8 +70,9 @@ func newProvider(c config.Provider, workers int, engine *wasm.Engine, module []b
 		config: c,
 		setup:  setup,
 		now:    now,
+		share:  share,
 		adapter: newAdapter(engine, c, module, wasm.AdapterOptions{
-			Options: c.Options, Kept: workers, LogLevel: logLevels[c.Log], Fresh: c.Isolate,
+			Options: c.Options, Kept: workers, LogLevel: logLevels[c.Log], Fresh: c.Isolate, Share: share,
 			Limits: wasm.Limits{
 				Memory: l.Memory, Kept: l.KeptMemory, Input: l.Input, Fuel: l.Fuel,
 				Output: l.Output, State: l.State, LogLines: l.LogLines,
@@ -139,7 +142,8 @@ func (p *provider) connect() {
 	o := upstream.Options{
 		Provider: p.name, BaseURL: c.BaseURL, Usual: p.adapter.Manifest().Profile().DefaultBaseURL, Proxy: c.Proxy,
 		Connect: c.Timeouts.Connect, FirstByte: c.Timeouts.FirstByte, Idle: c.Timeouts.Idle,
-		Now: p.now,
+		Now:       p.now,
+		LineLimit: c.Limits.Input,
 	}
 	if a := p.adapter.Manifest().Profile().Auth; a.Header != "" && !c.APIKey.IsZero() {
 		key := c.APIKey.Reveal()
@@ -160,7 +164,8 @@ func (p *provider) send(ctx context.Context, r upstream.Request) (*upstream.Resp
 	}
 	res, err := p.client.Do(ctx, r)
 	var e *sdk.Error
-	if ours := errors.As(err, &e) && e.Code == "adapter_error"; ctx.Err() == nil && !ours {
+	var full *memory.Error
+	if ours := errors.As(err, &full) || errors.As(err, &e) && e.Code == "adapter_error"; ctx.Err() == nil && !ours {
 		p.failed.Store(err != nil)
 	}
 	return res, err

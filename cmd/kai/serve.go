@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -63,6 +64,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	stderr = queue
 	h, err := host.New(host.Options{
 		Config: c, Module: modules.get, Logger: log, CacheDir: wasm.DefaultCacheDir(), Version: version,
+		SetHeapLimit: heapLimit(),
 	})
 	if err != nil {
 		l.Close()
@@ -108,6 +110,15 @@ func identityOf(c *config.Config, at net.Addr) identity {
 		}
 	}
 	return i
+}
+
+// heapLimit gives what tells Go's collector how large the heap may become, nil where
+// the operator has said so.
+func heapLimit() func(int64) {
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return nil
+	}
+	return func(bytes int64) { debug.SetMemoryLimit(bytes) }
 }
 
 // listenProblem says why an address can't be served, and what to do.

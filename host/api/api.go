@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/julienschmidt/httprouter"
+
+	"github.com/kai-gateway/kai/host/memory"
 )
 
 // Options configures New. Chat and Models are needed; the zero value of the
@@ -49,7 +51,8 @@ type Options struct {
 	Private func() bool
 
 	MaxBody      int64         // bytes of one request's body; default 32 MiB
-	MaxBodies    int64         // bytes of all bodies held at one time; default 1 GiB
+	Bodies       *memory.Limit // of all bodies held at one time; default 1 GiB
+	Memory       *memory.Total // of all that is held at one time; default: no limit
 	ReadTimeout  time.Duration // for a body to arrive; default 60 s
 	WriteTimeout time.Duration // for an answer written by JSON to be taken; default 60 s
 
@@ -72,7 +75,6 @@ type server struct {
 	router      *httprouter.Router
 	cors        cors
 	names       names
-	budget      budget
 	indexPolicy string // of the page of GET /
 }
 
@@ -97,8 +99,8 @@ func New(o Options) http.Handler {
 	if o.MaxBody <= 0 {
 		o.MaxBody = 32 << 20
 	}
-	if o.MaxBodies <= 0 {
-		o.MaxBodies = 1 << 30
+	if o.Bodies == nil {
+		o.Bodies = memory.NewLimit(1 << 30)
 	}
 	if o.ReadTimeout <= 0 {
 		o.ReadTimeout = time.Minute
@@ -113,7 +115,6 @@ func New(o Options) http.Handler {
 		o.Now = time.Now
 	}
 	s := &server{Options: o, indexPolicy: indexPolicy(), cors: newCORS(o.CORS), names: newNames(o.Hosts)}
-	s.budget.limit = o.MaxBodies
 	s.router = s.routes()
 	return s
 }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync/atomic"
 
 	"github.com/kai-gateway/kai/sdk"
 )
@@ -24,7 +23,7 @@ type body struct {
 	read  bool
 	bytes []byte
 	err   error
-	held  int64 // of the server's budget
+	held  int64 // of what all bodies may have, and of the exchange's memory
 }
 
 // Body returns the request's body, which it reads the first time it is called.
@@ -33,7 +32,7 @@ type body struct {
 // The error is a *sdk.Error that says what is wrong with the body: it is no
 // JSON by its content type (415), compressed (415), empty (400), larger than
 // the limit (413), not there in time (408), cut off (400), or one too many for
-// the memory that all bodies share (503).
+// the memory that all bodies, or all requests, share (503).
 func (x *Exchange) Body() ([]byte, error) {
 	if !x.body.read {
 		x.body.read = true
@@ -48,7 +47,8 @@ func (x *Exchange) Body() ([]byte, error) {
 // ReleaseBody gives the memory of the body back, for exchanges that outlive
 // their body's use by far. What Body returned must not be used any more.
 func (x *Exchange) ReleaseBody() {
-	x.server.budget.give(x.body.held)
+	x.Memory.Drop(x.body.held)
+	x.server.Bodies.Give(x.body.held)
 	x.body.held = 0
 	x.body.bytes = nil
 }
@@ -102,17 +102,27 @@ func (x *Exchange) readBody() ([]byte, error) {
 // grow returns a buffer of the given size that starts with the bytes of buf.
 func (x *Exchange) grow(buf []byte, size int64) ([]byte, error) {
 	size = max(size, int64(len(buf))+1)
-	if !x.server.budget.take(size - x.body.held) {
-		return nil, &sdk.Error{
-			Status: 503, Code: "busy", RetryAfterMS: 1000,
-			Message: "The gateway holds as many request bodies as it may. Try again in a moment.",
-			Err:     errors.New("server.max_bodies is used up"),
-		}
+	more := size - x.body.held
+	if !x.server.Bodies.Take(more) {
+		return nil, Busy(fmt.Errorf("the %d MiB that all bodies may have (server.max_bodies) are in use", x.server.Bodies.Max()>>20))
+	}
+	if err := x.Memory.Hold(more); err != nil {
+		x.server.Bodies.Give(more)
+		return nil, Busy(err)
 	}
 	x.body.held = size
 	grown := make([]byte, len(buf), size)
 	copy(grown, buf)
 	return grown, nil
+}
+
+// Busy is the error for a request that the gateway has no memory for now. err says
+// in the log which limit it is.
+func Busy(err error) *sdk.Error {
+	return &sdk.Error{
+		Status: 503, Code: "busy", RetryAfterMS: 1000, Err: err,
+		Message: "The gateway holds as many requests and answers as its memory allows. Try again in a moment.",
+	}
 }
 
 // unreadable says why a body could not be read to its end.
@@ -204,20 +214,3 @@ func isJSON(contentType string) bool {
 	t = strings.ToLower(t)
 	return strings.HasPrefix(t, "application/") && strings.HasSuffix(t, "+json")
 }
-
-// budget is the memory that all bodies share.
-type budget struct {
-	limit int64
-	used  atomic.Int64
-}
-
-// take reports whether n bytes were free and are now taken.
-func (b *budget) take(n int64) bool {
-	if b.used.Add(n) > b.limit {
-		b.used.Add(-n)
-		return false
-	}
-	return true
-}
-
-func (b *budget) give(n int64) { b.used.Add(-n) }

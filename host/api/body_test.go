@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/memory"
 )
 
 // echo answers with the body it read.
@@ -276,7 +277,7 @@ func TestBrokenTransferCoding(t *testing.T) {
 func TestAllBodiesTogetherAreBounded(t *testing.T) {
 	arrived, proceed := make(chan struct{}), make(chan struct{})
 	release := false
-	g := newServer(t, api.Options{MaxBody: 600, MaxBodies: 1000, Chat: func(_ context.Context, x *api.Exchange) error {
+	g := newServer(t, api.Options{MaxBody: 600, Bodies: memory.NewLimit(1000), Chat: func(_ context.Context, x *api.Exchange) error {
 		b, err := x.Body()
 		if err != nil {
 			return err
@@ -335,7 +336,8 @@ func TestAllBodiesTogetherAreBounded(t *testing.T) {
 
 // The memory of failed exchanges comes back, however they fail.
 func TestBodiesAreGivenBack(t *testing.T) {
-	g := newServer(t, api.Options{MaxBody: 600, MaxBodies: 1000, Chat: func(_ context.Context, x *api.Exchange) error {
+	bodies, total := memory.NewLimit(1000), memory.New(memory.Options{Limit: memory.Grain})
+	g := newServer(t, api.Options{MaxBody: 600, Bodies: bodies, Memory: total, Chat: func(_ context.Context, x *api.Exchange) error {
 		b, err := x.Body()
 		if err != nil {
 			return err
@@ -361,6 +363,10 @@ func TestBodiesAreGivenBack(t *testing.T) {
 	}
 	if got := postChat(t, g, "x"+rest); got.StatusCode != 200 {
 		t.Errorf("after failures a body got %d %s, want 200", got.StatusCode, got.body)
+	}
+	g.logs.next(t)
+	if bodies.Used() != 0 || total.Used() != 0 {
+		t.Errorf("in the end %d bytes of bodies and %d of memory are in use, want none", bodies.Used(), total.Used())
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"time"
+
+	"github.com/kai-gateway/kai/host/memory"
 )
 
 // Exchange is one client request on its way through the gateway. It belongs to
@@ -18,9 +20,11 @@ type Exchange struct {
 	Request *http.Request       // its Body is read by Body
 	Writer  http.ResponseWriter // supports http.ResponseController
 	Record  *Record             // what the log will say
+	Memory  *memory.Grant       // what is held for this request; released when the exchange ends
 
 	server *server
 	body   body
+	memory memory.Grant
 	writer responseWriter
 	record Record
 }
@@ -31,7 +35,9 @@ func (s *server) newExchange(w http.ResponseWriter, r *http.Request) *Exchange {
 		Start:   s.Now(),
 		Request: r,
 		server:  s,
+		memory:  s.Memory.Grant(),
 	}
+	x.Memory = &x.memory
 	x.writer = responseWriter{ResponseWriter: w, exchange: x}
 	x.Writer = &x.writer
 	x.Record = &x.record
@@ -70,7 +76,7 @@ func (x *Exchange) finish(err error) {
 }
 
 // end closes the exchange, also when its handler panics: the log line is
-// written and the body's share of memory given back.
+// written and all memory that was held for it given back.
 func (x *Exchange) end() {
 	v := recover()
 	if v != nil && v != http.ErrAbortHandler {
@@ -91,6 +97,7 @@ func (x *Exchange) end() {
 		v = http.ErrAbortHandler
 	}
 	x.ReleaseBody()
+	x.Memory.Release()
 	x.log()
 	if v != nil {
 		panic(v)

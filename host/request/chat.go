@@ -93,6 +93,23 @@ func (c *Chat) Asks(fields, tools []string) string {
 	return ""
 }
 
+// Size is the number of bytes that the Chat keeps besides the body it was made of, at
+// most as many as that has.
+func (c *Chat) Size() int {
+	if c.abridged == nil {
+		return 0
+	}
+	return len(c.abridged.body)
+}
+
+// Len is about the number of bytes that Body has, or with plain false Short.
+func (c *Chat) Len(plain bool) int64 {
+	if plain || c.abridged == nil {
+		return int64(len(c.body))
+	}
+	return int64(len(c.abridged.body))
+}
+
 // Body gives the client's whole body with upstreamModel as its model, which
 // becomes the first field if there is none. The caller must not modify it.
 func (c *Chat) Body(upstreamModel string) []byte {

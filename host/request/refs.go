@@ -53,6 +53,10 @@ type Refs struct {
 	// four times the client's body and 1 MiB.
 	Limit int
 
+	// Hold is asked before Expand sets aside that many bytes; an error is Expand's.
+	// Default: nobody is asked.
+	Hold func(bytes int64) error
+
 	nonce string
 	body  []byte
 	long  []span
@@ -90,6 +94,11 @@ func (r *Refs) Expand(body []byte) ([]byte, error) {
 	}
 	if tokens == 0 {
 		return body, nil
+	}
+	if r.Hold != nil {
+		if err := r.Hold(int64(size)); err != nil {
+			return nil, err
+		}
 	}
 	out := make([]byte, 0, size)
 	for i := 0; ; {

@@ -18,6 +18,7 @@ type answer struct {
 	usage   usage               // USAGE
 	ids     map[string]struct{} // ids of tool calls used so far
 	held    int                 // bytes kept, see maxHeld
+	memory  ledger
 }
 
 // choice is one of the answer's alternatives. The texts are kept as the inside
@@ -114,6 +115,9 @@ func (a *answer) settle() *sdk.Error {
 
 // take adds the emissions of one adapter call.
 func (a *answer) take(ems []abi.Emission) *sdk.Error {
+	if err := a.memory.expect(ems); err != nil {
+		return err
+	}
 	done, finished, counted := a.complete(), a.finished(), false
 	var failed *sdk.Error
 	for _, e := range ems {

@@ -45,6 +45,7 @@ func NewChunks(info Info) *Chunks {
 	if c.usages {
 		c.tail = tailNullUsage
 	}
+	c.memory.grant = info.Memory
 	return c
 }
 
@@ -62,8 +63,8 @@ func appendHead(dst []byte, info Info, object string) []byte {
 }
 
 // Apply appends the events that the emissions of one adapter call make, if any.
-// The error is nil or an *sdk.Error: the adapter's ERROR, or that the adapter
-// broke the protocol. Then nothing was appended and the answer is over.
+// The error is nil or an *sdk.Error: the adapter's ERROR, that the adapter broke the
+// protocol, or that there is no memory. Then nothing was appended and the answer is over.
 func (c *Chunks) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	if c.direct && len(ems) == 1 && ems[0].Kind == abi.Text && ems[0].At == 0 && len(ems[0].Data) > 0 {
 		dst = append(dst, c.text...)
@@ -72,6 +73,10 @@ func (c *Chunks) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 		return append(dst, c.tail...), nil
 	}
 	if err := c.take(ems); err != nil {
+		return dst, err
+	}
+	dst, err := c.room(dst)
+	if err != nil {
 		return dst, err
 	}
 	return c.show(dst), nil
@@ -87,6 +92,7 @@ func (c *Chunks) show(dst []byte) []byte {
 	}
 	if !held {
 		c.held = 0
+		c.recount()
 	}
 	c.direct = len(c.choices) > 0 && c.extra.empty() && c.choices[0].plain()
 	return dst

@@ -46,6 +46,7 @@ package stream
 import (
 	"fmt"
 
+	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -56,6 +57,10 @@ type Info struct {
 	Created      int64  // seconds since 1970
 	Model        string // the alias the client asked for
 	IncludeUsage bool   // the client set stream_options.include_usage; Whole ignores it
+
+	// Memory counts what is kept of the answer, and what is made of it, until it is
+	// released. Default: nothing is counted.
+	Memory *memory.Grant
 }
 
 // maxHeld bounds what one answer may keep in memory: the text of a whole answer,

@@ -16,7 +16,11 @@ type Whole struct {
 }
 
 // NewWhole begins a whole answer.
-func NewWhole(info Info) *Whole { return &Whole{info: info} }
+func NewWhole(info Info) *Whole {
+	w := &Whole{info: info}
+	w.memory.grant = info.Memory
+	return w
+}
 
 // Apply adds the emissions of one adapter call. The error is nil or an
 // *sdk.Error: the adapter's ERROR, that the adapter broke the protocol, or that
@@ -33,8 +37,8 @@ func (w *Whole) EndMark() { w.endMark() }
 
 // End is for when the upstream ended: cleanly, or in any way once Complete says
 // so. It gives the answer's JSON, which the caller owns, or an *sdk.Error if a
-// choice has no FINISH; the caller may know a better reason than that the upstream
-// ended.
+// choice has no FINISH, where the caller may know a better reason than that the
+// upstream ended, or if there is no memory for it.
 //
 // content and refusal are always there. content is null if the assistant called
 // tools or refused and said nothing else.
@@ -43,7 +47,11 @@ func (w *Whole) End() ([]byte, error) {
 		return nil, err
 	}
 	slices.SortFunc(w.choices, func(a, b choice) int { return cmp.Compare(a.index, b.index) })
-	dst := appendHead(make([]byte, 0, 512+w.held+w.held/8), w.info, "chat.completion")
+	size := w.rendered()
+	if err := w.memory.hold(size); err != nil {
+		return nil, err
+	}
+	dst := appendHead(make([]byte, 0, size), w.info, "chat.completion")
 	for i := range w.choices {
 		if i > 0 {
 			dst = append(dst, ',')

@@ -11,7 +11,7 @@
 //   - an answer that broke off is an error and never a clean end;
 //   - no answer, error or head line repeats the provider's key, see redactor;
 //   - every error is an *sdk.Error whose message holds no address and no key,
-//     or the cause of the context's end.
+//     the cause of the context's end, or a *memory.Error.
 //
 // It follows no redirect, keeps no cookie, knows no provider and reads no
 // JSON beyond telling one value from a line of several. Web pages and redirects
@@ -32,6 +32,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -181,14 +182,18 @@ func newClient(o Options, dialer net.Dialer) (*Client, error) {
 			// every one of them waits for its own time-out.
 			SendPingTimeout: 30 * time.Second,
 			PingTimeout:     15 * time.Second,
+			// What may arrive of an answer before it is read. Go's own 4 MiB would be
+			// set aside for each client that stops reading.
+			MaxReceiveBufferPerStream: streamWindow,
 		},
 	}
 	return c, nil
 }
 
 const (
-	maxIdle    = 512     // idle connections kept; Go's own 2 would make most of a burst dial again
-	readBuffer = 4 << 10 // bytes of each connection's buffer; 16 KiB saved 0.04 µs an event of a burst
+	maxIdle      = 512       // idle connections kept; Go's own 2 would make most of a burst dial again
+	streamWindow = 128 << 10 // bytes of an answer over HTTP/2; 1 MB/s over a connection of 100 ms
+	readBuffer   = 4 << 10   // bytes of each connection's buffer; 16 KiB saved 0.04 µs an event of a burst
 )
 
 // Close closes the idle connections; those in use close when their answer
@@ -200,6 +205,10 @@ type Request struct {
 	Head    []byte      // payload of REQUEST: "POST /api/chat\nname: value\n"
 	Body    []byte      // must not change any more: it may be read even after the answer was closed
 	Framing abi.Framing // of the answer
+
+	// Memory counts what is held of the answer until that is closed. Default: nothing
+	// is counted.
+	Memory *memory.Grant
 }
 
 // Do sends a request and waits for the head of its answer and for the first
@@ -210,7 +219,8 @@ type Request struct {
 //   - the caller must close the response
 //   - error: context.Cause(ctx), or an *sdk.Error: 502 adapter_error for a
 //     request that is not allowed, 502 upstream_error, 504 upstream_timeout, and
-//     what a web page or a redirect stands for
+//     what a web page or a redirect stands for; or a *memory.Error, which says
+//     nothing of the upstream
 //
 // Any other status is an answer. Nothing is repeated, with one exception: a kept
 // connection that the server closed before a byte of the answer came.
@@ -259,7 +269,7 @@ func (c *Client) ask(ctx context.Context, r Request) (*Response, error) {
 	// net/http keeps the request, and GetBody with it, until the answer's end.
 	content = nil
 	x.enter(reading)
-	return newResponse(c, x, answer), nil
+	return newResponse(c, x, answer, r.Memory), nil
 }
 
 // compose makes the HTTP request; its errors are the adapter's fault.

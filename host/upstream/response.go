@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/sdk/abi"
 	rules "github.com/kai-gateway/kai/sdk/exchange"
 	"github.com/kai-gateway/kai/sdk/frame"
@@ -47,12 +48,18 @@ type Response struct {
 	ended   bool             // the decoder was told that the body ended
 	closed  bool
 
+	overHTTP2 bool
+	memory    *memory.Grant
+	held      int // bytes counted in it
+	lines     int // of those, what the decoder holds
+	copied    int // of those, what is a copy without the provider's key
+
 	ahead      frame.Frame // a frame that Buffered found
 	aheadErr   error
 	aheadValid bool
 }
 
-func newResponse(c *Client, x *exchange, answer *http.Response) *Response {
+func newResponse(c *Client, x *exchange, answer *http.Response, m *memory.Grant) *Response {
 	return &Response{
 		Status: answer.StatusCode,
 		client: c,
@@ -61,11 +68,57 @@ func newResponse(c *Client, x *exchange, answer *http.Response) *Response {
 		raw:    answer.Body,
 		body:   &wire{body: answer.Body, x: x},
 		length: answer.ContentLength,
+		memory: m,
+
+		overHTTP2: answer.ProtoMajor == 2,
 	}
+}
+
+// hold counts bytes that are about to be held until Close, or until drop. The error
+// is a *memory.Error.
+func (r *Response) hold(bytes int) error {
+	if err := r.memory.Hold(int64(bytes)); err != nil {
+		return err
+	}
+	r.held += bytes
+	return nil
+}
+
+// count makes what is counted of one thing, in *counted, what there is of it.
+func (r *Response) count(counted *int, bytes int) error {
+	more := bytes - *counted
+	if more < 0 {
+		r.drop(-more)
+	} else if more > 0 {
+		if err := r.hold(more); err != nil {
+			return err
+		}
+	}
+	*counted = bytes
+	return nil
+}
+
+// redacted gives b without the provider's key. A copy is counted until the next one.
+func (r *Response) redacted(b []byte) ([]byte, error) {
+	clean, copied := r.client.redact.bytes(b), 0
+	if len(clean) > 0 && &clean[0] != &b[0] {
+		copied = cap(clean)
+	}
+	return clean, r.count(&r.copied, copied)
+}
+
+func (r *Response) drop(bytes int) {
+	r.memory.Drop(int64(bytes))
+	r.held -= bytes
 }
 
 // settle finds out what the answer is, reading as much of it as that takes.
 func (r *Response) settle(asked abi.Framing) error {
+	if r.overHTTP2 {
+		if err := r.hold(streamWindow); err != nil { // is filled behind our back while nobody reads
+			return err
+		}
+	}
 	if r.Status < 200 {
 		return r.client.failed("sent an informational answer as its last", fmt.Errorf("status %d", r.Status))
 	}
@@ -107,7 +160,9 @@ func (r *Response) settle(asked abi.Framing) error {
 func (r *Response) more() bool {
 	for r.err == nil && len(r.start) <= r.client.bodyLimit {
 		if len(r.start) == cap(r.start) {
-			r.grow()
+			if r.err = r.grow(); r.err != nil {
+				return false
+			}
 		}
 		n, err := r.read(r.start[len(r.start):cap(r.start)])
 		r.start = r.start[:len(r.start)+n]
@@ -122,13 +177,20 @@ func (r *Response) more() bool {
 // grow makes room in start. What is more than the first bytes of a stream is
 // most likely read to its end, for which the length that was declared is a hint:
 // nothing large is set aside on its word. It is one byte more, so that the end is
-// found without growing.
-func (r *Response) grow() {
+// found without growing. The error is a *memory.Error.
+func (r *Response) grow() error {
 	size := smallSize
 	if n := cap(r.start); n > 0 {
 		size = max(2*n, int(min(r.length+1, 1<<20)))
 	}
-	r.start = append(make([]byte, 0, min(size, r.client.bodyLimit+1)), r.start...)
+	size = min(size, r.client.bodyLimit+1)
+	if err := r.hold(size); err != nil {
+		return err
+	}
+	old := cap(r.start)
+	r.start = append(make([]byte, 0, size), r.start...)
+	r.drop(old)
+	return nil
 }
 
 // read reads from the body; its errors are io.EOF or what a caller is told.
@@ -151,11 +213,11 @@ func (r *Response) Head() []byte {
 }
 
 // Body reads a whole answer and gives what an adapter is to see of it. The
-// result is the caller's.
+// result is the caller's, and counted until Close.
 //
 //   - error: context.Cause of the request's context, or an *sdk.Error: 502
 //     upstream_error for a body that is over the limit, broken or cut short,
-//     504 upstream_timeout
+//     504 upstream_timeout; or a *memory.Error
 func (r *Response) Body() ([]byte, error) {
 	for r.more() {
 	}
@@ -168,7 +230,11 @@ func (r *Response) Body() ([]byte, error) {
 	case r.err != io.EOF:
 		return nil, r.err
 	}
-	return rules.Body(r.Status, r.client.redact.bytes(body)), nil
+	body, err := r.redacted(body)
+	if err != nil {
+		return nil, err
+	}
+	return rules.Body(r.Status, body), nil
 }
 
 var errNoStream = errors.New("Next on an answer that is whole or closed")
@@ -217,7 +283,11 @@ func (r *Response) pull() (f frame.Frame, err error, ok bool) {
 		r.err, r.ended = r.undecodable(err), true
 		return frame.Frame{}, r.err, true
 	case ok:
-		f.Name, f.Data = r.client.redact.bytes(f.Name), r.client.redact.bytes(f.Data)
+		f.Name = r.client.redact.bytes(f.Name)
+		if f.Data, err = r.redacted(f.Data); err != nil {
+			r.err, r.ended = err, true
+			return frame.Frame{}, err, true
+		}
 		return f, nil, true
 	case r.err != nil:
 		return frame.Frame{}, r.err, true
@@ -227,13 +297,18 @@ func (r *Response) pull() (f frame.Frame, err error, ok bool) {
 
 func (r *Response) undecodable(err error) error {
 	if errors.Is(err, frame.ErrTooLong) {
-		return r.client.tooLong("a line", r.client.lineLimit)
+		e := r.client.tooLong("a line", r.client.lineLimit)
+		e.Message += ", which is what limits.input allows"
+		return e
 	}
 	return r.client.failed("sent a stream that cannot be read", err)
 }
 
 // fill reads once and feeds the decoder, which has no frame left.
 func (r *Response) fill() {
+	if r.err = r.count(&r.lines, r.decoder.Held()); r.err != nil {
+		return
+	}
 	// A burst is read in large pieces, for fewer reads and flushes; a stream
 	// that trickles, as most do, keeps little memory while it waits.
 	if r.filled && r.burst == nil {
@@ -279,6 +354,7 @@ func (r *Response) Close() {
 	}
 	r.raw.Close()
 	r.x.end()
+	r.drop(r.held)
 	r.returnBurst()
 }
 

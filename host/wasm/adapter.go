@@ -12,6 +12,7 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -21,7 +22,8 @@ type AdapterOptions struct {
 	Kept     int        // instances kept while idle; default 1
 	LogLevel slog.Level // what of the guest's log is written; default slog.LevelInfo (the zero value)
 	Limits   Limits
-	Fresh    bool // each request gets instances of its own, see ForRequest
+	Fresh    bool          // each request gets instances of its own, see ForRequest
+	Share    *memory.Share // the provider's, which instances are counted in; default: they are not
 }
 
 // Adapter is a module with one provider's options. Its methods are safe for
@@ -88,7 +90,7 @@ func (a *Adapter) load() {
 	// Calls of others are bounded, so a slot comes however busy they are.
 	var in *instance
 	if err = a.engine.slots.acquire(context.Background(), a.tenant, time.Hour); err == nil {
-		in, err = a.instantiate(v)
+		in, err = a.instantiate(v, true)
 		a.engine.slots.release()
 	}
 	if err != nil {
@@ -117,8 +119,13 @@ func (a *Adapter) loaded(v *version, err error) {
 	close(a.ready)
 }
 
-func (a *Adapter) instantiate(v *version) (*instance, error) {
-	in, err := v.instantiate(a.log, &a.opts.Limits)
+// instantiate makes an instance and gives it its options. The first one of a version
+// is made whatever memory there is: an adapter that is loaded is one that can run.
+func (a *Adapter) instantiate(v *version, first bool) (*instance, error) {
+	grant := a.opts.Share.Guest()
+	grant.Force(first)
+	defer grant.Force(false)
+	in, err := v.instantiate(a.log, &a.opts.Limits, grant)
 	if err != nil {
 		return nil, err
 	}
@@ -261,8 +268,9 @@ func (i *invocation) size() int {
 
 // call runs an invocation and fills out. failed means that the guest returned 1:
 // its emissions end in ERROR, or it didn't say. err is a *CallError when the
-// guest broke, a *PausedError for a request during a pause, ErrBusy, or the
-// context's cause. A trap is repeated once on a fresh instance, which no upstream
+// guest broke, a *PausedError for a request during a pause, ErrBusy, ErrNoMemory, a
+// *memory.Error for a call that would have needed more than is left, or the context's
+// cause. A trap is repeated once on a fresh instance, which no upstream
 // notices.
 func (a *Adapter) call(ctx context.Context, i invocation, out *Batch) (failed bool, err error) {
 	out.Reset()
@@ -382,7 +390,11 @@ func (a *Adapter) take(fresh bool) (*instance, error) {
 		}
 	}
 	a.made.Add(1)
-	return a.instantiate(a.version)
+	in, err := a.instantiate(a.version, false)
+	if full, ok := errors.AsType[*memory.Error](err); ok {
+		return nil, fmt.Errorf("%w: %w", ErrNoMemory, full)
+	}
+	return in, err
 }
 
 // takeIdle lends an instance that is there, nil if there is none.
@@ -410,6 +422,17 @@ func (a *Adapter) trim() {
 	a.unused = len(a.idle)
 	a.mu.Unlock()
 	for _, in := range unneeded {
+		in.close()
+	}
+}
+
+// reclaim closes the idle instances, whose memory somebody needs at once.
+func (a *Adapter) reclaim() {
+	a.mu.Lock()
+	idle := a.idle
+	a.idle, a.unused = nil, 0
+	a.mu.Unlock()
+	for _, in := range idle {
 		in.close()
 	}
 }

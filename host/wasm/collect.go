@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -16,9 +17,14 @@ import (
 // point to. The zero value is ready.
 type Batch struct {
 	Emissions []abi.Emission
-	Cost      Cost   // of the last call, if it returned
-	buf       []byte // payloads, one behind the other
+	Cost      Cost          // of the last call, if it returned
+	Memory    *memory.Grant // what the batch is counted in; default: nothing is counted
+	buf       []byte        // payloads, one behind the other
 }
+
+// emissionBytes is what an emission takes besides its payload: its place in a batch
+// and in the checks of a call. Those of millions of empty ones add up.
+const emissionBytes = 96
 
 // Cost is what one call took.
 type Cost struct {
@@ -30,9 +36,14 @@ type Cost struct {
 // Reset empties the batch. What one long answer needed isn't kept for the rest
 // of the stream.
 func (b *Batch) Reset() {
-	const keep = 16 << 10
+	const keep, keepEmissions = 16 << 10, 256
 	if cap(b.buf) > keep {
+		b.Memory.Drop(int64(cap(b.buf)))
 		b.buf = nil
+	}
+	if cap(b.Emissions) > keepEmissions {
+		b.Memory.Drop(emissionBytes * int64(cap(b.Emissions)))
+		b.Emissions = nil
 	}
 	clear(b.Emissions) // or a stale Data keeps what buf let go
 	b.buf, b.Emissions, b.Cost = b.buf[:0], b.Emissions[:0], Cost{}
@@ -45,6 +56,21 @@ func (b *Batch) Clone() []abi.Emission {
 		ems[i].Data = bytes.Clone(ems[i].Data)
 	}
 	return ems
+}
+
+// reserve makes room for one more emission with a payload of n bytes. The error is a
+// *memory.Error.
+func (b *Batch) reserve(n int) (err error) {
+	if len(b.Emissions) == cap(b.Emissions) {
+		size := len(b.Emissions) + max(8, len(b.Emissions)/2)
+		if err := b.Memory.Hold(emissionBytes * int64(size)); err != nil {
+			return err
+		}
+		b.Memory.Drop(emissionBytes * int64(cap(b.Emissions)))
+		b.Emissions = append(make([]abi.Emission, 0, size), b.Emissions...)
+	}
+	b.buf, err = b.Memory.Grow(b.buf, n)
+	return err
 }
 
 // Append adds an emission, unchecked, with a copy of p as its Data.
@@ -92,14 +118,21 @@ type collector struct {
 	refused error
 	request bool               // REQUEST was emitted
 	named   map[int32]struct{} // TOOL_ID and TOOL_NAME so far
+	full    error              // a *memory.Error: there was no room for an emission
 }
 
 // begin prepares for a call that may emit max bytes.
 func (c *collector) begin(b *Batch, in export, op abi.Op, max int) {
 	b.Reset()
 	*c = collector{batch: b, in: in, op: op, max: max, state: abi.MaxState, named: c.named}
+	if len(c.named) > keepNamed {
+		c.named = nil
+	}
 	clear(c.named)
 }
+
+// keepNamed is how many names a call may have had whose map is used again.
+const keepNamed = 256
 
 // emit takes one emission. p is copied. The result is what the guest is told.
 func (c *collector) emit(kind, at int32, p []byte) int32 {
@@ -228,8 +261,7 @@ func (c *collector) take(e abi.Emission, p []byte) int32 {
 			return c.refuse(emitWrong, "FINISH: %q is no finish reason", cut(p))
 		}
 	}
-	c.keep(e, p)
-	return emitTaken
+	return c.keep(e, p)
 }
 
 // json takes a payload that must be JSON of one kind.
@@ -242,23 +274,28 @@ func (c *collector) json(e abi.Emission, p []byte, want sdk.Kind, name string) i
 		p = bytes.ToValidUTF8(p, []byte("\uFFFD"))
 	}
 	if bytes.IndexByte(p, '\n') < 0 && bytes.IndexByte(p, '\r') < 0 {
-		c.keep(e, p)
-		return emitTaken
+		return c.keep(e, p)
 	}
 	// A line end would end the event the payload is spliced into. Between the
 	// tokens of JSON it means nothing, and inside of strings it cannot stand.
-	c.keep(e, bytes.Map(func(r rune) rune {
+	return c.keep(e, bytes.Map(func(r rune) rune {
 		if r == '\n' || r == '\r' {
 			return ' '
 		}
 		return r
 	}, p))
-	return emitTaken
 }
 
 // keep copies the payload into the batch. Data is set again when the call is
 // over, since buf may move until then.
-func (c *collector) keep(e abi.Emission, p []byte) { c.batch.Append(e, p) }
+func (c *collector) keep(e abi.Emission, p []byte) int32 {
+	if err := c.batch.reserve(len(p)); err != nil {
+		c.full = err
+		return c.refuse(emitLimit, "%s: %w", e.Kind, err)
+	}
+	c.batch.Append(e, p)
+	return emitTaken
+}
 
 // end gives every emission its payload in the batch's final buffer.
 func (c *collector) end() {

@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/kai-gateway/kai/host/memory"
 )
 
 // Options configures New. The zero value is ready for production use, without a
@@ -144,6 +146,19 @@ func (e *Engine) trim() {
 		e.mu.Unlock()
 		for _, a := range adapters {
 			a.trim()
+		}
+	}
+}
+
+// Reclaim closes the idle instances that are counted in a share, or with nil all that
+// are idle. It is for memory.Options.
+func (e *Engine) Reclaim(s *memory.Share) {
+	e.mu.Lock()
+	adapters := slices.Collect(maps.Keys(e.adapters))
+	e.mu.Unlock()
+	for _, a := range adapters {
+		if s == nil || a.opts.Share == s {
+			a.reclaim()
 		}
 	}
 }

@@ -61,4 +61,7 @@ var (
 	ErrNotReady = errors.New("the adapter is still being compiled")
 	// ErrBusy is returned by calls that waited in vain for a processor.
 	ErrBusy = errBusy
+	// ErrNoMemory is returned by calls that needed a new instance, with the
+	// *memory.Error that says why there is no memory for one.
+	ErrNoMemory = errors.New("no memory for another instance")
 )

@@ -21,6 +21,7 @@ type instance struct {
 	buffer, request, response, event api.Function
 
 	limits  *Limits
+	refused error // a *memory.Error: its memory could not grow during this call
 	ctx     *callContext
 	collect collector
 	clock   uint64 // the fake clock of WASI, in nanoseconds
@@ -76,12 +77,16 @@ func (in *instance) writeStderr(p []byte) {
 // On success the emissions are in the collector's batch.
 func (in *instance) call(fn api.Function, sections [3][]byte, params [5]uint64, budget int64) (status uint32, err error) {
 	in.fuel.Set(uint64(budget))
+	in.refused = nil
 	if err := in.lay(sections); err != nil {
 		return 0, err
 	}
 	in.stack = params
 	if err := fn.CallWithStack(in.ctx, in.stack[:]); err != nil {
 		return 0, in.failed(err)
+	}
+	if in.collect.full != nil {
+		return 0, in.collect.full
 	}
 	if in.collect.refused != nil {
 		return 0, &CallError{Kind: BadOutput, Err: in.collect.refused}
@@ -91,8 +96,16 @@ func (in *instance) call(fn api.Function, sections [3][]byte, params [5]uint64, 
 	return api.DecodeU32(in.stack[0]), nil
 }
 
-// failed says how a call ended that did not return.
+// failed says how a call ended that did not return. One that was refused memory by
+// others' need, and not by its own limit, is nobody's mistake: the error is a
+// *memory.Error then.
 func (in *instance) failed(err error) error {
+	switch {
+	case in.refused != nil:
+		return in.refused
+	case in.collect.full != nil:
+		return in.collect.full
+	}
 	kind := Trap
 	switch {
 	case int64(in.fuel.Get()) < 0:
@@ -120,6 +133,9 @@ func (in *instance) lay(sections [3][]byte) error {
 			return in.failed(err)
 		}
 		in.ptr = api.DecodeU32(in.stack[0])
+		if in.ptr == 0 && in.refused != nil {
+			return in.refused
+		}
 		if in.ptr == 0 {
 			return &CallError{Kind: OutOfMemory, Err: fmt.Errorf("kai_buffer has no %d bytes", want)}
 		}

@@ -2,13 +2,30 @@
 
 package wasm
 
-import "github.com/tetratelabs/wazero/experimental"
+import (
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/kai-gateway/kai/host/memory"
+)
 
 // onHeap is a guest's linear memory as a Go slice of its full size, where
 // address space can't be reserved in a portable way.
-type onHeap struct{ all []byte }
+type onHeap struct {
+	all   []byte
+	grant *memory.Grant
+}
 
-func allocate(max uint64) experimental.LinearMemory { return &onHeap{make([]byte, max)} }
+// allocate makes memory of max bytes, if it is granted. Without, it gives memory of
+// no size, on which wazero panics.
+func allocate(max uint64, grant *memory.Grant, refused *error) experimental.LinearMemory {
+	m := &onHeap{grant: grant}
+	if err := grant.Hold(int64(max)); err != nil {
+		*refused = err
+		return m
+	}
+	m.all = make([]byte, max)
+	return m
+}
 
 func (m *onHeap) Reallocate(size uint64) []byte {
 	if size > uint64(len(m.all)) {
@@ -17,4 +34,7 @@ func (m *onHeap) Reallocate(size uint64) []byte {
 	return m.all[:size:len(m.all)]
 }
 
-func (m *onHeap) Free() { m.all = nil }
+func (m *onHeap) Free() {
+	m.all = nil
+	m.grant.Release()
+}

@@ -66,10 +66,6 @@ const (
 	transcriptFuel      = fuelStart
 	transcriptOutput    = 4 << 20 // bytes emitted
 	transcriptInstances = 4       // for each may burn fuelStart before a call, and one that traps is replaced
-
-	// emissionBytes is what an emission counts for besides its payload: it is kept
-	// until the end, and there may be millions of empty ones.
-	emissionBytes = 256
 )
 
 // replay holds what a version does against a transcript. The instance it takes
@@ -80,6 +76,7 @@ func (a *Adapter) replay(v *version, t *sdktest.Transcript) error {
 		version: v, tenant: a.tenant, pause: &breaker{}, quick: &[exports]quickLimit{},
 	}
 	own.opts.Options, own.opts.Kept = t.Options(), 1
+	own.opts.Share = nil                          // what runs before a request can isn't refused for those that run
 	own.opts.Limits.Kept = own.opts.Limits.Memory // or each call may need an instance
 	defer own.drop()
 	r, err := t.Run(&replayer{adapter: own})

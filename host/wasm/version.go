@@ -11,6 +11,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 
+	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/wasm/fuel"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/sdktest"
@@ -128,7 +129,7 @@ func (v *version) readManifest(module []byte, limits *Limits) (Manifest, error) 
 	if m, found, err := ReadManifest(module); found {
 		return m, err
 	}
-	in, err := v.instantiate(logger{}, limits)
+	in, err := v.instantiate(logger{}, limits, nil)
 	if err != nil {
 		return Manifest{}, err
 	}
@@ -145,36 +146,44 @@ func (v *version) readManifest(module []byte, limits *Limits) (Manifest, error) 
 	return parseManifest(b.Emissions[0].Data)
 }
 
-// instantiate makes an instance and shakes hands with it.
-func (v *version) instantiate(log logger, limits *Limits) (in *instance, err error) {
+// instantiate makes an instance and shakes hands with it. grant counts its memory
+// and is released with it.
+func (v *version) instantiate(log logger, limits *Limits, grant *memory.Grant) (in *instance, err error) {
 	if err := limits.checkMemory(v.pages); err != nil {
 		return nil, err
 	}
-	in = &instance{logs: log, limits: limits}
-	var memory experimental.LinearMemory
+	made := &instance{logs: log, limits: limits}
+	in = made // which a panic sets to nil
+	var linear experimental.LinearMemory
 	free := func() {
-		if memory != nil {
-			memory.Free() // wazero leaves it when instantiation fails
+		if linear != nil {
+			linear.Free() // wazero leaves it when instantiation fails
 		}
 	}
 	in.ctx = &callContext{
 		Context: experimental.WithMemoryAllocator(context.Background(),
 			experimental.MemoryAllocatorFunc(func(_, most uint64) experimental.LinearMemory {
-				memory = allocate(min(most, uint64(limits.Memory)))
-				return memory
+				linear = allocate(min(most, uint64(limits.Memory)), grant, &made.refused)
+				return linear
 			})),
 		instance: in,
 	}
 	defer func() {
 		if recover() != nil { // wazero takes an allocator that fails for a bug
 			free()
-			in, err = nil, fmt.Errorf("the system has no %d MiB of address space for an instance", limits.Memory>>20)
+			if in, err = nil, made.refused; err != nil {
+				return
+			}
+			err = fmt.Errorf("the system has no %d MiB of address space for an instance", limits.Memory>>20)
 		}
 	}()
 	module, err := v.runtime.InstantiateModule(in.ctx, v.compiled,
 		wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
 		free()
+		if in.refused != nil {
+			return nil, in.refused
+		}
 		return nil, &CallError{Kind: Trap, Err: fmt.Errorf("start function trapped or ran out of fuel: %w", err), Stderr: string(in.stderr)}
 	}
 	in.module, in.memory = module, module.Memory()

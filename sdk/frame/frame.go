@@ -127,6 +127,10 @@ func (d *Decoder) End() (Frame, bool, error) {
 	return d.give()
 }
 
+// Held is the number of bytes that the Decoder has set aside, for whoever bounds
+// what is held of many streams together.
+func (d *Decoder) Held() int { return cap(d.line) + cap(d.nameOwn) + cap(d.dataOwn) }
+
 // nextLine gives the next line, without its end. If the piece holds no further
 // line end, its rest is kept and the piece given up.
 func (d *Decoder) nextLine() (line []byte, ok bool) {

@@ -1,0 +1,31 @@
+;; Its request repeats the whole body of the client four times, and with it each
+;; reference to long content.
+(module
+  (import "kai_v1" "emit" (func $emit (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 16) "{\22name\22:\22repeats\22,\22version\22:\221\22,\22adapters\22:[{\22provider\22:\22repeats\22,\22ops\22:[\22chat\22]}]}")
+  (data (i32.const 512) "POST /chat\0acontent-type: application/json\0a")
+  (data (i32.const 640) "stop")
+  (func (export "kai_abi_v1") (result i32) i32.const 0)
+  (func (export "kai_manifest") (result i32)
+    (drop (call $emit (i32.const 1) (i32.const 0) (i32.const 16) (i32.const 83)))
+    i32.const 0)
+  ;; The buffer is what is behind the first page.
+  (func (export "kai_buffer") (param $min i32) (result i32)
+    (if (i32.gt_u (i32.add (local.get $min) (i32.const 65536)) (i32.mul (memory.size) (i32.const 65536)))
+      (then (drop (memory.grow (i32.shr_u (i32.add (local.get $min) (i32.const 65535)) (i32.const 16))))))
+    i32.const 65536)
+  (func (export "kai_configure") (param i32) (result i32) i32.const 0)
+  (func (export "kai_request") (param $op i32) (param $flags i32) (param $options i32) (param $body i32) (result i32)
+    (local $p i32) (local $n i32)
+    (local.set $p (i32.add (i32.const 65536) (i32.and (i32.add (local.get $options) (i32.const 7)) (i32.const -8))))
+    (drop (call $emit (i32.const 2) (i32.const 1) (i32.const 512) (i32.const 42)))
+    (local.set $n (i32.const 4))
+    (loop $again
+      (drop (call $emit (i32.const 3) (i32.const 0) (local.get $p) (local.get $body)))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    i32.const 0)
+  (func (export "kai_response") (param i32 i32 i32 i32 i32) (result i32) i32.const 0)
+  (func (export "kai_event") (param i32 i32 i32 i32 i32) (result i32)
+    (drop (call $emit (i32.const 28) (i32.const 0) (i32.const 640) (i32.const 4)))
+    i32.const 0))
