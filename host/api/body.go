@@ -20,10 +20,13 @@ const firstRead = 256 << 10
 
 // body is what was read of a request's body.
 type body struct {
-	read  bool
-	bytes []byte
-	err   error
-	held  int64 // of what all bodies may have, and of the exchange's memory
+	read   bool // Body was called
+	begun  bool // something of it arrived
+	ended  bool // all of it, or it can't be read any further
+	unread bool // it was answered before it ended
+	bytes  []byte
+	err    error
+	held   int64 // of what all bodies may have, and of the exchange's memory
 }
 
 // Body returns the request's body, which it reads the first time it is called.
@@ -78,6 +81,8 @@ func (x *Exchange) readBody() ([]byte, error) {
 	for {
 		n, err := x.Request.Body.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
+		x.body.begun = x.body.begun || n > 0
+		x.body.ended = err != nil
 		if int64(len(buf)) > limit {
 			return nil, tooLarge(limit)
 		}
@@ -122,6 +127,34 @@ func Busy(err error) *sdk.Error {
 	return &sdk.Error{
 		Status: 503, Code: "busy", RetryAfterMS: 1000, Err: err,
 		Message: "The gateway holds as many requests and answers as its memory allows. Try again in a moment.",
+	}
+}
+
+// answerEarly prepares for an answer to a request whose body is still being sent.
+// net/http would read at most drained bytes more of it and then close the connection,
+// which resets it while the client sends, and most clients never see the answer then.
+// Instead the answer leaves at once, and discardBody takes in what follows.
+func (x *Exchange) answerEarly() {
+	const drained = 256 << 10
+	if length := x.Request.ContentLength; length >= 0 && length <= drained || x.body.ended {
+		return
+	}
+	if !x.body.begun && x.Request.Header.Get("Expect") != "" {
+		return // the client waits to be asked for its body, and won't be
+	}
+	x.body.unread = http.NewResponseController(x.writer.ResponseWriter).EnableFullDuplex() == nil
+	// What is never read of the body must not be taken for the next request.
+	x.Writer.Header().Set("Connection", "close")
+}
+
+// discardBody reads what is left of a body that was answered early, as long as a body
+// may take and some more than one may have. It takes next to no memory.
+func (x *Exchange) discardBody() {
+	if !x.body.unread || x.writer.broken {
+		return
+	}
+	if err := x.writer.FlushError(); err == nil {
+		_, _ = io.CopyN(io.Discard, x.Request.Body, 4*x.server.MaxBody)
 	}
 }
 

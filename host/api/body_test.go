@@ -15,6 +15,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/sdk"
 )
 
 // echo answers with the body it read.
@@ -382,5 +383,62 @@ func TestFalseLengthTakesLittleMemory(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	if each := (after.TotalAlloc - before.TotalAlloc) / clients; each > 400<<10 {
 		t.Errorf("a client that lies about its length cost %d bytes, want at most 400 KiB", each)
+	}
+}
+
+// TestEarlyAnswersArrive has clients send their body to its end before they look for
+// an answer, as most do: they get the answer that was there long before.
+func TestEarlyAnswersArrive(t *testing.T) {
+	const most = 16 << 20
+	for name, tc := range map[string]struct {
+		length int
+		head   string
+		status int
+	}{
+		"no memory":           {most, "", 503},
+		"too large":           {most + most/2, "", 413},
+		"no key":              {most, "X-Deny: yes\r\n", 401},
+		"no JSON":             {most, "Content-Encoding: gzip\r\n", 415},
+		"in chunks":           {0, "", 503},
+		"small after all":     {100, "Content-Encoding: gzip\r\n", 415},
+		"one that asks first": {-1, "Expect: 100-continue\r\nContent-Encoding: gzip\r\n", 415},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newServer(t, api.Options{
+				MaxBody: most, Bodies: memory.NewLimit(1 << 20), Chat: echo,
+				Authenticate: func(r *http.Request) (context.Context, string, error) {
+					if r.Header.Get("X-Deny") != "" {
+						return nil, "", &sdk.Error{Status: 401, Message: "no"}
+					}
+					return r.Context(), "", nil
+				},
+			})
+			c, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(30 * time.Second))
+			body := strings.Repeat("x", max(tc.length, 0))
+			framing := fmt.Sprintf("Content-Length: %d\r\n\r\n", tc.length)
+			switch tc.length {
+			case 0:
+				framing, body = "Transfer-Encoding: chunked\r\n\r\n", strings.Repeat("8000\r\n"+strings.Repeat("x", 0x8000)+"\r\n", 256)+"0\r\n\r\n"
+			case -1:
+				framing = fmt.Sprintf("Content-Length: %d\r\n\r\n", most)
+			}
+			if _, err := io.WriteString(c, head+tc.head+framing+body); err != nil {
+				t.Fatalf("sending the body: %v", err)
+			}
+			response, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatalf("no answer: %v", err)
+			}
+			answer, err := io.ReadAll(response.Body)
+			if err != nil || response.StatusCode != tc.status {
+				t.Errorf("got %d %s, %v, want %d", response.StatusCode, answer, err, tc.status)
+			}
+			errorOf(t, string(answer))
+		})
 	}
 }

@@ -34,6 +34,7 @@ func (x *Exchange) fail(err error) {
 	if !worthRepeating(e) {
 		h.Set("X-Should-Retry", "false")
 	}
+	x.answerEarly()
 	if err := x.JSON(e.Status, e.AppendJSON(nil)); err != nil {
 		x.note(err)
 	}

@@ -102,6 +102,7 @@ func (x *Exchange) end() {
 	if v != nil {
 		panic(v)
 	}
+	x.discardBody()
 }
 
 var errPanicked = errors.New("panic, see the log entry of the same request")
