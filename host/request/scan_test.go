@@ -333,3 +333,27 @@ func (w *walker) value(path string) {
 		w.out.long = append(w.out.long, span{at.to - 1 - len(rest), at.to - 1})
 	}
 }
+
+// TestHalvesOfCharacters: half a character becomes U+FFFD where it stands, and
+// nothing else changes.
+func TestHalvesOfCharacters(t *testing.T) {
+	for in, want := range map[string]string{
+		`a\ud83d\ude00b`: `a\ud83d\ude00b`, `\uD83D\uDE00`: `\uD83D\uDE00`, `\ud83d`: `\ufffd`, `\ud83d b`: `\ufffd b`, `\ude00`: `\ufffd`,
+		`\ud83d\ud83d\ude00`: `\ufffd\ud83d\ude00`, `\ude00\ud83d`: `\ufffd\ufffd`, `\ud83d\n`: `\ufffd\n`, `\\ud83d`: `\\ud83d`,
+		`\\\ud83d`: `\\\ufffd`, `\ud7ff\ue000`: `\ud7ff\ue000`, `\ud83d\u0041`: `\ufffd\u0041`, `\ud800\udfff`: `\ud800\udfff`,
+	} {
+		const body = `{"%":["%"],"messages":[{"role":"user","content":"%"}]}`
+		c, err := ParseChat([]byte(strings.ReplaceAll(body, "%", in)))
+		if err != nil {
+			t.Errorf("%s: %v", in, err)
+			continue
+		}
+		want := `{"model":"m",` + strings.ReplaceAll(body, "%", want)[1:]
+		if got := string(c.Body("m")); got != want {
+			t.Errorf("%s in a body: %s, want %s", in, got, want)
+		}
+	}
+	if _, err := ParseChat([]byte(`{"messages":[{"role":"user","content":"\ud83d\udexx"}]}`)); err == nil {
+		t.Error("an escape with other digits was taken")
+	}
+}

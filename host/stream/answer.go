@@ -30,6 +30,7 @@ type choice struct {
 	spoke  bool   // there was content: text, reasoning, a refusal or a tool call
 
 	content, reasoning, refusal []byte
+	halves                      [3]half // at the ends of those
 	logprobs                    []byte
 	delta                       object // DELTA_EXTRA
 	extra                       object // CHOICE_EXTRA
@@ -52,6 +53,7 @@ type call struct {
 	id    string // the id the client sees
 	name  string
 	args  []byte // inside of a JSON string literal
+	half  half   // at the end of args
 	extra object // TOOL_EXTRA
 }
 
@@ -103,7 +105,11 @@ func (a *answer) settle() *sdk.Error {
 			if !c.begun {
 				c.begun, c.args = true, append(c.args, "{}"...)
 			}
+			c.args = c.half.end(c.args)
 		}
+		ch.content = ch.halves[0].end(ch.content)
+		ch.reasoning = ch.halves[1].end(ch.reasoning)
+		ch.refusal = ch.halves[2].end(ch.refusal)
 		if a.number(ch); ch.finish == abi.FinishStop && len(ch.calls) > 0 {
 			ch.finish = abi.FinishToolCalls
 		}
@@ -227,11 +233,11 @@ func (a *answer) takeFor(ch *choice, e abi.Emission) *sdk.Error {
 	}
 	switch e.Kind {
 	case abi.Text:
-		ch.content = appendText(ch.content, e)
+		ch.content = ch.halves[0].appendTo(ch.content, e)
 	case abi.Reasoning:
-		ch.reasoning = appendText(ch.reasoning, e)
+		ch.reasoning = ch.halves[1].appendTo(ch.reasoning, e)
 	case abi.Refusal:
-		ch.refusal = appendText(ch.refusal, e)
+		ch.refusal = ch.halves[2].appendTo(ch.refusal, e)
 	case abi.Logprobs:
 		ch.logprobs = appendElements(ch.logprobs, e.Data)
 	case abi.DeltaExtra:
@@ -307,7 +313,7 @@ func (ch *choice) takeTool(e abi.Emission) *sdk.Error {
 	ch.touched = true
 	switch e.Kind {
 	case abi.ToolArgs:
-		c.args = appendText(c.args, e)
+		c.args = c.half.appendTo(c.args, e)
 		c.begun = c.begun || !isBlank(e)
 	case abi.ToolExtra:
 		return c.extra.mergeExtra(e, callKeys)

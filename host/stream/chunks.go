@@ -66,7 +66,7 @@ func appendHead(dst []byte, info Info, object string) []byte {
 // The error is nil or an *sdk.Error: the adapter's ERROR, that the adapter broke the
 // protocol, or that there is no memory. Then nothing was appended and the answer is over.
 func (c *Chunks) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
-	if c.direct && len(ems) == 1 && ems[0].Kind == abi.Text && ems[0].At == 0 && len(ems[0].Data) > 0 {
+	if c.direct && len(ems) == 1 && ems[0].Kind == abi.Text && ems[0].At == 0 && len(ems[0].Data) > 0 && !hasHalf(ems[0]) {
 		dst = append(dst, c.text...)
 		dst = appendText(dst, ems[0])
 		dst = append(dst, textEnd...)
@@ -100,7 +100,7 @@ func (c *Chunks) show(dst []byte) []byte {
 
 // plain reports whether a text for the choice makes a chunk without more.
 func (ch *choice) plain() bool {
-	return ch.index == 0 && ch.started && ch.spoke && ch.finish == "" && ch.extra.empty()
+	return ch.index == 0 && ch.started && ch.spoke && ch.finish == "" && ch.extra.empty() && ch.halves[0] == 0
 }
 
 // flush appends the events for what was stated about ch since the last time.

@@ -31,6 +31,8 @@
 //     {}. Stating the same name again is harmless, and another one once arguments came breaks
 //     the protocol. A call that never got a name is a slip of the model: the
 //     answer fails and may be asked for again.
+//   - A character whose two halves came as escapes in two emissions of one text is
+//     put together. Half a character that stays alone is U+FFFD.
 //   - Extra fields never replace a field that this package writes. Where one
 //     comes more than once, arrays are joined, null replaces nothing, and
 //     otherwise the last one wins.

@@ -236,9 +236,30 @@ func (c *collector) take(e abi.Emission, p []byte) int32 {
 			// Text of a broken upstream, passed on: encoding/json would do the same.
 			p = bytes.ToValidUTF8(p, []byte("\uFFFD"))
 		}
-		if e.Raw && !insideString(p) {
-			return c.refuse(emitWrong, "%s: not the inside of a JSON string", e.Kind)
+		surrogates := false
+		if e.Raw {
+			inside := false
+			if inside, surrogates = insideString(p); !inside {
+				return c.refuse(emitWrong, "%s: not the inside of a JSON string", e.Kind)
+			}
 		}
+		if code := c.keep(e, p); code != emitTaken {
+			return code
+		}
+		kept := c.kept(len(p))
+		if surrogates {
+			mendHalves(kept, `\`, true)
+		}
+		if e.Kind == abi.ToolArgs && len(kept) > 0 && kept[0] != '\\' && bytes.Contains(kept, unicodeEscape) {
+			// The arguments are JSON, which a client reads once more. A backslash that
+			// they begin with may itself be escaped by one in the emission before.
+			mark := `\`
+			if e.Raw {
+				mark = `\\`
+			}
+			mendHalves(kept, mark, true)
+		}
+		return emitTaken
 	case abi.Logprobs:
 		return c.json(e, p, sdk.KindArray, "array")
 	case abi.Usage, abi.ToolExtra, abi.DeltaExtra, abi.ChoiceExtra, abi.ChunkExtra, abi.Error, abi.ReasoningDetail, abi.Citation:
@@ -273,18 +294,30 @@ func (c *collector) json(e abi.Emission, p []byte, want sdk.Kind, name string) i
 	if !utf8.Valid(p) {
 		p = bytes.ToValidUTF8(p, []byte("\uFFFD"))
 	}
-	if bytes.IndexByte(p, '\n') < 0 && bytes.IndexByte(p, '\r') < 0 {
-		return c.keep(e, p)
+	if hugeNumber(p) {
+		return c.refuse(emitWrong, "%s: a number that is out of range", e.Kind)
+	}
+	if code := c.keep(e, p); code != emitTaken {
+		return code
+	}
+	kept := c.kept(len(p))
+	if bytes.Contains(kept, unicodeEscape) {
+		mendHalves(kept, `\`, false)
+	}
+	if bytes.IndexByte(kept, '\n') < 0 && bytes.IndexByte(kept, '\r') < 0 {
+		return emitTaken
 	}
 	// A line end would end the event the payload is spliced into. Between the
 	// tokens of JSON it means nothing, and inside of strings it cannot stand.
-	return c.keep(e, bytes.Map(func(r rune) rune {
-		if r == '\n' || r == '\r' {
-			return ' '
+	for i, b := range kept {
+		if b == '\n' || b == '\r' {
+			kept[i] = ' '
 		}
-		return r
-	}, p))
+	}
+	return emitTaken
 }
+
+var unicodeEscape = []byte(`\u`)
 
 // keep copies the payload into the batch. Data is set again when the call is
 // over, since buf may move until then.
@@ -296,6 +329,9 @@ func (c *collector) keep(e abi.Emission, p []byte) int32 {
 	c.batch.Append(e, p)
 	return emitTaken
 }
+
+// kept gives the payload of n bytes that was kept last, to be mended.
+func (c *collector) kept(n int) []byte { return c.batch.buf[len(c.batch.buf)-n:] }
 
 // end gives every emission its payload in the batch's final buffer.
 func (c *collector) end() {
@@ -316,28 +352,29 @@ func (c *collector) refuse(code int32, format string, args ...any) int32 {
 }
 
 // insideString reports whether p, which is UTF-8, can stand between the quotes
-// of a JSON string.
-func insideString(p []byte) bool {
+// of a JSON string, and whether it has escapes for surrogates.
+func insideString(p []byte) (inside, surrogates bool) {
 	for i := 0; i < len(p); i++ {
 		switch c := p[i]; {
 		case c == '"' || c < ' ':
-			return false
+			return false, false
 		case c == '\\':
 			i++
 			if i == len(p) {
-				return false
+				return false, false
 			}
 			if p[i] == 'u' {
 				if len(p)-i < 5 || !hex4(p[i+1:i+5]) {
-					return false
+					return false, false
 				}
+				surrogates = surrogates || p[i+1]|0x20 == 'd' && p[i+2] >= '8'
 				i += 4
 			} else if strings.IndexByte(`"\/bfnrt`, p[i]) < 0 {
-				return false
+				return false, false
 			}
 		}
 	}
-	return true
+	return true, surrogates
 }
 
 func hex4(p []byte) bool {

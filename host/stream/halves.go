@@ -1,0 +1,88 @@
+package stream
+
+import (
+	"strconv"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// half is the first half of a character: the value of an escape such as \ud83d at
+// the end of a text, whose second half an upstream sent in its next event. It is
+// held back until then, so that no client gets half a character. 0: none.
+type half uint16
+
+const (
+	escapeLen   = len(`\ud83d`)
+	replacement = `\ufffd`
+)
+
+// appendTo appends the payload of a text emission as appendText does, but for
+// halves of characters at its ends: two that belong together are joined, and one
+// that stands alone is U+FFFD. The boundary has mended those within.
+func (h *half) appendTo(dst []byte, e abi.Emission) []byte {
+	if *h == 0 && !hasHalf(e) {
+		return appendText(dst, e)
+	}
+	if len(e.Data) == 0 {
+		return dst
+	}
+	second := e.Raw && isHalf(e.Data, 'c', 'f')
+	switch {
+	case *h != 0 && second:
+		dst = append(dst, `\u`...)
+		dst = strconv.AppendUint(dst, uint64(*h), 16)
+		dst = append(dst, e.Data[:escapeLen]...)
+	case *h != 0 || second:
+		dst = append(dst, replacement...)
+	}
+	*h = 0
+	if second {
+		e.Data = e.Data[escapeLen:]
+	}
+	if e.Raw && endsInHalf(e.Data) {
+		end := len(e.Data) - escapeLen
+		n, _ := strconv.ParseUint(string(e.Data[end+2:]), 16, 16)
+		*h, e.Data = half(n), e.Data[:end]
+	}
+	return appendText(dst, e)
+}
+
+// end appends what becomes of a half that nothing followed.
+func (h *half) end(dst []byte) []byte {
+	if *h == 0 {
+		return dst
+	}
+	*h = 0
+	return append(dst, replacement...)
+}
+
+// hasHalf reports whether a text begins or ends with half a character.
+func hasHalf(e abi.Emission) bool {
+	return e.Raw && (isHalf(e.Data, 'c', 'f') || endsInHalf(e.Data))
+}
+
+// isHalf reports whether p begins with the escape of a surrogate, \ud and then a
+// digit between two.
+func isHalf(p []byte, from, to byte) bool {
+	if len(p) < escapeLen || p[0] != '\\' || p[1] != 'u' || p[2]|0x20 != 'd' {
+		return false
+	}
+	c := p[3]
+	if c >= 'A' {
+		c |= 0x20
+	}
+	return from <= c && c <= to
+}
+
+// endsInHalf reports whether p ends with the escape of a first half.
+func endsInHalf(p []byte) bool {
+	at := len(p) - escapeLen
+	if at < 0 || p[at] != '\\' || !isHalf(p[at:], '8', 'b') {
+		return false
+	}
+	escaped := false // is that backslash escaped itself?
+	for i := at - 1; i >= 0 && p[i] == '\\'; i-- {
+		escaped = !escaped
+	}
+	return !escaped
+}
