@@ -153,15 +153,14 @@ func bare(data []byte, isBase64 bool) []byte {
 	if !isBase64 {
 		return base64.StdEncoding.AppendEncode(nil, data)
 	}
+	// What is not of its letters says nothing: RFC 2045, section 6.8.
 	out := data[:0]
 	for _, c := range data {
-		switch c {
-		case ' ', '\n', '\r', '\t':
-		default:
+		if isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'z' || strings.IndexByte("+/-_=", c) >= 0 {
 			out = append(out, c)
 		}
 	}
-	return inside(string(out))
+	return out
 }
 
 // percentDecoded decodes the escapes of a URL, in place. A % that begins none

@@ -60,9 +60,9 @@ func apply(body []byte, o outline, edits []edit) edited {
 	slices.SortStableFunc(edits, func(a, b edit) int { return cmp.Compare(a.from, b.from) })
 	size := len(body)
 	for _, e := range edits {
-		size += len(e.by)
+		size += len(e.by) - (e.to - e.from)
 	}
-	out := make([]byte, 0, size)
+	out := make([]byte, 0, max(size, 0))
 	var model span
 	done := 0 // bytes of body that are in out
 	for _, e := range edits {

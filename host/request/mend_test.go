@@ -158,6 +158,7 @@ func TestMediaGetTheFormThatEverybodyReads(t *testing.T) {
 				return `{"messages":[{"role":"user","content":[{"type":"` + place + `","` + place + `":` + open + url + `"}}]}],"model":"x"}`
 			}
 			checkMended(t, body(url), body(want))
+			checkMended(t, strings.Replace(body(url), `{"url":"`+url+`"}`, `"`+url+`"`, 1), strings.Replace(body(want), `{"url":"`+want+`"}`, `"`+want+`"`, 1))
 			if !strings.HasSuffix(url, "=") && strings.Contains(url, png) {
 				more := strings.Repeat("A", 2*longText)
 				if strings.HasPrefix(url, "data:base64,") {

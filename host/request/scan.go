@@ -327,6 +327,9 @@ func (s *scanner) note(here place, inside span) {
 	case stop, stopItem:
 		s.out.emptyStop = s.out.emptyStop || inside.from == inside.to
 	}
+	if here == imageURL {
+		here = url // some write the URL without the object around it
+	}
 	before := 0 // bytes before encoded data
 	if here == url || here == audioData || here == fileData {
 		var by *edit

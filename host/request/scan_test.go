@@ -186,6 +186,13 @@ func FuzzScan(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
+	for _, seed := range []string{
+		history("A0 B0 a0 b0 C- c-"), `{"messages":[{"role":"user","content":"x \n","tool_calls":[]}],"stop":["","a"]}`,
+		`{"stop":"","messages":[{"role":"user","content":[{"type":"a","image_url":"DATA:image/jpg;base64,LONG"},{"type":"a","image_url":{"url":"data:,a%20b\ud83c"}}]}]}`,
+		`{"messages":[{"role":"user","content":[{"type":"a","input_audio":{"data":"data:a/b;base64,LONG"}},{"type":"a","file":{"file_data":"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABLONG"}}]}]}`,
+	} {
+		f.Add([]byte(seed))
+	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		body := bytes.ReplaceAll(in, []byte("LONG"), []byte(long))
 		body = bytes.ReplaceAll(body, []byte("FITS"), []byte(long[1:]))
@@ -194,7 +201,9 @@ func FuzzScan(f *testing.F) {
 		if (err == nil) != ok {
 			t.Fatalf("scan(%q) error = %v, want accepted = %t", in, err, ok)
 		}
-		if _, err := ParseChat(body); err != nil && !errors.As(err, new(*sdk.Error)) {
+		if c, err := ParseChat(body); err == nil {
+			checkMending(t, c)
+		} else if !errors.As(err, new(*sdk.Error)) {
 			t.Errorf("ParseChat(%q) error = %v, want an *sdk.Error", in, err)
 		}
 		if !ok {
@@ -205,6 +214,24 @@ func FuzzScan(f *testing.F) {
 		}
 		checkBodies(t, body, out)
 	})
+}
+
+// checkMending checks that what was mended is JSON, has nothing left to mend, and
+// is the same with references and without.
+func checkMending(t *testing.T, c *Chat) {
+	t.Helper()
+	whole := c.Body("m")
+	short, refs := c.Short("m")
+	if again, err := refs.Expand(short); err != nil || !bytes.Equal(again, whole) {
+		t.Errorf("Expand(Short) of %q is %q, %v, want %q", c.body, again, err, whole)
+	}
+	again, err := ParseChat(whole)
+	if err != nil {
+		t.Fatalf("ParseChat(%q), of %q: %v", whole, c.body, err)
+	}
+	if len(c.edits) > 0 && len(again.edits) > 0 && len(c.outline.ids) < maxMended {
+		t.Errorf("%q, of %q, has more to mend: %v", whole, c.body, again.edits)
+	}
 }
 
 // checkBodies checks Body, Short and Expand of a body that scan accepts.
@@ -252,7 +279,7 @@ func plainScan(body []byte) (outline, bool) {
 	w := walker{dec: json.NewDecoder(bytes.NewReader(body)), body: body, keys: map[string]bool{}}
 	w.dec.UseNumber()
 	w.value("")
-	return w.out, len(w.keys) == w.fields && w.fields <= maxFields
+	return w.out, len(w.keys) == w.fields && w.fields <= maxFields && !w.wrong
 }
 
 func deepest(body []byte) int {
@@ -281,6 +308,7 @@ type walker struct {
 	body   []byte
 	fields int // of the top level
 	keys   map[string]bool
+	wrong  bool // a name is one that is refused
 	out    outline
 }
 
@@ -291,10 +319,14 @@ func (w *walker) value(path string) {
 	switch token {
 	case json.Delim('{'):
 		for w.dec.More() {
+			from := int(w.dec.InputOffset())
+			from += len(w.body[from:]) - len(bytes.TrimLeft(w.body[from:], " \t\r\n,"))
 			key, _ := w.dec.Token()
 			if path == "" {
+				name := fold([]byte(key.(string)))
 				w.fields++
-				w.keys[key.(string)] = true
+				w.keys[string(name)] = true
+				w.wrong = w.wrong || known(name) && string(name) != key || int(w.dec.InputOffset())-from-2 > maxName
 			}
 			w.value(path + strconv.Quote(key.(string)))
 		}
@@ -312,26 +344,33 @@ func (w *walker) value(path string) {
 	if _, ok := token.(string); !ok {
 		return
 	}
-	inside := w.body[at.from+1 : at.to-1]
-	prefix, rest, isBase64 := bytes.Cut(inside, []byte(";base64,"))
-	isBase64 = isBase64 && bytes.HasPrefix(prefix, []byte("data:")) && len(prefix)+len(";base64,") <= 256
+	at = span{at.from + 1, at.to - 1}
 	switch path {
 	case `"messages"[]"content"`, `"messages"[]"content"[]"text"`:
-		isBase64 = false
-	case `"messages"[]"content"[]"image_url""url"`:
-		if !isBase64 {
-			return
-		}
-	case `"messages"[]"content"[]"input_audio""data"`, `"messages"[]"content"[]"file""file_data"`:
+		at.to = at.from + len(sdk.TrimSpaceEnd(at.of(w.body)))
+	case `"messages"[]"content"[]"image_url"`, `"messages"[]"content"[]"image_url""url"`:
+		w.data(&at, url)
+	case `"messages"[]"content"[]"input_audio""data"`:
+		w.data(&at, audioData)
+	case `"messages"[]"content"[]"file""file_data"`:
+		w.data(&at, fileData)
 	default:
 		return
 	}
-	if !isBase64 {
-		rest = inside
+	if at.to-at.from > longText {
+		w.out.long = append(w.out.long, at)
 	}
-	if len(rest) > longText {
-		w.out.long = append(w.out.long, span{at.to - 1 - len(rest), at.to - 1})
+}
+
+// data makes of a string what goes by reference of it: nothing if it is a link, or
+// is replaced as a whole.
+func (w *walker) data(at *span, here place) {
+	before, by := encoded(here, w.body, *at)
+	if before < 0 || by != nil && by.to == at.to {
+		at.to = at.from
+		return
 	}
+	at.from += before
 }
 
 // TestHalvesOfCharacters: half a character becomes U+FFFD where it stands, and
