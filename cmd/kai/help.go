@@ -213,7 +213,11 @@ func parse(f *flag.FlagSet, args []string, max int, stderr io.Writer) (code int,
 		rest, args = append(rest, f.Arg(0)), f.Args()[1:]
 	}
 	if len(rest) > max {
-		fmt.Fprintf(stderr, "kai %s: unexpected argument %q; \"kai %s --help\" shows the usage\n", f.Name(), rest[max], f.Name())
+		hint := ""
+		if f.Lookup("config") != nil {
+			hint = " (a configuration is named with --config)"
+		}
+		fmt.Fprintf(stderr, "kai %s: unexpected argument %q%s; \"kai %s --help\" shows the usage\n", f.Name(), rest[max], hint, f.Name())
 		return exitUsage, false
 	}
 	f.Parse(append([]string{"--"}, rest...))

@@ -25,10 +25,10 @@ type Offered struct {
 //go:embed index.css
 var indexStyle string
 
-// indexPolicy allows the page its own style and nothing else.
+// indexPolicy allows the page its own style and its empty icon, and nothing else.
 func indexPolicy() string {
 	sum := sha256.Sum256([]byte(indexStyle))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
 // index tells those who open the bare address what this is: browsers in a page,
