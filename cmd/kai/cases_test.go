@@ -21,9 +21,6 @@ import (
 // cases_expect_test.go reads expect.json and compares, cases_answer_test.go reads
 // an answer as a client does, cases_wire_test.go has both ends of the wire.
 
-// known are cases that fail, with their kind. One that passes must leave.
-var known = map[string]string{}
-
 const (
 	casesDir     = "../../testdata/cases"
 	caseProvider = "127.0.0.1:18801" // stands in configurations for the provider
@@ -106,11 +103,6 @@ func readCases(t *testing.T) (cases []fieldCase) {
 
 func TestCases(t *testing.T) {
 	cases := readCases(t)
-	for name := range known {
-		if !slices.ContainsFunc(cases, func(c fieldCase) bool { return c.name == name }) {
-			t.Errorf("the list of known faults names %s, which is no case", name)
-		}
-	}
 	slices.SortStableFunc(cases, func(a, b fieldCase) int { return cmp.Compare(a.gateway(), b.gateway()) })
 	provider := newRawProvider(t)
 	var g *caseGateway
@@ -121,16 +113,8 @@ func TestCases(t *testing.T) {
 		}
 		t.Run(c.name, func(s *testing.T) {
 			g.said()
-			problems := g.replay(s, t, c)
-			kind, failing := known[c.name]
-			switch {
-			case failing && len(problems) == 0:
-				s.Errorf("this passes: take it out of the list of known faults (%s)", kind)
-			case failing:
-				s.Skipf("known fault (%s): %s", kind, strings.Join(problems, "; "))
-			}
-			for _, p := range problems {
-				s.Error(p)
+			for _, problem := range g.replay(s, t, c) {
+				s.Error(problem)
 			}
 			if s.Failed() {
 				s.Logf("kai's log:\n%s", g.said())
