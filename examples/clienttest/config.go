@@ -36,7 +36,7 @@ func models(upstream string) string {
   locked: {plugin: openrouter, base_url: "%[2]s/api/v1", api_key: "${KAI_CLIENTTEST_NOT_SET}"}
   down: {plugin: ollama, base_url: "http://127.0.0.1:1"}
 model_mapping:
-  demo: {provider: demo, model: demo}
+  demo: {provider: demo, model: demo, options: {delay: 0}}
   locked: {provider: locked, model: text}
   down: {provider: down, model: text}
 `, upstream, upstream)
