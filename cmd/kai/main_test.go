@@ -46,10 +46,20 @@ var (
 var builtKai = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join(shared, "bin")
 	if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "kai"), ".").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
+		return "", fmt.Errorf("go build: %w\n%s", err, beginning(string(out)))
 	}
 	return dir, nil
 })
+
+// beginning gives the first lines of what a compiler says, where the cause is.
+func beginning(text string) string {
+	const most = 20
+	lines := strings.SplitAfter(text, "\n")
+	if len(lines) <= most {
+		return text
+	}
+	return strings.Join(lines[:most], "") + fmt.Sprintf("… and %d lines more", len(lines)-most)
+}
 
 // TestScripts runs the manual of the command line in testdata.
 func TestScripts(t *testing.T) {

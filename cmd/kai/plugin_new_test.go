@@ -41,10 +41,10 @@ func TestNewInEveryLanguage(t *testing.T) {
 				if os.Getenv("CI") != "true" && (strings.Contains(text, "which is not installed") || strings.Contains(text, "has no target")) {
 					t.Skip(text)
 				}
-				t.Fatal(text)
+				t.Fatal(beginning(text))
 			}
 			if code := kai("test", filepath.Join(dir, "polly-2.wasm")); code != exitDone {
-				t.Errorf("exit code %d\n%s%s", code, stdout.String(), stderr.String())
+				t.Errorf("exit code %d\n%s", code, beginning(stdout.String()+stderr.String()))
 			}
 			if !strings.Contains(stdout.String(), "polly-2 0.1.0: all 5 transcripts passed") {
 				t.Errorf("the report is\n%s", stdout.String())
