@@ -54,20 +54,23 @@ var layers = []layer{
 	// Everybody's memory is counted in one place.
 	{pattern: "host/memory"},
 	{
-		pattern: "host/api", own: []string{"host/memory", "sdk", "sdk/*"},
+		pattern: "host/api", own: []string{"host/fault", "host/dialect", "host/memory", "sdk", "sdk/*"},
 		foreign: []string{"github.com/julienschmidt/httprouter", "github.com/swaggest/swgui"},
 		tests:   []string{"schema", "github.com/getkin/kin-openapi"},
 	},
 	{
-		pattern: "host/wasm", own: []string{"host/memory", "host/wasm/*", "sdk", "sdk/*"},
+		pattern: "host/wasm", own: []string{"host/fault", "host/memory", "host/wasm/*", "sdk", "sdk/*"},
 		foreign: []string{"github.com/tetratelabs/wazero", "github.com/hashicorp/golang-lru/v2"},
 		tests:   []string{"plugins"},
 	},
 	{pattern: "host/wasm/*", own: []string{"sdk/abi"}, tests: []string{"github.com/tetratelabs/wazero"}},
-	{pattern: "host/request", own: []string{"sdk", "sdk/*"}, foreign: []string{"github.com/tidwall/gjson"}},
+	{pattern: "host/request", own: []string{"host/fault", "sdk", "sdk/*"}, foreign: []string{"github.com/tidwall/gjson"}},
 	// The kit for authors of adapters stands above the gateway it tests them with.
 	{pattern: "host/conform", own: []string{"host", "host/*", "config", "sdk", "sdk/*"}, tests: []string{"plugins"}},
-	{pattern: "host/*", own: []string{"host/memory", "sdk", "sdk/*"}},
+	{pattern: "host/fault"}, // the kinds of failure, which all of host may use
+	{pattern: "host/dialect", own: []string{"host/fault"}},
+	{pattern: "host/stream", own: []string{"host/fault", "host/dialect", "host/memory", "sdk", "sdk/*"}},
+	{pattern: "host/*", own: []string{"host/fault", "host/memory", "sdk", "sdk/*"}},
 	{
 		pattern: "host", own: []string{"host/*", "config", "schema", "sdk", "sdk/*"},
 		tests: []string{"plugins", "plugins/*", "host/wasm/*", "github.com/openai/openai-go/v3"},

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/auth"
@@ -80,12 +82,12 @@ func (g *generation) models(ctx context.Context) []string {
 // unknownModel adds to the error of an alias that is not configured which one may
 // have been meant, of those that the request's principal may use.
 func (g *generation) unknownModel(ctx context.Context, alias string, err error) error {
-	var e *sdk.Error
+	var e *fault.Error
 	if alias == "" || !errors.As(err, &e) {
 		return err
 	}
 	told := *e
-	told.Message += g.suggest(ctx, alias)
+	told.Text += g.suggest(ctx, alias)
 	return &told
 }
 

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/auth"
 	"github.com/kai-gateway/kai/host/memory"
@@ -17,7 +19,6 @@ import (
 	"github.com/kai-gateway/kai/host/stream"
 	"github.com/kai-gateway/kai/host/upstream"
 	"github.com/kai-gateway/kai/host/wasm"
-	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 	rules "github.com/kai-gateway/kai/sdk/exchange"
 )
@@ -48,7 +49,7 @@ func (g *generation) chat(ctx context.Context, x *api.Exchange) error {
 	}
 	x.Record.Model, x.Record.Provider, x.Record.UpstreamModel = target.Alias, target.Provider, target.Model
 	if !auth.PrincipalFrom(ctx).MayUse(target.Alias) {
-		return &sdk.Error{Status: 403, Type: sdk.PermissionError, Message: fmt.Sprintf("This API key may not use the model '%s'.", target.Alias)}
+		return &fault.Error{Kind: fault.Forbidden, Text: fmt.Sprintf("This API key may not use the model '%s'.", target.Alias)}
 	}
 	p := g.providers[target.Provider]
 	x.Record.Plugin = p.config.Plugin
@@ -251,7 +252,7 @@ func (e *exchange) run(ctx context.Context) error {
 	}
 	for step := 0; e.next != nil; step++ {
 		if step == maxSteps {
-			return &sdk.Error{Status: 502, Code: "adapter_error", Message: fmt.Sprintf("Provider '%s' needed more than %d requests for one answer.", e.provider.name, maxSteps)}
+			return &fault.Error{Kind: fault.Adapter, Code: "adapter_error", Text: fmt.Sprintf("Provider '%s' needed more than %d requests for one answer.", e.provider.name, maxSteps)}
 		}
 		if err := e.sleep(ctx, e.wait); err != nil {
 			return err
@@ -378,13 +379,13 @@ func (e *exchange) forgetRequest() {
 // unreachable adds to the error of an upstream that isn't there what its adapter
 // says to do about it.
 func (e *exchange) unreachable(err error) error {
-	var told *sdk.Error
+	var told *fault.Error
 	needs := e.provider.needs(e.target.Model)
-	if !errors.Is(err, upstream.ErrUnreachable) || !errors.As(err, &told) || needs == "" {
+	if !errors.As(err, &told) || told.Kind != fault.Unsent && told.Kind != fault.UnsentSlow || needs == "" {
 		return err
 	}
 	helpful := *told
-	helpful.Message += " To use this model, " + needs + "."
+	helpful.Text += " To use this model, " + needs + "."
 	return &helpful
 }
 
@@ -468,10 +469,10 @@ func (e *exchange) took(ctx context.Context, failed bool, err error) error {
 		}
 	}
 	if failed {
-		return &sdk.Error{Status: 502, Code: "adapter_error", Message: fmt.Sprintf("The adapter of provider '%s' failed without a reason.", e.provider.name)}
+		return &fault.Error{Kind: fault.Adapter, Code: "adapter_error", Text: fmt.Sprintf("The adapter of provider '%s' failed without a reason.", e.provider.name)}
 	}
 	if e.bytes > e.provider.config.Limits.StreamOutput {
-		return &sdk.Error{Status: 502, Code: "adapter_error", Message: fmt.Sprintf("The answer of provider '%s' is larger than its limits.stream_output allows.", e.provider.name)}
+		return &fault.Error{Kind: fault.Adapter, Code: "adapter_error", Text: fmt.Sprintf("The answer of provider '%s' is larger than its limits.stream_output allows.", e.provider.name)}
 	}
 	if e.next == nil {
 		return nil
@@ -485,7 +486,7 @@ func (e *exchange) took(ctx context.Context, failed bool, err error) error {
 			return err
 		}
 		if body, err = e.refs.Expand(body); err != nil {
-			return &sdk.Error{Status: 502, Code: "adapter_error", Err: err, Message: fmt.Sprintf("The adapter of provider '%s' made a request that can't be sent.", e.provider.name)}
+			return &fault.Error{Kind: fault.Adapter, Code: "adapter_error", Cause: err, Text: fmt.Sprintf("The adapter of provider '%s' made a request that can't be sent.", e.provider.name)}
 		}
 	}
 	e.next.Body = body
@@ -505,40 +506,44 @@ func (e *exchange) broken(ctx context.Context, err error) error {
 	case errors.As(err, &full):
 		return err
 	case errors.Is(err, wasm.ErrBusy):
-		return &sdk.Error{Status: 503, Code: "busy", RetryAfterMS: 1000, Err: err, Message: "Kai is busy; try again in a moment."}
+		return &fault.Error{Kind: fault.Full, Code: "busy", RetryAfter: time.Second, Cause: err, Text: "Kai is busy; try again in a moment."}
 	case errors.As(err, &paused):
-		return &sdk.Error{
-			Status: 503, Code: "adapter_paused", RetryAfterMS: paused.Left.Milliseconds() + 1, Err: err,
-			Message: fmt.Sprintf("The adapter of provider '%s' failed repeatedly and is paused; Kai's log says why.", e.provider.name),
+		return &fault.Error{
+			Kind: fault.Unready, Code: "adapter_paused", RetryAfter: time.Duration(paused.Left.Milliseconds()+1) * time.Millisecond,
+			Cause: err,
+			Text:  fmt.Sprintf("The adapter of provider '%s' failed repeatedly and is paused; Kai's log says why.", e.provider.name),
 		}
 	case errors.As(err, &call) && call.Kind == wasm.TooLarge && e.sent:
-		return &sdk.Error{
-			Status: 502, Code: "upstream_error", Err: err,
-			Message: fmt.Sprintf("The answer of provider '%s' is larger than its limits.input allows.", e.provider.name),
+		return &fault.Error{
+			Kind: fault.Upstream, Code: "upstream_error",
+			Cause: err,
+			Text:  fmt.Sprintf("The answer of provider '%s' is larger than its limits.input allows.", e.provider.name),
 		}
 	case errors.As(err, &call) && call.Kind == wasm.TooLarge:
-		return &sdk.Error{
-			Status: 413, Type: sdk.InvalidRequest, Err: err,
-			Message: fmt.Sprintf("The request is too large for the adapter of provider '%s', even without the long texts and images that Kai keeps back: limits.input allows less.", e.provider.name),
+		return &fault.Error{
+			Kind:  fault.TooLarge,
+			Cause: err,
+			Text:  fmt.Sprintf("The request is too large for the adapter of provider '%s', even without the long texts and images that Kai keeps back: limits.input allows less.", e.provider.name),
 		}
 	}
-	return &sdk.Error{Status: 502, Code: "adapter_error", Err: err, Message: fmt.Sprintf("The adapter of provider '%s' failed; Kai's log says why.", e.provider.name)}
+	return &fault.Error{Kind: fault.Adapter, Code: "adapter_error", Cause: err, Text: fmt.Sprintf("The adapter of provider '%s' failed; Kai's log says why.", e.provider.name)}
 }
 
 // outOfMemory makes of an error for want of memory what a client is told. It is no
 // sign of the upstream's health.
 func (e *exchange) outOfMemory(err error) error {
 	var full *memory.Error
-	var known *sdk.Error
+	var known *fault.Error
 	switch {
-	case !errors.As(err, &full), errors.As(err, &known) && known.Status == 503:
+	case !errors.As(err, &full), errors.As(err, &known) && known.Kind == fault.Full:
 		return err
 	case full.Share == "":
 		return api.Busy(err)
 	}
-	return &sdk.Error{
-		Status: 502, Type: sdk.ServerError, Code: "out_of_memory", Err: err,
-		Message: fmt.Sprintf("Provider '%s' may hold no more memory (limits.share), which this request or its answer needs. Try again when fewer run, or ask for less.", e.provider.name),
+	return &fault.Error{
+		Kind: fault.Share, Code: "out_of_memory",
+		Cause: err,
+		Text:  fmt.Sprintf("Provider '%s' may hold no more memory (limits.share), which this request or its answer needs. Try again when fewer run, or ask for less.", e.provider.name),
 	}
 }
 

@@ -9,13 +9,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/auth"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/request"
 	"github.com/kai-gateway/kai/host/upstream"
 	"github.com/kai-gateway/kai/host/wasm"
-	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -84,9 +85,9 @@ func newProvider(c config.Provider, workers int, engine *wasm.Engine, share *mem
 // prepare waits until the provider can be asked, for at most wait.
 func (p *provider) prepare(ctx context.Context, wait time.Duration) error {
 	if p.config.Unset != "" {
-		return &sdk.Error{
-			Status: 503, Type: sdk.ServerError, Code: "provider_not_configured",
-			Message: fmt.Sprintf("Provider '%s' has no API key: set the environment variable %s and start Kai again.", p.name, p.config.Unset),
+		return &fault.Error{
+			Kind: fault.Unusable, Code: "provider_not_configured",
+			Text: fmt.Sprintf("Provider '%s' has no API key: set the environment variable %s and start Kai again.", p.name, p.config.Unset),
 		}
 	}
 	switch err := p.adapter.Wait(ctx, wait); {
@@ -94,14 +95,16 @@ func (p *provider) prepare(ctx context.Context, wait time.Duration) error {
 	case ctx.Err() != nil:
 		return err
 	case errors.Is(err, wasm.ErrNotReady):
-		return &sdk.Error{
-			Status: 503, Type: sdk.ServerError, Code: "adapter_loading", RetryAfterMS: 5000, Err: err,
-			Message: fmt.Sprintf("The adapter of provider '%s' is still being prepared; try again in a few seconds.", p.name),
+		return &fault.Error{
+			Kind: fault.Unready, Code: "adapter_loading", RetryAfter: 5 * time.Second,
+			Cause: err,
+			Text:  fmt.Sprintf("The adapter of provider '%s' is still being prepared; try again in a few seconds.", p.name),
 		}
 	default:
-		return &sdk.Error{
-			Status: 503, Type: sdk.ServerError, Code: "adapter_error", Err: err,
-			Message: fmt.Sprintf("The adapter of provider '%s' could not be loaded; Kai's log says why.", p.name),
+		return &fault.Error{
+			Kind: fault.Unusable, Code: "adapter_error",
+			Cause: err,
+			Text:  fmt.Sprintf("The adapter of provider '%s' could not be loaded; Kai's log says why.", p.name),
 		}
 	}
 	p.once.Do(p.connect)
@@ -119,9 +122,10 @@ func (p *provider) checkRouting(ctx context.Context, asked *request.Chat) error 
 	if at == "" {
 		return nil
 	}
-	return &sdk.Error{
-		Status: 403, Type: sdk.PermissionError, Param: at,
-		Message: at + ": would choose models or providers at the upstream, which only keys with provider_routing may do. Leave it out, set it in the gateway's configuration, or use such a key.",
+	return &fault.Error{
+		Kind:  fault.Forbidden,
+		Param: at,
+		Text:  at + ": would choose models or providers at the upstream, which only keys with provider_routing may do. Leave it out, set it in the gateway's configuration, or use such a key.",
 	}
 }
 
@@ -130,9 +134,9 @@ func (p *provider) checkRouting(ctx context.Context, asked *request.Chat) error 
 func (p *provider) connect() {
 	c := p.config
 	if !p.adapter.Manifest().Profile().Serves(abi.Chat) {
-		p.err = &sdk.Error{
-			Status: 503, Type: sdk.ServerError, Code: "adapter_error",
-			Message: fmt.Sprintf("The adapter of provider '%s' answers no chat completions.", p.name),
+		p.err = &fault.Error{
+			Kind: fault.Unusable, Code: "adapter_error",
+			Text: fmt.Sprintf("The adapter of provider '%s' answers no chat completions.", p.name),
 		}
 		return
 	}
@@ -157,15 +161,14 @@ func (p *provider) connect() {
 // send asks the upstream and remembers for /health whether it was there.
 func (p *provider) send(ctx context.Context, r upstream.Request) (*upstream.Response, error) {
 	if p.client == nil {
-		return nil, &sdk.Error{
-			Status: 502, Type: sdk.ServerError, Code: "adapter_error",
-			Message: fmt.Sprintf("The adapter of provider '%s' wants to send a request, but the provider has no base_url.", p.name),
+		return nil, &fault.Error{
+			Kind: fault.Adapter, Code: "adapter_error",
+			Text: fmt.Sprintf("The adapter of provider '%s' wants to send a request, but the provider has no base_url.", p.name),
 		}
 	}
 	res, err := p.client.Do(ctx, r)
-	var e *sdk.Error
 	var full *memory.Error
-	if ours := errors.As(err, &full) || errors.As(err, &e) && e.Code == "adapter_error"; ctx.Err() == nil && !ours {
+	if ours := errors.As(err, &full) || err != nil && fault.KindOf(err) == fault.Adapter; ctx.Err() == nil && !ours {
 		p.failed.Store(err != nil)
 	}
 	return res, err

@@ -6,13 +6,13 @@ import (
 	"net"
 	"time"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
 )
 
 // errShutdown ends what still runs when the gateway has waited long enough.
-var errShutdown = &sdk.Error{
-	Status: 503, Type: sdk.ServerError, Code: "shutting_down", RetryAfterMS: 1000,
-	Message: "Kai is shutting down; try again in a moment.",
+var errShutdown = &fault.Error{
+	Kind: fault.Stopping, Code: "shutting_down", RetryAfter: time.Second,
+	Text: "Kai is shutting down; try again in a moment.",
 }
 
 // lastWords is how long answers may take to say that they were ended.

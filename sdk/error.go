@@ -1,8 +1,8 @@
 package sdk
 
-// Error is a failure as a client of the gateway sees it: OpenAI's four fields
-// and the HTTP status. Adapters emit it, every part of the host returns it, and
-// the HTTP layer turns it into an answer.
+// Error is a failure as an adapter states it: OpenAI's four fields and the HTTP
+// status. The gateway turns it into an answer in the client's API, and decides by
+// Code and Status whether another target may be asked.
 //
 // The zero values mean: Status 500, Type derived from Status, Code and Param
 // null. Message is shown to clients, so it never holds an address, a key or a

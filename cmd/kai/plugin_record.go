@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/conform"
 	"github.com/kai-gateway/kai/host/request"
@@ -150,9 +152,9 @@ func readRequest(ctx context.Context, s streams) ([]byte, error) {
 
 // clientText is an error with the detail that a client would not get.
 func clientText(err error) string {
-	var e *sdk.Error
-	if errors.As(err, &e) && e.Err != nil {
-		return e.Message + " (" + e.Err.Error() + ")"
+	var e *fault.Error
+	if errors.As(err, &e) && e.Cause != nil {
+		return e.Text + " (" + e.Cause.Error() + ")"
 	}
 	return err.Error()
 }

@@ -8,8 +8,9 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
 )
 
 // firstRead is how many bytes a Content-Length alone can make the gateway set
@@ -32,7 +33,7 @@ type body struct {
 // Body returns the request's body, which it reads the first time it is called.
 // The bytes live until ReleaseBody is called or the exchange ends.
 //
-// The error is a *sdk.Error that says what is wrong with the body: it is no
+// The error is a *fault.Error that says what is wrong with the body: it is no
 // JSON by its content type (415), compressed (415), empty (400), larger than
 // the limit (413), not there in time (408), cut off (400), or one too many for
 // the memory that all bodies, or all requests, share (503).
@@ -99,7 +100,7 @@ func (x *Exchange) readBody() ([]byte, error) {
 		}
 	}
 	if len(buf) == 0 {
-		return nil, &sdk.Error{Status: 400, Message: "The request has no body. Send a JSON object."}
+		return nil, &fault.Error{Kind: fault.Invalid, Text: "The request has no body. Send a JSON object."}
 	}
 	return buf, nil
 }
@@ -123,10 +124,11 @@ func (x *Exchange) grow(buf []byte, size int64) ([]byte, error) {
 
 // Busy is the error for a request that the gateway has no memory for now. err says
 // in the log which limit it is.
-func Busy(err error) *sdk.Error {
-	return &sdk.Error{
-		Status: 503, Code: "busy", RetryAfterMS: 1000, Err: err,
-		Message: "The gateway holds as many requests and answers as its memory allows. Try again in a moment.",
+func Busy(err error) *fault.Error {
+	return &fault.Error{
+		Kind: fault.Full, Code: "busy", RetryAfter: time.Second,
+		Cause: err,
+		Text:  "The gateway holds as many requests and answers as its memory allows. Try again in a moment.",
 	}
 }
 
@@ -162,26 +164,28 @@ func (x *Exchange) discardBody() {
 func (x *Exchange) unreadable(err error) error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &sdk.Error{
-			Status: 408, Code: "request_timeout", Err: err,
-			Message: fmt.Sprintf("The request body did not arrive within %v.", x.server.ReadTimeout),
+		return &fault.Error{
+			Kind: fault.Timeout, Code: "request_timeout",
+			Cause: err,
+			Text:  fmt.Sprintf("The request body did not arrive within %v.", x.server.ReadTimeout),
 		}
 	case errors.Is(err, io.ErrUnexpectedEOF), x.Request.Context().Err() != nil:
-		return &sdk.Error{
-			Status: 400, Err: errors.Join(errHungUp, err),
-			Message: "The request body ended before it was complete.",
+		return &fault.Error{
+			Kind:  fault.Invalid,
+			Cause: errors.Join(errHungUp, err),
+			Text:  "The request body ended before it was complete.",
 		}
 	}
-	return &sdk.Error{Status: 400, Message: "The request body could not be read: its transfer coding is broken.", Err: err}
+	return &fault.Error{Kind: fault.Invalid, Text: "The request body could not be read: its transfer coding is broken.", Cause: err}
 }
 
 // errHungUp marks errors that mean that nobody waits for the answer.
 var errHungUp = fmt.Errorf("the client hung up: %w", context.Canceled)
 
 func tooLarge(limit int64) error {
-	return &sdk.Error{
-		Status: 413, Code: "request_too_large",
-		Message: fmt.Sprintf("The request body is larger than %s. Send less, or raise server.max_body in the gateway's configuration.", size(limit)),
+	return &fault.Error{
+		Kind: fault.TooLarge, Code: "request_too_large",
+		Text: fmt.Sprintf("The request body is larger than %s. Send less, or raise server.max_body in the gateway's configuration.", size(limit)),
 	}
 }
 
@@ -207,7 +211,7 @@ func size(n int64) string {
 func checkContentHeaders(h http.Header) error {
 	for _, coding := range listed(h["Content-Encoding"]) {
 		if coding != "" && !strings.EqualFold(coding, "identity") {
-			return &sdk.Error{Status: 415, Message: "Compressed request bodies are not supported. Send the body without Content-Encoding."}
+			return &fault.Error{Kind: fault.Unsupported, Text: "Compressed request bodies are not supported. Send the body without Content-Encoding."}
 		}
 	}
 	types := listed(h["Content-Type"])
@@ -233,7 +237,7 @@ func listed(lines []string) (values []string) {
 }
 
 func errNotJSON() error {
-	return &sdk.Error{Status: 415, Message: "The request body must be JSON. Send it with 'Content-Type: application/json'."}
+	return &fault.Error{Kind: fault.Unsupported, Text: "The request body must be JSON. Send it with 'Content-Type: application/json'."}
 }
 
 // isJSON reports whether a content type is application/json or one of its

@@ -13,9 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/memory"
-	"github.com/kai-gateway/kai/sdk"
 )
 
 // echo answers with the body it read.
@@ -408,7 +409,7 @@ func TestEarlyAnswersArrive(t *testing.T) {
 				MaxBody: most, Bodies: memory.NewLimit(1 << 20), Chat: echo,
 				Authenticate: func(r *http.Request) (context.Context, string, error) {
 					if r.Header.Get("X-Deny") != "" {
-						return nil, "", &sdk.Error{Status: 401, Message: "no"}
+						return nil, "", &fault.Error{Kind: fault.Unauthenticated, Text: "no"}
 					}
 					return r.Context(), "", nil
 				},

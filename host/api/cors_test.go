@@ -5,8 +5,9 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/host/api"
-	"github.com/kai-gateway/kai/sdk"
 )
 
 func TestCORS(t *testing.T) {
@@ -97,7 +98,7 @@ func TestCORS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newServer(t, api.Options{CORS: tc.cors, Authenticate: func(r *http.Request) (context.Context, string, error) {
 				if r.URL.Path == "/v1/guarded" {
-					return nil, "", &sdk.Error{Status: 401, Message: "no key"}
+					return nil, "", &fault.Error{Kind: fault.Unauthenticated, Text: "no key"}
 				}
 				return r.Context(), "", nil
 			}})

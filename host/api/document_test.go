@@ -14,13 +14,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/schema"
-	"github.com/kai-gateway/kai/sdk"
 )
 
 const completion = `{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"granite-local",` +
@@ -53,14 +54,14 @@ func chatByModel(_ context.Context, x *api.Exchange) error {
 		Stream bool
 	}
 	if err := json.Unmarshal(body, &request); err != nil {
-		return &sdk.Error{Status: 400, Message: "The request's body is not JSON.", Err: err}
+		return &fault.Error{Kind: fault.Invalid, Text: "The request's body is not JSON.", Cause: err}
 	}
 	var status int
 	var code string
 	if n, _ := fmt.Sscanf(request.Model, "%d %s", &status, &code); n > 0 {
-		e := &sdk.Error{Status: status, Code: code, Message: "as asked"}
+		e := &fault.Error{Kind: fault.FromAdapter(status, code), Status: status, Code: code, Text: "as asked"}
 		if status == 429 || status >= 500 {
-			e.RetryAfterMS = 1500
+			e.RetryAfter = 1500 * time.Millisecond
 		}
 		return e
 	}
@@ -93,7 +94,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 		OpenAPI: []byte(`{}`),
 		Authenticate: func(r *http.Request) (context.Context, string, error) {
 			if r.Header.Get("Authorization") == "Bearer wrong" {
-				return nil, "", &sdk.Error{Status: 401, Code: "invalid_api_key", Message: "wrong key"}
+				return nil, "", &fault.Error{Kind: fault.Unauthenticated, Code: "invalid_api_key", Text: "wrong key"}
 			}
 			return r.Context(), "", nil
 		},

@@ -6,91 +6,61 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/fault"
 )
 
-// fail answers with err. This is the one place where errors get their status:
-// an *sdk.Error has its own, anything else is an internal error of which the
-// client learns the request's ID and the log the rest.
+// fail answers with err: a *fault.Error as its kind says, and anything else as an
+// internal error of which the client learns the request's ID and the log the rest.
 func (x *Exchange) fail(err error) {
 	x.note(err)
 	if x.writer.wrote {
 		return
 	}
-	e := clientError(err, x.ID)
+	e := x.ClientError(err)
 	h := x.Writer.Header()
-	if e.Status == http.StatusUnauthorized {
+	if e.Kind == fault.Unauthenticated {
 		h.Set("WWW-Authenticate", "Bearer")
 	}
-	if e.RetryAfterMS > 0 {
-		seconds := e.RetryAfterMS / 1000
-		if e.RetryAfterMS%1000 > 0 {
-			seconds++
-		}
-		h.Set("Retry-After", strconv.FormatInt(seconds, 10))
+	if e.RetryAfter > 0 {
+		seconds := (e.RetryAfter - 1) / time.Second // and one more, to round up
+		h.Set("Retry-After", strconv.FormatInt(int64(seconds)+1, 10))
 	}
-	if !worthRepeating(e) {
+	if !e.Repeatable() {
 		h.Set("X-Should-Retry", "false")
 	}
 	x.answerEarly()
-	if err := x.JSON(e.Status, e.AppendJSON(nil)); err != nil {
+	if err := x.JSON(e.HTTPStatus(), dialect.AppendOpenAIError(nil, e)); err != nil {
 		x.note(err)
 	}
 }
 
-// clientError is what a client learns of err: a valid *sdk.Error whose Status
-// is an error's and whose Type is set.
-func clientError(err error, id string) *sdk.Error {
-	var e *sdk.Error
-	if !errors.As(err, &e) {
-		return &sdk.Error{Status: 500, Type: sdk.ServerError, Message: "internal error, request " + id}
-	}
-	shown := *e
-	if shown.Status < 400 || shown.Status > 599 {
-		shown.Status = 500
-	}
-	if shown.Type == "" {
-		shown.Type = sdk.TypeOf(shown.Status)
-	}
-	return &shown
-}
-
-// ClientError is what a client learns of err: an *sdk.Error as it is, of
+// ClientError is what a client learns of err: a *fault.Error as it is, of
 // anything else that it was an internal error of this request.
-func (x *Exchange) ClientError(err error) *sdk.Error { return clientError(err, x.ID) }
-
-// worthRepeating reports whether the same request may succeed later. SDKs
-// repeat every 408, 409, 429 and 5xx unless told otherwise.
-func worthRepeating(e *sdk.Error) bool {
-	if e.NoRetry {
-		return false
+func (x *Exchange) ClientError(err error) *fault.Error {
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		return e
 	}
-	switch e.Code {
-	case "provider_not_configured", // until the configuration changes
-		"adapter_error",      // adapters are pure: the same request fails again
-		"upstream_auth",      // the upstream refused the gateway's own credentials
-		"insufficient_quota": // until somebody pays
-		return false
-	}
-	return e.Status >= 500 || e.Status == 408 || e.Status == 409 || e.Status == 429
+	return &fault.Error{Kind: fault.Internal, Text: "internal error, request " + x.ID}
 }
 
 // served says what there is, to those who asked for something else.
 const served = "Kai serves POST /v1/chat/completions, GET /v1/models and GET /v1/models/{id}; GET /docs describes them."
 
 func unknownPath(r *http.Request) error {
-	return &sdk.Error{
-		Status:  404,
-		Message: fmt.Sprintf("There is no %s %s here. %s", printable(r.Method, maxShown), printable(r.URL.Path, maxShown), served),
+	return &fault.Error{
+		Kind: fault.NotFound,
+		Text: fmt.Sprintf("There is no %s %s here. %s", printable(r.Method, maxShown), printable(r.URL.Path, maxShown), served),
 	}
 }
 
 func wrongMethod(r *http.Request, allow string) error {
-	return &sdk.Error{
-		Status:  405,
-		Message: fmt.Sprintf("%s does not take %s; it takes %s.", printable(r.URL.Path, maxShown), printable(r.Method, maxShown), allow),
+	return &fault.Error{
+		Kind: fault.MethodNotAllowed,
+		Text: fmt.Sprintf("%s does not take %s; it takes %s.", printable(r.URL.Path, maxShown), printable(r.Method, maxShown), allow),
 	}
 }
 

@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/kai-gateway/kai/host/fault"
 
 	"github.com/kai-gateway/kai/host/api"
-	"github.com/kai-gateway/kai/sdk"
 )
 
 func failWith(err error) api.Handler {
@@ -27,31 +29,31 @@ func TestErrorAnswers(t *testing.T) {
 		retryAfter string
 		final      bool // x-should-retry: false
 	}{
-		"a bad request":               {err: &sdk.Error{Status: 400, Message: "m"}, status: 400, typ: "invalid_request_error", final: true},
-		"a wrong key":                 {err: &sdk.Error{Status: 401, Message: "m"}, status: 401, typ: "authentication_error", final: true},
-		"a forbidden model":           {err: &sdk.Error{Status: 403, Message: "m"}, status: 403, typ: "permission_error", final: true},
-		"a missing model":             {err: &sdk.Error{Status: 404, Message: "m"}, status: 404, typ: "not_found_error", final: true},
-		"a timeout of the body":       {err: &sdk.Error{Status: 408, Message: "m"}, status: 408, typ: "invalid_request_error"},
-		"a conflict":                  {err: &sdk.Error{Status: 409, Message: "m"}, status: 409, typ: "invalid_request_error"},
-		"a large body":                {err: &sdk.Error{Status: 413, Message: "m"}, status: 413, typ: "invalid_request_error", final: true},
-		"something unprocessable":     {err: &sdk.Error{Status: 422, Message: "m"}, status: 422, typ: "invalid_request_error", final: true},
-		"a rate limit":                {err: &sdk.Error{Status: 429, Message: "m"}, status: 429, typ: "rate_limit_error"},
-		"a rate limit until tomorrow": {err: &sdk.Error{Status: 429, Message: "m", RetryAfterMS: 86_400_000}, status: 429, typ: "rate_limit_error", retryAfter: "86400"},
-		"a quota that is used up":     {err: &sdk.Error{Status: 429, Message: "m", Code: "insufficient_quota"}, status: 429, typ: "rate_limit_error", final: true},
-		"an upstream's failure":       {err: &sdk.Error{Status: 502, Message: "m", Code: "upstream_error"}, status: 502, typ: "server_error"},
-		"refused credentials":         {err: &sdk.Error{Status: 502, Message: "m", Code: "upstream_auth"}, status: 502, typ: "server_error", final: true},
-		"an adapter's failure":        {err: &sdk.Error{Status: 502, Message: "m", Code: "adapter_error"}, status: 502, typ: "server_error", final: true},
-		"a provider without a key":    {err: &sdk.Error{Status: 503, Message: "m", Code: "provider_not_configured"}, status: 503, typ: "server_error", final: true},
-		"busy for a millisecond":      {err: &sdk.Error{Status: 503, Message: "m", RetryAfterMS: 1}, status: 503, typ: "server_error", retryAfter: "1"},
-		"busy for a second":           {err: &sdk.Error{Status: 503, Message: "m", RetryAfterMS: 1000}, status: 503, typ: "server_error", retryAfter: "1"},
-		"busy for a little more":      {err: &sdk.Error{Status: 503, Message: "m", RetryAfterMS: 1001}, status: 503, typ: "server_error", retryAfter: "2"},
-		"busy for ever":               {err: &sdk.Error{Status: 503, Message: "m", RetryAfterMS: math.MaxInt64}, status: 503, typ: "server_error", retryAfter: "9223372036854776"},
-		"busy until the past":         {err: &sdk.Error{Status: 503, Message: "m", RetryAfterMS: -1}, status: 503, typ: "server_error"},
-		"no status":                   {err: &sdk.Error{Message: "m"}, status: 500, typ: "server_error"},
-		"a status that is no error":   {err: &sdk.Error{Status: 200, Message: "m"}, status: 500, typ: "server_error"},
-		"a status that HTTP lacks":    {err: &sdk.Error{Status: 1 << 30, Message: "m"}, status: 500, typ: "server_error"},
-		"a type of its own":           {err: &sdk.Error{Status: 400, Type: "odd_error", Message: "m"}, status: 400, typ: "odd_error", final: true},
-		"an error within another":     {err: fmt.Errorf("ask upstream: %w", &sdk.Error{Status: 504, Message: "m"}), status: 504, typ: "server_error"},
+		"a bad request":               {err: &fault.Error{Kind: fault.Invalid, Text: "m"}, status: 400, typ: "invalid_request_error", final: true},
+		"a wrong key":                 {err: &fault.Error{Kind: fault.Unauthenticated, Text: "m"}, status: 401, typ: "authentication_error", final: true},
+		"a forbidden model":           {err: &fault.Error{Kind: fault.Forbidden, Text: "m"}, status: 403, typ: "permission_error", final: true},
+		"a missing model":             {err: &fault.Error{Kind: fault.NotFound, Text: "m"}, status: 404, typ: "not_found_error", final: true},
+		"a timeout of the body":       {err: &fault.Error{Kind: fault.Timeout, Text: "m"}, status: 408, typ: "invalid_request_error"},
+		"a conflict":                  {err: &fault.Error{Kind: fault.Refused, Status: 409, Text: "m"}, status: 409, typ: "invalid_request_error"},
+		"a large body":                {err: &fault.Error{Kind: fault.TooLarge, Text: "m"}, status: 413, typ: "invalid_request_error", final: true},
+		"something unprocessable":     {err: &fault.Error{Kind: fault.Refused, Status: 422, Text: "m"}, status: 422, typ: "invalid_request_error", final: true},
+		"a rate limit":                {err: &fault.Error{Kind: fault.Rate, Text: "m"}, status: 429, typ: "rate_limit_error"},
+		"a rate limit until tomorrow": {err: &fault.Error{Kind: fault.Rate, Text: "m", RetryAfter: 86400 * time.Second}, status: 429, typ: "rate_limit_error", retryAfter: "86400"},
+		"a quota that is used up":     {err: &fault.Error{Kind: fault.Quota, Text: "m", Code: "insufficient_quota"}, status: 429, typ: "rate_limit_error", final: true},
+		"an upstream's failure":       {err: &fault.Error{Kind: fault.Upstream, Text: "m", Code: "upstream_error"}, status: 502, typ: "server_error"},
+		"refused credentials":         {err: &fault.Error{Kind: fault.Auth, Text: "m", Code: "upstream_auth"}, status: 502, typ: "server_error", final: true},
+		"an adapter's failure":        {err: &fault.Error{Kind: fault.Adapter, Text: "m", Code: "adapter_error"}, status: 502, typ: "server_error", final: true},
+		"a provider without a key":    {err: &fault.Error{Kind: fault.Unusable, Text: "m", Code: "provider_not_configured"}, status: 503, typ: "server_error", final: true},
+		"busy for a millisecond":      {err: &fault.Error{Kind: fault.Full, Text: "m", RetryAfter: 1 * time.Millisecond}, status: 503, typ: "server_error", retryAfter: "1"},
+		"busy for a second":           {err: &fault.Error{Kind: fault.Full, Text: "m", RetryAfter: time.Second}, status: 503, typ: "server_error", retryAfter: "1"},
+		"busy for a little more":      {err: &fault.Error{Kind: fault.Full, Text: "m", RetryAfter: 1001 * time.Millisecond}, status: 503, typ: "server_error", retryAfter: "2"},
+		"busy for ever":               {err: &fault.Error{Kind: fault.Full, Text: "m", RetryAfter: math.MaxInt64}, status: 503, typ: "server_error", retryAfter: "9223372037"},
+		"busy until the past":         {err: &fault.Error{Kind: fault.Full, Text: "m", RetryAfter: time.Duration(-1) * time.Millisecond}, status: 503, typ: "server_error"},
+		"no status":                   {err: &fault.Error{Kind: fault.Internal, Text: "m"}, status: 500, typ: "server_error"},
+		"a status that is no error":   {err: &fault.Error{Kind: fault.Internal, Status: 200, Text: "m"}, status: 500, typ: "server_error"},
+		"a status that HTTP lacks":    {err: &fault.Error{Kind: fault.Internal, Status: 1 << 30, Text: "m"}, status: 500, typ: "server_error"},
+		"a type of its own":           {err: &fault.Error{Kind: fault.Invalid, Type: "odd_error", Text: "m"}, status: 400, typ: "odd_error", final: true},
+		"an error within another":     {err: fmt.Errorf("ask upstream: %w", &fault.Error{Kind: fault.Slow, Text: "m"}), status: 504, typ: "server_error"},
 		"any other error":             {err: errors.New("secret detail"), status: 500, typ: "server_error", message: "internal error, request "},
 		"no error and no answer":      {err: nil, status: 500, typ: "server_error", message: "internal error, request "},
 	} {
@@ -88,7 +90,7 @@ func TestErrorAnswers(t *testing.T) {
 func TestErrorDetailGoesToTheLogOnly(t *testing.T) {
 	for name, err := range map[string]error{
 		"of any error":        errors.New("dial tcp 10.0.0.1: refused"),
-		"of a client's error": &sdk.Error{Status: 502, Message: "m", Err: errors.New("dial tcp 10.0.0.1: refused")},
+		"of a client's error": &fault.Error{Kind: fault.Upstream, Text: "m", Cause: errors.New("dial tcp 10.0.0.1: refused")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newServer(t, api.Options{Chat: failWith(err)})
@@ -109,7 +111,7 @@ func TestErrorAfterTheAnswerBegan(t *testing.T) {
 		if _, err := io.WriteString(x.Writer, "data: 1\n\n"); err != nil {
 			return err
 		}
-		return &sdk.Error{Status: 502, Message: "late"}
+		return &fault.Error{Kind: fault.Upstream, Text: "late"}
 	}})
 	got := postChat(t, g, "{}")
 	if got.StatusCode != 200 || got.body != "data: 1\n\n" {

@@ -5,8 +5,9 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/julienschmidt/httprouter"
-	"github.com/kai-gateway/kai/sdk"
 )
 
 // model is an alias as OpenAI's API shows a model.
@@ -38,9 +39,10 @@ func (s *server) getModel(x *Exchange, params httprouter.Params) error {
 		return unknownPath(x.Request)
 	}
 	if !slices.Contains(s.Models(x.Request.Context()), id) {
-		return &sdk.Error{
-			Status: 404, Code: "model_not_found", Param: "model",
-			Message: "Model '" + printable(id, maxShown) + "' not found" + s.Suggest(x.Request.Context(), id),
+		return &fault.Error{
+			Kind: fault.NotFound, Code: "model_not_found",
+			Param: "model",
+			Text:  "Model '" + printable(id, maxShown) + "' not found" + s.Suggest(x.Request.Context(), id),
 		}
 	}
 	return x.answer(http.StatusOK, modelOf(id))

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
 )
 
 // A web page reaches a gateway on its visitor's machine: by its address, or by a
@@ -50,9 +50,9 @@ func (s *server) checkHost(r *http.Request) error {
 	if r.Host == "" || s.Private == nil || !s.Private() || s.names.has(r.Host) {
 		return nil
 	}
-	return &sdk.Error{
-		Status: 403, Type: sdk.PermissionError,
-		Message: fmt.Sprintf("This gateway serves its own machine, without keys, and is not known as '%s': a name may lead web pages to it. "+
+	return &fault.Error{
+		Kind: fault.Forbidden,
+		Text: fmt.Sprintf("This gateway serves its own machine, without keys, and is not known as '%s': a name may lead web pages to it. "+
 			"Use an address or localhost, add the name to server.hosts, or set auth.enabled.", printable(r.Host, maxShown)),
 	}
 }
@@ -71,9 +71,9 @@ func (s *server) checkOrigin(r *http.Request) error {
 	if len(origins) == 1 && strings.Contains(origins[0], "://") {
 		page = "Pages of the origin '" + printable(origins[0], maxShown) + "'"
 	}
-	return &sdk.Error{
-		Status: 403, Type: sdk.PermissionError,
-		Message: page + " may not call this gateway: add the origin to cors.allow_origins, or, if it is the gateway's own, its host to server.hosts.",
+	return &fault.Error{
+		Kind: fault.Forbidden,
+		Text: page + " may not call this gateway: add the origin to cors.allow_origins, or, if it is the gateway's own, its host to server.hosts.",
 	}
 }
 

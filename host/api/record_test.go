@@ -13,8 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/host/api"
-	"github.com/kai-gateway/kai/sdk"
 )
 
 func TestRecord(t *testing.T) {
@@ -53,8 +54,8 @@ func TestLogLevels(t *testing.T) {
 		status   float64
 	}{
 		"an answer":               {level: "INFO", status: 200},
-		"a client's mistake":      {chat: failWith(&sdk.Error{Status: 400, Message: "m"}), level: "INFO", status: 400},
-		"an upstream's failure":   {chat: failWith(&sdk.Error{Status: 502, Message: "m"}), level: "WARN", status: 502},
+		"a client's mistake":      {chat: failWith(&fault.Error{Kind: fault.Invalid, Text: "m"}), level: "INFO", status: 400},
+		"an upstream's failure":   {chat: failWith(&fault.Error{Kind: fault.Upstream, Text: "m"}), level: "WARN", status: 502},
 		"the gateway's failure":   {chat: failWith(errors.New("x")), level: "WARN", status: 500},
 		"a cancelled upstream":    {chat: failWith(context.Canceled), level: "WARN", status: 500},
 		"a status of the handler": {chat: func(_ context.Context, x *api.Exchange) error { x.Record.Status = 499; return x.JSON(200, nil) }, level: "INFO", status: 499},
@@ -93,7 +94,7 @@ func TestClientHangsUpWhileItIsServed(t *testing.T) {
 	for name, chat := range map[string]func(ctx context.Context, x *api.Exchange) error{
 		"before the answer": func(ctx context.Context, _ *api.Exchange) error {
 			<-ctx.Done()
-			return &sdk.Error{Status: 502, Message: "cancelled", Err: ctx.Err()}
+			return &fault.Error{Kind: fault.Upstream, Text: "cancelled", Cause: ctx.Err()}
 		},
 		"within the answer": func(ctx context.Context, x *api.Exchange) error {
 			<-ctx.Done()
@@ -159,7 +160,7 @@ func TestClientLeavesAfterItsAnswer(t *testing.T) {
 
 // A context that the gateway itself ends is no hang-up.
 func TestRequestEndedByTheGateway(t *testing.T) {
-	stopping := &sdk.Error{Status: 503, Message: "shutting down"}
+	stopping := &fault.Error{Kind: fault.Stopping, Text: "shutting down"}
 	for name, tc := range map[string]struct {
 		cause error
 		want  float64
@@ -198,7 +199,7 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 		},
 		Authenticate: func(r *http.Request) (context.Context, string, error) {
 			if r.Header.Get("X-Refuse") != "" {
-				return nil, "", &sdk.Error{Status: 401, Code: "invalid_api_key", Message: "wrong key"}
+				return nil, "", &fault.Error{Kind: fault.Unauthenticated, Code: "invalid_api_key", Text: "wrong key"}
 			}
 			return r.Context(), "", nil
 		},

@@ -10,8 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/host/api"
-	"github.com/kai-gateway/kai/sdk"
 )
 
 func TestModels(t *testing.T) {
@@ -181,7 +182,7 @@ func TestMethods(t *testing.T) {
 func TestRequestID(t *testing.T) {
 	g := newServer(t, api.Options{Authenticate: func(r *http.Request) (context.Context, string, error) {
 		if r.Header.Get("Authorization") == "" {
-			return nil, "", &sdk.Error{Status: 401, Message: "no key"}
+			return nil, "", &fault.Error{Kind: fault.Unauthenticated, Text: "no key"}
 		}
 		return r.Context(), "", nil
 	}})
@@ -202,7 +203,7 @@ func TestRequestID(t *testing.T) {
 
 func TestOnlyV1IsGuarded(t *testing.T) {
 	g := newServer(t, api.Options{Authenticate: func(*http.Request) (context.Context, string, error) {
-		return nil, "", &sdk.Error{Status: 401, Type: "authentication_error", Code: "invalid_api_key", Message: "no key"}
+		return nil, "", &fault.Error{Kind: fault.Unauthenticated, Type: "authentication_error", Code: "invalid_api_key", Text: "no key"}
 	}})
 	for request, want := range map[string]int{
 		"POST /v1/chat/completions":    401,

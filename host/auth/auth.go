@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
 )
 
 // Key is one API key of the configuration.
@@ -48,7 +48,7 @@ func New(keys []Key) *Keys { return &Keys{keys: slices.Clone(keys)} }
 // "Bearer KEY"; the scheme's case does not matter. Its time depends on the
 // number of keys and the length of the header, not on which key matches.
 //
-// The error is a *sdk.Error with status 401 and code invalid_api_key.
+// The error is a *fault.Error with status 401 and code invalid_api_key.
 func (k *Keys) Check(header string) (Principal, error) {
 	if header == "" {
 		return Principal{}, refuse("No API key was sent. Send one in the header 'Authorization: Bearer <key>'.")
@@ -76,7 +76,7 @@ func (k *Keys) Check(header string) (Principal, error) {
 // headers are refused, because two readers may take different ones of them. The
 // same one twice, which proxies also join, is one.
 //
-// The error is a *sdk.Error with status 401 and code invalid_api_key.
+// The error is a *fault.Error with status 401 and code invalid_api_key.
 func (k *Keys) Authenticate(r *http.Request) (context.Context, error) {
 	values := r.Header["Authorization"]
 	if len(slices.Compact(slices.Clone(values))) > 1 {
@@ -103,7 +103,7 @@ func undoubled(header string) string {
 }
 
 func refuse(message string) error {
-	return &sdk.Error{Status: 401, Type: sdk.AuthenticationError, Code: "invalid_api_key", Message: message}
+	return &fault.Error{Kind: fault.Unauthenticated, Code: "invalid_api_key", Text: message}
 }
 
 type principalKey struct{}

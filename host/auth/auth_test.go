@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
 )
 
 const (
@@ -74,8 +74,8 @@ func TestAuthenticate(t *testing.T) {
 				}
 				return
 			}
-			want := &sdk.Error{Status: 401, Type: "authentication_error", Code: "invalid_api_key", Message: tc.message}
-			var got *sdk.Error
+			want := &fault.Error{Kind: fault.Unauthenticated, Code: "invalid_api_key", Text: tc.message}
+			var got *fault.Error
 			if errors.As(err, &got); !reflect.DeepEqual(got, want) {
 				t.Errorf("Authenticate(%q) error = %+v, want %+v", tc.headers, got, want)
 			}

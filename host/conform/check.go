@@ -8,9 +8,10 @@ import (
 	"os"
 	"slices"
 
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/host/stream"
 	"github.com/kai-gateway/kai/host/wasm"
-	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/sdktest"
 )
@@ -93,10 +94,10 @@ func (c *check) replay(g *guest, t *transcript) outcome {
 		o.err = errCut
 	}
 	o.complete = o.err == nil
-	var mistake *sdk.Error
+	var mistake *fault.Error
 	// The code of an ERROR is the adapter's own choice; the engine's is not.
-	if errors.As(o.err, &mistake) && mistake.Code == "adapter_error" && o.broken == nil && !o.Failed {
-		o.broken = errors.New(mistake.Message)
+	if errors.As(o.err, &mistake) && mistake.Kind == fault.Adapter && o.broken == nil && !o.Failed {
+		o.broken = errors.New(mistake.Text)
 	}
 	return o
 }

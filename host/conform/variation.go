@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/host/request"
 	"github.com/kai-gateway/kai/host/stream"
 	"github.com/kai-gateway/kai/sdk"
@@ -270,12 +272,12 @@ func (c *check) errorBodies(a lastAnswer) {
 			c.result.fail(name, "the adapter states no ERROR:\n%s", o.Emissions())
 		case strings.TrimSpace(e.message) == "":
 			c.result.fail(name, "its ERROR has no message")
-		case r.status == 429 && e.Status != 429:
-			c.result.fail(name, "the client gets %d; with 429 it would wait and try again", e.Status)
-		case r.status == 401 && e.Status == 401:
+		case r.status == 429 && e.HTTPStatus() != 429:
+			c.result.fail(name, "the client gets %d; with 429 it would wait and try again", e.HTTPStatus())
+		case r.status == 401 && e.HTTPStatus() == 401:
 			c.result.fail(name, "the client gets 401, but it is the gateway's key that was refused: give 502 and the code upstream_auth")
-		case r.status >= 500 && e.Status < 500 && e.Status != 429:
-			c.result.fail(name, "the client gets %d, as if the request were at fault", e.Status)
+		case r.status >= 500 && e.HTTPStatus() < 500 && e.HTTPStatus() != 429:
+			c.result.fail(name, "the client gets %d, as if the request were at fault", e.HTTPStatus())
 		}
 	}
 }
@@ -283,7 +285,7 @@ func (c *check) errorBodies(a lastAnswer) {
 // clientError is an ERROR with the message the adapter gave, which the gateway
 // replaces if there is none.
 type clientError struct {
-	*sdk.Error
+	*fault.Error
 	message string
 }
 

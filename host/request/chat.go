@@ -5,7 +5,7 @@
 // Short put the upstream's model into it and take long content out of it as
 // bytes, so what Kai does not know passes unchanged.
 //
-// Errors are *sdk.Error and say where the request is wrong and what would be
+// Errors are *fault.Error and say where the request is wrong and what would be
 // right. They never hold content of messages. The package does no I/O.
 package request
 

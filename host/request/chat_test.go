@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
 )
 
 func TestParseChatReads(t *testing.T) {
@@ -142,14 +142,14 @@ func TestParseChatRefuses(t *testing.T) {
 		withField(`"temper\u0061ture":3`):                                                 "temperature: " + number + "0 to 2",
 	} {
 		_, err := ParseChat([]byte(body))
-		var e *sdk.Error
+		var e *fault.Error
 		if !errors.As(err, &e) {
 			t.Errorf("ParseChat(%s) error = %v, want %s", body, err, want)
 			continue
 		}
 		param, _, _ := strings.Cut(want, ":")
-		if e.Message != want || e.Param != param || e.Status != 400 || e.Type != sdk.InvalidRequest || e.Code != "" {
-			t.Errorf("ParseChat(%s) error = %d %s, param %q, code %q:\n%s, want\n%s", body, e.Status, e.Type, e.Param, e.Code, e.Message, want)
+		if e.Text != want || e.Param != param || e.Kind != fault.Invalid || e.Code != "" {
+			t.Errorf("ParseChat(%s) error = %v, param %q, code %q:\n%s, want\n%s", body, e.Kind, e.Param, e.Code, e.Text, want)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
 )
 
 // TestNoNameIsReadAsAnother sends fields that some upstream would take for one
@@ -39,12 +39,12 @@ func TestNoNameIsReadAsAnother(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ParseChat([]byte(withField(tc.field)))
-			var e *sdk.Error
+			var e *fault.Error
 			if !errors.As(err, &e) {
-				t.Fatalf("ParseChat with %s: error = %v, want an *sdk.Error", tc.field, err)
+				t.Fatalf("ParseChat with %s: error = %v, want an *fault.Error", tc.field, err)
 			}
-			if e.Status != 400 || e.Param != tc.param || !strings.HasPrefix(e.Message, tc.param+": ") || !strings.Contains(e.Message, tc.want) {
-				t.Errorf("ParseChat with %s: error = %d %q %q, want 400 %q with %q", tc.field, e.Status, e.Param, e.Message, tc.param, tc.want)
+			if e.Kind != fault.Invalid || e.Param != tc.param || !strings.HasPrefix(e.Text, tc.param+": ") || !strings.Contains(e.Text, tc.want) {
+				t.Errorf("ParseChat with %s: error = %v %q %q, want 400 %q with %q", tc.field, e.Kind, e.Param, e.Text, tc.param, tc.want)
 			}
 		})
 	}

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
 )
 
 // A token stands for long content: "@kai:", the nonce, ":", the number of the
@@ -72,7 +72,7 @@ func newRefs(a *abridged, body []byte, long []span) *Refs {
 //
 // Body without tokens comes back as it is. A result beyond Limit, a token for
 // content that does not exist, and a nonce that is not within a whole token are
-// the adapter's mistake: *sdk.Error with status 502 and code adapter_error.
+// the adapter's mistake: *fault.Error with status 502 and code adapter_error.
 func (r *Refs) Expand(body []byte) ([]byte, error) {
 	if r == nil {
 		return body, nil
@@ -135,12 +135,10 @@ func (r *Refs) next(body []byte, from int) (token span, content []byte, err erro
 	return token, r.long[n].of(r.body), nil
 }
 
-func adapterMistake(err error) *sdk.Error {
-	return &sdk.Error{
-		Status:  502,
-		Type:    sdk.ServerError,
-		Code:    "adapter_error",
-		Message: "the provider's adapter built an invalid request",
-		Err:     fmt.Errorf("expand references: %w", err),
+func adapterMistake(err error) *fault.Error {
+	return &fault.Error{
+		Kind: fault.Adapter, Code: "adapter_error",
+		Text:  "the provider's adapter built an invalid request",
+		Cause: fmt.Errorf("expand references: %w", err),
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
 )
 
 var token = regexp.MustCompile(`@kai:([0-9a-f]{32}):([0-9]+)@`)
@@ -112,15 +112,15 @@ func TestExpandRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := refs.Expand([]byte(tc.body))
-			var e *sdk.Error
+			var e *fault.Error
 			if !errors.As(err, &e) || got != nil {
-				t.Fatalf("Expand(%q) = %.200q, %v, want an *sdk.Error", tc.body, got, err)
+				t.Fatalf("Expand(%q) = %.200q, %v, want an *fault.Error", tc.body, got, err)
 			}
-			if e.Status != 502 || e.Code != "adapter_error" || e.Err == nil || !strings.Contains(e.Err.Error(), tc.want) {
-				t.Errorf("Expand(%q) error = %d %s %v, want %q", tc.body, e.Status, e.Code, e.Err, tc.want)
+			if e.Kind != fault.Adapter || e.Code != "adapter_error" || e.Cause == nil || !strings.Contains(e.Cause.Error(), tc.want) {
+				t.Errorf("Expand(%q) error = %v %s %v, want %q", tc.body, e.Kind, e.Code, e.Cause, tc.want)
 			}
-			if strings.Contains(e.Message, "kai") {
-				t.Errorf("the client reads %q", e.Message)
+			if strings.Contains(e.Text, "kai") {
+				t.Errorf("the client reads %q", e.Text)
 			}
 		})
 	}

@@ -9,6 +9,8 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/sdk"
 )
 
@@ -612,7 +614,7 @@ func (s *scanner) wrongName(i int, key []byte, what string) error {
 	err := badBody(s.position(i) + ": " + what)
 	if len(key) <= 64 {
 		err.Param = string(key)
-		err.Message = err.Param + ": " + err.Message
+		err.Text = err.Param + ": " + err.Text
 	}
 	return err
 }
@@ -625,8 +627,8 @@ func (s *scanner) position(i int) string {
 	return fmt.Sprintf("line %d, column %d", line, column)
 }
 
-func badBody(message string) *sdk.Error {
-	return &sdk.Error{Status: 400, Type: sdk.InvalidRequest, Message: message}
+func badBody(message string) *fault.Error {
+	return &fault.Error{Kind: fault.Invalid, Text: message}
 }
 
 // keySet is the set of the top-level keys, folded. Few are compared one by one, which

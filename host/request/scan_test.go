@@ -12,6 +12,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/sdk"
 )
 
@@ -113,12 +115,12 @@ func TestScanErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ParseChat([]byte(tc.body))
-			var e *sdk.Error
+			var e *fault.Error
 			if !errors.As(err, &e) {
-				t.Fatalf("ParseChat(%q) error = %v, want an *sdk.Error", tc.body, err)
+				t.Fatalf("ParseChat(%q) error = %v, want an *fault.Error", tc.body, err)
 			}
-			if e.Message != tc.want || e.Status != 400 || e.Type != sdk.InvalidRequest || e.Code != "" {
-				t.Errorf("ParseChat(%.40q) error = %d %s %q\n%s, want\n%s", tc.body, e.Status, e.Type, e.Code, e.Message, tc.want)
+			if e.Text != tc.want || e.Kind != fault.Invalid || e.Code != "" {
+				t.Errorf("ParseChat(%.40q) error = %v %q\n%s, want\n%s", tc.body, e.Kind, e.Code, e.Text, tc.want)
 			}
 			if wantParam := map[bool]string{true: "model"}[name == "a field twice"]; e.Param != wantParam {
 				t.Errorf("ParseChat(%.40q) param = %q, want %q", tc.body, e.Param, wantParam)
@@ -203,8 +205,8 @@ func FuzzScan(f *testing.F) {
 		}
 		if c, err := ParseChat(body); err == nil {
 			checkMending(t, c)
-		} else if !errors.As(err, new(*sdk.Error)) {
-			t.Errorf("ParseChat(%q) error = %v, want an *sdk.Error", in, err)
+		} else if !errors.As(err, new(*fault.Error)) {
+			t.Errorf("ParseChat(%q) error = %v, want an *fault.Error", in, err)
 		}
 		if !ok {
 			return

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/tidwall/gjson"
 
 	"github.com/kai-gateway/kai/sdk"
@@ -25,8 +27,8 @@ func (p *problem) within(path string) *problem {
 	return &problem{path + p.at, p.must}
 }
 
-func (p *problem) error() *sdk.Error {
-	return &sdk.Error{Status: 400, Type: sdk.InvalidRequest, Param: p.at, Message: p.at + ": " + p.must}
+func (p *problem) error() *fault.Error {
+	return &fault.Error{Kind: fault.Invalid, Param: p.at, Text: p.at + ": " + p.must}
 }
 
 // read fills the fields of c from the scanned body and checks what Kai promises

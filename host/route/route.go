@@ -10,7 +10,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
 )
 
 // Target is where the requests for one alias go.
@@ -59,26 +59,24 @@ func New(targets []Target, defaultAlias string) (*Table, error) {
 // Resolve returns the target of alias, or of the default model when alias is "".
 // Its Options belong to the table and must not be changed.
 //
-// The error is a *sdk.Error with status 400, for an unknown alias and for an
+// The error is a *fault.Error with status 400, for an unknown alias and for an
 // empty one without a default model.
 func (t *Table) Resolve(alias string) (Target, error) {
 	if alias == "" {
 		if t.fallback == "" {
-			return Target{}, &sdk.Error{
-				Status:  400,
-				Type:    sdk.InvalidRequest,
-				Param:   "model",
-				Message: "you must provide a model parameter",
+			return Target{}, &fault.Error{
+				Kind:  fault.Invalid,
+				Param: "model",
+				Text:  "you must provide a model parameter",
 			}
 		}
 		alias = t.fallback
 	}
 	target, ok := t.targets[alias]
 	if !ok {
-		return Target{}, &sdk.Error{
-			Status:  400,
-			Type:    sdk.InvalidRequest,
-			Message: "Model '" + printable(alias) + "' not found in configuration",
+		return Target{}, &fault.Error{
+			Kind: fault.Invalid,
+			Text: "Model '" + printable(alias) + "' not found in configuration",
 		}
 	}
 	return target, nil

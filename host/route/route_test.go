@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
 )
 
 var (
@@ -16,14 +16,14 @@ var (
 )
 
 func TestTableResolve(t *testing.T) {
-	unknown := func(shown string) *sdk.Error {
-		return &sdk.Error{Status: 400, Type: "invalid_request_error", Message: "Model '" + shown + "' not found in configuration"}
+	unknown := func(shown string) *fault.Error {
+		return &fault.Error{Kind: fault.Invalid, Text: "Model '" + shown + "' not found in configuration"}
 	}
 	for name, tc := range map[string]struct {
 		fallback string
 		alias    string
 		want     Target
-		wantErr  *sdk.Error
+		wantErr  *fault.Error
 	}{
 		"an alias finds its target":          {alias: "gpt-4", want: gpt4},
 		"a target keeps its options":         {alias: "granite-local", want: granite},
@@ -37,7 +37,7 @@ func TestTableResolve(t *testing.T) {
 		"space is part of an alias":      {alias: " gpt-4", wantErr: unknown(" gpt-4")},
 		"an upstream's name is no alias": {alias: "anthropic/claude-opus", wantErr: unknown("anthropic/claude-opus")},
 		"no alias and no default": {
-			wantErr: &sdk.Error{Status: 400, Type: "invalid_request_error", Param: "model", Message: "you must provide a model parameter"},
+			wantErr: &fault.Error{Kind: fault.Invalid, Param: "model", Text: "you must provide a model parameter"},
 		},
 		"control characters are not repeated": {
 			alias: "a\x1b[31m\r\nb\x00\u202e", wantErr: unknown("a\ufffd[31m\ufffd\ufffdb\ufffd\ufffd"),
@@ -59,7 +59,7 @@ func TestTableResolve(t *testing.T) {
 			if !reflect.DeepEqual(got, tc.want) {
 				t.Errorf("Resolve(%.100q) = %+v, want %+v", tc.alias, got, tc.want)
 			}
-			var gotErr *sdk.Error
+			var gotErr *fault.Error
 			if errors.As(err, &gotErr); !reflect.DeepEqual(gotErr, tc.wantErr) {
 				t.Errorf("Resolve(%.100q) error = %+v, want %+v", tc.alias, gotErr, tc.wantErr)
 			}

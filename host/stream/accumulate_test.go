@@ -12,7 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -292,8 +293,8 @@ func checkForms(in calls) error {
 		var err error
 		events, err = c.Apply(events, ems)
 		err2 := w.Apply(ems)
-		var e, e2 *sdk.Error
-		if errors.As(err, &e) != errors.As(err2, &e2) || e != nil && e.Message != e2.Message || (err == nil) != (e == nil) {
+		var e, e2 *fault.Error
+		if errors.As(err, &e) != errors.As(err2, &e2) || e != nil && e.Text != e2.Text || (err == nil) != (e == nil) {
 			return fmt.Errorf("call %d: streamed %v, whole %v", n, err, err2)
 		}
 		if c.Complete() != w.Complete() || c.Usage() != w.Usage() || c.Started() != (len(events) > 0) {

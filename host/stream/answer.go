@@ -3,7 +3,8 @@ package stream
 import (
 	"crypto/rand"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -88,7 +89,7 @@ func (a *answer) endMark() {
 // settle makes the stated reasons final: no content follows. It gives every tool
 // call an index, and arguments if it has none. The error is that the answer is not
 // complete, or that a call has no name, which is a slip of the model.
-func (a *answer) settle() *sdk.Error {
+func (a *answer) settle() *fault.Error {
 	if a.final {
 		return nil
 	}
@@ -120,14 +121,14 @@ func (a *answer) settle() *sdk.Error {
 }
 
 // take adds the emissions of one adapter call.
-func (a *answer) take(ems []abi.Emission) *sdk.Error {
+func (a *answer) take(ems []abi.Emission) *fault.Error {
 	if err := a.memory.expect(ems); err != nil {
 		return err
 	}
 	done, finished, counted := a.complete(), a.finished(), false
-	var failed *sdk.Error
+	var failed *fault.Error
 	for _, e := range ems {
-		var err *sdk.Error
+		var err *fault.Error
 		switch {
 		case e.Kind == abi.Usage:
 			counted = true
@@ -215,7 +216,7 @@ func (a *answer) choice(index int) *choice {
 }
 
 // takeFor adds an emission about ch.
-func (a *answer) takeFor(ch *choice, e abi.Emission) *sdk.Error {
+func (a *answer) takeFor(ch *choice, e abi.Emission) *fault.Error {
 	if ch == nil {
 		return protocolError("%v for choice %d, of at most %d", e.Kind, e.Choice(), abi.MaxChoices)
 	}
@@ -293,7 +294,7 @@ func signed(e abi.Emission) abi.Emission {
 }
 
 // hold counts the bytes of an emission that is about to be kept.
-func (a *answer) hold(e abi.Emission) *sdk.Error {
+func (a *answer) hold(e abi.Emission) *fault.Error {
 	if a.held+len(e.Data) > maxHeld {
 		return tooLargeError()
 	}
@@ -302,7 +303,7 @@ func (a *answer) hold(e abi.Emission) *sdk.Error {
 }
 
 // takeTool adds a TOOL_ID, TOOL_NAME, TOOL_ARGS or TOOL_EXTRA.
-func (ch *choice) takeTool(e abi.Emission) *sdk.Error {
+func (ch *choice) takeTool(e abi.Emission) *fault.Error {
 	if len(e.Data) == 0 {
 		return nil
 	}
@@ -392,7 +393,7 @@ func (a *answer) number(ch *choice) {
 
 // finish notes the reason for which ch ends. One that is stated after more content
 // counts instead of that before; otherwise "stop" replaces nothing.
-func (a *answer) finish(ch *choice, e abi.Emission) *sdk.Error {
+func (a *answer) finish(ch *choice, e abi.Emission) *fault.Error {
 	reason := finishReason(e.Data)
 	switch {
 	case reason == "":

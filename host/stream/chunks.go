@@ -3,7 +3,9 @@ package stream
 import (
 	"strconv"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -63,7 +65,7 @@ func appendHead(dst []byte, info Info, object string) []byte {
 }
 
 // Apply appends the events that the emissions of one adapter call make, if any.
-// The error is nil or an *sdk.Error: the adapter's ERROR, that the adapter broke the
+// The error is nil or an *fault.Error: the adapter's ERROR, that the adapter broke the
 // protocol, or that there is no memory. Then nothing was appended and the answer is over.
 func (c *Chunks) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	if c.direct && len(ems) == 1 && ems[0].Kind == abi.Text && ems[0].At == 0 && len(ems[0].Data) > 0 && !hasHalf(ems[0]) {
@@ -293,7 +295,7 @@ func (c *Chunks) EndMark() { c.endMark() }
 // End is for when the upstream ended: cleanly, or in any way once Complete says
 // so. An answer whose choices all have their FINISH gets what it still lacks, the
 // last chunk of each choice, the usage if the client asked for it and the end mark.
-// Another one gets nothing and an *sdk.Error; the caller may know a better reason
+// Another one gets nothing and an *fault.Error; the caller may know a better reason
 // than that the upstream ended.
 func (c *Chunks) End(dst []byte) ([]byte, error) {
 	if err := c.settle(); err != nil {
@@ -312,9 +314,9 @@ func (c *Chunks) End(dst []byte) ([]byte, error) {
 
 // Fail appends the event that ends a stream which already began: the error, and
 // no end mark.
-func (c *Chunks) Fail(dst []byte, e *sdk.Error) []byte {
+func (c *Chunks) Fail(dst []byte, e *fault.Error) []byte {
 	dst = append(dst, "data: "...)
-	dst = e.AppendJSON(dst)
+	dst = dialect.AppendOpenAIError(dst, e)
 	return append(dst, "\n\n"...)
 }
 

@@ -6,8 +6,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -488,8 +490,8 @@ func checkIncomplete(t *testing.T, err error, complete bool) {
 		}
 		return
 	}
-	var e *sdk.Error
-	if !errors.As(err, &e) || e.Status != 502 || e.Code != "upstream_error" {
+	var e *fault.Error
+	if !errors.As(err, &e) || e.Kind != fault.Upstream || e.Code != "upstream_error" {
 		t.Errorf("an incomplete answer ended with %#v, want a 502 upstream_error", err)
 	}
 }
@@ -508,64 +510,64 @@ func TestAdapterErrors(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		in   calls
-		want sdk.Error
+		want fault.Error
 		text string // part of the message
 	}{
 		"the adapter's own error": {
 			in:   calls{emit(text(0, "a")), emit(failure(`{"status":429,"type":"rate_limit_error","code":"slow","param":"n","message":"Slow down.","retry_after_ms":1500}`))},
-			want: sdk.Error{Status: 429, Type: "rate_limit_error", Code: "slow", Param: "n", RetryAfterMS: 1500}, text: "Slow down.",
+			want: fault.Error{Kind: fault.Rate, Type: "rate_limit_error", Code: "slow", Param: "n", RetryAfter: 1500 * time.Millisecond}, text: "Slow down.",
 		},
 		"an error without a status is the provider's": {
 			in:   calls{emit(failure(`{"message":"Broken.","retry_after_ms":-1}`))},
-			want: sdk.Error{Status: 502}, text: "Broken.",
+			want: fault.Error{Kind: fault.Upstream}, text: "Broken.",
 		},
 		"an error that says nothing, with a status that is none": {
 			in:   calls{emit(failure(`{"status":200,"code":7}`))},
-			want: sdk.Error{Status: 502}, text: "without a message",
+			want: fault.Error{Kind: fault.Upstream}, text: "without a message",
 		},
 		"an error drops what came with it": {
 			in:   calls{emit(text(0, "a")), emit(text(0, "b"), failure(`{"message":"Broken."}`), finish(0, "stop"))},
-			want: sdk.Error{Status: 502}, text: "Broken.",
+			want: fault.Error{Kind: fault.Upstream}, text: "Broken.",
 		},
 		"an error beside a FINISH is an error": {
 			in:   calls{emit(text(0, "a"), finish(0, "stop"), failure(`{"message":"Broken."}`))},
-			want: sdk.Error{Status: 502}, text: "Broken.",
+			want: fault.Error{Kind: fault.Upstream}, text: "Broken.",
 		},
 		"text after the usage that followed FINISH": {
 			in:   calls{emit(text(0, "a"), finish(0, "stop")), emit(usageOf("{}")), emit(text(0, "c"))},
-			want: sdk.Error{Status: 502, Code: "upstream_error"}, text: "went on after the end",
+			want: fault.Error{Kind: fault.Upstream, Code: "upstream_error"}, text: "went on after the end",
 		},
 		"a tool call after the usage that followed FINISH": {
 			in:   calls{emit(text(0, "a"), finish(0, "stop")), emit(usageOf("{}")), emit(toolName(0, 0, "f"))},
-			want: sdk.Error{Status: 502, Code: "upstream_error"}, text: "went on after the end",
+			want: fault.Error{Kind: fault.Upstream, Code: "upstream_error"}, text: "went on after the end",
 		},
 		"an error after text that came after FINISH": {
 			in:   calls{emit(finish(0, "stop")), emit(text(0, "a")), emit(failure(`{"message":"Broken."}`))},
-			want: sdk.Error{Status: 502}, text: "Broken.",
+			want: fault.Error{Kind: fault.Upstream}, text: "Broken.",
 		},
 		"a reason that OpenAI doesn't know": {
 			in:   calls{emit(finish(0, "eos"))},
-			want: sdk.Error{Status: 502, Code: "adapter_error"}, text: "FINISH",
+			want: fault.Error{Kind: fault.Adapter, Code: "adapter_error"}, text: "FINISH",
 		},
 		"another name when arguments have come": {
 			in:   calls{emit(toolName(0, 0, "f"), toolArgs(0, 0, "{")), emit(toolName(0, 0, "g"))},
-			want: sdk.Error{Status: 502, Code: "adapter_error"}, text: "second TOOL_NAME",
+			want: fault.Error{Kind: fault.Adapter, Code: "adapter_error"}, text: "second TOOL_NAME",
 		},
 		"a name without end": {
 			in:   calls{emit(toolName(0, 0, strings.Repeat("f", maxName)), toolID(0, 0, "x")), emit(toolName(0, 0, "g"))},
-			want: sdk.Error{Status: 502, Code: "adapter_error"}, text: "TOOL_NAME of more than",
+			want: fault.Error{Kind: fault.Adapter, Code: "adapter_error"}, text: "TOOL_NAME of more than",
 		},
 		"a choice out of range": {
 			in:   calls{emit(text(abi.MaxChoices, "a"))},
-			want: sdk.Error{Status: 502, Code: "adapter_error"}, text: "choice 128",
+			want: fault.Error{Kind: fault.Adapter, Code: "adapter_error"}, text: "choice 128",
 		},
 		"too many tool calls": {
 			in:   calls{tooManyCalls},
-			want: sdk.Error{Status: 502, Code: "adapter_error"}, text: "tool calls",
+			want: fault.Error{Kind: fault.Adapter, Code: "adapter_error"}, text: "tool calls",
 		},
 		"too many extra fields": {
 			in:   calls{emit(deltaExtra(0, many(maxFields+1, `"k%d":1,`)))},
-			want: sdk.Error{Status: 502, Code: "adapter_error"}, text: "fields in DELTA_EXTRA",
+			want: fault.Error{Kind: fault.Adapter, Code: "adapter_error"}, text: "fields in DELTA_EXTRA",
 		},
 		"too many extra fields, one by one": {
 			in: func() (in calls) {
@@ -574,27 +576,27 @@ func TestAdapterErrors(t *testing.T) {
 				}
 				return in
 			}(),
-			want: sdk.Error{Status: 502, Code: "adapter_error"}, text: "fields in CHUNK_EXTRA",
+			want: fault.Error{Kind: fault.Adapter, Code: "adapter_error"}, text: "fields in CHUNK_EXTRA",
 		},
 		"too many usage fields": {
 			in:   calls{emit(usageOf(`{"details":` + many(maxFields+1, `"k%d":1,`) + `}`))},
-			want: sdk.Error{Status: 502, Code: "adapter_error"}, text: "fields in USAGE",
+			want: fault.Error{Kind: fault.Adapter, Code: "adapter_error"}, text: "fields in USAGE",
 		},
 		"a huge usage": {
 			in:   calls{emit(usageOf(`{"x":"` + strings.Repeat("x", maxUsage) + `"}`))},
-			want: sdk.Error{Status: 502, Code: "adapter_error"}, text: "USAGE",
+			want: fault.Error{Kind: fault.Adapter, Code: "adapter_error"}, text: "USAGE",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			check := func(form string, err error) {
 				t.Helper()
-				var e *sdk.Error
+				var e *fault.Error
 				if !errors.As(err, &e) {
-					t.Fatalf("%s: error = %v, want an *sdk.Error", form, err)
+					t.Fatalf("%s: error = %v, want an *fault.Error", form, err)
 				}
 				got := *e
-				got.Message, got.Err = "", nil
-				if got != tc.want || !strings.Contains(e.Message, tc.text) {
+				got.Text, got.Cause = "", nil
+				if got != tc.want || !strings.Contains(e.Text, tc.text) {
 					t.Errorf("%s: error = %+v, want %+v with %q", form, *e, tc.want, tc.text)
 				}
 			}
@@ -647,8 +649,8 @@ func TestWhatAStreamHoldsHasALimit(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := c.Apply(nil, emit(tc.more))
-			var e *sdk.Error
-			if got := errors.As(err, &e) && e.Code == "upstream_error" && strings.Contains(e.Message, "larger than 64 MiB"); got != tc.held {
+			var e *fault.Error
+			if got := errors.As(err, &e) && e.Code == "upstream_error" && strings.Contains(e.Text, "larger than 64 MiB"); got != tc.held {
 				t.Errorf("error %v beyond the limit, want one: %v", err, tc.held)
 			}
 		})
@@ -686,7 +688,7 @@ func TestUsageCountsWhateverHappens(t *testing.T) {
 
 func TestFailIsOneEventWithAllFourFields(t *testing.T) {
 	c := NewChunks(testInfo)
-	got := string(c.Fail([]byte("before "), &sdk.Error{Status: 502, Message: "no\nway"}))
+	got := string(c.Fail([]byte("before "), &fault.Error{Kind: fault.Upstream, Text: "no\nway"}))
 	if want := `before data: {"error":{"message":"no\nway","type":"server_error","param":null,"code":null}}` + "\n\n"; got != want {
 		t.Errorf("Fail = %q, want %q", got, want)
 	}

@@ -2,14 +2,16 @@ package stream
 
 import (
 	"encoding/json"
+	"math"
+	"time"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
 )
 
 // DecodeError makes of the payload of an ERROR emission the error that the
 // client gets. A status that is no HTTP error is 502, since what failed then is
 // the provider; a missing message is replaced by one that says so.
-func DecodeError(payload []byte) *sdk.Error {
+func DecodeError(payload []byte) *fault.Error {
 	var e struct {
 		Status       int    `json:"status"`
 		Type         string `json:"type"`
@@ -27,14 +29,12 @@ func DecodeError(payload []byte) *sdk.Error {
 	if e.Message == "" {
 		e.Message = "The provider reported an error without a message."
 	}
-	return &sdk.Error{
-		Status:       e.Status,
-		Type:         e.Type,
-		Code:         e.Code,
-		Param:        e.Param,
-		Message:      e.Message,
-		RetryAfterMS: max(e.RetryAfterMS, 0),
-		NoRetry:      e.NoRetry,
-		Err:          err,
+	failed := &fault.Error{
+		Kind: fault.FromAdapter(e.Status, e.Code), Type: e.Type, Code: e.Code, Param: e.Param, Text: e.Message, NoRetry: e.NoRetry, Cause: err,
+		RetryAfter: time.Duration(min(max(e.RetryAfterMS, 0), math.MaxInt64/int64(time.Millisecond))) * time.Millisecond,
 	}
+	if failed.HTTPStatus() != e.Status {
+		failed.Status = e.Status
+	}
+	return failed
 }

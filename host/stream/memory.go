@@ -1,8 +1,8 @@
 package stream
 
 import (
+	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/memory"
-	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -26,7 +26,7 @@ const (
 const often = 16 << 10
 
 // hold counts bytes, for good.
-func (l *ledger) hold(bytes int) *sdk.Error {
+func (l *ledger) hold(bytes int) *fault.Error {
 	if err := l.grant.Hold(int64(bytes)); err != nil {
 		return memoryError(err)
 	}
@@ -34,7 +34,7 @@ func (l *ledger) hold(bytes int) *sdk.Error {
 }
 
 // expect counts what the emissions of one adapter call add at most.
-func (l *ledger) expect(ems []abi.Emission) *sdk.Error {
+func (l *ledger) expect(ems []abi.Emission) *fault.Error {
 	bytes := 0
 	for _, e := range ems {
 		bytes += len(e.Data)
@@ -147,6 +147,6 @@ func escapes(p []byte) int {
 }
 
 // memoryError is for an answer that there is no memory for.
-func memoryError(err error) *sdk.Error {
-	return &sdk.Error{Status: 502, Code: "out_of_memory", Err: err, Message: "Kai has no memory left for the answer."}
+func memoryError(err error) *fault.Error {
+	return &fault.Error{Kind: fault.Share, Code: "out_of_memory", Cause: err, Text: "Kai has no memory left for the answer."}
 }

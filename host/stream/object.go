@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -82,7 +83,7 @@ func (f *field) set(value []byte) {
 
 // mergeExtra adds the members of an extra's object except the reserved ones:
 // arrays are joined, null replaces nothing, otherwise the last one wins.
-func (o *object) mergeExtra(e abi.Emission, reserved []string) *sdk.Error {
+func (o *object) mergeExtra(e abi.Emission, reserved []string) *fault.Error {
 	for m := newMembers(e.Data); m.next(); {
 		if slices.Contains(reserved, string(m.key)) {
 			continue

@@ -48,8 +48,9 @@ package stream
 import (
 	"fmt"
 
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/host/memory"
-	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -70,45 +71,40 @@ type Info struct {
 const maxHeld = 64 << 20
 
 // protocolError is the failure of an adapter that broke the rules above.
-func protocolError(format string, args ...any) *sdk.Error {
-	return &sdk.Error{
-		Status:  502,
-		Code:    "adapter_error",
-		Message: "The provider's adapter broke its protocol: " + fmt.Sprintf(format, args...) + ".",
+func protocolError(format string, args ...any) *fault.Error {
+	return &fault.Error{
+		Kind: fault.Adapter, Code: "adapter_error",
+		Text: "The provider's adapter broke its protocol: " + fmt.Sprintf(format, args...) + ".",
 	}
 }
 
-func tooLargeError() *sdk.Error {
-	return &sdk.Error{
-		Status:  502,
-		Code:    "upstream_error",
-		Message: fmt.Sprintf("The provider's answer is larger than %d MiB.", maxHeld>>20),
+func tooLargeError() *fault.Error {
+	return &fault.Error{
+		Kind: fault.Upstream, Code: "upstream_error",
+		Text: fmt.Sprintf("The provider's answer is larger than %d MiB.", maxHeld>>20),
 	}
 }
 
 // namelessError is for a model that called nothing.
-func namelessError() *sdk.Error {
-	return &sdk.Error{
-		Status:  502,
-		Code:    "upstream_error",
-		Message: "The model called a tool without naming it. The request may be repeated.",
+func namelessError() *fault.Error {
+	return &fault.Error{
+		Kind: fault.Upstream, Code: "upstream_error",
+		Text: "The model called a tool without naming it. The request may be repeated.",
 	}
 }
 
 // lateError is for content that comes after the client was told of the end.
-func lateError() *sdk.Error {
-	return &sdk.Error{
-		Status:  502,
-		Code:    "upstream_error",
-		Message: "The provider went on after the end of its answer.",
+func lateError() *fault.Error {
+	return &fault.Error{
+		Kind: fault.Upstream, Code: "upstream_error",
+		Text: "The provider went on after the end of its answer.",
 	}
 }
 
-func incompleteError() *sdk.Error {
-	return &sdk.Error{
-		Status:  502,
-		Code:    "upstream_error",
-		Message: "The provider ended its answer before it was complete.",
+func incompleteError() *fault.Error {
+	return &fault.Error{
+		Kind: fault.Upstream, Code: "upstream_error",
+		Text: "The provider ended its answer before it was complete.",
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -35,7 +37,7 @@ const (
 )
 
 // merge adds a USAGE.
-func (u *usage) merge(e abi.Emission) *sdk.Error {
+func (u *usage) merge(e abi.Emission) *fault.Error {
 	if len(e.Data) > maxUsage {
 		return protocolError("a USAGE of more than %d KiB", maxUsage>>10)
 	}

@@ -23,7 +23,7 @@ func NewWhole(info Info) *Whole {
 }
 
 // Apply adds the emissions of one adapter call. The error is nil or an
-// *sdk.Error: the adapter's ERROR, that the adapter broke the protocol, or that
+// *fault.Error: the adapter's ERROR, that the adapter broke the protocol, or that
 // the answer is too large. Then the answer is over.
 func (w *Whole) Apply(ems []abi.Emission) error {
 	if err := w.take(ems); err != nil {
@@ -36,7 +36,7 @@ func (w *Whole) Apply(ems []abi.Emission) error {
 func (w *Whole) EndMark() { w.endMark() }
 
 // End is for when the upstream ended: cleanly, or in any way once Complete says
-// so. It gives the answer's JSON, which the caller owns, or an *sdk.Error if a
+// so. It gives the answer's JSON, which the caller owns, or an *fault.Error if a
 // choice has no FINISH, where the caller may know a better reason than that the
 // upstream ended, or if there is no memory for it.
 //

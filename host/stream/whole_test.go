@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
 )
 
 func whole(in calls) (string, error) {
@@ -161,7 +161,7 @@ func TestAWholeAnswerHasALimit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var e *sdk.Error
+	var e *fault.Error
 	if err := w.Apply(part); !errors.As(err, &e) || e.Code != "upstream_error" {
 		t.Errorf("error = %v, want upstream_error", err)
 	}

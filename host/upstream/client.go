@@ -10,7 +10,7 @@
 //   - ending the context ends the upstream connection at once;
 //   - an answer that broke off is an error and never a clean end;
 //   - no answer, error or head line repeats the provider's key, see redactor;
-//   - every error is an *sdk.Error whose message holds no address and no key,
+//   - every error is an *fault.Error whose message holds no address and no key,
 //     the cause of the context's end, or a *memory.Error.
 //
 // It follows no redirect, keeps no cookie, knows no provider and reads no
@@ -217,7 +217,7 @@ type Request struct {
 //   - ctx is the request's only lifetime: its end closes the connection, until
 //     the response is closed
 //   - the caller must close the response
-//   - error: context.Cause(ctx), or an *sdk.Error: 502 adapter_error for a
+//   - error: context.Cause(ctx), or an *fault.Error: 502 adapter_error for a
 //     request that is not allowed, 502 upstream_error, 504 upstream_timeout, and
 //     what a web page or a redirect stands for; or a *memory.Error, which says
 //     nothing of the upstream
@@ -262,7 +262,7 @@ func (c *Client) ask(ctx context.Context, r Request) (*Response, error) {
 		answer, err = c.transport.RoundTrip(req)
 	}
 	if err != nil {
-		err = c.fault(x, err)
+		err = c.failure(x, err)
 		x.end()
 		return nil, err
 	}

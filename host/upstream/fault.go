@@ -11,7 +11,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
 )
 
 // Codes of the errors this package makes.
@@ -22,51 +22,38 @@ const (
 )
 
 // badRequest is the error for a request the adapter may not make.
-func (c *Client) badRequest(err error) *sdk.Error {
-	return &sdk.Error{
-		Status:  502,
-		Type:    sdk.ServerError,
-		Code:    codeAdapter,
-		Message: "The adapter of provider '" + c.provider + "' asked for an upstream request that is not allowed",
-		Err:     err,
+func (c *Client) badRequest(err error) *fault.Error {
+	return &fault.Error{
+		Kind: fault.Adapter, Code: codeAdapter,
+		Text:  "The adapter of provider '" + c.provider + "' asked for an upstream request that is not allowed",
+		Cause: err,
 	}
 }
 
 // failed is an upstream_error; text follows the provider's name.
-func (c *Client) failed(text string, err error) *sdk.Error {
-	return &sdk.Error{
-		Status:  502,
-		Type:    sdk.ServerError,
-		Code:    codeUpstream,
-		Message: "Provider '" + c.provider + "' " + text,
-		Err:     c.redact.error(err),
+func (c *Client) failed(text string, err error) *fault.Error {
+	return &fault.Error{
+		Kind: fault.Upstream, Code: codeUpstream,
+		Text:  "Provider '" + c.provider + "' " + text,
+		Cause: c.redact.error(err),
 	}
 }
 
-// ErrUnreachable is what an error is that says that there was no connection.
-var ErrUnreachable = errors.New("the provider is not reachable")
-
-// unreachableError is an error of the network that means ErrUnreachable.
-type unreachableError struct{ error }
-
-func (e unreachableError) Unwrap() error        { return e.error }
-func (e unreachableError) Is(target error) bool { return target == ErrUnreachable }
-
 // notReachable is the error for a request that found no connection. It names the
 // address if that is on this machine and so gives away nothing.
-func (c *Client) notReachable(why string, err error) *sdk.Error {
+func (c *Client) notReachable(why string, err error) *fault.Error {
 	at := ""
 	if c.base.loopback() {
 		at = " at " + c.base.url.Scheme + "://" + c.base.url.Host
 	}
 	e := c.failed("is not reachable"+at+": "+why, err)
-	e.Err = unreachableError{e.Err}
+	e.Kind = fault.Unsent
 	return e
 }
 
-// fault says what an error of the network or of net/http means. It is called
+// failure says what an error of the network or of net/http means. It is called
 // while the exchange is in the stage that failed and before it is ended.
-func (c *Client) fault(x *exchange, err error) error {
+func (c *Client) failure(x *exchange, err error) error {
 	if cause := context.Cause(x.ctx); cause != nil {
 		if late, ok := errors.AsType[*timeout](cause); ok {
 			return c.late(late.stage, late)
@@ -83,22 +70,24 @@ func (c *Client) fault(x *exchange, err error) error {
 	}
 }
 
-func (c *Client) late(at stage, err error) *sdk.Error {
-	var e *sdk.Error
+func (c *Client) late(at stage, err error) *fault.Error {
+	var e *fault.Error
+	kind := fault.Slow
 	switch at {
 	case connecting:
 		e = c.notReachable("no connection in time. Is its base_url right, and is it running?", err)
+		kind = fault.UnsentSlow
 	case answering:
 		e = c.failed("did not answer in time", err)
 	default:
 		e = c.failed("stopped answering in the middle of its answer", err)
 	}
-	e.Status, e.Code = 504, codeTimeout
+	e.Kind, e.Code = kind, codeTimeout
 	return e
 }
 
 // unreachable is the error for a request that found no connection.
-func (c *Client) unreachable(err error) *sdk.Error {
+func (c *Client) unreachable(err error) *fault.Error {
 	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
 		return c.late(connecting, err)
 	}
@@ -127,7 +116,11 @@ func (c *Client) unreachable(err error) *sdk.Error {
 	case alert:
 		why = "it refused the TLS connection"
 	}
-	return c.notReachable(why, err)
+	e := c.notReachable(why, err)
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		e.Kind, e.Status = fault.Full, 502 // ours, and no sign of the provider's health
+	}
+	return e
 }
 
 func noAnswer(err error) string {
@@ -151,7 +144,7 @@ func brokenAnswer(err error) string {
 }
 
 // tooLong is the error for what exceeds a limit in bytes.
-func (c *Client) tooLong(what string, limit int) *sdk.Error {
+func (c *Client) tooLong(what string, limit int) *fault.Error {
 	return c.failed(fmt.Sprintf("sent %s of more than %s", what, size(limit)), nil)
 }
 

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"io"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
 )
 
 // Taken is an answer as it came, for tools that take down what upstreams do.
@@ -13,7 +13,7 @@ type Taken struct {
 	Status int
 	Head   []byte // as Response.Head gives it
 	Body   []byte // decompressed, without the provider's key
-	Broken error  // why no more of Body came: an *sdk.Error, nil if it came to its end
+	Broken error  // why no more of Body came: an *fault.Error, nil if it came to its end
 }
 
 // Take sends a request as Do does and reads the answer to its end, whatever it is.
@@ -48,7 +48,7 @@ func (c *Client) Take(ctx context.Context, r Request) (Taken, error) {
 	case err != io.EOF && (ctx.Err() != nil || errors.As(err, &garbled)):
 		return t, err
 	case err != io.EOF:
-		if !errors.As(err, new(*sdk.Error)) {
+		if !errors.As(err, new(*fault.Error)) {
 			return t, err
 		}
 		t.Broken = err

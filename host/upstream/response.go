@@ -197,7 +197,7 @@ func (r *Response) grow() error {
 func (r *Response) read(p []byte) (int, error) {
 	n, err := r.body.Read(p)
 	if err != nil && err != io.EOF {
-		err = r.client.fault(r.x, err)
+		err = r.client.failure(r.x, err)
 	}
 	return n, err
 }
@@ -215,7 +215,7 @@ func (r *Response) Head() []byte {
 // Body reads a whole answer and gives what an adapter is to see of it. The
 // result is the caller's, and counted until Close.
 //
-//   - error: context.Cause of the request's context, or an *sdk.Error: 502
+//   - error: context.Cause of the request's context, or an *fault.Error: 502
 //     upstream_error for a body that is over the limit, broken or cut short,
 //     504 upstream_timeout; or a *memory.Error
 func (r *Response) Body() ([]byte, error) {
@@ -298,7 +298,7 @@ func (r *Response) pull() (f frame.Frame, err error, ok bool) {
 func (r *Response) undecodable(err error) error {
 	if errors.Is(err, frame.ErrTooLong) {
 		e := r.client.tooLong("a line", r.client.lineLimit)
-		e.Message += ", which is what limits.input allows"
+		e.Text += ", which is what limits.input allows"
 		return e
 	}
 	return r.client.failed("sent a stream that cannot be read", err)

@@ -16,7 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
+
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -195,17 +196,17 @@ func run(c *Client, r Request) (out outcome) {
 // nobody is.
 func wantError(t *testing.T, err error, status int, code, message string) {
 	t.Helper()
-	e, ok := errors.AsType[*sdk.Error](err)
+	e, ok := errors.AsType[*fault.Error](err)
 	if !ok {
-		t.Fatalf("error = %v (%T), want an *sdk.Error", err, err)
+		t.Fatalf("error = %v (%T), want an *fault.Error", err, err)
 	}
-	if e.Status != status || e.Code != code || e.Type != sdk.ServerError || !strings.Contains(e.Message, message) {
-		t.Errorf("error = %d %s %s %q (%v), want %d %s with %q", e.Status, e.Type, e.Code, e.Message, e.Err, status, code, message)
+	if e.HTTPStatus() != status || e.Code != code || !strings.Contains(e.Text, message) {
+		t.Errorf("error = %d %s %q (%v), want %d %s with %q", e.HTTPStatus(), e.Code, e.Text, e.Cause, status, code, message)
 	}
-	shown := regexp.MustCompile(` is not reachable at https?://127\.0\.0\.1:\d+: `).ReplaceAllString(e.Message, " is not reachable: ")
+	shown := regexp.MustCompile(` is not reachable at https?://127\.0\.0\.1:\d+: `).ReplaceAllString(e.Text, " is not reachable: ")
 	for _, secret := range []string{"127.0.0.1", "[::1]", "hunter2", "169.254", "missing.test", "metadata.test"} {
 		if strings.Contains(shown, secret) {
-			t.Errorf("message %q shows %q", e.Message, secret)
+			t.Errorf("message %q shows %q", e.Text, secret)
 		}
 	}
 }

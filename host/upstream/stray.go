@@ -8,7 +8,8 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
+
 	rules "github.com/kai-gateway/kai/sdk/exchange"
 )
 
@@ -16,19 +17,19 @@ import (
 // sends one: it is of something on the way, or base_url leads elsewhere. What the
 // status says then is not said of the gateway's key or account, but when to come
 // back and that a request is too large can be believed.
-func (c *Client) webPage(r *Response) *sdk.Error {
+func (c *Client) webPage(r *Response) *fault.Error {
 	e := c.failed(fmt.Sprintf("sent a web page with status %d instead of an API answer", r.Status),
 		fmt.Errorf("content type %q, title %q", r.header.Get("Content-Type"), title(r.start)))
 	advice := ""
 	switch s := r.Status; {
 	case s == 429:
-		e.Status, e.Type, e.Code = 429, sdk.RateLimitError, "rate_limit_exceeded"
+		e.Kind, e.Code = fault.Rate, "rate_limit_exceeded"
 		advice = ": something in front of it limits the requests"
 	case s == 413:
-		e.Status, e.Type, e.Code = 413, sdk.InvalidRequest, "request_too_large"
+		e.Kind, e.Status, e.Code = fault.Context, 413, "request_too_large"
 		advice = ": the request is too large for something in front of it"
 	case s == 408 || s == 504 || s == 524:
-		e.Status, e.Code = 504, codeTimeout
+		e.Kind, e.Code = fault.Slow, codeTimeout
 		advice = ": something in front of it got no answer in time"
 	case s >= 500:
 		advice = ": it, or something in front of it, is not working"
@@ -45,9 +46,9 @@ func (c *Client) webPage(r *Response) *sdk.Error {
 		e.NoRetry = true
 		advice = ". " + c.checkAddress()
 	}
-	e.Message += advice
-	if e.Status == 429 || r.Status >= 500 {
-		e.RetryAfterMS = rules.RetryAfter(r.header, c.now()).Milliseconds()
+	e.Text += advice
+	if e.Kind == fault.Rate || r.Status >= 500 {
+		e.RetryAfter = rules.RetryAfter(r.header, c.now())
 	}
 	return e
 }
@@ -74,11 +75,11 @@ func title(page []byte) string {
 
 // redirected is the error for a redirect. It is not followed: the request has a
 // key that is meant for base_url, and a POST would become a GET.
-func (c *Client) redirected(r *Response) *sdk.Error {
+func (c *Client) redirected(r *Response) *fault.Error {
 	location, shown, advice := c.whereTo(r.header.Get("Location"))
 	e := c.failed(fmt.Sprintf("answered with a redirect, status %d%s, which Kai does not follow. %s",
 		r.Status, shown, advice), fmt.Errorf("location %q", location))
-	e.Message = c.redact.text(e.Message)
+	e.Text = c.redact.text(e.Text)
 	e.NoRetry = true
 	return e
 }

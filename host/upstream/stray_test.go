@@ -6,25 +6,25 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // TestWebPages: what a client is told of a page, by its status, and whether it may
 // repeat.
 func TestWebPages(t *testing.T) {
-	for status, want := range map[string]sdk.Error{
-		"200 OK":                  {Status: 502, Type: sdk.ServerError, Code: "upstream_error", NoRetry: true, Message: "with status 200 instead of an API answer. Is its base_url right? Usually it is https://usual.example/v1."},
-		"400 Bad Request":         {Status: 502, Type: sdk.ServerError, Code: "upstream_error", NoRetry: true, Message: "a proxy or a firewall, refused the request"},
-		"401 Unauthorized":        {Status: 502, Type: sdk.ServerError, Code: "upstream_error", NoRetry: true, Message: "asks for credentials"},
-		"403 Forbidden":           {Status: 502, Type: sdk.ServerError, Code: "upstream_error", NoRetry: true, Message: "a proxy or a firewall, refused the request"},
-		"404 Not Found":           {Status: 502, Type: sdk.ServerError, Code: "upstream_error", NoRetry: true, Message: "Is its base_url right?"},
-		"413 Too Large":           {Status: 413, Type: sdk.InvalidRequest, Code: "request_too_large", Message: "too large for something in front of it"},
-		"429 Too Many Requests":   {Status: 429, Type: sdk.RateLimitError, Code: "rate_limit_exceeded", RetryAfterMS: 90_000, Message: "limits the requests"},
-		"502 Bad Gateway":         {Status: 502, Type: sdk.ServerError, Code: "upstream_error", RetryAfterMS: 90_000, Message: "is not working"},
-		"503 Service Unavailable": {Status: 502, Type: sdk.ServerError, Code: "upstream_error", RetryAfterMS: 90_000, Message: "is not working"},
-		"504 Gateway Timeout":     {Status: 504, Type: sdk.ServerError, Code: "upstream_timeout", RetryAfterMS: 90_000, Message: "no answer in time"},
-		"524 A Timeout Occurred":  {Status: 504, Type: sdk.ServerError, Code: "upstream_timeout", RetryAfterMS: 90_000, Message: "no answer in time"},
+	for status, want := range map[string]fault.Error{
+		"200 OK":                  {Kind: fault.Upstream, Code: "upstream_error", NoRetry: true, Text: "with status 200 instead of an API answer. Is its base_url right? Usually it is https://usual.example/v1."},
+		"400 Bad Request":         {Kind: fault.Upstream, Code: "upstream_error", NoRetry: true, Text: "a proxy or a firewall, refused the request"},
+		"401 Unauthorized":        {Kind: fault.Upstream, Code: "upstream_error", NoRetry: true, Text: "asks for credentials"},
+		"403 Forbidden":           {Kind: fault.Upstream, Code: "upstream_error", NoRetry: true, Text: "a proxy or a firewall, refused the request"},
+		"404 Not Found":           {Kind: fault.Upstream, Code: "upstream_error", NoRetry: true, Text: "Is its base_url right?"},
+		"413 Too Large":           {Kind: fault.Context, Status: 413, Code: "request_too_large", Text: "too large for something in front of it"},
+		"429 Too Many Requests":   {Kind: fault.Rate, Code: "rate_limit_exceeded", RetryAfter: 90 * time.Second, Text: "limits the requests"},
+		"502 Bad Gateway":         {Kind: fault.Upstream, Code: "upstream_error", RetryAfter: 90 * time.Second, Text: "is not working"},
+		"503 Service Unavailable": {Kind: fault.Upstream, Code: "upstream_error", RetryAfter: 90 * time.Second, Text: "is not working"},
+		"504 Gateway Timeout":     {Kind: fault.Slow, Code: "upstream_timeout", RetryAfter: 90 * time.Second, Text: "no answer in time"},
+		"524 A Timeout Occurred":  {Kind: fault.Slow, Code: "upstream_timeout", RetryAfter: 90 * time.Second, Text: "no answer in time"},
 	} {
 		for _, media := range []string{"text/html", "application/json", ""} {
 			head := "HTTP/1.1 " + status + "\r\nRetry-After: Sat, 28 Nov 2026 10:01:30 GMT\r\n"
@@ -37,19 +37,19 @@ func TestWebPages(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				got, ok := errors.AsType[*sdk.Error](run(c, post(asked)).err)
+				got, ok := errors.AsType[*fault.Error](run(c, post(asked)).err)
 				c.Close()
 				if !ok {
-					t.Fatalf("%s called %q: no *sdk.Error", status, media)
+					t.Fatalf("%s called %q: no *fault.Error", status, media)
 				}
-				if got.Status != want.Status || got.Type != want.Type || got.Code != want.Code || got.NoRetry != want.NoRetry || got.RetryAfterMS != want.RetryAfterMS {
+				if got.Kind != want.Kind || got.Status != want.Status || got.Code != want.Code || got.NoRetry != want.NoRetry || got.RetryAfter != want.RetryAfter {
 					t.Errorf("%s called %q: error = %+v, want %+v", status, media, *got, want)
 				}
-				if number, _, _ := strings.Cut(status, " "); !strings.Contains(got.Message, "'up' sent a web page with status "+number) || !strings.Contains(got.Message, want.Message) {
-					t.Errorf("%s called %q: message = %q", status, media, got.Message)
+				if number, _, _ := strings.Cut(status, " "); !strings.Contains(got.Text, "'up' sent a web page with status "+number) || !strings.Contains(got.Text, want.Text) {
+					t.Errorf("%s called %q: message = %q", status, media, got.Text)
 				}
-				if !strings.Contains(got.Err.Error(), `title "Just a moment"`) {
-					t.Errorf("%s called %q: the log says %v", status, media, got.Err)
+				if !strings.Contains(got.Cause.Error(), `title "Just a moment"`) {
+					t.Errorf("%s called %q: the log says %v", status, media, got.Cause)
 				}
 			}
 		}
@@ -79,11 +79,11 @@ func TestRedirects(t *testing.T) {
 	} {
 		r := &Response{Status: 308, client: c, header: map[string][]string{"Location": {location}}}
 		e := c.redirected(r)
-		if e.Status != 502 || e.Code != "upstream_error" || !e.NoRetry || !strings.Contains(e.Message, want.message) {
+		if e.HTTPStatus() != 502 || e.Code != "upstream_error" || !e.NoRetry || !strings.Contains(e.Text, want.message) {
 			t.Errorf("to %q: error = %+v, want a message with %q", location, *e, want.message)
 		}
-		if !strings.Contains(e.Err.Error(), want.log) {
-			t.Errorf("to %q: the log says %v, want %q in it", location, e.Err, want.log)
+		if !strings.Contains(e.Cause.Error(), want.log) {
+			t.Errorf("to %q: the log says %v, want %q in it", location, e.Cause, want.log)
 		}
 		for _, secret := range []string{"pw", "client_id", "sk-not"} {
 			if strings.Contains(e.Error(), secret) {

@@ -1,21 +1,26 @@
-package sdk
+// Package dialect has what the APIs that clients speak have in common.
+package dialect
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
 
-// AppendJSON appends the error to dst in OpenAI's shape, all four fields
+	"github.com/kai-gateway/kai/host/fault"
+)
+
+// AppendOpenAIError appends an error to dst in OpenAI's shape, all four fields
 // present and one line long:
 //
 //	{"error":{"message":"…","type":"server_error","param":null,"code":null}}
 //
-// An empty Type is derived from Status; Err is left out. Bytes that are not
-// UTF-8 become U+FFFD, so the result is valid JSON whatever the fields hold.
-func (e *Error) AppendJSON(dst []byte) []byte {
+// Bytes that are not UTF-8 become U+FFFD, so the result is valid JSON whatever the
+// fields hold.
+func AppendOpenAIError(dst []byte, e *fault.Error) []byte {
 	typ := e.Type
 	if typ == "" {
-		typ = TypeOf(e.Status)
+		typ = openAIType(e.HTTPStatus())
 	}
 	dst = append(dst, `{"error":{"message":`...)
-	dst = appendErrorString(dst, e.Message)
+	dst = appendErrorString(dst, e.Text)
 	dst = append(dst, `,"type":`...)
 	dst = appendErrorString(dst, typ)
 	dst = append(dst, `,"param":`...)
@@ -23,6 +28,23 @@ func (e *Error) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `,"code":`...)
 	dst = appendErrorField(dst, e.Code)
 	return append(dst, "}}"...)
+}
+
+// openAIType gives OpenAI's type of an error with an HTTP status.
+func openAIType(status int) string {
+	switch {
+	case status == 401:
+		return "authentication_error"
+	case status == 403:
+		return "permission_error"
+	case status == 404:
+		return "not_found_error"
+	case status == 429:
+		return "rate_limit_error"
+	case status >= 400 && status < 500:
+		return "invalid_request_error"
+	}
+	return "server_error"
 }
 
 // appendErrorField appends a string that is null when empty.

@@ -1,0 +1,181 @@
+// Package fault has the kinds of failure, and what follows from each: the status
+// a client gets, whether the same request may be tried again at the same target
+// or at the next one, and against whom the failure counts.
+//
+// Every part of the gateway returns an *Error; only the table in this package
+// knows which HTTP status a kind has. How an error looks on the wire is the
+// matter of the client's dialect.
+package fault
+
+import (
+	"errors"
+	"time"
+)
+
+// Kind says whose failure it is and of what sort. Decisions look at it, never at a
+// code or a text.
+type Kind uint8
+
+const (
+	// Internal is the gateway's own mistake: any error that is no *Error.
+	Internal Kind = iota
+
+	// The client's request to the gateway.
+
+	Invalid          // it breaks the API's rules
+	Unauthenticated  // it has no key that counts
+	Forbidden        // its key may not do this
+	NotFound         // there is nothing of that name
+	MethodNotAllowed // the path takes other methods
+	Timeout          // its body did not come in time
+	TooLarge         // it is over a limit of the gateway's
+	Unsupported      // its body has a type or coding that is not taken
+
+	// The gateway itself, for the moment.
+
+	Full     // there is no room: memory, processor time
+	Stopping // the gateway is shutting down
+	Gone     // the client hung up
+
+	// What became of an attempt at a target. The classes are those of failover:
+	// who is at fault decides, not the status.
+
+	Refused    // the provider refused the client's request
+	Context    // the request is too long for the model
+	Policy     // the provider's rules about content forbid it
+	Rate       // the provider limits how often it is asked
+	Busy       // the provider has no room at the moment
+	Upstream   // the provider failed, or sent what can't be read
+	Slow       // the provider did not answer in time
+	Unsent     // no connection came about: nothing was sent
+	UnsentSlow // no connection came about in time
+	Auth       // the provider does not take the gateway's key
+	Quota      // the gateway's account at the provider is used up
+	Missing    // the provider does not have the model
+	Adapter    // the provider's adapter broke
+	Unready    // the provider's adapter can't be asked now: loading, paused
+	Unusable   // the provider or its adapter can't be used until somebody mends it
+	Share      // the provider's share of memory is used up
+
+	kinds // how many there are
+)
+
+// Blame says against whom a failure counts when targets are chosen.
+type Blame uint8
+
+const (
+	Nobody   Blame = iota
+	Target         // the provider's model
+	Provider       // all of its models
+)
+
+// rule is what follows from a kind.
+type rule struct {
+	name   string
+	status int   // for the client
+	repeat bool  // the same request may succeed at the same target after a while
+	next   bool  // another target may be asked
+	blame  Blame // against whom it counts
+	sticky bool  // it lasts until somebody mends it: counts at once and for long
+	final  bool  // the client must not repeat it, whatever the status says
+}
+
+var rules = [kinds]rule{
+	Internal: {name: "internal", status: 500},
+
+	Invalid:          {name: "invalid", status: 400},
+	Unauthenticated:  {name: "unauthenticated", status: 401},
+	Forbidden:        {name: "forbidden", status: 403},
+	NotFound:         {name: "not_found", status: 404},
+	MethodNotAllowed: {name: "method_not_allowed", status: 405},
+	Timeout:          {name: "timeout", status: 408},
+	TooLarge:         {name: "too_large", status: 413},
+	Unsupported:      {name: "unsupported", status: 415},
+
+	Full:     {name: "full", status: 503},
+	Stopping: {name: "stopping", status: 503},
+	Gone:     {name: "gone", status: 499},
+
+	Refused:    {name: "client", status: 400},
+	Context:    {name: "context", status: 400, next: true},
+	Policy:     {name: "policy", status: 400},
+	Rate:       {name: "rate", status: 429, repeat: true, next: true, blame: Target},
+	Busy:       {name: "busy", status: 503, repeat: true, next: true, blame: Target},
+	Upstream:   {name: "server", status: 502, next: true, blame: Target},
+	Slow:       {name: "slow", status: 504, next: true, blame: Target},
+	Unsent:     {name: "unsent", status: 502, next: true, blame: Provider},
+	UnsentSlow: {name: "unsent", status: 504, next: true, blame: Provider},
+	Auth:       {name: "auth", status: 502, next: true, blame: Provider, sticky: true, final: true},
+	Quota:      {name: "quota", status: 429, next: true, blame: Provider, sticky: true, final: true},
+	Missing:    {name: "missing", status: 404, next: true, blame: Target, sticky: true},
+	Adapter:    {name: "adapter", status: 502, next: true, final: true},
+	Unready:    {name: "adapter", status: 503, next: true},
+	Unusable:   {name: "adapter", status: 503, next: true, final: true},
+	Share:      {name: "share", status: 502, next: true},
+}
+
+// String gives the kind's class, as the log has it.
+func (k Kind) String() string { return rules[k].name }
+
+// Repeat reports whether the same request may succeed at the same target later.
+func (k Kind) Repeat() bool { return rules[k].repeat }
+
+// Next reports whether another target may be asked instead.
+func (k Kind) Next() bool { return rules[k].next }
+
+// Blame tells against whom the failure counts, and whether it lasts until somebody
+// mends its cause.
+func (k Kind) Blame() (who Blame, sticky bool) { return rules[k].blame, rules[k].sticky }
+
+// Error is a failure. Text is shown to clients, so it never holds an address, a
+// key or a prompt; Cause is the detail for the log and is never shown. An Error is
+// not changed once it was returned.
+type Error struct {
+	Kind  Kind
+	Code  string // for the client, for example "model_not_found"; "" is none
+	Param string // the request's field at fault; "" is none
+	Text  string
+
+	Status     int           // what an upstream's refusal has instead of the kind's status; 0: the kind's
+	Type       string        // what an adapter calls it instead of the type that follows from the status
+	RetryAfter time.Duration // until a repeat may succeed; 0: unknown
+	NoRetry    bool          // the client must not repeat the request, whatever the kind
+	Cause      error
+}
+
+// Error gives text and cause, for the log.
+func (e *Error) Error() string {
+	if e.Cause != nil {
+		return e.Text + ": " + e.Cause.Error()
+	}
+	return e.Text
+}
+
+func (e *Error) Unwrap() error { return e.Cause }
+
+// HTTPStatus gives the status that a client gets.
+func (e *Error) HTTPStatus() int {
+	if e.Status >= 400 && e.Status <= 599 {
+		return e.Status
+	}
+	return rules[e.Kind].status
+}
+
+// Repeatable reports whether a client may send the same request again. Clients
+// repeat every 408, 409, 429 and 5xx unless told otherwise.
+func (e *Error) Repeatable() bool {
+	if e.NoRetry || rules[e.Kind].final {
+		return false
+	}
+	status := e.HTTPStatus()
+	return status >= 500 || status == 408 || status == 409 || status == 429
+}
+
+// KindOf gives the kind of any error: that of the first *Error in its chain, else
+// Internal.
+func KindOf(err error) Kind {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Kind
+	}
+	return Internal
+}

@@ -1,0 +1,95 @@
+package fault
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+)
+
+func TestEachKindHasItsRule(t *testing.T) {
+	for k := Internal; k < kinds; k++ {
+		if rules[k].name == "" || rules[k].status < 400 || rules[k].status > 599 {
+			t.Errorf("kind %d: %+v", k, rules[k])
+		}
+		if who, sticky := k.Blame(); sticky && who == Nobody {
+			t.Errorf("%v lasts, but counts against nobody", k)
+		}
+		if who, _ := k.Blame(); who != Nobody && !k.Next() {
+			t.Errorf("%v counts against a target, but no other one may be asked", k)
+		}
+		if k.Repeat() && !k.Next() {
+			t.Errorf("%v may be repeated at the same target, but at no other", k)
+		}
+	}
+}
+
+// What a client did wrong takes nothing away from others, and is the same
+// everywhere.
+func TestAClientsFaultBlamesNobody(t *testing.T) {
+	for _, k := range []Kind{Invalid, Unauthenticated, Forbidden, NotFound, MethodNotAllowed, Timeout, TooLarge, Unsupported, Full, Stopping, Gone, Refused, Policy} {
+		if who, _ := k.Blame(); who != Nobody || k.Next() || k.Repeat() {
+			t.Errorf("%v: blames %v, next %v, repeat %v", k, who, k.Next(), k.Repeat())
+		}
+	}
+}
+
+func TestFromAdapter(t *testing.T) {
+	for _, tc := range []struct {
+		status int
+		code   string
+		want   Kind
+	}{
+		{429, "", Rate}, {429, "rate_limit_exceeded", Rate}, {429, "insufficient_quota", Quota}, {400, "insufficient_quota", Quota},
+		{502, "upstream_auth", Auth}, {404, "model_not_found", Missing}, {404, "", Refused}, {400, "context_length_exceeded", Context},
+		{413, "request_too_large", Context}, {400, "content_policy_violation", Policy}, {503, "overloaded", Busy}, {529, "", Busy}, {503, "", Busy},
+		{502, "upstream_error", Upstream}, {500, "", Upstream}, {502, "", Upstream}, {504, "", Slow}, {504, "upstream_timeout", Slow}, {408, "", Slow},
+		{502, "adapter_error", Adapter}, {400, "", Refused}, {422, "anything", Refused}, {402, "", Refused},
+	} {
+		if got := FromAdapter(tc.status, tc.code); got != tc.want {
+			t.Errorf("FromAdapter(%d, %q) = %v, want %v", tc.status, tc.code, got, tc.want)
+		}
+	}
+}
+
+func TestStatusAndRepeating(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err    Error
+		status int
+		repeat bool
+	}{
+		"the kind's status":                   {Error{Kind: Rate}, 429, true},
+		"an upstream's own status":            {Error{Kind: Refused, Status: 422}, 422, false},
+		"a conflict may be gone":              {Error{Kind: Refused, Status: 409}, 409, true},
+		"a status that is none":               {Error{Kind: Upstream, Status: 200}, 502, true},
+		"credentials stay wrong":              {Error{Kind: Auth}, 502, false},
+		"a quota stays used up":               {Error{Kind: Quota}, 429, false},
+		"an adapter fails again":              {Error{Kind: Adapter}, 502, false},
+		"an adapter that loads":               {Error{Kind: Unready}, 503, true},
+		"a key that is not set":               {Error{Kind: Unusable}, 503, false},
+		"said to be in vain":                  {Error{Kind: Upstream, NoRetry: true}, 502, false},
+		"the gateway's own mistake":           {Error{}, 500, true},
+		"a body that did not come in time":    {Error{Kind: Timeout}, 408, true},
+		"a request that breaks the API's law": {Error{Kind: Invalid}, 400, false},
+	} {
+		if got := tc.err.HTTPStatus(); got != tc.status {
+			t.Errorf("%s: status %d, want %d", name, got, tc.status)
+		}
+		if got := tc.err.Repeatable(); got != tc.repeat {
+			t.Errorf("%s: repeatable %v, want %v", name, got, tc.repeat)
+		}
+	}
+}
+
+func TestKindOf(t *testing.T) {
+	wrapped := fmt.Errorf("ask: %w", &Error{Kind: Slow, Text: "late", RetryAfter: time.Second, Cause: errors.New("detail")})
+	if got := KindOf(wrapped); got != Slow {
+		t.Errorf("KindOf(%v) = %v", wrapped, got)
+	}
+	if got := KindOf(errors.New("x")); got != Internal {
+		t.Errorf("KindOf a plain error = %v", got)
+	}
+	if got, want := wrapped.Error(), "ask: late: detail"; got != want {
+		t.Errorf("Error() = %q, want %q", got, want)
+	}
+}
