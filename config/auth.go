@@ -2,24 +2,24 @@ package config
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
+	"encoding/json"
 	"fmt"
 )
 
 // Auth says who may call.
 type Auth struct {
-	Enabled     bool  // a key is required; then Keys is not empty
-	AllowNoAuth bool  // running without keys is meant; always true when Enabled is false
-	Keys        []Key // in file order
+	Enabled     bool  `json:"enabled"`       // a key is required; then Keys is not empty
+	AllowNoAuth bool  `json:"allow_no_auth"` // running without keys is meant; always true when Enabled is false
+	Keys        []Key `json:"api_keys"`      // in file order
 }
 
 // Key is an API key of the gateway. Only its hash is kept.
 type Key struct {
-	Name   string   // as the file calls it, else "key 1" for the first of the list
-	SHA256 [32]byte // of the key's bytes
-	Models []string // the aliases it may use; empty means all
+	Name   string   `json:"name"`   // as the file calls it, else "key 1" for the first of the list
+	SHA256 Digest   `json:"sha256"` // of the key's bytes
+	Models []string `json:"models"` // the aliases it may use; empty means all
 
-	ProviderRouting bool // its requests may choose models and providers at an upstream
+	ProviderRouting bool `json:"provider_routing"` // its requests may choose models and providers at an upstream
 }
 
 // auth checks that the parts of the section agree. They mean:
@@ -32,7 +32,12 @@ func (l *loader) auth(root *value) Auth {
 	if v == nil || v.kind == null || v.kind == mapping && len(v.entries) == 0 {
 		return Auth{AllowNoAuth: true}
 	}
-	keys := l.authKeys(v.get("api_keys"), root.get("model_mapping"))
+	var f struct {
+		Auth
+		Keys []json.RawMessage `json:"api_keys"` // read one by one, since there are two forms of them
+	}
+	l.decode("#Auth", v, "auth", &f)
+	f.Auth.Keys = l.authKeys(v.get("api_keys"), root.get("model_mapping"))
 	enabled, known := v.get("enabled").truth()
 	allowed, allowedKnown := v.get("allow_no_auth").truth()
 	if v.kind != mapping || !known {
@@ -51,7 +56,7 @@ func (l *loader) auth(root *value) Auth {
 		}
 		l.add(at, "auth", "nobody needs a key unless enabled is true: set it, or set allow_no_auth: true to say that this is meant")
 	}
-	return Auth{Enabled: enabled, AllowNoAuth: allowed, Keys: keys}
+	return f.Auth
 }
 
 func (l *loader) authKeys(v, models *value) []Key {
@@ -59,7 +64,7 @@ func (l *loader) authKeys(v, models *value) []Key {
 		return nil
 	}
 	var keys []Key
-	names, hashes := map[string]place{}, map[[32]byte]place{}
+	names, hashes := map[string]place{}, map[Digest]place{}
 	for i, item := range v.items {
 		path := joinIndex("auth.api_keys", i)
 		key, ok := l.authKey(item, path, models)
@@ -94,30 +99,30 @@ func (l *loader) authKey(item *value, path string, models *value) (key Key, ok b
 	if item.kind != mapping {
 		return key, false
 	}
-	if name := item.get("name"); name.isText() {
+	var f struct {
+		Key
+		Plain Secret `json:"key"` // dropped, only its hash is kept
+	}
+	sound := l.decode("#Key", item, path, &f)
+	key = f.Key
+	if name := item.get("name"); name.isText() { // to compare it with others, though something else may be wrong
 		key.Name = name.scalar
 	}
-	key.ProviderRouting, _ = item.get("provider_routing").truth()
-	key.Models = l.keyModels(item.get("models"), join(path, "models"), models)
+	l.checkKeyModels(item.get("models"), join(path, "models"), models)
 
 	plain, hash := item.get("key"), item.get("sha256")
 	hasPlain, hasHash := plain != nil && plain.kind != null, hash != nil && hash.kind != null
 	switch {
-	case !hasPlain && !hasHash && !item.sound():
+	case !hasPlain && !hasHash && !sound:
 		// a misspelt key, which was reported
 	case !hasPlain && !hasHash:
 		l.add(item.place, path, "has neither key nor sha256: give one of them")
 	case hasPlain && hasHash:
 		l.fault(hash, join(path, "sha256"), "stands beside key: give one of them")
 	case hasPlain && !plain.bad:
-		s := l.secrets[plain]
-		key.SHA256, ok = sha256.Sum256(s.text), true
-	case hasHash && hash.isText():
-		b, err := hex.DecodeString(hash.scalar)
-		if err != nil || len(b) != len(key.SHA256) {
-			return key, false
-		}
-		key.SHA256, ok = [32]byte(b), true
+		key.SHA256, ok = sha256.Sum256(l.secrets[plain].text), true
+	case hasHash && sound:
+		ok = true
 		if key.SHA256 == sha256.Sum256(nil) {
 			l.fault(hash, join(path, "sha256"), "is the hash of nothing: the command that made it read no key")
 		}
@@ -125,20 +130,18 @@ func (l *loader) authKey(item *value, path string, models *value) (key Key, ok b
 	return key, ok
 }
 
-// keyModels reads the aliases a key is limited to. An empty list would mean all
-// of them, which is hardly what it says.
-func (l *loader) keyModels(v *value, path string, models *value) []string {
+// checkKeyModels checks the aliases a key is limited to. An empty list would mean
+// all of them, which is hardly what it says.
+func (l *loader) checkKeyModels(v *value, path string, models *value) {
 	if v == nil || v.kind != list || v.bad {
-		return nil
+		return
 	}
 	if len(v.items) == 0 {
 		l.fault(v, path, "is empty: list the aliases that the key may use, or remove it for all of them")
 	}
-	var aliases []string
 	for i, item := range v.items {
-		if item.isText() && l.knownAlias(item, joinIndex(path, i), models) {
-			aliases = append(aliases, item.scalar)
+		if item.isText() {
+			l.knownAlias(item, joinIndex(path, i), models)
 		}
 	}
-	return aliases
 }

@@ -7,23 +7,7 @@ import (
 	"strings"
 
 	"cuelang.org/go/cue"
-	"cuelang.org/go/cue/ast"
-	"cuelang.org/go/cue/token"
 )
-
-// form is what the schema says of a value.
-type form struct {
-	schema cue.Value
-	must   string // what the value must be, in words; "" derives it from the schema
-}
-
-// describe says what a value must be, after "must be".
-func (f form) describe() string {
-	if f.must != "" {
-		return f.must
-	}
-	return describe(f.schema, 0)
-}
 
 // check compares a value with its form, and everything below it.
 //
@@ -48,7 +32,8 @@ func (l *loader) check(f form, v *value, path string, at place) {
 	switch v.kind {
 	case mapping:
 		if fields, ok := pick(f.schema, cue.StructKind); ok {
-			l.checkMapping(form{fields, attribute(f.schema, "item")}, v, path)
+			inner := f.element(fields)
+			l.checkMapping(inner, v, path)
 			l.checkMissing(fields, v, path, at)
 			return
 		}
@@ -59,6 +44,8 @@ func (l *loader) check(f form, v *value, path string, at place) {
 	}
 	if !l.fits(f.schema, v) {
 		l.fault(v, path, "must be "+f.describe()+l.hint(f.schema, v))
+	} else if message := f.bounds.refuse(v.scalar); message != "" {
+		l.fault(v, path, message)
 	}
 }
 
@@ -127,6 +114,7 @@ func (l *loader) checkMissing(schema cue.Value, v *value, path string, at place)
 			what, where = "has no value: it must be ", given.place
 		}
 		f := formOf(fields.Value())
+		v.lacks = true
 		l.add(where, join(path, name), what+f.describe())
 	}
 }
@@ -143,134 +131,10 @@ func (l *loader) checkItems(f form, schema cue.Value, v *value, path string) boo
 		if !element.Exists() {
 			return false
 		}
-		l.check(form{element, attribute(f.schema, "item")}, item, joinIndex(path, i), item.place)
+		l.check(f.element(element), item, joinIndex(path, i), item.place)
 		sound = sound && !item.bad
 	}
 	return !sound || len(v.items) > 0 && schema.LookupPath(cue.MakePath(cue.AnyIndex)).Exists()
-}
-
-// fits reports whether a value unifies with its schema. A value of another kind
-// is not even shown to CUE.
-func (l *loader) fits(schema cue.Value, v *value) bool {
-	if schema.IncompleteKind()&v.cueKind() == 0 {
-		return false
-	}
-	data := l.cue.BuildExpr(v.expression())
-	return schema.Unify(data).Validate(cue.Concrete(true)) == nil
-}
-
-// cueKind gives the kind a value has in CUE.
-func (v *value) cueKind() cue.Kind {
-	switch v.kind {
-	case boolean:
-		return cue.BoolKind
-	case number:
-		if strings.ContainsAny(v.scalar, ".e") {
-			return cue.FloatKind
-		}
-		return cue.IntKind
-	case text:
-		return cue.StringKind
-	case list:
-		return cue.ListKind
-	case mapping:
-		return cue.StructKind
-	}
-	return cue.NullKind
-}
-
-// expression gives the value as CUE.
-func (v *value) expression() ast.Expr {
-	switch v.kind {
-	case boolean:
-		return ast.NewBool(v.scalar == "true")
-	case number:
-		digits, negative := strings.CutPrefix(v.scalar, "-")
-		kind := token.INT
-		if v.cueKind() == cue.FloatKind {
-			kind = token.FLOAT
-		}
-		var x ast.Expr = &ast.BasicLit{Kind: kind, Value: digits}
-		if negative {
-			x = &ast.UnaryExpr{Op: token.SUB, X: x}
-		}
-		return x
-	case text:
-		return ast.NewString(v.scalar)
-	case list:
-		items := make([]ast.Expr, len(v.items))
-		for i, item := range v.items {
-			items[i] = item.expression()
-		}
-		return ast.NewList(items...)
-	case mapping:
-		s := &ast.StructLit{}
-		for _, e := range v.entries {
-			s.Elts = append(s.Elts, &ast.Field{Label: ast.NewString(e.key), Value: e.value.expression()})
-		}
-		return s
-	}
-	return ast.NewNull()
-}
-
-// given is v without the keys that have no value, so that defaults apply.
-func (v *value) given() *value {
-	if v.kind != mapping {
-		return v
-	}
-	w := *v
-	w.entries = nil
-	for _, e := range v.entries {
-		if e.value.kind != null {
-			w.entries = append(w.entries, entry{e.key, e.place, e.value.given()})
-		}
-	}
-	return &w
-}
-
-// field gives the form of a key in a struct.
-func field(schema cue.Value, key string) (form, bool) {
-	for _, selector := range [...]cue.Selector{cue.Str(key), cue.Str(key).Optional(), cue.AnyString} {
-		if found := schema.LookupPath(cue.MakePath(selector)); found.Exists() {
-			return formOf(found), true
-		}
-	}
-	return form{}, false
-}
-
-func formOf(schema cue.Value) form { return form{schema, attribute(schema, "must")} }
-
-// attribute gives the text of a field's @name("…"), or "".
-func attribute(schema cue.Value, name string) string {
-	a := schema.Attribute(name)
-	if a.Err() != nil {
-		return ""
-	}
-	s, _ := a.String(0)
-	return s
-}
-
-// pick gives the part of a schema that a struct or a list has to fit: the
-// schema itself, or the one alternative of that kind.
-func pick(schema cue.Value, kind cue.Kind) (cue.Value, bool) {
-	if schema.IncompleteKind()&kind == 0 {
-		return schema, false
-	}
-	op, alternatives := cue.Dereference(schema).Expr()
-	if op != cue.OrOp {
-		return schema, true
-	}
-	alternatives = slices.DeleteFunc(alternatives, func(a cue.Value) bool { return a.IncompleteKind()&kind == 0 })
-	// ["*"] | [...string]: only the open one says what items may be.
-	if open := slices.DeleteFunc(slices.Clone(alternatives), func(a cue.Value) bool {
-		return kind == cue.ListKind && !a.LookupPath(cue.MakePath(cue.AnyIndex)).Exists()
-	}); len(open) == 1 {
-		return open[0], true
-	}
-	if len(alternatives) == 1 {
-		return alternatives[0], true
-	}
-	return schema, false
 }
 
 // hint says what to change where the type of a value gives away what happened.

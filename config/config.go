@@ -10,14 +10,16 @@
 // have to be looked up: of keys, providers, models and adapters.
 package config
 
-// Config is a checked configuration with all defaults filled in.
+// Config is a checked configuration with all defaults filled in. The fields of
+// it and of its sections are the keys of schema/config.cue, which has their
+// defaults; fields with the tag "-" are not in the file.
 type Config struct {
-	File         string // the file it came from; "" for the built-in defaults
-	Server       Server
-	Providers    []Provider // those the file lists, in its order, then the built-in ones that models use
-	Models       []Model    // in file order, at least one
-	DefaultModel string     // the alias used when a request names none; "" when requests must name one
-	Auth         Auth
-	CORS         CORS
-	Warnings     []string // what works but is hardly meant, each with its place in the file
+	File         string     `json:"-"` // the file it came from; "" for the built-in defaults
+	Server       Server     `json:"server"`
+	Providers    []Provider `json:"providers"`     // those the file lists, in its order, then the built-in ones that models use
+	Models       []Model    `json:"model_mapping"` // in file order, at least one
+	DefaultModel string     `json:"default_model"` // the alias used when a request names none; "" when requests must name one
+	Auth         Auth       `json:"auth"`
+	CORS         CORS       `json:"cors"`
+	Warnings     []string   `json:"-"` // what works but is hardly meant, each with its place in the file
 }

@@ -2,17 +2,12 @@ package config
 
 // CORS says which web pages may call from a browser.
 type CORS struct {
-	Enabled      bool     // default true
-	AllowOrigins []string // "*" or origins such as "https://app.example.com"; default ["*"]
-}
-
-type corsForm struct {
-	Enabled      bool
-	AllowOrigins []string `json:"allow_origins"`
+	Enabled      bool     `json:"enabled"`
+	AllowOrigins []string `json:"allow_origins"` // "*" or origins such as "https://app.example.com"
 }
 
 func (l *loader) cors(root *value) CORS {
-	var f corsForm
-	l.decode("#CORS", root.get("cors"), "cors", &f)
-	return CORS(f)
+	var c CORS
+	l.decode("#CORS", root.get("cors"), "cors", &c)
+	return c
 }

@@ -2,14 +2,16 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
 	"cuelang.org/go/cue"
+	"go.yaml.in/yaml/v3"
 )
 
-// describe puts a schema into words, to stand after "must be": int & >=1 is "a whole
-// number, at least 1". What it prints comes from the schema alone.
+// describe puts a schema into words, to stand after "must be": int & >=1 & <=9 is
+// "a whole number from 1 to 9". What it prints comes from the schema alone.
 func describe(schema cue.Value, depth int) string {
 	if depth > 8 {
 		return kindWords(schema.IncompleteKind())
@@ -19,18 +21,13 @@ func describe(schema cue.Value, depth int) string {
 	case cue.OrOp:
 		return describeAny(parts, depth)
 	case cue.AndOp:
-		var words []string
-		for _, part := range parts {
-			if w := describe(part, depth+1); !slices.Contains(words, w) {
-				words = append(words, w)
-			}
-		}
+		words := conjuncts(parts, depth)
 		// The type first: >=1 & int is read as int & >=1.
 		slices.SortStableFunc(words, func(a, b string) int { return rank(a) - rank(b) })
 		if len(words) > 1 && words[0] == "a number" && words[1] == "a whole number" {
 			words = words[1:]
 		}
-		return strings.Join(words, ", ")
+		return strings.Join(joinBounds(words), ", ")
 	case cue.GreaterThanEqualOp:
 		return "at least " + constant(parts[0])
 	case cue.GreaterThanOp:
@@ -66,6 +63,38 @@ func describe(schema cue.Value, depth int) string {
 	return kindWords(schema.IncompleteKind())
 }
 
+// conjuncts gives the words of each part of a & b & c, which CUE nests.
+func conjuncts(parts []cue.Value, depth int) []string {
+	var words []string
+	for _, part := range parts {
+		inner := []string{}
+		if op, nested := part.Expr(); op == cue.AndOp && depth < 8 {
+			inner = conjuncts(nested, depth+1)
+		} else {
+			inner = append(inner, describe(part, depth+1))
+		}
+		for _, w := range inner {
+			if !slices.Contains(words, w) {
+				words = append(words, w)
+			}
+		}
+	}
+	return words
+}
+
+// joinBounds makes "a number", "at least 0", "at most 2" into "a number from 0 to 2".
+func joinBounds(words []string) []string {
+	if len(words) != 3 {
+		return words
+	}
+	least, hasLeast := strings.CutPrefix(words[1], "at least ")
+	most, hasMost := strings.CutPrefix(words[2], "at most ")
+	if !hasLeast || !hasMost {
+		return words
+	}
+	return []string{words[0] + " from " + least + " to " + most}
+}
+
 // describeAny joins alternatives with or, constants first.
 func describeAny(parts []cue.Value, depth int) string {
 	var words []string
@@ -89,10 +118,19 @@ func rank(words string) int {
 	return 1
 }
 
+// plainWord is text that needs no quotes in a file, but for the words that
+// YAML reads as something else.
+var plainWord = regexp.MustCompile(`^[A-Za-z_][0-9A-Za-z_./-]*$`)
+
 // constant writes a constant as it would stand in the file.
 func constant(v cue.Value) string {
 	if d, ok := v.Default(); ok {
 		v = d
+	}
+	if s, err := v.String(); err == nil && plainWord.MatchString(s) {
+		if n := (&yaml.Node{Kind: yaml.ScalarNode, Value: s}); n.ShortTag() == "!!str" {
+			return s
+		}
 	}
 	return fmt.Sprint(v)
 }

@@ -107,8 +107,8 @@ func TestDefaults(t *testing.T) {
 	cfg := mustParse(t, models)
 	want := Server{
 		Host: "127.0.0.1", Hosts: []string{}, Port: 9000, Workers: defaultWorkers(),
-		StreamHeadWait: 10 * time.Second, WriteTimeout: time.Minute, ShutdownTimeout: 30 * time.Second,
-		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, LoadWait: 30 * time.Second,
+		StreamHeadWait: Duration(10 * time.Second), WriteTimeout: Duration(time.Minute), ShutdownTimeout: Duration(30 * time.Second),
+		ReadHeaderTimeout: Duration(10 * time.Second), ReadTimeout: Duration(time.Minute), LoadWait: Duration(30 * time.Second),
 		MaxBody: 32 << 20, MaxBodies: 1 << 30,
 	}
 	if !reflect.DeepEqual(cfg.Server, want) {
@@ -118,7 +118,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatalf("providers = %+v, want demo alone, the only one used", cfg.Providers)
 	}
 	p := cfg.Providers[0]
-	if want := (Timeouts{10 * time.Second, 10 * time.Minute, 5 * time.Minute}); p.Timeouts != want {
+	if want := (Timeouts{Duration(10 * time.Second), Duration(10 * time.Minute), Duration(5 * time.Minute)}); p.Timeouts != want {
 		t.Errorf("timeouts = %+v, want %+v", p.Timeouts, want)
 	}
 	if p.Log != "warn" || p.Proxy != "environment" || string(p.Options) != "{}" {

@@ -9,10 +9,10 @@ import (
 
 // Model maps an alias that clients ask for to a model of a provider.
 type Model struct {
-	Alias    string
-	Provider string          // the name of one of Config.Providers
-	Model    string          // as the provider calls it
-	Options  json.RawMessage // the provider's options with the model's own laid over them key by key, checked and with defaults
+	Alias    string          `json:"-"`
+	Provider string          `json:"provider"` // the name of one of Config.Providers
+	Model    string          `json:"model"`    // as the provider calls it
+	Options  json.RawMessage `json:"options"`  // the provider's options with the model's own laid over them key by key, checked and with defaults
 }
 
 // models reads model_mapping, which is the heart of a configuration.
@@ -27,12 +27,10 @@ func (l *loader) models(root *value, providers upstreams) []Model {
 	var list []Model
 	for _, e := range v.entries {
 		path := join("model_mapping", e.key)
-		m := Model{Alias: e.key, Options: json.RawMessage("{}")}
-		if model := e.value.get("model"); model.isText() {
-			m.Model = model.scalar
-		}
+		var m Model
+		l.decode("#Model", e.value, path, &m)
+		m.Alias = e.key
 		if name := e.value.get("provider"); name.isText() {
-			m.Provider = name.scalar
 			u := providers.find(name.scalar)
 			if u == nil {
 				l.fault(name, join(path, "provider"), unknownName("provider", name, providers.names()))

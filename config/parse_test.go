@@ -312,12 +312,19 @@ auth:
 }
 
 func TestSizes(t *testing.T) {
-	for text, want := range map[string]int64{
+	for text, want := range map[string]Size{
 		"1": 1, "33554432": 32 << 20, "32MiB": 32 << 20, "32 MiB": 32 << 20, "5MB": 5e6, "7KiB": 7 << 10, "7KB": 7000, "9B": 9, "1GiB": 1 << 30, "1GB": 1e9,
+		"1073741824B": 1 << 30,
 	} {
 		cfg := mustParse(t, "server: {max_body: "+text+"}\n"+models)
 		if cfg.Server.MaxBody != want {
 			t.Errorf("max_body: %s = %d, want %d", text, cfg.Server.MaxBody, want)
+		}
+	}
+	for text, want := range map[string]Size{"1TiB": 1 << 40, "1TB": 1e12, "1024GiB": 1 << 40} {
+		cfg := mustParse(t, "server: {max_bodies: "+text+"}\n"+models)
+		if cfg.Server.MaxBodies != want {
+			t.Errorf("max_bodies: %s = %d, want %d", text, cfg.Server.MaxBodies, want)
 		}
 	}
 }

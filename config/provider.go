@@ -6,25 +6,24 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Provider is an upstream and the adapter that speaks its language.
 type Provider struct {
-	Name    string
-	Plugin  string          // a shipped adapter's name, or the path of a module, which always ends in ".wasm" and is ready to be opened
-	BaseURL string          // http or https without userinfo or fragment; "" when the adapter needs no upstream
-	APIKey  Secret          // sent upstream; zero when there is none
-	Unset   string          // the environment variable that would give APIKey; "" when it is configured or none is wanted
-	Options json.RawMessage // the adapter's own, an object, checked and with defaults; required ones may be left to the models
+	Name    string          `json:"-"`
+	Plugin  string          `json:"plugin"`   // a shipped adapter's name, or the path of a module, which always ends in ".wasm" and is ready to be opened
+	BaseURL string          `json:"base_url"` // http or https without userinfo or fragment; "" when the adapter needs no upstream
+	APIKey  Secret          `json:"api_key"`  // sent upstream; zero when there is none
+	Unset   string          `json:"-"`        // the environment variable that would give APIKey; "" when it is configured or none is wanted
+	Options json.RawMessage `json:"options"`  // the adapter's own, an object, checked and with defaults; required ones may be left to the models
 
-	Timeouts Timeouts
-	Proxy    string // "none", "environment" or an http, https or socks5 URL; default "none" for a loopback BaseURL, else "environment"
-	Log      string // what is passed on of the adapter's log: "off", "error", "warn", "info" or "debug"; default "warn"
+	Timeouts Timeouts `json:"timeouts"`
+	Proxy    string   `json:"proxy"` // "none", "environment" or an http, https or socks5 URL
+	Log      string   `json:"log"`   // what is passed on of the adapter's log: "off", "error", "warn", "info" or "debug"
 
-	SHA256  string // the digest of the only module that may be used, in lower case; "" for any
-	Isolate bool   // each request gets instances that nobody else had
-	Limits  Limits
+	SHA256    string `json:"sha256"`    // the digest of the only module that may be used, in lower case; "" for any
+	Isolation string `json:"isolation"` // "request": each request gets instances that nobody else had; else "call"
+	Limits    Limits `json:"limits"`
 
 	plugin Problem // without a message: where the file names the plugin
 }
@@ -39,24 +38,24 @@ func (p Provider) Problem(message string) Problem {
 
 // Limits bound what one provider and its adapter may take.
 type Limits struct {
-	Memory       int64 // bytes of an instance's address space; default 128 MiB, at most 1 GiB
-	KeptMemory   int64 // bytes over which an instance is not kept; default 32 MiB
-	Input        int   // bytes given to one call; default 8 MiB
-	Fuel         int64 // of one call at most; default 3e8
-	Output       int   // bytes one call may emit beyond four for each byte of input; default 1 MiB
-	StreamOutput int64 // bytes all calls for one request may emit; default 256 MiB
-	State        int   // bytes of a stream's state; default 4096
-	LogLines     int   // a second; default 20
-	Share        int64 // bytes held for all requests to the provider, at least Server.MaxBody; 0: half of what all may hold
-	Instances    int   // kept while idle; default Server.Workers
+	Memory       Size  `json:"memory"`        // an instance's address space
+	KeptMemory   Size  `json:"kept_memory"`   // an instance that uses more is not kept
+	Input        Size  `json:"input"`         // given to one call
+	Fuel         int64 `json:"fuel"`          // of one call at most
+	Output       Size  `json:"output"`        // what one call may emit, beyond four bytes for each byte of input
+	StreamOutput Size  `json:"stream_output"` // what all calls for one request may emit
+	State        int   `json:"state"`         // bytes of a stream's state
+	LogLines     int   `json:"log_lines"`     // a second
+	Share        Size  `json:"share"`         // held for all requests to the provider, at least Server.MaxBody; 0: half of what all may hold
+	Instances    int   `json:"instances"`     // kept while idle; 0 for Server.Workers
 }
 
 // Timeouts bound the parts of an exchange with an upstream; there is no limit
 // for the whole of it.
 type Timeouts struct {
-	Connect   time.Duration // default 10s
-	FirstByte time.Duration // default 10m
-	Idle      time.Duration // default 5m
+	Connect   Duration `json:"connect"`
+	FirstByte Duration `json:"first_byte"`
+	Idle      Duration `json:"idle"`
 }
 
 // builtInProviders exist without being listed. What a file lists under their
@@ -149,78 +148,33 @@ func firstUse(models *value, provider string) *value {
 	return nil
 }
 
-type providerForm struct {
-	Timeouts struct {
-		Connect   duration
-		FirstByte duration `json:"first_byte"`
-		Idle      duration
-	}
-	Proxy     string
-	Log       string
-	SHA256    string
-	Isolation string
-	Limits    struct {
-		Memory       size
-		KeptMemory   size `json:"kept_memory"`
-		Input        size
-		Fuel         int64
-		Output       size
-		StreamOutput size `json:"stream_output"`
-		Share        size
-		State        int
-		LogLines     int `json:"log_lines"`
-		Instances    int
-	}
-}
-
 // provider puts a provider together. listed says that the file has it: e is its
 // entry, else e stands where a model names it.
 func (l *loader) provider(e entry, path string, listed bool) *upstream {
 	v := e.value
 	u := &upstream{}
-	u.Provider, _ = builtInProvider(e.key)
-	u.Name = e.key
+	l.decode("#Provider", v, path, &u.Provider)
+	u.Name, u.SHA256 = e.key, strings.ToLower(u.SHA256)
 
+	// What is not in the file comes from the built-in provider of the name, then
+	// from the adapter.
+	builtIn, _ := builtInProvider(e.key)
+	u.Plugin, u.BaseURL, u.Unset = builtIn.Plugin, builtIn.BaseURL, builtIn.Unset
 	plugin := v.get("plugin")
 	u.adapter = l.pluginOf(u, plugin, e.place, path, listed)
 	l.baseURL(u, v, plugin, e.place, path)
 	l.apiKey(u, v.get("api_key"), e.place, path)
-
-	timeouts := v.get("timeouts")
-	for _, name := range [...]string{"connect", "first_byte", "idle"} {
-		l.checkDuration(timeouts.get(name), join(join(path, "timeouts"), name), time.Millisecond)
-	}
 	l.checkProxy(v.get("proxy"), join(path, "proxy"))
-	limits := v.get("limits")
-	for _, name := range [...]string{"memory", "kept_memory", "input", "output", "stream_output"} {
-		l.checkSize(limits.get(name), join(join(path, "limits"), name), 1<<30, "1GiB")
-	}
-	l.checkSize(limits.get("share"), join(join(path, "limits"), "share"), maxMemory, "1TiB (1024GiB)")
-
-	var f providerForm
-	if l.decode("#Provider", v, path, &f) {
-		u.Timeouts = Timeouts{
-			Connect:   time.Duration(f.Timeouts.Connect),
-			FirstByte: time.Duration(f.Timeouts.FirstByte),
-			Idle:      time.Duration(f.Timeouts.Idle),
-		}
-		u.Proxy, u.Log = f.Proxy, f.Log
-		u.SHA256, u.Isolate = strings.ToLower(f.SHA256), f.Isolation == "request"
-		if a := u.adapter; u.SHA256 != "" && a != nil && a.SHA256 != "" && a.SHA256 != u.SHA256 {
-			l.fault(v.get("sha256"), join(path, "sha256"), "is not the digest of the module, which is "+a.SHA256+": check where the module comes from, or name its digest")
-		}
-		u.Limits = Limits{
-			Memory: int64(f.Limits.Memory), KeptMemory: int64(f.Limits.KeptMemory), Input: int(f.Limits.Input),
-			Fuel: f.Limits.Fuel, Output: int(f.Limits.Output), StreamOutput: int64(f.Limits.StreamOutput),
-			Share: int64(f.Limits.Share), State: f.Limits.State, LogLines: f.Limits.LogLines, Instances: f.Limits.Instances,
-		}
+	if a := u.adapter; u.SHA256 != "" && a != nil && a.SHA256 != "" && a.SHA256 != u.SHA256 {
+		l.fault(v.get("sha256"), join(path, "sha256"), "is not the digest of the module, which is "+a.SHA256+": check where the module comes from, or name its digest")
 	}
 	if share := u.Limits.Share; share > 0 && l.bounds.MaxBody > 0 {
+		given, at := v.get("limits").get("share"), join(join(path, "limits"), "share")
 		switch most := l.bounds.MaxMemory; {
 		case most > 0 && share > most:
-			l.fault(limits.get("share"), join(join(path, "limits"), "share"), "must be at most server.max_memory, of which it is a part")
+			l.fault(given, at, "must be at most server.max_memory, of which it is a part")
 		case share < l.bounds.MaxBody:
-			l.fault(limits.get("share"), join(join(path, "limits"), "share"), "must be at least server.max_body, or the largest requests never reach this provider")
+			l.fault(given, at, "must be at least server.max_body, or the largest requests never reach this provider")
 		}
 	}
 	if u.Proxy == "" {
@@ -311,8 +265,7 @@ func (l *loader) apiKey(u *upstream, v *value, at place, path string) {
 	path = join(path, "api_key")
 	switch {
 	case v != nil && v.kind != null:
-		s := l.secrets[v]
-		u.APIKey, u.Unset = s.Secret, s.unset
+		u.Unset = l.secrets[v].unset
 	case u.Unset != "":
 		s, err := l.readSecret(&value{kind: text, scalar: "${" + u.Unset + "}"}, true)
 		if err != nil {

@@ -37,6 +37,15 @@ func (s Secret) LogValue() slog.Value         { return slog.StringValue(redacted
 // Format covers the verbs that would print the bytes, such as %x.
 func (s Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
 
+// UnmarshalText takes what MarshalText gives, which is no secret.
+func (s *Secret) UnmarshalText(b []byte) error {
+	if string(b) != redacted {
+		return errors.New("a secret cannot be read from " + redacted)
+	}
+	*s = Secret{}
+	return nil
+}
+
 var (
 	_ fmt.Formatter  = Secret{}
 	_ slog.LogValuer = Secret{}

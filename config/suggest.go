@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"unicode"
-
-	"cuelang.org/go/cue"
 )
 
 // section is a struct of the schema and where it stands in a file.
@@ -65,18 +63,6 @@ func (l *loader) suggestPlace(known []string, e entry, path string) string {
 		return "; none is known here"
 	}
 	return "; known here: " + strings.Join(known, ", ")
-}
-
-func fieldNames(schema cue.Value) []string {
-	fields, err := schema.Fields(cue.Optional(true))
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for fields.Next() {
-		names = append(names, fields.Selector().Unquoted())
-	}
-	return names
 }
 
 // Closest gives the name most like word, or "" when none is much like it. Of

@@ -19,57 +19,6 @@ const (
 	maxDepth  = 64
 )
 
-// kind is what a value is in JSON's terms.
-type kind int
-
-const (
-	null kind = iota
-	boolean
-	number
-	text
-	list
-	mapping
-)
-
-// value is a node of the file as JSON would have it, with its place.
-type value struct {
-	kind    kind
-	place   place
-	scalar  string // text; "true" or "false"; a number's JSON notation
-	written string // a boolean or number as the file has it
-	plain   bool   // text without quotes
-	filled  bool   // its references, if any, are filled in
-	foreign bool   // its text came from outside the file
-	bad     bool   // a problem was reported: nothing more is said about it
-	partial bool   // keys of this mapping were reported and dropped: others may not be missing
-	meant   string // for the value of an unknown key: the key it was taken for
-	items   []*value
-	entries []entry
-}
-
-// entry is a key of a mapping with its value.
-type entry struct {
-	key   string
-	place place
-	value *value
-}
-
-// place is a position in the file, from 1; the column counts characters.
-type place struct{ line, column int }
-
-// get gives the value of a key, or nil.
-func (v *value) get(key string) *value {
-	if v == nil || v.kind != mapping {
-		return nil
-	}
-	for _, e := range v.entries {
-		if e.key == key {
-			return e.value
-		}
-	}
-	return nil
-}
-
 // readTree parses src and reports what is wrong with it as YAML, or as a tree
 // of JSON values. A nil result means that nothing more can be said.
 func readTree(src []byte, r *report) *value {

@@ -1,56 +1,59 @@
 package config
 
 import (
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// maxDuration bounds every duration of a configuration.
-const maxDuration = 24 * time.Hour
+// Duration is a duration in Go's notation, such as 1m30s.
+type Duration time.Duration
 
-// Bounds of sizes, in bytes.
-const (
-	maxBody   = 1 << 30
-	maxBodies = 1 << 40
-	maxMemory = 1 << 40
-)
+func (d Duration) String() string { return time.Duration(d).String() }
 
-// duration reads Go's notation.
-type duration time.Duration
-
-func (d *duration) UnmarshalText(b []byte) error {
+// UnmarshalText reads Go's notation.
+func (d *Duration) UnmarshalText(b []byte) error {
 	x, err := time.ParseDuration(string(b))
-	*d = duration(x)
+	*d = Duration(x)
 	return err
 }
 
-// size reads a number of bytes or a text such as "32MiB".
-type size int64
+func parseDuration(s string) (nanoseconds int64, ok bool) {
+	d, err := time.ParseDuration(s)
+	return int64(d), err == nil
+}
 
-func (s *size) UnmarshalJSON(b []byte) error {
+// Size is a number of bytes. A file gives it as a number, or as text with a unit
+// such as 32MiB.
+type Size int64
+
+// UnmarshalJSON reads a number or a text.
+func (s *Size) UnmarshalJSON(b []byte) error {
 	var unquoted string
 	if err := json.Unmarshal(b, &unquoted); err != nil {
 		unquoted = string(b)
 	}
 	x, ok := parseSize(unquoted)
 	if !ok {
-		return fmt.Errorf("not a size")
+		return errors.New("not a size")
 	}
-	*s = size(x)
+	*s = Size(x)
 	return nil
 }
 
-func parseSize(s string) (int64, bool) {
+func parseSize(s string) (bytes int64, ok bool) {
 	factor := int64(1)
 	for _, unit := range [...]struct {
 		name   string
 		factor int64
 	}{
-		{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},
-		{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1},
+		{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
+		{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1},
 	} {
 		if digits, found := strings.CutSuffix(s, unit.name); found {
 			s, factor = strings.TrimSuffix(digits, " "), unit.factor
@@ -58,35 +61,20 @@ func parseSize(s string) (int64, bool) {
 		}
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n < 0 || n > maxBodies/factor {
+	if err != nil || n < 0 || n > math.MaxInt64/factor {
 		return 0, false
 	}
 	return n * factor, true
 }
 
-// checkDuration checks what the schema cannot say of a duration.
-func (l *loader) checkDuration(v *value, path string, least time.Duration) {
-	if !v.isText() {
-		return
-	}
-	d, err := time.ParseDuration(v.scalar)
-	switch {
-	case err != nil || d > maxDuration:
-		l.fault(v, path, "must be at most 24h")
-	case d < least:
-		l.fault(v, path, fmt.Sprintf("must be at least %v", least))
-	}
-}
+// Digest is a SHA-256.
+type Digest [32]byte
 
-func (l *loader) checkSize(v *value, path string, most int64, words string) {
-	if v == nil || v.bad || v.kind == null {
-		return
+// UnmarshalText reads 64 hexadecimal digits.
+func (d *Digest) UnmarshalText(b []byte) error {
+	if len(b) != hex.EncodedLen(len(d)) {
+		return fmt.Errorf("not %d hexadecimal digits", hex.EncodedLen(len(d)))
 	}
-	n, ok := parseSize(v.scalar)
-	switch {
-	case !ok || n > most:
-		l.fault(v, path, "must be at most "+words)
-	case n < 1:
-		l.fault(v, path, "must be at least 1 byte")
-	}
+	_, err := hex.Decode(d[:], b)
+	return err
 }

@@ -129,7 +129,7 @@ const unknownMachine = 4 << 30
 // mayHold is the number of bytes that may be held at one time.
 func (h *Host) mayHold(c *config.Config) int64 {
 	if c.Server.MaxMemory > 0 {
-		return c.Server.MaxMemory
+		return int64(c.Server.MaxMemory)
 	}
 	return cmp.Or(h.machine, unknownMachine) / 2
 }
@@ -137,16 +137,16 @@ func (h *Host) mayHold(c *config.Config) int64 {
 // share gives the part of memory that a provider may have. It is one for all
 // generations, so a reload gives nobody twice as much; bound changes its size.
 func (h *Host) share(p config.Provider) *memory.Share {
-	return h.memory.Share(p.Name, cmp.Or(p.Limits.Share, h.memory.Max()/2))
+	return h.memory.Share(p.Name, cmp.Or(int64(p.Limits.Share), h.memory.Max()/2))
 }
 
 // bound takes over a configuration's bounds of memory. What is held stays: where
 // they are lower than before, nothing is added until enough was given back.
 func (h *Host) bound(c *config.Config) {
 	h.memory.Set(h.mayHold(c))
-	h.bodies.Set(min(c.Server.MaxBodies, h.memory.Max()))
+	h.bodies.Set(min(int64(c.Server.MaxBodies), h.memory.Max()))
 	for _, p := range c.Providers {
-		h.share(p).Set(cmp.Or(p.Limits.Share, h.memory.Max()/2))
+		h.share(p).Set(cmp.Or(int64(p.Limits.Share), h.memory.Max()/2))
 	}
 }
 

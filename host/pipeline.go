@@ -53,7 +53,7 @@ func (g *generation) chat(ctx context.Context, x *api.Exchange) error {
 	}
 	p := g.providers[target.Provider]
 	x.Record.Plugin = p.config.Plugin
-	if err := p.prepare(ctx, g.config.Server.LoadWait); err != nil {
+	if err := p.prepare(ctx, time.Duration(g.config.Server.LoadWait)); err != nil {
 		return err
 	}
 	if err := p.checkRouting(ctx, asked); err != nil {
@@ -103,7 +103,7 @@ func (g *generation) streamed(ctx context.Context, e *exchange, info stream.Info
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	client := stream.NewClient(e.http.Writer, stream.ClientOptions{
-		HeadWait: g.config.Server.StreamHeadWait, WriteTimeout: g.config.Server.WriteTimeout, Gone: cancel,
+		HeadWait: time.Duration(g.config.Server.StreamHeadWait), WriteTimeout: time.Duration(g.config.Server.WriteTimeout), Gone: cancel,
 	})
 	defer client.Close()
 
@@ -471,7 +471,7 @@ func (e *exchange) took(ctx context.Context, failed bool, err error) error {
 	if failed {
 		return &fault.Error{Kind: fault.Adapter, Code: "adapter_error", Text: fmt.Sprintf("The adapter of provider '%s' failed without a reason.", e.provider.name)}
 	}
-	if e.bytes > e.provider.config.Limits.StreamOutput {
+	if e.bytes > int64(e.provider.config.Limits.StreamOutput) {
 		return &fault.Error{Kind: fault.Adapter, Code: "adapter_error", Text: fmt.Sprintf("The answer of provider '%s' is larger than its limits.stream_output allows.", e.provider.name)}
 	}
 	if e.next == nil {

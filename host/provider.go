@@ -73,10 +73,10 @@ func newProvider(c config.Provider, workers int, engine *wasm.Engine, share *mem
 		now:    now,
 		share:  share,
 		adapter: newAdapter(engine, c, module, wasm.AdapterOptions{
-			Options: c.Options, Kept: workers, LogLevel: logLevels[c.Log], Fresh: c.Isolate, Share: share,
+			Options: c.Options, Kept: workers, LogLevel: logLevels[c.Log], Fresh: c.Isolation == "request", Share: share,
 			Limits: wasm.Limits{
-				Memory: l.Memory, Kept: l.KeptMemory, Input: l.Input, Fuel: l.Fuel,
-				Output: l.Output, State: l.State, LogLines: l.LogLines,
+				Memory: int64(l.Memory), Kept: int64(l.KeptMemory), Input: int(l.Input), Fuel: l.Fuel,
+				Output: int(l.Output), State: l.State, LogLines: l.LogLines,
 			},
 		}),
 	}
@@ -145,9 +145,9 @@ func (p *provider) connect() {
 	}
 	o := upstream.Options{
 		Provider: p.name, BaseURL: c.BaseURL, Usual: p.adapter.Manifest().Profile().DefaultBaseURL, Proxy: c.Proxy,
-		Connect: c.Timeouts.Connect, FirstByte: c.Timeouts.FirstByte, Idle: c.Timeouts.Idle,
+		Connect: time.Duration(c.Timeouts.Connect), FirstByte: time.Duration(c.Timeouts.FirstByte), Idle: time.Duration(c.Timeouts.Idle),
 		Now:       p.now,
-		LineLimit: c.Limits.Input,
+		LineLimit: int(c.Limits.Input),
 	}
 	if a := p.adapter.Manifest().Profile().Auth; a.Header != "" && !c.APIKey.IsZero() {
 		key := c.APIKey.Reveal()

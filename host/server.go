@@ -36,7 +36,7 @@ func (h *Host) Serve(ctx context.Context, l net.Listener) error {
 		return err
 	case <-ctx.Done():
 	}
-	err := s.shutdown(h.current.Load().config.Server.ShutdownTimeout)
+	err := s.shutdown(time.Duration(h.current.Load().config.Server.ShutdownTimeout))
 	if errors.Is(err, context.DeadlineExceeded) {
 		h.log.Warn("ending the requests that still run")
 		end(errShutdown)

@@ -33,7 +33,7 @@ func newServers(h *Host, base context.Context, l net.Listener) *servers {
 
 // wanted is the ReadHeaderTimeout that the configuration names now.
 func (s *servers) wanted() time.Duration {
-	return s.host.current.Load().config.Server.ReadHeaderTimeout
+	return time.Duration(s.host.current.Load().config.Server.ReadHeaderTimeout)
 }
 
 func (s *servers) server(readHeaderTimeout time.Duration) *http.Server {

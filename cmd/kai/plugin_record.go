@@ -255,7 +255,7 @@ func (r *recording) client() (*upstream.Client, error) {
 	p := r.provider
 	o := upstream.Options{
 		Provider: p.Name, BaseURL: p.BaseURL, Proxy: p.Proxy,
-		Connect: p.Timeouts.Connect, FirstByte: p.Timeouts.FirstByte, Idle: p.Timeouts.Idle,
+		Connect: time.Duration(p.Timeouts.Connect), FirstByte: time.Duration(p.Timeouts.FirstByte), Idle: time.Duration(p.Timeouts.Idle),
 	}
 	if r.timeout > 0 {
 		o.Connect, o.FirstByte, o.Idle = r.timeout, r.timeout, r.timeout
