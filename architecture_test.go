@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -34,7 +35,8 @@ type layer struct {
 var layers = []layer{
 	{pattern: "."}, // the SDKs' source, embedded for authors
 	{pattern: "sdk/abi"},
-	{pattern: "sdk/sdktest", own: []string{"sdk", "sdk/*"}},
+	{pattern: "sdk/sdktest", own: []string{"sdk", "sdk/transcript"}}, // the one of the SDK that imports testing
+	{pattern: "sdk/transcript", own: []string{"sdk", "sdk/abi", "sdk/exchange", "sdk/frame"}},
 	{pattern: "sdk/exchange", own: []string{"sdk/abi", "sdk/frame"}},
 	{pattern: "sdk", own: []string{"sdk/abi"}, tests: []string{"sdk/*"}},
 	{pattern: "sdk/*", own: []string{"sdk/abi"}, tests: []string{"sdk"}},
@@ -210,6 +212,22 @@ func TestImports(t *testing.T) {
 			told[why] = true
 			t.Error(why)
 		}
+	}
+}
+
+// TestProgramHoldsNoTests keeps package testing, and with it the flags of tests, out
+// of the program.
+func TestProgramHoldsNoTests(t *testing.T) {
+	deps, err := exec.Command("go", "list", "-deps", "./cmd/kai").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Fields(string(deps))
+	if !slices.Contains(all, module+"/sdk/transcript") {
+		t.Fatalf("cmd/kai has %d dependencies, and sdk/transcript is none", len(all))
+	}
+	if slices.Contains(all, "testing") {
+		t.Error("cmd/kai links package testing: what replays transcripts is in sdk/transcript, sdk/sdktest is for tests")
 	}
 }
 

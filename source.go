@@ -11,7 +11,7 @@ import "embed"
 
 // Source is the source that authors are given, at its paths in this repository.
 //
-//go:embed LICENSE go.mod sdk/*.go sdk/abi/*.go sdk/exchange/*.go sdk/frame/*.go sdk/sdktest/*.go
+//go:embed LICENSE go.mod sdk/*.go sdk/abi/*.go sdk/exchange/*.go sdk/frame/*.go sdk/sdktest/*.go sdk/transcript/*.go
 //go:embed sdk/rust/Cargo.toml sdk/rust/src
 //go:embed sdk/assemblyscript/package.json sdk/assemblyscript/assembly
 //go:embed sdk/c/kai.h

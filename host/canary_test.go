@@ -21,7 +21,7 @@ import (
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/host/wasm/fuel"
 	"github.com/kai-gateway/kai/sdk/abi"
-	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // echo is the key in every way that upstreams repeat it, fit for headers and the
@@ -93,7 +93,7 @@ type parrot struct {
 	memory    *guestMemory
 	header    string // where the key comes, "" if there is none
 	asked     string // marks the client's request
-	responses []sdktest.Response
+	responses []transcript.Response
 	answered  chan struct{} // closed when the client has its answer
 	serving   sync.WaitGroup
 	last      string // marks what was sent last
@@ -192,7 +192,7 @@ var (
 
 // pieces cuts a body into what a guest is given at once, and tells whether those
 // are events.
-func pieces(res sdktest.Response) (list [][]byte, events bool) {
+func pieces(res transcript.Response) (list [][]byte, events bool) {
 	body := res.Body
 	switch contentType := res.Headers.Get("Content-Type"); {
 	case res.Status != 200:
@@ -317,7 +317,7 @@ func TestCanaryInShippedAdapters(t *testing.T) {
 			groups := map[string][]recorded{}
 			for i, file := range transcripts(t, plugin) {
 				r := readRecorded(t, file)
-				asked := bytes.TrimSpace(r.Get(sdktest.SectionClient))
+				asked := bytes.TrimSpace(r.Get(transcript.SectionClient))
 				if !json.Valid(asked) || aboutRequests.MatchString(filepath.Base(file)) || raceEnabled && i%2 > 0 {
 					continue
 				}
@@ -339,7 +339,7 @@ func TestCanaryInShippedAdapters(t *testing.T) {
 						t.Run(strings.TrimSuffix(filepath.Base(r.file), ".txtar"), func(t *testing.T) {
 							p := &parrot{t: t, memory: memory, header: header, asked: rand.Text(), responses: r.Responses(), answered: make(chan struct{})}
 							current.Store(p)
-							asked := fmt.Sprintf(`{"kai_mark":%q,%s`, p.asked, bytes.TrimSpace(r.Get(sdktest.SectionClient))[1:])
+							asked := fmt.Sprintf(`{"kai_mark":%q,%s`, p.asked, bytes.TrimSpace(r.Get(transcript.SectionClient))[1:])
 							res, answer := g.post(t, asked)
 							close(p.answered)
 							p.serving.Wait()

@@ -23,6 +23,7 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // sandboxed runs a transcript's calls in the sandbox.
@@ -76,7 +77,7 @@ var cutters = map[string]func() cutter{
 // upstream answers with a transcript's responses, one for each request.
 type transcriptUpstream struct {
 	t         *testing.T
-	responses []sdktest.Response
+	responses []transcript.Response
 	cut       cutter
 	requests  []string // as the section upstream-request shows them
 }
@@ -115,7 +116,7 @@ func (u *transcriptUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // recorded is a transcript that is replayed through a gateway.
 type recorded struct {
-	*sdktest.Transcript
+	*transcript.Transcript
 	file, text string
 	model      string
 	options    string
@@ -127,17 +128,17 @@ func readRecorded(t *testing.T, file string) recorded {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr, err := sdktest.Parse(data)
+	tr, err := transcript.Parse(data)
 	if err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}
 	r := recorded{Transcript: tr, file: file, text: string(data), options: "{}"}
 	var asked struct{ Model string }
-	if err := json.Unmarshal(tr.Get(sdktest.SectionClient), &asked); err != nil {
+	if err := json.Unmarshal(tr.Get(transcript.SectionClient), &asked); err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}
 	r.model = asked.Model
-	if o := bytes.TrimSpace(tr.Get(sdktest.SectionOptions)); o != nil {
+	if o := bytes.TrimSpace(tr.Get(transcript.SectionOptions)); o != nil {
 		r.options = string(o)
 	}
 	return r
@@ -195,10 +196,10 @@ func replayGroup(t *testing.T, plugin, options string, group []recorded) {
 }
 
 func replayEndToEnd(t *testing.T, g *gateway, r recorded, up *transcriptUpstream, prefix string) {
-	res, answer := g.postAs(t, "any", string(bytes.TrimSpace(r.Get(sdktest.SectionClient))))
+	res, answer := g.postAs(t, "any", string(bytes.TrimSpace(r.Get(transcript.SectionClient))))
 	n := 0
 	for _, s := range r.Sections {
-		if s.Name != sdktest.SectionRequest {
+		if s.Name != transcript.SectionRequest {
 			continue
 		}
 		if n >= len(up.requests) {
@@ -215,13 +216,13 @@ func replayEndToEnd(t *testing.T, g *gateway, r recorded, up *transcriptUpstream
 	}
 	got := clientResponse(res, answer, r.text)
 	if os.Getenv("KAI_UPDATE") == "1" {
-		r.Set(sdktest.SectionAnswer, 0, []byte(got))
+		r.Set(transcript.SectionAnswer, 0, []byte(got))
 		if err := os.WriteFile(r.file, r.Format(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	if want := string(r.Get(sdktest.SectionAnswer)); got != want {
+	if want := string(r.Get(transcript.SectionAnswer)); got != want {
 		t.Errorf("the client got\n%s\nwant\n%s\nlog: %s", got, want, g.log)
 	}
 }
@@ -242,7 +243,7 @@ var (
 
 // clientResponse writes what the client got as the section client-response shows
 // it, with fixed text for what is made anew each time.
-func clientResponse(res *http.Response, body, transcript string) string {
+func clientResponse(res *http.Response, body, text string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "HTTP %d\n", res.StatusCode)
 	for _, name := range []string{"content-type", "retry-after", "x-should-retry"} {
@@ -251,7 +252,7 @@ func clientResponse(res *http.Response, body, transcript string) string {
 		}
 	}
 	body = answerID.ReplaceAllString(body, "chatcmpl-0")
-	recorded, _, _ := strings.Cut(transcript, "-- "+sdktest.SectionAnswer+" --")
+	recorded, _, _ := strings.Cut(text, "-- "+transcript.SectionAnswer+" --")
 	body = callID.ReplaceAllStringFunc(body, func(id string) string {
 		if strings.Contains(recorded, strings.Trim(id, `"`)) {
 			return id

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/kai-gateway/kai/plugins"
-	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // anyAnswer is what an upstream of each adapter answers with success.
@@ -69,7 +69,7 @@ func answersOfTranscripts(t *testing.T) map[string]json.RawMessage {
 	for _, plugin := range plugins.Names() {
 		for _, file := range transcripts(t, plugin) {
 			r := readRecorded(t, file)
-			_, body, _ := bytes.Cut(r.Get(sdktest.SectionAnswer), []byte("\n\n"))
+			_, body, _ := bytes.Cut(r.Get(transcript.SectionAnswer), []byte("\n\n"))
 			var answer struct {
 				Choices []struct{ Message json.RawMessage }
 			}

@@ -16,7 +16,7 @@ import (
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/sdk/abi"
-	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // pluginBuild compiles the adapter in a folder, checks it and writes its manifest
@@ -99,11 +99,11 @@ func build(ctx context.Context, dir string, stderr io.Writer) (*built, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: the compiler left no module: %w", l.name, err)
 	}
-	name, transcript, err := embedded(dir)
+	name, text, err := embedded(dir)
 	if err != nil {
 		return nil, err
 	}
-	p, err := wasm.Pack(ctx, module, wasm.PackOptions{Transcript: transcript, CacheDir: wasm.DefaultCacheDir()})
+	p, err := wasm.Pack(ctx, module, wasm.PackOptions{Transcript: text, CacheDir: wasm.DefaultCacheDir()})
 	if err != nil {
 		return nil, err
 	}
@@ -125,21 +125,21 @@ const embeddedName = "embedded.txtar"
 
 // embedded reads the transcript that goes into the module of the adapter in dir;
 // nil if there is none.
-func embedded(dir string) (name string, transcript []byte, err error) {
+func embedded(dir string) (name string, text []byte, err error) {
 	for _, folder := range transcriptFolders {
 		name = filepath.Join(dir, folder, embeddedName)
-		switch transcript, err = os.ReadFile(name); {
+		switch text, err = os.ReadFile(name); {
 		case errors.Is(err, fs.ErrNotExist):
 			continue
 		case err != nil:
 			return name, nil, err
-		case len(transcript) > abi.MaxTranscript:
-			return name, nil, fmt.Errorf("%s has %s; at most %s go into a module", name, bytesText(int64(len(transcript))), bytesText(abi.MaxTranscript))
+		case len(text) > abi.MaxTranscript:
+			return name, nil, fmt.Errorf("%s has %s; at most %s go into a module", name, bytesText(int64(len(text))), bytesText(abi.MaxTranscript))
 		}
-		if _, err := sdktest.Parse(transcript); err != nil {
+		if _, err := transcript.Parse(text); err != nil {
 			return name, nil, fmt.Errorf("%s: %w", name, err)
 		}
-		return name, transcript, nil
+		return name, text, nil
 	}
 	return "", nil, nil
 }

@@ -25,7 +25,7 @@ import (
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
-	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // pluginRecord sends a request through a configured provider and saves the
@@ -233,7 +233,7 @@ func (r *recording) run(ctx context.Context, body []byte, streamed bool) ([]byte
 	if r.broken != nil {
 		why := strings.Join(strings.Fields(r.conceal(clientText(r.broken))), " ")
 		t.Comment += "The answer broke off: " + why + ".\n"
-		fmt.Fprintf(r.stderr, "kai: the answer broke off: %s; the transcript has what came, and replays the break (%s: %s)\n", why, sdktest.EndHeader, sdktest.EndCut)
+		fmt.Fprintf(r.stderr, "kai: the answer broke off: %s; the transcript has what came, and replays the break (%s: %s)\n", why, transcript.EndHeader, transcript.EndCut)
 	}
 	text, err := r.expecting(ctx, []byte(r.conceal(string(t.Format()))))
 	if err == nil && r.inPieces(text) {
@@ -363,13 +363,13 @@ func (r *recording) secretForms() []string {
 
 // inPieces reports whether a transcript holds the secret cut in pieces, as a
 // model says it that was told it: a word, or less, in each event.
-func (r *recording) inPieces(transcript []byte) bool {
-	t, err := sdktest.Parse(transcript)
+func (r *recording) inPieces(text []byte) bool {
+	t, err := transcript.Parse(text)
 	if err != nil {
 		return false
 	}
 	said := map[string]string{} // by what precedes the text of an emission: "TEXT 0 "
-	for line := range strings.Lines(string(t.Get(sdktest.SectionEmissions))) {
+	for line := range strings.Lines(string(t.Get(transcript.SectionEmissions))) {
 		what, text, _ := strings.Cut(line, `"`)
 		if text, ok := sdk.JSON(`"` + strings.TrimSuffix(text, "\n")).Str(); ok {
 			said[what] += text

@@ -18,6 +18,7 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 const transcripts = "../../testdata/transcripts/example/*.txtar"
@@ -60,12 +61,12 @@ func TestExamples(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, response := range broken(t, data) {
-			tr, err := sdktest.Parse(data)
+			tr, err := transcript.Parse(data)
 			if err != nil {
 				t.Fatalf("%s: %v", file, err)
 			}
 			if response != nil {
-				tr.Set(sdktest.SectionResponse, 0, response)
+				tr.Set(transcript.SectionResponse, 0, response)
 			}
 			agree(t, modules, filepath.Base(file)+", "+name, func(a *wasm.Adapter) string {
 				r, err := tr.Run(sandboxed{a})
@@ -125,12 +126,12 @@ func described(calls ...[]abi.Emission) string {
 // broken gives variants of a transcript's answer; nil is the answer as it is.
 func broken(t *testing.T, data []byte) map[string][]byte {
 	t.Helper()
-	tr, err := sdktest.Parse(data)
+	tr, err := transcript.Parse(data)
 	if err != nil {
 		t.Fatal(err)
 	}
 	all := map[string][]byte{"as recorded": nil}
-	answer := tr.Get(sdktest.SectionResponse)
+	answer := tr.Get(transcript.SectionResponse)
 	head, body, ok := bytes.Cut(answer, []byte("\n\n"))
 	if !ok {
 		return all

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/wasm"
-	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // TestKitAndGatewayComeToTheSame has answers of every form, under every name, whole
@@ -74,21 +74,21 @@ func TestKitAndGatewayComeToTheSame(t *testing.T) {
 					if status != 200 && media != "" && media != "text/event-stream" {
 						continue
 					}
-					for _, end := range []string{"", sdktest.EndCut, sdktest.EndCutInLine} {
+					for _, end := range []string{"", transcript.EndCut, transcript.EndCutInLine} {
 						head := fmt.Sprintf("HTTP/1.1 %d\n", status)
 						if media != "" {
 							head += "Content-Type: " + media + "\n"
 						}
 						if end != "" {
-							head += sdktest.EndHeader + ": " + end + "\n"
+							head += transcript.EndHeader + ": " + end + "\n"
 						}
 						name := fmt.Sprintf("%s: %s as %q with status %d, end %q", do, what, media, status, end)
-						parsed, err := sdktest.Parse([]byte("-- options.json --\n" + options + "\n-- client-request.json --\n" +
+						parsed, err := transcript.Parse([]byte("-- options.json --\n" + options + "\n-- client-request.json --\n" +
 							`{"model":"m","stream":true,"messages":[{"role":"user","content":"Hi"}]}` + "\n-- upstream-response --\n" + head + "\n" + body))
 						if err != nil {
 							t.Fatal(err)
 						}
-						tr := &transcript{Transcript: parsed}
+						tr := &fixture{Transcript: parsed}
 						all.expect(tr)
 						c := check{ctx: t.Context(), kit: k, guest: g, gateways: all, transcript: tr, result: &Result{}}
 						o := c.replay(g, tr)

@@ -13,7 +13,7 @@ import (
 	"github.com/kai-gateway/kai/host/stream"
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/sdk/abi"
-	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // check is the test of one transcript.
@@ -22,7 +22,7 @@ type check struct {
 	kit        *kit
 	guest      *guest
 	gateways   *gateways
-	transcript *transcript
+	transcript *fixture
 	result     *Result
 
 	recorded outcome // of the transcript as it is
@@ -30,7 +30,7 @@ type check struct {
 
 // outcome is what an adapter made of a transcript and what a client would get.
 type outcome struct {
-	*sdktest.Replay
+	*transcript.Replay
 	complete bool  // the answer is a success
 	err      error // else why not
 	broken   error // a call that broke
@@ -65,12 +65,12 @@ func (c *check) run() {
 }
 
 // replay lets a guest take a transcript and the stream engine what it emits.
-func (c *check) replay(g *guest, t *transcript) outcome {
+func (c *check) replay(g *guest, t *fixture) outcome {
 	g.broken = nil
 	r, err := t.Run(g)
 	o := outcome{Replay: r, broken: g.broken}
 	if r == nil { // the transcript itself is at fault
-		o.Replay, o.broken = &sdktest.Replay{}, err
+		o.Replay, o.broken = &transcript.Replay{}, err
 	}
 	// An error that is not the guest's is the host's own, of an answer that
 	// can't be cut into frames.
@@ -124,7 +124,7 @@ func (c *check) compare(answer []byte) {
 	const hint = " (\"kai plugin test --update\" writes it)"
 	for _, d := range c.transcript.Compare(c.recorded.Replay) {
 		name := "upstream request"
-		if d.Section == sdktest.SectionEmissions {
+		if d.Section == transcript.SectionEmissions {
 			name = "emissions"
 		}
 		if d.Want == nil || d.Got == nil {
@@ -133,7 +133,7 @@ func (c *check) compare(answer []byte) {
 			c.result.fail(name, "%s", diff(d.Want, d.Got))
 		}
 	}
-	if expected := c.transcript.Get(sdktest.SectionAnswer); expected != nil && !bytes.Equal(expected, answer) {
+	if expected := c.transcript.Get(transcript.SectionAnswer); expected != nil && !bytes.Equal(expected, answer) {
 		c.result.fail("client response", "%s", diff(expected, answer))
 	}
 }
@@ -154,23 +154,23 @@ func (c *check) rewrite(answer []byte) {
 
 // expecting gives the transcript with new expectations, each where a reader looks
 // for it: requests before their answers, what becomes of them behind.
-func expecting(t *sdktest.Transcript, requests [][]byte, emissions, answer []byte) *sdktest.Transcript {
-	out := &sdktest.Transcript{Comment: t.Comment}
+func expecting(t *transcript.Transcript, requests [][]byte, emissions, answer []byte) *transcript.Transcript {
+	out := &transcript.Transcript{Comment: t.Comment}
 	add := func(name string, data []byte) {
-		out.Sections = append(out.Sections, sdktest.Section{Name: name, Data: data})
+		out.Sections = append(out.Sections, transcript.Section{Name: name, Data: data})
 	}
-	kept := slices.DeleteFunc(slices.Clone(t.Sections), func(s sdktest.Section) bool {
-		return s.Name == sdktest.SectionRequest || s.Name == sdktest.SectionEmissions || s.Name == sdktest.SectionAnswer
+	kept := slices.DeleteFunc(slices.Clone(t.Sections), func(s transcript.Section) bool {
+		return s.Name == transcript.SectionRequest || s.Name == transcript.SectionEmissions || s.Name == transcript.SectionAnswer
 	})
 	last := -1 // of what comes before the results
 	for i, s := range kept {
-		if s.Name == sdktest.SectionResponse || s.Name == sdktest.SectionClient {
+		if s.Name == transcript.SectionResponse || s.Name == transcript.SectionClient {
 			last = i
 		}
 	}
 	for i, s := range kept {
-		if s.Name == sdktest.SectionResponse && len(requests) > 0 {
-			add(sdktest.SectionRequest, requests[0])
+		if s.Name == transcript.SectionResponse && len(requests) > 0 {
+			add(transcript.SectionRequest, requests[0])
 			requests = requests[1:]
 		}
 		out.Sections = append(out.Sections, s)
@@ -178,10 +178,10 @@ func expecting(t *sdktest.Transcript, requests [][]byte, emissions, answer []byt
 			continue
 		}
 		for _, r := range requests { // whose answers the transcript doesn't have
-			add(sdktest.SectionRequest, r)
+			add(transcript.SectionRequest, r)
 		}
-		add(sdktest.SectionEmissions, emissions)
-		add(sdktest.SectionAnswer, answer)
+		add(transcript.SectionEmissions, emissions)
+		add(transcript.SectionAnswer, answer)
 	}
 	return out
 }
@@ -198,7 +198,7 @@ func (c *check) nothingLost() {
 				finished[e.Choice()] = spoke[e.Choice()]
 			case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs:
 				if finished[e.Choice()] && len(e.Data) > 0 {
-					c.result.fail("nothing comes after FINISH", "in call %d there is more of what was finished before; state FINISH when the upstream says that it is the end: %s", i+1, sdktest.FormatEmission(e))
+					c.result.fail("nothing comes after FINISH", "in call %d there is more of what was finished before; state FINISH when the upstream says that it is the end: %s", i+1, transcript.FormatEmission(e))
 					return
 				}
 				spoke[e.Choice()] = spoke[e.Choice()] || len(e.Data) > 0

@@ -24,7 +24,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/sdk/abi"
-	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // Options configures Run. Module is required.
@@ -161,38 +161,38 @@ func (r *Result) fail(check, format string, args ...any) {
 	r.Failures = append(r.Failures, Failure{check, strings.TrimRight(fmt.Sprintf(format, args...), "\n")})
 }
 
-// transcript is one file.
-type transcript struct {
-	*sdktest.Transcript
+// fixture is a transcript in its file.
+type fixture struct {
+	*transcript.Transcript
 	file string
 	text []byte
 }
 
-func open(file string) (*transcript, error) {
+func open(file string) (*fixture, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	t, err := sdktest.Parse(text)
+	t, err := transcript.Parse(text)
 	if err != nil {
 		return nil, err
 	}
-	return &transcript{t, file, text}, nil
+	return &fixture{t, file, text}, nil
 }
 
 // model gives the model that the client asks for.
-func (t *transcript) model() string {
+func (t *fixture) model() string {
 	var asked struct{ Model string }
 	// What is no request is for the gateway to say.
-	if json.Unmarshal(t.Get(sdktest.SectionClient), &asked) != nil || asked.Model == "" {
+	if json.Unmarshal(t.Get(transcript.SectionClient), &asked) != nil || asked.Model == "" {
 		return noModel
 	}
 	return asked.Model
 }
 
 // with gives a copy with one section replaced: the n-th of that name.
-func (t *transcript) with(section string, n int, data []byte) *transcript {
-	changed := &sdktest.Transcript{Comment: t.Comment, Sections: slices.Clone(t.Sections)}
+func (t *fixture) with(section string, n int, data []byte) *fixture {
+	changed := &transcript.Transcript{Comment: t.Comment, Sections: slices.Clone(t.Sections)}
 	changed.Set(section, n, data)
-	return &transcript{changed, t.file, nil}
+	return &fixture{changed, t.file, nil}
 }

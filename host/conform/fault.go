@@ -11,13 +11,13 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/sdk"
-	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // sections are what a transcript is made of, in the order of a reader.
 var sections = []string{
-	sdktest.SectionOptions, sdktest.SectionClient, sdktest.SectionRequest,
-	sdktest.SectionResponse, sdktest.SectionEmissions, sdktest.SectionAnswer,
+	transcript.SectionOptions, transcript.SectionClient, transcript.SectionRequest,
+	transcript.SectionResponse, transcript.SectionEmissions, transcript.SectionAnswer,
 }
 
 // faults finds what is wrong with the transcript itself, and would make its
@@ -68,7 +68,7 @@ func optionProblems(options []byte, schema string) []string {
 	const prefix = "model_mapping.m."
 	yaml := fmt.Appendf(nil, "providers: {p: {plugin: p.wasm, base_url: http://localhost}}\nmodel_mapping: {m: {provider: p, model: m, options: %s}}\n",
 		bytes.ReplaceAll(options, []byte("${"), []byte("$${")))
-	_, err := config.Parse(sdktest.SectionOptions, yaml, config.Options{
+	_, err := config.Parse(transcript.SectionOptions, yaml, config.Options{
 		OptionsSchema: func(string, string) (config.Adapter, error) { return config.Adapter{OptionsCUE: schema}, nil },
 	})
 	var problems *config.Problems

@@ -17,7 +17,7 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
-	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // gateways are whole gateways that serve the adapter, one for each set of options,
@@ -31,7 +31,7 @@ type gateways struct {
 
 // expect notes what a transcript will ask for: a gateway serves all models that
 // its options are used with.
-func (all *gateways) expect(t *transcript) {
+func (all *gateways) expect(t *fixture) {
 	options := string(t.Options())
 	if all.models[options] == nil {
 		all.models[options] = map[string]bool{}
@@ -46,8 +46,8 @@ func (all *gateways) close() {
 }
 
 // answer gives what the client gets in a transcript.
-func (all *gateways) answer(ctx context.Context, t *transcript) (*answer, error) {
-	body := bytes.TrimSpace(t.Get(sdktest.SectionClient))
+func (all *gateways) answer(ctx context.Context, t *fixture) (*answer, error) {
+	body := bytes.TrimSpace(t.Get(transcript.SectionClient))
 	options := string(t.Options())
 	g := all.running[options]
 	if g == nil {
@@ -127,9 +127,9 @@ func (all *gateways) start(ctx context.Context, options []byte) (*gateway, error
 	text, err := json.Marshal(served)
 	if err != nil {
 		g.close()
-		return nil, fmt.Errorf("%s: %w", sdktest.SectionOptions, err)
+		return nil, fmt.Errorf("%s: %w", transcript.SectionOptions, err)
 	}
-	c, err := config.Parse(sdktest.SectionOptions, bytes.ReplaceAll(text, []byte("${"), []byte("$${")), config.Options{
+	c, err := config.Parse(transcript.SectionOptions, bytes.ReplaceAll(text, []byte("${"), []byte("$${")), config.Options{
 		LookupEnv: func(string) (string, bool) { return "", false },
 		OptionsSchema: func(string, string) (config.Adapter, error) {
 			return config.Adapter{OptionsCUE: profile.Options, DefaultBaseURL: profile.DefaultBaseURL, Secret: profile.Auth.Header != ""}, nil
@@ -166,16 +166,16 @@ func (g *gateway) close() {
 // player is an upstream that answers with a transcript's responses.
 type player struct {
 	mu        sync.Mutex
-	responses []sdktest.Response
+	responses []transcript.Response
 }
 
-func (p *player) play(responses []sdktest.Response) {
+func (p *player) play(responses []transcript.Response) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.responses = responses
 }
 
-func (p *player) next() (r sdktest.Response, ok bool) {
+func (p *player) next() (r transcript.Response, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.responses) == 0 {
@@ -240,7 +240,7 @@ var (
 
 // section writes the answer with fixed text for what is made anew each time: the
 // answer's id, and ids of tool calls that the transcript's upstream did not send.
-func (w *answerWriter) section(t *transcript) []byte {
+func (w *answerWriter) section(t *fixture) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "HTTP %d\n", w.status)
 	for _, name := range []string{"content-type", "retry-after", "x-should-retry"} {
@@ -251,7 +251,7 @@ func (w *answerWriter) section(t *transcript) []byte {
 	body := answerID.ReplaceAll(w.body.Bytes(), []byte("chatcmpl-0"))
 	body = callID.ReplaceAllFunc(body, func(id []byte) []byte {
 		for _, s := range t.Sections {
-			if s.Name != sdktest.SectionAnswer && bytes.Contains(s.Data, bytes.Trim(id, `"`)) {
+			if s.Name != transcript.SectionAnswer && bytes.Contains(s.Data, bytes.Trim(id, `"`)) {
 				return id
 			}
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
-	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // kit is what all tests of a module share.
@@ -39,7 +39,7 @@ type guest struct {
 	broken error // why the last replay's call broke
 }
 
-var _ sdktest.Caller = (*guest)(nil)
+var _ transcript.Caller = (*guest)(nil)
 
 // guest makes an instance of its own.
 func (k *kit) guest(ctx context.Context, options []byte) (*guest, error) {
@@ -69,7 +69,7 @@ func (g *guest) again() error {
 
 var errSilent = errors.New("it returned 1, which says that the request failed, without an ERROR that says why")
 
-// Call implements sdktest.Caller.
+// Call implements transcript.Caller.
 func (g *guest) Call(in sdk.Input) ([]abi.Emission, error) {
 	g.kit.log.reset()
 	name := abi.ExportEvent

@@ -10,7 +10,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/sdk/abi"
-	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // Answer is what an upstream answered to a request.
@@ -42,7 +42,7 @@ const (
 // Record lets an adapter take a request through a real exchange and gives the
 // transcript of it, without expectations: Run with Update writes those. An exchange
 // that breaks off is over. The error is the adapter's or that of Send.
-func Record(ctx context.Context, o RecordOptions) (*sdktest.Transcript, error) {
+func Record(ctx context.Context, o RecordOptions) (*transcript.Transcript, error) {
 	log := &keptLog{key: said}
 	engine := wasm.New(wasm.Options{CacheDir: o.CacheDir, Logger: slog.New(log)})
 	defer engine.Close()
@@ -56,9 +56,9 @@ func Record(ctx context.Context, o RecordOptions) (*sdktest.Transcript, error) {
 	}
 	defer g.close()
 
-	t := &sdktest.Transcript{Sections: []sdktest.Section{
-		{Name: sdktest.SectionOptions, Data: line(o.Options)},
-		{Name: sdktest.SectionClient, Data: line(o.Request)},
+	t := &transcript.Transcript{Sections: []transcript.Section{
+		{Name: transcript.SectionOptions, Data: line(o.Options)},
+		{Name: transcript.SectionClient, Data: line(o.Request)},
 	}}
 	for answered := 0; ; answered++ {
 		r, err := t.Run(g)
@@ -82,7 +82,7 @@ func Record(ctx context.Context, o RecordOptions) (*sdktest.Transcript, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.Sections = append(t.Sections, sdktest.Section{Name: sdktest.SectionResponse, Data: a.section()})
+		t.Sections = append(t.Sections, transcript.Section{Name: transcript.SectionResponse, Data: a.section()})
 	}
 }
 
@@ -91,12 +91,12 @@ func (a Answer) section() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\n%s", a.Status, http.StatusText(a.Status), a.Head)
 	if a.Broken != nil {
-		end := sdktest.EndCut
+		end := transcript.EndCut
 		// A line that has its end may be an event, half a line is none.
 		if len(a.Body) > 0 && !bytes.HasSuffix(a.Body, []byte("\n")) {
-			end = sdktest.EndCutInLine
+			end = transcript.EndCutInLine
 		}
-		fmt.Fprintf(&b, "%s: %s\n", sdktest.EndHeader, end)
+		fmt.Fprintf(&b, "%s: %s\n", transcript.EndHeader, end)
 	}
 	b.WriteByte('\n')
 	b.Write(line(a.Body))
@@ -109,7 +109,7 @@ func line(text []byte) []byte {
 }
 
 // lastRequest gives what the last call wants to send.
-func lastRequest(r *sdktest.Replay) (framing abi.Framing, head, body []byte, wait time.Duration) {
+func lastRequest(r *transcript.Replay) (framing abi.Framing, head, body []byte, wait time.Duration) {
 	for _, call := range r.Calls {
 		for _, e := range call {
 			switch e.Kind {

@@ -16,7 +16,7 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/exchange"
 	"github.com/kai-gateway/kai/sdk/frame"
-	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // varied replays the transcript with everything going wrong.
@@ -40,7 +40,7 @@ func (c *check) varied() {
 
 // vary replays a changed transcript. A call that breaks is a failure whatever was
 // changed; ok is false then.
-func (c *check) vary(name string, t *transcript) (o outcome, ok bool) {
+func (c *check) vary(name string, t *fixture) (o outcome, ok bool) {
 	c.result.Variations++
 	o = c.replay(c.guest, t)
 	if o.broken != nil {
@@ -52,7 +52,7 @@ func (c *check) vary(name string, t *transcript) (o outcome, ok bool) {
 
 // lastAnswer is the upstream's answer that a transcript ends with.
 type lastAnswer struct {
-	sdktest.Response
+	transcript.Response
 	n        int         // which of the transcript's responses it is
 	framing  abi.Framing // of the stream; else what was asked for
 	streamed bool
@@ -113,7 +113,7 @@ func pieces(f abi.Framing, body []byte) [][]byte {
 }
 
 // answering gives the transcript with another last answer.
-func (c *check) answering(n, status int, header http.Header, body []byte, cut bool) *transcript {
+func (c *check) answering(n, status int, header http.Header, body []byte, cut bool) *fixture {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\n", status, http.StatusText(status))
 	for name, values := range header {
@@ -126,7 +126,7 @@ func (c *check) answering(n, status int, header http.Header, body []byte, cut bo
 	}
 	b.WriteByte('\n')
 	b.Write(body)
-	return c.transcript.with(sdktest.SectionResponse, n, b.Bytes())
+	return c.transcript.with(transcript.SectionResponse, n, b.Bytes())
 }
 
 // maxCuts bounds the places where a long stream is cut.
@@ -290,7 +290,7 @@ type clientError struct {
 }
 
 // statedError gives the ERROR of a replay, nil if there is none.
-func statedError(r *sdktest.Replay) *clientError {
+func statedError(r *transcript.Replay) *clientError {
 	for _, call := range r.Calls {
 		for _, e := range call {
 			if e.Kind == abi.Error {
@@ -394,7 +394,7 @@ func counts(key string, kind sdk.Kind) bool {
 
 // withoutUsageLines writes a replay's emissions but for USAGE, all in one block,
 // since a call that emitted nothing else would leave a blank line.
-func withoutUsageLines(r *sdktest.Replay) []byte {
+func withoutUsageLines(r *transcript.Replay) []byte {
 	var b bytes.Buffer
 	for line := range bytes.Lines(r.Emissions()) {
 		if !bytes.HasPrefix(line, []byte("USAGE ")) && len(bytes.TrimSpace(line)) > 0 {
@@ -418,7 +418,7 @@ func (c *check) unknownFields() {
 			"response_format", "n", "stream_options", "logprobs", "presence_penalty", "frequency_penalty", "user",
 		}, "null"},
 	} {
-		body := bytes.TrimSpace(c.transcript.Get(sdktest.SectionClient))
+		body := bytes.TrimSpace(c.transcript.Get(transcript.SectionClient))
 		end := bytes.LastIndexByte(body, '}')
 		if end < 0 {
 			return
@@ -433,7 +433,7 @@ func (c *check) unknownFields() {
 		if !json.Valid(more) {
 			return // an empty object
 		}
-		o, ok := c.vary(x.name, c.transcript.with(sdktest.SectionClient, 0, more))
+		o, ok := c.vary(x.name, c.transcript.with(transcript.SectionClient, 0, more))
 		if !ok {
 			continue
 		}
@@ -454,7 +454,7 @@ func (c *check) longContent() {
 	if c.kit.manifest.Profile().PlainContent {
 		return
 	}
-	body, ok := lengthened(c.transcript.Get(sdktest.SectionClient))
+	body, ok := lengthened(c.transcript.Get(transcript.SectionClient))
 	if !ok {
 		return
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // BenchmarkFuelOverhead gives the shipped adapters the chunks of their
@@ -81,7 +82,7 @@ func compareSides(b *testing.B, plain, fueled *instance, streams [][]invocation)
 func recordChunks(b *testing.B, name string, module []byte) (all, text [][]invocation) {
 	b.Helper()
 	r := recorder{adapter: newAdapter(b, module, nil)}
-	sdktest.Each(b, "../../testdata/transcripts/"+name+"/*.txtar", func(file string, tr *sdktest.Transcript) {
+	sdktest.Each(b, "../../testdata/transcripts/"+name+"/*.txtar", func(file string, tr *transcript.Transcript) {
 		r.chunks, r.text = nil, nil
 		if _, err := tr.Run(&r); err != nil {
 			b.Fatalf("%s: %v", file, err)
@@ -103,7 +104,7 @@ type recorder struct {
 	batch        Batch
 }
 
-// Call implements sdktest.Caller.
+// Call implements transcript.Caller.
 func (r *recorder) Call(in sdk.Input) ([]abi.Emission, error) {
 	_, err := r.adapter.Call(context.Background(), in, &r.batch)
 	out := r.batch.Clone()

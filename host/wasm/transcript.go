@@ -8,7 +8,7 @@ import (
 	"github.com/kai-gateway/kai/host/wasm/fuel"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
-	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // Call is Request, Response or Event, as in describes it: so transcripts are
@@ -32,7 +32,7 @@ func (a *Adapter) Call(ctx context.Context, in sdk.Input, out *Batch) (failed bo
 
 // ReadTranscript gives the transcript that a module carries. found is false if
 // there is none.
-func ReadTranscript(module []byte) (t *sdktest.Transcript, found bool, err error) {
+func ReadTranscript(module []byte) (t *transcript.Transcript, found bool, err error) {
 	data, found := fuel.CustomSection(module, abi.TranscriptSection)
 	if !found {
 		return nil, false, nil
@@ -41,11 +41,11 @@ func ReadTranscript(module []byte) (t *sdktest.Transcript, found bool, err error
 	return t, true, err
 }
 
-func parseTranscript(data []byte) (*sdktest.Transcript, error) {
+func parseTranscript(data []byte) (*transcript.Transcript, error) {
 	if len(data) > abi.MaxTranscript {
 		return nil, fmt.Errorf("transcript: %d bytes; at most %d are allowed", len(data), abi.MaxTranscript)
 	}
-	t, err := sdktest.Parse(data)
+	t, err := transcript.Parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("transcript: %w", err)
 	}
@@ -70,7 +70,7 @@ const (
 
 // replay holds what a version does against a transcript. The instance it takes
 // has the transcript's options and a's limits.
-func (a *Adapter) replay(v *version, t *sdktest.Transcript) error {
+func (a *Adapter) replay(v *version, t *transcript.Transcript) error {
 	own := &Adapter{
 		engine: a.engine, name: a.name, opts: a.opts, log: a.log, holds: 1,
 		version: v, tenant: a.tenant, pause: &breaker{}, quick: &[exports]quickLimit{},
@@ -99,7 +99,7 @@ type replayer struct {
 	output  int
 }
 
-// Call implements sdktest.Caller.
+// Call implements transcript.Caller.
 func (r *replayer) Call(in sdk.Input) ([]abi.Emission, error) {
 	_, err := r.adapter.Call(context.Background(), in, &r.batch)
 	emitted := r.batch.Clone()

@@ -10,7 +10,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/wasm/fuel"
 	"github.com/kai-gateway/kai/sdk/abi"
-	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // puppetSays has the puppet emit TEXT "hi" and FINISH stop, see its .wat.
@@ -204,7 +204,7 @@ func FuzzTranscript(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if again, err := sdktest.Parse(tr.Format()); err != nil || !bytes.Equal(again.Format(), tr.Format()) {
+		if again, err := transcript.Parse(tr.Format()); err != nil || !bytes.Equal(again.Format(), tr.Format()) {
 			t.Fatalf("what it writes reads otherwise: %v", err)
 		}
 	})

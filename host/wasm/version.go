@@ -14,7 +14,7 @@ import (
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/wasm/fuel"
 	"github.com/kai-gateway/kai/sdk/abi"
-	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // version is one module, compiled, in a runtime of its own.
@@ -27,7 +27,7 @@ type version struct {
 	compiled wazero.CompiledModule
 	cache    wazero.CompilationCache
 
-	transcript *sdktest.Transcript // of the module, until it was replayed; only the loader looks at it
+	transcript *transcript.Transcript // of the module, until it was replayed; only the loader looks at it
 }
 
 // compile checks, instruments and compiles a module, and finds its manifest. What
@@ -41,7 +41,7 @@ func compile(module []byte, cache *codeCache, limits *Limits) (*version, error) 
 	if err := checkABI(m); err != nil {
 		return nil, &LoadError{err}
 	}
-	transcript, _, err := ReadTranscript(module)
+	carried, _, err := ReadTranscript(module)
 	if err != nil {
 		return nil, &LoadError{err}
 	}
@@ -61,7 +61,7 @@ func compile(module []byte, cache *codeCache, limits *Limits) (*version, error) 
 		return nil, &LoadError{err}
 	}
 	v.pages = m.Memory.Min
-	v.transcript = transcript
+	v.transcript = carried
 	if v.manifest, err = v.readManifest(module, limits); err != nil {
 		v.close()
 		return nil, &LoadError{err}

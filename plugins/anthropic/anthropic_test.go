@@ -10,6 +10,7 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // transcripts are what the tests replay; the first line of each says what it
@@ -82,7 +83,7 @@ func text(t *testing.T, name string, calls ...sdk.Input) string {
 		}
 		state = after
 		for _, e := range emitted {
-			fmt.Fprintln(&b, sdktest.FormatEmission(e))
+			fmt.Fprintln(&b, transcript.FormatEmission(e))
 		}
 	}
 	return b.String()

@@ -10,11 +10,12 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // FuzzEvent takes any bytes as two events in a row and as a whole answer.
 func FuzzEvent(f *testing.F) {
-	sdktest.Each(f, transcripts, func(name string, tr *sdktest.Transcript) {
+	sdktest.Each(f, transcripts, func(name string, tr *transcript.Transcript) {
 		for _, r := range tr.Responses() {
 			before := []byte("{}")
 			for line := range bytes.Lines(r.Body) {
@@ -47,8 +48,8 @@ func FuzzEvent(f *testing.F) {
 // FuzzRequest takes any JSON for a client's request. What is sent has turns that
 // alternate, none of them empty.
 func FuzzRequest(f *testing.F) {
-	sdktest.Each(f, transcripts, func(name string, tr *sdktest.Transcript) {
-		f.Add([]byte(tr.Get(sdktest.SectionClient)), []byte(tr.Get(sdktest.SectionOptions)))
+	sdktest.Each(f, transcripts, func(name string, tr *transcript.Transcript) {
+		f.Add([]byte(tr.Get(transcript.SectionClient)), []byte(tr.Get(transcript.SectionOptions)))
 	})
 	p := anthropic.Plugin()
 	f.Fuzz(func(t *testing.T, body, options []byte) {

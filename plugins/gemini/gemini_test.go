@@ -10,6 +10,7 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 const transcripts = "../../testdata/transcripts/gemini/*.txtar"
@@ -40,7 +41,7 @@ func TestGenerations(t *testing.T) {
 }
 
 func FuzzResponse(f *testing.F) {
-	sdktest.Each(f, transcripts, func(name string, tr *sdktest.Transcript) {
+	sdktest.Each(f, transcripts, func(name string, tr *transcript.Transcript) {
 		for _, r := range tr.Responses() {
 			f.Add(r.Status, []byte(r.Body))
 		}
@@ -57,12 +58,12 @@ func FuzzResponse(f *testing.F) {
 
 // FuzzRequest holds that options never make bad JSON of a good body.
 func FuzzRequest(f *testing.F) {
-	sdktest.Each(f, transcripts, func(name string, tr *sdktest.Transcript) {
-		options := string(tr.Get(sdktest.SectionOptions))
+	sdktest.Each(f, transcripts, func(name string, tr *transcript.Transcript) {
+		options := string(tr.Get(transcript.SectionOptions))
 		if options == "" {
 			options = "{}"
 		}
-		f.Add(options, string(tr.Get(sdktest.SectionClient)))
+		f.Add(options, string(tr.Get(transcript.SectionClient)))
 	})
 	f.Fuzz(func(t *testing.T, options, body string) {
 		if !json.Valid([]byte(options)) || !json.Valid([]byte(body)) || sdk.JSON(body).Kind() != sdk.KindObject {

@@ -11,6 +11,7 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // transcripts are what the tests replay; the first line of each says what it
@@ -24,21 +25,21 @@ func TestTranscripts(t *testing.T) {
 // An answer is complete with its done line. Whatever comes short of it, a cut
 // connection or a clean end, must not look complete to the gateway.
 func TestStreamIsNotFinishedBeforeItsDoneLine(t *testing.T) {
-	caller := sdktest.Native{Plugin: ollama.Plugin()}
+	caller := transcript.Native{Plugin: ollama.Plugin()}
 	streams := 0
-	sdktest.Each(t, transcripts, func(name string, tr *sdktest.Transcript) {
+	sdktest.Each(t, transcripts, func(name string, tr *transcript.Transcript) {
 		responses := tr.Responses()
 		if len(responses) != 1 || responses[0].Headers.Get("content-type") != "application/x-ndjson" {
 			return
 		}
 		streams++
-		head, _, _ := bytes.Cut(tr.Get(sdktest.SectionResponse), []byte("\n\n"))
+		head, _, _ := bytes.Cut(tr.Get(transcript.SectionResponse), []byte("\n\n"))
 		short := bytes.Clone(head)
 		short = append(short, "\n\n"...)
 		for line := range bytes.Lines(responses[0].Body) {
 			for _, end := range []string{"", "\nkai-end: cut"} {
 				cut := append(append(bytes.Clone(head), end...), short[len(head):]...)
-				tr.Set(sdktest.SectionResponse, 0, cut)
+				tr.Set(transcript.SectionResponse, 0, cut)
 				got, err := tr.Run(caller)
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
@@ -102,7 +103,7 @@ const request = `{"model":"granite4:tiny-h","stream":true,"messages":[{"role":"s
 
 // FuzzEvent takes any bytes as a line and as a whole answer.
 func FuzzEvent(f *testing.F) {
-	sdktest.Each(f, transcripts, func(name string, tr *sdktest.Transcript) {
+	sdktest.Each(f, transcripts, func(name string, tr *transcript.Transcript) {
 		for _, r := range tr.Responses() {
 			for line := range bytes.Lines(r.Body) {
 				if len(line) < 4096 {
@@ -128,8 +129,8 @@ func FuzzEvent(f *testing.F) {
 
 // FuzzRequest takes any JSON for a client's request.
 func FuzzRequest(f *testing.F) {
-	sdktest.Each(f, transcripts, func(name string, tr *sdktest.Transcript) {
-		f.Add([]byte(tr.Get(sdktest.SectionClient)), []byte(tr.Get(sdktest.SectionOptions)))
+	sdktest.Each(f, transcripts, func(name string, tr *transcript.Transcript) {
+		f.Add([]byte(tr.Get(transcript.SectionClient)), []byte(tr.Get(transcript.SectionOptions)))
 	})
 	p := ollama.Plugin()
 	f.Fuzz(func(t *testing.T, body, options []byte) {

@@ -10,6 +10,7 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 const transcripts = "../../testdata/transcripts/openai/*.txtar"
@@ -38,7 +39,7 @@ func TestWaits(t *testing.T) {
 func discard(kind, at int32, p []byte) {}
 
 func FuzzResponse(f *testing.F) {
-	sdktest.Each(f, transcripts, func(name string, tr *sdktest.Transcript) {
+	sdktest.Each(f, transcripts, func(name string, tr *transcript.Transcript) {
 		for _, r := range tr.Responses() {
 			f.Add(r.Status, []byte(r.Body))
 		}
@@ -56,12 +57,12 @@ func FuzzResponse(f *testing.F) {
 
 // FuzzRequest holds that options never make bad JSON of a good body.
 func FuzzRequest(f *testing.F) {
-	sdktest.Each(f, transcripts, func(name string, tr *sdktest.Transcript) {
-		options := string(tr.Get(sdktest.SectionOptions))
+	sdktest.Each(f, transcripts, func(name string, tr *transcript.Transcript) {
+		options := string(tr.Get(transcript.SectionOptions))
 		if options == "" {
 			options = "{}"
 		}
-		f.Add(options, string(tr.Get(sdktest.SectionClient)))
+		f.Add(options, string(tr.Get(transcript.SectionClient)))
 	})
 	f.Add(`{"drop":["a"],"body":{"b":1}}`, ` { "a" : 1 } `)
 	f.Add(`{"reasoning_history":"drop"}`, `{"messages":[{"role":"assistant","reasoning":""},{}]}`)

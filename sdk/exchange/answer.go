@@ -1,7 +1,7 @@
 // Package exchange holds the rules of an exchange with an upstream that follow
 // from what was asked and what came: which form an answer has, what marks its
 // end, which of its headers an adapter sees. The gateway keeps them, and so does
-// whatever replays traffic, such as package sdktest: both must come to the same.
+// whatever replays traffic, such as package transcript: both must come to the same.
 //
 // It does no I/O and has no clock.
 package exchange

@@ -1,3 +1,5 @@
+// Package sdktest replays transcripts against an adapter in Go tests. What a
+// transcript is, and what replays it elsewhere, is in package transcript.
 package sdktest
 
 import (
@@ -7,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // Run replays every transcript that matches glob (for example
@@ -15,11 +18,11 @@ import (
 // them instead; read the difference before you keep it.
 func Run(t *testing.T, p *sdk.Plugin, glob string) {
 	t.Helper()
-	RunCaller(t, Native{p}, glob)
+	RunCaller(t, transcript.Native{Plugin: p}, glob)
 }
 
 // RunCaller is Run for an adapter that runs elsewhere, such as in the sandbox.
-func RunCaller(t *testing.T, c Caller, glob string) {
+func RunCaller(t *testing.T, c transcript.Caller, glob string) {
 	t.Helper()
 	for _, file := range matches(t, glob) {
 		t.Run(nameOf(file), func(t *testing.T) {
@@ -39,7 +42,7 @@ func RunCaller(t *testing.T, c Caller, glob string) {
 
 // Each gives every transcript that matches glob, under its file's name without
 // the ending, to tests that do more with them than Run.
-func Each(t testing.TB, glob string, do func(name string, tr *Transcript)) {
+func Each(t testing.TB, glob string, do func(name string, tr *transcript.Transcript)) {
 	t.Helper()
 	for _, file := range matches(t, glob) {
 		do(nameOf(file), read(t, file))
@@ -57,32 +60,32 @@ func matches(t testing.TB, glob string) []string {
 
 func nameOf(file string) string { return strings.TrimSuffix(filepath.Base(file), ".txtar") }
 
-func read(t testing.TB, file string) *Transcript {
+func read(t testing.TB, file string) *transcript.Transcript {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr, err := Parse(data)
+	tr, err := transcript.Parse(data)
 	if err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}
 	return tr
 }
 
-func compare(t *testing.T, file string, tr *Transcript, got *Replay) {
+func compare(t *testing.T, file string, tr *transcript.Transcript, got *transcript.Replay) {
 	t.Helper()
 	for _, d := range tr.Compare(got) {
 		t.Errorf("%s: %s\n got:\n%s\nwant:\n%s", file, d, d.Got, d.Want)
 	}
 }
 
-func update(t *testing.T, file string, tr *Transcript, got *Replay) {
+func update(t *testing.T, file string, tr *transcript.Transcript, got *transcript.Replay) {
 	t.Helper()
 	for i, r := range got.Requests {
-		tr.Set(SectionRequest, i, r)
+		tr.Set(transcript.SectionRequest, i, r)
 	}
-	tr.Set(SectionEmissions, 0, got.Emissions())
+	tr.Set(transcript.SectionEmissions, 0, got.Emissions())
 	if err := os.WriteFile(file, tr.Format(), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/sdktest"
+	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
 // Streams replays the transcripts that match glob and have an event stream for an
@@ -18,7 +19,7 @@ import (
 func Streams(t *testing.T, p *sdk.Plugin, glob string, atLeast int, noise string) {
 	t.Helper()
 	n := 0
-	sdktest.Each(t, glob, func(name string, tr *sdktest.Transcript) {
+	sdktest.Each(t, glob, func(name string, tr *transcript.Transcript) {
 		answers := tr.Responses()
 		if len(answers) != 1 || answers[0].Status != 200 || !strings.HasPrefix(answers[0].Headers.Get("content-type"), "text/event-stream") {
 			return
@@ -40,20 +41,20 @@ func Streams(t *testing.T, p *sdk.Plugin, glob string, atLeast int, noise string
 
 type stream struct {
 	plugin     *sdk.Plugin
-	transcript *sdktest.Transcript
+	transcript *transcript.Transcript
 }
 
 // replay gives what the adapter makes of the transcript's request when the
 // answer's body is another, which ends cleanly or is cut.
-func (s stream) replay(t *testing.T, body string, cut bool) *sdktest.Replay {
+func (s stream) replay(t *testing.T, body string, cut bool) *transcript.Replay {
 	t.Helper()
 	head := "HTTP/1.1 200 OK\nContent-Type: text/event-stream\n"
 	if cut {
 		head += "kai-end: cut\n"
 	}
-	changed := &sdktest.Transcript{Sections: append([]sdktest.Section(nil), s.transcript.Sections...)}
-	changed.Set(sdktest.SectionResponse, 0, []byte(head+"\n"+body))
-	r, err := changed.Run(sdktest.Native{Plugin: s.plugin})
+	changed := &transcript.Transcript{Sections: append([]transcript.Section(nil), s.transcript.Sections...)}
+	changed.Set(transcript.SectionResponse, 0, []byte(head+"\n"+body))
+	r, err := changed.Run(transcript.Native{Plugin: s.plugin})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,7 @@ func (s stream) cutAnywhere(t *testing.T, body string) {
 		if len(got.Calls) > len(whole.Calls) {
 			t.Fatalf("cut after %d bytes: %d calls, the whole has %d", n, len(got.Calls), len(whole.Calls))
 		}
-		want := sdktest.FormatEmissions(whole.Calls[:len(got.Calls)])
+		want := transcript.FormatEmissions(whole.Calls[:len(got.Calls)])
 		if !bytes.Equal(got.Emissions(), want) {
 			t.Fatalf("cut after %d bytes\n got:\n%s\nwant:\n%s", n, got.Emissions(), want)
 		}
@@ -108,7 +109,7 @@ func (s stream) nothingBehindFinish(t *testing.T, body string) {
 				finished[e.Choice()] = true
 			case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs:
 				if finished[e.Choice()] {
-					t.Errorf("%s behind the finish", sdktest.FormatEmission(e))
+					t.Errorf("%s behind the finish", transcript.FormatEmission(e))
 				}
 			}
 		}

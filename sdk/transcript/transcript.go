@@ -1,9 +1,11 @@
-// Package sdktest replays recorded traffic against an adapter.
+// Package transcript reads and writes recorded traffic, and replays it against an
+// adapter.
 //
 // A transcript is a txtar file: what a client asked, what the adapter should
 // send upstream, what the upstream answered, and the emissions the adapter
-// should make of it. Run replays a folder of them in a Go test; a Replay gives
-// the parts to tools. The package uses the standard library only.
+// should make of it. Package sdktest replays a folder of them in a Go test. The
+// package uses the standard library only, without package testing, so that
+// programs may replay transcripts, too.
 //
 //	Two words and the end. Recorded from Ollama 0.32.5.
 //	-- client-request.json --
@@ -31,7 +33,7 @@
 // in. The optional section options.json holds the adapter's options, client-response
 // what a client of the gateway sees; other sections are kept as they are, and
 // "kai plugin test" refuses them.
-package sdktest
+package transcript
 
 import (
 	"bytes"
