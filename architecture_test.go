@@ -67,8 +67,6 @@ var layers = []layer{
 	},
 	{pattern: "host/wasm/*", own: []string{"sdk/abi"}, tests: []string{"github.com/tetratelabs/wazero"}},
 	{pattern: "host/request", own: []string{"host/fault", "sdk", "sdk/*"}, foreign: []string{"github.com/tidwall/gjson"}},
-	// The kit for authors of adapters stands above the gateway it tests them with.
-	{pattern: "host/conform", own: []string{"host", "host/*", "config", "sdk", "sdk/*"}, tests: []string{"plugins"}},
 	{pattern: "host/fault"}, // the kinds of failure, which all of host may use
 	{pattern: "host/dialect", own: []string{"host/fault"}},
 	{pattern: "host/stream", own: []string{"host/fault", "host/dialect", "host/memory", "sdk", "sdk/*"}},
@@ -79,9 +77,11 @@ var layers = []layer{
 	},
 	// Measures the program from outside, with modules it makes for that.
 	{pattern: "bench", own: []string{"host/wasm", "host/wasm/*", "plugins", "sdk/abi"}},
+	// The kit for authors of adapters stands above the gateway it tests them with.
+	{pattern: "cmd/internal/conform", own: []string{"host", "host/*", "config", "sdk", "sdk/*"}, tests: []string{"plugins"}},
 	{pattern: "cmd/internal/*"}, // programs of the Makefile
 	{
-		pattern: "cmd/*", own: []string{"host", "host/*", "config", "schema", "plugins", "plugins/*", "sdk", "sdk/*"},
+		pattern: "cmd/*", own: []string{"cmd/internal/*", "host", "host/*", "config", "schema", "plugins", "plugins/*", "sdk", "sdk/*"},
 		foreign: []string{module, "github.com/fsnotify/fsnotify"}, // the root, and what tells of changed files
 		tests:   []string{"github.com/rogpeppe/go-internal", "github.com/openai/openai-go/v3"},
 	},

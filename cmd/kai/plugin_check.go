@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kai-gateway/kai/host/conform"
+	"github.com/kai-gateway/kai/cmd/internal/conform"
 	"github.com/kai-gateway/kai/host/wasm"
 )
 

@@ -11,7 +11,7 @@ import (
 
 // TestBrokenAdapters breaks the example in C in one place at a time, as authors
 // do, and looks for what "kai plugin test" says of it. The kit's own tests, in
-// host/conform, have more.
+// cmd/internal/conform, have more.
 func TestBrokenAdapters(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs compilers")

@@ -18,8 +18,8 @@ import (
 
 	"github.com/kai-gateway/kai/host/fault"
 
+	"github.com/kai-gateway/kai/cmd/internal/conform"
 	"github.com/kai-gateway/kai/config"
-	"github.com/kai-gateway/kai/host/conform"
 	"github.com/kai-gateway/kai/host/request"
 	"github.com/kai-gateway/kai/host/upstream"
 	"github.com/kai-gateway/kai/host/wasm"

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/kai-gateway/kai/host/conform"
+	"github.com/kai-gateway/kai/cmd/internal/conform"
 	"github.com/kai-gateway/kai/plugins"
 )
 
@@ -28,13 +28,13 @@ func TestShippedAdaptersConform(t *testing.T) {
 // TestPolledAdapterConforms runs the kit over the example that asks its upstream
 // several times for one answer.
 func TestPolledAdapterConforms(t *testing.T) {
-	conforms(t, build(t, "../../examples/adapters/queue"), "queue")
+	conforms(t, build(t, "../../../examples/adapters/queue"), "queue")
 }
 
 // conforms runs the kit over an adapter and the transcripts in a folder.
 func conforms(t *testing.T, module []byte, transcripts string) {
 	t.Helper()
-	files, err := conform.Files(filepath.Join("../../testdata/transcripts", transcripts))
+	files, err := conform.Files(filepath.Join("../../../testdata/transcripts", transcripts))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kai-gateway/kai/host/conform"
+	"github.com/kai-gateway/kai/cmd/internal/conform"
 )
 
 // naughtyTranscript is an exchange that testdata/naughty serves well, but for
