@@ -13,6 +13,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/auth"
+	"github.com/kai-gateway/kai/host/long"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/request"
 	"github.com/kai-gateway/kai/host/route"
@@ -215,6 +216,7 @@ type exchange struct {
 
 	sleep func(ctx context.Context, d time.Duration) error
 
+	plain bool              // the adapter wants long content as it is
 	refs  *request.Refs     // long content that stays with the host
 	state []byte            // what the adapter remembers
 	next  *upstream.Request // what it wants to send
@@ -272,13 +274,13 @@ func (e *exchange) run(ctx context.Context) error {
 
 // request asks the adapter what to send for the client's request.
 func (e *exchange) request(ctx context.Context) error {
-	plain := e.adapter.Manifest().Profile().PlainContent
-	size := e.asked.Len(plain)
+	e.plain = e.adapter.Manifest().Profile().PlainContent
+	size := e.asked.Len(e.plain)
 	if err := e.memory.Hold(size); err != nil {
 		return err
 	}
 	var body []byte
-	if plain {
+	if e.plain {
 		body = e.asked.Body(e.target.Model)
 	} else {
 		body, e.refs = e.asked.Short(e.target.Model)
@@ -353,11 +355,14 @@ func (e *exchange) step(ctx context.Context, r upstream.Request) error {
 		if err != nil {
 			return err
 		}
-		failed, err := e.adapter.Response(ctx, abi.Chat, res.Status, e.state, res.Head(), body, &e.batch)
-		if err := e.took(ctx, failed, err); err != nil {
+		short, content, err := e.abridged(body)
+		if err != nil {
 			return err
 		}
-		return e.answer.apply(e.batch.Emissions)
+		failed, err := e.adapter.Response(ctx, abi.Chat, res.Status, e.state, res.Head(), short, &e.batch)
+		err = e.answered(ctx, failed, err, content)
+		e.close() // was read to its end, and may be large
+		return err
 	}
 	// An answer in events is the exchange's last: nothing needs the client's body
 	// for the rest of a stream, which may be long.
@@ -417,17 +422,54 @@ func (e *exchange) events(ctx context.Context, res *upstream.Response) error {
 }
 
 func (e *exchange) event(ctx context.Context, flags int, name, data []byte) error {
-	failed, err := e.adapter.Event(ctx, abi.Chat, flags, e.state, name, data, &e.batch)
-	if err := e.took(ctx, failed, err); err != nil {
+	short, content, err := e.abridged(data)
+	if err != nil {
 		return err
 	}
-	if err := e.answer.apply(e.batch.Emissions); err != nil {
+	failed, err := e.adapter.Event(ctx, abi.Chat, flags, e.state, name, short, &e.batch)
+	if err := e.answered(ctx, failed, err, content); err != nil {
 		return err
 	}
 	if e.ended {
 		e.answer.endMark()
 	}
 	return nil
+}
+
+// abridged gives a part of the upstream's answer as the adapter gets it: without
+// long strings, unless it wants them.
+func (e *exchange) abridged(part []byte) (short []byte, content *long.Content, err error) {
+	if e.plain {
+		return part, nil, nil
+	}
+	return long.Take(part, e.memory)
+}
+
+// answered takes what the adapter made of a part of the upstream's answer. err and
+// failed are how the call ended, content is what was kept from the adapter.
+func (e *exchange) answered(ctx context.Context, failed bool, err error, content *long.Content) error {
+	if content != nil {
+		defer content.Done(e.memory)
+		defer e.batch.Reset() // or it keeps all of the answer
+	}
+	if err == nil {
+		if err := content.PutBack(e.batch.Emissions, e.memory); err != nil {
+			return e.misplaced(err)
+		}
+	}
+	if err := e.took(ctx, failed, err); err != nil {
+		return err
+	}
+	return e.answer.apply(e.batch.Emissions)
+}
+
+// misplaced is the error for references to long content that can't be followed.
+func (e *exchange) misplaced(err error) error {
+	var full *memory.Error
+	if errors.As(err, &full) {
+		return err
+	}
+	return &fault.Error{Kind: fault.Adapter, Code: "adapter_error", Cause: err, Text: fmt.Sprintf("The adapter of provider '%s' made an answer that can't be put together.", e.provider.name)}
 }
 
 // took takes out of the batch what is the host's and not the client's: the
@@ -517,7 +559,7 @@ func (e *exchange) broken(ctx context.Context, err error) error {
 		return &fault.Error{
 			Kind: fault.Upstream, Code: "upstream_error",
 			Cause: err,
-			Text:  fmt.Sprintf("The answer of provider '%s' is larger than its limits.input allows.", e.provider.name),
+			Text:  fmt.Sprintf("The answer of provider '%s' is larger than its limits.input allows, even without the long texts and pictures that Kai keeps back.", e.provider.name),
 		}
 	case errors.As(err, &call) && call.Kind == wasm.TooLarge:
 		return &fault.Error{

@@ -182,6 +182,9 @@ func (r *Response) grow() error {
 	size := smallSize
 	if n := cap(r.start); n > 0 {
 		size = max(2*n, int(min(r.length+1, 1<<20)))
+		if int64(n) <= r.length {
+			size = int(min(int64(size), r.length+1))
+		}
 	}
 	size = min(size, r.client.bodyLimit+1)
 	if err := r.hold(size); err != nil {

@@ -1,0 +1,271 @@
+// Package long keeps long strings of an upstream's answer away from its adapter:
+// a token stands in their place, and where the adapter states the token their bytes
+// are put back. So an answer of 32 MiB, a picture most likely, costs the adapter what
+// its structure costs, and fits into it at all.
+//
+// What is put back was checked: it can stand inside of a JSON string. An adapter
+// can neither write a token, which has random bits, nor make much of one by
+// repeating it. The package does no I/O.
+package long
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Answers below minBody bytes stay as they are and cost no look; of others, strings
+// of more than minString bytes go.
+const (
+	minBody   = 64 << 10
+	minString = 4 << 10
+	maxTaken  = 4096 // strings of one answer
+)
+
+// A token is "@kai:", the nonce, ":", the number of the string, "@", as those of
+// requests.
+const (
+	tokenStart = "@kai:"
+	nonceLen   = 32 // hexadecimal digits
+)
+
+// span is a range of bytes: from the first to behind the last.
+type span struct{ from, to int }
+
+// Content is what was taken out of one answer, or one event of it. It refers to the
+// body, which must not change as long as what was put back is used. A nil Content
+// is nothing.
+type Content struct {
+	body  []byte
+	nonce []byte
+	spans []span
+	limit int // bytes that may be put back
+	held  int64
+}
+
+// Take gives body with tokens in the place of its long strings. Of a data: URL in
+// base64 it takes the data. Without such strings short is body and the Content nil.
+// Halves of characters in what is taken become U+FFFD, in body itself.
+//
+// What Take makes is counted in m until Done. The error is a *memory.Error.
+func Take(body []byte, m *memory.Grant) (short []byte, c *Content, err error) {
+	if len(body) < minBody {
+		return body, nil, nil
+	}
+	spans := find(body)
+	if len(spans) == 0 {
+		return body, nil, nil
+	}
+	const longest = len(tokenStart) + nonceLen + len(":4096@")
+	size := len(body)
+	for _, s := range spans {
+		size += longest - (s.to - s.from)
+	}
+	if err := m.Hold(int64(size)); err != nil {
+		return nil, nil, err
+	}
+	var random [nonceLen / 2]byte
+	rand.Read(random[:])
+	c = &Content{body: body, nonce: []byte(hex.EncodeToString(random[:])), spans: spans, limit: 4*len(body) + 1<<20, held: int64(size)}
+	short = make([]byte, 0, size)
+	done := 0
+	for n, s := range spans {
+		short = append(short, body[done:s.from]...)
+		short = append(append(append(short, tokenStart...), c.nonce...), ':')
+		short = append(strconv.AppendInt(short, int64(n), 10), '@')
+		done = s.to
+	}
+	return append(short, body[done:]...), c, nil
+}
+
+// errDamaged is for a token that is not whole.
+var errDamaged = errors.New("an emission holds a damaged reference to content")
+
+// PutBack puts the content in the place of the tokens in emissions. What it makes
+// is counted in m until Done.
+//
+// Emissions that hold no text for a client stay as they are. A damaged token, a
+// number that does not exist, and content put back so often that it comes to more
+// than four times the answer are the adapter's mistake. The error is of that kind,
+// or a *memory.Error.
+func (c *Content) PutBack(ems []abi.Emission, m *memory.Grant) error {
+	if c == nil {
+		return nil
+	}
+	for i := range ems {
+		e := &ems[i]
+		switch e.Kind {
+		case abi.Manifest, abi.Request, abi.State, abi.Wait, abi.Finish, abi.End, abi.Error:
+			continue
+		}
+		if !bytes.Contains(e.Data, c.nonce) {
+			continue
+		}
+		data, err := c.expand(*e, m)
+		if err != nil {
+			return err
+		}
+		e.Data = data
+	}
+	return nil
+}
+
+// Done says that nothing of what Take and PutBack made is used any more.
+func (c *Content) Done(m *memory.Grant) {
+	if c != nil {
+		m.Drop(c.held)
+		c.held = 0
+	}
+}
+
+// piece is a part of an emission: what stands before a token, and its content.
+type piece struct {
+	before, content []byte
+	form            form
+}
+
+// form is how content is put back.
+type form uint8
+
+const (
+	inside  form = iota // as it stands between quotes
+	decoded             // as the text that it stands for
+	quoted              // as the inside of a string that holds JSON with it
+)
+
+func (c *Content) expand(e abi.Emission, m *memory.Grant) ([]byte, error) {
+	var pieces []piece
+	rest, size := e.Data, 0
+	for {
+		at := bytes.Index(rest, c.nonce)
+		if at < 0 {
+			break
+		}
+		content, end, err := c.content(rest, at)
+		if err != nil {
+			return nil, err
+		}
+		p := piece{before: rest[:at-len(tokenStart)], content: content}
+		p.form = formOf(e, e.Data[:len(e.Data)-len(rest)+len(p.before)])
+		if p.form != quoted && bytes.IndexByte(content, '\\') < 0 {
+			p.form = inside // it is the same
+		}
+		size += len(p.before) + len(content)
+		if p.form == quoted {
+			size += escapes(content)
+		}
+		if c.limit -= len(content); c.limit < 0 {
+			return nil, errors.New("content is put back so often that it comes to more than four times the answer")
+		}
+		pieces = append(pieces, p)
+		rest = rest[end:]
+	}
+	if len(pieces) == 1 && size == len(pieces[0].content) && len(rest) == 0 && pieces[0].form == inside {
+		return pieces[0].content, nil
+	}
+	size += len(rest)
+	if err := m.Hold(int64(size)); err != nil {
+		return nil, err
+	}
+	c.held += int64(size)
+	out := make([]byte, 0, size)
+	for _, p := range pieces {
+		out = append(out, p.before...)
+		switch p.form {
+		case inside:
+			out = append(out, p.content...)
+		case decoded:
+			out = sdk.AppendUnquote(out, p.content)
+		case quoted:
+			out = appendEscaped(out, p.content)
+		}
+	}
+	return append(out, rest...), nil
+}
+
+// content reads the token in p whose nonce is at at. end is behind it.
+func (c *Content) content(p []byte, at int) (content []byte, end int, err error) {
+	if !bytes.HasSuffix(p[:at], []byte(tokenStart)) {
+		return nil, 0, errDamaged
+	}
+	behind := p[at+nonceLen:]
+	number, _, whole := bytes.Cut(behind[:min(len(behind), len(":4096@"))], []byte("@"))
+	if !whole || len(number) < 2 || number[0] != ':' {
+		return nil, 0, errDamaged
+	}
+	n, err := strconv.ParseUint(string(number[1:]), 10, 16)
+	if err != nil || n >= uint64(len(c.spans)) {
+		return nil, 0, fmt.Errorf("an emission refers to content %q of %d", number[1:], len(c.spans))
+	}
+	s := c.spans[n]
+	return c.body[s.from:s.to], at + nonceLen + len(number) + 1, nil
+}
+
+// formOf tells how content is put back into an emission behind what stands before
+// it there. A token stands inside of a JSON string, in JSON and in the raw form of
+// a text; in a plain text it stands for the text. Tool arguments are both: a text
+// that is JSON.
+func formOf(e abi.Emission, before []byte) form {
+	switch e.Kind {
+	case abi.ToolArgs:
+		switch {
+		case e.Raw && oddQuotes(before, `\"`):
+			return quoted
+		case e.Raw, oddQuotes(before, `"`):
+			return inside
+		}
+		return decoded
+	case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.Signature, abi.ToolSignature, abi.StopReason:
+		if !e.Raw {
+			return decoded
+		}
+	}
+	return inside
+}
+
+// oddQuotes reports whether p, the beginning of a JSON text, ends inside of a
+// string. In the inside of a string every quote and backslash of it is escaped.
+func oddQuotes(p []byte, quote string) bool {
+	odd := false
+	for i := 0; i < len(p); i++ {
+		switch {
+		case bytes.HasPrefix(p[i:], []byte(quote)):
+			odd = !odd
+			i += len(quote) - 1
+		case quote == `"` && p[i] == '\\':
+			i++
+		case quote == `\"` && bytes.HasPrefix(p[i:], []byte(`\\`)):
+			if i += 2; i < len(p) && p[i] == '\\' {
+				i++
+			}
+		}
+	}
+	return odd
+}
+
+// escapes is how many bytes longer p, the inside of a string, gets in another one.
+func escapes(p []byte) int { return bytes.Count(p, []byte(`\`)) + bytes.Count(p, []byte(`"`)) }
+
+// appendEscaped appends p, the inside of a string, as a part of another one. It has
+// no quotes and no control characters but as escapes.
+func appendEscaped(dst, p []byte) []byte {
+	for {
+		i := bytes.IndexByte(p, '\\')
+		if i < 0 {
+			return append(dst, p...)
+		}
+		// An escaped quote becomes a backslash and a quote, both escaped.
+		dst = append(append(dst, p[:i]...), `\\`...)
+		if p = p[i+1:]; len(p) > 0 && (p[0] == '"' || p[0] == '\\') {
+			dst = append(dst, '\\', p[0])
+			p = p[1:]
+		}
+	}
+}
