@@ -15,7 +15,7 @@ import (
 // reports a misspelt key only when nothing else is wrong in its struct, has no
 // place for a missing field, and says three things of one conflict with a
 // default. at is where v's key stands.
-func (l *loader) check(f form, v *value, path string, at place) {
+func (l *loader) check(f *form, v *value, path string, at place) {
 	if v.bad {
 		return
 	}
@@ -31,14 +31,13 @@ func (l *loader) check(f form, v *value, path string, at place) {
 	}
 	switch v.kind {
 	case mapping:
-		if fields, ok := pick(f.schema, cue.StructKind); ok {
-			inner := f.element(fields)
-			l.checkMapping(inner, v, path)
-			l.checkMissing(fields, v, path, at)
+		if keys := f.keys(); keys != nil {
+			l.checkMapping(keys, v, path)
+			l.checkMissing(keys, v, path, at)
 			return
 		}
 	case list:
-		if items, ok := pick(f.schema, cue.ListKind); ok && l.checkItems(f, items, v, path) {
+		if schema, ok := pick(f.schema, cue.ListKind); ok && l.checkItems(f, schema, v, path) {
 			return
 		}
 	}
@@ -49,37 +48,22 @@ func (l *loader) check(f form, v *value, path string, at place) {
 	}
 }
 
-// checkMapping checks the keys that are there. fields.must is for those without
-// words of their own.
-func (l *loader) checkMapping(fields form, v *value, path string) {
-	var known []string // once a key was unknown, which says that there is no pattern
+// checkMapping checks the keys that are there.
+func (l *loader) checkMapping(keys *keys, v *value, path string) {
 	for _, e := range v.entries {
 		inner := join(path, e.key)
-		var f form
-		var ok bool
-		if known == nil || slices.Contains(known, e.key) {
-			f, ok = field(fields.schema, e.key)
-		}
-		if !ok {
-			if known == nil {
-				known = append([]string{}, fieldNames(fields.schema)...)
-			}
-			var hint string
-			e.value.meant, hint = l.suggest(known, e, path)
-			e.value.bad = true
-			l.add(e.place, inner, "unknown key"+hint)
+		f := keys.get(e.key)
+		if f == nil {
+			l.unknownKey(keys, e, path)
 			continue
-		}
-		if f.must == "" {
-			f.must = fields.must
 		}
 		if e.value.kind == text {
 			l.fill(e.value, inner)
 		}
 		if e.value.kind == null && f.schema.IncompleteKind()&cue.NullKind == 0 {
 			// A key without a value has the default, and a section its own.
-			if fields, ok := pick(f.schema, cue.StructKind); ok {
-				l.checkMissing(fields, e.value, inner, e.place)
+			if section := f.keys(); section != nil {
+				l.checkMissing(section, e.value, inner, e.place)
 			}
 			continue
 		}
@@ -87,54 +71,55 @@ func (l *loader) checkMapping(fields form, v *value, path string) {
 	}
 }
 
-// checkMissing reports keys that must be given and are not, unless another key
-// was taken for a misspelt one.
-func (l *loader) checkMissing(schema cue.Value, v *value, path string, at place) {
-	fields, err := schema.Fields(cue.Optional(true))
-	if err != nil || v.partial {
+// unknownKey reports a key that the schema does not have. Among secrets it may be
+// one, so only what is much like a known key is shown.
+func (l *loader) unknownKey(keys *keys, e entry, path string) {
+	var hint string
+	e.value.meant, hint = l.suggest(keys.names(), e, path)
+	e.value.bad = true
+	if keys.secret && e.value.meant == "" {
+		l.add(e.place, path, "has an unknown key"+hint)
 		return
 	}
-	for fields.Next() {
-		name := fields.Selector().Unquoted()
-		given := v.get(name)
-		if given != nil && (given.kind != null || given.bad) || slices.ContainsFunc(v.entries, func(e entry) bool { return e.value.meant == name }) {
+	l.add(e.place, join(path, e.key), "unknown key"+hint)
+}
+
+// checkMissing reports keys that must be given and are not, unless another key
+// was taken for a misspelt one.
+func (l *loader) checkMissing(keys *keys, v *value, path string, at place) {
+	if v.partial {
+		return
+	}
+	for _, f := range keys.fields {
+		given := v.get(f.name)
+		if !f.required || given != nil && (given.kind != null || given.bad) || slices.ContainsFunc(v.entries, func(e entry) bool { return e.value.meant == f.name }) {
 			continue
-		}
-		switch fields.FieldType().ConstraintType() {
-		case cue.OptionalConstraint:
-			continue
-		case cue.RequiredConstraint:
-		default:
-			if complete, _ := fields.Value().Default(); complete.Validate(cue.Concrete(true)) == nil {
-				continue
-			}
 		}
 		what, where := "is missing: it must be ", at
 		if given != nil {
 			what, where = "has no value: it must be ", given.place
 		}
-		f := formOf(fields.Value())
 		v.lacks = true
-		l.add(where, join(path, name), what+f.describe())
+		l.add(where, join(path, f.name), what+f.describe())
 	}
 }
 
 // checkItems checks the items of a list; false means that the list as a whole
 // has still to be compared.
-func (l *loader) checkItems(f form, schema cue.Value, v *value, path string) bool {
+func (l *loader) checkItems(f *form, schema cue.Value, v *value, path string) bool {
 	sound := true
 	for i, item := range v.items {
-		element := schema.LookupPath(cue.MakePath(cue.Index(i)))
-		if !element.Exists() {
-			element = schema.LookupPath(cue.MakePath(cue.AnyIndex))
+		element := f.element()
+		if own := schema.LookupPath(cue.MakePath(cue.Index(i))); own.Exists() {
+			element = &form{schema: own, must: f.item, secret: f.secret, optional: f.optional}
 		}
-		if !element.Exists() {
+		if element == nil {
 			return false
 		}
-		l.check(f.element(element), item, joinIndex(path, i), item.place)
+		l.check(element, item, joinIndex(path, i), item.place)
 		sound = sound && !item.bad
 	}
-	return !sound || len(v.items) > 0 && schema.LookupPath(cue.MakePath(cue.AnyIndex)).Exists()
+	return !sound || len(v.items) > 0 && f.element() != nil
 }
 
 // hint says what to change where the type of a value gives away what happened.

@@ -11,18 +11,50 @@ import (
 // its field. They are explained at the top of schema/config.cue.
 type form struct {
 	schema cue.Value
+	name   string // of a field with a name
 	must   string // what the value must be, in words; "" derives it from the schema
 	item   string // the same for what the list or mapping holds
-	bounds bounds // of a duration or a size
 	key    string // what documents call the keys of this mapping
+	bounds bounds // of a duration or a size
 
+	required bool // it must be given
 	secret   bool // a secret, or a list or mapping of secrets
 	optional bool // the variable that gives the secret may be unset
+
+	// What is below, worked out when it is first asked for.
+	mapping, list bool
+	below         *keys
+	items         *form
+}
+
+// keys is what the schema says of the keys of a mapping.
+type keys struct {
+	fields []*form // in the schema's order
+	named  map[string]*form
+	rest   *form // of any other key; nil when there must be none
+	secret bool  // the mapping is one of secrets, or stands among them
+}
+
+// get gives the form of a key, nil for an unknown one.
+func (k *keys) get(name string) *form {
+	if f := k.named[name]; f != nil {
+		return f
+	}
+	return k.rest
+}
+
+// names gives the keys that have a name.
+func (k *keys) names() []string {
+	names := make([]string, len(k.fields))
+	for i, f := range k.fields {
+		names[i] = f.name
+	}
+	return names
 }
 
 // formOf reads the attributes of a field.
-func formOf(schema cue.Value) form {
-	f := form{
+func formOf(schema cue.Value) *form {
+	f := &form{
 		schema: schema,
 		must:   argument(schema, "must"), item: argument(schema, "item"), key: argument(schema, "key"),
 		bounds: boundsOf(schema),
@@ -32,6 +64,67 @@ func formOf(schema cue.Value) form {
 		f.optional, _ = a.Flag(0, "optional")
 	}
 	return f
+}
+
+// keysOf reads the fields of a struct.
+func keysOf(schema cue.Value) *keys {
+	k := &keys{named: map[string]*form{}}
+	fields, err := schema.Fields(cue.Optional(true))
+	for err == nil && fields.Next() {
+		f := formOf(fields.Value())
+		f.name = fields.Selector().Unquoted()
+		switch fields.FieldType().ConstraintType() {
+		case cue.OptionalConstraint:
+		case cue.RequiredConstraint:
+			f.required = true
+		default: // it has a value, unless that is not one yet
+			value, _ := f.schema.Default()
+			f.required = value.Validate(cue.Concrete(true)) != nil
+		}
+		k.fields = append(k.fields, f)
+		k.named[f.name] = f
+	}
+	return k
+}
+
+// keys gives the form of the keys of a mapping; nil where the schema has none.
+func (f *form) keys() *keys {
+	if f == nil {
+		return nil
+	}
+	if !f.mapping {
+		f.mapping = true
+		if schema, ok := pick(f.schema, cue.StructKind); ok {
+			f.below = keysOf(schema)
+			f.below.secret = f.secret
+			f.below.rest = f.held(schema, cue.AnyString)
+		}
+	}
+	return f.below
+}
+
+// element gives the form of the items of a list; nil where the schema has no
+// list, or none with items of one form.
+func (f *form) element() *form {
+	if f == nil {
+		return nil
+	}
+	if !f.list {
+		f.list = true
+		if schema, ok := pick(f.schema, cue.ListKind); ok {
+			f.items = f.held(schema, cue.AnyIndex)
+		}
+	}
+	return f.items
+}
+
+// held gives the form of what a list or a mapping holds, nil if it has none.
+func (f *form) held(schema cue.Value, any cue.Selector) *form {
+	inner := schema.LookupPath(cue.MakePath(any))
+	if !inner.Exists() {
+		return nil
+	}
+	return &form{schema: inner, must: f.item, secret: f.secret, optional: f.optional}
 }
 
 // argument gives the text of a field's @name("…"), or "".
@@ -44,13 +137,8 @@ func argument(schema cue.Value, name string) string {
 	return s
 }
 
-// element gives the form of what a list or a mapping holds.
-func (f form) element(schema cue.Value) form {
-	return form{schema: schema, must: f.item, secret: f.secret}
-}
-
 // describe says what a value must be, after "must be".
-func (f form) describe() string {
+func (f *form) describe() string {
 	switch {
 	case f.must != "":
 		return f.must
@@ -60,28 +148,6 @@ func (f form) describe() string {
 		return f.bounds.describe(text)
 	}
 	return describe(f.schema, 0)
-}
-
-// field gives the form of a key in a struct.
-func field(schema cue.Value, key string) (form, bool) {
-	for _, selector := range [...]cue.Selector{cue.Str(key), cue.Str(key).Optional(), cue.AnyString} {
-		if found := schema.LookupPath(cue.MakePath(selector)); found.Exists() {
-			return formOf(found), true
-		}
-	}
-	return form{}, false
-}
-
-func fieldNames(schema cue.Value) []string {
-	fields, err := schema.Fields(cue.Optional(true))
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for fields.Next() {
-		names = append(names, fields.Selector().Unquoted())
-	}
-	return names
 }
 
 // pick gives the part of a schema that a struct or a list has to fit: the

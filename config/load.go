@@ -136,7 +136,8 @@ type loader struct {
 	schema   cue.Value // the file of definitions
 	secrets  map[*value]secret
 	adapters map[string]*adapter // by the provider's plugin as the file has it
-	sections []section           // for suggestions, see allSections
+	whole    *form               // what the schema says of a file
+	homes    []home              // for suggestions, see allHomes
 	bounds   Server              // which providers' limits are held against; zero if it has problems
 }
 
@@ -153,6 +154,7 @@ func newLoader(name string, o Options) (*loader, error) {
 	if err := l.schema.Err(); err != nil {
 		return nil, fmt.Errorf("compile schema/config.cue: %w", err)
 	}
+	l.whole = &form{schema: l.definition("#Config")}
 	return l, nil
 }
 
@@ -164,12 +166,12 @@ func (l *loader) definition(name string) cue.Value {
 // load goes through the parts of a configuration. Each reports what it finds
 // and goes on as far as it can, so that all problems are known at the end.
 func (l *loader) load(src []byte) *Config {
-	root := readTree(src, l.report)
+	root := readTree(src, l.whole, l.report)
 	if root == nil {
 		return nil
 	}
-	l.cutSecrets(root)
-	l.check(form{schema: l.definition("#Config")}, root, "", place{1, 1})
+	l.cutSecrets(l.whole, root, "")
+	l.check(l.whole, root, "", place{1, 1})
 
 	cfg := &Config{
 		Server: l.server(root),

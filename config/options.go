@@ -29,6 +29,7 @@ var cueConcrete = cue.Concrete(true)
 type adapter struct {
 	Adapter
 	schema cue.Value
+	keys   *keys
 }
 
 // adapterOf asks for an adapter once. The result is nil when nothing is known of
@@ -60,6 +61,7 @@ func (l *loader) adapterOf(plugin string) (*adapter, error) {
 	if a.schema, err = compileOptions(l.cue, fields); err != nil {
 		return nil, fmt.Errorf("cannot be used: the options of its manifest: %w", err)
 	}
+	a.keys = (&form{schema: a.schema}).keys()
 	l.adapters[plugin] = a
 	return a, nil
 }
@@ -85,7 +87,7 @@ func (l *loader) providerOptions(u *upstream, path string) json.RawMessage {
 		u.options = &value{kind: mapping}
 	}
 	if u.adapter != nil {
-		l.checkMapping(form{schema: u.adapter.schema}, u.options, join(path, "options"))
+		l.checkMapping(u.adapter.keys, u.options, join(path, "options"))
 	}
 	return l.exportOptions(u)
 }
@@ -105,8 +107,8 @@ func (l *loader) modelOptions(u *upstream, e entry, path string) json.RawMessage
 		}
 	}
 	if u.adapter != nil {
-		l.checkMapping(form{schema: u.adapter.schema}, own, path)
-		l.checkMissing(u.adapter.schema, both, path, e.place)
+		l.checkMapping(u.adapter.keys, own, path)
+		l.checkMissing(u.adapter.keys, both, path, e.place)
 	}
 	if len(own.entries) == 0 && u.Options != nil {
 		return u.Options

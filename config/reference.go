@@ -95,6 +95,9 @@ func (l *loader) fillText(v *value, path string) {
 	case err != nil:
 		l.fault(v, path, err.Error())
 		return
+	case looksLikeKey(e.unset):
+		l.fault(v, path, keyInReference)
+		return
 	case e.unset != "":
 		l.fault(v, path, fmt.Sprintf("the variable %s is not set, or empty: set it, or write ${%s:-default}", e.unset, e.unset))
 		return

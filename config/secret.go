@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"cuelang.org/go/cue"
 )
 
 // redacted is what every way of printing a Secret gives.
@@ -57,30 +59,26 @@ type secret struct {
 	unset string // the variable that would give it
 }
 
-// cutSecrets takes every secret out of the tree and leaves REDACTED in its
-// place, so that nothing after it can show one. Whatever stands where a secret
-// belongs counts as one, whatever its type.
-func (l *loader) cutSecrets(root *value) {
-	if providers := root.get("providers"); providers != nil {
-		for _, e := range providers.entries {
-			if v := e.value.get("api_key"); v != nil {
-				l.cut(v, join(join("providers", e.key), "api_key"), true)
-			}
-		}
-	}
-	keys := root.get("auth").get("api_keys")
-	if keys == nil {
+// cutSecrets takes every secret out of the tree, wherever the schema has
+// @secret(), and leaves REDACTED in its place, so that nothing after it can show
+// one. Whatever stands where a secret belongs counts as one, whatever its type.
+func (l *loader) cutSecrets(f *form, v *value, path string) {
+	if f == nil {
 		return
 	}
-	for i, item := range keys.items {
-		path := joinIndex("auth.api_keys", i)
-		switch {
-		case item.kind == text, isFileReference(item):
-			l.cut(item, path, false)
-		case item.kind == mapping:
-			if v := item.get("key"); v != nil {
-				l.cut(v, join(path, "key"), false)
-			}
+	kinds := f.schema.IncompleteKind()
+	if f.secret && kinds&cue.StringKind != 0 {
+		if kinds == cue.StringKind || v.kind == text || isFileReference(v) {
+			l.cut(v, path, f.optional)
+			return
+		}
+	}
+	for i, item := range v.items {
+		l.cutSecrets(f.element(), item, joinIndex(path, i))
+	}
+	if keys := f.keys(); keys != nil {
+		for _, e := range v.entries {
+			l.cutSecrets(keys.get(e.key), e.value, join(path, e.key))
 		}
 	}
 }
@@ -90,7 +88,7 @@ func isFileReference(v *value) bool {
 	return v.kind == mapping && len(v.entries) == 1 && v.entries[0].key == "file"
 }
 
-// cut reads the secret at v. mayBeUnset says that its variable may be missing.
+// cut reads the secret at v and replaces it. mayBeUnset says that its variable may be missing.
 func (l *loader) cut(v *value, path string, mayBeUnset bool) {
 	if _, done := l.secrets[v]; done || v.bad || v.kind == null {
 		return
@@ -111,10 +109,12 @@ func (l *loader) readSecret(v *value, mayBeUnset bool) (s secret, err error) {
 		switch {
 		case err != nil:
 			return s, err
+		case looksLikeKey(e.unset):
+			return s, errors.New(keyInReference)
 		case e.unset != "" && mayBeUnset:
 			return secret{unset: e.unset}, nil
 		case e.unset != "":
-			return s, fmt.Errorf("the variable %s is not set, or empty: a key that clients have to send must be there", e.unset)
+			return s, fmt.Errorf("the variable %s is not set, or empty: set it, for this secret must be there", e.unset)
 		case e.foreign:
 			content = strings.TrimSpace(e.text)
 			if content == "" && mayBeUnset {
@@ -136,6 +136,14 @@ func (l *loader) readSecret(v *value, mayBeUnset bool) (s secret, err error) {
 		return s, err
 	}
 	return secret{Secret: NewSecret(content)}, nil
+}
+
+const keyInReference = "has ${ } around what looks like a key itself: write the key alone, or the name of a variable"
+
+// looksLikeKey reports whether somebody wrote ${KEY} for ${NAME}, with the key
+// itself. The names of variables that are not set are shown to clients.
+func looksLikeKey(name string) bool {
+	return len(name) >= 32 && strings.ContainsAny(name, "0123456789") && name != strings.ToUpper(name)
 }
 
 // usable says why a text cannot be a key. Keys travel in a header.
@@ -177,6 +185,8 @@ func (l *loader) readSecretFile(v *value) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
+	case looksLikeKey(e.unset):
+		return "", errors.New(keyInReference)
 	case e.unset != "":
 		return "", fmt.Errorf("the variable %s in the file's path is not set, or empty", e.unset)
 	}

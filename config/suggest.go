@@ -7,28 +7,32 @@ import (
 	"unicode"
 )
 
-// section is a struct of the schema and where it stands in a file.
-type section struct {
-	words  string
-	fields []string
+// home is where a key belongs, in words.
+type home struct{ folded, words string }
+
+// allHomes gives the homes of all keys but those of entries in lists, read out of
+// the schema when first needed.
+func (l *loader) allHomes() []home {
+	if l.homes == nil {
+		walk(l.whole, "", func(path string, f *form) {
+			section := strings.TrimSuffix(strings.TrimSuffix(path, f.name), ".")
+			if !strings.HasSuffix(section, "[]") {
+				l.homes = append(l.homes, home{fold(f.name), sectionWords(section)})
+			}
+		})
+	}
+	return l.homes
 }
 
-// allSections gives the sections, read out of the schema when first needed.
-func (l *loader) allSections() []section {
-	if l.sections == nil {
-		for _, s := range [...]struct{ definition, words string }{
-			{"#Config", "at the top level"},
-			{"#Server", "under server"},
-			{"#Provider", "in an entry of providers"},
-			{"#Timeouts", "under timeouts of a provider"},
-			{"#Model", "in an entry of model_mapping"},
-			{"#Auth", "under auth"},
-			{"#CORS", "under cors"},
-		} {
-			l.sections = append(l.sections, section{s.words, fieldNames(l.definition(s.definition))})
-		}
+// sectionWords says where the keys of a section stand.
+func sectionWords(path string) string {
+	if path == "" {
+		return "at the top level"
 	}
-	return l.sections
+	if i := strings.LastIndexByte(path, '.'); i >= 0 && path[i+1:] == strings.ToUpper(path[i+1:]) {
+		return "in an entry of " + path[:i]
+	}
+	return "under " + path
 }
 
 // suggest says what an unknown key may have been meant to be: a similar one, one
@@ -50,9 +54,9 @@ func (l *loader) suggestPlace(known []string, e entry, path string) string {
 		}
 		folded := fold(e.key)
 		var homes []string
-		for _, s := range l.allSections() {
-			if slices.ContainsFunc(s.fields, func(name string) bool { return fold(name) == folded }) {
-				homes = append(homes, s.words)
+		for _, h := range l.allHomes() {
+			if h.folded == folded && !slices.Contains(homes, h.words) {
+				homes = append(homes, h.words)
 			}
 		}
 		if len(homes) > 0 {

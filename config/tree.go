@@ -20,8 +20,9 @@ const (
 )
 
 // readTree parses src and reports what is wrong with it as YAML, or as a tree
-// of JSON values. A nil result means that nothing more can be said.
-func readTree(src []byte, r *report) *value {
+// of JSON values. whole says where secrets stand, of which no part is shown. A nil
+// result means that nothing more can be said.
+func readTree(src []byte, whole *form, r *report) *value {
 	switch {
 	case len(src) > maxFile:
 		r.add(place{1, 1}, "", "is larger than 1 MiB, the limit of a configuration")
@@ -54,7 +55,7 @@ func readTree(src []byte, r *report) *value {
 		return nil
 	}
 	b := builder{report: r, open: map[*yaml.Node]bool{}}
-	root := b.build(document.Content[0], "", 0)
+	root := b.build(document.Content[0], spot{form: whole}, 0)
 	switch {
 	case b.stopped:
 		return nil
@@ -90,6 +91,36 @@ func endOf(src []byte) place {
 	return place{1 + bytes.Count(src, []byte{'\n'}), 1 + utf8.RuneCount(src[line:])}
 }
 
+// spot is where a value stands: its path, for messages, and what the schema says
+// of it. The path goes no deeper than a secret, since names below it are parts of
+// what was meant to be one.
+type spot struct {
+	path   string
+	form   *form // nil if nothing is known
+	hidden bool  // the path ends here
+}
+
+// key gives the spot of a key.
+func (s spot) key(name string) spot {
+	var f *form
+	if keys := s.form.keys(); keys != nil {
+		f = keys.get(name)
+	}
+	if s.hidden || f == nil && s.form != nil && s.form.secret {
+		return spot{path: s.path, hidden: true}
+	}
+	return spot{path: join(s.path, name), form: f}
+}
+
+// item gives the spot of an item of a list.
+func (s spot) item(i int) spot {
+	element := s.form.element()
+	if s.hidden || element == nil && s.form != nil && s.form.secret {
+		return spot{path: s.path, hidden: true}
+	}
+	return spot{path: joinIndex(s.path, i), form: element}
+}
+
 // builder turns YAML nodes into values, with aliases and merge keys expanded.
 type builder struct {
 	report  *report
@@ -98,7 +129,7 @@ type builder struct {
 	stopped bool                // a bound was passed
 }
 
-func (b *builder) build(n *yaml.Node, path string, depth int) *value {
+func (b *builder) build(n *yaml.Node, at spot, depth int) *value {
 	v := &value{place: place{n.Line, n.Column}}
 	if b.stopped {
 		return v
@@ -113,22 +144,22 @@ func (b *builder) build(n *yaml.Node, path string, depth int) *value {
 		return v
 	}
 	if n.Kind != yaml.AliasNode && !knownTag(n) {
-		b.bad(v, path, "has a YAML tag (!name), which is not supported: remove it, or put text that starts with ! in quotes")
+		b.bad(v, at.path, "has a YAML tag (!name), which is not supported: remove it, or put text that starts with ! in quotes")
 		return v
 	}
 	switch n.Kind {
 	case yaml.AliasNode:
 		if b.open[n.Alias] {
-			b.bad(v, path, "this alias (*name) stands inside of what it refers to")
+			b.bad(v, at.path, "this alias (*name) stands inside of what it refers to")
 			return v
 		}
 		b.open[n.Alias] = true
-		v = b.build(n.Alias, path, depth)
+		v = b.build(n.Alias, at, depth)
 		delete(b.open, n.Alias)
 	case yaml.SequenceNode:
 		v.kind = list
 		for i, item := range n.Content {
-			v.items = append(v.items, b.build(item, joinIndex(path, i), depth+1))
+			v.items = append(v.items, b.build(item, at.item(i), depth+1))
 		}
 	case yaml.MappingNode:
 		v.kind = mapping
@@ -136,9 +167,9 @@ func (b *builder) build(n *yaml.Node, path string, depth int) *value {
 			b.open[n] = true
 			defer delete(b.open, n)
 		}
-		b.buildMapping(v, n, path, depth)
+		b.buildMapping(v, n, at, depth)
 	default:
-		b.buildScalar(v, n, path)
+		b.buildScalar(v, n, at.path)
 	}
 	return v
 }
@@ -155,29 +186,29 @@ func knownTag(n *yaml.Node) bool {
 	return false
 }
 
-func (b *builder) buildMapping(v *value, n *yaml.Node, path string, depth int) {
+func (b *builder) buildMapping(v *value, n *yaml.Node, at spot, depth int) {
 	seen := map[string]place{}
 	var merged []*value
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, content := n.Content[i], n.Content[i+1]
-		at := place{key.Line, key.Column}
+		where := place{key.Line, key.Column}
 		if key.Kind == yaml.AliasNode {
 			key = key.Alias
 		}
 		if key.Kind != yaml.ScalarNode {
 			v.partial = true
-			b.report.add(at, path, "a key must be plain text; text that starts with { or [ needs quotes")
+			b.report.add(where, at.path, "a key must be plain text; text that starts with { or [ needs quotes")
 			continue
 		}
 		name := key.Value
-		inner := join(path, name)
+		inner := at.key(name)
 		if first, twice := seen[name]; twice {
-			b.report.add(at, inner, fmt.Sprintf("is given twice, on line %d and on line %d: keep one", first.line, at.line))
+			b.report.add(where, inner.path, fmt.Sprintf("is given twice, on line %d and on line %d: keep one", first.line, where.line))
 			continue
 		}
-		seen[name] = at
+		seen[name] = where
 		if key.ShortTag() == "!!merge" {
-			sources := b.mergeSources(b.build(content, path, depth+1), path)
+			sources := b.mergeSources(b.build(content, at, depth+1), at.path)
 			merged = append(merged, sources...)
 			v.partial = v.partial || sources == nil
 			continue
@@ -185,18 +216,18 @@ func (b *builder) buildMapping(v *value, n *yaml.Node, path string, depth int) {
 		switch {
 		case name == "" || strings.ContainsFunc(name, unicode.IsControl):
 			v.partial = true
-			b.report.add(at, inner, "a key must not be empty or hold control characters")
+			b.report.add(where, inner.path, "a key must not be empty or hold control characters")
 			continue
 		case strings.Contains(name, "${"):
 			v.partial = true
-			b.report.add(at, inner, "references (${NAME}) are filled in in values only: write the key out")
+			b.report.add(where, inner.path, "references (${NAME}) are filled in in values only: write the key out")
 			continue
 		}
 		child := b.build(content, inner, depth+1)
 		if child.kind == null && child.scalar == "" {
-			child.place = at // an absent value has no place of its own
+			child.place = where // an absent value has no place of its own
 		}
-		v.entries = append(v.entries, entry{name, at, child})
+		v.entries = append(v.entries, entry{name, where, child})
 	}
 	// Explicit keys win over merged ones, and earlier sources over later ones.
 	for _, source := range merged {
