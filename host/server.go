@@ -3,7 +3,9 @@ package host
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/kai-gateway/kai/host/fault"
@@ -21,6 +23,9 @@ const lastWords = 5 * time.Second
 // Serve serves on l until ctx ends. Then it accepts nothing more, lets requests
 // finish for up to the configuration's shutdown_timeout, ends the rest with an
 // error event, and returns when none is left. l is closed.
+//
+// The configuration's read_header_timeout is the one at the call: an http.Server
+// can't change it.
 func (h *Host) Serve(ctx context.Context, l net.Listener) error {
 	if a, ok := l.Addr().(*net.TCPAddr); ok {
 		h.loopback.Store(a.IP.IsLoopback())
@@ -28,22 +33,40 @@ func (h *Host) Serve(ctx context.Context, l net.Listener) error {
 	// Requests outlive ctx, up to their own end.
 	base, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
-	s := newServers(h, base, l)
+	s := &http.Server{
+		Handler:           h.Handler(),
+		ReadHeaderTimeout: time.Duration(h.current.Load().config.Server.ReadHeaderTimeout),
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
+
+		DisableGeneralOptionsHandler: true,
+	}
 	served := make(chan error, 1)
-	go func() { served <- s.serve() }()
+	go func() { served <- s.Serve(l) }()
 	select {
 	case err := <-served:
+		s.Close()
 		return err
 	case <-ctx.Done():
 	}
-	err := s.shutdown(time.Duration(h.current.Load().config.Server.ShutdownTimeout))
+	err := shutdown(s, time.Duration(h.current.Load().config.Server.ShutdownTimeout))
 	if errors.Is(err, context.DeadlineExceeded) {
 		h.log.Warn("ending the requests that still run")
 		end(errShutdown)
-		if err = s.shutdown(lastWords); err != nil {
-			s.close()
+		if err = shutdown(s, lastWords); err != nil {
+			s.Close()
 		}
 	}
 	<-served
 	return err
+}
+
+// shutdown accepts nothing more and waits for the requests that run, for at most
+// d. It may be called again to wait longer.
+func shutdown(s *http.Server, d time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return s.Shutdown(ctx)
 }

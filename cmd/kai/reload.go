@@ -25,7 +25,8 @@ type reloader struct {
 	log  *slog.Logger
 	file string // what the command line names, or ""
 
-	address string // what the configuration at the start named; "" if the command line did
+	started   config.Server // what the configuration was at the start
+	elsewhere bool          // the command line says where to serve
 
 	files   map[string]source // what the gateway runs on, or refused last
 	watcher *fsnotify.Watcher // nil where the system has none
@@ -48,9 +49,9 @@ const (
 )
 
 // newReloader begins to watch. From here on SIGHUP doesn't end the process.
-func newReloader(h *host.Host, log *slog.Logger, file string, started map[string]source) *reloader {
+func newReloader(h *host.Host, log *slog.Logger, file string, started config.Server, files map[string]source) *reloader {
 	r := &reloader{
-		host: h, log: log, file: file, files: started, hup: make(chan os.Signal, 1), asked: make(chan chan error),
+		host: h, log: log, file: file, started: started, files: files, hup: make(chan os.Signal, 1), asked: make(chan chan error),
 	}
 	signal.Notify(r.hup, syscall.SIGHUP)
 	w, err := fsnotify.NewWatcher()
@@ -64,8 +65,8 @@ func newReloader(h *host.Host, log *slog.Logger, file string, started map[string
 }
 
 // address is where a configuration wants to be served.
-func address(c *config.Config) string {
-	return net.JoinHostPort(c.Server.Host, strconv.Itoa(c.Server.Port))
+func address(c config.Server) string {
+	return net.JoinHostPort(c.Host, strconv.Itoa(c.Port))
 }
 
 // watch watches the directories of the files, for a rename replaces the file
@@ -210,8 +211,11 @@ func (r *reloader) take(ctx context.Context, why string, n next) error {
 	for _, w := range c.Warnings {
 		r.log.Warn(w)
 	}
-	if r.address != "" && r.address != address(c) {
-		r.log.Warn("server.host and server.port change with the next start only", "served", r.address, "configured", address(c))
+	if was, now := address(r.started), address(c.Server); !r.elsewhere && was != now {
+		r.log.Warn("server.host and server.port change with the next start only", "served", was, "configured", now)
+	}
+	if was, now := r.started.ReadHeaderTimeout, c.Server.ReadHeaderTimeout; was != now {
+		r.log.Warn("server.read_header_timeout changes with the next start only", "used", was.String(), "configured", now.String())
 	}
 	r.log.Info("reloaded", "why", why, "models", len(c.Models), "duration_ms", time.Since(n.begin).Milliseconds())
 	return nil

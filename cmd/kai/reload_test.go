@@ -68,6 +68,15 @@ func TestChangedConfigurationIsPickedUp(t *testing.T) {
 	eventually(t, "the mended file is served", func() bool { return strings.Contains(p.models(), `"one"`) })
 }
 
+// TestReloadTellsWhatNeedsAStart changes what a running gateway can't.
+func TestReloadTellsWhatNeedsAStart(t *testing.T) {
+	p := start(t, demoConfig)
+	p.write(p.file, demoConfig+"server: {read_header_timeout: 3s}\n")
+	eventually(t, "it says that it takes a start", func() bool {
+		return strings.Contains(p.text(), `"msg":"server.read_header_timeout changes with the next start only","used":"10s","configured":"3s"`)
+	})
+}
+
 func TestChangedModuleIsPickedUp(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "mine.wasm")

@@ -50,9 +50,9 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 	// The listener comes first: a taken port is known at once, and requests that
 	// come while adapters compile wait instead of failing.
-	l, err := net.Listen("tcp", address(c))
+	l, err := net.Listen("tcp", address(c.Server))
 	if err != nil {
-		fmt.Fprintf(stderr, "kai: %s\n", listenProblem(address(c), err))
+		fmt.Fprintf(stderr, "kai: %s\n", listenProblem(address(c.Server), err))
 		return exitUsage
 	}
 	stdlog.SetOutput(io.Discard) // net/http would print upstreams' bytes
@@ -75,10 +75,8 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	modules.forget()
 
 	ctx, stop := stopOnSignal(ctx, log, queue)
-	reloads := newReloader(h, log, *file, modules.files)
-	if *hostname == "" && *port < 0 {
-		reloads.address = address(c)
-	}
+	reloads := newReloader(h, log, *file, c.Server, modules.files)
+	reloads.elsewhere = *hostname != "" || *port >= 0
 	var running sync.WaitGroup
 	running.Go(func() { reloads.run(ctx) })
 	control, err := listenControl(ctx, socketPath(l.Addr().(*net.TCPAddr).Port), identityOf(c, l.Addr()), reloads)

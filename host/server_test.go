@@ -1,0 +1,56 @@
+package host_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/kai-gateway/kai/host"
+)
+
+// TestHeadsMustArriveInTime gives up clients that send half a head, after a time
+// that stays the same from the start on.
+func TestHeadsMustArriveInTime(t *testing.T) {
+	const (
+		impatient = "server: {read_header_timeout: 100ms}\nmodel_mapping: {m: {provider: demo, model: m}}\n"
+		patient   = "server: {read_header_timeout: 1h}\nmodel_mapping: {m: {provider: demo, model: m}}\n"
+	)
+	h, err := host.New(host.Options{Config: parse(t, impatient), Module: shipped, CacheDir: cacheDir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- h.Serve(ctx, l) }()
+	halfAHead := func(when string) {
+		t.Helper()
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: localhost\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		c.SetDeadline(time.Now().Add(time.Minute))
+		if got, err := io.ReadAll(c); err != nil || len(got) > 0 {
+			t.Errorf("%s half a head gets %q, %v", when, got, err)
+		}
+	}
+	halfAHead("at the start,")
+	if err := h.Swap(t.Context(), parse(t, patient), shipped); err != nil {
+		t.Fatal(err)
+	}
+	halfAHead("after a reload with another time,")
+	stop()
+	if err := <-served; err != nil {
+		t.Errorf("Serve = %v", err)
+	}
+}
