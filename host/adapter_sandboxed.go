@@ -10,8 +10,11 @@ import (
 // forRequest gives the adapter for the calls of one request, and what is to be
 // called at its end.
 func forRequest(a adapter) (adapter, func()) {
-	mine, end := a.(*wasm.Adapter).ForRequest()
-	return mine, end
+	sandboxed, ok := a.(*wasm.Adapter)
+	if !ok {
+		return a, func() {}
+	}
+	return sandboxed.ForRequest()
 }
 
 // newAdapter begins to load the provider's adapter into its sandbox.

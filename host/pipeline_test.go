@@ -1,11 +1,342 @@
 package host
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
-	"github.com/kai-gateway/kai/host/upstream"
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/host/route"
+	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
+
+// plainAdapter is an adapter without a sandbox for an upstream that sends what is to
+// be stated: lines of kind and payload, as events or all in one.
+type plainAdapter struct{ requests atomic.Int32 }
+
+func (*plainAdapter) Wait(context.Context, time.Duration) error { return nil }
+func (*plainAdapter) Status() (bool, error)                     { return true, nil }
+func (*plainAdapter) Paused() time.Duration                     { return 0 }
+func (*plainAdapter) Close()                                    {}
+func (*plainAdapter) Manifest() wasm.Manifest {
+	return wasm.Manifest{Name: "plain", Adapters: []wasm.Profile{{Provider: "plain", Ops: []string{"chat"}}}}
+}
+
+func (a *plainAdapter) Request(_ context.Context, _ abi.Op, stream bool, _, body []byte, out *wasm.Batch) (bool, error) {
+	a.requests.Add(1)
+	out.Reset()
+	framing := abi.Whole
+	if stream {
+		framing = abi.SSE
+	}
+	out.Append(abi.Emission{Kind: abi.Request, At: int32(framing)}, []byte("POST /chat\ncontent-type: application/json\n"))
+	out.Append(abi.Emission{Kind: abi.Body}, body)
+	return false, nil
+}
+
+func (*plainAdapter) Response(_ context.Context, _ abi.Op, status int, _, _, body []byte, out *wasm.Batch) (bool, error) {
+	out.Reset()
+	if status >= 400 {
+		out.Append(abi.Emission{Kind: abi.Error}, fmt.Appendf(nil, `{"status":%d,"message":"Refused."}`, status))
+		return true, nil
+	}
+	return state(body, out), nil
+}
+
+func (*plainAdapter) Event(_ context.Context, _ abi.Op, flags int, _, _, data []byte, out *wasm.Batch) (bool, error) {
+	out.Reset()
+	return state(data, out), nil
+}
+
+// state states each line of a text, such as `TEXT Hi`.
+func state(text []byte, out *wasm.Batch) (failed bool) {
+	for line := range strings.Lines(string(text)) {
+		name, payload, _ := strings.Cut(strings.TrimSpace(line), " ")
+		for k := abi.Kind(1); k < 64; k++ {
+			if k.String() == name && name != "" {
+				out.Append(abi.Emission{Kind: k}, []byte(payload))
+				failed = failed || k == abi.Error
+			}
+		}
+	}
+	return failed
+}
+
+// gatewayOf serves a gateway of some targets, which are asked in that order.
+func gatewayOf(t *testing.T, total *memory.Total, upstreams ...string) (*httptest.Server, *plainAdapter, func() *api.Record) {
+	t.Helper()
+	adapter := &plainAdapter{}
+	c := &config.Config{}
+	c.Server.StreamHeadWait, c.Server.WriteTimeout, c.Server.LoadWait = config.Duration(time.Minute), config.Duration(time.Minute), config.Duration(time.Minute)
+	g := &generation{
+		host: &Host{opts: Options{Sleep: sleep}, memory: total}, config: c, log: slog.New(slog.DiscardHandler), now: time.Now,
+		providers: map[string]*provider{},
+	}
+	var plan route.Plan
+	for i, base := range upstreams {
+		name := fmt.Sprint("up", i)
+		p := config.Provider{Name: name, Plugin: "plain", BaseURL: base}
+		p.Limits.StreamOutput = 1 << 20
+		p.Timeouts.Connect, p.Timeouts.FirstByte, p.Timeouts.Idle = config.Duration(time.Minute), config.Duration(time.Minute), config.Duration(time.Minute)
+		g.providers[name] = &provider{name: name, config: p, adapter: adapter, now: time.Now}
+		t.Cleanup(g.providers[name].close)
+		plan.Targets = append(plan.Targets, route.Target{Alias: "m", Provider: name, Model: "model-of-" + name})
+	}
+	var err error
+	if g.routes, err = route.New(plan.Targets[:1], "m"); err != nil {
+		t.Fatal(err)
+	}
+	var last *api.Record
+	server := httptest.NewServer(api.New(api.Options{
+		Models: g.models, Memory: total,
+		Chat: func(ctx context.Context, x *api.Exchange) error {
+			last = x.Record
+			c, err := g.admit(ctx, x)
+			if err != nil {
+				return err
+			}
+			c.plan.Targets = plan.Targets
+			if c.asked.Stream {
+				return c.streamed(ctx)
+			}
+			return c.whole(ctx)
+		},
+	}))
+	t.Cleanup(server.Close)
+	return server, adapter, func() *api.Record { return last }
+}
+
+// upstreamOf answers every request by write, and keeps the last body.
+func upstreamOf(t *testing.T, write func(w http.ResponseWriter)) (base string, body func() string) {
+	t.Helper()
+	var last atomic.Value
+	last.Store("")
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		last.Store(string(b))
+		write(w)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL, func() string { return last.Load().(string) }
+}
+
+// events writes a stream, each event sent by itself; "RESET" breaks the connection.
+func events(lines ...string) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.WriteHeader(200)
+		http.NewResponseController(w).Flush()
+		for _, line := range lines {
+			if line == "RESET" {
+				conn, _, _ := http.NewResponseController(w).Hijack()
+				conn.(*net.TCPConn).SetLinger(0)
+				conn.Close()
+				return
+			}
+			fmt.Fprintf(w, "data: %s\n\n", strings.ReplaceAll(line, "\n", "\ndata: "))
+			http.NewResponseController(w).Flush()
+		}
+	}
+}
+
+func status(code int) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) { w.WriteHeader(code) }
+}
+
+func text(body string) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) {
+		w.Header().Set("Content-Type", "text/plain")
+		io.WriteString(w, body)
+	}
+}
+
+// ask sends a request and gives the status, the text and the error of the answer.
+func ask(t *testing.T, s *httptest.Server, stream bool, question string) (code int, content, failure string) {
+	t.Helper()
+	q, _ := json.Marshal(question)
+	res, err := http.Post(s.URL+"/v1/chat/completions", "application/json",
+		strings.NewReader(fmt.Sprintf(`{"model":"m","stream":%v,"messages":[{"role":"user","content":%s}]}`, stream, q)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := []string{string(b)}
+	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
+		parts = strings.Split(string(b), "\n\n")
+	}
+	for _, part := range parts {
+		var a struct {
+			Choices []struct {
+				Message, Delta struct{ Content string }
+			}
+			Error *struct{ Message string }
+		}
+		data := strings.TrimPrefix(part, "data: ")
+		if data == "" || data == "[DONE]" || strings.HasPrefix(data, ":") {
+			continue
+		}
+		if err := json.Unmarshal([]byte(data), &a); err != nil {
+			t.Fatalf("%v in %s", err, data)
+		}
+		for _, c := range a.Choices {
+			content += c.Message.Content + c.Delta.Content
+		}
+		if a.Error != nil {
+			failure = a.Error.Message
+		}
+	}
+	return res.StatusCode, content, failure
+}
+
+// TestAnotherTargetAnswers: what fails before the first content is given up, and the
+// next target answers as if nothing had been.
+func TestAnotherTargetAnswers(t *testing.T) {
+	// Long enough to go by reference: the second target gets it, too.
+	question := strings.Repeat("Is anybody there? ", 200)
+	for name, tc := range map[string]struct {
+		first       func(http.ResponseWriter)
+		whole, next bool // asked for a whole answer, too; the second target answers
+		content     string
+		failure     string
+	}{
+		"a server error":                    {first: status(500), whole: true, next: true},
+		"busy":                              {first: status(503), whole: true, next: true},
+		"an error inside a 200":             {first: text(`ERROR {"status":502,"message":"Broken."}`), whole: true, next: true},
+		"a whole answer that isn't one":     {first: text(`CHUNK_EXTRA {"x":1}`), whole: true, next: true},
+		"an error as the first event":       {first: events(`ERROR {"status":429,"message":"Slow down."}`), next: true},
+		"an error after what is no content": {first: events("USAGE {\"prompt_tokens\":900}\nCHUNK_EXTRA {\"x\":1}\nDELTA_EXTRA {\"y\":2}\nREASONING_DETAIL {}", "TEXT", `ERROR {"message":"Broken."}`), next: true},
+		"a reset after the head":            {first: events("RESET"), next: true},
+		"an end before any content":         {first: events(), next: true},
+		"a refusal is the client's":         {first: status(400), whole: true, failure: "Refused."},
+		"content, then a reset":             {first: events("TEXT half", "RESET"), content: "half", failure: "Provider 'up0' closed the connection before its answer was complete"},
+		"content, then an error":            {first: events("REASONING hm", `ERROR {"message":"Broken."}`), failure: "Broken."},
+		"a tool call, then an error":        {first: events("TOOL_NAME f", `ERROR {"message":"Broken."}`), failure: "Broken."},
+		"a finish, then an error":           {first: events("FINISH stop", `ERROR {"message":"Broken."}`), failure: "Broken."},
+	} {
+		for _, stream := range []bool{true, false} {
+			if !stream && !tc.whole {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s, stream %v", name, stream), func(t *testing.T) {
+				total := memory.New(memory.Options{Limit: 1 << 30})
+				good := text("TEXT good\nFINISH stop\nUSAGE {\"prompt_tokens\":3}")
+				if stream {
+					good = events("TEXT good", "FINISH stop", `USAGE {"prompt_tokens":3}`)
+				}
+				first, _ := upstreamOf(t, tc.first)
+				second, got := upstreamOf(t, good)
+				s, _, record := gatewayOf(t, total, first, second)
+				_, content, failure := ask(t, s, stream, question)
+				if tc.next {
+					tc.content = "good"
+				}
+				if content != tc.content || failure != tc.failure {
+					t.Errorf("got %q and the error %q, want %q and %q", content, failure, tc.content, tc.failure)
+				}
+				if asked := got() != ""; asked != tc.next {
+					t.Errorf("the second target was asked: %v, want %v", asked, tc.next)
+				}
+				if tc.next && (!strings.Contains(got(), question) || !strings.Contains(got(), "model-of-up1")) {
+					t.Errorf("the second target got %.300q", got())
+				}
+				s.Close() // waits for the handler
+				if r := record(); tc.next && (r.Provider != "up1" || r.PromptTokens != 3) {
+					t.Errorf("the record has provider %s and %d tokens, want up1 and 3", r.Provider, r.PromptTokens)
+				}
+				if used := total.Used(); used != 0 {
+					t.Errorf("%d bytes are still counted", used)
+				}
+			})
+		}
+	}
+}
+
+// TestAWholeAnswerCommitsAtItsEnd: its client sees nothing before.
+func TestAWholeAnswerCommitsAtItsEnd(t *testing.T) {
+	first, _ := upstreamOf(t, text("TEXT half"))
+	second, _ := upstreamOf(t, text("TEXT good\nFINISH stop"))
+	s, _, _ := gatewayOf(t, nil, first, second)
+	if code, content, failure := ask(t, s, false, "Hi"); code != 200 || content != "good" || failure != "" {
+		t.Errorf("%d %q %q, want the second's answer", code, content, failure)
+	}
+}
+
+// TestTheLastErrorCounts: when no target answers, the client gets the last one's
+// error, with its status if nothing was sent.
+func TestTheLastErrorCounts(t *testing.T) {
+	first, _ := upstreamOf(t, status(503))
+	second, _ := upstreamOf(t, events(`ERROR {"status":502,"code":"upstream_error","message":"Broken, too."}`))
+	s, adapter, _ := gatewayOf(t, nil, first, second)
+	for _, stream := range []bool{true, false} {
+		if code, content, failure := ask(t, s, stream, "Hi"); code != 502 || content != "" || failure != "Broken, too." {
+			t.Errorf("stream %v: %d %q %q, want a 502 of the second", stream, code, content, failure)
+		}
+	}
+	if n := adapter.requests.Load(); n != 4 {
+		t.Errorf("%d attempts, want 4", n)
+	}
+}
+
+// TestTheBodyIsKeptUntilContent: a request is held while another target may need it,
+// and no longer.
+func TestTheBodyIsKeptUntilContent(t *testing.T) {
+	question := strings.Repeat("x", 1<<20)
+	for name, tc := range map[string]struct {
+		targets int
+		first   string
+		kept    bool
+	}{
+		"before content, and there is another target":    {2, `USAGE {"prompt_tokens":1}`, true},
+		"before content, and this is the last target":    {1, `USAGE {"prompt_tokens":1}`, false},
+		"after content, though there is another target":  {2, "TEXT a", false},
+		"after content, and this is the only target":     {1, "TEXT a", false},
+		"after a finish, though there is another target": {2, "FINISH stop", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			total := memory.New(memory.Options{Limit: 1 << 30})
+			sent, end := make(chan struct{}), make(chan struct{})
+			base, _ := upstreamOf(t, func(w http.ResponseWriter) {
+				events(tc.first)(w)
+				close(sent)
+				<-end
+				fmt.Fprint(w, "data: TEXT b\ndata: FINISH stop\n\n")
+			})
+			other, _ := upstreamOf(t, status(500))
+			s, _, _ := gatewayOf(t, total, []string{base, other}[:tc.targets]...)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				ask(t, s, true, question)
+			}()
+			<-sent
+			kept := func() bool { return total.Used() >= 1<<20 }
+			for wait := 0; kept() != tc.kept && wait < 1000; wait++ {
+				time.Sleep(10 * time.Millisecond)
+			}
+			if kept() != tc.kept {
+				t.Errorf("the body is kept: %v, want %v (%d bytes)", kept(), tc.kept, total.Used())
+			}
+			close(end)
+			<-done
+		})
+	}
+}
 
 // Behind a complete answer an error is no error to the client, but what was to be
 // sent along with it must not be sent.
@@ -15,10 +346,10 @@ func TestNothingIsSentBesideAnError(t *testing.T) {
 		"the error before the request": {{Kind: abi.Error, Data: []byte("{}")}, {Kind: abi.Request, Data: []byte("POST /\n")}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := exchange{next: &upstream.Request{}}
-			e.batch.Emissions = ems
-			if err := e.took(t.Context(), true, nil); err != nil || e.next != nil {
-				t.Errorf("error %v, next request %v; want neither", err, e.next)
+			a := attempt{call: &call{}}
+			a.batch.Emissions = ems
+			if next, err := a.take(t.Context(), true, nil); err != nil || next.send != nil {
+				t.Errorf("error %v, next request %v; want neither", err, next.send)
 			}
 		})
 	}

@@ -51,14 +51,20 @@ func (g *Grant) Force(on bool) {
 	}
 }
 
-// Join makes what is held, and will be, a part of the provider's share. The error is
-// an *Error, and then the grant has joined nothing.
+// Join makes what is held, and will be, a part of the provider's share instead of that
+// of another one. The error is an *Error, and then nothing has changed.
 func (g *Grant) Join(s *Share) error {
 	if g == nil || g.total == nil || s == nil {
 		return nil
 	}
+	if g.share == s {
+		return nil
+	}
 	if !g.room(&s.Limit, s, g.held) {
 		return &Error{Share: s.name, Limit: s.Max()}
+	}
+	if g.share != nil {
+		g.share.Give(g.held)
 	}
 	g.share = s
 	return nil

@@ -56,6 +56,22 @@ func New(targets []Target, defaultAlias string) (*Table, error) {
 	return t, nil
 }
 
+// Plan is which targets may answer a request for an alias.
+type Plan struct {
+	Alias   string
+	Targets []Target // the most preferred first; never empty, not to be changed
+}
+
+// Plan gives the plan of alias, or of the default model when alias is "". The error
+// is Resolve's.
+func (t *Table) Plan(alias string) (Plan, error) {
+	target, err := t.Resolve(alias)
+	if err != nil {
+		return Plan{}, err
+	}
+	return Plan{Alias: target.Alias, Targets: []Target{target}}, nil
+}
+
 // Resolve returns the target of alias, or of the default model when alias is "".
 // Its Options belong to the table and must not be changed.
 //

@@ -312,9 +312,9 @@ func (c *Chunks) End(dst []byte) ([]byte, error) {
 	return append(dst, "data: [DONE]\n\n"...), nil
 }
 
-// Fail appends the event that ends a stream which already began: the error, and
-// no end mark.
-func (c *Chunks) Fail(dst []byte, e *fault.Error) []byte {
+// AppendFailure appends the event that ends a stream which already began: the
+// error, and no end mark.
+func AppendFailure(dst []byte, e *fault.Error) []byte {
 	dst = append(dst, "data: "...)
 	dst = dialect.AppendOpenAIError(dst, e)
 	return append(dst, "\n\n"...)

@@ -687,8 +687,7 @@ func TestUsageCountsWhateverHappens(t *testing.T) {
 }
 
 func TestFailIsOneEventWithAllFourFields(t *testing.T) {
-	c := NewChunks(testInfo)
-	got := string(c.Fail([]byte("before "), &fault.Error{Kind: fault.Upstream, Text: "no\nway"}))
+	got := string(AppendFailure([]byte("before "), &fault.Error{Kind: fault.Upstream, Text: "no\nway"}))
 	if want := `before data: {"error":{"message":"no\nway","type":"server_error","param":null,"code":null}}` + "\n\n"; got != want {
 		t.Errorf("Fail = %q, want %q", got, want)
 	}
