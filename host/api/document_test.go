@@ -125,6 +125,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 		return request{method: "POST", path: "/v1/chat/completions", body: body, headers: append([]string{"Content-Type", "application/json"}, headers...)}
 	}
 	wrongKey := []string{"Authorization", "Bearer wrong"}
+	otherPage := []string{"Origin", "https://example.com"}
 	broken := chat("{")
 	broken.invalid = true
 	large := chat(ask(strings.Repeat("x", 2000)))
@@ -150,6 +151,8 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 		"POST /v1/chat/completions 504 application/json":  chat(ask("504 upstream_timeout")),
 		"GET /v1/models 200 application/json":             {path: "/v1/models"},
 		"GET /v1/models 401 application/json":             {path: "/v1/models", headers: wrongKey},
+		"GET /v1/models 403 application/json":             {path: "/v1/models", headers: otherPage},
+		"GET /v1/models/{id} 403 application/json":        {path: "/v1/models/x", route: "/v1/models/{id}", headers: otherPage},
 		"GET /v1/models/{id} 200 application/json":        {path: "/v1/models/anthropic%2Fclaude", route: "/v1/models/{id}"},
 		"GET /v1/models/{id} 401 application/json":        {path: "/v1/models/x", route: "/v1/models/{id}", headers: wrongKey},
 		"GET /v1/models/{id} 404 application/json":        {path: "/v1/models/x", route: "/v1/models/{id}"},
