@@ -137,6 +137,14 @@ func startWithLog(t *testing.T, yaml string, stderr *os.File) *process {
 		}
 		return p.url != ""
 	})
+	eventually(t, "the adapters are ready", func() bool {
+		res, err := http.Get(strings.TrimSuffix(p.url, "/v1") + "/readyz")
+		if err != nil {
+			return false
+		}
+		res.Body.Close()
+		return res.StatusCode == http.StatusOK
+	})
 	return p
 }
 
