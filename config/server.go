@@ -1,8 +1,10 @@
 package config
 
 import (
+	"net"
 	"net/netip"
 	"runtime"
+	"strconv"
 	"strings"
 )
 
@@ -24,6 +26,9 @@ type Server struct {
 	MaxBodies Size `json:"max_bodies"` // of all bodies together, at least MaxBody, at most MaxMemory
 	MaxMemory Size `json:"max_memory"` // held of all requests and answers, at least twice MaxBody; 0: half of what there is
 }
+
+// Address gives host and port as net.Listen takes them.
+func (s Server) Address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
 func defaultWorkers() int { return runtime.GOMAXPROCS(0) }
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kai-gateway/kai/host/live"
+
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
 )
@@ -41,12 +43,12 @@ func TestOpenTo(t *testing.T) {
 func TestInvitation(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", cacheHome)
 	t.Setenv("OPENROUTER_API_KEY", "")
-	modules := newModules()
-	c, err := readConfig(filepath.Join("..", "..", "config", "api.yaml"), modules)
+	files := live.NewFiles(source(filepath.Join("..", "..", "config", "api.yaml")))
+	c, err := files.Config()
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := host.New(host.Options{Config: c, Module: modules.get, CacheDir: filepath.Join(cacheHome, "kai", "wasm")})
+	h, err := host.New(host.Options{Config: c, Module: files.Module, CacheDir: filepath.Join(cacheHome, "kai", "wasm")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/kai-gateway/kai/host/live"
 )
 
 // socketDir is where the gateways of a user listen for "kai reload": a directory
@@ -55,7 +57,7 @@ type control struct {
 }
 
 // listenControl opens the socket, 0600, in place of one that a dead gateway left.
-func listenControl(ctx context.Context, path string, who identity, r *reloader) (*control, error) {
+func listenControl(ctx context.Context, path string, who identity, r *live.Reloader) (*control, error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -87,7 +89,7 @@ func ownedByUs(info os.FileInfo) bool {
 	return !ok || s.Uid == 0 || int(s.Uid) == os.Geteuid()
 }
 
-func (c *control) serve(ctx context.Context, r *reloader) {
+func (c *control) serve(ctx context.Context, r *live.Reloader) {
 	for {
 		conn, err := c.listener.Accept()
 		if err != nil {
@@ -95,7 +97,7 @@ func (c *control) serve(ctx context.Context, r *reloader) {
 		}
 		c.done.Go(func() {
 			defer conn.Close()
-			conn.SetDeadline(time.Now().Add(swapTime + time.Minute))
+			conn.SetDeadline(time.Now().Add(live.SwapTimeout + time.Minute))
 			hurry := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Now()) })
 			defer hurry()
 			command, _ := bufio.NewReader(io.LimitReader(conn, 64)).ReadString('\n')
@@ -105,7 +107,7 @@ func (c *control) serve(ctx context.Context, r *reloader) {
 }
 
 // answer is what whoever sent a command is told.
-func (c *control) answer(ctx context.Context, command string, r *reloader) string {
+func (c *control) answer(ctx context.Context, command string, r *live.Reloader) string {
 	switch command {
 	case "who\n":
 		who, err := json.Marshal(c.who)
@@ -114,7 +116,7 @@ func (c *control) answer(ctx context.Context, command string, r *reloader) strin
 		}
 		return string(who)
 	case "reload\n":
-		if err := r.ask(ctx); err != nil {
+		if err := r.Reload(ctx, "kai reload"); err != nil {
 			return strings.Join(problemLines(err), "\n")
 		}
 		return "ok"
@@ -252,7 +254,7 @@ func ask(socket, command string) (answer string, err error) {
 		return "", err
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(swapTime + 2*time.Minute))
+	conn.SetDeadline(time.Now().Add(live.SwapTimeout + 2*time.Minute))
 	if _, err := io.WriteString(conn, command+"\n"); err != nil {
 		return "", err
 	}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kai-gateway/kai/host/live"
+
 	"github.com/kai-gateway/kai/plugins"
 )
 
@@ -68,7 +70,7 @@ func namedModule(name string) (string, error) {
 
 // readModule gives the bytes of a module that namedModule found.
 func readModule(name string) ([]byte, error) {
-	module, err := read(name)
+	module, err := live.NewFiles(source("")).Module(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("there is no %s (\"kai plugin build\" makes the module of an adapter)", name)
 	}

@@ -20,8 +20,7 @@ func pluginList(ctx context.Context, args []string, s streams) int {
 	if code, ok := parse(f, args, 0, s.err); !ok {
 		return code
 	}
-	modules := newModules()
-	c, ok := loadConfig(*file, modules, s.err)
+	c, files, ok := loadConfig(*file, s.err)
 	if !ok {
 		return exitUsage
 	}
@@ -41,7 +40,7 @@ func pluginList(ctx context.Context, args []string, s streams) int {
 		if strings.HasSuffix(plugin, ".wasm") {
 			from = plugin
 		}
-		module, err := modules.get(plugin)
+		module, err := files.Module(plugin)
 		if err != nil {
 			fmt.Fprintf(s.err, "kai plugin list: %v\n", err)
 			code = exitFailed

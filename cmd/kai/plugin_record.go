@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kai-gateway/kai/host/live"
+
 	"github.com/kai-gateway/kai/host/fault"
 
 	"github.com/kai-gateway/kai/cmd/internal/conform"
@@ -47,8 +49,7 @@ func pluginRecord(ctx context.Context, args []string, s streams) int {
 	if err := freeTranscript(*out); err != nil {
 		return pluginFailed("record", err, s)
 	}
-	modules := newModules()
-	c, ok := loadConfig(*file, modules, s.err)
+	c, files, ok := loadConfig(*file, s.err)
 	if !ok {
 		return exitUsage
 	}
@@ -61,7 +62,7 @@ func pluginRecord(ctx context.Context, args []string, s streams) int {
 		}
 		*model, _ = sdk.JSON(body).Get("model").Str()
 	}
-	r, err := newRecording(c, modules, *model)
+	r, err := newRecording(c, files, *model)
 	if err != nil {
 		fmt.Fprintf(s.err, "kai plugin record: %v\n", err)
 		return exitUsage
@@ -172,7 +173,7 @@ type recording struct {
 }
 
 // newRecording finds the provider of a model alias; "" is the default model.
-func newRecording(c *config.Config, modules *modules, alias string) (*recording, error) {
+func newRecording(c *config.Config, files *live.Files, alias string) (*recording, error) {
 	if alias == "" {
 		alias = c.DefaultModel
 	}
@@ -203,7 +204,7 @@ func newRecording(c *config.Config, modules *modules, alias string) (*recording,
 		r.secret = r.provider.APIKey.Reveal()
 	}
 	var err error
-	r.module, err = modules.get(r.provider.Plugin)
+	r.module, err = files.Module(r.provider.Plugin)
 	return r, err
 }
 

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kai-gateway/kai/host/live"
+
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/host/wasm"
@@ -36,8 +38,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "kai serve: --port %d is not between 0 and 65535\n", *port)
 		return exitUsage
 	}
-	modules := newModules()
-	c, ok := loadConfig(*file, modules, stderr)
+	c, files, ok := loadConfig(*file, stderr)
 	if !ok {
 		return exitUsage
 	}
@@ -50,9 +51,9 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 	// The listener comes first: a taken port is known at once, and requests that
 	// come while adapters compile wait instead of failing.
-	l, err := net.Listen("tcp", address(c.Server))
+	l, err := net.Listen("tcp", c.Server.Address())
 	if err != nil {
-		fmt.Fprintf(stderr, "kai: %s\n", listenProblem(address(c.Server), err))
+		fmt.Fprintf(stderr, "kai: %s\n", listenProblem(c.Server.Address(), err))
 		return exitUsage
 	}
 	stdlog.SetOutput(io.Discard) // net/http would print upstreams' bytes
@@ -63,7 +64,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	defer queue.close(flushTime)
 	stderr = queue
 	h, err := host.New(host.Options{
-		Config: c, Module: modules.get, Logger: log, CacheDir: wasm.DefaultCacheDir(), Version: version,
+		Config: c, Module: files.Module, Logger: log, CacheDir: wasm.DefaultCacheDir(), Version: version,
 		SetHeapLimit: heapLimit(),
 	})
 	if err != nil {
@@ -72,13 +73,15 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	defer h.Close()
-	modules.forget()
+	files.Forget()
 
 	ctx, stop := stopOnSignal(ctx, log, queue)
-	reloads := newReloader(h, log, *file, c.Server, modules.files)
-	reloads.elsewhere = *hostname != "" || *port >= 0
+	reloads := live.New(live.Options{
+		Gateway: h, Config: c, Files: files, Logger: log,
+		OnSIGHUP: true, OwnAddress: *hostname != "" || *port >= 0,
+	})
 	var running sync.WaitGroup
-	running.Go(func() { reloads.run(ctx) })
+	running.Go(func() { reloads.Run(ctx) })
 	control, err := listenControl(ctx, socketPath(l.Addr().(*net.TCPAddr).Port), identityOf(c, l.Addr()), reloads)
 	if err != nil {
 		log.Warn("kai reload will not work; SIGHUP does", "err", err)

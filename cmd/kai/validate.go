@@ -12,7 +12,7 @@ func validate(args []string, stdout, stderr io.Writer) int {
 	if code, ok := parse(f, args, 1, stderr); !ok {
 		return code
 	}
-	c, ok := loadConfig(f.Arg(0), newModules(), stderr)
+	c, _, ok := loadConfig(f.Arg(0), stderr)
 	if !ok {
 		return exitUsage
 	}

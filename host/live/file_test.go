@@ -1,4 +1,4 @@
-package main
+package live
 
 import (
 	"io/fs"
@@ -31,7 +31,7 @@ func TestOnlyRegularFilesAreRead(t *testing.T) {
 			t.Errorf("%s has digest %x", name, got)
 		}
 		// What can't be read counts as unchanged as long as it looks the same.
-		if touched(map[string]source{path: f.source}) || differ(map[string]source{path: f.source}) {
+		if touched(map[string]state{path: f.state}) || differ(map[string]state{path: f.state}) {
 			t.Errorf("%s seems to have changed", name)
 		}
 	}
@@ -103,7 +103,7 @@ func TestChangesAreNoticed(t *testing.T) {
 			if err := os.Chtimes(path, when, when); err != nil {
 				t.Fatal(err)
 			}
-			files := map[string]source{path: readFile(path).source}
+			files := map[string]state{path: readFile(path).state}
 			if err := tc.change(t, path); err != nil {
 				t.Fatal(err)
 			}
@@ -117,7 +117,7 @@ func TestChangesAreNoticed(t *testing.T) {
 	}
 	t.Run("what was missing appears", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "file")
-		files := map[string]source{path: readFile(path).source}
+		files := map[string]state{path: readFile(path).state}
 		if touched(files) || differ(files) {
 			t.Error("a missing file seems to have changed")
 		}
@@ -134,7 +134,7 @@ func TestPermissionIsAChange(t *testing.T) {
 	if err := os.WriteFile(path, []byte("x"), 0); err != nil {
 		t.Fatal(err)
 	}
-	files := map[string]source{path: readFile(path).source}
+	files := map[string]state{path: readFile(path).state}
 	if err := os.Chmod(path, fs.FileMode(0o600)); err != nil {
 		t.Fatal(err)
 	}

@@ -1,37 +1,61 @@
-package main
+// Package live keeps a running gateway at what its files hold: it watches the
+// configuration, the secret files and modules that it names, and swaps in what
+// changed.
+//
+// What can't be taken is refused, and the gateway goes on with what it has. Files
+// are read when they have come to rest, once each, so the gateway never runs on two
+// states of one file. The package prints nothing and knows no command line.
+package live
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
 
 	"github.com/kai-gateway/kai/config"
-	"github.com/kai-gateway/kai/host"
 )
 
-// reloader puts a changed configuration or module into the running gateway: when
-// a file changes, at SIGHUP, and when "kai reload" asks for it.
-type reloader struct {
-	host *host.Host
-	log  *slog.Logger
-	file string // what the command line names, or ""
+// Gateway is what is kept up to date: a *host.Host.
+type Gateway interface {
+	Swap(ctx context.Context, c *config.Config, module func(plugin string) ([]byte, error)) error
+	Refuse(err error)
+}
 
-	started   config.Server // what the configuration was at the start
-	elsewhere bool          // the command line says where to serve
+// Options configures New. Gateway, Config and Files are required.
+type Options struct {
+	Gateway Gateway
+	Config  *config.Config // what the gateway was started with
+	Files   *Files         // what that was read from
+	Logger  *slog.Logger   // gets the outcome of every reload; default: discard
 
-	files   map[string]source // what the gateway runs on, or refused last
+	OnSIGHUP   bool // reload at SIGHUP, which doesn't end the process from New on
+	OwnAddress bool // it is not served at server.host and server.port, so their changes are no news
+}
+
+// Reloader puts a changed configuration or module into a running gateway: when a
+// file changes, at SIGHUP, and when Reload asks for it. Run does the work.
+type Reloader struct {
+	opts    Options
+	log     *slog.Logger
+	started config.Server // the configuration's at the start
+
+	files   map[string]state  // what the gateway runs on, or refused last
 	watcher *fsnotify.Watcher // nil where the system has none
 	hup     chan os.Signal    // SIGHUP
-	asked   chan chan error   // by "kai reload"; gets the outcome
+	asked   chan request      // by Reload
+}
+
+// request is a call of Reload.
+type request struct {
+	why     string
+	outcome chan error
 }
 
 const (
@@ -44,19 +68,26 @@ const (
 	settleFor = 40 * time.Millisecond
 	// settleAtMost ends the wait for a file that is written without a pause.
 	settleAtMost = 10 * time.Second
-	// swapTime bounds the compilation of new modules.
-	swapTime = 2 * time.Minute
 )
 
-// newReloader begins to watch. From here on SIGHUP doesn't end the process.
-func newReloader(h *host.Host, log *slog.Logger, file string, started config.Server, files map[string]source) *reloader {
-	r := &reloader{
-		host: h, log: log, file: file, started: started, files: files, hup: make(chan os.Signal, 1), asked: make(chan chan error),
+// SwapTimeout bounds the compilation of new modules in one reload.
+const SwapTimeout = 2 * time.Minute
+
+// New begins to watch.
+func New(o Options) *Reloader {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	signal.Notify(r.hup, syscall.SIGHUP)
+	r := &Reloader{
+		opts: o, log: o.Logger, started: o.Config.Server, files: o.Files.asked,
+		hup: make(chan os.Signal, 1), asked: make(chan request),
+	}
+	if o.OnSIGHUP {
+		signal.Notify(r.hup, syscall.SIGHUP)
+	}
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		log.Warn("files are only looked at every two seconds", "err", err)
+		r.log.Warn("files are only looked at every two seconds", "err", err)
 		return r
 	}
 	r.watcher = w
@@ -64,15 +95,10 @@ func newReloader(h *host.Host, log *slog.Logger, file string, started config.Ser
 	return r
 }
 
-// address is where a configuration wants to be served.
-func address(c config.Server) string {
-	return net.JoinHostPort(c.Host, strconv.Itoa(c.Port))
-}
-
 // watch watches the directories of the files, for a rename replaces the file
 // and not its directory. One that was watched before may have been replaced
 // itself. Those that can't be watched are left to the poll.
-func (r *reloader) watch() {
+func (r *Reloader) watch() {
 	if r.watcher == nil {
 		return
 	}
@@ -81,8 +107,8 @@ func (r *reloader) watch() {
 	}
 }
 
-// run reloads until ctx ends.
-func (r *reloader) run(ctx context.Context) {
+// Run reloads until ctx ends. It is called once.
+func (r *Reloader) Run(ctx context.Context) {
 	defer signal.Stop(r.hup)
 	var events <-chan fsnotify.Event
 	var failures <-chan error
@@ -98,8 +124,8 @@ func (r *reloader) run(ctx context.Context) {
 			return
 		case <-r.hup:
 			r.reload(ctx, "SIGHUP")
-		case reply := <-r.asked:
-			reply <- r.reload(ctx, "kai reload")
+		case a := <-r.asked:
+			a.outcome <- r.reload(ctx, a.why)
 		case e := <-events:
 			if r.concerns(e) && touched(r.files) {
 				r.reloadChanged(ctx)
@@ -117,7 +143,7 @@ func (r *reloader) run(ctx context.Context) {
 // concerns reports whether an event may be about a file of the gateway. Others in
 // the same directory may be written all the time, but one that is new may be a
 // link or directory on the way to ours, as in a mounted ConfigMap.
-func (r *reloader) concerns(e fsnotify.Event) bool {
+func (r *Reloader) concerns(e fsnotify.Event) bool {
 	if e.Has(fsnotify.Create) {
 		return true
 	}
@@ -132,10 +158,10 @@ func (r *reloader) concerns(e fsnotify.Event) bool {
 // reloadChanged reloads if a file holds something else than the gateway runs on,
 // once it has come to rest. The files are read meanwhile, for that takes as long
 // when shipped adapters must be unpacked.
-func (r *reloader) reloadChanged(ctx context.Context) {
+func (r *Reloader) reloadChanged(ctx context.Context) {
 	var n next
 	for deadline := time.Now().Add(settleAtMost); ; {
-		before := map[string]source{}
+		before := map[string]state{}
 		for path := range r.files {
 			before[path] = look(path)
 		}
@@ -151,59 +177,59 @@ func (r *reloader) reloadChanged(ctx context.Context) {
 	}
 	changed := false
 	for path, s := range r.files {
-		changed = changed || n.modules.read(path).digest != s.digest
+		changed = changed || n.files.read(path).digest != s.digest
 	}
 	if changed {
 		r.take(ctx, "changed file", n)
 		return
 	}
 	for path := range r.files {
-		r.files[path] = n.modules.read(path).source
+		r.files[path] = n.files.read(path).state
 	}
 	r.watch()
 }
 
 // reload reads everything again and swaps it in.
-func (r *reloader) reload(ctx context.Context, why string) error {
+func (r *Reloader) reload(ctx context.Context, why string) error {
 	return r.take(ctx, why, r.read())
 }
 
 // next is a new state as it was read.
 type next struct {
-	begin   time.Time
-	modules *modules
-	config  *config.Config
-	err     error
+	begin  time.Time
+	files  *Files
+	config *config.Config
+	err    error
 }
 
-func (r *reloader) read() next {
-	n := next{begin: time.Now(), modules: newModules()}
-	n.modules.uninspected = true // Swap finds out more, and says it as well
-	n.config, n.err = readConfig(r.file, n.modules)
+func (r *Reloader) read() next {
+	n := next{begin: time.Now(), files: NewFiles(r.opts.Files.source)}
+	n.files.uninspected = true // Swap finds out more, and says it as well
+	n.config, n.err = n.files.Config()
 	return n
 }
 
 // take swaps in what was read. The outcome is logged.
-func (r *reloader) take(ctx context.Context, why string, n next) error {
+func (r *Reloader) take(ctx context.Context, why string, n next) error {
 	c, err := n.config, n.err
 	if err == nil {
-		bounded, cancel := context.WithTimeout(ctx, swapTime)
+		bounded, cancel := context.WithTimeout(ctx, SwapTimeout)
 		defer cancel()
-		err = r.host.Swap(bounded, c, n.modules.get)
+		err = r.opts.Gateway.Swap(bounded, c, n.files.Module)
 	} else {
-		r.host.Refuse(err)
+		r.opts.Gateway.Refuse(err)
 	}
 	if err != nil {
 		// What the gateway runs on stays watched, so that undoing the change is
 		// noticed, too.
 		for path := range r.files {
-			n.modules.file(path)
+			n.files.file(path)
 		}
 	}
-	r.files = n.modules.files
+	r.files = n.files.asked
 	r.watch()
 	if err != nil {
-		for _, line := range problemLines(err) {
+		for _, line := range Problems(err) {
 			r.log.Error("reload refused, the configuration before keeps serving", "why", why, "err", line)
 		}
 		return err
@@ -211,7 +237,7 @@ func (r *reloader) take(ctx context.Context, why string, n next) error {
 	for _, w := range c.Warnings {
 		r.log.Warn(w)
 	}
-	if was, now := address(r.started), address(c.Server); !r.elsewhere && was != now {
+	if was, now := r.started.Address(), c.Server.Address(); !r.opts.OwnAddress && was != now {
 		r.log.Warn("server.host and server.port change with the next start only", "served", was, "configured", now)
 	}
 	if was, now := r.started.ReadHeaderTimeout, c.Server.ReadHeaderTimeout; was != now {
@@ -221,13 +247,31 @@ func (r *reloader) take(ctx context.Context, why string, n next) error {
 	return nil
 }
 
-// ask is reload for another goroutine than run's.
-func (r *reloader) ask(ctx context.Context) error {
-	reply := make(chan error, 1)
+// Reload reads everything again and has it swapped in; why is for the log. It waits
+// for the outcome, while Run runs. The error is *config.Problems where the files or
+// their adapters are to blame.
+func (r *Reloader) Reload(ctx context.Context, why string) error {
+	a := request{why, make(chan error, 1)}
 	select {
-	case r.asked <- reply:
+	case r.asked <- a:
 	case <-ctx.Done():
-		return fmt.Errorf("kai is stopping")
+		return errors.New("kai is stopping")
 	}
-	return <-reply
+	return <-a.outcome
+}
+
+// Problems says what is wrong, a line each; none for nil.
+func Problems(err error) []string {
+	if err == nil {
+		return nil
+	}
+	problems, ok := errors.AsType[*config.Problems](err)
+	if !ok {
+		return []string{err.Error()}
+	}
+	lines := make([]string, len(problems.List))
+	for i, p := range problems.List {
+		lines[i] = p.String()
+	}
+	return lines
 }

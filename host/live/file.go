@@ -1,4 +1,4 @@
-package main
+package live
 
 import (
 	"bytes"
@@ -16,22 +16,22 @@ type digest = [sha256.Size]byte
 // that it is noticed.
 const maxRead = maxModule + 1
 
-// source is a file that the gateway is made of, as it was when it was read.
-type source struct {
+// state is a file that the gateway is made of, as it was when it was read.
+type state struct {
 	digest digest      // of the first maxRead bytes; zero: it couldn't be read
 	info   fs.FileInfo // from before it was read; nil: there was none
 }
 
-// file is a source with what it held.
+// file is a state with what it held.
 type file struct {
-	source
+	state
 	content []byte
 	err     error
 }
 
 // readFile reads a regular file.
 func readFile(path string) (f file) {
-	f.source = look(path)
+	f.state = look(path)
 	in, err := openRegular(path)
 	if err != nil {
 		f.err = err
@@ -52,7 +52,7 @@ func readFile(path string) (f file) {
 	return f
 }
 
-// digestOf is readFile for who needs the digest only.
+// digestOf reads a file for its digest alone.
 func digestOf(path string) digest {
 	in, err := openRegular(path)
 	if err != nil {
@@ -66,8 +66,8 @@ func digestOf(path string) digest {
 	return digest(h.Sum(nil))
 }
 
-// openRegular opens a regular file and nothing else. It doesn't wait, as who opens
-// a pipe does for somebody who writes to it.
+// openRegular opens a regular file and nothing else. It never waits, as opening a
+// pipe would, for somebody to write to it.
 func openRegular(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -84,19 +84,19 @@ func openRegular(path string) (*os.File, error) {
 	return f, nil
 }
 
-// look gives a source without reading it.
-func look(path string) source {
+// look gives a state without reading it.
+func look(path string) state {
 	info, err := os.Stat(path)
 	if err != nil {
-		return source{}
+		return state{}
 	}
-	return source{info: info}
+	return state{info: info}
 }
 
 // touched reports whether a file looks as if it held something else than when it
 // was looked at. Links are followed. It doesn't notice what keeps its size, its
 // time and its place on the disk.
-func touched(files map[string]source) bool {
+func touched(files map[string]state) bool {
 	for path, before := range files {
 		now := look(path).info
 		if now == nil || before.info == nil {
@@ -114,7 +114,7 @@ func touched(files map[string]source) bool {
 }
 
 // differ reports whether a file holds something else than when it was read.
-func differ(files map[string]source) bool {
+func differ(files map[string]state) bool {
 	for path, before := range files {
 		if digestOf(path) != before.digest {
 			return true
