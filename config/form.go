@@ -21,10 +21,10 @@ type form struct {
 	secret   bool // a secret, or a list or mapping of secrets
 	optional bool // the variable that gives the secret may be unset
 
-	// What is below, worked out when it is first asked for.
-	mapping, list bool
-	below         *keys
-	items         *form
+	// What is below, read when it is first asked for.
+	keysRead, itemsRead bool
+	below               *keys
+	items               *form
 }
 
 // keys is what the schema says of the keys of a mapping.
@@ -92,8 +92,8 @@ func (f *form) keys() *keys {
 	if f == nil {
 		return nil
 	}
-	if !f.mapping {
-		f.mapping = true
+	if !f.keysRead {
+		f.keysRead = true
 		if schema, ok := pick(f.schema, cue.StructKind); ok {
 			f.below = keysOf(schema)
 			f.below.secret = f.secret
@@ -109,8 +109,8 @@ func (f *form) element() *form {
 	if f == nil {
 		return nil
 	}
-	if !f.list {
-		f.list = true
+	if !f.itemsRead {
+		f.itemsRead = true
 		if schema, ok := pick(f.schema, cue.ListKind); ok {
 			f.items = f.held(schema, cue.AnyIndex)
 		}

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Server says how the gateway listens and what it bears.
+// Server says how the gateway listens, and how much time and memory requests may take.
 type Server struct {
 	Host    string   `json:"host"`    // an IP address or a host name
 	Hosts   []string `json:"hosts"`   // names the gateway is known by, besides its addresses, localhost and Host
