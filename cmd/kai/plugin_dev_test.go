@@ -56,7 +56,7 @@ func TestDevPutsOnlyWhatPassesInPlace(t *testing.T) {
 	}()
 	wait := func(what string, ok func() bool) {
 		t.Helper()
-		for deadline := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(longWait); !ok(); time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("not so after 2 minutes: %s\n%s%s", what, out.String(), errs.String())
 			}
@@ -140,7 +140,7 @@ func TestDevRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("PATH", tc.path)
 			var out, errs bytes.Buffer
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 			defer cancel()
 			if code := run(ctx, append([]string{"plugin", "dev"}, tc.args...), nil, &out, &errs); code == exitDone || ctx.Err() != nil {
 				t.Errorf("exit code %d, %v", code, ctx.Err())

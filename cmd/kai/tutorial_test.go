@@ -94,7 +94,7 @@ func TestTutorial(t *testing.T) {
 		fmt.Fprintf(&script, "%s\necho '%s %d'\n", ports.Replace(s.commands), mark, i)
 	}
 	dir := t.TempDir()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, shell, "-c", script.String())
 	cmd.Dir = dir
