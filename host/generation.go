@@ -170,6 +170,14 @@ func (g *generation) acquire() bool {
 	}
 }
 
+// retire closes what only the next requests would need, for a generation that gets
+// none any more.
+func (g *generation) retire() {
+	for _, p := range g.providers {
+		p.retire()
+	}
+}
+
 // release undoes an acquire, or the host's hold, and closes what nobody uses.
 func (g *generation) release() {
 	if g.refs.Add(-1) > 0 {

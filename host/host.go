@@ -119,7 +119,9 @@ func (h *Host) Swap(ctx context.Context, c *config.Config, module func(plugin st
 	}
 	h.refused.Store(nil)
 	h.bound(c)
-	h.current.Swap(g).release()
+	old := h.current.Swap(g)
+	old.retire()
+	old.release()
 	return nil
 }
 

@@ -33,7 +33,8 @@ type provider struct {
 	client *upstream.Client // nil for an adapter without an upstream
 	err    error            // of making the client
 
-	failed atomic.Bool // the last request didn't reach the upstream
+	failed  atomic.Bool // the last request didn't reach the upstream
+	retired atomic.Bool // another generation has taken its place
 }
 
 // adapter is what the gateway needs of a provider's adapter. It is a
@@ -155,6 +156,8 @@ func (p *provider) connect() {
 	}
 	if p.client, p.err = upstream.New(o); p.err != nil {
 		p.err = fmt.Errorf("provider %s: %w", p.name, p.err)
+	} else if p.retired.Load() {
+		p.client.Retire()
 	}
 }
 
@@ -172,6 +175,19 @@ func (p *provider) send(ctx context.Context, r upstream.Request) (*upstream.Resp
 		p.failed.Store(err != nil)
 	}
 	return res, err
+}
+
+// retire has the requests that still run leave no connection behind, which nobody
+// would use again.
+func (p *provider) retire() {
+	p.retired.Store(true)
+	if ready, _ := p.adapter.Status(); !ready {
+		return
+	}
+	p.once.Do(p.connect)
+	if p.client != nil {
+		p.client.Retire()
+	}
 }
 
 func (p *provider) close() {

@@ -1,12 +1,14 @@
 package host_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -205,5 +207,79 @@ func TestSwapRefusesWhatCannotServe(t *testing.T) {
 	}
 	if res, answer := g.post(t, fmt.Sprintf(ask, "other")); res.StatusCode != 200 {
 		t.Errorf("the new alias is not served: %d %s", res.StatusCode, answer)
+	}
+}
+
+// TestOldConnectionsAreClosed replaces a configuration while a stream runs: the
+// connections that were idle are closed at once, and the stream's when it ends.
+func TestOldConnectionsAreClosed(t *testing.T) {
+	finish := make(chan struct{})
+	let := sync.OnceFunc(func() { close(finish) })
+	up := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		io.WriteString(w, line("one "))
+		http.NewResponseController(w).Flush()
+		if bytes.Contains(body, []byte("slow")) {
+			<-finish
+		}
+		io.WriteString(w, lastLine)
+	}))
+	var open atomic.Int64
+	up.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed:
+			open.Add(-1)
+		}
+	}
+	up.Start()
+	defer up.Close()
+	defer let()
+	yaml := fmt.Sprintf("providers: {ollama: {base_url: %q}}\nmodel_mapping: {m: {provider: ollama, model: m}}\n", up.URL)
+	g := newGateway(t, yaml)
+	began, ended := make(chan bool), make(chan string, 1)
+	go func() {
+		res, err := http.Post(g.URL+"/v1/chat/completions", "application/json", strings.NewReader(strings.Replace(streamed, "hi", "slow", 1)))
+		if err != nil {
+			t.Error(err)
+		}
+		close(began)
+		answer, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		ended <- string(answer)
+	}()
+	<-began
+	g.post(t, streamed)
+	if n := open.Load(); n != 2 {
+		t.Fatalf("%d connections are open, want the stream's and an idle one", n)
+	}
+	late, err := net.Dial("tcp", g.Listener.Addr().String()) // belongs to the old, and asks after it was replaced
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Close()
+	fmt.Fprintf(late, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{", len(streamed))
+	eventually(t, "the late request is there", true, func() bool { return g.host.Held("ollama")[1] > 0 })
+	if err := g.host.Swap(t.Context(), parse(t, yaml), shipped); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "connections that are open beside a stream", 1, open.Load)
+	io.WriteString(late, streamed[1:])
+	if res, err := http.ReadResponse(bufio.NewReader(late), nil); err != nil || res.StatusCode != 200 {
+		t.Errorf("the late request got %v, %v", res, err)
+	} else if answer, _ := io.ReadAll(res.Body); !strings.Contains(string(answer), "[DONE]") {
+		t.Errorf("the late request got %s", answer)
+	}
+	eventually(t, "connections that are open after a late request", 1, open.Load)
+	let()
+	if answer := <-ended; content(t, answer) != "one " || !strings.Contains(answer, "[DONE]") {
+		t.Errorf("the stream got %s", answer)
+	}
+	eventually(t, "connections that are open after it", 0, open.Load)
+	g.post(t, streamed)
+	if n := open.Load(); n != 1 {
+		t.Errorf("%d connections are open after a request, want one that is kept", n)
 	}
 }

@@ -30,6 +30,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kai-gateway/kai/host/memory"
@@ -87,8 +88,8 @@ const (
 	defaultLimit     = 32 << 20
 )
 
-// Client sends requests to one provider. It is safe for concurrent use and
-// does not change after New; a reload makes a new one.
+// Client sends requests to one provider. It is safe for concurrent use and, but for
+// Retire, does not change after New; a reload makes a new one.
 type Client struct {
 	provider  string
 	usual     string
@@ -101,6 +102,7 @@ type Client struct {
 	bodyLimit int
 	now       func() time.Time
 	transport *http.Transport
+	retired   atomic.Bool
 	bursts    sync.Pool // of *[burstSize]byte: see Response.fill
 }
 
@@ -199,6 +201,13 @@ const (
 // Close closes the idle connections; those in use close when their answer
 // ends. The client must not be used afterwards.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// Retire closes the idle connections, now and whenever an answer ends from here on:
+// those who take the client's place have their own. It can still be used.
+func (c *Client) Retire() {
+	c.retired.Store(true)
+	c.transport.CloseIdleConnections()
+}
 
 // Request is what an adapter asks for.
 type Request struct {

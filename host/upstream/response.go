@@ -359,6 +359,9 @@ func (r *Response) Close() {
 	r.x.end()
 	r.drop(r.held)
 	r.returnBurst()
+	if r.client.retired.Load() {
+		r.client.transport.CloseIdleConnections()
+	}
 }
 
 // drain looks for the end of a body that nobody reads any more.
