@@ -46,7 +46,7 @@ type Limits struct {
 	StreamOutput Size  `json:"stream_output"` // what all calls for one request may emit
 	State        int   `json:"state"`         // bytes of a stream's state
 	LogLines     int   `json:"log_lines"`     // a second
-	Share        Size  `json:"share"`         // held for all requests to the provider, at least Server.MaxBody; 0: half of what all may hold
+	Share        Size  `json:"share"`         // held for all requests to the provider, at least twice Server.MaxBody; 0: half of what all may hold
 	Instances    int   `json:"instances"`     // kept while idle; 0 for Server.Workers
 }
 
@@ -173,8 +173,8 @@ func (l *loader) provider(e entry, path string, listed bool) *upstream {
 		switch most := l.bounds.MaxMemory; {
 		case most > 0 && share > most:
 			l.fault(given, at, "must be at most server.max_memory, of which it is a part")
-		case share < l.bounds.MaxBody:
-			l.fault(given, at, "must be at least server.max_body, or the largest requests never reach this provider")
+		case share < 2*l.bounds.MaxBody:
+			l.fault(given, at, "must be at least twice server.max_body, for the largest request and the copy that is sent")
 		}
 	}
 	if u.Proxy == "" {

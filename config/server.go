@@ -24,7 +24,7 @@ type Server struct {
 
 	MaxBody   Size `json:"max_body"`   // of one request's body
 	MaxBodies Size `json:"max_bodies"` // of all bodies together, at least MaxBody, at most MaxMemory
-	MaxMemory Size `json:"max_memory"` // held of all requests and answers, at least twice MaxBody; 0: half of what there is
+	MaxMemory Size `json:"max_memory"` // held of all requests and answers, at least four times MaxBody; 0: half of what there is
 }
 
 // Address gives host and port as net.Listen takes them.
@@ -48,8 +48,8 @@ func (l *loader) server(root *value) Server {
 			s.MaxBodies = min(s.MaxBodies, s.MaxMemory)
 		}
 		switch {
-		case s.MaxMemory < 2*s.MaxBody:
-			l.fault(most, "server.max_memory", "max_memory must be at least twice max_body, so that one provider's share of it holds the largest request")
+		case s.MaxMemory < 4*s.MaxBody:
+			l.fault(most, "server.max_memory", "max_memory must be at least four times max_body: one provider's share of it, half, holds the largest request and the copy that is sent")
 		case s.MaxBodies > s.MaxMemory:
 			l.fault(v.get("max_bodies"), "server.max_bodies", "max_bodies must be at most max_memory, which is for bodies and everything else")
 		}

@@ -113,7 +113,7 @@ func (g *generation) api(version string, document []byte) http.Handler {
 		Hosts:        append([]string{c.Server.Host}, c.Server.Hosts...),
 		Private:      func() bool { return !c.Auth.Enabled && g.host.loopback.Load() },
 		CORS:         api.CORS{Enabled: c.CORS.Enabled, AllowOrigins: c.CORS.AllowOrigins},
-		MaxBody:      int64(c.Server.MaxBody),
+		MaxBody:      g.host.maxBody(c),
 		Bodies:       g.host.bodies,
 		Memory:       g.host.memory,
 		ReadTimeout:  time.Duration(c.Server.ReadTimeout),

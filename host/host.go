@@ -136,6 +136,13 @@ func (h *Host) mayHold(c *config.Config) int64 {
 	return cmp.Or(h.machine, unknownMachine) / 2
 }
 
+// maxBody is the largest body that is taken. On a machine with little memory that is
+// less than configured: a body that there is never room for is too large, and not
+// one to send again later.
+func (h *Host) maxBody(c *config.Config) int64 {
+	return min(int64(c.Server.MaxBody), h.mayHold(c)/4)
+}
+
 // share gives the part of memory that a provider may have. It is one for all
 // generations, so a reload gives nobody twice as much; bound changes its size.
 func (h *Host) share(p config.Provider) *memory.Share {

@@ -52,15 +52,16 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange) (*call, error) 
 	if err != nil {
 		return nil, err
 	}
-	// Long content is taken out into a copy, at most as large as the body.
-	if err := x.Memory.Hold(int64(len(body))); err != nil {
+	// What is mended, and the form without long content, are copies of parts of it.
+	copies := 2 * int64(len(body))
+	if err := x.Memory.Hold(copies); err != nil {
 		return nil, api.Busy(err)
 	}
 	asked, err := request.ParseChat(body)
 	if err != nil {
 		return nil, err
 	}
-	x.Memory.Drop(int64(len(body) - asked.Size()))
+	x.Memory.Drop(copies - asked.Size())
 	x.Record.Model, x.Record.Stream = asked.Model, asked.Stream
 	plan, err := g.routes.Plan(asked.Model)
 	if err != nil {
@@ -189,7 +190,7 @@ func (c *call) forgetRequest() {
 	if c.asked == nil {
 		return
 	}
-	c.memory.Drop(int64(c.asked.Size()))
+	c.memory.Drop(c.asked.Size())
 	c.asked = nil
 	c.http.ReleaseBody()
 }

@@ -93,6 +93,8 @@ func TestMemoryAttacks(t *testing.T) {
 	}
 	text := strings.Repeat("x", 1<<20)
 	pad := func(n int) string { return strings.Repeat(text, n) }
+	sixMiB := fmt.Sprintf(`{"message":{"content":"%s"}}`+"\n", pad(6))
+	compressed := bomb(31 << 20)
 	ask := func(stream bool, content string) string {
 		return fmt.Sprintf(`{"model":"evil","stream":%v,"messages":[{"role":"user","content":"%s"}]}`, stream, content)
 	}
@@ -144,14 +146,14 @@ func TestMemoryAttacks(t *testing.T) {
 			answer: func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", "application/x-ndjson")
 				for r.Context().Err() == nil {
-					fmt.Fprintf(w, `{"message":{"content":%q}}`+"\n", text)
+					io.WriteString(w, sixMiB)
 				}
 			},
-			run: func(t *testing.T, p *process) { p.hold(t, 200, 4*time.Second, ask(true, "x")) },
+			run: func(t *testing.T, p *process) { p.hold(t, 100, 5*time.Second, ask(true, "x")) },
 		},
 		"bodies that are half sent": {
 			provider: "plugin: ollama",
-			run:      func(t *testing.T, p *process) { p.halves(t, 2000, text[:260<<10], 4*time.Second) },
+			run:      func(t *testing.T, p *process) { p.halves(t, 2000, text[:700<<10], 6*time.Second) },
 			bodies:   true,
 		},
 		"large bodies": {
@@ -165,7 +167,7 @@ func TestMemoryAttacks(t *testing.T) {
 			answer: func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				w.Header().Set("Content-Encoding", "gzip")
-				w.Write(bomb(31 << 20))
+				w.Write(compressed)
 			},
 			run: func(t *testing.T, p *process) { p.hold(t, 100, 4*time.Second, ask(false, "x")) },
 		},
@@ -174,7 +176,7 @@ func TestMemoryAttacks(t *testing.T) {
 			answer: func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				w.Header().Set("Content-Encoding", "gzip")
-				w.Write(bomb(31 << 20)[:20<<10])
+				w.Write(compressed[:20<<10])
 				http.NewResponseController(w).Flush()
 				<-r.Context().Done()
 			},

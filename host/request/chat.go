@@ -94,20 +94,32 @@ func (c *Chat) Asks(fields, tools []string) string {
 }
 
 // Size is the number of bytes that the Chat keeps besides the body it was made of, at
-// most as many as that has.
-func (c *Chat) Size() int {
-	if c.abridged == nil {
-		return 0
+// most about twice as many as that has.
+func (c *Chat) Size() int64 {
+	size := c.edited()
+	if c.abridged != nil {
+		size += len(c.abridged.body)
 	}
-	return len(c.abridged.body)
+	return int64(size)
 }
 
-// Len is about the number of bytes that Body has, or with plain false Short.
-func (c *Chat) Len(plain bool) int64 {
-	if plain || c.abridged == nil {
-		return int64(len(c.body))
+// edited is the number of bytes in what is mended.
+func (c *Chat) edited() (size int) {
+	for _, e := range c.edits {
+		size += len(e.by)
 	}
-	return int64(len(c.abridged.body))
+	return size
+}
+
+// Len is about the number of bytes that making Body takes, or with plain false Short.
+func (c *Chat) Len(plain bool) int64 {
+	switch {
+	case !plain && c.abridged != nil:
+		return int64(len(c.abridged.body))
+	case len(c.edits) > 0:
+		return int64(2 * (len(c.body) + c.edited()))
+	}
+	return int64(len(c.body))
 }
 
 // Body gives the client's whole body with upstreamModel as its model, which
