@@ -437,9 +437,10 @@ func (a *Adapter) reclaim() {
 	}
 }
 
-// give takes an instance back, unless it grew too large or enough are idle.
+// give takes an instance back, unless it or its stack grew too large or enough are
+// idle.
 func (a *Adapter) give(in *instance) {
-	if int64(in.memory.Size()) <= a.opts.Limits.Kept {
+	if int64(in.memory.Size()) <= a.opts.Limits.Kept && in.stackSize() <= keptStack {
 		a.mu.Lock()
 		if len(a.idle) < a.opts.Kept && a.holds > 0 {
 			a.idle = append(a.idle, in)

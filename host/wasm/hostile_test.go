@@ -420,3 +420,25 @@ func TestInstancesKept(t *testing.T) {
 		t.Errorf("%d instances of more than their limit are kept", n)
 	}
 }
+
+// TestDeepStacksAreNotKept has a guest recurse and come back: an instance with a
+// large stack is not kept.
+func TestDeepStacksAreNotKept(t *testing.T) {
+	e := New(Options{})
+	defer e.Close()
+	a := e.Adapter("test", hostile(t, "dives"), AdapterOptions{})
+	defer a.Close()
+	if err := a.Wait(t.Context(), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	var b Batch
+	if err := event(a, "", &b); err != nil || len(a.idle) != 1 {
+		t.Fatalf("a flat call: %v, %d instances are kept", err, len(a.idle))
+	}
+	if n := a.idle[0].stackSize(); n < 1<<10 || n > keptStack {
+		t.Fatalf("the stacks of an instance take %d bytes: does wazero still keep them where stackOf looks?", n)
+	}
+	if err := event(a, strings.Repeat("x", 50), &b); err != nil || len(a.idle) != 0 {
+		t.Errorf("a deep call: %v, %d instances are kept, want none", err, len(a.idle))
+	}
+}

@@ -19,6 +19,7 @@ type instance struct {
 	fuel   api.MutableGlobal
 
 	buffer, request, response, event api.Function
+	stacks                           [4]stack // theirs
 
 	limits  *Limits
 	refused error // a *memory.Error: its memory could not grow during this call
@@ -153,6 +154,14 @@ func (in *instance) lay(sections [3][]byte) error {
 		at += uint32(abi.Align(len(s)))
 	}
 	return nil
+}
+
+// stackSize is what the stacks of the functions that calls use take.
+func (in *instance) stackSize() (bytes int) {
+	for _, s := range in.stacks {
+		bytes += s.len()
+	}
+	return bytes
 }
 
 func (in *instance) close() {

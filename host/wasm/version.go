@@ -200,6 +200,7 @@ func (v *version) instantiate(log logger, limits *Limits, grant *memory.Grant) (
 	in.request = module.ExportedFunction(abi.ExportRequest)
 	in.response = module.ExportedFunction(abi.ExportResponse)
 	in.event = module.ExportedFunction(abi.ExportEvent)
+	in.stacks = [...]stack{stackOf(in.buffer), stackOf(in.request), stackOf(in.response), stackOf(in.event)}
 
 	var none Batch
 	in.collect.begin(&none, inConfigure, 0, 1<<20)

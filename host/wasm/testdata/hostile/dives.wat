@@ -1,0 +1,23 @@
+;; Its kai_event calls itself as often as its event has bytes, times 10,000, and
+;; comes back.
+(module
+  (import "kai_v1" "emit" (func $emit (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 16) "{\22name\22:\22dives\22,\22version\22:\221\22,\22adapters\22:[{\22provider\22:\22dives\22,\22ops\22:[\22chat\22]}]}")
+  (data (i32.const 640) "stop")
+  (func $dive (param i32) (result i32)
+    (if (result i32) (local.get 0)
+      (then (i32.add (i32.const 1) (call $dive (i32.sub (local.get 0) (i32.const 1)))))
+      (else (i32.const 0))))
+  (func (export "kai_abi_v1") (result i32) i32.const 0)
+  (func (export "kai_manifest") (result i32)
+    (drop (call $emit (i32.const 1) (i32.const 0) (i32.const 16) (i32.const 79)))
+    i32.const 0)
+  (func (export "kai_buffer") (param i32) (result i32) i32.const 65536)
+  (func (export "kai_configure") (param i32) (result i32) i32.const 0)
+  (func (export "kai_request") (param i32 i32 i32 i32) (result i32) i32.const 0)
+  (func (export "kai_response") (param i32 i32 i32 i32 i32) (result i32) i32.const 0)
+  (func (export "kai_event") (param $op i32) (param $flags i32) (param $state i32) (param $name i32) (param $data i32) (result i32)
+    (drop (call $dive (i32.mul (local.get $data) (i32.const 10000))))
+    (drop (call $emit (i32.const 16) (i32.const 0) (i32.const 640) (i32.const 4)))
+    i32.const 0))
