@@ -84,10 +84,13 @@ var layers = []layer{
 	{pattern: "bench", own: []string{"host/wasm", "host/wasm/*", "plugins", "sdk/abi"}},
 	// The kit for authors of adapters stands above the gateway it tests them with.
 	{pattern: "cmd/internal/conform", own: []string{"host", "host/*", "config", "sdk", "sdk/*"}, tests: []string{"plugins"}},
+	{
+		pattern: "cmd/internal/author", own: []string{"cmd/internal/conform", "host/*", "config", "plugins", "sdk", "sdk/*"},
+		foreign: []string{module}, // the root, which has the source that projects are made of
+	},
 	{pattern: "cmd/internal/*"}, // programs of the Makefile
 	{
 		pattern: "cmd/*", own: []string{"cmd/internal/*", "host", "host/*", "config", "schema", "plugins", "plugins/*", "sdk", "sdk/*"},
-		foreign: []string{module}, // the root
 		tests:   []string{"github.com/rogpeppe/go-internal", "github.com/openai/openai-go/v3"},
 	},
 }

@@ -10,10 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kai-gateway/kai/host/live"
-
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
+	"github.com/kai-gateway/kai/host/live"
 )
 
 func TestOpenTo(t *testing.T) {

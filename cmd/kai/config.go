@@ -7,9 +7,8 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/kai-gateway/kai/host/live"
-
 	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/live"
 	"github.com/kai-gateway/kai/plugins"
 )
 

@@ -4,15 +4,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -128,139 +124,4 @@ func (c *control) answer(ctx context.Context, command string, r *live.Reloader) 
 func (c *control) close() {
 	c.listener.Close()
 	c.done.Wait()
-}
-
-// reload asks a running gateway to read its configuration again. It reads nothing
-// of that itself: the gateway may have secrets in its environment that this shell
-// doesn't have.
-func reload(args []string, stdout, stderr io.Writer) int {
-	f := flag.NewFlagSet("reload", flag.ContinueOnError)
-	file := f.String("config", "", "")
-	port := f.Int("port", -1, "")
-	if code, ok := parse(f, args, 0, stderr); !ok {
-		return code
-	}
-	socket, who, err := findGateway(*file, *port)
-	if err != nil {
-		fmt.Fprintf(stderr, "kai reload: %v\n", err)
-		return exitFailed
-	}
-	answer, err := ask(socket, "reload")
-	switch {
-	case err != nil:
-		fmt.Fprintf(stderr, "kai reload: %s does not answer: %v\n", who, err)
-		return exitFailed
-	case answer != "ok":
-		fmt.Fprintln(stderr, answer)
-		fmt.Fprintf(stderr, "kai reload: refused by %s; the configuration before keeps serving\n", who)
-		return exitFailed
-	}
-	fmt.Fprintf(stdout, "reloaded %s\n", who)
-	return exitDone
-}
-
-// findGateway finds the gateway that a command line means: the one on port, unless
-// that is -1, and the one that serves file, unless that is "".
-func findGateway(file string, port int) (socket string, who identity, err error) {
-	running := gateways()
-	if port >= 0 {
-		socket = socketPath(port)
-		who, found := running[socket]
-		switch {
-		case !found:
-			return "", who, fmt.Errorf("no gateway on port %d answers: is it running? %s", port, whoRuns(running))
-		case file != "" && !sameFile(file, who.Config):
-			return "", who, fmt.Errorf("it is not %s that is served on port %d, but %s", file, port, who)
-		}
-		return socket, who, nil
-	}
-	if file == "" {
-		file = os.Getenv("KAI_CONFIG")
-	}
-	wanted := file
-	if wanted == "" {
-		wanted = defaultFile
-	}
-	var fitting []string
-	for socket, who := range running {
-		if sameFile(wanted, who.Config) {
-			fitting = append(fitting, socket)
-		}
-	}
-	if len(fitting) == 0 && file == "" && len(running) == 1 {
-		fitting = slices.Collect(maps.Keys(running)) // the only one can't be another
-	}
-	switch {
-	case len(fitting) == 1:
-		return fitting[0], running[fitting[0]], nil
-	case len(fitting) > 1:
-		return "", who, fmt.Errorf("%d gateways serve %s: choose with --port. %s", len(fitting), wanted, whoRuns(running))
-	case file == "" && len(running) > 1:
-		return "", who, fmt.Errorf("choose with --config or --port. %s", whoRuns(running))
-	case file == "":
-		return "", who, fmt.Errorf("no gateway answers: is it running? %s", whoRuns(running))
-	}
-	return "", who, fmt.Errorf("no gateway that serves %s answers: is it running? %s", file, whoRuns(running))
-}
-
-// whoRuns lists the gateways that could be asked.
-func whoRuns(running map[string]identity) string {
-	if len(running) == 0 {
-		return "None of this user listens in " + socketDir() + " (XDG_RUNTIME_DIR must be that of the gateway)"
-	}
-	var all []string
-	for _, socket := range slices.Sorted(maps.Keys(running)) {
-		all = append(all, running[socket].String())
-	}
-	return "There is " + strings.Join(all, "; ")
-}
-
-// gateways asks every gateway of this user who it is, by the path of its socket.
-// In a directory that somebody else made, nobody is asked, unless by root.
-func gateways() map[string]identity {
-	running := map[string]identity{}
-	if info, err := os.Lstat(socketDir()); err != nil || !ownedByUs(info) && os.Geteuid() != 0 {
-		return running
-	}
-	sockets, _ := filepath.Glob(filepath.Join(socketDir(), "*.sock"))
-	for _, socket := range sockets {
-		answer, err := ask(socket, "who")
-		var who identity
-		if err == nil && json.Unmarshal([]byte(answer), &who) == nil {
-			running[socket] = who
-		}
-	}
-	return running
-}
-
-// sameFile reports whether a path of the command line leads to a gateway's file,
-// which has a whole path and may be gone.
-func sameFile(path, whole string) bool {
-	if whole == "" {
-		return false
-	}
-	if abs, err := filepath.Abs(path); err == nil && abs == whole {
-		return true
-	}
-	a, errA := os.Stat(path)
-	b, errB := os.Stat(whole)
-	return errA == nil && errB == nil && os.SameFile(a, b)
-}
-
-// ask sends a command to a gateway and gives its answer.
-func ask(socket, command string) (answer string, err error) {
-	conn, err := net.Dial("unix", socket)
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(live.SwapTimeout + 2*time.Minute))
-	if _, err := io.WriteString(conn, command+"\n"); err != nil {
-		return "", err
-	}
-	b, err := io.ReadAll(io.LimitReader(conn, 1<<20))
-	if err == nil && len(b) == 0 {
-		err = errors.New("it hung up")
-	}
-	return strings.TrimSpace(string(b)), err
 }

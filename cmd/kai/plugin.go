@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/kai-gateway/kai/cmd/internal/author"
 	"github.com/kai-gateway/kai/host/wasm"
 )
 
@@ -31,7 +32,7 @@ type pluginCommand struct {
 // pluginCommands are in the order in which an author needs them.
 func pluginCommands() []pluginCommand {
 	return []pluginCommand{
-		{"new", "new NAME [--lang LANGUAGE]", "make the project of an adapter, offline; LANGUAGE: " + strings.Join(starterLanguages(), ", "), pluginNew},
+		{"new", "new NAME [--lang LANGUAGE]", "make the project of an adapter, offline; LANGUAGE: " + strings.Join(author.Languages(), ", "), pluginNew},
 		{"build", "build [DIR] [-o FILE]", "compile and check the adapter in DIR (default: here); its module goes to FILE, a .wasm file or a folder (default: DIR)", pluginBuild},
 		{"test", "test [MODULE] [DIR] [--update]", "replay the transcripts in DIR (default: testdata or transcripts beside MODULE; or one .txtar file) in\n                          the sandbox, with everything going wrong; --update writes what they expect", pluginTest},
 		{"inspect", "inspect [MODULE] [--run] [--json]", "show what a module is, imports and would be granted, without executing any of it; --run loads it\n                          in the sandbox, too, and tells how long that takes", pluginInspect},

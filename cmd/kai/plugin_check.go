@@ -6,12 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
+	"github.com/kai-gateway/kai/cmd/internal/author"
 	"github.com/kai-gateway/kai/cmd/internal/conform"
 	"github.com/kai-gateway/kai/host/wasm"
 )
@@ -23,24 +21,27 @@ func pluginTest(ctx context.Context, args []string, s streams) int {
 	if code, ok := parse(f, args, 2, s.err); !ok {
 		return code
 	}
-	name, transcripts, err := tested(f.Args())
+	name, transcripts, err := author.Tested(f.Args())
 	if err != nil {
 		return pluginFailed("test", err, s)
 	}
-	old := stale(name)
+	old := author.Stale(name)
 	if old != "" && *update {
 		return pluginFailed("test", errors.New(old+"; nothing was written, since an older adapter doesn't tell what to expect of this one"), s)
 	}
-	module, err := readModule(name)
+	module, err := author.ReadModule(name)
 	if err != nil {
 		return pluginFailed("test", err, s)
 	}
 	if transcripts == "" {
-		if transcripts, err = transcriptsBeside(name); err != nil {
+		if transcripts, err = author.TranscriptsBeside(name); err != nil {
 			return pluginFailed("test", err, s)
 		}
 	}
-	ok, err := conformance(ctx, module, transcripts, *update, s.out)
+	r, err := author.Test(ctx, module, transcripts, *update)
+	if err == nil {
+		printReport(s.out, r)
+	}
 	if old != "" { // where the report doesn't push it off the screen
 		fmt.Fprintln(s.err, "kai: warning: "+old)
 	}
@@ -50,67 +51,10 @@ func pluginTest(ctx context.Context, args []string, s streams) int {
 		}
 		return pluginFailed("test", err, s)
 	}
-	if !ok {
+	if r.Failed() {
 		return exitFailed
 	}
 	return exitDone
-}
-
-// tested takes apart what to test: a module, transcripts, both, or what is in this
-// folder. transcripts is "" if none are named.
-func tested(args []string) (module, transcripts string, err error) {
-	if len(args) == 2 {
-		module, err = namedModule(args[0])
-		return module, args[1], err
-	}
-	name := ""
-	if len(args) == 1 {
-		name = args[0]
-	}
-	switch {
-	case filepath.Ext(name) == ".txtar":
-		module, err = folderModule(filepath.Dir(filepath.Dir(name)))
-		return module, name, err
-	case isFolder(name) && slices.Contains(transcriptFolders, filepath.Base(name)) && holdsTranscripts(name):
-		module, err = folderModule(filepath.Dir(filepath.Clean(name)))
-		return module, name, err
-	}
-	module, err = namedModule(name)
-	return module, "", err
-}
-
-// transcriptsIn gives the transcripts of a folder, or the one that is named.
-func transcriptsIn(path string) ([]string, error) {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("there is no %s: name the folder of the transcripts, or one of them", path)
-	case err != nil:
-		return nil, err
-	case info.IsDir():
-		if !holdsTranscripts(path) {
-			if beside, err := transcriptsBeside(filepath.Join(path, "module")); err == nil {
-				path = beside // the folder of the adapter itself
-			}
-		}
-		return conform.Files(path)
-	}
-	return []string{path}, nil
-}
-
-// conformance tests a module with the transcripts at path and writes what it
-// found to w.
-func conformance(ctx context.Context, module []byte, path string, update bool, w io.Writer) (ok bool, err error) {
-	files, err := transcriptsIn(path)
-	if err != nil {
-		return false, err
-	}
-	r, err := conform.Run(ctx, conform.Options{Module: module, CacheDir: wasm.DefaultCacheDir(), Update: update}, files)
-	if err != nil {
-		return false, err
-	}
-	printReport(w, r)
-	return !r.Failed(), nil
 }
 
 // maxFailures bounds what is shown of one transcript.
@@ -164,5 +108,5 @@ func printReport(w io.Writer, r *conform.Report) {
 // costText writes what calls took at most: "at most 41200 fuel (0.08 % of its
 // budget) and 2.2 MiB".
 func costText(c wasm.Cost) string {
-	return fmt.Sprintf("at most %d fuel (%.2f %% of its budget) and %s", c.Fuel, 100*float64(c.Fuel)/float64(c.Budget), bytesText(int64(c.Memory)))
+	return fmt.Sprintf("at most %d fuel (%.2f %% of its budget) and %s", c.Fuel, 100*float64(c.Fuel)/float64(c.Budget), author.Bytes(int64(c.Memory)))
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kai-gateway/kai/cmd/internal/author"
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/wasm"
 )
@@ -83,7 +84,7 @@ func pluginInspect(ctx context.Context, args []string, s streams) int {
 	if code, ok := parse(f, args, 1, s.err); !ok {
 		return code
 	}
-	name, err := namedModule(f.Arg(0))
+	name, err := author.NamedModule(f.Arg(0))
 	if err != nil {
 		return pluginFailed("inspect", err, s)
 	}
@@ -110,7 +111,7 @@ func pluginInspect(ctx context.Context, args []string, s streams) int {
 
 // inspect reads a module.
 func inspect(name string) (*inspection, error) {
-	module, err := readModule(name)
+	module, err := author.ReadModule(name)
 	if err != nil {
 		return nil, err
 	}
@@ -240,8 +241,8 @@ func (i *inspection) print(w io.Writer) {
 	if described {
 		i.printDescription(line)
 	}
-	line("size", "%s, %s with the counting of fuel", bytesText(int64(i.Size.Module)), bytesText(int64(i.Size.Instrumented)))
-	line("memory", "%s at first, at most %s", bytesText(i.Size.MemoryMin), bytesText(i.Size.MemoryMax))
+	line("size", "%s, %s with the counting of fuel", author.Bytes(int64(i.Size.Module)), author.Bytes(int64(i.Size.Instrumented)))
+	line("memory", "%s at first, at most %s", author.Bytes(i.Size.MemoryMin), author.Bytes(i.Size.MemoryMax))
 	if i.Executed {
 		line("loads in", "%d ms, %d ms from the cache", i.Load.Cold, i.Load.Cached)
 		line("executed", "yes: its start, its manifest and its configuration, and the transcript in it, if there is one")
@@ -311,17 +312,6 @@ func (i *inspection) printDescription(line func(key, format string, args ...any)
 	if i.Homepage != "" {
 		line("homepage", "%s", i.Homepage)
 	}
-}
-
-// bytesText writes a number of bytes for people: "812 B", "64 KiB", "1.5 MiB".
-func bytesText(n int64) string {
-	switch {
-	case n < 1<<10:
-		return fmt.Sprintf("%d B", n)
-	case n < 1<<20:
-		return fmt.Sprintf("%d KiB", n>>10)
-	}
-	return strings.Replace(fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)), ".0 ", " ", 1)
 }
 
 // orEmpty makes of an absent list one that is [] in JSON.

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/kai-gateway/kai/cmd/internal/author"
 )
 
 // TestNewInEveryLanguage makes, builds and tests a project in each language. A
@@ -14,7 +16,7 @@ func TestNewInEveryLanguage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs compilers")
 	}
-	for _, lang := range starterLanguages() {
+	for _, lang := range author.Languages() {
 		t.Run(lang, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "polly-2")
 			var stdout, stderr bytes.Buffer

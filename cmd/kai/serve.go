@@ -18,10 +18,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/kai-gateway/kai/host/live"
-
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
+	"github.com/kai-gateway/kai/host/live"
 	"github.com/kai-gateway/kai/host/wasm"
 )
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/kai-gateway/kai/host/fault"
-
 	"github.com/kai-gateway/kai/host/stream"
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/sdk/abi"

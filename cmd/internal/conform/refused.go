@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/kai-gateway/kai/host/fault"
-
 	"github.com/kai-gateway/kai/host/stream"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"

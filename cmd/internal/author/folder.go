@@ -1,4 +1,4 @@
-package main
+package author
 
 import (
 	"bytes"
@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/kai-gateway/kai/host/live"
-
 	"github.com/kai-gateway/kai/plugins"
 )
 
@@ -31,7 +30,7 @@ func folderModule(dir string) (string, error) {
 		if _, err := languageOf(dir); err != nil {
 			return "", err
 		}
-		return "", fmt.Errorf("%s holds no module yet: %s makes it", folderName(dir), command("build", dir))
+		return "", fmt.Errorf("%s holds no module yet: %s makes it", folderName(dir), Command("build", dir))
 	}
 	return "", fmt.Errorf("%s holds several modules: name one of %s", folderName(dir), strings.Join(found, ", "))
 }
@@ -49,9 +48,9 @@ func escapeGlob(path string) string {
 	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
 }
 
-// namedModule gives the file that a command line means by MODULE, or the name of an
+// NamedModule gives the file that a command line means by MODULE, or the name of an
 // adapter that comes with Kai; "" is the module in this folder.
-func namedModule(name string) (string, error) {
+func NamedModule(name string) (string, error) {
 	switch {
 	case name == "":
 		return folderModule(".")
@@ -68,9 +67,9 @@ func namedModule(name string) (string, error) {
 	return "", fmt.Errorf("%s is neither a .wasm file, nor a folder with one, nor an adapter that comes with Kai (%s)", name, strings.Join(plugins.Names(), ", "))
 }
 
-// readModule gives the bytes of a module that namedModule found.
-func readModule(name string) ([]byte, error) {
-	module, err := live.NewFiles(source("")).Module(name)
+// ReadModule gives the bytes of a module that namedModule found.
+func ReadModule(name string) ([]byte, error) {
+	module, err := live.NewFiles(live.Source{Module: plugins.Module}).Module(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("there is no %s (\"kai plugin build\" makes the module of an adapter)", name)
 	}
@@ -85,9 +84,9 @@ func isFolder(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// modulePath says where the module of an adapter goes: to the file or into the
+// ModulePath says where the module of an adapter goes: to the file or into the
 // folder out, by default into the adapter's own folder.
-func modulePath(out, dir, name string) string {
+func ModulePath(out, dir, name string) string {
 	if out == "" {
 		out = dir
 	}
@@ -97,8 +96,8 @@ func modulePath(out, dir, name string) string {
 	return out
 }
 
-// checkOut refuses a file for a module that no gateway would take by its name.
-func checkOut(flag, out string) error {
+// CheckOut refuses a file for a module that no gateway would take by its name.
+func CheckOut(flag, out string) error {
 	if out == "" || isFolder(out) || strings.HasSuffix(out, "/") ||
 		strings.HasSuffix(out, moduleSuffix) || strings.HasSuffix(out, moduleSuffix+".gz") {
 		return nil
@@ -166,21 +165,21 @@ func compiled(file string) bool {
 	return name != "LICENSE" && !strings.HasSuffix(name, "_test.go")
 }
 
-// stale says of a module that it is older than its sources, "" if it isn't.
-func stale(module string) string {
+// Stale says of a module that it is older than its sources, "" if it isn't.
+func Stale(module string) string {
 	source := newerSource(module)
 	if source == "" {
 		return ""
 	}
-	return fmt.Sprintf("%s is older than %s: %s makes it anew", module, source, command("build", filepath.Dir(module)))
+	return fmt.Sprintf("%s is older than %s: %s makes it anew", module, source, Command("build", filepath.Dir(module)))
 }
 
 // transcriptFolders are where an adapter's transcripts may be, beside its module
 // or its sources.
 var transcriptFolders = []string{"testdata", "transcripts"}
 
-// transcriptsBeside finds the transcripts of a module that was given without.
-func transcriptsBeside(module string) (string, error) {
+// TranscriptsBeside finds the transcripts of a module that was given without.
+func TranscriptsBeside(module string) (string, error) {
 	for _, name := range transcriptFolders {
 		dir := filepath.Join(filepath.Dir(module), name)
 		if holdsTranscripts(dir) {
@@ -195,20 +194,20 @@ func holdsTranscripts(dir string) bool {
 	return len(files) > 0
 }
 
-// command writes a command for authors so that it can be pasted into a shell.
+// Command writes a command for authors so that it can be pasted into a shell.
 // "." is this folder, which needs no naming.
-func command(name string, args ...string) string {
+func Command(name string, args ...string) string {
 	text := "kai plugin " + name
 	for _, arg := range args {
 		if arg != "." {
-			text += " " + shellWord(arg)
+			text += " " + ShellWord(arg)
 		}
 	}
 	return `"` + text + `"`
 }
 
-// shellWord quotes what a shell would take apart.
-func shellWord(s string) string {
+// ShellWord quotes what a shell would take apart.
+func ShellWord(s string) string {
 	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./,:@%+=", r)
 	}) {
