@@ -91,7 +91,7 @@ var layers = []layer{
 	{pattern: "cmd/internal/*"}, // programs of the Makefile
 	{
 		pattern: "cmd/*", own: []string{"cmd/internal/*", "host", "host/*", "config", "schema", "plugins", "plugins/*", "sdk", "sdk/*"},
-		tests:   []string{"github.com/rogpeppe/go-internal", "github.com/openai/openai-go/v3"},
+		tests: []string{"github.com/rogpeppe/go-internal", "github.com/openai/openai-go/v3"},
 	},
 }
 
