@@ -3,7 +3,9 @@ package host
 import (
 	"time"
 
-	"github.com/kai-gateway/kai/host/stream"
+	"github.com/kai-gateway/kai/host/dialect/chat"
+	"github.com/kai-gateway/kai/host/facts"
+	"github.com/kai-gateway/kai/host/sse"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -16,7 +18,7 @@ type answer interface {
 	endMark()       // the upstream said that its answer is complete
 	complete() bool // the answer is a success, however the upstream ended
 	end() error     // nothing more comes; what is missing is an error
-	usage() stream.Usage
+	usage() facts.Usage
 }
 
 // Whether an answer is complete is noted when a call's emissions were taken: a
@@ -24,7 +26,7 @@ type answer interface {
 
 // wholeAnswer becomes one JSON object.
 type wholeAnswer struct {
-	whole *stream.Whole
+	whole *chat.Whole
 	ended bool
 	body  []byte // after end
 }
@@ -37,11 +39,11 @@ func (a *wholeAnswer) apply(ems []abi.Emission) error {
 	return nil
 }
 
-func (a *wholeAnswer) commit() bool        { return false }
-func (a *wholeAnswer) flush() error        { return nil }
-func (a *wholeAnswer) endMark()            { a.whole.EndMark() }
-func (a *wholeAnswer) complete() bool      { return a.ended }
-func (a *wholeAnswer) usage() stream.Usage { return a.whole.Usage() }
+func (a *wholeAnswer) commit() bool       { return false }
+func (a *wholeAnswer) flush() error       { return nil }
+func (a *wholeAnswer) endMark()           { a.whole.EndMark() }
+func (a *wholeAnswer) complete() bool     { return a.ended }
+func (a *wholeAnswer) usage() facts.Usage { return a.whole.Usage() }
 
 func (a *wholeAnswer) end() (err error) {
 	a.body, err = a.whole.End()
@@ -50,8 +52,8 @@ func (a *wholeAnswer) end() (err error) {
 
 // chunkedAnswer becomes server-sent events.
 type chunkedAnswer struct {
-	chunks    *stream.Chunks
-	client    *stream.Client
+	chunks    *chat.Chunks
+	client    *sse.Writer
 	buf       []byte // events that the client hasn't got
 	committed bool
 	ended     bool
@@ -93,9 +95,9 @@ func (a *chunkedAnswer) flush() error {
 	return err
 }
 
-func (a *chunkedAnswer) endMark()            { a.chunks.EndMark() }
-func (a *chunkedAnswer) complete() bool      { return a.ended }
-func (a *chunkedAnswer) usage() stream.Usage { return a.chunks.Usage() }
+func (a *chunkedAnswer) endMark()           { a.chunks.EndMark() }
+func (a *chunkedAnswer) complete() bool     { return a.ended }
+func (a *chunkedAnswer) usage() facts.Usage { return a.chunks.Usage() }
 
 func (a *chunkedAnswer) end() (err error) {
 	if a.buf, err = a.chunks.End(a.buf); err != nil {

@@ -9,11 +9,12 @@ import (
 
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/auth"
+	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/request"
 	"github.com/kai-gateway/kai/host/route"
-	"github.com/kai-gateway/kai/host/stream"
+	"github.com/kai-gateway/kai/host/sse"
 )
 
 // chat answers one chat completion. The client was let in already (api asks auth
@@ -38,7 +39,7 @@ type call struct {
 	http    *api.Exchange
 	memory  *memory.Grant // of http
 	plan    route.Plan
-	info    stream.Info
+	info    chat.Info
 	sleep   func(ctx context.Context, d time.Duration) error
 
 	// asked is the request, nil when nothing can need it any more: once the answer
@@ -74,7 +75,7 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange) (*call, error) 
 	}
 	return &call{
 		gateway: g, http: x, memory: x.Memory, plan: plan, asked: asked, sleep: g.host.opts.Sleep,
-		info: stream.Info{
+		info: chat.Info{
 			ID: "chatcmpl-" + rand.Text(), Created: g.now().Unix(), Model: plan.Alias, IncludeUsage: asked.IncludeUsage,
 			Memory: x.Memory,
 		},
@@ -85,7 +86,7 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange) (*call, error) 
 func (c *call) whole(ctx context.Context) error {
 	var last *wholeAnswer
 	err := c.attempts(ctx, func() answer {
-		last = &wholeAnswer{whole: stream.NewWhole(c.info)}
+		last = &wholeAnswer{whole: chat.NewWhole(c.info)}
 		return last
 	})
 	if err != nil {
@@ -99,21 +100,21 @@ func (c *call) streamed(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	server := c.gateway.config.Server
-	client := stream.NewClient(c.http.Writer, stream.ClientOptions{
+	client := sse.New(c.http.Writer, sse.Options{
 		HeadWait: time.Duration(server.StreamHeadWait), WriteTimeout: time.Duration(server.WriteTimeout), Gone: cancel,
 	})
 	defer client.Close()
 
 	var last *chunkedAnswer
 	err := c.attempts(ctx, func() answer {
-		last = &chunkedAnswer{chunks: stream.NewChunks(c.info), client: client, now: c.gateway.now}
+		last = &chunkedAnswer{chunks: chat.NewChunks(c.info), client: client, now: c.gateway.now}
 		return last
 	})
 	if last != nil && !last.first.IsZero() {
 		c.http.Record.FirstChunk = last.first.Sub(c.http.Start)
 	}
 	if err != nil {
-		client.Fail(stream.AppendFailure(nil, c.http.ClientError(err)))
+		client.Fail(chat.AppendFailure(nil, c.http.ClientError(err)))
 	}
 	return err // which answers with a status if the head wasn't sent
 }

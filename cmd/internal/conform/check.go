@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/fault"
-	"github.com/kai-gateway/kai/host/stream"
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/transcript"
@@ -70,7 +70,7 @@ func (c *check) replay(g *guest, t *fixture) outcome {
 	// An error that is not the guest's is the host's own, of an answer that
 	// can't be cut into frames.
 	o.err = err
-	chunks := stream.NewChunks(stream.Info{})
+	chunks := chat.NewChunks(chat.Info{})
 	for _, ems := range o.Calls {
 		if _, failed := chunks.Apply(nil, ems); failed != nil && o.err == nil {
 			o.err = failed

@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/kai-gateway/kai/host/facts"
 	"github.com/kai-gateway/kai/host/fault"
-	"github.com/kai-gateway/kai/host/stream"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/transcript"
@@ -75,7 +75,7 @@ func statedError(r *transcript.Replay) *clientError {
 		for _, e := range call {
 			if e.Kind == abi.Error {
 				message, _ := sdk.JSON(e.Data).Get("message").Str()
-				return &clientError{stream.DecodeError(e.Data), message}
+				return &clientError{facts.DecodeError(e.Data), message}
 			}
 		}
 	}

@@ -1,9 +1,10 @@
-package stream
+package chat
 
 import (
 	"strconv"
 
 	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/facts"
 	"github.com/kai-gateway/kai/host/fault"
 
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -27,6 +28,7 @@ type Chunks struct {
 	tail    string // the end of an event after its choices, without extra fields
 	usages  bool   // the client asked for usage
 	started bool
+	written int  // bytes counted for the events that were made
 	direct  bool // a single TEXT for choice 0 needs nothing but text, textEnd and tail
 }
 
@@ -43,24 +45,23 @@ func NewChunks(info Info) *Chunks {
 	b := make([]byte, 0, 144+len(info.ID)+len(info.Model))
 	b = append(b, "data: "...)
 	b = appendHead(b, info, "chat.completion.chunk")
-	c := &Chunks{head: len(b), text: append(b, textStart...), tail: tail, usages: info.IncludeUsage}
+	c := &Chunks{answer: newAnswer(info), head: len(b), text: append(b, textStart...), tail: tail, usages: info.IncludeUsage}
 	if c.usages {
 		c.tail = tailNullUsage
 	}
-	c.memory.grant = info.Memory
 	return c
 }
 
 // appendHead appends an answer up to its first choice.
 func appendHead(dst []byte, info Info, object string) []byte {
 	dst = append(dst, `{"id":`...)
-	dst = appendString(dst, info.ID)
+	dst = facts.AppendString(dst, info.ID)
 	dst = append(dst, `,"object":"`...)
 	dst = append(dst, object...)
 	dst = append(dst, `","created":`...)
 	dst = strconv.AppendInt(dst, info.Created, 10)
 	dst = append(dst, `,"model":`...)
-	dst = appendString(dst, info.Model)
+	dst = facts.AppendString(dst, info.Model)
 	return append(dst, `,"choices":[`...)
 }
 
@@ -68,13 +69,13 @@ func appendHead(dst []byte, info Info, object string) []byte {
 // The error is nil or an *fault.Error: the adapter's ERROR, that the adapter broke the
 // protocol, or that there is no memory. Then nothing was appended and the answer is over.
 func (c *Chunks) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
-	if c.direct && len(ems) == 1 && ems[0].Kind == abi.Text && ems[0].At == 0 && len(ems[0].Data) > 0 && !hasHalf(ems[0]) {
+	if c.direct && len(ems) == 1 && ems[0].Kind == abi.Text && ems[0].At == 0 && len(ems[0].Data) > 0 && !facts.HasHalf(ems[0]) {
 		dst = append(dst, c.text...)
-		dst = appendText(dst, ems[0])
+		dst = facts.Text{Raw: ems[0].Raw, Data: ems[0].Data}.AppendTo(dst)
 		dst = append(dst, textEnd...)
 		return append(dst, c.tail...), nil
 	}
-	if err := c.take(ems); err != nil {
+	if err := c.apply(ems); err != nil {
 		return dst, err
 	}
 	dst, err := c.room(dst)
@@ -86,28 +87,50 @@ func (c *Chunks) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 
 // show appends the events for what was stated since the last time.
 func (c *Chunks) show(dst []byte) []byte {
-	held := !c.extra.empty()
+	rest := c.extra.Held()
 	for i := range c.choices {
 		ch := &c.choices[i]
 		dst = c.flush(dst, ch)
-		held = held || ch.named < len(ch.calls) || !ch.extra.empty()
+		rest += ch.extra.Held()
 	}
-	if !held {
-		c.held = 0
-		c.recount()
-	}
-	c.direct = len(c.choices) > 0 && c.extra.empty() && c.choices[0].plain()
+	c.facts.Shown(rest, c.size)
+	c.direct = len(c.choices) > 0 && c.extra.Empty() && c.plain(&c.choices[0])
 	return dst
 }
 
 // plain reports whether a text for the choice makes a chunk without more.
-func (ch *choice) plain() bool {
-	return ch.index == 0 && ch.started && ch.spoke && ch.finish == "" && ch.extra.empty() && ch.halves[0] == 0
+func (c *Chunks) plain(ch *choice) bool {
+	return ch.index == 0 && ch.started && ch.extra.Empty() && c.facts.Plain(0)
+}
+
+// room gives dst room for the events of what was stated, counted, if they are large.
+func (c *Chunks) room(dst []byte) ([]byte, error) {
+	if c.facts.Stated() < facts.Often {
+		return dst, nil
+	}
+	n := c.rendered()
+	if n < facts.Often || n <= cap(dst)-len(dst) {
+		return dst, nil
+	}
+	size := len(dst) + n
+	if err := c.facts.Hold(size); err != nil {
+		return dst, err
+	}
+	grown := append(make([]byte, 0, size), dst...)
+	c.Flushed()
+	c.written = size
+	return grown, nil
+}
+
+// Flushed says that the array of the events that were made is used no more.
+func (c *Chunks) Flushed() {
+	c.facts.Drop(c.written)
+	c.written = 0
 }
 
 // flush appends the events for what was stated about ch since the last time.
 func (c *Chunks) flush(dst []byte, ch *choice) []byte {
-	delta, finish := ch.visible(), c.final && !ch.ended
+	delta, finish := ch.visible(), ch.finish != "" && !ch.ended
 	if !delta && !finish {
 		return dst
 	}
@@ -126,11 +149,11 @@ func (c *Chunks) flush(dst []byte, ch *choice) []byte {
 		dst = ch.appendDelta(dst)
 		dst = ch.appendLogprobs(dst)
 		dst = append(dst, `,"finish_reason":null`...)
-		if ch.finish == "" {
-			dst = ch.extra.appendTo(dst)
-			ch.extra.reset()
+		if !c.facts.Finished(ch.index) {
+			dst = ch.extra.AppendTo(dst)
+			ch.extra.Reset()
 		}
-		dst = c.end(dst)
+		dst = c.close(dst)
 		ch.forget()
 	}
 	if finish {
@@ -139,9 +162,9 @@ func (c *Chunks) flush(dst []byte, ch *choice) []byte {
 		dst = append(dst, `{},"logprobs":null,"finish_reason":"`...)
 		dst = append(dst, ch.finish...)
 		dst = append(dst, '"')
-		dst = ch.extra.appendTo(dst)
-		ch.extra.reset()
-		dst = c.end(dst)
+		dst = ch.extra.AppendTo(dst)
+		ch.extra.Reset()
+		dst = c.close(dst)
 	}
 	return dst
 }
@@ -154,22 +177,22 @@ func (c *Chunks) begin(dst []byte, ch *choice) []byte {
 	return append(dst, `,"delta":`...)
 }
 
-// end appends what follows the fields of a chunk's choice.
-func (c *Chunks) end(dst []byte) []byte {
+// close appends what follows the fields of a chunk's choice.
+func (c *Chunks) close(dst []byte) []byte {
 	dst = append(dst, '}')
-	if c.extra.empty() {
+	if c.extra.Empty() {
 		return append(dst, c.tail...)
 	}
 	dst = append(dst, c.tail[:len(c.tail)-len("}\n\n")]...)
-	dst = c.extra.appendTo(dst)
-	c.extra.reset()
+	dst = c.extra.AppendTo(dst)
+	c.extra.Reset()
 	return append(dst, "}\n\n"...)
 }
 
 // visible reports whether there is anything for a delta.
 func (ch *choice) visible() bool {
 	if len(ch.content) > 0 || len(ch.reasoning) > 0 || len(ch.refusal) > 0 ||
-		len(ch.logprobs) > 0 || !ch.delta.empty() {
+		len(ch.logprobs) > 0 || !ch.delta.Empty() {
 		return true
 	}
 	for i := range ch.calls {
@@ -182,7 +205,7 @@ func (ch *choice) visible() bool {
 
 // visible reports whether there is anything of the call to show.
 func (c *call) visible() bool {
-	return c.index >= 0 && (c.fresh || len(c.args) > 0 || !c.extra.empty())
+	return c.fresh || len(c.args) > 0 || !c.extra.Empty()
 }
 
 // appendDelta appends the delta of what is visible.
@@ -200,7 +223,7 @@ func (ch *choice) appendDelta(dst []byte) []byte {
 		dst = append(dst, sep...)
 		sep = ","
 		dst = append(dst, `{"index":`...)
-		dst = strconv.AppendInt(dst, int64(c.index), 10)
+		dst = strconv.AppendInt(dst, int64(i), 10)
 		dst = append(dst, ',')
 		if c.fresh {
 			dst = c.appendIdentity(dst)
@@ -212,7 +235,7 @@ func (ch *choice) appendDelta(dst []byte) []byte {
 	if sep == "," {
 		dst = append(dst, ']')
 	}
-	dst = ch.delta.appendTo(dst)
+	dst = ch.delta.AppendTo(dst)
 	if len(dst) == start {
 		return append(dst, "{}"...)
 	}
@@ -224,9 +247,9 @@ func (ch *choice) appendDelta(dst []byte) []byte {
 // arguments belong.
 func (c *call) appendIdentity(dst []byte) []byte {
 	dst = append(dst, `"id":`...)
-	dst = appendString(dst, c.id)
+	dst = facts.AppendString(dst, c.id)
 	dst = append(dst, `,"type":"function","function":{"name":`...)
-	dst = appendString(dst, c.name)
+	dst = facts.AppendString(dst, c.name)
 	return append(dst, ',')
 }
 
@@ -235,7 +258,7 @@ func (c *call) appendArguments(dst []byte) []byte {
 	dst = append(dst, `"arguments":"`...)
 	dst = append(dst, c.args...)
 	dst = append(dst, `"}`...)
-	dst = c.extra.appendTo(dst)
+	dst = c.extra.AppendTo(dst)
 	return append(dst, '}')
 }
 
@@ -272,25 +295,20 @@ func (ch *choice) forget() {
 	for _, b := range []*[]byte{&ch.content, &ch.reasoning, &ch.refusal, &ch.logprobs} {
 		*b = emptied(*b)
 	}
-	ch.delta.reset()
+	ch.delta.Reset()
 	for i := range ch.calls {
-		if c := &ch.calls[i]; c.index >= 0 {
-			c.fresh, c.args = false, emptied(c.args)
-			c.extra.reset()
-		}
+		c := &ch.calls[i]
+		c.fresh, c.args = false, emptied(c.args)
+		c.extra.Reset()
 	}
 }
 
 func emptied(b []byte) []byte {
-	if cap(b) > keepBetween {
+	if cap(b) > facts.KeepBetween {
 		return nil
 	}
 	return b[:0]
 }
-
-// EndMark is for when the upstream said that its answer is complete: what has
-// content and no FINISH is finished.
-func (c *Chunks) EndMark() { c.endMark() }
 
 // End is for when the upstream ended: cleanly, or in any way once Complete says
 // so. An answer whose choices all have their FINISH gets what it still lacks, the
@@ -298,15 +316,15 @@ func (c *Chunks) EndMark() { c.endMark() }
 // Another one gets nothing and an *fault.Error; the caller may know a better reason
 // than that the upstream ended.
 func (c *Chunks) End(dst []byte) ([]byte, error) {
-	if err := c.settle(); err != nil {
+	if err := c.end(); err != nil {
 		return dst, err
 	}
 	dst = c.show(dst)
 	if c.usages {
 		dst = append(dst, c.text[:c.head]...)
 		dst = append(dst, `],"usage":`...)
-		dst = c.usage.appendTo(dst)
-		dst = c.extra.appendTo(dst)
+		dst = c.facts.AppendUsage(dst)
+		dst = c.extra.AppendTo(dst)
 		dst = append(dst, "}\n\n"...)
 	}
 	return append(dst, "data: [DONE]\n\n"...), nil
@@ -320,12 +338,5 @@ func AppendFailure(dst []byte, e *fault.Error) []byte {
 	return append(dst, "\n\n"...)
 }
 
-// Complete reports whether the answer is a success if nothing more comes,
-// however the upstream ended.
-func (c *Chunks) Complete() bool { return c.complete() }
-
 // Started reports whether any event was made.
 func (c *Chunks) Started() bool { return c.started }
-
-// Usage is what the answer cost as far as it is known, complete or not.
-func (c *Chunks) Usage() Usage { return c.usage.summary() }

@@ -1,4 +1,4 @@
-package stream
+package sse
 
 import (
 	"bufio"
@@ -64,20 +64,20 @@ func (r *recorder) only(kinds ...string) (log []string) {
 	return log
 }
 
-func TestClientTimes(t *testing.T) {
+func TestWriterTimes(t *testing.T) {
 	for name, tc := range map[string]struct {
-		opts ClientOptions
-		do   func(*Client)
+		opts Options
+		do   func(*Writer)
 		log  []string
 		want []string
 	}{
 		"the head waits 10 s, then a comment comes at once and after every 10 s": {
-			do:   func(c *Client) { time.Sleep(35 * time.Second) },
+			do:   func(c *Writer) { time.Sleep(35 * time.Second) },
 			log:  []string{"head", "write"},
 			want: []string{`10s head 200`, `10s write ": keep-alive\n\n"`, `20s write ": keep-alive\n\n"`, `30s write ": keep-alive\n\n"`},
 		},
 		"the first write sends the head": {
-			do: func(c *Client) {
+			do: func(c *Writer) {
 				time.Sleep(time.Second)
 				_ = c.Write([]byte("a"))
 				_ = c.Write([]byte("b"))
@@ -86,11 +86,11 @@ func TestClientTimes(t *testing.T) {
 			want: []string{`1s head 200`, `1s write "a"`, `1s flush`, `1s write "b"`, `1s flush`},
 		},
 		"writing nothing sends nothing": {
-			do:  func(c *Client) { _ = c.Write(nil) },
+			do:  func(c *Writer) { _ = c.Write(nil) },
 			log: []string{"head", "write", "flush"},
 		},
 		"a comment comes after 10 s of silence, not every 10 s": {
-			do: func(c *Client) {
+			do: func(c *Writer) {
 				for range 5 {
 					time.Sleep(4 * time.Second)
 					_ = c.Write([]byte("a"))
@@ -101,8 +101,8 @@ func TestClientTimes(t *testing.T) {
 			want: []string{`4s write "a"`, `8s write "a"`, `12s write "a"`, `16s write "a"`, `20s write "a"`, `30s write ": keep-alive\n\n"`, `40s write ": keep-alive\n\n"`},
 		},
 		"a comment does not wait for the head's time": {
-			opts: ClientOptions{HeadWait: time.Minute, KeepAlive: 3 * time.Second},
-			do: func(c *Client) {
+			opts: Options{HeadWait: time.Minute, KeepAlive: 3 * time.Second},
+			do: func(c *Writer) {
 				_ = c.Write([]byte("a"))
 				time.Sleep(4 * time.Second)
 			},
@@ -110,7 +110,7 @@ func TestClientTimes(t *testing.T) {
 			want: []string{`0s write "a"`, `3s write ": keep-alive\n\n"`},
 		},
 		"the deadline is set before a write unless that was less than a second ago": {
-			do: func(c *Client) {
+			do: func(c *Writer) {
 				for range 5 {
 					_ = c.Write([]byte("a"))
 					time.Sleep(400 * time.Millisecond)
@@ -120,13 +120,13 @@ func TestClientTimes(t *testing.T) {
 			want: []string{`0s deadline 1m0s`, `1.2s deadline 1m1.2s`},
 		},
 		"comments have a deadline, and so has the end of the body": {
-			opts: ClientOptions{WriteTimeout: 5 * time.Second},
-			do:   func(c *Client) { time.Sleep(22 * time.Second) },
+			opts: Options{WriteTimeout: 5 * time.Second},
+			do:   func(c *Writer) { time.Sleep(22 * time.Second) },
 			log:  []string{"deadline"},
 			want: []string{`10s deadline 15s`, `20s deadline 25s`, `22s deadline 27s`},
 		},
 		"nothing is sent after Fail before the head": {
-			do: func(c *Client) {
+			do: func(c *Writer) {
 				time.Sleep(5 * time.Second)
 				if c.Fail([]byte("event")) {
 					t.Error("Fail before the head = true")
@@ -139,7 +139,7 @@ func TestClientTimes(t *testing.T) {
 			log: []string{"head", "write", "flush", "deadline"},
 		},
 		"the error event is the last thing after the head": {
-			do: func(c *Client) {
+			do: func(c *Writer) {
 				_ = c.Write([]byte("a"))
 				if !c.Fail([]byte("event")) {
 					t.Error("Fail after the head = false")
@@ -153,7 +153,7 @@ func TestClientTimes(t *testing.T) {
 			want: []string{`0s write "a"`, `0s write "event"`},
 		},
 		"the error event also follows a head that only a comment sent": {
-			do: func(c *Client) {
+			do: func(c *Writer) {
 				time.Sleep(11 * time.Second)
 				if !c.Fail([]byte("event")) {
 					t.Error("Fail after the head = false")
@@ -163,7 +163,7 @@ func TestClientTimes(t *testing.T) {
 			want: []string{`10s head 200`, `10s write ": keep-alive\n\n"`, `11s write "event"`},
 		},
 		"nothing is sent after Close": {
-			do: func(c *Client) {
+			do: func(c *Writer) {
 				_ = c.Write([]byte("a"))
 				c.Close()
 				if err := c.Write([]byte("late")); err == nil {
@@ -178,7 +178,7 @@ func TestClientTimes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRecorder()
-				c := NewClient(r, tc.opts)
+				c := New(r, tc.opts)
 				tc.do(c)
 				c.Close()
 				if got := r.only(tc.log...); !slices.Equal(got, tc.want) {
@@ -193,10 +193,10 @@ func TestClientTimes(t *testing.T) {
 	}
 }
 
-func TestClientHead(t *testing.T) {
+func TestWriterHead(t *testing.T) {
 	r := newRecorder()
 	r.header.Set("X-Request-Id", "r1")
-	c := NewClient(r, ClientOptions{})
+	c := New(r, Options{})
 	defer c.Close()
 	if err := c.Write([]byte("a")); err != nil {
 		t.Fatal(err)
@@ -215,11 +215,11 @@ func TestClientHead(t *testing.T) {
 }
 
 func TestAFailedWriteIsReportedOnceAndStays(t *testing.T) {
-	for name, do := range map[string]func(*Client){
-		"of an event":   func(c *Client) { _ = c.Write([]byte("a")) },
-		"of a comment":  func(*Client) { time.Sleep(10 * time.Second) },
-		"of a failure":  func(c *Client) { _ = c.Write([]byte("good")); c.Fail([]byte("event")) },
-		"and no second": func(c *Client) { _ = c.Write([]byte("a")); _ = c.Write([]byte("b")) },
+	for name, do := range map[string]func(*Writer){
+		"of an event":   func(c *Writer) { _ = c.Write([]byte("a")) },
+		"of a comment":  func(*Writer) { time.Sleep(10 * time.Second) },
+		"of a failure":  func(c *Writer) { _ = c.Write([]byte("good")); c.Fail([]byte("event")) },
+		"and no second": func(c *Writer) { _ = c.Write([]byte("a")); _ = c.Write([]byte("b")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -232,13 +232,13 @@ func TestAFailedWriteIsReportedOnceAndStays(t *testing.T) {
 					}
 					return broken
 				}
-				c := NewClient(r, ClientOptions{Gone: func(err error) { gone = append(gone, err) }})
+				c := New(r, Options{Gone: func(err error) { gone = append(gone, err) }})
 				do(c)
 				synctest.Wait()
 				time.Sleep(time.Minute)
 				writes := len(r.log)
 				err := c.Write([]byte("more"))
-				if len(gone) != 1 || !errors.Is(gone[0], ErrClientGone) || !errors.Is(gone[0], broken) {
+				if len(gone) != 1 || !errors.Is(gone[0], ErrGone) || !errors.Is(gone[0], broken) {
 					t.Fatalf("Gone was called with %v, want one error", gone)
 				}
 				if err != gone[0] || len(r.log) != writes {
@@ -260,7 +260,7 @@ func TestCloseWaitsForACommentThatIsBeingWritten(t *testing.T) {
 		written.Store(true)
 		return nil
 	}
-	c := NewClient(r, ClientOptions{HeadWait: time.Millisecond})
+	c := New(r, Options{HeadWait: time.Millisecond})
 	<-writing
 	time.AfterFunc(10*time.Millisecond, func() { close(release) })
 	c.Close()
@@ -305,7 +305,7 @@ func get(t *testing.T, url string) *http.Response {
 func TestAnEventArrivesWhileTheNextIsAwaited(t *testing.T) {
 	seen := make(chan struct{})
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		c := NewClient(w, ClientOptions{})
+		c := New(w, Options{})
 		defer c.Close()
 		for _, event := range []string{"data: 1\n\n", "data: 2\n\n"} {
 			if err := c.Write([]byte(event)); err != nil {
@@ -337,7 +337,7 @@ func TestAnEventArrivesWhileTheNextIsAwaited(t *testing.T) {
 func TestAClientGetsCommentsWhileNothingHappens(t *testing.T) {
 	seen := make(chan struct{})
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		c := NewClient(w, ClientOptions{HeadWait: time.Millisecond, KeepAlive: time.Millisecond})
+		c := New(w, Options{HeadWait: time.Millisecond, KeepAlive: time.Millisecond})
 		defer c.Close()
 		<-seen
 		if !c.Fail([]byte("data: failed\n\n")) {
@@ -362,7 +362,7 @@ func TestAClientGetsCommentsWhileNothingHappens(t *testing.T) {
 
 func TestAnEarlyFailureIsATrueStatus(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		c := NewClient(w, ClientOptions{})
+		c := New(w, Options{})
 		if !c.Fail([]byte("data: failed\n\n")) {
 			w.WriteHeader(http.StatusBadGateway)
 		}
@@ -379,22 +379,22 @@ func TestAClientThatHungUpEndsTheRequest(t *testing.T) {
 	cause := make(chan error, 1)
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancelCause(context.Background())
-		c := NewClient(w, ClientOptions{HeadWait: time.Millisecond, KeepAlive: time.Millisecond, Gone: cancel})
+		c := New(w, Options{HeadWait: time.Millisecond, KeepAlive: time.Millisecond, Gone: cancel})
 		defer c.Close()
 		<-ctx.Done()
 		cause <- context.Cause(ctx)
 	})
 	resp := get(t, s.URL)
 	resp.Body.Close()
-	if err := <-cause; !errors.Is(err, ErrClientGone) {
-		t.Errorf("the cause is %v, want ErrClientGone", err)
+	if err := <-cause; !errors.Is(err, ErrGone) {
+		t.Errorf("the cause is %v, want ErrGone", err)
 	}
 }
 
 func TestAClientThatStopsReadingIsGivenUp(t *testing.T) {
 	result := make(chan error, 1)
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		c := NewClient(w, ClientOptions{WriteTimeout: 50 * time.Millisecond})
+		c := New(w, Options{WriteTimeout: 50 * time.Millisecond})
 		defer c.Close()
 		event := make([]byte, 1<<20)
 		for {
@@ -412,15 +412,15 @@ func TestAClientThatStopsReadingIsGivenUp(t *testing.T) {
 	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: kai\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-result; !errors.Is(err, ErrClientGone) || !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("the write ended with %v, want ErrClientGone and a deadline", err)
+	if err := <-result; !errors.Is(err, ErrGone) || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the write ended with %v, want ErrGone and a deadline", err)
 	}
 }
 
 // A connection serves the next request although the first had deadlines.
 func TestAConnectionServesMoreThanOneStream(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		c := NewClient(w, ClientOptions{WriteTimeout: time.Minute})
+		c := New(w, Options{WriteTimeout: time.Minute})
 		defer c.Close()
 		if err := c.Write([]byte("data: " + r.URL.Path + "\n\n")); err != nil {
 			t.Error(err)
@@ -437,7 +437,7 @@ func TestAConnectionServesMoreThanOneStream(t *testing.T) {
 func TestCommentsNeverTearAnEvent(t *testing.T) {
 	const n = 200
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		c := NewClient(w, ClientOptions{HeadWait: time.Microsecond, KeepAlive: time.Microsecond})
+		c := New(w, Options{HeadWait: time.Microsecond, KeepAlive: time.Microsecond})
 		defer c.Close()
 		for i := range n {
 			if err := c.Write(fmt.Appendf(nil, "data: %d %s\n\n", i, strings.Repeat("x", i*50))); err != nil {

@@ -1,4 +1,4 @@
-package stream
+package chat
 
 import (
 	"bytes"
@@ -18,6 +18,9 @@ import (
 )
 
 type jsonObject = map[string]any
+
+// reasons are those for which OpenAI says that an answer ends.
+var reasons = []string{abi.FinishStop, abi.FinishLength, abi.FinishToolCalls, abi.FinishContentFilter, abi.FinishFunctionCall}
 
 // accumulate puts a stream together as OpenAI's SDKs do and gives the whole
 // answer it stands for. Every rule a client may rely on is checked on the way.
@@ -120,7 +123,7 @@ func accumulate(events string) (jsonObject, error) {
 				if value == nil {
 					break
 				}
-				if len(delta) > 0 || finishReason([]byte(value.(string))) == "" {
+				if len(delta) > 0 || !slices.Contains(reasons, value.(string)) {
 					return nil, fmt.Errorf("bad finish: %s", data)
 				}
 				finished[index] = true
@@ -311,7 +314,7 @@ func checkForms(in calls) error {
 	complete := c.Complete()
 	events, err := c.End(events)
 	body, err2 := w.End()
-	if (err == nil) != (err2 == nil) || complete && err != nil && err.Error() != namelessError().Error() {
+	if (err == nil) != (err2 == nil) || complete && err != nil && !strings.Contains(err.Error(), "without naming it") {
 		return fmt.Errorf("End of an answer with Complete() = %v: streamed %v, whole %v", complete, err, err2)
 	}
 	if err != nil {

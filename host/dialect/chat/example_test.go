@@ -1,15 +1,15 @@
-package stream_test
+package chat_test
 
 import (
 	"fmt"
 
-	"github.com/kai-gateway/kai/host/stream"
+	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // The emissions of two adapter calls, as a stream and as a whole.
 func Example() {
-	info := stream.Info{ID: "chatcmpl-1", Created: 1700000000, Model: "fast"}
+	info := chat.Info{ID: "chatcmpl-1", Created: 1700000000, Model: "fast"}
 	calls := [][]abi.Emission{
 		{{Kind: abi.Text, At: abi.At(0, 0), Data: []byte("Hi")}},
 		{
@@ -18,7 +18,7 @@ func Example() {
 		},
 	}
 
-	chunks := stream.NewChunks(info)
+	chunks := chat.NewChunks(info)
 	var events []byte
 	for _, ems := range calls {
 		events, _ = chunks.Apply(events, ems)
@@ -26,7 +26,7 @@ func Example() {
 	events, _ = chunks.End(events)
 	fmt.Printf("%s", events)
 
-	whole := stream.NewWhole(info)
+	whole := chat.NewWhole(info)
 	for _, ems := range calls {
 		_ = whole.Apply(ems)
 	}

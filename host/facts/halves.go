@@ -1,4 +1,4 @@
-package stream
+package facts
 
 import (
 	"strconv"
@@ -16,24 +16,22 @@ const (
 	replacement = `\ufffd`
 )
 
-// appendTo appends the payload of a text emission as appendText does, but for
-// halves of characters at its ends: two that belong together are joined, and one
-// that stands alone is U+FFFD. The boundary has mended those within.
-func (h *half) appendTo(dst []byte, e abi.Emission) []byte {
-	if *h == 0 && !hasHalf(e) {
-		return appendText(dst, e)
+// joined gives the text of an emission, but for halves of characters at its ends:
+// two that belong together are joined, and one that stands alone is U+FFFD. The
+// boundary has mended those within.
+func (a *Answer) joined(h *half, e abi.Emission) Text {
+	if *h == 0 && !HasHalf(e) || len(e.Data) == 0 {
+		return Text{e.Raw, e.Data}
 	}
-	if len(e.Data) == 0 {
-		return dst
-	}
+	begin := len(a.scratch)
 	second := e.Raw && isHalf(e.Data, 'c', 'f')
 	switch {
 	case *h != 0 && second:
-		dst = append(dst, `\u`...)
-		dst = strconv.AppendUint(dst, uint64(*h), 16)
-		dst = append(dst, e.Data[:escapeLen]...)
+		a.scratch = append(a.scratch, `\u`...)
+		a.scratch = strconv.AppendUint(a.scratch, uint64(*h), 16)
+		a.scratch = append(a.scratch, e.Data[:escapeLen]...)
 	case *h != 0 || second:
-		dst = append(dst, replacement...)
+		a.scratch = append(a.scratch, replacement...)
 	}
 	*h = 0
 	if second {
@@ -44,20 +42,21 @@ func (h *half) appendTo(dst []byte, e abi.Emission) []byte {
 		n, _ := strconv.ParseUint(string(e.Data[end+2:]), 16, 16)
 		*h, e.Data = half(n), e.Data[:end]
 	}
-	return appendText(dst, e)
+	a.scratch = Text{e.Raw, e.Data}.AppendTo(a.scratch)
+	return Text{Raw: true, Data: a.scratch[begin:len(a.scratch):len(a.scratch)]}
 }
 
-// end appends what becomes of a half that nothing followed.
-func (h *half) end(dst []byte) []byte {
-	if *h == 0 {
-		return dst
+// endHalf adds what becomes of a half that nothing followed.
+func (a *Answer) endHalf(h *half, d Delta) {
+	if *h != 0 {
+		*h = 0
+		d.Text = Text{Raw: true, Data: []byte(replacement)}
+		a.add(d)
 	}
-	*h = 0
-	return append(dst, replacement...)
 }
 
-// hasHalf reports whether a text begins or ends with half a character.
-func hasHalf(e abi.Emission) bool {
+// HasHalf reports whether the text of an emission begins or ends with half a character.
+func HasHalf(e abi.Emission) bool {
 	return e.Raw && (isHalf(e.Data, 'c', 'f') || endsInHalf(e.Data))
 }
 

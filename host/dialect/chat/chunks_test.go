@@ -1,4 +1,4 @@
-package stream
+package chat
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kai-gateway/kai/host/facts"
 	"github.com/kai-gateway/kai/host/fault"
 
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -554,7 +555,7 @@ func TestAdapterErrors(t *testing.T) {
 			want: fault.Error{Kind: fault.Adapter, Code: "adapter_error"}, text: "second TOOL_NAME",
 		},
 		"a name without end": {
-			in:   calls{emit(toolName(0, 0, strings.Repeat("f", maxName)), toolID(0, 0, "x")), emit(toolName(0, 0, "g"))},
+			in:   calls{emit(toolName(0, 0, strings.Repeat("f", 4<<10)), toolID(0, 0, "x")), emit(toolName(0, 0, "g"))},
 			want: fault.Error{Kind: fault.Adapter, Code: "adapter_error"}, text: "TOOL_NAME of more than",
 		},
 		"a choice out of range": {
@@ -566,12 +567,12 @@ func TestAdapterErrors(t *testing.T) {
 			want: fault.Error{Kind: fault.Adapter, Code: "adapter_error"}, text: "tool calls",
 		},
 		"too many extra fields": {
-			in:   calls{emit(deltaExtra(0, many(maxFields+1, `"k%d":1,`)))},
+			in:   calls{emit(deltaExtra(0, many(64+1, `"k%d":1,`)))},
 			want: fault.Error{Kind: fault.Adapter, Code: "adapter_error"}, text: "fields in DELTA_EXTRA",
 		},
 		"too many extra fields, one by one": {
 			in: func() (in calls) {
-				for i := range maxFields + 1 {
+				for i := range 64 + 1 {
 					in = append(in, emit(chunkExtra(fmt.Sprintf(`{"k%d":1}`, i))))
 				}
 				return in
@@ -579,11 +580,11 @@ func TestAdapterErrors(t *testing.T) {
 			want: fault.Error{Kind: fault.Adapter, Code: "adapter_error"}, text: "fields in CHUNK_EXTRA",
 		},
 		"too many usage fields": {
-			in:   calls{emit(usageOf(`{"details":` + many(maxFields+1, `"k%d":1,`) + `}`))},
+			in:   calls{emit(usageOf(`{"details":` + many(64+1, `"k%d":1,`) + `}`))},
 			want: fault.Error{Kind: fault.Adapter, Code: "adapter_error"}, text: "fields in USAGE",
 		},
 		"a huge usage": {
-			in:   calls{emit(usageOf(`{"x":"` + strings.Repeat("x", maxUsage) + `"}`))},
+			in:   calls{emit(usageOf(`{"x":"` + strings.Repeat("x", 16<<10) + `"}`))},
 			want: fault.Error{Kind: fault.Adapter, Code: "adapter_error"}, text: "USAGE",
 		},
 	} {
@@ -638,19 +639,30 @@ func TestWhatAStreamHoldsHasALimit(t *testing.T) {
 		"arguments of a call that runs": {toolArgs(0, 0, "x"), toolArgs(0, 0, "x"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := NewChunks(testInfo)
+			info := testInfo
+			info.MaxHeld = 2<<20 + len(tc.first.Data)
+			c := NewChunks(info)
 			if !tc.held {
 				if _, err := c.Apply(nil, emit(toolName(0, 0, "f"), toolArgs(0, 0, "x"))); err != nil {
 					t.Fatal(err)
 				}
 			}
-			c.held = maxHeld - len(tc.first.Data)
+			// Something that waits, or is gone again, and takes what is free but for the first.
+			for range 2 {
+				wait := toolArgs(3, 0, strings.Repeat("x", 1<<20))
+				if !tc.held {
+					wait = text(0, strings.Repeat("x", 1<<20))
+				}
+				if _, err := c.Apply(nil, emit(wait)); err != nil {
+					t.Fatal(err)
+				}
+			}
 			if _, err := c.Apply(nil, emit(tc.first)); err != nil {
 				t.Fatal(err)
 			}
 			_, err := c.Apply(nil, emit(tc.more))
 			var e *fault.Error
-			if got := errors.As(err, &e) && e.Code == "upstream_error" && strings.Contains(e.Text, "larger than 64 MiB"); got != tc.held {
+			if got := errors.As(err, &e) && e.Code == "upstream_error" && strings.Contains(e.Text, "larger than 2 MiB"); got != tc.held {
 				t.Errorf("error %v beyond the limit, want one: %v", err, tc.held)
 			}
 		})
@@ -667,7 +679,7 @@ func TestUsageCountsWhateverHappens(t *testing.T) {
 		"when nobody asked for it": {emit(usageOf(`{"prompt_tokens":3,"completion_tokens":4}`)), emit(finish(0, "stop"))},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want := Usage{Prompt: 3, Completion: 4, Total: 7, Known: true}
+			want := facts.Usage{Prompt: 3, Completion: 4, Total: 7, Known: true}
 			got, c, _ := stream(testInfo, in)
 			if c.Usage() != want {
 				t.Errorf("streamed: Usage() = %+v, want %+v", c.Usage(), want)

@@ -1,4 +1,4 @@
-package stream
+package chat
 
 import (
 	"errors"
@@ -153,9 +153,10 @@ func TestUsageIsMergedLeafByLeaf(t *testing.T) {
 }
 
 func TestAWholeAnswerHasALimit(t *testing.T) {
-	w := NewWhole(testInfo)
+	info := testInfo
+	info.MaxHeld = 2
+	w := NewWhole(info)
 	part := emit(text(0, "x"))
-	w.held = maxHeld - 2
 	for range 2 {
 		if err := w.Apply(part); err != nil {
 			t.Fatal(err)

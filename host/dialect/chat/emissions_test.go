@@ -1,4 +1,4 @@
-package stream
+package chat
 
 import "github.com/kai-gateway/kai/sdk/abi"
 

@@ -1,10 +1,8 @@
-package stream
+package facts
 
 import (
 	"bytes"
 	"strings"
-
-	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // escaped marks the bytes that may not stand in a JSON string literal as they are.
@@ -43,21 +41,21 @@ func appendInside[T string | []byte](dst []byte, s T) []byte {
 	return append(dst, s[start:]...)
 }
 
-// appendString appends s as a JSON string literal, with U+FFFD for what is not
+// AppendString appends s as a JSON string literal, with U+FFFD for what is not
 // UTF-8.
-func appendString(dst []byte, s string) []byte {
+func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	dst = appendInside(dst, strings.ToValidUTF8(s, "\uFFFD"))
 	return append(dst, '"')
 }
 
-// appendText appends the payload of a text emission as the inside of a JSON
-// string literal; one that is such an inside already is copied as it is.
-func appendText(dst []byte, e abi.Emission) []byte {
-	if e.Raw {
-		return append(dst, e.Data...)
+// AppendTo appends a text as the inside of a JSON string literal; one that is such an
+// inside already is copied as it is.
+func (t Text) AppendTo(dst []byte) []byte {
+	if t.Raw {
+		return append(dst, t.Data...)
 	}
-	return appendInside(dst, e.Data)
+	return appendInside(dst, t.Data)
 }
 
 // appendJSON appends a JSON value on one line. Line ends can only stand between
@@ -74,10 +72,10 @@ func appendJSON(dst, value []byte) []byte {
 	return dst
 }
 
-// appendElements appends the elements of a JSON array, without its brackets, to
+// AppendElements appends the elements of a JSON array, without its brackets, to
 // those that dst ends with: after a comma unless dst is empty or ends with the
 // bracket that opens the array.
-func appendElements(dst, array []byte) []byte {
+func AppendElements(dst, array []byte) []byte {
 	array = bytes.TrimSpace(array)
 	if len(array) < 2 || array[0] != '[' {
 		return dst

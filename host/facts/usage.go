@@ -1,4 +1,4 @@
-package stream
+package facts
 
 import (
 	"math"
@@ -21,7 +21,7 @@ type Usage struct {
 // usage is the usage object put together from every USAGE.
 type usage struct {
 	prompt, completion, total count
-	rest                      object
+	rest                      Object
 }
 
 // count is a number of tokens, if there is one.
@@ -52,7 +52,7 @@ func (u *usage) merge(e abi.Emission) *fault.Error {
 		}
 	}
 	if !u.rest.mergeLeaves(e.Data, countKeys, usageDepth) {
-		return protocolError("more than %d fields in USAGE", maxFields)
+		return tooManyError("USAGE")
 	}
 	return nil
 }
@@ -103,6 +103,6 @@ func (u *usage) appendTo(dst []byte) []byte {
 	dst = strconv.AppendInt(dst, s.Completion, 10)
 	dst = append(dst, `,"total_tokens":`...)
 	dst = strconv.AppendInt(dst, s.Total, 10)
-	dst = u.rest.appendTo(dst)
+	dst = u.rest.AppendTo(dst)
 	return append(dst, '}')
 }

@@ -1,4 +1,4 @@
-package stream
+package chat
 
 import (
 	"cmp"
@@ -17,23 +17,15 @@ type Whole struct {
 
 // NewWhole begins a whole answer.
 func NewWhole(info Info) *Whole {
-	w := &Whole{info: info}
-	w.memory.grant = info.Memory
-	return w
+	return &Whole{answer: newAnswer(info), info: info}
 }
 
 // Apply adds the emissions of one adapter call. The error is nil or an
 // *fault.Error: the adapter's ERROR, that the adapter broke the protocol, or that
 // the answer is too large. Then the answer is over.
 func (w *Whole) Apply(ems []abi.Emission) error {
-	if err := w.take(ems); err != nil {
-		return err
-	}
-	return nil
+	return w.apply(ems)
 }
-
-// EndMark is as Chunks.EndMark.
-func (w *Whole) EndMark() { w.endMark() }
 
 // End is for when the upstream ended: cleanly, or in any way once Complete says
 // so. It gives the answer's JSON, which the caller owns, or an *fault.Error if a
@@ -43,12 +35,12 @@ func (w *Whole) EndMark() { w.endMark() }
 // content and refusal are always there. content is null if the assistant called
 // tools or refused and said nothing else.
 func (w *Whole) End() ([]byte, error) {
-	if err := w.settle(); err != nil {
+	if err := w.end(); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(w.choices, func(a, b choice) int { return cmp.Compare(a.index, b.index) })
 	size := w.rendered()
-	if err := w.memory.hold(size); err != nil {
+	if err := w.facts.Hold(size); err != nil {
 		return nil, err
 	}
 	dst := appendHead(make([]byte, 0, size), w.info, "chat.completion")
@@ -59,8 +51,8 @@ func (w *Whole) End() ([]byte, error) {
 		dst = w.choices[i].appendTo(dst)
 	}
 	dst = append(dst, `],"usage":`...)
-	dst = w.usage.appendTo(dst)
-	dst = w.extra.appendTo(dst)
+	dst = w.facts.AppendUsage(dst)
+	dst = w.extra.AppendTo(dst)
 	return append(dst, '}'), nil
 }
 
@@ -81,7 +73,6 @@ func (ch *choice) appendTo(dst []byte) []byte {
 	}
 	dst = appendTextField(dst, `,"refusal":"`, ch.refusal)
 	dst = appendReasoning(dst, ch.reasoning)
-	slices.SortFunc(ch.calls, func(a, b call) int { return cmp.Compare(a.index, b.index) })
 	for i := range ch.calls {
 		if i == 0 {
 			dst = append(dst, `,"tool_calls":[`...)
@@ -95,19 +86,12 @@ func (ch *choice) appendTo(dst []byte) []byte {
 	if len(ch.calls) > 0 {
 		dst = append(dst, ']')
 	}
-	dst = ch.delta.appendTo(dst)
+	dst = ch.delta.AppendTo(dst)
 	dst = append(dst, '}')
 	dst = ch.appendLogprobs(dst)
 	dst = append(dst, `,"finish_reason":"`...)
 	dst = append(dst, ch.finish...)
 	dst = append(dst, '"')
-	dst = ch.extra.appendTo(dst)
+	dst = ch.extra.AppendTo(dst)
 	return append(dst, '}')
 }
-
-// Complete reports whether the answer is a success if nothing more comes,
-// however the upstream ended.
-func (w *Whole) Complete() bool { return w.complete() }
-
-// Usage is what the answer cost as far as it is known, complete or not.
-func (w *Whole) Usage() Usage { return w.usage.summary() }

@@ -1,4 +1,4 @@
-package stream
+package facts
 
 import (
 	"bytes"
@@ -10,24 +10,16 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Keys that this package writes itself. error is among the chunk's because SDKs
-// take a chunk that has it for a failure.
-var (
-	chunkKeys  = []string{"id", "object", "created", "model", "choices", "usage", "error"}
-	choiceKeys = []string{"index", "delta", "message", "logprobs", "finish_reason"}
-	callKeys   = []string{"index", "id", "type", "function"}
-	deltaKeys  = []string{"role", "content", "reasoning_content", "reasoning", "refusal", "tool_calls"}
-	countKeys  = []string{"prompt_tokens", "completion_tokens", "total_tokens"}
-)
+var countKeys = []string{"prompt_tokens", "completion_tokens", "total_tokens"}
 
-const (
-	maxFields   = 64      // fields of one object
-	keepBetween = 4 << 10 // bytes of buffer that are kept from one chunk to the next
-)
+const maxFields = 64 // of one object
 
-// object is a JSON object put together from several. Its fields keep the order
+// KeepBetween is how large a buffer may be that is kept from one event to the next.
+const KeepBetween = 4 << 10
+
+// Object is a JSON object put together from several. Its fields keep the order
 // in which they first came. The zero value is empty.
-type object struct {
+type Object struct {
 	fields []field
 }
 
@@ -35,17 +27,18 @@ type object struct {
 type field struct {
 	key   []byte // inside of a string literal, escaped in one way only
 	value []byte // JSON on one line; unused if nested
-	nest  *object
+	nest  *Object
 }
 
-func (o *object) empty() bool { return len(o.fields) == 0 }
+// Empty reports whether there is no field.
+func (o *Object) Empty() bool { return len(o.fields) == 0 }
 
-// reset empties the object and keeps small buffers.
-func (o *object) reset() {
+// Reset empties the object and keeps small buffers.
+func (o *Object) Reset() {
 	for i := range o.fields {
 		f := &o.fields[i]
 		f.nest = nil
-		if cap(f.value) > keepBetween {
+		if cap(f.value) > KeepBetween {
 			f.value = nil
 		}
 	}
@@ -54,7 +47,7 @@ func (o *object) reset() {
 
 // field gives the field of that key, new and without a value if there was none,
 // nil if there would be too many.
-func (o *object) field(key []byte) *field {
+func (o *Object) field(key []byte) *field {
 	for i := range o.fields {
 		if bytes.Equal(o.fields[i].key, key) {
 			return &o.fields[i]
@@ -75,28 +68,29 @@ func (o *object) field(key []byte) *field {
 func (f *field) set(value []byte) {
 	f.nest = nil
 	if value[0] == '[' {
-		f.value = append(appendElements(append(f.value[:0], '['), value), ']')
+		f.value = append(AppendElements(append(f.value[:0], '['), value), ']')
 		return
 	}
 	f.value = appendJSON(f.value[:0], value)
 }
 
-// mergeExtra adds the members of an extra's object except the reserved ones:
-// arrays are joined, null replaces nothing, otherwise the last one wins.
-func (o *object) mergeExtra(e abi.Emission, reserved []string) *fault.Error {
-	for m := newMembers(e.Data); m.next(); {
+// Merge adds the members of an object that a fact of some kind states, except the
+// reserved ones: arrays are joined, null replaces nothing, otherwise the last one
+// wins. The error is that there are more than 64 fields.
+func (o *Object) Merge(kind abi.Kind, raw []byte, reserved []string) *fault.Error {
+	for m := newMembers(raw); m.next(); {
 		if slices.Contains(reserved, string(m.key)) {
 			continue
 		}
 		f := o.field(m.key)
 		switch {
 		case f == nil:
-			return protocolError("more than %d fields in %v", maxFields, e.Kind)
+			return tooManyError(kind.String())
 		case len(f.value) == 0:
 			f.set(m.value)
 		case m.value[0] == 'n':
 		case m.value[0] == '[' && f.value[0] == '[':
-			f.value = append(appendElements(f.value[:len(f.value)-1], m.value), ']')
+			f.value = append(AppendElements(f.value[:len(f.value)-1], m.value), ']')
 		default:
 			f.set(m.value)
 		}
@@ -108,7 +102,7 @@ func (o *object) mergeExtra(e abi.Emission, reserved []string) *fault.Error {
 // by leaf: null replaces nothing, otherwise the last one wins. Objects are
 // merged in turn down to depth; deeper ones are leaves. Numbers in quotes become
 // numbers. It reports false if there are too many fields.
-func (o *object) mergeLeaves(raw []byte, reserved []string, depth int) bool {
+func (o *Object) mergeLeaves(raw []byte, reserved []string, depth int) bool {
 	for m := newMembers(raw); m.next(); {
 		if slices.Contains(reserved, string(m.key)) {
 			continue
@@ -119,7 +113,7 @@ func (o *object) mergeLeaves(raw []byte, reserved []string, depth int) bool {
 			return false
 		case m.value[0] == '{' && depth > 1:
 			if f.nest == nil {
-				f.nest = &object{}
+				f.nest = &Object{}
 			}
 			if !f.nest.mergeLeaves(m.value, nil, depth-1) {
 				return false
@@ -132,8 +126,8 @@ func (o *object) mergeLeaves(raw []byte, reserved []string, depth int) bool {
 	return true
 }
 
-// appendTo appends the fields, each after a comma.
-func (o *object) appendTo(dst []byte) []byte {
+// AppendTo appends the fields, each after a comma.
+func (o *Object) AppendTo(dst []byte) []byte {
 	for i := range o.fields {
 		dst = append(dst, ',')
 		dst = o.fields[i].appendTo(dst)

@@ -1,7 +1,8 @@
-package stream
+package chat
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -115,14 +116,29 @@ func halfIn(s string) string {
 		if s[i] != '\\' {
 			continue
 		}
-		switch p := []byte(s[i:]); {
-		case endsInHalf(p[:6]) && len(p) >= 12 && isHalf(p[6:], 'c', 'f'):
+		switch first, second := halfAt(s, i), halfAt(s, i+6); {
+		case first == 1 && second == 2:
 			i += 11
-		case isHalf(p, '8', 'f'):
+		case first != 0:
 			return s[i : i+6]
 		default:
 			i++
 		}
 	}
 	return ""
+}
+
+// halfAt tells which half of a character is escaped at i: the first or the second, 0
+// for neither.
+func halfAt(s string, i int) int {
+	if i+6 > len(s) || s[i:i+2] != `\u` {
+		return 0
+	}
+	switch n, err := strconv.ParseUint(s[i+2:i+6], 16, 16); {
+	case err != nil || n < 0xd800 || n > 0xdfff:
+		return 0
+	case n < 0xdc00:
+		return 1
+	}
+	return 2
 }

@@ -1,0 +1,227 @@
+// Package chat is OpenAI's chat completions: what a client of that API sees of the
+// facts about an answer.
+//
+// [Chunks] makes a stream of chunks of them and [Whole] makes one answer; both stand
+// on the same facts, so a stream put together by the client equals the whole answer.
+//
+// Extra fields never replace a field that this package writes. Where one comes more
+// than once, arrays are joined, null replaces nothing, and otherwise the last one
+// wins. Facts that OpenAI's API has no place for stand in the fields that OpenRouter
+// and Google's OpenAI layer have made known, from which clients send them back:
+// https://openrouter.ai/docs/use-cases/reasoning-tokens
+// https://ai.google.dev/gemini-api/docs/thought-signatures
+//
+// Chunks and Whole are for one goroutine at a time.
+package chat
+
+import (
+	"slices"
+
+	"github.com/kai-gateway/kai/host/facts"
+	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Info is what the host knows of an answer before it begins.
+type Info struct {
+	ID           string // "chatcmpl-…", unique
+	Created      int64  // seconds since 1970
+	Model        string // the alias the client asked for
+	IncludeUsage bool   // the client set stream_options.include_usage; Whole ignores it
+
+	// Memory counts what is kept of the answer, and what is made of it, until it is
+	// released. Default: nothing is counted.
+	Memory *memory.Grant
+
+	// MaxHeld bounds what one answer may keep: the text of a whole answer, and in a
+	// stream what waits for a tool call's name or for the next chunk. Default 64 MiB.
+	MaxHeld int
+}
+
+// Keys that this package writes itself. error is among the chunk's because SDKs
+// take a chunk that has it for a failure.
+var (
+	chunkKeys  = []string{"id", "object", "created", "model", "choices", "usage", "error"}
+	choiceKeys = []string{"index", "delta", "message", "logprobs", "finish_reason"}
+	callKeys   = []string{"index", "id", "type", "function"}
+	deltaKeys  = []string{"role", "content", "reasoning_content", "reasoning", "refusal", "tool_calls"}
+)
+
+// answer is what both forms of an answer share: the facts, and what was stated and
+// not yet shown. Whole never shows anything before the end; Chunks shows and forgets
+// after every adapter call.
+type answer struct {
+	facts   *facts.Answer
+	choices []choice     // in the order they opened
+	extra   facts.Object // CHUNK_EXTRA
+}
+
+// choice is one of the answer's alternatives. The texts are kept as the inside of a
+// JSON string literal, logprobs as the inside of an array.
+type choice struct {
+	index int
+
+	content, reasoning, refusal []byte
+	logprobs                    []byte
+	delta                       facts.Object // DELTA_EXTRA
+	extra                       facts.Object // CHOICE_EXTRA
+	calls                       []call       // by their number
+	finish                      string       // the reason, once it is final
+
+	started bool // the chunk with the role went out
+	ended   bool // the chunk with the finish reason went out
+}
+
+// call is one tool call of a choice.
+type call struct {
+	fresh bool // the client has not seen it
+	id    string
+	name  string
+	args  []byte       // inside of a JSON string literal
+	extra facts.Object // TOOL_EXTRA
+}
+
+func newAnswer(info Info) answer {
+	return answer{facts: facts.New(facts.Options{Memory: info.Memory, MaxHeld: info.MaxHeld})}
+}
+
+// apply adds the emissions of one adapter call.
+func (a *answer) apply(ems []abi.Emission) error {
+	done := a.facts.Complete()
+	deltas, err := a.facts.Apply(ems)
+	if err != nil {
+		return err
+	}
+	for n := len(a.choices); n < a.facts.Choices(); n++ {
+		a.choices = append(a.choices, choice{index: a.facts.Choice(n)})
+	}
+	for i := range deltas {
+		if err := a.take(&deltas[i]); err != nil && !(done && a.facts.Complete()) {
+			return err
+		}
+	}
+	return nil
+}
+
+// end adds what the answer still lacks.
+func (a *answer) end() error {
+	deltas, err := a.facts.End()
+	if err != nil {
+		return err
+	}
+	for i := range deltas {
+		if err := a.take(&deltas[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take adds a fact.
+func (a *answer) take(d *facts.Delta) *fault.Error {
+	if d.Kind == abi.ChunkExtra {
+		return a.extra.Merge(d.Kind, d.Text.Data, chunkKeys)
+	}
+	ch := a.choice(d.Choice)
+	switch d.Kind {
+	case abi.Text:
+		ch.content = d.Text.AppendTo(ch.content)
+	case abi.Reasoning:
+		ch.reasoning = d.Text.AppendTo(ch.reasoning)
+	case abi.Refusal:
+		ch.refusal = d.Text.AppendTo(ch.refusal)
+	case abi.Logprobs:
+		ch.logprobs = facts.AppendElements(ch.logprobs, d.Text.Data)
+	case abi.ToolName:
+		ch.calls = append(ch.calls, call{fresh: true, id: d.ID, name: d.Name})
+	case abi.ToolArgs:
+		c := &ch.calls[d.Call]
+		c.args = d.Text.AppendTo(c.args)
+	case abi.ToolExtra:
+		return ch.calls[d.Call].extra.Merge(d.Kind, d.Text.Data, callKeys)
+	case abi.ToolSignature:
+		return ch.calls[d.Call].extra.Merge(d.Kind, signed(d), nil)
+	case abi.DeltaExtra:
+		return ch.delta.Merge(d.Kind, d.Text.Data, deltaKeys)
+	case abi.ChoiceExtra:
+		return ch.extra.Merge(d.Kind, d.Text.Data, choiceKeys)
+	case abi.ReasoningDetail:
+		return ch.delta.Merge(d.Kind, slices.Concat([]byte(`{"reasoning_details":[`), d.Text.Data, []byte(`]}`)), nil)
+	case abi.Citation:
+		return ch.delta.Merge(d.Kind, slices.Concat([]byte(`{"citations":[`), d.Text.Data, []byte(`]}`)), nil)
+	case abi.Signature:
+		return ch.delta.Merge(d.Kind, signed(d), nil)
+	case abi.StopReason:
+		return ch.extra.Merge(d.Kind, within(`{"native_finish_reason":"`, d, `"}`), nil)
+	case abi.Finish:
+		ch.finish = d.Name
+	}
+	return nil
+}
+
+// within gives a text between the two ends of a JSON object.
+func within(before string, d *facts.Delta, behind string) []byte {
+	b := append(make([]byte, 0, len(before)+len(d.Text.Data)+len(behind)), before...)
+	return append(d.Text.AppendTo(b), behind...)
+}
+
+// signed gives the field for the signature of a text or a call.
+func signed(d *facts.Delta) []byte {
+	return within(`{"extra_content":{"google":{"thought_signature":"`, d, `"}}}`)
+}
+
+// choice gives the choice with that index, which has opened.
+func (a *answer) choice(index int) *choice {
+	i := 0
+	for a.choices[i].index != index {
+		i++
+	}
+	return &a.choices[i]
+}
+
+// noText reports whether content is null: the assistant said nothing and did
+// something else instead. OpenAI's answers are the same.
+func (ch *choice) noText() bool {
+	return len(ch.content) == 0 && (len(ch.calls) > 0 || len(ch.refusal) > 0)
+}
+
+// size is what the answer keeps besides the facts, in bytes.
+func (a *answer) size() int {
+	n := a.extra.Size()
+	for i := range a.choices {
+		ch := &a.choices[i]
+		n += cap(ch.content) + cap(ch.reasoning) + cap(ch.refusal) + cap(ch.logprobs) + ch.delta.Size() + ch.extra.Size()
+		for k := range ch.calls {
+			c := &ch.calls[k]
+			n += facts.CallBytes + len(c.id) + len(c.name) + cap(c.args) + c.extra.Size()
+		}
+	}
+	return n
+}
+
+// rendered is what the answer comes to as JSON, about and rather more.
+func (a *answer) rendered() int {
+	n := facts.ChoiceBytes + a.extra.Size()
+	for i := range a.choices {
+		ch := &a.choices[i]
+		n += facts.ChoiceBytes + len(ch.content) + 2*len(ch.reasoning) + len(ch.refusal) + len(ch.logprobs) +
+			ch.delta.Size() + ch.extra.Size()
+		for k := range ch.calls {
+			c := &ch.calls[k]
+			n += facts.CallBytes + len(c.id) + len(c.name) + len(c.args) + c.extra.Size()
+		}
+	}
+	return n
+}
+
+// Complete reports whether the answer is a success if nothing more comes,
+// however the upstream ended.
+func (a *answer) Complete() bool { return a.facts.Complete() }
+
+// Usage is what the answer cost as far as it is known, complete or not.
+func (a *answer) Usage() facts.Usage { return a.facts.Usage() }
+
+// EndMark is for when the upstream said that its answer is complete: what has
+// content and no FINISH is finished.
+func (a *answer) EndMark() { a.facts.EndMark() }

@@ -1,0 +1,263 @@
+package facts
+
+import (
+	"bytes"
+	"crypto/rand"
+
+	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// choice is one of the answer's alternatives.
+type choice struct {
+	index  int
+	finish string // the reason stated so far, "" while there is none
+	late   bool   // content came after that reason
+	spoke  bool   // there was content: text, reasoning, a refusal or a tool call
+
+	halves [3]half // of characters, at the ends of text, reasoning and refusal
+
+	calls   []call // in the order of their first emission
+	begun   int    // calls that have an index
+	touched bool   // there may be calls to number
+}
+
+// call is one tool call of a choice.
+type call struct {
+	item    int    // as the adapter counts
+	index   int    // as clients count; -1 until the call begins
+	begun   bool   // some of the arguments came, and not only white space
+	given   string // the id the adapter stated
+	name    string
+	half    half    // of a character, at the end of the arguments
+	waiting []Delta // what was stated before the call began, in memory of its own
+}
+
+// aboutChoice reports whether emissions of that kind state something about one
+// choice.
+func aboutChoice(k abi.Kind) bool {
+	switch k {
+	case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs,
+		abi.ToolExtra, abi.Logprobs, abi.DeltaExtra, abi.ChoiceExtra, abi.Finish,
+		abi.ReasoningDetail, abi.Signature, abi.ToolSignature, abi.Citation, abi.StopReason:
+		return true
+	}
+	return false
+}
+
+// isContent reports whether emissions of that kind are a part of what the
+// assistant says or does.
+func isContent(k abi.Kind) bool {
+	switch k {
+	case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs:
+		return true
+	}
+	return false
+}
+
+// choice gives the choice with that index, which it opens if need be, nil if
+// there can be none. The result is good until the next call.
+func (a *Answer) choice(index int) *choice {
+	for i := range a.choices {
+		if a.choices[i].index == index {
+			return &a.choices[i]
+		}
+	}
+	if index >= abi.MaxChoices {
+		return nil
+	}
+	a.choices = append(a.choices, choice{index: index})
+	a.open++
+	return &a.choices[len(a.choices)-1]
+}
+
+// take adds an emission about ch.
+func (a *Answer) take(ch *choice, e abi.Emission) *fault.Error {
+	if ch == nil {
+		return protocolError("%v for choice %d, of at most %d", e.Kind, e.Choice(), abi.MaxChoices)
+	}
+	if isContent(e.Kind) && len(e.Data) > 0 {
+		if a.final {
+			ch.late = true
+			return lateError()
+		}
+		ch.spoke, ch.late = true, ch.finish != ""
+	} else if a.final {
+		return nil // the client has seen the choice's end
+	}
+	if err := a.hold(e); err != nil {
+		return err
+	}
+	switch e.Kind {
+	case abi.Text:
+		a.addText(&ch.halves[0], ch, e)
+	case abi.Reasoning:
+		a.addText(&ch.halves[1], ch, e)
+	case abi.Refusal:
+		a.addText(&ch.halves[2], ch, e)
+	case abi.Finish:
+		return a.finish(ch, e)
+	case abi.ToolID, abi.ToolName, abi.ToolArgs, abi.ToolExtra, abi.ToolSignature:
+		return a.takeTool(ch, e)
+	default:
+		a.add(Delta{Kind: e.Kind, Choice: ch.index, Text: Text{e.Raw, e.Data}})
+	}
+	return nil
+}
+
+// addText adds a text of a choice.
+func (a *Answer) addText(h *half, ch *choice, e abi.Emission) {
+	if text := a.joined(h, e); len(text.Data) > 0 {
+		a.add(Delta{Kind: e.Kind, Choice: ch.index, Text: text})
+	}
+}
+
+// takeTool adds an emission about a tool call.
+func (a *Answer) takeTool(ch *choice, e abi.Emission) *fault.Error {
+	if len(e.Data) == 0 {
+		return nil
+	}
+	c := ch.call(e.Item())
+	if c == nil {
+		return protocolError("more than %d tool calls in choice %d", abi.MaxCalls, ch.index)
+	}
+	ch.touched = true
+	switch e.Kind {
+	case abi.ToolArgs:
+		c.begun = c.begun || !isBlank(e)
+		if text := a.joined(&c.half, e); len(text.Data) > 0 {
+			a.addTo(ch, c, e.Kind, text)
+		}
+	case abi.ToolExtra, abi.ToolSignature:
+		a.addTo(ch, c, e.Kind, Text{e.Raw, e.Data})
+	case abi.ToolID:
+		if c.given == "" {
+			c.given = string(e.Data)
+		}
+	case abi.ToolName:
+		switch {
+		case c.name == string(e.Data):
+		case c.name != "" && (c.begun || c.index >= 0):
+			return protocolError("a second %v for tool call %d of choice %d", e.Kind, c.item, ch.index)
+		case len(c.name)+len(e.Data) > maxName:
+			return protocolError("a %v of more than %d bytes", e.Kind, maxName)
+		default:
+			c.name += string(e.Data)
+		}
+	}
+	return nil
+}
+
+// addTo adds a fact about a tool call. Before the call begins it waits, joined to
+// what waits of the same kind, so that a call in a thousand pieces takes no thousand
+// slices.
+func (a *Answer) addTo(ch *choice, c *call, kind abi.Kind, text Text) {
+	d := Delta{Kind: kind, Choice: ch.index, Call: c.index, Text: text}
+	if c.index >= 0 {
+		a.add(d)
+		return
+	}
+	if n := len(c.waiting); n > 0 && kind == abi.ToolArgs && c.waiting[n-1].Kind == kind {
+		last := &c.waiting[n-1].Text
+		if last.Raw == text.Raw {
+			last.Data = append(last.Data, text.Data...)
+			return
+		}
+	}
+	d.Text.Data = bytes.Clone(text.Data)
+	c.waiting = append(c.waiting, d)
+}
+
+// maxName is far more than any provider lets a function's name have.
+const maxName = 4 << 10
+
+// isBlank reports whether the text of an emission is white space.
+func isBlank(e abi.Emission) bool {
+	for i := 0; i < len(e.Data); i++ {
+		switch c := e.Data[i]; {
+		case c == ' ', c == '\t', c == '\n', c == '\r':
+		case e.Raw && c == '\\' && i+1 < len(e.Data) && (e.Data[i+1] == 'n' || e.Data[i+1] == 'r' || e.Data[i+1] == 't'):
+			i++
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// call gives the tool call that the adapter counts as item, nil if there would
+// be too many. The result is good until the next call.
+func (ch *choice) call(item int) *call {
+	for i := len(ch.calls) - 1; i >= 0; i-- {
+		if ch.calls[i].item == item {
+			return &ch.calls[i]
+		}
+	}
+	if len(ch.calls) == abi.MaxCalls {
+		return nil
+	}
+	ch.calls = append(ch.calls, call{item: item, index: -1})
+	return &ch.calls[len(ch.calls)-1]
+}
+
+// number begins every call that can: it gets its index and its id. The name may come
+// in pieces, so it is whole only when the arguments begin, another call does, or
+// nothing follows.
+func (a *Answer) number(ch *choice) {
+	for i := range ch.calls {
+		c := &ch.calls[i]
+		if c.index >= 0 || c.name == "" || !c.begun && i == len(ch.calls)-1 && !a.final {
+			continue
+		}
+		c.index = ch.begun
+		ch.begun++
+		id := c.given
+		if _, used := a.ids[id]; used || id == "" {
+			id = "call_" + rand.Text()[:24]
+		}
+		if a.ids == nil {
+			a.ids = map[string]struct{}{}
+		}
+		a.ids[id] = struct{}{}
+		a.add(Delta{Kind: abi.ToolName, Choice: ch.index, Call: c.index, ID: id, Name: c.name})
+		for _, d := range c.waiting {
+			d.Call = c.index
+			a.add(d)
+		}
+		c.waiting = nil
+	}
+}
+
+// finish notes the reason for which ch ends. One that is stated after more content
+// counts instead of that before; otherwise "stop" replaces nothing.
+func (a *Answer) finish(ch *choice, e abi.Emission) *fault.Error {
+	reason := finishReason(e.Data)
+	switch {
+	case reason == "":
+		return protocolError("an unknown reason in FINISH for choice %d", ch.index)
+	case ch.finish == "":
+		a.open--
+	case !ch.late && reason == abi.FinishStop:
+		return nil
+	}
+	ch.finish, ch.late = reason, false
+	return nil
+}
+
+// finishReason gives OpenAI's constant for the payload of FINISH, "" if it is
+// none of them.
+func finishReason(p []byte) string {
+	switch string(p) {
+	case abi.FinishStop:
+		return abi.FinishStop
+	case abi.FinishLength:
+		return abi.FinishLength
+	case abi.FinishToolCalls:
+		return abi.FinishToolCalls
+	case abi.FinishContentFilter:
+		return abi.FinishContentFilter
+	case abi.FinishFunctionCall:
+		return abi.FinishFunctionCall
+	}
+	return ""
+}

@@ -1,0 +1,82 @@
+package facts
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/kai-gateway/kai/host/fault"
+)
+
+// DecodeError makes of the payload of an ERROR emission the error that the
+// client gets. A status that is no HTTP error is 502, since what failed then is
+// the provider; a missing message is replaced by one that says so.
+func DecodeError(payload []byte) *fault.Error {
+	var e struct {
+		Status       int    `json:"status"`
+		Type         string `json:"type"`
+		Code         string `json:"code"`
+		Param        string `json:"param"`
+		Message      string `json:"message"`
+		RetryAfterMS int64  `json:"retry_after_ms"`
+		NoRetry      bool   `json:"no_retry"`
+	}
+	// A field of another type is skipped and the others are still filled in.
+	err := json.Unmarshal(payload, &e)
+	if e.Status < 400 || e.Status > 599 {
+		e.Status = 502
+	}
+	if e.Message == "" {
+		e.Message = "The provider reported an error without a message."
+	}
+	failed := &fault.Error{
+		Kind: fault.FromAdapter(e.Status, e.Code), Type: e.Type, Code: e.Code, Param: e.Param, Text: e.Message, NoRetry: e.NoRetry, Cause: err,
+		RetryAfter: time.Duration(min(max(e.RetryAfterMS, 0), math.MaxInt64/int64(time.Millisecond))) * time.Millisecond,
+	}
+	if failed.HTTPStatus() != e.Status {
+		failed.Status = e.Status
+	}
+	return failed
+}
+
+// protocolError is the failure of an adapter that broke the rules.
+func protocolError(format string, args ...any) *fault.Error {
+	return &fault.Error{
+		Kind: fault.Adapter, Code: "adapter_error",
+		Text: "The provider's adapter broke its protocol: " + fmt.Sprintf(format, args...) + ".",
+	}
+}
+
+// namelessError is for a model that called nothing.
+func namelessError() *fault.Error {
+	return &fault.Error{
+		Kind: fault.Upstream, Code: "upstream_error",
+		Text: "The model called a tool without naming it. The request may be repeated.",
+	}
+}
+
+// lateError is for content that comes after the client was told of the end.
+func lateError() *fault.Error {
+	return &fault.Error{
+		Kind: fault.Upstream, Code: "upstream_error",
+		Text: "The provider went on after the end of its answer.",
+	}
+}
+
+func incompleteError() *fault.Error {
+	return &fault.Error{
+		Kind: fault.Upstream, Code: "upstream_error",
+		Text: "The provider ended its answer before it was complete.",
+	}
+}
+
+// tooManyError is for an object of more fields than are kept.
+func tooManyError(what string) *fault.Error {
+	return protocolError("more than %d fields in %s", maxFields, what)
+}
+
+// memoryError is for an answer that there is no memory for.
+func memoryError(err error) *fault.Error {
+	return &fault.Error{Kind: fault.Share, Code: "out_of_memory", Cause: err, Text: "Kai has no memory left for the answer."}
+}

@@ -1,0 +1,126 @@
+package facts
+
+import (
+	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// ledger counts what is kept of an answer, here and by who renders it. What an
+// adapter call adds is counted before it is taken, by what it can come to at most;
+// what is really there is looked at now and then, since that takes a walk through the
+// answer.
+type ledger struct {
+	grant *memory.Grant
+	facts int // bytes counted for what was stated
+}
+
+// Bytes that a choice, a call and a field take besides what was stated of them.
+const (
+	ChoiceBytes = 512
+	CallBytes   = 256
+	fieldBytes  = 96
+)
+
+// Often is how many bytes may have been stated before somebody looks what is kept.
+const Often = 16 << 10
+
+// expect counts what the emissions of one adapter call add at most.
+func (l *ledger) expect(ems []abi.Emission) *fault.Error {
+	bytes := 0
+	for _, e := range ems {
+		bytes += len(e.Data)
+		switch e.Kind {
+		case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolArgs:
+			if !e.Raw {
+				bytes += escapes(e.Data)
+			}
+		case abi.ToolID, abi.ToolName:
+			bytes += CallBytes
+		}
+	}
+	bytes += bytes / 4 // arrays grow by more than they need
+	if err := l.grant.Hold(int64(bytes)); err != nil {
+		return memoryError(err)
+	}
+	l.facts += bytes
+	return nil
+}
+
+// recount counts what is there, which is less than was expected once it was shown.
+func (l *ledger) recount(kept func() int) {
+	if l.facts < Often || l.grant == nil {
+		return
+	}
+	if real := kept(); real < l.facts {
+		l.grant.Drop(int64(l.facts - real))
+		l.facts = real
+	}
+}
+
+// Stated is about how many bytes were stated and may be kept.
+func (a *Answer) Stated() int { return a.ledger.facts }
+
+// Hold counts bytes that are made of the answer. The error is a *fault.Error.
+func (a *Answer) Hold(bytes int) error {
+	if err := a.ledger.grant.Hold(int64(bytes)); err != nil {
+		return memoryError(err)
+	}
+	return nil
+}
+
+// Drop undoes Hold.
+func (a *Answer) Drop(bytes int) { a.ledger.grant.Drop(int64(bytes)) }
+
+// size is what is kept here, in bytes.
+func (a *Answer) size() int {
+	n := a.usage.rest.Size()
+	for i := range a.choices {
+		ch := &a.choices[i]
+		n += ChoiceBytes
+		for k := range ch.calls {
+			c := &ch.calls[k]
+			n += CallBytes + len(c.given) + len(c.name)
+			for _, d := range c.waiting {
+				n += cap(d.Text.Data)
+			}
+		}
+	}
+	return n
+}
+
+// Held is about how many bytes the object's fields have, 0 if there are none.
+func (o *Object) Held() (bytes int) {
+	for i := range o.fields {
+		f := &o.fields[i]
+		bytes += len(f.key) + len(f.value)
+		if f.nest != nil {
+			bytes += f.nest.Held()
+		}
+	}
+	return bytes
+}
+
+// Size is what the object keeps, in bytes; fields that were given up for reuse have
+// small buffers.
+func (o *Object) Size() int {
+	n := 0
+	for _, f := range o.fields[:cap(o.fields)] {
+		n += fieldBytes + cap(f.key) + cap(f.value)
+		if f.nest != nil {
+			n += f.nest.Size()
+		}
+	}
+	return n
+}
+
+// escapes is how many bytes longer p gets inside of a JSON string literal, at most.
+func escapes(p []byte) int {
+	n := 0
+	for _, b := range p {
+		if escaped[b] {
+			n += len(`\u0000`) - 1
+		}
+	}
+	return n
+}
