@@ -365,3 +365,16 @@ func TestParseIsDeterministic(t *testing.T) {
 		}
 	}
 }
+
+func TestBodiesAreAPartOfMemory(t *testing.T) {
+	for text, want := range map[string]Size{
+		"":                               1 << 30,
+		"server: {max_memory: 256MiB}\n": 256 << 20,
+		"server: {max_memory: 4GiB}\n":   1 << 30,
+		"server: {max_memory: 4GiB, max_bodies: 2GiB}\n": 2 << 30,
+	} {
+		if got := mustParse(t, text+models).Server.MaxBodies; got != want {
+			t.Errorf("%q: max_bodies = %d MiB, want %d MiB", text, got>>20, want>>20)
+		}
+	}
+}
