@@ -78,8 +78,8 @@ fuzz: plugins ## fuzz whatever parses foreign bytes, FUZZTIME (5s) each
 	done; rm -f fuzz.log
 
 bench: build ## measure speed and memory against a bare proxy (6 minutes; BENCH='-h' tells the flags)
-	go build -tags kai_native -o bin/kai-native ./cmd/kai
-	go build -o bin/bench ./bench
+	go build -o bin/kai-linked ./cmd/bench/linked
+	go build -o bin/bench ./cmd/bench
 	./bin/bench $(BENCH)
 	$(if $(BENCH),,go test -run '^$$' -bench FuelOverhead ./host/wasm)
 

@@ -3,8 +3,6 @@ package kai_test
 
 import (
 	"fmt"
-	"go/ast"
-	"go/build/constraint"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -81,7 +79,8 @@ var layers = []layer{
 		tests: []string{"plugins", "plugins/*", "host/wasm/*", "github.com/openai/openai-go/v3"},
 	},
 	// Measures the program from outside, with modules it makes for that.
-	{pattern: "bench", own: []string{"host/wasm", "host/wasm/*", "plugins", "sdk/abi"}},
+	{pattern: "cmd/bench", own: []string{"host/wasm", "host/wasm/*", "plugins", "sdk/abi"}},
+	{pattern: "cmd/bench/linked", own: []string{"cmd/internal/logqueue", "host", "host/*", "config", "plugins", "plugins/*", "sdk", "sdk/abi"}},
 	// The kit for authors of adapters stands above the gateway it tests them with.
 	{pattern: "cmd/internal/conform", own: []string{"host", "host/*", "host/dialect/*", "config", "sdk", "sdk/*"}, tests: []string{"plugins"}},
 	{
@@ -99,7 +98,7 @@ var layers = []layer{
 // is what the source says.
 type edge struct {
 	from, to string
-	test     bool // in a _test.go file, or one that only measurements are built with
+	test     bool // in a _test.go file
 }
 
 // refusal says why an edge breaks the rules; "" when it keeps them.
@@ -163,7 +162,7 @@ func edges(root string) ([]edge, error) {
 		if err != nil || !strings.HasSuffix(base, ".go") || dir == "." && strings.HasSuffix(base, "_test.go") {
 			return err
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly|parser.ParseComments)
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
 		if err != nil {
 			return err
 		}
@@ -172,34 +171,11 @@ func edges(root string) ([]edge, error) {
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
-			all = append(all, edge{filepath.ToSlash(dir), to, strings.HasSuffix(base, "_test.go") || forMeasuring(file)})
+			all = append(all, edge{filepath.ToSlash(dir), to, strings.HasSuffix(base, "_test.go")})
 		}
 		return nil
 	})
 	return all, err
-}
-
-// forMeasuring reports whether a file is only in the build that has the adapters
-// linked into the gateway, to measure what the sandbox costs.
-func forMeasuring(file *ast.File) bool {
-	for _, group := range file.Comments {
-		for _, c := range group.List {
-			if x, err := constraint.Parse(c.Text); err == nil && c.Pos() < file.Package {
-				return needs(x, "kai_native")
-			}
-		}
-	}
-	return false
-}
-
-func needs(x constraint.Expr, tag string) bool {
-	switch x := x.(type) {
-	case *constraint.TagExpr:
-		return x.Tag == tag
-	case *constraint.AndExpr:
-		return needs(x.X, tag) || needs(x.Y, tag)
-	}
-	return false
 }
 
 func TestImports(t *testing.T) {

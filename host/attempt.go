@@ -25,7 +25,7 @@ import (
 type attempt struct {
 	call     *call
 	provider *provider
-	adapter  adapter
+	adapter  Adapter
 	target   route.Target
 	answer   answer
 	last     bool // no other target can be asked

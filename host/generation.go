@@ -53,7 +53,7 @@ func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error
 			g.release()
 			return nil, problems(p.Problem(err.Error()))
 		}
-		g.providers[p.Name] = newProvider(p, c.Server.Workers, h.engine, h.share(p), m, g.now)
+		g.providers[p.Name] = newProvider(p, h.adapter(p, c.Server.Workers, m), h.share(p), m, g.now)
 	}
 	for _, p := range c.Providers {
 		g.order = append(g.order, g.providers[p.Name])

@@ -36,6 +36,10 @@ type Options struct {
 	// Sleep waits where an adapter asks for it, until ctx ends. Default: so long.
 	Sleep func(ctx context.Context, d time.Duration) error
 
+	// Adapter gives the adapters of providers in place of their modules, and without
+	// the sandbox's guarantees, to measure what it costs. Default: modules are run.
+	Adapter func(config.Provider) Adapter
+
 	// SetHeapLimit is told how large Go's heap may become with what the gateway
 	// holds, at first and when that changes. For a process that does nothing else
 	// debug.SetMemoryLimit serves. Default: nobody is told.

@@ -4,15 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/kai-gateway/kai/host/fault"
-
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/auth"
+	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/request"
 	"github.com/kai-gateway/kai/host/upstream"
@@ -24,7 +22,7 @@ import (
 type provider struct {
 	name    string
 	config  config.Provider
-	adapter adapter
+	adapter Adapter
 	setup   string // its manifest's, if that can be read without running the module
 	now     func() time.Time
 	share   *memory.Share // of what the gateway holds; outlives the configuration
@@ -37,49 +35,18 @@ type provider struct {
 	retired atomic.Bool // another generation has taken its place
 }
 
-// adapter is what the gateway needs of a provider's adapter. It is a
-// *wasm.Adapter, which see, in every gateway but the one that benchmarks build
-// to know what the sandbox costs.
-type adapter interface {
-	Wait(ctx context.Context, d time.Duration) error
-	Status() (ready bool, err error)
-	Paused() time.Duration
-	Manifest() wasm.Manifest
-	Close()
-	Request(ctx context.Context, op abi.Op, stream bool, options, body []byte, out *wasm.Batch) (failed bool, err error)
-	Response(ctx context.Context, op abi.Op, status int, state, head, body []byte, out *wasm.Batch) (failed bool, err error)
-	Event(ctx context.Context, op abi.Op, flags int, state, name, data []byte, out *wasm.Batch) (failed bool, err error)
-}
-
-// logOff is a level above every line's.
-const logOff = slog.Level(100)
-
-var logLevels = map[string]slog.Level{
-	"off": logOff, "error": slog.LevelError, "warn": slog.LevelWarn, "info": slog.LevelInfo, "debug": slog.LevelDebug,
-}
-
-func newProvider(c config.Provider, workers int, engine *wasm.Engine, share *memory.Share, module []byte, now func() time.Time) *provider {
-	l := c.Limits
-	if l.Instances > 0 {
-		workers = l.Instances
-	}
+func newProvider(c config.Provider, adapter Adapter, share *memory.Share, module []byte, now func() time.Time) *provider {
 	setup := ""
 	if m, found, err := wasm.ReadManifest(module); found && err == nil { // what is wrong with it, loading it tells
 		setup = m.Profile().Setup
 	}
 	return &provider{
-		name:   c.Name,
-		config: c,
-		setup:  setup,
-		now:    now,
-		share:  share,
-		adapter: newAdapter(engine, c, module, wasm.AdapterOptions{
-			Options: c.Options, Kept: workers, LogLevel: logLevels[c.Log], Fresh: c.Isolation == "request", Share: share,
-			Limits: wasm.Limits{
-				Memory: int64(l.Memory), Kept: int64(l.KeptMemory), Input: int(l.Input), Fuel: l.Fuel,
-				Output: int(l.Output), State: l.State, LogLines: l.LogLines,
-			},
-		}),
+		name:    c.Name,
+		config:  c,
+		setup:   setup,
+		now:     now,
+		share:   share,
+		adapter: adapter,
 	}
 }
 

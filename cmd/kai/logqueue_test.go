@@ -2,9 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -16,98 +13,6 @@ import (
 	"testing"
 	"time"
 )
-
-// reader takes a log when it is let, and as the test says.
-type reader struct {
-	mu    sync.Mutex
-	text  bytes.Buffer
-	take  func(p []byte) (int, error) // nil: all
-	calls chan struct{}               // gets one for each Write that begins
-	let   chan struct{}               // closed: nobody waits
-}
-
-func (r *reader) Write(p []byte) (int, error) {
-	select {
-	case r.calls <- struct{}{}:
-	default:
-	}
-	<-r.let
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n, err := len(p), error(nil)
-	if r.take != nil {
-		n, err = r.take(p)
-	}
-	r.text.Write(p[:n])
-	return n, err
-}
-
-func newReader() *reader {
-	return &reader{calls: make(chan struct{}, 1), let: make(chan struct{})}
-}
-
-func missing(lines int) []byte { return fmt.Appendf(nil, "%d missing\n", lines) }
-
-func TestLogQueueDropsAndCounts(t *testing.T) {
-	r := newReader()
-	q := newLogQueue(r, missing)
-	io.WriteString(q, "first\n")
-	<-r.calls // which is on its way now, and stands
-	line := strings.Repeat("x", 1023) + "\n"
-	for range maxQueued/len(line) + 5 {
-		if n, err := io.WriteString(q, line); n != len(line) || err != nil {
-			t.Fatalf("Write = %d, %v", n, err)
-		}
-	}
-	io.WriteString(q, "short\n") // would find room, but not its place
-	close(r.let)
-	q.close(time.Minute)
-	want := "first\n" + strings.Repeat(line, maxQueued/len(line)) + "6 missing\n"
-	if got := r.text.String(); got != want {
-		t.Errorf("%d bytes were written that end in %q, want %d that end in %q", len(got), got[max(0, len(got)-40):], len(want), want[len(want)-40:])
-	}
-}
-
-func TestLogQueueOutlivesAFullDisk(t *testing.T) {
-	r := newReader()
-	close(r.let)
-	written := func(q *logQueue, text string) { // alone, in a batch of its own
-		io.WriteString(q, text)
-		eventually(t, text+" was taken", func() bool {
-			q.mu.Lock()
-			defer q.mu.Unlock()
-			return len(q.waiting) == 0
-		})
-	}
-	q := newLogQueue(r, missing)
-	written(q, "one\n")
-	r.mu.Lock()
-	r.take = func(p []byte) (int, error) { return min(2, len(p)), errors.New("no space left") }
-	r.mu.Unlock()
-	written(q, "two\n")
-	r.mu.Lock()
-	r.take = func([]byte) (int, error) { return 0, errors.New("no space left") }
-	r.mu.Unlock()
-	written(q, "three\nfour\n")
-	written(q, "five\n")
-	r.mu.Lock()
-	r.take = nil
-	r.mu.Unlock()
-	written(q, "six\n")
-	q.close(time.Minute)
-	io.WriteString(q, "late\n")
-	if got, want := r.text.String(), "one\ntw\n4 missing\nsix\n"; got != want {
-		t.Errorf("the log is %q, want %q", got, want)
-	}
-}
-
-func TestLogQueueEndsInTime(t *testing.T) {
-	r := newReader()
-	defer close(r.let)
-	q := newLogQueue(r, missing)
-	io.WriteString(q, "first\n")
-	q.close(time.Millisecond) // returns, although the reader stands
-}
 
 // startWithLog runs "kai serve" with a log that the test takes or doesn't.
 func startWithLog(t *testing.T, yaml string, stderr *os.File) *process {

@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kai-gateway/kai/cmd/internal/logqueue"
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/host/live"
@@ -60,7 +61,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	signal.Ignore(syscall.SIGPIPE)
 	person := isTerminal(stderr)
 	log, queue := logger(stderr, person)
-	defer queue.close(flushTime)
+	defer queue.Close(flushTime)
 	stderr = queue
 	h, err := host.New(host.Options{
 		Config: c, Module: files.Module, Logger: log, CacheDir: wasm.DefaultCacheDir(), Version: version,
@@ -143,7 +144,7 @@ const (
 
 // stopOnSignal ends the context at the first SIGTERM or SIGINT and the process
 // at the second.
-func stopOnSignal(ctx context.Context, log *slog.Logger, queue *logQueue) (context.Context, func()) {
+func stopOnSignal(ctx context.Context, log *slog.Logger, queue *logqueue.Queue) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
@@ -159,7 +160,7 @@ func stopOnSignal(ctx context.Context, log *slog.Logger, queue *logQueue) (conte
 		select {
 		case <-signals:
 			log.Warn("ended by a second signal")
-			queue.close(hastyFlush)
+			queue.Close(hastyFlush)
 			os.Exit(exitFailed)
 		case <-done:
 		}
@@ -169,14 +170,14 @@ func stopOnSignal(ctx context.Context, log *slog.Logger, queue *logQueue) (conte
 
 // logger writes text for a person and JSON for everything else, through a queue.
 // Close that at the end.
-func logger(w io.Writer, person bool) (*slog.Logger, *logQueue) {
+func logger(w io.Writer, person bool) (*slog.Logger, *logqueue.Queue) {
 	handler := func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) }
 	if person {
 		handler = func(w io.Writer) slog.Handler {
 			return slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: shortTime})
 		}
 	}
-	queue := newLogQueue(w, func(lines int) []byte {
+	queue := logqueue.New(w, func(lines int) []byte {
 		var b bytes.Buffer
 		slog.New(handler(&b)).Warn("lines of the log are missing here: whoever takes it was too slow, or could not", "lines", lines)
 		return b.Bytes()

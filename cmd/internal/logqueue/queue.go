@@ -1,4 +1,5 @@
-package main
+// Package logqueue keeps whoever logs from waiting for whoever reads the log.
+package logqueue
 
 import (
 	"bytes"
@@ -11,13 +12,13 @@ import (
 // way.
 const maxQueued = 1 << 20
 
-// logQueue writes in the background what is written to it. Whoever reads the log
+// Queue writes in the background what is written to it. Whoever reads the log
 // may stand still, and its disk may be full: no request and no signal waits for
 // that. What finds no room is dropped and counted, and the count is written as a
 // line of its own where the lines are missing.
 //
 // Each Write is one line or several whole ones. They never fail.
-type logQueue struct {
+type Queue struct {
 	out  io.Writer
 	note func(lines int) []byte // the line that says how many are missing
 	done chan struct{}          // closed when nothing more will be written
@@ -33,14 +34,16 @@ type logQueue struct {
 	torn   bool // out took a part of a line last
 }
 
-func newLogQueue(out io.Writer, note func(lines int) []byte) *logQueue {
-	q := &logQueue{out: out, note: note, done: make(chan struct{})}
+// New makes a Queue before out. note gives the line that says how many lines are
+// missing where it stands. Close it at the end.
+func New(out io.Writer, note func(lines int) []byte) *Queue {
+	q := &Queue{out: out, note: note, done: make(chan struct{})}
 	q.changed = sync.NewCond(&q.mu)
 	go q.run()
 	return q
 }
 
-func (q *logQueue) Write(p []byte) (int, error) {
+func (q *Queue) Write(p []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed || q.dropped > 0 || len(q.waiting)+len(p) > maxQueued {
@@ -52,8 +55,8 @@ func (q *logQueue) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// close writes what waits, for at most d. What is written later is dropped.
-func (q *logQueue) close(d time.Duration) {
+// Close writes what waits, for at most d. What is written later is dropped.
+func (q *Queue) Close(d time.Duration) {
 	q.mu.Lock()
 	q.closed = true
 	q.changed.Signal()
@@ -66,7 +69,7 @@ func (q *logQueue) close(d time.Duration) {
 	}
 }
 
-func (q *logQueue) run() {
+func (q *Queue) run() {
 	defer close(q.done)
 	var batch []byte
 	for {
@@ -91,7 +94,7 @@ func (q *logQueue) run() {
 
 // write writes lines. Before them it says how many are missing since out took one,
 // behind them how many were dropped.
-func (q *logQueue) write(batch []byte, dropped int) {
+func (q *Queue) write(batch []byte, dropped int) {
 	if q.failed > 0 && q.put(q.note(q.failed)) > 0 {
 		q.failed += lines(batch) + dropped
 		return
@@ -105,7 +108,7 @@ func (q *logQueue) write(batch []byte, dropped int) {
 }
 
 // put gives p to out, and says how many lines of it are lost.
-func (q *logQueue) put(p []byte) (lost int) {
+func (q *Queue) put(p []byte) (lost int) {
 	begin := 0
 	if q.torn {
 		p, begin = append([]byte{'\n'}, p...), 1

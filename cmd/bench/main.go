@@ -40,7 +40,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	role := f.String("role", "", "be one of the other processes: upstream, proxy, translator")
 	base := f.String("base", "", "the upstream's URL, for -role proxy and translator")
 	f.StringVar(&o.kai, "kai", "bin/kai", "the gateway")
-	f.StringVar(&o.native, "native", "bin/kai-native", "the gateway with linked adapters; \"\" leaves it out")
+	f.StringVar(&o.native, "native", "bin/kai-linked", "the gateway with linked adapters; \"\" leaves it out")
 	f.StringVar(&o.config, "config", "config/api.yaml", "the configuration that starts are measured with")
 	f.StringVar(&o.examples, "examples", "examples/adapters", "the adapters in other languages, whose loading is measured")
 	only := f.String("only", "", "scenarios to run, separated by commas; default: all")

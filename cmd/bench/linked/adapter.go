@@ -1,6 +1,4 @@
-//go:build kai_native
-
-package host
+package main
 
 import (
 	"context"
@@ -10,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/plugins/anthropic"
 	"github.com/kai-gateway/kai/plugins/demo"
@@ -21,52 +20,50 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// nativeAdapter is a shipped adapter linked into the gateway, to measure what
+// linked is a shipped adapter linked into this program, to measure what
 // the sandbox costs. It has none of the sandbox's guarantees: what it emits is
 // taken down unchecked, and a panic in it ends the process.
-type nativeAdapter struct {
+type linked struct {
 	manifest wasm.Manifest
 	plugins  sync.Pool // of *sdk.Plugin, each of which runs one call at a time
 	err      error
 }
 
-func forRequest(a adapter) (adapter, func()) { return a, func() {} }
-
-// newAdapter gives the provider's adapter without a sandbox.
-func newAdapter(_ *wasm.Engine, c config.Provider, _ []byte, _ wasm.AdapterOptions) adapter {
+// adapter gives a shipped adapter without a sandbox.
+func adapter(p config.Provider) host.Adapter {
 	plugin := map[string]func() *sdk.Plugin{
 		"anthropic": anthropic.Plugin, "demo": demo.Plugin, "gemini": gemini.Plugin,
 		"ollama": ollama.Plugin, "openai": openai.Plugin, "openrouter": openrouter.Plugin,
-	}[c.Plugin]
+	}[p.Plugin]
 	if plugin == nil {
-		return &nativeAdapter{err: fmt.Errorf("plugin %s is not linked into this gateway", c.Plugin)}
+		return &linked{err: fmt.Errorf("plugin %s is not linked into this gateway", p.Plugin)}
 	}
-	a := &nativeAdapter{plugins: sync.Pool{New: func() any { return plugin() }}}
+	a := &linked{plugins: sync.Pool{New: func() any { return plugin() }}}
 	a.err = json.Unmarshal(plugin().Manifest.AppendJSON(nil), &a.manifest)
 	return a
 }
 
-func (a *nativeAdapter) Wait(context.Context, time.Duration) error { return a.err }
-func (a *nativeAdapter) Status() (bool, error)                     { return a.err == nil, a.err }
-func (a *nativeAdapter) Manifest() wasm.Manifest                   { return a.manifest }
-func (a *nativeAdapter) Paused() time.Duration                     { return 0 }
-func (a *nativeAdapter) Close()                                    {}
+func (a *linked) Wait(context.Context, time.Duration) error { return a.err }
+func (a *linked) Status() (bool, error)                     { return a.err == nil, a.err }
+func (a *linked) Manifest() wasm.Manifest                   { return a.manifest }
+func (a *linked) Paused() time.Duration                     { return 0 }
+func (a *linked) Close()                                    {}
 
-func (a *nativeAdapter) Request(_ context.Context, op abi.Op, stream bool, options, body []byte, out *wasm.Batch) (bool, error) {
+func (a *linked) Request(_ context.Context, op abi.Op, stream bool, options, body []byte, out *wasm.Batch) (bool, error) {
 	return a.call(sdk.Input{Request: &sdk.Request{Op: op, Stream: stream, Options: options, Body: body}}, out), nil
 }
 
-func (a *nativeAdapter) Response(_ context.Context, op abi.Op, status int, state, head, body []byte, out *wasm.Batch) (bool, error) {
+func (a *linked) Response(_ context.Context, op abi.Op, status int, state, head, body []byte, out *wasm.Batch) (bool, error) {
 	return a.call(sdk.Input{Response: &sdk.Response{Op: op, Status: status, Head: head, Body: body}, State: state}, out), nil
 }
 
-func (a *nativeAdapter) Event(_ context.Context, op abi.Op, flags int, state, name, data []byte, out *wasm.Batch) (bool, error) {
+func (a *linked) Event(_ context.Context, op abi.Op, flags int, state, name, data []byte, out *wasm.Batch) (bool, error) {
 	return a.call(sdk.Input{State: state, Event: &sdk.Event{
 		Op: op, Name: name, Data: data, End: flags&abi.FlagEnd != 0, Done: flags&abi.FlagDone != 0,
 	}}, out), nil
 }
 
-func (a *nativeAdapter) call(in sdk.Input, out *wasm.Batch) (failed bool) {
+func (a *linked) call(in sdk.Input, out *wasm.Batch) (failed bool) {
 	p := a.plugins.Get().(*sdk.Plugin)
 	defer a.plugins.Put(p)
 	out.Reset()

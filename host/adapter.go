@@ -1,0 +1,59 @@
+package host
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Adapter is what the gateway needs of a provider's adapter. It is a *wasm.Adapter,
+// which see, unless Options.Adapter gives another.
+type Adapter interface {
+	Wait(ctx context.Context, d time.Duration) error
+	Status() (ready bool, err error)
+	Paused() time.Duration
+	Manifest() wasm.Manifest
+	Close()
+	Request(ctx context.Context, op abi.Op, stream bool, options, body []byte, out *wasm.Batch) (failed bool, err error)
+	Response(ctx context.Context, op abi.Op, status int, state, head, body []byte, out *wasm.Batch) (failed bool, err error)
+	Event(ctx context.Context, op abi.Op, flags int, state, name, data []byte, out *wasm.Batch) (failed bool, err error)
+}
+
+// forRequest gives the adapter for the calls of one request, and what is to be
+// called at its end.
+func forRequest(a Adapter) (Adapter, func()) {
+	sandboxed, ok := a.(*wasm.Adapter)
+	if !ok {
+		return a, func() {}
+	}
+	return sandboxed.ForRequest()
+}
+
+// logOff is a level above every line's.
+const logOff = slog.Level(100)
+
+var logLevels = map[string]slog.Level{
+	"off": logOff, "error": slog.LevelError, "warn": slog.LevelWarn, "info": slog.LevelInfo, "debug": slog.LevelDebug,
+}
+
+// adapter begins to load the module of a provider into its sandbox.
+func (h *Host) adapter(p config.Provider, workers int, module []byte) Adapter {
+	if h.opts.Adapter != nil {
+		return h.opts.Adapter(p)
+	}
+	l := p.Limits
+	if l.Instances > 0 {
+		workers = l.Instances
+	}
+	return h.engine.Adapter(p.Name, module, wasm.AdapterOptions{
+		Options: p.Options, Kept: workers, LogLevel: logLevels[p.Log], Fresh: p.Isolation == "request", Share: h.share(p),
+		Limits: wasm.Limits{
+			Memory: int64(l.Memory), Kept: int64(l.KeptMemory), Input: int(l.Input), Fuel: l.Fuel,
+			Output: int(l.Output), State: l.State, LogLines: l.LogLines,
+		},
+	})
+}
