@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -96,12 +97,16 @@ func TestRecordKeepsTheSecret(t *testing.T) {
 func TestRecordWhateverComes(t *testing.T) {
 	const secret = `sk-"canary\47/11`
 	t.Setenv("TEST_KEY", secret)
+	var mu sync.Mutex // a request may outlive who recorded it
 	var answer func(w http.ResponseWriter)
 	asked := 0
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
 		asked++
+		write := answer
+		mu.Unlock()
 		io.Copy(io.Discard, r.Body)
-		answer(w)
+		write(w)
 	}))
 	t.Cleanup(s.Close)
 	dir := t.TempDir()
@@ -231,7 +236,9 @@ func TestRecordWhateverComes(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			mu.Lock()
 			answer, asked = tc.answer, 0
+			mu.Unlock()
 			request := tc.request
 			if request == "" {
 				request = `{"model":"m","messages":[{"role":"user","content":"Hi"}]}`
@@ -254,6 +261,8 @@ func TestRecordWhateverComes(t *testing.T) {
 			if both := stdout.String() + stderr.String(); strings.Contains(both, "canary") || strings.Contains(both, "63616e617279") {
 				t.Errorf("the key is in\n%s", both)
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			if (asked == 0) != tc.unasked {
 				t.Errorf("the upstream was asked %d times", asked)
 			}
