@@ -35,7 +35,7 @@ func writeMessages(w *sdk.Writer, q *query) (signed bool, err error) {
 	c := conversation{w: w, signed: true}
 	c.system.Array()
 	w.Key("messages").Array()
-	for m := range sdk.Messages(q.messages) {
+	for m := range sdk.Messages(q.Messages) {
 		if err := c.message(m); err != nil {
 			return false, err
 		}
@@ -47,7 +47,7 @@ func writeMessages(w *sdk.Writer, q *query) (signed bool, err error) {
 		w.End()
 	}
 	told := c.directed // by the client
-	if wantsAnyJSON(q.responseFormat) {
+	if wantsAnyJSON(q.ResponseFormat) {
 		writeText(&c.system, sdk.JSON(sdk.AppendQuote(nil, anyJSON)), nil)
 		c.directed = true
 	}

@@ -6,66 +6,15 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// query is what the adapter reads of a client's request. Fields are absent when
-// the client left them away or sent null.
+// query is what the adapter reads of a client's request.
 type query struct {
-	model, messages                sdk.JSON
-	maxTokens, maxCompletionTokens sdk.JSON
-	temperature, topP, stop        sdk.JSON
-	n, logprobs, responseFormat    sdk.JSON
-	tools, toolChoice, parallel    sdk.JSON
-	functions                      sdk.JSON
-	effort, reasoning              sdk.JSON
-	user, safetyIdentifier         sdk.JSON
-
+	sdk.Chat
 	thinking, topK, cacheControl sdk.JSON // not OpenAI's but Anthropic's own
 }
 
-func parse(body sdk.JSON) (query, error) {
-	var q query
-	it := sdk.Object(body)
-	for it.Next() {
-		v := it.Value()
-		if v.Kind() == sdk.KindNull {
-			continue
-		}
-		switch string(it.Key()) {
-		case "model":
-			q.model = v
-		case "messages":
-			q.messages = v
-		case "max_tokens":
-			q.maxTokens = v
-		case "max_completion_tokens":
-			q.maxCompletionTokens = v
-		case "temperature":
-			q.temperature = v
-		case "top_p":
-			q.topP = v
-		case "stop":
-			q.stop = v
-		case "n":
-			q.n = v
-		case "logprobs":
-			q.logprobs = v
-		case "response_format":
-			q.responseFormat = v
-		case "tools":
-			q.tools = v
-		case "tool_choice":
-			q.toolChoice = v
-		case "parallel_tool_calls":
-			q.parallel = v
-		case "functions":
-			q.functions = v
-		case "reasoning_effort":
-			q.effort = v
-		case "reasoning":
-			q.reasoning = v
-		case "user":
-			q.user = v
-		case "safety_identifier":
-			q.safetyIdentifier = v
+func parse(body sdk.JSON) (q query, err error) {
+	q.Chat, err = sdk.ParseChat(body, func(key string, v sdk.JSON) {
+		switch key {
 		case "thinking":
 			q.thinking = v
 		case "top_k":
@@ -73,8 +22,8 @@ func parse(body sdk.JSON) (query, error) {
 		case "cache_control":
 			q.cacheControl = v
 		}
-	}
-	return q, it.Err()
+	})
+	return q, err
 }
 
 // settings are the options of one request.
@@ -122,7 +71,7 @@ func (adapter) Request(r *sdk.Request, _ *state, out *sdk.Out) error {
 		return err
 	}
 	o := readOptions(r.Options)
-	name, _ := q.model.Str()
+	name, _ := q.Model.Str()
 	m := modelOf(name)
 	if sampling, ok := o.sampling.Bool(); ok {
 		m.sampling = sampling
@@ -132,7 +81,7 @@ func (adapter) Request(r *sdk.Request, _ *state, out *sdk.Out) error {
 	var w sdk.Writer
 	w.Reset(make([]byte, 0, len(r.Body)+1024))
 	w.Object()
-	w.Key("model").Raw(q.model)
+	w.Key("model").Raw(q.Model)
 	w.Key("max_tokens").Int(limit)
 	if r.Stream {
 		w.Key("stream").Bool(true)
@@ -154,7 +103,7 @@ func (adapter) Request(r *sdk.Request, _ *state, out *sdk.Out) error {
 	}
 	t.fit(limit)
 	t.write(&w)
-	if err := writeOutput(&w, t.effort, q.responseFormat); err != nil {
+	if err := writeOutput(&w, t.effort, q.ResponseFormat); err != nil {
 		return err
 	}
 	if m.sampling && !t.thinks() {
@@ -173,13 +122,13 @@ func (adapter) Request(r *sdk.Request, _ *state, out *sdk.Out) error {
 
 // check refuses what would silently get another answer than the one asked for.
 func (q *query) check() error {
-	if n, ok := q.n.Int(); ok && n > 1 {
+	if n, ok := q.N.Int(); ok && n > 1 {
 		return refuse("n", "Anthropic gives one answer to a request: n must be 1.")
 	}
-	if wanted, _ := q.logprobs.Bool(); wanted {
+	if wanted, _ := q.Logprobs.Bool(); wanted {
 		return refuse("logprobs", "Anthropic gives no log probabilities.")
 	}
-	if it := sdk.Array(q.functions); it.Next() {
+	if it := sdk.Array(q.Functions); it.Next() {
 		return refuse("functions", "functions is out of date; send the same functions as tools.")
 	}
 	return nil
@@ -202,7 +151,7 @@ func headers(o settings) []string {
 
 // limit gives the limit of the answer in tokens, thinking included.
 func (q *query) limit(o settings) int64 {
-	for _, v := range [...]sdk.JSON{q.maxCompletionTokens, q.maxTokens, o.maxTokens} {
+	for _, v := range [...]sdk.JSON{q.MaxCompletionTokens, q.MaxTokens, o.maxTokens} {
 		if n, ok := v.Int(); ok {
 			return n
 		}
@@ -260,10 +209,10 @@ func wantsAnyJSON(format sdk.JSON) bool {
 // models refuse temperature and top_p together, and Anthropic's scale of
 // temperature ends at 1: https://platform.claude.com/docs/en/api/openai-sdk.
 func (q *query) writeSampling(w *sdk.Writer) {
-	if t, ok := q.temperature.Float(); ok && t < 1 {
-		w.Key("temperature").Raw(q.temperature)
-	} else if p, ok := q.topP.Float(); ok && p < 1 {
-		w.Key("top_p").Raw(q.topP)
+	if t, ok := q.Temperature.Float(); ok && t < 1 {
+		w.Key("temperature").Raw(q.Temperature)
+	} else if p, ok := q.TopP.Float(); ok && p < 1 {
+		w.Key("top_p").Raw(q.TopP)
 	}
 	if q.topK != nil {
 		w.Key("top_k").Raw(q.topK)
@@ -272,16 +221,16 @@ func (q *query) writeSampling(w *sdk.Writer) {
 
 func (q *query) writeRest(w *sdk.Writer, o settings) {
 	// Anthropic refuses stops of nothing but white space.
-	if stops := repair.Stops(q.stop, func(inside []byte) bool { return !repair.Blank(inside) }); len(stops) > 0 {
+	if stops := repair.Stops(q.Stop, func(inside []byte) bool { return !repair.Blank(inside) }); len(stops) > 0 {
 		w.Key("stop_sequences").Array()
 		for _, s := range stops {
 			w.RawString(s)
 		}
 		w.End()
 	}
-	user := q.safetyIdentifier
+	user := q.SafetyIdentifier
 	if user == nil {
-		user = q.user
+		user = q.User
 	}
 	if user.Kind() == sdk.KindString {
 		w.Key("metadata").Object()

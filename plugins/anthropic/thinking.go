@@ -53,11 +53,11 @@ func (q *query) thought(o settings, m model) (thought, error) {
 	case q.thinking.Kind() == sdk.KindObject:
 		t.form, t.native = asWritten, q.thinking
 		return t, nil
-	case q.effort != nil:
-		return t, t.ask("reasoning_effort", q.effort, m)
+	case q.ReasoningEffort != nil:
+		return t, t.ask("reasoning_effort", q.ReasoningEffort, m)
 	}
 	var effort, budget, enabled sdk.JSON
-	for f := sdk.Object(q.reasoning); f.Next(); {
+	for f := sdk.Object(q.Reasoning); f.Next(); {
 		switch string(f.Key()) {
 		case "effort":
 			effort = f.Value()

@@ -11,12 +11,12 @@ import (
 // writeTools writes the tools and what tool_choice and parallel_tool_calls say
 // of them. It reports whether the model is forced to call one.
 func writeTools(w *sdk.Writer, q *query) (forced bool, err error) {
-	c, err := toolchoice.Parse(q.toolChoice)
+	c, err := toolchoice.Parse(q.ToolChoice)
 	if err != nil {
 		return false, err
 	}
 	written, left := 0, 0
-	for it, i := sdk.Array(q.tools), 0; it.Next(); i++ {
+	for it, i := sdk.Array(q.Tools), 0; it.Next(); i++ {
 		if c.Only != nil && !c.Named {
 			if name, _ := it.Value().Get("function").Get("name").Str(); !c.Leaves(name) {
 				continue
@@ -38,7 +38,7 @@ func writeTools(w *sdk.Writer, q *query) (forced bool, err error) {
 		return false, nil
 	}
 	w.End()
-	parallel, said := q.parallel.Bool()
+	parallel, said := q.ParallelToolCalls.Bool()
 	single := said && !parallel
 	if c.Mode == "" && !single {
 		return false, nil

@@ -33,11 +33,11 @@ func (h *history) part(i int, inside string) string {
 func writeMessages(w *sdk.Writer, q *query) error {
 	h := history{w: w, model: q.model}
 	alone := true
-	for m := range sdk.Messages(q.messages) {
+	for m := range sdk.Messages(q.Messages) {
 		alone = alone && (isInstruction(m.Role) || isSilent(m))
 	}
 	if !alone {
-		if err := h.instructions(q.messages, func() {
+		if err := h.instructions(q.Messages, func() {
 			w.Key("systemInstruction").Object()
 			w.Key("parts").Array()
 		}); err != nil {
@@ -47,7 +47,7 @@ func writeMessages(w *sdk.Writer, q *query) error {
 	w.Key("contents").Array()
 	h.index = 0
 	if alone { // OpenAI answers to instructions alone, Gemini does not
-		if err := h.instructions(q.messages, func() {
+		if err := h.instructions(q.Messages, func() {
 			h.count++
 			w.Object()
 			w.Key("role").String("user")
@@ -57,7 +57,7 @@ func writeMessages(w *sdk.Writer, q *query) error {
 		}
 		h.index = 0
 	}
-	for m := range sdk.Messages(q.messages) {
+	for m := range sdk.Messages(q.Messages) {
 		if err := h.message(m); err != nil {
 			return err
 		}

@@ -8,75 +8,21 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// query is what the adapter reads of a client's request. Fields are absent when
-// the client left them away or sent null.
+// query is what the adapter reads of a client's request.
 type query struct {
-	model                             string
-	messages                          sdk.JSON
-	maxTokens, maxCompletionTokens    sdk.JSON
-	temperature, topP, topK           sdk.JSON
-	seed, stop, n                     sdk.JSON
-	presencePenalty, frequencyPenalty sdk.JSON
-	logprobs, topLogprobs             sdk.JSON
-	responseFormat, modalities        sdk.JSON
-	tools, toolChoice, functions      sdk.JSON
-	effort, reasoning                 sdk.JSON
+	sdk.Chat
+	model string
+	topK  sdk.JSON // not OpenAI's but Gemini's own
 }
 
-func parse(body sdk.JSON) (query, error) {
-	var q query
-	it := sdk.Object(body)
-	for it.Next() {
-		v := it.Value()
-		if v.Kind() == sdk.KindNull {
-			continue
-		}
-		switch string(it.Key()) {
-		case "model":
-			q.model, _ = v.Str()
-		case "messages":
-			q.messages = v
-		case "max_tokens":
-			q.maxTokens = v
-		case "max_completion_tokens":
-			q.maxCompletionTokens = v
-		case "temperature":
-			q.temperature = v
-		case "top_p":
-			q.topP = v
-		case "top_k":
+func parse(body sdk.JSON) (q query, err error) {
+	q.Chat, err = sdk.ParseChat(body, func(key string, v sdk.JSON) {
+		if key == "top_k" {
 			q.topK = v
-		case "seed":
-			q.seed = v
-		case "stop":
-			q.stop = v
-		case "n":
-			q.n = v
-		case "presence_penalty":
-			q.presencePenalty = v
-		case "frequency_penalty":
-			q.frequencyPenalty = v
-		case "logprobs":
-			q.logprobs = v
-		case "top_logprobs":
-			q.topLogprobs = v
-		case "response_format":
-			q.responseFormat = v
-		case "modalities":
-			q.modalities = v
-		case "tools":
-			q.tools = v
-		case "tool_choice":
-			q.toolChoice = v
-		case "functions":
-			q.functions = v
-		case "reasoning_effort":
-			q.effort = v
-		case "reasoning":
-			q.reasoning = v
 		}
-	}
-	return q, it.Err()
+	})
+	q.model, _ = q.Model.Str()
+	return q, err
 }
 
 // Request turns a chat completion into generateContent or its stream.
@@ -140,44 +86,40 @@ func writeConfig(w *sdk.Writer, q *query, options sdk.JSON) error {
 		}
 		return w.Key(name)
 	}
-	limit := q.maxCompletionTokens
-	if limit == nil {
-		limit = q.maxTokens
-	}
 	for _, f := range [...]struct {
 		name  string
 		value sdk.JSON
 	}{
-		{"maxOutputTokens", limit},
-		{"temperature", q.temperature},
-		{"topP", q.topP},
+		{"maxOutputTokens", q.Limit()},
+		{"temperature", q.Temperature},
+		{"topP", q.TopP},
 		{"topK", q.topK},
-		{"candidateCount", q.n},
-		{"seed", q.seed},
-		{"presencePenalty", q.presencePenalty},
-		{"frequencyPenalty", q.frequencyPenalty},
+		{"candidateCount", q.N},
+		{"seed", q.Seed},
+		{"presencePenalty", q.PresencePenalty},
+		{"frequencyPenalty", q.FrequencyPenalty},
 	} {
 		if f.value != nil {
 			key(f.name).Raw(f.value)
 		}
 	}
-	if stops := repair.Stops(q.stop, repair.IsStop); len(stops) > 0 {
+	if stops := repair.Stops(q.Stop, repair.IsStop); len(stops) > 0 {
 		key("stopSequences").Array()
 		for _, inside := range stops {
 			w.RawString(inside)
 		}
 		w.End()
 	}
-	if wanted, _ := q.logprobs.Bool(); wanted {
+	if wanted, _ := q.Logprobs.Bool(); wanted {
 		key("responseLogprobs").Bool(true)
-		if q.topLogprobs != nil {
-			w.Key("logprobs").Raw(q.topLogprobs)
+		if q.TopLogprobs != nil {
+			w.Key("logprobs").Raw(q.TopLogprobs)
 		}
 	}
-	if err := writeFormat(key, q.responseFormat); err != nil {
+	if err := writeFormat(key, q.ResponseFormat); err != nil {
 		return err
 	}
-	writeModalities(key, w, q.modalities)
+	writeModalities(key, w, q.Modalities)
 	if err := writeThinking(key, w, q, options); err != nil {
 		return err
 	}

@@ -66,11 +66,11 @@ func writeThinking(key func(string) *sdk.Writer, w *sdk.Writer, q *query, option
 }
 
 func (q *query) thinking(options sdk.JSON) (thinking, error) {
-	if q.effort != nil {
-		return thinkingOf("reasoning_effort", q.effort, q.model)
+	if q.ReasoningEffort != nil {
+		return thinkingOf("reasoning_effort", q.ReasoningEffort, q.model)
 	}
 	var effort, budget, enabled sdk.JSON
-	for f := sdk.Object(q.reasoning); f.Next(); {
+	for f := sdk.Object(q.Reasoning); f.Next(); {
 		switch string(f.Key()) {
 		case "effort":
 			effort = f.Value()

@@ -10,16 +10,16 @@ import (
 // writeTools writes the functions that tool_choice leaves and whether one must
 // be called. https://ai.google.dev/gemini-api/docs/function-calling
 func writeTools(w *sdk.Writer, q *query) error {
-	if it := sdk.Array(q.functions); it.Next() {
+	if it := sdk.Array(q.Functions); it.Next() {
 		return refuse("functions", "functions is out of date; send the same functions as tools.")
 	}
-	c, err := toolchoice.Parse(q.toolChoice)
+	c, err := toolchoice.Parse(q.ToolChoice)
 	if err != nil {
 		return err
 	}
 	declared := 0
 	var builtIn []sdk.JSON
-	it := sdk.Array(q.tools)
+	it := sdk.Array(q.Tools)
 	for i := 0; it.Next(); i++ {
 		tool := it.Value()
 		if kind, _ := tool.Get("type").Str(); builtInTool(kind) != "" {

@@ -6,98 +6,33 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// query is what the adapter reads of a client's request. Fields are absent when
-// the client left them away or sent null.
-type query struct {
-	model, messages                   sdk.JSON
-	maxTokens, maxCompletionTokens    sdk.JSON
-	temperature, topP, seed, stop     sdk.JSON
-	presencePenalty, frequencyPenalty sdk.JSON
-	n, logprobs, topLogprobs          sdk.JSON
-	responseFormat                    sdk.JSON
-	tools, toolChoice, functions      sdk.JSON
-	effort, reasoning                 sdk.JSON
-}
-
-func parse(body sdk.JSON) (query, error) {
-	var q query
-	it := sdk.Object(body)
-	for it.Next() {
-		v := it.Value()
-		if v.Kind() == sdk.KindNull {
-			continue
-		}
-		switch string(it.Key()) {
-		case "model":
-			q.model = v
-		case "messages":
-			q.messages = v
-		case "max_tokens":
-			q.maxTokens = v
-		case "max_completion_tokens":
-			q.maxCompletionTokens = v
-		case "temperature":
-			q.temperature = v
-		case "top_p":
-			q.topP = v
-		case "seed":
-			q.seed = v
-		case "stop":
-			q.stop = v
-		case "presence_penalty":
-			q.presencePenalty = v
-		case "frequency_penalty":
-			q.frequencyPenalty = v
-		case "n":
-			q.n = v
-		case "logprobs":
-			q.logprobs = v
-		case "top_logprobs":
-			q.topLogprobs = v
-		case "response_format":
-			q.responseFormat = v
-		case "tools":
-			q.tools = v
-		case "tool_choice":
-			q.toolChoice = v
-		case "functions":
-			q.functions = v
-		case "reasoning_effort":
-			q.effort = v
-		case "reasoning":
-			q.reasoning = v
-		}
-	}
-	return q, it.Err()
-}
-
 // Request turns a chat completion into POST /api/chat.
 func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
-	q, err := parse(r.Body)
+	q, err := sdk.ParseChat(r.Body, nil)
 	if err != nil {
 		return refuse("", "The request is not valid JSON.")
 	}
-	if n, ok := q.n.Int(); ok && n > 1 {
+	if n, ok := q.N.Int(); ok && n > 1 {
 		return refuse("n", "Ollama gives one answer to a request: n must be 1.")
 	}
 	var w sdk.Writer
 	w.Reset(make([]byte, 0, len(r.Body)+512))
 	w.Object()
-	w.Key("model").Raw(q.model)
+	w.Key("model").Raw(q.Model)
 	w.Key("stream").Bool(r.Stream) // Ollama streams unless told otherwise
-	if err := writeMessages(&w, q.messages); err != nil {
+	if err := writeMessages(&w, q.Messages); err != nil {
 		return err
 	}
 	if err := writeTools(&w, &q); err != nil {
 		return err
 	}
-	if err := writeFormat(&w, q.responseFormat); err != nil {
+	if err := writeFormat(&w, q.ResponseFormat); err != nil {
 		return err
 	}
-	if wanted, _ := q.logprobs.Bool(); wanted {
+	if wanted, _ := q.Logprobs.Bool(); wanted {
 		w.Key("logprobs").Bool(true)
-		if q.topLogprobs != nil {
-			w.Key("top_logprobs").Raw(q.topLogprobs)
+		if q.TopLogprobs != nil {
+			w.Key("top_logprobs").Raw(q.TopLogprobs)
 		}
 	}
 	if s.Effort, err = writeThink(&w, &q, r.Options); err != nil {
@@ -140,10 +75,10 @@ func writeFormat(w *sdk.Writer, format sdk.JSON) error {
 // writeThink maps reasoning_effort, or reasoning.effort, or else the option
 // think. It reports whether the client asked for thinking. Without any of them
 // nothing is written: models that can think then do.
-func writeThink(w *sdk.Writer, q *query, options sdk.JSON) (asked bool, err error) {
-	effort, param := q.effort, "reasoning_effort"
+func writeThink(w *sdk.Writer, q *sdk.Chat, options sdk.JSON) (asked bool, err error) {
+	effort, param := q.ReasoningEffort, "reasoning_effort"
 	if effort == nil {
-		effort, param = q.reasoning.Get("effort"), "reasoning.effort"
+		effort, param = q.Reasoning.Get("effort"), "reasoning.effort"
 	}
 	if k := effort.Kind(); k == sdk.KindAbsent || k == sdk.KindNull {
 		if think := options.Get("think"); think != nil {
@@ -170,23 +105,19 @@ func writeThink(w *sdk.Writer, q *query, options sdk.JSON) (asked bool, err erro
 
 // writeOptions writes what the configuration sets and, over it, what the client
 // asks for. What neither mentions is left to the model's own Modelfile.
-func writeOptions(w *sdk.Writer, q *query, options sdk.JSON) {
-	limit := q.maxCompletionTokens
-	if limit == nil {
-		limit = q.maxTokens
-	}
-	stop := stopsOf(q.stop)
+func writeOptions(w *sdk.Writer, q *sdk.Chat, options sdk.JSON) {
+	stop := stopsOf(q.Stop)
 	asked := [...]struct {
 		name  string
 		value sdk.JSON
 	}{
-		{"num_predict", limit},
-		{"temperature", q.temperature},
-		{"top_p", q.topP},
-		{"seed", q.seed},
+		{"num_predict", q.Limit()},
+		{"temperature", q.Temperature},
+		{"top_p", q.TopP},
+		{"seed", q.Seed},
 		{"stop", stop},
-		{"presence_penalty", q.presencePenalty},
-		{"frequency_penalty", q.frequencyPenalty},
+		{"presence_penalty", q.PresencePenalty},
+		{"frequency_penalty", q.FrequencyPenalty},
 	}
 	overridden := func(key []byte) bool {
 		for i := range asked {

@@ -11,21 +11,21 @@ import (
 // tool_choice of its own: a model that must not call a tool is not told of it,
 // one that must call a certain tool is told of that one only, and "required"
 // can only be asked for, not enforced.
-func writeTools(w *sdk.Writer, q *query) error {
-	if it := sdk.Array(q.functions); it.Next() {
+func writeTools(w *sdk.Writer, q *sdk.Chat) error {
+	if it := sdk.Array(q.Functions); it.Next() {
 		return refuse("functions", "functions is out of date; send the same functions as tools.")
 	}
-	c, err := toolchoice.Parse(q.toolChoice)
+	c, err := toolchoice.Parse(q.ToolChoice)
 	if err != nil {
 		return err
 	}
 	none := c.Mode == "none" || c.Only != nil && len(c.Only) == 0
-	if q.tools == nil && c.Only == nil || none {
+	if q.Tools == nil && c.Only == nil || none {
 		return nil
 	}
 	w.Key("tools").Array()
 	i, left := 0, 0
-	for it := sdk.Array(q.tools); it.Next(); i++ {
+	for it := sdk.Array(q.Tools); it.Next(); i++ {
 		tool := it.Value()
 		if kind, _ := tool.Get("type").Str(); kind != "function" {
 			return refuse("tools["+strconv.Itoa(i)+"].type", "Ollama knows only tools of type function.")
