@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 	"github.com/kai-gateway/kai/host/upstream"
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/sdk/abi"
-	rules "github.com/kai-gateway/kai/sdk/exchange"
+	"github.com/kai-gateway/kai/sdk/exchange"
 )
 
 // attempt asks one target. It may take several steps, each a request to the upstream
@@ -32,14 +33,13 @@ type attempt struct {
 
 	plain     bool          // the adapter wants long content as it is
 	refs      *request.Refs // long content of the request, which stays with the host
-	state     []byte        // what the adapter remembers
-	batch     wasm.Batch    // what the last call of the adapter stated
-	bytes     int64         // stated so far
-	held      int64         // counted for the body of the next request
-	sent      bool          // something was sent upstream
-	finalStep bool          // no further step can refer to the client's request
-	committed bool          // the client may have seen content: no other target can answer
-	ended     bool          // the adapter said that nothing more comes
+	exchange  exchange.Exchange
+	batch     wasm.Batch // what the last call of the adapter stated
+	bytes     int64      // stated so far
+	held      int64      // counted for the body of the next request
+	sent      bool       // something was sent upstream
+	finalStep bool       // no further step can refer to the client's request
+	committed bool       // the client may have seen content: no other target can answer
 
 	response *upstream.Response // the last one, open
 }
@@ -51,19 +51,6 @@ type outcome struct {
 	committed bool
 }
 
-// turn is what one call of the adapter came to, besides what it stated of the
-// answer.
-type turn struct {
-	send *upstream.Request // what is to be sent next; nil: nothing
-	wait time.Duration     // before that
-}
-
-// Bounds of an attempt of several steps, for upstreams that are polled.
-const (
-	maxSteps = 256
-	minWait  = 250 * time.Millisecond
-)
-
 // run takes the attempt to its end: nil when the adapter and the upstream have said
 // all they had to say.
 func (a *attempt) run(ctx context.Context) error {
@@ -71,14 +58,11 @@ func (a *attempt) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for step := 0; next.send != nil; step++ {
-		if step == maxSteps {
-			return a.failed(nil, "Provider '%s' needed more than %d requests for one answer.", a.provider.name, maxSteps)
-		}
-		if err := a.call.sleep(ctx, next.wait); err != nil {
+	for next.Send {
+		if err := a.call.sleep(ctx, next.Wait); err != nil {
 			return err
 		}
-		next, err = a.step(ctx, next.send)
+		next, err = a.step(ctx, next)
 		if err != nil && a.answer.complete() && ctx.Err() == nil {
 			return nil // whatever broke behind the end is nobody's loss
 		}
@@ -90,12 +74,12 @@ func (a *attempt) run(ctx context.Context) error {
 }
 
 // request asks the adapter what to send for the client's request.
-func (a *attempt) request(ctx context.Context) (turn, error) {
+func (a *attempt) request(ctx context.Context) (exchange.Turn, error) {
 	asked := a.call.asked
 	a.plain = a.adapter.Manifest().Profile().PlainContent
 	size := asked.Len(a.plain)
 	if err := a.call.memory.Hold(size); err != nil {
-		return turn{}, err
+		return exchange.Turn{}, err
 	}
 	var body []byte
 	if a.plain {
@@ -108,9 +92,9 @@ func (a *attempt) request(ctx context.Context) (turn, error) {
 	t, err := a.take(ctx, failed, err)
 	switch {
 	case err != nil:
-		return turn{}, err
-	case t.send == nil:
-		return turn{}, a.spread(ctx)
+		return exchange.Turn{}, err
+	case !t.Send:
+		return exchange.Turn{}, a.spread(ctx)
 	}
 	return t, a.apply(a.batch.Emissions)
 }
@@ -153,16 +137,15 @@ func (a *attempt) pause(ctx context.Context, d time.Duration) error {
 }
 
 // step sends one request and takes its answer.
-func (a *attempt) step(ctx context.Context, r *upstream.Request) (turn, error) {
+func (a *attempt) step(ctx context.Context, t exchange.Turn) (exchange.Turn, error) {
 	a.sent = true
 	a.close()
-	r.Memory = a.call.memory
-	res, err := a.provider.send(ctx, *r)
+	res, err := a.provider.send(ctx, upstream.Request{Head: t.Head, Body: t.Body, Framing: t.Framing, Memory: a.call.memory})
 	if err != nil {
-		return turn{}, a.unreachable(err)
+		return exchange.Turn{}, a.unreachable(err)
 	}
 	a.response = res
-	r.Body = nil
+	t.Body = nil
 	a.call.memory.Drop(a.held)
 	a.held = 0
 	if a.refs == nil {
@@ -173,18 +156,18 @@ func (a *attempt) step(ctx context.Context, r *upstream.Request) (turn, error) {
 		// An answer in events is the attempt's last step.
 		a.finalStep = true
 		a.releaseRequest()
-		return turn{}, a.events(ctx, res)
+		return exchange.Turn{}, a.events(ctx, res)
 	}
 	body, err := res.Body()
 	if err != nil {
-		return turn{}, err
+		return exchange.Turn{}, err
 	}
 	short, content, err := a.abridged(body)
 	if err != nil {
-		return turn{}, err
+		return exchange.Turn{}, err
 	}
-	failed, err := a.adapter.Response(ctx, abi.Chat, res.Status, a.state, res.Head(), short, &a.batch)
-	t, err := a.answered(ctx, failed, err, content)
+	failed, err := a.adapter.Response(ctx, abi.Chat, res.Status, a.exchange.State, res.Head(), short, &a.batch)
+	t, err = a.answered(ctx, failed, err, content)
 	a.close() // was read to its end, and may be large
 	return t, err
 }
@@ -204,13 +187,15 @@ func (a *attempt) events(ctx context.Context, res *upstream.Response) error {
 			return a.event(ctx, abi.FlagEnd, nil, nil)
 		case err != nil:
 			return err
-		case rules.IsDone(frame.Data):
-			a.ended = true
-			return a.event(ctx, abi.FlagDone, nil, nil)
-		case len(frame.Data) == 0:
-			continue // "data:" alone is a sign of life and states nothing
 		}
-		if err := a.event(ctx, 0, frame.Name, frame.Data); err != nil || a.ended {
+		flags, pass := a.exchange.Frame(frame.Data)
+		switch {
+		case !pass:
+			continue
+		case flags == abi.FlagDone:
+			frame.Name, frame.Data = nil, nil
+		}
+		if err := a.event(ctx, flags, frame.Name, frame.Data); err != nil || a.exchange.Ended {
 			return err
 		}
 	}
@@ -221,11 +206,11 @@ func (a *attempt) event(ctx context.Context, flags int, name, data []byte) error
 	if err != nil {
 		return err
 	}
-	failed, err := a.adapter.Event(ctx, abi.Chat, flags, a.state, name, short, &a.batch)
+	failed, err := a.adapter.Event(ctx, abi.Chat, flags, a.exchange.State, name, short, &a.batch)
 	if _, err := a.answered(ctx, failed, err, content); err != nil {
 		return err
 	}
-	if a.ended {
+	if a.exchange.Ended {
 		a.answer.endMark()
 	}
 	return nil
@@ -242,19 +227,19 @@ func (a *attempt) abridged(part []byte) (short []byte, content *long.Content, er
 
 // answered takes what the adapter made of a part of the upstream's answer. err and
 // failed are how the call ended, content is what was kept from the adapter.
-func (a *attempt) answered(ctx context.Context, failed bool, err error, content *long.Content) (turn, error) {
+func (a *attempt) answered(ctx context.Context, failed bool, err error, content *long.Content) (exchange.Turn, error) {
 	if content != nil {
 		defer content.Done(a.call.memory)
 		defer a.batch.Reset() // or it keeps all of the answer
 	}
 	if err == nil {
 		if err := content.PutBack(a.batch.Emissions, a.call.memory); err != nil {
-			return turn{}, a.misplaced(err)
+			return exchange.Turn{}, a.misplaced(err)
 		}
 	}
 	t, err := a.take(ctx, failed, err)
 	if err != nil {
-		return turn{}, err
+		return exchange.Turn{}, err
 	}
 	return t, a.apply(a.batch.Emissions)
 }
@@ -295,44 +280,33 @@ func commits(m abi.Emission) bool {
 
 // take takes out of the batch what is the host's and not the client's: the state and
 // the next request. err and failed are how the call ended.
-func (a *attempt) take(ctx context.Context, failed bool, err error) (turn, error) {
+func (a *attempt) take(ctx context.Context, failed bool, err error) (exchange.Turn, error) {
 	if err != nil {
-		return turn{}, a.broken(ctx, err)
+		return exchange.Turn{}, a.broken(ctx, err)
 	}
 	body, err := a.room()
 	if err != nil {
-		return turn{}, err
+		return exchange.Turn{}, err
 	}
-	var t turn
 	for _, m := range a.batch.Emissions {
 		a.bytes += int64(len(m.Data))
-		switch m.Kind {
-		case abi.Error:
-			// The answer makes the error of it, and counts the usage beside it. Nothing
-			// is sent for a call that failed, not even behind a complete answer, which
-			// takes no notice of an error.
-			return turn{}, nil
-		case abi.State:
-			a.state = append(a.state[:0], m.Data...)
-		case abi.End:
-			a.ended = true
-		case abi.Wait:
-			t.wait = max(minWait, time.Duration(m.At)*time.Millisecond)
-		case abi.Request:
-			t.send = &upstream.Request{Head: append([]byte(nil), m.Data...), Framing: abi.Framing(m.At)}
-		case abi.Body:
-			body = append(body, m.Data...)
-		}
+	}
+	t, err := a.exchange.Take(a.batch.Emissions, body)
+	if err != nil {
+		return exchange.Turn{}, a.failed(err, "Provider '%s' needed more than %d requests for one answer.", a.provider.name, exchange.MaxRequests)
 	}
 	switch {
+	case t.Failed:
+		return t, nil // the answer makes the error of it, and counts the usage beside it
 	case failed:
-		return turn{}, a.failed(nil, "The adapter of provider '%s' failed without a reason.", a.provider.name)
+		return exchange.Turn{}, a.failed(nil, "The adapter of provider '%s' failed without a reason.", a.provider.name)
 	case a.bytes > int64(a.provider.config.Limits.StreamOutput):
-		return turn{}, a.failed(nil, "The answer of provider '%s' is larger than its limits.stream_output allows.", a.provider.name)
-	case t.send == nil:
+		return exchange.Turn{}, a.failed(nil, "The answer of provider '%s' is larger than its limits.stream_output allows.", a.provider.name)
+	case !t.Send:
 		return t, nil
 	}
-	t.send.Body, err = a.expand(body)
+	t.Head = bytes.Clone(t.Head) // the batch's is overwritten by the next call
+	t.Body, err = a.expand(t.Body)
 	return t, err
 }
 

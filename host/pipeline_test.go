@@ -348,8 +348,8 @@ func TestNothingIsSentBesideAnError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := attempt{call: &call{}}
 			a.batch.Emissions = ems
-			if next, err := a.take(t.Context(), true, nil); err != nil || next.send != nil {
-				t.Errorf("error %v, next request %v; want neither", err, next.send)
+			if next, err := a.take(t.Context(), true, nil); err != nil || next.Send {
+				t.Errorf("error %v, next request %v; want neither", err, next.Send)
 			}
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -40,6 +41,8 @@ type Replay struct {
 	Finished bool             // FINISH or RESULT was emitted
 	EndMark  bool             // the upstream said [DONE], or the adapter END
 	Cut      bool             // the upstream's last answer broke off
+
+	Last exchange.Turn // the last request, for who is to send it
 }
 
 // Emissions writes the emissions as the section of that name shows them.
@@ -130,41 +133,36 @@ func (t *Transcript) Run(c Caller) (*Replay, error) {
 
 // replaying is a transcript on its way through an adapter.
 type replaying struct {
-	caller  Caller
-	replay  *Replay
-	state   []byte
-	framing abi.Framing
-	pending bool // a request was sent and not answered
+	caller   Caller
+	replay   *Replay
+	exchange exchange.Exchange
+	framing  abi.Framing
+	pending  bool // a request was sent and not answered
 }
 
 func (x *replaying) call(in sdk.Input) error {
-	in.State = x.state
+	in.State = x.exchange.State
 	ems, err := x.caller.Call(in)
 	if err != nil {
 		return err
 	}
 	x.replay.Calls = append(x.replay.Calls, ems)
 	for _, e := range ems {
-		switch e.Kind {
-		case abi.State:
-			x.state = e.Data
-		case abi.Request:
-			x.framing, x.pending = abi.Framing(e.At), true
-			x.replay.Requests = append(x.replay.Requests, append(bytes.Clone(e.Data), '\n'))
-		case abi.Body:
-			if n := len(x.replay.Requests); n > 0 {
-				x.replay.Requests[n-1] = append(x.replay.Requests[n-1], e.Data...)
-			}
-		case abi.Error:
-			x.replay.Failed = true
-		case abi.Finish, abi.Result:
-			x.replay.Finished = true
-		case abi.End:
-			x.replay.EndMark = true
-		}
+		x.replay.Finished = x.replay.Finished || e.Kind == abi.Finish || e.Kind == abi.Result
 	}
-	if n := len(x.replay.Requests); n > 0 && !bytes.HasSuffix(x.replay.Requests[n-1], []byte("\n")) {
-		x.replay.Requests[n-1] = append(x.replay.Requests[n-1], '\n')
+	turn, err := x.exchange.Take(ems, nil)
+	if err != nil {
+		return err
+	}
+	x.replay.Failed, x.replay.EndMark = turn.Failed, x.exchange.Ended
+	if turn.Send {
+		x.framing, x.pending = turn.Framing, true
+		request := slices.Concat(turn.Head, []byte("\n"), turn.Body)
+		if !bytes.HasSuffix(request, []byte("\n")) {
+			request = append(request, '\n')
+		}
+		x.replay.Requests = append(x.replay.Requests, request)
+		x.replay.Last = turn
 	}
 	return nil
 }
@@ -194,18 +192,16 @@ func (x *replaying) answer(res Response) error {
 		if !ok {
 			break
 		}
-		if len(f.Data) == 0 {
-			continue // a sign of life, which adapters don't see
+		flags, pass := x.exchange.Frame(f.Data)
+		if !pass {
+			continue
 		}
 		ev := sdk.Event{Op: abi.Chat, Name: f.Name, Data: f.Data}
-		if exchange.IsDone(f.Data) {
-			ev.Data, ev.Done, x.replay.EndMark = nil, true, true
+		if flags == abi.FlagDone {
+			ev.Data, ev.Name, ev.Done = nil, nil, true
 		}
-		if err := x.call(sdk.Input{Event: &ev}); err != nil || x.replay.Failed {
+		if err := x.call(sdk.Input{Event: &ev}); err != nil || x.replay.Failed || x.exchange.Ended {
 			return err
-		}
-		if x.replay.EndMark {
-			return nil
 		}
 	}
 	if res.Cut {

@@ -33,12 +33,6 @@ type RecordOptions struct {
 	Send func(ctx context.Context, framing abi.Framing, head, body []byte) (Answer, error)
 }
 
-// Bounds of an exchange of several steps, as the gateway has them.
-const (
-	maxSteps = 256
-	minWait  = 250 * time.Millisecond
-)
-
 // Record lets an adapter take a request through a real exchange and gives the
 // transcript of it, without expectations: Run with Update writes those. An exchange
 // that breaks off is over. The error is the adapter's or that of Send.
@@ -71,14 +65,10 @@ func Record(ctx context.Context, o RecordOptions) (*transcript.Transcript, error
 			}
 			return t, nil
 		}
-		if answered == maxSteps {
-			return nil, fmt.Errorf("the adapter sends more than %d requests", maxSteps)
-		}
-		framing, head, body, wait := lastRequest(r)
-		if err := pause(ctx, wait); err != nil {
+		if err := pause(ctx, r.Last.Wait); err != nil {
 			return nil, err
 		}
-		a, err := o.Send(ctx, framing, head, body)
+		a, err := o.Send(ctx, r.Last.Framing, r.Last.Head, r.Last.Body)
 		if err != nil {
 			return nil, err
 		}
@@ -106,23 +96,6 @@ func (a Answer) section() []byte {
 // line gives text that ends with a newline.
 func line(text []byte) []byte {
 	return append(bytes.TrimSuffix(bytes.Clone(text), []byte("\n")), '\n')
-}
-
-// lastRequest gives what the last call wants to send.
-func lastRequest(r *transcript.Replay) (framing abi.Framing, head, body []byte, wait time.Duration) {
-	for _, call := range r.Calls {
-		for _, e := range call {
-			switch e.Kind {
-			case abi.Wait:
-				wait = max(minWait, time.Duration(e.At)*time.Millisecond)
-			case abi.Request:
-				framing, head, body = abi.Framing(e.At), e.Data, nil
-			case abi.Body:
-				body = append(body, e.Data...)
-			}
-		}
-	}
-	return framing, head, body, wait
 }
 
 func pause(ctx context.Context, d time.Duration) error {
