@@ -170,9 +170,6 @@ func (a *Adapter) Wait(ctx context.Context, d time.Duration) error {
 // Manifest gives what the module says about itself. Only for a ready adapter.
 func (a *Adapter) Manifest() Manifest { return a.version.manifest }
 
-// Digest gives the sha256 of the module. Only for a ready adapter.
-func (a *Adapter) Digest() [32]byte { return a.version.digest }
-
 // Paused gives the time that is left of a pause, 0 if there is none.
 func (a *Adapter) Paused() (left time.Duration) {
 	if !a.pause.failing.Load() {
