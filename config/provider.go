@@ -38,16 +38,17 @@ func (p Provider) Problem(message string) Problem {
 
 // Limits bound what one provider and its adapter may take.
 type Limits struct {
-	Memory       Size  `json:"memory"`        // an instance's address space
-	KeptMemory   Size  `json:"kept_memory"`   // an instance that uses more is not kept
-	Input        Size  `json:"input"`         // given to one call
-	Fuel         int64 `json:"fuel"`          // of one call at most
-	Output       Size  `json:"output"`        // what one call may emit, beyond four bytes for each byte of input
-	StreamOutput Size  `json:"stream_output"` // what all calls for one request may emit
-	State        int   `json:"state"`         // bytes of a stream's state
-	LogLines     int   `json:"log_lines"`     // a second
-	Share        Size  `json:"share"`         // held for all requests to the provider, at least twice Server.MaxBody; 0: half of what all may hold
-	Instances    int   `json:"instances"`     // kept while idle; 0 for Server.Workers
+	Memory       Size     `json:"memory"`        // an instance's address space
+	KeptMemory   Size     `json:"kept_memory"`   // an instance that uses more is not kept
+	Input        Size     `json:"input"`         // given to one call
+	Fuel         int64    `json:"fuel"`          // of one call at most
+	Time         Duration `json:"time"`          // of a processor for one call, and the same again for each 4 MiB of its input
+	Output       Size     `json:"output"`        // what one call may emit, beyond four bytes for each byte of input
+	StreamOutput Size     `json:"stream_output"` // what all calls for one request may emit
+	State        int      `json:"state"`         // bytes of a stream's state
+	LogLines     int      `json:"log_lines"`     // a second
+	Share        Size     `json:"share"`         // held for all requests to the provider, at least twice Server.MaxBody; 0: half of what all may hold
+	Instances    int      `json:"instances"`     // kept while idle; 0 for Server.Workers
 }
 
 // Timeouts bound the parts of an exchange with an upstream; there is no limit

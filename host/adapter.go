@@ -52,7 +52,7 @@ func (h *Host) adapter(p config.Provider, workers int, module []byte) Adapter {
 	return h.engine.Adapter(p.Name, module, wasm.AdapterOptions{
 		Options: p.Options, Kept: workers, LogLevel: logLevels[p.Log], Fresh: p.Isolation == "request", Share: h.share(p),
 		Limits: wasm.Limits{
-			Memory: int64(l.Memory), Kept: int64(l.KeptMemory), Input: int(l.Input), Fuel: l.Fuel,
+			Memory: int64(l.Memory), Kept: int64(l.KeptMemory), Input: int(l.Input), Fuel: l.Fuel, Time: time.Duration(l.Time),
 			Output: int(l.Output), State: l.State, LogLines: l.LogLines,
 		},
 	})

@@ -384,6 +384,11 @@ func (a *attempt) unreachable(err error) error {
 	return &helpful
 }
 
+// needed is what a call with large input ran out of, and the limit that says so.
+var needed = map[wasm.FailureKind]string{
+	wasm.OutOfFuel: "work (limits.fuel)", wasm.OutOfTime: "time (limits.time)", wasm.OutOfMemory: "memory (limits.memory)",
+}
+
 // broken is what a client learns of a call that broke.
 func (a *attempt) broken(ctx context.Context, err error) error {
 	var call *wasm.CallError
@@ -403,6 +408,12 @@ func (a *attempt) broken(ctx context.Context, err error) error {
 			Kind: fault.Unready, Code: "adapter_paused", RetryAfter: time.Duration(paused.Left.Milliseconds()+1) * time.Millisecond,
 			Cause: err,
 			Text:  fmt.Sprintf("The adapter of provider '%s' failed repeatedly and is paused; Kai's log says why.", a.provider.name),
+		}
+	case errors.As(err, &call) && call.Large && !a.sent:
+		return &fault.Error{
+			Kind:  fault.TooLarge,
+			Cause: err,
+			Text:  fmt.Sprintf("The request is too large for the adapter of provider '%s': it needs more %s than a call may have.", a.provider.name, needed[call.Kind]),
 		}
 	case errors.As(err, &call) && call.Kind == wasm.TooLarge && a.sent:
 		return &fault.Error{

@@ -21,9 +21,11 @@ import (
 // Chat is a checked chat completion request. It is immutable and may be used by
 // several goroutines.
 type Chat struct {
-	Model        string // as the client named it; "" if it did not
+	Model        string // as the client named it; "" with HasModel false if it did not
+	HasModel     bool   // false if model is absent or null
 	Stream       bool   // default: false
 	IncludeUsage bool   // stream_options.include_usage; default: false
+	N            int    // choices asked for, 1 to 128; default: 1
 
 	body     []byte
 	outline  outline
@@ -52,7 +54,7 @@ func ParseChat(body []byte) (*Chat, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Chat{body: body, outline: outline, edits: mend(body, outline)}
+	c := &Chat{N: 1, body: body, outline: outline, edits: mend(body, outline)}
 	if len(outline.long) > 0 || len(c.edits) > 0 {
 		c.abridged = abridge(body, outline, c.edits)
 		body = c.abridged.body

@@ -37,7 +37,7 @@ type Adapter struct {
 	tenant *tenant
 	pause  *breaker
 
-	quick *[exports]quickLimit
+	pace *pace
 
 	ready   chan struct{} // closed when loading has ended
 	version *version      // set before ready is closed, if err is nil
@@ -60,7 +60,7 @@ func (e *Engine) Adapter(name string, module []byte, opts AdapterOptions) *Adapt
 	opts.Kept = max(opts.Kept, 1)
 	a := &Adapter{
 		engine: e, name: name, module: module, opts: opts, holds: 2, ready: make(chan struct{}),
-		tenant: &tenant{}, pause: &breaker{}, quick: &[exports]quickLimit{},
+		tenant: &tenant{}, pause: &breaker{}, pace: &pace{},
 	}
 	a.opts.Limits = opts.Limits.withDefaults()
 	a.log = logger{
@@ -74,7 +74,10 @@ func (e *Engine) Adapter(name string, module []byte, opts AdapterOptions) *Adapt
 // instance, so that a module that can't run is found before a request meets it.
 func (a *Adapter) load() {
 	begin := time.Now()
-	v, err := a.engine.acquire(a.module, &a.opts.Limits)
+	// Calls of others are bounded, so a slot comes however busy they are.
+	seat := seat{slots: a.engine.slots, tenant: a.tenant, wait: time.Hour}
+	c := caller{ctx: context.Background(), seat: &seat, pace: a.pace}
+	v, err := a.engine.acquire(a.module, &a.opts.Limits, c)
 	if err != nil {
 		a.loaded(nil, err)
 		return
@@ -87,11 +90,10 @@ func (a *Adapter) load() {
 		}
 		v.transcript = nil
 	}
-	// Calls of others are bounded, so a slot comes however busy they are.
 	var in *instance
-	if err = a.engine.slots.acquire(context.Background(), a.tenant, time.Hour); err == nil {
-		in, err = a.instantiate(v, true)
-		a.engine.slots.release()
+	if err = seat.take(c.ctx); err == nil {
+		in, err = a.instantiate(c, v, true)
+		seat.leave()
 	}
 	if err != nil {
 		a.engine.release(v)
@@ -121,15 +123,15 @@ func (a *Adapter) loaded(v *version, err error) {
 
 // instantiate makes an instance and gives it its options. The first one of a version
 // is made whatever memory there is: an adapter that is loaded is one that can run.
-func (a *Adapter) instantiate(v *version, first bool) (*instance, error) {
+func (a *Adapter) instantiate(c caller, v *version, first bool) (*instance, error) {
 	grant := a.opts.Share.Guest()
 	grant.Force(first)
 	defer grant.Force(false)
-	in, err := v.instantiate(a.log, &a.opts.Limits, grant)
+	in, err := v.instantiate(c, a.log, &a.opts.Limits, grant)
 	if err != nil {
 		return nil, err
 	}
-	if err := in.configure(a.opts.Options); err != nil {
+	if err := in.configure(c, a.opts.Options); err != nil {
 		in.close()
 		return nil, err
 	}
@@ -170,6 +172,9 @@ func (a *Adapter) Wait(ctx context.Context, d time.Duration) error {
 // Manifest gives what the module says about itself. Only for a ready adapter.
 func (a *Adapter) Manifest() Manifest { return a.version.manifest }
 
+// Digest gives the sha256 of the module. Only for a ready adapter.
+func (a *Adapter) Digest() [32]byte { return a.version.digest }
+
 // Paused gives the time that is left of a pause, 0 if there is none.
 func (a *Adapter) Paused() (left time.Duration) {
 	if !a.pause.failing.Load() {
@@ -191,7 +196,7 @@ func (a *Adapter) ForRequest() (mine *Adapter, end func()) {
 	}
 	mine = &Adapter{
 		engine: a.engine, name: a.name, opts: a.opts, log: a.log, holds: 1,
-		ready: a.ready, version: a.version, tenant: a.tenant, pause: a.pause, quick: a.quick,
+		ready: a.ready, version: a.version, tenant: a.tenant, pause: a.pause, pace: a.pace,
 	}
 	mine.opts.Kept = 1
 	return mine, mine.drop
@@ -282,10 +287,14 @@ func (a *Adapter) call(ctx context.Context, i invocation, out *Batch) (failed bo
 			return false, &PausedError{left}
 		}
 	}
-	failed, err = a.quickly(&i, out)
-	if err == errNotQuick || isTrap(err) {
-		failed, err = a.inSlot(ctx, &i, out, err)
+	seat := seat{slots: a.engine.slots, tenant: a.tenant, wait: a.engine.opts.CallWait}
+	c := caller{ctx: ctx, seat: &seat, pace: a.pace}
+	failed, err = a.once(c, &i, out, false)
+	if broke, ok := errors.AsType[*CallError](err); ok && broke.Kind == Trap {
+		a.report(ctx, broke)
+		failed, err = a.once(c, &i, out, true)
 	}
+	seat.leave()
 	if err == nil {
 		if i.in != inRequest || a.pause.failing.Load() && finished(out) {
 			a.pause.worked()
@@ -293,34 +302,30 @@ func (a *Adapter) call(ctx context.Context, i invocation, out *Batch) (failed bo
 		return failed, nil
 	}
 	if broke, ok := errors.AsType[*CallError](err); ok {
-		if d := a.pause.broke(&i, time.Now()); d > 0 {
-			a.log.log.Warn("adapter paused: it broke on different inputs in a row", "pause", d.String())
+		switch broke.Kind {
+		case OutOfFuel, OutOfTime, OutOfMemory:
+			broke.Large = i.size() >= largeInput
+		}
+		if !broke.Large {
+			if d := a.pause.broke(&i, time.Now()); d > 0 {
+				a.log.log.Warn("adapter paused: it broke on different inputs in a row", "pause", d.String())
+			}
 		}
 		a.report(ctx, broke)
-		out.Reset()
 	}
+	out.Reset()
 	return failed, err
 }
 
-// inSlot runs an invocation in a slot. before is how it ended without one: a trap,
-// or errNotQuick.
-func (a *Adapter) inSlot(ctx context.Context, i *invocation, out *Batch, before error) (failed bool, err error) {
-	if err := a.engine.slots.acquire(ctx, a.tenant, a.engine.opts.CallWait); err != nil {
-		return false, err
-	}
-	defer a.engine.slots.release()
-	if before == errNotQuick {
-		if failed, err = a.once(i, out, false); !isTrap(err) {
-			a.learn(i, out, err)
-			return failed, err
-		}
-		before = err
-	}
-	if broke, ok := errors.AsType[*CallError](before); ok {
-		a.report(ctx, broke)
-	}
-	return a.once(i, out, true)
-}
+// shortInput is how much a call may be given that begins without a slot. Most of a
+// stream's events are such calls, and waiting for a slot was a quarter of what a
+// chunk of a burst cost.
+const shortInput = 16 << 10
+
+// largeInput is how much a call has to be given for that to be why it ran out of fuel,
+// time or memory. The fuel for the input alone is a fifth of all then, and one that
+// breaks on whatever it is given breaks on less.
+const largeInput = 256 << 10
 
 // finished reports whether a call said that a choice is finished.
 func finished(out *Batch) bool {
@@ -332,11 +337,6 @@ func finished(out *Batch) bool {
 	return false
 }
 
-func isTrap(err error) bool {
-	broke, ok := errors.AsType[*CallError](err)
-	return ok && broke.Kind == Trap
-}
-
 // report logs a broken call. The guest's own words may hold a prompt.
 func (a *Adapter) report(ctx context.Context, e *CallError) {
 	a.log.log.LogAttrs(ctx, slog.LevelError, "adapter call failed", slog.String("err", e.Error()))
@@ -345,17 +345,22 @@ func (a *Adapter) report(ctx context.Context, e *CallError) {
 	}
 }
 
-// once runs an invocation in the slot that the caller has.
-func (a *Adapter) once(i *invocation, out *Batch, fresh bool) (failed bool, err error) {
-	in, err := a.take(fresh)
-	if err != nil {
-		return false, err
+// once runs an invocation, on a fresh instance or on one that may be used, and gives
+// the instance back, or closes it. One that is short and finds an idle instance
+// begins without a slot: that bounds how many do.
+func (a *Adapter) once(c caller, i *invocation, out *Batch, fresh bool) (failed bool, err error) {
+	var in *instance
+	if !fresh && i.size() < shortInput {
+		in = a.takeIdle()
 	}
-	return a.run(in, i, out, a.opts.Limits.fuel(i.size()))
-}
-
-// run runs an invocation and gives the instance back, or closes it.
-func (a *Adapter) run(in *instance, i *invocation, out *Batch, fuel int64) (failed bool, err error) {
+	if in == nil {
+		if err := c.seat.take(c.ctx); err != nil {
+			return false, err
+		}
+		if in, err = a.take(c, fresh); err != nil {
+			return false, err
+		}
+	}
 	fn := in.event
 	switch i.in {
 	case inRequest:
@@ -365,7 +370,7 @@ func (a *Adapter) run(in *instance, i *invocation, out *Batch, fuel int64) (fail
 	}
 	in.collect.begin(out, i.in, i.op, 4*i.size()+a.opts.Limits.Output)
 	in.collect.state = a.opts.Limits.State
-	status, err := in.call(fn, i.sections, i.params, fuel)
+	status, err := in.call(c, fn, i.sections, i.params, a.opts.Limits.fuel(i.size()))
 	in.collect.batch = nil
 	if err == nil && status > abi.StatusFailed {
 		err = &CallError{Kind: Trap, Err: fmt.Errorf("returned status %d", api.DecodeI32(uint64(status))), Stderr: string(in.stderr)}
@@ -374,20 +379,19 @@ func (a *Adapter) run(in *instance, i *invocation, out *Batch, fuel int64) (fail
 		in.close()
 		return false, err
 	}
-	out.Cost.Budget = a.opts.Limits.fuel(i.size())
 	a.give(in)
 	return status == abi.StatusFailed, nil
 }
 
 // take lends an instance.
-func (a *Adapter) take(fresh bool) (*instance, error) {
+func (a *Adapter) take(c caller, fresh bool) (*instance, error) {
 	if !fresh {
 		if in := a.takeIdle(); in != nil {
 			return in, nil
 		}
 	}
 	a.made.Add(1)
-	in, err := a.instantiate(a.version, false)
+	in, err := a.instantiate(c, a.version, false)
 	if full, ok := errors.AsType[*memory.Error](err); ok {
 		return nil, fmt.Errorf("%w: %w", ErrNoMemory, full)
 	}

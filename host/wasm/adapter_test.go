@@ -28,6 +28,11 @@ func newAdapter(t testing.TB, module []byte, log *bytes.Buffer) *Adapter {
 	return a
 }
 
+// anybody is a caller that waits for nothing.
+func anybody(a *Adapter) caller {
+	return caller{ctx: context.Background(), seat: &seat{slots: a.engine.slots, tenant: a.tenant, wait: time.Hour}, pace: a.pace}
+}
+
 func event(a *Adapter, data string, b *Batch) error {
 	_, err := a.Event(context.Background(), abi.Chat, 0, nil, nil, []byte(data), b)
 	return err

@@ -33,7 +33,7 @@ import (
 type Options struct {
 	Logger   *slog.Logger  // default: discard
 	CacheDir string        // keeps compiled code from one start to the next, 256 MiB of it, if nobody else can write there; "": nothing is kept
-	Calls    int           // guest calls that run at once; default max(1, GOMAXPROCS-1)
+	Calls    int           // guest calls of more than half a millisecond that run at once; default max(1, GOMAXPROCS-1)
 	CallWait time.Duration // how long a call waits for its turn; default 30 s
 	Versions int           // modules kept compiled after their last use; default 4
 	Idle     time.Duration // after which an instance that nobody needed is closed, unless it is its adapter's only one; default 1 min
@@ -204,8 +204,9 @@ func (e *Engine) forget(a *Adapter) {
 }
 
 // acquire gives the compiled form of module, from memory if it was used lately.
-// limits are those of the adapter that it is for.
-func (e *Engine) acquire(module []byte, limits *Limits) (*version, error) {
+// limits are those of the adapter that it is for, and c is who runs what of it has to
+// run.
+func (e *Engine) acquire(module []byte, limits *Limits, c caller) (*version, error) {
 	digest := sha256.Sum256(module)
 	e.mu.Lock()
 	v := e.live[digest]
@@ -222,7 +223,7 @@ func (e *Engine) acquire(module []byte, limits *Limits) (*version, error) {
 	e.mu.Unlock()
 
 	// Only the loader compiles, so nobody compiles the same module meanwhile.
-	v, err := compile(module, e.cache, limits)
+	v, err := compile(module, e.cache, limits, c)
 	if err != nil {
 		return nil, err
 	}

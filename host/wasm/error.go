@@ -12,13 +12,14 @@ type FailureKind uint8
 
 const (
 	Trap        FailureKind = iota // the guest trapped, called exit or asked to be discarded
-	OutOfFuel                      // it ran too long
+	OutOfFuel                      // it did too much
+	OutOfTime                      // it needed too much of a processor
 	OutOfMemory                    // it had no memory for its input
 	BadOutput                      // it emitted what the ABI doesn't allow
 	TooLarge                       // the input is over the limit; the guest was not called
 )
 
-var failureNames = [...]string{"trapped", "ran out of fuel", "ran out of memory", "broke the ABI", "was given too much"}
+var failureNames = [...]string{"trapped", "ran out of fuel", "ran out of time", "ran out of memory", "broke the ABI", "was given too much"}
 
 func (k FailureKind) String() string { return failureNames[k] }
 
@@ -26,6 +27,7 @@ func (k FailureKind) String() string { return failureNames[k] }
 // for the log: nothing of it may reach a client.
 type CallError struct {
 	Kind   FailureKind
+	Large  bool // the input was so large that it may be to blame, and not the adapter
 	Err    error
 	Stderr string // the end of what the guest wrote to its standard error; may hold prompts
 }

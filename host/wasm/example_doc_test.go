@@ -104,7 +104,7 @@ func TestExampleRuns(t *testing.T) {
 // the buffer of kai_event(1, 0, 5, 13, 40).
 func TestLayoutOfTheDocument(t *testing.T) {
 	a := newAdapter(t, example(t), nil)
-	in, err := a.take(true)
+	in, err := a.take(anybody(a), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +113,8 @@ func TestLayoutOfTheDocument(t *testing.T) {
 	if len(data) != 40 || len(name) != 13 {
 		t.Fatalf("the example has changed: %d, %d", len(data), len(name))
 	}
+	in.begin(anybody(a), fuelStart, 0)
+	defer in.finish()
 	if err := in.lay([3][]byte{state, name, data}); err != nil {
 		t.Fatal(err)
 	}

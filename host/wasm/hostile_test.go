@@ -168,10 +168,10 @@ func TestFailedWithoutError(t *testing.T) {
 // TestHostileModules holds the message of every module that must not load.
 func TestHostileModules(t *testing.T) {
 	for name, want := range map[string][]string{
-		"start-loop":      {"start function trapped or ran out of fuel"},
+		"start-loop":      {"start function: adapter ran out of fuel"},
 		"initialize-loop": {"_initialize: adapter ran out of fuel"},
-		"start-table":     {"start function trapped or ran out of fuel"},
-		"deep-start":      {"start function trapped or ran out of fuel"},
+		"start-table":     {"start function: adapter ran out of fuel"},
+		"deep-start":      {"start function: adapter trapped", "stack overflow"},
 		"deep-initialize": {"_initialize: adapter trapped", "stack overflow"},
 		"loop-handshake":  {"kai_abi_v1: adapter ran out of fuel"},
 		"loop-manifest":   {"kai_manifest: adapter ran out of fuel"},
@@ -398,7 +398,7 @@ func TestInstancesKept(t *testing.T) {
 	}
 	var lent []*instance
 	for range 5 {
-		in, err := a.take(false)
+		in, err := a.take(anybody(a), false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,7 +13,7 @@ func TestABrokenInstanceIsLetGo(t *testing.T) {
 	a := newAdapter(t, hostile(t, "events"), nil)
 	var lent [2]*instance
 	for i := range lent {
-		in, err := a.take(false)
+		in, err := a.take(anybody(a), false)
 		if err != nil {
 			t.Fatal(err)
 		}

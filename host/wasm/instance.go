@@ -23,6 +23,7 @@ type instance struct {
 
 	limits  *Limits
 	refused error // a *memory.Error: its memory could not grow during this call
+	made    time.Time
 	ctx     *callContext
 	collect collector
 	clock   uint64 // the fake clock of WASI, in nanoseconds
@@ -31,6 +32,8 @@ type instance struct {
 	ptr     uint32 // what kai_buffer gave, good for size bytes
 	size    uint32
 	stack   [5]uint64
+
+	spending spending
 }
 
 // callContext lets an imported function find the instance that calls it without
@@ -50,15 +53,12 @@ func instanceFrom(ctx context.Context, mod api.Module) *instance {
 	return in
 }
 
-var errFuel = errors.New("it does more than a call may")
-
-// charge takes fuel for work the host does on the guest's behalf, and ends the
-// call when there is none left.
+// charge takes fuel for work the host does on the guest's behalf.
 func (in *instance) charge(n int64) {
 	left := int64(in.fuel.Get()) - n
 	in.fuel.Set(uint64(left))
 	if left < 0 {
-		panic(errFuel)
+		in.turn()
 	}
 }
 
@@ -74,17 +74,19 @@ func (in *instance) writeStderr(p []byte) {
 	}
 }
 
-// call lays sections into the guest's buffer, runs fn and checks what it said.
+// call lays sections into the guest's buffer, runs fn for c and checks what it said.
 // On success the emissions are in the collector's batch.
-func (in *instance) call(fn api.Function, sections [3][]byte, params [5]uint64, budget int64) (status uint32, err error) {
-	in.fuel.Set(uint64(budget))
+func (in *instance) call(c caller, fn api.Function, sections [3][]byte, params [5]uint64, budget int64) (status uint32, err error) {
 	in.refused = nil
-	if err := in.lay(sections); err != nil {
-		return 0, err
+	in.begin(c, budget, len(sections[0])+len(sections[1])+len(sections[2]))
+	err = in.lay(sections)
+	if err == nil {
+		in.stack = params
+		err = in.run(fn, in.stack[:])
 	}
-	in.stack = params
-	if err := fn.CallWithStack(in.ctx, in.stack[:]); err != nil {
-		return 0, in.failed(err)
+	left := in.finish()
+	if err != nil {
+		return 0, err
 	}
 	if in.collect.full != nil {
 		return 0, in.collect.full
@@ -93,13 +95,22 @@ func (in *instance) call(fn api.Function, sections [3][]byte, params [5]uint64, 
 		return 0, &CallError{Kind: BadOutput, Err: in.collect.refused}
 	}
 	in.collect.end()
-	in.collect.batch.Cost = Cost{Fuel: budget - int64(in.fuel.Get()), Budget: budget, Memory: in.memory.Size()}
+	in.collect.batch.Cost = Cost{Fuel: budget - left, Budget: budget, Memory: in.memory.Size()}
 	return api.DecodeU32(in.stack[0]), nil
+}
+
+// run runs a function of the guest with the fuel that begin gave. The error is what
+// failed makes of it.
+func (in *instance) run(fn api.Function, stack []uint64) error {
+	if err := fn.CallWithStack(in.ctx, stack); err != nil {
+		return in.failed(err)
+	}
+	return nil
 }
 
 // failed says how a call ended that did not return. One that was refused memory by
 // others' need, and not by its own limit, is nobody's mistake: the error is a
-// *memory.Error then.
+// *memory.Error then. The cause of its context and ErrBusy stay what they are, too.
 func (in *instance) failed(err error) error {
 	switch {
 	case in.refused != nil:
@@ -108,9 +119,14 @@ func (in *instance) failed(err error) error {
 		return in.collect.full
 	}
 	kind := Trap
-	switch {
-	case int64(in.fuel.Get()) < 0:
-		kind, err = OutOfFuel, errFuel
+	switch ended := in.spending.ended; {
+	case ended == errFuel:
+		kind, err = OutOfFuel, ended
+	case ended != nil:
+		if _, late := ended.(timeError); !late {
+			return ended
+		}
+		kind, err = OutOfTime, ended
 	case in.collect.refused != nil:
 		kind, err = BadOutput, in.collect.refused
 	}
@@ -130,8 +146,8 @@ func (in *instance) lay(sections [3][]byte) error {
 		want := max(uint32(total), 16<<10)
 		in.stack[0] = uint64(want)
 		in.size = 0
-		if err := in.buffer.CallWithStack(in.ctx, in.stack[:1]); err != nil {
-			return in.failed(err)
+		if err := in.run(in.buffer, in.stack[:1]); err != nil {
+			return err
 		}
 		in.ptr = api.DecodeU32(in.stack[0])
 		if in.ptr == 0 && in.refused != nil {
@@ -148,7 +164,7 @@ func (in *instance) lay(sections [3][]byte) error {
 	at := in.ptr
 	for _, s := range sections {
 		pad := abi.Align(len(s)) - len(s)
-		if !in.memory.Write(at, s) || !in.memory.Write(at+uint32(len(s)), zeros[:pad]) {
+		if !in.write(at, s) || !in.memory.Write(at+uint32(len(s)), zeros[:pad]) {
 			return &CallError{Kind: BadOutput, Err: errors.New("the guest's memory is smaller than its buffer")}
 		}
 		at += uint32(abi.Align(len(s)))
@@ -162,6 +178,20 @@ func (in *instance) stackSize() (bytes int) {
 		bytes += s.len()
 	}
 	return bytes
+}
+
+// pieceBytes is how much is copied at once. Go can't stop a copy for its collector
+// either.
+const pieceBytes = 256 << 10
+
+// write copies into the guest's memory, if that is large enough.
+func (in *instance) write(at uint32, p []byte) bool {
+	to, ok := in.memory.Read(at, uint32(len(p)))
+	for ok && len(p) > 0 {
+		n := copy(to[:min(len(to), pieceBytes)], p)
+		to, p = to[n:], p[n:]
+	}
+	return ok
 }
 
 func (in *instance) close() {
@@ -182,6 +212,9 @@ func emitFunction(ctx context.Context, mod api.Module, stack []uint64) {
 		return
 	}
 	stack[0] = api.EncodeI32(in.collect.emit(kind, at, p))
+	if n > pieceBytes {
+		in.turn() // to check so much takes as long as a slice
+	}
 }
 
 // logFunction is the import log.

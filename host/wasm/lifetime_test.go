@@ -269,7 +269,7 @@ func TestInstancesThatNobodyNeedsAreClosed(t *testing.T) {
 		t.Helper()
 		var lent []*instance
 		for range n {
-			in, err := a.take(false)
+			in, err := a.take(anybody(a), false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -310,11 +310,11 @@ func TestTheEngineTrims(t *testing.T) {
 	if err := a.Wait(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	one, err := a.take(false)
+	one, err := a.take(anybody(a), false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := a.take(false)
+	two, err := a.take(anybody(a), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -9,13 +10,14 @@ import (
 // Limits bound what one adapter may take. A zero field has the default of
 // docs/abi.md.
 type Limits struct {
-	Memory   int64 // bytes of an instance's address space; default 128 MiB, at most 1 GiB
-	Kept     int64 // bytes of memory over which an instance is not kept after a call; default 32 MiB
-	Input    int   // bytes given to one call, after references; default 8 MiB
-	Fuel     int64 // of one call at most, see docs/design/0002-fuel.md; default 3e8
-	Output   int   // bytes one call may emit beyond four for each byte of input; default 1 MiB
-	State    int   // bytes of a stream's state; default and at most 4 KiB
-	LogLines int   // lines logged in a second; default 20
+	Memory   int64         // bytes of an instance's address space; default 128 MiB, at most 1 GiB
+	Kept     int64         // bytes of memory over which an instance is not kept after a call; default 32 MiB
+	Input    int           // bytes given to one call, after references; default 8 MiB
+	Fuel     int64         // of one call at most, see docs/design/0002-fuel.md; default 4e9
+	Time     time.Duration // of a processor for one call, and the same again for each 4 MiB of its input; default 2 s
+	Output   int           // bytes one call may emit beyond four for each byte of input; default 1 MiB
+	State    int           // bytes of a stream's state; default and at most 4 KiB
+	LogLines int           // lines logged in a second; default 20
 }
 
 // maxMemory is what every runtime allows; a provider's limit is kept by the
@@ -25,8 +27,9 @@ const maxMemory = 1 << 30
 // Fuel of a call, in units of docs/design/0002-fuel.md.
 const (
 	fuelBase    = 50_000_000
-	fuelPerByte = 50
+	fuelPerByte = 400 // the shipped adapters need 260 at most
 	fuelStart   = 1_000_000_000
+	fuelSlice   = 1_000 // of fuelStart, what a module begins with
 )
 
 func (l Limits) withDefaults() Limits {
@@ -43,7 +46,10 @@ func (l Limits) withDefaults() Limits {
 	set64(&l.Memory, 128<<20)
 	set64(&l.Kept, 32<<20)
 	set(&l.Input, 8<<20)
-	set64(&l.Fuel, 300_000_000)
+	set64(&l.Fuel, 4_000_000_000)
+	if l.Time <= 0 {
+		l.Time = 2 * time.Second
+	}
 	set(&l.Output, 1<<20)
 	set(&l.State, abi.MaxState)
 	set(&l.LogLines, 20)
@@ -55,6 +61,12 @@ func (l Limits) withDefaults() Limits {
 // fuel is the budget of a call that is given input bytes.
 func (l *Limits) fuel(input int) int64 {
 	return min(fuelBase+fuelPerByte*int64(input), l.Fuel)
+}
+
+// time is how much of a processor a call may have that is given input bytes.
+func (l *Limits) time(input int) time.Duration {
+	const bytes = 4 << 20
+	return l.Time + time.Duration(float64(l.Time)*float64(input)/bytes)
 }
 
 // checkMemory refuses a module that needs more memory from the beginning.

@@ -34,7 +34,7 @@ func BenchmarkFuelOverhead(b *testing.B) {
 		if err != nil {
 			b.Skip(err)
 		}
-		counted, err := fuel.Instrument(module, fuel.Options{StartFuel: fuelStart})
+		counted, err := fuel.Instrument(module, fuel.Options{StartFuel: fuelSlice})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -54,12 +54,13 @@ func compareSides(b *testing.B, plain, fueled *instance, streams [][]invocation)
 	for i := range best {
 		best[i] = [2]time.Duration{1 << 62, 1 << 62}
 	}
+	c := nobody()
 	for b.Loop() {
 		for i, calls := range streams {
 			for side, in := range []*instance{plain, fueled} {
 				began := time.Now()
-				for c := range calls {
-					mustRun(b, in, &calls[c])
+				for n := range calls {
+					mustRun(b, c, in, &calls[n])
 				}
 				best[i][side] = min(best[i][side], time.Since(began))
 			}
@@ -153,7 +154,7 @@ func invocationOf(in sdk.Input) (i invocation) {
 // nothing.
 func bare(b *testing.B, wasm []byte) *instance {
 	b.Helper()
-	in := &instance{limits: &Limits{}}
+	in := &instance{limits: &Limits{Time: time.Hour}, made: time.Now()}
 	in.ctx = &callContext{Context: context.Background(), instance: in}
 	r := wazero.NewRuntimeWithConfig(in.ctx, wazero.NewRuntimeConfig().WithCoreFeatures(api.CoreFeaturesV2))
 	b.Cleanup(func() { r.Close(context.Background()) })
@@ -162,13 +163,20 @@ func bare(b *testing.B, wasm []byte) *instance {
 	}
 	i32 := api.ValueTypeI32
 	ignore := api.GoModuleFunc(func(_ context.Context, _ api.Module, stack []uint64) { stack[0] = emitTaken })
-	_, err := r.NewHostModuleBuilder(abi.Module).
+	_, err := r.NewHostModuleBuilder(fuel.ImportModule).
+		NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(spendFunction), nil, nil).Export(fuel.ImportName).
+		Instantiate(in.ctx)
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, err = r.NewHostModuleBuilder(abi.Module).
 		NewFunctionBuilder().WithGoModuleFunction(ignore, []api.ValueType{i32, i32, i32, i32}, []api.ValueType{i32}).Export(abi.ImportEmit).
 		NewFunctionBuilder().WithGoModuleFunction(ignore, []api.ValueType{i32, i32, i32}, nil).Export(abi.ImportLog).
 		Instantiate(in.ctx)
 	if err != nil {
 		b.Fatal(err)
 	}
+	in.begin(nobody(), fuelStart, 0)
 	in.module, err = r.InstantiateWithConfig(in.ctx, wasm, wazero.NewModuleConfig().WithStartFunctions())
 	if err != nil {
 		b.Fatal(err)
@@ -181,13 +189,19 @@ func bare(b *testing.B, wasm []byte) *instance {
 	in.request = in.module.ExportedFunction(abi.ExportRequest)
 	in.event = in.module.ExportedFunction(abi.ExportEvent)
 	for _, name := range []string{"_initialize", abi.ExportHandshake, abi.ExportConfigure} {
-		in.fuel.Set(fuelStart)
+		in.begin(nobody(), fuelStart, 0)
 		in.stack = [5]uint64{}
 		if err := in.module.ExportedFunction(name).CallWithStack(in.ctx, in.stack[:]); err != nil {
 			b.Fatal(fmt.Errorf("%s: %w", name, err))
 		}
+		in.finish()
 	}
 	return in
+}
+
+// nobody is a caller in an engine that is idle.
+func nobody() caller {
+	return caller{ctx: context.Background(), seat: &seat{slots: newSlots(1), tenant: &tenant{}, wait: time.Hour}, pace: &pace{}}
 }
 
 // unlimited is the fuel of a module that counts none.
@@ -197,8 +211,9 @@ func (unlimited) Get() uint64 { return fuelStart }
 func (unlimited) Set(uint64)  {}
 
 // mustRun makes a call the way instance.call does, but for what was emitted.
-func mustRun(b *testing.B, in *instance, i *invocation) {
-	in.fuel.Set(fuelStart)
+func mustRun(b *testing.B, c caller, in *instance, i *invocation) {
+	in.begin(c, fuelStart, 0)
+	defer in.finish()
 	if err := in.lay(i.sections); err != nil {
 		b.Fatal(err)
 	}

@@ -73,7 +73,7 @@ const (
 func (a *Adapter) replay(v *version, t *transcript.Transcript) error {
 	own := &Adapter{
 		engine: a.engine, name: a.name, opts: a.opts, log: a.log, holds: 1,
-		version: v, tenant: a.tenant, pause: &breaker{}, quick: &[exports]quickLimit{},
+		version: v, tenant: a.tenant, pause: &breaker{}, pace: a.pace,
 	}
 	own.opts.Options, own.opts.Kept = t.Options(), 1
 	own.opts.Share = nil                          // what runs before a request can isn't refused for those that run

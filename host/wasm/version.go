@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -33,8 +34,8 @@ type version struct {
 // compile checks, instruments and compiles a module, and finds its manifest. What
 // of the module has to run for that is bound by limits. The error is a *LoadError
 // when the module is to blame.
-func compile(module []byte, cache *codeCache, limits *Limits) (*version, error) {
-	m, err := fuel.Instrument(module, fuel.Options{StartFuel: fuelStart})
+func compile(module []byte, cache *codeCache, limits *Limits, c caller) (*version, error) {
+	m, err := fuel.Instrument(module, fuel.Options{StartFuel: fuelSlice})
 	if err != nil {
 		return nil, &LoadError{err}
 	}
@@ -62,7 +63,7 @@ func compile(module []byte, cache *codeCache, limits *Limits) (*version, error) 
 	}
 	v.pages = m.Memory.Min
 	v.transcript = carried
-	if v.manifest, err = v.readManifest(module, limits); err != nil {
+	if v.manifest, err = v.readManifest(module, limits, c); err != nil {
 		v.close()
 		return nil, &LoadError{err}
 	}
@@ -95,6 +96,12 @@ func (v *version) compile(wasm []byte, cacheDir string) (err error) {
 	if err := addWASI(ctx, v.runtime); err != nil {
 		return err
 	}
+	_, err = v.runtime.NewHostModuleBuilder(fuel.ImportModule).
+		NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(spendFunction), nil, nil).Export(fuel.ImportName).
+		Instantiate(ctx)
+	if err != nil {
+		return err
+	}
 	i32 := func(n int) []api.ValueType {
 		return []api.ValueType{api.ValueTypeI32, api.ValueTypeI32, api.ValueTypeI32, api.ValueTypeI32}[:n]
 	}
@@ -125,18 +132,22 @@ func (v *version) close() {
 
 // readManifest takes the manifest from the module's custom section, else from
 // running it within limits.
-func (v *version) readManifest(module []byte, limits *Limits) (Manifest, error) {
+func (v *version) readManifest(module []byte, limits *Limits, c caller) (Manifest, error) {
 	if m, found, err := ReadManifest(module); found {
 		return m, err
 	}
-	in, err := v.instantiate(logger{}, limits, nil)
+	if err := c.seat.take(c.ctx); err != nil {
+		return Manifest{}, err
+	}
+	defer c.seat.leave()
+	in, err := v.instantiate(c, logger{}, limits, nil)
 	if err != nil {
 		return Manifest{}, err
 	}
 	defer in.close()
 	var b Batch
 	in.collect.begin(&b, inManifest, 0, 1<<20)
-	status, err := in.call(in.module.ExportedFunction(abi.ExportManifest), [3][]byte{}, [5]uint64{}, in.limits.fuel(0))
+	status, err := in.call(c, in.module.ExportedFunction(abi.ExportManifest), [3][]byte{}, [5]uint64{}, in.limits.fuel(0))
 	if err != nil {
 		return Manifest{}, fmt.Errorf("%s: %w", abi.ExportManifest, err)
 	}
@@ -146,13 +157,13 @@ func (v *version) readManifest(module []byte, limits *Limits) (Manifest, error) 
 	return parseManifest(b.Emissions[0].Data)
 }
 
-// instantiate makes an instance and shakes hands with it. grant counts its memory
-// and is released with it.
-func (v *version) instantiate(log logger, limits *Limits, grant *memory.Grant) (in *instance, err error) {
+// instantiate makes an instance for c, who has a slot, and shakes hands with it.
+// grant counts its memory and is released with it.
+func (v *version) instantiate(c caller, log logger, limits *Limits, grant *memory.Grant) (in *instance, err error) {
 	if err := limits.checkMemory(v.pages); err != nil {
 		return nil, err
 	}
-	made := &instance{logs: log, limits: limits}
+	made := &instance{logs: log, limits: limits, made: time.Now()}
 	in = made // which a panic sets to nil
 	var linear experimental.LinearMemory
 	free := func() {
@@ -177,25 +188,28 @@ func (v *version) instantiate(log logger, limits *Limits, grant *memory.Grant) (
 			err = fmt.Errorf("the system has no %d MiB of address space for an instance", limits.Memory>>20)
 		}
 	}()
+	in.begin(c, fuelStart, 0)
 	module, err := v.runtime.InstantiateModule(in.ctx, v.compiled,
 		wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
+		in.finish()
 		free()
 		if in.refused != nil {
 			return nil, in.refused
 		}
-		return nil, &CallError{Kind: Trap, Err: fmt.Errorf("start function trapped or ran out of fuel: %w", err), Stderr: string(in.stderr)}
+		return nil, fmt.Errorf("start function: %w", in.failed(err))
 	}
 	in.module, in.memory = module, module.Memory()
 	in.fuel = module.ExportedGlobal(fuelGlobal).(api.MutableGlobal)
 	if start := module.ExportedFunction("_initialize"); start != nil {
 		// With what the start section left of the fuel.
-		if err := start.CallWithStack(in.ctx, in.stack[:]); err != nil {
-			err = fmt.Errorf("_initialize: %w", in.failed(err))
+		if err := in.run(start, in.stack[:]); err != nil {
+			in.finish()
 			in.close()
-			return nil, err
+			return nil, fmt.Errorf("_initialize: %w", err)
 		}
 	}
+	in.finish()
 	in.buffer = module.ExportedFunction(abi.ExportBuffer)
 	in.request = module.ExportedFunction(abi.ExportRequest)
 	in.response = module.ExportedFunction(abi.ExportResponse)
@@ -204,7 +218,7 @@ func (v *version) instantiate(log logger, limits *Limits, grant *memory.Grant) (
 
 	var none Batch
 	in.collect.begin(&none, inConfigure, 0, 1<<20)
-	minor, err := in.call(module.ExportedFunction(abi.ExportHandshake), [3][]byte{}, [5]uint64{}, in.limits.fuel(0))
+	minor, err := in.call(c, module.ExportedFunction(abi.ExportHandshake), [3][]byte{}, [5]uint64{}, in.limits.fuel(0))
 	if err == nil && int32(minor) < 0 {
 		err = errors.New("the handshake failed")
 	}
@@ -216,10 +230,10 @@ func (v *version) instantiate(log logger, limits *Limits, grant *memory.Grant) (
 }
 
 // configure hands the instance its provider's options.
-func (in *instance) configure(options []byte) error {
+func (in *instance) configure(c caller, options []byte) error {
 	var b Batch
 	in.collect.begin(&b, inConfigure, 0, 1<<20)
-	status, err := in.call(in.module.ExportedFunction(abi.ExportConfigure),
+	status, err := in.call(c, in.module.ExportedFunction(abi.ExportConfigure),
 		[3][]byte{options}, [5]uint64{uint64(len(options))}, in.limits.fuel(len(options)))
 	if err != nil {
 		return fmt.Errorf("%s: %w", abi.ExportConfigure, err)

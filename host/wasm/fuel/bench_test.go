@@ -26,7 +26,7 @@ func BenchmarkInstrument(b *testing.B) {
 // last 75 ms.
 func BenchmarkOverhead(b *testing.B) {
 	wasm := buildGuest(b)
-	plain, fueled := startGuest(b, wasm), startGuest(b, mustInstrument(b, wasm, Options{}).Wasm)
+	plain, fueled := startGuest(b, wasm, &host{}), startGuest(b, mustInstrument(b, wasm, Options{}).Wasm, &host{left: 1 << 30})
 	left := fueled.ExportedGlobal(Global).(api.MutableGlobal)
 	left.Set(1 << 60)
 	mustCall(b, plain, "make", 2000)

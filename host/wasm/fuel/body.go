@@ -19,16 +19,42 @@ type body struct {
 type charge struct {
 	at    int32
 	price int32
+	kind  chargeKind
 	size  *rate // nil, or what the i32 on top of the stack costs besides
+	op    sized // the instruction that follows, if it may have to be done in pieces
+	end   int32 // where that ends
+	carry carry // of a payLoop
+}
+
+// chargeKind says where a charge stands.
+type chargeKind byte
+
+const (
+	payAndTest chargeKind = iota // asks afterwards if the slice is spent
+	payOnly                      // leaves that to the next charge
+	payLoop                      // at the start of a loop, see price.go
+)
+
+// path is what the dearest way to a place has executed, by weight.
+type path struct {
+	debt int32 // since the last charge
+	open int32 // since the last test
+	// called says that a call came back since the last test, tail what followed it.
+	called bool
+	tail   int32
+}
+
+// or is the dearer of two ways that lead to the same place.
+func (p path) or(q path) path {
+	return path{max(p.debt, q.debt), max(p.open, q.open), p.called || q.called, max(p.tail, q.tail)}
 }
 
 // frame is an open block of the function being read.
 type frame struct {
-	op   byte  // opBlock for the function itself too
-	debt int32 // the highest at a branch here: of a loop to its start, else to its end
-	// start is the debt at the start of an opIf, and the index of the charge of
-	// an opLoop.
-	start  int32
+	op     byte  // opBlock for the function itself too
+	path   path  // the dearest at a branch here: of a loop to its start, else to its end
+	start  path  // at the start of an opIf
+	charge int32 // the index of the charge of an opLoop
 	params int32 // of an opLoop
 }
 
@@ -38,9 +64,10 @@ func (p *parsed) code(r *reader) {
 	if r.err == nil && n != p.defined() {
 		r.failAt(r.pos, "%d functions declared, %d defined", p.defined(), n)
 	}
-	locals := 0
+	sum := 0
 	var frames []frame
 	var effort effort
+	var names locals
 	for i := len(p.imports); i < len(p.funcs) && r.err == nil; i++ {
 		size := r.u32()
 		if uint64(size) > uint64(r.left()) {
@@ -48,16 +75,16 @@ func (p *parsed) code(r *reader) {
 			return
 		}
 		content := r.sub(int(size))
-		w := walker{p: p, r: &content, frames: frames[:0], effort: effort}
+		w := walker{p: p, r: &content, frames: frames[:0], effort: effort, locals: names}
 		w.function(p.types[p.funcs[i]])
 		content.done("a function")
 		if content.err != nil {
 			r.fail(fmt.Errorf("function %d: %w", i, content.err))
 			return
 		}
-		frames, effort = w.frames, w.effort
+		frames, effort, names = w.frames, w.effort, w.locals
 		p.bodies = append(p.bodies, w.body)
-		if locals += int(w.body.first); locals > maxAllLocals {
+		if sum += int(w.body.first); sum > maxAllLocals {
 			r.failAt(r.pos, "more than %d locals in all functions", maxAllLocals)
 		}
 		p.dearest = max(p.dearest, effort.spent)
@@ -69,28 +96,30 @@ func (p *parsed) code(r *reader) {
 
 // walker reads one function and decides where it pays and how much.
 //
-// debt is the weight of the instructions since the last charge, on the dearest
-// path to where the walker is. Branches carry it to where they lead, so it is
-// known everywhere after one pass. Code that no path reaches is treated as
-// reached without debt: its charges are never executed.
+// The path is the dearest to where the walker is. Branches carry it to where they
+// lead, so it is known everywhere after one pass. Code that no path reaches is
+// treated as reached without debt: its charges are never executed.
 type walker struct {
 	p      *parsed
 	r      *reader
 	body   body
 	frames []frame
-	debt   int32
+	path   path
 	exit   int32 // the highest debt at a return or call
+	leaves bool  // the br_table being read leads out of the function
+	locals locals
 	effort effort
 }
 
 func (w *walker) function(t FuncType) {
 	r := w.r
-	w.declarations(len(t.Params))
+	w.declarations(t.Params)
 	w.body.code = section{body: r.pos, end: r.end}
 	w.effort.begin(w.p, t, int(w.body.first))
-	w.pay(r.pos, 0, nil)
+	w.pay(charge{at: int32(r.pos)})
 	w.frames = append(w.frames, frame{op: opBlock})
 	for r.err == nil && len(w.frames) > 0 {
+		w.leaves = false
 		w.step(r.next(w.entry))
 	}
 	if r.err == nil {
@@ -99,34 +128,39 @@ func (w *walker) function(t FuncType) {
 }
 
 // declarations reads the locals.
-func (w *walker) declarations(params int) {
+func (w *walker) declarations(params []byte) {
 	r := w.r
 	at := r.pos
-	total := uint64(params)
+	total := uint64(len(params))
+	w.locals.begin(params)
 	w.body.localN = r.count(len(r.data), "declarations of locals")
 	w.body.locals.body = r.pos
 	for i := 0; i < w.body.localN && r.err == nil; i++ {
 		total += uint64(r.u32())
-		r.valueType()
+		typ := r.valueType()
 		if total > maxLocals-addedLocals {
 			r.failAt(at, "more than %d parameters and locals", maxLocals-addedLocals)
 			return
 		}
+		w.locals.declare(uint32(total), typ)
 	}
 	w.body.locals.end = r.pos
 	w.body.first = uint32(total)
 }
 
-// pay puts a charge before the byte at an offset and settles the debt.
-func (w *walker) pay(at int, price int32, size *rate) {
-	if w.p.room -= chargeBytes; w.p.room < 0 {
-		w.r.failAt(at, "so many loops that the instrumented module is over %d bytes", 2*w.p.limits.MaxSize)
+// pay puts a charge into the code and settles the debt.
+func (w *walker) pay(c charge) {
+	if w.p.grow(w.r, int(c.at), chargeBytes); w.r.err != nil {
 		return
 	}
-	w.body.charges = append(w.body.charges, charge{at: int32(at), price: price, size: size})
-	w.body.sized = w.body.sized || size != nil
-	w.debt = 0
-	w.effort.fork()
+	w.body.charges = append(w.body.charges, c)
+	w.body.sized = w.body.sized || c.size != nil
+	w.path.debt = 0
+	if c.kind == payOnly {
+		return
+	}
+	w.path = path{}
+	w.effort.test()
 }
 
 func (w *walker) push(f frame) {
@@ -137,51 +171,90 @@ func (w *walker) push(f frame) {
 	w.frames = append(w.frames, f)
 }
 
+// ends reports whether an instruction may end the function.
+func (w *walker) ends(in instruction) bool {
+	switch in.op {
+	case opReturn:
+		return true
+	case opEnd:
+		return len(w.frames) == 1
+	case opBr, opBrIf:
+		return int(in.arg) == len(w.frames)-1
+	case opBrTable:
+		return w.leaves
+	}
+	return false
+}
+
+// settle pays before an instruction what has to be paid there.
+func (w *walker) settle(in instruction) {
+	at, debt := int32(in.at), w.path.debt
+	switch {
+	case w.path.open >= testStride, w.path.called && w.path.tail >= tailFree && w.ends(in):
+		w.pay(charge{at: at, price: debt / perUnit})
+	case debt >= stride, in.op == opLoop && debt > perUnit:
+		w.pay(charge{at: at, price: debt / perUnit, kind: payOnly})
+	}
+	if size := rateOf(in); size != nil {
+		w.pay(charge{at: at, price: size.base + w.path.debt/perUnit, size: size, op: sizedOf(in), end: int32(w.r.pos)})
+	}
+	n := weight(in)
+	w.path.debt += n
+	w.path.open += n
+	w.path.tail += n
+}
+
 func (w *walker) step(in instruction) {
 	if w.r.err != nil {
 		return
 	}
-	if w.debt >= stride || in.op == opLoop && w.debt > perUnit {
-		w.pay(in.at, w.debt/perUnit, nil)
-	}
-	if size := rateOf(in); size != nil {
-		w.pay(in.at, size.base+w.debt/perUnit, size)
-	}
-	w.debt += weight(in)
+	w.settle(in)
 
 	switch in.op {
 	case opBlock, opIf:
 		w.blockParams(in)
-		w.push(frame{op: in.op, start: w.debt})
+		w.push(frame{op: in.op, start: w.path})
 	case opLoop:
 		params := w.blockParams(in)
-		w.push(frame{op: opLoop, start: int32(len(w.body.charges)), params: params})
-		w.pay(w.r.pos, 0, nil)
+		w.push(frame{op: opLoop, charge: int32(len(w.body.charges)), params: params})
+		w.pay(charge{at: int32(w.r.pos), kind: payLoop})
+		w.locals.open()
 	case opElse:
 		f := &w.frames[len(w.frames)-1]
 		if f.op != opIf {
 			w.r.failAt(in.at, "else without if")
 			return
 		}
-		f.op, f.debt = opElse, max(f.debt, w.debt)
-		w.debt = f.start
+		f.op, f.path = opElse, f.path.or(w.path)
+		w.path = f.start
+		w.locals.meet()
 	case opEnd:
-		w.end()
+		w.end(in)
 	case opBr:
 		w.branch(in.arg)
-		w.debt = 0
+		w.path = path{}
 	case opBrIf:
 		w.branch(in.arg)
 	case opBrTable, opUnreachable:
-		w.debt = 0
+		w.path = path{}
 	case opReturn:
-		w.exit = max(w.exit, w.debt)
-		w.debt = 0
-	case opCall, opCallIndir:
-		w.exit = max(w.exit, w.debt)
+		w.exit = max(w.exit, w.path.debt)
+		w.path = path{}
+	case opCall:
+		w.p.funcIndex(w.r, in.at+1, in.arg)
+		w.call()
+	case opCallIndir:
+		if w.r.err == nil && int64(in.arg) >= int64(len(w.p.types)) {
+			w.r.missing(in.at+1, "type", in.arg, len(w.p.types))
+		}
+		w.call()
+	case opRefFunc:
+		w.p.funcIndex(w.r, in.at+1, in.arg)
 	case opLocalGet, opLocalSet, opLocalTee:
 		if in.arg >= w.body.first {
 			w.r.missing(in.at, "local", in.arg, int(w.body.first))
+		} else {
+			w.locals.touch(in.arg, in.op != opLocalGet)
 		}
 	case opGlobalGet, opGlobalSet:
 		w.p.globalIndex(w.r, in.at, in.arg)
@@ -192,6 +265,12 @@ func (w *walker) step(in instruction) {
 	if w.effort.spent > maxEffort {
 		w.r.failAt(in.at, "up to here the function takes over %v to compile, the limit: it has too many blocks, branches, calls or locals", time.Duration(maxEffort))
 	}
+}
+
+// call goes into a function and comes back.
+func (w *walker) call() {
+	w.exit = max(w.exit, w.path.debt)
+	w.path.called, w.path.tail = true, 0
 }
 
 // blockParams checks a block's type and counts its parameters.
@@ -207,37 +286,53 @@ func (w *walker) blockParams(in instruction) int32 {
 }
 
 // end closes the innermost block; the function's own end is an exit.
-func (w *walker) end() {
+func (w *walker) end(in instruction) {
 	f := w.frames[len(w.frames)-1]
 	w.frames = w.frames[:len(w.frames)-1]
 	switch f.op {
 	case opLoop:
 		if w.r.err == nil {
-			w.body.charges[f.start].price = loopPrice(f.params, f.debt)
+			w.closeLoop(&w.body.charges[f.charge], f)
 		}
 	case opIf:
-		w.debt = max(w.debt, f.debt, f.start)
+		w.path = w.path.or(f.path).or(f.start)
 	default:
-		w.debt = max(w.debt, f.debt)
+		w.path = w.path.or(f.path)
+	}
+	if f.op != opLoop {
+		w.locals.meet()
 	}
 	if len(w.frames) == 0 {
-		w.exit = max(w.exit, w.debt)
+		w.exit = max(w.exit, w.path.debt)
 	}
 }
 
 // entry is one way that a br_table leads.
 func (w *walker) entry(label uint32) {
 	w.effort.add(effortEntry)
+	w.leaves = w.leaves || int(label) == len(w.frames)-1
 	w.branch(label)
 }
 
-// branch carries the debt to a label.
+// closeLoop fills in what is known of a loop at its end.
+func (w *walker) closeLoop(c *charge, f frame) {
+	c.price = loopPrice(f.params, f.path.debt)
+	carried := w.locals.close()
+	if f.params > 0 {
+		// They are on the stack and cannot go along.
+		c.kind = payAndTest
+		return
+	}
+	c.carry = w.p.carry(w.r, int(c.at), carried, &w.locals)
+	w.effort.again(int(c.carry.n))
+}
+
+// branch carries the path to a label.
 func (w *walker) branch(label uint32) {
 	if int64(label) >= int64(len(w.frames)) {
 		w.r.missing(w.r.pos, "label", label, len(w.frames))
 		return
 	}
 	f := &w.frames[len(w.frames)-1-int(label)]
-	f.debt = max(f.debt, w.debt)
-	w.effort.branch(label)
+	f.path = f.path.or(w.path)
 }

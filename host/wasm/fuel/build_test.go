@@ -11,6 +11,7 @@ type build struct {
 	types, imports, funcs, tables, memories, globals, exports [][]byte
 	start                                                     []byte
 	elements, codes, data                                     [][]byte
+	dataCount                                                 bool // is stated
 }
 
 // bytes gives the module.
@@ -33,6 +34,9 @@ func (b build) bytes() []byte {
 		out = appendSection(out, sectionStart, b.start)
 	}
 	list(sectionElement, b.elements)
+	if b.dataCount {
+		out = appendSection(out, sectionDataCount, appendU32(nil, uint32(len(b.data))))
+	}
 	list(sectionCode, b.codes)
 	list(sectionData, b.data)
 	return out
@@ -40,9 +44,6 @@ func (b build) bytes() []byte {
 
 // entries reads as a list of entries in a literal.
 func entries(e ...[]byte) [][]byte { return e }
-
-// raw reads as bytes in a literal.
-func raw(b ...byte) []byte { return b }
 
 // text is a name or the data of a segment.
 func text(s string) []byte { return append(appendU32(nil, uint32(len(s))), s...) }
@@ -64,6 +65,7 @@ func functionWith(locals []byte, code ...byte) []byte {
 var (
 	nullary = raw(0x60, 0, 0)                // () -> ()
 	toI32   = raw(0x60, 0, 1, typeI32)       // () -> i32
+	ofI32   = raw(0x60, 1, typeI32, 0)       // (i32) -> ()
 	onePage = raw(1, 1, 1)                   // memory of exactly one page
 	i32zero = raw(opI32Const, 0, opEnd)      // constant expression
 	growing = raw(typeFunc, 0, 1)            // table of one function or more

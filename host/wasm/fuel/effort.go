@@ -93,13 +93,23 @@ func (e *effort) block() {
 	}
 }
 
-// fork is an if that has no else and never ends its first arm: every charge.
-func (e *effort) fork() {
+// test is an if that has nothing in its first arm and a call in its second: a
+// charge that asks if the slice is spent.
+func (e *effort) test() {
 	before := e.place
 	e.block()
 	e.place = before
 	e.block()
+	e.add(effortCall + effortGlobal*int64(e.p.globalN))
 	e.block()
+	e.place.depth = before.depth + 1
+	e.place.chain = 0
+}
+
+// again is the arm in which a loop hands on so many locals and begins once more,
+// besides a test.
+func (e *effort) again(carried int) {
+	e.add((2*effortValue + effortFind) * int64(carried))
 }
 
 // find looks for the value of a variable.

@@ -1,30 +1,41 @@
 // Package fuel rewrites adapter modules so that they count what they execute and
-// trap when a budget is spent.
+// call the host whenever they have spent what it gave them.
 //
-// A loop in compiled guest code that never returns cannot be interrupted from
-// outside and stops the whole process at Go's next garbage collection. So the
-// module interrupts itself: [Instrument] appends a mutable global, exported as
+// Compiled guest code cannot be interrupted from outside: while it runs, nothing
+// else has that processor, and Go's next garbage collection waits for it. So the
+// module interrupts itself. [Instrument] appends a mutable global, exported as
 // [Global], from which every function entry and every loop iteration subtracts
 // its price; so do the instructions whose work depends on an operand. When the
-// value gets negative the guest executes unreachable. The host sets the global
-// before each call, and after a trap a negative value tells that it was fuel.
+// value gets negative the guest calls the function [ImportName], an import that is
+// also appended. The host is to note what was spent, what the global lacks included,
+// and to set it to the next slice, or to end the call by a panic. It decides how
+// large slices are, and how many there are. The call may also come while there is
+// something left.
 //
 // What the package guarantees of the result: no path through it executes more
 // than a constant number of instructions for a unit of fuel (see price.go), no
-// table can outgrow its cap, nothing in the original can read or write the fuel,
-// a module the engine refuses stays one it refuses, and to compile it takes the
-// engine no more than some seconds (see effort.go). What it does not do: it
-// does not check types (the engine does), names of imports and exports (the
-// loader does), the size of the memory, or the depth of the stack.
+// table can outgrow its cap, no instruction touches more than pieceBytes of the
+// memory without a turn of the host if a slice has no fuel for it, nothing in the
+// original can read or write the fuel or call the import, a module the engine
+// refuses stays one it refuses, and to compile it takes the engine no more than
+// some seconds (see effort.go). What it does not do: it does not check types (the
+// engine does), names of imports and exports (the loader does), the size of the
+// memory, or the depth of the stack.
 package fuel
 
 import (
 	"fmt"
 )
 
-// Global is the name under which an instrumented module exports its fuel, a
-// mutable i64. Negative: the module ran out.
-const Global = "kai_fuel"
+const (
+	// Global is the name under which an instrumented module exports what is left of
+	// the slice, a mutable i64.
+	Global = "kai_fuel"
+	// ImportModule and ImportName name the function that it imports, of no parameters
+	// or results, and calls when Global is negative.
+	ImportModule = "kai_fuel"
+	ImportName   = "spend"
+)
 
 // Options are the limits of [Instrument]. Zero or less means the default.
 type Options struct {
@@ -32,7 +43,7 @@ type Options struct {
 	MaxFunctions    int   // imported and defined; default 50,000
 	MaxTables       int   // default 4
 	MaxTableEntries int   // what a table may grow to; default 65,536
-	StartFuel       int64 // the global's first value, the budget of the start section; default 1e9
+	StartFuel       int64 // the global's first value, the first slice of the start section; default 1000
 }
 
 func (o Options) withDefaults() Options {
@@ -49,7 +60,7 @@ func (o Options) withDefaults() Options {
 		o.MaxTableEntries = 65_536
 	}
 	if o.StartFuel <= 0 {
-		o.StartFuel = 1_000_000_000
+		o.StartFuel = 1000
 	}
 	return o
 }
@@ -57,7 +68,7 @@ func (o Options) withDefaults() Options {
 // Module is an instrumented module and what a loader asks before compiling it.
 type Module struct {
 	Wasm    []byte   // the instrumented module
-	Imports []Import // in the module's order
+	Imports []Import // of the original, in its order: without ours
 	Exports []Export // of the original: without [Global]
 	Memory  Pages    // of the only memory
 	Start   bool     // there is a start section

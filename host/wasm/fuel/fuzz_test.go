@@ -46,7 +46,7 @@ func FuzzInstrument(f *testing.F) {
 		}
 	}
 	ctx := context.Background()
-	limits := Options{MaxSize: 1 << 14, MaxFunctions: 100, MaxTableEntries: 1 << 15, StartFuel: fuzzFuel}
+	limits := Options{MaxSize: 1 << 14, MaxFunctions: 100, MaxTableEntries: 1 << 15, StartFuel: 50}
 	config := wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(api.CoreFeaturesV2).WithMemoryLimitPages(16)
 
 	f.Fuzz(func(t *testing.T, module []byte) {
@@ -59,6 +59,8 @@ func FuzzInstrument(f *testing.F) {
 		}
 		r := wazero.NewRuntimeWithConfig(ctx, config)
 		defer r.Close(ctx)
+		host := &host{left: fuzzFuel, slice: 50}
+		host.add(t, r)
 		p, err := parse(module, limits.withDefaults())
 		if err != nil {
 			t.Fatal(err)
@@ -71,7 +73,7 @@ func FuzzInstrument(f *testing.F) {
 		if plainErr != nil || !neverCapped(p) {
 			return
 		}
-		compare(t, r, plain, fueled)
+		compare(t, r, host, plain, fueled)
 	})
 }
 
@@ -80,8 +82,10 @@ func FuzzInstrument(f *testing.F) {
 // is an error to it.
 func keptSections(p *parsed) []byte {
 	out := slices.Clone(header[:])
-	for _, s := range p.sections {
-		out = append(out, p.data[s.start:s.end]...)
+	for r := newReader(p.data); r.left() > 0; {
+		if s := r.section(); s.id != sectionCustom || s.customName == "name" && p.names != nil {
+			out = append(out, p.data[s.start:s.end]...)
+		}
 	}
 	return out
 }
@@ -100,14 +104,13 @@ func neverCapped(p *parsed) bool {
 // compare instantiates both and calls what has no parameters, the instrumented
 // module first: only a call it ended within its fuel is made in the plain one,
 // where it could last for ever.
-func compare(t *testing.T, r wazero.Runtime, plain, fueled wazero.CompiledModule) {
+func compare(t *testing.T, r wazero.Runtime, host *host, plain, fueled wazero.CompiledModule) {
 	ctx := context.Background()
 	anonymous := wazero.NewModuleConfig().WithName("").WithStartFunctions()
 	f, err := r.InstantiateModule(ctx, fueled, anonymous)
 	if err != nil {
 		return // perhaps for want of fuel, which nothing can tell now
 	}
-	left := f.ExportedGlobal(Global).(api.MutableGlobal)
 	p, err := r.InstantiateModule(ctx, plain, anonymous)
 	if err != nil {
 		t.Fatalf("instantiate: instrumented without error, plain %v", err)
@@ -117,7 +120,7 @@ func compare(t *testing.T, r wazero.Runtime, plain, fueled wazero.CompiledModule
 			continue
 		}
 		got, gotErr := f.ExportedFunction(name).Call(ctx)
-		if int64(left.Get()) < 0 {
+		if host.left < 0 {
 			return
 		}
 		want, wantErr := p.ExportedFunction(name).Call(ctx)

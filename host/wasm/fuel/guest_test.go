@@ -2,10 +2,10 @@ package fuel
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -108,9 +108,9 @@ func buildGuest(t testing.TB) []byte {
 }
 
 // startGuest instantiates a Go guest, plain or instrumented.
-func startGuest(t testing.TB, wasm []byte) api.Module {
+func startGuest(t testing.TB, wasm []byte, h *host) api.Module {
 	t.Helper()
-	ctx, r := context.Background(), newRuntime(t)
+	ctx, r := context.Background(), newRuntimeWith(t, h)
 	wasi_snapshot_preview1.MustInstantiate(ctx, r)
 	mod, err := r.InstantiateWithConfig(ctx, wasm, wazero.NewModuleConfig().WithStartFunctions("_initialize"))
 	if err != nil {
@@ -138,9 +138,10 @@ func TestGoGuest(t *testing.T) {
 	t.Logf("instrumented in %v: %d bytes became %d (%+.1f %%)", time.Since(began).Round(time.Millisecond),
 		len(wasm), len(m.Wasm), 100*float64(len(m.Wasm))/float64(len(wasm))-100)
 
-	plain, fueled := startGuest(t, wasm), startGuest(t, m.Wasm)
+	h := &host{left: 1 << 40, slice: 100}
+	plain, fueled := startGuest(t, wasm, h), startGuest(t, m.Wasm, h)
 	left := fueled.ExportedGlobal(Global).(api.MutableGlobal)
-	t.Logf("_initialize: %d units", 1_000_000_000-int64(left.Get()))
+	t.Logf("_initialize: %d units", 1<<40+1000-h.left-int64(left.Get()))
 
 	size := mustCall(t, plain, "make", 2000)
 	left.Set(1 << 40)
@@ -149,16 +150,18 @@ func TestGoGuest(t *testing.T) {
 	}
 	for _, name := range []string{"parse", "scan"} {
 		want := mustCall(t, plain, name)
-		left.Set(1 << 40)
+		h.left = 1 << 40
+		left.Set(0)
 		if got := mustCall(t, fueled, name); got != want {
 			t.Errorf("%s: instrumented %d, plain %d", name, got, want)
 		}
-		t.Logf("%s: %.1f units for a byte", name, float64(1<<40-int64(left.Get()))/float64(size))
+		t.Logf("%s: %.1f units for a byte", name, float64(1<<40-h.left-int64(left.Get()))/float64(size))
 	}
 
+	h.left = 0
 	left.Set(1000)
 	_, err := fueled.ExportedFunction("fib").Call(context.Background(), 30)
-	if err == nil || !strings.Contains(err.Error(), "unreachable") || int64(left.Get()) >= 0 {
-		t.Errorf("fib on 1000 units: error = %v with %d left, want a trap with less than none", err, int64(left.Get()))
+	if !errors.Is(err, errSpent) || int64(left.Get()) >= 0 {
+		t.Errorf("fib on 1000 units: error = %v with %d left, want %v with less than none", err, int64(left.Get()), errSpent)
 	}
 }

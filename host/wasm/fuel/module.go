@@ -111,26 +111,44 @@ type table struct {
 	min, max uint32
 }
 
+// list is the content of a section, by offsets in the module; end is 0 where
+// there is no such section. It begins behind the count of its entries where n has
+// that count.
+type list struct {
+	n         int
+	body, end int
+}
+
+// names are the names that traces show.
+type names struct {
+	module    []byte // with its length; empty if it has none
+	functions list
+}
+
 // parsed is a module taken apart.
 type parsed struct {
-	limits   Options
-	data     []byte
-	sections []section
-	named    bool // a name section was seen
-	counted  bool // instructions may name data segments by their index
-	types    []FuncType
-	imports  []Import
-	funcs    []uint32 // type indexes: the imported functions, then the module's own
-	tables   []table
-	memories []Pages
-	globals  section // content without the count
-	globalN  int
-	exports  section // content without the count
-	exported []Export
-	start    bool
-	elements int // of all segments so far
-	bodies   []body
-	room     int // bytes the module may still grow by
+	limits    Options
+	data      []byte
+	sections  [sectionDataCount + 1]list // by id
+	named     bool                       // a name section was seen
+	names     *names                     // of the first one, if the engine may see them
+	counted   bool                       // instructions may name data segments by their index
+	large     []uint32                   // data segments that memory.init takes in pieces
+	types     []FuncType
+	imports   []Import
+	funcs     []uint32 // type indexes: the imported functions, then the module's own
+	tables    []table
+	memories  []Pages
+	globalN   int
+	exported  []Export
+	start     bool
+	moved     []int32           // offsets of the indexes that name the first function, which gets another one (see write.go)
+	carried   []uint32          // locals, of all loops
+	shapes    map[string]uint32 // types of what loops carry, each with its place in shapeList
+	shapeList []string
+	elements  int // of all segments so far
+	bodies    []body
+	room      int // bytes the module may still grow by
 
 	effort, dearest int64 // of compiling all functions, and the one that takes longest
 }
@@ -159,7 +177,7 @@ func parse(module []byte, limits Options) (*parsed, error) {
 			break
 		}
 		last = sectionOrder[s.id]
-		p.sections = append(p.sections, s)
+		p.sections[s.id] = list{body: s.body, end: s.end}
 		content := reader{data: module, pos: s.body, end: s.end}
 		p.section(s, &content)
 		content.done("a section")
@@ -177,12 +195,13 @@ func parse(module []byte, limits Options) (*parsed, error) {
 	return p, r.err
 }
 
-// keep notes a custom section that survives: the names for traces. Others describe
+// keep notes what survives of custom sections: the names for traces. Others describe
 // offsets that move, or are not for the engine, which shall find the same code in
 // its cache whatever they say.
 func (p *parsed) keep(s section) {
-	if s.customName == "name" && p.saneNames(s) {
-		p.sections = append(p.sections, s)
+	if s.customName == "name" && !p.named {
+		p.named = true
+		p.names = p.readNames(s)
 	}
 }
 
@@ -193,56 +212,66 @@ const (
 	namesLocals    = 2
 )
 
-// saneNames reports whether the engine can be shown a name section. It believes
-// the counts in there and takes memory for them before it reads on: sixty bytes
-// that claim a billion names would end the process. Names of locals help nobody.
-func (p *parsed) saneNames(s section) bool {
-	if p.named {
-		return false
-	}
-	p.named = true
+// readNames reads a name section that the engine can be shown, nil of any other. It
+// believes the counts in there and takes memory for them before it reads on: sixty
+// bytes that claim a billion names would end the process. Names of locals help nobody.
+func (p *parsed) readNames(s section) *names {
+	found := &names{}
 	r := reader{data: p.data, pos: s.customStart, end: s.end}
 	for r.err == nil && r.left() > 0 {
 		id := r.byte()
 		size := r.u32()
 		if uint64(size) > uint64(r.left()) {
-			return false
+			return nil
 		}
 		content := r.sub(int(size))
 		switch id {
 		case namesModule:
+			found.module = content.data[content.pos:content.end]
 			content.name()
 			content.done("the module's name")
 		case namesFunctions:
-			for n := content.count(p.limits.MaxFunctions, "function names"); n > 0 && content.err == nil; n-- {
+			n := content.count(p.limits.MaxFunctions, "function names")
+			found.functions = list{n: n, body: content.pos, end: content.end}
+			for ; n > 0 && content.err == nil; n-- {
 				content.u32()
 				content.name()
 			}
 			content.done("the function names")
 		case namesLocals:
-			return false
+			return nil
 		}
 		if content.err != nil {
-			return false
+			return nil
 		}
 	}
-	return r.err == nil
+	if r.err != nil {
+		return nil
+	}
+	return found
 }
 
 func (p *parsed) defined() int { return len(p.funcs) - len(p.imports) }
 
+// count reads how many entries a section has, and notes where they begin.
+func (p *parsed) count(s section, r *reader, limit int, what string) int {
+	n := r.count(limit, what)
+	p.sections[s.id] = list{n: n, body: r.pos, end: r.end}
+	return n
+}
+
 func (p *parsed) section(s section, r *reader) {
 	switch s.id {
 	case sectionType:
-		for n := r.count(maxTypes, "types"); n > 0 && r.err == nil; n-- {
+		for n := p.count(s, r, maxTypes, "types"); n > 0 && r.err == nil; n-- {
 			p.funcType(r)
 		}
 	case sectionImport:
-		for n := r.count(p.limits.MaxFunctions, "imports"); n > 0 && r.err == nil; n-- {
+		for n := p.count(s, r, p.limits.MaxFunctions, "imports"); n > 0 && r.err == nil; n-- {
 			p.importEntry(r)
 		}
 	case sectionFunction:
-		for n := r.count(p.limits.MaxFunctions-len(p.imports), "functions"); n > 0 && r.err == nil; n-- {
+		for n := p.count(s, r, p.limits.MaxFunctions-len(p.imports), "functions"); n > 0 && r.err == nil; n-- {
 			p.funcs = append(p.funcs, p.typeIndex(r))
 		}
 	case sectionTable:
@@ -254,8 +283,7 @@ func (p *parsed) section(s section, r *reader) {
 			p.memory(r)
 		}
 	case sectionGlobal:
-		p.globalN = r.count(maxEntries, "globals")
-		p.globals = section{body: r.pos, end: r.end}
+		p.globalN = p.count(s, r, maxEntries, "globals")
 		for i := 0; i < p.globalN && r.err == nil; i++ {
 			r.valueType()
 			at := r.pos
@@ -265,14 +293,13 @@ func (p *parsed) section(s section, r *reader) {
 			p.constant(r)
 		}
 	case sectionExport:
-		n := r.count(maxEntries, "exports")
-		p.exports = section{body: r.pos, end: r.end}
-		for ; n > 0 && r.err == nil; n-- {
+		for n := p.count(s, r, maxEntries, "exports"); n > 0 && r.err == nil; n-- {
 			p.export(r)
 		}
 	case sectionStart:
 		p.start = true
-		r.u32()
+		at := r.pos
+		p.funcIndex(r, at, r.u32())
 	case sectionElement:
 		for n := r.count(maxEntries, "element segments"); n > 0 && r.err == nil; n-- {
 			p.element(r)
@@ -283,8 +310,9 @@ func (p *parsed) section(s section, r *reader) {
 	case sectionCode:
 		p.code(r)
 	case sectionData:
-		for n := r.count(maxEntries, "data segments"); n > 0 && r.err == nil; n-- {
-			p.dataSegment(r)
+		n := r.count(maxEntries, "data segments")
+		for i := 0; i < n && r.err == nil; i++ {
+			p.dataSegment(r, uint32(i))
 		}
 	}
 }
@@ -385,6 +413,26 @@ func (p *parsed) globalIndex(r *reader, at int, i uint32) {
 	}
 }
 
+// funcIndex refuses the functions that are going to be added, and notes at which
+// offset the first one is named.
+func (p *parsed) funcIndex(r *reader, at int, i uint32) {
+	switch {
+	case r.err != nil:
+	case int64(i) >= int64(len(p.funcs)):
+		r.missing(at, "function", i, len(p.funcs))
+	case int(i) == len(p.imports):
+		p.moved = append(p.moved, int32(at))
+		p.grow(r, at, movedBytes)
+	}
+}
+
+// grow takes bytes that the module grows by.
+func (p *parsed) grow(r *reader, at, bytes int) {
+	if p.room -= bytes; p.room < 0 {
+		r.failAt(at, "so many loops and calls that the instrumented module is over %d bytes", 2*p.limits.MaxSize)
+	}
+}
+
 // constant reads the expression that gives a first value or an offset.
 func (p *parsed) constant(r *reader) {
 	in := r.next(func(uint32) {})
@@ -394,7 +442,9 @@ func (p *parsed) constant(r *reader) {
 	switch in.op {
 	case opGlobalGet:
 		p.globalIndex(r, in.at, in.arg)
-	case opI32Const, opI64Const, opF32Const, opF64Const, opRefNull, opRefFunc:
+	case opRefFunc:
+		p.funcIndex(r, in.at+1, in.arg)
+	case opI32Const, opI64Const, opF32Const, opF64Const, opRefNull:
 	default:
 		if in.op != opSIMD || in.sub != simdConst {
 			r.failAt(in.at, "instruction %#02x in a constant expression", in.op)
@@ -407,7 +457,9 @@ func (p *parsed) constant(r *reader) {
 
 func (p *parsed) export(r *reader) {
 	at := r.pos
-	e := Export{Name: r.name(), Kind: Kind(r.byte()), Index: r.u32()}
+	e := Export{Name: r.name(), Kind: Kind(r.byte())}
+	indexAt := r.pos
+	e.Index = r.u32()
 	if r.err != nil {
 		return
 	}
@@ -418,10 +470,10 @@ func (p *parsed) export(r *reader) {
 		r.failAt(at, "export %q: %v", e.Name, e.Kind)
 	case e.Kind == GlobalVar:
 		p.globalIndex(r, at, e.Index)
-	case e.Kind == Function && int64(e.Index) >= int64(len(p.funcs)):
-		r.missing(at, "function", e.Index, len(p.funcs))
 	case e.Kind == Function:
-		e.Type = p.types[p.funcs[e.Index]]
+		if p.funcIndex(r, indexAt, e.Index); r.err == nil {
+			e.Type = p.types[p.funcs[e.Index]]
+		}
 	}
 	p.exported = append(p.exported, e)
 }
@@ -456,12 +508,13 @@ func (p *parsed) element(r *reader) {
 		if flags&4 != 0 {
 			p.constant(r)
 		} else {
-			r.u32()
+			at := r.pos
+			p.funcIndex(r, at, r.u32())
 		}
 	}
 }
 
-func (p *parsed) dataSegment(r *reader) {
+func (p *parsed) dataSegment(r *reader, index uint32) {
 	at := r.pos
 	flags := r.u32()
 	if flags > 2 {
@@ -474,5 +527,10 @@ func (p *parsed) dataSegment(r *reader) {
 	if flags != 1 {
 		p.constant(r)
 	}
-	r.skip(r.count(len(r.data), "bytes of data"))
+	n := r.count(len(r.data), "bytes of data")
+	if n > pieceBytes {
+		p.large = append(p.large, index)
+		p.grow(r, at, helperBytes)
+	}
+	r.skip(n)
 }

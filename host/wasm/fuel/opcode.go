@@ -27,7 +27,14 @@ const (
 	opI64Const    = 0x42
 	opF32Const    = 0x43
 	opF64Const    = 0x44
+	opMemorySize  = 0x3f
+	opI32GtU      = 0x4b
 	opI64LtS      = 0x53
+	opI64GtU      = 0x56
+	opI64GeS      = 0x59
+	opI32Add      = 0x6a
+	opI32Sub      = 0x6b
+	opI64Add      = 0x7c
 	opI64Sub      = 0x7d
 	opI64Shl      = 0x86
 	opI64ShrU     = 0x88
@@ -185,7 +192,7 @@ type instruction struct {
 	at  int    // its offset
 	op  byte   // the first byte
 	sub byte   // behind opMisc and opSIMD
-	arg uint32 // label, local, global, function, or the type of a call_indirect or typed block
+	arg uint32 // label, local, global, function, data segment of memory.init, or the type of a call_indirect or typed block
 	// typed says that a block has a function type, which arg is the index of.
 	typed bool
 }
@@ -262,7 +269,7 @@ func (r *reader) next(visit func(label uint32)) (in instruction) {
 		r.expect(0, "memory index")
 		r.expect(0, "memory index")
 	case immIndexZero:
-		r.u32()
+		in.arg = r.u32()
 		r.expect(0, "memory index")
 	}
 	return in

@@ -21,6 +21,9 @@ package fuel
 const (
 	perUnit = 64  // debt that a unit pays
 	stride  = 256 // debt that is settled within straight code
+
+	testStride = 4096 // weight that may be executed until a function looks if the slice is spent
+	tailFree   = 16   // what may follow a call without such a look before the function ends
 )
 
 func entryPrice(values int, debt int32) int32 { return 1 + int32(values)/4 + debt/perUnit }
@@ -94,18 +97,42 @@ func rateOf(in instruction) *rate {
 
 const (
 	addedLocals = 2  // at most, per function: the fuel left (i64) and an operand (i32)
-	chargeBytes = 48 // at most, of one charge
+	chargeBytes = 80 // at most, of one charge
+	movedBytes  = 4  // by which an index grows at most
 )
 
-// appendCharge appends the instructions of one charge. They leave the stack as
-// it was: for a price of 5, with the fuel in global 3 and the added local 2,
+// Kinds of charges. For a price of 5, with the fuel in global 3 and the added local
+// 2, a function's entry pays with
 //
 //	global.get 3; i64.const 5; i64.sub; local.tee 2; global.set 3
-//	local.get 2; i64.const 0; i64.lt_s; if; unreachable; end
+//	local.get 2; i64.const 0; i64.ge_s; if; else; call spend; end
 //
-// The value goes into the global before it is tested, because a negative one is
-// how the host tells this trap from others.
-func appendCharge(out []byte, c charge, fuelGlobal, fuelLocal uint32) []byte {
+// What was lacking stays in the global, as part of what was spent. The dear way is
+// the second arm, because the engine allocates registers for the first one and
+// leaves it to the other to restore them.
+//
+// In a loop that would be dear all the same: the engine stores each value that a
+// loop carries, at each iteration, if it lives through a call anywhere inside. So it
+// is handed to the call and comes back as its result, with which the loop begins
+// once more, its price unpaid. For a loop that carries the locals 0 and 1:
+//
+//	loop
+//	  global.get 3; i64.const 5; i64.sub; local.tee 2; i64.const 0; i64.lt_s
+//	  if; local.get 0; local.get 1; call carry; local.set 1; local.set 0; br 1; end
+//	  local.get 2; global.set 3
+//
+// MaxLoopPrice is what an iteration costs at most, which every slice has to have
+// if there is as much, or the loop would never get on.
+const MaxLoopPrice = 1 + maxValues/4 + (stride+weightRefFunc)/perUnit
+
+// appendSpend calls a helper unless the i32 on top of the stack is true.
+func appendSpend(out []byte, helper uint32) []byte {
+	out = append(out, opIf, blockEmpty, opElse)
+	return append(appendU32(append(out, opCall), helper), opEnd)
+}
+
+// appendPayment leaves on the stack what remains after a payment.
+func appendPayment(out []byte, c charge, fuelGlobal, fuelLocal uint32) []byte {
 	operand := fuelLocal + 1
 	if c.size != nil {
 		out = appendU32(append(out, opLocalTee), operand)
@@ -121,10 +148,9 @@ func appendCharge(out []byte, c charge, fuelGlobal, fuelLocal uint32) []byte {
 		}
 		out = append(out, opI64Sub)
 	}
+	if c.price == 0 {
+		return out
+	}
 	out = appendI64(append(out, opI64Const), int64(c.price))
-	out = append(out, opI64Sub)
-	out = appendU32(append(out, opLocalTee), fuelLocal)
-	out = appendU32(append(out, opGlobalSet), fuelGlobal)
-	out = appendU32(append(out, opLocalGet), fuelLocal)
-	return append(out, opI64Const, 0, opI64LtS, opIf, blockEmpty, opUnreachable, opEnd)
+	return append(out, opI64Sub)
 }

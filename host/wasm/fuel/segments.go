@@ -25,7 +25,7 @@ func (s segment) end() uint64 { return uint64(s.offset) + uint64(len(s.data)) }
 // Memory holds the same afterwards: it begins as zeros, and nothing is joined
 // unless all segments lie apart. What an instruction may name by its index stays
 // as it is.
-func (p *parsed) dataSection(s section) []byte {
+func (p *parsed) dataSection(s list) []byte {
 	segments := p.segments(s)
 	if segments == nil {
 		return p.data[s.body:s.end]
@@ -58,7 +58,7 @@ func (p *parsed) dataSection(s section) []byte {
 
 // segments gives the data segments, nil if there are others than those with a
 // constant address.
-func (p *parsed) segments(s section) []segment {
+func (p *parsed) segments(s list) []segment {
 	if p.counted {
 		return nil
 	}

@@ -8,7 +8,8 @@ import (
 
 // TestEveryPathPays walks through random functions by random turns and checks
 // the promise of price.go: what was executed stays within 128 times what was
-// paid, and what can be open at any moment.
+// paid, and what can be open at any moment. And that the function asks often
+// enough if its slice is spent, also on the way back from a deep recursion.
 func TestEveryPathPays(t *testing.T) {
 	const (
 		aUnit = 2 * perUnit
@@ -28,10 +29,16 @@ func TestEveryPathPays(t *testing.T) {
 			w := newWalk(rng, code, p.bodies[0].charges)
 			for range 3000 {
 				if !w.step() {
+					if w.tail > tailFree {
+						t.Fatalf("seed %d: executed %d behind a call without a test\n%x", seed, w.tail, m.codes[0])
+					}
 					break
 				}
 				steps++
 				dearest = max(dearest, w.weight-aUnit*w.paid)
+				if w.open > testStride+stride+weightRefFunc {
+					t.Fatalf("seed %d: executed %d without a test\n%x", seed, w.open, m.codes[0])
+				}
 				if w.weight > aUnit*w.paid+open {
 					t.Fatalf("seed %d: executed %d for %d units\n%x", seed, w.weight, w.paid, m.codes[0])
 				}
@@ -74,6 +81,8 @@ func randomCode(rng *rand.Rand, n int) (code []byte) {
 			code = append(code, 0x28, 2, 0)
 		case k < 62:
 			code = append(code, opRefFunc, 0)
+		case k < 65:
+			code = append(code, opCall, 0)
 		default:
 			code = append(code, slices.Repeat(raw(0x1a), 1+rng.IntN(200))...)
 		}
@@ -120,16 +129,21 @@ func decode(t *testing.T, p *parsed) (code []stop) {
 type walk struct {
 	rng          *rand.Rand
 	code         []stop
-	charges      map[int]int // price by offset
+	charges      map[int]int  // price by offset
+	tests        map[int]bool // where one is
 	at           int
 	blocks       []int // indexes of the open blocks
 	weight, paid int
+	open         int  // weight since the last test
+	called       bool // and whether there was a call since then
+	tail         int  // weight since that
 }
 
 func newWalk(rng *rand.Rand, code []stop, charges []charge) *walk {
-	w := &walk{rng: rng, code: code, charges: map[int]int{}}
+	w := &walk{rng: rng, code: code, charges: map[int]int{}, tests: map[int]bool{}}
 	for _, c := range charges {
 		w.charges[int(c.at)] += int(c.price)
+		w.tests[int(c.at)] = w.tests[int(c.at)] || c.kind != payOnly
 	}
 	return w
 }
@@ -138,7 +152,15 @@ func newWalk(rng *rand.Rand, code []stop, charges []charge) *walk {
 func (w *walk) step() bool {
 	s := w.code[w.at]
 	w.paid += w.charges[s.instruction.at]
-	w.weight += int(weight(s.instruction))
+	if w.tests[s.instruction.at] {
+		w.open, w.called, w.tail = 0, false, 0
+	}
+	n := int(weight(s.instruction))
+	w.weight += n
+	w.open += n
+	if w.called {
+		w.tail += n
+	}
 	w.at++
 	switch s.op {
 	case opBlock, opLoop:
@@ -168,6 +190,8 @@ func (w *walk) step() bool {
 		}
 	case opBrTable:
 		return w.branch(s.labels[w.rng.IntN(len(s.labels))])
+	case opCall:
+		w.called, w.tail = true, 0
 	case opReturn:
 		return false
 	}

@@ -1,48 +1,124 @@
 package fuel
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"sort"
+)
 
-// write puts the module together again: tables capped, the global and its
-// export appended, charges in the code, everything else as it was.
+// The result has one import more, behind those of the module, and functions of our
+// own behind all others:
+//
+//	original                     result
+//	0 to i-1   imported          0 to i-1     imported
+//	                             i            the import that spends
+//	i          the first         i+1 to n-1   as before
+//	i+1 to n-1 the others        n            the first
+//	                             n+1 and on   helpers
+//
+// So the import takes the index of the module's first own function, which comes
+// behind the others, and no other function gets a new index. What names the first
+// one is in parsed.moved.
+
+func (p *parsed) spendImport() uint32 { return uint32(len(p.imports)) }
+func (p *parsed) firstMoved() uint32  { return uint32(len(p.funcs)) }
+
+// Types that are appended.
+func (p *parsed) spendType() uint32 { return uint32(len(p.types)) }     // () -> ()
+func (p *parsed) sizedType() uint32 { return uint32(len(p.types)) + 1 } // (i32, i32, i32) -> ()
+
+// write puts the module together again: tables capped, types, the import, the
+// helpers, the global and its export appended, charges in the code, everything else
+// as it was but for the index of the first function.
 func (p *parsed) write() ([]byte, error) {
 	out := make([]byte, 0, len(p.data)+len(p.data)/2+64)
 	out = append(out, header[:]...)
-	var hasGlobals, hasExports bool
-	for _, s := range p.sections {
-		if s.id != sectionCustom {
-			// Sections that must come before this one but are not there.
-			if !hasGlobals && sectionOrder[s.id] >= sectionOrder[sectionGlobal] {
-				out = appendSection(out, sectionGlobal, p.globalSection())
-				hasGlobals = true
-			}
-			if !hasExports && sectionOrder[s.id] >= sectionOrder[sectionExport] {
-				out = appendSection(out, sectionExport, p.exportSection())
-				hasExports = true
-			}
-		}
-		switch s.id {
-		case sectionTable:
-			out = appendSection(out, s.id, p.tableSection())
-		case sectionGlobal, sectionExport:
-			// Written above.
+	for _, id := range []byte{
+		sectionType, sectionImport, sectionFunction, sectionTable, sectionMemory, sectionGlobal,
+		sectionExport, sectionStart, sectionElement, sectionDataCount, sectionCode, sectionData,
+	} {
+		switch s := p.sections[id]; id {
+		case sectionType:
+			out = appendSection(out, id, p.typeSection(s))
+		case sectionImport:
+			out = appendSection(out, id, p.importSection(s))
+		case sectionFunction:
+			out = appendSection(out, id, p.functionSection(s))
+		case sectionGlobal:
+			out = appendSection(out, id, p.globalSection(s))
+		case sectionExport:
+			out = appendSection(out, id, p.exportSection(s))
 		case sectionCode:
-			out = appendSection(out, s.id, p.codeSection())
-		case sectionData:
-			out = appendSection(out, s.id, p.dataSection(s))
+			out = appendSection(out, id, p.codeSection())
 		default:
-			out = append(out, p.data[s.start:s.end]...)
+			if s.end == 0 {
+				continue
+			}
+			content := []byte(nil)
+			switch id {
+			case sectionTable:
+				content = p.tableSection()
+			case sectionData:
+				content = p.dataSection(s)
+			default:
+				content = p.copy(nil, s.body, s.end)
+			}
+			out = appendSection(out, id, content)
 		}
 	}
-	if !hasGlobals {
-		out = appendSection(out, sectionGlobal, p.globalSection())
-	}
-	if !hasExports {
-		out = appendSection(out, sectionExport, p.exportSection())
+	if p.names != nil {
+		out = appendSection(out, sectionCustom, p.nameSection())
 	}
 	if len(out) > 2*p.limits.MaxSize {
 		return nil, fmt.Errorf("instrumented module of %d bytes, the limit is %d", len(out), 2*p.limits.MaxSize)
 	}
 	return out, nil
+}
+
+// copy appends a part of the original, with the new index of the first function.
+func (p *parsed) copy(out []byte, from, to int) []byte {
+	moved := p.moved[sort.Search(len(p.moved), func(i int) bool { return int(p.moved[i]) >= from }):]
+	for len(moved) > 0 && int(moved[0]) < to {
+		at := int(moved[0])
+		out = appendU32(append(out, p.data[from:at]...), p.firstMoved())
+		r := reader{data: p.data, pos: at, end: to}
+		r.u32()
+		from, moved = r.pos, moved[1:]
+	}
+	return append(out, p.data[from:to]...)
+}
+
+func (p *parsed) typeSection(s list) []byte {
+	b := appendU32(nil, uint32(s.n+2+len(p.shapeList)))
+	b = append(b, p.data[s.body:s.end]...)
+	b = append(b, 0x60, 0, 0)
+	b = append(b, 0x60, 3, typeI32, typeI32, typeI32, 0)
+	for _, shape := range p.shapeList {
+		b = appendName(append(b, 0x60), shape)
+		b = appendName(b, shape)
+	}
+	return b
+}
+
+func (p *parsed) importSection(s list) []byte {
+	b := appendU32(nil, uint32(s.n)+1)
+	b = append(b, p.data[s.body:s.end]...)
+	b = appendName(appendName(b, ImportModule), ImportName)
+	return appendU32(append(b, byte(Function)), p.spendType())
+}
+
+func (p *parsed) functionSection(s list) []byte {
+	helpers := p.helpers()
+	b := appendU32(nil, uint32(s.n+len(helpers)))
+	if s.n > 0 {
+		r := reader{data: p.data, pos: s.body, end: s.end}
+		first := r.u32()
+		b = appendU32(append(b, p.data[r.pos:s.end]...), first)
+	}
+	for _, h := range helpers {
+		b = appendU32(b, h.typ)
+	}
+	return b
 }
 
 func (p *parsed) tableSection() []byte {
@@ -55,31 +131,36 @@ func (p *parsed) tableSection() []byte {
 	return b
 }
 
-func (p *parsed) globalSection() []byte {
+func (p *parsed) globalSection(s list) []byte {
 	b := appendU32(nil, uint32(p.globalN)+1)
-	b = append(b, p.data[p.globals.body:p.globals.end]...)
+	b = p.copy(b, s.body, s.end)
 	b = append(b, typeI64, 1, opI64Const)
 	b = appendI64(b, p.limits.StartFuel)
 	return append(b, opEnd)
 }
 
-func (p *parsed) exportSection() []byte {
+func (p *parsed) exportSection(s list) []byte {
 	b := appendU32(nil, uint32(len(p.exported))+1)
-	b = append(b, p.data[p.exports.body:p.exports.end]...)
-	b = appendU32(b, uint32(len(Global)))
-	b = append(b, Global...)
-	b = append(b, byte(GlobalVar))
+	b = p.copy(b, s.body, s.end)
+	b = append(appendName(b, Global), byte(GlobalVar))
 	return appendU32(b, uint32(p.globalN))
 }
 
 func (p *parsed) codeSection() []byte {
+	helpers := p.helpers()
 	out := make([]byte, 0, len(p.data)+len(p.data)/2)
-	out = appendU32(out, uint32(len(p.bodies)))
+	out = appendU32(out, uint32(len(p.bodies)+len(helpers)))
 	var one []byte
+	add := func(content []byte) {
+		out = appendU32(out, uint32(len(content)))
+		out = append(out, content...)
+	}
 	for i := range p.bodies {
-		one = p.function(one[:0], &p.bodies[i])
-		out = appendU32(out, uint32(len(one)))
-		out = append(out, one...)
+		one = p.function(one[:0], &p.bodies[(i+1)%len(p.bodies)])
+		add(one)
+	}
+	for _, h := range helpers {
+		add(h.body)
 	}
 	return out
 }
@@ -98,9 +179,76 @@ func (p *parsed) function(out []byte, b *body) []byte {
 	}
 	pos := b.code.body
 	for _, c := range b.charges {
-		out = append(out, p.data[pos:c.at]...)
-		out = appendCharge(out, c, uint32(p.globalN), b.first)
-		pos = int(c.at)
+		out = p.copy(out, pos, int(c.at))
+		out, pos = p.charge(out, c, b.first)
 	}
-	return append(out, p.data[pos:b.code.end]...)
+	return p.copy(out, pos, b.code.end)
+}
+
+// charge appends a charge, and what of the original belongs to it. next is the
+// offset at which the original goes on.
+func (p *parsed) charge(out []byte, c charge, local uint32) (_ []byte, next int) {
+	global := uint32(p.globalN)
+	helper, pieces := p.helper(c.op)
+	switch c.kind {
+	case payOnly:
+		out = appendPayment(out, c, global, local)
+		return appendU32(append(out, opGlobalSet), global), int(c.at)
+	case payLoop:
+		out = appendPayment(out, c, global, local)
+		out = appendU32(append(out, opLocalTee), local)
+		out = append(out, opI64Const, 0, opI64LtS, opIf, blockEmpty)
+		out = p.again(out, c.carry)
+		out = appendU32(append(out, opBr, 1, opEnd, opLocalGet), local)
+		return appendU32(append(out, opGlobalSet), global), int(c.at)
+	}
+	out = appendPayment(out, c, global, local)
+	if c.price != 0 || c.size != nil {
+		out = appendU32(append(out, opLocalTee), local)
+		out = appendU32(append(out, opGlobalSet), global)
+		out = appendU32(append(out, opLocalGet), local)
+	}
+	out = append(out, opI64Const, 0, opI64GeS)
+	if !pieces {
+		return appendSpend(out, helper), int(c.at)
+	}
+	out = appendI64(append(out, opIf), int64(p.sizedType()))
+	out = append(p.copy(out, int(c.at), int(c.end)), opElse)
+	return append(appendU32(append(out, opCall), helper), opEnd), int(c.end)
+}
+
+// nameSection names the functions as the module does, and ours.
+func (p *parsed) nameSection() []byte {
+	b := appendName(nil, "name")
+	if p.names.module != nil {
+		b = appendSection(b, namesModule, p.names.module)
+	}
+	helpers := p.helpers()
+	var named, last []byte
+	n := uint32(1 + len(helpers))
+	r := reader{data: p.data, pos: p.names.functions.body, end: p.names.functions.end}
+	for range p.names.functions.n {
+		at := r.pos
+		index, name := r.u32(), r.name()
+		switch {
+		case int64(index) >= int64(len(p.funcs)):
+			continue // of none that there is
+		case index == p.spendImport():
+			last = appendName(appendU32(last, p.firstMoved()), name)
+		default:
+			named = append(named, p.data[at:r.pos]...)
+		}
+		n++
+	}
+	named = appendName(appendU32(named, p.spendImport()), ImportModule+"."+ImportName)
+	named = append(named, last...)
+	for i, h := range helpers {
+		named = appendName(appendU32(named, p.firstMoved()+1+uint32(i)), h.name)
+	}
+	return appendSection(b, namesFunctions, slices.Concat(appendU32(nil, n), named))
+}
+
+// appendName appends a name or other text with its length.
+func appendName(b []byte, s string) []byte {
+	return append(appendU32(b, uint32(len(s))), s...)
 }

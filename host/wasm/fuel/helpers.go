@@ -1,0 +1,178 @@
+package fuel
+
+import "slices"
+
+// pieceBytes is how much of the memory one instruction touches at most: about 50
+// microseconds. More is done in pieces, between which the host has its turn.
+const pieceBytes = 256 << 10
+
+// helper is a function that is appended to the module.
+type helper struct {
+	name string
+	typ  uint32 // index of its type
+	body []byte // without the size
+}
+
+// sized is an instruction whose operand can make it work for long.
+type sized struct {
+	op      byte   // behind opMisc; 0: any instruction that cannot
+	segment uint32 // of memory.init
+}
+
+func sizedOf(in instruction) sized {
+	if in.op != opMisc {
+		return sized{}
+	}
+	switch in.sub {
+	case miscMemoryFill, miscMemoryCopy:
+		return sized{op: in.sub}
+	case miscMemoryInit:
+		return sized{op: in.sub, segment: in.arg}
+	}
+	return sized{}
+}
+
+// The helpers, in this order: spend, fill, copy, one for each data segment in
+// parsed.large, and one for each shape of what loops carry.
+const (
+	helperSpend = iota
+	helperFill
+	helperCopy
+	helperInit
+)
+
+// helperBytes is what one helper adds to the module at most.
+const helperBytes = 160
+
+// helper gives the function that a charge calls when the slice is spent: one that
+// has the instruction behind it done in pieces, or the one that only spends.
+func (p *parsed) helper(s sized) (index uint32, pieces bool) {
+	first := p.firstMoved() + 1
+	switch s.op {
+	case miscMemoryFill:
+		return first + helperFill, true
+	case miscMemoryCopy:
+		return first + helperCopy, true
+	case miscMemoryInit:
+		if i, large := slices.BinarySearch(p.large, s.segment); large {
+			return first + helperInit + uint32(i), true
+		}
+	}
+	return first + helperSpend, false
+}
+
+// helpers makes the functions of our own. That the import is called by way of one
+// of them keeps the charges small.
+func (p *parsed) helpers() []helper {
+	spend := appendU32(raw(opCall), p.firstMoved()+1+helperSpend)
+	all := []helper{
+		{ImportModule + "." + ImportName, p.spendType(), append(appendU32(raw(0, opCall), p.spendImport()), opEnd)},
+		{ImportModule + ".fill", p.sizedType(), fillInPieces(spend)},
+		{ImportModule + ".copy", p.sizedType(), copyInPieces(spend)},
+	}
+	for _, segment := range p.large {
+		all = append(all, helper{ImportModule + ".init", p.sizedType(), p.initInPieces(spend, segment)})
+	}
+	for i, shape := range p.shapeList {
+		b := append(raw(0), spend...)
+		for local := range len(shape) {
+			b = append(b, opLocalGet, byte(local))
+		}
+		all = append(all, helper{ImportModule + ".carry", p.sizedType() + 1 + uint32(i), append(b, opEnd)})
+	}
+	return all
+}
+
+// Parameters of the helpers.
+const (
+	paramTo   = 0
+	paramFrom = 1 // or the value
+	paramSize = 2
+)
+
+func raw(b ...byte) []byte { return b }
+
+// beyond compares the end of what starts at a parameter with an end, both i64.
+func beyond(start byte, end ...byte) []byte {
+	return slices.Concat(
+		raw(opLocalGet, start, opI64ExtendU, opLocalGet, paramSize, opI64ExtendU, opI64Add), end, raw(opI64GtU))
+}
+
+// memoryEnd is the size of the memory in bytes.
+var memoryEnd = raw(opMemorySize, 0, opI64ExtendU, opI64Const, 16, opI64Shl)
+
+// all does the whole instruction.
+func all(instruction ...byte) []byte {
+	return append(raw(opLocalGet, paramTo, opLocalGet, paramFrom, opLocalGet, paramSize), instruction...)
+}
+
+// whenBeyond leaves it to the instruction to trap, which it does before it writes
+// anything.
+func whenBeyond(condition, instruction []byte) []byte {
+	return slices.Concat(condition, raw(opIf, blockEmpty), all(instruction...), raw(opReturn, opEnd))
+}
+
+var piece = appendI64(raw(opI32Const), pieceBytes)
+
+// while repeats a step as long as there is more than one piece.
+func while(spend []byte, step ...[]byte) []byte {
+	return slices.Concat(
+		raw(opLoop, blockEmpty, opLocalGet, paramSize), piece, raw(opI32GtU, opIf, blockEmpty),
+		slices.Concat(step...), spend, raw(opBr, 1, opEnd, opEnd))
+}
+
+// add moves a parameter by a piece.
+func add(param byte) []byte {
+	return slices.Concat(raw(opLocalGet, param), piece, raw(opI32Add, opLocalSet, param))
+}
+
+// less takes a piece off the size.
+var less = slices.Concat(raw(opLocalGet, paramSize), piece, raw(opI32Sub, opLocalSet, paramSize))
+
+func fillInPieces(spend []byte) []byte {
+	fill := raw(opMisc, miscMemoryFill, 0)
+	return slices.Concat(
+		raw(0), spend,
+		whenBeyond(beyond(paramTo, memoryEnd...), fill),
+		while(spend,
+			raw(opLocalGet, paramTo, opLocalGet, paramFrom), piece, fill,
+			add(paramTo), less),
+		all(fill...), raw(opEnd))
+}
+
+// copyInPieces begins at the end that the other one does not overwrite.
+func copyInPieces(spend []byte) []byte {
+	copied := raw(opMisc, miscMemoryCopy, 0, 0)
+	return slices.Concat(
+		raw(0), spend,
+		whenBeyond(beyond(paramTo, memoryEnd...), copied),
+		whenBeyond(beyond(paramFrom, memoryEnd...), copied),
+		raw(opLocalGet, paramTo, opLocalGet, paramFrom, opI32GtU, opIf, blockEmpty),
+		while(spend,
+			less,
+			raw(opLocalGet, paramTo, opLocalGet, paramSize, opI32Add),
+			raw(opLocalGet, paramFrom, opLocalGet, paramSize, opI32Add),
+			piece, copied),
+		raw(opElse),
+		while(spend,
+			raw(opLocalGet, paramTo, opLocalGet, paramFrom), piece, copied,
+			add(paramTo), add(paramFrom), less),
+		raw(opEnd),
+		all(copied...), raw(opEnd))
+}
+
+func (p *parsed) initInPieces(spend []byte, segment uint32) []byte {
+	init := append(appendU32(raw(opMisc, miscMemoryInit), segment), 0)
+	return slices.Concat(
+		raw(0), spend,
+		whenBeyond(beyond(paramTo, memoryEnd...), init),
+		// No segment has more bytes than a module, and a sum below that doesn't
+		// overflow. Nothing at the end of the source, to see if it is there: the
+		// segment may have been dropped.
+		whenBeyond(beyond(paramFrom, appendI64(raw(opI64Const), 1<<31)...), init),
+		raw(opLocalGet, paramTo, opLocalGet, paramFrom, opLocalGet, paramSize, opI32Add, opI32Const, 0), init,
+		while(spend,
+			raw(opLocalGet, paramTo, opLocalGet, paramFrom), piece, init,
+			add(paramTo), add(paramFrom), less),
+		all(init...), raw(opEnd))
+}
