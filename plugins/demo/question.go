@@ -1,7 +1,9 @@
 package demo
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/kai-gateway/kai/sdk"
 )
@@ -101,25 +103,22 @@ func (q *question) readMessages(array sdk.JSON) {
 		}
 	}
 	q.text, q.images = contentOf(asked, "\n")
-	for _, m := range results {
-		text, _ := contentOf(m.Content, "")
-		q.results = append(q.results, result{name: nameOf(m, called), text: text})
-	}
-}
-
-// nameOf finds the tool whose result m is, by the id of its call.
-func nameOf(m sdk.Message, called []sdk.ToolCall) string {
-	if name, _ := m.Name.Str(); name != "" {
-		return name
-	}
-	id, _ := m.ToolCallID.Str()
-	for _, c := range called {
-		if other, _ := c.ID.Str(); other == id {
-			name, _ := c.Name.Str()
-			return name
+	names := map[string]string{} // of the tools that were called, by the id of the call
+	if len(results) > 0 {
+		for _, c := range slices.Backward(called) { // the first one of an id counts
+			id, _ := c.ID.Str()
+			names[id], _ = c.Name.Str()
 		}
 	}
-	return ""
+	for _, m := range results {
+		name, _ := m.Name.Str()
+		if name == "" {
+			id, _ := m.ToolCallID.Str()
+			name = names[id]
+		}
+		text, _ := contentOf(m.Content, "")
+		q.results = append(q.results, result{name: name, text: text})
+	}
 }
 
 // findStrange notes the first part of a type that chat completions don't have.
@@ -140,19 +139,20 @@ func (q *question) findStrange(content sdk.JSON, message int) {
 // contentOf gives the text of a message's content, whose parts are joined by
 // between, and counts its images.
 func contentOf(content sdk.JSON, between string) (text string, images int) {
+	var b strings.Builder
 	for p := range sdk.Parts(content) {
 		switch p.Type {
 		case "text", "refusal":
 			s, _ := p.Text.Str()
-			if text != "" && s != "" {
-				text += between
+			if b.Len() > 0 && s != "" {
+				b.WriteString(between)
 			}
-			text += s
+			b.WriteString(s)
 		case "image_url":
 			images++
 		}
 	}
-	return text, images
+	return b.String(), images
 }
 
 func (q *question) readTools(array sdk.JSON) {
