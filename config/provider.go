@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -34,6 +35,12 @@ func (p Provider) Problem(message string) Problem {
 	problem := p.plugin
 	problem.Message = message
 	return problem
+}
+
+// Same reports whether p and other are configured alike, wherever in a file.
+func (p Provider) Same(other Provider) bool {
+	p.plugin, other.plugin = Problem{}, Problem{}
+	return reflect.DeepEqual(p, other)
 }
 
 // Limits bound what one provider and its adapter may take.

@@ -40,15 +40,13 @@ var logLevels = map[string]slog.Level{
 	"off": logOff, "error": slog.LevelError, "warn": slog.LevelWarn, "info": slog.LevelInfo, "debug": slog.LevelDebug,
 }
 
-// adapter begins to load the module of a provider into its sandbox.
+// adapter begins to load the module of a provider into its sandbox, which keeps that
+// many instances.
 func (h *Host) adapter(p config.Provider, workers int, module []byte) Adapter {
 	if h.opts.Adapter != nil {
 		return h.opts.Adapter(p)
 	}
 	l := p.Limits
-	if l.Instances > 0 {
-		workers = l.Instances
-	}
 	return h.engine.Adapter(p.Name, module, wasm.AdapterOptions{
 		Options: p.Options, Kept: workers, LogLevel: logLevels[p.Log], Fresh: p.Isolation == "request", Share: h.share(p),
 		Limits: wasm.Limits{

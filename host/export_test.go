@@ -11,3 +11,13 @@ func (h *Host) Held(provider string) [3]int64 {
 
 // Memory bounds what the gateway holds.
 func (h *Host) Memory() *memory.Total { return h.memory }
+
+// Kept gives what is counted for a provider, with its idle instances.
+func (h *Host) Kept(provider string) int64 { return h.memory.Share(provider, 0).Used() }
+
+// Providers gives how many there are, of all generations.
+func (h *Host) Providers() int {
+	h.providers.mu.Lock()
+	defer h.providers.mu.Unlock()
+	return len(h.providers.all)
+}

@@ -17,7 +17,8 @@ import (
 )
 
 // generation is everything that a configuration determines. A reload builds a new
-// one; a request keeps the one it began with.
+// one; a request keeps the one it began with. What counts or remembers something is
+// the Host's: a generation refers to it.
 type generation struct {
 	host      *Host
 	config    *config.Config
@@ -25,13 +26,13 @@ type generation struct {
 	now       func() time.Time
 	handler   http.Handler
 	routes    *route.Table
-	providers map[string]*provider
-	order     []*provider  // as configured
-	refs      atomic.Int64 // the host's and one for each request; closed at 0
+	providers map[string]*provider // which the generation holds
+	order     []*provider          // as configured
+	refs      atomic.Int64         // the host's and one for each request; closed at 0
 }
 
-// build makes a generation and begins to compile its adapters. It is released by
-// whoever asked for it.
+// build makes a generation and begins to compile those of its adapters that no other
+// generation has. It is released by whoever asked for it.
 func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error)) (*generation, error) {
 	g := &generation{host: h, config: c, log: h.log, now: h.opts.Now, providers: map[string]*provider{}}
 	g.refs.Store(1)
@@ -53,7 +54,10 @@ func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error
 			g.release()
 			return nil, problems(p.Problem(err.Error()))
 		}
-		g.providers[p.Name] = newProvider(p, h.adapter(p, c.Server.Workers, m), h.share(p), m, g.now)
+		id := identityOf(p, c.Server.Workers, m)
+		g.providers[p.Name] = h.providers.hold(id, func() *provider {
+			return newProvider(id, h.adapter(p, id.workers, m), h.share(p), m, g.now)
+		})
 	}
 	for _, p := range c.Providers {
 		g.order = append(g.order, g.providers[p.Name])
@@ -146,11 +150,11 @@ func (g *generation) api(version string, document []byte) http.Handler {
 // context's cause, or *config.Problems with those that failed.
 func (g *generation) wait(ctx context.Context) error {
 	var failed []config.Problem
-	for _, p := range g.order {
-		if err := p.adapter.Wait(ctx, time.Hour); ctx.Err() != nil {
+	for _, p := range g.config.Providers { // whose places are those of this configuration
+		if err := g.providers[p.Name].adapter.Wait(ctx, time.Hour); ctx.Err() != nil {
 			return context.Cause(ctx)
 		} else if err != nil {
-			failed = append(failed, p.config.Problem(err.Error()))
+			failed = append(failed, p.Problem(err.Error()))
 		}
 	}
 	return problems(failed...)
@@ -171,19 +175,22 @@ func (g *generation) acquire() bool {
 }
 
 // retire closes what only the next requests would need, for a generation that gets
-// none any more.
-func (g *generation) retire() {
-	for _, p := range g.providers {
-		p.retire()
+// none any more because next has taken its place.
+func (g *generation) retire(next *generation) {
+	for name, p := range g.providers {
+		if next.providers[name] != p {
+			p.retire()
+		}
 	}
 }
 
-// release undoes an acquire, or the host's hold, and closes what nobody uses.
+// release undoes an acquire, or the host's hold. A generation that nobody uses lets
+// go of its providers.
 func (g *generation) release() {
 	if g.refs.Add(-1) > 0 {
 		return
 	}
 	for _, p := range g.providers {
-		p.close()
+		g.host.providers.release(p)
 	}
 }

@@ -50,16 +50,20 @@ type Options struct {
 // adapter that is still being compiled wait. Its methods are safe for concurrent
 // use.
 type Host struct {
-	opts     Options
-	log      *slog.Logger
-	engine   *wasm.Engine
-	memory   *memory.Total // of all generations, as are the two below
-	bodies   *memory.Limit // of requests, which is a part of it
-	machine  int64         // the memory there is; 0: nobody knows
-	swap     sync.Mutex    // one Swap at a time
-	current  atomic.Pointer[generation]
-	loopback atomic.Bool             // it serves this machine alone
-	refused  atomic.Pointer[refusal] // of the last Swap; nil: it was taken
+	opts    Options
+	log     *slog.Logger
+	engine  *wasm.Engine
+	swap    sync.Mutex // one Swap at a time
+	current atomic.Pointer[generation]
+
+	// What outlives a configuration: everything that counts or remembers. All
+	// generations refer to the same.
+	memory    *memory.Total // what is held
+	bodies    *memory.Limit // of requests, which is a part of it
+	machine   int64         // the memory there is; 0: nobody knows
+	providers providers
+	loopback  atomic.Bool             // it serves this machine alone
+	refused   atomic.Pointer[refusal] // of the last Swap; nil: it was taken
 }
 
 // refusal is a new state that could not be taken.
@@ -106,8 +110,10 @@ func New(o Options) (*Host, error) {
 // anything fails, or ctx ends before, the old ones keep serving and /health says
 // so. The error is *config.Problems when an adapter is to blame.
 //
-// Requests keep the configuration and adapter they began with, which are freed
-// when the last of them has ended. The address that is served does not change.
+// A provider of which nothing changes, neither in its section nor in its module,
+// stays as it is, with its instances, a pause and its connections. Requests keep the
+// configuration and adapters they began with, which are freed when the last of them
+// has ended. The address that is served does not change.
 func (h *Host) Swap(ctx context.Context, c *config.Config, module func(plugin string) ([]byte, error)) error {
 	h.swap.Lock()
 	defer h.swap.Unlock()
@@ -124,7 +130,7 @@ func (h *Host) Swap(ctx context.Context, c *config.Config, module func(plugin st
 	h.refused.Store(nil)
 	h.bound(c)
 	old := h.current.Swap(g)
-	old.retire()
+	old.retire(g)
 	old.release()
 	return nil
 }

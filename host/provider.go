@@ -18,7 +18,9 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// provider is one upstream with the adapter that speaks its language.
+// provider is one upstream with the adapter that speaks its language, and what is
+// known of both. It may outlive the configuration that it was made for: see
+// providers.
 type provider struct {
 	name    string
 	config  config.Provider
@@ -32,21 +34,25 @@ type provider struct {
 	err    error            // of making the client
 
 	failed  atomic.Bool // the last request didn't reach the upstream
-	retired atomic.Bool // another generation has taken its place
+	retired atomic.Bool // the current generation has another one in its place
+
+	identity identity // what a reload must leave as it is to keep the provider
+	holds    int      // of generations; providers' mutex guards it
 }
 
-func newProvider(c config.Provider, adapter Adapter, share *memory.Share, module []byte, now func() time.Time) *provider {
+func newProvider(id identity, adapter Adapter, share *memory.Share, module []byte, now func() time.Time) *provider {
 	setup := ""
 	if m, found, err := wasm.ReadManifest(module); found && err == nil { // what is wrong with it, loading it tells
 		setup = m.Profile().Setup
 	}
 	return &provider{
-		name:    c.Name,
-		config:  c,
-		setup:   setup,
-		now:     now,
-		share:   share,
-		adapter: adapter,
+		identity: id,
+		name:     id.config.Name,
+		config:   id.config,
+		setup:    setup,
+		now:      now,
+		share:    share,
+		adapter:  adapter,
 	}
 }
 

@@ -210,7 +210,7 @@ func TestSwapRefusesWhatCannotServe(t *testing.T) {
 	}
 }
 
-// TestOldConnectionsAreClosed replaces a configuration while a stream runs: the
+// TestOldConnectionsAreClosed replaces a provider while a stream runs: the
 // connections that were idle are closed at once, and the stream's when it ends.
 func TestOldConnectionsAreClosed(t *testing.T) {
 	finish := make(chan struct{})
@@ -262,7 +262,8 @@ func TestOldConnectionsAreClosed(t *testing.T) {
 	defer late.Close()
 	fmt.Fprintf(late, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{", len(streamed))
 	eventually(t, "the late request is there", true, func() bool { return g.host.Held("ollama")[1] > 0 })
-	if err := g.host.Swap(t.Context(), parse(t, yaml), shipped); err != nil {
+	changed := strings.Replace(yaml, "}}\n", ", timeouts: {idle: 7m}}}\n", 1)
+	if err := g.host.Swap(t.Context(), parse(t, changed), shipped); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "connections that are open beside a stream", 1, open.Load)
@@ -273,6 +274,9 @@ func TestOldConnectionsAreClosed(t *testing.T) {
 		t.Errorf("the late request got %s", answer)
 	}
 	eventually(t, "connections that are open after a late request", 1, open.Load)
+	if err := g.host.Swap(t.Context(), parse(t, yaml), shipped); err != nil { // back to what is held by the stream alone
+		t.Fatal(err)
+	}
 	let()
 	if answer := <-ended; content(t, answer) != "one " || !strings.Contains(answer, "[DONE]") {
 		t.Errorf("the stream got %s", answer)

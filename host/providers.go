@@ -1,0 +1,70 @@
+package host
+
+import (
+	"crypto/sha256"
+	"slices"
+	"sync"
+
+	"github.com/kai-gateway/kai/config"
+)
+
+// providers are those of all generations. A provider of which a reload changes
+// nothing is the same one before and after it, with all that it has: its compiled
+// adapter and warm instances, a pause, what is known of its upstream, and the idle
+// connections there. The zero value is ready, and safe for concurrent use.
+type providers struct {
+	mu  sync.Mutex
+	all []*provider // with a hold
+}
+
+// identity is what makes a provider the same one after a reload.
+type identity struct {
+	config  config.Provider
+	digest  [sha256.Size]byte // of its module
+	workers int               // instances kept while idle
+}
+
+func identityOf(c config.Provider, workers int, module []byte) identity {
+	if c.Limits.Instances > 0 {
+		workers = c.Limits.Instances
+	}
+	return identity{config: c, digest: sha256.Sum256(module), workers: workers}
+}
+
+func (i identity) same(other identity) bool {
+	return i.digest == other.digest && i.workers == other.workers && i.config.Same(other.config)
+}
+
+// hold gives the provider of that identity until the matching release. It is what
+// begin makes if there is none, or none that can be used: an adapter that failed to
+// load is tried again, and one that was retired keeps no connections.
+func (ps *providers) hold(id identity, begin func() *provider) *provider {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	at := slices.IndexFunc(ps.all, func(p *provider) bool {
+		_, broken := p.adapter.Status()
+		return broken == nil && !p.retired.Load() && p.identity.same(id)
+	})
+	if at >= 0 {
+		ps.all[at].holds++
+		return ps.all[at]
+	}
+	p := begin()
+	p.holds = 1
+	ps.all = append(ps.all, p)
+	return p
+}
+
+// release undoes a hold. A provider that nobody holds is closed.
+func (ps *providers) release(p *provider) {
+	ps.mu.Lock()
+	p.holds--
+	last := p.holds == 0
+	if last {
+		ps.all = slices.DeleteFunc(ps.all, func(other *provider) bool { return other == p })
+	}
+	ps.mu.Unlock()
+	if last {
+		p.close()
+	}
+}
