@@ -3,6 +3,7 @@ package kai_test
 
 import (
 	"fmt"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -212,6 +213,68 @@ func TestProgramHoldsNoTests(t *testing.T) {
 	}
 	if slices.Contains(all, "testing") {
 		t.Error("cmd/kai links package testing: what replays transcripts is in sdk/transcript, sdk/sdktest is for tests")
+	}
+}
+
+// How long a file and a function may be, in lines.
+const (
+	maxFile     = 500
+	maxFunction = 80
+)
+
+// tooLong are the files, and the functions as "file: name", that are longer. A list
+// that only gets shorter: what isn't too long any more must leave it.
+var tooLong = []string{
+	"host/request/scan.go",
+	"host/request/scan.go: object",
+}
+
+// TestNothingIsTooLong measures the program's files and functions. Tests are not
+// among them, nor is what a program wrote.
+func TestNothingIsTooLong(t *testing.T) {
+	found := map[string]int{}
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		switch base := d.Name(); {
+		case err != nil:
+			return err
+		case d.IsDir() && name != "." && (base == "testdata" || base == "node_modules" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(base, ".go") || strings.HasSuffix(base, "_test.go"):
+			return nil
+		}
+		files := token.NewFileSet()
+		file, err := parser.ParseFile(files, name, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		if ast.IsGenerated(file) {
+			return nil
+		}
+		slashed := filepath.ToSlash(name)
+		if n := files.File(file.Pos()).LineCount(); n > maxFile {
+			found[slashed] = n
+		}
+		for _, d := range file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok {
+				if n := files.Position(f.End()).Line - files.Position(f.Pos()).Line + 1; n > maxFunction {
+					found[slashed+": "+f.Name.Name] = n
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, n := range found {
+		if !slices.Contains(tooLong, what) {
+			t.Errorf("%s has %d lines; files may have %d, functions %d", what, n, maxFile, maxFunction)
+		}
+	}
+	for _, what := range tooLong {
+		if found[what] == 0 {
+			t.Errorf("%s is not too long any more: take it out of tooLong", what)
+		}
 	}
 }
 

@@ -1,0 +1,203 @@
+package openaichat
+
+import (
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// message is a message or a delta.
+type message struct {
+	content   sdk.JSON
+	reasoning sdk.JSON // text
+	details   sdk.JSON // the same reasoning, typed: an array
+	refusal   sdk.JSON
+	calls     sdk.JSON
+	extra     []byte // an object of the fields it doesn't know, without its closing bracket
+}
+
+func (m *message) read(raw sdk.JSON) error {
+	it := sdk.Object(raw)
+	for it.Next() {
+		v := it.Value()
+		if IsNothing(v) {
+			continue
+		}
+		switch string(it.Key()) {
+		case "content":
+			m.content = v
+		case "role":
+		case "reasoning":
+			m.reasoning = v
+		case "reasoning_content":
+			if m.reasoning == nil {
+				m.reasoning = v
+			}
+		case "refusal":
+			m.refusal = v
+		case "function_call":
+			// Of the time before tools. Some servers send one without a name and
+			// arguments beside the calls, which clients take for a call.
+			if !isStub(v) {
+				m.extra = AppendField(m.extra, it.Key(), v)
+			}
+		case "tool_calls":
+			m.calls = v
+		case "reasoning_details":
+			// Clients send them back unmodified in the next turn:
+			// https://openrouter.ai/docs/use-cases/reasoning-tokens
+			m.details = v
+		default:
+			m.extra = AppendField(m.extra, it.Key(), v)
+		}
+	}
+	if it.Err() != nil {
+		return errMalformed
+	}
+	return nil
+}
+
+// isStub reports whether all fields of an object say nothing.
+func isStub(v sdk.JSON) bool {
+	for f := sdk.Object(v); f.Next(); {
+		if !IsNothing(f.Value()) {
+			return false
+		}
+	}
+	return v.Kind() == sdk.KindObject
+}
+
+// isPlain reports whether there is nothing but text.
+func (m *message) isPlain() bool {
+	return m.content.Kind() == sdk.KindString && m.reasoning == nil && m.refusal == nil &&
+		m.calls == nil && m.details == nil && len(m.extra) == 0
+}
+
+// emit states all but the tool calls.
+func (m *message) emit(choice int, out *sdk.Out) error {
+	if inside, ok := m.reasoning.RawStr(); ok {
+		out.ReasoningJSON(choice, inside)
+	} else if m.details != nil {
+		m.emitDetails(choice, out)
+	}
+	if inside, ok := m.content.RawStr(); ok {
+		out.TextJSON(choice, inside)
+	} else if m.content != nil {
+		if err := emitParts(choice, m.content, out); err != nil {
+			return err
+		}
+	}
+	if inside, ok := m.refusal.RawStr(); ok {
+		out.RefusalJSON(choice, inside)
+	}
+	for it := sdk.Array(m.details); it.Next(); {
+		if detail := it.Value(); detail.Kind() == sdk.KindObject {
+			out.ReasoningDetail(choice, detail)
+		}
+	}
+	if len(m.extra) > 0 {
+		out.DeltaExtra(choice, append(m.extra, '}'))
+	}
+	return nil
+}
+
+// emitDetails takes the reasoning's text from its typed form. The encrypted and
+// the signatures have none.
+func (m *message) emitDetails(choice int, out *sdk.Out) {
+	for it := sdk.Array(m.details); it.Next(); {
+		var text, summary sdk.JSON
+		for f := sdk.Object(it.Value()); f.Next(); {
+			switch string(f.Key()) {
+			case "text":
+				text = f.Value()
+			case "summary":
+				summary = f.Value()
+			}
+		}
+		if inside, ok := text.RawStr(); ok {
+			out.ReasoningJSON(choice, inside)
+		} else if inside, ok := summary.RawStr(); ok {
+			out.ReasoningJSON(choice, inside)
+		}
+	}
+}
+
+// emitParts states content that is a part, a string among parts, or an array of
+// these. A part of a type without a meaning here is an error, for an answer must
+// not lose what it says.
+func emitParts(choice int, content sdk.JSON, out *sdk.Out) error {
+	switch content.Kind() {
+	case sdk.KindString:
+		inside, _ := content.RawStr()
+		out.TextJSON(choice, inside)
+		return nil
+	case sdk.KindObject:
+		return emitPart(choice, content, out)
+	case sdk.KindArray:
+	default:
+		return errMalformed
+	}
+	it := sdk.Array(content)
+	for it.Next() {
+		v := it.Value()
+		if IsNothing(v) {
+			continue
+		}
+		if v.Kind() == sdk.KindArray {
+			return errMalformed
+		}
+		if err := emitParts(choice, v, out); err != nil {
+			return err
+		}
+	}
+	if it.Err() != nil {
+		return errMalformed
+	}
+	return nil
+}
+
+// emitPart states one part. Mistral's reasoning models think in parts of their
+// own, which hold parts of text (https://docs.mistral.ai/capabilities/reasoning);
+// others have parts of the Responses API there, whose reasoning has its text in
+// content or summary, or in text; and images come as they are sent.
+func emitPart(choice int, part sdk.JSON, out *sdk.Out) error {
+	kind, _ := part.Get("type").Str()
+	switch kind {
+	case "text", "output_text":
+		if inside, ok := part.Get("text").RawStr(); ok {
+			out.TextJSON(choice, inside)
+		}
+	case "refusal":
+		if inside, ok := part.Get("refusal").RawStr(); ok {
+			out.RefusalJSON(choice, inside)
+		}
+	case "thinking", "reasoning", "reasoning_text", "summary_text":
+		for _, key := range [...]string{"thinking", "reasoning", "text", "content", "summary"} {
+			if v := part.Get(key); len(v) > 0 && !IsNothing(v) {
+				emitThoughts(choice, v, out)
+				break
+			}
+		}
+	case "image_url":
+		b := append(append([]byte(`{"images":[`), part...), "]}"...)
+		out.DeltaExtra(choice, b)
+	default:
+		return errPart
+	}
+	return nil
+}
+
+// emitThoughts states reasoning that is a text or an array of parts with one.
+func emitThoughts(choice int, v sdk.JSON, out *sdk.Out) {
+	if inside, ok := v.RawStr(); ok {
+		out.ReasoningJSON(choice, inside)
+		return
+	}
+	for it := sdk.Array(v); it.Next(); {
+		text := it.Value()
+		if text.Kind() == sdk.KindObject {
+			text = text.Get("text")
+		}
+		if inside, ok := text.RawStr(); ok {
+			out.ReasoningJSON(choice, inside)
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package openaichat
+
+import (
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// toolCall is one element of "tool_calls", or a part of one in a stream.
+type toolCall struct {
+	index     int  // as stated, else -1 at first
+	counted   bool // the index is the server's own
+	id        sdk.JSON
+	name      sdk.JSON
+	arguments sdk.JSON
+	signature sdk.JSON
+	extra     []byte // an object of the fields it doesn't know, without its closing bracket
+}
+
+func (c *toolCall) read(raw sdk.JSON) error {
+	c.index = -1
+	it := sdk.Object(raw)
+	for it.Next() {
+		v := it.Value()
+		if IsNothing(v) {
+			continue
+		}
+		switch string(it.Key()) {
+		case "index":
+			n, ok := v.Int()
+			if !ok || n < 0 || n > maxItem {
+				return errMalformed
+			}
+			c.index, c.counted = int(n), true
+		case "id":
+			c.id = v
+		case "type":
+		case "function":
+			for f := sdk.Object(v); f.Next(); {
+				switch string(f.Key()) {
+				case "name":
+					c.name = f.Value()
+				case "arguments":
+					c.arguments = f.Value()
+				}
+			}
+		default:
+			// Clients send them back unmodified in the next turn. Google's OpenAI
+			// layer has the signature of a thought there, and generation 3 of
+			// Gemini refuses a call without it:
+			// https://ai.google.dev/gemini-api/docs/thought-signatures
+			if string(it.Key()) == "extra_content" {
+				if c.signature = onlySignature(v); c.signature != nil {
+					continue
+				}
+			}
+			c.extra = AppendField(c.extra, it.Key(), v)
+		}
+	}
+	if it.Err() != nil {
+		return errMalformed
+	}
+	return nil
+}
+
+// onlySignature gives the signature in Google's extra_content, nil if there is
+// none or anything else.
+func onlySignature(content sdk.JSON) sdk.JSON {
+	var signature sdk.JSON
+	for google := sdk.Object(content); google.Next(); {
+		if string(google.Key()) != "google" {
+			return nil
+		}
+		for f := sdk.Object(google.Value()); f.Next(); {
+			if string(f.Key()) != "thought_signature" || f.Value().Kind() != sdk.KindString {
+				return nil
+			}
+			signature = f.Value()
+		}
+	}
+	return signature
+}
+
+const maxItem = 1<<16 - 1 // what an emission can count
+
+// emit states the call as number n of its choice. Ids may be missing or repeat;
+// the gateway makes those unique.
+func (c *toolCall) emit(choice, n int, out *sdk.Out) {
+	if id, _ := c.id.Str(); id != "" {
+		out.ToolID(choice, n, id)
+	}
+	if name, _ := c.name.Str(); name != "" {
+		out.ToolName(choice, n, name)
+	}
+	if inside, ok := c.arguments.RawStr(); ok {
+		out.ToolArgsJSON(choice, n, inside)
+	} else if c.arguments.Kind() == sdk.KindObject {
+		out.ToolArgs(choice, n, c.arguments)
+	}
+	if inside, ok := c.signature.RawStr(); ok {
+		out.ToolSignatureJSON(choice, n, inside)
+	}
+	if len(c.extra) > 0 {
+		out.ToolExtra(choice, n, append(c.extra, '}'))
+	}
+}
+
+// hasArguments reports whether there is some of the arguments' text.
+func (c *toolCall) hasArguments() bool {
+	switch c.arguments.Kind() {
+	case sdk.KindString:
+		return len(c.arguments) > 2
+	case sdk.KindObject:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,165 @@
+package sdk
+
+// ObjectIter walks over the fields of an object. Object makes one.
+type ObjectIter struct {
+	cursor
+	key []byte
+}
+
+// Object walks over the fields of an object, in order:
+//
+//	it := sdk.Object(body)
+//	for it.Next() {
+//		switch string(it.Key()) {
+//		case "done":
+//			done, _ = it.Value().Bool()
+//		}
+//	}
+//	if err := it.Err(); err != nil { … }
+//
+// Absent and null have no fields; anything but an object is an error of Err.
+func Object(v JSON) ObjectIter {
+	var it ObjectIter
+	it.open(v, '{', faultObject)
+	return it
+}
+
+// Next goes to the next field, whose key and value are then known to be well
+// formed. It reports false at the end and at the first error.
+func (it *ObjectIter) Next() bool {
+	if !it.next('}', faultObjectSeparator) {
+		return false
+	}
+	b, start := it.b, it.i+1
+	if peek(b, it.i) != '"' {
+		return it.fail(it.i, faultKey)
+	}
+	end, escaped, f := scanString(b, start)
+	if f != 0 {
+		return it.fail(end, f)
+	}
+	it.key = b[start : end-1]
+	if escaped {
+		it.key = AppendUnquote(make([]byte, 0, len(it.key)), it.key)
+	}
+	i := space(b, end)
+	if peek(b, i) != ':' {
+		return it.fail(i, faultColon)
+	}
+	return it.take(space(b, i+1))
+}
+
+// Key is the current field's key, decoded if it holds escapes and else as it
+// stands, invalid UTF-8 included. switch string(it.Key()) does not allocate.
+func (it *ObjectIter) Key() []byte { return it.key }
+
+// ArrayIter walks over the elements of an array. Array makes one.
+type ArrayIter struct{ cursor }
+
+// Array walks over the elements of an array as Object does over an object's
+// fields. Absent and null have none; anything but an array is an error of Err.
+func Array(v JSON) ArrayIter {
+	var it ArrayIter
+	it.open(v, '[', faultArray)
+	return it
+}
+
+// Next goes to the next element, which is then known to be well formed. It
+// reports false at the end and at the first error.
+func (it *ArrayIter) Next() bool {
+	return it.next(']', faultArraySeparator) && it.take(it.i)
+}
+
+// cursor is what both iterators have in common.
+type cursor struct {
+	b     []byte
+	value JSON
+	i     int // next byte to read; where the fault is, if there is one
+	at    position
+	fault fault
+}
+
+type position uint8
+
+const (
+	first  position = iota // behind the opening bracket
+	within                 // behind a value
+	done
+)
+
+func (c *cursor) open(v []byte, bracket byte, f fault) {
+	i := space(v, 0)
+	c.b, c.i = v, i+1
+	if peek(v, i) == bracket {
+		return
+	}
+	c.at, c.i = done, i
+	if i == len(v) {
+		return
+	}
+	if v[i] != 'n' {
+		c.fault = f
+		return
+	}
+	if c.i, c.fault = scanLiteral(v, i, "null"); c.fault == 0 {
+		c.end()
+	}
+}
+
+// next goes to where the next field or element begins.
+func (c *cursor) next(bracket byte, f fault) bool {
+	if c.at == done {
+		return false
+	}
+	b, i := c.b, space(c.b, c.i)
+	switch {
+	case peek(b, i) == bracket:
+		c.i = i + 1
+		c.end()
+		return false
+	case c.at == first:
+		c.at = within
+	case peek(b, i) == ',':
+		i = space(b, i+1)
+	default:
+		return c.fail(i, f)
+	}
+	c.i = i
+	return true
+}
+
+// take makes the value at i the current one.
+func (c *cursor) take(i int) bool {
+	end, f := skip(c.b, i, 1)
+	if f != 0 {
+		return c.fail(end, f)
+	}
+	c.value = c.b[i:end]
+	c.i = end
+	return true
+}
+
+// end checks that only white space is left.
+func (c *cursor) end() {
+	c.value, c.at = nil, done
+	c.i = space(c.b, c.i)
+	c.fault = ending(c.b, c.i)
+}
+
+func (c *cursor) fail(i int, f fault) bool {
+	c.value, c.at = nil, done
+	c.i, c.fault = i, f
+	return false
+}
+
+// Value is the current field's or element's value.
+func (c *cursor) Value() JSON { return c.value }
+
+// Err is nil, or the *SyntaxError that ended the walk. Check it when Next has
+// reported false: a walk left early knows nothing of the bytes beyond.
+func (c *cursor) Err() error {
+	if c.fault != 0 && c.i >= len(c.b) {
+		return syntaxError(c.i, faultEnd)
+	}
+	return syntaxError(c.i, c.fault)
+}
