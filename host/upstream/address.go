@@ -6,15 +6,15 @@ import (
 	"syscall"
 )
 
-// guard decides which addresses may be dialled. It looks at the address that
-// name resolution gave, so a name cannot lead where its owner may not point:
-// link-local and metadata addresses hand out a cloud machine's credentials.
+// guard decides which addresses may be dialled. It checks addresses after name
+// resolution, so no name can lead to a forbidden one. Link-local and metadata
+// addresses, for example, give out a cloud machine's credentials.
 type guard struct {
-	named []netip.Addr // what the configuration names as an address itself
+	named []netip.Addr // addresses that the configuration names; always allowed
 }
 
-// newGuard takes the hosts the configuration names; those that are addresses
-// are allowed, whatever they are.
+// newGuard gets the hosts that the configuration names. Those that are addresses, not
+// names, are always allowed.
 func newGuard(hosts ...string) guard {
 	var g guard
 	for _, host := range hosts {
@@ -58,8 +58,8 @@ func (g guard) check(addr netip.Addr) error {
 	return nil
 }
 
-// canonical drops what does not change the destination: the zone and the
-// IPv4-in-IPv6 notation.
+// canonical removes what does not change the destination: the zone, and IPv4 written
+// as IPv6.
 func canonical(addr netip.Addr) netip.Addr { return addr.WithZone("").Unmap() }
 
 // Metadata services outside the link-local ranges.
@@ -76,7 +76,7 @@ var metadata = map[netip.Addr]bool{
 
 var thisNetwork = netip.MustParsePrefix("0.0.0.0/8") // RFC 1122, 3.2.1.3: never a destination
 
-// refusal says why a canonical address is not dialled; "" when it may be.
+// refusal says why a canonical address may not be dialled; "": it may.
 func refusal(addr netip.Addr) string {
 	switch {
 	case metadata[addr]:
@@ -105,8 +105,9 @@ var (
 	compatible = netip.MustParsePrefix("::/96")           // RFC 4291, 2.5.5.1
 )
 
-// embedded gives the IPv4 addresses that a translated IPv6 address may lead to:
-// 64:ff9b::a9fe:a9fe leads to 169.254.169.254.
+// embedded returns the IPv4 addresses that a translated IPv6 address may lead to.
+//
+// Example: 64:ff9b::a9fe:a9fe leads to 169.254.169.254.
 func embedded(addr netip.Addr) []netip.Addr {
 	b := addr.As16()
 	v4 := func(i, j, k, l int) netip.Addr { return netip.AddrFrom4([4]byte{b[i], b[j], b[k], b[l]}) }
@@ -117,8 +118,9 @@ func embedded(addr netip.Addr) []netip.Addr {
 	case nat64.Contains(addr), compatible.Contains(addr), translated.Contains(addr):
 		return []netip.Addr{last}
 	case localNAT64.Contains(addr):
-		// How long the network's prefix is decides where the address stands (RFC
-		// 6052, 2.2). In the wrong places there are zeros, which lead nowhere.
+		// The length of the network's prefix decides where the address is (RFC 6052,
+		// 2.2). We don't know it, so we look in each place; the wrong ones have zeros,
+		// which lead nowhere.
 		list := []netip.Addr{last}
 		for _, a := range []netip.Addr{v4(6, 7, 9, 10), v4(7, 9, 10, 11), v4(9, 10, 11, 12)} {
 			if !thisNetwork.Contains(a) {
@@ -129,7 +131,7 @@ func embedded(addr netip.Addr) []netip.Addr {
 	case sixToFour.Contains(addr):
 		return []netip.Addr{v4(2, 3, 4, 5)}
 	case teredo.Contains(addr):
-		// The client's is written with its bits turned, and reached by the server's.
+		// The client's address, with its bits inverted, and the server's that leads to it.
 		client := netip.AddrFrom4([4]byte{^b[12], ^b[13], ^b[14], ^b[15]})
 		return []netip.Addr{client, v4(4, 5, 6, 7)}
 	}

@@ -1,21 +1,21 @@
 // Package upstream carries an adapter's request to its provider and brings the
 // answer back, whole or cut into frames.
 //
-// It owns everything an adapter is not trusted with: the address, the secret,
+// It does everything that an adapter is not trusted with: the address, the secret,
 // TLS, time-outs, limits, compression and connection reuse. It guarantees that
 //
 //   - a request goes to base_url's origin and below its path, whatever the
-//     adapter says, and to no link-local, multicast or metadata address that
-//     the configuration does not name itself;
+//     adapter says, and never to a link-local, multicast or metadata address
+//     unless the configuration names that address itself;
 //   - ending the context ends the upstream connection at once;
 //   - an answer that broke off is an error and never a clean end;
-//   - no answer, error or head line repeats the provider's key, see redactor;
-//   - every error is an *fault.Error whose message holds no address and no key,
+//   - no answer, error or header repeats the provider's key (see redactor);
+//   - every error is a *fault.Error whose message has no address and no key,
 //     the cause of the context's end, or a *memory.Error.
 //
-// It follows no redirect, keeps no cookie, knows no provider and reads no
-// JSON beyond telling one value from a line of several. Web pages and redirects
-// are errors here, for they are none of a provider's API.
+// It follows no redirects, keeps no cookies and knows no provider. Of JSON it only
+// tells one value from several lines of values. Web pages and redirects are errors,
+// because no provider's API consists of them.
 package upstream
 
 import (
@@ -41,7 +41,7 @@ import (
 type Options struct {
 	Provider  string           // the provider's name in the configuration, for messages
 	BaseURL   string           // http or https, without userinfo and fragment; path and query are kept
-	Usual     string           // the BaseURL that most have, for messages; default: none
+	Usual     string           // the BaseURL that most providers of this kind have, for messages; default: none
 	Secret    Secret           // added to every request; default: none
 	Connect   time.Duration    // from the request to a usable connection, TLS included; default 10 s
 	FirstByte time.Duration    // from the connection to the answer's head; default 10 min
@@ -55,7 +55,8 @@ type Options struct {
 }
 
 // Secret is the header that authorizes requests at the provider. It is added
-// after the request left the adapter, so no adapter sees it or places it.
+// after the request has left the adapter, so no adapter sees it or decides where
+// it goes.
 type Secret struct {
 	Header string // name; "" is no secret
 	Value  string // the complete value, for example "Bearer abc"
@@ -88,12 +89,12 @@ const (
 	defaultLimit     = 32 << 20
 )
 
-// Client sends requests to one provider. It is safe for concurrent use and, but for
-// Retire, does not change after New; a reload makes a new one.
+// Client sends requests to one provider. It is safe for concurrent use. Its options
+// never change; a provider with other ones gets a new Client.
 type Client struct {
 	provider  string
 	usual     string
-	base      target
+	base      baseURL
 	secret    Secret
 	redact    *redactor
 	userAgent string
@@ -107,13 +108,15 @@ type Client struct {
 }
 
 // New checks the options and makes a client. It opens no connection.
+//
+//   - error: names the option at fault, and repeats neither a URL nor the secret
 func New(o Options) (*Client, error) {
 	return newClient(o, net.Dialer{})
 }
 
-// newClient lets tests bring a dialer with a resolver of their own.
+// newClient is New with a dialer, so that tests can use a resolver of their own.
 func newClient(o Options, dialer net.Dialer) (*Client, error) {
-	base, err := parseBase(o.BaseURL)
+	base, err := parseBaseURL(o.BaseURL)
 	if err != nil {
 		return nil, fmt.Errorf("base_url: %w", err)
 	}
@@ -156,8 +159,8 @@ func newClient(o Options, dialer net.Dialer) (*Client, error) {
 	if o.TLS != nil {
 		config = o.TLS.Clone()
 	}
-	// Records of 16 KiB from the start: Go's ramp of small ones would cut the
-	// first 128 KiB of a prompt into some ninety writes.
+	// Records of 16 KiB from the start: Go begins with small ones, which would cut
+	// the first 128 KiB of a prompt into some ninety writes.
 	config.DynamicRecordSizingDisabled = true
 	c.transport = &http.Transport{
 		Proxy: proxy,
@@ -173,19 +176,19 @@ func newClient(o Options, dialer net.Dialer) (*Client, error) {
 		},
 		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    c.waits[connecting],
-		DisableCompression:     true, // done here, so that limits apply to what comes out
+		DisableCompression:     true, // decompressed here, so that limits apply to the result
 		ForceAttemptHTTP2:      true,
 		MaxIdleConnsPerHost:    maxIdle,
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 256 << 10,
 		ReadBufferSize:         readBuffer,
 		HTTP2: &http.HTTP2Config{
-			// A connection carries many streams: notice that it is dead before
-			// every one of them waits for its own time-out.
+			// A connection carries many streams. Pings tell that it is dead before
+			// each of them has waited for its own time-out.
 			SendPingTimeout: 30 * time.Second,
 			PingTimeout:     15 * time.Second,
-			// What may arrive of an answer before it is read. Go's own 4 MiB would be
-			// set aside for each client that stops reading.
+			// How much of an answer may arrive before it is read. Go's default of 4 MiB
+			// would be held for each client that stops reading.
 			MaxReceiveBufferPerStream: streamWindow,
 		},
 	}
@@ -193,17 +196,17 @@ func newClient(o Options, dialer net.Dialer) (*Client, error) {
 }
 
 const (
-	maxIdle      = 512       // idle connections kept; Go's own 2 would make most of a burst dial again
+	maxIdle      = 512       // idle connections kept; with Go's default of 2, most requests of a burst would dial
 	streamWindow = 128 << 10 // bytes of an answer over HTTP/2; 1 MB/s over a connection of 100 ms
-	readBuffer   = 4 << 10   // bytes of each connection's buffer; 16 KiB saved 0.04 µs an event of a burst
+	readBuffer   = 4 << 10   // bytes of each connection's buffer; 16 KiB would save only 0.04 µs for each event of a burst
 )
 
-// Close closes the idle connections; those in use close when their answer
-// ends. The client must not be used afterwards.
+// Close closes the idle connections. Those in use close when their answer ends.
+// The client must not be used afterwards.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
-// Retire closes the idle connections, now and whenever an answer ends from here on:
-// those who take the client's place have their own. It can still be used.
+// Retire closes the idle connections, now and from then on whenever an answer ends:
+// the client's successor has its own. The client can still be used.
 func (c *Client) Retire() {
 	c.retired.Store(true)
 	c.transport.CloseIdleConnections()
@@ -212,27 +215,27 @@ func (c *Client) Retire() {
 // Request is what an adapter asks for.
 type Request struct {
 	Head    []byte      // payload of REQUEST: "POST /api/chat\nname: value\n"
-	Body    []byte      // must not change any more: it may be read even after the answer was closed
+	Body    []byte      // must never change: it may be read even after the answer was closed
 	Framing abi.Framing // of the answer
 
-	// Memory counts what is held of the answer until that is closed. Default: nothing
+	// Memory counts what is held of the answer until it is closed. Default: nothing
 	// is counted.
 	Memory *memory.Grant
 }
 
-// Do sends a request and waits for the head of its answer and for the first
-// bytes of the body, which tell what it is.
+// Do sends a request and waits for the head of its answer, and for the first bytes
+// of the body if they are needed to tell what kind of answer it is.
 //
 //   - ctx is the request's only lifetime: its end closes the connection, until
 //     the response is closed
 //   - the caller must close the response
-//   - error: context.Cause(ctx), or an *fault.Error: 502 adapter_error for a
-//     request that is not allowed, 502 upstream_error, 504 upstream_timeout, and
-//     what a web page or a redirect stands for; or a *memory.Error, which says
-//     nothing of the upstream
+//   - error: context.Cause(ctx); a *fault.Error with the code adapter_error for a
+//     request that is not allowed, else upstream_error, upstream_timeout or what a
+//     web page or redirect stands for; or a *memory.Error, which says nothing about
+//     the upstream
 //
-// Any other status is an answer. Nothing is repeated, with one exception: a kept
-// connection that the server closed before a byte of the answer came.
+// Any other status is an answer. A request is sent once, with one exception: it is
+// repeated if the server closed a reused connection before a byte of the answer came.
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	resp, err := c.ask(ctx, r)
 	if err != nil {
@@ -258,12 +261,12 @@ func (c *Client) ask(ctx context.Context, r Request) (*Response, error) {
 		req.GetBody = func() (io.ReadCloser, error) { return newBody(content, scheme), nil }
 		req.Body, _ = req.GetBody()
 	}
-	x := newExchange(ctx, c.waits, req.Body != nil)
+	x := newRoundTrip(ctx, c.waits, req.Body != nil)
 	req = req.WithContext(x.ctx)
 	answer, err := c.transport.RoundTrip(req)
 	if err != nil && x.stale() {
-		// The server closes what was idle for a while, or was restarted: what
-		// else is idle is hardly better, so the repeat gets a new connection.
+		// The server closes connections that were idle for a while, or was restarted.
+		// The other idle ones are hardly better, so the repeat gets a new connection.
 		c.transport.CloseIdleConnections()
 		if req.GetBody != nil {
 			req.Body, _ = req.GetBody()
@@ -275,19 +278,20 @@ func (c *Client) ask(ctx context.Context, r Request) (*Response, error) {
 		x.end()
 		return nil, err
 	}
-	// net/http keeps the request, and GetBody with it, until the answer's end.
+	// net/http keeps the request, and with it GetBody, until the answer's end. Without
+	// this, GetBody would keep the body.
 	content = nil
 	x.enter(reading)
 	return newResponse(c, x, answer, r.Memory), nil
 }
 
-// compose makes the HTTP request; its errors are the adapter's fault.
+// compose makes the HTTP request. Its errors are the adapter's fault.
 func (c *Client) compose(r Request) (*http.Request, error) {
 	head, err := parseHead(r.Head)
 	if err != nil {
 		return nil, err
 	}
-	u, err := c.base.join(head.target)
+	u, err := c.base.join(head.path)
 	if err != nil {
 		return nil, err
 	}
@@ -300,8 +304,8 @@ func (c *Client) compose(r Request) (*http.Request, error) {
 	if _, named := head.header["User-Agent"]; !named {
 		head.header["User-Agent"] = []string{c.userAgent}
 	}
-	// A stream is asked for plain: compressing would make the server collect
-	// what it should send, and cost each open stream 40 KiB of window.
+	// A stream is asked for uncompressed: a server that compresses collects what it
+	// should send, and each open stream would need a window of 40 KiB.
 	coding := "identity"
 	if r.Framing == abi.Whole {
 		coding = "gzip"
@@ -318,9 +322,9 @@ func (c *Client) compose(r Request) (*http.Request, error) {
 	return req, nil
 }
 
-// parseProxy gives the transport's proxy function, nil for none, and the host
-// of a proxy that the configuration names.
-func parseProxy(s string, base target) (func(*http.Request) (*url.URL, error), string, error) {
+// parseProxy returns the transport's proxy function, nil for none, and the host
+// of the proxy if the configuration names one.
+func parseProxy(s string, base baseURL) (func(*http.Request) (*url.URL, error), string, error) {
 	if base.loopback() {
 		s = "none"
 	}
@@ -332,7 +336,7 @@ func parseProxy(s string, base target) (func(*http.Request) (*url.URL, error), s
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || u.Hostname() == "" {
-		// The parser's own message would show a password.
+		// The parser's message would show a password.
 		return nil, "", errors.New(`must be "none", "environment" or a URL such as http://proxy.example:3128`)
 	}
 	switch u.Scheme {

@@ -8,9 +8,9 @@ import (
 
 // newBody makes the reader that net/http sends a request's body from.
 //
-// Over plain HTTP it is one that conn knows. Over TLS, where every record of
-// 16 KiB is a write of its own anyway, it is one that net/http knows to be in
-// memory, so that head and body share the first record.
+// Over plain HTTP it is a body, which conn recognizes. Over TLS, where every record of
+// 16 KiB is a separate write anyway, it is a type that net/http knows to be in memory,
+// so that head and body share the first record.
 func newBody(p []byte, scheme string) io.ReadCloser {
 	if scheme == "http" || len(p) > inMemory {
 		return &body{rest: p}
@@ -18,9 +18,10 @@ func newBody(p []byte, scheme string) io.ReadCloser {
 	return io.NopCloser(bytes.NewReader(p))
 }
 
+// inMemory is the largest body, in bytes, that net/http gets as one in memory.
 const inMemory = 64 << 10
 
-// body is a request's body in memory, to be sent by conn in one piece.
+// body is a request's body in memory. conn sends it in one piece.
 type body struct{ rest []byte }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -38,24 +39,24 @@ func (b *body) Close() error { return nil }
 
 // conn sends a request's head and body in one system call and without a copy.
 //
-// net/http writes the head, as it does not know our body to be in memory, and
-// then lets the connection read the body; left alone, that is a write for the
-// head and one for every 32 KiB. So conn holds the head back until the body
-// comes. It holds only what it was told belongs to a request with a body and
-// what ends like a head, and only until the next write of any kind: should
-// net/http change its ways, more writes are all that happens.
+// net/http does not know that our body is in memory. So it writes the head and then
+// lets the connection read the body, which takes one write for the head and one for
+// every 32 KiB. conn holds the head back until the body comes. It does so only if a
+// request with a body was announced and the bytes end like a head, and only until the
+// next write of any kind. If net/http ever does this differently, there are more
+// writes, and nothing breaks.
 type conn struct {
 	*net.TCPConn
 	expecting bool        // the next write is the head of a request with a body
-	held      []byte      // that head; its array is used again
-	parts     [2][]byte   // what vector is about, so that writing allocates nothing
+	held      []byte      // that head; its array is reused
+	parts     [2][]byte   // backs vector, so that writing allocates nothing
 	vector    net.Buffers // head and body
 }
 
 var endOfHead = []byte("\r\n\r\n")
 
-// expect says that a request with a body comes next. net/http hands the
-// request to the connection's writer afterwards, so there is no race.
+// expect says whether the next request has a body. net/http hands the request to the
+// connection's writer afterwards, so there is no race.
 func (c *conn) expect(body bool) { c.expecting = body }
 
 func (c *conn) Write(p []byte) (int, error) {
@@ -91,7 +92,7 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	return c.TCPConn.ReadFrom(r)
 }
 
-// writeBoth sends what is held and p, and tells how much of p was written.
+// writeBoth sends the held head and p, and returns how much of p was written.
 func (c *conn) writeBoth(p []byte) (int64, error) {
 	head := int64(len(c.held))
 	c.parts = [2][]byte{c.held, p}

@@ -30,7 +30,7 @@ func (c *Client) badRequest(err error) *fault.Error {
 	}
 }
 
-// failed is an upstream_error; text follows the provider's name.
+// failed makes an upstream_error. text follows the provider's name.
 func (c *Client) failed(text string, err error) *fault.Error {
 	return &fault.Error{
 		Kind: fault.Upstream, Code: codeUpstream,
@@ -39,8 +39,8 @@ func (c *Client) failed(text string, err error) *fault.Error {
 	}
 }
 
-// notReachable is the error for a request that found no connection. It names the
-// address if that is on this machine and so gives away nothing.
+// notReachable is the error for a request that got no connection. It names the
+// address if that is on this machine, which tells nobody anything.
 func (c *Client) notReachable(why string, err error) *fault.Error {
 	at := ""
 	if c.base.loopback() {
@@ -51,16 +51,16 @@ func (c *Client) notReachable(why string, err error) *fault.Error {
 	return e
 }
 
-// failure says what an error of the network or of net/http means. It is called
-// while the exchange is in the stage that failed and before it is ended.
-func (c *Client) failure(x *exchange, err error) error {
+// failure says what an error of the network or of net/http means. It must be called
+// while x is still in the stage that failed, before x.end.
+func (c *Client) failure(x *roundTrip, err error) error {
 	if cause := context.Cause(x.ctx); cause != nil {
 		if late, ok := errors.AsType[*timeout](cause); ok {
 			return c.late(late.stage, late)
 		}
 		return cause
 	}
-	switch at := x.at(); at {
+	switch at := x.currentStage(); at {
 	case connecting:
 		return c.unreachable(err)
 	case answering:
@@ -70,6 +70,7 @@ func (c *Client) failure(x *exchange, err error) error {
 	}
 }
 
+// late is the error for a stage that took too long.
 func (c *Client) late(at stage, err error) *fault.Error {
 	var e *fault.Error
 	kind := fault.Slow
@@ -86,7 +87,7 @@ func (c *Client) late(at stage, err error) *fault.Error {
 	return e
 }
 
-// unreachable is the error for a request that found no connection.
+// unreachable says why a request got no connection.
 func (c *Client) unreachable(err error) *fault.Error {
 	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
 		return c.late(connecting, err)
@@ -118,11 +119,12 @@ func (c *Client) unreachable(err error) *fault.Error {
 	}
 	e := c.notReachable(why, err)
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-		e.Kind, e.Status = fault.Full, 502 // ours, and no sign of the provider's health
+		e.Kind, e.Status = fault.Full, 502 // our own limit; it says nothing about the provider's health
 	}
 	return e
 }
 
+// noAnswer says, after the provider's name, why no head of an answer came.
 func noAnswer(err error) string {
 	switch text := err.Error(); {
 	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, "malformed MIME"), strings.Contains(text, "unsupported transfer encoding"):
@@ -133,6 +135,7 @@ func noAnswer(err error) string {
 	return "closed the connection without an answer"
 }
 
+// brokenAnswer says, after the provider's name, how its answer broke off.
 func brokenAnswer(err error) string {
 	if encoding, ok := errors.AsType[*encodingError](err); ok {
 		return "sent an answer that cannot be decompressed (" + encoding.what + ")"
@@ -143,7 +146,7 @@ func brokenAnswer(err error) string {
 	return "broke off its answer"
 }
 
-// tooLong is the error for what exceeds a limit in bytes.
+// tooLong is the error for something that is over a limit in bytes.
 func (c *Client) tooLong(what string, limit int) *fault.Error {
 	return c.failed(fmt.Sprintf("sent %s of more than %s", what, size(limit)), nil)
 }

@@ -18,7 +18,7 @@ const (
 // head is a parsed REQUEST payload.
 type head struct {
 	method string
-	target string // path and query as the adapter wrote them
+	path   string // with the query, as the adapter wrote it
 	header http.Header
 }
 
@@ -29,7 +29,7 @@ func parseHead(p []byte) (head, error) {
 		return head{}, fmt.Errorf("request head of %d bytes, more than %d", len(p), maxHead)
 	}
 	line, rest, _ := strings.Cut(string(p), "\n")
-	method, target, ok := strings.Cut(line, " ")
+	method, path, ok := strings.Cut(line, " ")
 	if !ok {
 		return head{}, fmt.Errorf("request line %q: not METHOD PATH", line)
 	}
@@ -38,7 +38,7 @@ func parseHead(p []byte) (head, error) {
 	default:
 		return head{}, fmt.Errorf("method %q: not one of GET, POST, PUT, PATCH, DELETE", method)
 	}
-	h := head{method: method, target: target, header: make(http.Header, 8)}
+	h := head{method: method, path: path, header: make(http.Header, 8)}
 	for len(rest) > 0 {
 		line, rest, _ = strings.Cut(rest, "\n")
 		name, value, ok := strings.Cut(line, ":")
@@ -74,9 +74,9 @@ func checkHeader(name, value string) error {
 	return nil
 }
 
-// own names, sorted, are the headers that an adapter may not set: they place
-// secrets, steer the connection, or tell proxies and servers who asks, where to and
-// how. Names that begin with one of ownPrefixes are others of these kinds.
+// own lists, sorted, the headers that an adapter may not set. They carry secrets,
+// control the connection, or tell proxies and servers who sends the request, to
+// which host, and how. So do the names that begin with one of ownPrefixes.
 var (
 	own = []string{
 		"accept-encoding", "authorization", "cf-ipcountry", "cf-pseudo-ipv4", "cf-ray", "cf-visitor", "cf-worker", "client-ip", "connection", "content-length", "cookie", "cookie2",
@@ -93,9 +93,9 @@ var (
 	}
 )
 
-// hostsOwn reports whether an adapter may not set a header. To servers in the
-// tradition of CGI, x_real_ip and x-real-ip are one name, so there may be no
-// underscore in it.
+// hostsOwn reports whether a header is the host's, so that an adapter may not set
+// it. Names with an underscore are, too: to servers in the tradition of CGI,
+// x_real_ip and x-real-ip are the same.
 func hostsOwn(name string) bool {
 	if _, found := slices.BinarySearch(own, name); found || strings.Contains(name, "_") {
 		return true

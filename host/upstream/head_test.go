@@ -29,8 +29,8 @@ func TestParseHead(t *testing.T) {
 			if err != nil {
 				t.Fatalf("parseHead(%q) = %v", tc.in, err)
 			}
-			if h.method != tc.method || h.target != tc.target {
-				t.Errorf("parseHead(%q) = %q %q, want %q %q", tc.in, h.method, h.target, tc.method, tc.target)
+			if h.method != tc.method || h.path != tc.target {
+				t.Errorf("parseHead(%q) = %q %q, want %q %q", tc.in, h.method, h.path, tc.method, tc.target)
 			}
 			got := map[string]string{}
 			for k := range h.header {

@@ -8,19 +8,19 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// Taken is an answer as it came, for tools that take down what upstreams do.
+// Taken is an answer as it came, for tools that record traffic.
 type Taken struct {
 	Status int
 	Head   []byte // as Response.Head gives it
 	Body   []byte // decompressed, without the provider's key
-	Broken error  // why no more of Body came: an *fault.Error, nil if it came to its end
+	Broken error  // why Body is incomplete, a *fault.Error; nil: it is complete
 }
 
-// Take sends a request as Do does and reads the answer to its end, whatever it is.
-// One that breaks off or falls silent is taken as far as it came.
+// Take sends a request as Do does and reads the answer to its end, whatever it is. Of
+// an answer that breaks off or stalls, it returns what came.
 //
-// error: as Do's, for a request that got no answer, and for an answer that no
-// adapter could be given: one that is too long or can't be decompressed.
+//   - error: as Do's if there was no answer, or if no adapter could be given it
+//     because it is too long or can't be decompressed
 func (c *Client) Take(ctx context.Context, r Request) (Taken, error) {
 	res, err := c.ask(ctx, r)
 	if err != nil {

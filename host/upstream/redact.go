@@ -11,31 +11,32 @@ import (
 	"strings"
 )
 
-// minRedacted is the length in bytes from which a key is looked for in answers:
-// a shorter one is a placeholder, which may well be a word of the answer.
+// minRedacted is the length in bytes of the shortest key that is looked for in
+// answers. A shorter one is a placeholder, and may well be a word of the answer.
 const minRedacted = 8
 
-// replacement stands where a key stood. It is plain inside of JSON strings.
+// replacement takes the place of a key. It needs no escaping in a JSON string.
 const replacement = "[redacted]"
 
 // redactor replaces a provider's key in what the provider answers. Some servers
-// repeat the key they refuse, and what reaches an adapter reaches clients.
+// repeat the key they refuse, and what reaches an adapter can reach clients.
 //
-// It finds the key as it is, in JSON with any characters escaped, percent-encoded,
-// also several times over, and in base64 of either alphabet, wherever in the
-// encoded text the key stands, as in "Basic …" of a user and the key. It is no match for
-// an upstream that wants to tell the key, for which there are endless ways. A nil
-// redactor replaces nothing. Its methods are safe for concurrent use.
+// It finds the key as it is; in JSON, with any characters escaped; percent-encoded, up
+// to maxEncoded times; and in base64 of either alphabet, wherever in the encoded text
+// the key is, as in "Basic …" of a user and the key. It can't stop an upstream that
+// wants to reveal the key, which has endless ways to do so.
+//
+// A nil redactor replaces nothing. The methods are safe for concurrent use.
 type redactor struct{ forms []form }
 
-// form is a text that gives the key away.
+// form is one way in which the key can be written.
 type form struct {
 	text   []byte
-	anchor []byte // a part of text that encoders leave as it is
+	anchor []byte // a part of text that no encoder changes; it is searched for first
 	base64 bool   // - and _ stand for + and /
 }
 
-// newRedactor gives nil for a key that is not looked for.
+// newRedactor returns nil for a key that is too short to be looked for.
 func newRedactor(key string) *redactor {
 	if len(key) < minRedacted {
 		return nil
@@ -45,8 +46,8 @@ func newRedactor(key string) *redactor {
 		r.forms = append(r.forms, newForm(base64Core(key, before), true))
 	}
 	if strings.ContainsAny(key, `%\"`) {
-		// Such a key can be read in several ways where it is encoded: what form.match
-		// makes of "%25" need not be what the encoder meant.
+		// When such a key is encoded, it can be read in several ways: form.match may
+		// read "%25" differently than the encoder meant it.
 		quoted := quote(key)
 		for _, text := range []string{quoted, quote(quoted), url.QueryEscape(key), url.PathEscape(key), url.QueryEscape(url.QueryEscape(key))} {
 			r.forms = append(r.forms, newForm([]byte(text), false))
@@ -55,7 +56,7 @@ func newRedactor(key string) *redactor {
 	return r
 }
 
-// quote gives the inside of s as a JSON string.
+// quote returns the inside of s as a JSON string.
 func quote(s string) string {
 	b, _ := json.Marshal(s) // a string never fails
 	return string(b[1 : len(b)-1])
@@ -65,20 +66,21 @@ func newForm(text []byte, base64 bool) form {
 	return form{text: text, anchor: anchorOf(text), base64: base64}
 }
 
-// base64Core gives the characters of a base64 text that key alone determines
-// when it is preceded by a number of bytes that leaves that remainder by 3.
-// What its neighbours share with it, four bits at most on a side, stays.
+// base64Core returns those characters of a base64 text that the key alone determines.
+// before is the number of bytes in front of the key, modulo 3. The characters that the
+// key shares with its neighbours, at most four bits of it on each side, are left out
+// and so stay in the answer.
 func base64Core(key string, before int) []byte {
 	full := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("\x00", before) + key))
-	from := (before*8 + 5) / 6        // the first character without bits of what is before
-	to := (before + len(key)) * 8 / 6 // the first one with bits of what is behind
+	from := (before*8 + 5) / 6        // the first character without bits of what precedes
+	to := (before + len(key)) * 8 / 6 // the first one with bits of what follows
 	return []byte(full[from:to])
 }
 
 // maxAnchor keeps anchors in the range that bytes.Index searches fastest.
 const maxAnchor = 16
 
-// anchorOf gives the longest run of letters and digits in text, cut so that it
+// anchorOf returns the longest run of letters and digits in text, cut so that it
 // begins with a character that is rare in JSON. It is empty if there is none.
 func anchorOf(text []byte) []byte {
 	var run []byte
@@ -102,7 +104,7 @@ func anchorOf(text []byte) []byte {
 	return run[:min(len(run), maxAnchor)]
 }
 
-// rarity orders characters by how seldom they are in English and JSON.
+// rarity orders characters by how rare they are in English and JSON; 3 is rarest.
 func rarity(c byte) int {
 	switch {
 	case strings.IndexByte("QXZJKVWYUHBGF", c) >= 0:
@@ -115,13 +117,13 @@ func rarity(c byte) int {
 	return 0
 }
 
-// bytes gives p without the key: p itself if it isn't in there, else a copy.
+// bytes returns p without the key: p itself if the key isn't in it, else a copy.
 func (r *redactor) bytes(p []byte) []byte {
 	if r == nil || !r.suspects(p) {
 		return p
 	}
 	var out []byte
-	kept := 0 // what is before is in out
+	kept := 0 // p[:kept] is in out
 	for i := 0; i < len(p); {
 		n := r.match(p[i:])
 		if n == 0 {
@@ -138,6 +140,7 @@ func (r *redactor) bytes(p []byte) []byte {
 	return append(out, p[kept:]...)
 }
 
+// text returns s without the key.
 func (r *redactor) text(s string) string {
 	if r == nil {
 		return s
@@ -145,8 +148,8 @@ func (r *redactor) text(s string) string {
 	return string(r.bytes([]byte(s)))
 }
 
-// names gives a header whose names are without the key: the header itself if it
-// isn't in there. HTTP doesn't keep the case of names, so none is looked at.
+// names returns the header without the key in its names: the header itself if the key
+// isn't in them, else a copy. HTTP doesn't keep the case of names, so case is ignored.
 func (r *redactor) names(header http.Header) http.Header {
 	if r == nil {
 		return header
@@ -173,7 +176,8 @@ func (r *redactor) names(header http.Header) http.Header {
 	return clean
 }
 
-// error keeps the key out of an error's text, at the price of its type.
+// error returns err without the key in its text. If the key was in it, the result
+// is another error, without err's type.
 func (r *redactor) error(err error) error {
 	if r == nil || err == nil {
 		return err
@@ -185,9 +189,9 @@ func (r *redactor) error(err error) error {
 	return err
 }
 
-// suspects is the quick look that nearly all frames pass: it is false only if
-// the key is not in p. Whoever escapes a part of the key leaves its letters and
-// digits alone, and whoever escapes those is found by that.
+// suspects is a quick check, which suffices for nearly all frames: it is false only
+// if the key is not in p. Usual encoders leave letters and digits as they are, so that
+// the anchor is found; an encoder that escapes those is noticed by that.
 func (r *redactor) suspects(p []byte) bool {
 	for i := range r.forms {
 		if bytes.Contains(p, r.forms[i].anchor) {
@@ -220,7 +224,7 @@ func escapesLetters(p, mark []byte, zeros int) bool {
 	}
 }
 
-// match gives the length of a form of the key that p begins with, or 0.
+// match returns the length of the form of the key that p begins with, or 0.
 func (r *redactor) match(p []byte) int {
 	c, _ := unescape(p)
 	for i := range r.forms {
@@ -234,6 +238,7 @@ func (r *redactor) match(p []byte) int {
 	return 0
 }
 
+// match returns how many bytes at the start of p stand for the form, or 0.
 func (f *form) match(p []byte) int {
 	if bytes.HasPrefix(p, f.text) {
 		return len(f.text)
@@ -249,7 +254,7 @@ func (f *form) match(p []byte) int {
 	return n
 }
 
-// character gives how many bytes at the start of p stand for c, or 0.
+// character returns how many bytes at the start of p stand for c, or 0.
 func (f *form) character(p []byte, c byte) int {
 	if len(p) == 0 {
 		return 0
@@ -267,10 +272,10 @@ func (f *form) same(a, b byte) bool {
 	return a == b || f.base64 && (a == '-' && b == '+' || a == '_' && b == '/')
 }
 
-// maxEncoded is how often over an encoding is looked through.
+// maxEncoded is how many encodings, one over the other, are looked through.
 const maxEncoded = 3
 
-// unescape gives the character that p begins with, escaped or not, and its length.
+// unescape returns the character that p begins with, escaped or not, and its length.
 func unescape(p []byte) (c byte, n int) {
 	switch p[0] {
 	case '%':
@@ -323,7 +328,7 @@ func hexByte(p []byte) (c byte, ok bool) {
 	return high<<4 | low, high|low < 16
 }
 
-// hexDigit gives 16 for what is none.
+// hexDigit returns the value of a hexadecimal digit; 16: c is none.
 func hexDigit(c byte) byte {
 	switch {
 	case '0' <= c && c <= '9':

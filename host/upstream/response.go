@@ -14,59 +14,59 @@ import (
 	"github.com/kai-gateway/kai/sdk/frame"
 )
 
-// Sizes in bytes of the buffers a stream is read with.
+// Sizes in bytes of the buffers that a stream is read into.
 const (
 	smallSize = 4 << 10  // each open stream keeps one
-	burstSize = 32 << 10 // lent while reads fill what they are given
+	burstSize = 32 << 10 // borrowed from a pool while reads fill their buffer
 )
 
-// What Close spends to reach the end of a body, so that its connection can be
-// used again: after the last event there is usually the empty chunk left.
+// What Close spends to reach the end of a body, so that its connection can be reused:
+// after the last event, usually only the empty chunk is left.
 const (
 	drainSize = 64 << 10 // bytes
 	drainWait = 50 * time.Millisecond
 )
 
-// Response is an upstream's answer. It is read by one goroutine at a time and
+// Response is an upstream's answer. Only one goroutine may use it at a time, and it
 // must be closed.
 type Response struct {
 	Status int // as the upstream sent it, 200 or more
 
 	client  *Client
-	x       *exchange
+	x       *roundTrip
 	header  http.Header
 	raw     io.ReadCloser // the body as it comes
 	body    io.Reader     // decompressed, and timed
 	length  int64         // of the body as it comes; -1: unknown
 	whole   bool
-	start   []byte // read to find out what kind of body it is, and not handed on yet
-	err     error  // why no more bytes come: io.EOF, or what the caller is told
+	start   []byte // the body as far as it was read to find out what kind it is, or by Body
+	err     error  // why no more bytes come: io.EOF, or the error for the caller
 	decoder *frame.Decoder
 	small   []byte
-	burst   *[burstSize]byte // what is read into instead of small; nil most of the time
-	filled  bool             // the last read filled its buffer: more is waiting, most likely
-	ended   bool             // the decoder was told that the body ended
+	burst   *[burstSize]byte // used instead of small during a burst; nil most of the time
+	filled  bool             // the last read filled its buffer, so more is probably waiting
+	ended   bool             // the decoder knows that the body has ended
 	closed  bool
 
 	overHTTP2 bool
 	memory    *memory.Grant
-	held      int // bytes counted in it
-	lines     int // of those, what the decoder holds
-	copied    int // of those, what is a copy without the provider's key
+	held      int // bytes counted in memory
+	lines     int // of held: what the decoder holds
+	copied    int // of held: a copy without the provider's key
 
 	ahead      frame.Frame // a frame that Buffered found
 	aheadErr   error
 	aheadValid bool
 }
 
-func newResponse(c *Client, x *exchange, answer *http.Response, m *memory.Grant) *Response {
+func newResponse(c *Client, x *roundTrip, answer *http.Response, m *memory.Grant) *Response {
 	return &Response{
 		Status: answer.StatusCode,
 		client: c,
 		x:      x,
 		header: answer.Header,
 		raw:    answer.Body,
-		body:   &wire{body: answer.Body, x: x},
+		body:   &timedBody{body: answer.Body, x: x},
 		length: answer.ContentLength,
 		memory: m,
 
@@ -74,8 +74,8 @@ func newResponse(c *Client, x *exchange, answer *http.Response, m *memory.Grant)
 	}
 }
 
-// hold counts bytes that are about to be held until Close, or until drop. The error
-// is a *memory.Error.
+// hold counts bytes before they are allocated. They are counted until drop or Close.
+// The error is a *memory.Error, and nothing is counted then.
 func (r *Response) hold(bytes int) error {
 	if err := r.memory.Hold(int64(bytes)); err != nil {
 		return err
@@ -84,7 +84,8 @@ func (r *Response) hold(bytes int) error {
 	return nil
 }
 
-// count makes what is counted of one thing, in *counted, what there is of it.
+// count changes what is counted for one purpose, *counted, to bytes. The error is a
+// *memory.Error.
 func (r *Response) count(counted *int, bytes int) error {
 	more := bytes - *counted
 	if more < 0 {
@@ -98,7 +99,8 @@ func (r *Response) count(counted *int, bytes int) error {
 	return nil
 }
 
-// redacted gives b without the provider's key. A copy is counted until the next one.
+// redacted returns b without the provider's key. If that takes a copy, it is counted
+// until the next call.
 func (r *Response) redacted(b []byte) ([]byte, error) {
 	clean, copied := r.client.redact.bytes(b), 0
 	if len(clean) > 0 && &clean[0] != &b[0] {
@@ -107,15 +109,17 @@ func (r *Response) redacted(b []byte) ([]byte, error) {
 	return clean, r.count(&r.copied, copied)
 }
 
+// drop subtracts bytes that are no longer held.
 func (r *Response) drop(bytes int) {
 	r.memory.Drop(int64(bytes))
 	r.held -= bytes
 }
 
-// settle finds out what the answer is, reading as much of it as that takes.
+// settle finds out what kind of answer it is, by the rules of exchange.Answer, and
+// reads as much of the body as that needs.
 func (r *Response) settle(asked abi.Framing) error {
 	if r.overHTTP2 {
-		if err := r.hold(streamWindow); err != nil { // is filled behind our back while nobody reads
+		if err := r.hold(streamWindow); err != nil { // net/http fills it while nobody reads
 			return err
 		}
 	}
@@ -155,8 +159,8 @@ func (r *Response) settle(asked abi.Framing) error {
 	return nil
 }
 
-// more reads on into start. It is false at the end of the body, at an error,
-// which is then in err, and when a whole body could not be longer.
+// more reads the next bytes into start. It returns false when none come, for which
+// err is the reason, and when start is longer than a whole body may be.
 func (r *Response) more() bool {
 	for r.err == nil && len(r.start) <= r.client.bodyLimit {
 		if len(r.start) == cap(r.start) {
@@ -174,10 +178,10 @@ func (r *Response) more() bool {
 	return false
 }
 
-// grow makes room in start. What is more than the first bytes of a stream is
-// most likely read to its end, for which the length that was declared is a hint:
-// nothing large is set aside on its word. It is one byte more, so that the end is
-// found without growing. The error is a *memory.Error.
+// grow makes room in start. A body longer than the first buffer is probably read to
+// its end. The declared length is only a hint for its size: no more than 1 MiB at a
+// time is allocated because of it. One byte more than that length lets the end be
+// found without growing again. The error is a *memory.Error.
 func (r *Response) grow() error {
 	size := smallSize
 	if n := cap(r.start); n > 0 {
@@ -196,7 +200,7 @@ func (r *Response) grow() error {
 	return nil
 }
 
-// read reads from the body; its errors are io.EOF or what a caller is told.
+// read reads from the body. Its errors are io.EOF or what Client.failure returns.
 func (r *Response) read(p []byte) (int, error) {
 	n, err := r.body.Read(p)
 	if err != nil && err != io.EOF {
@@ -205,22 +209,22 @@ func (r *Response) read(p []byte) (int, error) {
 	return n, err
 }
 
-// Whole reports whether the answer is one value, for Body, or a stream, for Next.
-// See exchange.Answer.
+// Whole reports whether the answer is one value, to be read by Body, and not a stream,
+// to be read by Next. See exchange.Answer for the rule.
 func (r *Response) Whole() bool { return r.whole }
 
-// Head gives the headers an adapter may see, "lower-case-name: value\n" each
-// and sorted: the content type, retry-after, rate limits and request ids.
+// Head returns the headers that an adapter may see, sorted, each as
+// "lower-case-name: value\n": content type, retry-after, rate limits and request ids.
 func (r *Response) Head() []byte {
 	return rules.Head(r.client.redact.names(r.header), r.client.now(), r.client.redact.text)
 }
 
-// Body reads a whole answer and gives what an adapter is to see of it. The
-// result is the caller's, and counted until Close.
+// Body reads a whole answer and returns what an adapter may see of it. The result is
+// the caller's, and counted until Close.
 //
-//   - error: context.Cause of the request's context, or an *fault.Error: 502
-//     upstream_error for a body that is over the limit, broken or cut short,
-//     504 upstream_timeout; or a *memory.Error
+//   - error: context.Cause of the request's context; a *fault.Error with the code
+//     upstream_error for a body that is too long, broken or cut short, or
+//     upstream_timeout; or a *memory.Error
 func (r *Response) Body() ([]byte, error) {
 	for r.more() {
 	}
@@ -242,12 +246,12 @@ func (r *Response) Body() ([]byte, error) {
 
 var errNoStream = errors.New("Next on an answer that is whole or closed")
 
-// Next gives the next frame of a stream, waiting for it.
+// Next returns the next frame of a stream, and waits for it if necessary.
 //
-// The frame is valid until the next call of Next or Buffered. After the last
-// one of a stream that ended cleanly the error is io.EOF; whether the stream
-// said all it had to say is for the caller to judge. Other errors are as
-// Body's; frames that came before a failure are given first.
+// The frame is valid until the next call of Next or Buffered. The error is io.EOF
+// after the last frame of a stream whose connection ended cleanly; whether the answer
+// is complete is for the caller to judge. Other errors are as Body's. Frames that came
+// before a failure are returned before it.
 func (r *Response) Next() (frame.Frame, error) {
 	if r.whole || r.closed {
 		return frame.Frame{}, errNoStream
@@ -265,8 +269,8 @@ func (r *Response) Next() (frame.Frame, error) {
 	}
 }
 
-// Buffered reports whether Next will return without waiting for the network.
-// When it is false, what was made of the frames so far should be flushed.
+// Buffered reports whether Next will return without waiting for the network. If not,
+// the caller should flush what the frames so far have led to.
 func (r *Response) Buffered() bool {
 	if !r.whole && !r.closed && !r.aheadValid {
 		r.ahead, r.aheadErr, r.aheadValid = r.pull()
@@ -274,7 +278,7 @@ func (r *Response) Buffered() bool {
 	return r.aheadValid
 }
 
-// pull gives what Next returns, if that is known without reading.
+// pull returns what Next should, if that is known without reading (ok).
 func (r *Response) pull() (f frame.Frame, err error, ok bool) {
 	f, ok, err = r.decoder.Next()
 	if !ok && err == nil && r.err == io.EOF && !r.ended {
@@ -298,6 +302,7 @@ func (r *Response) pull() (f frame.Frame, err error, ok bool) {
 	return frame.Frame{}, nil, false
 }
 
+// undecodable is the error for a stream that the decoder refused.
 func (r *Response) undecodable(err error) error {
 	if errors.Is(err, frame.ErrTooLong) {
 		e := r.client.tooLong("a line", r.client.lineLimit)
@@ -307,13 +312,13 @@ func (r *Response) undecodable(err error) error {
 	return r.client.failed("sent a stream that cannot be read", err)
 }
 
-// fill reads once and feeds the decoder, which has no frame left.
+// fill reads once and feeds the decoder, which must have no frame left.
 func (r *Response) fill() {
 	if r.err = r.count(&r.lines, r.decoder.Held()); r.err != nil {
 		return
 	}
-	// A burst is read in large pieces, for fewer reads and flushes; a stream
-	// that trickles, as most do, keeps little memory while it waits.
+	// A burst is read in large pieces, for fewer reads and flushes. A slow stream, as
+	// most are, keeps little memory while it waits.
 	if r.filled && r.burst == nil {
 		r.burst = r.client.bursts.Get().(*[burstSize]byte)
 	} else if !r.filled {
@@ -343,10 +348,10 @@ func (r *Response) returnBurst() {
 	}
 }
 
-// Close ends the exchange and makes the frames it gave invalid. An answer that
-// is at its end, or a few bytes before it, leaves its connection for the next
-// request; otherwise the connection is closed, which ends the upstream's work.
-// Close may wait for up to 50 ms; further calls do nothing.
+// Close ends the request and invalidates the frames that Next returned. If the answer
+// was read to its end, or to a few bytes before it, its connection can be reused.
+// Otherwise the connection is closed, which ends the upstream's work. Close may wait
+// for up to 50 ms. Further calls do nothing.
 func (r *Response) Close() {
 	if r.closed {
 		return
@@ -364,7 +369,8 @@ func (r *Response) Close() {
 	}
 }
 
-// drain looks for the end of a body that nobody reads any more.
+// drain reads the rest of a body that is no longer wanted, if it is short and comes
+// soon.
 func (r *Response) drain() {
 	r.x.enter(draining)
 	p := r.client.bursts.Get().(*[burstSize]byte)

@@ -13,10 +13,10 @@ import (
 	rules "github.com/kai-gateway/kai/sdk/exchange"
 )
 
-// webPage is the error for a web page in place of an answer. No provider's API
-// sends one: it is of something on the way, or base_url leads elsewhere. What the
-// status says then is not said of the gateway's key or account, but when to come
-// back and that a request is too large can be believed.
+// webPage is the error for a web page in place of an answer. No provider's API sends
+// one: it comes from something on the way, or base_url is wrong. So its status says
+// nothing about the gateway's key or account. But when to come back, and that a
+// request is too large, can be believed.
 func (c *Client) webPage(r *Response) *fault.Error {
 	e := c.failed(fmt.Sprintf("sent a web page with status %d instead of an API answer", r.Status),
 		fmt.Errorf("content type %q, title %q", r.header.Get("Content-Type"), title(r.start)))
@@ -53,7 +53,7 @@ func (c *Client) webPage(r *Response) *fault.Error {
 	return e
 }
 
-// checkAddress asks whether base_url is right, and says what it is at most places.
+// checkAddress asks whether base_url is right, and says what it usually is.
 func (c *Client) checkAddress() string {
 	if c.usual == "" {
 		return "Is its base_url right?"
@@ -61,10 +61,10 @@ func (c *Client) checkAddress() string {
 	return "Is its base_url right? Usually it is " + c.usual + "."
 }
 
-// titles finds what a page calls itself.
+// titles finds the title of a page.
 var titles = regexp.MustCompile(`(?is)<title[^>]*>\s*(.{0,80})`)
 
-// title gives the title of a web page by its first bytes, for the log.
+// title returns the title of a web page, whose first bytes it gets, for the log.
 func title(page []byte) string {
 	if m := titles.FindSubmatch(page[:min(len(page), smallSize)]); m != nil {
 		text, _, _ := bytes.Cut(m[1], []byte("<"))
@@ -73,8 +73,8 @@ func title(page []byte) string {
 	return ""
 }
 
-// redirected is the error for a redirect. It is not followed: the request has a
-// key that is meant for base_url, and a POST would become a GET.
+// redirected is the error for a redirect. Redirects are not followed: the request has
+// a key that is meant for base_url, and a POST would become a GET.
 func (c *Client) redirected(r *Response) *fault.Error {
 	location, shown, advice := c.whereTo(r.header.Get("Location"))
 	e := c.failed(fmt.Sprintf("answered with a redirect, status %d%s, which Kai does not follow. %s",
@@ -86,8 +86,8 @@ func (c *Client) redirected(r *Response) *fault.Error {
 
 const maxShownPath = 100 // bytes of a path in a message
 
-// whereTo reads a Location: what the log may say of it and what a client, both
-// without credentials, and what the operator is to do.
+// whereTo reads a Location. It returns what the log and what a client may see of it,
+// both without credentials, and what the operator should do.
 func (c *Client) whereTo(location string) (logged, shown, advice string) {
 	correct := "Correct its base_url"
 	if c.usual != "" {
@@ -118,7 +118,7 @@ func (c *Client) whereTo(location string) (logged, shown, advice string) {
 	return logged, " to another server, which Kai's log names", correct + "."
 }
 
-// isPublic reports whether the host of a URL has a name that anybody may know.
+// isPublic reports whether a URL's host has a public name, which clients may see.
 func isPublic(u *url.URL) bool {
 	host := strings.ToLower(u.Hostname())
 	if u.Port() != "" || net.ParseIP(host) != nil || !strings.Contains(host, ".") {
@@ -132,7 +132,7 @@ func isPublic(u *url.URL) bool {
 	return true
 }
 
-// privateDomains end the names of hosts that no public network knows.
+// privateDomains are endings of host names that no public network knows.
 var privateDomains = [...]string{
 	".internal", ".local", ".localdomain", ".lan", ".intranet", ".corp", ".private", ".home.arpa", ".svc", ".docker",
 }

@@ -9,44 +9,44 @@ import (
 	"unicode/utf8"
 )
 
-// target is a provider's base_url, ready to have adapters' paths joined to it.
-type target struct {
+// baseURL is a provider's base_url, checked, to which adapters' paths are joined.
+type baseURL struct {
 	url   url.URL
 	path  string          // escaped, without a slash at its end
 	names map[string]bool // names in base_url's own query
 }
 
-// parseBase checks base_url. Its errors don't repeat the value, which may hold
+// parseBaseURL checks base_url. Its errors don't repeat the value, which may hold
 // a password where none is allowed.
-func parseBase(s string) (target, error) {
+func parseBaseURL(s string) (baseURL, error) {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil:
-		return target{}, errors.New("not a URL")
+		return baseURL{}, errors.New("not a URL")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return target{}, errors.New("must start with http:// or https://")
+		return baseURL{}, errors.New("must start with http:// or https://")
 	case u.User != nil:
-		return target{}, errors.New("must not hold a user or password: use api_key")
+		return baseURL{}, errors.New("must not hold a user or password: use api_key")
 	case u.Hostname() == "":
-		return target{}, errors.New("has no host")
+		return baseURL{}, errors.New("has no host")
 	case u.Fragment != "" || strings.Contains(s, "#"):
-		return target{}, errors.New("must not have a fragment")
+		return baseURL{}, errors.New("must not have a fragment")
 	}
-	t := target{url: *u, path: strings.TrimRight(u.EscapedPath(), "/"), names: map[string]bool{}}
-	if t.path != "" {
-		if err := checkPath(t.path); err != nil {
-			return target{}, fmt.Errorf("path: %w", err)
+	b := baseURL{url: *u, path: strings.TrimRight(u.EscapedPath(), "/"), names: map[string]bool{}}
+	if b.path != "" {
+		if err := checkPath(b.path); err != nil {
+			return baseURL{}, fmt.Errorf("path: %w", err)
 		}
 	}
 	for name := range u.Query() {
-		t.names[name] = true
+		b.names[name] = true
 	}
-	return t, nil
+	return b, nil
 }
 
-// loopback reports whether base_url names this machine, where no proxy leads.
-func (t target) loopback() bool {
-	host := strings.TrimSuffix(strings.ToLower(t.url.Hostname()), ".")
+// loopback reports whether base_url names this machine, which no proxy can reach.
+func (b baseURL) loopback() bool {
+	host := strings.TrimSuffix(strings.ToLower(b.url.Hostname()), ".")
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
 	}
@@ -55,11 +55,11 @@ func (t target) loopback() bool {
 }
 
 // join puts an adapter's path and query below base_url. A query parameter that
-// base_url names itself is the operator's: the adapter's is left out.
+// base_url itself has is the operator's: the adapter's is left out.
 //
 // Example: "/chat?a=1&b=2" below "https://host/v1?b=3" is
 // "https://host/v1/chat?b=3&a=1".
-func (t target) join(s string) (*url.URL, error) {
+func (b baseURL) join(s string) (*url.URL, error) {
 	path, query, _ := strings.Cut(s, "?")
 	if err := checkPath(path); err != nil {
 		return nil, fmt.Errorf("path %q: %w", path, err)
@@ -67,8 +67,8 @@ func (t target) join(s string) (*url.URL, error) {
 	if err := checkQuery(query); err != nil {
 		return nil, fmt.Errorf("query %q: %w", query, err)
 	}
-	u := t.url
-	u.RawPath = t.path + path
+	u := b.url
+	u.RawPath = b.path + path
 	plain, err := url.PathUnescape(u.RawPath)
 	if err != nil {
 		return nil, fmt.Errorf("path %q: %w", path, err)
@@ -79,7 +79,7 @@ func (t target) join(s string) (*url.URL, error) {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
 		name, _, _ := strings.Cut(pair, "=")
-		if name, err := url.QueryUnescape(name); err != nil || pair == "" || t.names[name] {
+		if name, err := url.QueryUnescape(name); err != nil || pair == "" || b.names[name] {
 			continue
 		}
 		if u.RawQuery != "" {
@@ -92,9 +92,9 @@ func (t target) join(s string) (*url.URL, error) {
 
 var errEscape = errors.New("has a broken percent escape")
 
-// checkPath refuses every path that a server might take for one outside of
-// where it stands: servers differ in how often they decode, whether they take
-// a backslash for a slash, and whether "..;x" climbs.
+// checkPath refuses every path that a server might resolve to a place outside of
+// base_url. Servers differ in how often they decode, whether they read a backslash
+// as a slash, and whether "..;x" goes up a level.
 func checkPath(p string) error {
 	switch {
 	case !strings.HasPrefix(p, "/"):
@@ -118,8 +118,8 @@ func checkPath(p string) error {
 	return nil
 }
 
-// checkSegment looks at a segment as it is and as often as it can be decoded:
-// "%252e%252e" is ".." to a server behind another that decodes too.
+// checkSegment checks a segment as it is and after each further decoding:
+// "%252e%252e" is ".." to a server behind another one that also decodes.
 func checkSegment(s string) error {
 	for first := true; ; first = false {
 		if name, _, _ := strings.Cut(s, ";"); name == "." || name == ".." {
@@ -134,7 +134,7 @@ func checkSegment(s string) error {
 			}
 		}
 		if !utf8.ValidString(s) {
-			// "%c0%ae" is a dot to a decoder that takes overlong forms.
+			// "%c0%ae" is a dot to a decoder that accepts overlong forms.
 			return errors.New("is not UTF-8 when decoded")
 		}
 		if !strings.Contains(s, "%") {
@@ -145,7 +145,7 @@ func checkSegment(s string) error {
 			if first {
 				return errEscape
 			}
-			return nil // a literal "100%": nobody decodes that any further
+			return nil // a literal "100%", which no server decodes any further
 		}
 		s = decoded
 	}
@@ -172,8 +172,8 @@ const (
 	subDelims  = "!$&'()*+,="
 )
 
-// What may stand unencoded (RFC 3986, 3.3 and 3.4). No ";" in a query: some
-// servers take it for "&".
+// What may stay unencoded (RFC 3986, 3.3 and 3.4). No ";" in a query: some
+// servers read it as "&".
 var (
 	pathBytes  = byteSet(unreserved + subDelims + ";:@%/")
 	queryBytes = byteSet(unreserved + subDelims + ":@%/?")

@@ -27,9 +27,9 @@ func TestJoin(t *testing.T) {
 		"UTF-8 is escaped":                              {"http://host", "/m/%C3%A9", "/m/%C3%A9"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			base, err := parseBase(tc.base)
+			base, err := parseBaseURL(tc.base)
 			if err != nil {
-				t.Fatalf("parseBase(%q) = %v", tc.base, err)
+				t.Fatalf("parseBaseURL(%q) = %v", tc.base, err)
 			}
 			u, err := base.join(tc.target)
 			if err != nil {
@@ -46,7 +46,7 @@ func TestJoin(t *testing.T) {
 }
 
 func TestJoinRefuses(t *testing.T) {
-	base, err := parseBase("https://host/v1?key=1")
+	base, err := parseBaseURL("https://host/v1?key=1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func FuzzJoin(f *testing.F) {
 	for _, s := range []string{"/api/chat", "/a?b=c", "/%2e%2e", "//x", "/a;b/c@d:e", "/a%25"} {
 		f.Add(s)
 	}
-	base, err := parseBase("https://host:8443/v1/x?key=1")
+	base, err := parseBaseURL("https://host:8443/v1/x?key=1")
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -125,12 +125,12 @@ func TestParseBaseRefuses(t *testing.T) {
 		"a path without slash": "http:host",
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := parseBase(base)
+			_, err := parseBaseURL(base)
 			if err == nil {
-				t.Fatalf("parseBase(%q) = nil", base)
+				t.Fatalf("parseBaseURL(%q) = nil", base)
 			}
 			if strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("parseBase(%q) = %q, which shows the value", base, err)
+				t.Errorf("parseBaseURL(%q) = %q, which shows the value", base, err)
 			}
 		})
 	}
@@ -150,9 +150,9 @@ func TestLoopback(t *testing.T) {
 		"http://notlocalhost":        false,
 		"http://10.0.0.1":            false,
 	} {
-		b, err := parseBase(base)
+		b, err := parseBaseURL(base)
 		if err != nil {
-			t.Fatalf("parseBase(%q) = %v", base, err)
+			t.Fatalf("parseBaseURL(%q) = %v", base, err)
 		}
 		if got := b.loopback(); got != want {
 			t.Errorf("loopback of %q = %v, want %v", base, got, want)

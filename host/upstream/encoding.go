@@ -10,21 +10,6 @@ import (
 	"strings"
 )
 
-// wire reads an answer's body as it comes over the connection. Every byte
-// counts against the idle time-out, whatever it is: a comment of an event
-// stream shows that the upstream lives.
-type wire struct {
-	body io.Reader
-	x    *exchange
-}
-
-func (w *wire) Read(p []byte) (int, error) {
-	w.x.read()
-	n, err := w.body.Read(p)
-	w.x.rest()
-	return n, err
-}
-
 // encodingError says that a body's compression is unknown or broken.
 type encodingError struct {
 	what string
@@ -34,7 +19,7 @@ type encodingError struct {
 func (e *encodingError) Error() string { return fmt.Sprintf("%s: %v", e.what, e.err) }
 func (e *encodingError) Unwrap() error { return e.err }
 
-// decoded gives the body behind its content encoding.
+// decoded returns the body without its content encoding.
 func decoded(body io.Reader, header http.Header) (io.Reader, error) {
 	coding := strings.TrimSpace(strings.Join(header["Content-Encoding"], ","))
 	switch strings.ToLower(coding) {
@@ -47,8 +32,8 @@ func decoded(body io.Reader, header http.Header) (io.Reader, error) {
 	}
 }
 
-// gunzip decompresses a body. It starts at the first read, as it would wait
-// for bytes, and hands on what each flush of the server completed.
+// gunzip decompresses a body. It starts with the first read, because it has to wait
+// for bytes, and returns what each flush of the server completed.
 type gunzip struct {
 	src io.Reader
 	z   *gzip.Reader
@@ -66,7 +51,7 @@ func (g *gunzip) Read(p []byte) (int, error) {
 	return n, g.explain(err)
 }
 
-// explain marks errors of the format; those of the connection stay as they are.
+// explain wraps errors of the format. Those of the connection stay as they are.
 func (g *gunzip) explain(err error) error {
 	if _, corrupt := errors.AsType[flate.CorruptInputError](err); corrupt || err == gzip.ErrHeader || err == gzip.ErrChecksum {
 		return &encodingError{"gzip", err}
