@@ -46,7 +46,7 @@ var layers = []layer{
 	{pattern: "plugins/internal/*", own: []string{"sdk", "sdk/abi"}, tests: []string{"plugins/internal/adaptertest", "sdk/*"}},
 	{pattern: "plugins/*/wasm", own: []string{"plugins/*", "sdk"}},
 
-	{pattern: "examples/adapters", tests: []string{"host/wasm", "sdk", "sdk/*"}},
+	{pattern: "examples/adapters", tests: []string{"host/wasm", "host/wasm/modfile", "sdk", "sdk/*"}},
 	{pattern: "examples/adapters/*", own: []string{"sdk", "sdk/abi"}, tests: []string{"sdk/*"}},
 
 	{pattern: "schema", foreign: []string{"go.yaml.in/yaml/v3"}},
@@ -64,11 +64,13 @@ var layers = []layer{
 		foreign: []string{"github.com/tetratelabs/wazero", "github.com/hashicorp/golang-lru/v2"},
 		tests:   []string{"plugins"},
 	},
+	// What is about the files of modules needs no engine.
+	{pattern: "host/wasm/modfile", own: []string{"host/wasm/fuel", "sdk", "sdk/abi", "sdk/transcript"}},
 	{pattern: "host/wasm/*", own: []string{"sdk/abi"}, tests: []string{"github.com/tetratelabs/wazero"}},
 	{pattern: "host/request", own: []string{"host/fault", "sdk", "sdk/*"}, foreign: []string{"github.com/tidwall/gjson"}},
 	// What keeps a gateway at its files stands above the gateway, too.
 	{
-		pattern: "host/live", own: []string{"config", "host/wasm"}, foreign: []string{"github.com/fsnotify/fsnotify"},
+		pattern: "host/live", own: []string{"config", "host/wasm/modfile"}, foreign: []string{"github.com/fsnotify/fsnotify"},
 		tests: []string{"host", "plugins"},
 	},
 	{pattern: "host/fault"}, // the kinds of failure, which all of host may use
@@ -76,21 +78,21 @@ var layers = []layer{
 	{pattern: "host/dialect/*", own: []string{"host/dialect", "host/facts", "host/fault", "host/memory", "sdk/abi"}},
 	{pattern: "host/*", own: []string{"host/fault", "host/memory", "sdk", "sdk/*"}},
 	{
-		pattern: "host", own: []string{"host/*", "host/dialect/*", "config", "schema", "sdk", "sdk/*"},
+		pattern: "host", own: []string{"host/*", "host/wasm/modfile", "host/dialect/*", "config", "schema", "sdk", "sdk/*"},
 		tests: []string{"plugins", "plugins/*", "host/wasm/*", "github.com/openai/openai-go/v3"},
 	},
 	// Measures the program from outside, with modules it makes for that.
 	{pattern: "cmd/bench", own: []string{"host/wasm", "host/wasm/*", "plugins", "sdk/abi"}},
-	{pattern: "cmd/bench/linked", own: []string{"cmd/internal/logqueue", "host", "host/*", "config", "plugins", "plugins/*", "sdk", "sdk/abi"}},
+	{pattern: "cmd/bench/linked", own: []string{"cmd/internal/logqueue", "host", "host/*", "host/wasm/modfile", "config", "plugins", "plugins/*", "sdk", "sdk/abi"}},
 	// The kit for authors of adapters stands above the gateway it tests them with.
-	{pattern: "cmd/internal/conform", own: []string{"host", "host/*", "host/dialect/*", "config", "sdk", "sdk/*"}, tests: []string{"plugins"}},
+	{pattern: "cmd/internal/conform", own: []string{"host", "host/*", "host/wasm/modfile", "host/dialect/*", "config", "sdk", "sdk/*"}, tests: []string{"plugins"}},
 	{
-		pattern: "cmd/internal/author", own: []string{"cmd/internal/conform", "host/*", "config", "plugins", "sdk", "sdk/*"},
+		pattern: "cmd/internal/author", own: []string{"cmd/internal/conform", "host/*", "host/wasm/modfile", "config", "plugins", "sdk", "sdk/*"},
 		foreign: []string{module}, // the root, which has the source that projects are made of
 	},
 	{pattern: "cmd/internal/*"}, // programs of the Makefile
 	{
-		pattern: "cmd/*", own: []string{"cmd/internal/*", "host", "host/*", "config", "schema", "plugins", "plugins/*", "sdk", "sdk/*"},
+		pattern: "cmd/*", own: []string{"cmd/internal/*", "host", "host/*", "host/wasm/modfile", "config", "schema", "plugins", "plugins/*", "sdk", "sdk/*"},
 		tests: []string{"github.com/rogpeppe/go-internal", "github.com/openai/openai-go/v3"},
 	},
 }

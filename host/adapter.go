@@ -7,6 +7,7 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -16,7 +17,7 @@ type Adapter interface {
 	Wait(ctx context.Context, d time.Duration) error
 	Status() (ready bool, err error)
 	Paused() time.Duration
-	Manifest() wasm.Manifest
+	Manifest() modfile.Manifest
 	Close()
 	Request(ctx context.Context, op abi.Op, stream bool, options, body []byte, out *wasm.Batch) (failed bool, err error)
 	Response(ctx context.Context, op abi.Op, status int, state, head, body []byte, out *wasm.Batch) (failed bool, err error)

@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/host/wasm/fuel"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
@@ -239,12 +239,12 @@ func withKey(t *testing.T, plugin string) (path, header string) {
 	if err != nil {
 		t.Fatalf("%v (run \"make plugins\")", err)
 	}
-	m, _, err := wasm.ReadManifest(module)
+	m, _, err := modfile.ReadManifest(module)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if m.Adapters[0].Auth.Header == "" {
-		m.Adapters[0].Auth = wasm.Auth{Secret: "api_key", Header: "authorization", Format: "Bearer {}"}
+		m.Adapters[0].Auth = modfile.Auth{Secret: "api_key", Header: "authorization", Format: "Bearer {}"}
 		manifest, _ := json.Marshal(m)
 		if module, err = fuel.WithCustomSection(module, abi.ManifestSection, manifest); err != nil {
 			t.Fatal(err)

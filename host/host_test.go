@@ -17,7 +17,7 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
-	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/plugins"
 )
 
@@ -62,7 +62,7 @@ func optionsSchema(plugin, dir string) (config.Adapter, error) {
 	if err != nil {
 		return config.Adapter{}, err
 	}
-	m, _, err := wasm.ReadManifest(module)
+	m, _, err := modfile.ReadManifest(module)
 	if err != nil {
 		return config.Adapter{}, err
 	}

@@ -25,8 +25,8 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
-	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/host/wasm/fuel"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/plugins"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -58,7 +58,7 @@ func parseWithGuests(yaml string) (*config.Config, error) {
 			if err != nil {
 				return config.Adapter{}, err
 			}
-			m, found, err := wasm.ReadManifest(module)
+			m, found, err := modfile.ReadManifest(module)
 			if err != nil {
 				return config.Adapter{}, err
 			}

@@ -19,6 +19,7 @@ import (
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -30,8 +31,8 @@ func (*plainAdapter) Wait(context.Context, time.Duration) error { return nil }
 func (*plainAdapter) Status() (bool, error)                     { return true, nil }
 func (*plainAdapter) Paused() time.Duration                     { return 0 }
 func (*plainAdapter) Close()                                    {}
-func (*plainAdapter) Manifest() wasm.Manifest {
-	return wasm.Manifest{Name: "plain", Adapters: []wasm.Profile{{Provider: "plain", Ops: []string{"chat"}}}}
+func (*plainAdapter) Manifest() modfile.Manifest {
+	return modfile.Manifest{Name: "plain", Adapters: []modfile.Profile{{Provider: "plain", Ops: []string{"chat"}}}}
 }
 
 func (a *plainAdapter) Request(_ context.Context, _ abi.Op, stream bool, _, body []byte, out *wasm.Batch) (bool, error) {

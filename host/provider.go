@@ -15,6 +15,7 @@ import (
 	"github.com/kai-gateway/kai/host/request"
 	"github.com/kai-gateway/kai/host/upstream"
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -42,7 +43,7 @@ type provider struct {
 
 func newProvider(id identity, adapter Adapter, share *memory.Share, module []byte, now func() time.Time) *provider {
 	setup := ""
-	if m, found, err := wasm.ReadManifest(module); found && err == nil { // what is wrong with it, loading it tells
+	if m, found, err := modfile.ReadManifest(module); found && err == nil { // what is wrong with it, loading it tells
 		setup = m.Profile().Setup
 	}
 	return &provider{

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 )
 
 // TestRolesAnswerTheLoad sends each closed scenario that the bare processes take
@@ -165,7 +165,7 @@ func TestBuildsDifferInTheirDigestsOnly(t *testing.T) {
 	seen := map[[32]byte]bool{}
 	for _, module := range all {
 		seen[sha256.Sum256(module)] = true
-		m, found, err := wasm.ReadManifest(module)
+		m, found, err := modfile.ReadManifest(module)
 		if !found || err != nil || m.Name != "openrouter" {
 			t.Errorf("manifest %v, %v, %v", m.Name, found, err)
 		}

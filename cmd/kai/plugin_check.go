@@ -12,6 +12,7 @@ import (
 	"github.com/kai-gateway/kai/cmd/internal/author"
 	"github.com/kai-gateway/kai/cmd/internal/conform"
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 )
 
 // pluginTest runs the conformance kit over a module.
@@ -46,7 +47,7 @@ func pluginTest(ctx context.Context, args []string, s streams) int {
 		fmt.Fprintln(s.err, "kai: warning: "+old)
 	}
 	if err != nil {
-		if _, wrong := errors.AsType[*wasm.LoadError](err); wrong {
+		if _, wrong := errors.AsType[*modfile.LoadError](err); wrong {
 			err = fmt.Errorf("%s: %w", name, err)
 		}
 		return pluginFailed("test", err, s)

@@ -14,6 +14,7 @@ import (
 	"github.com/kai-gateway/kai/cmd/internal/author"
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 )
 
 // inspection is what "kai plugin inspect" tells. Its JSON is for programs and
@@ -115,7 +116,7 @@ func inspect(name string) (*inspection, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := wasm.Inspect(module)
+	d, err := modfile.Inspect(module)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -126,7 +127,7 @@ func inspect(name string) (*inspection, error) {
 		}
 		return nil, fmt.Errorf("%s: not an adapter:%s", name, strings.Join(text, ""))
 	}
-	_, transcript, err := wasm.ReadTranscript(module)
+	_, transcript, err := modfile.ReadTranscript(module)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -146,7 +147,7 @@ func inspect(name string) (*inspection, error) {
 }
 
 // describe takes over what the module says of itself.
-func (i *inspection) describe(m wasm.Manifest) error {
+func (i *inspection) describe(m modfile.Manifest) error {
 	p := m.Profile()
 	if err := config.CheckOptionsSchema(p.Options); err != nil {
 		return fmt.Errorf("%s: the options of its manifest: %w", i.Module, err)
@@ -173,7 +174,7 @@ func (i *inspection) run(ctx context.Context) error {
 
 // timeLoading loads the module twice, the second time from a cache on disk as
 // every start of the gateway but the first does.
-func timeLoading(ctx context.Context, module []byte) (m wasm.Manifest, load loadTime, err error) {
+func timeLoading(ctx context.Context, module []byte) (m modfile.Manifest, load loadTime, err error) {
 	dir, err := os.MkdirTemp("", "kai-inspect-")
 	if err != nil {
 		return m, load, err
@@ -218,7 +219,7 @@ func granted(imports []string) []permission {
 }
 
 // routed lists what of a request would choose at the upstream.
-func routed(r wasm.Routing) []string {
+func routed(r modfile.Routing) []string {
 	list := slices.Clone(orEmpty(r.Fields))
 	for _, prefix := range r.Tools {
 		list = append(list, "tools of type "+prefix+"…")

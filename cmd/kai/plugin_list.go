@@ -9,7 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/plugins"
 )
 
@@ -47,7 +47,7 @@ func pluginList(ctx context.Context, args []string, s streams) int {
 			continue
 		}
 		name, version := strings.TrimSuffix(filepath.Base(plugin), ".wasm"), "?"
-		manifest, found, err := wasm.ReadManifest(module)
+		manifest, found, err := modfile.ReadManifest(module)
 		switch {
 		case err != nil:
 			fmt.Fprintf(s.err, "kai plugin list: %s: %v\n", plugin, err)

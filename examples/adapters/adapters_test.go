@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/sdktest"
@@ -37,9 +38,9 @@ func TestExamples(t *testing.T) {
 	modules := loadAll(t, ".")
 	for language, a := range modules {
 		t.Run("manifest/"+language, func(t *testing.T) {
-			want := wasm.Profile{
+			want := modfile.Profile{
 				Provider: "parrot", Ops: []string{"chat"}, Capabilities: []string{"tools"}, DefaultBaseURL: "http://localhost:7777",
-				Auth:    wasm.Auth{Secret: "api_key", Header: "authorization", Format: "Bearer {}"},
+				Auth:    modfile.Auth{Secret: "api_key", Header: "authorization", Format: "Bearer {}"},
 				Options: "// How high the parrot speaks.\npitch?: int & >=1 & <=9",
 			}
 			m := a.Manifest()

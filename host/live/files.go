@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/kai-gateway/kai/config"
-	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 )
 
 const maxModule = 16 << 20
@@ -115,7 +115,7 @@ func (f *Files) schema(plugin, dir string) (config.Adapter, error) {
 			return config.Adapter{}, err
 		}
 	}
-	manifest, found, err := wasm.ReadManifest(module)
+	manifest, found, err := modfile.ReadManifest(module)
 	if err != nil {
 		return config.Adapter{}, err
 	}
@@ -131,7 +131,7 @@ func (f *Files) schema(plugin, dir string) (config.Adapter, error) {
 
 // checkModule says why a module is no adapter.
 func checkModule(module []byte) error {
-	about, err := wasm.Inspect(module)
+	about, err := modfile.Inspect(module)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -85,7 +86,7 @@ func (a *Adapter) load() {
 	if v.transcript != nil {
 		if err := a.replay(v, v.transcript); err != nil {
 			a.engine.release(v)
-			a.loaded(nil, &LoadError{err})
+			a.loaded(nil, &modfile.LoadError{Err: err})
 			return
 		}
 		v.transcript = nil
@@ -97,7 +98,7 @@ func (a *Adapter) load() {
 	}
 	if err != nil {
 		a.engine.release(v)
-		a.loaded(nil, &LoadError{err})
+		a.loaded(nil, &modfile.LoadError{Err: err})
 		return
 	}
 	if a.opts.Fresh {
@@ -170,10 +171,7 @@ func (a *Adapter) Wait(ctx context.Context, d time.Duration) error {
 }
 
 // Manifest gives what the module says about itself. Only for a ready adapter.
-func (a *Adapter) Manifest() Manifest { return a.version.manifest }
-
-// Digest gives the sha256 of the module. Only for a ready adapter.
-func (a *Adapter) Digest() [32]byte { return a.version.digest }
+func (a *Adapter) Manifest() modfile.Manifest { return a.version.manifest }
 
 // Paused gives the time that is left of a pause, 0 if there is none.
 func (a *Adapter) Paused() (left time.Duration) {

@@ -40,12 +40,6 @@ func (e *CallError) Error() string {
 }
 func (e *CallError) Unwrap() error { return e.Err }
 
-// LoadError is a module that can't be an adapter, with every reason known.
-type LoadError struct{ Err error }
-
-func (e *LoadError) Error() string { return "not an adapter: " + e.Err.Error() }
-func (e *LoadError) Unwrap() error { return e.Err }
-
 // PausedError is a call that was not made, because the adapter broke on different
 // inputs in a row.
 type PausedError struct{ Left time.Duration }

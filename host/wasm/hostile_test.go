@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -199,9 +200,9 @@ func TestHostileModules(t *testing.T) {
 			a := e.Adapter("test", hostile(t, name), AdapterOptions{})
 			defer a.Close()
 			err := a.Wait(t.Context(), time.Hour)
-			var load *LoadError
+			var load *modfile.LoadError
 			if !errors.As(err, &load) {
-				t.Fatalf("error = %v, want a *LoadError", err)
+				t.Fatalf("error = %v, want a *modfile.LoadError", err)
 			}
 			for _, w := range want {
 				if !strings.Contains(err.Error(), w) {
@@ -267,8 +268,8 @@ func TestHostileBuffers(t *testing.T) {
 func TestWASITellsNothing(t *testing.T) {
 	var log bytes.Buffer
 	a := newAdapter(t, hostile(t, "wasi"), &log)
-	names := slices.Sorted(maps.Keys(wasiFunctions)) // as the guest imports them
-	const out, end = 8200, 1 << 16                   // what it answers with, and the end of its memory
+	names := slices.Sorted(maps.Keys(modfile.WASI)) // as the guest imports them
+	const out, end = 8200, 1 << 16                  // what it answers with, and the end of its memory
 	call := func(name string, args ...uint32) (result uint32, memory []byte, err error) {
 		data := binary.LittleEndian.AppendUint32(nil, uint32(slices.Index(names, name)))
 		for i := range 9 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/kai-gateway/kai/host/wasm/fuel"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -48,7 +49,7 @@ func instanceFrom(ctx context.Context, mod api.Module) *instance {
 	in := ctx.(*callContext).instance
 	if in.memory == nil { // during the start function
 		in.memory = mod.Memory()
-		in.fuel, _ = mod.ExportedGlobal(fuelGlobal).(api.MutableGlobal)
+		in.fuel, _ = mod.ExportedGlobal(fuel.Global).(api.MutableGlobal)
 	}
 	return in
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -29,7 +30,6 @@ const (
 	fuelBase    = 50_000_000
 	fuelPerByte = 400 // the shipped adapters need 260 at most
 	fuelStart   = 1_000_000_000
-	fuelSlice   = 1_000 // of fuelStart, what a module begins with
 )
 
 func (l Limits) withDefaults() Limits {
@@ -43,7 +43,7 @@ func (l Limits) withDefaults() Limits {
 			*field = value
 		}
 	}
-	set64(&l.Memory, 128<<20)
+	set64(&l.Memory, modfile.DefaultMemory)
 	set64(&l.Kept, 32<<20)
 	set(&l.Input, 8<<20)
 	set64(&l.Fuel, 4_000_000_000)

@@ -12,6 +12,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/kai-gateway/kai/host/wasm/fuel"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/plugins"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -34,7 +35,7 @@ func BenchmarkFuelOverhead(b *testing.B) {
 		if err != nil {
 			b.Skip(err)
 		}
-		counted, err := fuel.Instrument(module, fuel.Options{StartFuel: fuelSlice})
+		counted, err := fuel.Instrument(module, fuel.Options{StartFuel: modfile.StartFuel})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -182,7 +183,7 @@ func bare(b *testing.B, wasm []byte) *instance {
 		b.Fatal(err)
 	}
 	in.memory, in.fuel = in.module.Memory(), unlimited{}
-	if g := in.module.ExportedGlobal(fuelGlobal); g != nil {
+	if g := in.module.ExportedGlobal(fuel.Global); g != nil {
 		in.fuel = g.(api.MutableGlobal)
 	}
 	in.buffer = in.module.ExportedFunction(abi.ExportBuffer)

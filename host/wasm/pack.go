@@ -2,18 +2,15 @@ package wasm
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"time"
 
-	"github.com/kai-gateway/kai/host/wasm/fuel"
-	"github.com/kai-gateway/kai/sdk/abi"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 )
 
 // Packed is an adapter's module as it is handed on.
 type Packed struct {
 	Module   []byte // with the custom sections
-	Manifest Manifest
+	Manifest modfile.Manifest
 	Differs  error // the adapter does something else than its transcript says, so no gateway will take it
 }
 
@@ -28,9 +25,9 @@ type PackOptions struct {
 // the manifest without running the module, and a gateway replays the transcript
 // before it takes the module.
 func Pack(ctx context.Context, module []byte, o PackOptions) (*Packed, error) {
-	module, err := WithoutTranscript(module)
+	module, err := modfile.WithoutTranscript(module)
 	if err != nil {
-		return nil, &LoadError{err}
+		return nil, &modfile.LoadError{Err: err}
 	}
 	e := New(Options{CacheDir: o.CacheDir})
 	defer e.Close()
@@ -40,18 +37,13 @@ func Pack(ctx context.Context, module []byte, o PackOptions) (*Packed, error) {
 		return nil, err
 	}
 	p := &Packed{Manifest: a.Manifest()}
-	manifest, err := json.Marshal(p.Manifest)
-	if err != nil {
-		return nil, fmt.Errorf("write the manifest: %w", err)
+	if o.Transcript != nil {
+		t, err := modfile.ParseTranscript(o.Transcript)
+		if err != nil {
+			return nil, err
+		}
+		p.Differs = a.replay(a.version, t)
 	}
-	if p.Module, err = fuel.WithCustomSection(module, abi.ManifestSection, manifest); err != nil || o.Transcript == nil {
-		return p, err
-	}
-	t, err := parseTranscript(o.Transcript)
-	if err != nil {
-		return nil, err
-	}
-	p.Differs = a.replay(a.version, t)
-	p.Module, err = fuel.WithCustomSection(p.Module, abi.TranscriptSection, o.Transcript)
+	p.Module, err = modfile.Pack(module, p.Manifest, o.Transcript)
 	return p, err
 }

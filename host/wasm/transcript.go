@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/kai-gateway/kai/host/wasm/fuel"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/transcript"
@@ -28,37 +27,6 @@ func (a *Adapter) Call(ctx context.Context, in sdk.Input, out *Batch) (failed bo
 		flags |= abi.FlagDone
 	}
 	return a.Event(ctx, in.Event.Op, flags, in.State, in.Event.Name, in.Event.Data, out)
-}
-
-// ReadTranscript gives the transcript that a module carries. found is false if
-// there is none.
-func ReadTranscript(module []byte) (t *transcript.Transcript, found bool, err error) {
-	data, found := fuel.CustomSection(module, abi.TranscriptSection)
-	if !found {
-		return nil, false, nil
-	}
-	t, err = parseTranscript(data)
-	return t, true, err
-}
-
-func parseTranscript(data []byte) (*transcript.Transcript, error) {
-	if len(data) > abi.MaxTranscript {
-		return nil, fmt.Errorf("transcript: %d bytes; at most %d are allowed", len(data), abi.MaxTranscript)
-	}
-	t, err := transcript.Parse(data)
-	if err != nil {
-		return nil, fmt.Errorf("transcript: %w", err)
-	}
-	return t, nil
-}
-
-// WithoutTranscript gives the module without the transcript that it carries, for
-// tools which replay transcripts themselves.
-func WithoutTranscript(module []byte) ([]byte, error) {
-	if _, found := fuel.CustomSection(module, abi.TranscriptSection); !found {
-		return module, nil
-	}
-	return fuel.WithCustomSection(module, abi.TranscriptSection, nil)
 }
 
 // What all calls of a transcript may take together.

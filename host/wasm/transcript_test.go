@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/wasm/fuel"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
@@ -144,13 +145,13 @@ func TestPackPutsTheTranscriptIntoTheModule(t *testing.T) {
 	if err != nil || p.Differs != nil {
 		t.Fatal(err, p.Differs)
 	}
-	if tr, found, err := ReadTranscript(p.Module); !found || err != nil || string(tr.Format()) != good {
+	if tr, found, err := modfile.ReadTranscript(p.Module); !found || err != nil || string(tr.Format()) != good {
 		t.Errorf("the module carries %v, %v, %v", tr, found, err)
 	}
-	if m, found, err := ReadManifest(p.Module); !found || err != nil || m.Name != "puppet" {
+	if m, found, err := modfile.ReadManifest(p.Module); !found || err != nil || m.Name != "puppet" {
 		t.Errorf("manifest %v, %v, %v", m, found, err)
 	}
-	bare, err := WithoutTranscript(p.Module)
+	bare, err := modfile.WithoutTranscript(p.Module)
 	if err != nil || bytes.Contains(bare, []byte(abi.TranscriptSection)) {
 		t.Errorf("the transcript is still in the module (%v)", err)
 	}
@@ -200,7 +201,7 @@ func FuzzTranscript(f *testing.F) {
 	f.Add([]byte(puppetSays))
 	f.Add([]byte("-- client-request.json --\n{\"stream\":true}\n-- upstream-response --\nHTTP/1.1 200 OK\ncontent-type: text/event-stream\n\ndata: x\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		tr, err := parseTranscript(data)
+		tr, err := modfile.ParseTranscript(data)
 		if err != nil {
 			return
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/kai-gateway/kai/host/wasm/fuel"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 )
 
 // A guest call gets its fuel in slices. When one is spent the guest calls the host
@@ -89,7 +90,7 @@ func (in *instance) begin(c caller, budget int64, input int) {
 	if in.fuel != nil {
 		in.fuel.Set(uint64(first))
 	} else {
-		first = fuelSlice // which the module begins with
+		first = modfile.StartFuel // which the module begins with
 	}
 	now := time.Since(in.made)
 	in.spending = spending{

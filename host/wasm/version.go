@@ -14,6 +14,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/wasm/fuel"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
@@ -22,7 +23,7 @@ import (
 type version struct {
 	digest   [sha256.Size]byte
 	refs     int // guarded by Engine.mu
-	manifest Manifest
+	manifest modfile.Manifest
 	pages    uint32 // of memory from the beginning
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
@@ -32,19 +33,19 @@ type version struct {
 }
 
 // compile checks, instruments and compiles a module, and finds its manifest. What
-// of the module has to run for that is bound by limits. The error is a *LoadError
+// of the module has to run for that is bound by limits. The error is a *modfile.LoadError
 // when the module is to blame.
 func compile(module []byte, cache *codeCache, limits *Limits, c caller) (*version, error) {
-	m, err := fuel.Instrument(module, fuel.Options{StartFuel: fuelSlice})
+	m, err := fuel.Instrument(module, fuel.Options{StartFuel: modfile.StartFuel})
 	if err != nil {
-		return nil, &LoadError{err}
+		return nil, &modfile.LoadError{Err: err}
 	}
-	if err := checkABI(m); err != nil {
-		return nil, &LoadError{err}
+	if err := modfile.CheckABI(m); err != nil {
+		return nil, &modfile.LoadError{Err: err}
 	}
-	carried, _, err := ReadTranscript(module)
+	carried, _, err := modfile.ReadTranscript(module)
 	if err != nil {
-		return nil, &LoadError{err}
+		return nil, &modfile.LoadError{Err: err}
 	}
 	entry := cache.open(m.Wasm)
 	v, err := compileWith(m.Wasm, entry)
@@ -59,13 +60,13 @@ func compile(module []byte, cache *codeCache, limits *Limits, c caller) (*versio
 		}
 	}
 	if err != nil {
-		return nil, &LoadError{err}
+		return nil, &modfile.LoadError{Err: err}
 	}
 	v.pages = m.Memory.Min
 	v.transcript = carried
 	if v.manifest, err = v.readManifest(module, limits, c); err != nil {
 		v.close()
-		return nil, &LoadError{err}
+		return nil, &modfile.LoadError{Err: err}
 	}
 	return v, nil
 }
@@ -132,29 +133,29 @@ func (v *version) close() {
 
 // readManifest takes the manifest from the module's custom section, else from
 // running it within limits.
-func (v *version) readManifest(module []byte, limits *Limits, c caller) (Manifest, error) {
-	if m, found, err := ReadManifest(module); found {
+func (v *version) readManifest(module []byte, limits *Limits, c caller) (modfile.Manifest, error) {
+	if m, found, err := modfile.ReadManifest(module); found {
 		return m, err
 	}
 	if err := c.seat.take(c.ctx); err != nil {
-		return Manifest{}, err
+		return modfile.Manifest{}, err
 	}
 	defer c.seat.leave()
 	in, err := v.instantiate(c, logger{}, limits, nil)
 	if err != nil {
-		return Manifest{}, err
+		return modfile.Manifest{}, err
 	}
 	defer in.close()
 	var b Batch
 	in.collect.begin(&b, inManifest, 0, 1<<20)
 	status, err := in.call(c, in.module.ExportedFunction(abi.ExportManifest), [3][]byte{}, [5]uint64{}, in.limits.fuel(0))
 	if err != nil {
-		return Manifest{}, fmt.Errorf("%s: %w", abi.ExportManifest, err)
+		return modfile.Manifest{}, fmt.Errorf("%s: %w", abi.ExportManifest, err)
 	}
 	if status != abi.StatusOK || len(b.Emissions) != 1 {
-		return Manifest{}, fmt.Errorf("%s returned %d and emitted %d manifests instead of one", abi.ExportManifest, status, len(b.Emissions))
+		return modfile.Manifest{}, fmt.Errorf("%s returned %d and emitted %d manifests instead of one", abi.ExportManifest, status, len(b.Emissions))
 	}
-	return parseManifest(b.Emissions[0].Data)
+	return modfile.ParseManifest(b.Emissions[0].Data)
 }
 
 // instantiate makes an instance for c, who has a slot, and shakes hands with it.
@@ -200,7 +201,7 @@ func (v *version) instantiate(c caller, log logger, limits *Limits, grant *memor
 		return nil, fmt.Errorf("start function: %w", in.failed(err))
 	}
 	in.module, in.memory = module, module.Memory()
-	in.fuel = module.ExportedGlobal(fuelGlobal).(api.MutableGlobal)
+	in.fuel = module.ExportedGlobal(fuel.Global).(api.MutableGlobal)
 	if start := module.ExportedFunction("_initialize"); start != nil {
 		// With what the start section left of the fuel.
 		if err := in.run(start, in.stack[:]); err != nil {

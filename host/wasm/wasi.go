@@ -8,9 +8,9 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-)
 
-const wasiModule = "wasi_snapshot_preview1"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
+)
 
 // Error numbers of WASI preview 1.
 const (
@@ -20,63 +20,59 @@ const (
 	wasiNosys = 52
 )
 
-// wasiFunctions is the part of WASI preview 1 that compilers link in without
-// being asked, with the types of parameters ('i' is i32, 'I' is i64) and what a
-// guest gets: no files, environment, arguments or real clock. What isn't here
-// is refused at load.
-var wasiFunctions = map[string]struct {
-	params string
-	call   func(in *instance, stack []uint64) uint32
-}{
-	"args_get":                {"ii", wasiEmpty},
-	"args_sizes_get":          {"ii", wasiNone},
-	"environ_get":             {"ii", wasiEmpty},
-	"environ_sizes_get":       {"ii", wasiNone},
-	"clock_res_get":           {"ii", wasiClockRes},
-	"clock_time_get":          {"iIi", wasiClock},
-	"random_get":              {"ii", wasiRandom},
-	"fd_write":                {"iiii", wasiWrite},
-	"fd_read":                 {"iiii", wasiNoFile},
-	"fd_close":                {"i", wasiNoFile},
-	"fd_seek":                 {"iIii", wasiNoFile},
-	"fd_tell":                 {"ii", wasiNoFile},
-	"fd_sync":                 {"i", wasiNoFile},
-	"fd_fdstat_get":           {"ii", wasiNoFile},
-	"fd_fdstat_set_flags":     {"ii", wasiNoFile},
-	"fd_filestat_get":         {"ii", wasiNoFile},
-	"fd_filestat_set_size":    {"iI", wasiNoFile},
-	"fd_pread":                {"iiiIi", wasiNoFile},
-	"fd_pwrite":               {"iiiIi", wasiNoFile},
-	"fd_readdir":              {"iiiIi", wasiNoFile},
-	"fd_prestat_get":          {"ii", wasiNoFile},
-	"fd_prestat_dir_name":     {"iii", wasiNoFile},
-	"path_create_directory":   {"iii", wasiNoFile},
-	"path_filestat_get":       {"iiiii", wasiNoFile},
-	"path_filestat_set_times": {"iiiiIIi", wasiNoFile},
-	"path_link":               {"iiiiiii", wasiNoFile},
-	"path_open":               {"iiiiiIIii", wasiNoFile},
-	"path_readlink":           {"iiiiii", wasiNoFile},
-	"path_remove_directory":   {"iii", wasiNoFile},
-	"path_rename":             {"iiiiii", wasiNoFile},
-	"path_symlink":            {"iiiii", wasiNoFile},
-	"path_unlink_file":        {"iii", wasiNoFile},
-	"poll_oneoff":             {"iiii", wasiPoll},
-	"sched_yield":             {"", wasiEmpty},
-	"proc_exit":               {"i", nil},
+// wasiFunctions is what a guest gets of modfile.WASI: no files, environment, arguments
+// or real clock.
+var wasiFunctions = map[string]func(in *instance, stack []uint64) uint32{
+	"args_get":                wasiEmpty,
+	"args_sizes_get":          wasiNone,
+	"environ_get":             wasiEmpty,
+	"environ_sizes_get":       wasiNone,
+	"clock_res_get":           wasiClockRes,
+	"clock_time_get":          wasiClock,
+	"random_get":              wasiRandom,
+	"fd_write":                wasiWrite,
+	"fd_read":                 wasiNoFile,
+	"fd_close":                wasiNoFile,
+	"fd_seek":                 wasiNoFile,
+	"fd_tell":                 wasiNoFile,
+	"fd_sync":                 wasiNoFile,
+	"fd_fdstat_get":           wasiNoFile,
+	"fd_fdstat_set_flags":     wasiNoFile,
+	"fd_filestat_get":         wasiNoFile,
+	"fd_filestat_set_size":    wasiNoFile,
+	"fd_pread":                wasiNoFile,
+	"fd_pwrite":               wasiNoFile,
+	"fd_readdir":              wasiNoFile,
+	"fd_prestat_get":          wasiNoFile,
+	"fd_prestat_dir_name":     wasiNoFile,
+	"path_create_directory":   wasiNoFile,
+	"path_filestat_get":       wasiNoFile,
+	"path_filestat_set_times": wasiNoFile,
+	"path_link":               wasiNoFile,
+	"path_open":               wasiNoFile,
+	"path_readlink":           wasiNoFile,
+	"path_remove_directory":   wasiNoFile,
+	"path_rename":             wasiNoFile,
+	"path_symlink":            wasiNoFile,
+	"path_unlink_file":        wasiNoFile,
+	"poll_oneoff":             wasiPoll,
+	"sched_yield":             wasiEmpty,
+	"proc_exit":               nil, // returns nothing, and doesn't return
 }
 
 // addWASI instantiates the stub in r.
 func addWASI(ctx context.Context, r wazero.Runtime) error {
-	b := r.NewHostModuleBuilder(wasiModule)
-	for name, f := range wasiFunctions {
-		params := make([]api.ValueType, len(f.params))
-		for i, c := range f.params {
+	b := r.NewHostModuleBuilder(modfile.WASIModule)
+	for name, types := range modfile.WASI {
+		params := make([]api.ValueType, len(types))
+		for i, c := range types {
 			params[i] = api.ValueTypeI32
 			if c == 'I' {
 				params[i] = api.ValueTypeI64
 			}
 		}
-		if f.call == nil { // proc_exit returns nothing and doesn't return
+		call := wasiFunctions[name]
+		if call == nil {
 			b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(
 				func(_ context.Context, _ api.Module, stack []uint64) {
 					panic(fmt.Errorf("the adapter called exit(%d)", api.DecodeU32(stack[0])))
@@ -87,7 +83,7 @@ func addWASI(ctx context.Context, r wazero.Runtime) error {
 			func(ctx context.Context, mod api.Module, stack []uint64) {
 				in := instanceFrom(ctx, mod)
 				in.charge(100)
-				stack[0] = uint64(f.call(in, stack))
+				stack[0] = uint64(call(in, stack))
 			}), params, []api.ValueType{api.ValueTypeI32}).Export(name)
 	}
 	_, err := b.Instantiate(ctx)

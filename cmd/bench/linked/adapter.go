@@ -10,6 +10,7 @@ import (
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/plugins/anthropic"
 	"github.com/kai-gateway/kai/plugins/demo"
 	"github.com/kai-gateway/kai/plugins/gemini"
@@ -24,7 +25,7 @@ import (
 // the sandbox costs. It has none of the sandbox's guarantees: what it emits is
 // taken down unchecked, and a panic in it ends the process.
 type linked struct {
-	manifest wasm.Manifest
+	manifest modfile.Manifest
 	plugins  sync.Pool // of *sdk.Plugin, each of which runs one call at a time
 	err      error
 }
@@ -45,7 +46,7 @@ func adapter(p config.Provider) host.Adapter {
 
 func (a *linked) Wait(context.Context, time.Duration) error { return a.err }
 func (a *linked) Status() (bool, error)                     { return a.err == nil, a.err }
-func (a *linked) Manifest() wasm.Manifest                   { return a.manifest }
+func (a *linked) Manifest() modfile.Manifest                { return a.manifest }
 func (a *linked) Paused() time.Duration                     { return 0 }
 func (a *linked) Close()                                    {}
 

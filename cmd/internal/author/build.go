@@ -14,6 +14,7 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
@@ -22,7 +23,7 @@ import (
 type Built struct {
 	Language string
 	Module   []byte
-	Manifest wasm.Manifest
+	Manifest modfile.Manifest
 	Warning  string // what is wrong with it, such as a transcript that it fails; usually ""
 
 	begin time.Time // of the compiler

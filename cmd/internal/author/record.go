@@ -19,6 +19,7 @@ import (
 	"github.com/kai-gateway/kai/host/request"
 	"github.com/kai-gateway/kai/host/upstream"
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/transcript"
@@ -162,7 +163,7 @@ func (r *Recording) client() (*upstream.Client, error) {
 	if r.Timeout > 0 {
 		o.Connect, o.FirstByte, o.Idle = r.Timeout, r.Timeout, r.Timeout
 	}
-	d, err := wasm.Inspect(r.module)
+	d, err := modfile.Inspect(r.module)
 	if err != nil {
 		return nil, err
 	}

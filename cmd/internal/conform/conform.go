@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
@@ -36,7 +37,7 @@ type Options struct {
 
 // Report is what Run found out.
 type Report struct {
-	Manifest wasm.Manifest
+	Manifest modfile.Manifest
 	SHA256   [sha256.Size]byte
 	Results  []Result // in the order of the files
 }
@@ -78,7 +79,7 @@ func Run(ctx context.Context, o Options, files []string) (*Report, error) {
 	log := &keptLog{key: said}
 	engine := wasm.New(wasm.Options{CacheDir: o.CacheDir, Logger: slog.New(log)})
 	defer engine.Close()
-	module, err := wasm.WithoutTranscript(o.Module)
+	module, err := modfile.WithoutTranscript(o.Module)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +141,7 @@ func Run(ctx context.Context, o Options, files []string) (*Report, error) {
 	}
 	framing.report(report.Results)
 	// The transcript in the module may be one that Update has just written anew.
-	if _, carries, _ := wasm.ReadTranscript(o.Module); carries && !o.Update {
+	if _, carries, _ := modfile.ReadTranscript(o.Module); carries && !o.Update {
 		report.Results = append(report.Results, carried(ctx, engine, o.Module))
 	}
 	return report, nil

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/transcript"
@@ -20,7 +21,7 @@ import (
 type kit struct {
 	engine   *wasm.Engine
 	module   []byte
-	manifest wasm.Manifest
+	manifest modfile.Manifest
 	update   bool
 	log      *keptLog
 }

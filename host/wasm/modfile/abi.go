@@ -1,4 +1,4 @@
-package wasm
+package modfile
 
 import (
 	"errors"
@@ -8,8 +8,6 @@ import (
 	"github.com/kai-gateway/kai/host/wasm/fuel"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
-
-const fuelGlobal = fuel.Global
 
 // functions is what an adapter module exports, with the number of parameters;
 // all take and give i32.
@@ -32,9 +30,9 @@ var imports = map[string]struct{ params, results int }{
 	abi.ImportLog:  {3, 0},
 }
 
-// checkABI reports everything by which m isn't an adapter: what is missing and
+// CheckABI reports everything by which m isn't an adapter: what is missing and
 // what is foreign, each by its name.
-func checkABI(m *fuel.Module) error {
+func CheckABI(m *fuel.Module) error {
 	var problems []error
 	fail := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 
@@ -88,8 +86,8 @@ func checkImport(i fuel.Import) error {
 			return fmt.Errorf("it imports %s with other parameters than Kai's", name)
 		}
 		return nil
-	case wasiModule:
-		if _, ok := wasiFunctions[i.Name]; ok {
+	case WASIModule:
+		if _, ok := WASI[i.Name]; ok {
 			return nil
 		}
 		if strings.HasPrefix(i.Name, "sock_") {

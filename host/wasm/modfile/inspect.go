@@ -1,4 +1,4 @@
-package wasm
+package modfile
 
 import (
 	"crypto/sha256"
@@ -6,6 +6,18 @@ import (
 
 	"github.com/kai-gateway/kai/host/wasm/fuel"
 )
+
+// What the gateway sees to when it instruments a module and runs it.
+const (
+	StartFuel     = 1_000     // what an instance begins with, before it is given more
+	DefaultMemory = 128 << 20 // bytes that an instance may have, where nothing else is configured
+)
+
+// LoadError is a module that can't be an adapter, with every reason known.
+type LoadError struct{ Err error }
+
+func (e *LoadError) Error() string { return "not an adapter: " + e.Err.Error() }
+func (e *LoadError) Unwrap() error { return e.Err }
 
 // Description is what a module shows of itself without being run.
 type Description struct {
@@ -22,14 +34,14 @@ type Description struct {
 // Inspect reads a module without compiling it. The error is a *LoadError for
 // bytes that are no module the gateway could load, whatever it exports.
 func Inspect(module []byte) (Description, error) {
-	m, err := fuel.Instrument(module, fuel.Options{StartFuel: fuelStart})
+	m, err := fuel.Instrument(module, fuel.Options{StartFuel: StartFuel})
 	if err != nil {
 		return Description{}, &LoadError{err}
 	}
 	d := Description{
 		SHA256:       sha256.Sum256(module),
 		MemoryMin:    int64(m.Memory.Min) << 16,
-		MemoryMax:    min(int64(m.Memory.Max)<<16, Limits{}.withDefaults().Memory),
+		MemoryMax:    min(int64(m.Memory.Max)<<16, DefaultMemory),
 		Instrumented: len(m.Wasm),
 	}
 	for _, i := range m.Imports {
@@ -38,7 +50,7 @@ func Inspect(module []byte) (Description, error) {
 	for _, e := range m.Exports {
 		d.Exports = append(d.Exports, e.Name)
 	}
-	if err := checkABI(m); err != nil {
+	if err := CheckABI(m); err != nil {
 		d.Problems = problemsOf(err)
 	}
 	manifest, found, err := ReadManifest(module)

@@ -1,4 +1,10 @@
-package wasm
+// Package modfile is about the files of modules: what an adapter's module says of
+// itself, what it imports and exports, and the transcript that it may carry.
+//
+// It reads modules and runs none, so it needs no engine: package wasm has that. It
+// isn't called module because nearly every function near it has a variable of that
+// name.
+package modfile
 
 import (
 	"encoding/json"
@@ -73,11 +79,12 @@ func ReadManifest(module []byte) (m Manifest, found bool, err error) {
 	if !found {
 		return Manifest{}, false, nil
 	}
-	m, err = parseManifest(data)
+	m, err = ParseManifest(data)
 	return m, true, err
 }
 
-func parseManifest(data []byte) (Manifest, error) {
+// ParseManifest reads and checks a manifest.
+func ParseManifest(data []byte) (Manifest, error) {
 	var m Manifest
 	if len(data) > abi.MaxManifest {
 		return m, fmt.Errorf("manifest: %d bytes; at most %d are allowed", len(data), abi.MaxManifest)

@@ -1,0 +1,56 @@
+package modfile
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/kai-gateway/kai/host/wasm/fuel"
+	"github.com/kai-gateway/kai/sdk/abi"
+	"github.com/kai-gateway/kai/sdk/transcript"
+)
+
+// ReadTranscript gives the transcript that a module carries. found is false if
+// there is none.
+func ReadTranscript(module []byte) (t *transcript.Transcript, found bool, err error) {
+	data, found := fuel.CustomSection(module, abi.TranscriptSection)
+	if !found {
+		return nil, false, nil
+	}
+	t, err = ParseTranscript(data)
+	return t, true, err
+}
+
+// ParseTranscript reads a transcript that is to go into a module.
+func ParseTranscript(data []byte) (*transcript.Transcript, error) {
+	if len(data) > abi.MaxTranscript {
+		return nil, fmt.Errorf("transcript: %d bytes; at most %d are allowed", len(data), abi.MaxTranscript)
+	}
+	t, err := transcript.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("transcript: %w", err)
+	}
+	return t, nil
+}
+
+// WithoutTranscript gives the module without the transcript that it carries, for
+// tools which replay transcripts themselves.
+func WithoutTranscript(module []byte) ([]byte, error) {
+	if _, found := fuel.CustomSection(module, abi.TranscriptSection); !found {
+		return module, nil
+	}
+	return fuel.WithCustomSection(module, abi.TranscriptSection, nil)
+}
+
+// Pack gives a copy of module with its manifest, and a transcript unless that is nil,
+// in custom sections, in place of those it had.
+func Pack(module []byte, m Manifest, transcript []byte) ([]byte, error) {
+	manifest, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("write the manifest: %w", err)
+	}
+	out, err := fuel.WithCustomSection(module, abi.ManifestSection, manifest)
+	if err != nil {
+		return nil, err
+	}
+	return fuel.WithCustomSection(out, abi.TranscriptSection, transcript)
+}
