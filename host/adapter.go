@@ -11,8 +11,9 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Adapter is what the gateway needs of a provider's adapter. It is a *wasm.Adapter,
-// which see, unless Options.Adapter gives another.
+// Adapter is what the gateway needs of a provider's adapter. It is a *wasm.Adapter, whose
+// methods are documented there, unless Options.Adapter returns another one. It is safe
+// for concurrent use.
 type Adapter interface {
 	Wait(ctx context.Context, d time.Duration) error
 	Status() (ready bool, err error)
@@ -24,8 +25,8 @@ type Adapter interface {
 	Event(ctx context.Context, op abi.Op, flags int, state, name, data []byte, out *wasm.Batch) (failed bool, err error)
 }
 
-// forRequest gives the adapter for the calls of one request, and what is to be
-// called at its end.
+// forRequest returns the adapter for the calls of one attempt, and a function to call
+// at its end.
 func forRequest(a Adapter) (Adapter, func()) {
 	sandboxed, ok := a.(*wasm.Adapter)
 	if !ok {
@@ -34,7 +35,7 @@ func forRequest(a Adapter) (Adapter, func()) {
 	return sandboxed.ForRequest()
 }
 
-// logOff is a level above every line's.
+// logOff is a level above that of every line.
 const logOff = slog.Level(100)
 
 var logLevels = map[string]slog.Level{

@@ -9,20 +9,21 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// answer is what becomes of an attempt's emissions. Nothing of it reaches the client
-// before commit, so that an attempt can be given up and another one made.
+// answer turns an attempt's emissions into what the client gets. Nothing of it reaches
+// the client before commit, so that the attempt can be discarded and another one made.
+// Its methods are called by the request's goroutine only.
 type answer interface {
 	apply([]abi.Emission) error
-	commit() bool   // what was applied belongs to the client from now on; false: not before the end
-	flush() error   // nothing more will come soon
+	commit() bool   // allow sending to the client; false: nothing is sent before the end
+	flush() error   // send what there is, if that is allowed
 	endMark()       // the upstream said that its answer is complete
-	complete() bool // the answer is a success, however the upstream ended
-	end() error     // nothing more comes; what is missing is an error
+	complete() bool // the answer succeeds even if the upstream's connection breaks now
+	end() error     // nothing more comes; the error says what is missing
 	usage() facts.Usage
 }
 
-// Whether an answer is complete is noted when a call's emissions were taken: a
-// call that finishes an answer and then breaks the protocol completes nothing.
+// Whether an answer is complete is noted only after all emissions of a call were
+// applied: a call that finishes the answer and then breaks the protocol completes nothing.
 
 // wholeAnswer becomes one JSON object.
 type wholeAnswer struct {
@@ -54,14 +55,14 @@ func (a *wholeAnswer) end() (err error) {
 type chunkedAnswer struct {
 	chunks    *chat.Chunks
 	client    *sse.Writer
-	buf       []byte // events that the client hasn't got
+	buf       []byte // events that were not sent yet
 	committed bool
 	ended     bool
 	now       func() time.Time
-	first     time.Time // when the first events went out
+	first     time.Time // when the first events were sent
 }
 
-// maxUnflushed is how much of a burst is gathered before it goes out.
+// maxUnflushed is how many bytes of a burst are collected before they are sent.
 const maxUnflushed = 32 << 10
 
 func (a *chunkedAnswer) apply(ems []abi.Emission) (err error) {
@@ -89,7 +90,7 @@ func (a *chunkedAnswer) flush() error {
 	}
 	err := a.client.Write(a.buf)
 	if a.buf = a.buf[:0]; cap(a.buf) > maxUnflushed {
-		a.buf = nil // a burst's buffer isn't kept for the slow rest of a stream
+		a.buf = nil // don't keep a burst's buffer for the slow rest of a stream
 		a.chunks.Flushed()
 	}
 	return err

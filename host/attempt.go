@@ -21,38 +21,39 @@ import (
 	"github.com/kai-gateway/kai/sdk/exchange"
 )
 
-// attempt asks one target. It may take several steps, each a request to the upstream
-// and its answer. It is made anew for each target and keeps nothing of another one.
+// attempt asks one target. It may take several steps, each of them a request to the
+// upstream and its answer. Each target gets a new attempt, which knows nothing of
+// earlier ones. It belongs to the request's goroutine; close must be called at its end.
 type attempt struct {
 	call     *call
 	provider *provider
 	adapter  Adapter
 	target   route.Target
 	answer   answer
-	last     bool // no other target can be asked
+	last     bool // no other target will be asked
 
-	plain     bool          // the adapter wants long content as it is
-	refs      *request.Refs // long content of the request, which stays with the host
+	plain     bool          // the adapter wants long content itself, not tokens
+	refs      *request.Refs // the request's long content, for which the adapter got tokens
 	exchange  exchange.Exchange
-	batch     wasm.Batch // what the last call of the adapter stated
-	bytes     int64      // stated so far
-	held      int64      // counted for the body of the next request
+	batch     wasm.Batch // the emissions of the adapter's last call
+	bytes     int64      // of payloads that the adapter emitted so far
+	held      int64      // bytes counted for the body of the next upstream request
 	sent      bool       // something was sent upstream
 	finalStep bool       // no further step can refer to the client's request
 	committed bool       // the client may have seen content: no other target can answer
 
-	response *upstream.Response // the last one, open
+	response *upstream.Response // the last one, as long as it is open
 }
 
-// outcome is how an attempt ended. Whether another target may be asked after it is
-// the matter of err's kind, but not once the answer was committed.
+// outcome is how an attempt ended. Another target may be asked if the answer was not
+// committed and err's kind allows it.
 type outcome struct {
 	err       error // nil: the answer is complete
 	committed bool
 }
 
-// run takes the attempt to its end: nil when the adapter and the upstream have said
-// all they had to say.
+// run takes the attempt to its end. The error is nil if the adapter and the upstream
+// came to theirs; whether the answer is complete, its end then tells.
 func (a *attempt) run(ctx context.Context) error {
 	next, err := a.request(ctx)
 	if err != nil {
@@ -64,7 +65,7 @@ func (a *attempt) run(ctx context.Context) error {
 		}
 		next, err = a.step(ctx, next)
 		if err != nil && a.answer.complete() && ctx.Err() == nil {
-			return nil // whatever broke behind the end is nobody's loss
+			return nil // the answer was complete; what failed after it doesn't matter
 		}
 		if err != nil {
 			return err
@@ -73,7 +74,8 @@ func (a *attempt) run(ctx context.Context) error {
 	return nil
 }
 
-// request asks the adapter what to send for the client's request.
+// request gives the adapter the client's request and returns what to send upstream for
+// it. If the adapter answers without an upstream, that answer is applied.
 func (a *attempt) request(ctx context.Context) (exchange.Turn, error) {
 	asked := a.call.asked
 	a.plain = a.adapter.Manifest().Profile().PlainContent
@@ -89,12 +91,12 @@ func (a *attempt) request(ctx context.Context) (exchange.Turn, error) {
 	}
 	failed, err := a.adapter.Request(ctx, abi.Chat, asked.Stream, a.target.Options, body, &a.batch)
 	a.call.memory.Drop(size)
-	t, err := a.take(ctx, failed, err)
+	t, err := a.takeTurn(ctx, failed, err)
 	switch {
 	case err != nil:
 		return exchange.Turn{}, err
 	case !t.Send:
-		return exchange.Turn{}, a.spread(ctx)
+		return exchange.Turn{}, a.applyPaced(ctx)
 	}
 	return t, a.apply(a.batch.Emissions)
 }
@@ -102,13 +104,13 @@ func (a *attempt) request(ctx context.Context) (exchange.Turn, error) {
 // maxPace is how long the WAITs of an answer without upstream may take together.
 const maxPace = time.Hour
 
-// spread applies an answer that needed no upstream. It came from one call, but a
-// client that asked for a stream wants to see it in pieces, at the pace that the
-// adapter sets.
-func (a *attempt) spread(ctx context.Context) error {
+// applyPaced applies an answer that needed no upstream. It came from one call, but a
+// client that asked for a stream should see it in pieces, at the pace that the
+// adapter's WAITs set.
+func (a *attempt) applyPaced(ctx context.Context) error {
 	a.finalStep = true
 	if slices.ContainsFunc(a.batch.Emissions, func(m abi.Emission) bool { return m.Kind == abi.Error }) {
-		return a.apply(a.batch.Emissions) // the error counts and what stands beside it doesn't
+		return a.apply(a.batch.Emissions) // only the error counts
 	}
 	left := maxPace
 	for i, m := range a.batch.Emissions {
@@ -127,7 +129,7 @@ func (a *attempt) spread(ctx context.Context) error {
 	return nil
 }
 
-// pause waits in the middle of an answer, of which the client gets what there is.
+// pause sends the client what there is of the answer, and waits for d.
 func (a *attempt) pause(ctx context.Context, d time.Duration) error {
 	a.releaseRequest()
 	if err := a.answer.flush(); err != nil {
@@ -136,20 +138,21 @@ func (a *attempt) pause(ctx context.Context, d time.Duration) error {
 	return a.call.sleep(ctx, d)
 }
 
-// step sends one request and takes its answer.
+// step sends one request upstream and takes its answer. It returns the next request, if
+// the adapter wants another one.
 func (a *attempt) step(ctx context.Context, t exchange.Turn) (exchange.Turn, error) {
 	a.sent = true
 	a.close()
 	res, err := a.provider.send(ctx, upstream.Request{Head: t.Head, Body: t.Body, Framing: t.Framing, Memory: a.call.memory})
 	if err != nil {
-		return exchange.Turn{}, a.unreachable(err)
+		return exchange.Turn{}, a.withSetup(err)
 	}
 	a.response = res
 	t.Body = nil
 	a.call.memory.Drop(a.held)
 	a.held = 0
 	if a.refs == nil {
-		a.finalStep = true // a further step could refer to nothing in the request
+		a.finalStep = true // no further step can use anything of the request
 		a.releaseRequest()
 	}
 	if !res.Whole() {
@@ -162,18 +165,19 @@ func (a *attempt) step(ctx context.Context, t exchange.Turn) (exchange.Turn, err
 	if err != nil {
 		return exchange.Turn{}, err
 	}
-	short, content, err := a.abridged(body)
+	short, content, err := a.shorten(body)
 	if err != nil {
 		return exchange.Turn{}, err
 	}
 	failed, err := a.adapter.Response(ctx, abi.Chat, res.Status, a.exchange.State, res.Head(), short, &a.batch)
-	t, err = a.answered(ctx, failed, err, content)
-	a.close() // was read to its end, and may be large
+	t, err = a.applyAnswer(ctx, failed, err, content)
+	a.close() // it was read to its end, and its buffer may be large
 	return t, err
 }
 
-// events takes the frames of a stream until it ends or the adapter says that
-// nothing more comes.
+// events gives the adapter the frames of a stream, one by one, until the stream or the
+// answer ends. What the client can see of them is flushed when the next frame has not
+// arrived yet.
 func (a *attempt) events(ctx context.Context, res *upstream.Response) error {
 	for {
 		if !res.Buffered() {
@@ -201,13 +205,15 @@ func (a *attempt) events(ctx context.Context, res *upstream.Response) error {
 	}
 }
 
+// event gives the adapter one event, or a flag without data, and applies what it makes
+// of it.
 func (a *attempt) event(ctx context.Context, flags int, name, data []byte) error {
-	short, content, err := a.abridged(data)
+	short, content, err := a.shorten(data)
 	if err != nil {
 		return err
 	}
 	failed, err := a.adapter.Event(ctx, abi.Chat, flags, a.exchange.State, name, short, &a.batch)
-	if _, err := a.answered(ctx, failed, err, content); err != nil {
+	if _, err := a.applyAnswer(ctx, failed, err, content); err != nil {
 		return err
 	}
 	if a.exchange.Ended {
@@ -216,41 +222,41 @@ func (a *attempt) event(ctx context.Context, flags int, name, data []byte) error
 	return nil
 }
 
-// abridged gives a part of the upstream's answer as the adapter gets it: without
-// long strings, unless it wants them.
-func (a *attempt) abridged(part []byte) (short []byte, content *long.Content, err error) {
+// shorten takes the long strings out of a part of the upstream's answer, unless the
+// adapter wants them. content is what was taken out; nil: nothing.
+func (a *attempt) shorten(part []byte) (short []byte, content *long.Content, err error) {
 	if a.plain {
 		return part, nil, nil
 	}
 	return long.Take(part, a.call.memory)
 }
 
-// answered takes what the adapter made of a part of the upstream's answer. err and
-// failed are how the call ended, content is what was kept from the adapter.
-func (a *attempt) answered(ctx context.Context, failed bool, err error, content *long.Content) (exchange.Turn, error) {
+// applyAnswer applies what the adapter made of a part of the upstream's answer. failed
+// and err are how the call ended; content is what shorten took out.
+func (a *attempt) applyAnswer(ctx context.Context, failed bool, err error, content *long.Content) (exchange.Turn, error) {
 	if content != nil {
 		defer content.Done(a.call.memory)
-		defer a.batch.Reset() // or it keeps all of the answer
+		defer a.batch.Reset() // else it would keep the content alive
 	}
 	if err == nil {
 		if err := content.PutBack(a.batch.Emissions, a.call.memory); err != nil {
-			return exchange.Turn{}, a.misplaced(err)
+			return exchange.Turn{}, a.contentError(err)
 		}
 	}
-	t, err := a.take(ctx, failed, err)
+	t, err := a.takeTurn(ctx, failed, err)
 	if err != nil {
 		return exchange.Turn{}, err
 	}
 	return t, a.apply(a.batch.Emissions)
 }
 
-// misplaced is the error for references to long content that can't be followed.
-func (a *attempt) misplaced(err error) error {
+// contentError is the error for an answer whose long content could not be put back.
+func (a *attempt) contentError(err error) error {
 	var full *memory.Error
 	if errors.As(err, &full) {
 		return err
 	}
-	return a.failed(err, "The adapter of provider '%s' made an answer that can't be put together.", a.provider.name)
+	return a.adapterError(err, "The adapter of provider '%s' made an answer that can't be put together.", a.provider.name)
 }
 
 // apply adds emissions to the answer. The first content commits it.
@@ -265,9 +271,9 @@ func (a *attempt) apply(ems []abi.Emission) error {
 	return nil
 }
 
-// commits reports whether an emission is content: once a client may have seen it, no
-// other target's answer can take its place. Usage, extra fields and what a provider
-// wants back are not.
+// commits reports whether an emission is content. Once a client may have seen content,
+// no other target's answer can replace it. Usage, extra fields and what a provider wants
+// sent back are no content.
 func commits(m abi.Emission) bool {
 	switch m.Kind {
 	case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs, abi.ToolExtra, abi.ToolSignature:
@@ -278,13 +284,13 @@ func commits(m abi.Emission) bool {
 	return false
 }
 
-// take takes out of the batch what is the host's and not the client's: the state and
-// the next request. err and failed are how the call ended.
-func (a *attempt) take(ctx context.Context, failed bool, err error) (exchange.Turn, error) {
+// takeTurn takes the state and the next request out of the batch, which are for the
+// host and not for the client. failed and err are how the call ended.
+func (a *attempt) takeTurn(ctx context.Context, failed bool, err error) (exchange.Turn, error) {
 	if err != nil {
-		return exchange.Turn{}, a.broken(ctx, err)
+		return exchange.Turn{}, a.callError(ctx, err)
 	}
-	body, err := a.room()
+	body, err := a.bodyBuffer()
 	if err != nil {
 		return exchange.Turn{}, err
 	}
@@ -293,25 +299,25 @@ func (a *attempt) take(ctx context.Context, failed bool, err error) (exchange.Tu
 	}
 	t, err := a.exchange.Take(a.batch.Emissions, body)
 	if err != nil {
-		return exchange.Turn{}, a.failed(err, "Provider '%s' needed more than %d requests for one answer.", a.provider.name, exchange.MaxRequests)
+		return exchange.Turn{}, a.adapterError(err, "Provider '%s' needed more than %d requests for one answer.", a.provider.name, exchange.MaxRequests)
 	}
 	switch {
 	case t.Failed:
-		return t, nil // the answer makes the error of it, and counts the usage beside it
+		return t, nil // apply returns the ERROR, and counts the usage beside it
 	case failed:
-		return exchange.Turn{}, a.failed(nil, "The adapter of provider '%s' failed without a reason.", a.provider.name)
+		return exchange.Turn{}, a.adapterError(nil, "The adapter of provider '%s' failed without a reason.", a.provider.name)
 	case a.bytes > int64(a.provider.config.Limits.StreamOutput):
-		return exchange.Turn{}, a.failed(nil, "The answer of provider '%s' is larger than its limits.stream_output allows.", a.provider.name)
+		return exchange.Turn{}, a.adapterError(nil, "The answer of provider '%s' is larger than its limits.stream_output allows.", a.provider.name)
 	case !t.Send:
 		return t, nil
 	}
 	t.Head = bytes.Clone(t.Head) // the batch's is overwritten by the next call
-	t.Body, err = a.expand(t.Body)
+	t.Body, err = a.restoreContent(t.Body)
 	return t, err
 }
 
-// room gives a buffer, counted, for the BODY emissions of the batch.
-func (a *attempt) room() ([]byte, error) {
+// bodyBuffer returns a buffer for the BODY emissions of the batch. It is counted.
+func (a *attempt) bodyBuffer() ([]byte, error) {
 	size := int64(0)
 	for _, m := range a.batch.Emissions {
 		if m.Kind == abi.Body {
@@ -328,8 +334,9 @@ func (a *attempt) room() ([]byte, error) {
 	return make([]byte, 0, size), nil
 }
 
-// expand puts the client's long content back into the body of a request.
-func (a *attempt) expand(body []byte) ([]byte, error) {
+// restoreContent puts the client's long content back into the body of an upstream
+// request.
+func (a *attempt) restoreContent(body []byte) ([]byte, error) {
 	if a.refs == nil {
 		return body, nil
 	}
@@ -342,13 +349,13 @@ func (a *attempt) expand(body []byte) ([]byte, error) {
 	}
 	body, err := a.refs.Expand(body)
 	if err != nil {
-		return nil, a.failed(err, "The adapter of provider '%s' made a request that can't be sent.", a.provider.name)
+		return nil, a.adapterError(err, "The adapter of provider '%s' made a request that can't be sent.", a.provider.name)
 	}
 	return body, nil
 }
 
-// releaseRequest gives up the client's request when neither this attempt nor another
-// one can need it.
+// releaseRequest drops the client's request if neither this attempt nor another one can
+// need it any more.
 func (a *attempt) releaseRequest() {
 	if a.finalStep && (a.committed || a.last) {
 		a.refs = nil
@@ -356,9 +363,9 @@ func (a *attempt) releaseRequest() {
 	}
 }
 
-// close lets go of the upstream. It may wait a moment for the end of an answer that
-// nobody needs, so that its connection can be used again: what the client is to get
-// goes out before.
+// close closes the upstream's answer, if one is open. It may wait a moment for the end
+// of the answer, so that the connection can be reused; flush what the client should get
+// before.
 func (a *attempt) close() {
 	if a.response != nil {
 		a.response.Close()
@@ -366,14 +373,14 @@ func (a *attempt) close() {
 	}
 }
 
-// failed is the error for an adapter that did what it must not.
-func (a *attempt) failed(cause error, format string, args ...any) error {
+// adapterError is the error for an adapter that broke its contract.
+func (a *attempt) adapterError(cause error, format string, args ...any) error {
 	return &fault.Error{Kind: fault.Adapter, Code: "adapter_error", Cause: cause, Text: fmt.Sprintf(format, args...)}
 }
 
-// unreachable adds to the error of an upstream that isn't there what its adapter
-// says to do about it.
-func (a *attempt) unreachable(err error) error {
+// withSetup adds to the error of an upstream that isn't there what, as its adapter
+// says, has to be done first.
+func (a *attempt) withSetup(err error) error {
 	var told *fault.Error
 	needs := a.provider.needs(a.target.Model)
 	if !errors.As(err, &told) || told.Kind != fault.Unsent && told.Kind != fault.UnsentSlow || needs == "" {
@@ -389,8 +396,8 @@ var needed = map[wasm.FailureKind]string{
 	wasm.OutOfFuel: "work (limits.fuel)", wasm.OutOfTime: "time (limits.time)", wasm.OutOfMemory: "memory (limits.memory)",
 }
 
-// broken is what a client learns of a call that broke.
-func (a *attempt) broken(ctx context.Context, err error) error {
+// callError returns what the client gets for a guest call that did not succeed.
+func (a *attempt) callError(ctx context.Context, err error) error {
 	var call *wasm.CallError
 	var paused *wasm.PausedError
 	var full *memory.Error
@@ -428,12 +435,12 @@ func (a *attempt) broken(ctx context.Context, err error) error {
 			Text:  fmt.Sprintf("The request is too large for the adapter of provider '%s', even without the long texts and images that Kai keeps back: limits.input allows less.", a.provider.name),
 		}
 	}
-	return a.failed(err, "The adapter of provider '%s' failed; Kai's log says why.", a.provider.name)
+	return a.adapterError(err, "The adapter of provider '%s' failed; Kai's log says why.", a.provider.name)
 }
 
-// outOfMemory makes of an error for want of memory what a client is told. It is no
-// sign of the upstream's health.
-func (a *attempt) outOfMemory(err error) error {
+// memoryError turns a *memory.Error into what the client gets; other errors stay as they
+// are. It says nothing about the upstream's health.
+func (a *attempt) memoryError(err error) error {
 	var full *memory.Error
 	var known *fault.Error
 	switch {

@@ -8,8 +8,8 @@ import (
 	"github.com/kai-gateway/kai/host/api"
 )
 
-// health tells what the gateway knows without asking anybody. Anybody may ask for
-// it, so there are no paths, addresses or errors in it.
+// health returns what the gateway knows, without asking upstreams. Everybody may see
+// it, so it has no paths, addresses or errors.
 func (g *generation) health() api.Health {
 	services := []api.Service{
 		{Key: "config", Name: "configuration", Status: api.Healthy, Message: "Configuration loaded successfully"},

@@ -18,7 +18,7 @@ import (
 // Model is an alias as people see it.
 type Model struct {
 	Alias string
-	Needs string // what somebody has to do before it answers, as "set THE_KEY"; "": nothing that Kai knows of
+	Needs string // what must be done before it can answer, such as "set THE_KEY"; "": nothing that Kai knows of
 }
 
 // Models lists what is served, in the order of the configuration.
@@ -79,8 +79,8 @@ func (g *generation) models(ctx context.Context) []string {
 	return aliases
 }
 
-// unknownModel adds to the error of an alias that is not configured which one may
-// have been meant, of those that the request's principal may use.
+// unknownModel adds to the error for an unknown alias which one may have been meant, out
+// of those that the request's principal may use.
 func (g *generation) unknownModel(ctx context.Context, alias string, err error) error {
 	var e *fault.Error
 	if alias == "" || !errors.As(err, &e) {
@@ -91,7 +91,7 @@ func (g *generation) unknownModel(ctx context.Context, alias string, err error) 
 	return &told
 }
 
-// suggest goes on behind the mention of an unknown alias.
+// suggest returns the end of a message about an unknown alias.
 func (g *generation) suggest(ctx context.Context, alias string) string {
 	const most = 10
 	known := g.models(ctx)
@@ -104,8 +104,8 @@ func (g *generation) suggest(ctx context.Context, alias string) string {
 	return "; there are " + strings.Join(known, ", ")
 }
 
-// withModels adds to the options of an adapter without upstream the models that
-// do have one, as far as the request's principal may use them.
+// withModels adds to the options of an adapter without an upstream the models that have
+// one and that the request's principal may use.
 func (g *generation) withModels(ctx context.Context, options []byte) []byte {
 	who := auth.PrincipalFrom(ctx)
 	out := []byte(`{"models":[`)
@@ -126,7 +126,8 @@ func (g *generation) withModels(ctx context.Context, options []byte) []byte {
 	return append(out, '}')
 }
 
-// needs says what somebody has to do before a model of the provider answers.
+// needs says what must be done before a model of the provider can answer; "": nothing
+// that Kai knows of.
 func (p *provider) needs(model string) string {
 	if p.config.Unset != "" {
 		return "set " + p.config.Unset + " in Kai's environment and start it again"

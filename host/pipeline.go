@@ -17,10 +17,12 @@ import (
 	"github.com/kai-gateway/kai/host/sse"
 )
 
-// chat answers one chat completion. The client was let in already (api asks auth
-// before it calls). From here on, in this order: the request is read and checked,
-// the targets of its alias are planned, one after the other is attempted until one
-// answers, and what it says goes to the client.
+// chat answers one chat completion. api has authenticated the client before. The steps,
+// in this order: read and check the request, plan the targets of its alias, attempt one
+// target after the other until one answers, and send what it says to the client.
+//
+// The error is what the client gets, by a status if nothing was sent yet. It is a
+// *fault.Error, a *memory.Error, the cause of ctx's end, or internal.
 func (g *generation) chat(ctx context.Context, x *api.Exchange) error {
 	c, err := g.admit(ctx, x)
 	if err != nil {
@@ -32,28 +34,29 @@ func (g *generation) chat(ctx context.Context, x *api.Exchange) error {
 	return c.whole(ctx)
 }
 
-// call is one client request on its way through the gateway. It belongs to the
-// request's goroutine.
+// call is one client request on its way through the gateway. It lives as long as the
+// request, and belongs to the request's goroutine alone.
 type call struct {
 	gateway *generation
 	http    *api.Exchange
-	memory  *memory.Grant // of http
+	memory  *memory.Grant // http's: counts everything held for this request
 	plan    route.Plan
 	info    chat.Info
 	sleep   func(ctx context.Context, d time.Duration) error
 
-	// asked is the request, nil when nothing can need it any more: once the answer
-	// is committed, or the last target's request was sent.
+	// asked is the client's request. It becomes nil when nothing can need it any more:
+	// once the answer is committed, or the request to the last target was sent.
 	asked *request.Chat
 }
 
-// admit reads and checks the request, and plans which targets may answer it.
+// admit reads and checks the request, and plans which targets may answer it. The
+// error is a *fault.Error.
 func (g *generation) admit(ctx context.Context, x *api.Exchange) (*call, error) {
 	body, err := x.Body()
 	if err != nil {
 		return nil, err
 	}
-	// What is mended, and the form without long content, are copies of parts of it.
+	// The repaired form and the form without long content are copies of parts of it.
 	copies := 2 * int64(len(body))
 	if err := x.Memory.Hold(copies); err != nil {
 		return nil, api.Busy(err)
@@ -119,9 +122,9 @@ func (c *call) streamed(ctx context.Context) error {
 	return err // which answers with a status if the head wasn't sent
 }
 
-// attempts asks the targets of the plan, the most preferred first, until one has
-// answered or begun to. Each attempt gets an answer of its own by begin. The error is
-// the last attempt's.
+// attempts asks the targets of the plan, the most preferred first, until one answers,
+// or has begun to. begin makes a new answer for each attempt. The error is the last
+// attempt's.
 func (c *call) attempts(ctx context.Context, begin func() answer) error {
 	for i, target := range c.plan.Targets {
 		last := i == len(c.plan.Targets)-1
@@ -134,7 +137,7 @@ func (c *call) attempts(ctx context.Context, begin func() answer) error {
 }
 
 // attempt asks one target and takes its answer to the end. last says that no other
-// target can be asked, so that nothing is kept for one.
+// target will be asked, so that nothing needs to be kept for one.
 func (c *call) attempt(ctx context.Context, target route.Target, last bool, begin func() answer) outcome {
 	p := c.gateway.providers[target.Provider]
 	c.http.Record.Provider, c.http.Record.UpstreamModel, c.http.Record.Plugin = target.Provider, target.Model, p.config.Plugin
@@ -166,12 +169,13 @@ func (c *call) attempt(ctx context.Context, target route.Target, last bool, begi
 		a.answer.commit()
 		a.answer.flush() // what came before the failure belongs to the client
 	} else {
-		c.memory.Drop(c.memory.Used() - before) // of the answer that is given up
+		c.memory.Drop(c.memory.Used() - before) // what was held for the discarded answer
 	}
-	return outcome{err: a.outOfMemory(err), committed: a.committed}
+	return outcome{err: a.memoryError(err), committed: a.committed}
 }
 
-// prepare sees to it that the provider can be asked, and may be for this request.
+// prepare waits until the provider can be asked, and checks that this request may ask
+// it.
 func (c *call) prepare(ctx context.Context, p *provider) error {
 	if err := p.prepare(ctx, time.Duration(c.gateway.config.Server.LoadWait)); err != nil {
 		return err
@@ -185,8 +189,8 @@ func (c *call) prepare(ctx context.Context, p *provider) error {
 	return nil
 }
 
-// forgetRequest gives up the client's body and what was made of it, when nothing
-// that follows can need them.
+// forgetRequest drops the client's body and what was made of it. Nothing that follows
+// may need them. Further calls do nothing.
 func (c *call) forgetRequest() {
 	if c.asked == nil {
 		return
@@ -196,7 +200,7 @@ func (c *call) forgetRequest() {
 	c.http.ReleaseBody()
 }
 
-// sleep waits for d, or until ctx ends, whose cause is the error then.
+// sleep waits for d, or until ctx ends. Then the error is its cause.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil

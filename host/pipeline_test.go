@@ -349,7 +349,7 @@ func TestNothingIsSentBesideAnError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := attempt{call: &call{}}
 			a.batch.Emissions = ems
-			if next, err := a.take(t.Context(), true, nil); err != nil || next.Send {
+			if next, err := a.takeTurn(t.Context(), true, nil); err != nil || next.Send {
 				t.Errorf("error %v, next request %v; want neither", err, next.Send)
 			}
 		})

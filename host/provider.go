@@ -26,13 +26,13 @@ type provider struct {
 	name    string
 	config  config.Provider
 	adapter Adapter
-	setup   string // its manifest's, if that can be read without running the module
+	setup   string // from the manifest, if that can be read without running the module; else ""
 	now     func() time.Time
-	share   *memory.Share // of what the gateway holds; outlives the configuration
+	share   *memory.Share // this provider's part of the memory; outlives the configuration
 
 	once   sync.Once
 	client *upstream.Client // nil for an adapter without an upstream
-	err    error            // of making the client
+	err    error            // why there is no client
 
 	failed  atomic.Bool // the last request didn't reach the upstream
 	retired atomic.Bool // the current generation has another one in its place
@@ -43,7 +43,7 @@ type provider struct {
 
 func newProvider(id identity, adapter Adapter, share *memory.Share, module []byte, now func() time.Time) *provider {
 	setup := ""
-	if m, found, err := modfile.ReadManifest(module); found && err == nil { // what is wrong with it, loading it tells
+	if m, found, err := modfile.ReadManifest(module); found && err == nil { // loading the module reports what is wrong with it
 		setup = m.Profile().Setup
 	}
 	return &provider{
@@ -57,7 +57,8 @@ func newProvider(id identity, adapter Adapter, share *memory.Share, module []byt
 	}
 }
 
-// prepare waits until the provider can be asked, for at most wait.
+// prepare waits until the provider can be asked, for at most wait. The error is a
+// *fault.Error or the cause of ctx's end.
 func (p *provider) prepare(ctx context.Context, wait time.Duration) error {
 	if p.config.Unset != "" {
 		return &fault.Error{
@@ -86,8 +87,8 @@ func (p *provider) prepare(ctx context.Context, wait time.Duration) error {
 	return p.err
 }
 
-// checkRouting refuses what would choose another model, provider or account at the
-// upstream than the configuration does, unless the client's key may choose.
+// checkRouting refuses a request that would choose another model, provider or account at
+// the upstream than the configuration does, unless the client's key may do that.
 func (p *provider) checkRouting(ctx context.Context, asked *request.Chat) error {
 	if auth.PrincipalFrom(ctx).Routes {
 		return nil
@@ -104,8 +105,8 @@ func (p *provider) checkRouting(ctx context.Context, asked *request.Chat) error 
 	}
 }
 
-// connect makes the client. Only the adapter's manifest knows where the secret
-// goes, so it waits for the adapter.
+// connect makes the client, once the adapter is loaded: only its manifest says in which
+// header the secret goes.
 func (p *provider) connect() {
 	c := p.config
 	if !p.adapter.Manifest().Profile().Serves(abi.Chat) {
@@ -135,7 +136,7 @@ func (p *provider) connect() {
 	}
 }
 
-// send asks the upstream and remembers for /health whether it was there.
+// send sends a request upstream, and notes for /health whether there was an answer.
 func (p *provider) send(ctx context.Context, r upstream.Request) (*upstream.Response, error) {
 	if p.client == nil {
 		return nil, &fault.Error{
@@ -151,8 +152,8 @@ func (p *provider) send(ctx context.Context, r upstream.Request) (*upstream.Resp
 	return res, err
 }
 
-// retire has the requests that still run leave no connection behind, which nobody
-// would use again.
+// retire makes requests that still run close their connections when they end: nothing
+// would use them again.
 func (p *provider) retire() {
 	p.retired.Store(true)
 	if ready, _ := p.adapter.Status(); !ready {

@@ -11,21 +11,20 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// errShutdown ends what still runs when the gateway has waited long enough.
+// errShutdown is the cause that ends requests which run longer than shutdown_timeout.
 var errShutdown = &fault.Error{
 	Kind: fault.Stopping, Code: "shutting_down", RetryAfter: time.Second,
 	Text: "Kai is shutting down; try again in a moment.",
 }
 
-// lastWords is how long answers may take to say that they were ended.
+// lastWords is how long those requests may take to tell their clients.
 const lastWords = 5 * time.Second
 
-// Serve serves on l until ctx ends. Then it accepts nothing more, lets requests
-// finish for up to the configuration's shutdown_timeout, ends the rest with an
-// error event, and returns when none is left. l is closed.
+// Serve serves on l until ctx ends. Then it accepts nothing more, gives requests up to
+// the configuration's shutdown_timeout to finish, ends the rest with an error event, and
+// returns when none is left. It closes l.
 //
-// The configuration's read_header_timeout is the one at the call: an http.Server
-// can't change it.
+// A reload doesn't change read_header_timeout, because an http.Server can't.
 func (h *Host) Serve(ctx context.Context, l net.Listener) error {
 	if a, ok := l.Addr().(*net.TCPAddr); ok {
 		h.loopback.Store(a.IP.IsLoopback())
@@ -63,8 +62,8 @@ func (h *Host) Serve(ctx context.Context, l net.Listener) error {
 	return err
 }
 
-// shutdown accepts nothing more and waits for the requests that run, for at most
-// d. It may be called again to wait longer.
+// shutdown accepts nothing more and waits up to d for the requests that run. It may be
+// called again to wait longer.
 func shutdown(s *http.Server, d time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
