@@ -17,7 +17,7 @@ func TestRequestsWaitForAnAdapterThatLoads(t *testing.T) {
 		wait   string
 		status int
 	}{
-		"for as long as load_wait says": {"30s", 200},
+		"for as long as load_wait says": {"1h", 200},
 		"and no longer":                 {"1ms", 503},
 	} {
 		t.Run(name, func(t *testing.T) {
