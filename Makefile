@@ -57,7 +57,7 @@ TEST := KAI_TEST_CACHE="$(CURDIR)/bin/cache" bin/gotest
 
 # Tests that measure memory, which the race detector needs for itself, that do more
 # without it, or that it can find nothing in, since one goroutine is all they have.
-HEAVY := ^Test(Hostile|Swap|Canary|CompileBombs|SpecSuite|GoGuest|Heights|ShippedAdapters|Examples|SDKs)
+HEAVY := ^Test(Hostile|Swap|Canary|CompileBombs|SpecSuite|GoGuest|Heights|ShippedAdapters|Examples|SDKs|TranscriptsEndToEnd|Dev|BrokenAdapters|NewInEvery)
 
 check: plugins ## format, vet, test with the race detector
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt on these"; exit 1; }
@@ -65,7 +65,7 @@ check: plugins ## format, vet, test with the race detector
 	@$(BEAT) go vet ./...
 	@go build -o bin/gotest ./cmd/internal/gotest
 	@echo "Tests that the race detector would slow down for nothing (2 of 3)."
-	@$(TEST) -vet=off -timeout 30m -run '$(HEAVY)' ./host ./host/wasm/... ./cmd/internal/conform ./examples/adapters
+	@$(TEST) -vet=off -timeout 30m -run '$(HEAVY)' ./host ./host/wasm/... ./cmd/internal/conform ./cmd/kai ./examples/adapters
 	@echo "All others, with the race detector (3 of 3)."
 	@$(TEST) -vet=off -race -shuffle=on -timeout 40m ./...
 

@@ -13,6 +13,9 @@ import (
 // do, and looks for what "kai plugin test" says of it. The kit's own tests, in
 // cmd/internal/conform, have more.
 func TestBrokenAdapters(t *testing.T) {
+	if raceEnabled {
+		t.Skip("compiles one adapter after the other: make check runs it without the race detector")
+	}
 	if testing.Short() {
 		t.Skip("runs compilers")
 	}
