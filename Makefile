@@ -65,9 +65,9 @@ check: plugins ## format, vet, test with the race detector
 	@$(BEAT) go vet ./...
 	@go build -o bin/gotest ./cmd/internal/gotest
 	@echo "Tests that the race detector would slow down for nothing (2 of 3)."
-	@$(TEST) -vet=off -timeout 30m -run '$(HEAVY)' ./host ./host/wasm/... ./cmd/internal/conform ./cmd/kai ./examples/adapters
+	@$(TEST) -vet=off -timeout 60m -run '$(HEAVY)' ./host ./host/wasm/... ./cmd/internal/conform ./cmd/kai ./examples/adapters
 	@echo "All others, with the race detector (3 of 3)."
-	@$(TEST) -vet=off -race -shuffle=on -timeout 40m ./...
+	@$(TEST) -vet=off -race -shuffle=on -timeout 90m ./...
 
 FUZZTIME ?= 5s
 
