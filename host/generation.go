@@ -12,6 +12,7 @@ import (
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/auth"
+	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/schema"
 )
@@ -104,11 +105,18 @@ func loadOrder(all []config.Provider) []config.Provider {
 	return append(first, rest...)
 }
 
+// endpoints are those of the APIs that clients speak.
+func (g *generation) endpoints() []api.Route {
+	return []api.Route{
+		{Method: "POST", Path: api.ChatPath, Dialect: dialect.OpenAI(), Handle: g.chat},
+	}
+}
+
 // api is the HTTP surface of this generation.
 func (g *generation) api(version string, document []byte) http.Handler {
 	c := g.config
 	o := api.Options{
-		Chat:         g.chat,
+		Routes:       g.endpoints(),
 		Models:       g.models,
 		Suggest:      g.suggest,
 		Example:      g.example(),
@@ -135,12 +143,16 @@ func (g *generation) api(version string, document []byte) http.Handler {
 			keys[i] = auth.Key{Name: k.Name, SHA256: k.SHA256, Models: k.Models, Routes: k.ProviderRouting}
 		}
 		known := auth.New(keys)
-		o.Authenticate = func(r *http.Request) (context.Context, string, error) {
-			ctx, err := known.Authenticate(r)
+		o.Authenticate = func(r *http.Request, d *dialect.Dialect) (context.Context, string, error) {
+			key, err := d.Key(r)
 			if err != nil {
 				return nil, "", err
 			}
-			return ctx, auth.PrincipalFrom(ctx).Name, nil
+			who, err := known.Check(key)
+			if err != nil {
+				return nil, "", err
+			}
+			return auth.WithPrincipal(r.Context(), who), who.Name, nil
 		}
 	}
 	return api.New(o)

@@ -99,7 +99,7 @@ func (g *generation) suggest(ctx context.Context, alias string) string {
 	case best != "":
 		return fmt.Sprintf("; did you mean '%s'?", best)
 	case len(known) == 0 || len(known) > most:
-		return "; GET /v1/models lists those there are."
+		return "; GET " + api.ModelsPath + " lists those there are."
 	}
 	return "; there are " + strings.Join(known, ", ")
 }

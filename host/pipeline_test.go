@@ -102,7 +102,7 @@ func gatewayOf(t *testing.T, total *memory.Total, upstreams ...string) (*httptes
 	var last *api.Record
 	server := httptest.NewServer(api.New(api.Options{
 		Models: g.models, Memory: total,
-		Chat: func(ctx context.Context, x *api.Exchange) error {
+		Routes: []api.Route{{Method: "POST", Path: api.ChatPath, Handle: func(ctx context.Context, x *api.Exchange) error {
 			last = x.Record
 			c, err := g.admit(ctx, x)
 			if err != nil {
@@ -113,7 +113,7 @@ func gatewayOf(t *testing.T, total *memory.Total, upstreams ...string) (*httptes
 				return c.streamed(ctx)
 			}
 			return c.whole(ctx)
-		},
+		}}},
 	}))
 	t.Cleanup(server.Close)
 	return server, adapter, func() *api.Record { return last }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
+	"github.com/kai-gateway/kai/host/api"
 )
 
 // announce tells whoever started the gateway where it is and what to know.
@@ -116,7 +117,7 @@ func firstRequest(base, model string, needsKey bool) string {
 		name = []byte(`""`) // no string fails
 	}
 	body := `{"model":` + string(name) + `,"messages":[{"role":"user","content":"Hello!"}]}`
-	return fmt.Sprintf("curl %s/v1/chat/completions %s-H 'Content-Type: application/json' -d '%s'", base, key, strings.ReplaceAll(body, "'", `'\''`))
+	return fmt.Sprintf("curl %s %s-H 'Content-Type: application/json' -d '%s'", base+api.ChatPath, key, strings.ReplaceAll(body, "'", `'\''`))
 }
 
 // reachable writes an address as a browser on this machine would.

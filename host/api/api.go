@@ -2,28 +2,26 @@
 // them, and what every answer has in common.
 //
 // Each request gets an ID, CORS headers as configured, a place in the log, and
-// an answer in OpenAI's error shape when it fails, whether by an error, an
-// unknown path or a panic. What a chat completion is, the package does not
-// know: a Handler answers those with the tools of an Exchange.
+// an error in its dialect's shape when it fails, whether by an error, an unknown
+// path or a panic. What a chat completion is, the package does not know: a Handler
+// of a Route answers those with the tools of an Exchange.
 package api
 
 import (
 	"context"
 	"log/slog"
 	"net/http"
-	"strings"
+	"slices"
 	"time"
 
-	"github.com/julienschmidt/httprouter"
-
+	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/memory"
 )
 
-// Options configures New. Chat and Models are needed; the zero value of the
-// rest serves everybody, without CORS, with the default limits.
+// Options configures New. Models is needed; the zero value of the rest serves everybody, without CORS, with the default limits.
 type Options struct {
-	// Chat answers POST /v1/chat/completions.
-	Chat Handler
+	// Routes are those of the APIs that clients speak, besides the gateway's own.
+	Routes []Route
 
 	// Models lists the aliases that the principal in ctx may use, in the order
 	// of the configuration.
@@ -34,10 +32,11 @@ type Options struct {
 	// are listed.
 	Suggest func(ctx context.Context, model string) string
 
-	// Authenticate is asked before anything else under /v1/, except for
-	// OPTIONS. The context it returns is the Handler's, and the log has the name of
-	// the key. nil lets everybody in.
-	Authenticate func(*http.Request) (ctx context.Context, key string, err error)
+	// Authenticate is asked for what isn't public, and for all that is in the same
+	// folder, except for OPTIONS. The dialect knows where the key stands. The context
+	// it returns is the Handler's, and the log has the name of the key. nil lets
+	// everybody in.
+	Authenticate func(*http.Request, *dialect.Dialect) (ctx context.Context, key string, err error)
 
 	Health func() Health // what GET /health tells; default: healthy, without services
 	Ready  func() bool   // what GET /readyz tells; default: ready
@@ -65,14 +64,10 @@ type Options struct {
 	Now     func() time.Time // default time.Now; only for what is logged
 }
 
-// A Handler answers one request. It may keep nothing of the exchange when it
-// returns. An error it returns before it wrote anything becomes the answer; one
-// it returns later is only logged, so it has to end a begun answer itself.
-type Handler func(ctx context.Context, x *Exchange) error
-
 type server struct {
 	Options
-	router      *httprouter.Router
+	table       *table
+	openAI      *dialect.Dialect // of what has no route
 	cors        cors
 	names       names
 	indexPolicy string // of the page of GET /
@@ -85,7 +80,7 @@ type server struct {
 // their deadlines here.
 func New(o Options) http.Handler {
 	if o.Suggest == nil {
-		o.Suggest = func(context.Context, string) string { return "; GET /v1/models lists those there are." }
+		o.Suggest = func(context.Context, string) string { return "; GET " + ModelsPath + " lists those there are." }
 	}
 	if o.Health == nil {
 		o.Health = func() Health { return Health{Status: Healthy} }
@@ -115,64 +110,14 @@ func New(o Options) http.Handler {
 		o.Now = time.Now
 	}
 	s := &server{Options: o, indexPolicy: indexPolicy(), cors: newCORS(o.CORS), names: newNames(o.Hosts)}
-	s.router = s.routes()
+	s.openAI = dialect.OpenAI()
+	s.table = newTable(slices.Concat(o.Routes, s.builtin()))
 	return s
 }
 
-// routes lists every path of the gateway. The names are those of openapi.yaml
-// and of the log's endpoint.
-func (s *server) routes() *httprouter.Router {
-	r := httprouter.New()
-	// A redirect would turn the caller's mistake into one that is harder to
-	// see, and httprouter's fixed paths ignore case.
-	r.RedirectTrailingSlash = false
-	r.RedirectFixedPath = false
-
-	get := func(path, endpoint string, h handle) {
-		r.GET(path, serve(endpoint, h))
-		r.HEAD(path, serve(endpoint, h))
-	}
-	r.POST("/v1/chat/completions", serve("/v1/chat/completions", func(x *Exchange, _ httprouter.Params) error {
-		return s.Chat(x.Request.Context(), x)
-	}))
-	get("/v1/models", "/v1/models", s.listModels)
-	get("/v1/models/*id", "/v1/models/{id}", s.getModel)
-	get("/health", "/health", s.health)
-	get("/livez", "/livez", s.livez)
-	get("/readyz", "/readyz", s.readyz)
-	get("/openapi.json", "/openapi.json", s.openAPI)
-	get("/docs", "/docs", s.docs)
-	get("/docs/*asset", "/docs/{asset}", s.docsAsset)
-	get("/", "/", s.index)
-
-	r.NotFound = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.(*responseWriter).exchange.fail(unknownPath(r))
-	})
-	r.MethodNotAllowed = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.(*responseWriter).exchange.fail(wrongMethod(r, w.Header().Get("Allow")))
-	})
-	r.GlobalOPTIONS = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(http.StatusNoContent)
-	})
-	return r
-}
-
-// handle answers one request of a route.
-type handle func(x *Exchange, params httprouter.Params) error
-
-// serve fits h into the router. The writer it is given is always the
-// exchange's own, see ServeHTTP.
-func serve(endpoint string, h handle) httprouter.Handle {
-	return func(w http.ResponseWriter, r *http.Request, params httprouter.Params) {
-		x := w.(*responseWriter).exchange
-		x.Request = r
-		x.Record.Endpoint = endpoint
-		x.finish(h(x, params))
-	}
-}
-
-// ServeHTTP gives the request its exchange and leads it through everything that
-// all paths have in common.
+// ServeHTTP gives the request its exchange, finds its route, and leads it through
+// everything that all paths have in common. What can be said of a request without
+// its route comes before what the route allows.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := s.newExchange(w, r)
 	defer x.end()
@@ -182,29 +127,59 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// body has ended. Writers without deadlines, as in tests, have none.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.ReadTimeout))
 	}
+	route, parameter := s.table.find(r, r.Method)
+	allow, known := "", route
+	if route == nil {
+		allow, known = s.table.others(r)
+	}
+	guarded := s.table.needsKey(r.URL.Path)
+	if known != nil {
+		x.dialect, guarded = known.Dialect, !known.Public
+	}
 	if err := s.checkHost(r); err != nil {
 		x.fail(err)
 		return
 	}
 	if s.cors.answer(x.Writer.Header(), r) {
-		x.Record.Endpoint = preflight
+		x.Record.Endpoint, x.quiet = preflight, true
 		x.Writer.WriteHeader(http.StatusNoContent)
 		return
 	}
-	if strings.HasPrefix(r.URL.Path, "/v1/") {
-		if err := s.checkOrigin(r); err != nil {
+	if guarded {
+		if err := s.admit(x, r); err != nil {
 			x.fail(err)
 			return
 		}
 	}
-	if s.Authenticate != nil && r.Method != http.MethodOptions && strings.HasPrefix(r.URL.Path, "/v1/") {
-		ctx, key, err := s.Authenticate(r)
-		if err != nil {
-			x.fail(err)
-			return
-		}
-		x.record.Key = key
-		r = r.WithContext(ctx)
+	switch {
+	case route != nil:
+		x.Record.Endpoint, x.quiet, x.parameter = route.Path, route.Quiet, parameter
+		x.finish(route.Handle(x.Request.Context(), x))
+	case allow == "":
+		x.fail(s.unknownPath(r))
+	case r.Method == http.MethodOptions:
+		x.Writer.Header().Set("Allow", allow)
+		x.Writer.WriteHeader(http.StatusNoContent)
+	default:
+		x.Writer.Header().Set("Allow", allow)
+		x.fail(wrongMethod(r, allow))
 	}
-	s.router.ServeHTTP(x.Writer, r)
+}
+
+// admit lets a request to what isn't public in, whose context is the principal's
+// then, or says why not.
+func (s *server) admit(x *Exchange, r *http.Request) error {
+	if err := s.checkOrigin(r); err != nil {
+		return err
+	}
+	if s.Authenticate == nil || r.Method == http.MethodOptions {
+		return nil
+	}
+	ctx, key, err := s.Authenticate(r, x.dialect)
+	if err != nil {
+		return err
+	}
+	x.record.Key = key
+	x.Request = r.WithContext(ctx)
+	return nil
 }

@@ -23,13 +23,13 @@ type gateway struct {
 	logs   *logs
 }
 
-// newServer starts a gateway with o, whose Chat, Models, Version and Logger
+// newServer starts a gateway with o, whose Routes, Models, Version and Logger
 // have defaults made for tests.
 func newServer(t *testing.T, o api.Options) *gateway {
 	t.Helper()
 	g := &gateway{logs: &logs{finished: make(chan map[string]any, 1000)}}
-	if o.Chat == nil {
-		o.Chat = func(_ context.Context, x *api.Exchange) error { return x.JSON(200, []byte(completion)) }
+	if o.Routes == nil {
+		o.Routes = chatBy(func(_ context.Context, x *api.Exchange) error { return x.JSON(200, []byte(completion)) })
 	}
 	if o.Models == nil {
 		o.Models = func(context.Context) []string { return []string{"granite-local", "gpt-4", "anthropic/claude", "a%2Fb"} }
@@ -47,6 +47,14 @@ func newServer(t *testing.T, o api.Options) *gateway {
 	g.url, g.client = server.URL, server.Client()
 	g.client.Timeout = 2 * time.Minute
 	return g
+}
+
+// chatBy has a handler answer chat completions.
+func chatBy(h api.Handler) []api.Route {
+	if h == nil {
+		return nil
+	}
+	return []api.Route{{Method: "POST", Path: api.ChatPath, Handle: h}}
 }
 
 // logs collects what a gateway logs.

@@ -35,13 +35,13 @@ func BenchmarkChat(b *testing.B) {
 				h := api.New(api.Options{
 					Logger: slog.New(handler),
 					CORS:   api.CORS{Enabled: true, AllowOrigins: []string{"*"}},
-					Chat: func(_ context.Context, x *api.Exchange) error {
+					Routes: chatBy(func(_ context.Context, x *api.Exchange) error {
 						if _, err := x.Body(); err != nil {
 							return err
 						}
 						x.Record.Model, x.Record.Provider, x.Record.UpstreamModel = "granite-local", "ollama", "granite4:tiny-h"
 						return x.JSON(200, answer)
-					},
+					}),
 				})
 				r := httptest.NewRequest("POST", "/v1/chat/completions", nil)
 				r.Header.Set("Content-Type", "application/json")

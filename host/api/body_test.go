@@ -16,6 +16,7 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 
 	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/memory"
 )
 
@@ -29,7 +30,7 @@ func echo(_ context.Context, x *api.Exchange) error {
 }
 
 func TestBodyArrivesWhole(t *testing.T) {
-	g := newServer(t, api.Options{Chat: echo, MaxBody: 5 << 20})
+	g := newServer(t, api.Options{Routes: chatBy(echo), MaxBody: 5 << 20})
 	for name, size := range map[string]int{
 		"a byte":                            1,
 		"the first step":                    256 << 10,
@@ -65,7 +66,7 @@ func TestBodyArrivesWhole(t *testing.T) {
 }
 
 func TestBodyTooLarge(t *testing.T) {
-	g := newServer(t, api.Options{Chat: echo, MaxBody: 1 << 20})
+	g := newServer(t, api.Options{Routes: chatBy(echo), MaxBody: 1 << 20})
 	for name, body := range map[string]io.Reader{
 		"by its length":              strings.NewReader(strings.Repeat("x", 1<<20+1)),
 		"while it streams":           struct{ io.Reader }{strings.NewReader(strings.Repeat("x", 1<<20+1))},
@@ -99,7 +100,7 @@ func TestBodyTooLarge(t *testing.T) {
 }
 
 func TestContentHeaders(t *testing.T) {
-	g := newServer(t, api.Options{Chat: echo, CORS: api.CORS{Enabled: true, AllowOrigins: []string{"*"}}})
+	g := newServer(t, api.Options{Routes: chatBy(echo), CORS: api.CORS{Enabled: true, AllowOrigins: []string{"*"}}})
 	for name, tc := range map[string]struct {
 		headers []string
 		want    int
@@ -144,7 +145,7 @@ func TestContentHeaders(t *testing.T) {
 }
 
 func TestEmptyBody(t *testing.T) {
-	g := newServer(t, api.Options{Chat: echo})
+	g := newServer(t, api.Options{Routes: chatBy(echo)})
 	got := postChat(t, g, "")
 	if e := errorOf(t, got.body); got.StatusCode != 400 || e.Message != "The request has no body. Send a JSON object." {
 		t.Errorf("got %d %s, want 400 and that there is no body", got.StatusCode, got.body)
@@ -179,7 +180,7 @@ func TestSlowBodyIsGivenUp(t *testing.T) {
 		"of a GET":                             "GET /health HTTP/1.1\r\nHost: kai\r\nContent-Length: 100\r\n\r\n{",
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newServer(t, api.Options{Chat: echo, ReadTimeout: 50 * time.Millisecond})
+			g := newServer(t, api.Options{Routes: chatBy(echo), ReadTimeout: 50 * time.Millisecond})
 			c := dial(t, g, sent)
 			response, err := http.ReadResponse(bufio.NewReader(c), nil)
 			if err != nil {
@@ -208,7 +209,7 @@ func TestSlowBodyIsGivenUp(t *testing.T) {
 // deadline before is not documented.
 func TestReadTimeoutEndsWithTheBody(t *testing.T) {
 	const timeout = 400 * time.Millisecond // a busy machine takes a while to bring three bytes
-	g := newServer(t, api.Options{ReadTimeout: timeout, Chat: func(ctx context.Context, x *api.Exchange) error {
+	g := newServer(t, api.Options{ReadTimeout: timeout, Routes: chatBy(func(ctx context.Context, x *api.Exchange) error {
 		if _, err := x.Body(); err != nil {
 			return err
 		}
@@ -218,7 +219,7 @@ func TestReadTimeoutEndsWithTheBody(t *testing.T) {
 		case <-time.After(4 * timeout):
 			return x.JSON(200, []byte(`{}`))
 		}
-	}})
+	})})
 	if got := postChat(t, g, "{}"); got.StatusCode != 200 {
 		t.Errorf("a request served for longer than the read timeout got %d %s", got.StatusCode, got.body)
 	}
@@ -230,7 +231,7 @@ func TestClientHangsUpWithinItsBody(t *testing.T) {
 		"of unknown length": head + "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newServer(t, api.Options{Chat: echo})
+			g := newServer(t, api.Options{Routes: chatBy(echo)})
 			dial(t, g, sent).Close()
 			line := g.logs.next(t)
 			if line["status"] != 499.0 || line["level"] != "INFO" {
@@ -241,7 +242,7 @@ func TestClientHangsUpWithinItsBody(t *testing.T) {
 }
 
 func TestHalfClosedClientLearnsThatItsBodyIsCutOff(t *testing.T) {
-	g := newServer(t, api.Options{Chat: echo})
+	g := newServer(t, api.Options{Routes: chatBy(echo)})
 	c := dial(t, g, head+"Content-Length: 100\r\n\r\n{")
 	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
@@ -260,7 +261,7 @@ func TestHalfClosedClientLearnsThatItsBodyIsCutOff(t *testing.T) {
 }
 
 func TestBrokenTransferCoding(t *testing.T) {
-	g := newServer(t, api.Options{Chat: echo})
+	g := newServer(t, api.Options{Routes: chatBy(echo)})
 	c := dial(t, g, head+"Transfer-Encoding: chunked\r\n\r\nzz\r\n")
 	response, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
@@ -279,7 +280,7 @@ func TestBrokenTransferCoding(t *testing.T) {
 func TestAllBodiesTogetherAreBounded(t *testing.T) {
 	arrived, proceed := make(chan struct{}), make(chan struct{})
 	release := false
-	g := newServer(t, api.Options{MaxBody: 600, Bodies: memory.NewLimit(1000), Chat: func(_ context.Context, x *api.Exchange) error {
+	g := newServer(t, api.Options{MaxBody: 600, Bodies: memory.NewLimit(1000), Routes: chatBy(func(_ context.Context, x *api.Exchange) error {
 		b, err := x.Body()
 		if err != nil {
 			return err
@@ -293,7 +294,7 @@ func TestAllBodiesTogetherAreBounded(t *testing.T) {
 		arrived <- struct{}{}
 		<-proceed
 		return x.JSON(200, []byte(`{}`))
-	}})
+	})})
 	large := strings.Repeat("x", 600)
 	hold := func() chan int {
 		status := make(chan int, 1)
@@ -339,7 +340,7 @@ func TestAllBodiesTogetherAreBounded(t *testing.T) {
 // The memory of failed exchanges comes back, however they fail.
 func TestBodiesAreGivenBack(t *testing.T) {
 	bodies, total := memory.NewLimit(1000), memory.New(memory.Options{Limit: memory.Grain})
-	g := newServer(t, api.Options{MaxBody: 600, Bodies: bodies, Memory: total, Chat: func(_ context.Context, x *api.Exchange) error {
+	g := newServer(t, api.Options{MaxBody: 600, Bodies: bodies, Memory: total, Routes: chatBy(func(_ context.Context, x *api.Exchange) error {
 		b, err := x.Body()
 		if err != nil {
 			return err
@@ -351,7 +352,7 @@ func TestBodiesAreGivenBack(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}
 		return x.JSON(200, []byte(`{}`))
-	}})
+	})})
 	rest := strings.Repeat("x", 599)
 	for range 5 {
 		postChat(t, g, "p"+rest)
@@ -373,7 +374,7 @@ func TestBodiesAreGivenBack(t *testing.T) {
 }
 
 func TestFalseLengthTakesLittleMemory(t *testing.T) {
-	g := newServer(t, api.Options{Chat: echo})
+	g := newServer(t, api.Options{Routes: chatBy(echo)})
 	const clients = 20
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -406,8 +407,8 @@ func TestEarlyAnswersArrive(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newServer(t, api.Options{
-				MaxBody: most, Bodies: memory.NewLimit(1 << 20), Chat: echo,
-				Authenticate: func(r *http.Request) (context.Context, string, error) {
+				MaxBody: most, Bodies: memory.NewLimit(1 << 20), Routes: chatBy(echo),
+				Authenticate: func(r *http.Request, _ *dialect.Dialect) (context.Context, string, error) {
 					if r.Header.Get("X-Deny") != "" {
 						return nil, "", &fault.Error{Kind: fault.Unauthenticated, Text: "no"}
 					}

@@ -8,6 +8,7 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 
 	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/dialect"
 )
 
 func TestCORS(t *testing.T) {
@@ -96,7 +97,7 @@ func TestCORS(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newServer(t, api.Options{CORS: tc.cors, Authenticate: func(r *http.Request) (context.Context, string, error) {
+			g := newServer(t, api.Options{CORS: tc.cors, Authenticate: func(r *http.Request, _ *dialect.Dialect) (context.Context, string, error) {
 				if r.URL.Path == "/v1/guarded" {
 					return nil, "", &fault.Error{Kind: fault.Unauthenticated, Text: "no key"}
 				}

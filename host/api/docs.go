@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"embed"
 	"fmt"
 	"io"
@@ -10,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/julienschmidt/httprouter"
 	"github.com/swaggest/swgui/v5/static"
 )
 
@@ -26,29 +26,29 @@ var page embed.FS
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-func (s *server) docs(x *Exchange, _ httprouter.Params) error {
+func (s *server) docs(_ context.Context, x *Exchange) error {
 	x.Writer.Header().Set("Content-Security-Policy", docsPolicy)
 	return x.file(page, "docs/index.html", "text/html; charset=utf-8")
 }
 
 // docsAsset serves one of the files that the page asks for.
-func (s *server) docsAsset(x *Exchange, params httprouter.Params) error {
-	switch params.ByName("asset") {
-	case "/":
+func (s *server) docsAsset(_ context.Context, x *Exchange) error {
+	switch x.parameter {
+	case "":
 		// Relative, like everything on the page; http.Redirect would not keep it so.
-		x.Writer.Header().Set("Location", "../docs")
+		x.Writer.Header().Set("Location", ".."+docsPath)
 		x.Writer.WriteHeader(http.StatusPermanentRedirect)
 		return nil
-	case "/start.js":
+	case "start.js":
 		return x.file(page, "docs/start.js", "text/javascript; charset=utf-8")
-	case "/swagger-ui-bundle.js":
+	case "swagger-ui-bundle.js":
 		return x.gzipped(static.FS, "swagger-ui-bundle.js.gz", "text/javascript; charset=utf-8")
-	case "/swagger-ui.css":
+	case "swagger-ui.css":
 		return x.gzipped(static.FS, "swagger-ui.css.gz", "text/css; charset=utf-8")
-	case "/favicon-32x32.png":
+	case "favicon-32x32.png":
 		return x.file(static.FS, "favicon-32x32.png", "image/png")
 	}
-	return unknownPath(x.Request)
+	return s.unknownPath(x.Request)
 }
 
 // file answers with an embedded file.
@@ -99,9 +99,9 @@ func acceptsGzip(headers []string) bool {
 }
 
 // openAPI serves the document itself.
-func (s *server) openAPI(x *Exchange, _ httprouter.Params) error {
+func (s *server) openAPI(_ context.Context, x *Exchange) error {
 	if len(s.OpenAPI) == 0 {
-		return unknownPath(x.Request)
+		return s.unknownPath(x.Request)
 	}
 	return x.JSON(http.StatusOK, s.OpenAPI)
 }

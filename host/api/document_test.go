@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -21,6 +22,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 
 	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/schema"
 )
 
@@ -89,10 +91,10 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 
 	unhealthy := false
 	g := newServer(t, api.Options{
-		Chat:    chatByModel,
+		Routes:  chatBy(chatByModel),
 		MaxBody: 1 << 10, ReadTimeout: time.Second,
 		OpenAPI: []byte(`{}`),
-		Authenticate: func(r *http.Request) (context.Context, string, error) {
+		Authenticate: func(r *http.Request, _ *dialect.Dialect) (context.Context, string, error) {
 			if r.Header.Get("Authorization") == "Bearer wrong" {
 				return nil, "", &fault.Error{Kind: fault.Unauthenticated, Code: "invalid_api_key", Text: "wrong key"}
 			}
@@ -282,6 +284,27 @@ func validateEvents(t *testing.T, doc *openapi3.T, stream []byte) {
 		if err := want.VisitJSON(v); err != nil {
 			t.Errorf("the document allows no such event: %v\n%s", err, data)
 		}
+	}
+}
+
+// TestDocumentHasEveryRoute compares the document with the table of routes, both
+// ways. Only the files that a page asks for are not described.
+func TestDocumentHasEveryRoute(t *testing.T) {
+	answers := chatBy(func(context.Context, *api.Exchange) error { return nil })
+	want := map[string]bool{} // whether a key is needed
+	for _, r := range api.RoutesOf(api.New(api.Options{Routes: answers})) {
+		if r.Path != "/docs/{asset}" {
+			want[r.Method+" "+r.Path] = !r.Public
+		}
+	}
+	doc, got := loadDocument(t), map[string]bool{}
+	for path, item := range doc.Paths.Map() {
+		for method, operation := range item.Operations() {
+			got[method+" "+path] = operation.Responses.Value("401") != nil
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("the document has %v, the table %v", got, want)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/fault"
 )
 
@@ -22,8 +21,8 @@ func (x *Exchange) fail(err error) {
 	}
 	e := x.ClientError(err)
 	h := x.Writer.Header()
-	if e.Kind == fault.Unauthenticated {
-		h.Set("WWW-Authenticate", "Bearer")
+	if e.Kind == fault.Unauthenticated && x.dialect.Challenge != "" {
+		h.Set("WWW-Authenticate", x.dialect.Challenge)
 	}
 	if e.RetryAfter > 0 {
 		seconds := (e.RetryAfter - 1) / time.Second // and one more, to round up
@@ -33,7 +32,7 @@ func (x *Exchange) fail(err error) {
 		h.Set("X-Should-Retry", "false")
 	}
 	x.answerEarly()
-	if err := x.JSON(e.HTTPStatus(), dialect.AppendOpenAIError(nil, e)); err != nil {
+	if err := x.JSON(e.HTTPStatus(), x.dialect.AppendError(nil, e)); err != nil {
 		x.note(err)
 	}
 }
@@ -47,13 +46,10 @@ func (x *Exchange) ClientError(err error) *fault.Error {
 	return &fault.Error{Kind: fault.Internal, Text: "internal error, request " + x.ID}
 }
 
-// served says what there is, to those who asked for something else.
-const served = "Kai serves POST /v1/chat/completions, GET /v1/models and GET /v1/models/{id}; GET /docs describes them."
-
-func unknownPath(r *http.Request) error {
+func (s *server) unknownPath(r *http.Request) error {
 	return &fault.Error{
 		Kind: fault.NotFound,
-		Text: fmt.Sprintf("There is no %s %s here. %s", printable(r.Method, maxShown), printable(r.URL.Path, maxShown), served),
+		Text: fmt.Sprintf("There is no %s %s here. %s", printable(r.Method, maxShown), printable(r.URL.Path, maxShown), s.table.served),
 	}
 }
 

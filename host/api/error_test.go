@@ -14,6 +14,7 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 
 	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/dialect"
 )
 
 func failWith(err error) api.Handler {
@@ -58,7 +59,7 @@ func TestErrorAnswers(t *testing.T) {
 		"no error and no answer":      {err: nil, status: 500, typ: "server_error", message: "internal error, request "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newServer(t, api.Options{Chat: failWith(tc.err)})
+			g := newServer(t, api.Options{Routes: chatBy(failWith(tc.err))})
 			got := postChat(t, g, "{}")
 			e := errorOf(t, got.body)
 			message := tc.message
@@ -93,7 +94,7 @@ func TestErrorDetailGoesToTheLogOnly(t *testing.T) {
 		"of a client's error": &fault.Error{Kind: fault.Upstream, Text: "m", Cause: errors.New("dial tcp 10.0.0.1: refused")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newServer(t, api.Options{Chat: failWith(err)})
+			g := newServer(t, api.Options{Routes: chatBy(failWith(err))})
 			got := postChat(t, g, "{}")
 			if strings.Contains(got.body, "10.0.0.1") {
 				t.Errorf("the client learns %s", got.body)
@@ -107,12 +108,12 @@ func TestErrorDetailGoesToTheLogOnly(t *testing.T) {
 }
 
 func TestErrorAfterTheAnswerBegan(t *testing.T) {
-	g := newServer(t, api.Options{Chat: func(_ context.Context, x *api.Exchange) error {
+	g := newServer(t, api.Options{Routes: chatBy(func(_ context.Context, x *api.Exchange) error {
 		if _, err := io.WriteString(x.Writer, "data: 1\n\n"); err != nil {
 			return err
 		}
 		return &fault.Error{Kind: fault.Upstream, Text: "late"}
-	}})
+	})})
 	got := postChat(t, g, "{}")
 	if got.StatusCode != 200 || got.body != "data: 1\n\n" {
 		t.Errorf("got %d %q, want what the handler wrote", got.StatusCode, got.body)
@@ -123,7 +124,7 @@ func TestErrorAfterTheAnswerBegan(t *testing.T) {
 }
 
 func TestPanic(t *testing.T) {
-	g := newServer(t, api.Options{Chat: func(context.Context, *api.Exchange) error { panic("index out of range") }})
+	g := newServer(t, api.Options{Routes: chatBy(func(context.Context, *api.Exchange) error { panic("index out of range") })})
 	got := postChat(t, g, "{}")
 	e := errorOf(t, got.body)
 	id := got.Header.Get("X-Request-Id")
@@ -145,13 +146,13 @@ func TestPanic(t *testing.T) {
 func TestPanicAfterTheAnswerBeganCutsTheConnection(t *testing.T) {
 	for name, v := range map[string]any{"a mistake": "index out of range", "an abort": http.ErrAbortHandler} {
 		t.Run(name, func(t *testing.T) {
-			g := newServer(t, api.Options{Chat: func(_ context.Context, x *api.Exchange) error {
+			g := newServer(t, api.Options{Routes: chatBy(func(_ context.Context, x *api.Exchange) error {
 				io.WriteString(x.Writer, "data: 1\n\n")
 				if err := http.NewResponseController(x.Writer).Flush(); err != nil {
 					t.Error(err)
 				}
 				panic(v)
-			}})
+			})})
 			response, err := g.client.Post(g.url+"/v1/chat/completions", jsonType, strings.NewReader("{}"))
 			if err != nil {
 				t.Fatal(err)
@@ -174,7 +175,7 @@ func TestPanicAfterTheAnswerBeganCutsTheConnection(t *testing.T) {
 func TestPanicInWhatTheGatewayIsGiven(t *testing.T) {
 	g := newServer(t, api.Options{
 		Models:       func(context.Context) []string { panic("models") },
-		Authenticate: func(*http.Request) (context.Context, string, error) { panic("auth") },
+		Authenticate: func(*http.Request, *dialect.Dialect) (context.Context, string, error) { panic("auth") },
 		Health:       func() api.Health { panic("health") },
 	})
 	for _, path := range []string{"/v1/models", "/health"} {

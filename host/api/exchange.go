@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/memory"
 )
 
@@ -22,7 +23,11 @@ type Exchange struct {
 	Record  *Record             // what the log will say
 	Memory  *memory.Grant       // what is held for this request; released when the exchange ends
 
-	server *server
+	server    *server
+	dialect   *dialect.Dialect // of the route
+	parameter string           // what the {parameter} of the route's path stands for
+	quiet     bool             // of no interest in the log
+
 	body   body
 	memory memory.Grant
 	writer responseWriter
@@ -35,10 +40,11 @@ func (s *server) newExchange(w http.ResponseWriter, r *http.Request) *Exchange {
 		Start:   s.Now(),
 		Request: r,
 		server:  s,
+		dialect: s.openAI,
 		memory:  s.Memory.Grant(),
 	}
 	x.Memory = &x.memory
-	x.writer = responseWriter{ResponseWriter: w, exchange: x}
+	x.writer = responseWriter{ResponseWriter: w}
 	x.Writer = &x.writer
 	x.Record = &x.record
 	w.Header().Set("X-Request-Id", x.ID)
@@ -110,10 +116,9 @@ var errPanicked = errors.New("panic, see the log entry of the same request")
 // responseWriter notes what was answered.
 type responseWriter struct {
 	http.ResponseWriter
-	exchange *Exchange
-	status   int
-	wrote    bool // the answer's head
-	broken   bool // the client does not take the answer
+	status int
+	wrote  bool // the answer's head
+	broken bool // the client does not take the answer
 }
 
 func (w *responseWriter) WriteHeader(status int) {

@@ -13,9 +13,9 @@ import (
 
 func TestAnswerThatNobodyReadsIsGivenUp(t *testing.T) {
 	large := make([]byte, 64<<20) // more than the sockets' buffers hold
-	g := newServer(t, api.Options{WriteTimeout: 50 * time.Millisecond, Chat: func(_ context.Context, x *api.Exchange) error {
+	g := newServer(t, api.Options{WriteTimeout: 50 * time.Millisecond, Routes: chatBy(func(_ context.Context, x *api.Exchange) error {
 		return x.JSON(200, large)
-	}})
+	})})
 	dial(t, g, head+"Content-Length: 2\r\n\r\n{}")
 	if line := g.logs.next(t); line["status"] != 499.0 || line["err"] == nil {
 		t.Errorf("the log says %v, want status 499 with an error", line)
@@ -27,7 +27,7 @@ func TestAnswerThatNobodyReadsIsGivenUp(t *testing.T) {
 func TestWriteTimeoutEndsWithTheAnswer(t *testing.T) {
 	const timeout = 50 * time.Millisecond
 	first := true
-	g := newServer(t, api.Options{WriteTimeout: timeout, Chat: func(_ context.Context, x *api.Exchange) error {
+	g := newServer(t, api.Options{WriteTimeout: timeout, Routes: chatBy(func(_ context.Context, x *api.Exchange) error {
 		if _, err := x.Body(); err != nil {
 			return err
 		}
@@ -38,7 +38,7 @@ func TestWriteTimeoutEndsWithTheAnswer(t *testing.T) {
 		<-time.After(4 * timeout)
 		_, err := io.WriteString(x.Writer, "late")
 		return err
-	}})
+	})})
 	c := dial(t, g, head+"Content-Length: 2\r\n\r\n{}"+head+"Content-Length: 2\r\n\r\n{}")
 	answers := bufio.NewReader(c)
 	for _, want := range []string{"{}", "late"} {
@@ -53,7 +53,7 @@ func TestWriteTimeoutEndsWithTheAnswer(t *testing.T) {
 }
 
 func TestRefusedBodyIsNotAskedFor(t *testing.T) {
-	g := newServer(t, api.Options{Chat: echo, MaxBody: 10})
+	g := newServer(t, api.Options{Routes: chatBy(echo), MaxBody: 10})
 	for name, tc := range map[string]struct {
 		length string
 		want   int

@@ -1,10 +1,9 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
-
-	"github.com/julienschmidt/httprouter"
 )
 
 // The states of the gateway and of its services.
@@ -55,7 +54,7 @@ func (list services) MarshalJSON() ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-func (s *server) health(x *Exchange, _ httprouter.Params) error {
+func (s *server) health(_ context.Context, x *Exchange) error {
 	h := s.Health()
 	status := http.StatusOK
 	if h.Status == Unhealthy {
@@ -73,12 +72,12 @@ type state struct {
 }
 
 // livez tells that the process runs.
-func (s *server) livez(x *Exchange, _ httprouter.Params) error {
+func (s *server) livez(_ context.Context, x *Exchange) error {
 	return x.answer(http.StatusOK, state{"alive"})
 }
 
 // readyz tells whether requests should be sent here.
-func (s *server) readyz(x *Exchange, _ httprouter.Params) error {
+func (s *server) readyz(_ context.Context, x *Exchange) error {
 	if !s.Ready() {
 		return x.answer(http.StatusServiceUnavailable, state{"not ready"})
 	}

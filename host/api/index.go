@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -10,8 +11,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-
-	"github.com/julienschmidt/httprouter"
 )
 
 // Offered is a model as GET / shows it.
@@ -33,7 +32,7 @@ func indexPolicy() string {
 
 // index tells those who open the bare address what this is: browsers in a page,
 // programs in JSON.
-func (s *server) index(x *Exchange, _ httprouter.Params) error {
+func (s *server) index(_ context.Context, x *Exchange) error {
 	x.Writer.Header().Add("Vary", "Accept")
 	if wantsHTML(x.Request.Header["Accept"]) {
 		x.Writer.Header().Set("Content-Security-Policy", s.indexPolicy)
@@ -45,9 +44,7 @@ func (s *server) index(x *Exchange, _ httprouter.Params) error {
 		Docs      string   `json:"docs"`
 		OpenAPI   string   `json:"openapi"`
 		Endpoints []string `json:"endpoints"`
-	}{"kai", s.Version, "/docs", "/openapi.json", []string{
-		"POST /v1/chat/completions", "GET /v1/models", "GET /v1/models/{id}", "GET /health", "GET /livez", "GET /readyz",
-	}})
+	}{"kai", s.Version, docsPath, openAPIPath, s.table.list()})
 }
 
 // indexPage is the page for browsers. Its links are relative, so that it works
@@ -62,8 +59,8 @@ func (s *server) indexPage(r *http.Request) []byte {
 	if err != nil {
 		model = []byte(`""`) // no string fails
 	}
-	curl := fmt.Sprintf("curl %s/v1/chat/completions \\%s\n  -H 'Content-Type: application/json' \\\n  -d '{\"model\": %s, \"messages\": [{\"role\": \"user\", \"content\": \"Hello!\"}]}'",
-		base, key, strings.ReplaceAll(string(model), "'", `'\''`))
+	curl := fmt.Sprintf("curl %s \\%s\n  -H 'Content-Type: application/json' \\\n  -d '{\"model\": %s, \"messages\": [{\"role\": \"user\", \"content\": \"Hello!\"}]}'",
+		base+ChatPath, key, strings.ReplaceAll(string(model), "'", `'\''`))
 
 	var b strings.Builder
 	e := html.EscapeString

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/dialect"
 )
 
 const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
@@ -76,7 +77,9 @@ func TestIndexPage(t *testing.T) {
 }
 
 func TestIndexPageOfAGuardedGateway(t *testing.T) {
-	g := newServer(t, api.Options{Example: "demo", Authenticate: func(r *http.Request) (context.Context, string, error) { return r.Context(), "", nil }})
+	g := newServer(t, api.Options{Example: "demo", Authenticate: func(r *http.Request, _ *dialect.Dialect) (context.Context, string, error) {
+		return r.Context(), "", nil
+	}})
 	got := g.do(t, "GET", "/", "", "Accept", browser)
 	if !strings.Contains(got.body, "-H &#39;Authorization: Bearer YOUR_KEY&#39;") || strings.Contains(got.body, "<h2>Models") {
 		t.Errorf("the page does not ask for a key, or lists models:\n%s", got.body)

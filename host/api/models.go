@@ -1,13 +1,12 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
 
 	"github.com/kai-gateway/kai/host/fault"
-
-	"github.com/julienschmidt/httprouter"
 )
 
 // model is an alias as OpenAI's API shows a model.
@@ -20,8 +19,8 @@ type model struct {
 
 func modelOf(alias string) model { return model{ID: alias, Object: "model", OwnedBy: "kai"} }
 
-func (s *server) listModels(x *Exchange, _ httprouter.Params) error {
-	aliases := s.Models(x.Request.Context())
+func (s *server) listModels(ctx context.Context, x *Exchange) error {
+	aliases := s.Models(ctx)
 	list := struct {
 		Object string  `json:"object"`
 		Data   []model `json:"data"`
@@ -33,16 +32,16 @@ func (s *server) listModels(x *Exchange, _ httprouter.Params) error {
 }
 
 // getModel finds a model by an ID that may hold slashes, percent-encoded or not.
-func (s *server) getModel(x *Exchange, params httprouter.Params) error {
-	id := params.ByName("id")[1:]
+func (s *server) getModel(ctx context.Context, x *Exchange) error {
+	id := x.parameter
 	if id == "" {
-		return unknownPath(x.Request)
+		return s.unknownPath(x.Request)
 	}
-	if !slices.Contains(s.Models(x.Request.Context()), id) {
+	if !slices.Contains(s.Models(ctx), id) {
 		return &fault.Error{
 			Kind: fault.NotFound, Code: "model_not_found",
 			Param: "model",
-			Text:  "Model '" + printable(id, maxShown) + "' not found" + s.Suggest(x.Request.Context(), id),
+			Text:  "Model '" + printable(id, maxShown) + "' not found" + s.Suggest(ctx, id),
 		}
 	}
 	return x.answer(http.StatusOK, modelOf(id))

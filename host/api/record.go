@@ -48,9 +48,10 @@ func (x *Exchange) hungUp() bool {
 
 // level is Warn for what the gateway or an upstream failed to do, and Debug for
 // what comes every few seconds and is of no interest.
-func (r *Record) level() slog.Level {
+func (x *Exchange) level() slog.Level {
+	r := &x.record
 	switch {
-	case r.Endpoint == "/health", r.Endpoint == "/livez", r.Endpoint == "/readyz", r.Endpoint == preflight:
+	case x.quiet:
 		return slog.LevelDebug // a 503 among them, too: it is the answer and no failure
 	case r.Status >= 500, r.Status < 400 && r.Err != nil:
 		return slog.LevelWarn
@@ -70,7 +71,7 @@ func (x *Exchange) log() {
 			r.Status = statusHungUp
 		}
 	}
-	level := r.level()
+	level := x.level()
 	ctx := x.Request.Context()
 	if !x.server.Logger.Enabled(ctx, level) {
 		return

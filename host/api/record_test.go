@@ -16,20 +16,21 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 
 	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/dialect"
 )
 
 func TestRecord(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	g := newServer(t, api.Options{
 		Now: func() time.Time { return now },
-		Chat: func(_ context.Context, x *api.Exchange) error {
+		Routes: chatBy(func(_ context.Context, x *api.Exchange) error {
 			*x.Record = api.Record{
 				Endpoint: x.Record.Endpoint, Key: "chat-app", Model: "granite-local", Provider: "ollama", UpstreamModel: "granite4:tiny-h", Plugin: "ollama@sha256:abc",
 				Attempt: 1, Stream: true, PromptTokens: 15, CompletionTokens: 10, FirstChunk: 1500 * time.Microsecond, Cache: "miss",
 			}
 			now = now.Add(2500 * time.Millisecond)
 			return x.JSON(200, []byte(`{}`))
-		},
+		}),
 	})
 	got := postChat(t, g, "{}")
 	line := g.logs.next(t)
@@ -73,7 +74,7 @@ func TestLogLevels(t *testing.T) {
 		"a wrong method":  {request: "PUT /health", level: "INFO", endpoint: "/health", status: 405},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newServer(t, api.Options{Chat: tc.chat, CORS: api.CORS{Enabled: true, AllowOrigins: []string{"*"}}})
+			g := newServer(t, api.Options{Routes: chatBy(tc.chat), CORS: api.CORS{Enabled: true, AllowOrigins: []string{"*"}}})
 			if tc.request == "" {
 				tc.request = "POST /v1/chat/completions"
 			}
@@ -116,13 +117,13 @@ func TestClientHangsUpWhileItIsServed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			began := make(chan struct{})
-			g := newServer(t, api.Options{Chat: func(ctx context.Context, x *api.Exchange) error {
+			g := newServer(t, api.Options{Routes: chatBy(func(ctx context.Context, x *api.Exchange) error {
 				if _, err := x.Body(); err != nil {
 					return err
 				}
 				close(began)
 				return chat(ctx, x)
-			}})
+			})})
 			c := dial(t, g, head+"Content-Length: 2\r\n\r\n{}")
 			<-began
 			c.Close()
@@ -135,7 +136,7 @@ func TestClientHangsUpWhileItIsServed(t *testing.T) {
 
 // A client that closes the connection right after its answer did not hang up.
 func TestClientLeavesAfterItsAnswer(t *testing.T) {
-	g := newServer(t, api.Options{Chat: func(ctx context.Context, x *api.Exchange) error {
+	g := newServer(t, api.Options{Routes: chatBy(func(ctx context.Context, x *api.Exchange) error {
 		if _, err := x.Body(); err != nil {
 			return err
 		}
@@ -147,7 +148,7 @@ func TestClientLeavesAfterItsAnswer(t *testing.T) {
 		}
 		<-ctx.Done()
 		return nil
-	}})
+	})})
 	c := dial(t, g, head+"Content-Length: 2\r\n\r\n{}")
 	if _, err := io.ReadFull(c, make([]byte, 12)); err != nil {
 		t.Fatal(err)
@@ -172,11 +173,11 @@ func TestRequestEndedByTheGateway(t *testing.T) {
 			ctx, end := context.WithCancelCause(context.Background())
 			defer end(nil)
 			g := newServer(t, api.Options{
-				Authenticate: func(*http.Request) (context.Context, string, error) { return ctx, "", nil },
-				Chat: func(ctx context.Context, x *api.Exchange) error {
+				Authenticate: func(*http.Request, *dialect.Dialect) (context.Context, string, error) { return ctx, "", nil },
+				Routes: chatBy(func(ctx context.Context, x *api.Exchange) error {
 					end(tc.cause)
 					return context.Cause(ctx)
-				},
+				}),
 			})
 			got := postChat(t, g, "{}")
 			if line := g.logs.next(t); float64(got.StatusCode) != tc.want || line["status"] != tc.want {
@@ -191,13 +192,13 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 	var all bytes.Buffer
 	g := newServer(t, api.Options{
 		Logger: slog.New(slog.NewTextHandler(&all, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true})),
-		Chat: func(_ context.Context, x *api.Exchange) error {
+		Routes: chatBy(func(_ context.Context, x *api.Exchange) error {
 			if _, err := x.Body(); err != nil {
 				return err
 			}
 			panic("as asked")
-		},
-		Authenticate: func(r *http.Request) (context.Context, string, error) {
+		}),
+		Authenticate: func(r *http.Request, _ *dialect.Dialect) (context.Context, string, error) {
 			if r.Header.Get("X-Refuse") != "" {
 				return nil, "", &fault.Error{Kind: fault.Unauthenticated, Code: "invalid_api_key", Text: "wrong key"}
 			}
@@ -222,7 +223,7 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 }
 
 func TestErrorsAreCutInTheLog(t *testing.T) {
-	g := newServer(t, api.Options{Chat: failWith(errors.New(strings.Repeat("é\x1b", 1<<20)))})
+	g := newServer(t, api.Options{Routes: chatBy(failWith(errors.New(strings.Repeat("é\x1b", 1<<20))))})
 	postChat(t, g, "{}")
 	if text, _ := g.logs.next(t)["err"].(string); text != strings.Repeat("é\ufffd", 1000)+"…" {
 		t.Errorf("the log repeats %d bytes of an error", len(text))

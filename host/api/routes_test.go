@@ -13,6 +13,7 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 
 	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/dialect"
 )
 
 func TestModels(t *testing.T) {
@@ -69,7 +70,7 @@ func TestModelByID(t *testing.T) {
 func TestModelsAreThePrincipals(t *testing.T) {
 	type principal struct{}
 	g := newServer(t, api.Options{
-		Authenticate: func(r *http.Request) (context.Context, string, error) {
+		Authenticate: func(r *http.Request, _ *dialect.Dialect) (context.Context, string, error) {
 			return context.WithValue(r.Context(), principal{}, r.Header.Get("Authorization")), "", nil
 		},
 		Models: func(ctx context.Context) []string { return []string{ctx.Value(principal{}).(string)} },
@@ -180,7 +181,7 @@ func TestMethods(t *testing.T) {
 }
 
 func TestRequestID(t *testing.T) {
-	g := newServer(t, api.Options{Authenticate: func(r *http.Request) (context.Context, string, error) {
+	g := newServer(t, api.Options{Authenticate: func(r *http.Request, _ *dialect.Dialect) (context.Context, string, error) {
 		if r.Header.Get("Authorization") == "" {
 			return nil, "", &fault.Error{Kind: fault.Unauthenticated, Text: "no key"}
 		}
@@ -202,7 +203,7 @@ func TestRequestID(t *testing.T) {
 }
 
 func TestOnlyV1IsGuarded(t *testing.T) {
-	g := newServer(t, api.Options{Authenticate: func(*http.Request) (context.Context, string, error) {
+	g := newServer(t, api.Options{Authenticate: func(*http.Request, *dialect.Dialect) (context.Context, string, error) {
 		return nil, "", &fault.Error{Kind: fault.Unauthenticated, Type: "authentication_error", Code: "invalid_api_key", Text: "no key"}
 	}})
 	for request, want := range map[string]int{
@@ -248,12 +249,12 @@ func TestIndex(t *testing.T) {
 func TestHandlerGetsWhatAuthenticateReturned(t *testing.T) {
 	type key struct{}
 	g := newServer(t, api.Options{
-		Authenticate: func(r *http.Request) (context.Context, string, error) {
+		Authenticate: func(r *http.Request, _ *dialect.Dialect) (context.Context, string, error) {
 			return context.WithValue(r.Context(), key{}, "alice"), "", nil
 		},
-		Chat: func(ctx context.Context, x *api.Exchange) error {
+		Routes: chatBy(func(ctx context.Context, x *api.Exchange) error {
 			return x.JSON(200, []byte(`"`+ctx.Value(key{}).(string)+x.Request.Context().Value(key{}).(string)+`"`))
-		},
+		}),
 	})
 	if got := postChat(t, g, "{}"); got.body != `"alicealice"` {
 		t.Errorf("got %d %s, want the principal", got.StatusCode, got.body)

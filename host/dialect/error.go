@@ -1,4 +1,3 @@
-// Package dialect has what the APIs that clients speak have in common.
 package dialect
 
 import (

@@ -17,6 +17,7 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
+	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
@@ -59,7 +60,7 @@ func (all *gateways) answer(ctx context.Context, t *fixture) (*answer, error) {
 	}
 	g.upstream.play(t.Responses())
 	g.log.reset()
-	r, err := http.NewRequestWithContext(ctx, "POST", "http://localhost/v1/chat/completions", bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, "POST", "http://localhost"+api.ChatPath, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,65 @@
+// Package dialect has what the APIs that clients speak have in common.
+package dialect
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/kai-gateway/kai/host/fault"
+)
+
+// Dialect is what all paths of one API have in common, whatever they answer. It is
+// not changed once it is in use.
+type Dialect struct {
+	// Key gives the key that a request was sent with. The error is a *fault.Error of
+	// kind Unauthenticated that says how to send one; it repeats nothing of the
+	// request.
+	Key func(*http.Request) (string, error)
+
+	// Challenge is the header WWW-Authenticate of a request without a valid key; "" for
+	// none.
+	Challenge string
+
+	// AppendError appends the body, JSON, of an answer that is an error.
+	AppendError func(dst []byte, e *fault.Error) []byte
+}
+
+// OpenAI is the dialect of OpenAI's API.
+func OpenAI() *Dialect {
+	return &Dialect{Key: bearer, Challenge: "Bearer", AppendError: AppendOpenAIError}
+}
+
+// bearer gives the key of an Authorization header, which must be "Bearer KEY"; the
+// scheme's case does not matter. Two different headers are refused, because two
+// readers may take different ones of them. The same one twice, which proxies also
+// join, is one.
+func bearer(r *http.Request) (string, error) {
+	values := r.Header["Authorization"]
+	if len(slices.Compact(slices.Clone(values))) > 1 {
+		return "", NoKey("The request has more than one Authorization header. Send one.")
+	}
+	if len(values) == 0 || values[0] == "" {
+		return "", NoKey("No API key was sent. Send one in the header 'Authorization: Bearer <key>'.")
+	}
+	scheme, key, _ := strings.Cut(undoubled(values[0]), " ")
+	key = strings.TrimSpace(key)
+	if !strings.EqualFold(scheme, "Bearer") || key == "" {
+		return "", NoKey("The Authorization header must have the form 'Bearer <key>'.")
+	}
+	return key, nil
+}
+
+// undoubled gives X for "X, X".
+func undoubled(header string) string {
+	half := len(header) / 2
+	if first, second := header[:half], strings.TrimLeft(header[half:], ", "); len(second) > 0 && strings.TrimRight(first, ", ") == second {
+		return second
+	}
+	return header
+}
+
+// NoKey is the error of a request without a key that can be read.
+func NoKey(text string) error {
+	return &fault.Error{Kind: fault.Unauthenticated, Code: "invalid_api_key", Text: text}
+}
