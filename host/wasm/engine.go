@@ -157,7 +157,7 @@ func (e *Engine) Reclaim(s *memory.Share) {
 	adapters := slices.Collect(maps.Keys(e.adapters))
 	e.mu.Unlock()
 	for _, a := range adapters {
-		if s == nil || a.opts.Share == s {
+		if s == nil || a.share == s {
 			a.reclaim()
 		}
 	}
@@ -198,8 +198,8 @@ func (e *Engine) forget(a *Adapter) {
 	e.mu.Lock()
 	delete(e.adapters, a)
 	e.mu.Unlock()
-	if a.version != nil {
-		e.release(a.version)
+	if v := a.loader.version; v != nil {
+		e.release(v)
 	}
 }
 

@@ -48,10 +48,10 @@ func TestVersionsAreKeptAfterUse(t *testing.T) {
 
 	first := loadIn(t, e, events)
 	same := loadIn(t, e, events)
-	if first.version != same.version {
+	if first.loader.version != same.loader.version {
 		t.Error("one module in use was compiled twice")
 	}
-	version := first.version
+	version := first.loader.version
 	first.Close()
 	var b Batch
 	if err := event(same, "still in use", &b); err != nil {
@@ -60,13 +60,13 @@ func TestVersionsAreKeptAfterUse(t *testing.T) {
 	same.Close()
 
 	back := loadIn(t, e, events)
-	if back.version != version {
+	if back.loader.version != version {
 		t.Error("swapping back compiled the module again")
 	}
 	back.Close()
 	other := loadIn(t, e, worn) // with room for one, events has to go when worn is given up
 	other.Close()
-	if again := loadIn(t, e, events); again.version == version {
+	if again := loadIn(t, e, events); again.loader.version == version {
 		t.Error("more versions were kept than Options.Versions")
 	} else {
 		again.Close()
@@ -154,7 +154,7 @@ func TestEngineCloseAnswersWhoWaits(t *testing.T) {
 }
 
 func TestWaitGivesUp(t *testing.T) {
-	a := &Adapter{ready: make(chan struct{})}
+	a := &Adapter{loader: &loader{ready: make(chan struct{})}}
 	if err := a.Wait(t.Context(), time.Millisecond); !errors.Is(err, ErrNotReady) {
 		t.Errorf("error = %v, want ErrNotReady", err)
 	}
@@ -321,9 +321,9 @@ func TestTheEngineTrims(t *testing.T) {
 	a.give(one)
 	a.give(two)
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		a.mu.Lock()
+		a.pool.mu.Lock()
 		n := len(a.idle)
-		a.mu.Unlock()
+		a.pool.mu.Unlock()
 		if n == 1 {
 			break
 		}

@@ -42,7 +42,7 @@ func Pack(ctx context.Context, module []byte, o PackOptions) (*Packed, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.Differs = a.replay(a.version, t)
+		p.Differs = a.replay(a.loader.version, t)
 	}
 	p.Module, err = modfile.Pack(module, p.Manifest, o.Transcript)
 	return p, err

@@ -39,14 +39,17 @@ const (
 // replay holds what a version does against a transcript. The instance it takes
 // has the transcript's options and a's limits.
 func (a *Adapter) replay(v *version, t *transcript.Transcript) error {
+	limits := *a.runner.limits
+	limits.Kept = limits.Memory // or each call may need an instance
+	calls := *a.runner
+	calls.pause = &breaker{}
 	own := &Adapter{
-		engine: a.engine, name: a.name, opts: a.opts, log: a.log, holds: 1,
-		version: v, tenant: a.tenant, pause: &breaker{}, pace: a.pace,
+		loader: &loader{version: v},
+		runner: &calls,
+		// Without a share: what runs before a request can isn't refused for those that run.
+		pool: &pool{version: v, options: t.Options(), limits: &limits, logs: a.log, most: 1},
 	}
-	own.opts.Options, own.opts.Kept = t.Options(), 1
-	own.opts.Share = nil                          // what runs before a request can isn't refused for those that run
-	own.opts.Limits.Kept = own.opts.Limits.Memory // or each call may need an instance
-	defer own.drop()
+	defer own.pool.close()
 	r, err := t.Run(&replayer{adapter: own})
 	if err == nil {
 		if all := t.Compare(r); len(all) > 0 {

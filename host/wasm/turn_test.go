@@ -38,8 +38,8 @@ func walking(t *testing.T, a *Adapter) (stop func() error) {
 var errGone = errors.New("the client is gone")
 
 func (a *Adapter) idleCount() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.pool.mu.Lock()
+	defer a.pool.mu.Unlock()
 	return len(a.idle)
 }
 
@@ -82,7 +82,7 @@ func TestOthersRunBesideALongCall(t *testing.T) {
 func TestTimeEndsACall(t *testing.T) {
 	var log bytes.Buffer
 	a := newAdapter(t, hostile(t, "walker"), &log)
-	a.opts.Limits.Time = 60 * time.Millisecond
+	a.runner.limits.Time = 60 * time.Millisecond
 	var b Batch
 	err := event(a, "walk", &b)
 	var e *CallError
@@ -109,7 +109,7 @@ func TestWaitingIsNotTime(t *testing.T) {
 	e := New(Options{Calls: 1})
 	t.Cleanup(e.Close)
 	one, two := patient(t, e, "walker"), patient(t, e, "walker")
-	two.opts.Limits.Time = 200 * time.Millisecond
+	two.runner.limits.Time = 200 * time.Millisecond
 	stop := walking(t, one)
 	defer stop()
 	// Both share the one slot, so that the second needs at least twice as long.

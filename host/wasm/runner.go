@@ -1,0 +1,156 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// runner makes the calls of an adapter: each in its turn, within its limits, and not
+// at all while it breaks on one input after the other.
+type runner struct {
+	slots  *slots
+	wait   time.Duration // for a slot
+	tenant *tenant
+	limits *Limits
+	log    logger
+	pause  *breaker
+	pace   *pace
+}
+
+// Paused gives the time that is left of a pause, 0 if there is none.
+func (r *runner) Paused() (left time.Duration) {
+	if !r.pause.failing.Load() {
+		return 0 // without a look at the clock, which costs more than the rest
+	}
+	return r.pause.paused(time.Now())
+}
+
+// invocation is one call to make.
+type invocation struct {
+	in       export
+	op       abi.Op
+	sections [3][]byte
+	params   [5]uint64
+}
+
+func (i *invocation) size() int {
+	return len(i.sections[0]) + len(i.sections[1]) + len(i.sections[2])
+}
+
+// call runs an invocation and fills out. failed means that the guest returned 1:
+// its emissions end in ERROR, or it didn't say. err is a *CallError when the
+// guest broke, a *PausedError for a request during a pause, ErrBusy, ErrNoMemory, a
+// *memory.Error for a call that would have needed more than is left, or the context's
+// cause. A trap is repeated once on a fresh instance, which no upstream
+// notices.
+func (r *runner) call(ctx context.Context, p *pool, i invocation, out *Batch) (failed bool, err error) {
+	out.Reset()
+	if n := i.size(); n > r.limits.Input {
+		return false, &CallError{Kind: TooLarge, Err: fmt.Errorf("%d bytes; at most %d are given to an adapter", n, r.limits.Input)}
+	}
+	if i.in == inRequest { // what began before the pause may come to its end
+		if left := r.Paused(); left > 0 {
+			return false, &PausedError{left}
+		}
+	}
+	seat := seat{slots: r.slots, tenant: r.tenant, wait: r.wait}
+	c := caller{ctx: ctx, seat: &seat, pace: r.pace}
+	failed, err = r.once(c, p, &i, out, false)
+	if broke, ok := errors.AsType[*CallError](err); ok && broke.Kind == Trap {
+		r.report(ctx, broke)
+		failed, err = r.once(c, p, &i, out, true)
+	}
+	seat.leave()
+	if err == nil {
+		if i.in != inRequest || r.pause.failing.Load() && finished(out) {
+			r.pause.worked()
+		}
+		return failed, nil
+	}
+	if broke, ok := errors.AsType[*CallError](err); ok {
+		switch broke.Kind {
+		case OutOfFuel, OutOfTime, OutOfMemory:
+			broke.Large = i.size() >= largeInput
+		}
+		if !broke.Large {
+			if d := r.pause.broke(&i, time.Now()); d > 0 {
+				r.log.log.Warn("adapter paused: it broke on different inputs in a row", "pause", d.String())
+			}
+		}
+		r.report(ctx, broke)
+	}
+	out.Reset()
+	return failed, err
+}
+
+// shortInput is how much a call may be given that begins without a slot. Most of a
+// stream's events are such calls, and waiting for a slot was a quarter of what a
+// chunk of a burst cost.
+const shortInput = 16 << 10
+
+// largeInput is how much a call has to be given for that to be why it ran out of fuel,
+// time or memory. The fuel for the input alone is a fifth of all then, and one that
+// breaks on whatever it is given breaks on less.
+const largeInput = 256 << 10
+
+// finished reports whether a call said that a choice is finished.
+func finished(out *Batch) bool {
+	for _, e := range out.Emissions {
+		if e.Kind == abi.Finish {
+			return true
+		}
+	}
+	return false
+}
+
+// report logs a broken call. The guest's own words may hold a prompt.
+func (r *runner) report(ctx context.Context, e *CallError) {
+	r.log.log.LogAttrs(ctx, slog.LevelError, "adapter call failed", slog.String("err", e.Error()))
+	if e.Stderr != "" {
+		r.log.log.LogAttrs(ctx, slog.LevelDebug, "adapter standard error", slog.String("text", cutQuoted(e.Stderr, maxLogLine)))
+	}
+}
+
+// once runs an invocation, on a fresh instance or on one that may be used, and gives
+// the instance back, or closes it. One that is short and finds an idle instance
+// begins without a slot: that bounds how many do.
+func (r *runner) once(c caller, p *pool, i *invocation, out *Batch, fresh bool) (failed bool, err error) {
+	var in *instance
+	if !fresh && i.size() < shortInput {
+		in = p.takeIdle()
+	}
+	if in == nil {
+		if err := c.seat.take(c.ctx); err != nil {
+			return false, err
+		}
+		if in, err = p.take(c, fresh); err != nil {
+			return false, err
+		}
+	}
+	fn := in.event
+	switch i.in {
+	case inRequest:
+		fn = in.request
+	case inResponse:
+		fn = in.response
+	}
+	in.collect.begin(out, i.in, i.op, 4*i.size()+r.limits.Output)
+	in.collect.state = r.limits.State
+	status, err := in.call(c, fn, i.sections, i.params, r.limits.fuel(i.size()))
+	in.collect.batch = nil
+	if err == nil && status > abi.StatusFailed {
+		err = &CallError{Kind: Trap, Err: fmt.Errorf("returned status %d", api.DecodeI32(uint64(status))), Stderr: string(in.stderr)}
+	}
+	if err != nil {
+		in.close()
+		return false, err
+	}
+	p.give(in)
+	return status == abi.StatusFailed, nil
+}
