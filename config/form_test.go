@@ -66,7 +66,7 @@ func parseSection(t *testing.T, src string) (testSection, string) {
 // TestAKeyIsDeclaredInTheSchemaAlone reads keys that nothing but a schema and a
 // struct knows of.
 func TestAKeyIsDeclaredInTheSchemaAlone(t *testing.T) {
-	got, problems := parseSection(t, `
+	_, problems := parseSection(t, `
 section:
   wait: 5s
   most: 1 KiB
@@ -76,7 +76,7 @@ section:
 	if want := "api.yaml:6:60: section.headers.X-Other: the file cannot be read: no such file or directory"; problems != want {
 		t.Errorf("problems %q, want %q", problems, want)
 	}
-	got, problems = parseSection(t, `
+	got, problems := parseSection(t, `
 section:
   wait: 5s
   most: 1 KiB

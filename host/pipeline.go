@@ -140,6 +140,7 @@ func (c *call) attempts(ctx context.Context, begin func() answer) error {
 // target will be asked, so that nothing needs to be kept for one.
 func (c *call) attempt(ctx context.Context, target route.Target, last bool, begin func() answer) outcome {
 	p := c.gateway.providers[target.Provider]
+	c.http.Record.Attempt++
 	c.http.Record.Provider, c.http.Record.UpstreamModel, c.http.Record.Plugin = target.Provider, target.Model, p.config.Plugin
 	if err := c.prepare(ctx, p); err != nil {
 		return outcome{err: err}

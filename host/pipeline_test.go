@@ -257,8 +257,12 @@ func TestAnotherTargetAnswers(t *testing.T) {
 					t.Errorf("the second target got %.300q", got())
 				}
 				s.Close() // waits for the handler
-				if r := record(); tc.next && (r.Provider != "up1" || r.PromptTokens != 3) {
-					t.Errorf("the record has provider %s and %d tokens, want up1 and 3", r.Provider, r.PromptTokens)
+				r := record()
+				if tc.next && (r.Provider != "up1" || r.PromptTokens != 3 || r.Attempt != 2) {
+					t.Errorf("the record has provider %s, %d tokens and attempt %d, want up1, 3 and 2", r.Provider, r.PromptTokens, r.Attempt)
+				}
+				if !tc.next && r.Attempt != 1 {
+					t.Errorf("the record has attempt %d, want 1", r.Attempt)
 				}
 				if used := total.Used(); used != 0 {
 					t.Errorf("%d bytes are still counted", used)

@@ -18,13 +18,12 @@ type Record struct {
 	UpstreamModel    string
 	Plugin           string
 	Status           int // default: the status answered, or 499 when the client hung up
-	Attempt          int
+	Attempt          int // of the targets that may answer, from 1: the last one asked
 	Stream           bool
 	PromptTokens     int
 	CompletionTokens int
 	FirstChunk       time.Duration // from Exchange.Start
-	Cache            string
-	Err              error // default: what the handler returned
+	Err              error         // default: what the handler returned
 }
 
 // statusHungUp is what the log calls the status of a request whose client did
@@ -108,7 +107,6 @@ func (x *Exchange) log() {
 		attrs = append(attrs, milliseconds("first_chunk_ms", r.FirstChunk))
 	}
 	attrs = append(attrs, milliseconds("duration_ms", x.server.Now().Sub(x.Start)))
-	text("cache", r.Cache)
 	if r.Err != nil {
 		text("err", printable(r.Err.Error(), maxLogged))
 	}

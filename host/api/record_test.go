@@ -26,7 +26,7 @@ func TestRecord(t *testing.T) {
 		Routes: chatBy(func(_ context.Context, x *api.Exchange) error {
 			*x.Record = api.Record{
 				Endpoint: x.Record.Endpoint, Key: "chat-app", Model: "granite-local", Provider: "ollama", UpstreamModel: "granite4:tiny-h", Plugin: "ollama@sha256:abc",
-				Attempt: 1, Stream: true, PromptTokens: 15, CompletionTokens: 10, FirstChunk: 1500 * time.Microsecond, Cache: "miss",
+				Attempt: 1, Stream: true, PromptTokens: 15, CompletionTokens: 10, FirstChunk: 1500 * time.Microsecond,
 			}
 			now = now.Add(2500 * time.Millisecond)
 			return x.JSON(200, []byte(`{}`))
@@ -38,7 +38,7 @@ func TestRecord(t *testing.T) {
 	want := map[string]any{
 		"level": "INFO", "msg": "request finished", "request_id": got.Header.Get("X-Request-Id"), "endpoint": "/v1/chat/completions",
 		"key": "chat-app", "model": "granite-local", "provider": "ollama", "upstream_model": "granite4:tiny-h", "plugin": "ollama@sha256:abc", "status": 200.0, "attempt": 1.0,
-		"stream": true, "prompt_tokens": 15.0, "completion_tokens": 10.0, "first_chunk_ms": 1.5, "duration_ms": 2500.0, "cache": "miss",
+		"stream": true, "prompt_tokens": 15.0, "completion_tokens": 10.0, "first_chunk_ms": 1.5, "duration_ms": 2500.0,
 	}
 	if !reflect.DeepEqual(line, want) {
 		t.Errorf("the log says %v, want %v", line, want)

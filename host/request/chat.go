@@ -21,11 +21,9 @@ import (
 // Chat is a checked chat completion request. It is immutable and may be used by
 // several goroutines.
 type Chat struct {
-	Model        string // as the client named it; "" with HasModel false if it did not
-	HasModel     bool   // false if model is absent or null
+	Model        string // as the client named it; "" if it did not
 	Stream       bool   // default: false
 	IncludeUsage bool   // stream_options.include_usage; default: false
-	N            int    // choices asked for, 1 to 128; default: 1
 
 	body     []byte
 	outline  outline
@@ -54,7 +52,7 @@ func ParseChat(body []byte) (*Chat, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Chat{N: 1, body: body, outline: outline, edits: mend(body, outline)}
+	c := &Chat{body: body, outline: outline, edits: mend(body, outline)}
 	if len(outline.long) > 0 || len(c.edits) > 0 {
 		c.abridged = abridge(body, outline, c.edits)
 		body = c.abridged.body

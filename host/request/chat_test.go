@@ -14,22 +14,22 @@ func TestParseChatReads(t *testing.T) {
 		body string
 		want Chat
 	}{
-		"defaults":                  {`{` + messages + `}`, Chat{N: 1}},
-		"everything":                {`{"model":"a","stream":true,"stream_options":{"include_usage":true},"n":2,` + messages + `}`, Chat{Model: "a", HasModel: true, Stream: true, IncludeUsage: true, N: 2}},
-		"null is absent":            {`{"model":null,"stream":null,"stream_options":null,"n":null,"stop":null,"tools":null,` + messages + `}`, Chat{N: 1}},
-		"null usage is absent":      {`{"stream_options":{"include_usage":null},` + messages + `}`, Chat{N: 1}},
-		"an empty model is a model": {`{"model":"",` + messages + `}`, Chat{HasModel: true, N: 1}},
-		"the model is decoded":      {`{"mod\u0065l":"a\/b\u00e9\ud800\u0041",` + messages + `}`, Chat{Model: "a/bé\ufffdA", HasModel: true, N: 1}},
-		"floats that are integers":  {`{"n":3.0,"max_tokens":1e2,"seed":-5.0,"top_logprobs":0.0,` + messages + `}`, Chat{N: 3}},
-		"behind long content":       {`{"messages":[{"role":"user","content":"` + long + `"}],"model":"b","n":4}`, Chat{Model: "b", HasModel: true, N: 4}},
+		"defaults":                  {`{` + messages + `}`, Chat{}},
+		"everything":                {`{"model":"a","stream":true,"stream_options":{"include_usage":true},"n":2,` + messages + `}`, Chat{Model: "a", Stream: true, IncludeUsage: true}},
+		"null is absent":            {`{"model":null,"stream":null,"stream_options":null,"n":null,"stop":null,"tools":null,` + messages + `}`, Chat{}},
+		"null usage is absent":      {`{"stream_options":{"include_usage":null},` + messages + `}`, Chat{}},
+		"an empty model is a model": {`{"model":"",` + messages + `}`, Chat{}},
+		"the model is decoded":      {`{"mod\u0065l":"a\/b\u00e9\ud800\u0041",` + messages + `}`, Chat{Model: "a/bé\ufffdA"}},
+		"floats that are integers":  {`{"n":3.0,"max_tokens":1e2,"seed":-5.0,"top_logprobs":0.0,` + messages + `}`, Chat{}},
+		"behind long content":       {`{"messages":[{"role":"user","content":"` + long + `"}],"model":"b","n":4}`, Chat{Model: "b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ParseChat([]byte(tc.body))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.Model != tc.want.Model || got.HasModel != tc.want.HasModel || got.Stream != tc.want.Stream ||
-				got.IncludeUsage != tc.want.IncludeUsage || got.N != tc.want.N {
+			if got.Model != tc.want.Model || got.Stream != tc.want.Stream ||
+				got.IncludeUsage != tc.want.IncludeUsage {
 				t.Errorf("ParseChat(%s) = %+v, want %+v", tc.body, got, tc.want)
 			}
 		})

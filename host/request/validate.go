@@ -47,8 +47,9 @@ func (c *Chat) read(body string) error {
 		case "model":
 			// Decoded as adapters will decode it; gjson has its own way with
 			// lone surrogates.
-			c.Model, c.HasModel = sdk.JSON(c.outline.model.of(c.body)).Str()
-			p = require(c.HasModel, name, "must be a string")
+			var ok bool
+			c.Model, ok = sdk.JSON(c.outline.model.of(c.body)).Str()
+			p = require(ok, name, "must be a string")
 		case "messages":
 			hasMessages = true
 			p = checkMessages(v).within(name)
@@ -60,7 +61,6 @@ func (c *Chat) read(body string) error {
 			p = checkNumber(v, -2, 2).within(name)
 		case "n":
 			p = checkInt(v, 1, 128).within(name)
-			c.N = int(v.Num)
 		case "max_tokens", "max_completion_tokens":
 			n, ok := integer(v)
 			p = require(ok && n >= 1, name, "must be an integer of at least 1")

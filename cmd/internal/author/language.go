@@ -175,7 +175,7 @@ func findRust(ctx context.Context) (string, error) {
 			return program, nil
 		}
 	}
-	return "", errors.New("Rust has no target " + rustTarget + ": rustup target add " + rustTarget + ", or apt-get install libstd-rust-dev-wasm32 lld")
+	return "", errors.New("there is no target " + rustTarget + " for Rust: rustup target add " + rustTarget + ", or apt-get install libstd-rust-dev-wasm32 lld")
 }
 
 // compileAssemblyScript compiles what asconfig.json names under "release".

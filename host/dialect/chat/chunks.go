@@ -27,9 +27,8 @@ type Chunks struct {
 	head    int    // length of what in it all events share
 	tail    string // the end of an event after its choices, without extra fields
 	usages  bool   // the client asked for usage
-	started bool
-	written int  // bytes counted for the events that were made
-	direct  bool // a single TEXT for choice 0 needs nothing but text, textEnd and tail
+	written int    // bytes counted for the events that were made
+	direct  bool   // a single TEXT for choice 0 needs nothing but text, textEnd and tail
 }
 
 const (
@@ -135,7 +134,7 @@ func (c *Chunks) flush(dst []byte, ch *choice) []byte {
 		return dst
 	}
 	if !ch.started {
-		ch.started, c.started = true, true
+		ch.started = true
 		dst = c.begin(dst, ch)
 		if ch.noText() {
 			dst = append(dst, `{"role":"assistant","content":null},"logprobs":null,"finish_reason":null}`...)
@@ -337,6 +336,3 @@ func AppendFailure(dst []byte, e *fault.Error) []byte {
 	dst = dialect.AppendOpenAIError(dst, e)
 	return append(dst, "\n\n"...)
 }
-
-// Started reports whether any event was made.
-func (c *Chunks) Started() bool { return c.started }

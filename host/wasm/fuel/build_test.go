@@ -65,7 +65,6 @@ func functionWith(locals []byte, code ...byte) []byte {
 var (
 	nullary = raw(0x60, 0, 0)                // () -> ()
 	toI32   = raw(0x60, 0, 1, typeI32)       // () -> i32
-	ofI32   = raw(0x60, 1, typeI32, 0)       // (i32) -> ()
 	onePage = raw(1, 1, 1)                   // memory of exactly one page
 	i32zero = raw(opI32Const, 0, opEnd)      // constant expression
 	growing = raw(typeFunc, 0, 1)            // table of one function or more
