@@ -11,30 +11,29 @@ import (
 // choice is one of the answer's alternatives.
 type choice struct {
 	index  int
-	finish string // the reason stated so far, "" while there is none
+	finish string // the reason stated so far; "": none yet
 	late   bool   // content came after that reason
 	spoke  bool   // there was content: text, reasoning, a refusal or a tool call
 
-	halves [3]half // of characters, at the ends of text, reasoning and refusal
+	halves [3]half // at the ends of text, reasoning and refusal
 
 	calls   []call // in the order of their first emission
 	begun   int    // calls that have an index
-	touched bool   // there may be calls to number
+	touched bool   // there may be calls that can begin
 }
 
 // call is one tool call of a choice.
 type call struct {
-	item    int    // as the adapter counts
-	index   int    // as clients count; -1 until the call begins
-	begun   bool   // some of the arguments came, and not only white space
+	item    int    // the adapter's number
+	index   int    // the clients' number; -1 until the call begins
+	begun   bool   // arguments came that are not only white space
 	given   string // the id the adapter stated
 	name    string
-	half    half    // of a character, at the end of the arguments
-	waiting []Delta // what was stated before the call began, in memory of its own
+	half    half    // at the end of the arguments
+	waiting []Delta // what was stated before the call began; copies
 }
 
-// aboutChoice reports whether emissions of that kind state something about one
-// choice.
+// aboutChoice reports whether emissions of a kind are about one choice.
 func aboutChoice(k abi.Kind) bool {
 	switch k {
 	case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs,
@@ -45,8 +44,8 @@ func aboutChoice(k abi.Kind) bool {
 	return false
 }
 
-// isContent reports whether emissions of that kind are a part of what the
-// assistant says or does.
+// isContent reports whether emissions of a kind are part of what the assistant says or
+// does.
 func isContent(k abi.Kind) bool {
 	switch k {
 	case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs:
@@ -55,8 +54,8 @@ func isContent(k abi.Kind) bool {
 	return false
 }
 
-// choice gives the choice with that index, which it opens if need be, nil if
-// there can be none. The result is good until the next call.
+// choice returns the choice with an index, and opens it if necessary. It returns nil if
+// the index is too large. The result is valid until the next call.
 func (a *Answer) choice(index int) *choice {
 	for i := range a.choices {
 		if a.choices[i].index == index {
@@ -83,7 +82,7 @@ func (a *Answer) take(ch *choice, e abi.Emission) *fault.Error {
 		}
 		ch.spoke, ch.late = true, ch.finish != ""
 	} else if a.final {
-		return nil // the client has seen the choice's end
+		return nil // the client has seen the end of the choice
 	}
 	if err := a.hold(e); err != nil {
 		return err
@@ -148,9 +147,8 @@ func (a *Answer) takeTool(ch *choice, e abi.Emission) *fault.Error {
 	return nil
 }
 
-// addTo adds a fact about a tool call. Before the call begins it waits, joined to
-// what waits of the same kind, so that a call in a thousand pieces takes no thousand
-// slices.
+// addTo adds a fact about a tool call. Before the call begins, the fact waits. Pieces of
+// arguments that wait are joined, so that a thousand of them need no thousand slices.
 func (a *Answer) addTo(ch *choice, c *call, kind abi.Kind, text Text) {
 	d := Delta{Kind: kind, Choice: ch.index, Call: c.index, Text: text}
 	if c.index >= 0 {
@@ -168,7 +166,7 @@ func (a *Answer) addTo(ch *choice, c *call, kind abi.Kind, text Text) {
 	c.waiting = append(c.waiting, d)
 }
 
-// maxName is far more than any provider lets a function's name have.
+// maxName is far longer, in bytes, than any provider allows a function's name to be.
 const maxName = 4 << 10
 
 // isBlank reports whether the text of an emission is white space.
@@ -185,8 +183,8 @@ func isBlank(e abi.Emission) bool {
 	return true
 }
 
-// call gives the tool call that the adapter counts as item, nil if there would
-// be too many. The result is good until the next call.
+// call returns the tool call to which the adapter gives the number item, nil if there
+// would be too many. The result is valid until the next call.
 func (ch *choice) call(item int) *call {
 	for i := len(ch.calls) - 1; i >= 0; i-- {
 		if ch.calls[i].item == item {
@@ -200,10 +198,10 @@ func (ch *choice) call(item int) *call {
 	return &ch.calls[len(ch.calls)-1]
 }
 
-// number begins every call that can: it gets its index and its id. The name may come
-// in pieces, so it is whole only when the arguments begin, another call does, or
-// nothing follows.
-func (a *Answer) number(ch *choice) {
+// beginCalls begins every call that can begin, which gives it its index and id. A name
+// may come in pieces, so it is complete only when the arguments begin, another call
+// begins, or nothing follows.
+func (a *Answer) beginCalls(ch *choice) {
 	for i := range ch.calls {
 		c := &ch.calls[i]
 		if c.index >= 0 || c.name == "" || !c.begun && i == len(ch.calls)-1 && !a.final {
@@ -228,8 +226,8 @@ func (a *Answer) number(ch *choice) {
 	}
 }
 
-// finish notes the reason for which ch ends. One that is stated after more content
-// counts instead of that before; otherwise "stop" replaces nothing.
+// finish notes why ch ends. A reason that comes after more content replaces the one
+// before; otherwise "stop" replaces nothing.
 func (a *Answer) finish(ch *choice, e abi.Emission) *fault.Error {
 	reason := finishReason(e.Data)
 	switch {
@@ -244,8 +242,7 @@ func (a *Answer) finish(ch *choice, e abi.Emission) *fault.Error {
 	return nil
 }
 
-// finishReason gives OpenAI's constant for the payload of FINISH, "" if it is
-// none of them.
+// finishReason returns the constant for the payload of FINISH, "" if it is none.
 func finishReason(p []byte) string {
 	switch string(p) {
 	case abi.FinishStop:

@@ -9,9 +9,9 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// DecodeError makes of the payload of an ERROR emission the error that the
-// client gets. A status that is no HTTP error is 502, since what failed then is
-// the provider; a missing message is replaced by one that says so.
+// DecodeError turns the payload of an ERROR emission into the error that the client
+// gets. A status that is no HTTP error becomes 502, because then the provider failed. A
+// missing message is replaced by one that says so.
 func DecodeError(payload []byte) *fault.Error {
 	var e struct {
 		Status       int    `json:"status"`
@@ -22,7 +22,7 @@ func DecodeError(payload []byte) *fault.Error {
 		RetryAfterMS int64  `json:"retry_after_ms"`
 		NoRetry      bool   `json:"no_retry"`
 	}
-	// A field of another type is skipped and the others are still filled in.
+	// A field of a wrong type is skipped; the others are still filled in.
 	err := json.Unmarshal(payload, &e)
 	if e.Status < 400 || e.Status > 599 {
 		e.Status = 502
@@ -40,7 +40,7 @@ func DecodeError(payload []byte) *fault.Error {
 	return failed
 }
 
-// protocolError is the failure of an adapter that broke the rules.
+// protocolError is the error for an adapter that broke the protocol.
 func protocolError(format string, args ...any) *fault.Error {
 	return &fault.Error{
 		Kind: fault.Adapter, Code: "adapter_error",
@@ -48,7 +48,7 @@ func protocolError(format string, args ...any) *fault.Error {
 	}
 }
 
-// namelessError is for a model that called nothing.
+// namelessError is the error for a tool call that never got a name.
 func namelessError() *fault.Error {
 	return &fault.Error{
 		Kind: fault.Upstream, Code: "upstream_error",
@@ -56,7 +56,7 @@ func namelessError() *fault.Error {
 	}
 }
 
-// lateError is for content that comes after the client was told of the end.
+// lateError is the error for content after the finish reason is final.
 func lateError() *fault.Error {
 	return &fault.Error{
 		Kind: fault.Upstream, Code: "upstream_error",
@@ -64,6 +64,7 @@ func lateError() *fault.Error {
 	}
 }
 
+// incompleteError is the error for an answer that ended without a FINISH.
 func incompleteError() *fault.Error {
 	return &fault.Error{
 		Kind: fault.Upstream, Code: "upstream_error",
@@ -71,12 +72,12 @@ func incompleteError() *fault.Error {
 	}
 }
 
-// tooManyError is for an object of more fields than are kept.
+// tooManyError is the error for an object with too many fields.
 func tooManyError(what string) *fault.Error {
 	return protocolError("more than %d fields in %s", maxFields, what)
 }
 
-// memoryError is for an answer that there is no memory for.
+// memoryError is the error for an answer that would need too much memory.
 func memoryError(err error) *fault.Error {
 	return &fault.Error{Kind: fault.Share, Code: "out_of_memory", Cause: err, Text: "Kai has no memory left for the answer."}
 }

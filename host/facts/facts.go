@@ -1,38 +1,38 @@
-// Package facts turns what adapters state into what is true of one answer: checked,
-// in order, with tool calls counted and named, and with a reason for its end that is
-// final. It knows no API that clients speak: package dialect/chat and its likes make
-// of a [Delta] what their clients see.
+// Package facts turns the emissions of adapters into checked facts about one answer: in
+// order, with tool calls numbered and named, and with a final reason for its end. It
+// knows no API that clients speak: a dialect, such as package dialect/chat, turns each
+// [Delta] into what its clients see.
 //
 // The rules:
 //
 //   - A choice opens with the first emission about it, even an empty one. FINISH
-//     states for which reason it ends, but servers state that early: it is final
-//     only when nothing follows, which is at the end of the stream, at its end
-//     mark, or when the usage comes in a later adapter call. Content that comes
-//     before that belongs to the answer. A reason that follows it counts instead
-//     of the one before; otherwise "stop" replaces no other reason.
+//     states why it ends, but some servers state that early. So the reason is final
+//     only when nothing more can follow: at the end of the stream, at its end mark,
+//     or when the usage comes in a later adapter call. Content before that belongs
+//     to the answer. A reason that comes after such content replaces the earlier
+//     one; otherwise "stop" replaces no other reason.
 //   - The answer succeeds if every choice that opened has its FINISH, there is at
 //     least one, and the upstream ended cleanly. If it broke off, there must be
-//     content and none after the FINISH. An end mark ([DONE], END) stands for the
-//     FINISH that is missing where there was content.
-//   - Once an adapter call left the answer complete, later calls can spoil nothing
-//     but by content: their errors are dropped and their usage counts. Content after
-//     a reason is final is an error, for the client has seen the end.
+//     content and none after the FINISH. An end mark ([DONE], END) takes the
+//     place of a missing FINISH if there was content.
+//   - Once the answer is complete after an adapter call, only content in a later call
+//     can make it fail: other errors are dropped, and usage counts. Content after the
+//     reason is final is an error, because the client has seen the end.
 //   - FINISH stop becomes tool_calls for a choice that called tools.
-//   - A tool call begins when its name is known and its arguments begin, another
-//     call begins, or the answer ends: until then a name may come in pieces, which
-//     are joined, and the id may still come. Without an id, or with one this answer
-//     used already, an id is made. An id that comes later changes nothing. Calls are
-//     counted as they begin: 0, 1, 2, without gaps. A call without arguments has {}.
-//     Stating the same name again is harmless, and another one once arguments came
-//     breaks the protocol. A call that never got a name is a slip of the model: the
-//     answer fails and may be asked for again.
+//   - A tool call begins when its name is known and its arguments begin, another call
+//     begins, or the answer ends. Until then the name may come in pieces, which are
+//     joined, and the id may still come. A call without an id, or with one that this
+//     answer has used, gets a new one; an id that comes later is ignored. Calls are
+//     numbered as they begin: 0, 1, 2, without gaps. A call without arguments has {}.
+//     Stating the same name again changes nothing; stating another one after the
+//     arguments began breaks the protocol. A call that never gets a name is a mistake
+//     of the model: the answer fails, and the client may ask again.
 //   - Half a character at the end of a text waits for its other half.
-//   - An adapter call that states ERROR or breaks the protocol counts for nothing
-//     but its usage.
+//   - Of an adapter call that states ERROR or breaks the protocol, only the usage
+//     counts.
 //
-// Payloads are taken as the boundary checked them: JSON where a kind says so,
-// UTF-8 or the inside of a JSON string literal where it says text.
+// Payloads must have been checked where they left the sandbox: they are JSON where the
+// kind says so, and UTF-8 or the inside of a JSON string literal where it says text.
 package facts
 
 import (
@@ -43,23 +43,24 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Delta is one fact that was added to an answer. What its fields mean, its Kind says:
+// Delta is one checked fact about an answer. Its Kind says what its fields mean:
 //
 //   - TEXT, REASONING, REFUSAL: Text of Choice
 //   - TOOL_NAME: call number Call of Choice begins, with ID and Name
 //   - TOOL_ARGS, TOOL_EXTRA, TOOL_SIGNATURE: of a call that began
-//   - FINISH: the choice is at its end, for the reason Name; once a choice, at the last
-//   - others as the adapter stated them
+//   - FINISH: the choice ends, for the reason Name; once for each choice, and last
+//   - others: Text, as the adapter stated it
 type Delta struct {
 	Kind     abi.Kind
 	Choice   int
-	Call     int // counted from 0, in the order in which the choice's calls began
+	Call     int // from 0, in the order in which the choice's calls began
 	ID, Name string
 	Text     Text // the payload
 }
 
-// Text is a payload: UTF-8, or with Raw the inside of a JSON string literal; JSON
-// where the kind says so. It is valid until the next call of Apply or End.
+// Text is a payload: UTF-8, or with Raw the inside of a JSON string literal, or JSON
+// where the kind says so. Data is valid until the next call of Apply or End, and must
+// not be changed.
 type Text struct {
 	Raw  bool
 	Data []byte
@@ -68,24 +69,24 @@ type Text struct {
 // Options configures New. The zero value is ready for production use.
 type Options struct {
 	Memory  *memory.Grant // counts what is kept of the answer; default: nothing is counted
-	MaxHeld int           // bytes of payloads that may be kept at a time; default 64 MiB
+	MaxHeld int           // bytes of payloads that may be kept at once; default 64 MiB
 }
 
-// Answer is what is known of one answer. It is for one goroutine at a time.
+// Answer is what is known of one answer. Only one goroutine may use it at a time.
 type Answer struct {
 	choices []choice            // in the order they opened
 	open    int                 // choices without FINISH
-	final   bool                // the reasons stated are final; content that follows is an error
+	final   bool                // the finish reasons are final; content after that is an error
 	usage   usage               // USAGE
 	ids     map[string]struct{} // ids of tool calls used so far
-	held    int                 // bytes kept, here or by who renders
+	held    int                 // bytes kept, here or by the dialect
 	max     int                 // of held
 	ledger  ledger
 	deltas  []Delta
-	scratch []byte // of texts with halves of characters
+	scratch []byte // for texts with halves of characters
 }
 
-// New begins an answer.
+// New returns an answer of which nothing is known yet.
 func New(o Options) *Answer {
 	if o.MaxHeld <= 0 {
 		o.MaxHeld = 64 << 20
@@ -93,9 +94,11 @@ func New(o Options) *Answer {
 	return &Answer{max: o.MaxHeld, ledger: ledger{grant: o.Memory}}
 }
 
-// Apply adds the emissions of one adapter call and gives what they state. The error
-// is nil or a *fault.Error: the adapter's ERROR, that the adapter broke the protocol,
-// or that there is no room. Then the answer is over.
+// Apply adds the emissions of one adapter call and returns the facts that follow. They
+// are valid until the next call of Apply or End.
+//
+//   - error: a *fault.Error: the adapter's ERROR, a breach of the protocol, or too
+//     little memory. Only Usage may be called after it.
 func (a *Answer) Apply(ems []abi.Emission) ([]Delta, error) {
 	a.deltas, a.scratch = a.deltas[:0], a.scratch[:0]
 	if err := a.ledger.expect(ems); err != nil {
@@ -129,19 +132,19 @@ func (a *Answer) Apply(ems []abi.Emission) ([]Delta, error) {
 	for i := range a.choices {
 		if ch := &a.choices[i]; ch.touched {
 			ch.touched = false
-			a.number(ch)
+			a.beginCalls(ch)
 		}
 	}
 	if finished && counted && !a.final && a.finished() && a.named() {
-		if err := a.settle(); err != nil { // upstreams count at the end
+		if err := a.settle(); err != nil { // usage comes last
 			return nil, err
 		}
 	}
 	return a.deltas, nil
 }
 
-// EndMark is for when the upstream said that its answer is complete: a choice without
-// a FINISH that has content is finished. Without any content nothing is.
+// EndMark notes that the upstream said that its answer is complete. If the answer has
+// any content, choices without a FINISH get the reason "stop".
 func (a *Answer) EndMark() {
 	spoke := false
 	for i := range a.choices {
@@ -158,10 +161,12 @@ func (a *Answer) EndMark() {
 	}
 }
 
-// End is for when the upstream ended: cleanly, or in any way once Complete says so.
-// It gives what the answer still lacks, at the last a FINISH of every choice. The
-// error is a *fault.Error: that a choice has no FINISH, where the caller may know a
-// better reason than that the upstream ended, or that a call has no name.
+// End ends the answer. Call it when the upstream ended cleanly, or in any way once
+// Complete reports true. It returns the facts that are still missing, the last of them
+// the FINISH of every choice.
+//
+//   - error: a *fault.Error, for a choice without a FINISH (the caller may know a better
+//     reason than that the upstream ended) or a call without a name
 func (a *Answer) End() ([]Delta, error) {
 	a.deltas, a.scratch = a.deltas[:0], a.scratch[:0]
 	if err := a.settle(); err != nil {
@@ -170,7 +175,7 @@ func (a *Answer) End() ([]Delta, error) {
 	return a.deltas, nil
 }
 
-// settle makes the stated reasons final: no content follows.
+// settle makes the finish reasons final: no content may follow.
 func (a *Answer) settle() *fault.Error {
 	if a.final {
 		return nil
@@ -184,7 +189,7 @@ func (a *Answer) settle() *fault.Error {
 	a.final = true
 	for i := range a.choices {
 		ch := &a.choices[i]
-		a.number(ch)
+		a.beginCalls(ch)
 		for j := range ch.calls {
 			c := &ch.calls[j]
 			if a.endHalf(&c.half, Delta{Kind: abi.ToolArgs, Choice: ch.index, Call: c.index}); !c.begun {
@@ -204,11 +209,11 @@ func (a *Answer) settle() *fault.Error {
 	return nil
 }
 
-// noArguments is what a call without arguments has, as every JSON parser wants.
+// noArguments is what a call without arguments gets: JSON that every parser accepts.
 var noArguments = []byte("{}")
 
-// Complete reports whether nothing is missing, however the upstream ended. Without
-// any content only a final FINISH counts, since servers may state it first.
+// Complete reports whether nothing is missing, even if the upstream's connection broke.
+// Without any content only a final FINISH counts, since servers may state it first.
 func (a *Answer) Complete() bool {
 	spoke := a.final
 	for i := range a.choices {
@@ -220,7 +225,7 @@ func (a *Answer) Complete() bool {
 // Choices is how many choices opened.
 func (a *Answer) Choices() int { return len(a.choices) }
 
-// Choice gives the index of the nth choice that opened, from 0.
+// Choice returns the index of the nth choice that opened, from 0.
 func (a *Answer) Choice(n int) int { return a.choices[n].index }
 
 // Finished reports whether a choice has its FINISH, final or not.
@@ -233,8 +238,8 @@ func (a *Answer) Finished(choice int) bool {
 	return false
 }
 
-// Plain reports whether a TEXT for a choice states no more than itself: the choice
-// goes on, has content, and no half of a character waits at its end.
+// Plain reports whether a TEXT for a choice leads to nothing but that text: the choice
+// has content and no FINISH, and no half of a character waits at its end.
 func (a *Answer) Plain(choice int) bool {
 	for i := range a.choices {
 		if ch := &a.choices[i]; ch.index == choice {
@@ -244,7 +249,7 @@ func (a *Answer) Plain(choice int) bool {
 	return false
 }
 
-// waiting is how many bytes were stated of calls that have not begun.
+// waiting returns how many bytes wait for calls that have not begun.
 func (a *Answer) waiting() (bytes int) {
 	for i := range a.choices {
 		ch := &a.choices[i]
@@ -260,8 +265,8 @@ func (a *Answer) waiting() (bytes int) {
 	return bytes
 }
 
-// Shown says that of what was stated who renders keeps no more than rest bytes. kept
-// tells how many bytes of buffers it has; it is asked now and then.
+// Shown notes that the dialect has rendered what was stated and keeps no more than rest
+// bytes of it. kept returns the size of the dialect's buffers; it is called now and then.
 func (a *Answer) Shown(rest int, kept func() int) {
 	a.held = a.waiting() + rest
 	if a.held == 0 {
@@ -269,10 +274,10 @@ func (a *Answer) Shown(rest int, kept func() int) {
 	}
 }
 
-// Usage is what the answer cost as far as it is known, complete or not.
+// Usage returns what the answer cost so far, complete or not.
 func (a *Answer) Usage() Usage { return a.usage.summary() }
 
-// AppendUsage appends what the answer cost as OpenAI's usage object.
+// AppendUsage appends the usage as OpenAI's object.
 func (a *Answer) AppendUsage(dst []byte) []byte { return a.usage.appendTo(dst) }
 
 func (a *Answer) add(d Delta) { a.deltas = append(a.deltas, d) }
@@ -302,7 +307,7 @@ func (a *Answer) named() bool {
 	return true
 }
 
-// hold counts the bytes of an emission that is about to be kept.
+// hold counts the bytes of an emission before it is kept.
 func (a *Answer) hold(e abi.Emission) *fault.Error {
 	if a.held+len(e.Data) > a.max {
 		return &fault.Error{

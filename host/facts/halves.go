@@ -16,9 +16,10 @@ const (
 	replacement = `\ufffd`
 )
 
-// joined gives the text of an emission, but for halves of characters at its ends:
-// two that belong together are joined, and one that stands alone is U+FFFD. The
-// boundary has mended those within.
+// joined returns the text of an emission with the halves of characters at its ends
+// handled: two that belong together are joined, a first half at the end is held back in
+// h, and one that stands alone becomes U+FFFD. Those within were repaired at the
+// boundary.
 func (a *Answer) joined(h *half, e abi.Emission) Text {
 	if *h == 0 && !HasHalf(e) || len(e.Data) == 0 {
 		return Text{e.Raw, e.Data}
@@ -46,7 +47,7 @@ func (a *Answer) joined(h *half, e abi.Emission) Text {
 	return Text{Raw: true, Data: a.scratch[begin:len(a.scratch):len(a.scratch)]}
 }
 
-// endHalf adds what becomes of a half that nothing followed.
+// endHalf adds U+FFFD for a half that nothing followed.
 func (a *Answer) endHalf(h *half, d Delta) {
 	if *h != 0 {
 		*h = 0

@@ -6,26 +6,25 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// ledger counts what is kept of an answer, here and by who renders it. What an
-// adapter call adds is counted before it is taken, by what it can come to at most;
-// what is really there is looked at now and then, since that takes a walk through the
-// answer.
+// ledger counts what is kept of an answer, here and by the dialect. What an adapter
+// call can add at most is counted before it is applied. What is really kept is counted
+// only now and then, because that takes a walk through the answer.
 type ledger struct {
 	grant *memory.Grant
-	facts int // bytes counted for what was stated
+	facts int // bytes counted for the emissions
 }
 
-// Bytes that a choice, a call and a field take besides what was stated of them.
+// Bytes that a choice, a call and a field take besides their payloads.
 const (
 	ChoiceBytes = 512
 	CallBytes   = 256
 	fieldBytes  = 96
 )
 
-// Often is how many bytes may have been stated before somebody looks what is kept.
+// Often is how many bytes may be stated before what is kept is counted again.
 const Often = 16 << 10
 
-// expect counts what the emissions of one adapter call add at most.
+// expect counts what the emissions of one adapter call can add at most.
 func (l *ledger) expect(ems []abi.Emission) *fault.Error {
 	bytes := 0
 	for _, e := range ems {
@@ -47,7 +46,8 @@ func (l *ledger) expect(ems []abi.Emission) *fault.Error {
 	return nil
 }
 
-// recount counts what is there, which is less than was expected once it was shown.
+// recount replaces what was expected by what kept returns, which is less once the
+// dialect has rendered it.
 func (l *ledger) recount(kept func() int) {
 	if l.facts < Often || l.grant == nil {
 		return
@@ -58,10 +58,11 @@ func (l *ledger) recount(kept func() int) {
 	}
 }
 
-// Stated is about how many bytes were stated and may be kept.
+// Stated returns about how many bytes were stated and may be kept.
 func (a *Answer) Stated() int { return a.ledger.facts }
 
-// Hold counts bytes that are made of the answer. The error is a *fault.Error.
+// Hold counts bytes that a dialect makes of the answer. The error is a *fault.Error, and
+// nothing is counted then.
 func (a *Answer) Hold(bytes int) error {
 	if err := a.ledger.grant.Hold(int64(bytes)); err != nil {
 		return memoryError(err)
@@ -72,7 +73,7 @@ func (a *Answer) Hold(bytes int) error {
 // Drop undoes Hold.
 func (a *Answer) Drop(bytes int) { a.ledger.grant.Drop(int64(bytes)) }
 
-// size is what is kept here, in bytes.
+// size returns how many bytes are kept here.
 func (a *Answer) size() int {
 	n := a.usage.rest.Size()
 	for i := range a.choices {
@@ -89,7 +90,7 @@ func (a *Answer) size() int {
 	return n
 }
 
-// Held is about how many bytes the object's fields have, 0 if there are none.
+// Held returns about how many bytes the object's fields have; 0 without fields.
 func (o *Object) Held() (bytes int) {
 	for i := range o.fields {
 		f := &o.fields[i]
@@ -101,8 +102,8 @@ func (o *Object) Held() (bytes int) {
 	return bytes
 }
 
-// Size is what the object keeps, in bytes; fields that were given up for reuse have
-// small buffers.
+// Size returns how many bytes the object keeps, with the small buffers of fields that
+// Reset kept for reuse.
 func (o *Object) Size() int {
 	n := 0
 	for _, f := range o.fields[:cap(o.fields)] {
@@ -114,7 +115,7 @@ func (o *Object) Size() int {
 	return n
 }
 
-// escapes is how many bytes longer p gets inside of a JSON string literal, at most.
+// escapes returns how many bytes longer p can become in a JSON string literal.
 func escapes(p []byte) int {
 	n := 0
 	for _, b := range p {

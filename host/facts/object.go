@@ -12,25 +12,26 @@ import (
 
 var countKeys = []string{"prompt_tokens", "completion_tokens", "total_tokens"}
 
-const maxFields = 64 // of one object
+const maxFields = 64 // fields of one object
 
-// KeepBetween is how large a buffer may be that is kept from one event to the next.
+// KeepBetween is the size in bytes of the largest buffer that is kept from one event to
+// the next.
 const KeepBetween = 4 << 10
 
-// Object is a JSON object put together from several. Its fields keep the order
-// in which they first came. The zero value is empty.
+// Object is a JSON object that is merged from several. Its fields keep the order in
+// which they first came. The zero value is empty.
 type Object struct {
 	fields []field
 }
 
-// field is a member of an object: a value, or an object put together in turn.
+// field is a field of an object: a value, or an object that is merged in turn.
 type field struct {
-	key   []byte // inside of a string literal, escaped in one way only
-	value []byte // JSON on one line; unused if nested
+	key   []byte // inside of a string literal, see canonical
+	value []byte // JSON on one line; unused if nest isn't nil
 	nest  *Object
 }
 
-// Empty reports whether there is no field.
+// Empty reports whether there are no fields.
 func (o *Object) Empty() bool { return len(o.fields) == 0 }
 
 // Reset empties the object and keeps small buffers.
@@ -45,8 +46,8 @@ func (o *Object) Reset() {
 	o.fields = o.fields[:0]
 }
 
-// field gives the field of that key, new and without a value if there was none,
-// nil if there would be too many.
+// field returns the field of a key, and adds it without a value if there is none. It
+// returns nil if there would be too many.
 func (o *Object) field(key []byte) *field {
 	for i := range o.fields {
 		if bytes.Equal(o.fields[i].key, key) {
@@ -63,8 +64,8 @@ func (o *Object) field(key []byte) *field {
 	return f
 }
 
-// set gives the field a value. An array is kept so that others can be joined
-// to it: without space after the first bracket and before the last.
+// set sets the field's value. Of an array, white space after the first bracket and
+// before the last is removed, so that others can be joined to it.
 func (f *field) set(value []byte) {
 	f.nest = nil
 	if value[0] == '[' {
@@ -74,9 +75,9 @@ func (f *field) set(value []byte) {
 	f.value = appendJSON(f.value[:0], value)
 }
 
-// Merge adds the members of an object that a fact of some kind states, except the
-// reserved ones: arrays are joined, null replaces nothing, otherwise the last one
-// wins. The error is that there are more than 64 fields.
+// Merge adds the fields of raw, a JSON object in a fact of that kind, except the
+// reserved ones. Arrays are joined, null replaces nothing, and otherwise the last value
+// counts. The error is for more than 64 fields.
 func (o *Object) Merge(kind abi.Kind, raw []byte, reserved []string) *fault.Error {
 	for m := newMembers(raw); m.next(); {
 		if slices.Contains(reserved, string(m.key)) {
@@ -98,10 +99,10 @@ func (o *Object) Merge(kind abi.Kind, raw []byte, reserved []string) *fault.Erro
 	return nil
 }
 
-// mergeLeaves adds the members of a JSON object except the reserved ones, leaf
-// by leaf: null replaces nothing, otherwise the last one wins. Objects are
-// merged in turn down to depth; deeper ones are leaves. Numbers in quotes become
-// numbers. It reports false if there are too many fields.
+// mergeLeaves adds the fields of a JSON object, except the reserved ones, leaf by leaf:
+// null replaces nothing, and otherwise the last value counts. Objects are merged in turn
+// down to depth; deeper ones are leaves. Numbers in quotes become numbers. It reports
+// false if there are too many fields.
 func (o *Object) mergeLeaves(raw []byte, reserved []string, depth int) bool {
 	for m := newMembers(raw); m.next(); {
 		if slices.Contains(reserved, string(m.key)) {
@@ -152,11 +153,11 @@ func (f *field) appendTo(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// members walks the members of a JSON object that is known to be valid. On
+// members iterates over the fields of a JSON object that is known to be valid. On
 // anything else it ends early.
 type members struct {
 	rest  []byte
-	key   []byte // inside of a string literal, escaped in one way only
+	key   []byte // inside of a string literal, see canonical
 	value []byte // never empty
 }
 
@@ -168,7 +169,7 @@ func newMembers(object []byte) members {
 	return members{rest: object[1:]}
 }
 
-// next steps to the next member and reports whether there is one.
+// next goes to the next field and reports whether there is one.
 func (m *members) next() bool {
 	b := bytes.TrimLeft(m.rest, ", \t\r\n")
 	n := stringEnd(b)
@@ -185,8 +186,8 @@ func (m *members) next() bool {
 	return true
 }
 
-// stringEnd gives the length of the string literal at the start of b, 0 if there
-// is none.
+// stringEnd returns the length of the string literal at the start of b, 0 if there is
+// none.
 func stringEnd(b []byte) int {
 	if len(b) == 0 || b[0] != '"' {
 		return 0
@@ -202,8 +203,7 @@ func stringEnd(b []byte) int {
 	return 0
 }
 
-// valueEnd gives the length of the JSON value at the start of b, 0 if there is
-// none.
+// valueEnd returns the length of the JSON value at the start of b, 0 if there is none.
 func valueEnd(b []byte) int {
 	depth := 0
 	for i := 0; i < len(b); i++ {
@@ -235,7 +235,7 @@ func valueEnd(b []byte) int {
 	return 0
 }
 
-// canonical gives a key in the one form in which keys can be compared as bytes:
+// canonical returns a key escaped in one way only, so that keys can be compared as bytes:
 // "\u0069d" and "id" are the same key.
 func canonical(key []byte) []byte {
 	if bytes.IndexByte(key, '\\') < 0 {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// escaped marks the bytes that may not stand in a JSON string literal as they are.
+// escaped marks the bytes that must be escaped in a JSON string literal.
 var escaped = func() (t [256]bool) {
 	for c := range ' ' {
 		t[c] = true
@@ -14,7 +14,7 @@ var escaped = func() (t [256]bool) {
 	return t
 }()
 
-// appendInside appends s as the inside of a JSON string literal. s is UTF-8.
+// appendInside appends s, which must be UTF-8, as the inside of a JSON string literal.
 func appendInside[T string | []byte](dst []byte, s T) []byte {
 	const hex = "0123456789abcdef"
 	start := 0
@@ -41,16 +41,14 @@ func appendInside[T string | []byte](dst []byte, s T) []byte {
 	return append(dst, s[start:]...)
 }
 
-// AppendString appends s as a JSON string literal, with U+FFFD for what is not
-// UTF-8.
+// AppendString appends s as a JSON string literal. What is not UTF-8 becomes U+FFFD.
 func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	dst = appendInside(dst, strings.ToValidUTF8(s, "\uFFFD"))
 	return append(dst, '"')
 }
 
-// AppendTo appends a text as the inside of a JSON string literal; one that is such an
-// inside already is copied as it is.
+// AppendTo appends the text as the inside of a JSON string literal.
 func (t Text) AppendTo(dst []byte) []byte {
 	if t.Raw {
 		return append(dst, t.Data...)
@@ -58,8 +56,8 @@ func (t Text) AppendTo(dst []byte) []byte {
 	return appendInside(dst, t.Data)
 }
 
-// appendJSON appends a JSON value on one line. Line ends can only stand between
-// the tokens of a value, and there they would end the event of a stream.
+// appendJSON appends a JSON value on one line. In JSON, line ends can only stand between
+// tokens; in a stream they would end the event.
 func appendJSON(dst, value []byte) []byte {
 	if bytes.IndexByte(value, '\n') < 0 && bytes.IndexByte(value, '\r') < 0 {
 		return append(dst, value...)
@@ -72,9 +70,8 @@ func appendJSON(dst, value []byte) []byte {
 	return dst
 }
 
-// AppendElements appends the elements of a JSON array, without its brackets, to
-// those that dst ends with: after a comma unless dst is empty or ends with the
-// bracket that opens the array.
+// AppendElements appends the elements of a JSON array, without its brackets. A comma
+// comes first unless dst is empty or ends with the opening bracket.
 func AppendElements(dst, array []byte) []byte {
 	array = bytes.TrimSpace(array)
 	if len(array) < 2 || array[0] != '[' {

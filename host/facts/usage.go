@@ -10,15 +10,15 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Usage is what an answer cost, as the provider counted it.
+// Usage is what an answer cost, by the provider's count.
 type Usage struct {
 	Prompt     int64 // tokens
 	Completion int64 // tokens
 	Total      int64 // tokens; Prompt + Completion if the provider gave no total
-	Known      bool  // the provider counted; if not, the rest is zero
+	Known      bool  // the provider stated a count; if not, the others are zero
 }
 
-// usage is the usage object put together from every USAGE.
+// usage is the usage object, merged from every USAGE.
 type usage struct {
 	prompt, completion, total count
 	rest                      Object
@@ -30,7 +30,7 @@ type count struct {
 	known bool
 }
 
-// What one USAGE may hold. OpenAI's has objects of counts in it, and no deeper.
+// Limits of one USAGE. OpenAI's has objects with counts in them, and nothing deeper.
 const (
 	maxUsage   = 16 << 10 // bytes
 	usageDepth = 2
@@ -57,8 +57,8 @@ func (u *usage) merge(e abi.Emission) *fault.Error {
 	return nil
 }
 
-// set takes a JSON number that can be a count, rounded down, and drops anything
-// else, since clients decode these fields into integers.
+// set takes a JSON number that can be a count, rounded down. Anything else is ignored,
+// because clients decode these fields into integers.
 func (c *count) set(value []byte) {
 	value = unquoted(value)
 	f, err := strconv.ParseFloat(string(value), 64)
@@ -67,8 +67,8 @@ func (c *count) set(value []byte) {
 	}
 }
 
-// unquoted gives the number in a string, as some servers send their counts, and
-// any other value as it is.
+// unquoted returns the number in a string, since some servers send their counts so. Any
+// other value is returned as it is.
 func unquoted(value []byte) []byte {
 	if len(value) < 3 || value[0] != '"' {
 		return value
@@ -93,8 +93,8 @@ func (u *usage) summary() Usage {
 	return s
 }
 
-// appendTo appends OpenAI's usage object. Its three counts are always there,
-// since clients rely on them: a provider that counted nothing leaves zeros.
+// appendTo appends OpenAI's usage object. Its three counts are always there, because
+// clients rely on them: they are zero if the provider counted nothing.
 func (u *usage) appendTo(dst []byte) []byte {
 	s := u.summary()
 	dst = append(dst, `{"prompt_tokens":`...)
