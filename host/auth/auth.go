@@ -1,7 +1,7 @@
 // Package auth decides who may call the gateway.
 //
-// It knows API keys by their SHA-256 alone, compares them in constant time and
-// repeats nothing a client sent: no error and no log line can hold a key.
+// It knows API keys only by their SHA-256, compares them in constant time, and repeats
+// nothing that a client sent, so no error and no log line can contain a key.
 package auth
 
 import (
@@ -15,15 +15,14 @@ import (
 
 // Key is one API key of the configuration.
 type Key struct {
-	Name   string            // what logs and errors call its owner
+	Name   string            // its owner's name in logs and errors
 	SHA256 [sha256.Size]byte // of the key as the client sends it
 	Models []string          // the aliases it may use; empty: all
 	Routes bool              // it may choose models and providers at an upstream
 }
 
-// Principal is who sent a request. The zero value is anybody, as when
-// authentication is off: it has no name, may use every model, and chooses nothing
-// beyond the alias.
+// Principal is who sent a request. The zero value is anybody, when authentication is
+// off: it has no name, may use every model, and may choose nothing beyond the alias.
 type Principal struct {
 	Name   string
 	Models []string // the aliases it may use; empty: all
@@ -35,8 +34,7 @@ func (p Principal) MayUse(alias string) bool {
 	return len(p.Models) == 0 || slices.Contains(p.Models, alias)
 }
 
-// Keys are the keys that open the gateway. They never change and are safe for
-// concurrent use.
+// Keys is the set of valid keys. It never changes and is safe for concurrent use.
 type Keys struct{ keys []Key }
 
 // New returns the set of keys. Without any, every check fails.

@@ -1,7 +1,7 @@
 package fault
 
-// codes are the words that adapters have for what became of a request, whatever
-// the status; docs/abi.md lists them.
+// codes maps the codes of adapters that count whatever the status; docs/abi.md lists
+// them.
 var codes = map[string]Kind{
 	"rate_limit_exceeded":      Rate,
 	"overloaded":               Busy,
@@ -17,8 +17,8 @@ var codes = map[string]Kind{
 	"provider_not_configured":  Unusable,
 }
 
-// FromAdapter gives the kind of an error that an adapter stated: by its code, and
-// by its status where the code says nothing.
+// FromAdapter returns the kind of an error that an adapter stated: by its code, or by its
+// status if the code has no meaning here.
 func FromAdapter(status int, code string) Kind {
 	if kind, ok := codes[code]; ok {
 		return kind

@@ -1,10 +1,9 @@
-// Package fault has the kinds of failure, and what follows from each: the status
-// a client gets, whether the same request may be tried again at the same target
-// or at the next one, and against whom the failure counts.
+// Package fault defines the kinds of failure and what follows from each: the status that
+// a client gets, whether a retry or a fallback may succeed, and whom it is counted
+// against.
 //
-// Every part of the gateway returns an *Error; only the table in this package
-// knows which HTTP status a kind has. How an error looks on the wire is the
-// matter of the client's dialect.
+// Every part of the gateway returns an *Error. Only the table in this package says which
+// HTTP status a kind has. How an error looks on the wire is up to the client's dialect.
 package fault
 
 import (
@@ -12,7 +11,7 @@ import (
 	"time"
 )
 
-// Kind says whose failure it is and of what sort. Decisions look at it, never at a
+// Kind says whose failure it is, and of which sort. Decisions depend on it, never on a
 // code or a text.
 type Kind uint8
 
@@ -23,22 +22,22 @@ const (
 	// The client's request to the gateway.
 
 	Invalid          // it breaks the API's rules
-	Unauthenticated  // it has no key that counts
+	Unauthenticated  // it has no valid key
 	Forbidden        // its key may not do this
-	NotFound         // there is nothing of that name
-	MethodNotAllowed // the path takes other methods
+	NotFound         // there is nothing with that name
+	MethodNotAllowed // the path allows other methods
 	Timeout          // its body did not come in time
 	TooLarge         // it is over a limit of the gateway's
-	Unsupported      // its body has a type or coding that is not taken
+	Unsupported      // its body has a type or encoding that is not accepted
 
-	// The gateway itself, for the moment.
+	// The gateway itself, at the moment.
 
 	Full     // there is no room: memory, processor time
 	Stopping // the gateway is shutting down
 	Gone     // the client hung up
 
-	// What became of an attempt at a target. The classes are those of failover:
-	// who is at fault decides, not the status.
+	// An attempt at a target. The kinds are those that the choice of the next target
+	// needs: they say who is at fault, whatever the status was.
 
 	Refused    // the provider refused the client's request
 	Context    // the request is too long for the model
@@ -47,20 +46,20 @@ const (
 	Busy       // the provider has no room at the moment
 	Upstream   // the provider failed, or sent what can't be read
 	Slow       // the provider did not answer in time
-	Unsent     // no connection came about: nothing was sent
-	UnsentSlow // no connection came about in time
-	Auth       // the provider does not take the gateway's key
+	Unsent     // there was no connection, so nothing was sent
+	UnsentSlow // there was no connection in time, so nothing was sent
+	Auth       // the provider does not accept the gateway's key
 	Quota      // the gateway's account at the provider is used up
 	Missing    // the provider does not have the model
-	Adapter    // the provider's adapter broke
-	Unready    // the provider's adapter can't be asked now: loading, paused
-	Unusable   // the provider or its adapter can't be used until somebody mends it
+	Adapter    // the provider's adapter failed
+	Unready    // the provider's adapter can't be used now: it is loading or paused
+	Unusable   // the provider or its adapter can't be used until somebody fixes it
 	Share      // the provider's share of memory is used up
 
 	kinds // how many there are
 )
 
-// Blame says against whom a failure counts when targets are chosen.
+// Blame says whom a failure is counted against when targets are chosen.
 type Blame uint8
 
 const (
@@ -75,9 +74,9 @@ type rule struct {
 	status int   // for the client
 	repeat bool  // the same request may succeed at the same target after a while
 	next   bool  // another target may be asked
-	blame  Blame // against whom it counts
-	sticky bool  // it lasts until somebody mends it: counts at once and for long
-	final  bool  // the client must not repeat it, whatever the status says
+	blame  Blame // whom it is counted against
+	sticky bool  // it lasts until somebody fixes it, so it counts at once and for long
+	final  bool  // the client must not repeat the request, whatever the status says
 }
 
 var rules = [kinds]rule{
@@ -114,7 +113,7 @@ var rules = [kinds]rule{
 	Share:      {name: "share", status: 502, next: true},
 }
 
-// String gives the kind's class, as the log has it.
+// String returns the kind's class, as it stands in the log.
 func (k Kind) String() string { return rules[k].name }
 
 // Repeat reports whether the same request may succeed at the same target later.
@@ -123,27 +122,27 @@ func (k Kind) Repeat() bool { return rules[k].repeat }
 // Next reports whether another target may be asked instead.
 func (k Kind) Next() bool { return rules[k].next }
 
-// Blame tells against whom the failure counts, and whether it lasts until somebody
-// mends its cause.
+// Blame says whom the failure is counted against, and whether it lasts until somebody
+// fixes its cause.
 func (k Kind) Blame() (who Blame, sticky bool) { return rules[k].blame, rules[k].sticky }
 
-// Error is a failure. Text is shown to clients, so it never holds an address, a
-// key or a prompt; Cause is the detail for the log and is never shown. An Error is
-// not changed once it was returned.
+// Error is a failure. Clients see Text, so it never contains an address, a key or a
+// prompt. Cause is the detail for the log, and is never shown. An Error never changes
+// once it was returned.
 type Error struct {
 	Kind  Kind
 	Code  string // for the client, for example "model_not_found"; "" is none
-	Param string // the request's field at fault; "" is none
+	Param string // the field of the request that is at fault; "" is none
 	Text  string
 
-	Status     int           // what an upstream's refusal has instead of the kind's status; 0: the kind's
-	Type       string        // what an adapter calls it instead of the type that follows from the status
+	Status     int           // replaces the kind's status, for example by an upstream's; 0: the kind's
+	Type       string        // an adapter's word for its type; "": the type follows from the status
 	RetryAfter time.Duration // until a repeat may succeed; 0: unknown
 	NoRetry    bool          // the client must not repeat the request, whatever the kind
 	Cause      error
 }
 
-// Error gives text and cause, for the log.
+// Error returns text and cause, for the log.
 func (e *Error) Error() string {
 	if e.Cause != nil {
 		return e.Text + ": " + e.Cause.Error()
@@ -153,7 +152,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Cause }
 
-// HTTPStatus gives the status that a client gets.
+// HTTPStatus returns the status that a client gets.
 func (e *Error) HTTPStatus() int {
 	if e.Status >= 400 && e.Status <= 599 {
 		return e.Status
@@ -171,7 +170,7 @@ func (e *Error) Repeatable() bool {
 	return status >= 500 || status == 408 || status == 409 || status == 429
 }
 
-// KindOf gives the kind of any error: that of the first *Error in its chain, else
+// KindOf returns the kind of any error: that of the first *Error in its chain, else
 // Internal.
 func KindOf(err error) Kind {
 	if e, ok := errors.AsType[*Error](err); ok {

@@ -1,11 +1,11 @@
-// Package long keeps long strings of an upstream's answer away from its adapter:
-// a token stands in their place, and where the adapter states the token their bytes
-// are put back. So an answer of 32 MiB, a picture most likely, costs the adapter what
-// its structure costs, and fits into it at all.
+// Package long keeps long strings of an upstream's answer away from its adapter. The
+// adapter gets a token in place of each, and where it emits the token, the string's
+// bytes are put back. So an answer of 32 MiB, most of it a picture, fits into an adapter
+// and takes no longer than its structure does.
 //
-// What is put back was checked: it can stand inside of a JSON string. An adapter
-// can neither write a token, which has random bits, nor make much of one by
-// repeating it. The package does no I/O.
+// What is put back was checked to be the inside of a JSON string. An adapter can't invent
+// a token, which has random bits, and can't multiply content much by repeating one. The
+// package does no I/O.
 package long
 
 import (
@@ -21,27 +21,26 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Answers below minBody bytes stay as they are and cost no look; of others, strings
-// of more than minString bytes go.
+// Answers of less than minBody bytes stay as they are, unread. Of others, strings of more
+// than minString bytes are taken out.
 const (
 	minBody   = 64 << 10
 	minString = 4 << 10
 	maxTaken  = 4096 // strings of one answer
 )
 
-// A token is "@kai:", the nonce, ":", the number of the string, "@", as those of
-// requests.
+// A token is "@kai:", the nonce, ":", the number of the string, "@", as in requests.
 const (
 	tokenStart = "@kai:"
 	nonceLen   = 32 // hexadecimal digits
 )
 
-// span is a range of bytes: from the first to behind the last.
+// span is a range of bytes, without the one at to.
 type span struct{ from, to int }
 
-// Content is what was taken out of one answer, or one event of it. It refers to the
-// body, which must not change as long as what was put back is used. A nil Content
-// is nothing.
+// Content is what was taken out of one answer, or of one event of it. It refers to the
+// body, which must not change as long as what was put back is used. A nil *Content is
+// empty. Only one goroutine may use it at a time.
 type Content struct {
 	body  []byte
 	nonce []byte
@@ -50,11 +49,11 @@ type Content struct {
 	held  int64
 }
 
-// Take gives body with tokens in the place of its long strings. Of a data: URL in
-// base64 it takes the data. Without such strings short is body and the Content nil.
-// Halves of characters in what is taken become U+FFFD, in body itself.
+// Take returns body with tokens in place of its long strings. Of a data: URL in base64,
+// only the data is taken out. Without long strings, short is body and c is nil. Halves
+// of characters in what is taken out become U+FFFD, in body itself.
 //
-// What Take makes is counted in m until Done. The error is a *memory.Error.
+// What Take allocates is counted in m until Done. The error is a *memory.Error.
 func Take(body []byte, m *memory.Grant) (short []byte, c *Content, err error) {
 	if len(body) < minBody {
 		return body, nil, nil
@@ -85,16 +84,15 @@ func Take(body []byte, m *memory.Grant) (short []byte, c *Content, err error) {
 	return append(short, body[done:]...), c, nil
 }
 
-// errDamaged is for a token that is not whole.
+// errDamaged is the error for a token that is not whole.
 var errDamaged = errors.New("an emission holds a damaged reference to content")
 
-// PutBack puts the content in the place of the tokens in emissions. What it makes
-// is counted in m until Done.
+// PutBack replaces the tokens in emissions by their content. Emissions without text for
+// a client stay as they are. What it allocates is counted in m until Done.
 //
-// Emissions that hold no text for a client stay as they are. A damaged token, a
-// number that does not exist, and content put back so often that it comes to more
-// than four times the answer are the adapter's mistake. The error is of that kind,
-// or a *memory.Error.
+//   - error: a *memory.Error, or the adapter's mistake: a damaged token, a number that
+//     does not exist, or content put back so often that it is more than four times as
+//     long as the answer
 func (c *Content) PutBack(ems []abi.Emission, m *memory.Grant) error {
 	if c == nil {
 		return nil
@@ -117,7 +115,7 @@ func (c *Content) PutBack(ems []abi.Emission, m *memory.Grant) error {
 	return nil
 }
 
-// Done says that nothing of what Take and PutBack made is used any more.
+// Done notes that nothing of what Take and PutBack returned is used any more.
 func (c *Content) Done(m *memory.Grant) {
 	if c != nil {
 		m.Drop(c.held)
@@ -125,19 +123,19 @@ func (c *Content) Done(m *memory.Grant) {
 	}
 }
 
-// piece is a part of an emission: what stands before a token, and its content.
+// piece is a part of an emission: what comes before a token, and the token's content.
 type piece struct {
 	before, content []byte
 	form            form
 }
 
-// form is how content is put back.
+// form says how content is written when it is put back.
 type form uint8
 
 const (
-	inside  form = iota // as it stands between quotes
-	decoded             // as the text that it stands for
-	quoted              // as the inside of a string that holds JSON with it
+	inside  form = iota // as it was between the quotes
+	decoded             // decoded, as text
+	quoted              // escaped once more, in JSON that is itself the inside of a string
 )
 
 func (c *Content) expand(e abi.Emission, m *memory.Grant) ([]byte, error) {
@@ -155,7 +153,7 @@ func (c *Content) expand(e abi.Emission, m *memory.Grant) ([]byte, error) {
 		p := piece{before: rest[:at-len(tokenStart)], content: content}
 		p.form = formOf(e, e.Data[:len(e.Data)-len(rest)+len(p.before)])
 		if p.form != quoted && bytes.IndexByte(content, '\\') < 0 {
-			p.form = inside // it is the same
+			p.form = inside // which is the same
 		}
 		size += len(p.before) + len(content)
 		if p.form == quoted {
@@ -190,7 +188,7 @@ func (c *Content) expand(e abi.Emission, m *memory.Grant) ([]byte, error) {
 	return append(out, rest...), nil
 }
 
-// content reads the token in p whose nonce is at at. end is behind it.
+// content reads the token in p whose nonce begins at at. The token ends before end.
 func (c *Content) content(p []byte, at int) (content []byte, end int, err error) {
 	if !bytes.HasSuffix(p[:at], []byte(tokenStart)) {
 		return nil, 0, errDamaged
@@ -208,10 +206,9 @@ func (c *Content) content(p []byte, at int) (content []byte, end int, err error)
 	return c.body[s.from:s.to], at + nonceLen + len(number) + 1, nil
 }
 
-// formOf tells how content is put back into an emission behind what stands before
-// it there. A token stands inside of a JSON string, in JSON and in the raw form of
-// a text; in a plain text it stands for the text. Tool arguments are both: a text
-// that is JSON.
+// formOf returns how content is written in an emission, after the bytes before. In JSON,
+// and in the raw form of a text, a token is inside of a JSON string; in a plain text, it
+// stands for the text. Tool arguments are both: a text that is JSON.
 func formOf(e abi.Emission, before []byte) form {
 	switch e.Kind {
 	case abi.ToolArgs:
@@ -250,11 +247,11 @@ func oddQuotes(p []byte, quote string) bool {
 	return odd
 }
 
-// escapes is how many bytes longer p, the inside of a string, gets in another one.
+// escapes returns how many bytes longer p, the inside of a string, becomes in another one.
 func escapes(p []byte) int { return bytes.Count(p, []byte(`\`)) + bytes.Count(p, []byte(`"`)) }
 
-// appendEscaped appends p, the inside of a string, as a part of another one. It has
-// no quotes and no control characters but as escapes.
+// appendEscaped appends p, the inside of a string, as a part of another one. All quotes
+// and control characters in p are escaped already.
 func appendEscaped(dst, p []byte) []byte {
 	for {
 		i := bytes.IndexByte(p, '\\')

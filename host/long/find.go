@@ -6,9 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// find gives the long strings of a body, in order. It knows strings by their quotes
-// and nothing else of JSON: what it finds in something that is none does no harm,
-// for it is only taken if it can stand inside of a string.
+// find returns the long strings of a body, in order. It recognizes strings by their quotes
+// and knows nothing else of JSON. What it finds in a body that isn't JSON does no harm,
+// because it is only taken if it can be the inside of a string.
 func find(body []byte) (spans []span) {
 	for i := 0; len(spans) < maxTaken; {
 		quote := bytes.IndexByte(body[i:], '"')
@@ -31,8 +31,8 @@ func find(body []byte) (spans []span) {
 	return spans
 }
 
-// closing gives the index of the quote that ends the string which begins at from,
-// -1 if there is none.
+// closing returns the index of the quote that ends the string which begins at from; -1:
+// there is none.
 func closing(body []byte, from int) int {
 	for i := from; ; i++ {
 		quote := bytes.IndexByte(body[i:], '"')
@@ -50,7 +50,7 @@ func closing(body []byte, from int) int {
 	}
 }
 
-// isKey reports whether a colon follows.
+// isKey reports whether a colon follows, so that the string is a key.
 func isKey(behind []byte) bool {
 	for _, c := range behind {
 		switch c {
@@ -62,8 +62,8 @@ func isKey(behind []byte) bool {
 	return false
 }
 
-// dataURL gives the length of "data:image/png;base64," at the start of a string, 0
-// for any other.
+// dataURL returns the length of a prefix such as "data:image/png;base64," of a string; 0:
+// it has none.
 func dataURL(s []byte) int {
 	const mark = ";base64,"
 	if !bytes.HasPrefix(s, []byte("data:")) {
@@ -125,8 +125,8 @@ func textual(s []byte) bool {
 	return seen&high == 0 || utf8.Valid(s)
 }
 
-// codeUnit gives the value of the escape \uXXXX that s begins with, -1 if it begins
-// with something else.
+// codeUnit returns the value of the escape \uXXXX that s begins with; -1: it begins with
+// something else.
 func codeUnit(s []byte) int {
 	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
 		return -1

@@ -1,20 +1,20 @@
 package memory
 
-// Grant is what one holder holds. It belongs to one goroutine at a time. Its owner
-// releases it once, when nothing of what it counts is used any more. A nil *Grant
-// and the zero Grant allow everything and count nothing.
+// Grant counts what one holder holds. Only one goroutine may use it at a time. Its owner
+// releases it once, when nothing that it counts is used any more. A nil *Grant and the
+// zero Grant allow everything and count nothing.
 type Grant struct {
 	total    *Total
 	share    *Share
-	held     int64 // taken of total and share, in grains
-	used     int64 // what the holder has of it
+	held     int64 // bytes taken from total and share, in whole grains
+	used     int64 // bytes of held that the holder uses
 	mapped   bool  // it is a guest's memory
 	forced   bool  // nothing is refused
 	released bool
 }
 
-// Hold adds bytes that the holder is about to take. The error is an *Error, and
-// then nothing was added.
+// Hold counts bytes before the holder allocates them. The error is an *Error, and
+// nothing is counted then.
 func (g *Grant) Hold(bytes int64) error {
 	if g == nil || g.total == nil {
 		return nil
@@ -31,8 +31,8 @@ func (g *Grant) Hold(bytes int64) error {
 	return nil
 }
 
-// Drop subtracts bytes that the holder has given up. Up to two grains stay with the
-// grant, so that a holder whose need goes up and down shares no counter each time.
+// Drop subtracts bytes that are no longer held. Up to two grains stay with the grant, so
+// that a holder whose need goes up and down doesn't touch a shared counter each time.
 func (g *Grant) Drop(bytes int64) {
 	if g == nil || g.total == nil {
 		return
@@ -43,16 +43,16 @@ func (g *Grant) Drop(bytes int64) {
 	}
 }
 
-// Force makes a grant that refuses nothing, or one that does again. What is forced
-// still counts for others.
+// Force makes the grant refuse nothing, or refuse again. What is forced still counts for
+// others.
 func (g *Grant) Force(on bool) {
 	if g != nil {
 		g.forced = on
 	}
 }
 
-// Join makes what is held, and will be, a part of the provider's share instead of that
-// of another one. The error is an *Error, and then nothing has changed.
+// Join counts what is held, and what will be, in the share s instead of the one before.
+// The error is an *Error, and nothing is changed then.
 func (g *Grant) Join(s *Share) error {
 	if g == nil || g.total == nil || s == nil {
 		return nil
@@ -79,12 +79,11 @@ func (g *Grant) Release() {
 	g.used, g.released = 0, true
 }
 
-// Used is what Hold added and Drop did not subtract.
+// Used returns the bytes that Hold counted and Drop did not subtract.
 func (g *Grant) Used() int64 { return g.used }
 
-// Grow gives b with room for n more bytes, as slices.Grow does. The new array, when
-// there has to be one, is counted before it is made, and the old one is dropped: it
-// must have been counted, too.
+// Grow returns b with room for n more bytes, as slices.Grow does. A new array is counted
+// before it is allocated, and the old one is dropped, which must have been counted.
 func (g *Grant) Grow(b []byte, n int) ([]byte, error) {
 	if n <= cap(b)-len(b) {
 		return b, nil
@@ -118,8 +117,8 @@ func (g *Grant) take(bytes int64) error {
 	return nil
 }
 
-// room takes bytes of a limit, if need be of what is kept for reuse. of is the share
-// to look for that in.
+// room takes bytes of a limit. If there are too few, it frees what is kept for reuse in
+// the share of.
 func (g *Grant) room(l *Limit, of *Share, bytes int64) bool {
 	switch {
 	case l.Take(bytes):

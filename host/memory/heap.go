@@ -1,10 +1,10 @@
 package memory
 
-// Go's collector is told how large the heap may become. That is not the limit of
-// what is held: were it, a process that holds what it may would do nothing but
-// collect. The machine has twice the limit by default, and the heap may have that,
-// less the guests' memory, which no collector frees, and an eighth for what neither
-// counts: compiled code, stacks, the kernel's buffers.
+// Go's collector needs to know how large the heap may become. That is more than the
+// limit of what may be held: with the same value, a process that holds all it may would
+// do nothing but collect. By default the machine has twice the limit. The heap may have
+// that, less the guests' memory, which no collector frees, and less an eighth for what
+// neither counts: compiled code, stacks, the kernel's buffers.
 
 // heapLimit is the limit of the heap while guests have mapped bytes.
 func heapLimit(limit, machine, mapped int64) int64 {
@@ -12,7 +12,7 @@ func heapLimit(limit, machine, mapped int64) int64 {
 	if machine > 0 {
 		all = min(all, machine)
 	}
-	// Beside what may be held there is always some room, or collecting never ends.
+	// The heap always gets more room than what may be held, or collecting never ends.
 	return max(all-all/8, limit+limit/8) - mapped
 }
 
@@ -24,7 +24,8 @@ func (t *Total) guests(bytes int64) {
 	}
 }
 
-// step is the change of the guests' memory that matters.
+// step is the change of the guests' memory, in bytes, from which on the heap's limit is
+// set again.
 func (t *Total) step() int64 { return max(t.Max()/64, 1<<20) }
 
 func (t *Total) limitHeap() {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Machine is the memory there is for this process: what its cgroup allows, or those
-// above it, or what the machine has. 0 means that nobody knows.
+// Machine returns how many bytes of memory there are for this process: what its cgroup or
+// those above it allow, else what the machine has; 0: unknown.
 func Machine() int64 { return machine(os.DirFS("/"), physical()) }
 
 // machine reads the files of Linux below root. physical is what the hardware has.
@@ -23,7 +23,7 @@ func machine(root fs.FS, physical int64) int64 {
 			if err != nil {
 				continue
 			}
-			// "max" and, in the first version, a number beyond every machine say
+			// "max", and in version 1 a number larger than any machine's memory, mean
 			// that there is no limit.
 			if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && n > 0 && n < 1<<60 && (least == 0 || n < least) {
 				least = n
@@ -33,8 +33,8 @@ func machine(root fs.FS, physical int64) int64 {
 	return least
 }
 
-// groups gives the folders of this process's memory cgroup and of those above it, of
-// both versions.
+// groups returns the folders of this process's memory cgroup and of those above it, for
+// both versions of cgroups.
 func groups(root fs.FS) (dirs []string) {
 	self, err := fs.ReadFile(root, "proc/self/cgroup")
 	if err != nil {
@@ -74,7 +74,7 @@ func groups(root fs.FS) (dirs []string) {
 	return dirs
 }
 
-// mountOf gives the group that is mounted and where, "" if none is.
+// mountOf returns the group that is mounted, and where; "": none is.
 func mountOf(mounts []byte, v2 bool) (top, at string) {
 	for lines := bufio.NewScanner(bytes.NewReader(mounts)); lines.Scan(); {
 		// id parent device root mountpoint options… - type source superoptions
@@ -90,7 +90,7 @@ func mountOf(mounts []byte, v2 bool) (top, at string) {
 	return "", ""
 }
 
-// contains reports whether a list with commas has a word.
+// contains reports whether a list separated by commas has a word.
 func contains(list, word string) bool {
 	for item := range strings.SplitSeq(list, ",") {
 		if item == word {

@@ -1,14 +1,14 @@
-// Package memory counts what the process holds for requests, answers and guests,
-// and refuses what would be too much.
+// Package memory counts what the process holds for requests, answers and guests, and
+// refuses what would be too much.
 //
-// A Total is the bound for everything. A Share is one provider's part of it, so
-// that no provider takes what the others need. A Grant is what one holder, a
-// request or a guest's instance, has been granted of both; it grows and shrinks
-// with what is really held and is released once, when the holder ends.
+// A Total is the limit for everything. A Share is one provider's part of it, so that no
+// provider takes what the others need. A Grant is what one holder, a request or a
+// guest's instance, has taken of both. It grows and shrinks with what is held, and is
+// released once, when the holder ends.
 //
-// The package allocates nothing itself (but for Grant.Grow) and knows nothing of
-// what is held. Counting is coarse: a grant takes whole grains, so most of a small
-// request costs an addition and no shared counter.
+// The package allocates nothing itself (except in Grant.Grow) and knows nothing about
+// what is held. Counting is coarse: a grant takes whole grains, so a small request
+// mostly costs additions and touches no shared counter.
 package memory
 
 import (
@@ -21,31 +21,31 @@ import (
 // stream costs besides its content: goroutines, connections and their buffers.
 const Grain = 64 << 10
 
-// Limit bounds one sum of bytes. Its methods are safe for concurrent use. A nil
-// *Limit allows everything.
+// Limit limits one sum of bytes. Its methods are safe for concurrent use. A nil *Limit
+// allows everything.
 type Limit struct {
 	limit, used atomic.Int64
 }
 
-// NewLimit begins with nothing used.
+// NewLimit returns a limit of which nothing is used.
 func NewLimit(bytes int64) *Limit {
 	l := &Limit{}
 	l.limit.Store(bytes)
 	return l
 }
 
-// Set changes the bound. What is held beyond a lower one stays; nothing is added to
-// it until enough was given back.
+// Set changes the limit. What is held beyond a lower one stays, and nothing can be taken
+// until enough was given back.
 func (l *Limit) Set(bytes int64) { l.limit.Store(bytes) }
 
-// Max is the bound.
+// Max returns the limit in bytes.
 func (l *Limit) Max() int64 { return l.limit.Load() }
 
-// Used is what is taken now.
+// Used returns how many bytes are taken now.
 func (l *Limit) Used() int64 { return l.used.Load() }
 
-// Take takes bytes and reports whether there were as many. What it refuses
-// nobody sees, so a large request that fails doesn't make a small one fail.
+// Take takes bytes and reports whether there were enough. A refused request is not
+// counted even for a moment, so a large one that fails doesn't make a small one fail.
 func (l *Limit) Take(bytes int64) bool {
 	for l != nil {
 		used := l.used.Load()
@@ -59,7 +59,7 @@ func (l *Limit) Take(bytes int64) bool {
 	return true
 }
 
-// Give gives bytes back that were taken.
+// Give gives back bytes that were taken.
 func (l *Limit) Give(bytes int64) {
 	if l != nil {
 		l.used.Add(-bytes)
@@ -68,21 +68,21 @@ func (l *Limit) Give(bytes int64) {
 
 // Options configures New. Only Limit is required.
 type Options struct {
-	Limit   int64 // bytes that may be held, see Available for what to choose
-	Machine int64 // bytes there are, for the process as a whole; default twice Limit
+	Limit   int64 // bytes that may be held
+	Machine int64 // bytes of memory for the whole process; default twice Limit
 
-	// Reclaim is called when a grant finds no room: it frees what is kept for reuse
-	// only, of that share or, if it is nil, of any. It runs in the goroutine that
-	// asks, which may be in the middle of a guest call.
+	// Reclaim is called when a grant finds no room. It frees what is only kept for reuse,
+	// of that share or, if it is nil, of any. It runs in the goroutine that asks, which
+	// may be in the middle of a guest call.
 	Reclaim func(*Share)
 
-	// SetHeapLimit is told how large Go's heap may become, at first and whenever
-	// the guests' memory, which is no part of the heap, changed enough to matter.
+	// SetHeapLimit is called with the size in bytes that Go's heap may have: first by
+	// New, then whenever the guests' memory, which is not in the heap, changed enough.
 	SetHeapLimit func(bytes int64)
 }
 
-// Total bounds everything that is held. Its methods are safe for concurrent use. A
-// nil *Total allows everything.
+// Total limits everything that is held. Its methods are safe for concurrent use. A nil
+// *Total allows everything.
 type Total struct {
 	Limit
 	opts   Options
@@ -93,22 +93,22 @@ type Total struct {
 	shares map[string]*Share
 }
 
-// New begins with nothing held.
+// New returns a Total of which nothing is held.
 func New(opts Options) *Total {
 	t := &Total{opts: opts, shares: map[string]*Share{}}
 	t.Set(opts.Limit)
 	return t
 }
 
-// Set changes the bound, as Limit.Set does, and the heap's with it.
+// Set changes the limit, as Limit.Set does, and with it the heap's.
 func (t *Total) Set(bytes int64) {
 	t.Limit.Set(bytes)
 	t.limitHeap()
 }
 
-// Share gives the part of that name, which is made if there is none, with the
-// given bound. A configuration that replaces another finds its providers' shares
-// as they are; Share.Set changes their bounds.
+// Share returns the share with a name. If there is none, it is made with the given limit.
+// A new configuration gets the existing shares of its providers; Share.Set changes
+// their limits.
 func (t *Total) Share(name string, limit int64) *Share {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -121,22 +121,21 @@ func (t *Total) Share(name string, limit int64) *Share {
 	return s
 }
 
-// Grant is for a holder that no provider is known of yet. It holds nothing so far.
+// Grant returns a grant for a holder whose provider is not known yet. It holds nothing.
 func (t *Total) Grant() Grant { return Grant{total: t} }
 
-// Share is one provider's part of a Total. What is taken of it is taken of the
-// Total, too. Safe for concurrent use. A nil *Share allows everything.
+// Share is one provider's part of a Total. What is taken from it is also taken from the
+// Total. It is safe for concurrent use. A nil *Share allows everything.
 type Share struct {
 	Limit
 	total *Total
 	name  string
 }
 
-// Name is the provider's.
+// Name returns the provider's name.
 func (s *Share) Name() string { return s.name }
 
-// Guest is the grant for a guest's memory, which is mapped and no part of Go's
-// heap.
+// Guest returns a grant for a guest's memory, which is mapped and not in Go's heap.
 func (s *Share) Guest() *Grant {
 	if s == nil {
 		return nil
@@ -144,11 +143,11 @@ func (s *Share) Guest() *Grant {
 	return &Grant{total: s.total, share: s, mapped: true}
 }
 
-// Error says that more can't be held. Share is the provider whose share is used
-// up, "" if everything is.
+// Error says that no more can be held. Share is the provider whose share is used up; "":
+// the Total is.
 type Error struct {
 	Share string
-	Limit int64 // the bound that was met
+	Limit int64 // the limit that was reached, in bytes
 }
 
 func (e *Error) Error() string {

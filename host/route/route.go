@@ -13,7 +13,7 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// Target is where the requests for one alias go.
+// Target is where requests for one alias go.
 type Target struct {
 	Alias    string // the client's "model", compared byte for byte
 	Provider string // a key of the configuration's providers
@@ -56,14 +56,14 @@ func New(targets []Target, defaultAlias string) (*Table, error) {
 	return t, nil
 }
 
-// Plan is which targets may answer a request for an alias.
+// Plan is the list of targets that may answer a request for an alias.
 type Plan struct {
 	Alias   string
-	Targets []Target // the most preferred first; never empty, not to be changed
+	Targets []Target // most preferred first; never empty; must not be changed
 }
 
-// Plan gives the plan of alias, or of the default model when alias is "". The error
-// is Resolve's.
+// Plan returns the plan for alias, or for the default model when alias is "". The error is
+// as Resolve's.
 func (t *Table) Plan(alias string) (Plan, error) {
 	target, err := t.Resolve(alias)
 	if err != nil {
@@ -105,9 +105,8 @@ func (t *Table) Aliases() []string { return t.aliases }
 // maxShown is how many characters of a client's alias an error repeats.
 const maxShown = 100
 
-// printable makes a client's text fit for a message that people read on
-// terminals and in logs: what is not printable becomes U+FFFD and a long text
-// is cut.
+// printable makes a client's text safe for messages on terminals and in logs: characters
+// that are not printable become U+FFFD, and a long text is cut.
 func printable(s string) string {
 	shown := 0
 	for i := range s {

@@ -1,5 +1,6 @@
-// Package sse is the client's end of an answer that is streamed as server-sent
-// events: the head, keep-alives, deadlines, and clients that stop reading.
+// Package sse sends a streamed answer to its client as server-sent events. It takes care
+// of the head, keep-alives and deadlines, and of clients that stop reading. It knows
+// nothing of what events mean.
 package sse
 
 import (
@@ -14,26 +15,25 @@ import (
 // reading.
 var ErrGone = errors.New("client gone")
 
-// errOver is for a write after Close or after Fail left the answer to the caller.
+// errOver is the error of a write after Close, or after Fail reported false.
 var errOver = errors.New("write to a stream that is over")
 
 // Options configures New. The zero value is ready for production use.
 type Options struct {
 	HeadWait     time.Duration // how long the head waits for the first write; default 10 s
 	KeepAlive    time.Duration // the silence after which a comment is sent; default 10 s
-	WriteTimeout time.Duration // how long a client may read nothing, give or take a second; default 60 s
+	WriteTimeout time.Duration // the longest time in which a client may read nothing, within a second; default 60 s
 
-	// Gone is called once, with an error that wraps ErrGone, when a write
-	// failed, also one of a comment. It must not use the Writer; a
-	// context.CancelCauseFunc serves.
+	// Gone is called once, with an error that wraps ErrGone, when a write fails, even
+	// one of a comment. It must not use the Writer. A context.CancelCauseFunc will do.
 	Gone func(error)
 }
 
-// Writer is the client's end of one streamed answer: it sends the head with the
-// first write or when the wait for it is over, comments while nothing happens,
-// and gives up a client that stops reading.
+// Writer sends one streamed answer. It sends the head with the first write, or when
+// HeadWait is over, and comments while nothing else is sent. It gives up on a client
+// that stops reading.
 //
-// Safe for concurrent use. Close it before the HTTP handler returns.
+// It is safe for concurrent use. Close it before the HTTP handler returns.
 type Writer struct {
 	opts Options
 	rc   *http.ResponseController
@@ -42,14 +42,14 @@ type Writer struct {
 	w        http.ResponseWriter
 	timer    *time.Timer
 	head     bool      // the head was sent
-	over     bool      // closed, or the answer was left to the caller
+	over     bool      // closed, or Fail reported false
 	err      error     // the first failed write
 	last     time.Time // of the last write
 	deadline time.Time // when the write deadline was last set
 }
 
-// New begins the wait for the first write. Every header but those of a
-// stream must have been set on w.
+// New starts a Writer and with it the wait for the first write. All headers except
+// those of an event stream must already be set on w.
 func New(w http.ResponseWriter, opts Options) *Writer {
 	for _, d := range []struct {
 		value *time.Duration
@@ -70,30 +70,30 @@ func New(w http.ResponseWriter, opts Options) *Writer {
 	return s
 }
 
-// Write sends whole events, after the head if it was not sent yet, and flushes
-// them. Writing nothing does nothing. After a failed write every other one
-// gives the same error, which wraps ErrGone.
+// Write sends whole events, after the head if that was not sent yet, and flushes them.
+// An empty p does nothing. After a failed write, every other one returns the same error,
+// which wraps ErrGone.
 func (s *Writer) Write(p []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.write(p)
 }
 
-// Fail ends the answer with an error. If the head was sent, it sends event and
-// reports true. If not, nothing will be sent any more and it reports false: the
-// caller answers with a true status.
+// Fail ends the answer with an error. If the head was sent, it sends event and reports
+// true. If not, the Writer sends nothing any more and Fail reports false: the caller
+// then answers with the error's status.
 func (s *Writer) Fail(event []byte) (sent bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.head {
-		_ = s.write(event) // a client that is gone misses nothing
+		_ = s.write(event) // if the client is gone, there is nothing to do
 	}
 	s.over = true
 	return s.head
 }
 
-// Close waits until nothing touches the http.ResponseWriter any more and keeps
-// it so. It may be called twice.
+// Close returns when the Writer no longer uses the http.ResponseWriter. Further calls do
+// nothing.
 func (s *Writer) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,7 +119,7 @@ func (s *Writer) write(p []byte) error {
 		h := s.w.Header()
 		h.Set("Content-Type", "text/event-stream")
 		h.Set("Cache-Control", "no-cache")
-		h.Set("X-Accel-Buffering", "no") // nginx would hold events back
+		h.Set("X-Accel-Buffering", "no") // or nginx would hold events back
 		s.w.WriteHeader(http.StatusOK)
 		s.timer.Reset(s.opts.KeepAlive)
 	}
@@ -139,8 +139,8 @@ func (s *Writer) write(p []byte) error {
 	return s.err
 }
 
-// extend gives the next writes their time. A deadline younger than a second
-// will do, since setting one costs as much as a small write.
+// extend sets the deadline for the next writes. One that was set less than a second ago
+// is kept, since setting one costs as much as a small write.
 func (s *Writer) extend(now time.Time) {
 	if now.Sub(s.deadline) < min(time.Second, s.opts.WriteTimeout/2) {
 		return
@@ -150,8 +150,8 @@ func (s *Writer) extend(now time.Time) {
 	_ = s.rc.SetWriteDeadline(now.Add(s.opts.WriteTimeout))
 }
 
-// tick runs when the timer fires. Writes do not set the timer, which would cost
-// more than the few ticks that come too early and find that out.
+// tick runs when the timer fires. Writes do not reset the timer: that would cost more
+// than the few ticks that come too early and notice it.
 func (s *Writer) tick() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

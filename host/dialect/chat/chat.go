@@ -1,17 +1,17 @@
-// Package chat is OpenAI's chat completions: what a client of that API sees of the
-// facts about an answer.
+// Package chat is the dialect of OpenAI's chat completions: it turns the facts about an
+// answer into what a client of that API gets.
 //
-// [Chunks] makes a stream of chunks of them and [Whole] makes one answer; both stand
-// on the same facts, so a stream put together by the client equals the whole answer.
+// [Chunks] makes a stream of chunks and [Whole] makes one answer. Both use the same
+// facts, so a stream that the client joins equals the whole answer.
 //
-// Extra fields never replace a field that this package writes. Where one comes more
-// than once, arrays are joined, null replaces nothing, and otherwise the last one
-// wins. Facts that OpenAI's API has no place for stand in the fields that OpenRouter
-// and Google's OpenAI layer have made known, from which clients send them back:
+// Extra fields never replace a field that this package writes. If one comes more than
+// once, arrays are joined, null replaces nothing, and otherwise the last one counts.
+// OpenAI's API has no place for some facts. They go into the fields that OpenRouter and
+// Google's OpenAI layer use, from which clients send them back:
 // https://openrouter.ai/docs/use-cases/reasoning-tokens
 // https://ai.google.dev/gemini-api/docs/thought-signatures
 //
-// Chunks and Whole are for one goroutine at a time.
+// Only one goroutine at a time may use a Chunks or a Whole.
 package chat
 
 import (
@@ -23,24 +23,24 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Info is what the host knows of an answer before it begins.
+// Info is what the host knows about an answer before it begins.
 type Info struct {
 	ID           string // "chatcmpl-…", unique
 	Created      int64  // seconds since 1970
 	Model        string // the alias the client asked for
 	IncludeUsage bool   // the client set stream_options.include_usage; Whole ignores it
 
-	// Memory counts what is kept of the answer, and what is made of it, until it is
-	// released. Default: nothing is counted.
+	// Memory counts what is kept and made of the answer. Its owner releases it. Default:
+	// nothing is counted.
 	Memory *memory.Grant
 
-	// MaxHeld bounds what one answer may keep: the text of a whole answer, and in a
-	// stream what waits for a tool call's name or for the next chunk. Default 64 MiB.
+	// MaxHeld is how many bytes one answer may keep: the text of a whole answer; in a
+	// stream, what waits for a tool call's name or for the next chunk. Default 64 MiB.
 	MaxHeld int
 }
 
-// Keys that this package writes itself. error is among the chunk's because SDKs
-// take a chunk that has it for a failure.
+// Keys that this package writes itself. A chunk may not get an extra field "error",
+// because SDKs treat such a chunk as a failure.
 var (
 	chunkKeys  = []string{"id", "object", "created", "model", "choices", "usage", "error"}
 	choiceKeys = []string{"index", "delta", "message", "logprobs", "finish_reason"}
@@ -48,9 +48,8 @@ var (
 	deltaKeys  = []string{"role", "content", "reasoning_content", "reasoning", "refusal", "tool_calls"}
 )
 
-// answer is what both forms of an answer share: the facts, and what was stated and
-// not yet shown. Whole never shows anything before the end; Chunks shows and forgets
-// after every adapter call.
+// answer is what both forms share: the facts, and what was stated and not yet rendered.
+// Whole renders everything at the end, Chunks after every adapter call.
 type answer struct {
 	facts   *facts.Answer
 	choices []choice     // in the order they opened
@@ -160,18 +159,18 @@ func (a *answer) take(d *facts.Delta) *fault.Error {
 	return nil
 }
 
-// within gives a text between the two ends of a JSON object.
+// within returns a text between the two ends of a JSON object.
 func within(before string, d *facts.Delta, behind string) []byte {
 	b := append(make([]byte, 0, len(before)+len(d.Text.Data)+len(behind)), before...)
 	return append(d.Text.AppendTo(b), behind...)
 }
 
-// signed gives the field for the signature of a text or a call.
+// signed returns the field for the signature of a text or a call.
 func signed(d *facts.Delta) []byte {
 	return within(`{"extra_content":{"google":{"thought_signature":"`, d, `"}}}`)
 }
 
-// choice gives the choice with that index, which has opened.
+// choice returns the choice with an index, which must have opened.
 func (a *answer) choice(index int) *choice {
 	i := 0
 	for a.choices[i].index != index {
@@ -180,13 +179,13 @@ func (a *answer) choice(index int) *choice {
 	return &a.choices[i]
 }
 
-// noText reports whether content is null: the assistant said nothing and did
-// something else instead. OpenAI's answers are the same.
+// noText reports whether content is null, as in OpenAI's answers: the assistant said
+// nothing and did something else instead.
 func (ch *choice) noText() bool {
 	return len(ch.content) == 0 && (len(ch.calls) > 0 || len(ch.refusal) > 0)
 }
 
-// size is what the answer keeps besides the facts, in bytes.
+// size returns how many bytes the answer keeps besides the facts.
 func (a *answer) size() int {
 	n := a.extra.Size()
 	for i := range a.choices {
@@ -200,7 +199,7 @@ func (a *answer) size() int {
 	return n
 }
 
-// rendered is what the answer comes to as JSON, about and rather more.
+// rendered estimates the answer's size as JSON in bytes, rather too high.
 func (a *answer) rendered() int {
 	n := facts.ChoiceBytes + a.extra.Size()
 	for i := range a.choices {
@@ -215,13 +214,13 @@ func (a *answer) rendered() int {
 	return n
 }
 
-// Complete reports whether the answer is a success if nothing more comes,
-// however the upstream ended.
+// Complete reports whether the answer is a success if nothing more comes, even if the
+// upstream's connection broke.
 func (a *answer) Complete() bool { return a.facts.Complete() }
 
-// Usage is what the answer cost as far as it is known, complete or not.
+// Usage returns what the answer cost so far, complete or not.
 func (a *answer) Usage() facts.Usage { return a.facts.Usage() }
 
-// EndMark is for when the upstream said that its answer is complete: what has
-// content and no FINISH is finished.
+// EndMark notes that the upstream said that its answer is complete: if there was
+// content, choices without a FINISH get one.
 func (a *answer) EndMark() { a.facts.EndMark() }

@@ -12,23 +12,23 @@ import (
 
 // Chunks makes the events of a streamed answer.
 //
-// The emissions of one adapter call for one choice make one chunk, before it the
-// chunk with the role if it is the choice's first. The reason of FINISH makes one
-// of its own when it is final. Extra fields of a choice or of the whole chunk make
-// none: they ride the next one, those of a choice that has its FINISH on the chunk
-// of that. What CHUNK_EXTRA states after the last chunk of a choice rides the
-// usage chunk and is dropped if the client asked for none, because a chunk without
-// choices breaks clients that do not expect it.
+// The emissions of one adapter call for one choice become one chunk. If it is the
+// choice's first, a chunk with the role comes before it. The reason of FINISH gets a
+// chunk of its own once it is final. Extra fields of a choice or of the whole chunk get
+// none: they wait for the next chunk; those of a choice that has its FINISH, for the
+// chunk with the reason. What CHUNK_EXTRA states after the last chunk of a choice goes
+// into the usage chunk. It is dropped if the client asked for no usage, because a chunk
+// without choices breaks clients that do not expect one.
 //
-// After an error there is nothing to call but Fail and Usage.
+// After an error only Usage may be called.
 type Chunks struct {
 	answer
-	text    []byte // an event up to the text of choice 0
-	head    int    // length of what in it all events share
+	text    []byte // an event up to the text of choice 0, as a template
+	head    int    // length of the part of text that all events share
 	tail    string // the end of an event after its choices, without extra fields
 	usages  bool   // the client asked for usage
-	written int    // bytes counted for the events that were made
-	direct  bool   // a single TEXT for choice 0 needs nothing but text, textEnd and tail
+	written int    // bytes counted for the array of the events
+	direct  bool   // a single TEXT for choice 0 only needs text, textEnd and tail
 }
 
 const (
@@ -39,7 +39,7 @@ const (
 	tailNullUsage = "],\"usage\":null}\n\n"
 )
 
-// NewChunks begins a streamed answer.
+// NewChunks returns a streamed answer without content.
 func NewChunks(info Info) *Chunks {
 	b := make([]byte, 0, 144+len(info.ID)+len(info.Model))
 	b = append(b, "data: "...)
@@ -64,9 +64,10 @@ func appendHead(dst []byte, info Info, object string) []byte {
 	return append(dst, `,"choices":[`...)
 }
 
-// Apply appends the events that the emissions of one adapter call make, if any.
-// The error is nil or an *fault.Error: the adapter's ERROR, that the adapter broke the
-// protocol, or that there is no memory. Then nothing was appended and the answer is over.
+// Apply appends the events for the emissions of one adapter call, if there are any.
+//
+//   - error: a *fault.Error: the adapter's ERROR, a breach of the protocol, or too
+//     little memory. Then nothing was appended.
 func (c *Chunks) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	if c.direct && len(ems) == 1 && ems[0].Kind == abi.Text && ems[0].At == 0 && len(ems[0].Data) > 0 && !facts.HasHalf(ems[0]) {
 		dst = append(dst, c.text...)
@@ -84,7 +85,7 @@ func (c *Chunks) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	return c.show(dst), nil
 }
 
-// show appends the events for what was stated since the last time.
+// show appends the events for what was stated since the last call.
 func (c *Chunks) show(dst []byte) []byte {
 	rest := c.extra.Held()
 	for i := range c.choices {
@@ -97,12 +98,13 @@ func (c *Chunks) show(dst []byte) []byte {
 	return dst
 }
 
-// plain reports whether a text for the choice makes a chunk without more.
+// plain reports whether a text for the choice becomes a chunk with nothing else in it.
 func (c *Chunks) plain(ch *choice) bool {
 	return ch.index == 0 && ch.started && ch.extra.Empty() && c.facts.Plain(0)
 }
 
-// room gives dst room for the events of what was stated, counted, if they are large.
+// room makes room in dst for the events of what was stated, and counts it, if they are
+// large.
 func (c *Chunks) room(dst []byte) ([]byte, error) {
 	if c.facts.Stated() < facts.Often {
 		return dst, nil
@@ -121,13 +123,13 @@ func (c *Chunks) room(dst []byte) ([]byte, error) {
 	return grown, nil
 }
 
-// Flushed says that the array of the events that were made is used no more.
+// Flushed notes that the array of the events is no longer used.
 func (c *Chunks) Flushed() {
 	c.facts.Drop(c.written)
 	c.written = 0
 }
 
-// flush appends the events for what was stated about ch since the last time.
+// flush appends the events for what was stated about ch since the last call.
 func (c *Chunks) flush(dst []byte, ch *choice) []byte {
 	delta, finish := ch.visible(), ch.finish != "" && !ch.ended
 	if !delta && !finish {
@@ -188,7 +190,7 @@ func (c *Chunks) close(dst []byte) []byte {
 	return append(dst, "}\n\n"...)
 }
 
-// visible reports whether there is anything for a delta.
+// visible reports whether there is anything to put into a delta.
 func (ch *choice) visible() bool {
 	if len(ch.content) > 0 || len(ch.reasoning) > 0 || len(ch.refusal) > 0 ||
 		len(ch.logprobs) > 0 || !ch.delta.Empty() {
@@ -202,12 +204,12 @@ func (ch *choice) visible() bool {
 	return false
 }
 
-// visible reports whether there is anything of the call to show.
+// visible reports whether there is anything of the call to put into a delta.
 func (c *call) visible() bool {
 	return c.fresh || len(c.args) > 0 || !c.extra.Empty()
 }
 
-// appendDelta appends the delta of what is visible.
+// appendDelta appends the delta.
 func (ch *choice) appendDelta(dst []byte) []byte {
 	start := len(dst)
 	dst = appendTextField(dst, `,"content":"`, ch.content)
@@ -242,8 +244,7 @@ func (ch *choice) appendDelta(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// appendIdentity appends what tells a tool call from others, up to where its
-// arguments belong.
+// appendIdentity appends a tool call up to its arguments: index, id, type and name.
 func (c *call) appendIdentity(dst []byte) []byte {
 	dst = append(dst, `"id":`...)
 	dst = facts.AppendString(dst, c.id)
@@ -252,7 +253,7 @@ func (c *call) appendIdentity(dst []byte) []byte {
 	return append(dst, ',')
 }
 
-// appendArguments appends a tool call from its arguments to its end.
+// appendArguments appends a tool call's arguments and the rest of it.
 func (c *call) appendArguments(dst []byte) []byte {
 	dst = append(dst, `"arguments":"`...)
 	dst = append(dst, c.args...)
@@ -261,8 +262,8 @@ func (c *call) appendArguments(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// appendTextField appends a field that is left out when there is no text; key
-// has everything up to the text.
+// appendTextField appends a field unless it has no text. key is everything before the
+// text.
 func appendTextField(dst []byte, key string, text []byte) []byte {
 	if len(text) == 0 {
 		return dst
@@ -272,14 +273,13 @@ func appendTextField(dst []byte, key string, text []byte) []byte {
 	return append(dst, '"')
 }
 
-// appendReasoning appends the model's reasoning under both names that clients
-// look for.
+// appendReasoning appends the reasoning under both names that clients look for.
 func appendReasoning(dst, text []byte) []byte {
 	dst = appendTextField(dst, `,"reasoning_content":"`, text)
 	return appendTextField(dst, `,"reasoning":"`, text)
 }
 
-// appendLogprobs appends the choice's logprobs, null if there are none.
+// appendLogprobs appends the choice's logprobs; null if there are none.
 func (ch *choice) appendLogprobs(dst []byte) []byte {
 	if len(ch.logprobs) == 0 {
 		return append(dst, `,"logprobs":null`...)
@@ -289,7 +289,7 @@ func (ch *choice) appendLogprobs(dst []byte) []byte {
 	return append(dst, `],"refusal":null}`...)
 }
 
-// forget drops what a delta showed and keeps small buffers for the next one.
+// forget drops what a delta has rendered and keeps small buffers for the next one.
 func (ch *choice) forget() {
 	for _, b := range []*[]byte{&ch.content, &ch.reasoning, &ch.refusal, &ch.logprobs} {
 		*b = emptied(*b)
@@ -309,11 +309,13 @@ func emptied(b []byte) []byte {
 	return b[:0]
 }
 
-// End is for when the upstream ended: cleanly, or in any way once Complete says
-// so. An answer whose choices all have their FINISH gets what it still lacks, the
-// last chunk of each choice, the usage if the client asked for it and the end mark.
-// Another one gets nothing and an *fault.Error; the caller may know a better reason
-// than that the upstream ended.
+// End ends the answer. Call it when the upstream ended cleanly, or in any way once
+// Complete reports true. It appends what is still missing: the last chunk of each
+// choice, the usage if the client asked for it, and the end mark.
+//
+//   - error: a *fault.Error for a choice without a FINISH (the caller may know a better
+//     reason than that the upstream ended) or a call without a name. Then nothing was
+//     appended.
 func (c *Chunks) End(dst []byte) ([]byte, error) {
 	if err := c.end(); err != nil {
 		return dst, err
@@ -329,8 +331,8 @@ func (c *Chunks) End(dst []byte) ([]byte, error) {
 	return append(dst, "data: [DONE]\n\n"...), nil
 }
 
-// AppendFailure appends the event that ends a stream which already began: the
-// error, and no end mark.
+// AppendFailure appends the event that ends a stream after a failure: the error, without
+// an end mark.
 func AppendFailure(dst []byte, e *fault.Error) []byte {
 	dst = append(dst, "data: "...)
 	dst = dialect.AppendOpenAIError(dst, e)

@@ -8,29 +8,32 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Whole makes an answer that is not streamed. It is larger than the emissions'
-// payloads together and at most 64 MiB of those.
+// Whole makes an answer that is not streamed. It keeps all payloads until End, up to
+// Info.MaxHeld.
 type Whole struct {
 	answer
 	info Info
 }
 
-// NewWhole begins a whole answer.
+// NewWhole returns a whole answer without content.
 func NewWhole(info Info) *Whole {
 	return &Whole{answer: newAnswer(info), info: info}
 }
 
-// Apply adds the emissions of one adapter call. The error is nil or an
-// *fault.Error: the adapter's ERROR, that the adapter broke the protocol, or that
-// the answer is too large. Then the answer is over.
+// Apply adds the emissions of one adapter call.
+//
+//   - error: a *fault.Error: the adapter's ERROR, a breach of the protocol, or an answer
+//     that is too large. Only Usage may be called after it.
 func (w *Whole) Apply(ems []abi.Emission) error {
 	return w.apply(ems)
 }
 
-// End is for when the upstream ended: cleanly, or in any way once Complete says
-// so. It gives the answer's JSON, which the caller owns, or an *fault.Error if a
-// choice has no FINISH, where the caller may know a better reason than that the
-// upstream ended, or if there is no memory for it.
+// End ends the answer. Call it when the upstream ended cleanly, or in any way once
+// Complete reports true.
+//
+//   - result: the answer's JSON, which the caller owns
+//   - error: a *fault.Error for a choice without a FINISH (the caller may know a better
+//     reason than that the upstream ended), a call without a name, or too little memory
 //
 // content and refusal are always there. content is null if the assistant called
 // tools or refused and said nothing else.
