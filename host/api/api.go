@@ -18,7 +18,8 @@ import (
 	"github.com/kai-gateway/kai/host/memory"
 )
 
-// Options configures New. Models is needed; the zero value of the rest serves everybody, without CORS, with the default limits.
+// Options configures New. Models is needed; the zero value of the rest serves
+// everybody, without CORS, with the default limits.
 type Options struct {
 	// Routes are those of the APIs that clients speak, besides the gateway's own.
 	Routes []Route
@@ -116,8 +117,8 @@ func New(o Options) http.Handler {
 }
 
 // ServeHTTP gives the request its exchange, finds its route, and leads it through
-// everything that all paths have in common. What can be said of a request without
-// its route comes before what the route allows.
+// everything that all paths have in common. The route comes first, because an error
+// of any kind has the shape of its dialect.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := s.newExchange(w, r)
 	defer x.end()
