@@ -81,14 +81,15 @@ func startRole(ctx context.Context, role, base string) (*process, error) {
 
 // startGateway starts a Kai binary on a free port and waits until it listens.
 // cache is the directory for its compiled adapters; log takes its log, as a
-// service manager would, for writing it is a part of what a request costs.
-func startGateway(ctx context.Context, name, binary, config, cache, log string) (*process, error) {
+// service manager would, for writing it is a part of what a request costs. env is
+// for its environment, besides.
+func startGateway(ctx context.Context, name, binary, config, cache, log string, env ...string) (*process, error) {
 	file, err := os.Create(log)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	p, err := launch(ctx, name, binary, config, cache, file)
+	p, err := launch(ctx, name, binary, config, cache, file, env...)
 	if err != nil {
 		return nil, err
 	}
@@ -101,9 +102,9 @@ func startGateway(ctx context.Context, name, binary, config, cache, log string) 
 }
 
 // launch starts a Kai binary on a free port and waits for nothing.
-func launch(ctx context.Context, name, binary, config, cache string, log *os.File) (*process, error) {
+func launch(ctx context.Context, name, binary, config, cache string, log *os.File, env ...string) (*process, error) {
 	cmd := exec.CommandContext(ctx, binary, "serve", "--config", config, "--host", "127.0.0.1", "--port", "0")
-	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+cache)
+	cmd.Env = append(append(os.Environ(), "XDG_CACHE_HOME="+cache), env...)
 	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)

@@ -102,6 +102,25 @@ func (r *report) latency(took map[string][]time.Duration) {
 	}
 }
 
+// beside adds how long others wait beside calls that hold processors.
+func (r *report) beside(first bool, env string, livez, other []time.Duration) {
+	name := ""
+	if first {
+		name = "beside"
+	}
+	for _, row := range []struct {
+		what string
+		took []time.Duration
+		aim  time.Duration
+	}{{"/livez", livez, besideLivez}, {"another provider", other, besideOther}} {
+		p99 := percentile(row.took, 99)
+		cell := map[string]string{kai: fmt.Sprintf("%.1f ms", microseconds(percentile(row.took, 50))/1e3)}
+		r.row(name, strings.TrimSpace(row.what+" "+env), cell, fmt.Sprintf("p99 %.1f ms", microseconds(p99)/1e3),
+			atMost(float64(row.aim.Milliseconds()), "%.0f ms"), p99 <= row.aim)
+		name = ""
+	}
+}
+
 func (r *report) starts(cold, warm, idle []float64) {
 	r.values("start", "cold, until the demo's reply", cold, "ms", 3000)
 	r.values("", "warm, until the demo's reply", warm, "ms", 200)

@@ -85,7 +85,7 @@ func sections() []string {
 	for _, s := range scenarios {
 		names = append(names, s.name)
 	}
-	return append(names, "latency", "start", "swap", "load", "idle")
+	return append(names, "latency", "beside", "start", "swap", "load", "idle")
 }
 
 // chatBody makes a request as OpenAI's SDK writes it.

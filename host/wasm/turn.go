@@ -24,7 +24,7 @@ import (
 // Code that misses every cache needs a thousand times as much for a unit: a slice
 // that took long is followed by small ones.
 const (
-	sliceFirst = 2_048 // at the start of a call, at most
+	sliceFirst = 2_048 // at the start of an adapter's first call
 	sliceMost  = 8_192
 	sliceLeast = 64               // over fuel.MaxLoopPrice
 	sliceTime  = time.Millisecond // what one may take
@@ -35,6 +35,7 @@ const (
 const (
 	yieldTime = time.Millisecond       // until others get the processor
 	freeTime  = 500 * time.Microsecond // without a slot
+	pollTime  = 5 * time.Millisecond   // until the network is looked at, where there is one processor
 	slotTime  = 5 * time.Millisecond   // in a slot that others wait for
 	roughTime = 10 * time.Millisecond  // measured by the clock on the wall
 )
@@ -55,12 +56,19 @@ type caller struct {
 	pace *pace
 }
 
-// pace is the size of the first slice of an adapter's calls: small while its slices
-// take long. The zero value is ready.
-type pace struct{ less atomic.Int64 }
+// pace is the size of the first slice of an adapter's calls. It grows with every
+// call that could have had more, and falls when a slice took long. The zero value is
+// ready.
+type pace struct{ units atomic.Int64 }
 
-func (p *pace) first() int64    { return sliceFirst - p.less.Load() }
-func (p *pace) set(units int64) { p.less.Store(sliceFirst - max(sliceLeast, min(units, sliceFirst))) }
+func (p *pace) first() int64 {
+	if n := p.units.Load(); n > 0 {
+		return n
+	}
+	return sliceFirst
+}
+
+func (p *pace) set(units int64) { p.units.Store(max(sliceLeast, min(units, sliceMost))) }
 
 // spending is the fuel and the time of the call that an instance runs.
 type spending struct {
@@ -70,6 +78,7 @@ type spending struct {
 	slice int64         // what that began with
 	size  int64         // what the next one is to have
 	slow  bool          // one took too long, and not for others: they don't grow any more
+	turns int           // of the host
 	ended error         // why the host ended the call
 
 	// By the clock of the instance:
@@ -107,8 +116,8 @@ func (in *instance) finish() int64 {
 		s.exact = false
 		runtime.UnlockOSThread()
 	}
-	if !s.slow && s.pace.less.Load() > 0 {
-		s.pace.set(2 * s.pace.first())
+	if first := s.pace.first(); s.turns > 0 && !s.slow && first < sliceMost {
+		s.pace.set(first + first/16 + 1)
 	}
 	s.caller = caller{}
 	if in.fuel == nil {
@@ -161,6 +170,7 @@ func (in *instance) next(had int64) (int64, error) {
 		s.yielded, s.short = now, 0
 	}
 	s.began = now
+	s.turns++
 	next := min(max(s.size, sliceLeast), left)
 	s.left = left - next
 	return next, nil
@@ -181,8 +191,11 @@ func (s *spending) yield(in *instance, units int64, took time.Duration) error {
 	}
 	if took > sliceTime {
 		s.size = max(sliceLeast, min(s.size, units*int64(sliceTime)/int64(took)))
-		s.slow = s.slow || sure
-		s.pace.set(min(s.pace.first(), s.size))
+		first := s.pace.first() / 2 // it may have been others
+		if sure {
+			s.slow, first = true, min(first, s.size)
+		}
+		s.pace.set(first)
 	}
 	err := s.pass(in)
 	if s.exact {
