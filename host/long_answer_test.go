@@ -72,7 +72,7 @@ func TestLongAnswers(t *testing.T) {
 			}))
 			defer up.Close()
 			g := newGateway(t, fmt.Sprintf(`
-server: {max_memory: 96MiB}
+server: {max_memory: 96MiB, max_body: 24MiB}
 providers: {up: {plugin: %s, base_url: %q, limits: {share: 96MiB}}}
 model_mapping: {m: {provider: up, model: m}}`, tc.plugin, up.URL))
 			for form, body := range map[string]string{"whole": tc.body, "in events": tc.events} {
