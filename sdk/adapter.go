@@ -1,10 +1,10 @@
-// Package sdk is what an adapter is written with.
+// Package sdk is for writing adapters.
 //
-// An adapter translates between OpenAI's API and one upstream: it turns a
-// client's request into an upstream request, and what the upstream answers into
-// typed facts, which the gateway turns into whatever its client speaks. It is a
-// pure function of its options, the stream's state and its input; it owns no
-// socket, clock, key or file and remembers nothing between two calls.
+// An adapter translates between OpenAI's API and one upstream. It turns a client's
+// request into an upstream request, and the upstream's answer into typed facts, which
+// the gateway turns into the client's API. It is a pure function of its options, the
+// stream's state and its input: it has no socket, clock, key or file, and remembers
+// nothing between two calls.
 //
 //	type adapter struct{}
 //
@@ -15,13 +15,13 @@
 //	func init() { sdk.Register(sdk.New(manifest, adapter{})) }
 //	func main() {}
 //
-// Compiled with GOOS=wasip1 GOARCH=wasm and -buildmode=c-shared that is a
-// module the gateway runs; compiled natively it is ordinary Go, so go test and
-// editors work. Package sdktest replays recorded traffic against it.
+// Compiled with GOOS=wasip1 GOARCH=wasm and -buildmode=c-shared, this is a module that
+// the gateway runs. Compiled natively it is ordinary Go, so go test and editors work.
+// Package sdktest replays recorded traffic against it.
 //
-// A method fails its request by returning an error: an *Error as it is, any
-// other as a 502 with code "adapter_error". A panic does the same and is logged
-// with its place.
+// A method that returns an error fails its request. The client gets an *Error as it is,
+// and any other error as a 502 with code "adapter_error". A panic does the same, and its
+// place is logged.
 package sdk
 
 import (
@@ -32,30 +32,30 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Adapter translates for one upstream. S is what must be remembered from one
-// call of an exchange to the next: a struct (or basic type, or array) without
-// pointers, at most 4 KiB, or []byte for an adapter that lays out its own. It
-// is zero at the start of an exchange and kept by the gateway between calls.
+// Adapter translates for one upstream. S is the state, which is what one call of an
+// exchange must remember for the next: a struct (or basic type, or array) without
+// pointers, of at most 4 KiB, or []byte for an adapter that encodes its own. It is zero
+// at the start of an exchange, and the gateway stores it between calls.
 //
-// The methods are called by one goroutine at a time, for any exchange in any
-// order; an adapter keeps nothing in package variables or in itself.
-// All slices in arguments are valid until the method returns.
+// One goroutine at a time calls the methods, for any exchange and in any order, so an
+// adapter must keep nothing in itself or in package variables. All slices in arguments
+// are valid until the method returns.
 type Adapter[S any] interface {
 	// Request turns the client's request into an upstream request (Out.Send),
 	// or answers it without one (Out.Text and so on, Out.Finish).
 	Request(r *Request, s *S, out *Out) error
-	// Response takes a whole answer: every status outside 2xx, and what
-	// is not a stream.
+	// Response takes a whole answer: one that is not a stream, or has a status
+	// outside 2xx.
 	Response(r *Response, s *S, out *Out) error
 	// Event takes one event of a streamed answer.
 	Event(e *Event, s *S, out *Out) error
 }
 
-// Request is what a client asks.
+// Request is a client's request.
 type Request struct {
 	Op      abi.Op
-	Stream  bool // the client wants a stream; the adapter may answer either way
-	Options JSON // options of this model: the provider's with the model's laid over, checked, with defaults
+	Stream  bool // the client wants a stream; the adapter may ask the upstream for either
+	Options JSON // options of this model: the provider's, overridden by the model's, checked and with defaults
 	Body    JSON // the client's body, valid JSON; "model" is the upstream's name
 }
 
@@ -63,23 +63,23 @@ type Request struct {
 type Response struct {
 	Op     abi.Op
 	Status int    // HTTP status
-	Head   Head   // the response headers the gateway lets through
-	Body   []byte // as it came: perhaps not JSON, perhaps empty
+	Head   Head   // the response headers that the gateway passes on
+	Body   []byte // as it came: it may be empty, or not JSON
 }
 
 // Event is one frame of a streamed answer.
 type Event struct {
 	Op   abi.Op
-	Name []byte // the event's name in SSE, else empty
+	Name []byte // the event's name in SSE; empty: none, or NDJSON
 	Data JSON   // one line of NDJSON, the data of an SSE event: as it came
 	End  bool   // the upstream ended cleanly; there is no data
 	Done bool   // the upstream said [DONE]; there is no data
 }
 
-// Head is the header lines of an answer: "lower-case-name: value\n" each.
+// Head has the headers of an answer, each as "lower-case-name: value\n".
 type Head []byte
 
-// Get gives the value of the first line called name (in lower case), or "".
+// Get returns the value of the first header with that name (in lower case); "": none.
 func (h Head) Get(name string) string {
 	for line := range strings.Lines(string(h)) {
 		if n, value, ok := strings.Cut(line, ":"); ok && n == name {
@@ -104,8 +104,8 @@ type call struct {
 	out      Out
 }
 
-// New joins an adapter and its manifest. It panics when S cannot be kept by the
-// gateway or the manifest lacks what it must say, so a mistake shows at once.
+// New joins an adapter and its manifest. It panics if the gateway can't store S, or if
+// the manifest is incomplete, so that mistakes show at once.
 func New[S any](m Manifest, a Adapter[S]) *Plugin {
 	if err := m.check(); err != nil {
 		panic("sdk.New: " + err.Error())

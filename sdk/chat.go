@@ -1,8 +1,7 @@
 package sdk
 
-// Chat is a chat request taken apart. Its fields are raw JSON, named as OpenAI
-// names them, and nil when absent or null; their types are the client's word, which
-// reading them shows.
+// Chat is a parsed chat request. Its fields are raw JSON with OpenAI's names, and nil if
+// absent or null. Nothing checked their types, so reading a field may fail.
 type Chat struct {
 	Model             JSON // a string
 	Messages          JSON // for Messages
@@ -17,20 +16,20 @@ type Chat struct {
 	User              JSON
 	SafetyIdentifier  JSON
 
-	MaxTokens           JSON // out of date, but much used; see Limit
+	MaxTokens           JSON // deprecated, but widely used; see Limit
 	MaxCompletionTokens JSON
 
 	Tools, ToolChoice JSON
 	ParallelToolCalls JSON
-	Functions         JSON // tools as they were before there were tools
+	Functions         JSON // the predecessor of tools
 
 	ReasoningEffort JSON
 	Reasoning       JSON // not OpenAI's, but widely sent: an object with effort, max_tokens or enabled
 }
 
-// ParseChat takes a chat request apart. Fields that Chat has no place for go to
-// other, unless they are null; other may be nil. Of a field that is there twice the
-// last one counts. The error is for what is no JSON object; nothing else is checked.
+// ParseChat parses a chat request. Fields that Chat does not have are passed to other,
+// unless they are null; other may be nil. If a field is there twice, the last one counts.
+// The error is for a body that is no JSON object. Nothing else is checked.
 func ParseChat(body JSON, other func(key string, value JSON)) (Chat, error) {
 	var c Chat
 	it := Object(body)
@@ -48,7 +47,7 @@ func ParseChat(body JSON, other func(key string, value JSON)) (Chat, error) {
 	return c, it.Err()
 }
 
-// field gives the place of a field, nil if there is none.
+// field returns where a field is stored; nil: Chat does not have it.
 func (c *Chat) field(key []byte) *JSON {
 	switch string(key) {
 	case "model":
@@ -101,7 +100,7 @@ func (c *Chat) field(key []byte) *JSON {
 	return nil
 }
 
-// Limit gives how many tokens the answer may have: max_completion_tokens, else
+// Limit returns how many tokens the answer may have: max_completion_tokens, else
 // max_tokens.
 func (c *Chat) Limit() JSON {
 	if c.MaxCompletionTokens != nil {

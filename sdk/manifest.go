@@ -18,7 +18,7 @@ type Manifest struct {
 	Ops            []abi.Op // default: Chat
 	Capabilities   []string // for example "tools", "vision", "reasoning": for people and routing
 	DefaultBaseURL string   // a hint for shipped adapters; "" if there is no upstream
-	Setup          string   // what somebody has to do before a model answers, as "start it with 'x serve'"; {model} is the upstream's name
+	Setup          string   // what must be done before a model can answer, such as "start it with 'x serve'"; {model} is the upstream's name
 	Auth           Auth     // where the gateway puts the provider's secret; the zero value: it has none
 	Options        string   // CUE for the options of the provider and of a model; "" allows none
 	PlainContent   bool     // the adapter wants to see long content instead of references to it

@@ -6,8 +6,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Out is where an adapter states what it found. What it is given is copied
-// before the method returns. Nothing counts if the adapter's method fails.
+// Out is where an adapter states facts. Its methods copy their arguments. If the
+// adapter's method returns an error, nothing that it stated counts except usage.
 //
 // Methods ending in JSON take the inside of a JSON string literal (JSON.RawStr),
 // so that text passes from the upstream to the client without being decoded.
@@ -26,9 +26,8 @@ type Upstream struct {
 	WaitMS  int // milliseconds to wait before it is sent, for upstreams that are polled
 }
 
-// Send makes u the request of this exchange, or its next one when called in
-// Response. The gateway adds the secret, the host and everything about the
-// connection.
+// Send makes u the request of this exchange or, in Response, its next one. The gateway
+// adds the secret, the host and everything about the connection.
 func (o *Out) Send(u Upstream) {
 	if u.WaitMS > 0 {
 		o.emit(abi.Wait, int32(u.WaitMS), nil)
@@ -56,9 +55,8 @@ func (o *Out) Send(u Upstream) {
 	}
 }
 
-// Wait holds back what follows for so many milliseconds, at most 60,000. It is for
-// an adapter that answers in Request by itself and has no clock to go by; elsewhere
-// see Upstream.WaitMS.
+// Wait delays what follows by ms milliseconds, at most 60,000. It is for an adapter that
+// answers in Request without an upstream. Before a request use Upstream.WaitMS.
 func (o *Out) Wait(ms int) { o.emit(abi.Wait, int32(ms), nil) }
 
 // Text adds to what the assistant says in a choice.
@@ -83,12 +81,11 @@ func (o *Out) RefusalJSON(choice int, inside []byte) {
 	o.text(abi.Refusal|abi.Raw, choice, 0, inside)
 }
 
-// ToolID names tool call n of a choice. Calls are counted from 0 as the
-// upstream counts them; without an id, or with one used before, the gateway
-// makes one.
+// ToolID states the id of tool call n of a choice. Calls are numbered from 0, as the
+// upstream numbers them. Without an id, or with one used before, the gateway makes one.
 func (o *Out) ToolID(choice, n int, id string) { o.string(abi.ToolID, abi.At(choice, n), id) }
 
-// ToolName gives the function that tool call n calls. A name may come in pieces,
+// ToolName states which function tool call n calls. A name may come in pieces,
 // each in another call of the adapter, until the arguments begin.
 func (o *Out) ToolName(choice, n int, name string) { o.string(abi.ToolName, abi.At(choice, n), name) }
 
@@ -105,8 +102,8 @@ func (o *Out) ToolExtra(choice, n int, object []byte) {
 	o.emit(abi.ToolExtra, abi.At(choice, n), object)
 }
 
-// ToolSignature gives the provider's signature of tool call n, which it wants back
-// with the call.
+// ToolSignature states the provider's signature of tool call n, which it wants back with
+// the call.
 func (o *Out) ToolSignature(choice, n int, text []byte) { o.text(abi.ToolSignature, choice, n, text) }
 
 // ToolSignatureJSON is ToolSignature for the inside of a JSON string literal.
@@ -118,13 +115,13 @@ func (o *Out) ToolSignatureJSON(choice, n int, inside []byte) {
 // wants it back: an object with "type" ("reasoning.text", "reasoning.summary" or
 // "reasoning.encrypted"), "text", "summary" or "data", and as far as there are such
 // "signature", "format", "index" and "id", as OpenRouter's reasoning_details have
-// them. What can be read of it is stated as Reasoning besides.
+// them. Its readable text must also be stated as Reasoning.
 func (o *Out) ReasoningDetail(choice int, object []byte) {
 	o.emit(abi.ReasoningDetail, abi.At(choice, 0), object)
 }
 
-// Signature gives the provider's signature of a choice's text, which it wants back
-// with the message.
+// Signature states the provider's signature of a choice's text, which it wants back with
+// the message.
 func (o *Out) Signature(choice int, text []byte) { o.text(abi.Signature, choice, 0, text) }
 
 // SignatureJSON is Signature for the inside of a JSON string literal.
@@ -132,10 +129,10 @@ func (o *Out) SignatureJSON(choice int, inside []byte) {
 	o.text(abi.Signature|abi.Raw, choice, 0, inside)
 }
 
-// Citation adds a source of a choice's text, an object as the provider states it.
+// Citation adds a source of a choice's text, an object in the provider's form.
 func (o *Out) Citation(choice int, object []byte) { o.emit(abi.Citation, abi.At(choice, 0), object) }
 
-// Logprobs gives an array of OpenAI's token objects for the choice's text.
+// Logprobs adds an array of OpenAI's token objects for the choice's text.
 func (o *Out) Logprobs(choice int, array []byte) { o.emit(abi.Logprobs, abi.At(choice, 0), array) }
 
 // DeltaExtra adds fields that OpenAI doesn't know to the message or delta.
@@ -151,11 +148,11 @@ func (o *Out) ChoiceExtra(choice int, object []byte) {
 // ChunkExtra adds fields that OpenAI doesn't know to the answer or chunk.
 func (o *Out) ChunkExtra(object []byte) { o.emit(abi.ChunkExtra, 0, object) }
 
-// Usage gives a usage object in OpenAI's shape, or a part of one: objects are
-// merged leaf by leaf and the last one wins.
+// Usage states a usage object in OpenAI's shape, or a part of one. Objects are merged
+// leaf by leaf, and the last value counts.
 func (o *Out) Usage(object []byte) { o.emit(abi.Usage, 0, object) }
 
-// Tokens gives the usage an upstream counts as two numbers.
+// Tokens is Usage for an upstream that counts two numbers.
 func (o *Out) Tokens(prompt, completion int64) {
 	b := append(o.buf[:0], `{"prompt_tokens":`...)
 	b = strconv.AppendInt(b, prompt, 10)
@@ -165,12 +162,12 @@ func (o *Out) Tokens(prompt, completion int64) {
 	o.emit(abi.Usage, 0, o.buf)
 }
 
-// End says that the answer is complete by the upstream's own protocol, as [DONE]
-// does: nothing more is read, though the connection may stay open. A choice with
-// content and without Finish is finished by it.
+// End says that the answer is complete by the upstream's own protocol, as [DONE] does.
+// Nothing more is read, even if the connection stays open. If there was content,
+// choices without Finish are finished.
 func (o *Out) End() { o.emit(abi.End, 0, nil) }
 
-// StopReason gives the provider's own word for why a choice ends, beside Finish.
+// StopReason states the provider's own word for why a choice ends, in addition to Finish.
 func (o *Out) StopReason(choice int, word []byte) { o.text(abi.StopReason, choice, 0, word) }
 
 // StopReasonJSON is StopReason for the inside of a JSON string literal.
@@ -178,12 +175,11 @@ func (o *Out) StopReasonJSON(choice int, inside []byte) {
 	o.text(abi.StopReason|abi.Raw, choice, 0, inside)
 }
 
-// Finish ends a choice: one of the Finish constants of package abi. What the
-// upstream sends of the choice later still belongs to it, and so does a better
-// reason.
+// Finish ends a choice. reason is one of the Finish constants of package abi. Content of
+// the choice that comes later still belongs to it, and so does a better reason.
 func (o *Out) Finish(choice int, reason string) { o.string(abi.Finish, abi.At(choice, 0), reason) }
 
-// Result gives the whole answer of an operation other than chat.
+// Result states the whole answer of an operation other than chat.
 func (o *Out) Result(json []byte) { o.emit(abi.Result, 0, json) }
 
 func (o *Out) fail(e *Error) {

@@ -1,4 +1,4 @@
-// Package demo is the adapter that needs no upstream: it answers by itself, with
+// Package demo is the adapter without an upstream: it makes its own answers, with
 // text, tool calls and JSON of the right shape, so that an application can be
 // built and tested against the gateway offline.
 //
@@ -42,8 +42,8 @@ delay?: (int & >=0 & <=60000) | =~"^[0-9]{1,5}(ms|s)$"
 
 var errNoUpstream = errors.New("the demo adapter has no upstream that could answer")
 
-// Response is never called, for want of an upstream.
+// Response is never called: there is no upstream.
 func (adapter) Response(*sdk.Response, *struct{}, *sdk.Out) error { return errNoUpstream }
 
-// Event is never called, for want of an upstream.
+// Event is never called: there is no upstream.
 func (adapter) Event(*sdk.Event, *struct{}, *sdk.Out) error { return errNoUpstream }

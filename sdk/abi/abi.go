@@ -128,7 +128,7 @@ type Emission struct {
 	Kind Kind   // without the Raw bit
 	Raw  bool   // Data is the inside of a JSON string literal
 	At   int32  // choice<<16 | item, or as the kind says
-	Data []byte // owned by whoever handed the emission over; see there how long it lives
+	Data []byte // owned by whatever returned the emission, which says how long it is valid
 }
 
 // Choice is the index of the choice the emission is about.

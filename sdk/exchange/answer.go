@@ -1,7 +1,6 @@
-// Package exchange holds the rules of an exchange with an upstream that follow
-// from what was asked and what came: which form an answer has, what marks its
-// end, which of its headers an adapter sees. The gateway keeps them, and so does
-// whatever replays traffic, such as package transcript: both must come to the same.
+// Package exchange has the rules of an exchange with an upstream: which form an answer
+// has, what marks its end, which of its headers an adapter sees. The gateway uses them,
+// and so does what replays traffic, such as package transcript, so that both agree.
 //
 // It does no I/O and has no clock.
 package exchange
@@ -22,7 +21,7 @@ const (
 	Whole                 // one value, for kai_response
 	Events                // a stream of frames, for kai_event
 	Page                  // a web page, which no adapter sees
-	Redirect              // elsewhere, which nobody follows and no adapter sees
+	Redirect              // a redirect, which is not followed and which no adapter sees
 )
 
 var formNames = [...]string{"undecided", "whole", "events", "a web page", "a redirect"}

@@ -16,9 +16,8 @@ const (
 // ErrTooMany is the error of an adapter that wants to send more than MaxRequests.
 var ErrTooMany = errors.New("more requests than an exchange may have")
 
-// Exchange keeps what lasts from one call of an adapter to the next, until the
-// upstream's answer is at its end. The zero value is before the first call. Whoever
-// makes the calls does the I/O.
+// Exchange keeps what one call of an adapter leaves for the next, until the upstream's
+// answer ends. The zero value is ready for the first call. Its caller does the I/O.
 type Exchange struct {
 	State []byte // what the adapter remembers, for its next call
 	Ended bool   // by an end mark: nothing more is read, and no call follows
@@ -26,7 +25,7 @@ type Exchange struct {
 	requests int
 }
 
-// Turn is what one call of the adapter came to, besides what it stated of the answer.
+// Turn is the result of one call of the adapter, besides what it stated about the answer.
 type Turn struct {
 	Failed bool // an ERROR was stated: nothing else of the call counts but usage
 
@@ -38,7 +37,7 @@ type Turn struct {
 }
 
 // Take takes out of a call's emissions what is not about the answer. The body of a
-// request is appended to body. The error is ErrTooMany.
+// request is appended to body. The error is ErrTooMany or nil.
 func (x *Exchange) Take(ems []abi.Emission, body []byte) (Turn, error) {
 	t := Turn{Body: body}
 	for _, e := range ems {
@@ -67,8 +66,8 @@ func (x *Exchange) Take(ems []abi.Emission, body []byte) (Turn, error) {
 	return t, nil
 }
 
-// Frame says how the adapter is given the data of a frame of a streamed answer: with
-// which flags of kai_event, or not at all. With FlagDone it gets no data.
+// Frame says how the adapter gets the data of a frame of a streamed answer: with which
+// flags of kai_event, and whether at all (pass). With FlagDone it gets no data.
 func (x *Exchange) Frame(data []byte) (flags int, pass bool) {
 	switch {
 	case len(data) == 0:

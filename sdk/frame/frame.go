@@ -127,8 +127,8 @@ func (d *Decoder) End() (Frame, bool, error) {
 	return d.give()
 }
 
-// Held is the number of bytes that the Decoder has set aside, for whoever bounds
-// what is held of many streams together.
+// Held returns how many bytes the Decoder has allocated, for callers that limit what
+// many streams hold together.
 func (d *Decoder) Held() int { return cap(d.line) + cap(d.nameOwn) + cap(d.dataOwn) }
 
 // nextLine gives the next line, without its end. If the piece holds no further

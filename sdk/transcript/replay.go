@@ -33,7 +33,7 @@ func (n Native) Call(in sdk.Input) ([]abi.Emission, error) {
 	return out, nil
 }
 
-// Replay is what an adapter made of a transcript.
+// Replay is what an adapter did with a transcript.
 type Replay struct {
 	Requests [][]byte         // one for each step, as the section upstream-request shows it
 	Calls    [][]abi.Emission // the emissions of each call, in order
@@ -42,20 +42,20 @@ type Replay struct {
 	EndMark  bool             // the upstream said [DONE], or the adapter END
 	Cut      bool             // the upstream's last answer broke off
 
-	Last exchange.Turn // the last request, for who is to send it
+	Last exchange.Turn // the last request, for callers that send it
 }
 
 // Emissions writes the emissions as the section of that name shows them.
 func (r *Replay) Emissions() []byte { return FormatEmissions(r.Calls) }
 
-// Difference is a section in which a replay is not what the transcript expects.
+// Difference is a section in which a replay differs from what the transcript expects.
 type Difference struct {
 	Section   string // SectionRequest or SectionEmissions
 	N         int    // of the sections called so, from 0
 	Want, Got []byte // nil: there is none
 }
 
-// Compare gives what of a replay the transcript expects otherwise: the upstream
+// Compare returns how a replay differs from what the transcript expects: the upstream
 // requests in order, then the emissions.
 func (t *Transcript) Compare(r *Replay) []Difference {
 	var want [][]byte

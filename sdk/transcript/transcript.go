@@ -29,8 +29,7 @@
 // A blank line in emissions ends a call. An exchange of several steps has more
 // than one upstream-request and upstream-response, in order. The response's
 // pseudo header "kai-end: cut" says that the connection broke at its end, and
-// "kai-end: cut in a line" that it did before the line end which the section ends
-// in. The optional section options.json holds the adapter's options, client-response
+// "kai-end: cut in a line" that it broke before the section's last line end. The optional section options.json holds the adapter's options, client-response
 // what a client of the gateway sees; other sections are kept as they are, and
 // "kai plugin test" refuses them.
 package transcript
@@ -223,8 +222,7 @@ func (t *Transcript) Options() []byte {
 	return []byte("{}")
 }
 
-// replayed is the time of every replay: what a Retry-After that is a date counts
-// from.
+// replayed is the time of every replay, from which a Retry-After that is a date counts.
 var replayed = time.Unix(1_700_000_000, 0)
 
 // Head gives the header lines that the gateway would let an adapter see, sorted.

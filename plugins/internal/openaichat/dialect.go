@@ -1,11 +1,11 @@
-// Package openaichat reads answers in OpenAI's dialect, whole and streamed, as
-// the many servers speak it that took OpenAI's chat completions for a pattern.
-// It is what adapters for such servers have in common.
+// Package openaichat reads answers in OpenAI's dialect, whole and streamed, as the many
+// servers write them that imitate OpenAI's chat completions. Adapters for such servers
+// share it.
 //
-// It believes what servers do and not only what OpenAI promises: reasoning has
-// several names, calls lack indexes and ids, a finish comes twice, and errors
-// come with status 200. Requests, and what a status outside 2xx means, are the
-// adapters' own. Nothing is kept between two calls but State.
+// It handles what servers do, not only what OpenAI documents: reasoning has several
+// names, calls lack indexes and ids, a finish comes twice, and errors come with status
+// 200. Requests, and the meaning of a status outside 2xx, are up to each adapter. Only
+// State is kept between two calls.
 package openaichat
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// Dialect is where the answers of one kind of server differ from others'.
+// Dialect says how the answers of one kind of server differ from others'.
 type Dialect struct {
 	// Name begins the sentences about the server: "OpenRouter".
 	Name string

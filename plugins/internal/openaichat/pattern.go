@@ -2,20 +2,19 @@ package openaichat
 
 import "github.com/kai-gateway/kai/sdk"
 
-// pattern is a chunk that has nothing but text for one choice, without that
-// text. The chunks of a stream differ in little else, and one that fits the
-// pattern of the last has been understood already: the same bytes before its
-// text mean the same, and so do those behind it.
+// pattern is a chunk with nothing but text for one choice, without that text. Most
+// chunks of a stream differ only in it. A chunk that matches the pattern of the last
+// one needs no parsing: equal bytes before and after its text mean the same.
 type pattern struct {
-	Print  uint64 // fingerprint of the bytes before and behind the text; 0: there is no pattern
-	Before uint32 // how many there are before the text, its opening quote included
-	After  uint32 // how many there are behind it, its closing quote included
+	Print  uint64 // fingerprint of the bytes before and after the text; 0: there is no pattern
+	Before uint32 // how many bytes there are before the text, with its opening quote
+	After  uint32 // how many there are after it, with its closing quote
 	Choice uint32
 }
 
-// learn makes a pattern of a chunk and its text. content is a slice of chunk,
-// so their capacities tell where it lies.
-func (p *pattern) learn(chunk, content sdk.JSON, choice int) {
+// remember makes p the pattern of a chunk and its text. content must be a slice of chunk:
+// their capacities tell where in it the text is.
+func (p *pattern) remember(chunk, content sdk.JSON, choice int) {
 	before := cap(chunk) - cap(content) + 1
 	after := before + len(content) - 2
 	*p = pattern{
@@ -26,7 +25,7 @@ func (p *pattern) learn(chunk, content sdk.JSON, choice int) {
 	}
 }
 
-// match gives the text of a chunk that fits, as the inside of its literal.
+// match returns the text of a chunk that matches, as the inside of its literal.
 func (p *pattern) match(chunk sdk.JSON) (inside []byte, ok bool) {
 	before, after := int(p.Before), len(chunk)-int(p.After)
 	if p.Print == 0 || after < before ||
@@ -35,7 +34,7 @@ func (p *pattern) match(chunk sdk.JSON) (inside []byte, ok bool) {
 	}
 	inside = chunk[before:after]
 	for _, c := range inside {
-		if c == '"' || c == '\\' || c < ' ' { // rare, and then it takes a closer look
+		if c == '"' || c == '\\' || c < ' ' { // rare; RawStr then looks more closely
 			return chunk[before-1 : after+1].RawStr()
 		}
 	}

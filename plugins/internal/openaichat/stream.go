@@ -94,7 +94,7 @@ func (d *Dialect) emitDelta(s *State, chunk, raw sdk.JSON, out *sdk.Out) error {
 		return err
 	}
 	if c.isPlain() && m.isPlain() {
-		s.Text.learn(chunk, m.content, c.index)
+		s.Text.remember(chunk, m.content, c.index)
 	}
 	if err := m.emit(c.index, out); err != nil {
 		return err

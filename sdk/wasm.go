@@ -19,7 +19,7 @@ func kaiLog(level int32, p unsafe.Pointer, n int32)
 
 var (
 	plugin *Plugin
-	input  []byte // where the gateway lays a call's sections; begins at a multiple of 8
+	input  []byte // where the gateway writes a call's input; begins at a multiple of 8
 
 	// An instance runs one call at a time, so one of each is enough.
 	one         call
@@ -60,7 +60,7 @@ func exportManifest() int32 {
 //go:wasmexport kai_buffer
 func exportBuffer(min int32) unsafe.Pointer {
 	if int(min) > len(input) || input == nil {
-		// So that the old one can be collected first.
+		// The old one can then be collected first.
 		input, theRequest, theResponse, theEvent, one.state = nil, Request{}, Response{}, Event{}, nil
 		n := max(int(min), 16<<10)
 		b := make([]byte, n+8)
@@ -71,10 +71,10 @@ func exportBuffer(min int32) unsafe.Pointer {
 
 //go:wasmexport kai_configure
 func exportConfigure(n int32) int32 {
-	return abi.StatusOK // what a call needs of the options comes with its request
+	return abi.StatusOK // a call gets its options with its request
 }
 
-// section gives n bytes of the input from offset at.
+// section returns n bytes of the input, from offset at.
 func section(at, n int32) []byte { return input[at : at+n : at+n] }
 
 //go:wasmexport kai_request
@@ -111,12 +111,12 @@ func exportEvent(op, flags, stateLen, nameLen, dataLen int32) int32 {
 	return run()
 }
 
-// run runs the call laid out in one. After a panic the status makes the gateway
-// discard the instance: nobody knows what state it is in.
+// run runs the call described in one. After a panic, the status makes the gateway discard
+// the instance, whose state is unknown.
 func run() (status int32) {
 	defer func() {
 		if v := recover(); v != nil {
-			// runtime/debug would say the same and link in fmt, a tenth of a module.
+			// runtime/debug would say the same, but link in fmt, a tenth of a module.
 			n := runtime.Stack(trace[:], false)
 			logLine(LevelError, "panic: "+panicText(v)+"\n"+string(trace[:n]))
 			status = 2

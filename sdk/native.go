@@ -12,13 +12,13 @@ import (
 // function: main never runs. Natively it does nothing.
 func Register(p *Plugin) {}
 
-// A native call has no log: tests look at emissions and errors.
+// logLine does nothing: tests look at emissions and errors.
 func logLine(level Level, text string) {}
 
 func (o *Out) emit(kind abi.Kind, at int32, p []byte) { o.sink(int32(kind), at, p) }
 
-// Input is what a call is given, for Plugin.Call: the sections that the
-// gateway lays into a guest's buffer.
+// Input is the input of Plugin.Call. Exactly one of Request, Response and Event is set.
+// State is the exchange's state before the call; empty: the zero state.
 type Input struct {
 	Request  *Request
 	Response *Response
@@ -26,10 +26,10 @@ type Input struct {
 	State    []byte
 }
 
-// Call runs one method natively, as the gateway would in the sandbox, and gives
-// every emission to emit, whose p is valid during the call only. Tests, tools
-// and benchmarks use it. The error is the adapter's; its ERROR was emitted too.
-// A Plugin must not be called by two goroutines at once.
+// Call runs one method natively, as the gateway would in the sandbox, and passes every
+// emission to emit, whose p is valid only during that call. Tests, tools and benchmarks
+// use it. The error is the adapter's, which was also emitted as ERROR. Two goroutines
+// must not call a Plugin at once.
 func (p *Plugin) Call(in Input, emit func(kind, at int32, p []byte)) error {
 	c := call{request: in.Request, response: in.Response, event: in.Event, state: in.State}
 	if c.request == nil && c.response == nil && c.event == nil {
