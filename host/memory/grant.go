@@ -92,8 +92,11 @@ func (g *Grant) Grow(b []byte, n int) ([]byte, error) {
 	if err := g.Hold(int64(size)); err != nil {
 		return b, err
 	}
-	grown := make([]byte, len(b), size)
-	copy(grown, b)
+	grown := make([]byte, 0, size)
+	for from := b; len(from) > 0; { // in pieces, for Go's collector can't stop a copy
+		piece := from[:min(len(from), 256<<10)]
+		grown, from = append(grown, piece...), from[len(piece):]
+	}
 	g.Drop(int64(cap(b)))
 	return grown, nil
 }

@@ -75,8 +75,12 @@ func (b *Batch) reserve(n int) (err error) {
 
 // Append adds an emission, unchecked, with a copy of p as its Data.
 func (b *Batch) Append(e abi.Emission, p []byte) {
+	n := len(p)
+	for len(p) > pieceBytes {
+		b.buf, p = append(b.buf, p[:pieceBytes]...), p[pieceBytes:]
+	}
 	b.buf = append(b.buf, p...)
-	e.Data = b.buf[len(b.buf)-len(p):]
+	e.Data = b.buf[len(b.buf)-n:]
 	b.Emissions = append(b.Emissions, e)
 }
 

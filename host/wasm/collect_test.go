@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -126,4 +127,17 @@ func FuzzCollector(f *testing.F) {
 			t.Errorf("%s: choice %d, item %d", e.Kind, e.Choice(), e.Item())
 		}
 	})
+}
+
+func TestLargePayloadsAreKeptWhole(t *testing.T) {
+	want := make([]byte, 5*pieceBytes+3)
+	for i := range want {
+		want[i] = byte(i * i >> 8)
+	}
+	var b Batch
+	b.Append(abi.Emission{Kind: abi.Body}, []byte("before"))
+	b.Append(abi.Emission{Kind: abi.Body}, want)
+	if got := b.Emissions[1].Data; !bytes.Equal(got, want) {
+		t.Errorf("%d bytes, and not those that were given", len(got))
+	}
 }

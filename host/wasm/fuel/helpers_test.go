@@ -184,3 +184,20 @@ func TestLoopsCarryOn(t *testing.T) {
 		})
 	}
 }
+
+// TestStraightCodeAsks runs code without loops or calls, which has to look at its
+// slice on the way.
+func TestStraightCodeAsks(t *testing.T) {
+	const n = 100_000 // instructions
+	h := &host{left: 1 << 40}
+	mod, err := newRuntimeWith(t, h).Instantiate(context.Background(), mustInstrument(t, one(drops(n/2)...).bytes(), Options{}).Wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mod.ExportedFunction("run").Call(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if h.turns < n/testStride-1 {
+		t.Errorf("%d turns of the host in %d instructions", h.turns, n)
+	}
+}
