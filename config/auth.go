@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// Auth says who may call.
+// Auth says who may use the gateway.
 type Auth struct {
 	Enabled     bool  `json:"enabled"`       // a key is required; then Keys is not empty
 	AllowNoAuth bool  `json:"allow_no_auth"` // running without keys is meant; always true when Enabled is false

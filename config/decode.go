@@ -79,7 +79,7 @@ func (l *loader) fits(schema cue.Value, v *value) bool {
 	return schema.Unify(data).Validate(cue.Concrete(true)) == nil
 }
 
-// cueKind gives the kind a value has in CUE.
+// cueKind returns the kind a value has in CUE.
 func (v *value) cueKind() cue.Kind {
 	switch v.kind {
 	case boolean:
@@ -99,7 +99,7 @@ func (v *value) cueKind() cue.Kind {
 	return cue.NullKind
 }
 
-// expression gives the value as CUE.
+// expression returns the value as CUE.
 func (v *value) expression() ast.Expr {
 	switch v.kind {
 	case boolean:

@@ -63,7 +63,7 @@ func describe(schema cue.Value, depth int) string {
 	return kindWords(schema.IncompleteKind())
 }
 
-// conjuncts gives the words of each part of a & b & c, which CUE nests.
+// conjuncts returns the words of each part of a & b & c, which CUE nests.
 func conjuncts(parts []cue.Value, depth int) []string {
 	var words []string
 	for _, part := range parts {

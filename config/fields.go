@@ -17,7 +17,7 @@ type Field struct {
 	Secret   bool // it is one, or a list or mapping of them
 }
 
-// Fields gives every key that may stand in a configuration, in the schema's order.
+// Fields returns every key that may stand in a configuration, in the schema's order.
 func Fields() []Field {
 	l, err := newLoader("", Options{})
 	if err != nil {

@@ -35,7 +35,7 @@ type keys struct {
 	secret bool  // the mapping is one of secrets, or stands among them
 }
 
-// get gives the form of a key, nil for an unknown one.
+// get returns the form of a key, nil for an unknown one.
 func (k *keys) get(name string) *form {
 	if f := k.named[name]; f != nil {
 		return f
@@ -43,7 +43,7 @@ func (k *keys) get(name string) *form {
 	return k.rest
 }
 
-// names gives the keys that have a name.
+// names returns the keys that have a name.
 func (k *keys) names() []string {
 	names := make([]string, len(k.fields))
 	for i, f := range k.fields {
@@ -87,7 +87,7 @@ func keysOf(schema cue.Value) *keys {
 	return k
 }
 
-// keys gives the form of the keys of a mapping; nil where the schema has none.
+// keys returns the form of the keys of a mapping; nil where the schema has none.
 func (f *form) keys() *keys {
 	if f == nil {
 		return nil
@@ -103,7 +103,7 @@ func (f *form) keys() *keys {
 	return f.below
 }
 
-// element gives the form of the items of a list; nil where the schema has no
+// element returns the form of the items of a list; nil where the schema has no
 // list, or none with items of one form.
 func (f *form) element() *form {
 	if f == nil {
@@ -118,7 +118,7 @@ func (f *form) element() *form {
 	return f.items
 }
 
-// held gives the form of what a list or a mapping holds, nil if it has none.
+// held returns the form of what a list or a mapping holds, nil if it has none.
 func (f *form) held(schema cue.Value, any cue.Selector) *form {
 	inner := schema.LookupPath(cue.MakePath(any))
 	if !inner.Exists() {
@@ -127,7 +127,7 @@ func (f *form) held(schema cue.Value, any cue.Selector) *form {
 	return &form{schema: inner, must: f.item, secret: f.secret, optional: f.optional}
 }
 
-// argument gives the text of a field's @name("…"), or "".
+// argument returns the text of a field's @name("…"), or "".
 func argument(schema cue.Value, name string) string {
 	a := schema.Attribute(name)
 	if a.Err() != nil {
@@ -150,7 +150,7 @@ func (f *form) describe() string {
 	return describe(f.schema, 0)
 }
 
-// pick gives the part of a schema that a struct or a list has to fit: the
+// pick returns the part of a schema that a struct or a list has to fit: the
 // schema itself, or the one alternative of that kind.
 func pick(schema cue.Value, kind cue.Kind) (cue.Value, bool) {
 	if schema.IncompleteKind()&kind == 0 {

@@ -71,7 +71,7 @@ func Parse(name string, src []byte, o Options) (*Config, error) {
 	return cfg, nil
 }
 
-// Default gives the built-in configuration: the models of api.yaml in this
+// Default returns the built-in configuration: the models of api.yaml in this
 // folder, served on 127.0.0.1:9000 only. Options of adapters are not checked,
 // since it has none. Should the environment make it unusable, it is taken as
 // empty, and Warnings says why.
@@ -109,8 +109,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// readFile reads no more of a file than tells that it is too large, and doesn't
-// wait for somebody to write into a pipe.
+// readFile reads a file. Of one that is too large it reads only a little more than the
+// limit, and it never waits for data from a pipe.
 func readFile(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -158,7 +158,7 @@ func newLoader(name string, o Options) (*loader, error) {
 	return l, nil
 }
 
-// definition gives a definition of the schema, such as #Server.
+// definition returns a definition of the schema, such as #Server.
 func (l *loader) definition(name string) cue.Value {
 	return l.schema.LookupPath(cue.MakePath(cue.Def(name)))
 }

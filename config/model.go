@@ -12,7 +12,7 @@ type Model struct {
 	Alias    string          `json:"-"`
 	Provider string          `json:"provider"` // the name of one of Config.Providers
 	Model    string          `json:"model"`    // as the provider calls it
-	Options  json.RawMessage `json:"options"`  // the provider's options with the model's own laid over them key by key, checked and with defaults
+	Options  json.RawMessage `json:"options"`  // the provider's options, overridden key by key by the model's, checked and with defaults
 }
 
 // models reads model_mapping, which is the heart of a configuration.

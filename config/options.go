@@ -92,8 +92,8 @@ func (l *loader) providerOptions(u *upstream, path string) json.RawMessage {
 	return l.exportOptions(u)
 }
 
-// modelOptions lays a model's options over those of its provider, key by key,
-// checks them and gives them with defaults.
+// modelOptions merges a model's options into those of its provider, key by key, checks
+// the result and returns it with defaults.
 func (l *loader) modelOptions(u *upstream, e entry, path string) json.RawMessage {
 	path = join(path, "options")
 	own := e.value.get("options")
@@ -117,7 +117,7 @@ func (l *loader) modelOptions(u *upstream, e entry, path string) json.RawMessage
 	return l.exportOptions(merged)
 }
 
-// exportOptions gives a provider's options as JSON, nil when they have a
+// exportOptions returns a provider's options as JSON, nil when they have a
 // problem. Fields that are required and not there are left out.
 func (l *loader) exportOptions(u *upstream) json.RawMessage {
 	if !u.options.sound() {

@@ -88,7 +88,7 @@ func checkNesting(src string) error {
 	return nil
 }
 
-// embedded gives the fields of a text that is one struct.
+// embedded returns the fields of a text that is one struct.
 func embedded(decls []ast.Decl) ([]ast.Decl, bool) {
 	if len(decls) != 1 {
 		return nil, false
@@ -103,7 +103,7 @@ func embedded(decls []ast.Decl) ([]ast.Decl, bool) {
 	return nil, false
 }
 
-// structOf gives the struct of {…} or close({…}), or nil.
+// structOf returns the struct of {…} or close({…}), or nil.
 func structOf(x ast.Expr) *ast.StructLit {
 	if call, ok := x.(*ast.CallExpr); ok {
 		if f, ok := call.Fun.(*ast.Ident); ok && f.Name == "close" && len(call.Args) == 1 {

@@ -16,7 +16,7 @@ type Problem struct {
 	Message string // what is wrong and the way out, without values
 }
 
-// String gives one line: api.yaml:5:15: providers.oa.base_url: must start with http:// or https://
+// String returns one line: api.yaml:5:15: providers.oa.base_url: must start with http:// or https://
 func (p Problem) String() string {
 	var b strings.Builder
 	b.WriteString(p.File)
@@ -37,7 +37,7 @@ type Problems struct {
 	List []Problem // never empty, sorted by place
 }
 
-// Error gives a line for each problem.
+// Error returns a line for each problem.
 func (p *Problems) Error() string {
 	lines := make([]string, len(p.List))
 	for i, problem := range p.List {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Provider is an upstream and the adapter that speaks its language.
+// Provider is an upstream and its adapter.
 type Provider struct {
 	Name    string          `json:"-"`
 	Plugin  string          `json:"plugin"`   // a shipped adapter's name, or the path of a module, which always ends in ".wasm" and is ready to be opened
@@ -23,7 +23,7 @@ type Provider struct {
 	Log      string   `json:"log"`   // what is passed on of the adapter's log: "off", "error", "warn", "info" or "debug"
 
 	SHA256    string `json:"sha256"`    // the digest of the only module that may be used, in lower case; "" for any
-	Isolation string `json:"isolation"` // "request": each request gets instances that nobody else had; else "call"
+	Isolation string `json:"isolation"` // "request": each request gets instances that no other one has used; else "call"
 	Limits    Limits `json:"limits"`
 
 	plugin Problem // without a message: where the file names the plugin
@@ -108,7 +108,7 @@ func (u upstreams) find(name string) *upstream {
 	return u[i]
 }
 
-// names gives the providers that models can name.
+// names returns the providers that models can name.
 func (u upstreams) names() []string {
 	var names []string
 	for _, p := range u {
@@ -143,7 +143,7 @@ func (l *loader) providers(root *value) upstreams {
 	return all
 }
 
-// firstUse gives the value that names a provider first, or nil.
+// firstUse returns the value that names a provider first, or nil.
 func firstUse(models *value, provider string) *value {
 	if models == nil {
 		return nil

@@ -24,7 +24,7 @@ type Secret struct{ text []byte }
 // NewSecret keeps a text.
 func NewSecret(text string) Secret { return Secret{[]byte(text)} }
 
-// Reveal gives the text, for the one place that sends it.
+// Reveal returns the text, for the one place that sends it.
 func (s Secret) Reveal() string { return string(s.text) }
 
 // IsZero reports whether there is no secret.
@@ -140,8 +140,8 @@ func (l *loader) readSecret(v *value, mayBeUnset bool) (s secret, err error) {
 
 const keyInReference = "has ${ } around what looks like a key itself: write the key alone, or the name of a variable"
 
-// looksLikeKey reports whether somebody wrote ${KEY} for ${NAME}, with the key
-// itself. The names of variables that are not set are shown to clients.
+// looksLikeKey reports whether NAME in ${NAME} looks like a key itself, put there by
+// mistake. Names of variables that are not set are shown to clients, so it must not be.
 func looksLikeKey(name string) bool {
 	return len(name) >= 32 && strings.ContainsAny(name, "0123456789") && name != strings.ToUpper(name)
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// withKey gives a configuration with one key set, in JSON, which is YAML. Lists
+// withKey returns a configuration with one key set, in JSON, which is YAML. Lists
 // on the way get one more entry, with a name.
 func withKey(t *testing.T, path string, v any) string {
 	t.Helper()

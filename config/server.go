@@ -27,7 +27,7 @@ type Server struct {
 	MaxMemory Size `json:"max_memory"` // held of all requests and answers, at least four times MaxBody; 0: half of what there is
 }
 
-// Address gives host and port as net.Listen takes them.
+// Address returns host and port as net.Listen takes them.
 func (s Server) Address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
 func defaultWorkers() int { return runtime.GOMAXPROCS(0) }

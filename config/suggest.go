@@ -10,7 +10,7 @@ import (
 // home is where a key belongs, in words.
 type home struct{ folded, words string }
 
-// allHomes gives the homes of all keys but those of entries in lists, read out of
+// allHomes returns the homes of all keys but those of entries in lists, read out of
 // the schema when first needed.
 func (l *loader) allHomes() []home {
 	if l.homes == nil {
@@ -69,7 +69,7 @@ func (l *loader) suggestPlace(known []string, e entry, path string) string {
 	return "; known here: " + strings.Join(known, ", ")
 }
 
-// Closest gives the name most like word, or "" when none is much like it. Of
+// Closest returns the name most like word, or "" when none is much like it. Of
 // many names only the first are looked at, since a file may misspell as many.
 func Closest(word string, names []string) string {
 	const most = 200

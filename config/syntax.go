@@ -53,7 +53,7 @@ func reportSyntax(src []byte, cause error, r *report) {
 	r.add(place{first + 1, utf8.RuneCountInString(line[:column]) + 1}, "", message)
 }
 
-// failureLine gives the index of the line up to which the library read before
+// failureLine returns the index of the line up to which the library read before
 // it gave up: the mistake is there or before.
 func failureLine(src []byte, lines [][]byte) int {
 	source := &byteReader{src: src}
@@ -67,7 +67,7 @@ func failureLine(src []byte, lines [][]byte) int {
 	return min(bytes.Count(src[:source.read], []byte{'\n'}), len(lines)-1)
 }
 
-// byteReader gives one byte a call, so that what was read is what was needed.
+// byteReader returns one byte a call, so that what was read is what was needed.
 type byteReader struct {
 	src  []byte
 	read int
@@ -85,7 +85,7 @@ func (b *byteReader) Read(p []byte) (int, error) {
 	return 1, nil
 }
 
-// firstBadLine gives the index of the line after the longest prefix of lines,
+// firstBadLine returns the index of the line after the longest prefix of lines,
 // at most failed of them, that is YAML by itself. Single steps back are followed
 // by doubling ones and a binary search. When a large file needs too many
 // passes, the line where the library gave up has to do.

@@ -85,7 +85,7 @@ func validPrefix(src []byte) []byte {
 	return src[:len(src)-len(rest)]
 }
 
-// endOf gives the place right after a text.
+// endOf returns the place right after a text.
 func endOf(src []byte) place {
 	line := bytes.LastIndexByte(src, '\n') + 1
 	return place{1 + bytes.Count(src, []byte{'\n'}), 1 + utf8.RuneCount(src[line:])}
@@ -100,7 +100,7 @@ type spot struct {
 	hidden bool  // the path ends here
 }
 
-// key gives the spot of a key.
+// key returns the spot of a key.
 func (s spot) key(name string) spot {
 	var f *form
 	if keys := s.form.keys(); keys != nil {
@@ -112,7 +112,7 @@ func (s spot) key(name string) spot {
 	return spot{path: join(s.path, name), form: f}
 }
 
-// item gives the spot of an item of a list.
+// item returns the spot of an item of a list.
 func (s spot) item(i int) spot {
 	element := s.form.element()
 	if s.hidden || element == nil && s.form != nil && s.form.secret {
@@ -239,7 +239,7 @@ func (b *builder) buildMapping(v *value, n *yaml.Node, at spot, depth int) {
 	}
 }
 
-// mergeSources gives the mappings that the value of a << key stands for.
+// mergeSources returns the mappings that the value of a << key stands for.
 func (b *builder) mergeSources(v *value, path string) []*value {
 	sources := []*value{v}
 	if v.kind == list {
@@ -277,7 +277,7 @@ func (b *builder) buildScalar(v *value, n *yaml.Node, path string) {
 	}
 }
 
-// resolve gives a boolean or a number its JSON notation.
+// resolve returns a boolean or a number its JSON notation.
 func (v *value) resolve(n *yaml.Node) bool {
 	var x any
 	if err := n.Decode(&x); err != nil {

@@ -39,7 +39,7 @@ type entry struct {
 // place is a position in the file, from 1; the column counts characters.
 type place struct{ line, column int }
 
-// get gives the value of a key, or nil.
+// get returns the value of a key, or nil.
 func (v *value) get(key string) *value {
 	if v == nil || v.kind != mapping {
 		return nil
@@ -77,7 +77,7 @@ func (v *value) isText() bool { return v != nil && !v.bad && v.kind == text }
 // further.
 func (v *value) usable(k kind) bool { return v != nil && !v.bad && v.kind == k }
 
-// truth gives a boolean that defaults to false; known is false when the value
+// truth returns a boolean that defaults to false; known is false when the value
 // is of no use.
 func (v *value) truth() (truth, known bool) {
 	switch {

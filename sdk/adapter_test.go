@@ -36,7 +36,7 @@ func (counter) Event(e *sdk.Event, s *counting, out *sdk.Out) error {
 
 var manifest = sdk.Manifest{Name: "counter", Version: "1.0.0", Provider: "counter"}
 
-// call gives what a call emitted as "KIND at payload" lines.
+// call returns what a call emitted as "KIND at payload" lines.
 func call(p *sdk.Plugin, in sdk.Input) (lines []string, state []byte) {
 	p.Call(in, func(kind, at int32, b []byte) {
 		if abi.Kind(kind) == abi.State {

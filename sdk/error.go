@@ -37,7 +37,7 @@ const (
 	ServerError         = "server_error"
 )
 
-// TypeOf gives the type that belongs to an HTTP status.
+// TypeOf returns the type that belongs to an HTTP status.
 func TypeOf(status int) string {
 	switch {
 	case status == 401:

@@ -105,7 +105,7 @@ func (v JSON) empty(depth int) bool {
 	return it.Err() == nil
 }
 
-// Bool gives the value of true and false; ok is false for anything else.
+// Bool returns the value of true and false; ok is false for anything else.
 func (v JSON) Bool() (value, ok bool) {
 	switch string(v.trim()) {
 	case "true":
@@ -116,7 +116,7 @@ func (v JSON) Bool() (value, ok bool) {
 	return false, false
 }
 
-// Int gives the value of a number that is an integer of 64 bits, however it is
+// Int returns the value of a number that is an integer of 64 bits, however it is
 // written: 100, 1e2 and 100.0 are the same. ok is false for anything else.
 func (v JSON) Int() (value int64, ok bool) {
 	b := v.trim()
@@ -204,7 +204,7 @@ func scanExponent(b []byte) int {
 	return n
 }
 
-// Float gives the value of a number; ok is false for anything else and for a
+// Float returns the value of a number; ok is false for anything else and for a
 // number beyond the range of float64.
 func (v JSON) Float() (value float64, ok bool) {
 	b := v.trim()
@@ -218,7 +218,7 @@ func (v JSON) Float() (value float64, ok bool) {
 	return value, true
 }
 
-// Str gives the value of a string, decoded; ok is false for anything else.
+// Str returns the value of a string, decoded; ok is false for anything else.
 func (v JSON) Str() (value string, ok bool) {
 	inside, escaped, ok := v.literal()
 	if !ok {
@@ -240,14 +240,14 @@ func (v JSON) AppendStr(dst []byte) (out []byte, ok bool) {
 	return AppendUnquote(dst, inside), true
 }
 
-// RawStr gives what stands between the quotes of a string, undecoded; ok is
+// RawStr returns what stands between the quotes of a string, undecoded; ok is
 // false for anything else.
 func (v JSON) RawStr() (inside []byte, ok bool) {
 	inside, _, ok = v.literal()
 	return inside, ok
 }
 
-// Get gives the value of a key of a small object: the first, if there are
+// Get returns the value of a key of a small object: the first, if there are
 // several. It is absent if the object has no such key, if v is no object, and
 // if the syntax is broken before the end of the value looked for. To read more
 // than two keys, Object is the better way.
@@ -268,7 +268,7 @@ func (v JSON) trim() []byte {
 	return v
 }
 
-// literal gives the inside of a value that is exactly one string.
+// literal returns the inside of a value that is exactly one string.
 func (v JSON) literal() (inside []byte, escaped, ok bool) {
 	b := v.trim()
 	if len(b) < 2 || b[0] != '"' {

@@ -67,7 +67,7 @@ func ending(b []byte, i int) fault {
 	return 0
 }
 
-// peek gives the byte at i, or 0 behind the end: like any other control
+// peek returns the byte at i, or 0 behind the end: like any other control
 // character, 0 is an error wherever peek is asked.
 func peek(b []byte, i int) byte {
 	if uint(i) < uint(len(b)) {

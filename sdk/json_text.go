@@ -50,7 +50,7 @@ func AppendUnquote(dst, inside []byte) []byte {
 	return append(dst, inside[from:]...)
 }
 
-// TrimSpaceEnd gives the inside of a JSON string literal without the white space
+// TrimSpaceEnd returns the inside of a JSON string literal without the white space
 // that its text ends in, as Unicode has it, escaped or not.
 func TrimSpaceEnd(inside []byte) []byte {
 	for {
@@ -65,7 +65,7 @@ func TrimSpaceEnd(inside []byte) []byte {
 	}
 }
 
-// lastEscape gives the character of the escape that b ends in, and the escape's
+// lastEscape returns the character of the escape that b ends in, and the escape's
 // length; 0 if it ends in none.
 func lastEscape(b []byte) (r rune, length int) {
 	switch n := len(b); {
@@ -87,7 +87,7 @@ func escapeAt(b []byte, i int) bool {
 	return n%2 == 1
 }
 
-// codeUnit gives the value of the \uXXXX that b begins with, or -1.
+// codeUnit returns the value of the \uXXXX that b begins with, or -1.
 func codeUnit(b []byte) rune {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return -1

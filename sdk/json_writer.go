@@ -79,7 +79,7 @@ type Writer struct {
 // Reset begins anew and appends to dst, which may be nil.
 func (w *Writer) Reset(dst []byte) { *w = Writer{buf: dst} }
 
-// Bytes gives what was written. It aliases the Writer's buffer.
+// Bytes returns what was written. It aliases the Writer's buffer.
 func (w *Writer) Bytes() []byte { return w.buf }
 
 // Object begins an object.

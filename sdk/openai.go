@@ -17,7 +17,7 @@ type Message struct {
 	Raw        JSON // the whole object
 }
 
-// Messages gives the messages of a chat request's "messages".
+// Messages returns the messages of a chat request's "messages".
 func Messages(array JSON) iter.Seq[Message] {
 	return func(yield func(Message) bool) {
 		for items := Array(array); items.Next(); {
@@ -62,7 +62,7 @@ type Part struct {
 	Raw  JSON   // the whole part
 }
 
-// Parts gives the parts of a message's content; a string is one part of text.
+// Parts returns the parts of a message's content; a string is one part of text.
 func Parts(content JSON) iter.Seq[Part] {
 	return func(yield func(Part) bool) {
 		switch content.Kind() {
@@ -155,7 +155,7 @@ type ToolCall struct {
 	Raw       JSON
 }
 
-// Object gives the object that the call's arguments hold: {} if there are none. ok
+// Object returns the object that the call's arguments hold: {} if there are none. ok
 // is false for a text that is no JSON object.
 func (c ToolCall) Object() (object JSON, ok bool) {
 	v := c.Arguments
@@ -172,7 +172,7 @@ func (c ToolCall) Object() (object JSON, ok bool) {
 	return nil, false
 }
 
-// ToolCalls gives the calls of a message's "tool_calls".
+// ToolCalls returns the calls of a message's "tool_calls".
 func ToolCalls(array JSON) iter.Seq[ToolCall] {
 	return func(yield func(ToolCall) bool) {
 		for items := Array(array); items.Next(); {

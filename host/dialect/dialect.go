@@ -30,7 +30,7 @@ func OpenAI() *Dialect {
 	return &Dialect{Key: bearer, Challenge: "Bearer", AppendError: AppendOpenAIError}
 }
 
-// bearer gives the key of an Authorization header, which must be "Bearer KEY"; the
+// bearer returns the key of an Authorization header, which must be "Bearer KEY"; the
 // scheme's case does not matter. Two different headers are refused, because two
 // readers may take different ones of them. The same one twice, which proxies also
 // join, is one.
@@ -50,7 +50,7 @@ func bearer(r *http.Request) (string, error) {
 	return key, nil
 }
 
-// undoubled gives X for "X, X".
+// undoubled returns X for "X, X".
 func undoubled(header string) string {
 	half := len(header) / 2
 	if first, second := header[:half], strings.TrimLeft(header[half:], ", "); len(second) > 0 && strings.TrimRight(first, ", ") == second {

@@ -29,7 +29,7 @@ func AppendOpenAIError(dst []byte, e *fault.Error) []byte {
 	return append(dst, "}}"...)
 }
 
-// openAIType gives OpenAI's type of an error with an HTTP status.
+// openAIType returns OpenAI's type of an error with an HTTP status.
 func openAIType(status int) string {
 	switch {
 	case status == 401:

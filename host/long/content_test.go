@@ -18,7 +18,7 @@ func bodyOf(value string) []byte {
 	return []byte(`{"a":` + value + `,"filler":[` + strings.TrimSuffix(strings.Repeat(filler+",", minBody/minString), ",") + `]}`)
 }
 
-// token gives the token that stands for the value of a.
+// token returns the token that stands for the value of a.
 func token(t *testing.T, short []byte) string {
 	t.Helper()
 	var v struct{ A string }

@@ -70,7 +70,7 @@ func (g *Grant) Join(s *Share) error {
 	return nil
 }
 
-// Release gives everything back. Further calls do nothing.
+// Release returns everything back. Further calls do nothing.
 func (g *Grant) Release() {
 	if g == nil || g.total == nil || g.released {
 		return

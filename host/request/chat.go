@@ -1,12 +1,12 @@
 // Package request reads what a client sent: the body of a chat completion.
 //
-// ParseChat checks everything the gateway promises to check and notes the few
-// things it needs. The body itself is never decoded and encoded again: Body and
-// Short put the upstream's model into it and take long content out of it as
-// bytes, so what Kai does not know passes unchanged.
+// ParseChat checks everything that the gateway promises to check, and notes the few
+// things it needs. The body is never decoded and encoded again: Body and Short only
+// replace bytes in it, to put the upstream's model in and take long content out. So what
+// Kai does not know passes unchanged.
 //
-// Errors are *fault.Error and say where the request is wrong and what would be
-// right. They never hold content of messages. The package does no I/O.
+// Errors are *fault.Error. They say where the request is wrong and what would be right,
+// and never repeat content of messages. The package does no I/O.
 package request
 
 import (
@@ -18,8 +18,8 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// Chat is a checked chat completion request. It is immutable and may be used by
-// several goroutines.
+// Chat is a checked chat completion request. It never changes, and is safe for concurrent
+// use.
 type Chat struct {
 	Model        string // as the client named it; "" if it did not
 	Stream       bool   // default: false
@@ -32,7 +32,7 @@ type Chat struct {
 	tools    []foreignTool // whose type is not function
 }
 
-// foreignTool is a tool of a type that OpenAI's chat completions don't have.
+// foreignTool is a tool whose type OpenAI's chat completions don't have.
 type foreignTool struct {
 	index int
 	kind  string // folded
@@ -41,11 +41,12 @@ type foreignTool struct {
 // ParseChat checks the body of a chat completion request. The Chat keeps body,
 // which must not change from then on.
 //
-// It mends what clients send and providers refuse: a byte order mark is skipped,
-// an escape of half a character becomes one of U+FFFD (in the body itself),
-// tool calls that share an id get ids of their own, a stop that says nothing
-// becomes null, tool_calls without a call is left out, and data: URLs get the form
-// that everybody reads.
+// It repairs what clients send and providers refuse: a byte order mark is skipped, an
+// escape of half a character becomes one of U+FFFD (in body itself), tool calls that
+// share an id get ids of their own, a stop without text becomes null, an empty
+// tool_calls is left out, and data: URLs get the form that every provider reads.
+//
+//   - error: a *fault.Error
 func ParseChat(body []byte) (*Chat, error) {
 	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	outline, err := scan(body)
@@ -63,10 +64,10 @@ func ParseChat(body []byte) (*Chat, error) {
 	return c, nil
 }
 
-// textOf gives the bytes as a string without copying them: they do not change.
+// textOf returns the bytes as a string without copying them: they do not change.
 func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// Asks gives the first part of the request, as in "tools[2].type", by which it asks
+// Asks returns the first part of the request, as in "tools[2].type", by which it asks
 // for what fields or tools name, "" if there is none.
 //
 //   - fields: names of top-level fields that are none of OpenAI's own
@@ -91,8 +92,8 @@ func (c *Chat) Asks(fields, tools []string) string {
 	return ""
 }
 
-// Size is the number of bytes that the Chat keeps besides the body it was made of, at
-// most about twice as many as that has.
+// Size returns how many bytes the Chat keeps besides the body: at most about twice the
+// body's length.
 func (c *Chat) Size() int64 {
 	size := c.edited()
 	if c.abridged != nil {
@@ -101,7 +102,7 @@ func (c *Chat) Size() int64 {
 	return int64(size)
 }
 
-// edited is the number of bytes in what is mended.
+// edited returns how many bytes the repairs have.
 func (c *Chat) edited() (size int) {
 	for _, e := range c.edits {
 		size += len(e.by)
@@ -109,7 +110,7 @@ func (c *Chat) edited() (size int) {
 	return size
 }
 
-// Len is about the number of bytes that making Body takes, or with plain false Short.
+// Len returns about how many bytes Body allocates or, with plain false, Short.
 func (c *Chat) Len(plain bool) int64 {
 	switch {
 	case !plain && c.abridged != nil:
@@ -120,7 +121,7 @@ func (c *Chat) Len(plain bool) int64 {
 	return int64(len(c.body))
 }
 
-// Body gives the client's whole body with upstreamModel as its model, which
+// Body returns the client's whole body with upstreamModel as its model, which
 // becomes the first field if there is none. The caller must not modify it.
 func (c *Chat) Body(upstreamModel string) []byte {
 	if len(c.edits) > 0 {
@@ -130,8 +131,8 @@ func (c *Chat) Body(upstreamModel string) []byte {
 	return withModel(c.body, c.outline.fields.from, c.outline.empty, c.outline.model, upstreamModel)
 }
 
-// Short is Body with each long content replaced by a token for which refs has
-// the bytes. Without long content refs is nil, which expands nothing.
+// Short is Body with a token in place of each long content, whose bytes refs has. Without
+// long content refs is nil, which is valid.
 func (c *Chat) Short(upstreamModel string) (body []byte, refs *Refs) {
 	if c.abridged == nil {
 		return c.Body(upstreamModel), nil
@@ -144,7 +145,7 @@ func (c *Chat) Short(upstreamModel string) (body []byte, refs *Refs) {
 	return body, newRefs(a, c.body, c.outline.long)
 }
 
-// withModel gives the object in body with a model: instead of the value at old,
+// withModel returns the object in body with a model: instead of the value at old,
 // or, if there is none, in front of the fields.
 func withModel(body []byte, fields int, empty bool, old span, model string) []byte {
 	out := make([]byte, 0, len(body)+len(model)+len(`"model":"",`))

@@ -36,7 +36,7 @@ func TestParseChatReads(t *testing.T) {
 	}
 }
 
-// withField gives a request that is right but for the field.
+// withField returns a request that is right but for the field.
 func withField(field string) string {
 	return `{"messages":[{"role":"user","content":"Hi"}],` + field + `}`
 }

@@ -5,12 +5,11 @@ import (
 	"unicode/utf8"
 )
 
-// Upstreams don't agree on what a field's name is. Go's encoding/json takes
-// "Model" and "ſtream" for model and stream, and the last of several wins; C
-// programs end a name at its first NUL. So a name that some reader could take for
-// another one is refused.
+// Upstreams don't agree on what a field's name is. Go's encoding/json reads "Model" and
+// "ſtream" as model and stream, and the last of several counts. C programs end a name at
+// its first NUL. So a name that some reader could take for another one is refused.
 
-// fold gives the form in which two names are equal that some reader takes for the
+// fold returns the form in which two names are equal that some reader takes for the
 // same: without what follows a NUL, each letter as the smallest of those that are
 // equal to it by Unicode's simple case folding, as in encoding/json, but a to z
 // in lower case. Most names are their own form, and are returned as they are.
@@ -43,7 +42,7 @@ func isFolded(name []byte) bool {
 	return true
 }
 
-// smallest gives the smallest letter that is equal to r by simple case folding.
+// smallest returns the smallest letter that is equal to r by simple case folding.
 func smallest(r rune) rune {
 	for {
 		next := unicode.SimpleFold(r)

@@ -88,7 +88,7 @@ func readDataHead(inside []byte) (h head, length int, ok bool) {
 	return h, comma + 1, true
 }
 
-// kindOr gives the media type of data in base64: what its bytes say, else what the
+// kindOr returns the media type of data in base64: what its bytes say, else what the
 // head says.
 func (h head) kindOr(data []byte) string {
 	if kind := kindOf(data); kind != "" {
@@ -147,7 +147,7 @@ func isBare(data []byte) bool {
 	}
 }
 
-// bare gives the data of a data: URL as base64.
+// bare returns the data of a data: URL as base64.
 func bare(data []byte, isBase64 bool) []byte {
 	data = percentDecoded(sdk.AppendUnquote(nil, data))
 	if !isBase64 {
@@ -181,7 +181,7 @@ func percentDecoded(b []byte) []byte {
 	return out
 }
 
-// unhex gives the value of a hexadecimal digit, else -1.
+// unhex returns the value of a hexadecimal digit, else -1.
 func unhex(c byte) int {
 	switch {
 	case isDigit(c):

@@ -9,13 +9,13 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// edit puts other bytes in the place of some.
+// edit replaces a range of bytes by others.
 type edit struct {
 	span
 	by []byte
 }
 
-// mend gives the edits of a body that has something to mend; else nil.
+// mend returns the edits of a body that has something to mend; else nil.
 func mend(body []byte, o outline) []edit {
 	edits := append(o.media, uniqueIDs(body, o.ids)...)
 	if o.emptyStop {
@@ -27,7 +27,7 @@ func mend(body []byte, o outline) []edit {
 	return edits
 }
 
-// withComma gives the span of a field with the comma that goes with it.
+// withComma returns the span of a field with the comma that goes with it.
 func withComma(body []byte, field span) span {
 	isSpace := func(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }
 	end := field.to
@@ -54,7 +54,7 @@ type edited struct {
 	model  span // the value of "model"; zero if there is none
 }
 
-// apply gives a copy of body with the edits, which it sorts. Those of one place
+// apply returns a copy of body with the edits, which it sorts. Those of one place
 // keep their order.
 func apply(body []byte, o outline, edits []edit) edited {
 	slices.SortStableFunc(edits, func(a, b edit) int { return cmp.Compare(a.from, b.from) })
@@ -84,8 +84,8 @@ func apply(body []byte, o outline, edits []edit) edited {
 	return edited{append(out, body[done:]...), o.fields.from, model}
 }
 
-// stopOf gives a stop without the strings that stop nothing: null if none is
-// left. Upstreams refuse an empty string, or stop before the first word.
+// stopOf returns a stop without its empty strings: null if none is left. Upstreams refuse
+// an empty string, or stop before the first word.
 func stopOf(v sdk.JSON) []byte {
 	if v.Kind() != sdk.KindArray {
 		return []byte("null")
@@ -110,15 +110,15 @@ type call struct {
 	group int
 }
 
-// uniqueIDs gives each tool call an id of its own, as most providers demand. There
-// are servers that begin to count anew in every answer, and clients that send an
-// empty id. A result goes with the call it stands for: the first that has its
-// id and no result yet, of the calls last made with that id.
+// uniqueIDs gives each tool call an id of its own, as most providers demand. Some servers
+// start counting again in every answer, and some clients send empty ids. A result gets
+// the id of its call: of the calls last made with the result's id, the first without a
+// result.
 func uniqueIDs(body []byte, ids []callID) (edits []edit) {
 	if !idsRepeat(body, ids) {
 		return nil
 	}
-	taken := make(map[string]bool, len(ids)) // by the client or by new ids
+	taken := make(map[string]bool, len(ids)) // ids of the client, and new ones
 	for _, id := range ids {
 		taken[id.text(body)] = true
 	}
@@ -126,7 +126,7 @@ func uniqueIDs(body []byte, ids []callID) (edits []edit) {
 	open := map[string][]call{} // calls without a result, by the client's id
 	last := map[string]string{} // what a client's id stood for last
 	counts := map[string]int{}
-	group, message := 0, 0 // of calls that were made together, and where the last one stood
+	group, message := 0, 0 // of calls that were made together; the message of the last one
 	for _, id := range ids {
 		name := id.text(body)
 		if id.result {
@@ -183,7 +183,7 @@ func idsRepeat(body []byte, ids []callID) bool {
 	return false
 }
 
-// fresh makes an id that nobody has taken: "call_0_2" for a second "call_0".
+// fresh makes an id that is not taken: "call_0_2" for a second "call_0".
 func fresh(name string, taken map[string]bool, counts map[string]int) string {
 	const longest = 32 // so that it stays below OpenAI's limit of 40 characters
 	if name == "" {
@@ -201,10 +201,10 @@ func fresh(name string, taken map[string]bool, counts map[string]int) string {
 	}
 }
 
-// text gives an id, decoded.
+// text returns an id, decoded.
 func (id callID) text(body []byte) string { return string(sdk.AppendUnquote(nil, id.of(body))) }
 
-// inside gives a text as it stands between the quotes of a JSON string.
+// inside returns a text as it stands between the quotes of a JSON string.
 func inside(text string) []byte {
 	quoted := sdk.AppendQuote(nil, text)
 	return quoted[1 : len(quoted)-1]

@@ -11,8 +11,8 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// A token stands for long content: "@kai:", the nonce, ":", the number of the
-// content, "@". The nonce is new in every request, so no client can write one.
+// A token stands for long content: "@kai:", the nonce, ":", the number of the content,
+// "@". Every request has a new nonce, so no client can write a token.
 const (
 	tokenStart = "@kai:"
 	nonceLen   = 32 // hexadecimal digits
@@ -49,12 +49,12 @@ func (s span) shift(by int) span { return span{s.from + by, s.to + by} }
 // Refs holds the long content that Short took out of a request. A nil *Refs
 // holds none.
 type Refs struct {
-	// Limit is the number of bytes an expanded body may have. Short sets it to
-	// four times the client's body and 1 MiB.
+	// Limit is how many bytes an expanded body may have. Short sets it to four times the
+	// client's body plus 1 MiB.
 	Limit int
 
-	// Hold is asked before Expand sets aside that many bytes; an error is Expand's.
-	// Default: nobody is asked.
+	// Hold is called before Expand allocates bytes; Expand returns its error. Default:
+	// nothing is called.
 	Hold func(bytes int64) error
 
 	nonce string
@@ -66,7 +66,7 @@ func newRefs(a *abridged, body []byte, long []span) *Refs {
 	return &Refs{Limit: 4*len(body) + 1<<20, nonce: a.nonce, body: body, long: long}
 }
 
-// Expand gives body with the long content in the place of the tokens, wherever
+// Expand returns body with the long content in the place of the tokens, wherever
 // they stand and as often as they do. The bytes are those the client sent
 // between two quotes, so a token must stand within a JSON string.
 //

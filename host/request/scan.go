@@ -24,13 +24,13 @@ const (
 	shownSpace = 64 << 10 // bytes of white space at the end of long content that stay out of the reference
 )
 
-// span is a range of bytes: from the first to behind the last.
+// span is a range of bytes, without the one at to.
 type span struct{ from, to int }
 
 func (s span) of(b []byte) []byte { return b[s.from:s.to] }
 
-// outline is what the scan notes of a body: all that is needed to put another
-// model in and to take long content out.
+// outline is what the scan notes about a body: all that is needed to put another model
+// in, to take long content out, and to repair it.
 type outline struct {
 	fields span   // what is between the braces of the top level
 	empty  bool   // there is no field
@@ -79,7 +79,7 @@ const (
 	stopItem   // stop[]
 )
 
-// field gives the place of a field of the object at p.
+// field returns the place of a field of the object at p.
 func (p place) field(key []byte) place {
 	switch p {
 	case top:
@@ -131,7 +131,7 @@ func (p place) field(key []byte) place {
 	return elsewhere
 }
 
-// element gives the place of the elements of the array at p.
+// element returns the place of the elements of the array at p.
 func (p place) element() place {
 	switch p {
 	case messages:
@@ -146,14 +146,14 @@ func (p place) element() place {
 	return elsewhere
 }
 
-// container is an object or array that is open.
+// container is an object or array that has not ended yet.
 type container struct {
 	place    place
 	isObject bool
 }
 
-// scanner reads a body once, from front to back, without recursion: foreign
-// bytes must not decide how deep the stack grows.
+// scanner reads a body once, from start to end, without recursion: a client must not
+// decide how deep the stack grows.
 type scanner struct {
 	b     []byte
 	out   outline
@@ -169,8 +169,8 @@ type scanner struct {
 // deep, and notes its outline. No two top-level fields may have the same name and
 // none may have one that differs from a known name only as fold has it.
 //
-// Two fields of one name would be read differently by the gateway, the adapter
-// and the upstream: a client could name one model to each.
+// The gateway, the adapter and the upstream could each read another one of two fields
+// with the same name, so a client could name a different model to each.
 func scan(body []byte) (outline, error) {
 	s := scanner{b: body}
 	i := s.space(0)
@@ -319,7 +319,7 @@ func (s *scanner) noCalls(to int) {
 	}
 }
 
-// note keeps the inside of a string if it is an id or long content.
+// note notes the inside of a string if it is an id, encoded data or long content.
 func (s *scanner) note(here place, inside span) {
 	switch here {
 	case idOfCall, idOfResult:
@@ -349,12 +349,13 @@ func (s *scanner) note(here place, inside span) {
 	}
 	switch here {
 	case content, text:
-		// Adapters see the white space that a text ends in: some providers refuse it.
+		// White space at the end of a text stays visible to adapters: some providers
+		// refuse it.
 		end := inside.of(s.b)
 		end = end[max(0, len(end)-shownSpace):]
 		inside.to -= len(end) - len(sdk.TrimSpaceEnd(end))
 	case url:
-		// A URL that is fetched stays whole, whatever its length.
+		// A URL that will be fetched is never taken out, however long it is.
 		if before < 0 {
 			return
 		}
@@ -543,7 +544,7 @@ func (s *scanner) escape(i int) (end int, err error) {
 	return i, s.fail(i, `a backslash that begins no escape of JSON; write \\ for itself`)
 }
 
-// codeUnit gives the value of the \uXXXX that b begins with, else -1.
+// codeUnit returns the value of the \uXXXX that b begins with, else -1.
 func codeUnit(b []byte) rune {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return -1
@@ -559,7 +560,7 @@ func codeUnit(b []byte) rune {
 	return rune(r)
 }
 
-// at gives the byte at i, or 0 behind the end, which no caller takes for one
+// at returns the byte at i, or 0 behind the end, which no caller takes for one
 // that may stand there.
 func (s *scanner) at(i int) byte {
 	if uint(i) < uint(len(s.b)) {
@@ -583,7 +584,7 @@ func (s *scanner) space(i int) int {
 
 func isDigit(c byte) bool { return c-'0' <= 9 }
 
-// fail gives the client's error: what is expected at byte i.
+// fail returns the client's error: what is expected at byte i.
 func (s *scanner) fail(i int, what string) error {
 	if i >= len(s.b) {
 		what = "the body ends here; " + what

@@ -19,7 +19,7 @@ import (
 
 var long = strings.Repeat("x", longText+1)
 
-// messageWith gives a request whose first message has one content part.
+// messageWith returns a request whose first message has one content part.
 func messageWith(part string) string {
 	return `{"messages":[{"role":"user","content":[` + part + `]}]}`
 }

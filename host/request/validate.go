@@ -114,7 +114,7 @@ func present(v gjson.Result) bool { return v.Type != gjson.Null }
 
 func isBool(v gjson.Result) bool { return v.Type == gjson.True || v.Type == gjson.False }
 
-// integer gives the value of an integer, however it is written: 1.0 is one.
+// integer returns the value of an integer, however it is written: 1.0 is one.
 func integer(v gjson.Result) (int64, bool) { return sdk.JSON(v.Raw).Int() }
 
 func checkBool(v gjson.Result) *problem {

@@ -52,7 +52,7 @@ func failed(status int, head sdk.Head, e sdk.JSON) *sdk.Error {
 	return err
 }
 
-// statusOf gives the status that belongs to a type, 0 for an unknown one.
+// statusOf returns the status that belongs to a type, 0 for an unknown one.
 func statusOf(kind string) int {
 	switch kind {
 	case "invalid_request_error":

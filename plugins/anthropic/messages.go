@@ -141,7 +141,7 @@ func (c *conversation) part(i int, inside string) string {
 	return c.at(".content[" + strconv.Itoa(i) + "]" + inside)
 }
 
-// texts gives the texts of a message's content that are not blank to write, with
+// texts returns the texts of a message's content that are not blank to write, with
 // their cache_control. There may be nothing else.
 func (c *conversation) texts(content sdk.JSON, write func(text, cache sdk.JSON)) error {
 	i := 0
@@ -325,7 +325,7 @@ type callIDs struct {
 	taken map[string]bool
 }
 
-// of gives a call's id in the letters that Anthropic allows; other providers' ids,
+// of returns a call's id in the letters that Anthropic allows; other providers' ids,
 // such as functions.weather:0, have more. Two that differ stay different.
 func (ids *callIDs) of(id string) string {
 	if known, ok := ids.given[id]; ok {

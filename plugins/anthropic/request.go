@@ -149,7 +149,7 @@ func headers(o settings) []string {
 	return lines
 }
 
-// limit gives the limit of the answer in tokens, thinking included.
+// limit returns the limit of the answer in tokens, thinking included.
 func (q *query) limit(o settings) int64 {
 	for _, v := range [...]sdk.JSON{q.MaxCompletionTokens, q.MaxTokens, o.maxTokens} {
 		if n, ok := v.Int(); ok {
@@ -187,7 +187,7 @@ func writeOutput(w *sdk.Writer, effort string, format sdk.JSON) error {
 	return nil
 }
 
-// schemaOf gives the schema that response_format asks for, if it has one.
+// schemaOf returns the schema that response_format asks for, if it has one.
 func schemaOf(format sdk.JSON) sdk.JSON {
 	if kind, _ := format.Get("type").Str(); kind != "json_schema" {
 		return nil

@@ -20,11 +20,11 @@ type block struct {
 	Begun bool   // some of its arguments have come
 }
 
-// entry gives the place of a block. Blocks come one after the other, so a place
+// entry returns the place of a block. Blocks come one after the other, so a place
 // is free again long before another block needs it.
 func (s *state) entry(index int) *block { return &s.Blocks[index%len(s.Blocks)] }
 
-// call gives the tool call of the block at an index, nil if it is none.
+// call returns the tool call of the block at an index, nil if it is none.
 func (s *state) call(index int) *block {
 	if b := s.entry(index); b.Call > 0 && b.Index == uint32(index) {
 		return b
@@ -97,7 +97,7 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	return nil
 }
 
-// inside gives the inside of a string that an iterator has checked, nil for
+// inside returns the inside of a string that an iterator has checked, nil for
 // anything else: JSON.RawStr would scan every text once more.
 func inside(v sdk.JSON) []byte {
 	if len(v) >= 2 && v[0] == '"' {

@@ -83,7 +83,7 @@ func (q *query) thought(o settings, m model) (thought, error) {
 	return t, nil
 }
 
-// fromOptions gives what the options say.
+// fromOptions returns what the options say.
 func fromOptions(o settings) thought {
 	var t thought
 	t.effort, _ = o.effort.Str()

@@ -106,7 +106,7 @@ func writeTool(w *sdk.Writer, tool sdk.JSON, at string) error {
 	return nil
 }
 
-// inputSchema gives a function's parameters as Anthropic demands them: a schema
+// inputSchema returns a function's parameters as Anthropic demands them: a schema
 // that says that it is of an object.
 func inputSchema(parameters sdk.JSON) sdk.JSON {
 	if parameters.Kind() != sdk.KindObject {

@@ -12,7 +12,7 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// Plugin gives the adapter.
+// Plugin returns the adapter.
 func Plugin() *sdk.Plugin { return sdk.New(manifest, adapter{}) }
 
 // adapter keeps no state: there is one call to an exchange.

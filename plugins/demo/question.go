@@ -136,7 +136,7 @@ func (q *question) findStrange(content sdk.JSON, message int) {
 	}
 }
 
-// contentOf gives the text of a message's content, whose parts are joined by
+// contentOf returns the text of a message's content, whose parts are joined by
 // between, and counts its images.
 func contentOf(content sdk.JSON, between string) (text string, images int) {
 	var b strings.Builder
@@ -203,7 +203,7 @@ func (q *question) readStop(v sdk.JSON) {
 	}
 }
 
-// calls gives the tools to call: the one that tool_choice names, or those the
+// calls returns the tools to call: the one that tool_choice names, or those the
 // user mentions, or the first; none when the tools have answered already or are
 // not wanted.
 func (q *question) calls() ([]tool, error) {

@@ -28,7 +28,7 @@ const (
 	maxLetters = 4096 // of a string
 )
 
-// build gives the instance of the root; without a schema it is an empty object.
+// build returns the instance of the root; without a schema it is an empty object.
 func (s *sample) build() []byte {
 	if s.root.Kind() != sdk.KindObject {
 		return []byte("{}")
@@ -134,7 +134,7 @@ func (c *schema) readType(v sdk.JSON) {
 	}
 }
 
-// element gives the first element of an array.
+// element returns the first element of an array.
 func element(array sdk.JSON) sdk.JSON {
 	if array.Kind() != sdk.KindArray {
 		return nil
@@ -231,7 +231,7 @@ func nth(array sdk.JSON, index string) sdk.JSON {
 	return nil
 }
 
-// alternative gives the first of several schemas; deep down null, if it is one
+// alternative returns the first of several schemas; deep down null, if it is one
 // of them, since a list or tree has to end somewhere.
 func (s *sample) alternative(array sdk.JSON, depth int) sdk.JSON {
 	if depth > deep {
@@ -322,7 +322,7 @@ func (s *sample) number(c *schema, whole bool) float64 {
 	return f
 }
 
-// text gives a string: of a known format, or the name in the user's text.
+// text returns a string: of a known format, or the name in the user's text.
 func (s *sample) text(c *schema) string {
 	switch c.format {
 	case "date-time":

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// firstWord gives the first word of a text with the space before it: what the
+// firstWord returns the first word of a text with the space before it: what the
 // demo streams and counts as one token. A comma ends a word, too, since JSON
 // without spaces would be a single one otherwise.
 func firstWord(s string) string {

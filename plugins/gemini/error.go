@@ -160,7 +160,7 @@ func (r *report) verdict() *sdk.Error {
 // isPrivate reports whether a sentence has the number of the gateway's project.
 func isPrivate(sentence string) bool { return strings.Contains(sentence, " project ") }
 
-// statusOf gives the HTTP status of a google.rpc.Code:
+// statusOf returns the HTTP status of a google.rpc.Code:
 // https://ai.google.dev/gemini-api/docs/troubleshooting#error-codes
 func statusOf(word string) int {
 	switch word {

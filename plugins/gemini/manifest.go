@@ -11,7 +11,7 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Plugin gives the adapter.
+// Plugin returns the adapter.
 func Plugin() *sdk.Plugin { return sdk.New(manifest, adapter{}) }
 
 type adapter struct{}

@@ -55,7 +55,7 @@ func (adapter) Request(r *sdk.Request, _ *state, out *sdk.Out) error {
 	return nil
 }
 
-// modelPath gives the path of a model: "gemini-2.5-flash" and
+// modelPath returns the path of a model: "gemini-2.5-flash" and
 // "models/gemini-2.5-flash" are the same, and there are "tunedModels/x".
 func modelPath(model string) string {
 	path := []byte("/models/")

@@ -95,7 +95,7 @@ func (q *query) thinking(options sdk.JSON) (thinking, error) {
 	return thinking{level: level, budget: options.Get("thinking_budget"), include: on}, nil
 }
 
-// thinkingOf gives what an effort stands for. Many models cannot but think: the
+// thinkingOf returns what an effort stands for. Many models cannot but think: the
 // least they do is for none. Which levels a model knows is told by
 // https://docs.cloud.google.com/vertex-ai/generative-ai/docs/thinking.
 func thinkingOf(param string, effort sdk.JSON, model string) (thinking, error) {

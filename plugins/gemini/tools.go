@@ -73,7 +73,7 @@ func writeTools(w *sdk.Writer, q *query) error {
 	return nil
 }
 
-// builtInTool gives the name that one of Google's own tools has in a request, ""
+// builtInTool returns the name that one of Google's own tools has in a request, ""
 // for a type that is none. The types are those of Google's Interactions API:
 // https://ai.google.dev/gemini-api/docs/interactions
 func builtInTool(kind string) string {

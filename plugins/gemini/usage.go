@@ -52,7 +52,7 @@ func emitUsage(usage sdk.JSON, out *sdk.Out) {
 	out.Usage(w.Bytes())
 }
 
-// ofModality gives the tokens of one modality among the details of a count.
+// ofModality returns the tokens of one modality among the details of a count.
 func ofModality(details sdk.JSON, modality string) int64 {
 	for it := sdk.Array(details); it.Next(); {
 		if name, _ := it.Value().Get("modality").Str(); name == modality {

@@ -151,7 +151,7 @@ func retryAfter(h sdk.Head) int64 {
 	return defaultRetryMS
 }
 
-// unwrap gives the text of an error body, and the type if it has one. The text
+// unwrap returns the text of an error body, and the type if it has one. The text
 // of {"error":"text"} is at times the JSON of the engine's own error:
 // {"error":{"code":400,"message":"text","type":"invalid_request_error"}}.
 func unwrap(body sdk.JSON) (text, kind string) {

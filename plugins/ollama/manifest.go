@@ -9,7 +9,7 @@ package ollama
 
 import "github.com/kai-gateway/kai/sdk"
 
-// Plugin gives the adapter with its manifest.
+// Plugin returns the adapter with its manifest.
 func Plugin() *sdk.Plugin {
 	return sdk.New(sdk.Manifest{
 		Name:           "ollama",

@@ -128,7 +128,7 @@ func (h *history) content(m sdk.Message) error {
 	return nil
 }
 
-// image gives the base64 of an image, as the inside of a JSON string; it may be
+// image returns the base64 of an image, as the inside of a JSON string; it may be
 // the gateway's reference to it. Or it says what is wrong.
 func image(p sdk.Part) (base64 []byte, wrong string) {
 	url, ok := p.URL.RawStr()

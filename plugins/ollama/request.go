@@ -160,7 +160,7 @@ func writeOptions(w *sdk.Writer, q *sdk.Chat, options sdk.JSON) {
 	}
 }
 
-// stopsOf gives the list of what to stop at, which is all that Ollama takes, or
+// stopsOf returns the list of what to stop at, which is all that Ollama takes, or
 // nothing if it stops nothing.
 func stopsOf(stop sdk.JSON) sdk.JSON {
 	stops := repair.Stops(stop, repair.IsStop)

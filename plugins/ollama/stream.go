@@ -134,7 +134,7 @@ func message(v sdk.JSON, s *state, out *sdk.Out) error {
 	return nil
 }
 
-// text gives the inside of a string that may be absent or null. v comes from an
+// text returns the inside of a string that may be absent or null. v comes from an
 // iterator, which has checked it: JSON.RawStr would scan every token once more.
 func text(v sdk.JSON) (inside []byte, ok bool) {
 	if len(v) >= 2 && v[0] == '"' {

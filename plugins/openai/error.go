@@ -98,7 +98,7 @@ func readReport(body sdk.JSON) report {
 	return r
 }
 
-// errorOf gives the error of a body: the object or string that explains it.
+// errorOf returns the error of a body: the object or string that explains it.
 func errorOf(body sdk.JSON) sdk.JSON {
 	for it := sdk.Array(body); it.Next(); {
 		body = it.Value()
@@ -112,7 +112,7 @@ func errorOf(body sdk.JSON) sdk.JSON {
 
 // invalidField finds the first complaint of a server that checks requests with
 // pydantic, such as {"loc":["body","messages",0,"name"],"msg":"Extra inputs …"},
-// and gives its place as OpenAI writes them: messages[0].name.
+// and returns its place as OpenAI writes them: messages[0].name.
 func invalidField(v sdk.JSON, depth int) (place, said string) {
 	if depth == 0 {
 		return "", ""
@@ -220,7 +220,7 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 	return e
 }
 
-// requestCode gives the code of a request that is at fault: the server's word
+// requestCode returns the code of a request that is at fault: the server's word
 // for it, unless that only says that there is one.
 func requestCode(kind string) string {
 	if errortext.IsWord(kind) && !strings.HasSuffix(kind, "_error") && !strings.HasSuffix(kind, "Error") {
@@ -262,7 +262,7 @@ func (r *report) unknownModel() bool {
 		r.status == 400 && strings.Contains(text, "model not exist") // DeepSeek
 }
 
-// statusOf gives the HTTP status that a word stands for.
+// statusOf returns the HTTP status that a word stands for.
 func statusOf(kind string) int {
 	switch kind {
 	case "invalid_request_error", "BadRequestError", "content_filter", "context_length_exceeded":
@@ -283,7 +283,7 @@ func statusOf(kind string) int {
 	return 0
 }
 
-// waitOf gives the milliseconds after which a repeat may succeed.
+// waitOf returns the milliseconds after which a repeat may succeed.
 func waitOf(head sdk.Head) int64 {
 	if ms, ok := sdk.JSON(head.Get("retry-after-ms")).Float(); ok { // OpenAI's and Azure's
 		return errortext.Milliseconds(sdk.JSON(strconv.FormatFloat(ms/1000, 'f', 3, 64)))

@@ -227,7 +227,7 @@ func notFound() *sdk.Error {
 		Message: "OpenRouter has no chat completions at this place. Check the provider's base_url in the gateway's configuration: it ends in /api/v1."}
 }
 
-// requestCode gives the code of a request that is at fault: OpenRouter's word
+// requestCode returns the code of a request that is at fault: OpenRouter's word
 // when it is one that says more than that.
 func requestCode(r *report) string {
 	switch r.kind {
@@ -259,7 +259,7 @@ func unsaid(status int) string {
 	return "The model's provider failed."
 }
 
-// statusOf gives the HTTP status that a word stands for.
+// statusOf returns the HTTP status that a word stands for.
 func statusOf(kind string) int {
 	switch kind {
 	case "context_length_exceeded", "max_tokens_exceeded", "token_limit_exceeded", "string_too_long",
@@ -310,7 +310,7 @@ func pointsToAccount(sentence string) bool {
 	}
 }
 
-// said gives the text for people in a part of an error, fit to show.
+// said returns the text for people in a part of an error, fit to show.
 func said(v sdk.JSON) string { return errortext.Clean(errortext.Dig(v), pointsToAccount) }
 
 func firstOf(words ...string) string {

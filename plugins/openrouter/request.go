@@ -73,7 +73,7 @@ func (o *settings) header(name string, v sdk.JSON) {
 	}
 }
 
-// layUnder gives the body with the options for fields it doesn't have. A field
+// layUnder returns the body with the options for fields it doesn't have. A field
 // that is null counts as there: so a client can do without an option.
 func (o *settings) layUnder(body sdk.JSON) []byte {
 	empty := true

@@ -115,7 +115,7 @@ var kindNames = [...]string{
 	ReasoningDetail: "REASONING_DETAIL", Signature: "SIGNATURE", ToolSignature: "TOOL_SIGNATURE", Citation: "CITATION", StopReason: "STOP_REASON",
 }
 
-// String gives the name docs/abi.md uses, or "" for a kind it does not know.
+// String returns the name docs/abi.md uses, or "" for a kind it does not know.
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
 		return kindNames[k]

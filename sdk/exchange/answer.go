@@ -88,7 +88,7 @@ func (a *Answer) Look(begin []byte, ended bool) (Form, abi.Framing) {
 	return a.lines(begin, first, ended)
 }
 
-// empty gives the form of an answer without a body.
+// empty returns the form of an answer without a body.
 func (a *Answer) empty() (Form, abi.Framing) {
 	media := MediaType(a.ContentType)
 	switch {
@@ -100,7 +100,7 @@ func (a *Answer) empty() (Form, abi.Framing) {
 	return Events, a.Asked
 }
 
-// text gives the form of what is neither JSON nor events.
+// text returns the form of what is neither JSON nor events.
 func (a *Answer) text() (Form, abi.Framing) {
 	media := MediaType(a.ContentType)
 	switch {
@@ -114,7 +114,7 @@ func (a *Answer) text() (Form, abi.Framing) {
 	return Whole, abi.Whole
 }
 
-// lines gives the form of what begins like JSON at first.
+// lines returns the form of what begins like JSON at first.
 func (a *Answer) lines(begin []byte, first int, ended bool) (Form, abi.Framing) {
 	announced := isLines(MediaType(a.ContentType)) && a.Asked != abi.Whole
 	a.line = max(a.line, first)
@@ -156,7 +156,7 @@ const values = `{["-0123456789tfn`
 // text may begin with it as well.
 func isScalar(c byte) bool { return c != '{' && c != '[' }
 
-// skipMark gives the length of the byte order mark that b begins with, 0 if there
+// skipMark returns the length of the byte order mark that b begins with, 0 if there
 // is none, -1 if b may be the beginning of one.
 func skipMark(b []byte) int {
 	const mark = "\ufeff"
@@ -169,7 +169,7 @@ func skipMark(b []byte) int {
 	return 0
 }
 
-// skipSpace gives the index of the first byte from i on that is no white space,
+// skipSpace returns the index of the first byte from i on that is no white space,
 // len(b) if there is none.
 func skipSpace(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n') {
@@ -196,7 +196,7 @@ func beginsEvents(b []byte) (isField, certain bool) {
 	return false, certain
 }
 
-// MediaType gives the content type without parameters, in lower case. Of one that
+// MediaType returns the content type without parameters, in lower case. Of one that
 // was sent twice it is the first.
 func MediaType(contentType string) string {
 	if i := strings.IndexAny(contentType, ";,"); i >= 0 {

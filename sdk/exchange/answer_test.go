@@ -113,7 +113,7 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// byByte gives the first decision about a body that comes slowly.
+// byByte returns the first decision about a body that comes slowly.
 func byByte(asked abi.Framing, status int, label, body string) string {
 	a := Answer{Asked: asked, Status: status, ContentType: label}
 	for n := range len(body) + 1 {

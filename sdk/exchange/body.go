@@ -8,7 +8,7 @@ import (
 	"github.com/kai-gateway/kai/sdk/frame"
 )
 
-// Body gives the body of a Whole answer as an adapter gets it: without a byte
+// Body returns the body of a Whole answer as an adapter gets it: without a byte
 // order mark. Of a status outside 2xx whose body is framed like a stream, as some
 // servers do for clients that asked for one, it is the first event or line that
 // says something.
@@ -32,7 +32,7 @@ func Body(status int, body []byte) []byte {
 	return body
 }
 
-// firstEvent gives the data of the first event that has any, body if none has.
+// firstEvent returns the data of the first event that has any, body if none has.
 func firstEvent(body []byte) []byte {
 	d := frame.NewDecoder(abi.SSE, len(body)+1)
 	d.Feed(body)

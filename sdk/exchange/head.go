@@ -39,7 +39,7 @@ func Head(header http.Header, now time.Time, clean func(string) string) []byte {
 // dates are forms of dates beside the three of RFC 9110, which net/http knows.
 var dates = [...]string{time.RFC1123, time.RFC1123Z, time.RFC3339}
 
-// seconds gives the value of a Retry-After: as it is, or of a date how many
+// seconds returns the value of a Retry-After: as it is, or of a date how many
 // seconds from now it is, rounded up.
 func seconds(v string, now time.Time) string {
 	v = strings.TrimSpace(v)
@@ -54,7 +54,7 @@ func seconds(v string, now time.Time) string {
 	return strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
 }
 
-// RetryAfter gives how long a Retry-After asks to wait, 0 if there is none or one
+// RetryAfter returns how long a Retry-After asks to wait, 0 if there is none or one
 // of more than a day.
 func RetryAfter(header http.Header, now time.Time) time.Duration {
 	s, err := strconv.ParseFloat(seconds(header.Get("Retry-After"), now), 64)

@@ -75,7 +75,7 @@ type Decoder struct {
 // enough for what is usually cut, little enough for thousands of idle streams.
 const idleStorage = 4 << 10
 
-// NewDecoder gives a decoder for a body in framing f, SSE or NDJSON; any other
+// NewDecoder returns a decoder for a body in framing f, SSE or NDJSON; any other
 // is a mistake it panics at. limit is the number of bytes that a line without
 // its end, or the data of an event, may have; 0 is DefaultLimit.
 func NewDecoder(f abi.Framing, limit int) *Decoder {
@@ -99,7 +99,7 @@ func (d *Decoder) Feed(p []byte) {
 	}
 }
 
-// Next gives the next frame of what was fed. It reports false when more is
+// Next returns the next frame of what was fed. It reports false when more is
 // needed and when there is an error, which then stays: ErrTooLong.
 func (d *Decoder) Next() (Frame, bool, error) {
 	d.forget()
@@ -112,7 +112,7 @@ func (d *Decoder) Next() (Frame, bool, error) {
 	return Frame{}, false, d.err
 }
 
-// End gives what is left when the body is over: a last line that no line end
+// End returns what is left when the body is over: a last line that no line end
 // ended, an event that no blank line ended; one frame at most. Call it once,
 // when Next has reported false.
 func (d *Decoder) End() (Frame, bool, error) {
@@ -131,7 +131,7 @@ func (d *Decoder) End() (Frame, bool, error) {
 // many streams hold together.
 func (d *Decoder) Held() int { return cap(d.line) + cap(d.nameOwn) + cap(d.dataOwn) }
 
-// nextLine gives the next line, without its end. If the piece holds no further
+// nextLine returns the next line, without its end. If the piece holds no further
 // line end, its rest is kept and the piece given up.
 func (d *Decoder) nextLine() (line []byte, ok bool) {
 	if d.skipLF && d.at < len(d.in) {

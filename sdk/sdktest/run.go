@@ -40,7 +40,7 @@ func RunCaller(t *testing.T, c transcript.Caller, glob string) {
 	}
 }
 
-// Each gives every transcript that matches glob, under its file's name without
+// Each returns every transcript that matches glob, under its file's name without
 // the ending, to tests that do more with them than Run.
 func Each(t testing.TB, glob string, do func(name string, tr *transcript.Transcript)) {
 	t.Helper()

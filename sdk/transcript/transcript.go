@@ -133,7 +133,7 @@ func (t *Transcript) Format() []byte {
 	return b.Bytes()
 }
 
-// Get gives the data of the first section called name, or nil.
+// Get returns the data of the first section called name, or nil.
 func (t *Transcript) Get(name string) []byte {
 	for _, s := range t.Sections {
 		if s.Name == name {
@@ -166,7 +166,7 @@ type Response struct {
 	Cut     bool // the connection broke after Body
 }
 
-// Responses gives the upstream's answers in order.
+// Responses returns the upstream's answers in order.
 func (t *Transcript) Responses() []Response {
 	var all []Response
 	for _, s := range t.Sections {
@@ -214,7 +214,7 @@ func parseResponse(data []byte) (Response, error) {
 	return r, nil
 }
 
-// Options gives the adapter's options, JSON; {} if the transcript has none.
+// Options returns the adapter's options, JSON; {} if the transcript has none.
 func (t *Transcript) Options() []byte {
 	if o := bytes.TrimSpace(t.Get(SectionOptions)); len(o) > 0 {
 		return o
@@ -225,7 +225,7 @@ func (t *Transcript) Options() []byte {
 // replayed is the time of every replay, from which a Retry-After that is a date counts.
 var replayed = time.Unix(1_700_000_000, 0)
 
-// Head gives the header lines that the gateway would let an adapter see, sorted.
+// Head returns the header lines that the gateway would let an adapter see, sorted.
 func (r Response) Head() []byte { return exchange.Head(r.Headers, replayed, nil) }
 
 // Form decides in what form an adapter gets the answer, and how its frames are

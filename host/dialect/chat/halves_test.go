@@ -96,7 +96,7 @@ func checkHalves(t *testing.T, name, where, want string, all calls) {
 	}
 }
 
-// textAt gives a text of choice 1.
+// textAt returns a text of choice 1.
 func textAt(answer jsonObject, where string) any {
 	for _, c := range answer["choices"].([]any) {
 		if c := c.(jsonObject); c["index"] == json.Number("1") || c["index"] == 1.0 {
@@ -110,7 +110,7 @@ func textAt(answer jsonObject, where string) any {
 	return nil
 }
 
-// halfIn gives the first escape of half a character in JSON that stands alone.
+// halfIn returns the first escape of half a character in JSON that stands alone.
 func halfIn(s string) string {
 	for i := 0; i+6 <= len(s); i++ {
 		if s[i] != '\\' {

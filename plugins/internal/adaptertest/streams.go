@@ -44,7 +44,7 @@ type stream struct {
 	transcript *transcript.Transcript
 }
 
-// replay gives what the adapter makes of the transcript's request when the
+// replay returns what the adapter makes of the transcript's request when the
 // answer's body is another, which ends cleanly or is cut.
 func (s stream) replay(t *testing.T, body string, cut bool) *transcript.Replay {
 	t.Helper()

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// hide gives a sentence with stand-ins for the words that are none of a client's
+// hide returns a sentence with stand-ins for the words that are none of a client's
 // business: [key], [account], [id], [address] for a server that is not the
 // public's, and [link] for a page that is, unless it is documentation. links
 // reports whether there was one of the last.
@@ -43,7 +43,7 @@ const (
 
 const link = "[link]"
 
-// standIn gives what is shown in place of a word, "" if it may be shown.
+// standIn returns what is shown in place of a word, "" if it may be shown.
 func standIn(word string) string {
 	switch scheme, rest, isURL := strings.Cut(word, "://"); {
 	case isURL && isInternal(authority(rest)):
@@ -121,7 +121,7 @@ func isUUID(word string) bool {
 	return only(word, "0123456789abcdefABCDEF-")
 }
 
-// authority gives what stands before the path: "10.0.0.7:80" of "10.0.0.7:80/v1".
+// authority returns what stands before the path: "10.0.0.7:80" of "10.0.0.7:80/v1".
 func authority(s string) string {
 	if i := strings.IndexFunc(s, inPaths); i >= 0 {
 		s = s[:i]

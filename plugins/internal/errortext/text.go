@@ -118,7 +118,7 @@ func IsWord(s string) bool {
 	return s != "" && len(s) <= 64 && s != "error" && standIn(s) == ""
 }
 
-// Param gives the place in a request that a server names, such as
+// Param returns the place in a request that a server names, such as
 // messages[0].name, "" if there is none or it is not fit to show.
 func Param(v sdk.JSON) string {
 	s, _ := v.Str()

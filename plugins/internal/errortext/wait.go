@@ -4,7 +4,7 @@ import "github.com/kai-gateway/kai/sdk"
 
 const day = 24 * 60 * 60
 
-// Wait gives the milliseconds that a Retry-After header asks for, 0 if there is
+// Wait returns the milliseconds that a Retry-After header asks for, 0 if there is
 // none. A point in time is none: an adapter has no clock.
 func Wait(head sdk.Head) int64 { return Milliseconds(sdk.JSON(head.Get("retry-after"))) }
 

@@ -183,7 +183,7 @@ func (c *choice) read(raw sdk.JSON) error {
 	return nil
 }
 
-// failed gives the error of a choice that ended with one. There may be no
+// failed returns the error of a choice that ended with one. There may be no
 // object that explains it; the finish reason is the only hint then.
 func (d *Dialect) failed(c *choice, head sdk.Head) error {
 	if c.failure != nil {
@@ -202,7 +202,7 @@ func (d *Dialect) failed(c *choice, head sdk.Head) error {
 	return nil
 }
 
-// reason gives the reason to FINISH with, "" if the choice goes on. Besides
+// reason returns the reason to FINISH with, "" if the choice goes on. Besides
 // OpenAI's, servers have words of their own, such as "eos" and "stop_sequence":
 // what failed knows are the ones that end badly.
 func (c *choice) reason() string {

@@ -27,14 +27,14 @@ func (plain) Response(r *sdk.Response, _ *State, out *sdk.Out) error {
 }
 func (plain) Event(e *sdk.Event, s *State, out *sdk.Out) error { return dialect.Event(e, s, out) }
 
-// call gives what a call emitted and the state it left.
+// call returns what a call emitted and the state it left.
 func call(t *testing.T, in sdk.Input) (emitted []abi.Emission, state []byte) {
 	t.Helper()
 	emitted, state, _ = adaptertest.Call(t, sdk.New(sdk.Manifest{Name: "plain", Version: "1", Provider: "plain"}, plain{}), in)
 	return emitted, state
 }
 
-// withoutPattern gives a state that has forgotten the last chunk's pattern.
+// withoutPattern returns a state that has forgotten the last chunk's pattern.
 func withoutPattern(s []byte) []byte {
 	if len(s) == 0 {
 		return nil

@@ -133,7 +133,7 @@ func (s *State) emitCalls(choice int, calls sdk.JSON, out *sdk.Out) error {
 	return nil
 }
 
-// unstated gives the index of a part that states none and stands at position in
+// unstated returns the index of a part that states none and stands at position in
 // its chunk. One with a name comes after all calls before, which an earlier chunk
 // may have had several of: Google's OpenAI layer sends calls whole and uncounted.
 func (l *lastCall) unstated(choice, position int, named bool) int {
@@ -143,7 +143,7 @@ func (l *lastCall) unstated(choice, position int, named bool) int {
 	return position
 }
 
-// number gives the number of the call that a part belongs to: its index, moved
+// number returns the number of the call that a part belongs to: its index, moved
 // up by the calls that weak servers begin at an index already in use. Such a call
 // shows by a name together with another id, or in place of another name once
 // arguments came or where nothing is counted; and servers that neither count nor
@@ -176,7 +176,7 @@ func (s *State) number(choice int, c *toolCall) int {
 // differ reports whether two texts are known and not the same.
 func differ(a, b uint64) bool { return a != 0 && b != 0 && a != b }
 
-// textOf gives the fingerprint of a string, 0 for an empty one or none.
+// textOf returns the fingerprint of a string, 0 for an empty one or none.
 func textOf(v sdk.JSON) uint64 {
 	if inside, _ := v.RawStr(); len(inside) > 0 {
 		return fingerprint(inside)

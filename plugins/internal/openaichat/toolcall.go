@@ -61,7 +61,7 @@ func (c *toolCall) read(raw sdk.JSON) error {
 	return nil
 }
 
-// onlySignature gives the signature in Google's extra_content, nil if there is
+// onlySignature returns the signature in Google's extra_content, nil if there is
 // none or anything else.
 func onlySignature(content sdk.JSON) sdk.JSON {
 	var signature sdk.JSON

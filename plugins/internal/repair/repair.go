@@ -8,7 +8,7 @@ import "github.com/kai-gateway/kai/sdk"
 // invalidArguments is the field that holds a text that is no JSON object.
 const invalidArguments = "_invalid_arguments"
 
-// Arguments gives the arguments of a tool call as the object that most providers
+// Arguments returns the arguments of a tool call as the object that most providers
 // demand: {} if there are none, and {"_invalid_arguments": "the text"} for what a
 // model wrote that is no JSON object, so that it can see its mistake.
 func Arguments(c sdk.ToolCall) sdk.JSON {
@@ -28,7 +28,7 @@ func Arguments(c sdk.ToolCall) sdk.JSON {
 	return w.Bytes()
 }
 
-// wholeCharacters gives JSON without escapes of half a character, which no
+// wholeCharacters returns JSON without escapes of half a character, which no
 // provider reads. The gateway sees none in a request, but arguments are text in a
 // text.
 func wholeCharacters(v sdk.JSON) sdk.JSON {
@@ -59,7 +59,7 @@ func wholeCharacters(v sdk.JSON) sdk.JSON {
 	return v
 }
 
-// Said gives the content of an assistant's message. One without has said why not,
+// Said returns the content of an assistant's message. One without has said why not,
 // or spoken: its refusal or the transcript of its audio stands for it then.
 func Said(m sdk.Message) sdk.JSON {
 	for p := range sdk.Parts(m.Content) {
@@ -78,7 +78,7 @@ func Said(m sdk.Message) sdk.JSON {
 // Blank reports whether the inside of a JSON string is nothing but white space.
 func Blank(inside []byte) bool { return len(sdk.TrimSpaceEnd(inside)) == 0 }
 
-// Stops gives the insides of the strings that an answer is to end at, which stop
+// Stops returns the insides of the strings that an answer is to end at, which stop
 // has one or several of, but for those that keep refuses.
 func Stops(stop sdk.JSON, keep func(inside []byte) bool) (stops [][]byte) {
 	add := func(v sdk.JSON) {
