@@ -120,7 +120,7 @@ func hangUp(body string) func(t *testing.T, g *gateway) {
 // TestMemoryOverReloads has bodies of two generations count together: what one
 // holds the next can't grant again.
 func TestMemoryOverReloads(t *testing.T) {
-	yaml := "server: {max_memory: 64MiB, max_body: 16MiB, max_bodies: %s}\nmodel_mapping: {m: {provider: demo, model: m}}\n"
+	yaml := "server: {max_memory: 256MiB, max_body: 16MiB, max_bodies: %s}\nmodel_mapping: {m: {provider: demo, model: m}}\n"
 	g := newGateway(t, fmt.Sprintf(yaml, "16MiB"))
 	first := half(t, g, 6<<20) // for which room is made in steps of four times
 	defer first.Close()
