@@ -1,10 +1,10 @@
 // Package anthropic is the adapter for Anthropic's Messages API, POST
 // /v1/messages, https://platform.claude.com/docs/en/api/messages.
 //
-// It speaks the native API and not Anthropic's own OpenAI layer, because that
-// one loses thinking, prompt caching, documents and structured outputs. README.md
-// lists what is mapped, dropped and refused. What the package says of Anthropic
-// is from its public documentation and the types of its public SDKs.
+// It uses the native API, because Anthropic's own OpenAI layer loses thinking, prompt
+// caching, documents and structured outputs. README.md lists what is mapped, dropped and
+// refused. What the package says about Anthropic comes from its public documentation and
+// the types of its public SDKs.
 package anthropic
 
 import "github.com/kai-gateway/kai/sdk"

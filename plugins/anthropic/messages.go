@@ -164,7 +164,7 @@ func (c *conversation) texts(content sdk.JSON, write func(text, cache sdk.JSON))
 func isText(p sdk.Part) bool { return p.Type == "text" || p.Type == "refusal" }
 
 // blocks writes a message's content, calling begin before each block. Blank
-// texts, which Anthropic refuses, are left away.
+// texts, which Anthropic refuses, are left out.
 func (c *conversation) blocks(content sdk.JSON, begin func()) error {
 	i := 0
 	for p := range sdk.Parts(content) {

@@ -47,7 +47,7 @@ func endDetail(b []byte, index int) []byte {
 
 // thinking writes what an assistant thought before its message: LiteLLM's
 // thinking_blocks, which are Anthropic's own, else reasoning_details. What has no
-// signature of Claude's is left away, since Anthropic would refuse it. It
+// signature of Claude's is left out, since Anthropic would refuse it. It
 // reports whether something is left.
 func (c *conversation) thinking(m sdk.Message) (signed bool) {
 	var native, details sdk.JSON

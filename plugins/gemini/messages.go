@@ -184,7 +184,7 @@ func (h *history) sign(signature sdk.JSON) {
 }
 
 // parts writes the parts of a message's content; the last one is signed. Empty
-// texts, which Gemini refuses, are left away.
+// texts, which Gemini refuses, are left out.
 func (h *history) parts(content, signature sdk.JSON) error {
 	last, i := 0, 0
 	for p := range sdk.Parts(content) {

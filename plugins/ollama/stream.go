@@ -67,7 +67,7 @@ func take(data sdk.JSON, s *state, out *sdk.Out) error {
 	if err != nil {
 		return err
 	}
-	// Ollama leaves a count of zero away.
+	// Ollama leaves out a count of zero.
 	promptTokens, _ := prompt.Int()
 	completionTokens, _ := completion.Int()
 	out.Tokens(promptTokens, completionTokens)
@@ -177,7 +177,7 @@ func toolCalls(calls sdk.JSON, s *state, out *sdk.Out) error {
 }
 
 // writeTokens writes token objects as OpenAI has them, where bytes and
-// top_logprobs are never left away.
+// top_logprobs are never left out.
 func writeTokens(w *sdk.Writer, tokens sdk.JSON, alternatives bool) {
 	w.Array()
 	for it := sdk.Array(tokens); it.Next(); {

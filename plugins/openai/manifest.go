@@ -2,8 +2,8 @@
 // server that speaks their dialect: vLLM, llama.cpp, LM Studio, SGLang, Groq,
 // Together, Mistral, DeepSeek and so on.
 //
-// Requests pass as they are but for what the options say; answers are read by
-// package openaichat. README.md has the options that known servers need.
+// Requests pass unchanged, except for what the options say. Package openaichat reads the
+// answers. README.md has the options that known servers need.
 package openai
 
 import (

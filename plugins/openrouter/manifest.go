@@ -1,10 +1,10 @@
 // Package openrouter is the adapter for OpenRouter's chat completions,
 // https://openrouter.ai/docs/api/reference/overview.
 //
-// OpenRouter speaks OpenAI's dialect with additions, so requests pass as they
-// are and answers are read by package openaichat. What is left is errors, which come
-// with status 200 and in the middle of streams, too, and say more than others'.
-// README.md lists what is mapped, dropped and refused.
+// OpenRouter speaks OpenAI's dialect with additions, so requests pass unchanged and
+// package openaichat reads the answers. What remains is errors, which also come with
+// status 200 and in the middle of streams, and say more than those of others. README.md
+// lists what is mapped, dropped and refused.
 package openrouter
 
 import (

@@ -17,7 +17,7 @@ func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error 
 	}
 	if o := readOptions(r.Options); o.any {
 		up.Headers = o.headers
-		up.Body = o.layUnder(r.Body)
+		up.Body = o.addMissing(r.Body)
 	}
 	out.Send(up)
 	return nil
@@ -73,9 +73,9 @@ func (o *settings) header(name string, v sdk.JSON) {
 	}
 }
 
-// layUnder returns the body with the options for fields it doesn't have. A field
+// addMissing returns the body with the options for fields it doesn't have. A field
 // that is null counts as there: so a client can do without an option.
-func (o *settings) layUnder(body sdk.JSON) []byte {
+func (o *settings) addMissing(body sdk.JSON) []byte {
 	empty := true
 	for f := sdk.Object(body); f.Next(); {
 		empty = false

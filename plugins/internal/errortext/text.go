@@ -1,6 +1,6 @@
-// Package errortext makes what an upstream says of a failure fit to show: it finds
-// the text for people in whatever it is wrapped in, and leaves out what is none of
-// a client's business: keys, accounts, the addresses of servers.
+// Package errortext makes an upstream's error fit to show: it finds the text for people,
+// whatever it is wrapped in, and leaves out what clients must not see: keys, accounts,
+// the addresses of servers.
 package errortext
 
 import (

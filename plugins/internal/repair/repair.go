@@ -1,6 +1,6 @@
-// Package repair has what adapters need to tell a conversation to a provider that
-// takes less than OpenAI. A client can't mend its history: what a model once said
-// wrong, or a person left blank, would be refused in every request from then on.
+// Package repair helps adapters to send a conversation to a provider that accepts less
+// than OpenAI. A client can't repair its history: a mistake that a model once made, or a
+// text that a person left blank, would be refused in every later request.
 package repair
 
 import "github.com/kai-gateway/kai/sdk"
