@@ -71,7 +71,7 @@ var layers = []layer{
 	// What keeps a gateway at its files stands above the gateway, too.
 	{
 		pattern: "host/live", own: []string{"config", "host/wasm/modfile"}, foreign: []string{"github.com/fsnotify/fsnotify"},
-		tests: []string{"host", "plugins"},
+		tests: []string{"host", "internal/testkit", "plugins"},
 	},
 	{pattern: "host/fault"}, // the kinds of failure, which all of host may use
 	{pattern: "host/dialect", own: []string{"host/fault"}},
@@ -79,13 +79,15 @@ var layers = []layer{
 	{pattern: "host/*", own: []string{"host/fault", "host/memory", "sdk", "sdk/*"}},
 	{
 		pattern: "host", own: []string{"host/*", "host/wasm/modfile", "host/dialect/*", "config", "schema", "sdk", "sdk/*"},
-		tests: []string{"plugins", "plugins/*", "host/wasm/*", "github.com/openai/openai-go/v3"},
+		tests: []string{"internal/testkit", "plugins", "plugins/*", "host/wasm/*", "github.com/openai/openai-go/v3"},
 	},
+	// For tests of whole gateways, and for nothing else.
+	{pattern: "internal/testkit", own: []string{"host", "host/live", "host/wasm/modfile", "config", "plugins"}},
 	// Measures the program from outside, with modules it makes for that.
 	{pattern: "cmd/bench", own: []string{"host/wasm", "host/wasm/*", "plugins", "sdk/abi"}},
 	{pattern: "cmd/bench/linked", own: []string{"cmd/internal/logqueue", "host", "host/*", "host/wasm/modfile", "config", "plugins", "plugins/*", "sdk", "sdk/abi"}},
 	// The kit for authors of adapters stands above the gateway it tests them with.
-	{pattern: "cmd/internal/conform", own: []string{"host", "host/*", "host/wasm/modfile", "host/dialect/*", "config", "sdk", "sdk/*"}, tests: []string{"plugins"}},
+	{pattern: "cmd/internal/conform", own: []string{"host", "host/*", "host/wasm/modfile", "host/dialect/*", "config", "sdk", "sdk/*"}, tests: []string{"internal/testkit", "plugins"}},
 	{
 		pattern: "cmd/internal/author", own: []string{"cmd/internal/conform", "host/*", "host/wasm/modfile", "config", "plugins", "sdk", "sdk/*"},
 		foreign: []string{module}, // the root, which has the source that projects are made of
@@ -93,7 +95,7 @@ var layers = []layer{
 	{pattern: "cmd/internal/*"}, // programs of the Makefile
 	{
 		pattern: "cmd/*", own: []string{"cmd/internal/*", "host", "host/*", "host/wasm/modfile", "config", "schema", "plugins", "plugins/*", "sdk", "sdk/*"},
-		tests: []string{"github.com/rogpeppe/go-internal", "github.com/openai/openai-go/v3"},
+		tests: []string{"internal/testkit", "github.com/rogpeppe/go-internal", "github.com/openai/openai-go/v3"},
 	},
 }
 

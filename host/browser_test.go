@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kai-gateway/kai/internal/testkit"
 )
 
 // attack is a page that asks the gateway for its models and for an answer, with
@@ -112,7 +114,7 @@ func TestDNSRebinding(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	words := &lockedBuffer{}
+	words := &testkit.Log{}
 	browser := exec.Command(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server",
 		"--user-data-dir="+dir, "--host-resolver-rules=MAP evil.test 127.0.0.1, MAP localhost 127.0.0.1",

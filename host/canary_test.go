@@ -20,6 +20,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/wasm/fuel"
 	"github.com/kai-gateway/kai/host/wasm/modfile"
+	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
@@ -235,7 +236,7 @@ func parroted(piece []byte, mark string, event bool) (with []byte, marked string
 // it gets the manifest of one that does.
 func withKey(t *testing.T, plugin string) (path, header string) {
 	t.Helper()
-	module, err := shipped(plugin)
+	module, err := testkit.Module(plugin)
 	if err != nil {
 		t.Fatalf("%v (run \"make plugins\")", err)
 	}

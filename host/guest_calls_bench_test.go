@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -17,14 +18,14 @@ import (
 // its turn meanwhile, since no guest can be interrupted
 // (docs/design/0006-guest-calls.md).
 func BenchmarkGuestCalls(b *testing.B) {
-	module, err := shipped("ollama")
+	module, err := testkit.Module("ollama")
 	if err != nil {
 		b.Fatalf("%v (run \"make plugins\")", err)
 	}
 	line := []byte(`{"model":"m","created_at":"2026-11-20T10:00:00.123456789Z","message":{"role":"assistant","content":" word"},"done":false}`)
 	body := []byte(`{"model":"m","messages":[{"role":"user","content":"` + strings.Repeat(`a \"word\"\n`, 2<<20/11) + `"}]}`)
 	for _, calls := range []int{1, 2, 4} {
-		e := wasm.New(wasm.Options{CacheDir: cacheDir, Calls: calls})
+		e := wasm.New(wasm.Options{CacheDir: testkit.CacheDir, Calls: calls})
 		b.Cleanup(e.Close)
 		a := e.Adapter("ollama", module, wasm.AdapterOptions{Kept: 4})
 		b.Cleanup(a.Close)

@@ -2,14 +2,12 @@ package host_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -23,11 +21,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kai-gateway/kai/config"
-	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/host/wasm/fuel"
-	"github.com/kai-gateway/kai/host/wasm/modfile"
-	"github.com/kai-gateway/kai/plugins"
+	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -39,71 +34,6 @@ func guest(t testing.TB, name string) []byte {
 		t.Fatal(err)
 	}
 	return module
-}
-
-// byPath gives modules as the program does: those shipped by name, others by path.
-func byPath(plugin string) ([]byte, error) {
-	if strings.HasSuffix(plugin, ".wasm") {
-		return os.ReadFile(plugin)
-	}
-	return shipped(plugin)
-}
-
-// parseWithGuests makes a configuration whose adapters may be files.
-func parseWithGuests(yaml string) (*config.Config, error) {
-	return config.Parse("test.yaml", []byte(yaml), config.Options{
-		Shipped: plugins.Names(),
-		OptionsSchema: func(plugin, dir string) (config.Adapter, error) {
-			module, err := byPath(plugin)
-			if err != nil {
-				return config.Adapter{}, err
-			}
-			m, found, err := modfile.ReadManifest(module)
-			if err != nil {
-				return config.Adapter{}, err
-			}
-			if !found {
-				return config.Adapter{}, config.ErrUnknownAdapter
-			}
-			p := m.Profile()
-			return config.Adapter{OptionsCUE: p.Options, DefaultBaseURL: p.DefaultBaseURL, Secret: p.Auth.Header != ""}, nil
-		},
-		LookupEnv: func(string) (string, bool) { return "", false },
-	})
-}
-
-// newHostileGateway serves a configuration whose adapters may be files. They need
-// not be good ones: ready tells what WaitReady said.
-func newHostileGateway(t testing.TB, yaml string) (g *gateway, ready error) {
-	t.Helper()
-	c, err := parseWithGuests(yaml)
-	if err != nil {
-		t.Fatalf("configuration: %v", err)
-	}
-	g = &gateway{log: &lockedBuffer{}}
-	g.host, err = host.New(host.Options{
-		Config: c, Module: byPath, CacheDir: cacheDir, Version: "test",
-		Logger: slog.New(slog.NewJSONHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Now:    func() time.Time { return testTime },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.Server = httptest.NewServer(g.host.Handler())
-	t.Cleanup(func() {
-		g.Server.Close()
-		g.host.Close()
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-	defer cancel()
-	return g, g.host.WaitReady(ctx)
-}
-
-// reset gives up what was logged so far.
-func (l *lockedBuffer) reset() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.b = bytes.Buffer{}
 }
 
 // get reads a page of the gateway.
@@ -452,7 +382,7 @@ func TestHostileCalls(t *testing.T) {
 		}
 		for _, at := range at {
 			t.Run(name+" "+map[string]string{atRequest: "in kai_request", atResponse: "in kai_response", atEvent: "in kai_event"}[at], func(t *testing.T) {
-				g.log.reset() // or its growth would count
+				g.log.Reset() // or its growth would count
 				before := resident(t)
 				others := startBystanders(t, g, u)
 				res, answer := g.post(t, askFor(at, tc.script, false))
@@ -683,7 +613,7 @@ func TestHostileModules(t *testing.T) {
 			replaceAmidStreams(t, running, u, path, tc.says, want)
 			yaml := puppetAt(t, u.URL)
 			yaml = strings.Replace(yaml, "model_mapping: {", fmt.Sprintf("  bad: {plugin: %q, base_url: %q, api_key: %q}\nmodel_mapping: {bad: {provider: bad, model: m}, ", path, u.URL, canary), 1)
-			if _, err := parseWithGuests(yaml); err != nil {
+			if _, err := testkit.Parse(yaml); err != nil {
 				// The program reads what it can without running it, and says where.
 				if !strings.Contains(err.Error(), "test.yaml:4:") || !strings.Contains(err.Error(), tc.says) || strings.Contains(err.Error(), canary) {
 					t.Errorf("the configuration is refused with %v, want its line and %q", err, tc.says)
@@ -717,11 +647,11 @@ func replaceAmidStreams(t *testing.T, g *gateway, u *puppetUpstream, path, says 
 	t.Helper()
 	others := startBystanders(t, g, u)
 	yaml := puppetAt(t, u.URL)
-	c, err := parseWithGuests(strings.Replace(yaml, puppetPath(t), path, 1))
+	c, err := testkit.Parse(strings.Replace(yaml, puppetPath(t), path, 1))
 	if err == nil {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
-		if err = g.host.Swap(ctx, c, byPath); err != nil && !strings.Contains(g.get(t, "/health"), "the one before keeps serving") {
+		if err = g.host.Swap(ctx, c, testkit.Module); err != nil && !strings.Contains(g.get(t, "/health"), "the one before keeps serving") {
 			t.Errorf("/health does not tell: %s", g.get(t, "/health"))
 		}
 	}
@@ -758,7 +688,7 @@ func TestHostileOptions(t *testing.T) {
 			}
 			before := resident(t)
 			begin := time.Now()
-			_, err = parseWithGuests(fmt.Sprintf("providers:\n  p: {plugin: %q, base_url: \"http://localhost:1\", options: {b: 1}}\nmodel_mapping: {m: {provider: p, model: m}}\n", write(t, module)))
+			_, err = testkit.Parse(fmt.Sprintf("providers:\n  p: {plugin: %q, base_url: \"http://localhost:1\", options: {b: 1}}\nmodel_mapping: {m: {provider: p, model: m}}\n", write(t, module)))
 			if err == nil || !strings.Contains(err.Error(), "test.yaml:2:") || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("error = %v, want the line of the configuration and %q", err, tc.says)
 			}

@@ -9,10 +9,11 @@ import (
 	"testing"
 
 	"github.com/kai-gateway/kai/host"
+	"github.com/kai-gateway/kai/internal/testkit"
 )
 
 func TestDigestPin(t *testing.T) {
-	module, err := shipped("demo")
+	module, err := testkit.Module("demo")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,10 +25,10 @@ func TestDigestPin(t *testing.T) {
 	}
 	wrong := strings.Repeat("0", 64)
 	c := parse(t, fmt.Sprintf(config, wrong))
-	if _, err := host.New(host.Options{Config: c, Module: shipped}); err == nil || !strings.Contains(err.Error(), right) || !strings.Contains(err.Error(), "providers.demo.sha256") {
+	if _, err := host.New(host.Options{Config: c, Module: testkit.Module}); err == nil || !strings.Contains(err.Error(), right) || !strings.Contains(err.Error(), "providers.demo.sha256") {
 		t.Errorf("error = %v, want one that names the digest and the key", err)
 	}
-	if err := g.host.Swap(t.Context(), c, shipped); err == nil {
+	if err := g.host.Swap(t.Context(), c, testkit.Module); err == nil {
 		t.Error("a reload took a module that is not the pinned one")
 	}
 }

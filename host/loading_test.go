@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/kai-gateway/kai/host"
+	"github.com/kai-gateway/kai/internal/testkit"
 )
 
 // TestRequestsWaitForAnAdapterThatLoads serves at once, without a cache of
@@ -22,7 +23,7 @@ func TestRequestsWaitForAnAdapterThatLoads(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := parse(t, "server: {load_wait: "+tc.wait+"}\nmodel_mapping: {m: {provider: demo, model: m}}")
-			h, err := host.New(host.Options{Config: c, Module: shipped})
+			h, err := host.New(host.Options{Config: c, Module: testkit.Module})
 			if err != nil {
 				t.Fatal(err)
 			}

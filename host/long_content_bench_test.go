@@ -8,6 +8,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/request"
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -16,7 +17,7 @@ import (
 // with the content replaced by tokens and with all of it given to the guest
 // (docs/design/0005-long-content.md).
 func BenchmarkLongContent(b *testing.B) {
-	e := wasm.New(wasm.Options{CacheDir: cacheDir})
+	e := wasm.New(wasm.Options{CacheDir: testkit.CacheDir})
 	b.Cleanup(e.Close)
 	contents := map[string]string{
 		"1 KB":                `"` + strings.Repeat("All work and no play makes Jack a dull boy. ", 1<<10/44) + `"`,
@@ -25,7 +26,7 @@ func BenchmarkLongContent(b *testing.B) {
 		"5 MB image":          `[{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo` + strings.Repeat("AAAA", 5<<20/4) + `"}}]`,
 	}
 	for _, plugin := range []string{"ollama", "openrouter"} {
-		module, err := shipped(plugin)
+		module, err := testkit.Module(plugin)
 		if err != nil {
 			b.Fatalf("%v (run \"make plugins\")", err)
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -139,11 +140,11 @@ func TestMemoryOverReloads(t *testing.T) {
 		}
 	}
 	check("at first", 503)
-	if err := g.host.Swap(t.Context(), parse(t, fmt.Sprintf(yaml, "16MiB")), shipped); err != nil {
+	if err := g.host.Swap(t.Context(), parse(t, fmt.Sprintf(yaml, "16MiB")), testkit.Module); err != nil {
 		t.Fatal(err)
 	}
 	check("after a reload", 503)
-	if err := g.host.Swap(t.Context(), parse(t, fmt.Sprintf(yaml, "64MiB")), shipped); err != nil {
+	if err := g.host.Swap(t.Context(), parse(t, fmt.Sprintf(yaml, "64MiB")), testkit.Module); err != nil {
 		t.Fatal(err)
 	}
 	check("after a reload that allows more", 200)

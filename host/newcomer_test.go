@@ -12,6 +12,7 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
+	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/plugins"
 )
 
@@ -56,13 +57,13 @@ func TestDemoTakesItsTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, "model_mapping: {demo: {provider: demo, model: m, options: "+tc.options+"}}")
 			status, answer := g.send(t, "POST", "/v1/chat/completions", `{"model":"demo","stream":`+tc.stream+`,"max_tokens":3,"messages":[{"role":"user","content":"x"}]}`)
-			if got := time.Duration(g.slept.Load()); status != 200 || got != tc.want {
+			if got := time.Duration(g.Slept.Load()); status != 200 || got != tc.want {
 				t.Errorf("three words took %v, want %v (%d %s)", got, tc.want, status, answer)
 			}
 		})
 	}
 	if _, err := config.Parse("test.yaml", []byte("model_mapping: {demo: {provider: demo, model: m, options: {delay: soon}}}"), config.Options{
-		Shipped: plugins.Names(), OptionsSchema: optionsSchema,
+		Shipped: plugins.Names(), OptionsSchema: testkit.Schema,
 	}); err == nil || !strings.Contains(err.Error(), "delay") {
 		t.Errorf("delay: soon gave %v", err)
 	}
@@ -72,7 +73,7 @@ func TestDemoTakesItsTime(t *testing.T) {
 func TestHoldsBackWhatIsAfterAWait(t *testing.T) {
 	c := parse(t, "model_mapping: {demo: {provider: demo, model: m, options: {delay: 1s}}}")
 	asleep, awake := make(chan time.Duration), make(chan bool)
-	h, err := host.New(host.Options{Config: c, Module: shipped, CacheDir: cacheDir, Sleep: func(ctx context.Context, d time.Duration) error {
+	h, err := host.New(host.Options{Config: c, Module: testkit.Module, CacheDir: testkit.CacheDir, Sleep: func(ctx context.Context, d time.Duration) error {
 		asleep <- d
 		select {
 		case <-awake:

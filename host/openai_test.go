@@ -22,6 +22,8 @@ import (
 	"github.com/openai/openai-go/v3/packages/respjson"
 	"github.com/openai/openai-go/v3/packages/ssestream"
 	"github.com/openai/openai-go/v3/shared"
+
+	"github.com/kai-gateway/kai/internal/testkit"
 )
 
 // The tests of this file use the gateway as programs written for OpenAI do:
@@ -137,8 +139,8 @@ func absentIn(v reflect.Value, path string) (missing []string) {
 // checkHead checks what every answer and every chunk says of itself.
 func checkHead(t *testing.T, id, object, model string, created int64, wantObject, wantModel string) {
 	t.Helper()
-	if !strings.HasPrefix(id, "chatcmpl-") || object != wantObject || model != wantModel || created != testTime.Unix() {
-		t.Errorf("id %q, object %q, model %q, created %d; want chatcmpl-…, %q, %q, %d", id, object, model, created, wantObject, wantModel, testTime.Unix())
+	if !strings.HasPrefix(id, "chatcmpl-") || object != wantObject || model != wantModel || created != testkit.Time.Unix() {
+		t.Errorf("id %q, object %q, model %q, created %d; want chatcmpl-…, %q, %q, %d", id, object, model, created, wantObject, wantModel, testkit.Time.Unix())
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
+	"github.com/kai-gateway/kai/internal/testkit"
 )
 
 // loaded counts how often an adapter was loaded, each with an instance of its own.
@@ -85,7 +86,7 @@ func TestReloadsKeepConnections(t *testing.T) {
 		reloads = 100
 	}
 	for n := range reloads {
-		if err := g.host.Swap(t.Context(), configs[n%len(configs)], shipped); err != nil {
+		if err := g.host.Swap(t.Context(), configs[n%len(configs)], testkit.Module); err != nil {
 			t.Fatal(err)
 		}
 		if now := g.host.Kept("ollama"); n == 0 && now < kept {
@@ -118,13 +119,13 @@ func TestReloadsKeepHealth(t *testing.T) {
 	const failed = `"provider:ollama":{"name":"ollama","status":"unhealthy","message":"The last request got no answer"}`
 	for n, yaml := range []string{"", "default_model: m\n", "cors: {enabled: true}\n"} {
 		if n > 0 {
-			g.reload(t, ollamaAt(gone.URL)+yaml, shipped)
+			g.reload(t, ollamaAt(gone.URL)+yaml, testkit.Module)
 		}
 		if h := g.get(t, "/health"); !strings.Contains(h, failed) || !strings.Contains(h, `"status":"degraded"`) {
 			t.Errorf("after %d reloads: %s", n, h)
 		}
 	}
-	g.reload(t, strings.Replace(ollamaAt(gone.URL), "connect: 2s", "connect: 3s", 1), shipped)
+	g.reload(t, strings.Replace(ollamaAt(gone.URL), "connect: 2s", "connect: 3s", 1), testkit.Module)
 	if h := g.get(t, "/health"); strings.Contains(h, failed) {
 		t.Errorf("the provider was changed, and what is new about it hasn't failed: %s", h)
 	}
@@ -139,11 +140,11 @@ func TestReloadsKeepPauses(t *testing.T) {
 		if strings.Contains(g.log.String(), "adapter paused") {
 			t.Fatalf("paused after %d inputs", n)
 		}
-		c, err := parseWithGuests(puppetAt(t, u.URL) + fmt.Sprintf("cors: {enabled: %v}\n", n%2 == 0))
+		c, err := testkit.Parse(puppetAt(t, u.URL) + fmt.Sprintf("cors: {enabled: %v}\n", n%2 == 0))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := g.host.Swap(t.Context(), c, byPath); err != nil {
+		if err := g.host.Swap(t.Context(), c, testkit.Module); err != nil {
 			t.Fatal(err)
 		}
 		g.post(t, askFor(atRequest, fmt.Sprintf("T%d", n), false))
@@ -192,7 +193,7 @@ func TestReloadsReplaceWhatChanges(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, before+served)
 			if tc.module == nil {
-				tc.module = shipped
+				tc.module = testkit.Module
 			}
 			end := make(chan struct{})
 			let.Store(&end)
@@ -227,7 +228,7 @@ func TestReloadsReplaceWhatChanges(t *testing.T) {
 func TestAnAdapterThatFailedIsTriedAgain(t *testing.T) {
 	c := parse(t, "model_mapping: {m: {provider: demo, model: m}}\n")
 	broken := func(string) ([]byte, error) { return []byte("\x00asm\x01\x00\x00\x00"), nil }
-	log := &lockedBuffer{}
+	log := &testkit.Log{}
 	h, err := host.New(host.Options{Config: c, Module: broken, Logger: slog.New(slog.NewJSONHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)

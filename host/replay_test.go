@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/plugins"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -42,11 +43,11 @@ func (s sandboxed) Call(in sdk.Input) ([]abi.Emission, error) {
 func TestTranscriptsInTheSandbox(t *testing.T) {
 	for _, plugin := range plugins.Names() {
 		t.Run(plugin, func(t *testing.T) {
-			module, err := shipped(plugin)
+			module, err := testkit.Module(plugin)
 			if err != nil {
 				t.Fatalf("%v (run \"make plugins\")", err)
 			}
-			e := wasm.New(wasm.Options{CacheDir: cacheDir, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+			e := wasm.New(wasm.Options{CacheDir: testkit.CacheDir, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 			a := e.Adapter(plugin, module, wasm.AdapterOptions{})
 			defer e.Close()
 			defer a.Close()

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/host/wasm/fuel"
+	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -209,23 +209,14 @@ func TestPauseOfAProvider(t *testing.T) {
 // trap: only a log at debug level may show it.
 func TestStandardErrorIsForDebugging(t *testing.T) {
 	u := startPuppetUpstream(t)
-	c, err := parseWithGuests(puppetAt(t, u.URL))
+	c, err := testkit.Parse(puppetAt(t, u.URL))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for level, want := range map[slog.Level]bool{slog.LevelDebug: true, slog.LevelInfo: false} {
 		t.Run(level.String(), func(t *testing.T) {
-			log := &lockedBuffer{}
-			h, err := host.New(host.Options{
-				Config: c, Module: byPath, CacheDir: cacheDir,
-				Logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: level})),
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			g := &gateway{Server: httptest.NewServer(h.Handler()), host: h, log: log}
-			defer h.Close()
-			defer g.Close()
+			started := testkit.Start(t, testkit.Options{Config: c, Level: level})
+			g, log := &gateway{started, started.Host, started.Log}, started.Log
 			_, answer := g.post(t, askFor(atRequest, "W"+hex.EncodeToString([]byte("panic: what the client wrote"))+";T", false))
 			shows := strings.Contains(log.String(), "panic: what the client wrote")
 			if shows != want || !strings.Contains(log.String(), "adapter call failed") {
@@ -304,7 +295,7 @@ func TestWhereTheKeyGoes(t *testing.T) {
 			t.Fatal(err)
 		}
 		path, _ := json.Marshal(write(t, module))
-		if _, err := parseWithGuests("providers: {p: {plugin: " + string(path) + "}}\nmodel_mapping: {m: {provider: p, model: m}}\n"); err == nil || !strings.Contains(err.Error(), "base_url") {
+		if _, err := testkit.Parse("providers: {p: {plugin: " + string(path) + "}}\nmodel_mapping: {m: {provider: p, model: m}}\n"); err == nil || !strings.Contains(err.Error(), "base_url") {
 			t.Errorf("error = %v, want one that asks for base_url", err)
 		}
 	})

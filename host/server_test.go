@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host"
+	"github.com/kai-gateway/kai/internal/testkit"
 )
 
 // TestHeadsMustArriveInTime gives up clients that send half a head, after a time
@@ -17,7 +18,7 @@ func TestHeadsMustArriveInTime(t *testing.T) {
 		impatient = "server: {read_header_timeout: 100ms}\nmodel_mapping: {m: {provider: demo, model: m}}\n"
 		patient   = "server: {read_header_timeout: 1h}\nmodel_mapping: {m: {provider: demo, model: m}}\n"
 	)
-	h, err := host.New(host.Options{Config: parse(t, impatient), Module: shipped, CacheDir: cacheDir})
+	h, err := host.New(host.Options{Config: parse(t, impatient), Module: testkit.Module, CacheDir: testkit.CacheDir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +46,7 @@ func TestHeadsMustArriveInTime(t *testing.T) {
 		}
 	}
 	halfAHead("at the start,")
-	if err := h.Swap(t.Context(), parse(t, patient), shipped); err != nil {
+	if err := h.Swap(t.Context(), parse(t, patient), testkit.Module); err != nil {
 		t.Fatal(err)
 	}
 	halfAHead("after a reload with another time,")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/plugins"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -105,10 +106,10 @@ func TestShapesOfLargeRequests(t *testing.T) {
 	const small, large = 32 << 10, 256 << 10
 	// In units of docs/design/0002-fuel.md. A call has 400 for each byte.
 	const most = 300
-	e := wasm.New(wasm.Options{CacheDir: cacheDir})
+	e := wasm.New(wasm.Options{CacheDir: testkit.CacheDir})
 	t.Cleanup(e.Close)
 	for _, plugin := range plugins.Names() {
-		module, err := shipped(plugin)
+		module, err := testkit.Module(plugin)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,17 +20,14 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/wasm/fuel"
-	"github.com/kai-gateway/kai/plugins"
+	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // parse makes a configuration as newGateway does.
 func parse(t testing.TB, yaml string) *config.Config {
 	t.Helper()
-	c, err := config.Parse("test.yaml", []byte(yaml), config.Options{
-		Shipped: plugins.Names(), OptionsSchema: optionsSchema,
-		LookupEnv: func(string) (string, bool) { return "", false },
-	})
+	c, err := testkit.Parse(yaml)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +37,7 @@ func parse(t testing.TB, yaml string) *config.Config {
 // variant is a module that does the same and has another digest.
 func variant(t testing.TB, plugin string, n int) func(string) ([]byte, error) {
 	t.Helper()
-	module, err := shipped(plugin)
+	module, err := testkit.Module(plugin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +49,7 @@ func variant(t testing.TB, plugin string, n int) func(string) ([]byte, error) {
 		if name == plugin {
 			return other, nil
 		}
-		return shipped(name)
+		return testkit.Module(name)
 	}
 }
 
@@ -167,7 +164,7 @@ func TestSwapRefusesWhatCannotServe(t *testing.T) {
 		t.Errorf("error = %v, want one that names the place", err)
 	}
 	lying := func(plugin string) ([]byte, error) {
-		module, err := shipped(plugin)
+		module, err := testkit.Module(plugin)
 		if err != nil {
 			return nil, err
 		}
@@ -196,7 +193,7 @@ func TestSwapRefusesWhatCannotServe(t *testing.T) {
 	if h := health(); !strings.Contains(h, "was refused for test.yaml, the one before") {
 		t.Errorf("/health does not tell of a file as a whole: %s", h)
 	}
-	if err := g.host.Swap(t.Context(), good, shipped); err != nil {
+	if err := g.host.Swap(t.Context(), good, testkit.Module); err != nil {
 		t.Fatal(err)
 	}
 	if h := health(); !strings.Contains(h, "Configuration loaded successfully") {
@@ -264,7 +261,7 @@ func TestOldConnectionsAreClosed(t *testing.T) {
 	fmt.Fprintf(late, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{", len(streamed))
 	eventually(t, "the late request is there", true, func() bool { return g.host.Held("ollama")[1] > 0 })
 	changed := strings.Replace(yaml, "}}\n", ", timeouts: {idle: 7m}}}\n", 1)
-	if err := g.host.Swap(t.Context(), parse(t, changed), shipped); err != nil {
+	if err := g.host.Swap(t.Context(), parse(t, changed), testkit.Module); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "connections that are open beside a stream", 1, open.Load)
@@ -275,7 +272,7 @@ func TestOldConnectionsAreClosed(t *testing.T) {
 		t.Errorf("the late request got %s", answer)
 	}
 	eventually(t, "connections that are open after a late request", 1, open.Load)
-	if err := g.host.Swap(t.Context(), parse(t, yaml), shipped); err != nil { // back to what is held by the stream alone
+	if err := g.host.Swap(t.Context(), parse(t, yaml), testkit.Module); err != nil { // back to what is held by the stream alone
 		t.Fatal(err)
 	}
 	let()

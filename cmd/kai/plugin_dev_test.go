@@ -6,28 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/kai-gateway/kai/internal/testkit"
 )
-
-// liveBuffer is written by a command while a test reads it.
-type liveBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *liveBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *liveBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // TestDevPutsOnlyWhatPassesInPlace saves a good, a failing and a broken adapter,
 // one after the other.
@@ -39,7 +22,7 @@ func TestDevPutsOnlyWhatPassesInPlace(t *testing.T) {
 		t.Skip("compiles Go")
 	}
 	dir := filepath.Join(t.TempDir(), "parrot")
-	var out, errs liveBuffer
+	var out, errs testkit.Log
 	if code := run(t.Context(), []string{"plugin", "new", dir}, nil, &out, &errs); code != exitDone {
 		t.Fatal(errs.String())
 	}

@@ -122,11 +122,15 @@ func (f *Files) schema(plugin, dir string) (config.Adapter, error) {
 	if !found {
 		return config.Adapter{}, config.ErrUnknownAdapter
 	}
-	p := manifest.Profile()
-	return config.Adapter{
-		OptionsCUE: p.Options, DefaultBaseURL: p.DefaultBaseURL, Secret: p.Auth.Header != "",
-		SHA256: fmt.Sprintf("%x", sha256.Sum256(module)),
-	}, nil
+	a := Describe(manifest.Profile())
+	a.SHA256 = fmt.Sprintf("%x", sha256.Sum256(module))
+	return a, nil
+}
+
+// Describe gives what a configuration has to know of an adapter, but for the digest
+// of its module.
+func Describe(p modfile.Profile) config.Adapter {
+	return config.Adapter{OptionsCUE: p.Options, DefaultBaseURL: p.DefaultBaseURL, Secret: p.Auth.Header != ""}
 }
 
 // checkModule says why a module is no adapter.

@@ -12,8 +12,11 @@ import (
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/host/live"
+	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/plugins"
 )
+
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 var _ live.Gateway = (*host.Host)(nil)
 
@@ -35,7 +38,7 @@ func TestGatewayFollowsItsFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := host.New(host.Options{Config: c, Module: files.Module, CacheDir: os.Getenv("KAI_TEST_CACHE")})
+	h, err := host.New(host.Options{Config: c, Module: files.Module, CacheDir: testkit.CacheDir})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,11 @@
 package conform_test
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/kai-gateway/kai/cmd/internal/conform"
+	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/plugins"
 )
 
@@ -38,7 +38,7 @@ func conforms(t *testing.T, module []byte, transcripts string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := conform.Run(t.Context(), conform.Options{Module: module, CacheDir: cacheDir}, files)
+	r, err := conform.Run(t.Context(), conform.Options{Module: module, CacheDir: testkit.CacheDir}, files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,19 +52,4 @@ func conforms(t *testing.T, module []byte, transcripts string) {
 	t.Logf("%d transcripts, %d variations", len(r.Results), variations)
 }
 
-// cacheDir keeps compiled adapters for all tests of this process, or of several
-// with the same KAI_TEST_CACHE.
-var cacheDir string
-
-func TestMain(m *testing.M) {
-	home := os.Getenv("KAI_TEST_CACHE")
-	if home == "" {
-		var err error
-		if home, err = os.MkdirTemp("", "kai-conform-"); err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(home)
-	}
-	cacheDir = filepath.Join(home, "kai", "wasm")
-	m.Run()
-}
+func TestMain(m *testing.M) { testkit.Main(m) }

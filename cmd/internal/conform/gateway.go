@@ -18,6 +18,7 @@ import (
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/live"
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
@@ -133,7 +134,7 @@ func (all *gateways) start(ctx context.Context, options []byte) (*gateway, error
 	c, err := config.Parse(transcript.SectionOptions, bytes.ReplaceAll(text, []byte("${"), []byte("$${")), config.Options{
 		LookupEnv: func(string) (string, bool) { return "", false },
 		OptionsSchema: func(string, string) (config.Adapter, error) {
-			return config.Adapter{OptionsCUE: profile.Options, DefaultBaseURL: profile.DefaultBaseURL, Secret: profile.Auth.Header != ""}, nil
+			return live.Describe(profile), nil
 		},
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/kai-gateway/kai/cmd/internal/conform"
+	"github.com/kai-gateway/kai/internal/testkit"
 )
 
 // naughtyTranscript is an exchange that testdata/naughty serves well, but for
@@ -66,7 +67,7 @@ func TestKitNotices(t *testing.T) {
 			if err := os.WriteFile(file, fmt.Appendf(nil, naughtyTranscript, do), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			o := conform.Options{Module: module, CacheDir: cacheDir, Update: true}
+			o := conform.Options{Module: module, CacheDir: testkit.CacheDir, Update: true}
 			r, err := conform.Run(t.Context(), o, []string{file})
 			if err != nil {
 				t.Fatal(err)
@@ -125,7 +126,7 @@ func TestKitNamesWrongFraming(t *testing.T) {
 				}
 				files = append(files, file)
 			}
-			r, err := conform.Run(t.Context(), conform.Options{Module: module, CacheDir: cacheDir, Update: true}, files)
+			r, err := conform.Run(t.Context(), conform.Options{Module: module, CacheDir: testkit.CacheDir, Update: true}, files)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -154,7 +155,7 @@ func TestUpdate(t *testing.T) {
 	}
 	run := func(update bool) conform.Result {
 		t.Helper()
-		r, err := conform.Run(t.Context(), conform.Options{Module: module, CacheDir: cacheDir, Update: update}, []string{file})
+		r, err := conform.Run(t.Context(), conform.Options{Module: module, CacheDir: testkit.CacheDir, Update: update}, []string{file})
 		if err != nil {
 			t.Fatal(err)
 		}
