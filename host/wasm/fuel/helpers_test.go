@@ -190,7 +190,7 @@ func TestLoopsCarryOn(t *testing.T) {
 func TestStraightCodeAsks(t *testing.T) {
 	const n = 100_000 // instructions
 	h := &host{left: 1 << 40}
-	mod, err := newRuntimeWith(t, h).Instantiate(context.Background(), mustInstrument(t, one(drops(n/2)...).bytes(), Options{}).Wasm)
+	mod, err := newRuntimeWith(t, h).Instantiate(context.Background(), mustInstrument(t, one(drops(n/2)...).bytes(), Options{StartFuel: 1}).Wasm)
 	if err != nil {
 		t.Fatal(err)
 	}
