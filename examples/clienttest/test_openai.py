@@ -118,15 +118,22 @@ class Chat(unittest.TestCase):
             model="router/text",
             messages=[{"role": "system", "content": "Be brief."}, *mark.say()],
             temperature=0.5, max_tokens=100, stop=["END"], seed=7, user="somebody",
-            extra_body={"provider": {"order": ["mock"]}},
+            extra_body={"reasoning": {"effort": "low"}},
         )
         last = mark.seen()["last"]
         self.assertEqual([m["role"] for m in last["messages"]], ["system", "user"])
         self.assertEqual(
-            {k: last[k] for k in ("model", "temperature", "max_tokens", "stop", "seed", "user", "provider")},
+            {k: last[k] for k in ("model", "temperature", "max_tokens", "stop", "seed", "user", "reasoning")},
             {"model": "text", "temperature": 0.5, "max_tokens": 100, "stop": ["END"], "seed": 7, "user": "somebody",
-             "provider": {"order": ["mock"]}},
+             "reasoning": {"effort": "low"}},
         )
+
+    def test_chooses_no_provider_beyond_the_configuration(self):
+        with self.assertRaises(openai.PermissionDeniedError) as caught:
+            client().chat.completions.create(
+                model="router/text", messages=say(), extra_body={"provider": {"order": ["mock"]}},
+            )
+        self.assertEqual(caught.exception.param, "provider")
 
     def test_several_choices(self):
         answer = checked(client().chat.completions.create(model="demo", messages=say(), n=2))
