@@ -3,8 +3,8 @@
 //
 // Each request gets an ID, CORS headers as configured, a place in the log, and
 // an error in its dialect's shape when it fails, whether by an error, an unknown
-// path or a panic. What a chat completion is, the package does not know: a Handler
-// of a Route answers those with the tools of an Exchange.
+// path or a panic. The package does not know what a chat completion is: the
+// Handler of a Route answers it with the tools of an Exchange.
 package api
 
 import (
@@ -21,42 +21,43 @@ import (
 // Options configures New. Models is needed; the zero value of the rest serves
 // everybody, without CORS, with the default limits.
 type Options struct {
-	// Routes are those of the APIs that clients speak, besides the gateway's own.
+	// Routes are the endpoints of the APIs that clients speak. The gateway's own
+	// are added to them.
 	Routes []Route
 
 	// Models lists the aliases that the principal in ctx may use, in the order
 	// of the configuration.
 	Models func(ctx context.Context) []string
 
-	// Suggest goes on behind the mention of an unknown model in an error: which may
-	// have been meant, of those the principal in ctx may use. Default: where they
-	// are listed.
+	// Suggest returns the rest of the error about an unknown model: which of the
+	// models that the principal in ctx may use could have been meant. Default:
+	// where the models are listed.
 	Suggest func(ctx context.Context, model string) string
 
-	// Authenticate is asked for what isn't public, and for all that is in the same
-	// folder, except for OPTIONS. The dialect knows where the key stands. The context
-	// it returns is the Handler's, and the log has the name of the key. nil lets
-	// everybody in.
+	// Authenticate checks the key of a request to a route that isn't public, or to
+	// an unknown path in the same folder as one. OPTIONS needs no key. The dialect
+	// knows which header has the key. The returned context is passed to the
+	// Handler, and the returned name of the key is logged. nil lets everybody in.
 	Authenticate func(*http.Request, *dialect.Dialect) (ctx context.Context, key string, err error)
 
-	Health func() Health // what GET /health tells; default: healthy, without services
-	Ready  func() bool   // what GET /readyz tells; default: ready
+	Health func() Health // what GET /health reports; default: healthy, without services
+	Ready  func() bool   // what GET /readyz reports; default: ready
 	CORS   CORS
 
 	// Hosts are the names that the gateway is known by, besides its addresses and
-	// localhost; their case doesn't matter. Private says whether it serves this
-	// machine alone and without keys: then requests to other names are refused.
-	// Default: it doesn't.
+	// localhost; their case doesn't matter. Private reports whether the gateway
+	// serves only this machine, and without keys. If so, requests to other names
+	// are refused. Default: it is not private.
 	Hosts   []string
 	Private func() bool
 
-	MaxBody      int64         // bytes of one request's body; default 32 MiB
-	Bodies       *memory.Limit // of all bodies held at one time; default 1 GiB
-	Memory       *memory.Total // of all that is held at one time; default: no limit
-	ReadTimeout  time.Duration // for a body to arrive; default 60 s
-	WriteTimeout time.Duration // for an answer written by JSON to be taken; default 60 s
+	MaxBody      int64         // the largest body of one request, in bytes; default 32 MiB
+	Bodies       *memory.Limit // for all bodies held at one time; default 1 GiB
+	Memory       *memory.Total // counts everything held at one time; default: no limit
+	ReadTimeout  time.Duration // how long a body may take to arrive; default 60 s
+	WriteTimeout time.Duration // how long a client may take to accept an answer written by JSON; default 60 s
 
-	Example string           // the model that the first request of GET / asks; default: none
+	Example string           // the model in the example request of GET /; default: none
 	Offered func() []Offered // what GET / lists for browsers; default: nothing
 
 	Version string           // of the gateway, for GET / and GET /health
@@ -68,7 +69,7 @@ type Options struct {
 type server struct {
 	Options
 	table       *table
-	openAI      *dialect.Dialect // of what has no route
+	openAI      *dialect.Dialect // of requests without a route
 	cors        cors
 	names       names
 	indexPolicy string // of the page of GET /
@@ -76,9 +77,9 @@ type server struct {
 
 // New returns the handler of all the gateway's paths.
 //
-// The http.Server that runs it must have a ReadHeaderTimeout and an IdleTimeout,
-// and no WriteTimeout, which would cut long streams. Bodies and answers get
-// their deadlines here.
+// The http.Server that runs it must have a ReadHeaderTimeout and an IdleTimeout.
+// It must have no WriteTimeout, which would cut long streams. The handler itself
+// sets the deadlines of bodies and answers.
 func New(o Options) http.Handler {
 	if o.Suggest == nil {
 		o.Suggest = func(context.Context, string) string { return "; GET " + ModelsPath + " lists those there are." }
@@ -116,37 +117,38 @@ func New(o Options) http.Handler {
 	return s
 }
 
-// ServeHTTP gives the request its exchange, finds its route, and leads it through
-// everything that all paths have in common. The route comes first, because an error
-// of any kind has the shape of its dialect.
+// ServeHTTP makes the request's exchange, finds its route, and does everything that
+// all paths have in common. The route comes first, because it decides the dialect,
+// and every error has the dialect's shape.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := s.newExchange(w, r)
 	defer x.end()
 	if r.ContentLength != 0 {
-		// Also for those who never look at the body: before the answer leaves,
-		// net/http reads what is left of it. It forgets the deadline when the
-		// body has ended. Writers without deadlines, as in tests, have none.
+		// Handlers that never look at the body need the deadline, too: net/http
+		// reads the rest of the body before the answer leaves. It clears the
+		// deadline at the end of the body. Writers in tests may not support
+		// deadlines, so the error is ignored.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.ReadTimeout))
 	}
 	route, parameter := s.table.find(r, r.Method)
 	allow, known := "", route
 	if route == nil {
-		allow, known = s.table.others(r)
+		allow, known = s.table.allowed(r)
 	}
-	guarded := s.table.needsKey(r.URL.Path)
+	needsKey := s.table.guards(r.URL.Path)
 	if known != nil {
-		x.dialect, guarded = known.Dialect, !known.Public
+		x.dialect, needsKey = known.Dialect, !known.Public
 	}
 	if err := s.checkHost(r); err != nil {
 		x.fail(err)
 		return
 	}
-	if s.cors.answer(x.Writer.Header(), r) {
+	if s.cors.setHeaders(x.Writer.Header(), r) {
 		x.Record.Endpoint, x.quiet = preflight, true
 		x.Writer.WriteHeader(http.StatusNoContent)
 		return
 	}
-	if guarded {
+	if needsKey {
 		if err := s.admit(x, r); err != nil {
 			x.fail(err)
 			return
@@ -167,8 +169,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// admit lets a request to what isn't public in, whose context is the principal's
-// then, or says why not.
+// admit checks the origin and the key of a request to a path that isn't public.
+// From then on the principal is in the request's context.
 func (s *server) admit(x *Exchange, r *http.Request) error {
 	if err := s.checkOrigin(r); err != nil {
 		return err

@@ -13,29 +13,30 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// firstRead is how many bytes a Content-Length alone can make the gateway set
-// aside. Beyond it memory follows what really arrived, in steps of four times,
-// so that a false length costs no more and a true one is copied at most once
-// per step. The common large prompt, about 200 KB, is read without any copy.
+// firstRead is how many bytes the gateway allocates at most because of a
+// Content-Length alone. After that, the buffer is made four times as large
+// whenever it is full of bytes that really arrived. So a false length costs no
+// more than this, and a true one is copied at most once for each growth. A common
+// large prompt, of about 200 KB, is read without any copy.
 const firstRead = 256 << 10
 
 // body is what was read of a request's body.
 type body struct {
 	read   bool // Body was called
-	begun  bool // something of it arrived
-	ended  bool // all of it, or it can't be read any further
-	unread bool // it was answered before it ended
+	begun  bool // some of it has arrived
+	ended  bool // all of it has arrived, or the rest can't be read
+	unread bool // the request was answered before its body ended
 	bytes  []byte
 	err    error
-	held   int64 // of what all bodies may have, and of the exchange's memory
+	held   int64 // bytes counted in Options.Bodies and in the exchange's memory
 }
 
-// Body returns the request's body, which it reads the first time it is called.
-// The bytes live until ReleaseBody is called or the exchange ends.
+// Body returns the request's body. The first call reads it. The bytes are valid
+// until ReleaseBody is called or the exchange ends.
 //
-// The error is a *fault.Error that says what is wrong with the body: it is no
+// The error is a *fault.Error that says what is wrong with the body: it is not
 // JSON by its content type (415), compressed (415), empty (400), larger than
-// the limit (413), not there in time (408), cut off (400), or one too many for
+// the limit (413), late (408) or cut off (400), or there is no room for it in
 // the memory that all bodies, or all requests, share (503).
 func (x *Exchange) Body() ([]byte, error) {
 	if !x.body.read {
@@ -48,8 +49,8 @@ func (x *Exchange) Body() ([]byte, error) {
 	return x.body.bytes, x.body.err
 }
 
-// ReleaseBody gives the memory of the body back, for exchanges that outlive
-// their body's use by far. What Body returned must not be used any more.
+// ReleaseBody gives back the memory of the body before the exchange ends. The
+// bytes that Body returned must not be used any more.
 func (x *Exchange) ReleaseBody() {
 	x.Memory.Drop(x.body.held)
 	x.server.Bodies.Give(x.body.held)
@@ -66,14 +67,14 @@ func (x *Exchange) readBody() ([]byte, error) {
 	if length > limit {
 		return nil, tooLarge(limit)
 	}
-	// One byte more than expected makes room for the read that finds the end.
-	most := limit + 1
+	// The one byte more than expected makes room for the read that finds the end.
+	maxSize := limit + 1
 	if length >= 0 {
-		most = length + 1
+		maxSize = length + 1
 	}
-	size := min(most, firstRead)
+	size := min(maxSize, firstRead)
 	if length < 0 {
-		size = min(most, 4<<10)
+		size = min(maxSize, 4<<10)
 	}
 	buf, err := x.grow(nil, size)
 	if err != nil {
@@ -91,10 +92,10 @@ func (x *Exchange) readBody() ([]byte, error) {
 			break
 		}
 		if err != nil {
-			return nil, x.unreadable(err)
+			return nil, x.readError(err)
 		}
 		if len(buf) == cap(buf) {
-			if buf, err = x.grow(buf, min(most, 4*int64(cap(buf)))); err != nil {
+			if buf, err = x.grow(buf, min(maxSize, 4*int64(cap(buf)))); err != nil {
 				return nil, err
 			}
 		}
@@ -105,7 +106,7 @@ func (x *Exchange) readBody() ([]byte, error) {
 	return buf, nil
 }
 
-// grow returns a buffer of the given size that starts with the bytes of buf.
+// grow copies buf into a buffer with room for size bytes, and counts its memory.
 func (x *Exchange) grow(buf []byte, size int64) ([]byte, error) {
 	size = max(size, int64(len(buf))+1)
 	more := size - x.body.held
@@ -122,8 +123,8 @@ func (x *Exchange) grow(buf []byte, size int64) ([]byte, error) {
 	return grown, nil
 }
 
-// Busy is the error for a request that the gateway has no memory for now. err says
-// in the log which limit it is.
+// Busy returns the error for a request that the gateway has no memory for at the
+// moment. err is for the log, and says which limit was reached.
 func Busy(err error) *fault.Error {
 	return &fault.Error{
 		Kind: fault.Full, Code: "busy", RetryAfter: time.Second,
@@ -132,27 +133,29 @@ func Busy(err error) *fault.Error {
 	}
 }
 
-// answerEarly prepares for an answer to a request whose body is still being sent.
-// net/http would read at most drained bytes more of it and then close the connection,
-// which resets it while the client sends, and most clients never see the answer then.
-// Instead the answer leaves at once, and discardBody takes in what follows.
+// answerEarly prepares an answer to a request whose body is still arriving. Without
+// it, net/http would read at most drained bytes more of the body and then close the
+// connection. That resets it while the client is still sending, and most clients then
+// never see the answer. With it, the answer leaves at once, and discardBody reads the
+// rest of the body.
 func (x *Exchange) answerEarly() {
 	const drained = 256 << 10
 	if length := x.Request.ContentLength; length >= 0 && length <= drained || x.body.ended {
 		return
 	}
 	if !x.body.begun && x.Request.Header.Get("Expect") != "" {
-		return // the client waits to be asked for its body, and won't be
+		return // the client waits for a 100 before it sends its body, and won't get one
 	}
 	x.body.unread = http.NewResponseController(x.writer.ResponseWriter).EnableFullDuplex() == nil
-	// What is never read of the body must not be taken for the next request.
+	// The part of the body that is never read must not be taken for another request.
 	x.Writer.Header().Set("Connection", "close")
 }
 
-// discardBody reads what is left of a body that was answered early, as long as a body
-// may take and some more than one may have. It takes next to no memory.
+// discardBody reads and drops the rest of a body, if the request was answered early.
+// It reads at most four times the size that a body may have, within the time that a
+// body may take, and needs next to no memory.
 func (x *Exchange) discardBody() {
-	if !x.body.unread || x.writer.broken {
+	if !x.body.unread || x.writer.failed {
 		return
 	}
 	if err := x.writer.FlushError(); err == nil {
@@ -160,8 +163,8 @@ func (x *Exchange) discardBody() {
 	}
 }
 
-// unreadable says why a body could not be read to its end.
-func (x *Exchange) unreadable(err error) error {
+// readError says why a body could not be read to its end.
+func (x *Exchange) readError(err error) error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &fault.Error{
@@ -179,7 +182,7 @@ func (x *Exchange) unreadable(err error) error {
 	return &fault.Error{Kind: fault.Invalid, Text: "The request body could not be read: its transfer coding is broken.", Cause: err}
 }
 
-// errHungUp marks errors that mean that nobody waits for the answer.
+// errHungUp is in errors after which nobody waits for the answer.
 var errHungUp = fmt.Errorf("the client hung up: %w", context.Canceled)
 
 func tooLarge(limit int64) error {
@@ -202,19 +205,18 @@ func size(n int64) string {
 
 // checkContentHeaders accepts JSON that is not compressed.
 //
-// Each header may come several times, or joined by commas, as some proxies send
-// it; then all of it must be right.
+// Each header may be repeated, or have several values joined by commas, as some
+// proxies send it. Then all its values must be right.
 //
-// A missing content type is taken for JSON, but not from a browser: a page of
-// any origin can post a body without type, and without asking first by a
-// preflight.
+// A body without a content type is taken for JSON, but not from a browser: a page
+// of any origin can post such a body without a preflight.
 func checkContentHeaders(h http.Header) error {
-	for _, coding := range listed(h["Content-Encoding"]) {
+	for _, coding := range headerValues(h["Content-Encoding"]) {
 		if coding != "" && !strings.EqualFold(coding, "identity") {
 			return &fault.Error{Kind: fault.Unsupported, Text: "Compressed request bodies are not supported. Send the body without Content-Encoding."}
 		}
 	}
-	types := listed(h["Content-Type"])
+	types := headerValues(h["Content-Type"])
 	for _, t := range types {
 		if !isJSON(t) {
 			return errNotJSON()
@@ -226,8 +228,9 @@ func checkContentHeaders(h http.Header) error {
 	return nil
 }
 
-// listed gives the values of a header that may be repeated or joined by commas.
-func listed(lines []string) (values []string) {
+// headerValues returns the values of a header that may be repeated, or that may have
+// several values joined by commas.
+func headerValues(lines []string) (values []string) {
 	for _, line := range lines {
 		for v := range strings.SplitSeq(line, ",") {
 			values = append(values, strings.TrimSpace(v))

@@ -25,15 +25,15 @@ func newCORS(c CORS) cors {
 	return cors{enabled: c.Enabled, all: slices.Contains(c.AllowOrigins, "*"), origins: c.AllowOrigins}
 }
 
-// allows reports whether pages of an origin may call.
+// allows reports whether pages of an origin may call the gateway.
 func (c cors) allows(origin string) bool {
 	return c.enabled && (c.all || slices.Contains(c.origins, origin))
 }
 
-// answer sets the headers that belong on every answer to r, and reports whether
-// r is a preflight, which the headers answer completely. Whether the path
-// exists does not matter to a preflight: the page gets to read the 404.
-func (c cors) answer(h http.Header, r *http.Request) (isPreflight bool) {
+// setHeaders sets the CORS headers of the answer to r. It reports whether r is a
+// preflight, which needs nothing but these headers. A preflight succeeds even if
+// the path does not exist: the page is then allowed to read the 404.
+func (c cors) setHeaders(h http.Header, r *http.Request) (isPreflight bool) {
 	if !c.enabled {
 		return false
 	}
@@ -48,7 +48,7 @@ func (c cors) answer(h http.Header, r *http.Request) (isPreflight bool) {
 	case origin == "":
 		return isPreflight
 	case !c.allows(origin):
-		return false // a preflight is refused as what it asks for would be
+		return false // a preflight is refused like the request that it asks about
 	case c.all:
 		h.Set("Access-Control-Allow-Origin", "*")
 	default:
@@ -62,7 +62,7 @@ func (c cors) answer(h http.Header, r *http.Request) (isPreflight bool) {
 	if names := strings.Join(r.Header["Access-Control-Request-Headers"], ", "); names != "" {
 		h.Set("Access-Control-Allow-Headers", names)
 	}
-	// Two hours is as long as Chromium remembers it.
+	// Chromium remembers it for two hours at most.
 	h.Set("Access-Control-Max-Age", "7200")
 	return true
 }

@@ -14,15 +14,16 @@ import (
 	"github.com/swaggest/swgui/v5/static"
 )
 
-// page is the frame around the documentation's reader, Swagger UI, of which
-// swgui holds the files. swgui's own page names all its assets by absolute
-// paths; this one uses relative ones, so it also works behind a path prefix.
+// page is the page of GET /docs, which loads Swagger UI. swgui has the files of
+// Swagger UI, and a page, too, but that names its assets by absolute paths. This
+// page uses relative ones, so it also works behind a path prefix.
 //
 //go:embed docs/index.html docs/start.js
 var page embed.FS
 
-// docsPolicy lets the page load nothing from anywhere else. Swagger UI sets
-// styles at run time and draws some of its icons from data URLs.
+// docsPolicy keeps the page from loading anything from elsewhere. It allows inline
+// styles and data URLs, because Swagger UI sets styles at run time and draws some
+// of its icons from data URLs.
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -35,7 +36,8 @@ func (s *server) docs(_ context.Context, x *Exchange) error {
 func (s *server) docsAsset(_ context.Context, x *Exchange) error {
 	switch x.parameter {
 	case "":
-		// Relative, like everything on the page; http.Redirect would not keep it so.
+		// The location is relative, like everything on the page. http.Redirect
+		// would make it absolute.
 		x.Writer.Header().Set("Location", ".."+docsPath)
 		x.Writer.WriteHeader(http.StatusPermanentRedirect)
 		return nil
@@ -60,8 +62,8 @@ func (x *Exchange) file(fsys embed.FS, name, contentType string) error {
 	return x.write(http.StatusOK, contentType, b)
 }
 
-// gzipped answers with an embedded file that is compressed, and stays so for
-// clients that take that.
+// gzipped answers with an embedded file that is compressed with gzip. It unpacks
+// the file for clients that do not accept gzip.
 func (x *Exchange) gzipped(fsys embed.FS, name, contentType string) error {
 	b, err := fsys.ReadFile(name)
 	if err != nil {
@@ -84,8 +86,8 @@ func (x *Exchange) gzipped(fsys embed.FS, name, contentType string) error {
 	return x.write(http.StatusOK, contentType, plain)
 }
 
-// acceptsGzip reports whether one of the codings is gzip, unless with a weight
-// of zero.
+// acceptsGzip reports whether the values of Accept-Encoding name gzip with a
+// weight other than zero.
 func acceptsGzip(headers []string) bool {
 	for coding := range strings.SplitSeq(strings.Join(headers, ","), ",") {
 		name, weight, _ := strings.Cut(coding, ";")
@@ -98,7 +100,7 @@ func acceptsGzip(headers []string) bool {
 	return false
 }
 
-// openAPI serves the document itself.
+// openAPI serves the OpenAPI document.
 func (s *server) openAPI(_ context.Context, x *Exchange) error {
 	if len(s.OpenAPI) == 0 {
 		return s.unknownPath(x.Request)

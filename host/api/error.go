@@ -12,8 +12,9 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// fail answers with err: a *fault.Error as its kind says, and anything else as an
-// internal error of which the client learns the request's ID and the log the rest.
+// fail answers with err, unless the answer has begun, and notes it for the log. A
+// *fault.Error is answered as its kind says. Anything else is an internal error: the
+// client gets the request's ID, and the log the rest.
 func (x *Exchange) fail(err error) {
 	x.note(err)
 	if x.writer.wrote {
@@ -25,7 +26,7 @@ func (x *Exchange) fail(err error) {
 		h.Set("WWW-Authenticate", x.dialect.Challenge)
 	}
 	if e.RetryAfter > 0 {
-		seconds := (e.RetryAfter - 1) / time.Second // and one more, to round up
+		seconds := (e.RetryAfter - 1) / time.Second // plus one below, to round up
 		h.Set("Retry-After", strconv.FormatInt(int64(seconds)+1, 10))
 	}
 	if !e.Repeatable() {
@@ -37,8 +38,8 @@ func (x *Exchange) fail(err error) {
 	}
 }
 
-// ClientError is what a client learns of err: a *fault.Error as it is, of
-// anything else that it was an internal error of this request.
+// ClientError returns what the client may learn of err: the *fault.Error in it, or
+// an internal error with the request's ID in place of anything else.
 func (x *Exchange) ClientError(err error) *fault.Error {
 	if e, ok := errors.AsType[*fault.Error](err); ok {
 		return e
@@ -60,12 +61,11 @@ func wrongMethod(r *http.Request, allow string) error {
 	}
 }
 
-// maxShown is how many characters of a client's text an error repeats.
+// maxShown is how many characters of a client's text an error repeats at most.
 const maxShown = 100
 
-// printable makes foreign text fit for people who read it on terminals and in
-// logs: what is not printable becomes U+FFFD, and after limit characters it is
-// cut.
+// printable makes foreign text safe to show on terminals and in logs: characters
+// that are not printable become U+FFFD, and the text is cut after limit characters.
 func printable(s string, limit int) string {
 	shown := 0
 	for i := range s {

@@ -18,15 +18,15 @@ import (
 type Exchange struct {
 	ID      string              // the x-request-id of the answer, unique
 	Start   time.Time           // when the request's head had been read
-	Request *http.Request       // its Body is read by Body
+	Request *http.Request       // its body is read by the method Body
 	Writer  http.ResponseWriter // supports http.ResponseController
-	Record  *Record             // what the log will say
-	Memory  *memory.Grant       // what is held for this request; released when the exchange ends
+	Record  *Record             // what will be logged
+	Memory  *memory.Grant       // counts the memory held for this request; released when the exchange ends
 
 	server    *server
-	dialect   *dialect.Dialect // of the route
-	parameter string           // what the {parameter} of the route's path stands for
-	quiet     bool             // of no interest in the log
+	dialect   *dialect.Dialect // the route's
+	parameter string           // the value of the {parameter} in the route's path
+	quiet     bool             // logged at debug only
 
 	body   body
 	memory memory.Grant
@@ -52,7 +52,7 @@ func (s *server) newExchange(w http.ResponseWriter, r *http.Request) *Exchange {
 }
 
 // JSON answers with status and body, which must be JSON. An error means that
-// the client did not take the answer in time or is gone.
+// the client did not accept the answer in time, or is gone.
 func (x *Exchange) JSON(status int, body []byte) error {
 	return x.write(status, "application/json", body)
 }
@@ -63,15 +63,16 @@ func (x *Exchange) write(status int, contentType string, body []byte) error {
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("X-Content-Type-Options", "nosniff")
 	rc := http.NewResponseController(x.writer.ResponseWriter)
-	// net/http clears the deadline when the request is over. Writers without
-	// deadlines, as in tests, are written to without.
+	// net/http clears the deadline when the request is over. Writers in tests may
+	// not support deadlines, so the error is ignored.
 	_ = rc.SetWriteDeadline(time.Now().Add(x.server.WriteTimeout))
 	x.Writer.WriteHeader(status)
 	_, err := x.Writer.Write(body)
 	return err
 }
 
-// finish takes what a handler returned.
+// finish deals with the error that a handler returned, and with handlers that
+// returned none but wrote nothing.
 func (x *Exchange) finish(err error) {
 	switch {
 	case err == nil && !x.writer.wrote:
@@ -81,8 +82,8 @@ func (x *Exchange) finish(err error) {
 	}
 }
 
-// end closes the exchange, also when its handler panics: the log line is
-// written and all memory that was held for it given back.
+// end ends the exchange, even if its handler panicked: it writes the log line and
+// gives back all memory that was held for the exchange. It must be deferred.
 func (x *Exchange) end() {
 	v := recover()
 	if v != nil && v != http.ErrAbortHandler {
@@ -97,8 +98,8 @@ func (x *Exchange) end() {
 		x.fail(errPanicked)
 		v = nil
 	default:
-		// The answer has begun and cannot end well: cutting the connection is
-		// the only way to tell the client.
+		// The answer has begun, so its status can no longer say that it failed.
+		// Only a cut connection tells the client.
 		x.note(errPanicked)
 		v = http.ErrAbortHandler
 	}
@@ -113,12 +114,12 @@ func (x *Exchange) end() {
 
 var errPanicked = errors.New("panic, see the log entry of the same request")
 
-// responseWriter notes what was answered.
+// responseWriter remembers what was answered.
 type responseWriter struct {
 	http.ResponseWriter
 	status int
-	wrote  bool // the answer's head
-	broken bool // the client does not take the answer
+	wrote  bool // the answer's head was written
+	failed bool // a write or flush failed: the client does not accept the answer
 }
 
 func (w *responseWriter) WriteHeader(status int) {
@@ -129,22 +130,22 @@ func (w *responseWriter) WriteHeader(status int) {
 }
 
 func (w *responseWriter) Write(p []byte) (int, error) {
-	w.ok()
+	w.defaultStatus()
 	n, err := w.ResponseWriter.Write(p)
-	w.broken = w.broken || err != nil
+	w.failed = w.failed || err != nil
 	return n, err
 }
 
-// FlushError lets http.ResponseController and streams push out what is there.
+// FlushError sends what is buffered. http.ResponseController calls it.
 func (w *responseWriter) FlushError() error {
-	w.ok()
+	w.defaultStatus()
 	err := http.NewResponseController(w.ResponseWriter).Flush()
-	w.broken = w.broken || err != nil
+	w.failed = w.failed || err != nil
 	return err
 }
 
-// ok notes that a first write or flush without a status sends 200.
-func (w *responseWriter) ok() {
+// defaultStatus records that a first write or flush without a status sends 200.
+func (w *responseWriter) defaultStatus() {
 	if !w.wrote {
 		w.status, w.wrote = http.StatusOK, true
 	}

@@ -13,8 +13,8 @@ const (
 	Unhealthy = "unhealthy" // as the gateway's status: no model can be served, which is a 503
 )
 
-// Health is what GET /health tells. It is about the gateway: a look at it asks
-// no upstream.
+// Health is what GET /health reports. It is about the gateway: no upstream is
+// asked for it.
 type Health struct {
 	Status   string
 	Services []Service // in the order they are shown
@@ -28,7 +28,7 @@ type Service struct {
 	Message string
 }
 
-// services are written as an object that keeps their order.
+// services is written as a JSON object that keeps the order of the list.
 type services []Service
 
 func (list services) MarshalJSON() ([]byte, error) {
@@ -71,12 +71,12 @@ type state struct {
 	Status string `json:"status"`
 }
 
-// livez tells that the process runs.
+// livez reports that the process runs.
 func (s *server) livez(_ context.Context, x *Exchange) error {
 	return x.answer(http.StatusOK, state{"alive"})
 }
 
-// readyz tells whether requests should be sent here.
+// readyz reports whether requests should be sent to this gateway.
 func (s *server) readyz(_ context.Context, x *Exchange) error {
 	if !s.Ready() {
 		return x.answer(http.StatusServiceUnavailable, state{"not ready"})

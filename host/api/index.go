@@ -16,10 +16,10 @@ import (
 // Offered is a model as GET / shows it.
 type Offered struct {
 	Model string
-	Needs string // what somebody has to do before it answers; "": nothing
+	Needs string // what has to be done before the model answers; "": nothing
 }
 
-// indexStyle is all that the page of GET / is made of besides its text.
+// indexStyle is the style sheet of the page that GET / answers with.
 //
 //go:embed index.css
 var indexStyle string
@@ -30,8 +30,8 @@ func indexPolicy() string {
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-// index tells those who open the bare address what this is: browsers in a page,
-// programs in JSON.
+// index says what the gateway is, to whoever opens its bare address: with a page
+// for browsers, in JSON for programs.
 func (s *server) index(_ context.Context, x *Exchange) error {
 	x.Writer.Header().Add("Vary", "Accept")
 	if wantsHTML(x.Request.Header["Accept"]) {
@@ -44,20 +44,20 @@ func (s *server) index(_ context.Context, x *Exchange) error {
 		Docs      string   `json:"docs"`
 		OpenAPI   string   `json:"openapi"`
 		Endpoints []string `json:"endpoints"`
-	}{"kai", s.Version, docsPath, openAPIPath, s.table.list()})
+	}{"kai", s.Version, docsPath, openAPIPath, s.table.endpoints()})
 }
 
-// indexPage is the page for browsers. Its links are relative, so that it works
-// behind a path prefix, too.
+// indexPage returns the page for browsers. Its links are relative, so that it
+// works behind a path prefix, too.
 func (s *server) indexPage(r *http.Request) []byte {
-	base := baseOf(r)
+	base := baseURL(r)
 	key := ""
 	if s.Authenticate != nil {
 		key = "\n  -H 'Authorization: Bearer YOUR_KEY' \\"
 	}
 	model, err := json.Marshal(s.Example)
 	if err != nil {
-		model = []byte(`""`) // no string fails
+		model = []byte(`""`) // never happens with a string
 	}
 	curl := fmt.Sprintf("curl %s \\%s\n  -H 'Content-Type: application/json' \\\n  -d '{\"model\": %s, \"messages\": [{\"role\": \"user\", \"content\": \"Hello!\"}]}'",
 		base+ChatPath, key, strings.ReplaceAll(string(model), "'", `'\''`))
@@ -83,9 +83,9 @@ func (s *server) indexPage(r *http.Request) []byte {
 	return []byte(b.String())
 }
 
-// baseOf is the address that a browser used, for people to copy. A name with other
-// characters than those of hosts is not repeated.
-func baseOf(r *http.Request) string {
+// baseURL returns the address that the browser used, for people to copy. A host
+// with characters that no host name has becomes localhost.
+func baseURL(r *http.Request) string {
 	scheme, host := "http", r.Host
 	if r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
 		scheme = "https"
@@ -96,7 +96,7 @@ func baseOf(r *http.Request) string {
 	return scheme + "://" + host
 }
 
-// wantsHTML reports whether a page is wanted more than JSON.
+// wantsHTML reports whether the values of Accept prefer HTML to JSON.
 func wantsHTML(headers []string) bool {
 	page, program := 0.0, 0.0
 	for part := range strings.SplitSeq(strings.Join(headers, ","), ",") {

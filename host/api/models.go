@@ -31,7 +31,7 @@ func (s *server) listModels(ctx context.Context, x *Exchange) error {
 	return x.answer(http.StatusOK, list)
 }
 
-// getModel finds a model by an ID that may hold slashes, percent-encoded or not.
+// getModel finds a model by an ID that may contain slashes, percent-encoded or not.
 func (s *server) getModel(ctx context.Context, x *Exchange) error {
 	id := x.parameter
 	if id == "" {
@@ -47,7 +47,7 @@ func (s *server) getModel(ctx context.Context, x *Exchange) error {
 	return x.answer(http.StatusOK, modelOf(id))
 }
 
-// answer writes v as JSON, for the small answers of the gateway itself.
+// answer answers with v as JSON. It is for the small answers of the gateway itself.
 func (x *Exchange) answer(status int, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -10,14 +10,15 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// A web page reaches a gateway on its visitor's machine: by its address, or by a
-// name of the page's owner, which can be pointed to 127.0.0.1 after the page was
-// loaded from elsewhere (DNS rebinding). To the browser that is the page's own
-// server then, and no rule of CORS applies. What tells is Origin, which browsers
-// send with every request but a plain GET of a page's own server, and Host, which
-// is the name. Programs send no Origin.
+// A web page can reach a gateway that runs on its visitor's machine. It uses the
+// gateway's address, or a name of the page's owner, who can point that name to
+// 127.0.0.1 after the page was loaded from elsewhere (DNS rebinding). The browser
+// then takes the gateway for the page's own server, and no rule of CORS applies.
+// Two headers give the page away: Origin, which browsers send with every request
+// except a plain GET of the page's own server, and Host, which has the name.
+// Programs send no Origin.
 
-// names are the names that a gateway is known by.
+// names are the names that a gateway is known by, in lower case.
 type names map[string]bool
 
 func newNames(hosts []string) names {
@@ -28,9 +29,9 @@ func newNames(hosts []string) names {
 	return n
 }
 
-// has reports whether a Host header, with or without a port, can be nobody else's
-// than the gateway's: an address, localhost or a name below it, which no server
-// for names hands out, or one of those that are configured.
+// has reports whether a Host header, with or without a port, can only mean the
+// gateway: an address, localhost or a name below it, which no name server hands
+// out, or one of the configured names.
 func (n names) has(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
@@ -43,9 +44,9 @@ func (n names) has(host string) bool {
 	return n[host] || strings.HasSuffix(host, ".localhost")
 }
 
-// checkHost refuses names that the gateway isn't known by, if it is private: for
-// this machine alone and without keys. Without a Host, as in HTTP/1.0, there is
-// no browser.
+// checkHost refuses requests to names that the gateway isn't known by, if the
+// gateway is private: it serves only this machine, and without keys. A request
+// without a Host, as in HTTP/1.0, comes from no browser.
 func (s *server) checkHost(r *http.Request) error {
 	if r.Host == "" || s.Private == nil || !s.Private() || s.names.has(r.Host) {
 		return nil
@@ -57,16 +58,15 @@ func (s *server) checkHost(r *http.Request) error {
 	}
 }
 
-// checkOrigin refuses pages that CORS doesn't allow. A page of the gateway's own is
-// one that was loaded from where the request goes, under a name that is the
-// gateway's.
+// checkOrigin refuses requests of pages that CORS doesn't allow and that aren't
+// the gateway's own.
 func (s *server) checkOrigin(r *http.Request) error {
 	origins := r.Header["Origin"]
-	if len(origins) == 0 || len(origins) == 1 && (s.cors.allows(origins[0]) || s.own(r, origins[0])) {
+	if len(origins) == 0 || len(origins) == 1 && (s.cors.allows(origins[0]) || s.isOwnPage(r, origins[0])) {
 		return nil
 	}
-	// An origin is shown if it is one: anything else may be a secret that was put
-	// into the wrong header.
+	// Only what looks like an origin is repeated. Anything else may be a secret
+	// that was put into the wrong header.
 	page := "This page"
 	if len(origins) == 1 && strings.Contains(origins[0], "://") {
 		page = "Pages of the origin '" + printable(origins[0], maxShown) + "'"
@@ -77,7 +77,9 @@ func (s *server) checkOrigin(r *http.Request) error {
 	}
 }
 
-func (s *server) own(r *http.Request, origin string) bool {
+// isOwnPage reports whether an origin is the gateway's own: the page was loaded from
+// the host that the request goes to, and the gateway is known by that name.
+func (s *server) isOwnPage(r *http.Request, origin string) bool {
 	scheme, host, ok := strings.Cut(origin, "://")
 	return ok && (scheme == "http" || scheme == "https") && strings.EqualFold(host, r.Host) && s.names.has(r.Host)
 }

@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// Record is what the log says of one request. Whoever serves the request fills
-// in what it learns; what stays zero is left out of the log. It holds no prompt
-// and no secret.
+// Record is what is logged about one request. Its handler fills in what it learns;
+// fields that stay zero are not logged. It contains no prompt and no secret.
 type Record struct {
 	Endpoint         string // the route, such as "/v1/models/{id}"
 	Key              string // the name of the client's key; never the key itself
@@ -17,8 +16,8 @@ type Record struct {
 	Provider         string
 	UpstreamModel    string
 	Plugin           string
-	Status           int // default: the status answered, or 499 when the client hung up
-	Attempt          int // of the targets that may answer, from 1: the last one asked
+	Status           int // default: the status of the answer, or 499 if the client hung up
+	Attempt          int // the number of the last target that was asked, from 1
 	Stream           bool
 	PromptTokens     int
 	CompletionTokens int
@@ -26,39 +25,39 @@ type Record struct {
 	Err              error         // default: what the handler returned
 }
 
-// statusHungUp is what the log calls the status of a request whose client did
-// not wait for its answer. No client ever sees it.
+// statusHungUp is logged as the status of a request whose client did not wait for
+// its answer. No client ever sees it.
 const statusHungUp = 499
 
-// note keeps what went wrong first.
+// note keeps an error for the log. The first one counts.
 func (x *Exchange) note(err error) {
 	if x.record.Err == nil {
 		x.record.Err = err
 	}
 }
 
-// hungUp reports whether the client left before it had its answer. Whoever else
-// ends a request's context gives it another cause.
+// hungUp reports whether the client left before it had its answer. Other reasons to
+// end a request's context give it another cause.
 func (x *Exchange) hungUp() bool {
 	err := x.record.Err
-	return x.writer.broken || errors.Is(err, errHungUp) ||
+	return x.writer.failed || errors.Is(err, errHungUp) ||
 		errors.Is(err, context.Canceled) && context.Cause(x.Request.Context()) == context.Canceled
 }
 
-// level is Warn for what the gateway or an upstream failed to do, and Debug for
-// what comes every few seconds and is of no interest.
+// level returns Warn if the gateway or an upstream failed, Debug for requests to quiet
+// routes, which come every few seconds, and Info for everything else.
 func (x *Exchange) level() slog.Level {
 	r := &x.record
 	switch {
 	case x.quiet:
-		return slog.LevelDebug // a 503 among them, too: it is the answer and no failure
+		return slog.LevelDebug // even for a 503, which is an answer here and no failure
 	case r.Status >= 500, r.Status < 400 && r.Err != nil:
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo
 }
 
-// maxLogged is how many characters of an error the log repeats.
+// maxLogged is how many characters of an error are logged at most.
 const maxLogged = 2000
 
 // log writes the request's line.
@@ -113,8 +112,8 @@ func (x *Exchange) log() {
 	x.server.Logger.LogAttrs(ctx, level, "request finished", attrs...)
 }
 
-// milliseconds keeps three decimals, because the gateway's own part of a
-// request is far below one.
+// milliseconds keeps three decimals, because the gateway's own part of a request
+// takes far less than one millisecond.
 func milliseconds(key string, d time.Duration) slog.Attr {
 	return slog.Float64(key, float64(d.Microseconds())/1000)
 }

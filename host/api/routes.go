@@ -11,7 +11,7 @@ import (
 	"github.com/kai-gateway/kai/host/dialect"
 )
 
-// The paths that are named beyond their routes.
+// The paths that are named in more places than their routes.
 const (
 	ChatPath    = "/v1/chat/completions"
 	ModelsPath  = "/v1/models"
@@ -19,25 +19,26 @@ const (
 	openAPIPath = "/openapi.json"
 )
 
-// Route is one endpoint. All that is the matter of one endpoint stands here: the
-// router, the key, the log, the index and what an unknown path is told follow from
-// it.
+// Route is one endpoint, and everything that is said about it. The router, the
+// check of the key, the log, the index and the error for unknown paths follow
+// from it.
 type Route struct {
-	Method  string           // GET, with which HEAD comes, or POST
-	Path    string           // as documents and the log show it; it may end in {a name}, which stands for the rest, slashes included
-	Public  bool             // it needs no key, and pages of other origins may ask for it
-	Quiet   bool             // it is asked for every few seconds: logged at debug, whatever the answer
+	Method  string           // GET, which includes HEAD, or POST
+	Path    string           // as documents and the log show it; it may end in {a name}, which matches the rest, slashes included
+	Public  bool             // needs no key, and pages of other origins may request it
+	Quiet   bool             // requested every few seconds: logged at debug, whatever the answer
 	Page    bool             // for people: GET / doesn't list it
-	Dialect *dialect.Dialect // where the key stands and how an error looks; default: as with OpenAI
+	Dialect *dialect.Dialect // which header has the key, and how an error looks; default: OpenAI's
 	Handle  Handler
 }
 
-// A Handler answers one request. It may keep nothing of the exchange when it
-// returns. An error it returns before it wrote anything becomes the answer; one
-// it returns later is only logged, so it has to end a begun answer itself.
+// A Handler answers one request. It must not keep anything of the exchange after
+// it returns. If it returns an error before it has written anything, the error
+// becomes the answer. A later error is only logged: the handler has to end an
+// answer that it began.
 type Handler func(ctx context.Context, x *Exchange) error
 
-// builtin are the routes that every gateway has.
+// builtin returns the routes that every gateway has.
 func (s *server) builtin() []Route {
 	return []Route{
 		{Method: "GET", Path: ModelsPath, Handle: s.listModels},
@@ -56,13 +57,13 @@ func (s *server) builtin() []Route {
 type table struct {
 	routes  []Route
 	router  *httprouter.Router
-	byName  map[string]*Route // by method and path
-	methods []string          // that some route takes
-	guarded []string          // the folders, as "/v1/", in which what is no route needs a key, too
-	served  string            // says what there is, to those who asked for something else
+	byName  map[string]*Route // the name is method and path, such as "GET /health"
+	methods []string          // those that some route accepts, sorted
+	guarded []string          // folders, such as "/v1/", in which unknown paths need a key, too
+	served  string            // the part of an unknown path's error that says which paths there are
 }
 
-// newTable panics if two routes are in each other's way.
+// newTable panics if two routes conflict.
 func newTable(routes []Route) *table {
 	t := &table{routes: routes, router: httprouter.New(), byName: map[string]*Route{}}
 	var keyed []string
@@ -96,20 +97,21 @@ func newTable(routes []Route) *table {
 		}
 	}
 	slices.Sort(t.methods)
-	t.served = "Kai serves " + and(keyed) + "; GET " + docsPath + " describes them."
+	t.served = "Kai serves " + enumerate(keyed) + "; GET " + docsPath + " describes them."
 	return t
 }
 
-// and joins a list as people do.
-func and(list []string) string {
+// enumerate writes a list as people do: "a, b and c".
+func enumerate(list []string) string {
 	if len(list) < 2 {
 		return strings.Join(list, "")
 	}
 	return strings.Join(list[:len(list)-1], ", ") + " and " + list[len(list)-1]
 }
 
-// find gives the route of a method and a path, nil if there is none, and what its
-// {parameter} stands for. It notes the route as the request's pattern.
+// find returns the route of a method and the request's path, or nil if there is
+// none, and the value of its {parameter}. It sets the request's Pattern to the
+// name of the route.
 func (t *table) find(r *http.Request, method string) (route *Route, parameter string) {
 	match, params, _ := t.router.Lookup(method, r.URL.Path)
 	if match == nil {
@@ -122,33 +124,34 @@ func (t *table) find(r *http.Request, method string) (route *Route, parameter st
 	return t.byName[r.Pattern], parameter
 }
 
-// others lists the methods that a request's path takes, as the header Allow does,
-// and gives the route of one of them. Without any there is no such path.
-func (t *table) others(r *http.Request) (allow string, one *Route) {
-	allowed := []string{http.MethodOptions}
+// allowed lists the methods that a request's path accepts, in the form of the
+// header Allow, and returns the route of one of them. The list is empty if there
+// is no such path.
+func (t *table) allowed(r *http.Request) (allow string, one *Route) {
+	methods := []string{http.MethodOptions}
 	for _, method := range t.methods {
 		route, _ := t.find(r, method)
 		if route != nil || r.URL.Path == "*" {
-			allowed = append(allowed, method)
+			methods = append(methods, method)
 		}
 		if route != nil {
 			one = route
 		}
 	}
-	if len(allowed) == 1 {
+	if len(methods) == 1 {
 		return "", nil
 	}
-	slices.Sort(allowed)
-	return strings.Join(allowed, ", "), one
+	slices.Sort(methods)
+	return strings.Join(methods, ", "), one
 }
 
-// needsKey reports whether a path is not open to everybody, for one without a route.
-func (t *table) needsKey(path string) bool {
+// guards reports whether a path without a route needs a key all the same.
+func (t *table) guards(path string) bool {
 	return slices.ContainsFunc(t.guarded, func(folder string) bool { return strings.HasPrefix(path, folder) })
 }
 
-// list gives what GET / lists.
-func (t *table) list() []string {
+// endpoints returns what GET / lists: methods and paths.
+func (t *table) endpoints() []string {
 	var all []string
 	for _, r := range t.routes {
 		if !r.Page {
