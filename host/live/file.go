@@ -12,17 +12,17 @@ import (
 
 type digest = [sha256.Size]byte
 
-// maxRead bounds what is read of a file, in bytes: one more than any may have, so
-// that it is noticed.
+// maxRead is how many bytes of a file are read at most. It is one more than a file
+// may have, so that a file that is too large is noticed.
 const maxRead = maxModule + 1
 
-// state is a file that the gateway is made of, as it was when it was read.
+// state is the state of one of the gateway's files when it was read.
 type state struct {
-	digest digest      // of the first maxRead bytes; zero: it couldn't be read
-	info   fs.FileInfo // from before it was read; nil: there was none
+	digest digest      // of the first maxRead bytes; zero: the file couldn't be read
+	info   fs.FileInfo // from before it was read; nil: there was no file
 }
 
-// file is a state with what it held.
+// file is a file that was read: its state and its content.
 type file struct {
 	state
 	content []byte
@@ -31,7 +31,7 @@ type file struct {
 
 // readFile reads a regular file.
 func readFile(path string) (f file) {
-	f.state = look(path)
+	f.state = stat(path)
 	in, err := openRegular(path)
 	if err != nil {
 		f.err = err
@@ -40,7 +40,8 @@ func readFile(path string) (f file) {
 	defer in.Close()
 	var b bytes.Buffer
 	if f.info != nil {
-		// With room at its end, where the reader notices that there is no more.
+		// With some room at the end, so that the last read finds the end without
+		// growing the buffer.
 		b.Grow(int(min(f.info.Size(), maxRead)) + bytes.MinRead)
 	}
 	if _, err := b.ReadFrom(io.LimitReader(in, maxRead)); err != nil {
@@ -52,7 +53,7 @@ func readFile(path string) (f file) {
 	return f
 }
 
-// digestOf reads a file for its digest alone.
+// digestOf returns the digest of a file. Unlike readFile it keeps no content.
 func digestOf(path string) digest {
 	in, err := openRegular(path)
 	if err != nil {
@@ -66,8 +67,8 @@ func digestOf(path string) digest {
 	return digest(h.Sum(nil))
 }
 
-// openRegular opens a regular file and nothing else. It never waits, as opening a
-// pipe would, for somebody to write to it.
+// openRegular opens a regular file. Anything else is an error. It never waits:
+// opening a pipe in the usual way would wait until somebody writes to it.
 func openRegular(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -84,8 +85,8 @@ func openRegular(path string) (*os.File, error) {
 	return f, nil
 }
 
-// look gives a state without reading it.
-func look(path string) state {
+// stat returns the state of a file without its digest.
+func stat(path string) state {
 	info, err := os.Stat(path)
 	if err != nil {
 		return state{}
@@ -93,12 +94,12 @@ func look(path string) state {
 	return state{info: info}
 }
 
-// touched reports whether a file looks as if it held something else than when it
-// was looked at. Links are followed. It doesn't notice what keeps its size, its
-// time and its place on the disk.
-func touched(files map[string]state) bool {
+// looksChanged reports whether one of the files seems to have changed since its state
+// was taken. It follows links. It doesn't notice a change that keeps the file's size,
+// its time and its place on the disk.
+func looksChanged(files map[string]state) bool {
 	for path, before := range files {
-		now := look(path).info
+		now := stat(path).info
 		if now == nil || before.info == nil {
 			if now != before.info {
 				return true
@@ -113,8 +114,8 @@ func touched(files map[string]state) bool {
 	return false
 }
 
-// differ reports whether a file holds something else than when it was read.
-func differ(files map[string]state) bool {
+// contentChanged reports whether the content of one of the files is not what was read.
+func contentChanged(files map[string]state) bool {
 	for path, before := range files {
 		if digestOf(path) != before.digest {
 			return true

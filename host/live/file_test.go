@@ -31,7 +31,7 @@ func TestOnlyRegularFilesAreRead(t *testing.T) {
 			t.Errorf("%s has digest %x", name, got)
 		}
 		// What can't be read counts as unchanged as long as it looks the same.
-		if touched(map[string]state{path: f.state}) || differ(map[string]state{path: f.state}) {
+		if looksChanged(map[string]state{path: f.state}) || contentChanged(map[string]state{path: f.state}) {
 			t.Errorf("%s seems to have changed", name)
 		}
 	}
@@ -107,10 +107,10 @@ func TestChangesAreNoticed(t *testing.T) {
 			if err := tc.change(t, path); err != nil {
 				t.Fatal(err)
 			}
-			if got := touched(files); got != tc.touched {
+			if got := looksChanged(files); got != tc.touched {
 				t.Errorf("touched = %v, want %v", got, tc.touched)
 			}
-			if got := differ(files); got != tc.differs {
+			if got := contentChanged(files); got != tc.differs {
 				t.Errorf("differ = %v, want %v", got, tc.differs)
 			}
 		})
@@ -118,11 +118,11 @@ func TestChangesAreNoticed(t *testing.T) {
 	t.Run("what was missing appears", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "file")
 		files := map[string]state{path: readFile(path).state}
-		if touched(files) || differ(files) {
+		if looksChanged(files) || contentChanged(files) {
 			t.Error("a missing file seems to have changed")
 		}
 		write(t, path, "now")
-		if !touched(files) || !differ(files) {
+		if !looksChanged(files) || !contentChanged(files) {
 			t.Error("the new file was not noticed")
 		}
 	})
@@ -138,7 +138,7 @@ func TestPermissionIsAChange(t *testing.T) {
 	if err := os.Chmod(path, fs.FileMode(0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if !touched(files) {
+	if !looksChanged(files) {
 		t.Error("a file that became readable was not noticed")
 	}
 }

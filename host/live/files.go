@@ -14,37 +14,37 @@ import (
 
 const maxModule = 16 << 20
 
-// Source is where a gateway's configuration and its adapters come from.
+// Source says where a gateway's configuration and its adapters come from.
 type Source struct {
-	// File names the configuration, "" for the built-in one. It is asked each time
-	// the configuration is read.
+	// File returns the path of the configuration, or "" for the built-in one. It is
+	// called each time the configuration is read.
 	File func() string
 
 	Shipped []string                          // the names of adapters that need no file
-	Module  func(name string) ([]byte, error) // gives the module of one of them
+	Module  func(name string) ([]byte, error) // returns the module of a shipped adapter
 }
 
-// Files are the files that a configuration is made of, each as it was when it was
-// first read, and the modules of its adapters. Read again with another Files. It is
-// for one goroutine.
+// Files are the files of one configuration and the modules of its adapters. Each
+// file is read once, and stays as it was then. A new Files reads them again. Only one
+// goroutine may use it at a time.
 type Files struct {
 	source  Source
-	asked   map[string]state  // those asked for, by path
-	ahead   map[string]file   // those read, whether asked for or not
-	shipped map[string][]byte // by the adapter's name
+	used    map[string]state  // the files that the configuration asked for, by path
+	cache   map[string]file   // the files that were read, whether asked for or not
+	shipped map[string][]byte // modules by the adapter's name
 
-	// uninspected leaves it to whoever loads a module to find out whether it is an
-	// adapter. Inspecting one takes a third of the time to load it.
-	uninspected bool
+	// skipInspection leaves it to the loading of a module to find out whether it is
+	// an adapter. Inspecting a module takes a third of the time that loading takes.
+	skipInspection bool
 }
 
-// NewFiles reads nothing yet.
+// NewFiles returns Files that have read nothing yet.
 func NewFiles(s Source) *Files {
-	return &Files{source: s, asked: map[string]state{}, ahead: map[string]file{}, shipped: map[string][]byte{}}
+	return &Files{source: s, used: map[string]state{}, cache: map[string]file{}, shipped: map[string][]byte{}}
 }
 
-// Config reads the configuration and everything that it names. The error is
-// *config.Problems where the files are to blame.
+// Config reads the configuration and everything that it names. The error is a
+// *config.Problems if the files are to blame.
 func (f *Files) Config() (*config.Config, error) {
 	o := config.Options{Shipped: f.source.Shipped, OptionsSchema: f.schema, ReadFile: f.file}
 	if name := f.source.File(); name != "" {
@@ -53,7 +53,7 @@ func (f *Files) Config() (*config.Config, error) {
 	return config.Default(o), nil
 }
 
-// Module gives the module of a shipped adapter or of a .wasm file.
+// Module returns the module of a shipped adapter or of a .wasm file.
 func (f *Files) Module(plugin string) ([]byte, error) {
 	if strings.HasSuffix(plugin, ".wasm") {
 		b, err := f.file(plugin)
@@ -73,44 +73,46 @@ func (f *Files) Module(plugin string) ([]byte, error) {
 	return b, nil
 }
 
-// file gives what a file holds, at most maxRead bytes of it.
+// file returns the content of a file, at most maxRead bytes of it, and records that
+// the configuration uses it.
 func (f *Files) file(path string) ([]byte, error) {
 	read := f.read(path)
-	f.asked[path] = read.state
+	f.used[path] = read.state
 	return read.content, read.err
 }
 
-// read reads a file that may be asked for.
+// read reads a file, or returns it from the cache.
 func (f *Files) read(path string) file {
-	read, ok := f.ahead[path]
+	read, ok := f.cache[path]
 	if !ok {
 		read = readFile(path)
-		f.ahead[path] = read
+		f.cache[path] = read
 	}
 	return read
 }
 
-// Forget drops what was read, when nobody will ask for it again.
+// Forget frees the content of all files. Call it when nobody needs them any more.
 func (f *Files) Forget() {
-	clear(f.ahead)
+	clear(f.cache)
 	clear(f.shipped)
 }
 
-// schema tells package config what an adapter's manifest says. A module without
-// one in its custom section takes its options unchecked: only running it tells.
+// schema returns what package config has to know of an adapter, from its manifest. If
+// the module has no manifest in a custom section, only running it would tell, and the
+// options are not checked.
 func (f *Files) schema(plugin, dir string) (config.Adapter, error) {
-	given := strings.HasSuffix(plugin, ".wasm")
-	if given && !filepath.IsAbs(plugin) {
+	isFile := strings.HasSuffix(plugin, ".wasm")
+	if isFile && !filepath.IsAbs(plugin) {
 		plugin = filepath.Join(dir, plugin)
 	}
 	module, err := f.Module(plugin)
-	if given && errors.Is(err, fs.ErrNotExist) {
+	if isFile && errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("there is no %s (\"kai plugin build\" makes the module of an adapter)", plugin)
 	}
 	if err != nil {
 		return config.Adapter{}, err
 	}
-	if given && !f.uninspected {
+	if isFile && !f.skipInspection {
 		if err := checkModule(module); err != nil {
 			return config.Adapter{}, err
 		}
@@ -127,13 +129,14 @@ func (f *Files) schema(plugin, dir string) (config.Adapter, error) {
 	return a, nil
 }
 
-// Describe gives what a configuration has to know of an adapter, but for the digest
+// Describe returns what a configuration has to know of an adapter, except the digest
 // of its module.
 func Describe(p modfile.Profile) config.Adapter {
 	return config.Adapter{OptionsCUE: p.Options, DefaultBaseURL: p.DefaultBaseURL, Secret: p.Auth.Header != ""}
 }
 
-// checkModule says why a module is no adapter.
+// checkModule returns an error that says why a module is not an adapter, or nil if it
+// is one.
 func checkModule(module []byte) error {
 	about, err := modfile.Inspect(module)
 	if err != nil {

@@ -1,10 +1,11 @@
-// Package live keeps a running gateway at what its files hold: it watches the
-// configuration, the secret files and modules that it names, and swaps in what
-// changed.
+// Package live keeps a running gateway up to date with its files. It watches the
+// configuration, and the secret files and modules that the configuration names. When
+// one changes, it reads them all and swaps the new configuration in.
 //
-// What can't be taken is refused, and the gateway goes on with what it has. Files
-// are read when they have come to rest, once each, so the gateway never runs on two
-// states of one file. The package prints nothing and knows no command line.
+// If the new configuration can't be used, it is refused, and the gateway goes on with
+// the one that it has. Files are read after they have stopped changing, and each is
+// read once, so the gateway never mixes two states of one file. The package prints
+// nothing and knows no command line.
 package live
 
 import (
@@ -22,7 +23,7 @@ import (
 	"github.com/kai-gateway/kai/config"
 )
 
-// Gateway is what is kept up to date: a *host.Host.
+// Gateway is the gateway that is kept up to date: a *host.Host.
 type Gateway interface {
 	Swap(ctx context.Context, c *config.Config, module func(plugin string) ([]byte, error)) error
 	Refuse(err error)
@@ -31,25 +32,25 @@ type Gateway interface {
 // Options configures New. Gateway, Config and Files are required.
 type Options struct {
 	Gateway Gateway
-	Config  *config.Config // what the gateway was started with
-	Files   *Files         // what that was read from
+	Config  *config.Config // the configuration that the gateway was started with
+	Files   *Files         // the files that Config was read from
 	Logger  *slog.Logger   // gets the outcome of every reload; default: discard
 
-	OnSIGHUP   bool // reload at SIGHUP, which doesn't end the process from New on
-	OwnAddress bool // it is not served at server.host and server.port, so their changes are no news
+	OnSIGHUP   bool // reload at SIGHUP; from New on, the signal doesn't end the process
+	OwnAddress bool // the gateway is not served at server.host and server.port, so changes of those need no warning
 }
 
 // Reloader puts a changed configuration or module into a running gateway: when a
-// file changes, at SIGHUP, and when Reload asks for it. Run does the work.
+// file changes, at SIGHUP, and when Reload is called. Run does the work.
 type Reloader struct {
 	opts    Options
 	log     *slog.Logger
-	started config.Server // the configuration's at the start
+	started config.Server // from the configuration at the start
 
-	files   map[string]state  // what the gateway runs on, or refused last
-	watcher *fsnotify.Watcher // nil where the system has none
-	hup     chan os.Signal    // SIGHUP
-	asked   chan request      // by Reload
+	files    map[string]state  // the files that the gateway runs on, or that it refused last
+	watcher  *fsnotify.Watcher // nil if the system has none
+	hup      chan os.Signal    // SIGHUP
+	requests chan request      // calls of Reload
 }
 
 // request is a call of Reload.
@@ -59,28 +60,28 @@ type request struct {
 }
 
 const (
-	// pollEvery is how often the files' digests are taken. That finds changes that
-	// the system doesn't tell of, as on network file systems and some container
-	// mounts, and those of tools that give every file they write the same time.
+	// pollEvery is how often the digests of the files are taken. That finds changes
+	// that the system doesn't report, as on network file systems and some container
+	// mounts, and changes by tools that give every file the same time.
 	pollEvery = 2 * time.Second
-	// settleFor is how long files must stay the same before they are read: an
+	// settleFor is how long files must stay the same before they are used: an
 	// editor or a compiler may be in the middle of writing.
 	settleFor = 40 * time.Millisecond
 	// settleAtMost ends the wait for a file that is written without a pause.
 	settleAtMost = 10 * time.Second
 )
 
-// SwapTimeout bounds the compilation of new modules in one reload.
+// SwapTimeout is how long the compilation of new modules may take in one reload.
 const SwapTimeout = 2 * time.Minute
 
-// New begins to watch.
+// New returns a Reloader that has begun to watch the files.
 func New(o Options) *Reloader {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	r := &Reloader{
-		opts: o, log: o.Logger, started: o.Config.Server, files: o.Files.asked,
-		hup: make(chan os.Signal, 1), asked: make(chan request),
+		opts: o, log: o.Logger, started: o.Config.Server, files: o.Files.used,
+		hup: make(chan os.Signal, 1), requests: make(chan request),
 	}
 	if o.OnSIGHUP {
 		signal.Notify(r.hup, syscall.SIGHUP)
@@ -95,9 +96,9 @@ func New(o Options) *Reloader {
 	return r
 }
 
-// watch watches the directories of the files, for a rename replaces the file
-// and not its directory. One that was watched before may have been replaced
-// itself. Those that can't be watched are left to the poll.
+// watch watches the directories of the files, because a rename replaces a file and
+// not its directory. It is called again after every reload, since a directory may have
+// been replaced, too. Directories that can't be watched are left to polling.
 func (r *Reloader) watch() {
 	if r.watcher == nil {
 		return
@@ -124,14 +125,14 @@ func (r *Reloader) Run(ctx context.Context) {
 			return
 		case <-r.hup:
 			r.reload(ctx, "SIGHUP")
-		case a := <-r.asked:
+		case a := <-r.requests:
 			a.outcome <- r.reload(ctx, a.why)
 		case e := <-events:
-			if r.concerns(e) && touched(r.files) {
+			if r.isRelevant(e) && looksChanged(r.files) {
 				r.reloadChanged(ctx)
 			}
 		case <-poll.C:
-			if differ(r.files) {
+			if contentChanged(r.files) {
 				r.reloadChanged(ctx)
 			}
 		case err := <-failures:
@@ -140,10 +141,11 @@ func (r *Reloader) Run(ctx context.Context) {
 	}
 }
 
-// concerns reports whether an event may be about a file of the gateway. Others in
-// the same directory may be written all the time, but one that is new may be a
-// link or directory on the way to ours, as in a mounted ConfigMap.
-func (r *Reloader) concerns(e fsnotify.Event) bool {
+// isRelevant reports whether an event may be about one of the gateway's files. Other
+// files in the same directory may be written all the time, and are ignored. But one
+// that was created may be a link or directory on the way to the gateway's files, as in
+// a mounted ConfigMap.
+func (r *Reloader) isRelevant(e fsnotify.Event) bool {
 	if e.Has(fsnotify.Create) {
 		return true
 	}
@@ -155,78 +157,78 @@ func (r *Reloader) concerns(e fsnotify.Event) bool {
 	return false
 }
 
-// reloadChanged reloads if a file holds something else than the gateway runs on,
-// once it has come to rest. The files are read meanwhile, for that takes as long
-// when shipped adapters must be unpacked.
+// reloadChanged waits until the files have stopped changing, and reloads if one has
+// other content than what the gateway runs on. It reads the files while it waits: if
+// shipped adapters must be unpacked, reading takes as long as the wait.
 func (r *Reloader) reloadChanged(ctx context.Context) {
-	var n next
+	var c candidate
 	for deadline := time.Now().Add(settleAtMost); ; {
 		before := map[string]state{}
 		for path := range r.files {
-			before[path] = look(path)
+			before[path] = stat(path)
 		}
-		n = r.read()
+		c = r.read()
 		select {
-		case <-time.After(settleFor - time.Since(n.begin)):
+		case <-time.After(settleFor - time.Since(c.begin)):
 		case <-ctx.Done():
 			return
 		}
-		if !touched(before) || time.Now().After(deadline) {
+		if !looksChanged(before) || time.Now().After(deadline) {
 			break
 		}
 	}
 	changed := false
 	for path, s := range r.files {
-		changed = changed || n.files.read(path).digest != s.digest
+		changed = changed || c.files.read(path).digest != s.digest
 	}
 	if changed {
-		r.take(ctx, "changed file", n)
+		r.apply(ctx, "changed file", c)
 		return
 	}
 	for path := range r.files {
-		r.files[path] = n.files.read(path).state
+		r.files[path] = c.files.read(path).state
 	}
 	r.watch()
 }
 
 // reload reads everything again and swaps it in.
 func (r *Reloader) reload(ctx context.Context, why string) error {
-	return r.take(ctx, why, r.read())
+	return r.apply(ctx, why, r.read())
 }
 
-// next is a new state as it was read.
-type next struct {
-	begin  time.Time
+// candidate is a configuration that was read and not swapped in yet.
+type candidate struct {
+	begin  time.Time // when reading began
 	files  *Files
 	config *config.Config
-	err    error
+	err    error // why there is no config
 }
 
-func (r *Reloader) read() next {
-	n := next{begin: time.Now(), files: NewFiles(r.opts.Files.source)}
-	n.files.uninspected = true // Swap finds out more, and says it as well
-	n.config, n.err = n.files.Config()
-	return n
+func (r *Reloader) read() candidate {
+	c := candidate{begin: time.Now(), files: NewFiles(r.opts.Files.source)}
+	c.files.skipInspection = true // Swap finds more, and explains it as well
+	c.config, c.err = c.files.Config()
+	return c
 }
 
-// take swaps in what was read. The outcome is logged.
-func (r *Reloader) take(ctx context.Context, why string, n next) error {
-	c, err := n.config, n.err
+// apply swaps in a configuration that was read, or refuses it, and logs the outcome.
+func (r *Reloader) apply(ctx context.Context, why string, read candidate) error {
+	c, err := read.config, read.err
 	if err == nil {
 		bounded, cancel := context.WithTimeout(ctx, SwapTimeout)
 		defer cancel()
-		err = r.opts.Gateway.Swap(bounded, c, n.files.Module)
+		err = r.opts.Gateway.Swap(bounded, c, read.files.Module)
 	} else {
 		r.opts.Gateway.Refuse(err)
 	}
 	if err != nil {
-		// What the gateway runs on stays watched, so that undoing the change is
-		// noticed, too.
+		// The files that the gateway runs on stay watched, so that undoing the
+		// change is noticed, too.
 		for path := range r.files {
-			n.files.file(path)
+			read.files.file(path)
 		}
 	}
-	r.files = n.files.asked
+	r.files = read.files.used
 	r.watch()
 	if err != nil {
 		for _, line := range Problems(err) {
@@ -243,24 +245,25 @@ func (r *Reloader) take(ctx context.Context, why string, n next) error {
 	if was, now := r.started.ReadHeaderTimeout, c.Server.ReadHeaderTimeout; was != now {
 		r.log.Warn("server.read_header_timeout changes with the next start only", "used", was.String(), "configured", now.String())
 	}
-	r.log.Info("reloaded", "why", why, "models", len(c.Models), "duration_ms", time.Since(n.begin).Milliseconds())
+	r.log.Info("reloaded", "why", why, "models", len(c.Models), "duration_ms", time.Since(read.begin).Milliseconds())
 	return nil
 }
 
-// Reload reads everything again and has it swapped in; why is for the log. It waits
-// for the outcome, while Run runs. The error is *config.Problems where the files or
-// their adapters are to blame.
+// Reload reads everything again, swaps it in, and returns the outcome. Run must be
+// running. why is for the log. The error is a *config.Problems if the files or their
+// adapters are to blame.
 func (r *Reloader) Reload(ctx context.Context, why string) error {
 	a := request{why, make(chan error, 1)}
 	select {
-	case r.asked <- a:
+	case r.requests <- a:
 	case <-ctx.Done():
 		return errors.New("kai is stopping")
 	}
 	return <-a.outcome
 }
 
-// Problems says what is wrong, a line each; none for nil.
+// Problems returns what err says is wrong, one line for each problem. It returns none
+// for nil.
 func Problems(err error) []string {
 	if err == nil {
 		return nil
