@@ -75,6 +75,8 @@ var layers = []layer{
 	},
 	{pattern: "host/fault"}, // the kinds of failure, which all of host may use
 	{pattern: "host/dialect", own: []string{"host/fault"}},
+	// What is sealed for two dialects knows neither of them.
+	{pattern: "host/dialect/seal", own: []string{"host/fault", "sdk"}},
 	{pattern: "host/dialect/*", own: []string{"host/dialect", "host/facts", "host/fault", "host/memory", "sdk/abi"}},
 	{pattern: "host/*", own: []string{"host/fault", "host/memory", "sdk", "sdk/*"}},
 	{
