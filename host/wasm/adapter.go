@@ -11,15 +11,15 @@ import (
 // AdapterOptions configures Engine.Adapter.
 type AdapterOptions struct {
 	Options  []byte     // the provider's options, JSON; default {}
-	Kept     int        // instances kept while idle; default 1
-	LogLevel slog.Level // what of the guest's log is written; default slog.LevelInfo (the zero value)
+	Kept     int        // how many idle instances are kept; default 1
+	LogLevel slog.Level // the lowest level of the guest's log that is written; default slog.LevelInfo (the zero value)
 	Limits   Limits
 	Fresh    bool          // each request gets instances of its own, see ForRequest
-	Share    *memory.Share // the provider's, which instances are counted in; default: they are not
+	Share    *memory.Share // the provider's share, in which the memory of instances is counted; default: it is not counted
 }
 
-// Adapter is a module with one provider's options: loaded once, called in the
-// instances of a pool. Its methods are safe for concurrent use.
+// Adapter is a module with one provider's options. It is loaded once, and each call
+// runs in an instance of its pool. Its methods are safe for concurrent use.
 type Adapter struct {
 	*loader
 	*runner
@@ -27,8 +27,8 @@ type Adapter struct {
 	fresh bool // each request has a pool of its own
 }
 
-// Adapter begins to load module in the background and returns at once. name is
-// the provider's, for the log. Close it when it is used no more.
+// Adapter returns an adapter at once and begins to load its module in the background.
+// name is the provider's name, for the log. The caller must close the adapter.
 func (e *Engine) Adapter(name string, module []byte, opts AdapterOptions) *Adapter {
 	if len(opts.Options) == 0 {
 		opts.Options = []byte("{}")
@@ -36,13 +36,13 @@ func (e *Engine) Adapter(name string, module []byte, opts AdapterOptions) *Adapt
 	limits := opts.Limits.withDefaults()
 	log := logger{log: e.opts.Logger.With("provider", name), level: opts.LogLevel, rate: &rate{limit: limits.LogLines}}
 	a := &Adapter{
-		loader: &loader{engine: e, name: name, module: module, ready: make(chan struct{}), holds: 2},
+		loader: &loader{engine: e, name: name, module: module, ready: make(chan struct{}), refs: 2},
 		runner: &runner{
 			slots: e.slots, wait: e.opts.CallWait, limits: &limits, log: log,
 			tenant: &tenant{}, pause: &breaker{}, pace: &pace{},
 		},
 		pool: &pool{
-			options: opts.Options, limits: &limits, share: opts.Share, logs: log, most: max(opts.Kept, 1),
+			options: opts.Options, limits: &limits, share: opts.Share, logs: log, maxIdle: max(opts.Kept, 1),
 		},
 		fresh: opts.Fresh,
 	}
@@ -50,31 +50,32 @@ func (e *Engine) Adapter(name string, module []byte, opts AdapterOptions) *Adapt
 	return a
 }
 
-// Close frees the instances and gives up the compiled module. No call may run
-// or follow. An adapter that still loads is freed when it has.
+// Close frees the instances and gives back the compiled module. No call may be running,
+// and none may follow. An adapter that is still being loaded is freed after that.
 func (a *Adapter) Close() { a.release() }
 
-// ForRequest gives the adapter for the calls of one request, and a function that
-// must be called at its end: the adapter itself, or with AdapterOptions.Fresh
-// one whose instances serve that request only.
+// ForRequest returns the adapter for the calls of one request, and a function that
+// must be called at the request's end. It is the adapter itself, or with
+// AdapterOptions.Fresh one whose instances serve only that request.
 func (a *Adapter) ForRequest() (mine *Adapter, end func()) {
 	if !a.fresh {
 		return a, func() {}
 	}
-	mine = &Adapter{loader: a.loader, runner: a.runner, pool: a.pool.another()}
+	mine = &Adapter{loader: a.loader, runner: a.runner, pool: a.pool.emptyCopy()}
 	return mine, mine.pool.close
 }
 
-// release gives up one hold, the owner's or the loader's.
+// release gives up one reference, the owner's or the loader's. The last one frees the
+// adapter.
 func (a *Adapter) release() {
-	if a.loader.letGo() {
+	if a.loader.unref() {
 		a.pool.close()
 		a.engine.forget(a)
 	}
 }
 
-// Request runs kai_request on a client's body, which names the upstream's model.
-// options are the model's.
+// Request runs kai_request on the body of a client's request, in which the model is the
+// upstream's. options are the options of the model.
 func (a *Adapter) Request(ctx context.Context, op abi.Op, stream bool, options, body []byte, out *Batch) (failed bool, err error) {
 	flags := uint64(0)
 	if stream {
@@ -86,7 +87,7 @@ func (a *Adapter) Request(ctx context.Context, op abi.Op, stream bool, options, 
 	}, out)
 }
 
-// Response runs kai_response on a whole answer of the upstream.
+// Response runs kai_response on an answer that the upstream sent whole.
 func (a *Adapter) Response(ctx context.Context, op abi.Op, status int, state, head, body []byte, out *Batch) (failed bool, err error) {
 	return a.call(ctx, invocation{
 		in: inResponse, op: op, sections: [3][]byte{state, head, body},
@@ -94,8 +95,8 @@ func (a *Adapter) Response(ctx context.Context, op abi.Op, status int, state, he
 	}, out)
 }
 
-// Event runs kai_event on one event of a streamed answer. flags are those of
-// package abi.
+// Event runs kai_event on one event of a streamed answer. flags are abi.FlagEnd and
+// abi.FlagDone.
 func (a *Adapter) Event(ctx context.Context, op abi.Op, flags int, state, name, data []byte, out *Batch) (failed bool, err error) {
 	return a.call(ctx, invocation{
 		in: inEvent, op: op, sections: [3][]byte{state, name, data},

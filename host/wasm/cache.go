@@ -20,8 +20,8 @@ import (
 	"github.com/tetratelabs/wazero"
 )
 
-// DefaultCacheDir is where compiled adapters are kept: a folder of the user's
-// cache directory, or "" where there is none.
+// DefaultCacheDir returns the folder in which compiled adapters are kept. It is in the
+// user's cache directory; the result is "" if there is none.
 func DefaultCacheDir() string {
 	dir, err := os.UserCacheDir()
 	if err != nil {
@@ -30,62 +30,64 @@ func DefaultCacheDir() string {
 	return filepath.Join(dir, "kai", "wasm")
 }
 
-// codeCache keeps compiled code in a directory from one start to the next: an
-// entry for each module, which is a folder.
+// codeCache keeps compiled code in a directory from one start to the next. Each module
+// has an entry, which is a folder.
 //
-// What is in there runs as Kai, outside of the sandbox. Nothing but the rights of
-// the directory keeps others from writing it: a signature would need a key, and
-// who can write there could read that as well. So it is used only if it and all
-// that is read of it belong to this user or to root, and nobody else can write
-// there. Against a disk that fails, an entry has a checksum: wazero's own leaves
-// out where functions begin, and two bytes less there would end the process.
+// The code in there runs as Kai, outside the sandbox. Only the permissions of the
+// directory keep others from writing it. A signature would not help: it needs a key,
+// and whoever can write there could read the key as well. So the directory is used only
+// if it, and everything that is read of it, belongs to this user or to root, and nobody
+// else can write there. An entry has a checksum, against a disk that fails. wazero's
+// own checksum leaves out where functions begin, and two missing bytes there would end
+// the process.
 //
-// Its methods are the loader's. Trouble with it is logged, each kind once, and
-// never keeps a module from being loaded.
+// Only the loader calls its methods. Trouble with the cache is logged, each kind once.
+// It never keeps a module from being loaded.
 type codeCache struct {
-	dir string // "" keeps nothing
+	dir string // "": nothing is kept
 	log *slog.Logger
 
-	mu   sync.Mutex
-	told map[string]bool
+	mu     sync.Mutex
+	warned map[string]bool // the kinds of trouble that were logged
 }
 
 func newCodeCache(dir string, log *slog.Logger) *codeCache {
-	return &codeCache{dir: dir, log: log, told: map[string]bool{}}
+	return &codeCache{dir: dir, log: log, warned: map[string]bool{}}
 }
 
-// An entry's folder holds its checksum, whose time says when it was used last, and
-// what wazero keeps: a folder for each of its own versions, with one file.
+// The folder of an entry contains its checksum, whose time says when the entry was
+// last used, and what wazero keeps: a folder for each version of wazero, with one file.
 const (
 	entryFolders = "module-*"
 	entryFiles   = "module-*/wazero-*/*"
 	checksumFile = "checksum"
 )
 
-// warn logs a kind of trouble once.
+// warn logs a kind of trouble, the first time that it is called with it.
 func (c *codeCache) warn(kind string, err error) {
 	c.mu.Lock()
-	told := c.told[kind]
-	c.told[kind] = true
+	warned := c.warned[kind]
+	c.warned[kind] = true
 	c.mu.Unlock()
-	if !told {
+	if !warned {
 		c.log.Warn(kind, "dir", c.dir, "err", err)
 	}
 }
 
-// open gives the folder for the code of an instrumented module, "" if none may be
-// used. What is in there is as it was written.
+// open returns the folder for the code of an instrumented module, or "" if the cache
+// can't be used. The folder's checksum was compared, so the code in it is as it was
+// written.
 func (c *codeCache) open(wasm []byte) string {
 	if c.dir == "" {
 		return ""
 	}
 	sum := sha256.Sum256(wasm)
 	entry := filepath.Join(c.dir, "module-"+hex.EncodeToString(sum[:]))
-	if err := makeOwn(c.dir, entry); err != nil {
+	if err := makePrivate(c.dir, entry); err != nil {
 		c.warn("compiled adapters are not kept", err)
 		return ""
 	}
-	files, err := ownFiles(entry)
+	files, err := privateFiles(entry)
 	if err != nil {
 		c.warn("compiled adapters are not kept", err)
 		return ""
@@ -106,20 +108,21 @@ func (c *codeCache) open(wasm []byte) string {
 	return entry
 }
 
-// close writes the checksum of an entry that wazero has used, if it wrote it.
+// close writes the checksum of an entry that wazero has filled. It does nothing if the
+// entry has a checksum.
 func (c *codeCache) close(entry string) {
 	path := filepath.Join(entry, checksumFile)
 	if _, err := os.Lstat(path); err == nil {
 		return
 	}
-	files, err := ownFiles(entry)
+	files, err := privateFiles(entry)
 	if err == nil && len(files) > 0 {
 		var sum string
 		if sum, err = checksum(files); err == nil {
 			err = os.WriteFile(path, []byte(sum), 0o600)
 		}
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) { // which another process removed
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // if it doesn't exist, another process has removed it
 		c.warn("compiled adapters are not kept", err)
 	}
 }
@@ -128,7 +131,7 @@ func (c *codeCache) close(entry string) {
 func (c *codeCache) drop(entry string) error {
 	err := os.RemoveAll(entry)
 	if err == nil {
-		err = makeOwn(c.dir, entry)
+		err = makePrivate(c.dir, entry)
 	}
 	if err != nil {
 		c.warn("compiled adapters are not kept", err)
@@ -136,16 +139,16 @@ func (c *codeCache) drop(entry string) error {
 	return err
 }
 
-// What the cache may hold: a Go adapter's code takes 8 MiB, and whoever writes one
+// Limits of the cache. The code of an adapter in Go has 8 MiB, and the author of one
 // compiles it many times a day.
 const (
-	cacheSize = 256 << 20
-	cacheAge  = 90 * 24 * time.Hour // since it was used last
+	cacheSize = 256 << 20           // bytes of all entries
+	cacheAge  = 90 * 24 * time.Hour // since an entry was last used
 )
 
-// trim removes what nobody used for longer than age, and then what wasn't used
-// for longest, until the rest has at most size bytes. A module whose entry is gone
-// is compiled again at the next start.
+// trim removes the entries that were not used for longer than age, and then the ones
+// that were used least recently, until the rest has at most size bytes. A module whose
+// entry was removed is compiled again at the next start.
 func (c *codeCache) trim(size int64, age time.Duration, now time.Time) {
 	if c.dir == "" {
 		return
@@ -161,7 +164,7 @@ func (c *codeCache) trim(size int64, age time.Duration, now time.Time) {
 		e := entry{path: filepath.Join(c.dir, name)}
 		filepath.WalkDir(e.path, func(_ string, d fs.DirEntry, err error) error {
 			if err != nil {
-				return nil // it was removed by another process
+				return nil // another process has removed it
 			}
 			if info, err := d.Info(); err == nil && !d.IsDir() {
 				e.size += info.Size()
@@ -191,14 +194,14 @@ func (c *codeCache) trim(size int64, age time.Duration, now time.Time) {
 	}
 }
 
-// makeOwn makes a directory and a folder in it, if they aren't there. The error
-// says that they, or a directory above, are not safe from others.
-func makeOwn(dir, folder string) error {
+// makePrivate makes a directory and a folder in it, unless they exist. The error says
+// why one of them, or a directory above them, is not safe from other users.
+func makePrivate(dir, folder string) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
 	for _, path := range []string{folder, dir} {
-		if err := own(path, fs.ModeDir); err != nil {
+		if err := checkPrivate(path, fs.ModeDir); err != nil {
 			return err
 		}
 	}
@@ -210,7 +213,7 @@ func makeOwn(dir, folder string) error {
 		return err
 	}
 	for ; ; above = filepath.Dir(above) {
-		// In a sticky one, such as /tmp, others can't replace what isn't theirs.
+		// In a sticky directory, such as /tmp, users can't replace the files of others.
 		info, err := os.Lstat(above)
 		if err != nil {
 			return err
@@ -224,9 +227,9 @@ func makeOwn(dir, folder string) error {
 	}
 }
 
-// ownFiles gives the files in an entry's wazero folders, in order. The error says
-// that one, or a folder, is not safe from others or no file.
-func ownFiles(entry string) (files []string, err error) {
+// privateFiles lists the files in an entry's wazero folders, in order. The error says
+// why a file or folder is not safe from other users, or is not what it should be.
+func privateFiles(entry string) (files []string, err error) {
 	list, err := os.ReadDir(entry)
 	if err != nil {
 		return nil, err
@@ -234,12 +237,12 @@ func ownFiles(entry string) (files []string, err error) {
 	for _, d := range list {
 		path := filepath.Join(entry, d.Name())
 		if d.Name() == checksumFile {
-			if err := own(path, 0); err != nil {
+			if err := checkPrivate(path, 0); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		if err := own(path, fs.ModeDir); err != nil {
+		if err := checkPrivate(path, fs.ModeDir); err != nil {
 			return nil, err
 		}
 		inner, err := os.ReadDir(path)
@@ -248,7 +251,7 @@ func ownFiles(entry string) (files []string, err error) {
 		}
 		for _, d := range inner {
 			path := filepath.Join(path, d.Name())
-			if err := own(path, 0); err != nil {
+			if err := checkPrivate(path, 0); err != nil {
 				return nil, err
 			}
 			files = append(files, path)
@@ -257,9 +260,9 @@ func ownFiles(entry string) (files []string, err error) {
 	return files, nil
 }
 
-// own checks that path is of the given type, belongs to this user or to root, and
-// can be written by nobody else. A link is neither file nor directory.
-func own(path string, kind fs.FileMode) error {
+// checkPrivate checks that path has the given type, belongs to this user or to root, and
+// can't be written by anybody else. A link is neither a file nor a directory.
+func checkPrivate(path string, kind fs.FileMode) error {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return err
@@ -288,7 +291,8 @@ func kindName(m fs.FileMode) string {
 	return "special file"
 }
 
-// checksum gives a text that tells whether files have changed by accident.
+// checksum returns a text that changes if the files are damaged by accident: their
+// names, sizes and CRCs.
 func checksum(files []string) (string, error) {
 	h := crc32.New(crc32.MakeTable(crc32.Castagnoli))
 	text := ""
@@ -308,8 +312,8 @@ func checksum(files []string) (string, error) {
 	return text, nil
 }
 
-// openCache opens the cache of compiled code: one of this version alone in
-// memory, whose end frees the code, backed by files if there is a directory.
+// openCache opens wazero's cache of compiled code for one version. Closing it frees the
+// code. It is in memory, and also in files if dir isn't "".
 func openCache(dir string) (wazero.CompilationCache, error) {
 	if dir == "" {
 		return wazero.NewCompilationCache(), nil

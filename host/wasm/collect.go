@@ -12,29 +12,29 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Batch holds the emissions of one call. The caller owns it and reuses it for
-// the next call of the same exchange, which overwrites Emissions and what they
-// point to. The zero value is ready.
+// Batch has the emissions of one call. The caller owns it and reuses it for the next
+// call of the same attempt, which overwrites Emissions and what they point to. The zero
+// value is ready to use.
 type Batch struct {
 	Emissions []abi.Emission
 	Cost      Cost          // of the last call, if it returned
-	Memory    *memory.Grant // what the batch is counted in; default: nothing is counted
-	buf       []byte        // payloads, one behind the other
+	Memory    *memory.Grant // counts the batch's memory; default: it is not counted
+	buf       []byte        // payloads, one after the other
 }
 
-// emissionBytes is what an emission takes besides its payload: its place in a batch
-// and in the checks of a call. Those of millions of empty ones add up.
+// emissionBytes is how many bytes an emission takes besides its payload: its place in a
+// batch and in the checks of a call. For millions of empty emissions that adds up.
 const emissionBytes = 96
 
-// Cost is what one call took.
+// Cost is what one call cost.
 type Cost struct {
-	Fuel   int64  // in the units of docs/design/0002-fuel.md, the growing of the buffer included
-	Budget int64  // what it could have burnt
+	Fuel   int64  // in units of docs/design/0002-fuel.md, including what growing the input buffer cost
+	Budget int64  // the fuel that the call could have used
 	Memory uint32 // bytes of the instance's memory after the call
 }
 
-// Reset empties the batch. What one long answer needed isn't kept for the rest
-// of the stream.
+// Reset empties the batch. It frees large buffers, so that the memory for one long
+// answer isn't kept for the rest of the stream.
 func (b *Batch) Reset() {
 	const keep, keepEmissions = 16 << 10, 256
 	if cap(b.buf) > keep {
@@ -45,11 +45,11 @@ func (b *Batch) Reset() {
 		b.Memory.Drop(emissionBytes * int64(cap(b.Emissions)))
 		b.Emissions = nil
 	}
-	clear(b.Emissions) // or a stale Data keeps what buf let go
+	clear(b.Emissions) // otherwise an old Data would keep a buffer that was freed
 	b.buf, b.Emissions, b.Cost = b.buf[:0], b.Emissions[:0], Cost{}
 }
 
-// Clone gives the emissions in memory of the caller's own.
+// Clone returns a copy of the emissions, which the caller owns.
 func (b *Batch) Clone() []abi.Emission {
 	ems := slices.Clone(b.Emissions)
 	for i := range ems {
@@ -84,7 +84,7 @@ func (b *Batch) Append(e abi.Emission, p []byte) {
 	b.Emissions = append(b.Emissions, e)
 }
 
-// export is the function of the guest that is running.
+// export says which function of the guest is running.
 type export uint8
 
 const (
@@ -98,9 +98,9 @@ const (
 
 // What emit returns to the guest.
 const (
-	emitTaken = 0
-	emitWrong = -1 // kind, order, range or form
-	emitLimit = -2
+	emitOK    = 0
+	emitWrong = -1 // wrong kind, order, range or form
+	emitLimit = -2 // over a limit
 )
 
 // maxWait is the longest WAIT in milliseconds.
@@ -109,20 +109,20 @@ const maxWait = 60_000
 // freeEmits is how many emissions of a call cost no fuel.
 const freeEmits = 256
 
-// collector takes down the emissions of one call and checks each: what passes
-// here needs no check later on. One that is refused fails the whole call, even
-// if the guest goes on, for an answer with a hole in it is worse than none.
+// collector checks the emissions of one call and puts them into a batch. What it has
+// accepted needs no check later. If it refuses one emission, the whole call fails, even
+// if the guest goes on: an answer with a hole in it is worse than none.
 type collector struct {
-	batch   *Batch
-	in      export
-	op      abi.Op
-	max     int // bytes of payload allowed
-	state   int // bytes of a state
-	calls   int // of emit, the refused ones included
-	refused error
-	request bool               // REQUEST was emitted
-	named   map[int32]struct{} // TOOL_ID and TOOL_NAME so far
-	full    error              // a *memory.Error: there was no room for an emission
+	batch    *Batch
+	in       export
+	op       abi.Op
+	max      int // how many bytes of payload are allowed
+	state    int // how many bytes a STATE may have
+	calls    int // how often emit was called, including emissions that were refused
+	refused  error
+	request  bool               // REQUEST was emitted
+	named    map[int32]struct{} // TOOL_ID and TOOL_NAME so far, see checkOnce
+	noMemory error              // a *memory.Error: there was no room for an emission
 }
 
 // begin prepares for a call that may emit max bytes.
@@ -135,13 +135,14 @@ func (c *collector) begin(b *Batch, in export, op abi.Op, max int) {
 	clear(c.named)
 }
 
-// keepNamed is how many names a call may have had whose map is used again.
+// keepNamed is the size up to which the map of names is reused for the next call.
 const keepNamed = 256
 
-// emit takes one emission. p is copied. The result is what the guest is told.
+// emit checks one emission and keeps a copy of its payload p. The result is returned to
+// the guest.
 func (c *collector) emit(kind, at int32, p []byte) int32 {
 	if c.batch == nil {
-		return emitWrong // a start function has nothing to say
+		return emitWrong // a start function may emit nothing
 	}
 	e := abi.Emission{Kind: abi.Kind(uint32(kind) &^ abi.Raw), Raw: kind&abi.Raw != 0, At: at}
 	if c.refused != nil {
@@ -156,13 +157,13 @@ func (c *collector) emit(kind, at int32, p []byte) int32 {
 	if !c.allowed(e.Kind) {
 		return c.refuse(emitWrong, "%s is not allowed here", e.Kind)
 	}
-	if code := c.place(e, p); code != emitTaken {
+	if code := c.checkOrder(e, p); code != emitOK {
 		return code
 	}
-	return c.take(e, p)
+	return c.accept(e, p)
 }
 
-// allowed reports whether the running export may emit kind.
+// allowed reports whether the running export may emit k.
 func (c *collector) allowed(k abi.Kind) bool {
 	switch {
 	case c.in == inManifest:
@@ -181,8 +182,9 @@ func (c *collector) allowed(k abi.Kind) bool {
 	return c.op == abi.Chat
 }
 
-// place checks an emission's order and its at.
-func (c *collector) place(e abi.Emission, p []byte) int32 {
+// checkOrder checks that an emission may come after those before it, and that its at is
+// in range.
+func (c *collector) checkOrder(e abi.Emission, p []byte) int32 {
 	switch e.Kind {
 	case abi.Request:
 		if c.request {
@@ -208,7 +210,7 @@ func (c *collector) place(e abi.Emission, p []byte) int32 {
 			return c.refuse(emitWrong, "%s: choice %d, call %d is out of range", e.Kind, e.Choice(), e.Item())
 		}
 		if e.Kind == abi.ToolID || e.Kind == abi.ToolName {
-			return c.once(e)
+			return c.checkOnce(e)
 		}
 	case abi.Text, abi.Reasoning, abi.Refusal, abi.Logprobs, abi.DeltaExtra, abi.ChoiceExtra, abi.Finish,
 		abi.ReasoningDetail, abi.Signature, abi.Citation, abi.StopReason:
@@ -216,28 +218,28 @@ func (c *collector) place(e abi.Emission, p []byte) int32 {
 			return c.refuse(emitWrong, "%s: choice %d, item %d is out of range", e.Kind, e.Choice(), e.Item())
 		}
 	}
-	return emitTaken
+	return emitOK
 }
 
-// once refuses a second TOOL_ID or TOOL_NAME for the same tool call.
-func (c *collector) once(e abi.Emission) int32 {
+// checkOnce refuses a second TOOL_ID or TOOL_NAME for the same tool call.
+func (c *collector) checkOnce(e abi.Emission) int32 {
 	mark := e.At<<1 | int32(e.Kind&1) // TOOL_ID is odd, TOOL_NAME even
-	if _, again := c.named[mark]; again {
+	if _, seen := c.named[mark]; seen {
 		return c.refuse(emitWrong, "%s: a second one for choice %d, call %d", e.Kind, e.Choice(), e.Item())
 	}
 	if c.named == nil {
 		c.named = map[int32]struct{}{}
 	}
 	c.named[mark] = struct{}{}
-	return emitTaken
+	return emitOK
 }
 
-// take checks the payload and keeps it.
-func (c *collector) take(e abi.Emission, p []byte) int32 {
+// accept checks the payload of an emission and keeps it.
+func (c *collector) accept(e abi.Emission, p []byte) int32 {
 	switch e.Kind {
 	case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs, abi.Signature, abi.ToolSignature, abi.StopReason:
 		if !utf8.Valid(p) {
-			// Text of a broken upstream, passed on: encoding/json would do the same.
+			// A broken upstream sent it, and the adapter passed it on. encoding/json would do the same.
 			p = bytes.ToValidUTF8(p, []byte("\uFFFD"))
 		}
 		surrogates := false
@@ -247,7 +249,7 @@ func (c *collector) take(e abi.Emission, p []byte) int32 {
 				return c.refuse(emitWrong, "%s: not the inside of a JSON string", e.Kind)
 			}
 		}
-		if code := c.keep(e, p); code != emitTaken {
+		if code := c.keep(e, p); code != emitOK {
 			return code
 		}
 		kept := c.kept(len(p))
@@ -255,26 +257,26 @@ func (c *collector) take(e abi.Emission, p []byte) int32 {
 			mendHalves(kept, `\`, true)
 		}
 		if e.Kind == abi.ToolArgs && len(kept) > 0 && kept[0] != '\\' && bytes.Contains(kept, unicodeEscape) {
-			// The arguments are JSON, which a client reads once more. A backslash that
-			// they begin with may itself be escaped by one in the emission before.
+			// The arguments are JSON themselves, which the client decodes once more. If
+			// they begin with a backslash, one in the emission before may escape it.
 			mark := `\`
 			if e.Raw {
 				mark = `\\`
 			}
 			mendHalves(kept, mark, true)
 		}
-		return emitTaken
+		return emitOK
 	case abi.Logprobs:
-		return c.json(e, p, sdk.KindArray, "array")
+		return c.acceptJSON(e, p, sdk.KindArray, "array")
 	case abi.Usage, abi.ToolExtra, abi.DeltaExtra, abi.ChoiceExtra, abi.ChunkExtra, abi.Error, abi.ReasoningDetail, abi.Citation:
-		return c.json(e, p, sdk.KindObject, "object")
+		return c.acceptJSON(e, p, sdk.KindObject, "object")
 	case abi.Manifest:
 		if len(p) > abi.MaxManifest {
 			return c.refuse(emitLimit, "MANIFEST: %d bytes; at most %d are allowed", len(p), abi.MaxManifest)
 		}
-		return c.json(e, p, sdk.KindObject, "object")
+		return c.acceptJSON(e, p, sdk.KindObject, "object")
 	case abi.Result:
-		return c.json(e, p, sdk.JSON(p).Kind(), "value")
+		return c.acceptJSON(e, p, sdk.JSON(p).Kind(), "value")
 	case abi.State:
 		if len(p) > c.state {
 			return c.refuse(emitLimit, "STATE: %d bytes; at most %d are kept", len(p), c.state)
@@ -283,14 +285,14 @@ func (c *collector) take(e abi.Emission, p []byte) int32 {
 		switch string(p) {
 		case abi.FinishStop, abi.FinishLength, abi.FinishToolCalls, abi.FinishContentFilter, abi.FinishFunctionCall:
 		default:
-			return c.refuse(emitWrong, "FINISH: %q is no finish reason", cut(p))
+			return c.refuse(emitWrong, "FINISH: %q is no finish reason", shorten(p))
 		}
 	}
 	return c.keep(e, p)
 }
 
-// json takes a payload that must be JSON of one kind.
-func (c *collector) json(e abi.Emission, p []byte, want sdk.Kind, name string) int32 {
+// acceptJSON checks a payload that must be JSON of one kind, and keeps it.
+func (c *collector) acceptJSON(e abi.Emission, p []byte, want sdk.Kind, name string) int32 {
 	v := sdk.JSON(p)
 	if v.Kind() != want || v.Valid() != nil {
 		return c.refuse(emitWrong, "%s: not a JSON %s", e.Kind, name)
@@ -301,7 +303,7 @@ func (c *collector) json(e abi.Emission, p []byte, want sdk.Kind, name string) i
 	if hugeNumber(p) {
 		return c.refuse(emitWrong, "%s: a number that is out of range", e.Kind)
 	}
-	if code := c.keep(e, p); code != emitTaken {
+	if code := c.keep(e, p); code != emitOK {
 		return code
 	}
 	kept := c.kept(len(p))
@@ -309,35 +311,35 @@ func (c *collector) json(e abi.Emission, p []byte, want sdk.Kind, name string) i
 		mendHalves(kept, `\`, false)
 	}
 	if bytes.IndexByte(kept, '\n') < 0 && bytes.IndexByte(kept, '\r') < 0 {
-		return emitTaken
+		return emitOK
 	}
-	// A line end would end the event the payload is spliced into. Between the
-	// tokens of JSON it means nothing, and inside of strings it cannot stand.
+	// The payload becomes a part of an event, which a line end would end. Between the
+	// tokens of JSON a line end means nothing, and JSON strings can't contain one.
 	for i, b := range kept {
 		if b == '\n' || b == '\r' {
 			kept[i] = ' '
 		}
 	}
-	return emitTaken
+	return emitOK
 }
 
 var unicodeEscape = []byte(`\u`)
 
-// keep copies the payload into the batch. Data is set again when the call is
-// over, since buf may move until then.
+// keep copies the payload into the batch. When the call is over, end sets Data again,
+// because buf may move until then.
 func (c *collector) keep(e abi.Emission, p []byte) int32 {
 	if err := c.batch.reserve(len(p)); err != nil {
-		c.full = err
+		c.noMemory = err
 		return c.refuse(emitLimit, "%s: %w", e.Kind, err)
 	}
 	c.batch.Append(e, p)
-	return emitTaken
+	return emitOK
 }
 
-// kept gives the payload of n bytes that was kept last, to be mended.
+// kept returns the payload of n bytes that was kept last, so that it can be mended.
 func (c *collector) kept(n int) []byte { return c.batch.buf[len(c.batch.buf)-n:] }
 
-// end gives every emission its payload in the batch's final buffer.
+// end sets the Data of every emission to its payload in the batch's final buffer.
 func (c *collector) end() {
 	at := 0
 	for i := range c.batch.Emissions {
@@ -355,8 +357,8 @@ func (c *collector) refuse(code int32, format string, args ...any) int32 {
 	return code
 }
 
-// insideString reports whether p, which is UTF-8, can stand between the quotes
-// of a JSON string, and whether it has escapes for surrogates.
+// insideString reports whether p, which is UTF-8, may be between the quotes of a JSON
+// string, and whether it has escapes of surrogates.
 func insideString(p []byte) (inside, surrogates bool) {
 	for i := 0; i < len(p); i++ {
 		switch c := p[i]; {
@@ -390,8 +392,8 @@ func hex4(p []byte) bool {
 	return true
 }
 
-// cut shortens what a message quotes.
-func cut(p []byte) []byte {
+// shorten cuts a text that a message quotes.
+func shorten(p []byte) []byte {
 	if len(p) > 64 {
 		return p[:64]
 	}

@@ -52,7 +52,7 @@ func TestCollectorRefuses(t *testing.T) {
 			var b Batch
 			c.begin(&b, tc.in, tc.op, 1<<20)
 			for i, e := range tc.ems {
-				got, want := c.emit(e.kind, e.at, []byte(e.payload)), int32(emitTaken)
+				got, want := c.emit(e.kind, e.at, []byte(e.payload)), int32(emitOK)
 				if i == len(tc.ems)-1 {
 					want = tc.want
 				}
@@ -102,10 +102,10 @@ func FuzzCollector(f *testing.F) {
 		var b Batch
 		c.begin(&b, export(in%5), abi.Chat, 1<<20)
 		code := c.emit(kind, at, p)
-		if (code == emitTaken) != (c.refused == nil) || (code == emitTaken) != (len(b.Emissions) == 1) {
+		if (code == emitOK) != (c.refused == nil) || (code == emitOK) != (len(b.Emissions) == 1) {
 			t.Fatalf("emit = %d, refused = %v, %d emissions", code, c.refused, len(b.Emissions))
 		}
-		if code != emitTaken {
+		if code != emitOK {
 			return
 		}
 		c.end()

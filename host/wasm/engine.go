@@ -1,16 +1,15 @@
 // Package wasm runs adapters: WebAssembly modules of a few pure functions,
 // sandboxed in wazero.
 //
-// An Engine holds what all adapters share: the bound on running guest calls,
-// the cache of compiled code and the modules compiled lately. An Adapter is one
-// module with one provider's options. Its calls are stateless: an instance is
-// lent for one call, so any instance serves any event of any stream, a guest
-// that traps costs exactly that call, and an instance can be thrown away at any
-// moment.
+// An Engine has what all adapters share: the limit of guest calls that run at once, the
+// cache of compiled code, and the modules that were used last. An Adapter is one module
+// with one provider's options. Its calls are stateless: an instance is lent for one
+// call. So any instance can serve any event of any stream, a guest that traps costs
+// exactly that call, and an instance can be thrown away between any two calls.
 //
-// A guest can't hang the process (every loop and function burns fuel), can't
-// take more memory than its limit, and reaches nothing but the two imports of
-// the ABI. What it emits is checked before anyone else sees it.
+// A guest can't hang the process, since every loop and function burns fuel. It can't
+// take more memory than its limit, and reaches nothing but the two imports of the ABI.
+// What it emits is checked before anyone else sees it.
 package wasm
 
 import (
@@ -32,11 +31,11 @@ import (
 // cache on disk.
 type Options struct {
 	Logger   *slog.Logger  // default: discard
-	CacheDir string        // keeps compiled code from one start to the next, 256 MiB of it, if nobody else can write there; "": nothing is kept
-	Calls    int           // guest calls of more than half a millisecond that run at once; default max(1, GOMAXPROCS-1)
-	CallWait time.Duration // how long a call waits for its turn; default 30 s
-	Versions int           // modules kept compiled after their last use; default 4
-	Idle     time.Duration // after which an instance that nobody needed is closed, unless it is its adapter's only one; default 1 min
+	CacheDir string        // where compiled code is kept from one start to the next, up to 256 MiB; not used if others can write there; "": nothing is kept
+	Calls    int           // how many guest calls of more than half a millisecond run at once; default max(1, GOMAXPROCS-1)
+	CallWait time.Duration // how long a call waits for a slot; default 30 s
+	Versions int           // how many modules stay compiled after their last use; default 4
+	Idle     time.Duration // an instance that nobody needed for so long is closed, unless it is its adapter's only one; default 1 min
 }
 
 // Engine runs adapters. Its methods are safe for concurrent use.
@@ -49,16 +48,16 @@ type Engine struct {
 	running sync.WaitGroup
 
 	mu       sync.Mutex
-	adapters map[*Adapter]struct{} // not closed yet
-	wake     *sync.Cond            // queue or closed changed
-	queue    []*Adapter            // to be loaded, in order
-	untidy   bool                  // something was compiled since the last tidy
+	adapters map[*Adapter]struct{} // those not closed yet
+	wake     *sync.Cond            // signalled when queue or closed changes
+	queue    []*Adapter            // adapters to be loaded, in order
+	untidy   bool                  // a module was compiled since the last tidy
 	closed   bool
-	live     map[[sha256.Size]byte]*version // in use
-	kept     *simplelru.LRU[[sha256.Size]byte, *version]
+	live     map[[sha256.Size]byte]*version              // versions in use, by the module's digest
+	kept     *simplelru.LRU[[sha256.Size]byte, *version] // versions that nobody uses at the moment
 }
 
-// New starts an engine. Close it when every Adapter is closed.
+// New starts an engine. Close it after every Adapter was closed.
 func New(opts Options) *Engine {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
@@ -90,8 +89,9 @@ func New(opts Options) *Engine {
 	return e
 }
 
-// Close ends loading, waits for a compilation that runs, and frees the compiled
-// modules nobody uses. Adapters still in use stay usable until they are closed.
+// Close ends the loading of adapters, after the one that is being compiled, and frees
+// the compiled modules that nobody uses. Adapters can still be used until they are
+// closed.
 func (e *Engine) Close() {
 	e.mu.Lock()
 	if !e.closed {
@@ -107,7 +107,7 @@ func (e *Engine) Close() {
 	e.kept.Purge()
 }
 
-// load compiles adapters one after the other, in the order they were asked for.
+// load loads adapters one after the other, in the order of the queue, until Close.
 func (e *Engine) load() {
 	for {
 		e.mu.Lock()
@@ -131,7 +131,7 @@ func (e *Engine) load() {
 	}
 }
 
-// trim closes instances that a busier time has left, again and again.
+// trim regularly closes instances that were needed in a busier time, until Close.
 func (e *Engine) trim() {
 	tick := time.NewTicker(e.opts.Idle)
 	defer tick.Stop()
@@ -150,8 +150,8 @@ func (e *Engine) trim() {
 	}
 }
 
-// Reclaim closes the idle instances that are counted in a share, or with nil all that
-// are idle. It is for memory.Options.
+// Reclaim closes the idle instances that are counted in a share, or all idle instances
+// if s is nil. It is for memory.Options.
 func (e *Engine) Reclaim(s *memory.Share) {
 	e.mu.Lock()
 	adapters := slices.Collect(maps.Keys(e.adapters))
@@ -163,9 +163,9 @@ func (e *Engine) Reclaim(s *memory.Share) {
 	}
 }
 
-// tidy cleans up after compiling, when nothing is left to load. A module leaves
-// several times its size in garbage, which a gateway that waits for its first
-// request would keep for minutes, and a file in the cache.
+// tidy cleans up after compiling, when nothing is left to load. Compiling a module
+// leaves several times its size in garbage, which a gateway that waits for its first
+// request would keep for minutes. It also leaves a file in the cache.
 func (e *Engine) tidy() {
 	e.mu.Lock()
 	due := e.untidy && len(e.queue) == 0
@@ -178,7 +178,7 @@ func (e *Engine) tidy() {
 	e.cache.trim(cacheSize, cacheAge, time.Now())
 }
 
-// enqueue takes a new adapter in and has it loaded in the background.
+// enqueue adds a new adapter, which is loaded in the background.
 func (e *Engine) enqueue(a *Adapter) {
 	e.mu.Lock()
 	closed := e.closed
@@ -193,7 +193,7 @@ func (e *Engine) enqueue(a *Adapter) {
 	}
 }
 
-// forget gives back what an adapter has that nobody will use again.
+// forget removes an adapter that was closed, and gives back its version.
 func (e *Engine) forget(a *Adapter) {
 	e.mu.Lock()
 	delete(e.adapters, a)
@@ -203,9 +203,9 @@ func (e *Engine) forget(a *Adapter) {
 	}
 }
 
-// acquire gives the compiled form of module, from memory if it was used lately.
-// limits are those of the adapter that it is for, and c is who runs what of it has to
-// run.
+// acquire returns the version of a module. It compiles the module if that is not in
+// memory. If the module has to run for that, it runs for c, within limits, which are
+// those of its adapter.
 func (e *Engine) acquire(module []byte, limits *Limits, c caller) (*version, error) {
 	digest := sha256.Sum256(module)
 	e.mu.Lock()
@@ -214,7 +214,7 @@ func (e *Engine) acquire(module []byte, limits *Limits, c caller) (*version, err
 		v, _ = e.kept.Peek(digest)
 	}
 	if v != nil {
-		v.refs++ // before Remove, whose callback closes what nobody uses
+		v.refs++ // before Remove, whose callback closes a version without references
 		e.kept.Remove(digest)
 		e.live[digest] = v
 		e.mu.Unlock()
@@ -222,7 +222,7 @@ func (e *Engine) acquire(module []byte, limits *Limits, c caller) (*version, err
 	}
 	e.mu.Unlock()
 
-	// Only the loader compiles, so nobody compiles the same module meanwhile.
+	// Only load calls acquire, so nobody else compiles the same module meanwhile.
 	v, err := compile(module, e.cache, limits, c)
 	if err != nil {
 		return nil, err
@@ -235,7 +235,7 @@ func (e *Engine) acquire(module []byte, limits *Limits, c caller) (*version, err
 	return v, nil
 }
 
-// release gives a version back. The last one lately used stay compiled.
+// release gives a version back. The versions that were used last stay compiled.
 func (e *Engine) release(v *version) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -12,49 +12,49 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// instance is one instantiated module. It runs one call at a time and is lent
-// for that call only; after a call that failed in any way it is closed.
+// instance is one instantiated module. It is lent for one call at a time. After a call
+// that broke in any way it is closed.
 type instance struct {
 	module api.Module
 	memory api.Memory
 	fuel   api.MutableGlobal
 
 	buffer, request, response, event api.Function
-	stacks                           [4]stack // theirs
+	stacks                           [4]stack // of these functions
 
 	limits  *Limits
-	refused error // a *memory.Error: its memory could not grow during this call
+	refused error // a *memory.Error: the guest's memory could not grow during this call
 	made    time.Time
 	ctx     *callContext
 	collect collector
 	clock   uint64 // the fake clock of WASI, in nanoseconds
 	stderr  []byte // the end of what the guest wrote to its standard error
 	logs    logger
-	ptr     uint32 // what kai_buffer gave, good for size bytes
-	size    uint32
-	stack   [5]uint64
+	ptr     uint32    // what kai_buffer returned: the address of the input
+	size    uint32    // bytes of that buffer
+	stack   [5]uint64 // parameters and result of the call
 
 	spending spending
 }
 
-// callContext lets an imported function find the instance that calls it without
-// a look-up: wazero hands a call's context on as it is.
+// callContext leads an imported function to the instance that calls it. That needs no
+// look-up, because wazero passes a call's context on as it is.
 type callContext struct {
 	context.Context
 	instance *instance
 }
 
-// instanceFrom gives the instance a host function is called by.
+// instanceFrom returns the instance that calls a host function.
 func instanceFrom(ctx context.Context, mod api.Module) *instance {
 	in := ctx.(*callContext).instance
-	if in.memory == nil { // during the start function
+	if in.memory == nil { // the start function is running
 		in.memory = mod.Memory()
 		in.fuel, _ = mod.ExportedGlobal(fuel.Global).(api.MutableGlobal)
 	}
 	return in
 }
 
-// charge takes fuel for work the host does on the guest's behalf.
+// charge takes fuel for work that the host does for the guest.
 func (in *instance) charge(n int64) {
 	left := int64(in.fuel.Get()) - n
 	in.fuel.Set(uint64(left))
@@ -75,12 +75,12 @@ func (in *instance) writeStderr(p []byte) {
 	}
 }
 
-// call lays sections into the guest's buffer, runs fn for c and checks what it said.
-// On success the emissions are in the collector's batch.
+// call writes the sections into the guest's buffer and runs fn for c, with a budget of
+// fuel. If it succeeds, the emissions are in the collector's batch, checked.
 func (in *instance) call(c caller, fn api.Function, sections [3][]byte, params [5]uint64, budget int64) (status uint32, err error) {
 	in.refused = nil
 	in.begin(c, budget, len(sections[0])+len(sections[1])+len(sections[2]))
-	err = in.lay(sections)
+	err = in.writeInput(sections)
 	if err == nil {
 		in.stack = params
 		err = in.run(fn, in.stack[:])
@@ -89,8 +89,8 @@ func (in *instance) call(c caller, fn api.Function, sections [3][]byte, params [
 	if err != nil {
 		return 0, err
 	}
-	if in.collect.full != nil {
-		return 0, in.collect.full
+	if in.collect.noMemory != nil {
+		return 0, in.collect.noMemory
 	}
 	if in.collect.refused != nil {
 		return 0, &CallError{Kind: BadOutput, Err: in.collect.refused}
@@ -100,8 +100,8 @@ func (in *instance) call(c caller, fn api.Function, sections [3][]byte, params [
 	return api.DecodeU32(in.stack[0]), nil
 }
 
-// run runs a function of the guest with the fuel that begin gave. The error is what
-// failed makes of it.
+// run runs a function of the guest with the fuel that begin gave. The error is from
+// failed.
 func (in *instance) run(fn api.Function, stack []uint64) error {
 	if err := fn.CallWithStack(in.ctx, stack); err != nil {
 		return in.failed(err)
@@ -109,15 +109,16 @@ func (in *instance) run(fn api.Function, stack []uint64) error {
 	return nil
 }
 
-// failed says how a call ended that did not return. One that was refused memory by
-// others' need, and not by its own limit, is nobody's mistake: the error is a
-// *memory.Error then. The cause of its context and ErrBusy stay what they are, too.
+// failed returns the error of a call that did not return. It is a *CallError if the
+// guest is to blame. It is a *memory.Error if the guest was refused memory because of
+// what others use, and not because of its own limit. The cause of the call's context
+// and ErrBusy are returned as they are.
 func (in *instance) failed(err error) error {
 	switch {
 	case in.refused != nil:
 		return in.refused
-	case in.collect.full != nil:
-		return in.collect.full
+	case in.collect.noMemory != nil:
+		return in.collect.noMemory
 	}
 	kind := Trap
 	switch ended := in.spending.ended; {
@@ -136,9 +137,9 @@ func (in *instance) failed(err error) error {
 
 var zeros [8]byte
 
-// lay copies the sections back to back into the guest's buffer, each at the
-// next multiple of 8.
-func (in *instance) lay(sections [3][]byte) error {
+// writeInput copies the sections one after the other into the guest's buffer, each to
+// an address that is a multiple of 8. It asks the guest for a larger buffer if needed.
+func (in *instance) writeInput(sections [3][]byte) error {
 	total := 0
 	for _, s := range sections {
 		total += abi.Align(len(s))
@@ -173,7 +174,7 @@ func (in *instance) lay(sections [3][]byte) error {
 	return nil
 }
 
-// stackSize is what the stacks of the functions that calls use take.
+// stackSize returns how many bytes the stacks of the instance's functions have.
 func (in *instance) stackSize() (bytes int) {
 	for _, s := range in.stacks {
 		bytes += s.len()
@@ -181,11 +182,10 @@ func (in *instance) stackSize() (bytes int) {
 	return bytes
 }
 
-// pieceBytes is how much is copied at once. Go can't stop a copy for its collector
-// either.
+// pieceBytes is how much is copied at once: Go's collector has to wait for a copy, too.
 const pieceBytes = 256 << 10
 
-// write copies into the guest's memory, if that is large enough.
+// write copies p into the guest's memory. It reports whether that is large enough.
 func (in *instance) write(at uint32, p []byte) bool {
 	to, ok := in.memory.Read(at, uint32(len(p)))
 	for ok && len(p) > 0 {
@@ -214,7 +214,7 @@ func emitFunction(ctx context.Context, mod api.Module, stack []uint64) {
 	}
 	stack[0] = api.EncodeI32(in.collect.emit(kind, at, p))
 	if n > pieceBytes {
-		in.turn() // to check so much takes as long as a slice
+		in.turn() // checking so much takes as long as a slice
 	}
 }
 

@@ -8,28 +8,28 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Limits bound what one adapter may take. A zero field has the default of
+// Limits bound what one adapter may use. A field that is zero gets the default of
 // docs/abi.md.
 type Limits struct {
 	Memory   int64         // bytes of an instance's address space; default 128 MiB, at most 1 GiB
-	Kept     int64         // bytes of memory over which an instance is not kept after a call; default 32 MiB
-	Input    int           // bytes given to one call, after references; default 8 MiB
-	Fuel     int64         // of one call at most, see docs/design/0002-fuel.md; default 4e9
-	Time     time.Duration // of a processor for one call, and the same again for each 4 MiB of its input; default 2 s
-	Output   int           // bytes one call may emit beyond four for each byte of input; default 1 MiB
+	Kept     int64         // an instance with more bytes of memory than this is not kept after a call; default 32 MiB
+	Input    int           // bytes given to one call, with long content as references; default 8 MiB
+	Fuel     int64         // the most that one call may have, see docs/design/0002-fuel.md; default 4e9
+	Time     time.Duration // processor time of one call, and as much again for each 4 MiB of its input; default 2 s
+	Output   int           // bytes that one call may emit, besides four for each byte of input; default 1 MiB
 	State    int           // bytes of a stream's state; default and at most 4 KiB
-	LogLines int           // lines logged in a second; default 20
+	LogLines int           // lines logged per second; default 20
 }
 
-// maxMemory is what every runtime allows; a provider's limit is kept by the
-// allocator of its instances.
+// maxMemory is the limit of every runtime, in bytes. The allocator of instances sees to
+// a provider's own limit.
 const maxMemory = 1 << 30
 
-// Fuel of a call, in units of docs/design/0002-fuel.md.
+// Fuel of calls, in units of docs/design/0002-fuel.md.
 const (
-	fuelBase    = 50_000_000
-	fuelPerByte = 400 // the shipped adapters need 260 at most
-	fuelStart   = 1_000_000_000
+	fuelBase    = 50_000_000    // every call gets it
+	fuelPerByte = 400           // a call gets it for each byte of its input; the shipped adapters need 260 at most
+	fuelStart   = 1_000_000_000 // an instance gets it to start
 )
 
 func (l Limits) withDefaults() Limits {
@@ -58,18 +58,18 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// fuel is the budget of a call that is given input bytes.
+// fuel returns the budget of a call with an input of so many bytes.
 func (l *Limits) fuel(input int) int64 {
 	return min(fuelBase+fuelPerByte*int64(input), l.Fuel)
 }
 
-// time is how much of a processor a call may have that is given input bytes.
+// time returns how much processor time a call may use, with an input of so many bytes.
 func (l *Limits) time(input int) time.Duration {
 	const bytes = 4 << 20
 	return l.Time + time.Duration(float64(l.Time)*float64(input)/bytes)
 }
 
-// checkMemory refuses a module that needs more memory from the beginning.
+// checkMemory refuses a module that begins with more memory than the limit.
 func (l *Limits) checkMemory(pages uint32) error {
 	if need := int64(pages) << 16; need > l.Memory {
 		return fmt.Errorf("it needs %d MiB of memory from the beginning; the limit is %d MiB", need>>20, l.Memory>>20)

@@ -10,34 +10,34 @@ import (
 	"github.com/kai-gateway/kai/host/wasm/modfile"
 )
 
-// loader is what an adapter is made of: its module, and the version that becomes of
-// it. Several adapters may share one that has ended.
+// loader makes a version of an adapter's module. When it has done so, several adapters
+// may share it (see Adapter.ForRequest).
 type loader struct {
 	engine *Engine
 	name   string // the provider's
-	module []byte // until it is loaded
+	module []byte // nil once it was loaded
 
 	ready   chan struct{} // closed when loading has ended
-	version *version      // set before ready is closed, if err is nil
-	err     error
+	version *version      // set before ready is closed, unless err is
+	err     error         // why loading failed; set before ready is closed
 
-	mu    sync.Mutex
-	holds int // the owner's and the loader's
+	mu   sync.Mutex
+	refs int // the owner has one, and one is held while the adapter is loaded
 }
 
-// letGo gives up one hold and reports whether it was the last.
-func (l *loader) letGo() bool {
+// unref gives up one reference and reports whether it was the last.
+func (l *loader) unref() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.holds--
-	return l.holds == 0
+	l.refs--
+	return l.refs == 0
 }
 
 // load compiles the module, replays the transcript in it, and makes a first
-// instance, so that a module that can't run is found before a request meets it.
+// instance. So a module that can't run is found before a request needs it.
 func (a *Adapter) load() {
 	begin := time.Now()
-	// Calls of others are bounded, so a slot comes however busy they are.
+	// All other calls are bounded, so a slot becomes free in the end.
 	seat := seat{slots: a.engine.slots, tenant: a.tenant, wait: time.Hour}
 	c := caller{ctx: context.Background(), seat: &seat, pace: a.pace}
 	v, err := a.engine.acquire(a.module, a.runner.limits, c)
@@ -65,9 +65,9 @@ func (a *Adapter) load() {
 		return
 	}
 	if a.fresh {
-		in.close() // it has shown that there can be others
+		in.close() // it has shown that instances can be made
 	} else {
-		a.pool.begin(in)
+		a.pool.add(in)
 	}
 	a.engine.opts.Logger.Info("adapter ready", "provider", a.name, "plugin", v.manifest.Name,
 		"version", v.manifest.Version, "sha256", fmt.Sprintf("%x", v.digest[:6]), "duration_ms", time.Since(begin).Milliseconds())
@@ -79,12 +79,12 @@ func (a *Adapter) loaded(v *version, err error) {
 		a.engine.opts.Logger.Error("adapter failed to load", "provider", a.name, "err", err)
 	}
 	a.loader.version, a.err, a.module = v, err, nil
-	a.release() // the loader's hold, so that who saw ready has the last one
+	a.release() // before ready is closed: whoever waits for ready may then close the adapter and know that it is freed
 	close(a.ready)
 }
 
-// Status tells without waiting whether the adapter can be called: ready and nil,
-// or not ready and nil while it loads, or the error that loading ended with.
+// Status reports without waiting whether the adapter can be called. While the adapter
+// is loaded, ready is false and err is nil. If loading failed, err says why.
 func (l *loader) Status() (ready bool, err error) {
 	select {
 	case <-l.ready:
@@ -94,8 +94,8 @@ func (l *loader) Status() (ready bool, err error) {
 	}
 }
 
-// Wait waits for at most d until loading has ended. The error is ErrNotReady,
-// the context's cause, or what loading ended with.
+// Wait waits until loading has ended, for at most d. The error is ErrNotReady, the
+// context's cause, or the reason why loading failed.
 func (l *loader) Wait(ctx context.Context, d time.Duration) error {
 	select {
 	case <-l.ready:
@@ -114,5 +114,5 @@ func (l *loader) Wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Manifest gives what the module says about itself. Only for a ready adapter.
+// Manifest returns what the module says about itself. The adapter must be ready.
 func (l *loader) Manifest() modfile.Manifest { return l.version.manifest }

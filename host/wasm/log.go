@@ -12,8 +12,8 @@ import (
 
 const maxLogLine = 4 << 10
 
-// logger writes what an adapter's guests log: at most so many lines a
-// second for all of its instances, as quoted text.
+// logger writes what an adapter's guests log, as quoted text. The limit of lines per
+// second is for all instances of the adapter together.
 type logger struct {
 	log   *slog.Logger
 	level slog.Level
@@ -43,8 +43,8 @@ func (l logger) write(ctx context.Context, level int32, p []byte, now time.Time)
 	}
 }
 
-// cutQuoted makes UTF-8 of s and cuts it where it would have more than limit bytes
-// in quotes: a control character takes six there.
+// cutQuoted makes s valid UTF-8 and cuts it so that it has at most limit bytes when it
+// is quoted. A control character then has six.
 func cutQuoted(s string, limit int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	for i, r := range s {
@@ -65,8 +65,8 @@ func cutQuoted(s string, limit int) string {
 	return s
 }
 
-// allow says whether one more line may be written now, and how many were
-// dropped in the second before.
+// allow reports whether one more line may be written now (ok). With the first line of
+// a second it returns how many lines were dropped before.
 func (r *rate) allow(now time.Time) (dropped int, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

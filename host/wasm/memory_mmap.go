@@ -10,19 +10,19 @@ import (
 	"github.com/kai-gateway/kai/host/memory"
 )
 
-// mapped is a guest's linear memory as one reservation of address space, of
-// which only what the guest uses is backed. It grows in place: wazero's own
-// memory is a Go slice, which growth copies and leaves to the collector, four
-// to five times what the guest ends up with.
+// mapped is a guest's linear memory. It reserves address space for all of it, and only
+// the part that the guest uses is backed by memory. So it grows in place. wazero's own
+// memory is a Go slice, which is copied when it grows, and whose old copies are left to
+// the collector: four to five times what the guest has in the end.
 type mapped struct {
 	all     []byte
 	len     uint64
 	grant   *memory.Grant
-	refused *error // why the grant was refused, for who made the instance
+	refused *error // set to the reason if the grant refuses
 }
 
-// allocate reserves memory that can grow to max bytes, as far as it is granted. A
-// reservation that fails gives memory of no size, on which wazero panics.
+// allocate reserves memory that can grow to max bytes, as far as grant allows it. If
+// the reservation fails, the memory has no size, and wazero panics.
 func allocate(max uint64, grant *memory.Grant, refused *error) experimental.LinearMemory {
 	m := &mapped{grant: grant, refused: refused}
 	if max > 0 {
@@ -40,7 +40,8 @@ func (m *mapped) Reallocate(size uint64) []byte {
 			*m.refused = err
 			return nil
 		}
-		// The rights are given up to the new end; page sizes divide wasm's 64 KiB.
+		// Access is allowed up to the new end. That is the end of a page of the system,
+		// whose size divides wasm's 64 KiB.
 		if err := syscall.Mprotect(m.all[m.len:size], syscall.PROT_READ|syscall.PROT_WRITE); err != nil {
 			m.grant.Drop(int64(size - m.len))
 			return nil

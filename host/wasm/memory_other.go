@@ -8,15 +8,15 @@ import (
 	"github.com/kai-gateway/kai/host/memory"
 )
 
-// onHeap is a guest's linear memory as a Go slice of its full size, where
-// address space can't be reserved in a portable way.
+// onHeap is a guest's linear memory as a Go slice of its full size, for systems on
+// which address space can't be reserved in a portable way.
 type onHeap struct {
 	all   []byte
 	grant *memory.Grant
 }
 
-// allocate makes memory of max bytes, if it is granted. Without, it gives memory of
-// no size, on which wazero panics.
+// allocate makes memory of max bytes, if grant allows it. Otherwise the memory has no
+// size, and wazero panics.
 func allocate(max uint64, grant *memory.Grant, refused *error) experimental.LinearMemory {
 	m := &onHeap{grant: grant}
 	if err := grant.Hold(int64(max)); err != nil {

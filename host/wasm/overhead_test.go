@@ -163,7 +163,7 @@ func bare(b *testing.B, wasm []byte) *instance {
 		b.Fatal(err)
 	}
 	i32 := api.ValueTypeI32
-	ignore := api.GoModuleFunc(func(_ context.Context, _ api.Module, stack []uint64) { stack[0] = emitTaken })
+	ignore := api.GoModuleFunc(func(_ context.Context, _ api.Module, stack []uint64) { stack[0] = emitOK })
 	_, err := r.NewHostModuleBuilder(fuel.ImportModule).
 		NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(spendFunction), nil, nil).Export(fuel.ImportName).
 		Instantiate(in.ctx)
@@ -215,7 +215,7 @@ func (unlimited) Set(uint64)  {}
 func mustRun(b *testing.B, c caller, in *instance, i *invocation) {
 	in.begin(c, fuelStart, 0)
 	defer in.finish()
-	if err := in.lay(i.sections); err != nil {
+	if err := in.writeInput(i.sections); err != nil {
 		b.Fatal(err)
 	}
 	fn := in.event

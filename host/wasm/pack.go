@@ -7,23 +7,22 @@ import (
 	"github.com/kai-gateway/kai/host/wasm/modfile"
 )
 
-// Packed is an adapter's module as it is handed on.
+// Packed is an adapter's module, ready to be given to others.
 type Packed struct {
 	Module   []byte // with the custom sections
 	Manifest modfile.Manifest
-	Differs  error // the adapter does something else than its transcript says, so no gateway will take it
+	Differs  error // the adapter doesn't do what its transcript says, so no gateway will load it; nil: it does
 }
 
 // PackOptions configures Pack.
 type PackOptions struct {
-	Transcript []byte // goes into the module; nil: none does
-	CacheDir   string // as in Options; whoever loads the packed module finds its code there
+	Transcript []byte // goes into the module; nil: the module gets none
+	CacheDir   string // as in Options; later, the packed module's compiled code is found there
 }
 
-// Pack checks that module is an adapter which can be loaded, by loading it, and
-// puts its manifest, and the transcript, into custom sections: everybody can read
-// the manifest without running the module, and a gateway replays the transcript
-// before it takes the module.
+// Pack loads module, to check that it is an adapter. It puts the adapter's manifest
+// and the transcript into custom sections. Then the manifest can be read without
+// running the module, and a gateway replays the transcript before it uses the module.
 func Pack(ctx context.Context, module []byte, o PackOptions) (*Packed, error) {
 	module, err := modfile.WithoutTranscript(module)
 	if err != nil {

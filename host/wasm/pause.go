@@ -8,19 +8,20 @@ import (
 	"time"
 )
 
-// breaker pauses an adapter that breaks on whatever it is given, so that it
-// doesn't cost a new instance for each request. It must not pause one because a
-// client sends the same poison again and again, nor while others are served: it
-// counts different inputs that broke in a row, without a call that worked. Making
-// an upstream request proves little, so kai_request counts only if it answered.
+// breaker pauses an adapter that breaks on everything it is given, so that it doesn't
+// cost a new instance for each request. It must not pause an adapter because one
+// client sends the same bad input again and again, or while other clients are served.
+// So it counts how many different inputs broke in a row, without a call that worked in
+// between. That an adapter made an upstream request proves little, so a call of
+// kai_request counts as having worked only if it answered.
 type breaker struct {
-	failing atomic.Bool // inputs isn't empty; read without mu on every good call
+	failing atomic.Bool // inputs isn't empty; read without mu by every call that worked
 
 	mu     sync.Mutex
 	inputs [pauseAfter]uint64 // hashes of the different inputs that broke
-	count  int
-	pause  time.Duration // the last one; 0: none yet
-	until  time.Time
+	count  int                // how many there are
+	pause  time.Duration      // how long the last pause was; 0: there was none yet
+	until  time.Time          // the end of the last pause
 }
 
 const (
@@ -31,7 +32,7 @@ const (
 
 var seed = maphash.MakeSeed()
 
-// paused gives the time that is left of a pause.
+// paused returns the time that is left of a pause; 0: there is none.
 func (b *breaker) paused(now time.Time) time.Duration {
 	if !b.failing.Load() {
 		return 0
@@ -41,7 +42,7 @@ func (b *breaker) paused(now time.Time) time.Duration {
 	return max(0, b.until.Sub(now))
 }
 
-// worked forgets what broke before.
+// worked records a call that worked, and forgets those that broke before.
 func (b *breaker) worked() {
 	if !b.failing.Load() {
 		return
@@ -52,9 +53,9 @@ func (b *breaker) worked() {
 	b.failing.Store(false)
 }
 
-// broke counts an input on which the adapter broke, and tells how long the pause
-// is if that begins one. After a pause one more failure begins the next one,
-// twice as long.
+// broke records an input on which the adapter broke. If that begins a pause, it
+// returns how long the pause is. After a pause a single failure begins the next one,
+// which is twice as long.
 func (b *breaker) broke(i *invocation, now time.Time) time.Duration {
 	var h maphash.Hash
 	h.SetSeed(seed)
@@ -68,7 +69,7 @@ func (b *breaker) broke(i *invocation, now time.Time) time.Duration {
 	defer b.mu.Unlock()
 	b.failing.Store(true)
 	if now.Before(b.until) {
-		return 0 // began before the pause did
+		return 0 // the call began before the pause
 	}
 	known := false
 	for _, seen := range b.inputs[:b.count] {
@@ -86,9 +87,9 @@ func (b *breaker) broke(i *invocation, now time.Time) time.Duration {
 	return b.pause
 }
 
-// writeWithoutNonces hashes a section of a call's input. References to long content
-// hold a number that is new for each request: "@kai:" and 32 digits. The same
-// poison must give the same hash.
+// writeWithoutNonces hashes a section of a call's input, without the part of references
+// to long content that is new for each request: the 32 digits after "@kai:". So the
+// same bad input gives the same hash.
 func writeWithoutNonces(h *maphash.Hash, section []byte) {
 	const mark, digits = "@kai:", 32
 	for {

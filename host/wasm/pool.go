@@ -11,30 +11,32 @@ import (
 )
 
 // pool makes instances of a version and keeps some of them from one call to the next.
-// Any of them serves any call.
+// Any instance can serve any call.
 type pool struct {
 	version *version // set before the first instance is made
 	options []byte   // the provider's
 	limits  *Limits
-	share   *memory.Share // which instances are counted in; nil: they are not
+	share   *memory.Share // counts the memory of instances; nil: it is not counted
 	logs    logger        // of the guests
-	most    int           // idle instances
+	maxIdle int           // how many idle instances are kept
 
-	made atomic.Int32 // instances that calls needed
+	made atomic.Int32 // how many instances were made for calls
 
 	mu     sync.Mutex
 	closed bool
-	idle   []*instance // the last one used lately
-	unused int         // how many of idle, from the first, nobody needed since the last trim
+	idle   []*instance // the one used last is at the end
+	unused int         // how many instances at the start of idle were not needed since the last trim
 }
 
-// another makes an empty pool of the same instances, which keeps one.
-func (p *pool) another() *pool {
-	return &pool{version: p.version, options: p.options, limits: p.limits, share: p.share, logs: p.logs, most: 1}
+// emptyCopy returns a pool without instances that makes the same ones, and keeps one
+// of them.
+func (p *pool) emptyCopy() *pool {
+	return &pool{version: p.version, options: p.options, limits: p.limits, share: p.share, logs: p.logs, maxIdle: 1}
 }
 
-// instantiate makes an instance and gives it its options. The first one of a version
-// is made whatever memory there is: an adapter that is loaded is one that can run.
+// instantiate makes an instance and gives it its options. The first one is made even
+// if it takes more memory than there is: an adapter that was loaded must be able to
+// run.
 func (p *pool) instantiate(c caller, first bool) (*instance, error) {
 	grant := p.share.Guest()
 	grant.Force(first)
@@ -50,14 +52,14 @@ func (p *pool) instantiate(c caller, first bool) (*instance, error) {
 	return in, nil
 }
 
-// begin keeps the instance that loading has made, however large it is.
-func (p *pool) begin(in *instance) {
+// add puts the instance that loading has made into the pool, however large it is.
+func (p *pool) add(in *instance) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.idle = append(p.idle, in)
 }
 
-// take lends an instance.
+// take lends an idle instance, or makes one. With fresh it always makes one.
 func (p *pool) take(c caller, fresh bool) (*instance, error) {
 	if !fresh {
 		if in := p.takeIdle(); in != nil {
@@ -72,7 +74,7 @@ func (p *pool) take(c caller, fresh bool) (*instance, error) {
 	return in, err
 }
 
-// takeIdle lends an instance that is there, nil if there is none.
+// takeIdle lends an idle instance, or returns nil if there is none.
 func (p *pool) takeIdle() *instance {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -82,13 +84,13 @@ func (p *pool) takeIdle() *instance {
 	}
 	p.unused = min(p.unused, n-1)
 	in := p.idle[n-1]
-	p.idle[n-1] = nil // or one that breaks would be held by the array
+	p.idle[n-1] = nil // otherwise the array would hold an instance that breaks
 	p.idle = p.idle[:n-1]
 	return in
 }
 
-// trim closes the idle instances that nobody needed since it was called last. One
-// stays, for the next call.
+// trim closes the idle instances that nobody needed since the last trim. It leaves one
+// for the next call.
 func (p *pool) trim() {
 	p.mu.Lock()
 	extra := max(0, min(p.unused, len(p.idle)-1))
@@ -101,7 +103,7 @@ func (p *pool) trim() {
 	}
 }
 
-// reclaim closes the idle instances, whose memory somebody needs at once.
+// reclaim closes all idle instances, because their memory is needed.
 func (p *pool) reclaim() {
 	p.mu.Lock()
 	idle := p.idle
@@ -112,12 +114,12 @@ func (p *pool) reclaim() {
 	}
 }
 
-// give takes an instance back, unless it or its stack grew too large or enough are
-// idle.
+// give takes an instance back. It closes the instance if its memory or its stack has
+// grown too large, or if enough instances are idle.
 func (p *pool) give(in *instance) {
 	if int64(in.memory.Size()) <= p.limits.Kept && in.stackSize() <= keptStack {
 		p.mu.Lock()
-		if len(p.idle) < p.most && !p.closed {
+		if len(p.idle) < p.maxIdle && !p.closed {
 			p.idle = append(p.idle, in)
 			p.mu.Unlock()
 			return
@@ -127,7 +129,7 @@ func (p *pool) give(in *instance) {
 	in.close()
 }
 
-// close closes the idle instances and keeps none from here on.
+// close closes the idle instances, and from then on those that are given back.
 func (p *pool) close() {
 	p.mu.Lock()
 	idle := p.idle

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// slots bounds how many long guest calls run at once. Guest code holds a processor
-// for a slice of fuel, so were every processor inside a guest, whatever else the
-// process does would wait for one at each step. A free slot goes to the tenants (one for
-// each adapter) in turn, so that one with many or long calls doesn't starve
-// another.
+// slots bounds how many long guest calls run at once. Guest code holds a processor for
+// a slice of fuel. If all processors ran guests, everything else in the process would
+// wait for a slice to end at each step. A free slot goes to the tenants in turn, of
+// which there is one for each adapter. So an adapter with many or long calls doesn't
+// starve another.
 type slots struct {
-	alone bool // there is one processor
+	oneProcessor bool // GOMAXPROCS is 1
 
 	mu   sync.Mutex
 	free int
-	ring []*tenant // those with waiting calls, the next to be served first
+	ring []*tenant // those with waiting calls; the first is served next
 }
 
 // tenant is the queue of one adapter. The zero value is ready.
@@ -26,10 +26,10 @@ type tenant struct {
 	waiting []chan struct{}
 }
 
-func newSlots(n int) *slots { return &slots{free: n, alone: runtime.GOMAXPROCS(0) == 1} }
+func newSlots(n int) *slots { return &slots{free: n, oneProcessor: runtime.GOMAXPROCS(0) == 1} }
 
-// acquire takes a slot for t, waiting for at most wait. It returns errBusy after
-// that and the context's cause when ctx ends first.
+// acquire takes a slot for t. It returns errBusy if none became free in the time wait,
+// and the context's cause if ctx ended before.
 func (s *slots) acquire(ctx context.Context, t *tenant, wait time.Duration) error {
 	s.mu.Lock()
 	if s.free > 0 {
@@ -42,8 +42,9 @@ func (s *slots) acquire(ctx context.Context, t *tenant, wait time.Duration) erro
 	return s.await(ctx, t, turn, wait)
 }
 
-// pass lends t's slot to the other tenants that wait for one, and waits as acquire
-// does until it is back, before t's other calls. With an error the slot is gone.
+// pass gives t's slot to the other tenants, if one of them waits for it. Then it waits
+// like acquire for another slot, ahead of t's other calls. After an error the call has
+// no slot.
 func (s *slots) pass(ctx context.Context, t *tenant, wait time.Duration) error {
 	s.mu.Lock()
 	if !slices.ContainsFunc(s.ring, func(other *tenant) bool { return other != t }) {
@@ -51,12 +52,12 @@ func (s *slots) pass(ctx context.Context, t *tenant, wait time.Duration) error {
 		return nil
 	}
 	turn := s.enqueue(t, 0)
-	s.hand()
+	s.serveNext()
 	s.mu.Unlock()
 	return s.await(ctx, t, turn, wait)
 }
 
-// enqueue gives t's queue another call at place n.
+// enqueue puts another call into t's queue, at place n.
 func (s *slots) enqueue(t *tenant, n int) (turn chan struct{}) {
 	turn = make(chan struct{}, 1)
 	if len(t.waiting) == 0 {
@@ -66,7 +67,7 @@ func (s *slots) enqueue(t *tenant, n int) (turn chan struct{}) {
 	return turn
 }
 
-// await waits for a turn.
+// await waits for a turn that was enqueued.
 func (s *slots) await(ctx context.Context, t *tenant, turn chan struct{}, wait time.Duration) error {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -88,13 +89,13 @@ func (s *slots) await(ctx context.Context, t *tenant, turn chan struct{}, wait t
 	return err
 }
 
-// leave takes turn out of t's queue; false: it was served already.
+// leave takes turn out of t's queue. It reports false if turn was served already.
 func (s *slots) leave(t *tenant, turn chan struct{}) bool {
 	for i, w := range t.waiting {
 		if w == turn {
 			t.waiting = append(t.waiting[:i], t.waiting[i+1:]...)
 			if len(t.waiting) == 0 {
-				s.unlist(t)
+				s.removeTenant(t)
 			}
 			return true
 		}
@@ -102,7 +103,7 @@ func (s *slots) leave(t *tenant, turn chan struct{}) bool {
 	return false
 }
 
-func (s *slots) unlist(t *tenant) {
+func (s *slots) removeTenant(t *tenant) {
 	for i, r := range s.ring {
 		if r == t {
 			s.ring = append(s.ring[:i], s.ring[i+1:]...)
@@ -111,7 +112,7 @@ func (s *slots) unlist(t *tenant) {
 	}
 }
 
-// release gives a slot back, to the next in turn if anybody waits.
+// release gives a slot back. If a call waits for one, it gets the slot.
 func (s *slots) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,11 +120,11 @@ func (s *slots) release() {
 		s.free++
 		return
 	}
-	s.hand()
+	s.serveNext()
 }
 
-// hand gives a slot to the next in turn.
-func (s *slots) hand() {
+// serveNext gives a slot to the first call of the tenant whose turn it is.
+func (s *slots) serveNext() {
 	t := s.ring[0]
 	s.ring = s.ring[1:]
 	turn := t.waiting[0]
@@ -134,15 +135,15 @@ func (s *slots) hand() {
 	turn <- struct{}{}
 }
 
-// seat is what one call has of the slots. Calls begin without a slot if they can be
-// expected to be short.
+// seat is one call's use of the slots. A call that can be expected to be short begins
+// without a slot.
 type seat struct {
 	slots  *slots
 	tenant *tenant
-	wait   time.Duration // for a slot
-	held   bool
-	since  time.Time // held
-	polled time.Time // the network, last
+	wait   time.Duration // how long the call waits for a slot
+	held   bool          // the call has a slot
+	since  time.Time     // when it got the slot
+	polled time.Time     // when the network was last looked at
 }
 
 func (s *seat) take(ctx context.Context) error {
@@ -154,8 +155,9 @@ func (s *seat) take(ctx context.Context) error {
 	return err
 }
 
-// rest lets others run for a moment, in the middle of a call. One that is not short
-// takes a slot, and one that had its slot for long lends it to others.
+// rest lets others run for a moment, in the middle of a call. A call that has turned
+// out not to be short takes a slot here, and a call that has had its slot for long
+// passes it to others.
 func (s *seat) rest(ctx context.Context, short bool) error {
 	switch {
 	case !s.held && !short:
@@ -166,9 +168,9 @@ func (s *seat) rest(ctx context.Context, short bool) error {
 			return err
 		}
 	}
-	if s.slots.alone && time.Since(s.polled) >= pollTime {
-		// Go asks the system for the network only when nothing else wants to run, and
-		// Gosched leaves the call wanting.
+	if s.slots.oneProcessor && time.Since(s.polled) >= pollTime {
+		// Go looks at the network only when no goroutine can run, and after Gosched
+		// this one still can.
 		time.Sleep(time.Microsecond)
 		s.polled = time.Now()
 		return nil
@@ -177,7 +179,7 @@ func (s *seat) rest(ctx context.Context, short bool) error {
 	return nil
 }
 
-// leave gives the slot back, if there is one.
+// leave gives the slot back, if the call has one.
 func (s *seat) leave() {
 	if s.held {
 		s.held = false

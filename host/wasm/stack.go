@@ -7,20 +7,21 @@ import (
 	"github.com/tetratelabs/wazero/api"
 )
 
-// wazero gives each function of an instance a stack on Go's heap, which grows as the
-// guest recurses, up to 100 MB, and never shrinks. It is no part of the guest's
-// memory, and nothing of wazero's tells how large it is. An instance that was kept
-// would hold it, uncounted, for as long as its stream or its adapter lives.
+// wazero gives each function of an instance a stack on Go's heap. The stack grows as
+// the guest recurses, up to 100 MB, and never shrinks. It is not part of the guest's
+// memory, and wazero has no way to ask for its size. An instance that is kept would
+// hold its stacks for as long as its stream or its adapter lives, and nobody would
+// count them.
 
-// keptStack is how large the stack of a function may be whose instance is kept. Code
-// that compilers make rarely needs a tenth of it.
+// keptStack is how many bytes of stack an instance may have that is kept. Compiled code
+// rarely needs a tenth of it.
 const keptStack = 1 << 20
 
-// stack is where an instance's function has its stack.
+// stack points to the field in which wazero has the stack of a function.
 type stack struct{ bytes *[]byte }
 
-// stackOf finds the stack of a function, none if it has none that is known: the
-// interpreter's, or another version's of wazero.
+// stackOf finds the stack of a function. The result is empty if the function doesn't
+// have the field, as in the interpreter or another version of wazero.
 func stackOf(fn api.Function) stack {
 	v := reflect.ValueOf(fn)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// threadClock says that threadTime works.
+// threadClock reports whether threadTime works.
 const threadClock = true
 
-// threadTime is how long the thread has had a processor. Its goroutine has to be
-// locked to it for as long as values are compared.
+// threadTime returns how much processor time the current thread has used. Values can be
+// compared only while the goroutine is locked to its thread.
 func threadTime() time.Duration {
 	const rusageThread = 1
 	var u syscall.Rusage

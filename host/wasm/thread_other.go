@@ -4,8 +4,8 @@ package wasm
 
 import "time"
 
-// threadClock says that there is no threadTime: the time of a call is what the clock
-// on the wall shows while it runs.
+// threadClock reports that there is no threadTime here. The time of a call is the time
+// that passes while it runs.
 const threadClock = false
 
 func threadTime() time.Duration { return 0 }

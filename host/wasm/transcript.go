@@ -10,8 +10,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// Call is Request, Response or Event, as in describes it: so transcripts are
-// replayed.
+// Call makes the call that in describes, by Request, Response or Event. Transcripts are
+// replayed with it.
 func (a *Adapter) Call(ctx context.Context, in sdk.Input, out *Batch) (failed bool, err error) {
 	switch {
 	case in.Request != nil:
@@ -29,28 +29,28 @@ func (a *Adapter) Call(ctx context.Context, in sdk.Input, out *Batch) (failed bo
 	return a.Event(ctx, in.Event.Op, flags, in.State, in.Event.Name, in.Event.Data, out)
 }
 
-// What all calls of a transcript may take together.
+// Limits for all calls of a transcript together.
 const (
 	transcriptFuel      = fuelStart
 	transcriptOutput    = 4 << 20 // bytes emitted
-	transcriptInstances = 4       // for each may burn fuelStart before a call, and one that traps is replaced
+	transcriptInstances = 4       // one that traps is replaced, and each may burn fuelStart before its first call
 )
 
-// replay holds what a version does against a transcript. The instance it takes
-// has the transcript's options and a's limits.
+// replay compares what a version does with a transcript. Its instances have the
+// transcript's options and a's limits.
 func (a *Adapter) replay(v *version, t *transcript.Transcript) error {
 	limits := *a.runner.limits
-	limits.Kept = limits.Memory // or each call may need an instance
+	limits.Kept = limits.Memory // otherwise each call may need a new instance
 	calls := *a.runner
 	calls.pause = &breaker{}
-	own := &Adapter{
+	replayed := &Adapter{
 		loader: &loader{version: v},
 		runner: &calls,
-		// Without a share: what runs before a request can isn't refused for those that run.
-		pool: &pool{version: v, options: t.Options(), limits: &limits, logs: a.log, most: 1},
+		// Without a share, so that loading is not refused because of running requests.
+		pool: &pool{version: v, options: t.Options(), limits: &limits, logs: a.log, maxIdle: 1},
 	}
-	defer own.pool.close()
-	r, err := t.Run(&replayer{adapter: own})
+	defer replayed.pool.close()
+	r, err := t.Run(&replayer{adapter: replayed})
 	if err == nil {
 		if all := t.Compare(r); len(all) > 0 {
 			err = errors.New(all[0].String())
@@ -62,7 +62,7 @@ func (a *Adapter) replay(v *version, t *transcript.Transcript) error {
 	return nil
 }
 
-// replayer makes the calls of one transcript.
+// replayer makes the calls of one transcript, and adds up what they take.
 type replayer struct {
 	adapter *Adapter
 	batch   Batch

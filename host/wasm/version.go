@@ -19,22 +19,21 @@ import (
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// version is one module, compiled, in a runtime of its own.
+// version is one compiled module, in a runtime of its own.
 type version struct {
 	digest   [sha256.Size]byte
 	refs     int // guarded by Engine.mu
 	manifest modfile.Manifest
-	pages    uint32 // of memory from the beginning
+	pages    uint32 // pages of memory that an instance begins with
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
 	cache    wazero.CompilationCache
 
-	transcript *transcript.Transcript // of the module, until it was replayed; only the loader looks at it
+	transcript *transcript.Transcript // the module's, until it was replayed; only the loader uses it
 }
 
-// compile checks, instruments and compiles a module, and finds its manifest. What
-// of the module has to run for that is bound by limits. The error is a *modfile.LoadError
-// when the module is to blame.
+// compile checks, instruments and compiles a module, and finds its manifest. If the
+// module has to run for that, limits bound it. The error is a *modfile.LoadError.
 func compile(module []byte, cache *codeCache, limits *Limits, c caller) (*version, error) {
 	m, err := fuel.Instrument(module, fuel.Options{StartFuel: modfile.StartFuel})
 	if err != nil {
@@ -53,7 +52,7 @@ func compile(module []byte, cache *codeCache, limits *Limits, c caller) (*versio
 		if err == nil {
 			cache.close(entry)
 		} else if plain, plainErr := compileWith(m.Wasm, ""); plainErr == nil {
-			// It was not the module but the cache, whose disk may be full.
+			// The module is fine. The cache was to blame: its disk may be full.
 			cache.warn("compiled adapters are not kept", err)
 			cache.drop(entry)
 			v, err = plain, nil
@@ -80,8 +79,8 @@ func compileWith(wasm []byte, cacheDir string) (*version, error) {
 	return v, nil
 }
 
-// compilers is how many functions are compiled at once. Each may take 300 MB, if
-// it is made for that (see fuel/effort.go).
+// compilers is how many functions are compiled at once. A function that is made for it
+// can take 300 MB to compile (see fuel/effort.go).
 const compilers = 4
 
 func (v *version) compile(wasm []byte, cacheDir string) (err error) {
@@ -131,8 +130,8 @@ func (v *version) close() {
 	}
 }
 
-// readManifest takes the manifest from the module's custom section, else from
-// running it within limits.
+// readManifest takes the manifest from the module's custom section. If there is none,
+// it runs the module, within limits, to get the manifest.
 func (v *version) readManifest(module []byte, limits *Limits, c caller) (modfile.Manifest, error) {
 	if m, found, err := modfile.ReadManifest(module); found {
 		return m, err
@@ -158,18 +157,18 @@ func (v *version) readManifest(module []byte, limits *Limits, c caller) (modfile
 	return modfile.ParseManifest(b.Emissions[0].Data)
 }
 
-// instantiate makes an instance for c, who has a slot, and shakes hands with it.
-// grant counts its memory and is released with it.
+// instantiate makes an instance for c, which has a slot, and does the handshake. grant
+// counts the instance's memory and is released with it.
 func (v *version) instantiate(c caller, log logger, limits *Limits, grant *memory.Grant) (in *instance, err error) {
 	if err := limits.checkMemory(v.pages); err != nil {
 		return nil, err
 	}
 	made := &instance{logs: log, limits: limits, made: time.Now()}
-	in = made // which a panic sets to nil
+	in = made // after a panic, in is nil and made is not
 	var linear experimental.LinearMemory
 	free := func() {
 		if linear != nil {
-			linear.Free() // wazero leaves it when instantiation fails
+			linear.Free() // wazero doesn't, if instantiation fails
 		}
 	}
 	in.ctx = &callContext{
@@ -181,7 +180,7 @@ func (v *version) instantiate(c caller, log logger, limits *Limits, grant *memor
 		instance: in,
 	}
 	defer func() {
-		if recover() != nil { // wazero takes an allocator that fails for a bug
+		if recover() != nil { // wazero panics if the allocator fails
 			free()
 			if in, err = nil, made.refused; err != nil {
 				return
@@ -203,7 +202,7 @@ func (v *version) instantiate(c caller, log logger, limits *Limits, grant *memor
 	in.module, in.memory = module, module.Memory()
 	in.fuel = module.ExportedGlobal(fuel.Global).(api.MutableGlobal)
 	if start := module.ExportedFunction("_initialize"); start != nil {
-		// With what the start section left of the fuel.
+		// It gets the fuel that the start section left.
 		if err := in.run(start, in.stack[:]); err != nil {
 			in.finish()
 			in.close()
@@ -230,7 +229,7 @@ func (v *version) instantiate(c caller, log logger, limits *Limits, grant *memor
 	return in, nil
 }
 
-// configure hands the instance its provider's options.
+// configure gives the instance its provider's options.
 func (in *instance) configure(c caller, options []byte) error {
 	var b Batch
 	in.collect.begin(&b, inConfigure, 0, 1<<20)
@@ -242,7 +241,7 @@ func (in *instance) configure(c caller, options []byte) error {
 	if status != abi.StatusOK {
 		text := "without saying why"
 		if len(b.Emissions) > 0 {
-			text = string(cut(b.Emissions[0].Data))
+			text = string(shorten(b.Emissions[0].Data))
 		}
 		return fmt.Errorf("%s returned %d, %s", abi.ExportConfigure, status, text)
 	}

@@ -20,8 +20,8 @@ const (
 	wasiNosys = 52
 )
 
-// wasiFunctions is what a guest gets of modfile.WASI: no files, environment, arguments
-// or real clock.
+// wasiFunctions are the functions of modfile.WASI as a guest gets them: there are no
+// files, environment, arguments or real clock.
 var wasiFunctions = map[string]func(in *instance, stack []uint64) uint32{
 	"args_get":                wasiEmpty,
 	"args_sizes_get":          wasiNone,
@@ -60,7 +60,7 @@ var wasiFunctions = map[string]func(in *instance, stack []uint64) uint32{
 	"proc_exit":               nil, // returns nothing, and doesn't return
 }
 
-// addWASI instantiates the stub in r.
+// addWASI adds the functions of WASI to r.
 func addWASI(ctx context.Context, r wazero.Runtime) error {
 	b := r.NewHostModuleBuilder(modfile.WASIModule)
 	for name, types := range modfile.WASI {
@@ -93,7 +93,7 @@ func addWASI(ctx context.Context, r wazero.Runtime) error {
 func wasiEmpty(*instance, []uint64) uint32  { return wasiOK }
 func wasiNoFile(*instance, []uint64) uint32 { return wasiBadf }
 
-// wasiNone answers two sizes of zero.
+// wasiNone answers that there is nothing: two sizes of zero.
 func wasiNone(in *instance, stack []uint64) uint32 {
 	if !in.memory.WriteUint32Le(api.DecodeU32(stack[0]), 0) || !in.memory.WriteUint32Le(api.DecodeU32(stack[1]), 0) {
 		return wasiFault
@@ -108,8 +108,9 @@ func wasiClockRes(in *instance, stack []uint64) uint32 {
 	return wasiOK
 }
 
-// wasiClock is no clock: it counts one millisecond for each look, from the
-// same start in every instance. Go's runtime refuses to begin at zero.
+// wasiClock is not a real clock: it moves by one millisecond each time it is read, and
+// starts at the same time in every instance. That is not zero, because Go's runtime
+// refuses to start at zero.
 func wasiClock(in *instance, stack []uint64) uint32 {
 	in.clock += 1e6
 	if !in.memory.WriteUint64Le(api.DecodeU32(stack[2]), in.clock) {
@@ -118,7 +119,7 @@ func wasiClock(in *instance, stack []uint64) uint32 {
 	return wasiOK
 }
 
-// randomBytes is how many random bytes are made at once: 0.1 ms.
+// randomBytes is how many random bytes are made at once. That takes 0.1 ms.
 const randomBytes = 64 << 10
 
 func wasiRandom(in *instance, stack []uint64) uint32 {
@@ -136,8 +137,8 @@ func wasiRandom(in *instance, stack []uint64) uint32 {
 	return wasiOK
 }
 
-// wasiWrite keeps the end of what the guest writes to its standard output and
-// error: the text of a panic.
+// wasiWrite keeps the end of what the guest writes to its standard output and error,
+// which is where a panic prints its text.
 func wasiWrite(in *instance, stack []uint64) uint32 {
 	fd := api.DecodeU32(stack[0])
 	if fd != 1 && fd != 2 {
@@ -167,8 +168,8 @@ func wasiWrite(in *instance, stack []uint64) uint32 {
 	return wasiOK
 }
 
-// wasiPoll lets every clock have rung at once: a guest that sleeps wastes its
-// fuel only.
+// wasiPoll says that every clock has rung already, so a guest that sleeps only wastes
+// its fuel.
 func wasiPoll(in *instance, stack []uint64) uint32 {
 	const subscription, event = 48, 32
 	subs, events, n := api.DecodeU32(stack[0]), api.DecodeU32(stack[1]), api.DecodeU32(stack[2])

@@ -9,8 +9,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// functions is what an adapter module exports, with the number of parameters;
-// all take and give i32.
+// functions are the exports of an adapter's module, with the number of their
+// parameters. All parameters and results are i32, and each returns one.
 var functions = []struct {
 	name   string
 	params int
@@ -24,14 +24,14 @@ var functions = []struct {
 	{abi.ExportEvent, 5},
 }
 
-// imports is what an adapter module may import from the gateway.
+// imports are the functions that an adapter's module may import from the gateway.
 var imports = map[string]struct{ params, results int }{
 	abi.ImportEmit: {4, 1},
 	abi.ImportLog:  {3, 0},
 }
 
-// CheckABI reports everything by which m isn't an adapter: what is missing and
-// what is foreign, each by its name.
+// CheckABI returns every reason why m isn't an adapter: what it doesn't export, and
+// what it imports that there isn't, each by its name. It returns nil for an adapter.
 func CheckABI(m *fuel.Module) error {
 	var problems []error
 	fail := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
@@ -97,7 +97,7 @@ func checkImport(i fuel.Import) error {
 	return fmt.Errorf("it imports %s, which Kai does not have", name)
 }
 
-// allI32 reports whether t takes and gives so many i32 and nothing else.
+// allI32 reports whether t has so many parameters and results, all of them i32.
 func allI32(t fuel.FuncType, params, results int) bool {
 	if len(t.Params) != params || len(t.Results) != results {
 		return false

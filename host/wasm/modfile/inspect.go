@@ -7,32 +7,31 @@ import (
 	"github.com/kai-gateway/kai/host/wasm/fuel"
 )
 
-// What the gateway sees to when it instruments a module and runs it.
 const (
-	StartFuel     = 1_000     // what an instance begins with, before it is given more
-	DefaultMemory = 128 << 20 // bytes that an instance may have, where nothing else is configured
+	StartFuel     = 1_000     // the fuel that an instance begins with, before it is given more
+	DefaultMemory = 128 << 20 // how many bytes of memory an instance may have by default
 )
 
-// LoadError is a module that can't be an adapter, with every reason known.
+// LoadError says why a module can't be an adapter. Err has every reason that is known.
 type LoadError struct{ Err error }
 
 func (e *LoadError) Error() string { return "not an adapter: " + e.Err.Error() }
 func (e *LoadError) Unwrap() error { return e.Err }
 
-// Description is what a module shows of itself without being run.
+// Description is what can be known of a module without running it.
 type Description struct {
 	SHA256       [sha256.Size]byte
-	Manifest     *Manifest // of the custom section; nil if there is none
-	Imports      []string  // "kai_v1.emit" and so on, in the module's order
+	Manifest     *Manifest // from the custom section; nil if there is none
+	Imports      []string  // such as "kai_v1.emit", in the module's order
 	Exports      []string  // in the module's order
-	MemoryMin    int64     // bytes an instance begins with
-	MemoryMax    int64     // bytes it may grow to, by its own word or the default limit
-	Instrumented int       // bytes of the module with the fuel counting in it
-	Problems     []error   // everything by which it is no adapter
+	MemoryMin    int64     // bytes of memory that an instance begins with
+	MemoryMax    int64     // bytes that it may grow to: the module's own limit, or the default if that is lower
+	Instrumented int       // bytes of the module after the counting of fuel was added
+	Problems     []error   // every reason why the module is not an adapter
 }
 
-// Inspect reads a module without compiling it. The error is a *LoadError for
-// bytes that are no module the gateway could load, whatever it exports.
+// Inspect reads a module without compiling it. The error is a *LoadError if the gateway
+// could not load the module, whatever it exports.
 func Inspect(module []byte) (Description, error) {
 	m, err := fuel.Instrument(module, fuel.Options{StartFuel: StartFuel})
 	if err != nil {
@@ -63,7 +62,7 @@ func Inspect(module []byte) (Description, error) {
 	return d, nil
 }
 
-// problemsOf takes apart what errors.Join put together.
+// problemsOf returns the errors that errors.Join has joined.
 func problemsOf(err error) []error {
 	var joined interface{ Unwrap() []error }
 	if errors.As(err, &joined) {

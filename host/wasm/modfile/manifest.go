@@ -1,9 +1,8 @@
-// Package modfile is about the files of modules: what an adapter's module says of
-// itself, what it imports and exports, and the transcript that it may carry.
+// Package modfile reads the files of modules: what an adapter's module says about
+// itself, what it imports and exports, and the transcript that it may contain.
 //
-// It reads modules and runs none, so it needs no engine: package wasm has that. It
-// isn't called module because nearly every function near it has a variable of that
-// name.
+// It runs no module, so it needs no engine; package wasm has one. It isn't called
+// module because nearly every function near it has a variable of that name.
 package modfile
 
 import (
@@ -33,7 +32,7 @@ type Profile struct {
 	Ops            []string `json:"ops"`
 	Capabilities   []string `json:"capabilities"`
 	DefaultBaseURL string   `json:"default_base_url"`
-	Setup          string   `json:"setup"` // {model} is the upstream's name
+	Setup          string   `json:"setup"` // {model} stands for the upstream's model
 	Auth           Auth     `json:"auth"`
 	Options        string   `json:"options"` // CUE
 	PlainContent   bool     `json:"plain_content"`
@@ -41,24 +40,24 @@ type Profile struct {
 	Routing        Routing  `json:"routing"`
 }
 
-// Routing says by what a client's request would choose the model, the provider or
-// the account at the upstream.
+// Routing names the parts of a client's request that would choose the model, the
+// provider or the account at the upstream.
 type Routing struct {
-	Fields []string `json:"fields"` // top-level fields, none of OpenAI's own
-	Tools  []string `json:"tools"`  // how the type of a tool begins
+	Fields []string `json:"fields"` // top-level fields, none of which are OpenAI's own
+	Tools  []string `json:"tools"`  // beginnings of the types of tools
 }
 
 // Auth says where the host puts the provider's secret.
 type Auth struct {
-	Secret string `json:"secret"`
-	Header string `json:"header"`
-	Format string `json:"format"`
+	Secret string `json:"secret"` // "api_key"
+	Header string `json:"header"` // the header's name, in lower case
+	Format string `json:"format"` // the header's value, with {} for the secret
 }
 
-// Profile gives the module's only adapter.
+// Profile returns the module's only adapter.
 func (m Manifest) Profile() Profile { return m.Adapters[0] }
 
-// Serves reports whether the adapter knows an operation.
+// Serves reports whether the adapter serves an operation.
 func (p Profile) Serves(op abi.Op) bool {
 	name := map[abi.Op]string{
 		abi.Chat: "chat", abi.Completions: "completions", abi.Embeddings: "embeddings", abi.Models: "models",
@@ -71,9 +70,9 @@ func (p Profile) Serves(op abi.Op) bool {
 	return false
 }
 
-// ReadManifest reads the manifest that stands in a module's custom section,
-// without compiling the module. found is false if there is none: then only
-// running the module tells.
+// ReadManifest reads the manifest in a module's custom section, without compiling the
+// module. found is false if there is none. Then only running the module gives its
+// manifest.
 func ReadManifest(module []byte) (m Manifest, found bool, err error) {
 	data, found := fuel.CustomSection(module, abi.ManifestSection)
 	if !found {
@@ -95,7 +94,7 @@ func ParseManifest(data []byte) (Manifest, error) {
 	return m, m.check()
 }
 
-// maxRouting bounds each list of Routing: requests are held against them.
+// maxRouting bounds each list of Routing, because every request is compared with them.
 const maxRouting = 128
 
 func (m Manifest) check() error {
@@ -140,13 +139,13 @@ func (m Manifest) check() error {
 	return nil
 }
 
-// maxSetup bounds what clients are shown of a manifest, in bytes.
+// maxSetup is how many bytes setup may have, which clients are shown.
 const maxSetup = 500
 
 const headerBytes = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 
-// steers reports whether a header says where and how a request travels, so that
-// a value of it could end the request in the middle or lead it elsewhere.
+// steers reports whether a header says where or how a request is sent. A secret in it
+// could cut the request off or send it elsewhere.
 func steers(header string) bool {
 	switch header {
 	case "accept-encoding", "connection", "content-encoding", "content-length", "expect", "host", "http2-settings",
@@ -156,5 +155,5 @@ func steers(header string) bool {
 	return strings.HasPrefix(header, "proxy-")
 }
 
-// Value formats a secret for the header.
+// Value returns the value of the header for a secret.
 func (a Auth) Value(secret string) string { return strings.Replace(a.Format, "{}", secret, 1) }

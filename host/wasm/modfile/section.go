@@ -9,8 +9,7 @@ import (
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// ReadTranscript gives the transcript that a module carries. found is false if
-// there is none.
+// ReadTranscript returns the transcript in a module. found is false if there is none.
 func ReadTranscript(module []byte) (t *transcript.Transcript, found bool, err error) {
 	data, found := fuel.CustomSection(module, abi.TranscriptSection)
 	if !found {
@@ -20,7 +19,7 @@ func ReadTranscript(module []byte) (t *transcript.Transcript, found bool, err er
 	return t, true, err
 }
 
-// ParseTranscript reads a transcript that is to go into a module.
+// ParseTranscript reads and checks a transcript from a module, or for one.
 func ParseTranscript(data []byte) (*transcript.Transcript, error) {
 	if len(data) > abi.MaxTranscript {
 		return nil, fmt.Errorf("transcript: %d bytes; at most %d are allowed", len(data), abi.MaxTranscript)
@@ -32,8 +31,8 @@ func ParseTranscript(data []byte) (*transcript.Transcript, error) {
 	return t, nil
 }
 
-// WithoutTranscript gives the module without the transcript that it carries, for
-// tools which replay transcripts themselves.
+// WithoutTranscript returns the module without its transcript, for tools that replay
+// transcripts themselves.
 func WithoutTranscript(module []byte) ([]byte, error) {
 	if _, found := fuel.CustomSection(module, abi.TranscriptSection); !found {
 		return module, nil
@@ -41,8 +40,8 @@ func WithoutTranscript(module []byte) ([]byte, error) {
 	return fuel.WithCustomSection(module, abi.TranscriptSection, nil)
 }
 
-// Pack gives a copy of module with its manifest, and a transcript unless that is nil,
-// in custom sections, in place of those it had.
+// Pack returns a copy of module with its manifest and a transcript in custom sections.
+// They replace those that the module had. Without a transcript, the copy has none.
 func Pack(module []byte, m Manifest, transcript []byte) ([]byte, error) {
 	manifest, err := json.Marshal(m)
 	if err != nil {

@@ -1,11 +1,11 @@
 package modfile
 
-// WASIModule is what functions of WASI preview 1 are imported from.
+// WASIModule is the name that functions of WASI preview 1 are imported from.
 const WASIModule = "wasi_snapshot_preview1"
 
-// WASI is the part of WASI preview 1 that compilers link in without being asked: the
-// types of each function's parameters ('i' is i32, 'I' is i64). A module that imports
-// another one is refused. What a guest gets of them is in package wasm.
+// WASI has the functions of WASI preview 1 that compilers link in without being asked,
+// with the types of their parameters ('i' is i32, 'I' is i64). A module that imports
+// any other is refused. Package wasm has what the functions do.
 var WASI = map[string]string{
 	"args_get":                "ii",
 	"args_sizes_get":          "ii",
