@@ -11,11 +11,11 @@ import (
 	"github.com/tetratelabs/wazero/api"
 )
 
-// runner makes the calls of an adapter: each in its turn, within its limits, and not
-// at all while it breaks on one input after the other.
+// runner makes the calls of an adapter, within its limits. It makes none while the
+// adapter is paused because it broke on one input after the other.
 type runner struct {
 	slots  *slots
-	wait   time.Duration // for a slot
+	wait   time.Duration // how long a call waits for a slot
 	tenant *tenant
 	limits *Limits
 	log    logger
@@ -23,10 +23,10 @@ type runner struct {
 	pace   *pace
 }
 
-// Paused gives the time that is left of a pause, 0 if there is none.
+// Paused returns the time that is left of a pause; 0: there is none.
 func (r *runner) Paused() (left time.Duration) {
 	if !r.pause.failing.Load() {
-		return 0 // without a look at the clock, which costs more than the rest
+		return 0 // reading the clock would cost more than everything else here
 	}
 	return r.pause.paused(time.Now())
 }
@@ -43,18 +43,19 @@ func (i *invocation) size() int {
 	return len(i.sections[0]) + len(i.sections[1]) + len(i.sections[2])
 }
 
-// call runs an invocation and fills out. failed means that the guest returned 1:
-// its emissions end in ERROR, or it didn't say. err is a *CallError when the
-// guest broke, a *PausedError for a request during a pause, ErrBusy, ErrNoMemory, a
-// *memory.Error for a call that would have needed more than is left, or the context's
-// cause. A trap is repeated once on a fresh instance, which no upstream
-// notices.
+// call runs an invocation and fills out. A call that trapped is repeated once on a
+// fresh instance; no upstream notices that.
+//
+//   - failed: the guest returned 1. Its last emission says why, if it is an ERROR.
+//   - err: a *CallError if the guest broke; a *PausedError for a request during a
+//     pause; ErrBusy; ErrNoMemory; a *memory.Error for a call that would have needed
+//     more memory than there is; or the context's cause
 func (r *runner) call(ctx context.Context, p *pool, i invocation, out *Batch) (failed bool, err error) {
 	out.Reset()
 	if n := i.size(); n > r.limits.Input {
 		return false, &CallError{Kind: TooLarge, Err: fmt.Errorf("%d bytes; at most %d are given to an adapter", n, r.limits.Input)}
 	}
-	if i.in == inRequest { // what began before the pause may come to its end
+	if i.in == inRequest { // answers that began before the pause may come to their end
 		if left := r.Paused(); left > 0 {
 			return false, &PausedError{left}
 		}
@@ -89,14 +90,14 @@ func (r *runner) call(ctx context.Context, p *pool, i invocation, out *Batch) (f
 	return failed, err
 }
 
-// shortInput is how much a call may be given that begins without a slot. Most of a
-// stream's events are such calls, and waiting for a slot was a quarter of what a
+// shortInput is below how many bytes of input a call may begin without a slot. Most
+// events of a stream are such calls, and waiting for a slot was a quarter of what a
 // chunk of a burst cost.
 const shortInput = 16 << 10
 
-// largeInput is how much a call has to be given for that to be why it ran out of fuel,
-// time or memory. The fuel for the input alone is a fifth of all then, and one that
-// breaks on whatever it is given breaks on less.
+// largeInput is from how many bytes on the input may be the reason why a call ran out
+// of fuel, time or memory. The fuel for the input is then more than a fifth of all
+// fuel. An adapter that breaks on everything breaks on less input, too.
 const largeInput = 256 << 10
 
 // finished reports whether a call said that a choice is finished.
@@ -109,7 +110,8 @@ func finished(out *Batch) bool {
 	return false
 }
 
-// report logs a broken call. The guest's own words may hold a prompt.
+// report logs a call that broke. What the guest wrote to its standard error may contain
+// a prompt, so that is logged at debug only.
 func (r *runner) report(ctx context.Context, e *CallError) {
 	r.log.log.LogAttrs(ctx, slog.LevelError, "adapter call failed", slog.String("err", e.Error()))
 	if e.Stderr != "" {
@@ -117,9 +119,10 @@ func (r *runner) report(ctx context.Context, e *CallError) {
 	}
 }
 
-// once runs an invocation, on a fresh instance or on one that may be used, and gives
-// the instance back, or closes it. One that is short and finds an idle instance
-// begins without a slot: that bounds how many do.
+// once runs an invocation on a borrowed instance, which fresh demands to be new. Then
+// it gives the instance back, or closes it if the call broke. A call with a short input
+// that finds an idle instance begins without a slot. The number of idle instances
+// bounds how many calls do.
 func (r *runner) once(c caller, p *pool, i *invocation, out *Batch, fresh bool) (failed bool, err error) {
 	var in *instance
 	if !fresh && i.size() < shortInput {

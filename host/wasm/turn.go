@@ -14,33 +14,32 @@ import (
 	"github.com/kai-gateway/kai/host/wasm/modfile"
 )
 
-// A guest call gets its fuel in slices. When one is spent the guest calls the host
-// (package fuel), which has its turn then: Go can collect garbage and run something
-// else on the processor, and the call ends if it is out of fuel or time, or if nobody
-// waits for it any more.
+// A guest call gets its fuel in slices. When a slice is spent, the guest calls the host
+// (see package fuel), and the host has its turn. Go can then collect garbage and run
+// something else on the processor. The call ends if it is out of fuel or time, or if
+// nobody waits for it any more.
 
-// Sizes of slices, in units of fuel. A turn takes a tenth of a microsecond and
-// sliceMost units of usual code about ten, so that turns are 1 % of a guest's time.
-// Code that misses every cache needs a thousand times as much for a unit: a slice
-// that took long is followed by small ones.
+// Sizes of slices, in units of fuel. A turn takes a tenth of a microsecond, and
+// sliceMost units of usual code take about ten, so turns are 1 % of a guest's time. A
+// unit of code that misses every cache takes a thousand times as long. So after a slice
+// that took long, the next ones are small.
 const (
-	sliceFirst = 2_048 // at the start of an adapter's first call
-	sliceMost  = 8_192
-	sliceLeast = 64               // over fuel.MaxLoopPrice
-	sliceTime  = time.Millisecond // what one may take
+	sliceFirst = 2_048            // the first slice of an adapter's first call
+	sliceMost  = 8_192            // the largest slice
+	sliceLeast = 64               // the smallest slice, more than fuel.MaxLoopPrice
+	sliceTime  = time.Millisecond // how long a slice may take
 )
 
-// How long a call may go on before the host does more than to give it another
-// slice.
+// How long a call may run before the host does more than give it another slice.
 const (
 	yieldTime = time.Millisecond       // until others get the processor
 	freeTime  = 500 * time.Microsecond // without a slot
-	pollTime  = 5 * time.Millisecond   // until the network is looked at, where there is one processor
+	pollTime  = 5 * time.Millisecond   // until the network is looked at, if there is one processor
 	slotTime  = 5 * time.Millisecond   // in a slot that others wait for
-	roughTime = 10 * time.Millisecond  // measured by the clock on the wall
+	roughTime = 10 * time.Millisecond  // until its time is measured exactly
 )
 
-// Why the host ends a call, besides the cause of its context.
+// errFuel says that the host ended a call because it is out of fuel.
 var errFuel = errors.New("it does more than a call may")
 
 type timeError struct{ limit time.Duration }
@@ -49,16 +48,16 @@ func (e timeError) Error() string {
 	return fmt.Sprintf("it needs more than %v of a processor (limits.time)", e.limit.Round(time.Millisecond))
 }
 
-// caller is for whom a guest runs.
+// caller is the one that a guest runs for.
 type caller struct {
 	ctx  context.Context
 	seat *seat
 	pace *pace
 }
 
-// pace is the size of the first slice of an adapter's calls. It grows with every
-// call that could have had more, and falls when a slice took long. The zero value is
-// ready.
+// pace is the size of the first slice of an adapter's calls. It grows with every call
+// that could have had larger slices, and falls after a slice that took long. The zero
+// value is ready to use.
 type pace struct{ units atomic.Int64 }
 
 func (p *pace) first() int64 {
@@ -70,36 +69,36 @@ func (p *pace) first() int64 {
 
 func (p *pace) set(units int64) { p.units.Store(max(sliceLeast, min(units, sliceMost))) }
 
-// spending is the fuel and the time of the call that an instance runs.
+// spending is the fuel and the time that the current call of an instance spends.
 type spending struct {
 	caller
 	limit time.Duration // of used
-	left  int64         // fuel beside the current slice
-	slice int64         // what that began with
-	size  int64         // what the next one is to have
-	slow  bool          // one took too long, and not for others: they don't grow any more
-	turns int           // of the host
+	left  int64         // fuel that is left besides the current slice
+	slice int64         // units that the current slice began with
+	size  int64         // units that the next slice should have
+	slow  bool          // a slice took too long, and others were not the reason: slices don't grow any more
+	turns int           // how often the host had its turn
 	ended error         // why the host ended the call
 
-	// By the clock of the instance:
-	started time.Duration // the call
-	began   time.Duration // the current slice
-	yielded time.Duration // when others could run last
+	// Times since the instance was made:
+	started time.Duration // when the call started
+	began   time.Duration // when the current slice began
+	yielded time.Duration // when others could last run
 
-	used  time.Duration // of a processor
-	short time.Duration // of it, since then, in slices that were short enough
+	used  time.Duration // processor time of the call
+	short time.Duration // the part of it since yielded that was in slices of at most sliceTime
 	exact bool          // used is measured by the thread's own clock
-	from  time.Duration // what that showed then
+	from  time.Duration // what the thread's clock showed at yielded
 }
 
-// begin gives a call its first slice, of the fuel that is due to one with that much
-// input or that an instance begins with.
+// begin starts a call, or an instance, that may spend budget, and gives it its first
+// slice. input is the length of the call's input in bytes.
 func (in *instance) begin(c caller, budget int64, input int) {
 	first := min(c.pace.first(), budget)
 	if in.fuel != nil {
 		in.fuel.Set(uint64(first))
 	} else {
-		first = modfile.StartFuel // which the module begins with
+		first = modfile.StartFuel // the module sets it itself
 	}
 	now := time.Since(in.made)
 	in.spending = spending{
@@ -108,7 +107,7 @@ func (in *instance) begin(c caller, budget int64, input int) {
 	}
 }
 
-// finish ends what begin began, however the call ended. It gives the fuel that is
+// finish ends what begin began, however the call ended. It returns the fuel that is
 // left.
 func (in *instance) finish() int64 {
 	s := &in.spending
@@ -126,12 +125,14 @@ func (in *instance) finish() int64 {
 	return s.left + int64(in.fuel.Get())
 }
 
-// spendFunction is the import of the instrumented module.
+// spendFunction is the function that an instrumented module calls when its slice is
+// spent.
 func spendFunction(ctx context.Context, mod api.Module, _ []uint64) {
 	instanceFrom(ctx, mod).turn()
 }
 
-// turn is the host's turn: it gives the call its next slice, or ends it.
+// turn is the host's turn. It gives the call its next slice, or ends the call by a
+// panic.
 func (in *instance) turn() {
 	s := &in.spending
 	next, err := in.next(int64(in.fuel.Get()))
@@ -143,8 +144,8 @@ func (in *instance) turn() {
 	in.fuel.Set(uint64(next))
 }
 
-// next gives the size of the next slice when had is what is left of this one.
-// Less than none is what it was short of.
+// next returns the size of the next slice. had is what is left of this one; it is
+// negative if the guest spent more than it had. The error says why the call must end.
 func (in *instance) next(had int64) (int64, error) {
 	s := &in.spending
 	left := s.left + had
@@ -176,8 +177,8 @@ func (in *instance) next(had int64) (int64, error) {
 	return next, nil
 }
 
-// yield lets others run, and looks if the call is to go on. units and took are the
-// slice's.
+// yield lets others run. The error says why the call must end. units is how much fuel
+// the last slice spent, and took is how long it took.
 func (s *spending) yield(in *instance, units int64, took time.Duration) error {
 	sure := s.exact || !threadClock
 	if s.exact {
@@ -186,12 +187,12 @@ func (s *spending) yield(in *instance, units int64, took time.Duration) error {
 		s.used += used
 		took = min(took, used-s.short)
 	} else if threadClock && (s.used > roughTime || took > sliceTime) {
-		// Part of it may be others' time. From here on it is measured.
+		// Part of used may be the time of others. From here on it is measured exactly.
 		s.used, s.exact = min(s.used, roughTime), true
 	}
 	if took > sliceTime {
 		s.size = max(sliceLeast, min(s.size, units*int64(sliceTime)/int64(took)))
-		first := s.pace.first() / 2 // it may have been others
+		first := s.pace.first() / 2 // others may have been the reason
 		if sure {
 			s.slow, first = true, min(first, s.size)
 		}
@@ -205,7 +206,8 @@ func (s *spending) yield(in *instance, units int64, took time.Duration) error {
 	return err
 }
 
-// pass gives others the processor.
+// pass ends a call that is over its time, or that nobody waits for. Otherwise it lets
+// others use the processor.
 func (s *spending) pass(in *instance) error {
 	if s.used > s.limit {
 		return timeError{s.limit}
