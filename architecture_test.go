@@ -77,6 +77,11 @@ var layers = []layer{
 	{pattern: "host/dialect", own: []string{"host/fault"}},
 	// What is sealed for two dialects knows neither of them.
 	{pattern: "host/dialect/seal", own: []string{"host/fault", "sdk"}},
+	// The Responses API is answered by chat completions.
+	{
+		pattern: "host/dialect/responses",
+		own:     []string{"host/body", "host/dialect", "host/dialect/chat", "host/dialect/seal", "host/facts", "host/fault", "host/memory", "sdk", "sdk/abi"},
+	},
 	{pattern: "host/dialect/*", own: []string{"host/dialect", "host/facts", "host/fault", "host/memory", "sdk/abi"}},
 	{pattern: "host/*", own: []string{"host/fault", "host/memory", "sdk", "sdk/*"}},
 	{
