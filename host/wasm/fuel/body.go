@@ -5,57 +5,58 @@ import (
 	"time"
 )
 
-// body is one function of the module with the places where it pays.
+// body is one function of the module, with the places where it pays.
 type body struct {
 	localN  int     // number of declarations of locals
-	locals  section // they, without that count
-	first   uint32  // index of the first local we add: parameters and locals before
+	locals  section // these declarations, without their number
+	first   uint32  // index of the first added local: the number of parameters and locals before
 	code    section
 	charges []charge // by offset; the first is the entry's
-	sized   bool     // some charge depends on an operand
+	sized   bool     // the price of a charge depends on an operand
 }
 
-// charge is one place where a function pays, before the byte at that offset.
+// charge is one place where a function pays.
 type charge struct {
-	at    int32
+	at    int32 // the offset of the byte that the charge comes before
 	price int32
 	kind  chargeKind
-	size  *rate // nil, or what the i32 on top of the stack costs besides
+	size  *rate // what the i32 on top of the stack costs besides the price; nil: nothing
 	op    sized // the instruction that follows, if it may have to be done in pieces
-	end   int32 // where that ends
+	end   int32 // where that instruction ends
 	carry carry // of a payLoop
 }
 
-// chargeKind says where a charge stands.
+// chargeKind says what a charge does besides paying.
 type chargeKind byte
 
 const (
-	payAndTest chargeKind = iota // asks afterwards if the slice is spent
-	payOnly                      // leaves that to the next charge
-	payLoop                      // at the start of a loop, see price.go
+	payAndTest chargeKind = iota // tests afterwards if the slice is spent
+	payOnly                      // leaves the test to the next charge
+	payLoop                      // is at the start of a loop, and tests as price.go says
 )
 
-// path is what the dearest way to a place has executed, by weight.
+// path is the weight of what the dearest path to a place has executed.
 type path struct {
 	debt int32 // since the last charge
 	open int32 // since the last test
-	// called says that a call came back since the last test, tail what followed it.
+	// called says that a call has returned since the last test. tail is the weight of
+	// what followed it.
 	called bool
 	tail   int32
 }
 
-// or is the dearer of two ways that lead to the same place.
+// or returns the dearer of two paths that lead to the same place.
 func (p path) or(q path) path {
 	return path{max(p.debt, q.debt), max(p.open, q.open), p.called || q.called, max(p.tail, q.tail)}
 }
 
 // frame is an open block of the function being read.
 type frame struct {
-	op     byte  // opBlock for the function itself too
-	path   path  // the dearest at a branch here: of a loop to its start, else to its end
-	start  path  // at the start of an opIf
+	op     byte  // opBlock for the function itself, too
+	path   path  // the dearest path of the branches to this block: to the start of a loop, else to the end
+	start  path  // the path to an opIf
 	charge int32 // the index of the charge of an opLoop
-	params int32 // of an opLoop
+	params int32 // the number of parameters of an opLoop
 }
 
 // code reads the code section.
@@ -94,11 +95,11 @@ func (p *parsed) code(r *reader) {
 	}
 }
 
-// walker reads one function and decides where it pays and how much.
+// walker reads one function and decides where it pays, and how much.
 //
-// The path is the dearest to where the walker is. Branches carry it to where they
-// lead, so it is known everywhere after one pass. Code that no path reaches is
-// treated as reached without debt: its charges are never executed.
+// path is the dearest path to where the walker is. Branches carry it to where they
+// lead, so that it is known everywhere after one pass. Code that no path reaches is
+// treated as if it had no debt; its charges are never executed.
 type walker struct {
 	p      *parsed
 	r      *reader
@@ -106,7 +107,7 @@ type walker struct {
 	frames []frame
 	path   path
 	exit   int32 // the highest debt at a return or call
-	leaves bool  // the br_table being read leads out of the function
+	leaves bool  // the br_table that is being read leads out of the function
 	locals locals
 	effort effort
 }
@@ -127,7 +128,7 @@ func (w *walker) function(t FuncType) {
 	}
 }
 
-// declarations reads the locals.
+// declarations reads the declarations of locals.
 func (w *walker) declarations(params []byte) {
 	r := w.r
 	at := r.pos
@@ -148,7 +149,7 @@ func (w *walker) declarations(params []byte) {
 	w.body.first = uint32(total)
 }
 
-// pay puts a charge into the code and settles the debt.
+// pay adds a charge, which settles the debt.
 func (w *walker) pay(c charge) {
 	if w.p.grow(w.r, int(c.at), chargeBytes); w.r.err != nil {
 		return
@@ -186,7 +187,7 @@ func (w *walker) ends(in instruction) bool {
 	return false
 }
 
-// settle pays before an instruction what has to be paid there.
+// settle adds the charge that is needed before an instruction, if one is.
 func (w *walker) settle(in instruction) {
 	at, debt := int32(in.at), w.path.debt
 	switch {
@@ -267,7 +268,7 @@ func (w *walker) step(in instruction) {
 	}
 }
 
-// call goes into a function and comes back.
+// call is for an instruction that calls a function and comes back.
 func (w *walker) call() {
 	w.exit = max(w.exit, w.path.debt)
 	w.path.called, w.path.tail = true, 0
@@ -285,7 +286,7 @@ func (w *walker) blockParams(in instruction) int32 {
 	return int32(len(w.p.types[in.arg].Params))
 }
 
-// end closes the innermost block; the function's own end is an exit.
+// end closes the innermost block. The end of the function is an exit.
 func (w *walker) end(in instruction) {
 	f := w.frames[len(w.frames)-1]
 	w.frames = w.frames[:len(w.frames)-1]
@@ -307,19 +308,19 @@ func (w *walker) end(in instruction) {
 	}
 }
 
-// entry is one way that a br_table leads.
+// entry is for one label of a br_table.
 func (w *walker) entry(label uint32) {
 	w.effort.add(effortEntry)
 	w.leaves = w.leaves || int(label) == len(w.frames)-1
 	w.branch(label)
 }
 
-// closeLoop fills in what is known of a loop at its end.
+// closeLoop completes the charge of a loop with what is known at the loop's end.
 func (w *walker) closeLoop(c *charge, f frame) {
 	c.price = loopPrice(f.params, f.path.debt)
 	carried := w.locals.close()
 	if f.params > 0 {
-		// They are on the stack and cannot go along.
+		// The parameters are on the stack and can't be passed to the call.
 		c.kind = payAndTest
 		return
 	}

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// header opens every module: the magic number and version 1.
+// header is at the start of every module: the magic number and version 1.
 var header = [8]byte{0, 'a', 's', 'm', 1, 0, 0, 0}
 
 // section is one section of a module, by offsets in the module.
@@ -18,7 +18,7 @@ type section struct {
 	customStart int    // of a custom section's data
 }
 
-// newReader reads module after its header.
+// newReader returns a reader of what follows the header of module.
 func newReader(module []byte) reader {
 	r := reader{data: module, end: len(module)}
 	if len(module) < len(header) || [8]byte(module) != header {
@@ -30,7 +30,8 @@ func newReader(module []byte) reader {
 	return r
 }
 
-// section reads the next section's frame and skips its content.
+// section reads the id, the size and the name of the next section, and skips its
+// content.
 func (r *reader) section() section {
 	s := section{start: r.pos}
 	s.id = r.byte()
@@ -52,10 +53,9 @@ func (r *reader) section() section {
 	return s
 }
 
-// CustomSection returns the data of the module's first custom section of that
-// name. It reads section frames only, so it is cheap on any module; one that is
-// malformed before the section is found has none. The result is a part of
-// module.
+// CustomSection returns the data of the module's first custom section of that name. It
+// reads no contents of sections, so it is cheap for any module. If the module is
+// malformed before the section, there is none. The result is a part of module.
 func CustomSection(module []byte, name string) ([]byte, bool) {
 	for r := newReader(module); r.err == nil && r.left() > 0; {
 		s := r.section()
@@ -66,9 +66,9 @@ func CustomSection(module []byte, name string) ([]byte, bool) {
 	return nil, false
 }
 
-// WithCustomSection returns a copy of module that has exactly one custom section
-// of that name, with that data, at its end, or none if data is nil. It reads
-// section frames only, so it accepts modules that [Instrument] refuses.
+// WithCustomSection returns a copy of module that has exactly one custom section of
+// that name, at its end, with the given data; or none, if data is nil. It reads no
+// contents of sections, so it accepts modules that [Instrument] refuses.
 func WithCustomSection(module []byte, name string, data []byte) ([]byte, error) {
 	out := make([]byte, 0, len(module)+len(name)+len(data)+16)
 	out = append(out, header[:]...)

@@ -1,19 +1,18 @@
 package fuel
 
-// Compiling a module is bounded, too. For an instruction the engine does more
-// than a constant: from each basic block it walks up through all that dominate
-// it, it compares all values that come in over a branch, it keeps lists of what
-// lives in each block. 100 KB could take it half a minute or gigabytes, and
-// nothing can stop it within a function. Therefore the effort of each function
-// is estimated here, in nanoseconds of wazero 1.12 on the machine of
-// docs/design/0002-fuel.md, and limited.
+// Compiling a module is bounded, too. The engine's work for an instruction is not
+// constant: from each basic block it walks up through all blocks that dominate it, it
+// compares all values that come in over a branch, and it keeps lists of the values that
+// live in each block. 100 KB could take it half a minute or gigabytes, and nothing can
+// stop it within a function. Therefore the effort of each function is estimated here,
+// in nanoseconds of wazero 1.12 on the machine of docs/design/0002-fuel.md, and limited.
 const (
-	maxEffort    = 500_000_000    // of a function; it may take about 400 MB of memory meanwhile
+	maxEffort    = 500_000_000    // of a function, which may take about 400 MB of memory
 	maxAllEffort = 10_000_000_000 // of all functions
 )
 
-// Prices of the estimate in nanoseconds, measured with functions made of one
-// thing. Where memory is what is dear it is memory that is priced, at 1.5 ns a
+// Prices of the estimate in nanoseconds, measured with functions that repeat one thing.
+// If something takes memory rather than time, its price is for the memory, at 1.5 ns a
 // byte.
 const (
 	effortInstruction = 400
@@ -26,42 +25,42 @@ const (
 	effortGlobal      = 250   // a global, for each call, which may change it
 	effortBlock       = 1_500
 	effortEntry       = 5_000 // an entry of a br_table, which becomes a block
-	effortDominator   = 5     // for a block and for a branch: each block that dominates it
-	effortLive        = 12    // for a block: each value that may live through it
-	effortFind        = 25    // for a use of a variable: each block looked at for its value
+	effortDominator   = 5     // for each block that dominates a block or branch
+	effortLive        = 12    // for each value that may live through a block
+	effortFind        = 25    // for each block that is searched for the value of a variable that is used
 )
 
 // never is the depth of code that no path leads to. The engine skips it.
 const never = 1 << 40
 
-// effort estimates one function, instruction by instruction. It believes the
-// types: where they are wrong the estimate is, too, and the engine refuses the
-// module before it compiles anything. "Blocks" are the engine's basic blocks
-// here, "labels" those of WebAssembly.
+// effort estimates one function, instruction by instruction. It trusts the types. If
+// they are wrong, the estimate is wrong, too, but the engine then refuses the module
+// before it compiles anything. Here, "blocks" are the engine's basic blocks, and
+// "labels" are the blocks of WebAssembly.
 type effort struct {
 	p      *parsed
 	spent  int64
-	locals int64 // with the parameters
+	locals int64 // the number of locals and parameters
 	labels []label
 	place  place
 }
 
-// place is what the effort depends on from one instruction to the next.
+// place is what the effort of the next instruction depends on.
 type place struct {
 	height int64 // operands on the stack
 	depth  int64 // blocks that dominate this one, and addresses checked in them, at most
-	chain  int64 // blocks in a row that have one way in each, up to here
+	chain  int64 // how many blocks in a row, up to this one, have a single predecessor
 }
 
 // label is an open block, loop or if.
 type label struct {
-	op       byte  // opBlock for the function; opElse from there on
-	arity    int64 // values that a branch to it passes
-	left     int64 // operands there are behind its end
+	op       byte  // opBlock for the function; of an if, opElse after its else
+	arity    int64 // how many values a branch to it passes
+	left     int64 // how many operands are on the stack after its end
 	start    place
-	depth    int64 // the lowest depth of a way to its end
-	chain    int64 // the longest chain of those
-	branches int64 // how many ways there are, for a loop to its start
+	depth    int64 // the lowest depth of a path to its end
+	chain    int64 // the longest chain of a path to its end
+	branches int64 // how many paths lead to its end; to the start, for a loop
 }
 
 // begin begins a function.
@@ -83,7 +82,7 @@ func (e *effort) add(ns int64) {
 	}
 }
 
-// block begins a block with one way in, from the current one.
+// block begins a block whose only predecessor is the current one.
 func (e *effort) block() {
 	if e.reached() {
 		live := e.locals + int64(e.p.globalN) + max(e.place.height, 0)
@@ -93,8 +92,8 @@ func (e *effort) block() {
 	}
 }
 
-// test is an if that has nothing in its first arm and a call in its second: a
-// charge that asks if the slice is spent.
+// test is for a charge that tests if the slice is spent: an if with nothing in its first
+// arm and a call in its second.
 func (e *effort) test() {
 	before := e.place
 	e.block()
@@ -106,21 +105,21 @@ func (e *effort) test() {
 	e.place.chain = 0
 }
 
-// again is the arm in which a loop hands on so many locals and begins once more,
-// besides a test.
+// again is for the arm in which a loop passes so many locals to the call and begins once
+// more. It comes on top of test.
 func (e *effort) again(carried int) {
 	e.add((2*effortValue + effortFind) * int64(carried))
 }
 
-// find looks for the value of a variable.
+// find is for the search for the value of a variable.
 func (e *effort) find() { e.add(effortFind * e.place.chain) }
 
-// branch takes a way to a label. Each local may get a value from it there, which
-// is looked for and compared with all others, and so is the way. At a function's
-// end locals are of no use any more.
+// branch is for a branch to a label. Each local may get a value over the branch. The
+// engine looks for that value and compares it with all others, and does the same with
+// the branch. At the end of a function, locals are not needed any more.
 func (e *effort) branch(to uint32) {
 	if !e.reached() || e.spent > maxEffort || int64(to) >= int64(len(e.labels)) {
-		return // the sum can't overflow so
+		return // over maxEffort, so that the sum can't overflow
 	}
 	l := &e.labels[len(e.labels)-1-int(to)]
 	passed := l.arity
@@ -136,7 +135,7 @@ func (e *effort) branch(to uint32) {
 	}
 }
 
-// step takes an instruction, behind the branches it makes.
+// step is for an instruction. The branches of a br_table come before it.
 func (e *effort) step(in instruction) {
 	e.add(effortInstruction)
 	switch in.op {
@@ -177,7 +176,7 @@ func (e *effort) plain(in instruction) {
 	case in.op == opTableGet, in.op == opTableSet:
 		e.add(effortTable)
 	case rateOf(in) != nil:
-		e.add(effortSized + 2*e.locals*e.locals) // they meet and part several times
+		e.add(effortSized + 2*e.locals*e.locals) // its paths part and meet several times
 		for range 4 {
 			e.block()
 		}
@@ -185,7 +184,7 @@ func (e *effort) plain(in instruction) {
 		e.add(effortMemory)
 		e.find()           // the memory's address
 		e.find()           // its size
-		e.place.depth += 2 // what is known of this address is handed on to each block from here
+		e.place.depth += 2 // every block from here on is told what is known of this address
 	}
 	e.place.height += operands(in)
 }
@@ -219,7 +218,7 @@ func (e *effort) open(in instruction) {
 		e.labels = append(e.labels, l)
 		e.branch(0)
 		e.block()
-		e.place.chain = 0 // values found once are remembered where ways meet
+		e.place.chain = 0 // where paths meet, the engine remembers values that it has found
 	case opIf:
 		e.labels = append(e.labels, l)
 		e.block()
@@ -234,7 +233,7 @@ func (e *effort) otherwise() {
 	e.block()
 }
 
-// end closes the innermost label. To the engine every if has two arms.
+// end closes the innermost label. For the engine, every if has two arms.
 func (e *effort) end() {
 	l := &e.labels[len(e.labels)-1]
 	if l.op == opIf {
@@ -253,8 +252,8 @@ func (e *effort) end() {
 	}
 }
 
-// operands is by how many an instruction changes the height of the stack, of
-// those that plain is for. For SIMD it is more, or as many.
+// operands returns by how many operands an instruction changes the height of the stack,
+// for the instructions that plain is for. For SIMD the result may be too high.
 func operands(in instruction) int64 {
 	switch in.op {
 	case opMisc:

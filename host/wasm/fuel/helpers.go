@@ -2,20 +2,20 @@ package fuel
 
 import "slices"
 
-// pieceBytes is how much of the memory one instruction touches at most: about 50
-// microseconds. More is done in pieces, between which the host has its turn.
+// pieceBytes is how much of the memory one instruction touches at most. That takes about
+// 50 microseconds. More is done in pieces, and the host has its turn between them.
 const pieceBytes = 256 << 10
 
-// helper is a function that is appended to the module.
+// helper is a function that is added to the module.
 type helper struct {
 	name string
 	typ  uint32 // index of its type
 	body []byte // without the size
 }
 
-// sized is an instruction whose operand can make it work for long.
+// sized is an instruction that can take long, depending on an operand.
 type sized struct {
-	op      byte   // behind opMisc; 0: any instruction that cannot
+	op      byte   // the number after opMisc; 0: the instruction never takes long
 	segment uint32 // of memory.init
 }
 
@@ -32,7 +32,7 @@ func sizedOf(in instruction) sized {
 	return sized{}
 }
 
-// The helpers, in this order: spend, fill, copy, one for each data segment in
+// The helpers are in this order: spend, fill, copy, one for each data segment in
 // parsed.large, and one for each shape of what loops carry.
 const (
 	helperSpend = iota
@@ -41,11 +41,11 @@ const (
 	helperInit
 )
 
-// helperBytes is what one helper adds to the module at most.
+// helperBytes is how many bytes one helper adds to the module at most.
 const helperBytes = 160
 
-// helper gives the function that a charge calls when the slice is spent: one that
-// has the instruction behind it done in pieces, or the one that only spends.
+// helper returns the function that a charge calls when the slice is spent. If pieces is
+// true, it does the instruction after the charge, in pieces. Otherwise it only spends.
 func (p *parsed) helper(s sized) (index uint32, pieces bool) {
 	first := p.firstMoved() + 1
 	switch s.op {
@@ -61,8 +61,8 @@ func (p *parsed) helper(s sized) (index uint32, pieces bool) {
 	return first + helperSpend, false
 }
 
-// helpers makes the functions of our own. That the import is called by way of one
-// of them keeps the charges small.
+// helpers makes all helpers. The import is called through one of them, because that
+// keeps the charges small.
 func (p *parsed) helpers() []helper {
 	spend := appendU32(raw(opCall), p.firstMoved()+1+helperSpend)
 	all := []helper{
@@ -92,7 +92,8 @@ const (
 
 func raw(b ...byte) []byte { return b }
 
-// beyond compares the end of what starts at a parameter with an end, both i64.
+// beyond is a condition: what starts at a parameter, with the size in paramSize, ends
+// after the given end. Both are compared as i64.
 func beyond(start byte, end ...byte) []byte {
 	return slices.Concat(
 		raw(opLocalGet, start, opI64ExtendU, opLocalGet, paramSize, opI64ExtendU, opI64Add), end, raw(opI64GtU))
@@ -101,32 +102,32 @@ func beyond(start byte, end ...byte) []byte {
 // memoryEnd is the size of the memory in bytes.
 var memoryEnd = raw(opMemorySize, 0, opI64ExtendU, opI64Const, 16, opI64Shl)
 
-// all does the whole instruction.
+// all does the whole instruction at once.
 func all(instruction ...byte) []byte {
 	return append(raw(opLocalGet, paramTo, opLocalGet, paramFrom, opLocalGet, paramSize), instruction...)
 }
 
-// whenBeyond leaves it to the instruction to trap, which it does before it writes
-// anything.
+// whenBeyond does the whole instruction if the condition holds, so that it traps as the
+// original would: before it writes anything.
 func whenBeyond(condition, instruction []byte) []byte {
 	return slices.Concat(condition, raw(opIf, blockEmpty), all(instruction...), raw(opReturn, opEnd))
 }
 
 var piece = appendI64(raw(opI32Const), pieceBytes)
 
-// while repeats a step as long as there is more than one piece.
+// while repeats a step as long as more than one piece is left.
 func while(spend []byte, step ...[]byte) []byte {
 	return slices.Concat(
 		raw(opLoop, blockEmpty, opLocalGet, paramSize), piece, raw(opI32GtU, opIf, blockEmpty),
 		slices.Concat(step...), spend, raw(opBr, 1, opEnd, opEnd))
 }
 
-// add moves a parameter by a piece.
+// add moves a parameter forward by one piece.
 func add(param byte) []byte {
 	return slices.Concat(raw(opLocalGet, param), piece, raw(opI32Add, opLocalSet, param))
 }
 
-// less takes a piece off the size.
+// less subtracts one piece from the size.
 var less = slices.Concat(raw(opLocalGet, paramSize), piece, raw(opI32Sub, opLocalSet, paramSize))
 
 func fillInPieces(spend []byte) []byte {
@@ -140,7 +141,7 @@ func fillInPieces(spend []byte) []byte {
 		all(fill...), raw(opEnd))
 }
 
-// copyInPieces begins at the end that the other one does not overwrite.
+// copyInPieces begins at the end where it does not overwrite what it still has to copy.
 func copyInPieces(spend []byte) []byte {
 	copied := raw(opMisc, miscMemoryCopy, 0, 0)
 	return slices.Concat(
@@ -166,9 +167,9 @@ func (p *parsed) initInPieces(spend []byte, segment uint32) []byte {
 	return slices.Concat(
 		raw(0), spend,
 		whenBeyond(beyond(paramTo, memoryEnd...), init),
-		// No segment has more bytes than a module, and a sum below that doesn't
-		// overflow. Nothing at the end of the source, to see if it is there: the
-		// segment may have been dropped.
+		// The first line catches sums that would overflow: no segment has so many
+		// bytes. The next one copies no bytes from the end of the source, and so traps
+		// if the source isn't there: the segment may have been dropped.
 		whenBeyond(beyond(paramFrom, appendI64(raw(opI64Const), 1<<31)...), init),
 		raw(opLocalGet, paramTo, opLocalGet, paramFrom, opLocalGet, paramSize, opI32Add, opI32Const, 0), init,
 		while(spend,

@@ -5,27 +5,27 @@ import (
 	"slices"
 )
 
-// Bounds of what loops carry. More is left to the engine, which then stores it at
-// each iteration: it costs time and nothing else.
+// Limits of what loops carry. The engine stores any more locals at each iteration,
+// which costs only time.
 const (
 	maxTouched = 64    // locals of a loop that are looked at
-	maxCarried = 24    // of them, those handed on
-	maxShapes  = 1_000 // different types of that
+	maxCarried = 24    // locals of a loop that it carries
+	maxShapes  = 1_000 // different lists of types that loops carry
 )
 
-// locals notes which locals each open loop carries from one iteration to the next: those
-// it sets, and reads before it has set them. It need not be right about that, for
-// a local more or less changes the speed of the loop only. So it forgets what was
-// set wherever ways meet.
+// locals finds out which locals each open loop carries from one iteration to the next:
+// those that it sets, and that it reads before it has set them. It need not be exact,
+// because a local more or less only changes the speed of the loop. So it forgets which
+// locals were set wherever paths meet.
 type locals struct {
 	runs    []run
-	set     []uint32  // by local: the stretch of code in which it was set last
-	stretch uint32    // the current one
-	loops   [][]touch // of the open loops; those behind them are kept for their memory
-	depth   int
+	set     []uint32  // by local: the stretch of code in which it was last set
+	stretch uint32    // the current stretch
+	loops   [][]touch // by depth: locals of the open loops; the rest are kept for their memory
+	depth   int       // how many loops are open
 }
 
-// run is some locals in a row of one type, up to but without end.
+// run is a row of locals of one type. It ends before the local end.
 type run struct {
 	end uint32
 	typ byte
@@ -69,7 +69,7 @@ func (l *locals) open() {
 	l.depth++
 }
 
-// touch notes that an instruction sets a local or reads it.
+// touch records that an instruction sets a local or reads it.
 func (l *locals) touch(local uint32, set bool) {
 	if l.depth == 0 {
 		return
@@ -81,7 +81,7 @@ func (l *locals) touch(local uint32, set bool) {
 	case set:
 		l.set[local] = l.stretch
 	case l.set[local] == l.stretch:
-		return // what the loop itself has set
+		return // it reads what the loop has set before
 	}
 	l.note(touch{local: local, set: set, read: !set})
 }
@@ -99,8 +99,8 @@ func (l *locals) note(t touch) {
 	}
 }
 
-// close ends the innermost loop and gives what it carries, ordered by type. The
-// result is good until the next loop is opened.
+// close ends the innermost loop and returns the locals that it carries, ordered by type.
+// The result is valid until the next loop is opened.
 func (l *locals) close() []touch {
 	loop := l.loops[l.depth-1]
 	l.depth--
@@ -117,14 +117,14 @@ func (l *locals) close() []touch {
 	return loop
 }
 
-// carry is what a loop hands on: a part of parsed.carried, and its shape.
+// carry says which locals a loop carries: a part of parsed.carried, and its shape.
 type carry struct {
 	from  int32
 	n     int16
 	shape int16
 }
 
-// carryBytes is what handing on one local adds to the module at most.
+// carryBytes is how many bytes one carried local adds to the module at most.
 const carryBytes = 8
 
 func (p *parsed) carry(r *reader, at int, loop []touch, l *locals) carry {
@@ -156,7 +156,8 @@ func (p *parsed) carry(r *reader, at int, loop []touch, l *locals) carry {
 	return c
 }
 
-// again hands on what a loop carries while the host has its turn.
+// again appends the call with which a loop gives the host its turn, passing the locals
+// that the loop carries.
 func (p *parsed) again(out []byte, c carry) []byte {
 	carried := p.carried[c.from:][:c.n]
 	helper := p.firstMoved() + 1 + helperSpend

@@ -17,22 +17,22 @@ const (
 	sectionDataCount = 12
 )
 
-// sectionOrder gives each section its place: data count comes before code.
+// sectionOrder has the place of each section: the data count comes before the code.
 var sectionOrder = [...]int{
 	sectionType: 1, sectionImport: 2, sectionFunction: 3, sectionTable: 4, sectionMemory: 5, sectionGlobal: 6,
 	sectionExport: 7, sectionStart: 8, sectionElement: 9, sectionDataCount: 10, sectionCode: 11, sectionData: 12,
 }
 
-// Bounds beyond those of [Options] and of effort.go. No compiler comes near any;
-// docs/design/0002-fuel.md has the highest numbers seen.
+// Limits besides those of [Options] and of effort.go. No compiler comes near any of
+// them; docs/design/0002-fuel.md has the highest numbers seen.
 const (
 	maxValues    = 128       // parameters, and results, of a function or block
 	maxTypes     = 5_000     // the engine makes code for each, and needs 95 bytes for each parameter or result
 	maxLocals    = 50_000    // parameters and locals of a function, with the ones we add
 	maxEntries   = 100_000   // globals, exports, element and data segments
-	maxElements  = 500_000   // of all element segments: 70 bytes each in the engine
+	maxElements  = 500_000   // elements of all segments; each takes 70 bytes in the engine
 	maxNesting   = 10_000    // blocks inside one another
-	maxAllLocals = 4_000_000 // of all functions: three bytes declare 50,000, and the engine stores each
+	maxAllLocals = 4_000_000 // locals of all functions; three bytes declare 50,000, and the engine stores each
 	maxPages     = 65_536    // of a memory
 )
 
@@ -42,29 +42,29 @@ type table struct {
 	min, max uint32
 }
 
-// list is the content of a section, by offsets in the module; end is 0 where
-// there is no such section. It begins behind the count of its entries where n has
-// that count.
+// list is the content of a section, by offsets in the module. If n has the number of
+// entries, body is the offset of the first one, after the count. end is 0 if there is no
+// such section.
 type list struct {
 	n         int
 	body, end int
 }
 
-// names are the names that traces show.
+// names are the names that stack traces show.
 type names struct {
 	module    []byte // with its length; empty if it has none
 	functions list
 }
 
-// parsed is a module taken apart.
+// parsed is a module that was taken apart.
 type parsed struct {
 	limits    Options
 	data      []byte
 	sections  [sectionDataCount + 1]list // by id
-	named     bool                       // a name section was seen
-	names     *names                     // of the first one, if the engine may see them
-	counted   bool                       // instructions may name data segments by their index
-	large     []uint32                   // data segments that memory.init takes in pieces
+	named     bool                       // there is a name section
+	names     *names                     // from the first name section; nil if the engine must not see them
+	counted   bool                       // there is a data count, so instructions may name data segments by their index
+	large     []uint32                   // data segments that memory.init copies in pieces
 	types     []FuncType
 	imports   []Import
 	funcs     []uint32 // type indexes: the imported functions, then the module's own
@@ -73,19 +73,19 @@ type parsed struct {
 	globalN   int
 	exported  []Export
 	start     bool
-	moved     []int32           // offsets of the indexes that name the first function, which gets another one (see write.go)
-	carried   []uint32          // locals, of all loops
-	shapes    map[string]uint32 // types of what loops carry, each with its place in shapeList
+	moved     []int32           // offsets of the indexes that name the first function, whose index changes (see write.go)
+	carried   []uint32          // the locals that loops carry, all loops one after the other
+	shapes    map[string]uint32 // the types of what loops carry, each with its index in shapeList
 	shapeList []string
-	elements  int // of all segments so far
+	elements  int // elements of all segments so far
 	bodies    []body
-	room      int // bytes the module may still grow by
+	room      int // how many bytes the module may still grow by
 
-	effort, dearest int64 // of compiling all functions, and the one that takes longest
+	effort, dearest int64 // the effort of compiling all functions, and of the one that takes longest
 }
 
-// parse checks everything but what the engine checks itself: types on the stack,
-// indexes other than those of locals, globals, types and labels.
+// parse checks everything that the engine doesn't check itself. The engine checks the
+// types on the stack, and indexes other than those of locals, globals, types and labels.
 func parse(module []byte, limits Options) (*parsed, error) {
 	p := &parsed{limits: limits, data: module, room: 2*limits.MaxSize - len(module)}
 	r := newReader(module)
@@ -126,9 +126,9 @@ func parse(module []byte, limits Options) (*parsed, error) {
 	return p, r.err
 }
 
-// keep notes what survives of custom sections: the names for traces. Others describe
-// offsets that move, or are not for the engine, which shall find the same code in
-// its cache whatever they say.
+// keep notes what is kept of custom sections: the names for stack traces. Others
+// describe offsets, which change, or are not for the engine. Without them the engine
+// finds the same code in its cache, whatever they say.
 func (p *parsed) keep(s section) {
 	if s.customName == "name" && !p.named {
 		p.named = true
@@ -143,9 +143,10 @@ const (
 	namesLocals    = 2
 )
 
-// readNames reads a name section that the engine can be shown, nil of any other. It
-// believes the counts in there and takes memory for them before it reads on: sixty
-// bytes that claim a billion names would end the process. Names of locals help nobody.
+// readNames reads a name section. The result is nil if the engine must not see it: the
+// engine trusts the counts in it and allocates memory for them before it reads on, so
+// sixty bytes that claim a billion names would end the process. A section with names of
+// locals is dropped as well, because they help nobody.
 func (p *parsed) readNames(s section) *names {
 	found := &names{}
 	r := reader{data: p.data, pos: s.customStart, end: s.end}
@@ -184,7 +185,7 @@ func (p *parsed) readNames(s section) *names {
 
 func (p *parsed) defined() int { return len(p.funcs) - len(p.imports) }
 
-// count reads how many entries a section has, and notes where they begin.
+// count reads how many entries a section has, and records where they begin.
 func (p *parsed) count(s section, r *reader, limit int, what string) int {
 	n := r.count(limit, what)
 	p.sections[s.id] = list{n: n, body: r.pos, end: r.end}
@@ -294,7 +295,8 @@ func (p *parsed) importEntry(r *reader) {
 	p.funcs = append(p.funcs, i)
 }
 
-// limit reads the bounds of a table or memory; max is over all bounds if absent.
+// limit reads the minimum and maximum of a table or memory. Without a maximum the
+// result is 1<<32-1, which is more than any limit.
 func limit(r *reader, what string) (minimum, maximum uint32) {
 	at := r.pos
 	flags := r.byte()
@@ -337,15 +339,15 @@ func (p *parsed) memory(r *reader) {
 	p.memories = append(p.memories, Pages{Min: minimum, Max: min(maximum, maxPages)})
 }
 
-// globalIndex refuses the global that is going to be appended.
+// globalIndex refuses the index of the global that will be appended.
 func (p *parsed) globalIndex(r *reader, at int, i uint32) {
 	if r.err == nil && int64(i) >= int64(p.globalN) {
 		r.missing(at, "global", i, p.globalN)
 	}
 }
 
-// funcIndex refuses the functions that are going to be added, and notes at which
-// offset the first one is named.
+// funcIndex refuses the indexes of functions that will be added. It records the offset
+// of an index that names the module's first function.
 func (p *parsed) funcIndex(r *reader, at int, i uint32) {
 	switch {
 	case r.err != nil:
@@ -357,14 +359,14 @@ func (p *parsed) funcIndex(r *reader, at int, i uint32) {
 	}
 }
 
-// grow takes bytes that the module grows by.
+// grow counts the bytes that the module grows by.
 func (p *parsed) grow(r *reader, at, bytes int) {
 	if p.room -= bytes; p.room < 0 {
 		r.failAt(at, "so many loops and calls that the instrumented module is over %d bytes", 2*p.limits.MaxSize)
 	}
 }
 
-// constant reads the expression that gives a first value or an offset.
+// constant reads a constant expression, which is a first value or an offset.
 func (p *parsed) constant(r *reader) {
 	in := r.next(func(uint32) {})
 	if r.err != nil {
@@ -409,8 +411,8 @@ func (p *parsed) export(r *reader) {
 	p.exported = append(p.exported, e)
 }
 
-// element reads one element segment. Bits of its flags: 1 passive or declared,
-// 2 a table index is given (or, passive, it is declared), 4 expressions.
+// element reads one element segment. The bits of its flags mean: 1, passive or declared;
+// 2, it has a table index, or declared if bit 1 is set; 4, it has expressions.
 func (p *parsed) element(r *reader) {
 	at := r.pos
 	flags := r.u32()

@@ -1,7 +1,7 @@
 package fuel
 
-// Opcodes the package itself writes or treats in its own way. Numbers are those
-// of the binary format, https://webassembly.github.io/spec/core/binary/instructions.html.
+// Opcodes that the package writes itself or treats specially. The numbers are those of
+// the binary format, https://webassembly.github.io/spec/core/binary/instructions.html.
 const (
 	opUnreachable = 0x00
 	opBlock       = 0x02
@@ -73,32 +73,32 @@ const (
 type immediate byte
 
 const (
-	immUnknown   immediate = iota // no such instruction, or one of a feature we refuse
-	immNone                       //
-	immBlockType                  // of block, loop, if
-	immLabel                      // how many blocks out
+	immUnknown   immediate = iota // there is no such instruction, or its feature is refused
+	immNone                       // nothing
+	immBlockType                  // the type of a block, loop or if
+	immLabel                      // how many blocks a branch leaves
 	immLabels                     // br_table: a vector of labels and one more
 	immLocal                      // index of a local
 	immGlobal                     // index of a global
 	immIndex                      // any other index
-	immTwoIndex                   // two of them
+	immTwoIndex                   // two other indexes
 	immMemArg                     // alignment and offset
-	immMemLane                    // the same and a lane
+	immMemLane                    // alignment, offset and a lane
 	immLane                       // index of a lane
-	immBytes16                    // v128.const, i8x16.shuffle
-	immConst32                    // signed numbers
-	immConst64                    //
-	immFloat32                    //
-	immFloat64                    //
-	immRefType                    // of ref.null
-	immTypes                      // of select
+	immBytes16                    // 16 bytes: v128.const, i8x16.shuffle
+	immConst32                    // a signed number of 32 bits
+	immConst64                    // a signed number of 64 bits
+	immFloat32                    // 4 bytes
+	immFloat64                    // 8 bytes
+	immRefType                    // the type of a ref.null
+	immTypes                      // the types of a select
 	immZero                       // a byte that must be 0
-	immTwoZeros                   //
-	immIndexZero                  // memory.init
+	immTwoZeros                   // two bytes that must be 0
+	immIndexZero                  // memory.init: an index and a byte that must be 0
 )
 
-// plain holds the immediates of the one-byte opcodes; misc and simd those behind
-// the prefixes. An instruction not listed is refused.
+// plain has the immediates of opcodes of one byte. misc and simd have those of opcodes
+// after a prefix. An instruction that isn't listed is refused.
 var plain = func() (t [256]immediate) {
 	span := func(from, to int, im immediate) {
 		for op := from; op <= to; op++ {
@@ -170,7 +170,8 @@ var simd = func() (t [256]immediate) {
 	return t
 }()
 
-// foreign names the instructions of features the ABI does not have.
+// foreign returns the feature that an instruction belongs to, if the ABI does not have
+// that feature.
 func foreign(op byte) string {
 	switch op {
 	case 0x06, 0x07, 0x08, 0x09, 0x0a, 0x18, 0x19, 0x1f:
@@ -191,9 +192,9 @@ func foreign(op byte) string {
 type instruction struct {
 	at  int    // its offset
 	op  byte   // the first byte
-	sub byte   // behind opMisc and opSIMD
+	sub byte   // the number after opMisc or opSIMD
 	arg uint32 // label, local, global, function, data segment of memory.init, or the type of a call_indirect or typed block
-	// typed says that a block has a function type, which arg is the index of.
+	// typed says that a block has a function type. arg is the type's index.
 	typed bool
 }
 
@@ -211,9 +212,9 @@ func (r *reader) next(visit func(label uint32)) (in instruction) {
 			return in
 		}
 	case opSIMD:
-		// The engine reads the number as one byte and takes the second byte of
-		// longer ones, 01, for a nop. So only the shortest form means the same
-		// to both of us.
+		// The engine reads the number as one byte, and reads the second byte of
+		// longer ones, 01, as a nop. So only the shortest form means the same to
+		// the engine and to us.
 		n := r.byte()
 		in.sub, im = n, simd[n]
 		if n >= 0x80 && r.byte() != 1 || im == immUnknown {
@@ -275,8 +276,9 @@ func (r *reader) next(visit func(label uint32)) (in instruction) {
 	return in
 }
 
-// blockType reads the type of a block. A function type is a positive number of
-// 33 bits, which needs no more bytes than one of 32 bits.
+// blockType reads the type of a block. ok says that it is a function type, with that
+// index. The index is a positive number of 33 bits, which needs no more bytes than one
+// of 32 bits.
 func (r *reader) blockType() (function uint32, ok bool) {
 	if r.pos < r.end && r.data[r.pos] >= 0x40 && r.data[r.pos] < 0x80 {
 		if r.data[r.pos] == blockEmpty {

@@ -1,36 +1,37 @@
 package fuel
 
-// Prices, in units of fuel. A unit is about one iteration of a small loop: 1 to
-// 2 ns of a usual guest's time.
+// Prices are in units of fuel. A unit is about one iteration of a small loop, or 1 to
+// 2 ns of a usual guest's time:
 //
 //   - function entry: 1 + (parameters + locals + results)/4 + debt/64
 //   - loop header, at each iteration: 1 + parameters/4 + debt/64
 //   - straight code: 4 whenever the debt reaches 256
 //   - operations sized by an operand: see rate
 //
-// The debt is the weight of the instructions executed since the last charge, on
-// the dearest path that ends there: for a function at any of its exits and calls,
-// for a loop at any branch back to it. Without it a body of megabytes without a
-// loop would cost one unit an execution, and a budget would last for days. Adding
-// up all instructions of a body would be simpler and wrong for Go guests: their
-// compiler makes each function one loop around a table of jumps, so a loop of a
-// few instructions in the source would pay for its whole function each time.
+// The debt is the weight of the instructions executed since the last charge, on the
+// dearest path. For a function the path may end at any of its exits and calls, for a
+// loop at any branch back to it. Without the debt, a body of megabytes without a loop
+// would cost one unit per execution, and a budget would last for days. It would be
+// simpler to add up all instructions of a body, but wrong for guests in Go: their
+// compiler makes each function one loop around a table of jumps, so a loop of a few
+// instructions in the source would pay for its whole function each time.
 //
-// So n instructions on any path cost about n/64 units at least (n/128 in code
-// made for it), and an iteration of a small loop costs 1.
+// So n instructions on any path cost at least about n/64 units, or n/128 in code that
+// is made for it, and an iteration of a small loop costs 1.
 const (
-	perUnit = 64  // debt that a unit pays
-	stride  = 256 // debt that is settled within straight code
+	perUnit = 64  // how much debt a unit pays
+	stride  = 256 // the debt at which straight code pays
 
-	testStride = 4096 // weight that may be executed until a function looks if the slice is spent
-	tailFree   = 16   // what may follow a call without such a look before the function ends
+	testStride = 4096 // how much weight may be executed before a function tests if the slice is spent
+	tailFree   = 16   // how much weight may follow a call, without such a test, before the function ends
 )
 
 func entryPrice(values int, debt int32) int32 { return 1 + int32(values)/4 + debt/perUnit }
 
 func loopPrice(params, debt int32) int32 { return 1 + params/4 + debt/perUnit }
 
-// Weights of instructions, where they are not 1. Measured is the slowest case.
+// Weights of instructions that do not weigh 1. The times are those of the slowest case
+// measured.
 const (
 	weightMemory   = 8   // a load that misses all caches: 200 ns
 	weightDivision = 8   // divisions and square roots: 3-7 ns, more on older processors
@@ -68,13 +69,16 @@ type rate struct {
 }
 
 var (
-	// 64 bytes a unit; a memory copies and fills a few of those a nanosecond.
+	// byteRate is a unit for 64 bytes. Copying and filling memory does a few times that
+	// in a nanosecond.
 	byteRate = &rate{base: 1, shift: 6}
-	// 8 entries of 8 bytes.
+	// entryRate is a unit for 8 table entries of 8 bytes.
 	entryRate = &rate{base: 1, shift: 3}
-	// The same; the way out of compiled code and back is about 100 ns.
+	// tableGrowRate is a unit for 8 entries, too. Its base is for leaving compiled code
+	// and coming back, which takes about 100 ns.
 	tableGrowRate = &rate{base: 16, shift: 3}
-	// Pages of 64 KiB that the system has to clear, at the price of memory.fill.
+	// memoryGrowRate is for pages of 64 KiB, which the system has to clear. They have
+	// the price of a memory.fill.
 	memoryGrowRate = &rate{base: 16, shift: -10}
 )
 
@@ -95,43 +99,45 @@ func rateOf(in instruction) *rate {
 	return nil
 }
 
+// The most that instrumenting adds.
 const (
-	addedLocals = 2  // at most, per function: the fuel left (i64) and an operand (i32)
-	chargeBytes = 80 // at most, of one charge
-	movedBytes  = 4  // by which an index grows at most
+	addedLocals = 2  // locals of a function: the fuel left (i64) and an operand (i32)
+	chargeBytes = 80 // bytes of one charge
+	movedBytes  = 4  // bytes that an index grows by
 )
 
-// Kinds of charges. For a price of 5, with the fuel in global 3 and the added local
-// 2, a function's entry pays with
+// MaxLoopPrice is the most that an iteration of a loop costs. Every slice must have as
+// much, if there is as much fuel left; otherwise the loop would never go on.
+//
+// The reason is how loops pay. If the price is 5, the fuel is in global 3 and the added
+// local is 2, the entry of a function pays with
 //
 //	global.get 3; i64.const 5; i64.sub; local.tee 2; global.set 3
 //	local.get 2; i64.const 0; i64.ge_s; if; else; call spend; end
 //
-// What was lacking stays in the global, as part of what was spent. The dear way is
-// the second arm, because the engine allocates registers for the first one and
-// leaves it to the other to restore them.
+// The global may become negative: what it lacks is part of what was spent. The call is
+// in the second arm, because the engine allocates registers for the first arm, and the
+// second one has to restore them.
 //
-// In a loop that would be dear all the same: the engine stores each value that a
-// loop carries, at each iteration, if it lives through a call anywhere inside. So it
-// is handed to the call and comes back as its result, with which the loop begins
-// once more, its price unpaid. For a loop that carries the locals 0 and 1:
+// In a loop that would still be dear: the engine stores each value that a loop carries,
+// at each iteration, if the value lives through a call anywhere in the loop. So the
+// values are passed to the call and come back as its results. Then the loop begins once
+// more, and has not paid yet. For a loop that carries the locals 0 and 1:
 //
 //	loop
 //	  global.get 3; i64.const 5; i64.sub; local.tee 2; i64.const 0; i64.lt_s
 //	  if; local.get 0; local.get 1; call carry; local.set 1; local.set 0; br 1; end
 //	  local.get 2; global.set 3
-//
-// MaxLoopPrice is what an iteration costs at most, which every slice has to have
-// if there is as much, or the loop would never get on.
 const MaxLoopPrice = 1 + maxValues/4 + (stride+weightRefFunc)/perUnit
 
-// appendSpend calls a helper unless the i32 on top of the stack is true.
+// appendSpend appends a call of a helper, which is made unless the i32 on top of the
+// stack is true.
 func appendSpend(out []byte, helper uint32) []byte {
 	out = append(out, opIf, blockEmpty, opElse)
 	return append(appendU32(append(out, opCall), helper), opEnd)
 }
 
-// appendPayment leaves on the stack what remains after a payment.
+// appendPayment appends a payment. It leaves the rest of the fuel on the stack.
 func appendPayment(out []byte, c charge, fuelGlobal, fuelLocal uint32) []byte {
 	operand := fuelLocal + 1
 	if c.size != nil {

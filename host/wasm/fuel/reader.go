@@ -5,12 +5,12 @@ import (
 	"unicode/utf8"
 )
 
-// reader decodes the binary format from data[pos:end]. Positions are offsets in
-// the whole module, so that a message needs no translation.
+// reader decodes the binary format from data[pos:end]. Positions are offsets in the
+// whole module, so they can be used in messages as they are.
 //
-// The first mistake is kept in err and moves pos to end; what is read after it
-// is zero. A loop over a count from the module therefore asks err each time
-// round, and nothing else has to.
+// The first mistake is kept in err and moves pos to end. Everything read after it is
+// zero. So a loop over a count from the module must check err in each iteration, and
+// nothing else has to.
 type reader struct {
 	data     []byte
 	pos, end int
@@ -25,7 +25,7 @@ func (r *reader) failAt(offset int, format string, args ...any) {
 	r.pos = r.end
 }
 
-// fail passes on a mistake found by another reader.
+// fail records a mistake that another reader found.
 func (r *reader) fail(err error) {
 	if r.err == nil {
 		r.err = err
@@ -35,7 +35,7 @@ func (r *reader) fail(err error) {
 
 func (r *reader) left() int { return r.end - r.pos }
 
-// sub gives a reader of the next n bytes and skips them here.
+// sub returns a reader of the next n bytes, and skips them here.
 func (r *reader) sub(n int) reader {
 	start := r.pos
 	r.skip(n)
@@ -69,7 +69,7 @@ func (r *reader) byte() byte {
 	return b
 }
 
-// expect reads one byte that may have one value only.
+// expect reads one byte that must have a certain value.
 func (r *reader) expect(want byte, what string) {
 	at := r.pos
 	if got := r.byte(); got != want {
@@ -98,14 +98,14 @@ func (r *reader) u32() uint32 {
 	}
 }
 
-// signed skips a signed LEB128 number of at most 32 or 64 bits. Constants need
-// no value here, only their length.
+// signed skips a signed LEB128 number of at most 32 or 64 bits. Of constants only the
+// length matters here, and not the value.
 func (r *reader) signed(bits int) {
 	at := r.pos
 	for rest := bits; ; rest -= 7 {
 		b := r.byte()
 		if rest <= 7 {
-			// Of the last byte all bits beyond the number repeat its sign.
+			// All bits of the last byte beyond the number repeat its sign.
 			if beyond := int8(b<<1) >> rest; b >= 0x80 || beyond != 0 && beyond != -1 {
 				r.failAt(at, "number longer than %d bits", bits)
 			}
@@ -117,8 +117,8 @@ func (r *reader) signed(bits int) {
 	}
 }
 
-// count reads the length of a vector and refuses one that cannot fit the bytes
-// left (an entry has at least one) or that is over limit.
+// count reads the length of a vector. It refuses a length over the limit, or one that
+// doesn't fit into the bytes that are left: an entry has at least one.
 func (r *reader) count(limit int, what string) int {
 	at := r.pos
 	n := r.u32()
@@ -143,12 +143,12 @@ func (r *reader) name() string {
 	return string(b)
 }
 
-// missing refuses an index at or beyond the count of what it names.
+// missing refuses an index of something that there isn't: count is how many there are.
 func (r *reader) missing(at int, what string, index uint32, count int) {
 	r.failAt(at, "%s %d does not exist, the count is %d", what, index, count)
 }
 
-// done refuses bytes left over.
+// done refuses bytes that are left over.
 func (r *reader) done(what string) {
 	if r.pos != r.end {
 		r.failAt(r.pos, "%d bytes after the end of %s", r.left(), what)

@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// joinGap is how many zeros may stand between two data segments that are made one.
-// A segment of its own takes ten bytes and more of the module.
+// joinGap is how many zeros may be between two data segments that are joined. A
+// separate segment takes ten bytes or more of the module.
 const joinGap = 256
 
-// segment is a data segment that goes to a constant address of the memory.
+// segment is a data segment for a constant address of the memory.
 type segment struct {
 	offset uint32
 	data   []byte // a part of the original module
@@ -17,14 +17,14 @@ type segment struct {
 
 func (s segment) end() uint64 { return uint64(s.offset) + uint64(len(s.data)) }
 
-// dataSection gives the content of the data section with neighbours in memory
-// made one segment. Go's linker begins a new one at every few zeros, tens of
-// thousands in an adapter, and the engine keeps a hundred bytes of each for the
-// module and twenty-four for every instance.
+// dataSection returns the content of the data section. Segments that are neighbours in
+// memory are joined to one. Go's linker begins a new segment at every few zeros, tens of
+// thousands in an adapter, and the engine keeps a hundred bytes of each for the module
+// and twenty-four for every instance.
 //
-// Memory holds the same afterwards: it begins as zeros, and nothing is joined
-// unless all segments lie apart. What an instruction may name by its index stays
-// as it is.
+// The memory has the same content afterwards: it begins as zeros, and nothing is joined
+// if segments overlap. Nor is anything joined if instructions may name segments by
+// their index.
 func (p *parsed) dataSection(s list) []byte {
 	segments := p.segments(s)
 	if segments == nil {
@@ -44,7 +44,7 @@ func (p *parsed) dataSection(s list) []byte {
 		if i+1 < len(segments) {
 			end, next := one.end(), uint64(segments[i+1].offset)
 			if next < end {
-				return p.data[s.body:s.end] // one overwrites the other
+				return p.data[s.body:s.end] // they overlap
 			}
 			if joining = next-end <= joinGap; joining {
 				joined = append(joined, make([]byte, next-end)...)
@@ -56,8 +56,7 @@ func (p *parsed) dataSection(s list) []byte {
 	return append(appendU32(make([]byte, 0, len(out)+5), n), out...)
 }
 
-// segments gives the data segments, nil if there are others than those with a
-// constant address.
+// segments returns the data segments, or nil if one has no constant address.
 func (p *parsed) segments(s list) []segment {
 	if p.counted {
 		return nil

@@ -14,7 +14,7 @@ const (
 
 var kindNames = [...]string{Function: "function", Table: "table", Memory: "memory", GlobalVar: "global"}
 
-// String is "function", "table", "memory", "global", or "unknown kind".
+// String returns "function", "table", "memory", "global", or "unknown kind".
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
 		return kindNames[k]
@@ -22,13 +22,13 @@ func (k Kind) String() string {
 	return "unknown kind"
 }
 
-// FuncType is the signature of a function: one byte a value, as in the binary
-// format. Both slices are parts of the original module.
+// FuncType is the signature of a function, with one byte for each value, as in the
+// binary format. Both slices are parts of the original module.
 type FuncType struct {
 	Params, Results []byte
 }
 
-// String writes the type like "(i32, i64) -> i32" or "() -> ()".
+// String returns a text such as "(i32, i64) -> i32" or "() -> ()".
 func (t FuncType) String() string {
 	list := func(values []byte) string {
 		names := make([]string, len(values))
@@ -48,7 +48,8 @@ var valueNames = map[byte]string{
 	typeV128: "v128", typeFunc: "funcref", typeExtern: "externref",
 }
 
-// Import is one import; only functions are accepted.
+// Import is one import of the original module. It is a function, because nothing else
+// is accepted.
 type Import struct {
 	Module, Name string
 	Kind         Kind

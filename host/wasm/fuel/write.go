@@ -6,8 +6,8 @@ import (
 	"sort"
 )
 
-// The result has one import more, behind those of the module, and functions of our
-// own behind all others:
+// The result has one more import, after those of the module, and some functions of our
+// own after all others:
 //
 //	original                     result
 //	0 to i-1   imported          0 to i-1     imported
@@ -16,9 +16,9 @@ import (
 //	i+1 to n-1 the others        n            the first
 //	                             n+1 and on   helpers
 //
-// So the import takes the index of the module's first own function, which comes
-// behind the others, and no other function gets a new index. What names the first
-// one is in parsed.moved.
+// So the import gets the index of the first function that the module defines, and that
+// function goes after the others. No other function gets a new index. parsed.moved has
+// all places that name the first function.
 
 func (p *parsed) spendImport() uint32 { return uint32(len(p.imports)) }
 func (p *parsed) firstMoved() uint32  { return uint32(len(p.funcs)) }
@@ -27,9 +27,9 @@ func (p *parsed) firstMoved() uint32  { return uint32(len(p.funcs)) }
 func (p *parsed) spendType() uint32 { return uint32(len(p.types)) }     // () -> ()
 func (p *parsed) sizedType() uint32 { return uint32(len(p.types)) + 1 } // (i32, i32, i32) -> ()
 
-// write puts the module together again: tables capped, types, the import, the
-// helpers, the global and its export appended, charges in the code, everything else
-// as it was but for the index of the first function.
+// write puts the module together again. It limits the tables, appends types, the
+// import, the helpers, and the global with its export, and puts charges into the code.
+// Everything else stays as it was, except for the index of the first function.
 func (p *parsed) write() ([]byte, error) {
 	out := make([]byte, 0, len(p.data)+len(p.data)/2+64)
 	out = append(out, header[:]...)
@@ -75,7 +75,7 @@ func (p *parsed) write() ([]byte, error) {
 	return out, nil
 }
 
-// copy appends a part of the original, with the new index of the first function.
+// copy appends a part of the original, in which the first function gets its new index.
 func (p *parsed) copy(out []byte, from, to int) []byte {
 	moved := p.moved[sort.Search(len(p.moved), func(i int) bool { return int(p.moved[i]) >= from }):]
 	for len(moved) > 0 && int(moved[0]) < to {
@@ -165,7 +165,7 @@ func (p *parsed) codeSection() []byte {
 	return out
 }
 
-// function appends the function's new body without its size.
+// function appends the new body of a function, without its size.
 func (p *parsed) function(out []byte, b *body) []byte {
 	added := uint32(1)
 	if b.sized {
@@ -185,7 +185,7 @@ func (p *parsed) function(out []byte, b *body) []byte {
 	return p.copy(out, pos, b.code.end)
 }
 
-// charge appends a charge, and what of the original belongs to it. next is the
+// charge appends a charge, with the part of the original that belongs to it. next is the
 // offset at which the original goes on.
 func (p *parsed) charge(out []byte, c charge, local uint32) (_ []byte, next int) {
 	global := uint32(p.globalN)
@@ -217,7 +217,8 @@ func (p *parsed) charge(out []byte, c charge, local uint32) (_ []byte, next int)
 	return append(appendU32(append(out, opCall), helper), opEnd), int(c.end)
 }
 
-// nameSection names the functions as the module does, and ours.
+// nameSection returns a name section with the names of the module's functions, and of
+// ours.
 func (p *parsed) nameSection() []byte {
 	b := appendName(nil, "name")
 	if p.names.module != nil {
@@ -232,7 +233,7 @@ func (p *parsed) nameSection() []byte {
 		index, name := r.u32(), r.name()
 		switch {
 		case int64(index) >= int64(len(p.funcs)):
-			continue // of none that there is
+			continue // there is no such function
 		case index == p.spendImport():
 			last = appendName(appendU32(last, p.firstMoved()), name)
 		default:
