@@ -1,0 +1,42 @@
+package responses
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/kai-gateway/kai/host/dialect/seal"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// A compaction is a summary of the conversation in place of the conversation. The client
+// asks for one with an item compaction_trigger at the end of its input, gets exactly one
+// item compaction, and sends that one back instead of what it stands for. Nobody has to
+// remember anything: the summary itself is sealed in the item.
+
+// summaryKind is the type of the one detail that a sealed summary consists of.
+const summaryKind = "kai.summary"
+
+// sealSummary returns the encrypted_content of a compaction item.
+//
+//   - summary: the inside of a JSON string literal
+func sealSummary(summary []byte) string {
+	detail := slices.Concat([]byte(`{"type":"`+summaryKind+`","text":"`), summary, []byte(`"}`))
+	return seal.Seal(seal.Content{Details: []json.RawMessage{detail}})
+}
+
+// openSummary returns the summary in the encrypted_content of a compaction item, as the
+// inside of a JSON string literal; nil if it is foreign. The error is a *fault.Error
+// without a Param for one that is too large.
+func openSummary(sealed string) (summary []byte, err error) {
+	c, _, err := seal.Open(sealed)
+	if err != nil || len(c.Details) != 1 {
+		return nil, err
+	}
+	detail := sdk.JSON(c.Details[0])
+	if kind, _ := detail.Get("type").Str(); kind != summaryKind {
+		return nil, nil
+	}
+	summary, _ = detail.Get("text").RawStr()
+	return summary, nil
+}
