@@ -125,8 +125,16 @@ func bombs() map[string]func(n int) bomb {
 		"a br_table to one label":        table(1),
 		"a br_table to a hundred labels": table(100),
 		"a thousand locals through ifs":  through(1000, 0x41, 0, 4, 0x40, 0x0b),
-		"ten locals through loops":       through(10, 3, 0x40, 0x41, 0, 0x0d, 0, 0x0b),
-		"locals through filled memory":   through(300, 0x41, 0, 0x41, 0, 0x41, 9, 0xfc, 11, 0),
+		"a thousand locals over branches": func(n int) bomb {
+			set, use := locals(1000)
+			var body []byte
+			for i := range n { // each branch comes with another value of one of them
+				body = append(uvarint(append(body, 0x3f, 0, 0xad, 0x21), i%1000), 0x41, 0, 0x0d, 0)
+			}
+			return bomb{locals: 1000, body: slices.Concat(set, []byte{2, 0x40}, body, []byte{0x0b}, use)}
+		},
+		"ten locals through loops":     through(10, 3, 0x40, 0x41, 0, 0x0d, 0, 0x0b),
+		"locals through filled memory": through(300, 0x41, 0, 0x41, 0, 0x41, 9, 0xfc, 11, 0),
 		"a deep expression": func(n int) bomb {
 			return bomb{body: slices.Concat(repeat(n, 0x41, 0, 0x29, 3, 0), repeat(n-1, 0x7c), []byte{0x1a})}
 		},

@@ -336,4 +336,5 @@ func (w *walker) branch(label uint32) {
 	}
 	f := &w.frames[len(w.frames)-1-int(label)]
 	f.path = f.path.or(w.path)
+	w.effort.branch(label)
 }

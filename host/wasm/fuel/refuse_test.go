@@ -46,8 +46,12 @@ func TestInstrumentRefuses(t *testing.T) {
 			b.funcs = slices.Repeat(entries(raw(0)), 90)
 			b.codes = slices.Repeat(entries(functionWith(raw(1, 0xc0, 0x84, 3, typeI32))), 90)
 		}), Options{}, "offset 0x2bb: more than 4000000 locals in all functions"},
-		"blocks too deep":                {one(bytes.Repeat(raw(opBlock, blockEmpty), 70_000)...).bytes(), Options{}, "function 0: offset 0x4e52: more than 10000 blocks inside one another"},
-		"blocks too many to compile":     {one(bytes.Repeat(raw(opI32Const, 0, opIf, blockEmpty, opEnd), 10_000)...).bytes(), Options{}, "function 0: offset 0x553b: up to here the function takes over 500ms to compile, the limit: it has too many blocks, branches, calls or locals"},
+		"blocks too deep":            {one(bytes.Repeat(raw(opBlock, blockEmpty), 70_000)...).bytes(), Options{}, "function 0: offset 0x4e52: more than 10000 blocks inside one another"},
+		"blocks too many to compile": {one(bytes.Repeat(raw(opI32Const, 0, opIf, blockEmpty, opEnd), 10_000)...).bytes(), Options{}, "function 0: offset 0x553b: up to here the function takes over 500ms to compile, the limit: it has too many blocks, branches, calls or locals"},
+		"branches that pass too many locals to compile": {with(func(b *build) {
+			branches := bytes.Repeat(raw(opI32Const, 0, opBrIf, 0), 2_000)
+			b.codes = entries(functionWith(raw(1, 0xe8, 7, typeI32), slices.Concat(raw(opBlock, blockEmpty), branches, raw(opEnd))...))
+		}), Options{}, "function 0: offset 0x301: up to here the function takes over 500ms to compile, the limit: it has too many blocks, branches, calls or locals"},
 		"loops too deep to compile":      {one(bytes.Repeat(raw(opLoop, blockEmpty), 9_000)...).bytes(), Options{}, "function 0: offset 0x21d4: up to here the function takes over 500ms to compile, the limit: it has too many blocks, branches, calls or locals"},
 		"more loops than bytes to write": {one(bytes.Repeat(raw(opLoop, blockEmpty, opEnd), 200)...).bytes(), small, "function 0: offset 0x149: so many loops and calls that the instrumented module is over 8192 bytes"},
 
