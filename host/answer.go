@@ -3,7 +3,7 @@ package host
 import (
 	"time"
 
-	"github.com/kai-gateway/kai/host/dialect/chat"
+	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/facts"
 	"github.com/kai-gateway/kai/host/sse"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -16,10 +16,10 @@ type answer interface {
 	apply([]abi.Emission) error
 	commit() bool   // allow sending to the client; false: nothing is sent before the end
 	flush() error   // send what there is, if that is allowed
-	endMark()       // the upstream said that its answer is complete
+	EndMark()       // the upstream said that its answer is complete
 	complete() bool // the answer succeeds even if the upstream's connection breaks now
 	end() error     // nothing more comes; the error says what is missing
-	usage() facts.Usage
+	Usage() facts.Usage
 }
 
 // Whether an answer is complete is noted only after all emissions of a call were
@@ -27,33 +27,31 @@ type answer interface {
 
 // wholeAnswer becomes one JSON object.
 type wholeAnswer struct {
-	whole *chat.Whole
+	dialect.Answer
 	ended bool
 	body  []byte // after end
 }
 
 func (a *wholeAnswer) apply(ems []abi.Emission) error {
-	if err := a.whole.Apply(ems); err != nil {
+	if _, err := a.Apply(nil, ems); err != nil {
 		return err
 	}
-	a.ended = a.whole.Complete()
+	a.ended = a.Complete()
 	return nil
 }
 
-func (a *wholeAnswer) commit() bool       { return false }
-func (a *wholeAnswer) flush() error       { return nil }
-func (a *wholeAnswer) endMark()           { a.whole.EndMark() }
-func (a *wholeAnswer) complete() bool     { return a.ended }
-func (a *wholeAnswer) usage() facts.Usage { return a.whole.Usage() }
+func (a *wholeAnswer) commit() bool   { return false }
+func (a *wholeAnswer) flush() error   { return nil }
+func (a *wholeAnswer) complete() bool { return a.ended }
 
 func (a *wholeAnswer) end() (err error) {
-	a.body, err = a.whole.End()
+	a.body, err = a.End(nil)
 	return err
 }
 
-// chunkedAnswer becomes server-sent events.
-type chunkedAnswer struct {
-	chunks    *chat.Chunks
+// streamedAnswer becomes server-sent events.
+type streamedAnswer struct {
+	dialect.Answer
 	client    *sse.Writer
 	buf       []byte // events that were not sent yet
 	committed bool
@@ -65,23 +63,23 @@ type chunkedAnswer struct {
 // maxUnflushed is how many bytes of a burst are collected before they are sent.
 const maxUnflushed = 32 << 10
 
-func (a *chunkedAnswer) apply(ems []abi.Emission) (err error) {
-	if a.buf, err = a.chunks.Apply(a.buf, ems); err != nil {
+func (a *streamedAnswer) apply(ems []abi.Emission) (err error) {
+	if a.buf, err = a.Apply(a.buf, ems); err != nil {
 		return err
 	}
-	a.ended = a.chunks.Complete()
+	a.ended = a.Complete()
 	if len(a.buf) > maxUnflushed {
 		return a.flush()
 	}
 	return nil
 }
 
-func (a *chunkedAnswer) commit() bool {
+func (a *streamedAnswer) commit() bool {
 	a.committed = true
 	return true
 }
 
-func (a *chunkedAnswer) flush() error {
+func (a *streamedAnswer) flush() error {
 	if len(a.buf) == 0 || !a.committed {
 		return nil
 	}
@@ -89,19 +87,19 @@ func (a *chunkedAnswer) flush() error {
 		a.first = a.now()
 	}
 	err := a.client.Write(a.buf)
-	if a.buf = a.buf[:0]; cap(a.buf) > maxUnflushed {
+	a.buf = a.buf[:0]
+	burst := cap(a.buf) > maxUnflushed
+	if burst {
 		a.buf = nil // don't keep a burst's buffer for the slow rest of a stream
-		a.chunks.Flushed()
 	}
+	a.Sent(burst)
 	return err
 }
 
-func (a *chunkedAnswer) endMark()           { a.chunks.EndMark() }
-func (a *chunkedAnswer) complete() bool     { return a.ended }
-func (a *chunkedAnswer) usage() facts.Usage { return a.chunks.Usage() }
+func (a *streamedAnswer) complete() bool { return a.ended }
 
-func (a *chunkedAnswer) end() (err error) {
-	if a.buf, err = a.chunks.End(a.buf); err != nil {
+func (a *streamedAnswer) end() (err error) {
+	if a.buf, err = a.End(a.buf); err != nil {
 		return err
 	}
 	a.committed = true

@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/long"
 	"github.com/kai-gateway/kai/host/memory"
-	"github.com/kai-gateway/kai/host/request"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/upstream"
 	"github.com/kai-gateway/kai/host/wasm"
@@ -32,8 +32,8 @@ type attempt struct {
 	answer   answer
 	last     bool // no other target will be asked
 
-	plain     bool          // the adapter wants long content itself, not tokens
-	refs      *request.Refs // the request's long content, for which the adapter got tokens
+	plain     bool       // the adapter wants long content itself, not tokens
+	refs      *body.Refs // the request's long content, for which the adapter got tokens
 	exchange  exchange.Exchange
 	batch     wasm.Batch // the emissions of the adapter's last call
 	bytes     int64      // of payloads that the adapter emitted so far
@@ -83,13 +83,13 @@ func (a *attempt) request(ctx context.Context) (exchange.Turn, error) {
 	if err := a.call.memory.Hold(size); err != nil {
 		return exchange.Turn{}, err
 	}
-	var body []byte
+	var text []byte
 	if a.plain {
-		body = asked.Body(a.target.Model)
+		text = asked.Body(a.target.Model)
 	} else {
-		body, a.refs = asked.Short(a.target.Model)
+		text, a.refs = asked.Short(a.target.Model)
 	}
-	failed, err := a.adapter.Request(ctx, abi.Chat, asked.Stream, a.target.Options, body, &a.batch)
+	failed, err := a.adapter.Request(ctx, a.call.request.Op, a.call.request.Stream, a.target.Options, text, &a.batch)
 	a.call.memory.Drop(size)
 	t, err := a.takeTurn(ctx, failed, err)
 	switch {
@@ -169,7 +169,7 @@ func (a *attempt) step(ctx context.Context, t exchange.Turn) (exchange.Turn, err
 	if err != nil {
 		return exchange.Turn{}, err
 	}
-	failed, err := a.adapter.Response(ctx, abi.Chat, res.Status, a.exchange.State, res.Head(), short, &a.batch)
+	failed, err := a.adapter.Response(ctx, a.call.request.Op, res.Status, a.exchange.State, res.Head(), short, &a.batch)
 	t, err = a.applyAnswer(ctx, failed, err, content)
 	a.close() // it was read to its end, and its buffer may be large
 	return t, err
@@ -212,12 +212,12 @@ func (a *attempt) event(ctx context.Context, flags int, name, data []byte) error
 	if err != nil {
 		return err
 	}
-	failed, err := a.adapter.Event(ctx, abi.Chat, flags, a.exchange.State, name, short, &a.batch)
+	failed, err := a.adapter.Event(ctx, a.call.request.Op, flags, a.exchange.State, name, short, &a.batch)
 	if _, err := a.applyAnswer(ctx, failed, err, content); err != nil {
 		return err
 	}
 	if a.exchange.Ended {
-		a.answer.endMark()
+		a.answer.EndMark()
 	}
 	return nil
 }

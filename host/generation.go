@@ -13,6 +13,7 @@ import (
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/auth"
 	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/schema"
 )
@@ -108,7 +109,8 @@ func loadOrder(all []config.Provider) []config.Provider {
 // endpoints are those of the APIs that clients speak.
 func (g *generation) endpoints() []api.Route {
 	return []api.Route{
-		{Method: "POST", Path: api.ChatPath, Dialect: dialect.OpenAI(), Handle: g.chat},
+		// A chat completion's repaired form, and that without long content, are copies of it.
+		{Method: "POST", Path: api.ChatPath, Dialect: dialect.OpenAI(), Handle: g.serve(chat.Parse, 2)},
 	}
 }
 

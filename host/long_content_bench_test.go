@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kai-gateway/kai/host/request"
+	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -57,13 +57,13 @@ func BenchmarkLongContent(b *testing.B) {
 // sendLong takes a body the way of a request, up to what goes to the upstream. It
 // gives the time of the adapter's part, which nothing can interrupt.
 func sendLong(b *testing.B, a *wasm.Adapter, body []byte, byReference bool, batch *wasm.Batch) time.Duration {
-	asked, err := request.ParseChat(body)
+	asked, err := chat.ParseRequest(body)
 	if err != nil {
 		b.Fatal(err)
 	}
-	in, refs := asked.Body("upstream-model"), (*request.Refs)(nil)
-	if byReference {
-		in, refs = asked.Short("upstream-model")
+	in, refs := asked.Short("upstream-model")
+	if !byReference {
+		in, refs = asked.Body("upstream-model"), nil
 	}
 	begin := time.Now()
 	failed, err := a.Request(context.Background(), abi.Chat, true, []byte("{}"), in, batch)

@@ -9,29 +9,33 @@ import (
 
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/auth"
-	"github.com/kai-gateway/kai/host/dialect/chat"
+	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/memory"
-	"github.com/kai-gateway/kai/host/request"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/sse"
 )
 
-// chat answers one chat completion. api has authenticated the client before. The steps,
-// in this order: read and check the request, plan the targets of its alias, attempt one
-// target after the other until one answers, and send what it says to the client.
+// serve returns the handler for one endpoint of an API. api has authenticated the client
+// before. The steps, in this order: read and check the request, plan the targets of its
+// alias, attempt one target after the other until one answers, and send what it says to
+// the client.
 //
-// The error is what the client gets, by a status if nothing was sent yet. It is a
-// *fault.Error, a *memory.Error, the cause of ctx's end, or internal.
-func (g *generation) chat(ctx context.Context, x *api.Exchange) error {
-	c, err := g.admit(ctx, x)
-	if err != nil {
-		return err
+//   - copies: how many times the body's length parse may allocate
+//
+// The handler's error is what the client gets, by a status if nothing was sent yet. It is
+// a *fault.Error, a *memory.Error, the cause of ctx's end, or internal.
+func (g *generation) serve(parse dialect.Parse, copies int64) api.Handler {
+	return func(ctx context.Context, x *api.Exchange) error {
+		c, err := g.admit(ctx, x, parse, copies)
+		if err != nil {
+			return err
+		}
+		if c.request.Stream {
+			return c.streamed(ctx)
+		}
+		return c.whole(ctx)
 	}
-	if c.asked.Stream {
-		return c.streamed(ctx)
-	}
-	return c.whole(ctx)
 }
 
 // call is one client request on its way through the gateway. It lives as long as the
@@ -41,47 +45,45 @@ type call struct {
 	http    *api.Exchange
 	memory  *memory.Grant // http's: counts everything held for this request
 	plan    route.Plan
-	info    chat.Info
+	request *dialect.Request
+	info    dialect.Info
 	sleep   func(ctx context.Context, d time.Duration) error
 
-	// asked is the client's request. It becomes nil when nothing can need it any more:
+	// asked is the request's Body. It becomes nil when nothing can need it any more:
 	// once the answer is committed, or the request to the last target was sent.
-	asked *request.Chat
+	asked dialect.Body
 }
 
 // admit reads and checks the request, and plans which targets may answer it. The
 // error is a *fault.Error.
-func (g *generation) admit(ctx context.Context, x *api.Exchange) (*call, error) {
+func (g *generation) admit(ctx context.Context, x *api.Exchange, parse dialect.Parse, copies int64) (*call, error) {
 	body, err := x.Body()
 	if err != nil {
 		return nil, err
 	}
-	// The repaired form and the form without long content are copies of parts of it.
-	copies := 2 * int64(len(body))
+	copies *= int64(len(body))
 	if err := x.Memory.Hold(copies); err != nil {
 		return nil, api.Busy(err)
 	}
-	asked, err := request.ParseChat(body)
+	who := auth.PrincipalFrom(ctx)
+	r, err := parse(body, dialect.Caller{Principal: who.Name})
 	if err != nil {
 		return nil, err
 	}
-	x.Memory.Drop(copies - asked.Size())
-	x.Record.Model, x.Record.Stream = asked.Model, asked.Stream
-	plan, err := g.routes.Plan(asked.Model)
+	x.Memory.Drop(copies - r.Size)
+	x.Record.Model, x.Record.Stream = r.Model, r.Stream
+	plan, err := g.routes.Plan(r.Model)
 	if err != nil {
-		return nil, g.unknownModel(ctx, asked.Model, err)
+		return nil, g.unknownModel(ctx, r.Model, err)
 	}
 	x.Record.Model = plan.Alias
 	x.Record.Provider, x.Record.UpstreamModel = plan.Targets[0].Provider, plan.Targets[0].Model
-	if !auth.PrincipalFrom(ctx).MayUse(plan.Alias) {
+	if !who.MayUse(plan.Alias) {
 		return nil, &fault.Error{Kind: fault.Forbidden, Text: fmt.Sprintf("This API key may not use the model '%s'.", plan.Alias)}
 	}
 	return &call{
-		gateway: g, http: x, memory: x.Memory, plan: plan, asked: asked, sleep: g.host.opts.Sleep,
-		info: chat.Info{
-			ID: "chatcmpl-" + rand.Text(), Created: g.now().Unix(), Model: plan.Alias, IncludeUsage: asked.IncludeUsage,
-			Memory: x.Memory,
-		},
+		gateway: g, http: x, memory: x.Memory, plan: plan, request: r, asked: r.Body, sleep: g.host.opts.Sleep,
+		info: dialect.Info{ID: rand.Text(), RequestID: x.ID, Created: g.now().Unix(), Model: plan.Alias, Memory: x.Memory},
 	}, nil
 }
 
@@ -89,11 +91,11 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange) (*call, error) 
 func (c *call) whole(ctx context.Context) error {
 	var last *wholeAnswer
 	err := c.attempts(ctx, func() answer {
-		last = &wholeAnswer{whole: chat.NewWhole(c.info)}
+		last = &wholeAnswer{Answer: c.request.Whole(c.info)}
 		return last
 	})
 	if err != nil {
-		return err
+		return c.told(err)
 	}
 	return c.http.JSON(200, last.body)
 }
@@ -103,23 +105,34 @@ func (c *call) streamed(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	server := c.gateway.config.Server
+	stream := c.request.Streamed(c.info)
 	client := sse.New(c.http.Writer, sse.Options{
 		HeadWait: time.Duration(server.StreamHeadWait), WriteTimeout: time.Duration(server.WriteTimeout), Gone: cancel,
+		Alive: stream.KeepAlive,
 	})
 	defer client.Close()
 
-	var last *chunkedAnswer
+	var last *streamedAnswer
 	err := c.attempts(ctx, func() answer {
-		last = &chunkedAnswer{chunks: chat.NewChunks(c.info), client: client, now: c.gateway.now}
+		last = &streamedAnswer{Answer: stream.Begin(), client: client, now: c.gateway.now}
 		return last
 	})
 	if last != nil && !last.first.IsZero() {
 		c.http.Record.FirstChunk = last.first.Sub(c.http.Start)
 	}
 	if err != nil {
-		client.Fail(chat.AppendFailure(nil, c.http.ClientError(err)))
+		err = c.told(err)
+		client.Fail(func(dst []byte) []byte { return stream.Fail(dst, c.http.ClientError(err)) })
 	}
 	return err // which answers with a status if the head wasn't sent
+}
+
+// told is an error in the terms of the client's request.
+func (c *call) told(err error) error {
+	if e, ok := errors.AsType[*fault.Error](err); ok && c.request.Fault != nil {
+		return c.request.Fault(e)
+	}
+	return err
 }
 
 // attempts asks the targets of the plan, the most preferred first, until one answers,
@@ -161,7 +174,7 @@ func (c *call) attempt(ctx context.Context, target route.Target, last bool, begi
 		a.releaseRequest()
 		err = a.answer.end()
 	}
-	usage := a.answer.usage()
+	usage := a.answer.Usage()
 	c.http.Record.PromptTokens, c.http.Record.CompletionTokens = int(usage.Prompt), int(usage.Completion)
 	if err == nil {
 		return outcome{}
@@ -181,6 +194,9 @@ func (c *call) prepare(ctx context.Context, p *provider) error {
 	if err := p.prepare(ctx, time.Duration(c.gateway.config.Server.LoadWait)); err != nil {
 		return err
 	}
+	if err := p.serves(c.request.Op); err != nil {
+		return err
+	}
 	if err := p.checkRouting(ctx, c.asked); err != nil {
 		return err
 	}
@@ -196,8 +212,8 @@ func (c *call) forgetRequest() {
 	if c.asked == nil {
 		return
 	}
-	c.memory.Drop(c.asked.Size())
-	c.asked = nil
+	c.memory.Drop(c.request.Size)
+	c.asked, c.request.Body = nil, nil
 	c.http.ReleaseBody()
 }
 

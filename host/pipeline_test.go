@@ -16,6 +16,7 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/wasm"
@@ -104,12 +105,12 @@ func gatewayOf(t *testing.T, total *memory.Total, upstreams ...string) (*httptes
 		Models: g.models, Memory: total,
 		Routes: []api.Route{{Method: "POST", Path: api.ChatPath, Handle: func(ctx context.Context, x *api.Exchange) error {
 			last = x.Record
-			c, err := g.admit(ctx, x)
+			c, err := g.admit(ctx, x, chat.Parse, 2)
 			if err != nil {
 				return err
 			}
 			c.plan.Targets = plan.Targets
-			if c.asked.Stream {
+			if c.request.Stream {
 				return c.streamed(ctx)
 			}
 			return c.whole(ctx)

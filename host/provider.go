@@ -10,9 +10,9 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/auth"
+	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/memory"
-	"github.com/kai-gateway/kai/host/request"
 	"github.com/kai-gateway/kai/host/upstream"
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/host/wasm/modfile"
@@ -87,9 +87,25 @@ func (p *provider) prepare(ctx context.Context, wait time.Duration) error {
 	return p.err
 }
 
+// serves refuses an operation that the adapter, which is loaded, does not have.
+func (p *provider) serves(op abi.Op) error {
+	if p.adapter.Manifest().Profile().Serves(op) {
+		return nil
+	}
+	return &fault.Error{
+		Kind: fault.Unusable, Code: "adapter_error",
+		Text: fmt.Sprintf("The adapter of provider '%s' answers no %s.", p.name, operations[op]),
+	}
+}
+
+// operations are what people call them.
+var operations = map[abi.Op]string{
+	abi.Chat: "chat completions", abi.Completions: "completions", abi.Embeddings: "embeddings", abi.Models: "lists of models",
+}
+
 // checkRouting refuses a request that would choose another model, provider or account at
 // the upstream than the configuration does, unless the client's key may do that.
-func (p *provider) checkRouting(ctx context.Context, asked *request.Chat) error {
+func (p *provider) checkRouting(ctx context.Context, asked dialect.Body) error {
 	if auth.PrincipalFrom(ctx).Routes {
 		return nil
 	}
@@ -109,13 +125,6 @@ func (p *provider) checkRouting(ctx context.Context, asked *request.Chat) error 
 // header the secret goes.
 func (p *provider) connect() {
 	c := p.config
-	if !p.adapter.Manifest().Profile().Serves(abi.Chat) {
-		p.err = &fault.Error{
-			Kind: fault.Unusable, Code: "adapter_error",
-			Text: fmt.Sprintf("The adapter of provider '%s' answers no chat completions.", p.name),
-		}
-		return
-	}
 	if c.BaseURL == "" {
 		return
 	}

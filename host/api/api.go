@@ -138,6 +138,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	needsKey := s.table.guards(r.URL.Path)
 	if known != nil {
 		x.dialect, needsKey = known.Dialect, !known.Public
+		if name := x.dialect.IDHeader; name != "" {
+			x.Writer.Header().Set(name, x.ID)
+		}
 	}
 	if err := s.checkHost(r); err != nil {
 		x.fail(err)

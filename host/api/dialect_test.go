@@ -25,7 +25,7 @@ func messages() *dialect.Dialect {
 			}
 			return "", dialect.NoKey("Send a key in the header x-api-key.")
 		},
-		AppendError: func(dst []byte, e *fault.Error) []byte {
+		AppendError: func(dst []byte, e *fault.Error, _ string) []byte {
 			text, _ := json.Marshal(e.Text)
 			return fmt.Appendf(dst, `{"type":"error","error":{"type":"%s","message":%s}}`, e.Kind, text)
 		},

@@ -21,6 +21,9 @@ func (x *Exchange) fail(err error) {
 		return
 	}
 	e := x.ClientError(err)
+	if x.dialect.Translate != nil {
+		e = x.dialect.Translate(e)
+	}
 	h := x.Writer.Header()
 	if e.Kind == fault.Unauthenticated && x.dialect.Challenge != "" {
 		h.Set("WWW-Authenticate", x.dialect.Challenge)
@@ -33,7 +36,7 @@ func (x *Exchange) fail(err error) {
 		h.Set("X-Should-Retry", "false")
 	}
 	x.answerEarly()
-	if err := x.JSON(e.HTTPStatus(), x.dialect.AppendError(nil, e)); err != nil {
+	if err := x.JSON(e.HTTPStatus(), x.dialect.AppendError(nil, e, x.ID)); err != nil {
 		x.note(err)
 	}
 }

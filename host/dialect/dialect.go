@@ -21,8 +21,15 @@ type Dialect struct {
 	// none.
 	Challenge string
 
-	// AppendError appends the body, JSON, of an answer that is an error.
-	AppendError func(dst []byte, e *fault.Error) []byte
+	// Translate makes of an error what clients of this API understand: another status,
+	// text or advice to repeat. Default: it is taken as it is.
+	Translate func(*fault.Error) *fault.Error
+
+	// AppendError appends the body, JSON, of an answer that is an error, after Translate.
+	AppendError func(dst []byte, e *fault.Error, requestID string) []byte
+
+	// IDHeader is a header that repeats X-Request-Id; "" for none.
+	IDHeader string
 }
 
 // OpenAI is the dialect of OpenAI's API.

@@ -13,7 +13,7 @@ import (
 //
 // Bytes that are not UTF-8 become U+FFFD, so the result is valid JSON whatever the
 // fields hold.
-func AppendOpenAIError(dst []byte, e *fault.Error) []byte {
+func AppendOpenAIError(dst []byte, e *fault.Error, _ string) []byte {
 	typ := e.Type
 	if typ == "" {
 		typ = openAIType(e.HTTPStatus())

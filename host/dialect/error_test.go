@@ -36,7 +36,7 @@ func TestOpenAIError(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := string(AppendOpenAIError([]byte("x"), &tc.err))
+			got := string(AppendOpenAIError([]byte("x"), &tc.err, ""))
 			if got != "x"+tc.want {
 				t.Errorf("AppendOpenAIError = %s, want x%s", got, tc.want)
 			}
@@ -48,7 +48,7 @@ func FuzzOpenAIError(f *testing.F) {
 	f.Add("plain")
 	f.Add("\"\\\n\x00\x7f\u2028\xff")
 	f.Fuzz(func(t *testing.T, message string) {
-		out := AppendOpenAIError(nil, &fault.Error{Text: message})
+		out := AppendOpenAIError(nil, &fault.Error{Text: message}, "")
 		var got struct{ Error struct{ Message string } }
 		if err := json.Unmarshal(out, &got); err != nil {
 			t.Fatalf("AppendOpenAIError(%q) = %q: %v", message, out, err)

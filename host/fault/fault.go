@@ -22,6 +22,7 @@ const (
 	// The client's request to the gateway.
 
 	Invalid          // it breaks the API's rules
+	UnknownModel     // no alias has the name of its model
 	Unauthenticated  // it has no valid key
 	Forbidden        // its key may not do this
 	NotFound         // there is nothing with that name
@@ -83,6 +84,7 @@ var rules = [kinds]rule{
 	Internal: {name: "internal", status: 500},
 
 	Invalid:          {name: "invalid", status: 400},
+	UnknownModel:     {name: "unknown_model", status: 400},
 	Unauthenticated:  {name: "unauthenticated", status: 401},
 	Forbidden:        {name: "forbidden", status: 403},
 	NotFound:         {name: "not_found", status: 404},

@@ -91,7 +91,7 @@ func (t *Table) Resolve(alias string) (Target, error) {
 	target, ok := t.targets[alias]
 	if !ok {
 		return Target{}, &fault.Error{
-			Kind: fault.Invalid,
+			Kind: fault.UnknownModel,
 			Text: "Model '" + printable(alias) + "' not found in configuration",
 		}
 	}

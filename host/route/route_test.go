@@ -17,7 +17,7 @@ var (
 
 func TestTableResolve(t *testing.T) {
 	unknown := func(shown string) *fault.Error {
-		return &fault.Error{Kind: fault.Invalid, Text: "Model '" + shown + "' not found in configuration"}
+		return &fault.Error{Kind: fault.UnknownModel, Text: "Model '" + shown + "' not found in configuration"}
 	}
 	for name, tc := range map[string]struct {
 		fallback string

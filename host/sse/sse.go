@@ -21,8 +21,12 @@ var errOver = errors.New("write to a stream that is over")
 // Options configures New. The zero value is ready for production use.
 type Options struct {
 	HeadWait     time.Duration // how long the head waits for the first write; default 10 s
-	KeepAlive    time.Duration // the silence after which a comment is sent; default 10 s
+	KeepAlive    time.Duration // the silence after which something is sent; default 10 s
 	WriteTimeout time.Duration // the longest time in which a client may read nothing, within a second; default 60 s
+
+	// Alive appends what is sent in silence; if it appends nothing, nothing is sent. It is
+	// called while the Writer is locked, and must not use it. Default: a comment.
+	Alive func(dst []byte) []byte
 
 	// Gone is called once, with an error that wraps ErrGone, when a write fails, even
 	// one of a comment. It must not use the Writer. A context.CancelCauseFunc will do.
@@ -63,6 +67,9 @@ func New(w http.ResponseWriter, opts Options) *Writer {
 			*d.value = d.unset
 		}
 	}
+	if opts.Alive == nil {
+		opts.Alive = func(dst []byte) []byte { return append(dst, ": keep-alive\n\n"...) }
+	}
 	s := &Writer{opts: opts, w: w, rc: http.NewResponseController(w)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,14 +86,14 @@ func (s *Writer) Write(p []byte) error {
 	return s.write(p)
 }
 
-// Fail ends the answer with an error. If the head was sent, it sends event and reports
-// true. If not, the Writer sends nothing any more and Fail reports false: the caller
-// then answers with the error's status.
-func (s *Writer) Fail(event []byte) (sent bool) {
+// Fail ends the answer with an error. If the head was sent, it sends what event appends
+// and reports true. If not, the Writer sends nothing any more and Fail reports false: the
+// caller then answers with the error's status. event must not use the Writer.
+func (s *Writer) Fail(event func(dst []byte) []byte) (sent bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.head {
-		_ = s.write(event) // if the client is gone, there is nothing to do
+		_ = s.write(event(nil)) // if the client is gone, there is nothing to do
 	}
 	s.over = true
 	return s.head
@@ -160,7 +167,7 @@ func (s *Writer) tick() {
 	}
 	silence := time.Since(s.last)
 	if !s.head || silence >= s.opts.KeepAlive {
-		if s.write([]byte(": keep-alive\n\n")) != nil {
+		if s.write(s.opts.Alive(nil)) != nil {
 			return
 		}
 		silence = 0

@@ -128,7 +128,7 @@ func TestWriterTimes(t *testing.T) {
 		"nothing is sent after Fail before the head": {
 			do: func(c *Writer) {
 				time.Sleep(5 * time.Second)
-				if c.Fail([]byte("event")) {
+				if c.Fail(func(dst []byte) []byte { return append(dst, "event"...) }) {
 					t.Error("Fail before the head = true")
 				}
 				if err := c.Write([]byte("late")); err == nil {
@@ -141,7 +141,7 @@ func TestWriterTimes(t *testing.T) {
 		"the error event is the last thing after the head": {
 			do: func(c *Writer) {
 				_ = c.Write([]byte("a"))
-				if !c.Fail([]byte("event")) {
+				if !c.Fail(func(dst []byte) []byte { return append(dst, "event"...) }) {
 					t.Error("Fail after the head = false")
 				}
 				if err := c.Write([]byte("late")); err == nil {
@@ -155,7 +155,7 @@ func TestWriterTimes(t *testing.T) {
 		"the error event also follows a head that only a comment sent": {
 			do: func(c *Writer) {
 				time.Sleep(11 * time.Second)
-				if !c.Fail([]byte("event")) {
+				if !c.Fail(func(dst []byte) []byte { return append(dst, "event"...) }) {
 					t.Error("Fail after the head = false")
 				}
 			},
@@ -216,9 +216,12 @@ func TestWriterHead(t *testing.T) {
 
 func TestAFailedWriteIsReportedOnceAndStays(t *testing.T) {
 	for name, do := range map[string]func(*Writer){
-		"of an event":   func(c *Writer) { _ = c.Write([]byte("a")) },
-		"of a comment":  func(*Writer) { time.Sleep(10 * time.Second) },
-		"of a failure":  func(c *Writer) { _ = c.Write([]byte("good")); c.Fail([]byte("event")) },
+		"of an event":  func(c *Writer) { _ = c.Write([]byte("a")) },
+		"of a comment": func(*Writer) { time.Sleep(10 * time.Second) },
+		"of a failure": func(c *Writer) {
+			_ = c.Write([]byte("good"))
+			c.Fail(func(dst []byte) []byte { return append(dst, "event"...) })
+		},
 		"and no second": func(c *Writer) { _ = c.Write([]byte("a")); _ = c.Write([]byte("b")) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -340,7 +343,7 @@ func TestAClientGetsCommentsWhileNothingHappens(t *testing.T) {
 		c := New(w, Options{HeadWait: time.Millisecond, KeepAlive: time.Millisecond})
 		defer c.Close()
 		<-seen
-		if !c.Fail([]byte("data: failed\n\n")) {
+		if !c.Fail(func(dst []byte) []byte { return append(dst, "data: failed\n\n"...) }) {
 			t.Error("Fail after a comment = false")
 		}
 	})
@@ -363,7 +366,7 @@ func TestAClientGetsCommentsWhileNothingHappens(t *testing.T) {
 func TestAnEarlyFailureIsATrueStatus(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		c := New(w, Options{})
-		if !c.Fail([]byte("data: failed\n\n")) {
+		if !c.Fail(func(dst []byte) []byte { return append(dst, "data: failed\n\n"...) }) {
 			w.WriteHeader(http.StatusBadGateway)
 		}
 		c.Close()

@@ -15,8 +15,8 @@ import (
 
 	"github.com/kai-gateway/kai/cmd/internal/conform"
 	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/fault"
-	"github.com/kai-gateway/kai/host/request"
 	"github.com/kai-gateway/kai/host/upstream"
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/host/wasm/modfile"
@@ -114,7 +114,7 @@ func (r *Recording) run(ctx context.Context, body []byte, streamed bool) ([]byte
 	if streamed {
 		body = withStream(body)
 	}
-	chat, err := request.ParseChat(body)
+	asked, err := chat.ParseRequest(body)
 	if err != nil {
 		return nil, fmt.Errorf("the request on standard input: %w", err)
 	}
@@ -124,7 +124,7 @@ func (r *Recording) run(ctx context.Context, body []byte, streamed bool) ([]byte
 	}
 	defer client.Close()
 	t, err := conform.Record(ctx, conform.RecordOptions{
-		Module: r.module, Options: r.Model.Options, Request: chat.Body(r.Model.Model), CacheDir: wasm.DefaultCacheDir(),
+		Module: r.module, Options: r.Model.Options, Request: asked.Body(r.Model.Model), CacheDir: wasm.DefaultCacheDir(),
 		Send: func(ctx context.Context, framing abi.Framing, head, body []byte) (conform.Answer, error) {
 			return r.send(ctx, client, upstream.Request{Head: head, Body: body, Framing: framing})
 		},

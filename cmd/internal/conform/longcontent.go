@@ -6,7 +6,7 @@ import (
 	"reflect"
 	"strings"
 
-	"github.com/kai-gateway/kai/host/request"
+	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/transcript"
@@ -27,14 +27,14 @@ func (c *check) longContent() {
 	if !ok {
 		return
 	}
-	chat, err := request.ParseChat(body)
+	asked, err := chat.ParseRequest(body)
 	if err != nil {
 		return // the gateway would refuse it
 	}
 	c.result.Variations++
-	plain, okPlain := c.ask(chat, chat.Body(chat.Model))
-	short, refs := chat.Short(chat.Model)
-	referring, okShort := c.ask(chat, short)
+	plain, okPlain := c.ask(asked, asked.Body(asked.Model))
+	short, refs := asked.Short(asked.Model)
+	referring, okShort := c.ask(asked, short)
 	switch {
 	case !okPlain || !okShort:
 		c.result.fail(name, "%v", c.guest.broken)
@@ -63,8 +63,8 @@ type asked struct {
 	failed bool
 }
 
-func (c *check) ask(chat *request.Chat, body []byte) (a asked, ok bool) {
-	ems, err := c.guest.Call(sdk.Input{Request: &sdk.Request{Op: abi.Chat, Stream: chat.Stream, Options: c.guest.options, Body: body}})
+func (c *check) ask(r *chat.Request, body []byte) (a asked, ok bool) {
+	ems, err := c.guest.Call(sdk.Input{Request: &sdk.Request{Op: abi.Chat, Stream: r.Stream, Options: c.guest.options, Body: body}})
 	for _, e := range ems {
 		switch e.Kind {
 		case abi.Request:

@@ -295,7 +295,7 @@ func checkForms(in calls) error {
 	for n, ems := range in {
 		var err error
 		events, err = c.Apply(events, ems)
-		err2 := w.Apply(ems)
+		_, err2 := w.Apply(nil, ems)
 		var e, e2 *fault.Error
 		if errors.As(err, &e) != errors.As(err2, &e2) || e != nil && e.Text != e2.Text || (err == nil) != (e == nil) {
 			return fmt.Errorf("call %d: streamed %v, whole %v", n, err, err2)
@@ -313,7 +313,7 @@ func checkForms(in calls) error {
 	}
 	complete := c.Complete()
 	events, err := c.End(events)
-	body, err2 := w.End()
+	body, err2 := w.End(nil)
 	if (err == nil) != (err2 == nil) || complete && err != nil && !strings.Contains(err.Error(), "without naming it") {
 		return fmt.Errorf("End of an answer with Complete() = %v: streamed %v, whole %v", complete, err, err2)
 	}

@@ -64,10 +64,10 @@ func BenchmarkWhole(b *testing.B) {
 			for b.Loop() {
 				w := NewWhole(testInfo)
 				for range n {
-					_ = w.Apply(ems)
+					_, _ = w.Apply(nil, ems)
 				}
-				_ = w.Apply(end)
-				if _, err := w.End(); err != nil {
+				_, _ = w.Apply(nil, end)
+				if _, err := w.End(nil); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -3,10 +3,7 @@ package chat
 import (
 	"strconv"
 
-	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/facts"
-	"github.com/kai-gateway/kai/host/fault"
-
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -118,15 +115,18 @@ func (c *Chunks) room(dst []byte) ([]byte, error) {
 		return dst, err
 	}
 	grown := append(make([]byte, 0, size), dst...)
-	c.Flushed()
+	c.Sent(true)
 	c.written = size
 	return grown, nil
 }
 
-// Flushed notes that the array of the events is no longer used.
-func (c *Chunks) Flushed() {
-	c.facts.Drop(c.written)
-	c.written = 0
+// Sent notes that the events have reached the client; dropped: that their array is no
+// longer used.
+func (c *Chunks) Sent(dropped bool) {
+	if dropped {
+		c.facts.Drop(c.written)
+		c.written = 0
+	}
 }
 
 // flush appends the events for what was stated about ch since the last call.
@@ -329,12 +329,4 @@ func (c *Chunks) End(dst []byte) ([]byte, error) {
 		dst = append(dst, "}\n\n"...)
 	}
 	return append(dst, "data: [DONE]\n\n"...), nil
-}
-
-// AppendFailure appends the event that ends a stream after a failure: the error, without
-// an end mark.
-func AppendFailure(dst []byte, e *fault.Error) []byte {
-	dst = append(dst, "data: "...)
-	dst = dialect.AppendOpenAIError(dst, e)
-	return append(dst, "\n\n"...)
 }

@@ -414,14 +414,14 @@ func TestOnlyACompleteAnswerEndsWell(t *testing.T) {
 
 			w := NewWhole(testInfo)
 			for _, ems := range tc.in {
-				if err := w.Apply(ems); err != nil {
+				if _, err := w.Apply(nil, ems); err != nil {
 					t.Fatal(err)
 				}
 			}
 			if w.Complete() != tc.complete {
 				t.Errorf("whole: Complete() = %v, want %v", w.Complete(), tc.complete)
 			}
-			whole, err := w.End()
+			whole, err := w.End(nil)
 			if (whole != nil) != tc.complete {
 				t.Errorf("whole: End() = %s", whole)
 			}
@@ -457,7 +457,7 @@ func TestTheEndOfAnUpstreamDecides(t *testing.T) {
 					if _, err := c.Apply(nil, ems); err != nil {
 						t.Fatal(err)
 					}
-					if err := w.Apply(ems); err != nil {
+					if _, err := w.Apply(nil, ems); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -467,7 +467,7 @@ func TestTheEndOfAnUpstreamDecides(t *testing.T) {
 				}
 				complete = c.Complete()
 				_, err = c.End(nil)
-				if _, err2 := w.End(); (err == nil) != (err2 == nil) {
+				if _, err2 := w.End(nil); (err == nil) != (err2 == nil) {
 					t.Errorf("streamed %v, whole %v", err, err2)
 				}
 				return complete, err
@@ -617,7 +617,7 @@ func TestAdapterErrors(t *testing.T) {
 			w := NewWhole(testInfo)
 			err = nil
 			for _, ems := range tc.in {
-				if err = w.Apply(ems); err != nil {
+				if _, err = w.Apply(nil, ems); err != nil {
 					break
 				}
 			}
@@ -689,7 +689,7 @@ func TestUsageCountsWhateverHappens(t *testing.T) {
 			}
 			w := NewWhole(testInfo)
 			for _, ems := range in {
-				_ = w.Apply(ems)
+				_, _ = w.Apply(nil, ems)
 			}
 			if w.Usage() != want {
 				t.Errorf("whole: Usage() = %+v, want %+v", w.Usage(), want)
@@ -699,7 +699,7 @@ func TestUsageCountsWhateverHappens(t *testing.T) {
 }
 
 func TestFailIsOneEventWithAllFourFields(t *testing.T) {
-	got := string(AppendFailure([]byte("before "), &fault.Error{Kind: fault.Upstream, Text: "no\nway"}))
+	got := string(chunkStream{}.Fail([]byte("before "), &fault.Error{Kind: fault.Upstream, Text: "no\nway"}))
 	if want := `before data: {"error":{"message":"no\nway","type":"server_error","param":null,"code":null}}` + "\n\n"; got != want {
 		t.Errorf("Fail = %q, want %q", got, want)
 	}

@@ -28,9 +28,9 @@ func Example() {
 
 	whole := chat.NewWhole(info)
 	for _, ems := range calls {
-		_ = whole.Apply(ems)
+		_, _ = whole.Apply(nil, ems)
 	}
-	body, _ := whole.End()
+	body, _ := whole.End(nil)
 	fmt.Printf("%s\n", body)
 	// Output:
 	// data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"fast","choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]}

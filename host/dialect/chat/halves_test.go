@@ -59,14 +59,14 @@ func checkHalves(t *testing.T, name, where, want string, all calls) {
 	var events []byte
 	for _, ems := range all {
 		var err error
-		if err = whole.Apply(ems); err == nil {
+		if _, err = whole.Apply(nil, ems); err == nil {
 			events, err = chunks.Apply(events, ems)
 		}
 		if err != nil {
 			t.Fatalf("%s, %s: %v", name, where, err)
 		}
 	}
-	body, err := whole.End()
+	body, err := whole.End(nil)
 	if err == nil {
 		events, err = chunks.End(events)
 	}

@@ -20,33 +20,36 @@ func NewWhole(info Info) *Whole {
 	return &Whole{answer: newAnswer(info), info: info}
 }
 
-// Apply adds the emissions of one adapter call.
+// Apply adds the emissions of one adapter call, and appends nothing.
 //
 //   - error: a *fault.Error: the adapter's ERROR, a breach of the protocol, or an answer
 //     that is too large. Only Usage may be called after it.
-func (w *Whole) Apply(ems []abi.Emission) error {
-	return w.apply(ems)
+func (w *Whole) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
+	return dst, w.apply(ems)
 }
+
+// Sent does nothing: a whole answer is appended once.
+func (w *Whole) Sent(bool) {}
 
 // End ends the answer. Call it when the upstream ended cleanly, or in any way once
 // Complete reports true.
 //
-//   - result: the answer's JSON, which the caller owns
+//   - result: dst with the answer's JSON, or an array of its own if dst is nil
 //   - error: a *fault.Error for a choice without a FINISH (the caller may know a better
 //     reason than that the upstream ended), a call without a name, or too little memory
 //
 // content and refusal are always there. content is null if the assistant called
 // tools or refused and said nothing else.
-func (w *Whole) End() ([]byte, error) {
+func (w *Whole) End(dst []byte) ([]byte, error) {
 	if err := w.end(); err != nil {
-		return nil, err
+		return dst, err
 	}
 	slices.SortFunc(w.choices, func(a, b choice) int { return cmp.Compare(a.index, b.index) })
 	size := w.rendered()
 	if err := w.facts.Hold(size); err != nil {
-		return nil, err
+		return dst, err
 	}
-	dst := appendHead(make([]byte, 0, size), w.info, "chat.completion")
+	dst = appendHead(append(make([]byte, 0, len(dst)+size), dst...), w.info, "chat.completion")
 	for i := range w.choices {
 		if i > 0 {
 			dst = append(dst, ',')

@@ -11,11 +11,11 @@ import (
 func whole(in calls) (string, error) {
 	w := NewWhole(testInfo)
 	for _, ems := range in {
-		if err := w.Apply(ems); err != nil {
+		if _, err := w.Apply(nil, ems); err != nil {
 			return "", err
 		}
 	}
-	b, err := w.End()
+	b, err := w.End(nil)
 	return string(b), err
 }
 
@@ -158,12 +158,12 @@ func TestAWholeAnswerHasALimit(t *testing.T) {
 	w := NewWhole(info)
 	part := emit(text(0, "x"))
 	for range 2 {
-		if err := w.Apply(part); err != nil {
+		if _, err := w.Apply(nil, part); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var e *fault.Error
-	if err := w.Apply(part); !errors.As(err, &e) || e.Code != "upstream_error" {
+	if _, err := w.Apply(nil, part); !errors.As(err, &e) || e.Code != "upstream_error" {
 		t.Errorf("error = %v, want upstream_error", err)
 	}
 }

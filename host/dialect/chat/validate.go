@@ -1,4 +1,4 @@
-package request
+package chat
 
 import (
 	"fmt"
@@ -6,10 +6,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/kai-gateway/kai/host/fault"
-
 	"github.com/tidwall/gjson"
 
+	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/sdk"
 )
 
@@ -31,15 +31,15 @@ func (p *problem) error() *fault.Error {
 	return &fault.Error{Kind: fault.Invalid, Param: p.at, Text: p.at + ": " + p.must}
 }
 
-// read fills the fields of c from the scanned body and checks what Kai promises
+// read fills the fields of r from the scanned body and checks what Kai promises
 // to check; everything else passes. A field that is null counts as absent.
 //
 // gjson sees only what scan has accepted. The paths it is given are constants: a
 // client's string in one would be read as gjson's own language.
-func (c *Chat) read(body string) error {
+func (r *Request) read(text string) error {
 	var p *problem
 	var hasMessages, logprobs, topLogprobs bool
-	gjson.Parse(body).ForEach(func(key, v gjson.Result) bool {
+	gjson.Parse(text).ForEach(func(key, v gjson.Result) bool {
 		if v.Type == gjson.Null {
 			return true
 		}
@@ -48,7 +48,7 @@ func (c *Chat) read(body string) error {
 			// Decoded as adapters will decode it; gjson has its own way with
 			// lone surrogates.
 			var ok bool
-			c.Model, ok = sdk.JSON(c.outline.model.of(c.body)).Str()
+			r.Model, ok = sdk.JSON(r.Doc.Model()).Str()
 			p = require(ok, name, "must be a string")
 		case "messages":
 			hasMessages = true
@@ -77,11 +77,11 @@ func (c *Chat) read(body string) error {
 			p = checkStop(v).within(name)
 		case "stream":
 			p = checkBool(v).within(name)
-			c.Stream = v.Bool()
+			r.Stream = v.Bool()
 		case "stream_options":
-			p = c.readStreamOptions(v).within(name)
+			p = r.readStreamOptions(v).within(name)
 		case "tools":
-			p = c.readTools(v).within(name)
+			p = r.readTools(v).within(name)
 		case "tool_choice":
 			p = require(v.Type == gjson.String || v.IsObject(), name,
 				"must be a string such as auto, or an object that names a tool")
@@ -158,7 +158,7 @@ func checkStop(v gjson.Result) *problem {
 	return p
 }
 
-func (c *Chat) readStreamOptions(v gjson.Result) *problem {
+func (r *Request) readStreamOptions(v gjson.Result) *problem {
 	if !v.IsObject() {
 		return &problem{"", `must be an object such as {"include_usage": true}`}
 	}
@@ -166,7 +166,7 @@ func (c *Chat) readStreamOptions(v gjson.Result) *problem {
 	if !present(usage) {
 		return nil
 	}
-	c.IncludeUsage = usage.Bool()
+	r.IncludeUsage = usage.Bool()
 	return checkBool(usage).within(".include_usage")
 }
 
@@ -224,7 +224,7 @@ func checkPart(v gjson.Result) *problem {
 	return require(v.Get("type").Type == gjson.String, ".type", "must be a string such as text or image_url")
 }
 
-func (c *Chat) readTools(v gjson.Result) *problem {
+func (r *Request) readTools(v gjson.Result) *problem {
 	if !v.IsArray() {
 		return &problem{"", "must be an array of tools"}
 	}
@@ -232,7 +232,7 @@ func (c *Chat) readTools(v gjson.Result) *problem {
 	_, p := each(v, func(tool gjson.Result) *problem {
 		p := checkTool(tool)
 		if p == nil {
-			c.noteTool(i, tool)
+			r.noteTool(i, tool)
 		}
 		i++
 		return p
@@ -242,10 +242,10 @@ func (c *Chat) readTools(v gjson.Result) *problem {
 
 // noteTool notes each type that a reader may see in a tool: the field may be there
 // twice, and under a name that folds to type.
-func (c *Chat) noteTool(i int, tool gjson.Result) {
+func (r *Request) noteTool(i int, tool gjson.Result) {
 	tool.ForEach(func(key, v gjson.Result) bool {
-		if v.Type == gjson.String && v.Str != "function" && string(fold([]byte(key.Str))) == "type" {
-			c.tools = append(c.tools, foreignTool{i, string(fold([]byte(v.Str)))})
+		if v.Type == gjson.String && v.Str != "function" && string(body.Fold([]byte(key.Str))) == "type" {
+			r.tools = append(r.tools, foreignTool{i, string(body.Fold([]byte(v.Str)))})
 		}
 		return true
 	})

@@ -1,4 +1,4 @@
-package request
+package chat
 
 import (
 	"encoding/base64"
@@ -63,8 +63,8 @@ func TestStopsThatSayNothing(t *testing.T) {
 }
 
 func TestStopThatIsWrongIsRefused(t *testing.T) {
-	if _, err := ParseChat([]byte(`{"stop":["",1],"messages":[{"role":"user","content":"x"}]}`)); err == nil {
-		t.Error("ParseChat takes a number as stop")
+	if _, err := ParseRequest([]byte(`{"stop":["",1],"messages":[{"role":"user","content":"x"}]}`)); err == nil {
+		t.Error("ParseRequest takes a number as stop")
 	}
 }
 
@@ -100,7 +100,7 @@ func TestHalfACharacterIsReplaced(t *testing.T) {
 				body := func(text string) string {
 					return `{"messages":[` + strings.ReplaceAll(at, "%", long+text) + `],"model":"x"}`
 				}
-				c, err := ParseChat([]byte(body(text)))
+				c, err := ParseRequest([]byte(body(text)))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -181,13 +181,13 @@ func TestAudioIsDataAlone(t *testing.T) {
 	}
 }
 
-// checkMended checks what ParseChat makes of a body: in Body, and in Short with
+// checkMended checks what ParseRequest makes of a body: in Body, and in Short with
 // its references.
 func checkMended(t *testing.T, body, want string) {
 	t.Helper()
-	c, err := ParseChat([]byte(body))
+	c, err := ParseRequest([]byte(body))
 	if err != nil {
-		t.Fatalf("ParseChat(%s): %v", body, err)
+		t.Fatalf("ParseRequest(%s): %v", body, err)
 	}
 	short, refs := c.Short("m")
 	expanded, err := refs.Expand(short)
@@ -210,7 +210,7 @@ func checkMended(t *testing.T, body, want string) {
 
 func TestAdaptersSeeTheSpaceThatALongTextEndsIn(t *testing.T) {
 	text := strings.Repeat("y", 2*longText)
-	c, err := ParseChat([]byte(`{"messages":[{"role":"assistant","content":"` + text + ` \n"}],"model":"x"}`))
+	c, err := ParseRequest([]byte(`{"messages":[{"role":"assistant","content":"` + text + ` \n"}],"model":"x"}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package request
+package chat
 
 import (
 	"errors"
@@ -8,29 +8,29 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-func TestParseChatReads(t *testing.T) {
+func TestParseRequestReads(t *testing.T) {
 	const messages = `"messages":[{"role":"user","content":"Hi"}]`
 	for name, tc := range map[string]struct {
 		body string
-		want Chat
+		want Request
 	}{
-		"defaults":                  {`{` + messages + `}`, Chat{}},
-		"everything":                {`{"model":"a","stream":true,"stream_options":{"include_usage":true},"n":2,` + messages + `}`, Chat{Model: "a", Stream: true, IncludeUsage: true}},
-		"null is absent":            {`{"model":null,"stream":null,"stream_options":null,"n":null,"stop":null,"tools":null,` + messages + `}`, Chat{}},
-		"null usage is absent":      {`{"stream_options":{"include_usage":null},` + messages + `}`, Chat{}},
-		"an empty model is a model": {`{"model":"",` + messages + `}`, Chat{}},
-		"the model is decoded":      {`{"mod\u0065l":"a\/b\u00e9\ud800\u0041",` + messages + `}`, Chat{Model: "a/bé\ufffdA"}},
-		"floats that are integers":  {`{"n":3.0,"max_tokens":1e2,"seed":-5.0,"top_logprobs":0.0,` + messages + `}`, Chat{}},
-		"behind long content":       {`{"messages":[{"role":"user","content":"` + long + `"}],"model":"b","n":4}`, Chat{Model: "b"}},
+		"defaults":                  {`{` + messages + `}`, Request{}},
+		"everything":                {`{"model":"a","stream":true,"stream_options":{"include_usage":true},"n":2,` + messages + `}`, Request{Model: "a", Stream: true, IncludeUsage: true}},
+		"null is absent":            {`{"model":null,"stream":null,"stream_options":null,"n":null,"stop":null,"tools":null,` + messages + `}`, Request{}},
+		"null usage is absent":      {`{"stream_options":{"include_usage":null},` + messages + `}`, Request{}},
+		"an empty model is a model": {`{"model":"",` + messages + `}`, Request{}},
+		"the model is decoded":      {`{"mod\u0065l":"a\/b\u00e9\ud800\u0041",` + messages + `}`, Request{Model: "a/bé\ufffdA"}},
+		"floats that are integers":  {`{"n":3.0,"max_tokens":1e2,"seed":-5.0,"top_logprobs":0.0,` + messages + `}`, Request{}},
+		"behind long content":       {`{"messages":[{"role":"user","content":"` + longContent + `"}],"model":"b","n":4}`, Request{Model: "b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := ParseChat([]byte(tc.body))
+			got, err := ParseRequest([]byte(tc.body))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if got.Model != tc.want.Model || got.Stream != tc.want.Stream ||
 				got.IncludeUsage != tc.want.IncludeUsage {
-				t.Errorf("ParseChat(%s) = %+v, want %+v", tc.body, got, tc.want)
+				t.Errorf("ParseRequest(%s) = %+v, want %+v", tc.body, got, tc.want)
 			}
 		})
 	}
@@ -41,7 +41,7 @@ func withField(field string) string {
 	return `{"messages":[{"role":"user","content":"Hi"}],` + field + `}`
 }
 
-func TestParseChatAccepts(t *testing.T) {
+func TestParseRequestAccepts(t *testing.T) {
 	for name, body := range map[string]string{
 		"all roles": `{"messages":[{"role":"system","content":"a"},{"role":"developer","content":"a"},{"role":"user","content":"a"},` +
 			`{"role":"assistant","content":"a"},{"role":"tool","tool_call_id":"1","content":"a"},{"role":"function","name":"f","content":"a"}]}`,
@@ -62,14 +62,14 @@ func TestParseChatAccepts(t *testing.T) {
 		"JSON of a schema":                  withField(`"response_format":{"type":"json_schema","json_schema":{"name":"a","schema":{}}}`),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := ParseChat([]byte(body)); err != nil {
-				t.Errorf("ParseChat(%s) error = %v", body, err)
+			if _, err := ParseRequest([]byte(body)); err != nil {
+				t.Errorf("ParseRequest(%s) error = %v", body, err)
 			}
 		})
 	}
 }
 
-func TestParseChatRefuses(t *testing.T) {
+func TestParseRequestRefuses(t *testing.T) {
 	const (
 		number  = "must be a number from "
 		integer = "must be an integer from "
@@ -141,15 +141,15 @@ func TestParseChatRefuses(t *testing.T) {
 		withField(`"response_format":{"type":"json_schema","json_schema":{"schema":{}}}`): "response_format.json_schema.name: must be a string that is not empty",
 		withField(`"temper\u0061ture":3`):                                                 "temperature: " + number + "0 to 2",
 	} {
-		_, err := ParseChat([]byte(body))
+		_, err := ParseRequest([]byte(body))
 		var e *fault.Error
 		if !errors.As(err, &e) {
-			t.Errorf("ParseChat(%s) error = %v, want %s", body, err, want)
+			t.Errorf("ParseRequest(%s) error = %v, want %s", body, err, want)
 			continue
 		}
 		param, _, _ := strings.Cut(want, ":")
 		if e.Text != want || e.Param != param || e.Kind != fault.Invalid || e.Code != "" {
-			t.Errorf("ParseChat(%s) error = %v, param %q, code %q:\n%s, want\n%s", body, e.Kind, e.Param, e.Code, e.Text, want)
+			t.Errorf("ParseRequest(%s) error = %v, param %q, code %q:\n%s, want\n%s", body, e.Kind, e.Param, e.Code, e.Text, want)
 		}
 	}
 }
@@ -162,9 +162,9 @@ func TestRefusalsHoldNoContent(t *testing.T) {
 		`{"messages":"canary" "canary"}`,
 		"{\"messages\":\"canary\xff\"}",
 	} {
-		_, err := ParseChat([]byte(body))
+		_, err := ParseRequest([]byte(body))
 		if err == nil || strings.Contains(err.Error(), "canary") {
-			t.Errorf("ParseChat(%q) error = %v", body, err)
+			t.Errorf("ParseRequest(%q) error = %v", body, err)
 		}
 	}
 }
@@ -180,7 +180,7 @@ func TestBodyPutsTheModelIn(t *testing.T) {
 		"models elsewhere are left alone": {`{"x":{"model":"a"},` + messages + `}`, `{"model":"up\"1","x":{"model":"a"},` + messages + `}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := ParseChat([]byte(tc.body))
+			c, err := ParseRequest([]byte(tc.body))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -190,6 +190,40 @@ func TestBodyPutsTheModelIn(t *testing.T) {
 			short, refs := c.Short(`up"1`)
 			if string(short) != tc.want || refs != nil {
 				t.Errorf("Short of %s = %s, %v, want %s and no refs", tc.body, short, refs, tc.want)
+			}
+		})
+	}
+}
+
+func TestAsks(t *testing.T) {
+	fields, tools := []string{"models", "providerOptions"}, []string{"openrouter:"}
+	for name, tc := range map[string]struct{ field, want string }{
+		"nothing":                {`"temperature":1,"x":2`, ""},
+		"a field":                {`"x":1,"models":["a"]`, "models"},
+		"null":                   {`"models":null`, "models"},
+		"another case":           {`"MODELſ":[]`, "models"},
+		"escaped":                {`"mode\u006cs":[]`, "models"},
+		"camel case":             {`"providerOptions":{}`, "providerOptions"},
+		"and in lower case":      {`"provideroptions":{}`, "providerOptions"},
+		"a field further down":   {`"metadata":{"models":1}`, ""},
+		"a function":             {`"tools":[{"type":"function","function":{"name":"openrouter:x"}}]`, ""},
+		"another tool":           {`"tools":[{"type":"web_search"}]`, ""},
+		"a tool":                 {`"tools":[{"type":"function","function":{"name":"f"}},{"type":"openrouter:advisor"}]`, "tools[1].type"},
+		"a tool, escaped":        {`"tools":[{"type":"openrouter\u003aadvisor"}]`, "tools[0].type"},
+		"a tool, in capitals":    {`"tools":[{"type":"OpenRouter:advisor"}]`, "tools[0].type"},
+		"a type beside another":  {`"tools":[{"type":"function","function":{"name":"f"},"type":"openrouter:advisor"}]`, "tools[0].type"},
+		"a Type beside the type": {`"tools":[{"type":"function","function":{"name":"f"},"Type":"openrouter:advisor"}]`, "tools[0].type"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := ParseRequest([]byte(withField(tc.field)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := c.Asks(fields, tools); got != tc.want {
+				t.Errorf("Asks(%v, %v) of %s = %q, want %q", fields, tools, tc.field, got, tc.want)
+			}
+			if got := c.Asks(nil, nil); got != "" {
+				t.Errorf("Asks for nothing of %s = %q", tc.field, got)
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package request
+package body
 
 import (
 	"bytes"
@@ -24,27 +24,25 @@ type abridged struct {
 	nonce string
 }
 
-func abridge(body []byte, o outline, edits []edit) *abridged {
+func abridge(d *Doc) *abridged {
 	a := &abridged{}
-	all := make([]edit, 0, len(edits)+len(o.long))
-	all = append(all, edits...)
-	if len(o.long) > 0 {
+	all := make([]Edit, 0, len(d.edits)+len(d.long))
+	all = append(all, d.edits...)
+	if len(d.long) > 0 {
 		var random [nonceLen / 2]byte
 		rand.Read(random[:])
 		a.nonce = hex.EncodeToString(random[:])
 	}
-	for n, s := range o.long {
+	for n, s := range d.long {
 		const longestToken = len(tokenStart) + nonceLen + len(":4294967295@")
 		token := append(make([]byte, 0, longestToken), tokenStart...)
 		token = append(append(token, a.nonce...), ':')
 		token = append(strconv.AppendInt(token, int64(n), 10), '@')
-		all = append(all, edit{s, token})
+		all = append(all, Edit{s, token})
 	}
-	a.edited = apply(body, o, all)
+	a.edited = d.apply(all)
 	return a
 }
-
-func (s span) shift(by int) span { return span{s.from + by, s.to + by} }
 
 // Refs holds the long content that Short took out of a request. A nil *Refs
 // holds none.
@@ -59,10 +57,10 @@ type Refs struct {
 
 	nonce string
 	body  []byte
-	long  []span
+	long  []Span
 }
 
-func newRefs(a *abridged, body []byte, long []span) *Refs {
+func newRefs(a *abridged, body []byte, long []Span) *Refs {
 	return &Refs{Limit: 4*len(body) + 1<<20, nonce: a.nonce, body: body, long: long}
 }
 
@@ -83,14 +81,14 @@ func (r *Refs) Expand(body []byte) ([]byte, error) {
 		if err != nil {
 			return nil, adapterMistake(err)
 		}
-		if token.to == 0 {
+		if token.To == 0 {
 			break
 		}
-		size += len(content) - (token.to - token.from)
+		size += len(content) - (token.To - token.From)
 		if size > r.Limit {
 			return nil, adapterMistake(fmt.Errorf("content put back %d times makes the body larger than %d bytes", tokens+1, r.Limit))
 		}
-		i = token.to
+		i = token.To
 	}
 	if tokens == 0 {
 		return body, nil
@@ -103,36 +101,36 @@ func (r *Refs) Expand(body []byte) ([]byte, error) {
 	out := make([]byte, 0, size)
 	for i := 0; ; {
 		token, content, _ := r.next(body, i)
-		if token.to == 0 {
+		if token.To == 0 {
 			return append(out, body[i:]...), nil
 		}
-		out = append(out, body[i:token.from]...)
+		out = append(out, body[i:token.From]...)
 		out = append(out, content...)
-		i = token.to
+		i = token.To
 	}
 }
 
 // next finds the first token at or behind from, and its content. Without one,
 // the token is zero.
-func (r *Refs) next(body []byte, from int) (token span, content []byte, err error) {
+func (r *Refs) next(body []byte, from int) (token Span, content []byte, err error) {
 	at := bytes.Index(body[from:], []byte(r.nonce))
 	if at < 0 {
-		return span{}, nil, nil
+		return Span{}, nil, nil
 	}
 	at += from
 	if !bytes.HasSuffix(body[from:at], []byte(tokenStart)) {
-		return span{}, nil, errors.New("the body holds a damaged reference to content")
+		return Span{}, nil, errors.New("the body holds a damaged reference to content")
 	}
 	number, _, whole := bytes.Cut(body[at+nonceLen:min(len(body), at+nonceLen+12)], []byte("@"))
 	if !whole || len(number) < 2 || number[0] != ':' {
-		return span{}, nil, errors.New("the body holds a damaged reference to content")
+		return Span{}, nil, errors.New("the body holds a damaged reference to content")
 	}
 	n, err := strconv.ParseUint(string(number[1:]), 10, 32)
 	if err != nil || n >= uint64(len(r.long)) {
-		return span{}, nil, fmt.Errorf("the body refers to content %q of %d", number[1:], len(r.long))
+		return Span{}, nil, fmt.Errorf("the body refers to content %q of %d", number[1:], len(r.long))
 	}
-	token = span{at - len(tokenStart), at + nonceLen + len(number) + 1}
-	return token, r.long[n].of(r.body), nil
+	token = Span{at - len(tokenStart), at + nonceLen + len(number) + 1}
+	return token, r.long[n].Of(r.body), nil
 }
 
 func adapterMistake(err error) *fault.Error {

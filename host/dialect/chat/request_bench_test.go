@@ -1,11 +1,13 @@
-package request
+package chat
 
 import (
 	"strings"
 	"testing"
+
+	"github.com/kai-gateway/kai/host/body"
 )
 
-func BenchmarkParseChat(b *testing.B) {
+func BenchmarkParseRequest(b *testing.B) {
 	prompt := strings.Repeat("All work and no play makes Jack a dull boy. ", 200<<10/44)
 	lines := strings.Repeat(`All work and no play makes Jack a dull boy, \"they\" said.\n`, 200<<10/60)
 	for name, content := range map[string]string{
@@ -14,34 +16,34 @@ func BenchmarkParseChat(b *testing.B) {
 		"200 KB with escapes":     lines,
 		"200 KB of Greek letters": strings.Repeat("αβγδε ", 200<<10/11),
 	} {
-		body := []byte(`{"model":"granite-local","messages":[{"role":"system","content":"You are a helpful assistant."},` +
+		text := []byte(`{"model":"granite-local","messages":[{"role":"system","content":"You are a helpful assistant."},` +
 			`{"role":"user","content":"` + content + `"}],"temperature":0.7,"max_tokens":150,"stream":true,` +
 			`"stream_options":{"include_usage":true},"user":"somebody","metadata":{"purpose":"benchmark"}}`)
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
-			b.SetBytes(int64(len(body)))
+			b.SetBytes(int64(len(text)))
 			for b.Loop() {
-				if _, err := ParseChat(body); err != nil {
+				if _, err := ParseRequest(text); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 		b.Run(name+", scan", func(b *testing.B) {
 			b.ReportAllocs()
-			b.SetBytes(int64(len(body)))
+			b.SetBytes(int64(len(text)))
 			for b.Loop() {
-				if _, err := scan(body); err != nil {
+				if err := new(body.Doc).Scan(text, &grammar, &notes{}); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 		b.Run(name+", Short and Expand", func(b *testing.B) {
-			c, err := ParseChat(body)
+			c, err := ParseRequest(text)
 			if err != nil {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
-			b.SetBytes(int64(len(body)))
+			b.SetBytes(int64(len(text)))
 			for b.Loop() {
 				short, refs := c.Short("granite4:tiny-h")
 				if _, err := refs.Expand(short); err != nil {

@@ -1,10 +1,11 @@
-package request
+package chat
 
 import (
 	"bytes"
 	"encoding/base64"
 	"strings"
 
+	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/sdk"
 )
 
@@ -17,41 +18,41 @@ import (
 // parameters or without a type, and what is not base64 in the escapes of URLs.
 // Which type an image has is told by its first bytes, since providers refuse one
 // that is called by another's name.
-func encoded(here place, body []byte, at span) (before int, by *edit) {
-	inside := at.of(body)
+func encoded(here body.Place, b []byte, at body.Span) (before int, by *body.Edit) {
+	inside := at.Of(b)
 	head, length, ok := readDataHead(inside)
 	if !ok {
 		kind := ""
-		if here != audioData {
+		if here != atAudioData {
 			kind = kindOf(inside) // bare base64, as some clients send it
 		}
 		switch {
-		case kind == "" && here == url:
+		case kind == "" && here == atURL:
 			return -1, nil // a link
 		case kind == "":
 			return 0, nil
 		}
 		if !isBare(inside) {
-			return 0, &edit{at, append(dataHead(kind), bare(inside, true)...)}
+			return 0, &body.Edit{Span: at, By: append(dataHead(kind), bare(inside, true)...)}
 		}
-		return 0, &edit{span{at.from, at.from}, dataHead(kind)}
+		return 0, &body.Edit{Span: body.Span{From: at.From, To: at.From}, By: dataHead(kind)}
 	}
 	rest := inside[length:]
 	if !head.base64 || !isBare(rest) {
 		rest = bare(rest, head.base64)
-		if here == audioData {
-			return 0, &edit{at, rest}
+		if here == atAudioData {
+			return 0, &body.Edit{Span: at, By: rest}
 		}
-		return 0, &edit{at, append(dataHead(head.kindOr(rest)), rest...)}
+		return 0, &body.Edit{Span: at, By: append(dataHead(head.kindOr(rest)), rest...)}
 	}
 	want := []byte(nil)
-	if here != audioData {
+	if here != atAudioData {
 		want = dataHead(head.kindOr(rest))
 	}
 	if bytes.Equal(inside[:length], want) {
 		return length, nil
 	}
-	return length, &edit{span{at.from, at.from + length}, want}
+	return length, &body.Edit{Span: body.Span{From: at.From, To: at.From + length}, By: want}
 }
 
 // dataHead writes what stands before the data.
@@ -156,7 +157,7 @@ func bare(data []byte, isBase64 bool) []byte {
 	// What is not of its letters says nothing: RFC 2045, section 6.8.
 	out := data[:0]
 	for _, c := range data {
-		if isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'z' || strings.IndexByte("+/-_=", c) >= 0 {
+		if '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z' || strings.IndexByte("+/-_=", c) >= 0 {
 			out = append(out, c)
 		}
 	}
@@ -184,7 +185,7 @@ func percentDecoded(b []byte) []byte {
 // unhex returns the value of a hexadecimal digit, else -1.
 func unhex(c byte) int {
 	switch {
-	case isDigit(c):
+	case '0' <= c && c <= '9':
 		return int(c - '0')
 	case 'a' <= c|0x20 && c|0x20 <= 'f':
 		return int(c|0x20-'a') + 10

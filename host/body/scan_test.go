@@ -1,4 +1,4 @@
-package request
+package body
 
 import (
 	"bytes"
@@ -17,54 +17,59 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
+const longText = 1 << 10
+
 var long = strings.Repeat("x", longText+1)
 
-// messageWith returns a request whose first message has one content part.
-func messageWith(part string) string {
-	return `{"messages":[{"role":"user","content":[` + part + `]}]}`
+// The places of the tests' grammar.
+const (
+	atMessages = First + iota
+	atMessage
+	atContent
+	atPart
+)
+
+// testGrammar has the content of messages, a text or a list of texts.
+var testGrammar = Grammar{
+	Needs: "messages",
+	Known: func(name []byte) bool {
+		return slices.Contains([]string{"model", "messages", "stream", "top_k", "max_tokens", "tools"}, string(name))
+	},
+	Places: []Node{
+		Top:        {Fields: []Field{{"model", Model}, {"messages", atMessages}}},
+		atMessages: {Element: atMessage},
+		atMessage:  {Fields: []Field{{"content", atContent}}},
+		atContent:  {Element: atPart},
+	},
 }
 
-func TestScanNotesLongContent(t *testing.T) {
-	for name, tc := range map[string]struct {
-		body string
-		want []string
-	}{
-		"content that is a string":       {`{"messages":[{"content":"` + long + `"}]}`, []string{long}},
-		"content that is not long":       {`{"messages":[{"content":"` + long[1:] + `"}]}`, nil},
-		"content of several messages":    {`{"messages":[{"content":"1` + long + `"},{},{"content":"2` + long + `"}]}`, []string{"1" + long, "2" + long}},
-		"a text part":                    {messageWith(`{"type":"text","text":"` + long + `"}`), []string{long}},
-		"an image":                       {messageWith(`{"image_url":{"url":"data:image/png;base64,` + long + `"}}`), []string{long}},
-		"a small image":                  {messageWith(`{"image_url":{"url":"data:image/png;base64,` + long[1:] + `"}}`), nil},
-		"a remote image":                 {messageWith(`{"image_url":{"url":"https://example.com/` + long + `"}}`), nil},
-		"an image that is not base64":    {messageWith(`{"image_url":{"url":"data:image/svg+xml,` + long + `"}}`), nil},
-		"audio":                          {messageWith(`{"input_audio":{"data":"` + long + `"}}`), []string{long}},
-		"a file":                         {messageWith(`{"file":{"file_data":"` + long + `"}}`), []string{long}},
-		"a file with its type":           {messageWith(`{"file":{"file_data":"data:application/pdf;base64,` + long + `"}}`), []string{long}},
-		"escapes stay as they are":       {`{"messages":[{"content":"\"\n` + long + `"}]}`, []string{`\"\n` + long}},
-		"keys with escapes":              {`{"mess\u0061ges":[{"c\u006fntent":"` + long + `"}]}`, []string{long}},
-		"tool arguments stay":            {`{"messages":[{"tool_calls":[{"function":{"arguments":"` + long + `"}}]}]}`, nil},
-		"other fields of a message stay": {`{"messages":[{"name":"` + long + `"}]}`, nil},
-		"other fields stay":              {`{"prompt":"` + long + `","content":"` + long + `","tools":[{"content":"` + long + `"}]}`, nil},
-		"messages that are no array":     {`{"messages":{"content":"` + long + `"}}`, nil},
-		"a message that is an array":     {`{"messages":[["` + long + `"]]}`, nil},
-		"content that is an object":      {`{"messages":[{"content":{"text":"` + long + `"}}]}`, nil},
-		"content deeper than it stands":  {`{"a":{"messages":[{"content":"` + long + `"}]}}`, nil},
-		"long keys":                      {`{"messages":[{"content":[{"` + long + `":"text"}]}]}`, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			out, err := scan([]byte(tc.body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for _, s := range out.long {
-				got = append(got, tc.body[s.from:s.to])
-			}
-			if !slices.Equal(got, tc.want) {
-				t.Errorf("long content = %.80q, want %.80q", got, tc.want)
-			}
-		})
+// longTexts takes long texts out.
+type longTexts struct{}
+
+func (longTexts) Begin(Place) {}
+
+func (longTexts) Value(_ Place, b []byte, value Span, _ int) Span {
+	if b[value.From] == '"' && value.To-value.From-2 > longText {
+		return Span{value.From + 1, value.To - 1}
 	}
+	return Span{}
+}
+
+func scan(b []byte) (*Doc, error) {
+	d := &Doc{}
+	err := d.Scan(b, &testGrammar, longTexts{})
+	return d, err
+}
+
+// parse scans a body and completes it.
+func parse(t *testing.T, b string) *Doc {
+	t.Helper()
+	d, err := scan([]byte(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Mend(nil)
+	return d
 }
 
 func TestScanNotesTheModel(t *testing.T) {
@@ -81,7 +86,7 @@ func TestScanNotesTheModel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := body[out.model.from:out.model.to]; got != want {
+		if got := body[out.model.From:out.model.To]; got != want {
 			t.Errorf("model of %s = %q, want %q", body, got, want)
 		}
 	}
@@ -114,16 +119,16 @@ func TestScanErrors(t *testing.T) {
 		"a field twice":                  {"{\"model\":\"a\",\n\"mod\\u0065l\":\"b\"}", "model: line 2, column 1: a second field of the same name at the top level, whatever the case of its letters: send each field once"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := ParseChat([]byte(tc.body))
+			_, err := scan([]byte(tc.body))
 			var e *fault.Error
 			if !errors.As(err, &e) {
-				t.Fatalf("ParseChat(%q) error = %v, want an *fault.Error", tc.body, err)
+				t.Fatalf("scan(%q) error = %v, want an *fault.Error", tc.body, err)
 			}
 			if e.Text != tc.want || e.Kind != fault.Invalid || e.Code != "" {
-				t.Errorf("ParseChat(%.40q) error = %v %q\n%s, want\n%s", tc.body, e.Kind, e.Code, e.Text, tc.want)
+				t.Errorf("scan(%.40q) error = %v %q\n%s, want\n%s", tc.body, e.Kind, e.Code, e.Text, tc.want)
 			}
 			if wantParam := map[bool]string{true: "model"}[name == "a field twice"]; e.Param != wantParam {
-				t.Errorf("ParseChat(%.40q) param = %q, want %q", tc.body, e.Param, wantParam)
+				t.Errorf("scan(%.40q) param = %q, want %q", tc.body, e.Param, wantParam)
 			}
 		})
 	}
@@ -158,10 +163,10 @@ func TestScanOfBombs(t *testing.T) {
 	const size = 32 << 20
 	for _, unit := range []string{"[", `{"a":`, `{"a":[`, `{"a":1,`, `{"":{},`, "{", `"`, `{"a":"\`, "\x00", "{\n"} {
 		body := []byte(strings.Repeat(unit, size/len(unit)))
-		if _, err := ParseChat(body); err == nil {
+		if _, err := scan(body); err == nil {
 			t.Errorf("32 MiB of %q: no error", unit)
 		}
-		if _, err := ParseChat(slices.Concat([]byte(`{"a":`), body)); err == nil {
+		if _, err := scan(slices.Concat([]byte(`{"a":`), body)); err == nil {
 			t.Errorf("32 MiB of %q in an object: no error", unit)
 		}
 	}
@@ -169,7 +174,8 @@ func TestScanOfBombs(t *testing.T) {
 
 func TestScanAllocatesNothing(t *testing.T) {
 	body := []byte(`{"model":"m","messages":[{"role":"user","content":"Grüße"}],"stream":true}`)
-	if n := testing.AllocsPerRun(100, func() { scan(body) }); n != 0 {
+	var d Doc
+	if n := testing.AllocsPerRun(100, func() { d.Scan(body, &testGrammar, longTexts{}) }); n != 0 {
 		t.Errorf("scan makes %v allocations, want 0", n)
 	}
 }
@@ -181,17 +187,10 @@ func FuzzScan(f *testing.F) {
 	for _, seed := range []string{
 		`{"model":"a","messages":[{"role":"user","content":"LONG"}],"stream":true}`,
 		`{"messages":[{"role":"user","content":[{"type":"text","text":"LONG"},{"type":"image_url","image_url":{"url":"data:image/png;base64,LONG"}}]}],"model":null}`,
-		`{"messages":[{"content":[{"input_audio":{"data":"LONG"}},{"file":{"file_data":"data:a/b;base64,FITS"}}]}]}`,
+		`{"messages":[{"content":["LONG","FITS",["LONG"],{"content":"LONG"}]}]}`,
 		`{"a":[1,-2.5e+3,true,false,null,{"b":[]}],"\u0061":"\ud83d\ude00"}`,
 		" { } ", "{\"é\":\"\xff\"}", `{"a":01}`, `{"a":1}x`, `[`, `{"model":{"a":["LONG"]},"model ":1}`,
 		`{"a":` + strings.Repeat("[", 511) + strings.Repeat("]", 511) + "}",
-	} {
-		f.Add([]byte(seed))
-	}
-	for _, seed := range []string{
-		history("A0 B0 a0 b0 C- c-"), `{"messages":[{"role":"user","content":"x \n","tool_calls":[]}],"stop":["","a"]}`,
-		`{"stop":"","messages":[{"role":"user","content":[{"type":"a","image_url":"DATA:image/jpg;base64,LONG"},{"type":"a","image_url":{"url":"data:,a%20b\ud83c"}}]}]}`,
-		`{"messages":[{"role":"user","content":[{"type":"a","input_audio":{"data":"data:a/b;base64,LONG"}},{"type":"a","file":{"file_data":"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABLONG"}}]}]}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -203,11 +202,6 @@ func FuzzScan(f *testing.F) {
 		if (err == nil) != ok {
 			t.Fatalf("scan(%q) error = %v, want accepted = %t", in, err, ok)
 		}
-		if c, err := ParseChat(body); err == nil {
-			checkMending(t, c)
-		} else if !errors.As(err, new(*fault.Error)) {
-			t.Errorf("ParseChat(%q) error = %v, want an *fault.Error", in, err)
-		}
 		if !ok {
 			return
 		}
@@ -218,32 +212,12 @@ func FuzzScan(f *testing.F) {
 	})
 }
 
-// checkMending checks that what was mended is JSON, has nothing left to mend, and
-// is the same with references and without.
-func checkMending(t *testing.T, c *Chat) {
-	t.Helper()
-	whole := c.Body("m")
-	short, refs := c.Short("m")
-	if again, err := refs.Expand(short); err != nil || !bytes.Equal(again, whole) {
-		t.Errorf("Expand(Short) of %q is %q, %v, want %q", c.body, again, err, whole)
-	}
-	again, err := ParseChat(whole)
-	if err != nil {
-		t.Fatalf("ParseChat(%q), of %q: %v", whole, c.body, err)
-	}
-	if len(c.edits) > 0 && len(again.edits) > 0 && len(c.outline.ids) < maxMended {
-		t.Errorf("%q, of %q, has more to mend: %v", whole, c.body, again.edits)
-	}
-}
-
 // checkBodies checks Body, Short and Expand of a body that scan accepts.
-func checkBodies(t *testing.T, body []byte, out outline) {
+func checkBodies(t *testing.T, body []byte, out *Doc) {
 	t.Helper()
 	const name = "up\"stream/modèle"
-	c := &Chat{body: body, outline: out}
-	if len(out.long) > 0 {
-		c.abridged = abridge(body, out, nil)
-	}
+	c := out
+	c.Mend(nil)
 	whole := c.Body(name)
 	var before, after map[string]json.RawMessage
 	if json.Unmarshal(body, &before) != nil || json.Unmarshal(whole, &after) != nil {
@@ -260,7 +234,7 @@ func checkBodies(t *testing.T, body []byte, out outline) {
 	short, refs := c.Short(name)
 	most := len(whole)
 	for _, content := range out.long {
-		most -= content.to - content.from - 64
+		most -= content.To - content.From - 64
 	}
 	if !json.Valid(short) || len(short) > most {
 		t.Errorf("Short = %q, want at most %d bytes of JSON", short, most)
@@ -273,10 +247,10 @@ func checkBodies(t *testing.T, body []byte, out outline) {
 	}
 }
 
-// plainScan is scan by other means. Of the outline it gives model and long.
-func plainScan(body []byte) (outline, bool) {
+// plainScan is scan by other means. Of the Doc it gives model and long.
+func plainScan(body []byte) (Doc, bool) {
 	if !json.Valid(body) || !utf8.Valid(body) || bytes.TrimLeft(body, " \t\r\n")[0] != '{' || deepest(body) > maxDepth {
-		return outline{}, false
+		return Doc{}, false
 	}
 	w := walker{dec: json.NewDecoder(bytes.NewReader(body)), body: body, keys: map[string]bool{}}
 	w.dec.UseNumber()
@@ -311,7 +285,7 @@ type walker struct {
 	fields int // of the top level
 	keys   map[string]bool
 	wrong  bool // a name is one that is refused
-	out    outline
+	out    Doc
 }
 
 func (w *walker) value(path string) {
@@ -325,10 +299,10 @@ func (w *walker) value(path string) {
 			from += len(w.body[from:]) - len(bytes.TrimLeft(w.body[from:], " \t\r\n,"))
 			key, _ := w.dec.Token()
 			if path == "" {
-				name := fold([]byte(key.(string)))
+				name := Fold([]byte(key.(string)))
 				w.fields++
 				w.keys[string(name)] = true
-				w.wrong = w.wrong || known(name) && string(name) != key || int(w.dec.InputOffset())-from-2 > maxName
+				w.wrong = w.wrong || testGrammar.Known(name) && string(name) != key || int(w.dec.InputOffset())-from-2 > maxName
 			}
 			w.value(path + strconv.Quote(key.(string)))
 		}
@@ -339,40 +313,20 @@ func (w *walker) value(path string) {
 		}
 		w.dec.Token()
 	}
-	at := span{from, int(w.dec.InputOffset())}
+	at := Span{from, int(w.dec.InputOffset())}
 	if path == `"model"` {
 		w.out.model = at
 	}
 	if _, ok := token.(string); !ok {
 		return
 	}
-	at = span{at.from + 1, at.to - 1}
+	at = Span{at.From + 1, at.To - 1}
 	switch path {
-	case `"messages"[]"content"`, `"messages"[]"content"[]"text"`:
-		at.to = at.from + len(sdk.TrimSpaceEnd(at.of(w.body)))
-	case `"messages"[]"content"[]"image_url"`, `"messages"[]"content"[]"image_url""url"`:
-		w.data(&at, url)
-	case `"messages"[]"content"[]"input_audio""data"`:
-		w.data(&at, audioData)
-	case `"messages"[]"content"[]"file""file_data"`:
-		w.data(&at, fileData)
-	default:
-		return
+	case `"messages"[]"content"`, `"messages"[]"content"[]`:
+		if at.To-at.From > longText {
+			w.out.long = append(w.out.long, at)
+		}
 	}
-	if at.to-at.from > longText {
-		w.out.long = append(w.out.long, at)
-	}
-}
-
-// data makes of a string what goes by reference of it: nothing if it is a link, or
-// is replaced as a whole.
-func (w *walker) data(at *span, here place) {
-	before, by := encoded(here, w.body, *at)
-	if before < 0 || by != nil && by.to == at.to {
-		at.to = at.from
-		return
-	}
-	at.from += before
 }
 
 // TestHalvesOfCharacters: half a character becomes U+FFFD where it stands, and
@@ -384,7 +338,7 @@ func TestHalvesOfCharacters(t *testing.T) {
 		`\\\ud83d`: `\\\ufffd`, `\ud7ff\ue000`: `\ud7ff\ue000`, `\ud83d\u0041`: `\ufffd\u0041`, `\ud800\udfff`: `\ud800\udfff`,
 	} {
 		const body = `{"%":["%"],"messages":[{"role":"user","content":"%"}]}`
-		c, err := ParseChat([]byte(strings.ReplaceAll(body, "%", in)))
+		c, err := scan([]byte(strings.ReplaceAll(body, "%", in)))
 		if err != nil {
 			t.Errorf("%s: %v", in, err)
 			continue
@@ -394,7 +348,7 @@ func TestHalvesOfCharacters(t *testing.T) {
 			t.Errorf("%s in a body: %s, want %s", in, got, want)
 		}
 	}
-	if _, err := ParseChat([]byte(`{"messages":[{"role":"user","content":"\ud83d\udexx"}]}`)); err == nil {
+	if _, err := scan([]byte(`{"messages":[{"role":"user","content":"\ud83d\udexx"}]}`)); err == nil {
 		t.Error("an escape with other digits was taken")
 	}
 }

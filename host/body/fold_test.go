@@ -1,4 +1,4 @@
-package request
+package body
 
 import (
 	"bytes"
@@ -38,13 +38,13 @@ func TestNoNameIsReadAsAnother(t *testing.T) {
 		"final and other sigmas":       {`"σ":1,"ς":2`, "ς", "a second field of the same name"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := ParseChat([]byte(withField(tc.field)))
+			_, err := scan([]byte("{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]," + tc.field + "}"))
 			var e *fault.Error
 			if !errors.As(err, &e) {
-				t.Fatalf("ParseChat with %s: error = %v, want an *fault.Error", tc.field, err)
+				t.Fatalf("a scan with %s: error = %v, want an *fault.Error", tc.field, err)
 			}
 			if e.Kind != fault.Invalid || e.Param != tc.param || !strings.HasPrefix(e.Text, tc.param+": ") || !strings.Contains(e.Text, tc.want) {
-				t.Errorf("ParseChat with %s: error = %v %q %q, want 400 %q with %q", tc.field, e.Kind, e.Param, e.Text, tc.param, tc.want)
+				t.Errorf("a scan with %s: error = %v %q %q, want 400 %q with %q", tc.field, e.Kind, e.Param, e.Text, tc.param, tc.want)
 			}
 		})
 	}
@@ -54,8 +54,8 @@ func TestNamesOfOthersPass(t *testing.T) {
 	for _, field := range []string{
 		`"safetySettings":[]`, `"topK":1,"top_k":1`, `"Wish":1`, `"models ":[]`, `"":1`, `"max-tokens":1`, `"maxTokens":1`, `"straße":1,"strasse":2`,
 	} {
-		if _, err := ParseChat([]byte(withField(field))); err != nil {
-			t.Errorf("ParseChat with %s: %v", field, err)
+		if _, err := scan([]byte("{\"messages\":[]," + field + "}")); err != nil {
+			t.Errorf("a scan with %s: %v", field, err)
 		}
 	}
 }
@@ -68,48 +68,14 @@ func TestFoldIsThatOfGo(t *testing.T) {
 			continue
 		}
 		for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
-			if a, b := fold([]byte(string(r))), fold([]byte(string(other))); !bytes.Equal(a, b) {
-				t.Errorf("fold(%q) = %q and fold(%q) = %q, want the same", r, a, other, b)
+			if a, b := Fold([]byte(string(r))), Fold([]byte(string(other))); !bytes.Equal(a, b) {
+				t.Errorf("Fold(%q) = %q and Fold(%q) = %q, want the same", r, a, other, b)
 			}
 		}
 	}
 	var v struct{ Task, Stream string }
 	if err := json.Unmarshal([]byte(`{"TAS\u212a":"a","ſtream":"b"}`), &v); err != nil || v.Task != "a" || v.Stream != "b" {
-		t.Errorf("encoding/json read %+v (%v): it folds otherwise than fold", v, err)
-	}
-}
-
-func TestAsks(t *testing.T) {
-	fields, tools := []string{"models", "providerOptions"}, []string{"openrouter:"}
-	for name, tc := range map[string]struct{ field, want string }{
-		"nothing":                {`"temperature":1,"x":2`, ""},
-		"a field":                {`"x":1,"models":["a"]`, "models"},
-		"null":                   {`"models":null`, "models"},
-		"another case":           {`"MODELſ":[]`, "models"},
-		"escaped":                {`"mode\u006cs":[]`, "models"},
-		"camel case":             {`"providerOptions":{}`, "providerOptions"},
-		"and in lower case":      {`"provideroptions":{}`, "providerOptions"},
-		"a field further down":   {`"metadata":{"models":1}`, ""},
-		"a function":             {`"tools":[{"type":"function","function":{"name":"openrouter:x"}}]`, ""},
-		"another tool":           {`"tools":[{"type":"web_search"}]`, ""},
-		"a tool":                 {`"tools":[{"type":"function","function":{"name":"f"}},{"type":"openrouter:advisor"}]`, "tools[1].type"},
-		"a tool, escaped":        {`"tools":[{"type":"openrouter\u003aadvisor"}]`, "tools[0].type"},
-		"a tool, in capitals":    {`"tools":[{"type":"OpenRouter:advisor"}]`, "tools[0].type"},
-		"a type beside another":  {`"tools":[{"type":"function","function":{"name":"f"},"type":"openrouter:advisor"}]`, "tools[0].type"},
-		"a Type beside the type": {`"tools":[{"type":"function","function":{"name":"f"},"Type":"openrouter:advisor"}]`, "tools[0].type"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c, err := ParseChat([]byte(withField(tc.field)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := c.Asks(fields, tools); got != tc.want {
-				t.Errorf("Asks(%v, %v) of %s = %q, want %q", fields, tools, tc.field, got, tc.want)
-			}
-			if got := c.Asks(nil, nil); got != "" {
-				t.Errorf("Asks for nothing of %s = %q", tc.field, got)
-			}
-		})
+		t.Errorf("encoding/json read %+v (%v): it folds otherwise than Fold", v, err)
 	}
 }
 
@@ -121,16 +87,16 @@ func FuzzFold(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		name := []byte(strings.ToValidUTF8(s, "\ufffd"))
-		once := fold(slices.Clone(name))
-		if twice := fold(slices.Clone(once)); !bytes.Equal(once, twice) {
-			t.Errorf("fold(%q) = %q, and of that %q", name, once, twice)
+		once := Fold(slices.Clone(name))
+		if twice := Fold(slices.Clone(once)); !bytes.Equal(once, twice) {
+			t.Errorf("Fold(%q) = %q, and of that %q", name, once, twice)
 		}
 		if len(once) > len(name) {
-			t.Errorf("fold(%q) = %q, which is longer", name, once)
+			t.Errorf("Fold(%q) = %q, which is longer", name, once)
 		}
 		before, _, _ := bytes.Cut(name, []byte{0})
 		if !bytes.EqualFold(before, once) {
-			t.Errorf("fold(%q) = %q, which EqualFold calls another name", name, once)
+			t.Errorf("Fold(%q) = %q, which EqualFold calls another name", name, once)
 		}
 	})
 }

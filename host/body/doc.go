@@ -1,0 +1,127 @@
+// Package body reads the body of a client's request, whatever its API: it checks that it
+// is JSON that every reader understands in the same way, notes the few things that are
+// needed, and replaces bytes in it.
+//
+// A body is never decoded and encoded again. What Kai does not know passes unchanged, and
+// long content goes by reference. What stands where is the dialect's matter, which says
+// so with a [Grammar].
+//
+// Errors are *fault.Error. They say where the request is wrong and what would be right,
+// and never repeat content. The package does no I/O.
+package body
+
+import "github.com/kai-gateway/kai/sdk"
+
+// Doc is a body that was scanned. Scan makes it and Mend completes it; after that it never
+// changes and is safe for concurrent use.
+type Doc struct {
+	bytes    []byte
+	edits    []Edit
+	abridged *abridged // nil if nothing is edited and no content is long
+
+	fields  Span     // what is between the braces of the top level
+	empty   bool     // there is no field
+	model   Span     // the value of "model"; zero if there is none
+	long    []Span   // content that goes by reference, without quotes, in order
+	foreign [][]byte // names of fields that the grammar doesn't know, folded
+}
+
+// Mend makes the edits, of which it may change the order. It must be called once after
+// Scan, even without edits. It returns the edited body with a token in place of each long
+// content, which must not be changed.
+func (d *Doc) Mend(edits []Edit) []byte {
+	d.edits = edits
+	if len(d.long) == 0 && len(d.edits) == 0 {
+		return d.bytes
+	}
+	d.abridged = abridge(d)
+	return d.abridged.body
+}
+
+// Model returns the value of "model" as it stands in the body; nothing if there is none.
+func (d *Doc) Model() []byte { return d.model.Of(d.bytes) }
+
+// Has returns the first of the names that a field has which the grammar doesn't know, ""
+// if there is none. Names are equal whatever the case of their letters, as upstreams may
+// read them.
+func (d *Doc) Has(names []string) string {
+	for _, foreign := range d.foreign {
+		for _, name := range names {
+			if string(foreign) == string(Fold([]byte(name))) {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// Size returns how many bytes the Doc keeps besides the body: at most about twice the
+// body's length.
+func (d *Doc) Size() int64 {
+	size := d.edited()
+	if d.abridged != nil {
+		size += len(d.abridged.body)
+	}
+	return int64(size)
+}
+
+// edited returns how many bytes the edits have.
+func (d *Doc) edited() (size int) {
+	for _, e := range d.edits {
+		size += len(e.By)
+	}
+	return size
+}
+
+// Len returns about how many bytes Body allocates or, with plain false, Short.
+func (d *Doc) Len(plain bool) int64 {
+	switch {
+	case !plain && d.abridged != nil:
+		return int64(len(d.abridged.body))
+	case len(d.edits) > 0:
+		return int64(2 * (len(d.bytes) + d.edited()))
+	}
+	return int64(len(d.bytes))
+}
+
+// Body returns the whole body with upstreamModel as its model, which becomes the first
+// field if there is none. The caller must not modify it.
+func (d *Doc) Body(upstreamModel string) []byte {
+	if len(d.edits) > 0 {
+		e := d.apply(d.edits)
+		return withModel(e.body, e.fields, d.empty, e.model, upstreamModel)
+	}
+	return withModel(d.bytes, d.fields.From, d.empty, d.model, upstreamModel)
+}
+
+// Short is Body with a token in place of each long content, whose bytes refs has. Without
+// long content refs is nil, which is valid.
+func (d *Doc) Short(upstreamModel string) (body []byte, refs *Refs) {
+	if d.abridged == nil {
+		return d.Body(upstreamModel), nil
+	}
+	a := d.abridged
+	body = withModel(a.body, a.fields, d.empty, a.model, upstreamModel)
+	if len(d.long) == 0 {
+		return body, nil
+	}
+	return body, newRefs(a, d.bytes, d.long)
+}
+
+// withModel returns the object in body with a model: instead of the value at old,
+// or, if there is none, in front of the fields.
+func withModel(body []byte, fields int, empty bool, old Span, model string) []byte {
+	out := make([]byte, 0, len(body)+len(model)+len(`"model":"",`))
+	if old == (Span{}) {
+		out = append(out, body[:fields]...)
+		out = append(out, `"model":`...)
+		out = sdk.AppendQuote(out, model)
+		if !empty {
+			out = append(out, ',')
+		}
+		return append(out, body[fields:]...)
+	}
+	out = append(out, body[:old.From]...)
+	out = sdk.AppendQuote(out, model)
+	return append(out, body[old.To:]...)
+}

@@ -1,0 +1,74 @@
+package body
+
+// Place is where in a request a value stands. A dialect numbers its own places from
+// First on.
+type Place uint8
+
+// The places that every dialect has.
+const (
+	Elsewhere Place = iota // of no interest
+	Top                    // the object itself
+	Model                  // its field "model"
+	First
+)
+
+// Grammar is what a dialect says about its requests. It must not change once it is in
+// use.
+type Grammar struct {
+	// Needs names the field that a request is useless without, for the error about an
+	// empty body.
+	Needs string
+
+	// Known reports whether a name, folded, is one of a top-level field that the gateway
+	// or an adapter reads. A field whose name only folds to a known one is refused.
+	Known func(folded []byte) bool
+
+	// Places says where each place is, by its number. It may be nil.
+	Places []Node
+}
+
+// Node says which places are inside of one.
+type Node struct {
+	Fields  []Field // if the value is an object
+	Element Place   // if it is an array
+}
+
+// Field is a field of an object and the place of its value.
+type Field struct {
+	Name  string
+	Place Place
+}
+
+// Reader takes what a scan finds at the places of a grammar, in the order in which it
+// stands in the body.
+type Reader interface {
+	// Begin is called when an object or an array begins.
+	Begin(at Place)
+
+	// Value is called when a value has ended that is no container, or an empty one, or a
+	// field of the top level. value is all of it, the quotes of a string included; key is
+	// where the name of the last field of a place began. It returns the part of a string
+	// that goes by reference; the zero Span if none does.
+	Value(at Place, body []byte, value Span, key int) (long Span)
+}
+
+// field returns the place of a field of the object at p.
+func (g *Grammar) field(p Place, key []byte) Place {
+	if int(p) >= len(g.Places) {
+		return Elsewhere
+	}
+	for i := range g.Places[p].Fields {
+		if f := &g.Places[p].Fields[i]; string(key) == f.Name {
+			return f.Place
+		}
+	}
+	return Elsewhere
+}
+
+// element returns the place of the elements of the array at p.
+func (g *Grammar) element(p Place) Place {
+	if int(p) >= len(g.Places) {
+		return Elsewhere
+	}
+	return g.Places[p].Element
+}

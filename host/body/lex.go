@@ -1,0 +1,184 @@
+package body
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// scalar reads a number or a literal.
+func (s *scanner) scalar(i int) (end int, err error) {
+	word := ""
+	switch c := s.at(i); {
+	case c == 't':
+		word = "true"
+	case c == 'f':
+		word = "false"
+	case c == 'n':
+		word = "null"
+	case c == '-' || isDigit(c):
+		return s.number(i)
+	default:
+		return i, s.fail(i, "expected a value")
+	}
+	if end = i + len(word); end <= len(s.b) && string(s.b[i:end]) == word {
+		return end, nil
+	}
+	return i, s.fail(i, "expected a value; words other than true, false and null need quotes")
+}
+
+func (s *scanner) number(i int) (end int, err error) {
+	if s.at(i) == '-' {
+		i++
+	}
+	if s.at(i) == '0' {
+		i++
+	} else if i, err = s.digits(i); err != nil {
+		return i, err
+	}
+	if s.at(i) == '.' {
+		if i, err = s.digits(i + 1); err != nil {
+			return i, err
+		}
+	}
+	if c := s.at(i); c == 'e' || c == 'E' {
+		i++
+		if c := s.at(i); c == '+' || c == '-' {
+			i++
+		}
+		if i, err = s.digits(i); err != nil {
+			return i, err
+		}
+	}
+	return i, nil
+}
+
+func (s *scanner) digits(i int) (end int, err error) {
+	for end = i; isDigit(s.at(end)); end++ {
+	}
+	if end == i {
+		return i, s.fail(i, "expected a digit")
+	}
+	return end, nil
+}
+
+// string reads the rest of a string whose opening quote is before i and gives
+// what follows the closing one.
+//
+// It looks at 8 bytes at a time. In stop, the highest bit of a byte is set where
+// the byte is a quote, a backslash or a control character; the borrow of a
+// subtraction can set bits too many, but only above the first right one.
+func (s *scanner) string(i int) (end int, escaped bool, err error) {
+	const (
+		low  = 0x0101010101010101
+		high = 0x8080808080808080
+	)
+	b, from := s.b, i
+	var seen uint64 // all bytes so far, or-ed: is there one beyond ASCII?
+	for {
+		for i+8 <= len(b) {
+			w := binary.LittleEndian.Uint64(b[i:])
+			quote, backslash := w^low*'"', w^low*'\\'
+			stop := high & ((quote-low)&^quote | (backslash-low)&^backslash | (w-low*' ')&^w)
+			seen |= w
+			if stop != 0 {
+				i += bits.TrailingZeros64(stop) / 8
+				break
+			}
+			i += 8
+		}
+		switch c := s.at(i); {
+		case c == '"':
+			if seen&high != 0 && !utf8.Valid(b[from:i]) {
+				return i, escaped, s.notUTF8(Span{from, i})
+			}
+			return i + 1, escaped, nil
+		case c == '\\':
+			escaped = true
+			if i, err = s.escape(i); err != nil {
+				return i, escaped, err
+			}
+		case i >= len(b):
+			return i, escaped, s.fail(i, `expected '"' at the end of a string`)
+		case c < ' ':
+			return i, escaped, s.fail(i, `a control character in a string; write \n for a line end, \u00XX for others`)
+		default: // one of the last seven bytes
+			seen |= uint64(c)
+			i++
+		}
+	}
+}
+
+// escape reads the escape whose backslash is at i.
+func (s *scanner) escape(i int) (end int, err error) {
+	switch s.at(i + 1) {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return i + 2, nil
+	case 'u':
+		for j := i + 2; j < i+6; j++ {
+			if c := s.at(j); !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f') {
+				return j, s.fail(j, `expected four hexadecimal digits behind \u`)
+			}
+		}
+		if r := codeUnit(s.b[i:]); utf16.IsSurrogate(r) {
+			if utf16.DecodeRune(r, codeUnit(s.b[i+6:])) != utf8.RuneError {
+				return i + 12, nil
+			}
+			copy(s.b[i+2:], "fffd") // half a character: no provider takes it
+		}
+		return i + 6, nil
+	}
+	return i, s.fail(i, `a backslash that begins no escape of JSON; write \\ for itself`)
+}
+
+// codeUnit returns the value of the \uXXXX that b begins with, else -1.
+func codeUnit(b []byte) rune {
+	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
+		return -1
+	}
+	r := 0
+	for _, c := range b[2:6] {
+		digit := unhex(c)
+		if digit < 0 {
+			return -1
+		}
+		r = r<<4 | digit
+	}
+	return rune(r)
+}
+
+// at returns the byte at i, or 0 behind the end, which no caller takes for one
+// that may stand there.
+func (s *scanner) at(i int) byte {
+	if uint(i) < uint(len(s.b)) {
+		return s.b[i]
+	}
+	return 0
+}
+
+// space skips white space from i on.
+func (s *scanner) space(i int) int {
+	for uint(i) < uint(len(s.b)) && s.b[i] <= ' ' {
+		switch s.b[i] {
+		case ' ', '\n', '\r', '\t':
+			i++
+		default:
+			return i
+		}
+	}
+	return i
+}
+
+func isDigit(c byte) bool { return c-'0' <= 9 }
+
+// unhex returns the value of a hexadecimal digit, else -1.
+func unhex(c byte) int {
+	switch {
+	case isDigit(c):
+		return int(c - '0')
+	case 'a' <= c|0x20 && c|0x20 <= 'f':
+		return int(c|0x20-'a') + 10
+	}
+	return -1
+}

@@ -1,0 +1,47 @@
+package chat
+
+import (
+	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Parse reads a request to POST /v1/chat/completions. It is a [dialect.Parse].
+func Parse(b []byte, _ dialect.Caller) (*dialect.Request, error) {
+	r, err := ParseRequest(b)
+	if err != nil {
+		return nil, err
+	}
+	usage := r.IncludeUsage
+	return &dialect.Request{
+		Op: abi.Chat, Model: r.Model, Stream: r.Stream, Body: r, Size: r.Size(),
+		Whole:    func(i dialect.Info) dialect.Answer { return NewWhole(infoOf(i)) },
+		Streamed: func(i dialect.Info) dialect.Stream { return newStream(i, usage) },
+	}, nil
+}
+
+func infoOf(i dialect.Info) Info {
+	return Info{ID: "chatcmpl-" + i.ID, Created: i.Created, Model: i.Model, Memory: i.Memory, MaxHeld: i.MaxHeld}
+}
+
+// chunkStream is the client's view of a streamed answer: the chunks of one attempt.
+type chunkStream struct{ info Info }
+
+func newStream(i dialect.Info, usage bool) chunkStream {
+	info := infoOf(i)
+	info.IncludeUsage = usage
+	return chunkStream{info}
+}
+
+func (s chunkStream) Begin() dialect.Answer { return NewChunks(s.info) }
+
+// KeepAlive appends a comment, which clients skip.
+func (chunkStream) KeepAlive(dst []byte) []byte { return append(dst, ": keep-alive\n\n"...) }
+
+// Fail appends the event that ends a stream after a failure: the error, without an end
+// mark.
+func (chunkStream) Fail(dst []byte, e *fault.Error) []byte {
+	dst = append(dst, "data: "...)
+	dst = dialect.AppendOpenAIError(dst, e, "")
+	return append(dst, "\n\n"...)
+}

@@ -1,0 +1,75 @@
+package chat
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"github.com/kai-gateway/kai/host/body"
+)
+
+// Request is a checked chat completion request: what clients of this API send, and what
+// adapters get, whatever the client's API. It never changes, and is safe for concurrent
+// use.
+type Request struct {
+	body.Doc
+	Model        string // as the client named it; "" if it did not
+	Stream       bool   // default: false
+	IncludeUsage bool   // stream_options.include_usage; default: false
+
+	tools []foreignTool // whose type is not function
+}
+
+// foreignTool is a tool whose type OpenAI's chat completions don't have.
+type foreignTool struct {
+	index int
+	kind  string // folded
+}
+
+// ParseRequest checks the body of a chat completion request. The Request keeps body,
+// which must not change from then on. Nothing of it is decoded and encoded again: Body
+// and Short only replace bytes, so what Kai does not know passes unchanged.
+//
+// It repairs what clients send and providers refuse: a byte order mark is skipped, an
+// escape of half a character becomes one of U+FFFD (in body itself), tool calls that
+// share an id get ids of their own, a stop without text becomes null, an empty
+// tool_calls is left out, and data: URLs get the form that every provider reads.
+//
+//   - error: a *fault.Error
+func ParseRequest(b []byte) (*Request, error) {
+	b = bytes.TrimPrefix(b, []byte("\ufeff"))
+	r := &Request{}
+	var n notes
+	if err := r.Scan(b, &grammar, &n); err != nil {
+		return nil, err
+	}
+	if err := r.read(textOf(r.Mend(n.mend(b)))); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// textOf returns the bytes as a string without copying them: they do not change.
+func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// Asks returns the first part of the request, as in "tools[2].type", by which it asks
+// for what fields or tools name, "" if there is none.
+//
+//   - fields: names of top-level fields that are none of OpenAI's own
+//   - tools: how the type of a tool begins
+//
+// Names are equal whatever the case of their letters, as upstreams may read them.
+func (r *Request) Asks(fields, tools []string) string {
+	if field := r.Has(fields); field != "" {
+		return field
+	}
+	for _, tool := range r.tools {
+		for _, prefix := range tools {
+			if strings.HasPrefix(tool.kind, string(body.Fold([]byte(prefix)))) {
+				return "tools[" + strconv.Itoa(tool.index) + "].type"
+			}
+		}
+	}
+	return ""
+}

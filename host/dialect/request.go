@@ -1,0 +1,124 @@
+package dialect
+
+import (
+	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/facts"
+	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Caller is who sent a request.
+type Caller struct {
+	Principal string // the name of its key; "" without keys
+}
+
+// Parse reads the body of a request, and checks all that can be checked without knowing
+// which target will answer. The Request may keep b, which does not change any more; if it
+// keeps copies of parts of it, they count for its Size.
+//
+// The error is a *fault.Error. It names places in the client's terms, and repeats no
+// content.
+type Parse func(b []byte, c Caller) (*Request, error)
+
+// Request is a client's request, as its dialect has read it. It belongs to the goroutine
+// that serves the request.
+type Request struct {
+	Op     abi.Op // what adapters are asked for
+	Model  string // the alias; "" if the client named none
+	Stream bool   // the client wants a stream
+
+	Body Body  // what adapters get
+	Size int64 // bytes that the request keeps besides the client's body
+
+	// Whole makes a whole answer, a new one for each attempt. Streamed makes the stream,
+	// one for all attempts.
+	Whole    func(Info) Answer
+	Streamed func(Info) Stream
+
+	// Fault says in the client's terms what is wrong with Body, for errors of adapters,
+	// which know nothing else. Default: Body's terms are the client's.
+	Fault func(*fault.Error) *fault.Error
+
+	// Wish is a top-level field of Body that is a wish and no condition: where an upstream
+	// refuses it, the request is repeated without it. "": there is none.
+	Wish string
+}
+
+// Body is a request in the form that adapters get. It never changes, and is safe for
+// concurrent use.
+type Body interface {
+	// Body returns all of it, and Short returns it with a token in place of each long
+	// content, whose bytes refs has; both with that model.
+	Body(upstreamModel string) []byte
+	Short(upstreamModel string) (body []byte, refs *body.Refs)
+
+	// Len returns about how many bytes Body allocates or, with plain false, Short.
+	Len(plain bool) int64
+
+	// Asks returns the first part by which the request asks for one of the top-level
+	// fields, or for a tool whose type begins so; "" if there is none.
+	Asks(fields, tools []string) string
+}
+
+// Info is what the gateway knows about an answer before it begins.
+type Info struct {
+	ID        string // letters and digits, unique, for ids of the answer
+	RequestID string // of the exchange, for errors
+	Created   int64  // seconds since 1970
+	Model     string // the alias the client asked for
+
+	// Memory counts what is kept and made of the answer. Its owner releases it. Default:
+	// nothing is counted.
+	Memory *memory.Grant
+
+	// MaxHeld is how many bytes one answer may keep. Default 64 MiB.
+	MaxHeld int
+}
+
+// Answer makes what the client gets of what one attempt's adapter states. Only one
+// goroutine may use it at a time. After an error only Usage may be called.
+type Answer interface {
+	// Apply adds the emissions of one adapter call. In a stream it appends the events
+	// that follow. Before there is any content (TEXT, REASONING, REFUSAL, TOOL_…,
+	// LOGPROBS, FINISH) these may never reach the client, so nothing may depend on it.
+	//
+	// The error is a *fault.Error: the adapter's ERROR, a breach of the protocol, or too
+	// little memory. Then nothing was appended.
+	Apply(dst []byte, ems []abi.Emission) ([]byte, error)
+
+	// EndMark notes that the upstream said that its answer is complete.
+	EndMark()
+
+	// Complete reports whether the answer is a success if nothing more comes, even if
+	// the upstream's connection broke.
+	Complete() bool
+
+	// End ends the answer: when the upstream ended cleanly, or in any way once Complete
+	// reports true. It appends the whole answer or the last events. The error is a
+	// *fault.Error for an answer that lacks something; then nothing was appended.
+	End(dst []byte) ([]byte, error)
+
+	// Sent notes that all that was appended has reached the client or its connection.
+	// dropped: the array it was appended to is no longer used.
+	Sent(dropped bool)
+
+	// Usage returns what the answer cost so far, complete or not.
+	Usage() facts.Usage
+}
+
+// Stream is one streamed answer as its client sees it, whichever attempts it takes.
+type Stream interface {
+	// Begin makes the answer of a new attempt. The one before is discarded; nothing of it
+	// has reached the client.
+	Begin() Answer
+
+	// KeepAlive appends what is sent after some seconds of silence, maybe as the first of
+	// all. Appending nothing sends nothing. It is called while the client's connection is
+	// locked, by any goroutine.
+	KeepAlive(dst []byte) []byte
+
+	// Fail appends what ends a stream that has begun and can't be completed. It is called
+	// at most once, while the client's connection is locked.
+	Fail(dst []byte, e *fault.Error) []byte
+}
