@@ -5,7 +5,7 @@ DIST    := $(PLUGINS:%=plugins/dist/%.wasm.gz)
 SDK     := $(shell find sdk plugins/internal -name '*.go' -not -name '*_test.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run install test check plugins needs-go fuzz bench test-clients test-python test-node sdks wat clean
+.PHONY: help build run install test check plugins needs-go fuzz bench test-clients test-python test-node test-npm sdks wat clean
 
 # Everything is compiled with the same flags, by make and by the tests, so that
 # nothing is compiled twice.
@@ -84,13 +84,13 @@ bench: build ## measure speed and memory against a bare proxy (6 minutes; BENCH=
 	$(if $(BENCH),,go test -run '^$$' -bench FuelOverhead ./host/wasm)
 
 # What can't run is skipped with a word, but not in CI.
-test-clients: build ## test with OpenAI's Python and Node SDKs (installs them in .venv and examples/node_modules)
+test-clients: build ## test with real clients (installs them in .venv and in node_modules below examples)
 	@if python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; \
 		then $(MAKE) --no-print-directory test-python; \
 		else echo "skipped the Python SDK: needs python3 with venv, 3.10 or later"; test "$$CI" != true; fi
 	@if npm --version >/dev/null 2>&1 && node -e 'process.exit(+(parseInt(process.versions.node) < 20))'; \
-		then $(MAKE) --no-print-directory test-node; \
-		else echo "skipped the Node SDK: needs node, 20 or later, and npm"; test "$$CI" != true; fi
+		then $(MAKE) --no-print-directory test-node test-npm; \
+		else echo "skipped the clients from npm: they need node, 20 or later, and npm"; test "$$CI" != true; fi
 
 test-python: .venv/installed
 	go run ./examples/clienttest .venv/bin/python examples/clienttest/test_openai.py
@@ -99,6 +99,21 @@ test-python: .venv/installed
 test-node: examples/node_modules/installed
 	go run ./examples/clienttest node --test --test-reporter=spec examples/clienttest/openai.test.mjs
 	go run ./examples/clienttest node examples/openai_client.mjs
+
+# These want Node 22, which npm has for Linux; elsewhere the machine's own must do.
+CLIENTS := examples/clienttest/clients
+
+test-npm:
+	@$(MAKE) --no-print-directory $(CLIENTS)/node_modules/installed || { \
+		echo "skipped the clients in $(CLIENTS)/package.json: npm can't install them"; test "$$CI" != true; exit; }; \
+	export PATH="$(CURDIR)/$(CLIENTS)/node_modules/.bin:$$PATH"; \
+	node -e 'process.exit(+(parseInt(process.versions.node) < 22))' || { \
+		echo "skipped the clients in $(CLIENTS)/package.json: they need node, 22 or later"; test "$$CI" != true; exit; }; \
+	go run ./examples/clienttest node --test --test-concurrency=1 --test-reporter=spec $(CLIENTS)/*.test.mjs
+
+$(CLIENTS)/node_modules/installed: $(CLIENTS)/package-lock.json
+	cd $(CLIENTS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
 
 .venv/installed: examples/requirements.txt
 	python3 -m venv .venv

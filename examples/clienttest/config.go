@@ -6,10 +6,22 @@ import (
 )
 
 // scenarios are what the mock can answer, see provider.go. Each is a model of
-// both providers: ollama/text, router/text.
+// these providers: ollama/text, router/text.
 var scenarios = []string{
 	"text", "reasoning", "tools", "json", "endless", "held", "cut", "broken",
-	"400", "401", "404", "429", "500", "once-429", "once-503",
+	"400", "401", "404", "429", "500", "once-429", "once-503", "script",
+}
+
+// scripted are further names of models that play a script. Clients send each of
+// these models another kind of request.
+var scripted = []struct{ alias, provider string }{
+	{"openai/script", "openai"},
+	{"anthropic/script", "anthropic"},
+	{"gemini/script", "gemini"},
+	{"gpt-5.5", "openai"},
+	{"gpt-6-sol", "openai"},
+	{"claude-opus-5-5", "anthropic"},
+	{"claude-haiku-4-5", "openai"},
 }
 
 // openConfig is for anybody. Its head wait is long enough that early failures
@@ -35,6 +47,9 @@ func models(upstream string) string {
   router: {plugin: openrouter, base_url: "%s/api/v1", api_key: sk-upstream}
   locked: {plugin: openrouter, base_url: "%[2]s/api/v1", api_key: "${KAI_CLIENTTEST_NOT_SET}"}
   down: {plugin: ollama, base_url: "http://127.0.0.1:1"}
+  openai: {base_url: "%[2]s/openai/v1", api_key: sk-upstream}
+  anthropic: {base_url: "%[2]s/anthropic", api_key: sk-upstream}
+  gemini: {base_url: "%[2]s/gemini/v1beta", api_key: sk-upstream}
 model_mapping:
   demo: {provider: demo, model: demo, options: {delay: 0}}
   locked: {provider: locked, model: text}
@@ -43,6 +58,9 @@ model_mapping:
 	for _, s := range scenarios {
 		fmt.Fprintf(&b, "  ollama/%s: {provider: ollama, model: %q}\n", s, s)
 		fmt.Fprintf(&b, "  router/%s: {provider: router, model: %q}\n", s, s)
+	}
+	for _, m := range scripted {
+		fmt.Fprintf(&b, "  %s: {provider: %s, model: script}\n", m.alias, m.provider)
 	}
 	return b.String()
 }

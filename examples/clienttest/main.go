@@ -1,6 +1,6 @@
-// Clienttest runs a program that tests the gateway with one of OpenAI's SDKs,
-// and everything the program needs: a gateway that is open to all, one that
-// wants keys, and a mock of the providers behind both.
+// Clienttest runs a program that tests the gateway with a real client, and
+// everything the program needs: a gateway that is open to all, one that wants
+// keys, and a mock of the providers behind both.
 //
 //	go run ./examples/clienttest [-kai bin/kai] [-limit 2m] PROGRAM [ARGUMENT…]
 //
@@ -9,7 +9,8 @@
 //   - KAI_OPEN, KAI_GUARDED: base URLs for an SDK. The guarded gateway takes the
 //     keys in config.go, starts a stream's head early and takes small bodies only.
 //   - KAI_UPSTREAM: where to ask the mock what reached it, see provider.go.
-//   - OPENAI_BASE_URL: as KAI_OPEN, for programs that leave it to the SDK.
+//   - OPENAI_BASE_URL: as KAI_OPEN, for programs that leave it to the SDK;
+//     ANTHROPIC_BASE_URL: the same without /v1, as Anthropic's SDKs want it.
 //
 // Everything listens on free ports of the loopback interface and ends with the
 // program. The exit status is the program's, 1 if it could not be run, 2 for
@@ -32,6 +33,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -92,7 +95,7 @@ func test(ctx context.Context, kai string, program []string) (err error) {
 		}()
 		env = append(env, "KAI_"+strings.ToUpper(g.name)+"="+gateway.url+"/v1")
 		if g.name == "open" {
-			env = append(env, "OPENAI_BASE_URL="+gateway.url+"/v1")
+			env = append(env, "OPENAI_BASE_URL="+gateway.url+"/v1", "ANTHROPIC_BASE_URL="+gateway.url)
 		}
 	}
 	p := command(ctx, program[0], program[1:]...)
@@ -105,16 +108,12 @@ func test(ctx context.Context, kai string, program []string) (err error) {
 	return err
 }
 
-// environment is this process's without what would lead an SDK elsewhere.
+// elsewhere matches variables that would lead a client elsewhere.
+var elsewhere = regexp.MustCompile(`^(?:OPENAI|ANTHROPIC|CLAUDE|CODEX|KAI)|^[^=]*_(?i:proxy)=`)
+
+// environment is this process's without what would lead a client elsewhere.
 func environment(more ...string) []string {
-	var env []string
-	for _, v := range os.Environ() {
-		name, _, _ := strings.Cut(v, "=")
-		if !strings.HasPrefix(name, "OPENAI_") && !strings.HasPrefix(name, "KAI_") && !strings.HasSuffix(strings.ToLower(name), "_proxy") {
-			env = append(env, v)
-		}
-	}
-	return append(env, more...)
+	return append(slices.DeleteFunc(os.Environ(), elsewhere.MatchString), more...)
 }
 
 // command is a process that is asked to end when ctx ends, and made to a little

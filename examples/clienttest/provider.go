@@ -11,8 +11,15 @@ import (
 	"time"
 )
 
-// provider is a mock of Ollama (POST /api/chat) and of OpenRouter (POST
-// /api/v1/chat/completions). The model asked for is the scenario it plays:
+// provider is a mock of the providers behind the gateway:
+//
+//	POST /api/chat                             Ollama
+//	POST /api/v1/chat/completions              OpenRouter
+//	POST /openai/v1/chat/completions           OpenAI
+//	POST /anthropic/v1/messages                Anthropic
+//	POST /gemini/v1beta/models/MODEL:METHOD    Gemini
+//
+// The model asked for is the scenario it plays:
 //
 //   - text, reasoning, json: an answer with that
 //   - tools: two tool calls, and text made of their results once those are there
@@ -22,39 +29,62 @@ import (
 //   - broken: two words, then the provider's error
 //   - a status: that
 //   - once-STATUS: that for the first request with a mark, then text
+//   - script: what POST /script?mark=M set, a JSON array of answers as the type
+//     answer has them: the first request with the mark gets the first of them
+//     and so on, and the last one is repeated
 //
 // A test marks its requests by "mark:" and hex digits anywhere in a message.
 // GET /seen?mark=M tells what reached the provider as {"requests", "hung_up",
-// "last"}: how many, how many of them were given up by the gateway, and the body
-// of the last one. With &hung_up=N it waits, for at most ten seconds, until N
-// were given up.
+// "last", "bodies"}: how many, how many of them were given up by the gateway, the
+// body of the last one, and all of them. With &hung_up=N it waits, for at most
+// ten seconds, until N were given up.
+//
+// It is also a proxy that leads nowhere: a client that wants to reach anybody but
+// the gateway is refused. GET /outside tells whom they wanted.
 type provider struct {
 	mux http.ServeMux
 
-	mu    sync.Mutex
-	marks map[string]*traffic
+	mu      sync.Mutex
+	marks   map[string]*traffic
+	outside []string // host and port of each refused request
 }
 
 // traffic is what reached the provider under one mark.
 type traffic struct {
-	Requests int             `json:"requests"`
-	HungUp   int             `json:"hung_up"`
-	Last     json.RawMessage `json:"last"`
+	Requests int               `json:"requests"`
+	HungUp   int               `json:"hung_up"`
+	Last     json.RawMessage   `json:"last"`
+	Bodies   []json.RawMessage `json:"bodies"`
 
+	script  []answer
 	release chan struct{} // closed by /release
 	changed chan struct{} // closed and replaced when HungUp changes
 }
 
 func newProvider() *provider {
-	p := &provider{marks: map[string]*traffic{}}
-	p.mux.HandleFunc("POST /api/chat", p.serve(ollama{}))
-	p.mux.HandleFunc("POST /api/v1/chat/completions", p.serve(openRouter{}))
+	p := &provider{marks: map[string]*traffic{}, outside: []string{}}
+	p.mux.HandleFunc("POST /api/chat", p.serve(func() dialect { return ollama{} }))
+	p.mux.HandleFunc("POST /api/v1/chat/completions", p.serve(func() dialect { return openRouter{} }))
+	p.mux.HandleFunc("POST /openai/v1/chat/completions", p.serve(func() dialect { return openAI{} }))
+	p.mux.HandleFunc("POST /anthropic/v1/messages", p.serve(func() dialect { return new(anthropic) }))
+	p.mux.HandleFunc("POST /gemini/v1beta/models/{call}", p.serve(func() dialect { return new(gemini) }))
+	p.mux.HandleFunc("POST /script", p.script)
 	p.mux.HandleFunc("GET /seen", p.seen)
 	p.mux.HandleFunc("POST /release", p.release)
+	p.mux.HandleFunc("GET /outside", p.wanted)
 	return p
 }
 
-func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.mux.ServeHTTP(w, r) }
+func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodConnect || r.URL.IsAbs() {
+		p.mu.Lock()
+		p.outside = append(p.outside, r.Host)
+		p.mu.Unlock()
+		http.Error(w, "this proxy leads nowhere", http.StatusForbidden)
+		return
+	}
+	p.mux.ServeHTTP(w, r)
+}
 
 // of gives the traffic under a mark. The caller holds mu.
 func (p *provider) of(mark string) *traffic {
@@ -92,7 +122,26 @@ func (p *provider) release(w http.ResponseWriter, r *http.Request) {
 	close(p.of(r.FormValue("mark")).release)
 }
 
-// request is what the mock reads of a chat request in either dialect.
+func (p *provider) script(w http.ResponseWriter, r *http.Request) {
+	var script []answer
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&script); err != nil || len(script) == 0 {
+		http.Error(w, "not a script", http.StatusBadRequest)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.of(r.URL.Query().Get("mark")).script = script
+}
+
+func (p *provider) wanted(w http.ResponseWriter, _ *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	json.NewEncoder(w).Encode(p.outside)
+}
+
+// request is what the mock reads of a request.
 type request struct {
 	Model    string
 	Stream   bool
@@ -104,14 +153,17 @@ type request struct {
 
 var markPattern = regexp.MustCompile(`mark:([0-9a-f]+)`)
 
-// serve answers in one dialect.
-func (p *provider) serve(d dialect) http.HandlerFunc {
+// serve answers in one dialect, whose value serves one request.
+func (p *provider) serve(speak func() dialect) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		var q request
 		if err != nil || json.Unmarshal(body, &q) != nil {
 			http.Error(w, "not JSON", http.StatusBadRequest)
 			return
+		}
+		if model, method, ok := strings.Cut(r.PathValue("call"), ":"); ok { // Gemini says it in the path
+			q.Model, q.Stream = model, method == "streamGenerateContent"
 		}
 		mark := ""
 		if m := markPattern.FindSubmatch(body); m != nil {
@@ -121,7 +173,8 @@ func (p *provider) serve(d dialect) http.HandlerFunc {
 		t := p.of(mark)
 		t.Requests++
 		t.Last = body
-		first, release := t.Requests == 1, t.release
+		t.Bodies = append(t.Bodies, body)
+		pl := play{w: w, r: r, dialect: speak(), request: q, number: t.Requests, script: t.script, release: t.release}
 		p.mu.Unlock()
 		defer func() {
 			// The gateway reads an answer to its end before it lets go.
@@ -133,138 +186,6 @@ func (p *provider) serve(d dialect) http.HandlerFunc {
 				p.mu.Unlock()
 			}
 		}()
-		play(w, r, d, q, first, release)
+		pl.run()
 	}
-}
-
-// dialect is a provider's way to say things.
-type dialect interface {
-	// whole writes an answer in one piece.
-	whole(w io.Writer, a answer)
-	// begin sets the content type of a stream.
-	begin(h http.Header)
-	// the parts of a stream
-	text(w io.Writer, s string)
-	reasoning(w io.Writer, s string)
-	call(w io.Writer, index int, c call)
-	finish(w io.Writer, a answer)
-	// err is an error as a body or as an event of a stream.
-	err(w io.Writer, status int, message string, stream bool)
-}
-
-// answer is what the mocked model says.
-type answer struct {
-	reasoning, text string
-	calls           []call
-}
-
-type call struct{ id, name, arguments string }
-
-// finish is why the answer ends, in OpenAI's words.
-func (a answer) finish() string {
-	if a.calls != nil {
-		return "tool_calls"
-	}
-	return "stop"
-}
-
-// promptTokens and completionTokens are the cost of every answer.
-const promptTokens, completionTokens = 12, 34
-
-// play answers a request as its scenario says. It returns early when the
-// gateway hangs up.
-func play(w http.ResponseWriter, r *http.Request, d dialect, q request, first bool, release <-chan struct{}) {
-	scenario := q.Model
-	if status, ok := strings.CutPrefix(scenario, "once-"); ok {
-		scenario = "text"
-		if first {
-			scenario = status
-		}
-	}
-	if status, err := strconv.Atoi(scenario); err == nil {
-		w.Header().Set("Content-Type", "application/json")
-		if status == http.StatusTooManyRequests {
-			w.Header().Set("Retry-After", "1")
-		}
-		w.WriteHeader(status)
-		d.err(w, status, "the mock says "+scenario, false)
-		return
-	}
-	if scenario == "held" {
-		select {
-		case <-release:
-		case <-r.Context().Done():
-			return
-		}
-	}
-	a := answerTo(scenario, q)
-	if !q.Stream {
-		w.Header().Set("Content-Type", "application/json")
-		d.whole(w, a)
-		return
-	}
-	d.begin(w.Header())
-	flush := http.NewResponseController(w)
-	for _, word := range words(a.reasoning) {
-		d.reasoning(w, word)
-	}
-	for i, c := range a.calls {
-		d.call(w, i, c)
-	}
-	for _, word := range words(a.text) {
-		d.text(w, word)
-		flush.Flush()
-	}
-	switch scenario {
-	case "endless":
-		for r.Context().Err() == nil {
-			d.text(w, " word")
-			flush.Flush()
-			select {
-			case <-time.After(10 * time.Millisecond):
-			case <-r.Context().Done():
-			}
-		}
-	case "cut":
-		panic(http.ErrAbortHandler)
-	case "broken":
-		d.err(w, http.StatusInternalServerError, "the mock broke off", true)
-	default:
-		d.finish(w, a)
-	}
-}
-
-// answerTo is what the model says in a scenario.
-func answerTo(scenario string, q request) answer {
-	switch scenario {
-	case "reasoning":
-		return answer{reasoning: "Two and two make four.", text: "It is 4."}
-	case "json":
-		return answer{text: `{"name": "Science Fair", "day": "Friday", "participants": ["Alice", "Bob"]}`}
-	case "cut", "broken":
-		return answer{text: "Two words"}
-	case "tools":
-		var results []string
-		for _, m := range q.Messages {
-			if s, ok := m.Content.(string); ok && m.Role == "tool" {
-				results = append(results, s)
-			}
-		}
-		if results != nil {
-			return answer{text: "The tools say: " + strings.Join(results, " and ") + "."}
-		}
-		return answer{calls: []call{
-			{"call_paris", "get_weather", `{"city": "Paris", "unit": "C"}`},
-			{"call_rome", "get_weather", `{"city": "Rome", "unit": "C"}`},
-		}}
-	}
-	return answer{text: "Hello from the mock — grüß dich 👋."}
-}
-
-// words cuts a text into pieces that together are the text.
-func words(s string) []string {
-	if s == "" {
-		return nil
-	}
-	return strings.SplitAfter(s, " ")
 }
