@@ -95,7 +95,7 @@ var layers = []layer{
 	// The kit for authors of adapters stands above the gateway it tests them with.
 	{pattern: "cmd/internal/conform", own: []string{"host", "host/*", "host/wasm/modfile", "host/dialect/*", "config", "sdk", "sdk/*"}, tests: []string{"internal/testkit", "plugins"}},
 	{
-		pattern: "cmd/internal/author", own: []string{"cmd/internal/conform", "host/*", "host/wasm/modfile", "config", "plugins", "sdk", "sdk/*"},
+		pattern: "cmd/internal/author", own: []string{"cmd/internal/conform", "host/*", "host/dialect/chat", "host/wasm/modfile", "config", "plugins", "sdk", "sdk/*"},
 		foreign: []string{module}, // the root, which has the source that projects are made of
 	},
 	{pattern: "cmd/internal/*"}, // programs of the Makefile
