@@ -1,7 +1,7 @@
 // Package long keeps long strings of an upstream's answer away from its adapter. The
-// adapter gets a token in place of each, and where it emits the token, the string's
-// bytes are put back. So an answer of 32 MiB, most of it a picture, fits into an adapter
-// and takes no longer than its structure does.
+// adapter gets a token in place of each string, and where it emits the token, the
+// string's bytes are put back. So an answer of 32 MiB that is mostly a picture fits into
+// an adapter, and takes it no longer than the rest of the answer would.
 //
 // What is put back was checked to be the inside of a JSON string. An adapter can't invent
 // a token, which has random bits, and can't multiply content much by repeating one. The
@@ -21,12 +21,10 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Answers of less than minBody bytes stay as they are, unread. Of others, strings of more
-// than minString bytes are taken out.
 const (
-	minBody   = 64 << 10
-	minString = 4 << 10
-	maxTaken  = 4096 // strings of one answer
+	minBody   = 64 << 10 // bytes; a shorter answer stays as it is, and is not searched
+	minString = 4 << 10  // bytes; a longer string is taken out
+	maxTaken  = 4096     // how many strings of one answer are taken out at most
 )
 
 // A token is "@kai:", the nonce, ":", the number of the string, "@", as in requests.
@@ -35,23 +33,23 @@ const (
 	nonceLen   = 32 // hexadecimal digits
 )
 
-// span is a range of bytes, without the one at to.
+// span is a range of bytes. The byte at to is not in it.
 type span struct{ from, to int }
 
-// Content is what was taken out of one answer, or of one event of it. It refers to the
-// body, which must not change as long as what was put back is used. A nil *Content is
-// empty. Only one goroutine may use it at a time.
+// Content is what was taken out of one answer, or out of one event of an answer. It refers
+// to the body, which must not change as long as what was put back is used. A nil *Content
+// is empty. Only one goroutine may use it at a time.
 type Content struct {
 	body  []byte
 	nonce []byte
 	spans []span
-	limit int // bytes that may be put back
-	held  int64
+	limit int   // how many bytes may still be put back
+	held  int64 // bytes counted in the memory.Grant
 }
 
 // Take returns body with tokens in place of its long strings. Of a data: URL in base64,
-// only the data is taken out. Without long strings, short is body and c is nil. Halves
-// of characters in what is taken out become U+FFFD, in body itself.
+// only the data is taken out. If there are no long strings, short is body and c is nil.
+// Halves of characters in what is taken out become U+FFFD, in body itself.
 //
 // What Take allocates is counted in m until Done. The error is a *memory.Error.
 func Take(body []byte, m *memory.Grant) (short []byte, c *Content, err error) {
@@ -115,7 +113,7 @@ func (c *Content) PutBack(ems []abi.Emission, m *memory.Grant) error {
 	return nil
 }
 
-// Done notes that nothing of what Take and PutBack returned is used any more.
+// Done says that nothing that Take and PutBack returned is used any more.
 func (c *Content) Done(m *memory.Grant) {
 	if c != nil {
 		m.Drop(c.held)
@@ -135,7 +133,7 @@ type form uint8
 const (
 	inside  form = iota // as it was between the quotes
 	decoded             // decoded, as text
-	quoted              // escaped once more, in JSON that is itself the inside of a string
+	quoted              // escaped once more, for JSON that is itself in a JSON string
 )
 
 func (c *Content) expand(e abi.Emission, m *memory.Grant) ([]byte, error) {
@@ -153,7 +151,7 @@ func (c *Content) expand(e abi.Emission, m *memory.Grant) ([]byte, error) {
 		p := piece{before: rest[:at-len(tokenStart)], content: content}
 		p.form = formOf(e, e.Data[:len(e.Data)-len(rest)+len(p.before)])
 		if p.form != quoted && bytes.IndexByte(content, '\\') < 0 {
-			p.form = inside // which is the same
+			p.form = inside // without escapes, both are the same
 		}
 		size += len(p.before) + len(content)
 		if p.form == quoted {
@@ -193,8 +191,8 @@ func (c *Content) content(p []byte, at int) (content []byte, end int, err error)
 	if !bytes.HasSuffix(p[:at], []byte(tokenStart)) {
 		return nil, 0, errDamaged
 	}
-	behind := p[at+nonceLen:]
-	number, _, whole := bytes.Cut(behind[:min(len(behind), len(":4096@"))], []byte("@"))
+	rest := p[at+nonceLen:]
+	number, _, whole := bytes.Cut(rest[:min(len(rest), len(":4096@"))], []byte("@"))
 	if !whole || len(number) < 2 || number[0] != ':' {
 		return nil, 0, errDamaged
 	}
@@ -207,8 +205,8 @@ func (c *Content) content(p []byte, at int) (content []byte, end int, err error)
 }
 
 // formOf returns how content is written in an emission, after the bytes before. In JSON,
-// and in the raw form of a text, a token is inside of a JSON string; in a plain text, it
-// stands for the text. Tool arguments are both: a text that is JSON.
+// and in the raw form of a text, a token is in a JSON string. In a plain text, it stands
+// for the text. Tool arguments are both: a text that is JSON.
 func formOf(e abi.Emission, before []byte) form {
 	switch e.Kind {
 	case abi.ToolArgs:
@@ -227,8 +225,9 @@ func formOf(e abi.Emission, before []byte) form {
 	return inside
 }
 
-// oddQuotes reports whether p, the beginning of a JSON text, ends inside of a
-// string. In the inside of a string every quote and backslash of it is escaped.
+// oddQuotes reports whether p, the beginning of a JSON text, ends in a string. quote is `"`,
+// or `\"` if the text is itself in a JSON string, where its quotes and backslashes are
+// escaped.
 func oddQuotes(p []byte, quote string) bool {
 	odd := false
 	for i := 0; i < len(p); i++ {
@@ -247,10 +246,11 @@ func oddQuotes(p []byte, quote string) bool {
 	return odd
 }
 
-// escapes returns how many bytes longer p, the inside of a string, becomes in another one.
+// escapes returns by how many bytes p, the inside of a string, grows when it is escaped
+// once more.
 func escapes(p []byte) int { return bytes.Count(p, []byte(`\`)) + bytes.Count(p, []byte(`"`)) }
 
-// appendEscaped appends p, the inside of a string, as a part of another one. All quotes
+// appendEscaped appends p, the inside of a string, and escapes it once more. All quotes
 // and control characters in p are escaped already.
 func appendEscaped(dst, p []byte) []byte {
 	for {

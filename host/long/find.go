@@ -7,8 +7,8 @@ import (
 )
 
 // find returns the long strings of a body, in order. It recognizes strings by their quotes
-// and knows nothing else of JSON. What it finds in a body that isn't JSON does no harm,
-// because it is only taken if it can be the inside of a string.
+// and knows nothing else of JSON. What it finds in a body that isn't JSON does no harm: it
+// is only taken out if it could be the inside of a string.
 func find(body []byte) (spans []span) {
 	for i := 0; len(spans) < maxTaken; {
 		quote := bytes.IndexByte(body[i:], '"')
@@ -16,7 +16,7 @@ func find(body []byte) (spans []span) {
 			break
 		}
 		s := span{from: i + quote + 1}
-		if s.to = closing(body, s.from); s.to < 0 {
+		if s.to = closingQuote(body, s.from); s.to < 0 {
 			break
 		}
 		i = s.to + 1
@@ -24,16 +24,16 @@ func find(body []byte) (spans []span) {
 			continue
 		}
 		s.from += dataURL(body[s.from:s.to])
-		if s.to-s.from > minString && textual(body[s.from:s.to]) {
+		if s.to-s.from > minString && insideString(body[s.from:s.to]) {
 			spans = append(spans, s)
 		}
 	}
 	return spans
 }
 
-// closing returns the index of the quote that ends the string which begins at from; -1:
-// there is none.
-func closing(body []byte, from int) int {
+// closingQuote returns the index of the quote that ends the string which begins at from,
+// or -1 if there is none.
+func closingQuote(body []byte, from int) int {
 	for i := from; ; i++ {
 		quote := bytes.IndexByte(body[i:], '"')
 		if quote < 0 {
@@ -50,9 +50,9 @@ func closing(body []byte, from int) int {
 	}
 }
 
-// isKey reports whether a colon follows, so that the string is a key.
-func isKey(behind []byte) bool {
-	for _, c := range behind {
+// isKey reports whether a colon follows a string, so that the string is a key.
+func isKey(rest []byte) bool {
+	for _, c := range rest {
 		switch c {
 		case ' ', '\t', '\r', '\n':
 			continue
@@ -75,9 +75,10 @@ func dataURL(s []byte) int {
 	return 0
 }
 
-// textual reports whether s is the inside of a JSON string: no control characters,
-// well-formed escapes, UTF-8. Halves of characters become U+FFFD, in s itself.
-func textual(s []byte) bool {
+// insideString reports whether s can be the inside of a JSON string: it is UTF-8 with
+// well-formed escapes and without control characters. Halves of characters become U+FFFD,
+// in s itself.
+func insideString(s []byte) bool {
 	const (
 		low  = 0x0101010101010101
 		high = 0x8080808080808080
@@ -125,8 +126,8 @@ func textual(s []byte) bool {
 	return seen&high == 0 || utf8.Valid(s)
 }
 
-// codeUnit returns the value of the escape \uXXXX that s begins with; -1: it begins with
-// something else.
+// codeUnit returns the value of the escape \uXXXX that s begins with, or -1 if s begins
+// with something else.
 func codeUnit(s []byte) int {
 	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
 		return -1

@@ -8,7 +8,7 @@ type Grant struct {
 	share    *Share
 	held     int64 // bytes taken from total and share, in whole grains
 	used     int64 // bytes of held that the holder uses
-	mapped   bool  // it is a guest's memory
+	mapped   bool  // the holder is a guest, whose memory is not in Go's heap
 	forced   bool  // nothing is refused
 	released bool
 }
@@ -70,7 +70,7 @@ func (g *Grant) Join(s *Share) error {
 	return nil
 }
 
-// Release returns everything back. Further calls do nothing.
+// Release gives everything back. Further calls do nothing.
 func (g *Grant) Release() {
 	if g == nil || g.total == nil || g.released {
 		return
@@ -115,13 +115,13 @@ func (g *Grant) take(bytes int64) error {
 	}
 	g.held += bytes
 	if g.mapped {
-		g.total.guests(bytes)
+		g.total.addMapped(bytes)
 	}
 	return nil
 }
 
-// room takes bytes of a limit. If there are too few, it frees what is kept for reuse in
-// the share of.
+// room takes bytes from a limit, and reports whether there are enough. If there are too
+// few, it first frees what is only kept for reuse in the share of, or in any if of is nil.
 func (g *Grant) room(l *Limit, of *Share, bytes int64) bool {
 	switch {
 	case l.Take(bytes):
@@ -143,6 +143,6 @@ func (g *Grant) give(bytes int64) {
 		g.share.Give(bytes)
 	}
 	if g.mapped {
-		g.total.guests(-bytes)
+		g.total.addMapped(-bytes)
 	}
 }

@@ -6,7 +6,7 @@ package memory
 // that, less the guests' memory, which no collector frees, and less an eighth for what
 // neither counts: compiled code, stacks, the kernel's buffers.
 
-// heapLimit is the limit of the heap while guests have mapped bytes.
+// heapLimit returns the limit of the heap while guests have so many mapped bytes.
 func heapLimit(limit, machine, mapped int64) int64 {
 	all := 2 * limit
 	if machine > 0 {
@@ -16,16 +16,17 @@ func heapLimit(limit, machine, mapped int64) int64 {
 	return max(all-all/8, limit+limit/8) - mapped
 }
 
-// guests notes that the guests' memory changed.
-func (t *Total) guests(bytes int64) {
+// addMapped changes how much memory guests have. If that has changed enough, it sets the
+// heap's limit again.
+func (t *Total) addMapped(bytes int64) {
 	mapped := t.mapped.Add(bytes)
-	if d := mapped - t.told.Load(); d >= t.step() || d <= -t.step() {
+	if d := mapped - t.mappedAtLimit.Load(); d >= t.step() || d <= -t.step() {
 		t.limitHeap()
 	}
 }
 
-// step is the change of the guests' memory, in bytes, from which on the heap's limit is
-// set again.
+// step returns by how many bytes the guests' memory must change before the heap's limit
+// is set again.
 func (t *Total) step() int64 { return max(t.Max()/64, 1<<20) }
 
 func (t *Total) limitHeap() {
@@ -35,6 +36,6 @@ func (t *Total) limitHeap() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	mapped := t.mapped.Load()
-	t.told.Store(mapped)
+	t.mappedAtLimit.Store(mapped)
 	t.opts.SetHeapLimit(heapLimit(t.Max(), t.opts.Machine, mapped))
 }

@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// Machine returns how many bytes of memory there are for this process: what its cgroup or
-// those above it allow, else what the machine has; 0: unknown.
+// Machine returns how many bytes of memory this process may have: the lowest limit of its
+// cgroup and those above it, or else what the machine has. 0 means unknown.
 func Machine() int64 { return machine(os.DirFS("/"), physical()) }
 
-// machine reads the files of Linux below root. physical is what the hardware has.
+// machine reads Linux's files below root. physical is the memory of the machine.
 func machine(root fs.FS, physical int64) int64 {
 	least := physical
 	for _, dir := range groups(root) {
@@ -45,7 +45,7 @@ func groups(root fs.FS) (dirs []string) {
 		return nil
 	}
 	for lines := bufio.NewScanner(bytes.NewReader(self)); lines.Scan(); {
-		// hierarchy:controllers:path, without controllers in the second version
+		// A line is hierarchy:controllers:path. Version 2 has no controllers.
 		parts := strings.SplitN(lines.Text(), ":", 3)
 		if len(parts) != 3 {
 			continue
@@ -58,8 +58,8 @@ func groups(root fs.FS) (dirs []string) {
 		if at == "" {
 			continue
 		}
-		// Within a container the path may be that of the host, and what is mounted
-		// is the container's own group already.
+		// In a container the path may be the one on the host. Then the container's own
+		// group is mounted.
 		below, ok := strings.CutPrefix(path.Clean(parts[2]), strings.TrimSuffix(top, "/"))
 		if !ok || strings.HasPrefix(below, "/..") {
 			below = ""
@@ -74,10 +74,10 @@ func groups(root fs.FS) (dirs []string) {
 	return dirs
 }
 
-// mountOf returns the group that is mounted, and where; "": none is.
+// mountOf returns the cgroup that is mounted, and where. Both are "" if none is.
 func mountOf(mounts []byte, v2 bool) (top, at string) {
 	for lines := bufio.NewScanner(bytes.NewReader(mounts)); lines.Scan(); {
-		// id parent device root mountpoint options… - type source superoptions
+		// A line is: id parent device root mountpoint options… - type source superoptions
 		front, back, ok := strings.Cut(lines.Text(), " - ")
 		left, right := strings.Fields(front), strings.Fields(back)
 		if !ok || len(left) < 5 || len(right) < 3 {

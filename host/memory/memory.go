@@ -34,8 +34,8 @@ func NewLimit(bytes int64) *Limit {
 	return l
 }
 
-// Set changes the limit. What is held beyond a lower one stays, and nothing can be taken
-// until enough was given back.
+// Set changes the limit. If more is held than a lower limit allows, it stays, and nothing
+// can be taken until enough was given back.
 func (l *Limit) Set(bytes int64) { l.limit.Store(bytes) }
 
 // Max returns the limit in bytes.
@@ -71,13 +71,13 @@ type Options struct {
 	Limit   int64 // bytes that may be held
 	Machine int64 // bytes of memory for the whole process; default twice Limit
 
-	// Reclaim is called when a grant finds no room. It frees what is only kept for reuse,
-	// of that share or, if it is nil, of any. It runs in the goroutine that asks, which
-	// may be in the middle of a guest call.
+	// Reclaim is called when there is no room. It frees what is only kept for reuse in a
+	// share, or in all of them if the share is nil. It runs in the goroutine that needs
+	// the memory, which may be in the middle of a guest call.
 	Reclaim func(*Share)
 
 	// SetHeapLimit is called with the size in bytes that Go's heap may have: first by
-	// New, then whenever the guests' memory, which is not in the heap, changed enough.
+	// New, then whenever the guests' memory, which is not in the heap, has changed enough.
 	SetHeapLimit func(bytes int64)
 }
 
@@ -86,8 +86,9 @@ type Options struct {
 type Total struct {
 	Limit
 	opts   Options
-	mapped atomic.Int64 // bytes of it that are guests' memory
-	told   atomic.Int64 // mapped when the heap's limit was set
+	mapped atomic.Int64 // bytes that are guests' memory
+
+	mappedAtLimit atomic.Int64 // mapped when the heap's limit was last set
 
 	mu     sync.Mutex
 	shares map[string]*Share
@@ -100,7 +101,7 @@ func New(opts Options) *Total {
 	return t
 }
 
-// Set changes the limit, as Limit.Set does, and with it the heap's.
+// Set changes the limit, as Limit.Set does, and the heap's limit with it.
 func (t *Total) Set(bytes int64) {
 	t.Limit.Set(bytes)
 	t.limitHeap()
@@ -124,8 +125,8 @@ func (t *Total) Share(name string, limit int64) *Share {
 // Grant returns a grant for a holder whose provider is not known yet. It holds nothing.
 func (t *Total) Grant() Grant { return Grant{total: t} }
 
-// Share is one provider's part of a Total. What is taken from it is also taken from the
-// Total. It is safe for concurrent use. A nil *Share allows everything.
+// Share is one provider's part of a Total. A Grant takes from both. Share is safe for
+// concurrent use. A nil *Share allows everything.
 type Share struct {
 	Limit
 	total *Total
@@ -143,11 +144,10 @@ func (s *Share) Guest() *Grant {
 	return &Grant{total: s.total, share: s, mapped: true}
 }
 
-// Error says that no more can be held. Share is the provider whose share is used up; "":
-// the Total is.
+// Error says that no more can be held.
 type Error struct {
-	Share string
-	Limit int64 // the limit that was reached, in bytes
+	Share string // the provider whose share is used up; "": the Total is used up
+	Limit int64  // the limit that was reached, in bytes
 }
 
 func (e *Error) Error() string {

@@ -5,13 +5,13 @@ import (
 	"syscall"
 )
 
-// physical is the memory of the machine.
+// physical returns how many bytes of memory the machine has; 0: unknown.
 func physical() int64 {
 	text, err := syscall.Sysctl("hw.memsize")
 	if err != nil {
 		return 0
 	}
-	// The number comes as a text, of which a last byte of zero is cut.
+	// The number's bytes come as a string, and its last byte is missing if it is zero.
 	var n [8]byte
 	copy(n[:], text)
 	return int64(binary.LittleEndian.Uint64(n[:]))

@@ -2,7 +2,7 @@ package memory
 
 import "syscall"
 
-// physical is the memory of the machine.
+// physical returns how many bytes of memory the machine has; 0: unknown.
 func physical() int64 {
 	var info syscall.Sysinfo_t
 	if syscall.Sysinfo(&info) != nil {

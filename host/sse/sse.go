@@ -22,14 +22,15 @@ var errOver = errors.New("write to a stream that is over")
 type Options struct {
 	HeadWait     time.Duration // how long the head waits for the first write; default 10 s
 	KeepAlive    time.Duration // the silence after which something is sent; default 10 s
-	WriteTimeout time.Duration // the longest time in which a client may read nothing, within a second; default 60 s
+	WriteTimeout time.Duration // how long a client may read nothing, give or take a second; default 60 s
 
-	// Alive appends what is sent in silence; if it appends nothing, nothing is sent. It is
+	// Alive appends what is sent in a silence. If it appends nothing, nothing is sent. It is
 	// called while the Writer is locked, and must not use it. Default: a comment.
 	Alive func(dst []byte) []byte
 
 	// Gone is called once, with an error that wraps ErrGone, when a write fails, even
-	// one of a comment. It must not use the Writer. A context.CancelCauseFunc will do.
+	// the write of a comment. It must not use the Writer. It can be a
+	// context.CancelCauseFunc.
 	Gone func(error)
 }
 
@@ -126,7 +127,7 @@ func (s *Writer) write(p []byte) error {
 		h := s.w.Header()
 		h.Set("Content-Type", "text/event-stream")
 		h.Set("Cache-Control", "no-cache")
-		h.Set("X-Accel-Buffering", "no") // or nginx would hold events back
+		h.Set("X-Accel-Buffering", "no") // otherwise nginx would hold events back
 		s.w.WriteHeader(http.StatusOK)
 		s.timer.Reset(s.opts.KeepAlive)
 	}
@@ -153,7 +154,7 @@ func (s *Writer) extend(now time.Time) {
 		return
 	}
 	s.deadline = now
-	// Not every ResponseWriter has deadlines; those of net/http do.
+	// net/http's ResponseWriter has deadlines. Others may not, so the error is ignored.
 	_ = s.rc.SetWriteDeadline(now.Add(s.opts.WriteTimeout))
 }
 

@@ -9,15 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-// baseURL is a provider's base_url, checked, to which adapters' paths are joined.
+// baseURL is a provider's base_url after it was checked. Adapters' paths are joined to it.
 type baseURL struct {
 	url   url.URL
 	path  string          // escaped, without a slash at its end
-	names map[string]bool // names in base_url's own query
+	names map[string]bool // the names in base_url's own query
 }
 
-// parseBaseURL checks base_url. Its errors don't repeat the value, which may hold
-// a password where none is allowed.
+// parseBaseURL checks base_url. Its errors don't repeat the value, which may contain a
+// password where none is allowed.
 func parseBaseURL(s string) (baseURL, error) {
 	u, err := url.Parse(s)
 	switch {
@@ -54,8 +54,8 @@ func (b baseURL) loopback() bool {
 	return err == nil && (addr.Unmap().IsLoopback() || addr.IsUnspecified())
 }
 
-// join puts an adapter's path and query below base_url. A query parameter that
-// base_url itself has is the operator's: the adapter's is left out.
+// join puts an adapter's path and query below base_url. If base_url has a query parameter
+// itself, the adapter's parameter of that name is left out.
 //
 // Example: "/chat?a=1&b=2" below "https://host/v1?b=3" is
 // "https://host/v1/chat?b=3&a=1".
@@ -172,8 +172,8 @@ const (
 	subDelims  = "!$&'()*+,="
 )
 
-// What may stay unencoded (RFC 3986, 3.3 and 3.4). No ";" in a query: some
-// servers read it as "&".
+// The characters that may stay unencoded (RFC 3986, 3.3 and 3.4). ";" is not one of them
+// in a query, because some servers read it as "&".
 var (
 	pathBytes  = byteSet(unreserved + subDelims + ";:@%/")
 	queryBytes = byteSet(unreserved + subDelims + ":@%/?")

@@ -7,10 +7,10 @@
 //   - a request goes to base_url's origin and below its path, whatever the
 //     adapter says, and never to a link-local, multicast or metadata address
 //     unless the configuration names that address itself;
-//   - ending the context ends the upstream connection at once;
+//   - when the context ends, the upstream connection ends at once;
 //   - an answer that broke off is an error and never a clean end;
 //   - no answer, error or header repeats the provider's key (see redactor);
-//   - every error is a *fault.Error whose message has no address and no key,
+//   - every error is a *fault.Error, whose message has no address and no key, or
 //     the cause of the context's end, or a *memory.Error.
 //
 // It follows no redirects, keeps no cookies and knows no provider. Of JSON it only
@@ -41,29 +41,29 @@ import (
 type Options struct {
 	Provider  string           // the provider's name in the configuration, for messages
 	BaseURL   string           // http or https, without userinfo and fragment; path and query are kept
-	Usual     string           // the BaseURL that most providers of this kind have, for messages; default: none
+	Usual     string           // the usual BaseURL of such providers, for messages; default: none
 	Secret    Secret           // added to every request; default: none
-	Connect   time.Duration    // from the request to a usable connection, TLS included; default 10 s
-	FirstByte time.Duration    // from the connection to the answer's head; default 10 min
-	Idle      time.Duration    // longest silence within the answer's body; default 5 min
+	Connect   time.Duration    // limit from the request to a usable connection, TLS included; default 10 s
+	FirstByte time.Duration    // limit from the connection to the answer's head; default 10 min
+	Idle      time.Duration    // limit of a silence within the answer's body; default 5 min
 	Proxy     string           // "none", "environment" or a URL; default "none", and always none for a loopback base_url
-	LineLimit int              // bytes of one line or event of a stream; default 32 MiB
-	BodyLimit int              // bytes of a whole answer, decompressed; default 32 MiB
-	UserAgent string           // sent unless the adapter names one; default "kai"
+	LineLimit int              // how many bytes a line or event of a stream may have; default 32 MiB
+	BodyLimit int              // how many bytes a whole answer may have, decompressed; default 32 MiB
+	UserAgent string           // sent unless the adapter sets one; default "kai"
 	Now       func() time.Time // for dates in answers; default time.Now
-	TLS       *tls.Config      // for example private certificate authorities; copied; default: the system's
+	TLS       *tls.Config      // for private certificate authorities, for example; copied; default: the system's
 }
 
 // Secret is the header that authorizes requests at the provider. It is added
 // after the request has left the adapter, so no adapter sees it or decides where
 // it goes.
 type Secret struct {
-	Header string // name; "" is no secret
-	Value  string // the complete value, for example "Bearer abc"
+	Header string // the header's name; "": there is no secret
+	Value  string // the header's complete value, for example "Bearer abc"
 	Key    string // the part of Value that no answer may repeat, "abc"; default: Value's last word
 }
 
-// key is what is replaced in answers.
+// key returns the text that is replaced in answers.
 func (s Secret) key() string {
 	if s.Key != "" {
 		return s.Key
@@ -89,8 +89,8 @@ const (
 	defaultLimit     = 32 << 20
 )
 
-// Client sends requests to one provider. It is safe for concurrent use. Its options
-// never change; a provider with other ones gets a new Client.
+// Client sends requests to one provider. It is safe for concurrent use. Its options never
+// change: a provider whose options change gets a new Client.
 type Client struct {
 	provider  string
 	usual     string
@@ -109,7 +109,7 @@ type Client struct {
 
 // New checks the options and makes a client. It opens no connection.
 //
-//   - error: names the option at fault, and repeats neither a URL nor the secret
+//   - error: names the option that is wrong, and repeats neither a URL nor the secret
 func New(o Options) (*Client, error) {
 	return newClient(o, net.Dialer{})
 }
@@ -201,22 +201,23 @@ const (
 	readBuffer   = 4 << 10   // bytes of each connection's buffer; 16 KiB would save only 0.04 µs for each event of a burst
 )
 
-// Close closes the idle connections. Those in use close when their answer ends.
-// The client must not be used afterwards.
+// Close closes the idle connections. Connections in use are closed when their answer
+// ends. The client must not be used afterwards.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
-// Retire closes the idle connections, now and from then on whenever an answer ends:
-// the client's successor has its own. The client can still be used.
+// Retire is for a client that has a successor, which uses connections of its own. It
+// closes the idle connections, now and whenever an answer ends. The client can still be
+// used.
 func (c *Client) Retire() {
 	c.retired.Store(true)
 	c.transport.CloseIdleConnections()
 }
 
-// Request is what an adapter asks for.
+// Request is a request that an adapter asks for.
 type Request struct {
 	Head    []byte      // payload of REQUEST: "POST /api/chat\nname: value\n"
 	Body    []byte      // must never change: it may be read even after the answer was closed
-	Framing abi.Framing // of the answer
+	Framing abi.Framing // how the answer is expected to be framed
 
 	// Memory counts what is held of the answer until it is closed. Default: nothing
 	// is counted.
@@ -226,18 +227,18 @@ type Request struct {
 // Do sends a request and waits for the head of its answer, and for the first bytes
 // of the body if they are needed to tell what kind of answer it is.
 //
-//   - ctx is the request's only lifetime: its end closes the connection, until
-//     the response is closed
+//   - ctx: if it ends before the response is closed, the connection is closed
 //   - the caller must close the response
 //   - error: context.Cause(ctx); a *fault.Error with the code adapter_error for a
-//     request that is not allowed, else upstream_error, upstream_timeout or what a
-//     web page or redirect stands for; or a *memory.Error, which says nothing about
-//     the upstream
+//     request that is not allowed, otherwise upstream_error, upstream_timeout or the
+//     code that a web page or redirect stands for; or a *memory.Error, which says
+//     nothing about the upstream
 //
-// Any other status is an answer. A request is sent once, with one exception: it is
-// repeated if the server closed a reused connection before a byte of the answer came.
+// An answer of any status is no error, unless it is a web page or redirect. A request is
+// sent once, with one exception: it is repeated if the server closed a reused connection
+// before a byte of the answer came.
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
-	resp, err := c.ask(ctx, r)
+	resp, err := c.send(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -248,8 +249,8 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	return resp, nil
 }
 
-// ask sends a request and waits for the head of its answer.
-func (c *Client) ask(ctx context.Context, r Request) (*Response, error) {
+// send sends a request and waits for the head of its answer.
+func (c *Client) send(ctx context.Context, r Request) (*Response, error) {
 	req, err := c.compose(r)
 	if err != nil {
 		return nil, c.badRequest(err)
@@ -285,7 +286,7 @@ func (c *Client) ask(ctx context.Context, r Request) (*Response, error) {
 	return newResponse(c, x, answer, r.Memory), nil
 }
 
-// compose makes the HTTP request. Its errors are the adapter's fault.
+// compose makes the HTTP request. If there is an error, the adapter is to blame.
 func (c *Client) compose(r Request) (*http.Request, error) {
 	head, err := parseHead(r.Head)
 	if err != nil {

@@ -18,7 +18,7 @@ func newBody(p []byte, scheme string) io.ReadCloser {
 	return io.NopCloser(bytes.NewReader(p))
 }
 
-// inMemory is the largest body, in bytes, that net/http gets as one in memory.
+// inMemory is the size, in bytes, up to which net/http is told that a body is in memory.
 const inMemory = 64 << 10
 
 // body is a request's body in memory. conn sends it in one piece.
@@ -55,8 +55,8 @@ type conn struct {
 
 var endOfHead = []byte("\r\n\r\n")
 
-// expect says whether the next request has a body. net/http hands the request to the
-// connection's writer afterwards, so there is no race.
+// expect says whether the next request has a body. It is called before net/http gives the
+// request to the connection's writer, so there is no race.
 func (c *conn) expect(body bool) { c.expecting = body }
 
 func (c *conn) Write(p []byte) (int, error) {
@@ -74,7 +74,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	return int(n), err
 }
 
-// ReadFrom is how net/http sends a body: see io.Copy.
+// ReadFrom is called by net/http to send a body, through io.Copy.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	if limited, ok := r.(*io.LimitedReader); ok {
 		if b, ok := limited.R.(*body); ok && int64(len(b.rest)) <= limited.N {

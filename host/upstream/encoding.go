@@ -32,8 +32,8 @@ func decoded(body io.Reader, header http.Header) (io.Reader, error) {
 	}
 }
 
-// gunzip decompresses a body. It starts with the first read, because it has to wait
-// for bytes, and returns what each flush of the server completed.
+// gunzip decompresses a body. It starts with the first read, because starting has to wait
+// for bytes. A read returns what the server has flushed, and doesn't wait for more.
 type gunzip struct {
 	src io.Reader
 	z   *gzip.Reader

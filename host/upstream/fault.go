@@ -21,7 +21,7 @@ const (
 	codeTimeout  = "upstream_timeout"
 )
 
-// badRequest is the error for a request the adapter may not make.
+// badRequest returns the error for a request that the adapter may not make.
 func (c *Client) badRequest(err error) *fault.Error {
 	return &fault.Error{
 		Kind: fault.Adapter, Code: codeAdapter,
@@ -30,7 +30,7 @@ func (c *Client) badRequest(err error) *fault.Error {
 	}
 }
 
-// failed makes an upstream_error. text follows the provider's name.
+// failed returns an upstream_error. Its text is the provider's name, followed by text.
 func (c *Client) failed(text string, err error) *fault.Error {
 	return &fault.Error{
 		Kind: fault.Upstream, Code: codeUpstream,
@@ -39,8 +39,8 @@ func (c *Client) failed(text string, err error) *fault.Error {
 	}
 }
 
-// notReachable is the error for a request that got no connection. It names the
-// address if that is on this machine, which tells nobody anything.
+// notReachable returns the error for a request that got no connection. It names the
+// address only if that is on this machine, and so no secret.
 func (c *Client) notReachable(why string, err error) *fault.Error {
 	at := ""
 	if c.base.loopback() {
@@ -51,8 +51,8 @@ func (c *Client) notReachable(why string, err error) *fault.Error {
 	return e
 }
 
-// failure says what an error of the network or of net/http means. It must be called
-// while x is still in the stage that failed, before x.end.
+// failure returns the error for the caller, for an error of the network or of net/http. It
+// must be called before x.end, while x is still in the stage that failed.
 func (c *Client) failure(x *roundTrip, err error) error {
 	if cause := context.Cause(x.ctx); cause != nil {
 		if late, ok := errors.AsType[*timeout](cause); ok {
@@ -70,7 +70,7 @@ func (c *Client) failure(x *roundTrip, err error) error {
 	}
 }
 
-// late is the error for a stage that took too long.
+// late returns the error for a stage that took too long.
 func (c *Client) late(at stage, err error) *fault.Error {
 	var e *fault.Error
 	kind := fault.Slow
@@ -87,7 +87,7 @@ func (c *Client) late(at stage, err error) *fault.Error {
 	return e
 }
 
-// unreachable says why a request got no connection.
+// unreachable returns the error that says why a request got no connection.
 func (c *Client) unreachable(err error) *fault.Error {
 	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
 		return c.late(connecting, err)
@@ -124,7 +124,7 @@ func (c *Client) unreachable(err error) *fault.Error {
 	return e
 }
 
-// noAnswer says, after the provider's name, why no head of an answer came.
+// noAnswer says why no head of an answer came. The text follows the provider's name.
 func noAnswer(err error) string {
 	switch text := err.Error(); {
 	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, "malformed MIME"), strings.Contains(text, "unsupported transfer encoding"):
@@ -135,7 +135,7 @@ func noAnswer(err error) string {
 	return "closed the connection without an answer"
 }
 
-// brokenAnswer says, after the provider's name, how its answer broke off.
+// brokenAnswer says how an answer broke off. The text follows the provider's name.
 func brokenAnswer(err error) string {
 	if encoding, ok := errors.AsType[*encodingError](err); ok {
 		return "sent an answer that cannot be decompressed (" + encoding.what + ")"
@@ -146,7 +146,7 @@ func brokenAnswer(err error) string {
 	return "broke off its answer"
 }
 
-// tooLong is the error for something that is over a limit in bytes.
+// tooLong returns the error for something that has more bytes than a limit.
 func (c *Client) tooLong(what string, limit int) *fault.Error {
 	return c.failed(fmt.Sprintf("sent %s of more than %s", what, size(limit)), nil)
 }

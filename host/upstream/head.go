@@ -66,7 +66,7 @@ func checkHeader(name, value string) error {
 		return errors.New("not a header name")
 	case name != strings.ToLower(name):
 		return errors.New("must be lower case")
-	case hostsOwn(name):
+	case isReserved(name):
 		return errors.New("is not the adapter's to set")
 	case !isHeaderValue(value):
 		return errors.New("has a control character")
@@ -74,11 +74,11 @@ func checkHeader(name, value string) error {
 	return nil
 }
 
-// own lists, sorted, the headers that an adapter may not set. They carry secrets,
-// control the connection, or tell proxies and servers who sends the request, to
-// which host, and how. So do the names that begin with one of ownPrefixes.
+// reserved has the headers that an adapter may not set, sorted. They carry secrets,
+// control the connection, or tell proxies and servers who sends the request, to which
+// host, and how. The names that begin with one of reservedPrefixes do so, too.
 var (
-	own = []string{
+	reserved = []string{
 		"accept-encoding", "authorization", "cf-ipcountry", "cf-pseudo-ipv4", "cf-ray", "cf-visitor", "cf-worker", "client-ip", "connection", "content-length", "cookie", "cookie2",
 		"expect", "fastly-client-ip", "forwarded", "forwarded-for", "front-end-https", "host",
 		"http2-settings", "keep-alive", "origin", "te", "trailer", "transfer-encoding", "true-client-ip",
@@ -86,21 +86,20 @@ var (
 		"x-cluster-client-ip", "x-host", "x-method-override", "x-proxyuser-ip", "x-real-host", "x-real-ip",
 		"x-scheme", "x-url-scheme",
 	}
-	ownPrefixes = []string{
+	reservedPrefixes = []string{
 		"cf-access-", "cf-connecting-", "proxy-", "remote-", "sec-", "x-accel-", "x-amzn-oidc-", "x-appengine-", "x-auth-request-",
 		"x-authenticated-", "x-envoy-", "x-forwarded", "x-goog-authenticated-", "x-goog-iap-", "x-http-method",
 		"x-ms-client-principal", "x-original-", "x-remote-", "x-rewrite-", "x-ssl-", "x-webauth-",
 	}
 )
 
-// hostsOwn reports whether a header is the host's, so that an adapter may not set
-// it. Names with an underscore are, too: to servers in the tradition of CGI,
-// x_real_ip and x-real-ip are the same.
-func hostsOwn(name string) bool {
-	if _, found := slices.BinarySearch(own, name); found || strings.Contains(name, "_") {
+// isReserved reports whether an adapter may not set a header. Names with an underscore are
+// reserved, too: for servers in the tradition of CGI, x_real_ip and x-real-ip are the same.
+func isReserved(name string) bool {
+	if _, found := slices.BinarySearch(reserved, name); found || strings.Contains(name, "_") {
 		return true
 	}
-	return slices.ContainsFunc(ownPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	return slices.ContainsFunc(reservedPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
 var tokenBytes = byteSet("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")

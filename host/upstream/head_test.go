@@ -91,8 +91,8 @@ func TestParseHeadRefuses(t *testing.T) {
 	}
 }
 
-func TestOwnHeadersAreSorted(t *testing.T) {
-	if !slices.IsSorted(own) {
-		t.Error("own is searched by halves and must be sorted")
+func TestReservedHeadersAreSorted(t *testing.T) {
+	if !slices.IsSorted(reserved) {
+		t.Error("reserved is searched by halves and must be sorted")
 	}
 }

@@ -8,26 +8,26 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// Taken is an answer as it came, for tools that record traffic.
-type Taken struct {
+// Recorded is an answer as it came, for tools that record traffic.
+type Recorded struct {
 	Status int
-	Head   []byte // as Response.Head gives it
+	Head   []byte // as Response.Head returns it
 	Body   []byte // decompressed, without the provider's key
 	Broken error  // why Body is incomplete, a *fault.Error; nil: it is complete
 }
 
-// Take sends a request as Do does and reads the answer to its end, whatever it is. Of
-// an answer that breaks off or stalls, it returns what came.
+// Record sends a request as Do does and reads the answer to its end, whatever kind of
+// answer it is. If the answer breaks off or stalls, it returns the part that came.
 //
-//   - error: as Do's if there was no answer, or if no adapter could be given it
-//     because it is too long or can't be decompressed
-func (c *Client) Take(ctx context.Context, r Request) (Taken, error) {
-	res, err := c.ask(ctx, r)
+//   - error: as from Do, if there was no answer, or if the answer is too long for an
+//     adapter or can't be decompressed
+func (c *Client) Record(ctx context.Context, r Request) (Recorded, error) {
+	res, err := c.send(ctx, r)
 	if err != nil {
-		return Taken{}, err
+		return Recorded{}, err
 	}
 	defer res.Close()
-	t := Taken{Status: res.Status, Head: res.Head()}
+	t := Recorded{Status: res.Status, Head: res.Head()}
 	if res.body, err = decoded(res.body, res.header); err != nil {
 		return t, c.failed("sent an answer in an encoding that was not asked for", err)
 	}

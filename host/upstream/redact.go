@@ -18,13 +18,13 @@ const minRedacted = 8
 // replacement takes the place of a key. It needs no escaping in a JSON string.
 const replacement = "[redacted]"
 
-// redactor replaces a provider's key in what the provider answers. Some servers
-// repeat the key they refuse, and what reaches an adapter can reach clients.
+// redactor replaces a provider's key in the provider's answers. Some servers repeat a key
+// that they refuse, and what reaches an adapter can reach clients.
 //
-// It finds the key as it is; in JSON, with any characters escaped; percent-encoded, up
-// to maxEncoded times; and in base64 of either alphabet, wherever in the encoded text
-// the key is, as in "Basic …" of a user and the key. It can't stop an upstream that
-// wants to reveal the key, which has endless ways to do so.
+// It finds the key as it is; in JSON, with any of its characters escaped; percent-encoded,
+// up to maxEncoded times; and in base64 of either alphabet, even if the key is only a part
+// of what was encoded, as in "Basic …" with a user and the key. It can't stop an upstream
+// that wants to reveal the key, which has endless ways to do so.
 //
 // A nil redactor replaces nothing. The methods are safe for concurrent use.
 type redactor struct{ forms []form }
@@ -189,9 +189,9 @@ func (r *redactor) error(err error) error {
 	return err
 }
 
-// suspects is a quick check, which suffices for nearly all frames: it is false only
-// if the key is not in p. Usual encoders leave letters and digits as they are, so that
-// the anchor is found; an encoder that escapes those is noticed by that.
+// suspects is a quick check that is enough for nearly all frames. If it returns false, the
+// key is not in p. Usual encoders leave letters and digits as they are, so the anchor is
+// found. Other encoders are noticed because they escape letters or digits.
 func (r *redactor) suspects(p []byte) bool {
 	for i := range r.forms {
 		if bytes.Contains(p, r.forms[i].anchor) {
@@ -272,7 +272,7 @@ func (f *form) same(a, b byte) bool {
 	return a == b || f.base64 && (a == '-' && b == '+' || a == '_' && b == '/')
 }
 
-// maxEncoded is how many encodings, one over the other, are looked through.
+// maxEncoded is how many times over the key may be encoded and still be found.
 const maxEncoded = 3
 
 // unescape returns the character that p begins with, escaped or not, and its length.
@@ -286,7 +286,7 @@ func unescape(p []byte) (c byte, n int) {
 	return p[0], 1
 }
 
-// percentEncoded reads %41, or %2541, which is that encoded again.
+// percentEncoded reads %41, or %2541, which is %41 encoded again.
 func percentEncoded(p []byte) (c byte, n int) {
 	n = 1
 	for times := 1; times < maxEncoded && len(p) >= n+4 && p[n] == '2' && p[n+1] == '5'; times++ {

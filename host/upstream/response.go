@@ -35,11 +35,11 @@ type Response struct {
 	client  *Client
 	x       *roundTrip
 	header  http.Header
-	raw     io.ReadCloser // the body as it comes
-	body    io.Reader     // decompressed, and timed
-	length  int64         // of the body as it comes; -1: unknown
+	raw     io.ReadCloser // the body as it comes over the connection
+	body    io.Reader     // the body decompressed, and timed
+	length  int64         // the length of the raw body; -1: unknown
 	whole   bool
-	start   []byte // the body as far as it was read to find out what kind it is, or by Body
+	start   []byte // the part of the body that was read by settle, to find out its kind, or by Body
 	err     error  // why no more bytes come: io.EOF, or the error for the caller
 	decoder *frame.Decoder
 	small   []byte
@@ -51,8 +51,8 @@ type Response struct {
 	overHTTP2 bool
 	memory    *memory.Grant
 	held      int // bytes counted in memory
-	lines     int // of held: what the decoder holds
-	copied    int // of held: a copy without the provider's key
+	lines     int // the part of held that the decoder holds
+	copied    int // the part of held that is a copy without the provider's key
 
 	ahead      frame.Frame // a frame that Buffered found
 	aheadErr   error
@@ -84,7 +84,7 @@ func (r *Response) hold(bytes int) error {
 	return nil
 }
 
-// count changes what is counted for one purpose, *counted, to bytes. The error is a
+// count sets what is counted for one purpose, which is *counted, to bytes. The error is a
 // *memory.Error.
 func (r *Response) count(counted *int, bytes int) error {
 	more := bytes - *counted
@@ -115,8 +115,8 @@ func (r *Response) drop(bytes int) {
 	r.held -= bytes
 }
 
-// settle finds out what kind of answer it is, by the rules of exchange.Answer, and
-// reads as much of the body as that needs.
+// settle finds out what kind of answer this is, by the rules of exchange.Answer. It reads
+// as much of the body as it needs for that.
 func (r *Response) settle(asked abi.Framing) error {
 	if r.overHTTP2 {
 		if err := r.hold(streamWindow); err != nil { // net/http fills it while nobody reads
@@ -159,8 +159,8 @@ func (r *Response) settle(asked abi.Framing) error {
 	return nil
 }
 
-// more reads the next bytes into start. It returns false when none come, for which
-// err is the reason, and when start is longer than a whole body may be.
+// more reads the next bytes into start. It returns false if none come, and then err says
+// why, or if start is longer than a whole body may be.
 func (r *Response) more() bool {
 	for r.err == nil && len(r.start) <= r.client.bodyLimit {
 		if len(r.start) == cap(r.start) {
@@ -219,8 +219,8 @@ func (r *Response) Head() []byte {
 	return rules.Head(r.client.redact.names(r.header), r.client.now(), r.client.redact.text)
 }
 
-// Body reads a whole answer and returns what an adapter may see of it. The result is
-// the caller's, and counted until Close.
+// Body reads a whole answer and returns what an adapter may see of it. The caller owns the
+// result, whose memory is counted until Close.
 //
 //   - error: context.Cause of the request's context; a *fault.Error with the code
 //     upstream_error for a body that is too long, broken or cut short, or
@@ -269,8 +269,8 @@ func (r *Response) Next() (frame.Frame, error) {
 	}
 }
 
-// Buffered reports whether Next will return without waiting for the network. If not,
-// the caller should flush what the frames so far have led to.
+// Buffered reports whether Next will return without waiting for the network. If not, the
+// caller should first send on what it has made of the frames so far.
 func (r *Response) Buffered() bool {
 	if !r.whole && !r.closed && !r.aheadValid {
 		r.ahead, r.aheadErr, r.aheadValid = r.pull()
@@ -278,7 +278,7 @@ func (r *Response) Buffered() bool {
 	return r.aheadValid
 }
 
-// pull returns what Next should, if that is known without reading (ok).
+// pull returns what Next should return, if that is known without reading (ok).
 func (r *Response) pull() (f frame.Frame, err error, ok bool) {
 	f, ok, err = r.decoder.Next()
 	if !ok && err == nil && r.err == io.EOF && !r.ended {
@@ -302,7 +302,7 @@ func (r *Response) pull() (f frame.Frame, err error, ok bool) {
 	return frame.Frame{}, nil, false
 }
 
-// undecodable is the error for a stream that the decoder refused.
+// undecodable returns the error for a stream that the decoder refused.
 func (r *Response) undecodable(err error) error {
 	if errors.Is(err, frame.ErrTooLong) {
 		e := r.client.tooLong("a line", r.client.lineLimit)
@@ -317,8 +317,8 @@ func (r *Response) fill() {
 	if r.err = r.count(&r.lines, r.decoder.Held()); r.err != nil {
 		return
 	}
-	// A burst is read in large pieces, for fewer reads and flushes. A slow stream, as
-	// most are, keeps little memory while it waits.
+	// A burst is read in large pieces, so that there are fewer reads and flushes. Most
+	// streams are slow, and keep little memory while they wait.
 	if r.filled && r.burst == nil {
 		r.burst = r.client.bursts.Get().(*[burstSize]byte)
 	} else if !r.filled {

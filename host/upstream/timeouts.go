@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// stage is what a roundTrip waits for.
+// stage says what a roundTrip waits for.
 type stage int32
 
 const (
@@ -23,13 +23,13 @@ const (
 	stages
 )
 
-// waits says how long each stage may take.
+// waits has the time that each stage may take.
 type waits [stages]time.Duration
 
 // errEnded is the cause of a roundTrip's context when it simply ended.
 var errEnded = errors.New("the exchange is over")
 
-// timeout is the cause when a stage took too long.
+// timeout is the cause of a roundTrip's context when a stage took too long.
 type timeout struct {
 	stage stage
 	after time.Duration
@@ -40,11 +40,12 @@ func (t *timeout) Error() string {
 	return fmt.Sprintf("%s after %v", what, t.after)
 }
 
-// roundTrip is the lifetime of one request and its answer: the context, and what ends
-// it. It is safe for concurrent use, as net/http calls it from its own goroutines.
+// roundTrip is the lifetime of one request and its answer: their context, and the timer
+// that ends it. It is safe for concurrent use, because net/http calls it from its own
+// goroutines.
 //
-// One timer serves all stages. A read doesn't reset it but only notes its deadline in
-// due, which the timer looks at when it fires.
+// One timer serves all stages. A read doesn't reset the timer. It only sets its deadline in
+// due, which is checked when the timer fires.
 type roundTrip struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -52,7 +53,7 @@ type roundTrip struct {
 	start  time.Time
 
 	due      atomic.Int64 // the current wait's deadline, in ns after start; 0: nothing is waited for
-	answered atomic.Bool  // a byte of the answer came
+	answered atomic.Bool  // a byte of the answer has come
 
 	mu        sync.Mutex
 	stage     stage
@@ -86,7 +87,7 @@ func (x *roundTrip) gotConn(info httptrace.GotConnInfo, body bool) {
 	case *conn:
 		c.expect(body)
 	case *tls.Conn:
-		// HTTP/2 says which requests were not handled, and net/http repeats those.
+		// HTTP/2 says which requests were not handled, and net/http repeats those itself.
 		kept = kept && c.ConnectionState().NegotiatedProtocol != "h2"
 	}
 	x.enter(answering)
@@ -95,8 +96,8 @@ func (x *roundTrip) gotConn(info httptrace.GotConnInfo, body bool) {
 	x.mu.Unlock()
 }
 
-// staleWithin is how soon a reused connection fails if the server had closed it. A
-// server that took longer has received the request.
+// staleWithin is how soon a request on a reused connection fails if the server had closed
+// the connection. If it takes longer, the server has received the request.
 const staleWithin = 2 * time.Second
 
 // stale reports whether the request failed because its connection had been closed
@@ -156,7 +157,7 @@ func (x *roundTrip) end() {
 	x.cancel(errEnded)
 }
 
-// currentStage is the stage that was entered last.
+// currentStage returns the stage that was entered last.
 func (x *roundTrip) currentStage() stage {
 	x.mu.Lock()
 	defer x.mu.Unlock()

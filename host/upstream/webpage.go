@@ -13,10 +13,10 @@ import (
 	rules "github.com/kai-gateway/kai/sdk/exchange"
 )
 
-// webPage is the error for a web page in place of an answer. No provider's API sends
+// webPage returns the error for a web page in place of an answer. No provider's API sends
 // one: it comes from something on the way, or base_url is wrong. So its status says
-// nothing about the gateway's key or account. But when to come back, and that a
-// request is too large, can be believed.
+// nothing about the gateway's key or account. It can be trusted only where it says that a
+// request is too large, or when to come back.
 func (c *Client) webPage(r *Response) *fault.Error {
 	e := c.failed(fmt.Sprintf("sent a web page with status %d instead of an API answer", r.Status),
 		fmt.Errorf("content type %q, title %q", r.header.Get("Content-Type"), title(r.start)))
@@ -53,7 +53,7 @@ func (c *Client) webPage(r *Response) *fault.Error {
 	return e
 }
 
-// checkAddress asks whether base_url is right, and says what it usually is.
+// checkAddress returns advice for clients: is base_url right, and what is it usually?
 func (c *Client) checkAddress() string {
 	if c.usual == "" {
 		return "Is its base_url right?"
@@ -64,7 +64,8 @@ func (c *Client) checkAddress() string {
 // titles finds the title of a page.
 var titles = regexp.MustCompile(`(?is)<title[^>]*>\s*(.{0,80})`)
 
-// title returns the title of a web page, whose first bytes it gets, for the log.
+// title returns the title of a web page for the log. It looks only at the page's first
+// bytes.
 func title(page []byte) string {
 	if m := titles.FindSubmatch(page[:min(len(page), smallSize)]); m != nil {
 		text, _, _ := bytes.Cut(m[1], []byte("<"))
@@ -73,10 +74,10 @@ func title(page []byte) string {
 	return ""
 }
 
-// redirected is the error for a redirect. Redirects are not followed: the request has
-// a key that is meant for base_url, and a POST would become a GET.
+// redirected returns the error for a redirect. Redirects are not followed: the request
+// has a key that is meant for base_url, and a POST would become a GET.
 func (c *Client) redirected(r *Response) *fault.Error {
-	location, shown, advice := c.whereTo(r.header.Get("Location"))
+	location, shown, advice := c.describeLocation(r.header.Get("Location"))
 	e := c.failed(fmt.Sprintf("answered with a redirect, status %d%s, which Kai does not follow. %s",
 		r.Status, shown, advice), fmt.Errorf("location %q", location))
 	e.Text = c.redact.text(e.Text)
@@ -86,9 +87,9 @@ func (c *Client) redirected(r *Response) *fault.Error {
 
 const maxShownPath = 100 // bytes of a path in a message
 
-// whereTo reads a Location. It returns what the log and what a client may see of it,
-// both without credentials, and what the operator should do.
-func (c *Client) whereTo(location string) (logged, shown, advice string) {
+// describeLocation reads a Location. It returns what the log and what a client may see of
+// it, both without credentials, and what the operator should do.
+func (c *Client) describeLocation(location string) (logged, shown, advice string) {
 	correct := "Correct its base_url"
 	if c.usual != "" {
 		correct += "; usually it is " + c.usual

@@ -190,7 +190,7 @@ func (r *Recording) send(ctx context.Context, client *upstream.Client, what upst
 		defer told.Done()
 		r.Note(fmt.Sprintf("waiting for the answer of provider %s at %s; Ctrl-C ends it, --timeout 10s gives up by itself", r.Provider.Name, hostOf(r.Provider.BaseURL)))
 	})
-	t, err := client.Take(ctx, what)
+	t, err := client.Record(ctx, what)
 	if notice.Stop() {
 		told.Done()
 	}
