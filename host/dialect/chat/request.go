@@ -39,12 +39,17 @@ type foreignTool struct {
 //   - error: a *fault.Error
 func ParseRequest(b []byte) (*Request, error) {
 	b = bytes.TrimPrefix(b, []byte("\ufeff"))
-	r := &Request{}
-	var n notes
-	if err := r.Scan(b, &grammar, &n); err != nil {
+	p := &struct { // one allocation
+		Request
+		notes
+	}{}
+	r := &p.Request
+	if err := r.Scan(b, &grammar, &p.notes); err != nil {
 		return nil, err
 	}
-	if err := r.read(textOf(r.Mend(n.mend(b)))); err != nil {
+	text := r.Mend(p.mend(b))
+	p.notes = notes{}
+	if err := r.read(textOf(text)); err != nil {
 		return nil, err
 	}
 	return r, nil
