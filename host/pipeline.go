@@ -66,11 +66,17 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, parse dialect.P
 		return nil, api.Busy(err)
 	}
 	who := auth.PrincipalFrom(ctx)
-	r, err := parse(body, dialect.Caller{Principal: who.Name})
+	r, err := parse(ctx, body, dialect.Caller{Principal: who.Name})
 	if err != nil {
 		return nil, err
 	}
-	x.Memory.Drop(copies - r.Size)
+	if r.Size > copies { // it has more in it than the client sent with it
+		if err := x.Memory.Hold(r.Size - copies); err != nil {
+			return nil, api.Busy(err)
+		}
+	} else {
+		x.Memory.Drop(copies - r.Size)
+	}
 	x.Record.Model, x.Record.Stream = r.Model, r.Stream
 	plan, err := g.routes.Plan(r.Model)
 	if err != nil {

@@ -1,6 +1,8 @@
 package dialect
 
 import (
+	"context"
+
 	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/facts"
 	"github.com/kai-gateway/kai/host/fault"
@@ -15,11 +17,12 @@ type Caller struct {
 
 // Parse reads the body of a request, and checks all that can be checked without knowing
 // which target will answer. The Request may keep b, which does not change any more; if it
-// keeps copies of parts of it, they count for its Size.
+// keeps copies of parts of it, they count for its Size. ctx is the request's, for what is
+// remembered elsewhere.
 //
 // The error is a *fault.Error. It names places in the client's terms, and repeats no
 // content.
-type Parse func(b []byte, c Caller) (*Request, error)
+type Parse func(ctx context.Context, b []byte, c Caller) (*Request, error)
 
 // Request is a client's request, as its dialect has read it. It belongs to the goroutine
 // that serves the request.

@@ -1,13 +1,15 @@
 package chat
 
 import (
+	"context"
+
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // Parse reads a request to POST /v1/chat/completions. It is a [dialect.Parse].
-func Parse(b []byte, _ dialect.Caller) (*dialect.Request, error) {
+func Parse(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, error) {
 	r, err := ParseRequest(b)
 	if err != nil {
 		return nil, err
