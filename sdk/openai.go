@@ -62,7 +62,8 @@ type Part struct {
 	Raw  JSON   // the whole part
 }
 
-// Parts returns the parts of a message's content; a string is one part of text.
+// Parts returns the parts of a message's content; a string is one part of text. A
+// text that is null counts as absent.
 func Parts(content JSON) iter.Seq[Part] {
 	return func(yield func(Part) bool) {
 		switch content.Kind() {
@@ -86,7 +87,9 @@ func part(raw JSON) Part {
 		case "type":
 			p.Type, _ = v.Str()
 		case "text", "refusal":
-			p.Text = v
+			if v.Kind() != KindNull { // clients send both, one of them null
+				p.Text = v
+			}
 		case "image_url":
 			p.URL = v
 			if v.Kind() == KindObject {
