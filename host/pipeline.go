@@ -161,7 +161,7 @@ func (c *call) attempt(ctx context.Context, target route.Target, last bool, begi
 	p := c.gateway.providers[target.Provider]
 	c.http.Record.Attempt++
 	c.http.Record.Provider, c.http.Record.UpstreamModel, c.http.Record.Plugin = target.Provider, target.Model, p.config.Plugin
-	if err := c.prepare(ctx, p); err != nil {
+	if err := c.prepare(ctx, p, target); err != nil {
 		return outcome{err: err}
 	}
 	before := c.memory.Used()
@@ -194,13 +194,13 @@ func (c *call) attempt(ctx context.Context, target route.Target, last bool, begi
 	return outcome{err: a.memoryError(err), committed: a.committed}
 }
 
-// prepare waits until the provider can be asked, and checks that this request may ask
-// it.
-func (c *call) prepare(ctx context.Context, p *provider) error {
+// prepare waits until the provider of a target can be asked, and checks that this request
+// may ask it.
+func (c *call) prepare(ctx context.Context, p *provider, target route.Target) error {
 	if err := p.prepare(ctx, time.Duration(c.gateway.config.Server.LoadWait)); err != nil {
 		return err
 	}
-	if err := p.serves(c.request.Op); err != nil {
+	if err := p.serves(c.request.Op, target.Options); err != nil {
 		return err
 	}
 	if err := p.checkRouting(ctx, c.asked); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -87,15 +88,21 @@ func (p *provider) prepare(ctx context.Context, wait time.Duration) error {
 	return p.err
 }
 
-// serves refuses an operation that the adapter, which is loaded, does not have.
-func (p *provider) serves(op abi.Op) error {
-	if p.adapter.Manifest().Profile().Serves(op) {
+// serves refuses an operation that the adapter, which is loaded, does not have for a
+// model with these options. Another target may have it.
+func (p *provider) serves(op abi.Op, options []byte) error {
+	if p.adapter.Manifest().Profile().Serves(op, options) {
 		return nil
 	}
-	return &fault.Error{
+	e := &fault.Error{
 		Kind: fault.Unusable, Code: "adapter_error",
 		Text: fmt.Sprintf("The adapter of provider '%s' answers no %s.", p.name, operations[op]),
 	}
+	if op == abi.Count {
+		e.Status, e.Code = http.StatusNotFound, "unsupported_operation"
+		e.Text = fmt.Sprintf("Provider '%s' cannot count tokens. The usage of its answers says what they took.", p.name)
+	}
+	return e
 }
 
 // operations are what people call them.

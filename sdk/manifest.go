@@ -16,6 +16,7 @@ type Manifest struct {
 	Provider string // the upstream it speaks to: "ollama"
 
 	Ops            []abi.Op // default: Chat
+	OptionalOps    []OptionalOp
 	Capabilities   []string // for example "tools", "vision", "reasoning": for people and routing
 	DefaultBaseURL string   // a hint for shipped adapters; "" if there is no upstream
 	Setup          string   // what must be done before a model can answer, such as "start it with 'x serve'"; {model} is the upstream's name
@@ -24,6 +25,13 @@ type Manifest struct {
 	PlainContent   bool     // the adapter wants to see long content instead of references to it
 	KnowsModels    bool     // for an adapter without upstream: its options get a member "models" (docs/abi.md)
 	Routing        Routing  // how a request could ask the upstream for another model
+}
+
+// OptionalOp is an operation that the adapter serves only where an option is set: a
+// server that can do it can't be told from one that can't.
+type OptionalOp struct {
+	Op     abi.Op
+	Option string // its name among Options
 }
 
 // Routing says by what a client's request that the adapter passes on would choose
@@ -39,10 +47,6 @@ type Auth struct {
 	Secret string // the configuration's name for it: "api_key"
 	Header string // in lower case: "authorization"
 	Format string // with one {} for the secret: "Bearer {}"
-}
-
-var opNames = [...]string{
-	abi.Chat: "chat", abi.Completions: "completions", abi.Embeddings: "embeddings", abi.Models: "models",
 }
 
 func (m Manifest) check() error {
@@ -85,7 +89,7 @@ func (m Manifest) AppendJSON(dst []byte) []byte {
 	}
 	names := make([]string, len(ops))
 	for i, op := range ops {
-		names[i] = opNames[op]
+		names[i] = op.String()
 	}
 	dst = append(dst, '{')
 	field("name", m.Name)
@@ -95,6 +99,14 @@ func (m Manifest) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `"adapters":[{`...)
 	field("provider", m.Provider)
 	list("ops", names)
+	if len(m.OptionalOps) > 0 {
+		dst = append(dst, `"optional_ops":{`...)
+		for _, o := range m.OptionalOps {
+			field(o.Op.String(), o.Option)
+		}
+		dst[len(dst)-1] = '}'
+		dst = append(dst, ',')
+	}
 	list("capabilities", m.Capabilities)
 	field("default_base_url", m.DefaultBaseURL)
 	field("setup", m.Setup)

@@ -77,6 +77,14 @@ func tooManyError(what string) *fault.Error {
 	return protocolError("more than %d fields in %s", maxFields, what)
 }
 
+// tooLargeError is the error for an answer of which more than max bytes would be kept.
+func tooLargeError(max int) *fault.Error {
+	return &fault.Error{
+		Kind: fault.Upstream, Code: "upstream_error",
+		Text: fmt.Sprintf("The provider's answer is larger than %d MiB.", max>>20),
+	}
+}
+
 // memoryError is the error for an answer that would need too much memory.
 func memoryError(err error) *fault.Error {
 	return &fault.Error{Kind: fault.Share, Code: "out_of_memory", Cause: err, Text: "Kai has no memory left for the answer."}

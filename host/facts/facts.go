@@ -36,8 +36,6 @@
 package facts
 
 import (
-	"fmt"
-
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -72,6 +70,8 @@ type Options struct {
 	MaxHeld int           // bytes of payloads that may be kept at once; default 64 MiB
 }
 
+const defaultMaxHeld = 64 << 20
+
 // Answer is what is known of one answer. Only one goroutine may use it at a time.
 type Answer struct {
 	choices []choice            // in the order they opened
@@ -89,7 +89,7 @@ type Answer struct {
 // New returns an answer of which nothing is known yet.
 func New(o Options) *Answer {
 	if o.MaxHeld <= 0 {
-		o.MaxHeld = 64 << 20
+		o.MaxHeld = defaultMaxHeld
 	}
 	return &Answer{max: o.MaxHeld, ledger: ledger{grant: o.Memory}}
 }
@@ -310,10 +310,7 @@ func (a *Answer) named() bool {
 // hold counts the bytes of an emission before it is kept.
 func (a *Answer) hold(e abi.Emission) *fault.Error {
 	if a.held+len(e.Data) > a.max {
-		return &fault.Error{
-			Kind: fault.Upstream, Code: "upstream_error",
-			Text: fmt.Sprintf("The provider's answer is larger than %d MiB.", a.max>>20),
-		}
+		return tooLargeError(a.max)
 	}
 	a.held += len(e.Data)
 	return nil

@@ -62,7 +62,7 @@ func example(t testing.TB) []byte {
 
 func TestExampleRuns(t *testing.T) {
 	a := newAdapter(t, example(t), nil)
-	if m := a.Manifest(); m.Name != "lines" || !m.Profile().Serves(abi.Chat) || m.Profile().PlainContent {
+	if m := a.Manifest(); m.Name != "lines" || !m.Profile().Serves(abi.Chat, nil) || m.Profile().PlainContent {
 		t.Errorf("manifest = %+v", m)
 	}
 	var b Batch

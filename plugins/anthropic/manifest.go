@@ -7,7 +7,10 @@
 // the types of its public SDKs.
 package anthropic
 
-import "github.com/kai-gateway/kai/sdk"
+import (
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
 
 // Plugin returns the adapter with its manifest.
 func Plugin() *sdk.Plugin { return sdk.New(manifest, adapter{}) }
@@ -18,6 +21,7 @@ var manifest = sdk.Manifest{
 	License:        "Apache-2.0",
 	Homepage:       "https://github.com/kai-gateway/kai/tree/main/plugins/anthropic",
 	Provider:       "anthropic",
+	Ops:            []abi.Op{abi.Chat, abi.Count},
 	Capabilities:   []string{"tools", "vision", "documents", "reasoning", "structured_output", "prompt_caching"},
 	DefaultBaseURL: "https://api.anthropic.com",
 	Auth:           sdk.Auth{Secret: "api_key", Header: "x-api-key", Format: "{}"},

@@ -61,7 +61,9 @@ func readOptions(options sdk.JSON) settings {
 // since Claude 4 can write that much.
 const defaultMaxTokens = 32000
 
-// Request turns a chat completion into POST /v1/messages.
+// Request turns a chat completion into POST /v1/messages, and a request to count its
+// tokens into POST /v1/messages/count_tokens, whose body has only what is counted:
+// https://platform.claude.com/docs/en/build-with-claude/token-counting.
 func (adapter) Request(r *sdk.Request, _ *state, out *sdk.Out) error {
 	q, err := parse(r.Body)
 	if err != nil {
@@ -77,14 +79,17 @@ func (adapter) Request(r *sdk.Request, _ *state, out *sdk.Out) error {
 		m.sampling = sampling
 	}
 	limit := q.limit(o)
+	counts := r.Op == abi.Count
 
 	var w sdk.Writer
 	w.Reset(make([]byte, 0, len(r.Body)+1024))
 	w.Object()
 	w.Key("model").Raw(q.Model)
-	w.Key("max_tokens").Int(limit)
-	if r.Stream {
-		w.Key("stream").Bool(true)
+	if !counts {
+		w.Key("max_tokens").Int(limit)
+		if r.Stream {
+			w.Key("stream").Bool(true)
+		}
 	}
 	signed, err := writeMessages(&w, &q)
 	if err != nil {
@@ -106,14 +111,19 @@ func (adapter) Request(r *sdk.Request, _ *state, out *sdk.Out) error {
 	if err := writeOutput(&w, t.effort, q.ResponseFormat); err != nil {
 		return err
 	}
-	if m.sampling && !t.thinks() {
+	if m.sampling && !t.thinks() && !counts {
 		q.writeSampling(&w)
 	}
-	q.writeRest(&w, o)
+	if !counts {
+		q.writeRest(&w, o)
+	}
 	w.End()
 
 	up := sdk.Upstream{Path: "/v1/messages", Framing: abi.Whole, Headers: headers(o), Body: w.Bytes()}
-	if r.Stream {
+	switch {
+	case counts:
+		up.Path = "/v1/messages/count_tokens"
+	case r.Stream:
 		up.Framing = abi.SSE
 	}
 	out.Send(up)

@@ -4,12 +4,14 @@ import (
 	"strconv"
 
 	"github.com/kai-gateway/kai/plugins/internal/errortext"
+	"github.com/kai-gateway/kai/plugins/internal/tokencount"
 	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Response takes an answer that came in one piece: a message, or an error.
+// Response takes an answer that came in one piece: a message, a count, or an error.
 func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
-	var kind, content, usage, failure sdk.JSON
+	var kind, content, usage, failure, tokens sdk.JSON
 	it := sdk.Object(r.Body)
 	for it.Next() {
 		v := it.Value()
@@ -22,6 +24,8 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 			usage = v
 		case "error":
 			failure = v
+		case "input_tokens":
+			tokens = v
 		}
 	}
 	if r.Status < 200 || r.Status > 299 {
@@ -32,6 +36,12 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	}
 	if !failure.Empty() || string(inside(kind)) == "error" {
 		return failed(0, r.Head, failure)
+	}
+	if r.Op == abi.Count {
+		if it.Err() != nil || !tokencount.State(tokens, out) {
+			return malformed()
+		}
+		return nil
 	}
 	if it.Err() != nil || content.Kind() != sdk.KindArray {
 		return malformed()

@@ -36,6 +36,7 @@ var manifest = sdk.Manifest{
 	License:        "Apache-2.0",
 	Homepage:       "https://github.com/kai-gateway/kai/tree/main/plugins/gemini",
 	Provider:       "gemini",
+	Ops:            []abi.Op{abi.Chat, abi.Count},
 	Capabilities:   []string{"streaming", "tools", "vision", "audio", "json", "reasoning", "logprobs"},
 	DefaultBaseURL: "https://generativelanguage.googleapis.com/v1beta",
 	Auth:           sdk.Auth{Secret: "api_key", Header: "x-goog-api-key", Format: "{}"},

@@ -25,7 +25,9 @@ func parse(body sdk.JSON) (q query, err error) {
 	return q, err
 }
 
-// Request turns a chat completion into generateContent or its stream.
+// Request turns a chat completion into generateContent or its stream, and a request to
+// count its tokens into countTokens, https://ai.google.dev/api/tokens, where the same
+// stands in generateContentRequest. How an answer is generated counts nothing.
 func (adapter) Request(r *sdk.Request, _ *state, out *sdk.Out) error {
 	q, err := parse(r.Body)
 	if err != nil {
@@ -34,6 +36,9 @@ func (adapter) Request(r *sdk.Request, _ *state, out *sdk.Out) error {
 	var w sdk.Writer
 	w.Reset(make([]byte, 0, len(r.Body)+512))
 	w.Object()
+	if r.Op == abi.Count {
+		return count(&w, &q, out)
+	}
 	if err := writeMessages(&w, &q); err != nil {
 		return err
 	}
@@ -52,6 +57,26 @@ func (adapter) Request(r *sdk.Request, _ *state, out *sdk.Out) error {
 		up.Path, up.Framing = modelPath(q.model)+":streamGenerateContent?alt=sse", abi.SSE
 	}
 	out.Send(up)
+	return nil
+}
+
+// count sends countTokens. Google demands the model in the body, too.
+func count(w *sdk.Writer, q *query, out *sdk.Out) error {
+	w.Key("generateContentRequest").Object()
+	name := q.model
+	if !strings.HasPrefix(name, "models/") && !strings.HasPrefix(name, "tunedModels/") {
+		name = "models/" + name
+	}
+	w.Key("model").String(name)
+	if err := writeMessages(w, q); err != nil {
+		return err
+	}
+	if err := writeTools(w, q); err != nil {
+		return err
+	}
+	w.End()
+	w.End()
+	out.Send(sdk.Upstream{Path: modelPath(q.model) + ":countTokens", Framing: abi.Whole, Body: w.Bytes()})
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package gemini
 
 import (
+	"github.com/kai-gateway/kai/plugins/internal/tokencount"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -9,6 +10,12 @@ import (
 func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	if r.Status < 200 || r.Status > 299 {
 		return failure(r.Status, r.Head, r.Body)
+	}
+	if r.Op == abi.Count {
+		if sdk.JSON(r.Body).Valid() != nil || !tokencount.State(sdk.JSON(r.Body).Get("totalTokens"), out) {
+			return malformed()
+		}
+		return nil
 	}
 	if sdk.JSON(r.Body).Kind() == sdk.KindArray {
 		return takeAll(r.Body, s, out)

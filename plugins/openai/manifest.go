@@ -9,6 +9,7 @@ package openai
 import (
 	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // Plugin returns the adapter.
@@ -24,6 +25,7 @@ var manifest = sdk.Manifest{
 	License:        "Apache-2.0",
 	Homepage:       "https://github.com/kai-gateway/kai/tree/main/plugins/openai",
 	Provider:       "openai",
+	OptionalOps:    []sdk.OptionalOp{{Op: abi.Count, Option: "count_tokens"}},
 	Capabilities:   []string{"streaming", "tools", "vision", "audio", "json", "reasoning", "logprobs"},
 	DefaultBaseURL: "https://api.openai.com/v1",
 	Auth:           sdk.Auth{Secret: "api_key", Header: "authorization", Format: "Bearer {}"},
@@ -73,4 +75,6 @@ developer_role?: "developer" | "system"
 drop?: [...string]
 // Fields for requests that don't have them.
 body?: {...}
+// The server that counts tokens, and where: vLLM's base_url is its root, without /v1.
+count_tokens?: "llama.cpp" | "vllm"
 `

@@ -18,7 +18,10 @@ func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error 
 	if err != nil {
 		return err
 	}
-	up := sdk.Upstream{Path: "/chat/completions", Framing: abi.Whole, Headers: o.headers, Body: body}
+	if r.Op == abi.Count {
+		return count(&o, r.Body, body, out)
+	}
+	up := sdk.Upstream{Path: o.path("/chat/completions"), Framing: abi.Whole, Headers: o.headers, Body: body}
 	if r.Stream {
 		up.Framing = abi.SSE
 	}
@@ -35,7 +38,8 @@ type settings struct {
 	systemRole  bool   // developers become system
 	drop        sdk.JSON
 	body        sdk.JSON
-	editHistory bool // messages are looked into
+	counter     string // llamaCPP or vLLM; "": none
+	editHistory bool   // messages are looked into
 }
 
 func readOptions(options sdk.JSON) settings {
@@ -61,6 +65,8 @@ func readOptions(options sdk.JSON) settings {
 			o.drop = v
 		case "body":
 			o.body = v
+		case "count_tokens":
+			o.counter = text
 		}
 	}
 	if o.reasoning == "keep" {

@@ -3,6 +3,7 @@ package openai
 import (
 	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // dialect is that of a server of which nothing is known.
@@ -12,8 +13,11 @@ var dialect = openaichat.Dialect{
 	BrokenOff: brokenOff,
 }
 
-// Response takes a whole answer.
+// Response takes a whole answer, or a count.
 func (adapter) Response(r *sdk.Response, _ *openaichat.State, out *sdk.Out) error {
+	if r.Op == abi.Count {
+		return counted(r, out)
+	}
 	if r.Status < 200 || r.Status > 299 {
 		return failure(r.Status, r.Head, r.Body)
 	}

@@ -26,7 +26,7 @@ const (
 )
 
 // Minor is the minor version of ABI v1 that this package describes.
-const Minor = 1
+const Minor = 2
 
 // Op is the operation a call serves.
 type Op int32
@@ -36,7 +36,30 @@ const (
 	Completions Op = 2
 	Embeddings  Op = 3
 	Models      Op = 4
+	Count       Op = 5 // since minor version 2
 )
+
+var opNames = [...]string{
+	Chat: "chat", Completions: "completions", Embeddings: "embeddings", Models: "models", Count: "count",
+}
+
+// String returns the name that manifests use, or "" for an operation it does not know.
+func (op Op) String() string {
+	if op > 0 && int(op) < len(opNames) {
+		return opNames[op]
+	}
+	return ""
+}
+
+// OpNamed returns the operation with a name that manifests use, or 0.
+func OpNamed(name string) Op {
+	for op, n := range opNames {
+		if n == name && n != "" {
+			return Op(op)
+		}
+	}
+	return 0
+}
 
 // Flags of kai_request and kai_event.
 const (

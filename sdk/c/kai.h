@@ -218,7 +218,7 @@ bool kai_split_data_url(kai_bytes inside, kai_bytes *media_type, kai_bytes *base
 
 /* ---- the calls ---- */
 
-typedef enum { KAI_CHAT = 1, KAI_COMPLETIONS = 2, KAI_EMBEDDINGS = 3, KAI_MODELS = 4 } kai_op;
+typedef enum { KAI_CHAT = 1, KAI_COMPLETIONS = 2, KAI_EMBEDDINGS = 3, KAI_MODELS = 4, KAI_COUNT = 5 } kai_op;
 
 enum { KAI_OK = 0, KAI_FAILED = 1 };
 
@@ -334,6 +334,7 @@ typedef struct {
     const char *license, *homepage;
     const char *provider;                /* the upstream it speaks to */
     const char *const *ops;              /* ends in NULL; default: chat */
+    const char *const *optional_ops;     /* pairs of an operation and the option without which it is not served; ends in NULL */
     const char *const *capabilities;     /* ends in NULL */
     const char *default_base_url;
     const char *setup;                   /* what somebody has to do before a model answers; {model} is the upstream's name */
@@ -449,7 +450,7 @@ void *kai_alloc(size_t n) {
     return p;
 }
 
-KAI_EXPORT(kai_abi_v1) int kai_export_abi_(void) { return 1; }
+KAI_EXPORT(kai_abi_v1) int kai_export_abi_(void) { return 2; }
 
 KAI_EXPORT(kai_buffer) uint8_t *kai_export_buffer_(size_t min) {
     uint8_t *at = kai_heap_();
@@ -1377,6 +1378,12 @@ int kai_emit_manifest_(const kai_manifest *m) {
     kai_write_field_(&w, "provider", m->provider);
     static const char *const chat[] = {"chat", NULL};
     kai_write_list_(&w, "ops", m->ops ? m->ops : chat);
+    if (m->optional_ops) {
+        kai_write_key(&w, "optional_ops");
+        kai_write_object(&w);
+        for (const char *const *p = m->optional_ops; *p; p += 2) kai_write_field_(&w, p[0], p[1]);
+        kai_write_end(&w);
+    }
     kai_write_list_(&w, "capabilities", m->capabilities);
     kai_write_field_(&w, "default_base_url", m->default_base_url);
     kai_write_field_(&w, "setup", m->setup);

@@ -120,8 +120,8 @@ func (t *Transcript) Run(c Caller) (*Replay, error) {
 	if err := json.Unmarshal(body, &asked); err != nil {
 		return nil, fmt.Errorf("%s: %w", SectionClient, err)
 	}
-	x := replaying{caller: c, replay: r}
-	err := x.call(sdk.Input{Request: &sdk.Request{Op: abi.Chat, Stream: asked.Stream, Options: t.Options(), Body: body}})
+	x := replaying{caller: c, replay: r, op: t.Op()}
+	err := x.call(sdk.Input{Request: &sdk.Request{Op: t.Op(), Stream: asked.Stream, Options: t.Options(), Body: body}})
 	for _, res := range t.Responses() {
 		if err != nil || r.Failed || !x.pending {
 			break
@@ -135,6 +135,7 @@ func (t *Transcript) Run(c Caller) (*Replay, error) {
 type replaying struct {
 	caller   Caller
 	replay   *Replay
+	op       abi.Op
 	exchange exchange.Exchange
 	framing  abi.Framing
 	pending  bool // a request was sent and not answered
@@ -174,7 +175,7 @@ func (x *replaying) answer(res Response) error {
 	case form == exchange.Events:
 	case form == exchange.Whole && !res.Cut:
 		return x.call(sdk.Input{Response: &sdk.Response{
-			Op: abi.Chat, Status: res.Status, Head: res.Head(), Body: exchange.Body(res.Status, bytes.TrimSuffix(res.Body, []byte("\n"))),
+			Op: x.op, Status: res.Status, Head: res.Head(), Body: exchange.Body(res.Status, bytes.TrimSuffix(res.Body, []byte("\n"))),
 		}})
 	default:
 		return nil // the gateway answers by itself
@@ -196,7 +197,7 @@ func (x *replaying) answer(res Response) error {
 		if !pass {
 			continue
 		}
-		ev := sdk.Event{Op: abi.Chat, Name: f.Name, Data: f.Data}
+		ev := sdk.Event{Op: x.op, Name: f.Name, Data: f.Data}
 		if flags == abi.FlagDone {
 			ev.Data, ev.Name, ev.Done = nil, nil, true
 		}
@@ -208,5 +209,5 @@ func (x *replaying) answer(res Response) error {
 		x.replay.Cut = true
 		return nil
 	}
-	return x.call(sdk.Input{Event: &sdk.Event{Op: abi.Chat, End: true}})
+	return x.call(sdk.Input{Event: &sdk.Event{Op: x.op, End: true}})
 }

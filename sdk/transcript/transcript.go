@@ -29,9 +29,10 @@
 // A blank line in emissions ends a call. An exchange of several steps has more
 // than one upstream-request and upstream-response, in order. The response's
 // pseudo header "kai-end: cut" says that the connection broke at its end, and
-// "kai-end: cut in a line" that it broke before the section's last line end. The optional section options.json holds the adapter's options, client-response
-// what a client of the gateway sees; other sections are kept as they are, and
-// "kai plugin test" refuses them.
+// "kai-end: cut in a line" that it broke before the section's last line end. The
+// optional section op names the operation, which is chat otherwise, options.json holds
+// the adapter's options, client-response what a client of the gateway sees; other
+// sections are kept as they are, and "kai plugin test" refuses them.
 package transcript
 
 import (
@@ -48,6 +49,7 @@ import (
 
 // Names of a transcript's sections.
 const (
+	SectionOp        = "op"
 	SectionOptions   = "options.json"
 	SectionClient    = "client-request.json"
 	SectionRequest   = "upstream-request"
@@ -99,6 +101,9 @@ func Parse(data []byte) (*Transcript, error) {
 	}
 	if t.Get(SectionClient) == nil {
 		return nil, fmt.Errorf("the section -- %s --, with the request of a client, is missing", SectionClient)
+	}
+	if t.Op() == 0 {
+		return nil, fmt.Errorf("the section -- %s -- must be the name of an operation, such as count", SectionOp)
 	}
 	for i, s := range t.Sections {
 		if s.Name == SectionResponse {
@@ -212,6 +217,15 @@ func parseResponse(data []byte) (Response, error) {
 	}
 	r.Headers.Del(EndHeader)
 	return r, nil
+}
+
+// Op returns the operation that the client's request is for: chat unless the transcript
+// says otherwise; 0 if it says something that is none.
+func (t *Transcript) Op() abi.Op {
+	if name := t.Get(SectionOp); name != nil {
+		return abi.OpNamed(string(bytes.TrimSpace(name)))
+	}
+	return abi.Chat
 }
 
 // Options returns the adapter's options, JSON; {} if the transcript has none.

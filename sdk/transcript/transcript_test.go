@@ -11,12 +11,13 @@ const asked = "-- client-request.json --\n{}\n"
 
 func TestParseRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ text, says string }{
-		"nothing":                  {"", "the section -- client-request.json --, with the request of a client, is missing"},
-		"lines that end in CR LF":  {strings.ReplaceAll(asked, "\n", "\r\n"), "the line -- client-request.json -- ends in CR LF"},
-		"an answer without status": {asked + "-- upstream-response --\nhello\n", `section 2, upstream-response: must begin with a line such as "HTTP/1.1 200 OK", not "hello"`},
-		"a status that is none":    {asked + "-- upstream-response --\nHTTP/1.1 OK\n", `"OK" is no HTTP status`},
-		"another end":              {asked + "-- upstream-response --\nHTTP/1.1 200 OK\nkai-end: Cut\n", `kai-end: Cut is neither "cut" nor "cut in a line"`},
-		"a header that is none":    {asked + "-- upstream-response --\nHTTP/1.1 200 OK\nhello\n", `"hello" is no header line`},
+		"nothing":                   {"", "the section -- client-request.json --, with the request of a client, is missing"},
+		"lines that end in CR LF":   {strings.ReplaceAll(asked, "\n", "\r\n"), "the line -- client-request.json -- ends in CR LF"},
+		"an answer without status":  {asked + "-- upstream-response --\nhello\n", `section 2, upstream-response: must begin with a line such as "HTTP/1.1 200 OK", not "hello"`},
+		"a status that is none":     {asked + "-- upstream-response --\nHTTP/1.1 OK\n", `"OK" is no HTTP status`},
+		"another end":               {asked + "-- upstream-response --\nHTTP/1.1 200 OK\nkai-end: Cut\n", `kai-end: Cut is neither "cut" nor "cut in a line"`},
+		"an operation that is none": {asked + "-- op --\nspeech\n", "the section -- op -- must be the name of an operation"},
+		"a header that is none":     {asked + "-- upstream-response --\nHTTP/1.1 200 OK\nhello\n", `"hello" is no header line`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Parse([]byte(tc.text)); err == nil || !strings.Contains(err.Error(), tc.says) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/kai-gateway/kai/host/dialect/chat"
+	"github.com/kai-gateway/kai/host/facts"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -44,15 +45,14 @@ func (c *check) run() {
 		return
 	}
 	c.answered()
-	if answer, err := c.gateways.answer(c.ctx, c.transcript); err != nil {
+	if c.transcript.Op() != abi.Chat {
+		// Its clients ask in the words of their APIs, and not in the adapter's.
+		c.expect(nil)
+	} else if answer, err := c.gateways.answer(c.ctx, c.transcript); err != nil {
 		c.result.fail("client response", "%v", err)
 	} else {
 		c.taken(answer)
-		if c.kit.update {
-			c.rewrite(answer.text)
-		} else {
-			c.compare(answer.text)
-		}
+		c.expect(answer.text)
 	}
 	c.nothingLost()
 	c.varied()
@@ -70,6 +70,22 @@ func (c *check) replay(g *guest, t *fixture) outcome {
 	// An error that is not the guest's is the host's own, of an answer that
 	// can't be cut into frames.
 	o.err = err
+	if t.Op() != abi.Chat {
+		o.result()
+	} else {
+		o.chat()
+	}
+	o.complete = o.err == nil
+	var mistake *fault.Error
+	// The code of an ERROR is the adapter's own choice; the engine's is not.
+	if errors.As(o.err, &mistake) && mistake.Kind == fault.Adapter && o.broken == nil && !o.Failed {
+		o.broken = errors.New(mistake.Text)
+	}
+	return o
+}
+
+// chat lets the stream engine take what was emitted.
+func (o *outcome) chat() {
 	chunks := chat.NewChunks(chat.Info{})
 	for _, ems := range o.Calls {
 		if _, failed := chunks.Apply(nil, ems); failed != nil && o.err == nil {
@@ -88,13 +104,20 @@ func (c *check) replay(g *guest, t *fixture) outcome {
 	case o.err == nil:
 		o.err = errCut
 	}
-	o.complete = o.err == nil
-	var mistake *fault.Error
-	// The code of an ERROR is the adapter's own choice; the engine's is not.
-	if errors.As(o.err, &mistake) && mistake.Kind == fault.Adapter && o.broken == nil && !o.Failed {
-		o.broken = errors.New(mistake.Text)
+}
+
+// result takes what was emitted for an operation other than chat.
+func (o *outcome) result() {
+	r := facts.NewResult(facts.Options{})
+	for _, ems := range o.Calls {
+		if failed := r.Apply(ems); failed != nil && o.err == nil {
+			o.err = failed
+			return
+		}
 	}
-	return o
+	if o.err == nil || r.Complete() {
+		_, o.err = r.End()
+	}
 }
 
 // silent reports whether an answer says nothing, as one does whose upstream states
@@ -103,7 +126,7 @@ func (o outcome) silent() bool {
 	for _, call := range o.Calls {
 		for _, e := range call {
 			switch e.Kind {
-			case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs:
+			case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs, abi.Result:
 				return false
 			}
 		}

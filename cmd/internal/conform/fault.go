@@ -16,7 +16,7 @@ import (
 
 // sections are what a transcript is made of, in the order of a reader.
 var sections = []string{
-	transcript.SectionOptions, transcript.SectionClient, transcript.SectionRequest,
+	transcript.SectionOp, transcript.SectionOptions, transcript.SectionClient, transcript.SectionRequest,
 	transcript.SectionResponse, transcript.SectionEmissions, transcript.SectionAnswer,
 }
 
@@ -27,6 +27,9 @@ func (c *check) faults() {
 		if !slices.Contains(sections, s.Name) {
 			c.result.fail("the transcript can be read", "a section can't be called %q; the sections are %s", s.Name, strings.Join(sections, ", "))
 		}
+	}
+	if op := c.transcript.Op(); !c.kit.manifest.Profile().Serves(op, c.transcript.Options()) {
+		c.result.fail("the manifest has the operation", "a gateway would not ask the adapter for %s: neither ops has it, nor optional_ops with an option that is set", op)
 	}
 	for _, text := range optionProblems(c.transcript.Options(), c.kit.manifest.Profile().Options) {
 		c.result.fail("the options are what the manifest allows", "%s", text)

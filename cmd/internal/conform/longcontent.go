@@ -20,8 +20,8 @@ var long = strings.Repeat(`Long "content" with \ and / and é, 漢字, 😀,`+"\
 // with references to it: what goes upstream must be the same.
 func (c *check) longContent() {
 	const name = "long content goes by reference"
-	if c.kit.manifest.Profile().PlainContent {
-		return
+	if op := c.transcript.Op(); c.kit.manifest.Profile().PlainContent || op != abi.Chat && op != abi.Count {
+		return // nothing is held back
 	}
 	body, ok := lengthened(c.transcript.Get(transcript.SectionClient))
 	if !ok {
@@ -64,7 +64,7 @@ type asked struct {
 }
 
 func (c *check) ask(r *chat.Request, body []byte) (a asked, ok bool) {
-	ems, err := c.guest.Call(sdk.Input{Request: &sdk.Request{Op: abi.Chat, Stream: r.Stream, Options: c.guest.options, Body: body}})
+	ems, err := c.guest.Call(sdk.Input{Request: &sdk.Request{Op: c.transcript.Op(), Stream: r.Stream, Options: c.guest.options, Body: body}})
 	for _, e := range ems {
 		switch e.Kind {
 		case abi.Request:

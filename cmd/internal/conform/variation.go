@@ -27,7 +27,9 @@ func (c *check) varied() {
 	}
 	if c.recorded.complete {
 		c.garbage(a, finished)
-		c.withoutUsage(a)
+		if c.transcript.Op() == abi.Chat { // others may count and do nothing else
+			c.withoutUsage(a)
+		}
 	}
 }
 

@@ -9,11 +9,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/kai-gateway/kai/host/wasm/fuel"
+	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -28,16 +30,17 @@ type Manifest struct {
 
 // Profile is what a module says about its adapter.
 type Profile struct {
-	Provider       string   `json:"provider"`
-	Ops            []string `json:"ops"`
-	Capabilities   []string `json:"capabilities"`
-	DefaultBaseURL string   `json:"default_base_url"`
-	Setup          string   `json:"setup"` // {model} stands for the upstream's model
-	Auth           Auth     `json:"auth"`
-	Options        string   `json:"options"` // CUE
-	PlainContent   bool     `json:"plain_content"`
-	KnowsModels    bool     `json:"knows_models"`
-	Routing        Routing  `json:"routing"`
+	Provider       string            `json:"provider"`
+	Ops            []string          `json:"ops"`
+	OptionalOps    map[string]string `json:"optional_ops"` // to the option without which each is not served
+	Capabilities   []string          `json:"capabilities"`
+	DefaultBaseURL string            `json:"default_base_url"`
+	Setup          string            `json:"setup"` // {model} stands for the upstream's model
+	Auth           Auth              `json:"auth"`
+	Options        string            `json:"options"` // CUE
+	PlainContent   bool              `json:"plain_content"`
+	KnowsModels    bool              `json:"knows_models"`
+	Routing        Routing           `json:"routing"`
 }
 
 // Routing names the parts of a client's request that would choose the model, the
@@ -57,17 +60,22 @@ type Auth struct {
 // Profile returns the module's only adapter.
 func (m Manifest) Profile() Profile { return m.Adapters[0] }
 
-// Serves reports whether the adapter serves an operation.
-func (p Profile) Serves(op abi.Op) bool {
-	name := map[abi.Op]string{
-		abi.Chat: "chat", abi.Completions: "completions", abi.Embeddings: "embeddings", abi.Models: "models",
-	}[op]
-	for _, o := range p.Ops {
-		if o == name {
-			return true
+// Serves reports whether the adapter serves an operation with these options, a JSON
+// object: those of a model, defaults included.
+func (p Profile) Serves(op abi.Op, options []byte) bool {
+	return slices.Contains(p.Operations(options), op.String())
+}
+
+// Operations returns the names of what the adapter serves with these options, in the
+// manifest's order, then by name.
+func (p Profile) Operations(options []byte) []string {
+	all := slices.Clone(p.Ops)
+	for _, op := range slices.Sorted(maps.Keys(p.OptionalOps)) {
+		if !sdk.JSON(options).Get(p.OptionalOps[op]).Empty() && !slices.Contains(all, op) {
+			all = append(all, op)
 		}
 	}
-	return false
+	return all
 }
 
 // ReadManifest reads the manifest in a module's custom section, without compiling the
@@ -110,6 +118,14 @@ func (m Manifest) check() error {
 	}
 	if len(p.Ops) == 0 {
 		return errors.New("manifest: adapters[0].ops must name an operation, such as \"chat\"")
+	}
+	for op, option := range p.OptionalOps {
+		if op == "" || option == "" {
+			return errors.New("manifest: optional_ops must name an option for each operation")
+		}
+	}
+	if len(p.OptionalOps) > maxRouting {
+		return fmt.Errorf("manifest: optional_ops has more than %d operations", maxRouting)
 	}
 	if len(p.Routing.Fields) > maxRouting || len(p.Routing.Tools) > maxRouting {
 		return fmt.Errorf("manifest: routing has more than %d fields or tools", maxRouting)

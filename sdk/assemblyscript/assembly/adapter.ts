@@ -9,6 +9,8 @@ export enum Op {
   Completions = 2,
   Embeddings = 3,
   Models = 4,
+  /** How many tokens a chat request has. Since minor version 2. */
+  Count = 5,
 }
 
 /** What a client asks. */

@@ -22,6 +22,9 @@ export class Manifest {
   homepage: string = "";
   /** What it serves. */
   ops: Op[] = [Op.Chat];
+  /** What it serves only where an option is set: a server that can do it can't be told
+   * from one that can't. By the option's name. */
+  optionalOps: Map<string, Op> = new Map<string, Op>();
   /** For example "tools", "vision", "reasoning": for people. */
   capabilities: string[] = [];
   /** A hint for whoever configures it. */
@@ -66,6 +69,12 @@ export class Manifest {
     w.key("ops").array();
     for (let i = 0; i < this.ops.length; i++) w.string(opName(this.ops[i]));
     w.end();
+    const options = this.optionalOps.keys();
+    if (options.length) {
+      w.key("optional_ops").object();
+      for (let i = 0; i < options.length; i++) field(w, opName(this.optionalOps.get(options[i])), options[i]);
+      w.end();
+    }
     w.key("capabilities").array();
     for (let i = 0; i < this.capabilities.length; i++) w.string(this.capabilities[i]);
     w.end();
@@ -108,6 +117,7 @@ function opName(op: Op): string {
     case Op.Completions: return "completions";
     case Op.Embeddings: return "embeddings";
     case Op.Models: return "models";
+    case Op.Count: return "count";
   }
   return "chat";
 }

@@ -15,6 +15,9 @@ pub struct Manifest<'a> {
     pub provider: &'a str,
     /// What it serves; chat unless said otherwise.
     pub ops: &'a [Op],
+    /// What it serves only where the option of that name is set: a server that can do it
+    /// can't be told from one that can't.
+    pub optional_ops: &'a [(Op, &'a str)],
     /// For example `tools`, `vision`, `reasoning`: for people.
     pub capabilities: &'a [&'a str],
     /// A hint for whoever configures it.
@@ -62,6 +65,8 @@ pub enum Op {
     Completions = 2,
     Embeddings = 3,
     Models = 4,
+    /// How many tokens a chat request has. Since minor version 2.
+    Count = 5,
 }
 
 impl Op {
@@ -70,6 +75,7 @@ impl Op {
             2 => Op::Completions,
             3 => Op::Embeddings,
             4 => Op::Models,
+            5 => Op::Count,
             _ => Op::Chat,
         }
     }
@@ -80,6 +86,7 @@ impl Op {
             Op::Completions => "completions",
             Op::Embeddings => "embeddings",
             Op::Models => "models",
+            Op::Count => "count",
         }
     }
 }
@@ -94,6 +101,7 @@ impl Manifest<'static> {
         homepage: "",
         provider: "",
         ops: &[Op::Chat],
+        optional_ops: &[],
         capabilities: &[],
         default_base_url: "",
         setup: "",
@@ -126,6 +134,13 @@ impl Manifest<'_> {
             w.string(op.name());
         }
         w.end();
+        if !self.optional_ops.is_empty() {
+            w.key("optional_ops").object();
+            for (op, option) in self.optional_ops {
+                w.key(op.name()).string(option);
+            }
+            w.end();
+        }
         w.key("capabilities").array();
         for c in self.capabilities {
             w.string(c);

@@ -1,0 +1,86 @@
+package facts
+
+import (
+	"bytes"
+
+	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Result is what is known of the answer of an operation other than chat, which is one
+// RESULT. Usage may come before it, beside it and after it. The rules for ERROR are
+// those of an [Answer]. Only one goroutine may use it at a time.
+type Result struct {
+	data   []byte // nil: it has not come
+	usage  usage
+	ledger ledger
+	max    int // bytes of data
+}
+
+// NewResult returns a Result that has not come.
+func NewResult(o Options) *Result {
+	if o.MaxHeld <= 0 {
+		o.MaxHeld = defaultMaxHeld
+	}
+	return &Result{max: o.MaxHeld, ledger: ledger{grant: o.Memory}}
+}
+
+// Apply adds the emissions of one adapter call.
+//
+//   - error: a *fault.Error: the adapter's ERROR, a breach of the protocol, or too
+//     little memory. Only Usage may be called after it. Once the RESULT came after an
+//     adapter call, errors of later ones are dropped.
+func (r *Result) Apply(ems []abi.Emission) error {
+	done := r.data != nil
+	var failed *fault.Error
+	for _, e := range ems {
+		var err *fault.Error
+		switch e.Kind {
+		case abi.Usage:
+			err = r.usage.merge(e)
+		case abi.Error:
+			err = DecodeError(e.Data)
+		case abi.Result:
+			if failed == nil {
+				err = r.take(e.Data)
+			}
+		}
+		if failed == nil && !done {
+			failed = err
+		}
+	}
+	if failed != nil {
+		return failed
+	}
+	return nil
+}
+
+// take keeps the RESULT.
+func (r *Result) take(data []byte) *fault.Error {
+	switch {
+	case r.data != nil:
+		return protocolError("a second RESULT")
+	case len(data) > r.max:
+		return tooLargeError(r.max)
+	}
+	if err := r.ledger.grant.Hold(int64(len(data))); err != nil {
+		return memoryError(err)
+	}
+	r.data = bytes.Clone(data)
+	return nil
+}
+
+// Complete reports whether nothing is missing, even if the upstream's connection broke.
+func (r *Result) Complete() bool { return r.data != nil }
+
+// Usage returns what the answer cost so far, complete or not.
+func (r *Result) Usage() Usage { return r.usage.summary() }
+
+// End returns the RESULT: JSON, on one line. The error is a *fault.Error if there was
+// none.
+func (r *Result) End() ([]byte, error) {
+	if r.data == nil {
+		return nil, incompleteError()
+	}
+	return r.data, nil
+}

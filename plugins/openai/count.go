@@ -1,0 +1,62 @@
+package openai
+
+import (
+	"github.com/kai-gateway/kai/plugins/internal/openaichat"
+	"github.com/kai-gateway/kai/plugins/internal/tokencount"
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// The servers that count the tokens of a request, as the option count_tokens names
+// them. Both take a chat completion and ignore what they don't count.
+const (
+	// llamaCPP answers at /chat/completions/input_tokens with {"input_tokens":N}.
+	llamaCPP = "llama.cpp"
+	// vLLM answers at /tokenize, beside /v1, with {"count":N}.
+	vLLM = "vllm"
+)
+
+// path returns where something of OpenAI's API is, below base_url.
+func (o *settings) path(path string) string {
+	if o.counter == vLLM { // whose base_url is the server's root
+		return "/v1" + path
+	}
+	return path
+}
+
+// count asks for the tokens of a request. A server would count the placeholders of
+// images and sounds, or nothing, where a model reads hundreds of tokens: rather than
+// that there is no count.
+func count(o *settings, request, body sdk.JSON, out *sdk.Out) error {
+	for m := range sdk.Messages(request.Get("messages")) {
+		for p := range sdk.Parts(m.Content) {
+			if p.Type != "text" && p.Type != "refusal" {
+				return uncounted("The provider counts the tokens of nothing but text.")
+			}
+		}
+	}
+	up := sdk.Upstream{Path: "/chat/completions/input_tokens", Framing: abi.Whole, Headers: o.headers, Body: body}
+	if o.counter == vLLM {
+		up.Path = "/tokenize"
+	}
+	out.Send(up)
+	return nil
+}
+
+// counted takes the answer.
+func counted(r *sdk.Response, out *sdk.Out) error {
+	body := sdk.JSON(r.Body)
+	switch {
+	case r.Status == 404 || r.Status == 405:
+		return uncounted("The provider doesn't count tokens where the option count_tokens says: the server is another one, or older.")
+	case r.Status < 200 || r.Status > 299:
+		return failure(r.Status, r.Head, body)
+	case body.Valid() == nil && (tokencount.State(body.Get("input_tokens"), out) || tokencount.State(body.Get("count"), out)):
+		return nil
+	}
+	return openaichat.Failed(502, "upstream_error", "The provider's answer is no count of tokens.")
+}
+
+func uncounted(why string) error {
+	return &sdk.Error{Status: 404, Type: sdk.NotFoundError, Code: "unsupported_operation", Message: why, NoRetry: true}
+}
