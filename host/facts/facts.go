@@ -80,7 +80,8 @@ type Answer struct {
 	usage   usage               // USAGE
 	ids     map[string]struct{} // ids of tool calls used so far
 	held    int                 // bytes kept, here or by the dialect
-	max     int                 // of held
+	grown   int                 // bytes of the arrays that Grow made
+	max     int                 // of held, and of grown
 	ledger  ledger
 	deltas  []Delta
 	scratch []byte // for texts with halves of characters

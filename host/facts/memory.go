@@ -73,6 +73,31 @@ func (a *Answer) Hold(bytes int) error {
 // Drop undoes Hold.
 func (a *Answer) Drop(bytes int) { a.ledger.grant.Drop(int64(bytes)) }
 
+// Grow returns b, in which a dialect keeps a part of the answer to its end, with room for
+// n more bytes. Its array is counted, so b must be nil at first and grow here only. The
+// error is a *fault.Error, for too little memory, or if all such parts together would have
+// more than MaxHeld bytes; b is as it was then.
+func (a *Answer) Grow(b []byte, n int) ([]byte, error) {
+	if n <= cap(b)-len(b) {
+		return b, nil
+	}
+	if a.grown-cap(b)+len(b)+n > a.max {
+		return b, tooLargeError(a.max)
+	}
+	grown, err := a.ledger.grant.Grow(b, n)
+	if err != nil {
+		return b, memoryError(err)
+	}
+	a.grown += cap(grown) - cap(b)
+	return grown, nil
+}
+
+// Free undoes what Grow counted for b.
+func (a *Answer) Free(b []byte) {
+	a.grown -= cap(b)
+	a.Drop(cap(b))
+}
+
 // size returns how many bytes are kept here.
 func (a *Answer) size() int {
 	n := a.usage.rest.Size()
