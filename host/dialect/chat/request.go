@@ -39,17 +39,12 @@ type foreignTool struct {
 //   - error: a *fault.Error
 func ParseRequest(b []byte) (*Request, error) {
 	b = bytes.TrimPrefix(b, []byte("\ufeff"))
-	p := &struct { // one allocation
-		Request
-		notes
-	}{}
-	r := &p.Request
-	if err := r.Scan(b, &grammar, &p.notes); err != nil {
+	r := &Request{}
+	var n notes
+	if err := r.Scan(b, &grammar, &n); err != nil {
 		return nil, err
 	}
-	text := r.Mend(p.mend(b))
-	p.notes = notes{}
-	if err := r.read(textOf(text)); err != nil {
+	if err := r.read(textOf(r.Mend(n.mend(b)))); err != nil {
 		return nil, err
 	}
 	return r, nil

@@ -1,0 +1,64 @@
+package responses
+
+import (
+	"testing"
+	"time"
+
+	"github.com/kai-gateway/kai/host/fault"
+)
+
+func TestWhatClientsDoAboutAFailure(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err  fault.Error
+		code string
+		text string // default: the error's
+	}{
+		"a conversation that is too long":             {err: fault.Error{Kind: fault.Context, Code: "context_length_exceeded", Text: "Too long."}, code: "context_length_exceeded"},
+		"too many requests":                           {err: fault.Error{Kind: fault.Rate, Text: "Slow down.", RetryAfter: 1500 * time.Millisecond}, code: "rate_limit_exceeded", text: "Slow down. Please try again in 1.5s."},
+		"too many requests for a minute":              {err: fault.Error{Kind: fault.Rate, Text: "Slow down.", RetryAfter: time.Minute}, code: "rate_limit_exceeded", text: "Slow down. Please try again in 60s."},
+		"too many requests for part of a ms":          {err: fault.Error{Kind: fault.Rate, Text: "Slow down.", RetryAfter: 1500*time.Millisecond + 1}, code: "rate_limit_exceeded", text: "Slow down. Please try again in 1.501s."},
+		"too many requests, and nobody says how long": {err: fault.Error{Kind: fault.Rate, Text: "Slow down."}, code: "rate_limit_exceeded"},
+		"a text that says how long":                   {err: fault.Error{Kind: fault.Rate, Text: "Please Try again in 20ms.", RetryAfter: time.Second}, code: "rate_limit_exceeded"},
+		"a 429 of another kind":                       {err: fault.Error{Kind: fault.Upstream, Status: 429, Text: "m"}, code: "rate_limit_exceeded"},
+		"a quota that is used up":                     {err: fault.Error{Kind: fault.Quota, Code: "insufficient_quota", Text: "m", RetryAfter: time.Second}, code: "insufficient_quota"},
+		"a rule about content":                        {err: fault.Error{Kind: fault.Policy, Code: "content_policy_violation", Text: "m"}, code: "invalid_prompt"},
+		"a request that the provider refuses":         {err: fault.Error{Kind: fault.Refused, Status: 422, Text: "m"}, code: "invalid_prompt"},
+		"a request that is not allowed":               {err: fault.Error{Kind: fault.Forbidden, Text: "m"}, code: "invalid_prompt"},
+		"a conflict that may be over":                 {err: fault.Error{Kind: fault.Refused, Status: 409, Text: "m"}, code: "server_error"},
+		"a provider without room":                     {err: fault.Error{Kind: fault.Busy, Code: "overloaded", Text: "m", RetryAfter: time.Second}, code: "server_is_overloaded"},
+		"a gateway without room":                      {err: fault.Error{Kind: fault.Full, Code: "busy", Text: "m"}, code: "server_error"},
+		"a provider that broke":                       {err: fault.Error{Kind: fault.Upstream, Code: "upstream_error", Text: "m"}, code: "server_error"},
+		"a provider that is slow":                     {err: fault.Error{Kind: fault.Slow, Text: "m"}, code: "server_error"},
+		"the gateway's own mistake":                   {err: fault.Error{Text: "m"}, code: "server_error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if tc.text == "" {
+				tc.text = tc.err.Text
+			}
+			if code, text := failureCode(&tc.err), failureText(&tc.err); code != tc.code || text != tc.text {
+				t.Errorf("got %s, %q, want %s, %q", code, text, tc.code, tc.text)
+			}
+		})
+	}
+}
+
+func TestTooManyRequestsAlwaysSayWhenToRepeat(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err  fault.Error
+		want time.Duration
+	}{
+		"nobody said":             {fault.Error{Kind: fault.Rate}, 5 * time.Second},
+		"the provider said":       {fault.Error{Kind: fault.Rate, RetryAfter: time.Minute}, time.Minute},
+		"a quota that is used up": {fault.Error{Kind: fault.Quota}, 0},
+		"it would be in vain":     {fault.Error{Kind: fault.Rate, NoRetry: true}, 0},
+		"another failure":         {fault.Error{Kind: fault.Busy}, 0},
+	} {
+		before := tc.err
+		if got := translate(&tc.err); got.RetryAfter != tc.want || got.Kind != tc.err.Kind {
+			t.Errorf("%s: RetryAfter %v, want %v", name, got.RetryAfter, tc.want)
+		}
+		if tc.err != before {
+			t.Errorf("%s: the error itself was changed", name)
+		}
+	}
+}
