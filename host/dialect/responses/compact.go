@@ -40,3 +40,12 @@ func openSummary(sealed string) (summary []byte, err error) {
 	summary, _ = detail.Get("text").RawStr()
 	return summary, nil
 }
+
+// compactionPrompt asks for the summary. It is the inside of a JSON string literal.
+const compactionPrompt = `Write a summary of this conversation for the assistant that will continue it. ` +
+	`It will see your summary in place of everything above, so put into it all that it needs: ` +
+	`what the user wants, and every instruction, preference and constraint that still holds; ` +
+	`what was done and found out, with the exact names of files, commands, values and errors that matter; ` +
+	`what was decided, and why; ` +
+	`and what remains to be done, beginning with the next step.\n` +
+	`Answer with the summary alone, and call no tools.`

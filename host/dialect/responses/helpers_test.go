@@ -1,10 +1,38 @@
 package responses
 
-import "encoding/json"
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/fault"
+)
 
 func raws(texts ...string) (all []json.RawMessage) {
 	for _, text := range texts {
 		all = append(all, json.RawMessage(text))
 	}
 	return all
+}
+
+// parsed reads a request of alice.
+func parsed(o Options, body string) (*dialect.Request, *fault.Error) {
+	r, err := Parse(o)(context.Background(), []byte(body), dialect.Caller{Principal: "alice"})
+	var e *fault.Error
+	if err != nil && !errors.As(err, &e) {
+		panic("not a *fault.Error: " + err.Error())
+	}
+	return r, e
+}
+
+// chatBody returns the chat completion that a request becomes.
+func chatBody(t testing.TB, o Options, body string) string {
+	t.Helper()
+	r, err := parsed(o, body)
+	if err != nil {
+		t.Fatalf("%s is refused: %v", body, err)
+	}
+	return string(r.Body.Body(r.Model))
 }

@@ -44,14 +44,14 @@ type Memory struct {
 	max     int64        // bytes that may be remembered
 	ttl     time.Duration
 	used    int64
-	entries map[ownedKey]*list.Element // of *remembered
-	recent  *list.List                 // of *remembered, the last used first
+	entries map[ownedKey]*list.Element // of *kept
+	recent  *list.List                 // of *kept, the last used first
 }
 
 type ownedKey struct{ owner, key string }
 
-// remembered is one value.
-type remembered struct {
+// kept is one value.
+type kept struct {
 	ownedKey
 	value []byte
 	used  time.Time
@@ -61,7 +61,7 @@ type remembered struct {
 const entryBytes = 256
 
 // size returns how many bytes count for the value.
-func (r *remembered) size() int64 {
+func (r *kept) size() int64 {
 	return int64(entryBytes + len(r.owner) + len(r.key) + len(r.value))
 }
 
@@ -117,7 +117,7 @@ func (m *Memory) Put(_ context.Context, owner string, entries []Entry) error {
 	defer m.mu.Unlock()
 	m.forgetOld()
 	for _, entry := range entries {
-		r := &remembered{ownedKey: ownedKey{owner, entry.Key}, value: entry.Value}
+		r := &kept{ownedKey: ownedKey{owner, entry.Key}, value: entry.Value}
 		if e := m.entries[r.ownedKey]; e != nil {
 			m.use(e)
 			continue
@@ -144,8 +144,8 @@ func (m *Memory) Delete(_ context.Context, owner string, keys []string) error {
 }
 
 // use notes that a value is used now, and returns it.
-func (m *Memory) use(e *list.Element) *remembered {
-	r := e.Value.(*remembered)
+func (m *Memory) use(e *list.Element) *kept {
+	r := e.Value.(*kept)
 	r.used = m.now()
 	m.recent.MoveToFront(e)
 	return r
@@ -170,13 +170,13 @@ func (m *Memory) makeRoom(bytes int64) bool {
 // forgetOld forgets what was not used for too long.
 func (m *Memory) forgetOld() {
 	since := m.now().Add(-m.ttl)
-	for e := m.recent.Back(); e != nil && e.Value.(*remembered).used.Before(since); e = m.recent.Back() {
+	for e := m.recent.Back(); e != nil && e.Value.(*kept).used.Before(since); e = m.recent.Back() {
 		m.forget(e)
 	}
 }
 
 func (m *Memory) forget(e *list.Element) {
-	r := m.recent.Remove(e).(*remembered)
+	r := m.recent.Remove(e).(*kept)
 	delete(m.entries, r.ownedKey)
 	m.used -= r.size()
 	m.grant.Drop(r.size())

@@ -1,6 +1,23 @@
 // Package responses is the dialect of OpenAI's Responses API. It makes a chat completion
 // of a client's request, and items and events of the facts about an answer.
+//
+// [Parse] reads a request. It passes over the client's bytes without decoding them: texts
+// are spliced into the chat completion as they stand between their quotes, so long content
+// goes by reference there as it does in a client's chat completion.
 package responses
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/dialect/chat"
+	"github.com/kai-gateway/kai/host/fault"
+
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
 
 // asked is what an answer needs to know of its request. It never changes, and refers to
 // nothing of the request's body.
@@ -16,25 +33,237 @@ type asked struct {
 	keep func(id string, response []byte, items [][]byte)
 }
 
-// echo has the fields of the request that the response object repeats: raw JSON on one
-// line, as the client sent it; nil if the field was absent or null.
-type echo struct {
-	instructions         []byte // a string, or an array of items
-	maxOutputTokens      []byte // a number
-	maxToolCalls         []byte // a number
-	metadata             []byte // an object
-	parallelToolCalls    []byte // true or false
-	previousResponseID   []byte // a string
-	promptCacheKey       []byte // a string
-	promptCacheRetention []byte // a string
-	reasoning            []byte // an object
-	safetyIdentifier     []byte // a string
-	temperature          []byte // a number
-	text                 []byte // an object, perhaps without format
-	toolChoice           []byte // a string or an object
-	tools                []byte // an array
-	topLogprobs          []byte // a number
-	topP                 []byte // a number
-	truncation           []byte // a string
-	user                 []byte // a string
+// Options configures Parse. The zero value is ready for use, and remembers nothing.
+type Options struct {
+	// Store remembers items and responses that clients refer to. Default: nothing is
+	// remembered.
+	Store Store
+
+	// MaxBody is how many bytes the conversation may have that previous_response_id and
+	// references add to a request. Default: 32 MiB.
+	MaxBody int64
+}
+
+var grammar = body.Grammar{Needs: "input", Known: known}
+
+// Parse returns what reads requests to POST /v1/responses.
+func Parse(o Options) dialect.Parse {
+	if o.MaxBody <= 0 {
+		o.MaxBody = 32 << 20
+	}
+	return func(ctx context.Context, b []byte, c dialect.Caller) (*dialect.Request, error) {
+		b = bytes.TrimPrefix(b, []byte("\ufeff"))
+		if err := body.Check(b, &grammar); err != nil {
+			return nil, err
+		}
+		t := translation{
+			fields: readFields(b), owned: owned{o.Store, c.Principal}, budget: o.MaxBody,
+			conversation: conversation{room: 3*len(b) + 4<<20},
+		}
+		r, err := t.read(ctx, len(b))
+		if err != nil {
+			return nil, err
+		}
+		return r, nil
+	}
+}
+
+// translation makes a chat completion of one request.
+type translation struct {
+	fields       fields
+	owned        owned
+	budget       int64  // bytes that may be added from memory
+	added        int    // those that were
+	history      []item // what was remembered of the conversation
+	input        []item // of the request
+	compact      bool
+	tools        declarations
+	conversation conversation
+}
+
+// read reads the request.
+//
+//   - size: bytes of the client's body
+func (t *translation) read(ctx context.Context, size int) (*dialect.Request, *fault.Error) {
+	if err := t.fields.check(); err != nil {
+		return nil, err
+	}
+	if err := t.readInput(); err != nil {
+		return nil, err
+	}
+	if err := t.remember(ctx); err != nil {
+		return nil, err
+	}
+	resolved, err := t.resolve(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.readTools(resolved); err != nil {
+		return nil, err
+	}
+	out, err := t.write(resolved, size+t.added)
+	if err != nil {
+		return nil, err
+	}
+	request, e := chat.ParseRequest(out)
+	if e != nil {
+		return nil, t.conversation.origins.translate(asFault(e))
+	}
+	return t.request(ctx, request, cap(out)), nil
+}
+
+// request returns the request as the gateway goes on with it.
+func (t *translation) request(ctx context.Context, c *chat.Request, size int) *dialect.Request {
+	a := asked{echo: echoOf(t.fields), compact: t.compact}
+	if !t.compact {
+		a.tools = t.tools.table()
+	}
+	if t.owned.store != nil && t.fields.flag("store", true) {
+		a.keep = t.keeper(ctx)
+		a.store = a.keep != nil
+	}
+	origins := t.conversation.origins
+	return &dialect.Request{
+		Op: abi.Chat, Model: c.Model, Stream: c.Stream, Body: c,
+		Size:     int64(size+a.echo.size()+len(t.input)*inputBytes+len(t.tools.list)*toolBytes) + c.Size(),
+		Whole:    func(i dialect.Info) dialect.Answer { return newWhole(a, i) },
+		Streamed: func(i dialect.Info) dialect.Stream { return newStream(a, i) },
+		Fault:    origins.translate,
+	}
+}
+
+// What is kept until the answer of each item and each tool of a request, in bytes: where
+// it came from, what is remembered of it, and its names.
+const (
+	inputBytes = 64
+	toolBytes  = 256
+)
+
+// keeper remembers the input, and returns what remembers the response. A compaction takes
+// the place of all that was before it. nil: the input can't be remembered.
+func (t *translation) keeper(ctx context.Context) func(string, []byte, [][]byte) {
+	o, r := t.owned, record{}
+	if !t.compact {
+		r.previous, _ = t.fields["previous_response_id"].Str()
+		var err error
+		if r.input, err = o.keepInput(ctx, t.input); err != nil {
+			return nil
+		}
+	}
+	ctx = context.WithoutCancel(ctx) // who hangs up at the end may ask for the response later
+	return func(id string, response []byte, items [][]byte) { o.keep(ctx, r, id, response, items) }
+}
+
+// readInput reads the items of the input.
+func (t *translation) readInput() *fault.Error {
+	input := t.fields["input"]
+	at := spot{item: atTop}.in("input")
+	switch {
+	case input == nil:
+	case isString(input):
+		message := append(append([]byte(`{"role":"user","content":`), input...), '}')
+		t.input = []item{{raw: message, kind: inMessage, at: wholeInput}}
+	case isList(input):
+		it := sdk.Array(input)
+		for i := 0; it.Next(); i++ {
+			one, err := newItem(it.Value(), i)
+			if err != nil {
+				return err
+			}
+			t.input = append(t.input, one)
+		}
+	default:
+		return at.wrong("must be a string or an array of items")
+	}
+	if n := len(t.input); n > 0 && t.input[n-1].kind == inTrigger {
+		t.compact = true
+		t.input = t.input[:n-1]
+	}
+	if len(t.input) == 0 && !t.compact && t.fields["instructions"] == nil && t.fields["previous_response_id"] == nil {
+		return at.wrong("is required: a string or an array of at least one item")
+	}
+	return nil
+}
+
+// readTools reads the tools of the request, and of those items that have some.
+func (t *translation) readTools(items []item) *fault.Error {
+	if list := t.fields["tools"]; list != nil {
+		if err := t.tools.add(list, spot{item: atTop}.in("tools")); err != nil {
+			return err
+		}
+	}
+	for i := range items {
+		it := &items[i]
+		if it.kind != inTools && it.kind != inSearchOutput {
+			continue
+		}
+		list := it.raw.Get("tools")
+		if list.Empty() {
+			continue
+		}
+		if err := t.tools.add(list, it.spot().in("tools")); err != nil {
+			return err
+		}
+	}
+	t.tools.settle()
+	return nil
+}
+
+// write returns the chat completion.
+func (t *translation) write(items []item, size int) ([]byte, *fault.Error) {
+	out, err := t.fields.appendSettings(make([]byte, 0, size+size/8+1024), t.compact)
+	if err != nil {
+		return nil, err
+	}
+	if out, err = t.appendTools(out); err != nil {
+		return nil, err
+	}
+	out = append(out, `,"messages":`...)
+	out[0] = '{' // all fields have a comma before them
+	before := len(out)
+	c := &t.conversation
+	c.tools, c.out, c.leadItem = &t.tools, out, atTop
+	if instructions, ok := t.fields["instructions"].RawStr(); ok {
+		c.lead.add("", instructions)
+		c.leadSystem = len(c.lead) > 0
+	}
+	for i := range items {
+		if err := c.add(&items[i]); err != nil {
+			return nil, err
+		}
+	}
+	if t.compact {
+		c.addUserText(atTop, texts{[]byte(compactionPrompt)})
+	}
+	c.interrupt()
+	if len(c.out) == before {
+		return append(c.out, "[]}"...), nil
+	}
+	c.out[before] = '[' // and so have all messages
+	return append(c.out, "]}"...), nil
+}
+
+// appendTools appends the tools, if there are any and they are wanted, and what is said
+// about them.
+func (t *translation) appendTools(dst []byte) ([]byte, *fault.Error) {
+	start := len(dst)
+	dst = append(dst, `,"tools":[`...)
+	for i := range t.tools.list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = t.tools.list[i].appendTo(dst)
+		t.conversation.origins.tools = append(t.conversation.origins.tools, t.tools.list[i].at)
+	}
+	dst, err := t.tools.appendChoice(append(dst, ']'), t.fields["tool_choice"])
+	if err != nil {
+		return dst, err
+	}
+	if parallel := t.fields["parallel_tool_calls"]; parallel != nil {
+		dst = append(append(dst, `,"parallel_tool_calls":`...), parallel...)
+	}
+	if len(t.tools.list) == 0 || t.compact {
+		return dst[:start], nil
+	}
+	return dst, nil
 }

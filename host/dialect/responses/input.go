@@ -1,0 +1,164 @@
+package responses
+
+import (
+	"github.com/kai-gateway/kai/host/fault"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// conversation makes the messages of a chat completion of the items of an input.
+//
+// An assistant run is a sequence of the assistant's messages, reasoning and calls, in any
+// order, that anything else ends. One run is one message: several would be refused by
+// some providers, and misread by the templates of others. Results follow their run at
+// once. Instructions at the beginning become one message, since many models take only
+// one.
+type conversation struct {
+	tools *declarations
+	out   []byte // the messages, each behind a comma
+
+	lead       texts // instructions before anything else
+	leadSystem bool  // one of them has the role system
+	leadItem   int   // where the first one stands; atTop
+	begun      bool  // there was something else than instructions
+
+	run      run
+	attached []attachment
+	calls    map[string]struct{} // ids of the calls so far
+	shells   map[string][]byte   // call_id of local_shell calls, raw, by the id of their item
+	origins  origins
+	room     int    // bytes that sealed content may still open to
+	scratch  []byte // decoded arguments
+}
+
+// add adds one item.
+func (c *conversation) add(it *item) *fault.Error {
+	switch f := it.fields(); it.kind {
+	case inMessage:
+		return c.addMessage(it, &f)
+	case inReasoning:
+		return c.addReasoning(it, &f)
+	case inFunctionCall, inCustomCall, inSearchCall, inLocalShellCall, inShellCall, inPatchCall:
+		return c.addCall(it, &f)
+	case inOutput, inSearchOutput, inLocalShellOutput, inShellOutput, inPatchOutput:
+		return c.addOutput(it, &f)
+	case inAgentMessage:
+		return c.addAgentMessage(it, &f)
+	case inCompaction:
+		return c.addCompaction(it, &f)
+	case inTrigger:
+		return it.spot().in("type").wrong("must be the last item of the input")
+	}
+	return nil // tools, which were read before, and what says nothing to a model
+}
+
+// end ends the conversation.
+func (c *conversation) end() {
+	c.interrupt()
+}
+
+// addMessage adds a message of any role.
+func (c *conversation) addMessage(it *item, f *itemFields) *fault.Error {
+	role, _ := f.role.Str()
+	at := it.spot().in("content")
+	if it.at == wholeInput {
+		at = it.spot()
+	}
+	switch role {
+	case "assistant":
+		c.beginRun(it)
+		return c.run.text.readTexts(f.content, at, blankLine, "")
+	case "user":
+		c.interrupt()
+		c.origins.add(ofMessage, it.at)
+		out := append(c.out, `,{"role":"user","content":`...)
+		out, err := appendUserContent(out, f.content, at)
+		c.out = append(out, '}')
+		return err
+	case "system", "developer":
+		if !c.begun {
+			return c.addLead(role, f.content, it.at, at)
+		}
+		var text texts
+		if err := text.readTexts(f.content, at, "", lineEnd); err != nil {
+			return err
+		}
+		c.interrupt()
+		c.origins.add(ofMessage, it.at)
+		c.out = append(append(append(c.out, `,{"role":"`...), role...), `","content":`...)
+		c.out = append(text.appendTo(c.out), '}')
+		return nil
+	}
+	return it.spot().in("role").wrong("must be one of user, assistant, system, developer")
+}
+
+// addLead adds an instruction that stands before anything else.
+func (c *conversation) addLead(role string, content sdk.JSON, item int, at spot) *fault.Error {
+	if len(c.lead) == 0 {
+		c.leadItem = item
+	}
+	c.leadSystem = c.leadSystem || role == "system"
+	return c.lead.readTexts(content, at, blankLine, lineEnd)
+}
+
+// begin writes the instructions at the beginning, once something else comes.
+func (c *conversation) begin() {
+	if c.begun {
+		return
+	}
+	c.begun = true
+	if len(c.lead) == 0 {
+		return
+	}
+	c.origins.add(ofLead, c.leadItem)
+	role := "developer"
+	if c.leadSystem {
+		role = "system"
+	}
+	c.out = append(append(append(c.out, `,{"role":"`...), role...), `","content":`...)
+	c.out = append(c.lead.appendTo(c.out), '}')
+}
+
+// interrupt ends what a message that is none of the assistant's ends.
+func (c *conversation) interrupt() {
+	c.begin()
+	c.endRun()
+	c.flushAttached()
+}
+
+// addUserText adds a message of the user that Kai writes itself.
+func (c *conversation) addUserText(item int, text texts) {
+	c.interrupt()
+	c.origins.add(ofKai, item)
+	c.out = append(c.out, `,{"role":"user","content":`...)
+	c.out = append(text.appendTo(c.out), '}')
+}
+
+// addAgentMessage adds what another of Codex's agents says, such as the task of a
+// sub-agent. Its encrypted_content is what the model wrote, in plain text: nobody has
+// encrypted it.
+func (c *conversation) addAgentMessage(it *item, f *itemFields) *fault.Error {
+	var text texts
+	if err := text.readTexts(f.content, it.spot().in("content"), "", ""); err != nil {
+		return err
+	}
+	c.addUserText(it.at, text)
+	return nil
+}
+
+// addCompaction adds a summary of what the conversation was before. One of another
+// gateway can't be read, and is left out.
+func (c *conversation) addCompaction(it *item, f *itemFields) *fault.Error {
+	sealed, _ := f.sealed.Str()
+	summary, err := openSummary(sealed)
+	if err != nil {
+		return sealedError(it.spot(), err)
+	}
+	if c.room -= len(summary); c.room < 0 {
+		return c.noRoom(it)
+	}
+	if len(summary) > 0 {
+		c.addUserText(it.at, texts{[]byte(`Summary of the conversation so far:\n`), summary})
+	}
+	return nil
+}
