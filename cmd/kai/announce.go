@@ -17,7 +17,7 @@ import (
 	"github.com/kai-gateway/kai/host/api"
 )
 
-// announce tells whoever started the gateway where it is and what to know.
+// announce logs where the gateway serves, and what its operator should know.
 func announce(log *slog.Logger, c *config.Config, at net.Addr) {
 	log.Info("serving", "url", "http://"+reachable(at)+"/v1", "config", servedFile(c), "models", len(c.Models))
 	for _, w := range c.Warnings {
@@ -36,8 +36,8 @@ func servedFile(c *config.Config) string {
 	return c.File
 }
 
-// openTo says who may use the gateway without a key, and what to set; "" if only
-// this machine's own programs may.
+// openTo says who may use the gateway without a key, and what to set. It returns "" if
+// only programs on this machine may.
 func openTo(c *config.Config, at net.Addr) string {
 	if c.Auth.Enabled {
 		return ""
@@ -60,11 +60,12 @@ func openTo(c *config.Config, at net.Addr) string {
 // shownModels is how many models the invitation lists.
 const shownModels = 20
 
-// invite is the last that a start says, when every adapter is ready: where to go,
-// what each model still needs, and a first request. A person gets it as text, else
-// it is a line of the log. Nothing is said when ctx ends before.
+// invite is the last message of a start. It waits until every adapter is ready, and says
+// where the gateway is, what each model still needs, and how a first request looks. A
+// person gets a text; otherwise it is a line of the log. It says nothing if ctx ends
+// before.
 func invite(ctx context.Context, stderr io.Writer, person bool, log *slog.Logger, h *host.Host, c *config.Config, at net.Addr) {
-	h.WaitReady(ctx) // those that fail are in the log
+	h.WaitReady(ctx) // the log says which adapters failed
 	if ctx.Err() != nil {
 		return
 	}
@@ -98,7 +99,7 @@ func invite(ctx context.Context, stderr io.Writer, person bool, log *slog.Logger
 	io.WriteString(stderr, b.String())
 }
 
-// ready says whether a model answers, as far as Kai knows without asking.
+// ready says whether a model is ready, as far as Kai knows without asking its upstream.
 func ready(m host.Model) string {
 	if m.Needs == "" {
 		return "ready"
@@ -106,7 +107,7 @@ func ready(m host.Model) string {
 	return m.Needs
 }
 
-// firstRequest is a command that asks a model something.
+// firstRequest returns a command that sends a request to a model.
 func firstRequest(base, model string, needsKey bool) string {
 	key := ""
 	if needsKey {
@@ -114,13 +115,13 @@ func firstRequest(base, model string, needsKey bool) string {
 	}
 	name, err := json.Marshal(model)
 	if err != nil {
-		name = []byte(`""`) // no string fails
+		name = []byte(`""`) // never happens with a string
 	}
 	body := `{"model":` + string(name) + `,"messages":[{"role":"user","content":"Hello!"}]}`
 	return fmt.Sprintf("curl %s %s-H 'Content-Type: application/json' -d '%s'", base+api.ChatPath, key, strings.ReplaceAll(body, "'", `'\''`))
 }
 
-// reachable writes an address as a browser on this machine would.
+// reachable returns the address as a browser on this machine would use it.
 func reachable(at net.Addr) string {
 	a, ok := at.(*net.TCPAddr)
 	if !ok {

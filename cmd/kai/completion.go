@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// shells are those that can complete.
+// shells are those that there are completions for.
 var shells = []string{"bash", "zsh", "fish"}
 
-// printCompletion prints the script that makes a shell complete.
+// printCompletion prints the script that makes a shell complete the program's commands.
 func printCompletion(_ context.Context, args []string, s streams) int {
 	f := flag.NewFlagSet("completion", flag.ContinueOnError)
 	if code, ok := parse(f, args, 1, s.err); !ok {
@@ -38,14 +38,14 @@ func printCompletion(_ context.Context, args []string, s streams) int {
 // completed is a command as a shell completes it.
 type completed struct {
 	name, about string
-	words       []string // its flags, and what its argument may be
-	below       []completed
+	words       []string    // its flags, and what its argument may be
+	below       []completed // its own commands
 }
 
 // flagPattern finds the flags in a command's usage.
 var flagPattern = regexp.MustCompile(`--?[a-z][a-z-]*`)
 
-// completions gives all commands, with those of "kai plugin" below it.
+// completions returns all commands, with those of "kai plugin" below it.
 func completions() (all []completed) {
 	for _, c := range commands() {
 		words := append(flagPattern.FindAllString(c.usage, -1), c.choices...)
@@ -64,12 +64,12 @@ func completions() (all []completed) {
 	return all
 }
 
-// belowPlugin are the commands of "kai plugin".
+// belowPlugin returns the commands of "kai plugin".
 func belowPlugin(all []completed) []completed {
 	return all[slices.IndexFunc(all, func(c completed) bool { return c.name == "plugin" })].below
 }
 
-// namesOf are the commands' names.
+// namesOf returns the names of commands, separated by spaces.
 func namesOf(all []completed) string {
 	var names []string
 	for _, c := range all {
@@ -78,7 +78,7 @@ func namesOf(all []completed) string {
 	return strings.Join(names, " ")
 }
 
-// bashCompletion offers files where nothing else fits, as bash does by itself.
+// bashCompletion returns the script for bash. Where it offers nothing, bash offers files.
 func bashCompletion() string {
 	var b strings.Builder
 	cases := func(all []completed) {

@@ -12,16 +12,17 @@ import (
 	"github.com/kai-gateway/kai/plugins"
 )
 
-// defaultFile is read when nobody names a configuration and it exists.
+// defaultFile is the configuration if nobody names one and this file exists.
 const defaultFile = "config/api.yaml"
 
-// source is what the program runs on. file is what the command line names, or "".
+// source returns where the configuration and the adapters come from. file is the
+// configuration that the command line names, or "".
 func source(file string) live.Source {
 	return live.Source{File: func() string { return configFile(file) }, Shipped: plugins.Names(), Module: plugins.Module}
 }
 
-// configFile gives the file that the command line means: the one it names, else
-// that of the environment, else the usual one if there is such a file, else "".
+// configFile returns the configuration to use: the file that the command line names, else
+// $KAI_CONFIG, else defaultFile if it exists, else "".
 func configFile(file string) string {
 	if file == "" {
 		file = os.Getenv("KAI_CONFIG")
@@ -34,8 +35,8 @@ func configFile(file string) string {
 	return file
 }
 
-// loadConfig reads the configuration. file is what the command line names, or "".
-// When it fails it says why on stderr.
+// loadConfig reads the configuration. file is the one that the command line names, or "".
+// If it fails, it says why on stderr.
 func loadConfig(file string, stderr io.Writer) (*config.Config, *live.Files, bool) {
 	files := live.NewFiles(source(file))
 	c, err := files.Config()
@@ -45,7 +46,8 @@ func loadConfig(file string, stderr io.Writer) (*config.Config, *live.Files, boo
 	return c, files, err == nil
 }
 
-// problemLines says what is wrong, a line each; none for nil.
+// problemLines returns what err says is wrong, one line for each problem. It returns none
+// for nil.
 func problemLines(err error) []string {
 	lines := live.Problems(err)
 	if _, ok := errors.AsType[*config.Problems](err); !ok && err != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/kai-gateway/kai/host/live"
 )
 
-// socketDir is where the gateways of a user listen for "kai reload": a directory
-// that only this user can enter.
+// socketDir returns the directory in which the gateways of a user listen for "kai reload".
+// Only this user can enter it.
 func socketDir() string {
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
 		return filepath.Join(dir, "kai")
@@ -27,14 +27,14 @@ func socketDir() string {
 	return filepath.Join(os.TempDir(), "kai-"+strconv.Itoa(os.Getuid()))
 }
 
-// socketPath is the socket of the gateway that serves port.
+// socketPath returns the socket of the gateway that serves port.
 func socketPath(port int) string { return filepath.Join(socketDir(), strconv.Itoa(port)+".sock") }
 
 // identity tells gateways apart.
 type identity struct {
 	PID    int    `json:"pid"`
 	URL    string `json:"url"`    // where it serves
-	Config string `json:"config"` // its file with the whole path; "": it has none
+	Config string `json:"config"` // the absolute path of its configuration; "": it has none
 }
 
 func (i identity) String() string {
@@ -52,7 +52,8 @@ type control struct {
 	done     sync.WaitGroup
 }
 
-// listenControl opens the socket, 0600, in place of one that a dead gateway left.
+// listenControl opens the socket, with mode 0600. It replaces a socket that a dead gateway
+// has left.
 func listenControl(ctx context.Context, path string, who identity, r *live.Reloader) (*control, error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -94,15 +95,15 @@ func (c *control) serve(ctx context.Context, r *live.Reloader) {
 		c.done.Go(func() {
 			defer conn.Close()
 			conn.SetDeadline(time.Now().Add(live.SwapTimeout + time.Minute))
-			hurry := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Now()) })
-			defer hurry()
+			stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Now()) })
+			defer stop()
 			command, _ := bufio.NewReader(io.LimitReader(conn, 64)).ReadString('\n')
 			fmt.Fprintln(conn, c.answer(ctx, command, r))
 		})
 	}
 }
 
-// answer is what whoever sent a command is told.
+// answer carries out a command and returns the answer to it.
 func (c *control) answer(ctx context.Context, command string, r *live.Reloader) string {
 	switch command {
 	case "who\n":
@@ -120,7 +121,7 @@ func (c *control) answer(ctx context.Context, command string, r *live.Reloader) 
 	return "unknown command"
 }
 
-// close removes the socket and waits for those who are being answered.
+// close removes the socket and waits until the commands that came are answered.
 func (c *control) close() {
 	c.listener.Close()
 	c.done.Wait()

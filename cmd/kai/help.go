@@ -12,17 +12,17 @@ import (
 	"github.com/kai-gateway/kai/config"
 )
 
-// programCommand is one of the program's.
+// programCommand is one of the program's commands.
 type programCommand struct {
 	name    string
 	usage   string   // what follows "kai"
-	about   string   // what it does, a line
+	about   string   // what it does, in one line
 	more    string   // the rest of its help: flags, examples
 	choices []string // what its argument may be, for shells to complete; nil: a file
 	run     func(ctx context.Context, args []string, s streams) int
 }
 
-// commands are in the order in which somebody new needs them.
+// commands returns the commands in the order in which a new user needs them.
 func commands() []programCommand {
 	return []programCommand{
 		{
@@ -132,7 +132,7 @@ Example:
 	return b.String()
 }
 
-// help is how the command is used.
+// help returns how the command is used.
 func (c programCommand) help() string {
 	text := fmt.Sprintf("Usage:\n\n  kai %s\n\n%s.\n", c.usage, strings.ToUpper(c.about[:1])+c.about[1:])
 	if c.more != "" {
@@ -159,7 +159,7 @@ func printHelp(ctx context.Context, args []string, s streams) int {
 	return exitDone
 }
 
-// version is the gateway's, as its API and its manifest tell it.
+// version is the gateway's version, which its API and "kai version" show.
 const version = "0.1.0"
 
 func printVersion(args []string, stdout, stderr io.Writer) int {
@@ -175,8 +175,8 @@ func printVersion(args []string, stdout, stderr io.Writer) int {
 	return exitDone
 }
 
-// commitOf says from which commit a binary was built, in brackets; "" if nobody
-// knows.
+// commitOf says in brackets from which commit a binary was built. It returns "" if that is
+// unknown.
 func commitOf(info *debug.BuildInfo) string {
 	settings := map[string]string{}
 	for _, s := range info.Settings {
@@ -196,8 +196,8 @@ func commitOf(info *debug.BuildInfo) string {
 	return " (" + text + ")"
 }
 
-// parse reads flags and refuses arguments beyond max. ok is false when the
-// command is over: the exit code is what it should return.
+// parse parses flags, and refuses more than max arguments. If ok is false, the command must
+// end with the exit code.
 func parse(f *flag.FlagSet, args []string, max int, stderr io.Writer) (code int, ok bool) {
 	f.SetOutput(io.Discard)
 	f.Usage = func() {}
@@ -224,7 +224,7 @@ func parse(f *flag.FlagSet, args []string, max int, stderr io.Writer) (code int,
 	return exitDone, true
 }
 
-// flagProblem says what is wrong with a flag, and which may have been meant.
+// flagProblem says what is wrong with a flag, and which flag may have been meant.
 func flagProblem(f *flag.FlagSet, err error) string {
 	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
 	if !unknown {

@@ -21,7 +21,7 @@ const (
 	exitUsage  = 2 // wrong usage or configuration
 )
 
-// run is the program: results go to stdout, everything else to stderr.
+// run runs the program. Results go to stdout, and everything else to stderr.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	s := streams{stdin, stdout, stderr}
 	if len(args) == 0 {
@@ -47,8 +47,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return c.run(ctx, args, s)
 }
 
-// didYouMean goes on behind the mention of an unknown name: with the known one
-// that it may have been meant to be, else with where to look.
+// didYouMean returns the rest of a message about an unknown name: the known name that
+// was probably meant, or else otherwise, which says where to look.
 func didYouMean(name string, known []string, otherwise string) string {
 	if best := config.Closest(name, known); best != "" {
 		return fmt.Sprintf("; did you mean %q?", best)

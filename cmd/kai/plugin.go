@@ -15,7 +15,7 @@ import (
 	"github.com/kai-gateway/kai/host/wasm"
 )
 
-// streams are a command's ends: results go to out, everything else to err.
+// streams are a command's input and output. Results go to out, everything else to err.
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
@@ -42,7 +42,7 @@ func pluginCommands() []pluginCommand {
 	}
 }
 
-// plugin is the family of commands for authors of adapters.
+// plugin runs one of the commands for authors of adapters.
 func plugin(ctx context.Context, args []string, s streams) int {
 	if len(args) == 0 {
 		fmt.Fprint(s.err, pluginHelp())
@@ -79,11 +79,11 @@ func pluginNames() (names []string) {
 
 func asksForHelp(arg string) bool { return arg == "--help" || arg == "-help" || arg == "-h" }
 
-// interruptible runs the command until a signal ends its context, so that it
-// leaves nothing half-made behind. A second signal ends the process.
+// interruptible runs the command. A signal ends the command's context, so that it can
+// clean up. A second signal ends the process.
 func (c pluginCommand) interruptible(ctx context.Context, args []string, s streams) int {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		signals = append(signals, syscall.SIGHUP)
 	}
 	signalled, stop := signal.NotifyContext(ctx, signals...)
@@ -101,7 +101,8 @@ func (c pluginCommand) interruptible(ctx context.Context, args []string, s strea
 	return code
 }
 
-// errInterrupted is why a command's context ended. interruptible says it.
+// errInterrupted is the cause of a command's context that a signal ended. interruptible
+// tells the user.
 var errInterrupted = errors.New("interrupted")
 
 func pluginHelp() string {
@@ -112,12 +113,12 @@ func pluginHelp() string {
 	return text + "\nMODULE is a .wasm file, a folder that holds one (default: this folder), or the\nname of an adapter that comes with Kai.\n"
 }
 
-// help is how the command is used and what it does.
+// help returns how the command is used and what it does.
 func (c pluginCommand) help() string {
 	return fmt.Sprintf("  kai plugin %s\n                          %s\n", c.usage, c.about)
 }
 
-// pluginUsage says how a command is used, for whoever got it wrong.
+// pluginUsage says how a command is used, after wrong usage.
 func pluginUsage(name string, s streams) int {
 	for _, c := range pluginCommands() {
 		if c.name == name {
@@ -136,7 +137,7 @@ func pluginFailed(name string, err error, s streams) int {
 	return exitFailed
 }
 
-// lastWords gives what a module wrote before it broke, as the rest of a message.
+// lastWords returns what a module wrote before it broke, as the rest of a message.
 func lastWords(err error) string {
 	var call *wasm.CallError
 	if !errors.As(err, &call) {

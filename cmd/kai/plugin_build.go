@@ -9,8 +9,8 @@ import (
 	"github.com/kai-gateway/kai/cmd/internal/author"
 )
 
-// pluginBuild compiles the adapter in a folder, checks it and writes its manifest
-// and its transcript, if it has one to go along, into custom sections.
+// pluginBuild compiles the adapter in a folder, checks it, and writes its manifest, and
+// its transcript if it has one for that, into custom sections.
 func pluginBuild(ctx context.Context, args []string, s streams) int {
 	f := flag.NewFlagSet("plugin build", flag.ContinueOnError)
 	out := f.String("o", "", "")

@@ -43,7 +43,7 @@ func pluginTest(ctx context.Context, args []string, s streams) int {
 	if err == nil {
 		printReport(s.out, r)
 	}
-	if old != "" { // where the report doesn't push it off the screen
+	if old != "" { // after the report, which could push it off the screen
 		fmt.Fprintln(s.err, "kai: warning: "+old)
 	}
 	if err != nil {
@@ -58,7 +58,7 @@ func pluginTest(ctx context.Context, args []string, s streams) int {
 	return exitDone
 }
 
-// maxFailures bounds what is shown of one transcript.
+// maxFailures is how many failures of one transcript are shown.
 const maxFailures = 5
 
 func printReport(w io.Writer, r *conform.Report) {
@@ -106,8 +106,8 @@ func printReport(w io.Writer, r *conform.Report) {
 	fmt.Fprintln(w)
 }
 
-// costText writes what calls took at most: "at most 41200 fuel (0.08 % of its
-// budget) and 2.2 MiB".
+// costText says what calls cost at most: "at most 41200 fuel (0.08 % of its budget) and
+// 2.2 MiB".
 func costText(c wasm.Cost) string {
 	return fmt.Sprintf("at most %d fuel (%.2f %% of its budget) and %s", c.Fuel, 100*float64(c.Fuel)/float64(c.Budget), author.Bytes(int64(c.Memory)))
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/kai-gateway/kai/cmd/internal/conform"
 )
 
-// pluginDev builds and tests an adapter at every change, and puts what passed
-// where a gateway sees it, until ctx ends.
+// pluginDev builds and tests an adapter at every change, until ctx ends. It puts modules
+// that pass where a gateway sees them.
 func pluginDev(ctx context.Context, args []string, s streams) int {
 	f := flag.NewFlagSet("plugin dev", flag.ContinueOnError)
 	out := f.String("out", "", "")

@@ -17,9 +17,9 @@ import (
 	"github.com/kai-gateway/kai/host/wasm/modfile"
 )
 
-// inspection is what "kai plugin inspect" tells. Its JSON is for programs and
-// only ever gains fields; each is always there, and what the module doesn't tell
-// is empty. Nothing of it takes running the module, unless Executed says so.
+// inspection is what "kai plugin inspect" shows. Its JSON is for programs, and only ever
+// gains fields. Every field is always there; it is empty if the module doesn't say. The
+// module was not run for it, unless Executed says so.
 type inspection struct {
 	module []byte
 
@@ -36,15 +36,15 @@ type inspection struct {
 	BaseURL      string       `json:"default_base_url"`
 	Options      string       `json:"options"`
 	PlainContent bool         `json:"plain_content"`
-	Routing      []string     `json:"routing"` // what only keys with provider_routing may send: fields, and types of tools
+	Routing      []string     `json:"routing"` // fields and types of tools that only clients with provider_routing may send
 	Packed       bool         `json:"manifest_in_section"`
 	Transcript   bool         `json:"transcript_in_section"`
-	Secret       *placement   `json:"secret"` // null: it gets none
+	Secret       *placement   `json:"secret"` // null: its requests get none
 	Imports      []string     `json:"imports"`
 	Exports      []string     `json:"exports"`
 	Size         moduleSize   `json:"size"`
-	Executed     bool         `json:"executed"` // code of the module ran, to find this out
-	Load         *loadTime    `json:"load"`     // null: it was not executed
+	Executed     bool         `json:"executed"` // the module was run to find this out
+	Load         *loadTime    `json:"load"`     // null: the module was not run
 	Granted      []permission `json:"granted"`
 }
 
@@ -63,21 +63,21 @@ type moduleSize struct {
 	MemoryMax    int64 `json:"memory_max"`
 }
 
-// loadTime is in milliseconds, from bytes to an instance that can be called, with
-// the transcript replayed that the module may carry.
+// loadTime is how many milliseconds loading takes: from the module's bytes to an instance
+// that can be called, including the replay of the module's transcript.
 type loadTime struct {
 	Cold   int64 `json:"cold_ms"`
 	Cached int64 `json:"cached_ms"`
 }
 
-// permission is what the adapter gets of one kind of thing.
+// permission says what the adapter gets of one kind of thing.
 type permission struct {
 	Thing string `json:"thing"`
 	Grant string `json:"grant"`
 }
 
-// pluginInspect shows what a module is and what it would be granted. It executes
-// nothing of it, unless it is told to.
+// pluginInspect shows what a module is and what it would be granted. It doesn't run the
+// module, unless --run says so.
 func pluginInspect(ctx context.Context, args []string, s streams) int {
 	f := flag.NewFlagSet("plugin inspect", flag.ContinueOnError)
 	asJSON := f.Bool("json", false, "")
@@ -146,7 +146,7 @@ func inspect(name string) (*inspection, error) {
 	return i, nil
 }
 
-// describe takes over what the module says of itself.
+// describe fills in what the module says about itself.
 func (i *inspection) describe(m modfile.Manifest) error {
 	p := m.Profile()
 	if err := config.CheckOptionsSchema(p.Options); err != nil {
@@ -161,8 +161,8 @@ func (i *inspection) describe(m modfile.Manifest) error {
 	return nil
 }
 
-// run executes the module, which tells how long it loads and, if nothing that can
-// be read does, what it is.
+// run runs the module. That shows how long it takes to load, and what it says about itself
+// if it has no manifest that can be read.
 func (i *inspection) run(ctx context.Context) error {
 	m, load, err := timeLoading(ctx, i.module)
 	if err != nil {
@@ -172,8 +172,8 @@ func (i *inspection) run(ctx context.Context) error {
 	return i.describe(m)
 }
 
-// timeLoading loads the module twice, the second time from a cache on disk as
-// every start of the gateway but the first does.
+// timeLoading loads the module twice. The second time, its code is in a cache on disk, as
+// it is for a gateway that has loaded the module before.
 func timeLoading(ctx context.Context, module []byte) (m modfile.Manifest, load loadTime, err error) {
 	dir, err := os.MkdirTemp("", "kai-inspect-")
 	if err != nil {
@@ -197,8 +197,8 @@ func timeLoading(ctx context.Context, module []byte) (m modfile.Manifest, load l
 	return m, load, nil
 }
 
-// granted says what an adapter gets of what programs usually have. Imports tell
-// only what it asks for: the answer to most is that there is nothing.
+// granted says what an adapter gets of the things that programs usually have. For most of
+// them that is nothing, whatever the module imports.
 func granted(imports []string) []permission {
 	random := "none, and it doesn't ask"
 	if slices.Contains(imports, "wasi_snapshot_preview1.random_get") {
@@ -218,7 +218,7 @@ func granted(imports []string) []permission {
 	}
 }
 
-// routed lists what of a request would choose at the upstream.
+// routed lists the parts of a request that would choose at the upstream.
 func routed(r modfile.Routing) []string {
 	list := slices.Clone(orEmpty(r.Fields))
 	for _, prefix := range r.Tools {
@@ -315,7 +315,7 @@ func (i *inspection) printDescription(line func(key, format string, args ...any)
 	}
 }
 
-// orEmpty makes of an absent list one that is [] in JSON.
+// orEmpty replaces a nil list by an empty one, which is [] in JSON.
 func orEmpty(list []string) []string {
 	if list == nil {
 		return []string{}

@@ -13,7 +13,7 @@ import (
 	"github.com/kai-gateway/kai/plugins"
 )
 
-// pluginList tells which adapters a configuration uses and which come with Kai.
+// pluginList lists the adapters that a configuration uses, and those that come with Kai.
 func pluginList(ctx context.Context, args []string, s streams) int {
 	f := flag.NewFlagSet("plugin list", flag.ContinueOnError)
 	file := f.String("config", "", "")
@@ -25,17 +25,17 @@ func pluginList(ctx context.Context, args []string, s streams) int {
 		return exitUsage
 	}
 	users := map[string][]string{}
-	var own []string // modules of the configuration's own, in its order
+	var modules []string // .wasm files that the configuration names, in its order
 	for _, p := range c.Providers {
 		if users[p.Plugin] == nil && strings.HasSuffix(p.Plugin, ".wasm") {
-			own = append(own, p.Plugin)
+			modules = append(modules, p.Plugin)
 		}
 		users[p.Plugin] = append(users[p.Plugin], p.Name)
 	}
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ADAPTER\tVERSION\tSHA256\tUSED BY\tFROM")
 	code := exitDone
-	for _, plugin := range append(plugins.Names(), own...) {
+	for _, plugin := range append(plugins.Names(), modules...) {
 		from := "comes with Kai"
 		if strings.HasSuffix(plugin, ".wasm") {
 			from = plugin

@@ -72,11 +72,11 @@ func pluginRecord(ctx context.Context, args []string, s streams) int {
 	return exitDone
 }
 
-// maxRequest is more than a client may send.
+// maxRequest is how many bytes of a request are read. It is more than a client may send.
 const maxRequest = 64 << 20
 
-// readRequest reads standard input to its end. A reader that waits for more than
-// ctx lives on until the process ends.
+// readRequest reads standard input to its end, or until ctx ends. In that case the
+// goroutine that reads lives on until the process ends.
 func readRequest(ctx context.Context, s streams) ([]byte, error) {
 	if f, ok := s.in.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {

@@ -17,9 +17,9 @@ import (
 	"github.com/kai-gateway/kai/host/live"
 )
 
-// reload asks a running gateway to read its configuration again. It reads nothing
-// of that itself: the gateway may have secrets in its environment that this shell
-// doesn't have.
+// reload asks a running gateway to read its configuration again. It doesn't read the
+// configuration itself, because the gateway may have secrets in its environment that this
+// shell doesn't have.
 func reload(args []string, stdout, stderr io.Writer) int {
 	f := flag.NewFlagSet("reload", flag.ContinueOnError)
 	file := f.String("config", "", "")
@@ -46,8 +46,8 @@ func reload(args []string, stdout, stderr io.Writer) int {
 	return exitDone
 }
 
-// findGateway finds the gateway that a command line means: the one on port, unless
-// that is -1, and the one that serves file, unless that is "".
+// findGateway finds the gateway that the command line means. It serves port, unless that
+// is -1, and file, unless that is "".
 func findGateway(file string, port int) (socket string, who identity, err error) {
 	running := gateways()
 	if port >= 0 {
@@ -68,20 +68,20 @@ func findGateway(file string, port int) (socket string, who identity, err error)
 	if wanted == "" {
 		wanted = defaultFile
 	}
-	var fitting []string
+	var matching []string
 	for socket, who := range running {
 		if sameFile(wanted, who.Config) {
-			fitting = append(fitting, socket)
+			matching = append(matching, socket)
 		}
 	}
-	if len(fitting) == 0 && file == "" && len(running) == 1 {
-		fitting = slices.Collect(maps.Keys(running)) // the only one can't be another
+	if len(matching) == 0 && file == "" && len(running) == 1 {
+		matching = slices.Collect(maps.Keys(running)) // nobody named a file, so the only one is meant
 	}
 	switch {
-	case len(fitting) == 1:
-		return fitting[0], running[fitting[0]], nil
-	case len(fitting) > 1:
-		return "", who, fmt.Errorf("%d gateways serve %s: choose with --port. %s", len(fitting), wanted, whoRuns(running))
+	case len(matching) == 1:
+		return matching[0], running[matching[0]], nil
+	case len(matching) > 1:
+		return "", who, fmt.Errorf("%d gateways serve %s: choose with --port. %s", len(matching), wanted, whoRuns(running))
 	case file == "" && len(running) > 1:
 		return "", who, fmt.Errorf("choose with --config or --port. %s", whoRuns(running))
 	case file == "":
@@ -90,7 +90,7 @@ func findGateway(file string, port int) (socket string, who identity, err error)
 	return "", who, fmt.Errorf("no gateway that serves %s answers: is it running? %s", file, whoRuns(running))
 }
 
-// whoRuns lists the gateways that could be asked.
+// whoRuns lists the running gateways, for a message.
 func whoRuns(running map[string]identity) string {
 	if len(running) == 0 {
 		return "None of this user listens in " + socketDir() + " (XDG_RUNTIME_DIR must be that of the gateway)"
@@ -102,8 +102,8 @@ func whoRuns(running map[string]identity) string {
 	return "There is " + strings.Join(all, "; ")
 }
 
-// gateways asks every gateway of this user who it is, by the path of its socket.
-// In a directory that somebody else made, nobody is asked, unless by root.
+// gateways asks every gateway of this user who it is. The result is by the path of the
+// socket. If somebody else made the directory of the sockets, only root asks.
 func gateways() map[string]identity {
 	running := map[string]identity{}
 	if info, err := os.Lstat(socketDir()); err != nil || !ownedByUs(info) && os.Geteuid() != 0 {
@@ -120,21 +120,21 @@ func gateways() map[string]identity {
 	return running
 }
 
-// sameFile reports whether a path of the command line leads to a gateway's file,
-// which has a whole path and may be gone.
-func sameFile(path, whole string) bool {
-	if whole == "" {
+// sameFile reports whether a path from the command line leads to a gateway's file. That
+// has an absolute path, and may not exist any more.
+func sameFile(path, absolute string) bool {
+	if absolute == "" {
 		return false
 	}
-	if abs, err := filepath.Abs(path); err == nil && abs == whole {
+	if abs, err := filepath.Abs(path); err == nil && abs == absolute {
 		return true
 	}
 	a, errA := os.Stat(path)
-	b, errB := os.Stat(whole)
+	b, errB := os.Stat(absolute)
 	return errA == nil && errB == nil && os.SameFile(a, b)
 }
 
-// ask sends a command to a gateway and gives its answer.
+// ask sends a command to a gateway and returns its answer.
 func ask(socket, command string) (answer string, err error) {
 	conn, err := net.Dial("unix", socket)
 	if err != nil {

@@ -57,7 +57,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	stdlog.SetOutput(io.Discard) // net/http would print upstreams' bytes
-	// Whoever reads the log may go away, which is no reason to end.
+	// Kai goes on even if the program that reads its log ends.
 	signal.Ignore(syscall.SIGPIPE)
 	person := isTerminal(stderr)
 	log, queue := logger(stderr, person)
@@ -86,7 +86,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		log.Warn("kai reload will not work; SIGHUP does", "err", err)
 	}
-	announce(log, c, l.Addr()) // when every signal and "kai reload" is answered
+	announce(log, c, l.Addr()) // only now, when signals and "kai reload" are answered
 	running.Go(func() { invite(ctx, stderr, person, log, h, c, l.Addr()) })
 	err = h.Serve(ctx, l)
 	stop()
@@ -101,7 +101,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitDone
 }
 
-// identityOf is what "kai reload" tells this gateway by.
+// identityOf returns what tells this gateway from others, for "kai reload".
 func identityOf(c *config.Config, at net.Addr) identity {
 	i := identity{PID: os.Getpid(), URL: "http://" + reachable(at)}
 	if c.File != "" {
@@ -113,8 +113,8 @@ func identityOf(c *config.Config, at net.Addr) identity {
 	return i
 }
 
-// heapLimit gives what tells Go's collector how large the heap may become, nil where
-// the operator has said so.
+// heapLimit returns the function that tells Go's collector how large the heap may become,
+// or nil if the operator has set GOMEMLIMIT.
 func heapLimit() func(int64) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return nil
@@ -135,15 +135,14 @@ func listenProblem(address string, err error) string {
 	return "can't serve " + address + ": " + err.Error()
 }
 
-// How long lines of the log that wait may take to be written: at the end, and when
-// a second signal wants it at once.
+// How long it may take to write the waiting lines of the log.
 const (
-	flushTime  = 2 * time.Second
-	hastyFlush = 100 * time.Millisecond
+	flushTime  = 2 * time.Second        // at the end of the program
+	hastyFlush = 100 * time.Millisecond // after a second signal
 )
 
-// stopOnSignal ends the context at the first SIGTERM or SIGINT and the process
-// at the second.
+// stopOnSignal ends the context at the first SIGTERM or SIGINT, and the process at the
+// second.
 func stopOnSignal(ctx context.Context, log *slog.Logger, queue *logqueue.Queue) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
@@ -168,8 +167,8 @@ func stopOnSignal(ctx context.Context, log *slog.Logger, queue *logqueue.Queue) 
 	return ctx, func() { signal.Stop(signals); close(done); cancel() }
 }
 
-// logger writes text for a person and JSON for everything else, through a queue.
-// Close that at the end.
+// logger returns a logger that writes text for a person, or else JSON, through a queue.
+// The caller must close the queue.
 func logger(w io.Writer, person bool) (*slog.Logger, *logqueue.Queue) {
 	handler := func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) }
 	if person {
@@ -185,7 +184,7 @@ func logger(w io.Writer, person bool) (*slog.Logger, *logqueue.Queue) {
 	return slog.New(handler(queue)), queue
 }
 
-// isTerminal reports whether a person reads along.
+// isTerminal reports whether w is a terminal, where a person reads.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -195,7 +194,7 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// shortTime leaves the date out where a person reads along.
+// shortTime leaves out the date, which a person at a terminal doesn't need.
 func shortTime(groups []string, a slog.Attr) slog.Attr {
 	if a.Key == slog.TimeKey && len(groups) == 0 {
 		return slog.String(slog.TimeKey, a.Value.Time().Format(time.TimeOnly))

@@ -1,7 +1,7 @@
-// Package author is what authors of adapters need: projects to begin with,
-// compilers for each language, modules packed of what they leave, tests, recordings,
-// and the loop that goes through it at every change.
+// Package author has what authors of adapters need: projects to start with, the compilers
+// of each language, the packing of modules, tests, recordings, and the loop that builds and
+// tests at every change.
 //
-// The commands of "kai plugin" are its users, and its errors speak of them: they
-// know the flags and print, and what they do is here.
+// The commands of "kai plugin" use it. They parse flags and print; the work is done here.
+// Errors mention the commands.
 package author

@@ -19,23 +19,23 @@ import (
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// Built is an adapter fresh from its compiler, checked and packed.
+// Built is an adapter that was compiled, checked and packed.
 type Built struct {
 	Language string
 	Module   []byte
 	Manifest modfile.Manifest
 	Warning  string // what is wrong with it, such as a transcript that it fails; usually ""
 
-	begin time.Time // of the compiler
+	begin time.Time // when the compiler started
 }
 
-// Write puts the module at path, as old as the sources that it was made of: one
-// that is saved while the compiler runs is newer.
+// Write writes the module to path. Its time is that of the compiler's start, so that a
+// source which is saved while the compiler runs is newer.
 func (b *Built) Write(path string) error {
 	return WriteFile(path, b.Module, b.begin)
 }
 
-// Build compiles the adapter in dir. What its compiler says goes to stderr.
+// Build compiles the adapter in dir. The compiler's messages go to stderr.
 func Build(ctx context.Context, dir string, stderr io.Writer) (*Built, error) {
 	l, err := languageOf(dir)
 	if err != nil {
@@ -84,10 +84,10 @@ func Build(ctx context.Context, dir string, stderr io.Writer) (*Built, error) {
 	return b, nil
 }
 
-// embeddedName is the transcript that travels in the module.
+// embeddedName is the file of the transcript that goes into the module.
 const embeddedName = "embedded.txtar"
 
-// embedded reads the transcript that goes into the module of the adapter in dir;
+// embedded reads the transcript that goes into the module of the adapter in dir. text is
 // nil if there is none.
 func embedded(dir string) (name string, text []byte, err error) {
 	for _, folder := range transcriptFolders {

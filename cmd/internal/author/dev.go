@@ -13,29 +13,29 @@ import (
 	"github.com/kai-gateway/kai/cmd/internal/conform"
 )
 
-// devPoll is how often the folder is looked at. Polling works in containers, over
+// devPoll is how often the folder is checked for changes. Polling works in containers, over
 // network mounts and with every editor's way of saving.
 const devPoll = 300 * time.Millisecond
 
-// Dev builds and tests an adapter at every change. Its functions are called by Run
-// alone, and none may be nil.
+// Dev builds and tests an adapter at every change. Only Run calls its functions, and none
+// may be nil.
 type Dev struct {
 	Dir string // the adapter's folder
-	Out string // the module that passed goes here, too, if it isn't ""
+	Out string // where modules that pass go, too; "": nowhere
 
-	Compiler io.Writer             // gets what compilers say
-	Report   func(*conform.Report) // what the transcripts showed
-	Note     func(text string)     // how it goes
-	Failed   func(error)           // a round failed, and the next change is waited for
+	Compiler io.Writer             // gets the messages of compilers
+	Report   func(*conform.Report) // gets the results of the transcripts
+	Note     func(text string)     // gets messages about the progress
+	Failed   func(error)           // is called when a round failed; Dev then waits for the next change
 
-	// Says are where the caller writes. A file of them in Dir is no source, or each
-	// round would be the reason for the next.
+	// Says are the writers that the caller writes to. If one is a file in Dir, it is not
+	// taken for a source; otherwise each round would start another one.
 	Says []io.Writer
 
-	seen [sha256.Size]byte // of the sources that the last round took
+	seen [sha256.Size]byte // digest of the sources of the last round
 }
 
-// Check says what is missing for Run to have any success.
+// Check returns an error if Run could not succeed, because something is missing or wrong.
 func (d *Dev) Check() error {
 	l, err := languageOf(d.Dir)
 	if err != nil {
@@ -53,13 +53,13 @@ func (d *Dev) Check() error {
 	return nil
 }
 
-// Run goes on until ctx ends.
+// Run builds and tests until ctx ends.
 func (d *Dev) Run(ctx context.Context) {
 	tick := time.NewTicker(devPoll)
 	defer tick.Stop()
 	for {
 		if d.changed() {
-			if err := d.try(ctx); err != nil && ctx.Err() == nil {
+			if err := d.round(ctx); err != nil && ctx.Err() == nil {
 				d.Failed(err)
 			}
 		}
@@ -71,8 +71,8 @@ func (d *Dev) Run(ctx context.Context) {
 	}
 }
 
-// changed reports whether the sources are others than in the last round. Only
-// what stays the same between two looks counts, so a half-saved file is no round.
+// changed reports whether the sources have changed since the last round. It reads them
+// twice, and a file that is still being saved doesn't count as a change yet.
 func (d *Dev) changed() bool {
 	now := d.sources()
 	if now == d.seen {
@@ -86,7 +86,7 @@ func (d *Dev) changed() bool {
 	return true
 }
 
-// sources is a digest of every file that may matter, with its name.
+// sources returns a digest of the names and contents of all files that may matter.
 func (d *Dev) sources() [sha256.Size]byte {
 	h := sha256.New()
 	walkSources(d.Dir, func(file string, e fs.DirEntry) {
@@ -100,7 +100,7 @@ func (d *Dev) sources() [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// writes reports whether a file is one that the caller writes.
+// writes reports whether the caller writes to a file.
 func (d *Dev) writes(file fs.FileInfo) bool {
 	for _, w := range d.Says {
 		if f, ok := w.(*os.File); ok {
@@ -112,16 +112,16 @@ func (d *Dev) writes(file fs.FileInfo) bool {
 	return false
 }
 
-// sameFolder reports whether a file lies in dir itself.
+// sameFolder reports whether a file is directly in dir.
 func sameFolder(file, dir string) bool {
 	a, errA := os.Stat(filepath.Dir(file))
 	b, errB := os.Stat(dir)
 	return errA == nil && errB == nil && os.SameFile(a, b)
 }
 
-// try leaves the module beside its sources, where "kai plugin test" looks for it,
-// whether it passes or not. Only what passed goes to out.
-func (d *Dev) try(ctx context.Context) error {
+// round builds and tests once. It leaves the module beside its sources, where "kai plugin
+// test" looks for it, whether it passes or not. Only a module that passes goes to Out.
+func (d *Dev) round(ctx context.Context) error {
 	begin := time.Now()
 	b, err := Build(ctx, d.Dir, d.Compiler)
 	if err != nil {

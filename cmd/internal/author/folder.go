@@ -14,13 +14,13 @@ import (
 	"github.com/kai-gateway/kai/plugins"
 )
 
-// This file knows the folder of an adapter: its sources, its transcripts, and the
-// module that was built of them, which lies beside them.
+// This file is about the folder of an adapter, in which its sources are, its transcripts,
+// and the module that was built from them.
 
-// moduleSuffix is how the names of modules end that people are given to run.
+// moduleSuffix is the end of the names of modules.
 const moduleSuffix = ".wasm"
 
-// folderModule gives the module in a folder.
+// folderModule returns the path of the module in a folder.
 func folderModule(dir string) (string, error) {
 	found, _ := filepath.Glob(filepath.Join(escapeGlob(dir), "*"+moduleSuffix))
 	switch len(found) {
@@ -35,7 +35,7 @@ func folderModule(dir string) (string, error) {
 	return "", fmt.Errorf("%s holds several modules: name one of %s", folderName(dir), strings.Join(found, ", "))
 }
 
-// folderName is a folder in a sentence.
+// folderName returns how a sentence names a folder.
 func folderName(dir string) string {
 	if dir == "." {
 		return "this folder"
@@ -43,13 +43,13 @@ func folderName(dir string) string {
 	return dir
 }
 
-// escapeGlob makes of a path a pattern that matches it alone.
+// escapeGlob returns a pattern that matches only the path.
 func escapeGlob(path string) string {
 	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
 }
 
-// NamedModule gives the file that a command line means by MODULE, or the name of an
-// adapter that comes with Kai; "" is the module in this folder.
+// NamedModule returns the file that a command line means by MODULE, or the name of an
+// adapter that comes with Kai. "" means the module in this folder.
 func NamedModule(name string) (string, error) {
 	switch {
 	case name == "":
@@ -67,7 +67,7 @@ func NamedModule(name string) (string, error) {
 	return "", fmt.Errorf("%s is neither a .wasm file, nor a folder with one, nor an adapter that comes with Kai (%s)", name, strings.Join(plugins.Names(), ", "))
 }
 
-// ReadModule gives the bytes of a module that namedModule found.
+// ReadModule reads a module that NamedModule has found.
 func ReadModule(name string) ([]byte, error) {
 	module, err := live.NewFiles(live.Source{Module: plugins.Module}).Module(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -84,8 +84,8 @@ func isFolder(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// ModulePath says where the module of an adapter goes: to the file or into the
-// folder out, by default into the adapter's own folder.
+// ModulePath returns the path for the module of an adapter: the file out, or a file in the
+// folder out. If out is "", it is in the adapter's own folder.
 func ModulePath(out, dir, name string) string {
 	if out == "" {
 		out = dir
@@ -96,7 +96,7 @@ func ModulePath(out, dir, name string) string {
 	return out
 }
 
-// CheckOut refuses a file for a module that no gateway would take by its name.
+// CheckOut refuses a name for a module that no gateway would accept.
 func CheckOut(flag, out string) error {
 	if out == "" || isFolder(out) || strings.HasSuffix(out, "/") ||
 		strings.HasSuffix(out, moduleSuffix) || strings.HasSuffix(out, moduleSuffix+".gz") {
@@ -105,12 +105,12 @@ func CheckOut(flag, out string) error {
 	return fmt.Errorf("%s %s is no folder and doesn't end in .wasm, as the names of modules do", flag, out)
 }
 
-// skipped are what compilers make of the sources, or write for them: the first
-// build of a Rust project leaves a Cargo.lock, which is no change to build again for.
+// skipped are files and folders that compilers write. The first build of a Rust project,
+// for example, leaves a Cargo.lock, which is no reason to build again.
 var skipped = map[string]bool{"node_modules": true, "target": true, "build": true, "Cargo.lock": true}
 
 // walkSources calls do for every file in an adapter's folder that a person may have
-// written. What is gone by the time it is looked at is left out.
+// written. Files that disappear meanwhile are left out.
 func walkSources(dir string, do func(file string, e fs.DirEntry)) {
 	filepath.WalkDir(dir, func(file string, e fs.DirEntry, err error) error {
 		name := filepath.Base(file)
@@ -130,8 +130,8 @@ func walkSources(dir string, do func(file string, e fs.DirEntry)) {
 	})
 }
 
-// newerSource gives a source that was saved after the module beside it was built,
-// "" if there is none. A module that lies elsewhere tells nothing of its sources.
+// newerSource returns the source that was saved last, if that was after the module beside
+// it was built, or else "". If the module is not beside sources, nothing is known of them.
 func newerSource(module string) string {
 	info, err := os.Stat(module)
 	if err != nil {
@@ -153,7 +153,7 @@ func newerSource(module string) string {
 	return newest
 }
 
-// compiled reports whether what a file holds goes into the module.
+// compiled reports whether the content of a file goes into the module.
 func compiled(file string) bool {
 	name := filepath.Base(file)
 	switch filepath.Ext(name) {
@@ -165,7 +165,7 @@ func compiled(file string) bool {
 	return name != "LICENSE" && !strings.HasSuffix(name, "_test.go")
 }
 
-// Stale says of a module that it is older than its sources, "" if it isn't.
+// Stale returns a message if the module is older than its sources, or else "".
 func Stale(module string) string {
 	source := newerSource(module)
 	if source == "" {
@@ -174,28 +174,29 @@ func Stale(module string) string {
 	return fmt.Sprintf("%s is older than %s: %s makes it anew", module, source, Command("build", filepath.Dir(module)))
 }
 
-// transcriptFolders are where an adapter's transcripts may be, beside its module
-// or its sources.
+// transcriptFolders are the folders that an adapter's transcripts may be in, beside its
+// module or its sources.
 var transcriptFolders = []string{"testdata", "transcripts"}
 
-// TranscriptsBeside finds the transcripts of a module that was given without.
+// TranscriptsBeside finds the folder of a module's transcripts, if the command line doesn't
+// name it.
 func TranscriptsBeside(module string) (string, error) {
 	for _, name := range transcriptFolders {
 		dir := filepath.Join(filepath.Dir(module), name)
-		if holdsTranscripts(dir) {
+		if hasTranscripts(dir) {
 			return dir, nil
 		}
 	}
 	return "", fmt.Errorf("there are no transcripts beside %s, in testdata or transcripts; name their folder, or make one with \"kai plugin record\"", module)
 }
 
-func holdsTranscripts(dir string) bool {
+func hasTranscripts(dir string) bool {
 	files, _ := filepath.Glob(filepath.Join(escapeGlob(dir), "*.txtar"))
 	return len(files) > 0
 }
 
-// Command writes a command for authors so that it can be pasted into a shell.
-// "." is this folder, which needs no naming.
+// Command returns a "kai plugin" command, in quotes, that can be pasted into a shell. "." is
+// left out of its arguments, because it is the default.
 func Command(name string, args ...string) string {
 	text := "kai plugin " + name
 	for _, arg := range args {
@@ -206,7 +207,7 @@ func Command(name string, args ...string) string {
 	return `"` + text + `"`
 }
 
-// ShellWord quotes what a shell would take apart.
+// ShellWord quotes a word if a shell would not take it as it is.
 func ShellWord(s string) string {
 	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./,:@%+=", r)

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// language is one that adapters are written in.
+// language is a programming language that adapters are written in.
 type language struct {
 	name    string
-	marks   []string // files, one of which tells the language; may be patterns
+	marks   []string // patterns of files; a project with one of them is in this language
 	tools   []tool
 	compile func(ctx context.Context, c compilation) error
 }
@@ -24,15 +24,15 @@ type language struct {
 // tool is a program that compiling needs.
 type tool struct{ program, install string }
 
-// compilation is one run of a compiler: the module of the adapter in dir goes to
-// out, whatever else it needs for a while into tmp.
+// compilation is one run of a compiler. The adapter's sources are in dir, the module goes
+// to out, and temporary files go into tmp.
 type compilation struct {
 	dir, out, tmp string
 	stderr        io.Writer
 }
 
-// languages are tried in this order: a mark of an earlier one may well lie beside
-// C files.
+// languages returns the languages in the order in which they are tried: a Rust project, for
+// example, may have C files, too.
 func languages() []language {
 	return []language{
 		{"Rust", []string{"Cargo.toml"}, []tool{
@@ -74,7 +74,7 @@ func languageOf(dir string) (language, error) {
 	return language{}, fmt.Errorf("%s holds no adapter: there is no go.mod, Cargo.toml, asconfig.json, .go or .c file (\"kai plugin new\" makes one)", folderName(dir))
 }
 
-// installed says what to install when a tool is missing.
+// installed returns an error that says what to install if a tool is missing.
 func (l language) installed(dir string) error {
 	for _, t := range l.tools {
 		if _, err := lookTool(dir, t.program); err != nil {
@@ -84,7 +84,7 @@ func (l language) installed(dir string) error {
 	return nil
 }
 
-// lookTool finds a program: of the adapter's own node_modules, else on the path.
+// lookTool finds a program, in the adapter's own node_modules or else on the path.
 func lookTool(dir, program string) (string, error) {
 	own, err := filepath.Abs(filepath.Join(dir, "node_modules", ".bin", program))
 	if err == nil {
@@ -108,7 +108,7 @@ func (c compilation) run(ctx context.Context, env []string, program string, args
 	cmd.Dir = c.dir
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = c.stderr, c.stderr
-	// So that it can remove its temporary files.
+	// An interrupted compiler can remove its temporary files.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = compilerGrace
 	if err := cmd.Run(); err != nil {
@@ -125,11 +125,11 @@ func compileGo(ctx context.Context, c compilation) error {
 		"build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", c.out, ".")
 }
 
-// rustTarget is what adapters in Rust are compiled for.
+// rustTarget is the target that adapters in Rust are compiled for.
 const rustTarget = "wasm32-unknown-unknown"
 
-// compileRust compiles a cdylib crate. Panic messages hold source paths, which
-// would give every folder another digest, so they are cut.
+// compileRust compiles a cdylib crate. It shortens the source paths in panic messages, with
+// which every folder would give another digest.
 func compileRust(ctx context.Context, c compilation) error {
 	rustc, err := findRust(ctx)
 	if err != nil {
@@ -144,7 +144,7 @@ func compileRust(ctx context.Context, c compilation) error {
 		"RUSTC=" + rustc,
 		"RUSTFLAGS=" + strings.TrimSpace(os.Getenv("RUSTFLAGS")+" --remap-path-prefix="+dir+"=."),
 	}
-	// The cargo beside a rustc is of its version.
+	// The cargo beside a rustc has the same version.
 	cargo := filepath.Join(filepath.Dir(rustc), "cargo")
 	if _, err := os.Stat(cargo); err != nil {
 		cargo = "cargo"
@@ -159,8 +159,8 @@ func compileRust(ctx context.Context, c compilation) error {
 	return os.Rename(found[0], c.out)
 }
 
-// findRust gives a rustc that can compile for WebAssembly: that of the path, or
-// the distribution's behind one of rustup that lacks the target.
+// findRust returns a rustc that can compile for WebAssembly: the first on the path, or the
+// one of the distribution, if rustup's is first and lacks the target.
 func findRust(ctx context.Context) (string, error) {
 	for _, name := range []string{"rustc", "/usr/bin/rustc"} {
 		program, err := exec.LookPath(name)
@@ -183,9 +183,9 @@ func compileAssemblyScript(ctx context.Context, c compilation) error {
 	return c.run(ctx, nil, "asc", "--config", "asconfig.json", "--target", "release", "--outFile", c.out)
 }
 
-// compileC compiles every C file of the folder into a module without a C library.
-// It optimises when it compiles and not when it links: there, clang would run the
-// wasm-opt of the path, of whatever version, and the module would depend on it.
+// compileC compiles every C file of the folder into a module without a C library. It
+// optimises when it compiles and not when it links. When linking, clang would run the
+// wasm-opt on the path, and the module would depend on its version.
 func compileC(ctx context.Context, c compilation) error {
 	sources, err := filepath.Glob(filepath.Join(c.dir, "*.c"))
 	if err != nil {

@@ -16,16 +16,17 @@ import (
 	"github.com/kai-gateway/kai/plugins"
 )
 
-// templates are the files of a project that are not the worked example's. They
-// end in ".tmpl", which keeps tools from taking them for what they will be.
+// templates are the files of a project that are not from the worked example. Their names
+// end in ".tmpl", so that tools don't take them for Go modules and the like.
 //
 //go:embed templates
 var templates embed.FS
 
-// adapterName is what can be a folder, a Go module, a crate and a provider's name.
+// adapterName matches what can be the name of a folder, a Go module, a crate and a provider.
 var adapterName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,48}[a-z0-9]$`)
 
-// CheckName says why an adapter, and the folder of its project, can't be called so.
+// CheckName returns an error if an adapter, and the folder of its project, can't have this
+// name.
 func CheckName(name string) error {
 	switch {
 	case !adapterName.MatchString(name):
@@ -36,8 +37,7 @@ func CheckName(name string) error {
 	return nil
 }
 
-// likeName gives a name that an adapter may have and is like the one somebody
-// wanted.
+// likeName returns a name that an adapter may have, and that is similar to the given one.
 func likeName(name string) string {
 	name = strings.Trim(otherBytes.ReplaceAllString(strings.ToLower(name), "-"), "-0123456789")
 	name = strings.TrimRight(name[:min(len(name), 50)], "-")
@@ -50,16 +50,16 @@ func likeName(name string) string {
 	return name
 }
 
-// otherBytes are what no name of an adapter has.
+// otherBytes matches what can't be in the name of an adapter.
 var otherBytes = regexp.MustCompile(`[^a-z0-9]+`)
 
-// isCalled reports whether a person means this language, however it is spelt.
+// isCalled reports whether name is one of the names of the starter's language.
 func (st Starter) isCalled(name string) bool {
 	name = strings.ToLower(strings.TrimSpace(name))
 	return name == st.lang || slices.Contains(st.also, name)
 }
 
-// FindStarter gives the starter for a language, however a person spells it.
+// FindStarter returns the starter for a language, by any of the language's names.
 func FindStarter(language string) (Starter, error) {
 	for _, st := range starters() {
 		if st.isCalled(language) {
@@ -69,7 +69,7 @@ func FindStarter(language string) (Starter, error) {
 	return Starter{}, fmt.Errorf("there is no SDK for --lang %s; there are %s. Any other language that compiles to WebAssembly works too: docs/abi.md is the whole contract", ShellWord(language), strings.Join(Languages(), ", "))
 }
 
-// Languages are those that there are starters for.
+// Languages returns the names of the languages that there are starters for.
 func Languages() []string {
 	var names []string
 	for _, st := range starters() {
@@ -78,10 +78,10 @@ func Languages() []string {
 	return names
 }
 
-// Every project begins with these transcripts of the example.
+// starterTranscripts are the example's transcripts that every project begins with.
 var starterTranscripts = []string{"stream", "whole", "tools", "option", "error-429"}
 
-// Write makes the project in dir, all or nothing.
+// Write makes the project in dir, completely or not at all.
 func (st Starter) Write(dir, name string) error {
 	files, err := st.project(name)
 	if err != nil {
@@ -110,7 +110,7 @@ func (st Starter) Write(dir, name string) error {
 	return os.Rename(tmp, dir)
 }
 
-// project gives the project's files by their paths.
+// project returns the project's files, by their paths.
 func (st Starter) project(name string) (map[string]string, error) {
 	files := map[string]string{}
 	for _, f := range st.files {
@@ -146,8 +146,8 @@ func (st Starter) project(name string) (map[string]string, error) {
 	return files, nil
 }
 
-// copySource adds a file of Kai's source, or the files below a folder. Of folders
-// of Go source the tests stay behind, and so do the SDKs of other languages.
+// copySource adds a file of Kai's source, or all files below a folder. It leaves out Go
+// tests, and the SDKs of other languages.
 func copySource(files map[string]string, from, to string) error {
 	return fs.WalkDir(kai.Source, from, func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -171,7 +171,7 @@ func copySource(files map[string]string, from, to string) error {
 	})
 }
 
-// goVersion is the version of the language that Kai and its SDK are written in.
+// goVersion returns the version of Go in Kai's go.mod.
 func goVersion() string {
 	text, _ := fs.ReadFile(kai.Source, "go.mod")
 	for line := range strings.Lines(string(text)) {

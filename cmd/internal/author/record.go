@@ -25,8 +25,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// FreeTranscript refuses a file that would not be found or is there already,
-// before a request is paid for.
+// FreeTranscript refuses a file for a transcript that exists already, or that tests would
+// not find by its name. It is called before a request is sent, which may cost money.
 func FreeTranscript(out string) error {
 	if out == "" {
 		return nil
@@ -40,7 +40,7 @@ func FreeTranscript(out string) error {
 	return Writable(filepath.Dir(out))
 }
 
-// clientText is an error with the detail that a client would not get.
+// clientText returns the text of an error, with the details that a client would not get.
 func clientText(err error) string {
 	var e *fault.Error
 	if errors.As(err, &e) && e.Cause != nil {
@@ -49,21 +49,21 @@ func clientText(err error) string {
 	return err.Error()
 }
 
-// Recording is one exchange with a provider.
+// Recording records one exchange with a provider.
 type Recording struct {
 	Provider config.Provider
 	Model    config.Model
 
-	Timeout time.Duration     // of the upstream's silence; 0: the provider's
-	Note    func(text string) // how it goes; not nil
+	Timeout time.Duration     // how long the upstream may be silent; 0: as the provider is configured
+	Note    func(text string) // gets messages about the progress; not nil
 
 	module []byte
 	secret string
 	broken error // why the answer broke off
 }
 
-// NewRecording finds the provider of a model alias; "" is the default model. module
-// gives the modules of the configuration's adapters.
+// NewRecording finds the provider of a model alias. "" means the default model. module
+// returns the modules of the configuration's adapters.
 func NewRecording(c *config.Config, module func(plugin string) ([]byte, error), alias string) (*Recording, error) {
 	if alias == "" {
 		alias = c.DefaultModel
@@ -99,9 +99,9 @@ func NewRecording(c *config.Config, module func(plugin string) ([]byte, error), 
 	return r, err
 }
 
-// Run sends the request in body and gives the transcript of the exchange; streamed
-// asks for a stream where the request doesn't say. Neither the transcript nor the
-// error holds the provider's secret.
+// Run sends the request in body and returns the transcript of the exchange. With streamed,
+// it asks for a stream unless the request says what it wants. Neither the transcript nor
+// the error contains the provider's secret.
 func (r *Recording) Run(ctx context.Context, body []byte, streamed bool) ([]byte, error) {
 	text, err := r.run(ctx, body, streamed)
 	if err != nil && ctx.Err() == nil {
@@ -153,7 +153,7 @@ func withStream(body []byte) []byte {
 	return append([]byte(`{"stream":true,`), bytes.TrimLeft(body, "{ \t\r\n")...)
 }
 
-// client reaches the provider with all the rules and limits of the gateway.
+// client returns a client for the provider, with all the rules and limits of the gateway.
 func (r *Recording) client() (*upstream.Client, error) {
 	p := r.Provider
 	o := upstream.Options{
@@ -178,11 +178,11 @@ func (r *Recording) client() (*upstream.Client, error) {
 	return upstream.New(o)
 }
 
-// quietWait is how long a silent upstream is waited for without a word.
+// quietWait is how long Run waits for a silent upstream before it says so.
 const quietWait = 5 * time.Second
 
-// send asks the provider. The answer is taken in one piece, so that a transcript
-// has its bytes as they came, comments included.
+// send sends a request to the provider. It reads the answer in one piece, so that the
+// transcript has its bytes as they came, including comments.
 func (r *Recording) send(ctx context.Context, client *upstream.Client, what upstream.Request) (conform.Answer, error) {
 	var told sync.WaitGroup
 	told.Add(1)
@@ -205,9 +205,10 @@ func (r *Recording) send(ctx context.Context, client *upstream.Client, what upst
 	return conform.Answer{Status: t.Status, Head: t.Head, Body: t.Body, Broken: t.Broken}, nil
 }
 
-// withoutHalfASecret replaces the beginning of the secret that a body broke off in.
+// withoutHalfASecret replaces the beginning of the secret at the end of a body that broke
+// off within it.
 func (r *Recording) withoutHalfASecret(body []byte) []byte {
-	const tells = 8 // bytes; as few may well be something else
+	const tells = 8 // bytes; fewer may well be something else
 	for _, form := range r.secretForms() {
 		for n := len(form) - 1; n >= tells; n-- {
 			if bytes.HasSuffix(body, []byte(form[:n])) {
@@ -218,7 +219,7 @@ func (r *Recording) withoutHalfASecret(body []byte) []byte {
 	return body
 }
 
-// expecting writes into a transcript what the adapter makes of it.
+// expecting writes into a transcript what the adapter makes of the exchange.
 func (r *Recording) expecting(ctx context.Context, text []byte) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "kai-record-")
 	if err != nil {
@@ -233,7 +234,7 @@ func (r *Recording) expecting(ctx context.Context, text []byte) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	// What else the kit finds wrong is for "kai plugin test".
+	// "kai plugin test" reports everything else that the kit finds.
 	for _, f := range report.Results[0].Failures {
 		if f.Check == conform.FramingCheck {
 			r.Note("warning: " + f.Text)
@@ -242,9 +243,9 @@ func (r *Recording) expecting(ctx context.Context, text []byte) ([]byte, error) 
 	return os.ReadFile(file)
 }
 
-// conceal replaces the secret in what the author wrote, as text and as the inside
-// of a JSON string, and anywhere in hexadecimal. Package upstream already kept it
-// out of what the provider answered, in the forms in which servers repeat keys.
+// conceal replaces the secret in text: as it is, as the inside of a JSON string, and in
+// hexadecimal. This is for what the author wrote. Package upstream has already replaced it
+// in what the provider answered, in the forms in which servers repeat keys.
 func (r *Recording) conceal(text string) string {
 	for _, form := range r.secretForms() {
 		text = strings.ReplaceAll(text, form, "[redacted]")
@@ -264,14 +265,14 @@ func (r *Recording) secretForms() []string {
 	}
 }
 
-// inPieces reports whether a transcript holds the secret cut in pieces, as a
-// model says it that was told it: a word, or less, in each event.
+// inPieces reports whether a transcript has the secret in pieces, as if a model that knows
+// it had said it: a word or less in each event.
 func (r *Recording) inPieces(text []byte) bool {
 	t, err := transcript.Parse(text)
 	if err != nil {
 		return false
 	}
-	said := map[string]string{} // by what precedes the text of an emission: "TEXT 0 "
+	said := map[string]string{} // texts, by what comes before the text in a line: "TEXT 0 "
 	for line := range strings.Lines(string(t.Get(transcript.SectionEmissions))) {
 		what, text, _ := strings.Cut(line, `"`)
 		if text, ok := sdk.JSON(`"` + strings.TrimSuffix(text, "\n")).Str(); ok {
@@ -286,7 +287,7 @@ func (r *Recording) inPieces(text []byte) bool {
 	return false
 }
 
-// hostOf names an upstream without what a URL may hold besides.
+// hostOf returns only the host of an upstream's URL.
 func hostOf(base string) string {
 	u, err := url.Parse(base)
 	if err != nil {

@@ -1,23 +1,23 @@
 package author
 
-// Starter makes projects in one language: the worked example under another name,
-// with the SDK beside it.
+// Starter makes projects in one language: the worked example under another name, with the
+// SDK beside it.
 type Starter struct {
 	lang, language string
-	also           []string    // what people call the language besides, in lower case
-	needs          string      // to be installed, for people
-	Prepare        string      // what has to be run before the first build; "": nothing
-	source         string      // the adapter, for people
-	files          [][2]string // of the example and of the SDK: from where in Kai's source, to where in the project
+	also           []string    // other names of the language, in lower case
+	needs          string      // what has to be installed, for people
+	Prepare        string      // the command to run before the first build; "": none
+	source         string      // the adapter's source file, for people
+	files          [][2]string // files of the example and of the SDK: where in Kai's source, and where in the project
 	templates      [][2]string // the same for templates
 	edits          []edit
 }
 
-// edit changes a file of the project. What it replaces stands there exactly once,
-// or the example changed and the edit has to.
+// edit changes a file of the project. It is an error if the old text isn't there exactly
+// once: then the example has changed, and the edit must change, too.
 type edit struct{ file, old, new string }
 
-// nameMark is the text in edits, which the project's name replaces.
+// nameMark is the text in edits that the project's name replaces.
 const nameMark = "NAME"
 
 func starters() []Starter {

@@ -13,8 +13,8 @@ import (
 	"github.com/kai-gateway/kai/host/wasm"
 )
 
-// Tested takes apart what a command line wants tested: a module, transcripts, both,
-// or what is in this folder. transcripts is "" if none are named: TranscriptsBeside
+// Tested returns what the arguments of "kai plugin test" mean: a module, transcripts, both,
+// or what is in this folder. If transcripts is "", none were named, and TranscriptsBeside
 // finds them.
 func Tested(args []string) (module, transcripts string, err error) {
 	if len(args) == 2 {
@@ -29,7 +29,7 @@ func Tested(args []string) (module, transcripts string, err error) {
 	case filepath.Ext(name) == ".txtar":
 		module, err = folderModule(filepath.Dir(filepath.Dir(name)))
 		return module, name, err
-	case isFolder(name) && slices.Contains(transcriptFolders, filepath.Base(name)) && holdsTranscripts(name):
+	case isFolder(name) && slices.Contains(transcriptFolders, filepath.Base(name)) && hasTranscripts(name):
 		module, err = folderModule(filepath.Dir(filepath.Clean(name)))
 		return module, name, err
 	}
@@ -37,7 +37,7 @@ func Tested(args []string) (module, transcripts string, err error) {
 	return module, "", err
 }
 
-// transcriptsIn gives the transcripts of a folder, or the one that is named.
+// transcriptsIn returns the transcripts in a folder, or the one that path names.
 func transcriptsIn(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -46,9 +46,9 @@ func transcriptsIn(path string) ([]string, error) {
 	case err != nil:
 		return nil, err
 	case info.IsDir():
-		if !holdsTranscripts(path) {
+		if !hasTranscripts(path) {
 			if beside, err := TranscriptsBeside(filepath.Join(path, "module")); err == nil {
-				path = beside // the folder of the adapter itself
+				path = beside // path is the adapter's own folder
 			}
 		}
 		return conform.Files(path)
@@ -56,7 +56,7 @@ func transcriptsIn(path string) ([]string, error) {
 	return []string{path}, nil
 }
 
-// Test tests a module with the transcripts at path, a folder or one of them.
+// Test tests a module with the transcripts at path, which is a folder or one transcript.
 func Test(ctx context.Context, module []byte, path string, update bool) (*conform.Report, error) {
 	files, err := transcriptsIn(path)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// compress gives data in gzip's form, the same bytes for the same data.
+// compress compresses data with gzip. The same data gives the same bytes.
 func compress(data []byte) ([]byte, error) {
 	var b bytes.Buffer
 	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
@@ -28,9 +28,9 @@ func compress(data []byte) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// WriteFile puts data at path in one step, compressed if path ends in .gz, so
-// that a gateway which watches the file never sees half of it. The file gets the
-// time as, unless that is zero.
+// WriteFile writes data to path, compressed if path ends in .gz. It replaces the file in one
+// step, so that a gateway which watches it never sees half of it. The file gets the time
+// as, unless that is zero.
 func WriteFile(path string, data []byte, as time.Time) error {
 	if strings.HasSuffix(path, ".gz") {
 		var err error
@@ -64,8 +64,8 @@ func WriteFile(path string, data []byte, as time.Time) error {
 	return os.Rename(tmp.Name(), path)
 }
 
-// Writable says why nothing can be written into dir, or into the nearest folder
-// above it that exists.
+// Writable returns an error if nothing can be written into dir, or, if dir doesn't exist,
+// into the nearest folder above it that does.
 func Writable(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
@@ -83,7 +83,7 @@ func Writable(dir string) error {
 	return errors.Join(tmp.Close(), os.Remove(tmp.Name()))
 }
 
-// Bytes writes a number of bytes for people: "812 B", "64 KiB", "1.5 MiB".
+// Bytes returns a number of bytes for people: "812 B", "64 KiB", "1.5 MiB".
 func Bytes(n int64) string {
 	switch {
 	case n < 1<<10:

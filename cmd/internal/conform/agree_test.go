@@ -30,7 +30,7 @@ func TestKitAndGatewayComeToTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &keptLog{key: said}
+	log := &keptLog{key: adapterText}
 	engine := wasm.New(wasm.Options{Logger: slog.New(log)})
 	defer engine.Close()
 	first := engine.Adapter("adapter", module, wasm.AdapterOptions{})

@@ -21,17 +21,18 @@ type check struct {
 	transcript *fixture
 	result     *Result
 
-	recorded outcome // of the transcript as it is
+	recorded outcome // the outcome of the unchanged transcript
 }
 
-// outcome is what an adapter made of a transcript and what a client would get.
+// outcome is what an adapter made of a transcript, and what a client would get.
 type outcome struct {
 	*transcript.Replay
 	complete bool  // the answer is a success
-	err      error // else why not
-	broken   error // a call that broke
+	err      error // why it isn't one
+	broken   error // how a call broke
 }
 
+// run makes all checks of the transcript.
 func (c *check) run() {
 	calls := c.guest.calls
 	c.guest.cost = wasm.Cost{}
@@ -44,31 +45,31 @@ func (c *check) run() {
 		c.result.fail("the transcript is replayed", "%v", c.recorded.broken)
 		return
 	}
-	c.answered()
+	c.checkAnswered()
 	if c.transcript.Op() != abi.Chat {
-		// Its clients ask in the words of their APIs, and not in the adapter's.
+		// Clients ask for this operation in the words of their APIs, not in the adapter's.
 		c.expect(nil)
 	} else if answer, err := c.gateways.answer(c.ctx, c.transcript); err != nil {
 		c.result.fail("client response", "%v", err)
 	} else {
-		c.taken(answer)
+		c.checkAccepted(answer)
 		c.expect(answer.text)
 	}
-	c.nothingLost()
-	c.varied()
-	c.agree()
+	c.checkFinish()
+	c.vary()
+	c.compareInstances()
 }
 
-// replay lets a guest take a transcript and the stream engine what it emits.
+// replay replays a transcript with a guest, and gives what it emits to the stream engine.
 func (c *check) replay(g *guest, t *fixture) outcome {
 	g.broken = nil
 	r, err := t.Run(g)
 	o := outcome{Replay: r, broken: g.broken}
-	if r == nil { // the transcript itself is at fault
+	if r == nil { // the transcript itself is wrong
 		o.Replay, o.broken = &transcript.Replay{}, err
 	}
-	// An error that is not the guest's is the host's own, of an answer that
-	// can't be cut into frames.
+	// If the error is not the guest's, it is the host's: the answer can't be cut into
+	// frames.
 	o.err = err
 	if t.Op() != abi.Chat {
 		o.result()
@@ -77,14 +78,15 @@ func (c *check) replay(g *guest, t *fixture) outcome {
 	}
 	o.complete = o.err == nil
 	var mistake *fault.Error
-	// The code of an ERROR is the adapter's own choice; the engine's is not.
+	// An adapter may choose any code for its ERROR. But if the engine blames the adapter,
+	// the adapter broke a rule.
 	if errors.As(o.err, &mistake) && mistake.Kind == fault.Adapter && o.broken == nil && !o.Failed {
 		o.broken = errors.New(mistake.Text)
 	}
 	return o
 }
 
-// chat lets the stream engine take what was emitted.
+// chat applies what was emitted for a chat to the stream engine.
 func (o *outcome) chat() {
 	chunks := chat.NewChunks(chat.Info{})
 	for _, ems := range o.Calls {
@@ -106,7 +108,7 @@ func (o *outcome) chat() {
 	}
 }
 
-// result takes what was emitted for an operation other than chat.
+// result applies what was emitted for an operation other than chat.
 func (o *outcome) result() {
 	r := facts.NewResult(facts.Options{})
 	for _, ems := range o.Calls {
@@ -120,8 +122,8 @@ func (o *outcome) result() {
 	}
 }
 
-// silent reports whether an answer says nothing, as one does whose upstream states
-// the reason of its end first.
+// silent reports whether an answer has no content. That is so if an upstream says first
+// why its answer ends.
 func (o outcome) silent() bool {
 	for _, call := range o.Calls {
 		for _, e := range call {

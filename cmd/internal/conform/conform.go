@@ -1,13 +1,13 @@
-// Package conform is the conformance kit for adapters: it replays transcripts
-// through the sandbox, the stream engine and a whole gateway, and then replays
-// them with everything going wrong that goes wrong in practice.
+// Package conform is the conformance kit for adapters. It replays transcripts through the
+// sandbox, the stream engine and a whole gateway. Then it replays them again with
+// everything going wrong that goes wrong in practice.
 //
-// It knows an adapter only by its module and the transcripts, so what it asks is
-// true of every adapter: no input breaks a call, no answer is a success before
-// its last finish, an upstream's failure becomes an error, and equal input gives
-// equal output, whatever an instance did before.
+// It knows an adapter only by its module and its transcripts, so it checks what must be
+// true of every adapter: no input breaks a call, no answer is a success before its last
+// finish, an upstream's failure becomes an error, and equal input gives equal output,
+// whatever an instance did before.
 //
-// It makes its own upstream on the loopback interface and reaches nothing else.
+// It makes its own upstream on the loopback interface and connects to nothing else.
 package conform
 
 import (
@@ -31,23 +31,23 @@ import (
 // Options configures Run. Module is required.
 type Options struct {
 	Module   []byte
-	CacheDir string // for compiled code; default: none is kept
-	Update   bool   // write what the transcripts expect instead of comparing it
+	CacheDir string // where compiled code is kept; default: it is not kept
+	Update   bool   // write the expectations of transcripts instead of comparing with them
 }
 
-// Report is what Run found out.
+// Report has the results of Run.
 type Report struct {
 	Manifest modfile.Manifest
 	SHA256   [sha256.Size]byte
 	Results  []Result // in the order of the files
 }
 
-// Result is what became of one transcript.
+// Result is the result of one transcript.
 type Result struct {
 	File       string
-	Calls      int       // of the adapter, in all replays
-	Variations int       // replays of the transcript with something changed
-	Cost       wasm.Cost // the most fuel of any one call, with its budget, and the most memory after any
+	Calls      int       // how many calls of the adapter all replays made
+	Variations int       // how many replays had something changed
+	Cost       wasm.Cost // the most fuel of any call, with its budget, and the most memory after any call
 	Updated    bool      // the file was written
 	Failures   []Failure
 }
@@ -63,7 +63,7 @@ func (r *Report) Failed() bool {
 	return slices.ContainsFunc(r.Results, func(x Result) bool { return len(x.Failures) > 0 })
 }
 
-// Files gives the transcripts of a folder, sorted.
+// Files returns the transcripts in a folder, sorted.
 func Files(dir string) ([]string, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
 	if err == nil && len(files) == 0 {
@@ -72,11 +72,10 @@ func Files(dir string) ([]string, error) {
 	return files, err
 }
 
-// Run tests a module with the transcripts in files. The error is for a module
-// that can't be loaded and for a context that ended; what the adapter does wrong
-// is in the report.
+// Run tests a module with the transcripts in files. The report says what the adapter does
+// wrong. The error says that the module can't be loaded, or that the context has ended.
 func Run(ctx context.Context, o Options, files []string) (*Report, error) {
-	log := &keptLog{key: said}
+	log := &keptLog{key: adapterText}
 	engine := wasm.New(wasm.Options{CacheDir: o.CacheDir, Logger: slog.New(log)})
 	defer engine.Close()
 	module, err := modfile.WithoutTranscript(o.Module)
@@ -85,7 +84,7 @@ func Run(ctx context.Context, o Options, files []string) (*Report, error) {
 	}
 	k := &kit{engine: engine, module: module, update: o.Update, log: log}
 
-	// The first adapter tells what the module is and keeps its code compiled.
+	// The first adapter has the manifest, and keeps the module compiled.
 	first := engine.Adapter("adapter", module, wasm.AdapterOptions{LogLevel: slog.LevelDebug})
 	defer first.Close()
 	if err := first.Wait(ctx, 2*time.Minute); err != nil {
@@ -117,9 +116,9 @@ func Run(ctx context.Context, o Options, files []string) (*Report, error) {
 			continue
 		}
 		c := check{ctx: ctx, kit: k, gateways: gateways, transcript: t, result: r}
-		c.faults()
-		// One instance replays all transcripts that share their options, so what
-		// one leaves behind would show in the next.
+		c.checkTranscript()
+		// One instance replays all transcripts with the same options. So if one of
+		// them leaves something behind, it shows in the next.
 		options := string(t.Options())
 		if used[options] == nil {
 			used[options], err = k.guest(ctx, []byte(options))
@@ -134,21 +133,21 @@ func Run(ctx context.Context, o Options, files []string) (*Report, error) {
 		}
 		c.guest = used[options]
 		c.run()
-		c.framed(framing, len(report.Results)-1)
+		c.checkFraming(framing, len(report.Results)-1)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 	}
 	framing.report(report.Results)
-	// The transcript in the module may be one that Update has just written anew.
-	if _, carries, _ := modfile.ReadTranscript(o.Module); carries && !o.Update {
-		report.Results = append(report.Results, carried(ctx, engine, o.Module))
+	// With Update, the file of the transcript in the module may just have been written.
+	if _, found, _ := modfile.ReadTranscript(o.Module); found && !o.Update {
+		report.Results = append(report.Results, embedded(ctx, engine, o.Module))
 	}
 	return report, nil
 }
 
-// carried is what a gateway makes of the transcript in the module.
-func carried(ctx context.Context, engine *wasm.Engine, module []byte) Result {
+// embedded tests a module with the transcript in it, as a gateway that loads it does.
+func embedded(ctx context.Context, engine *wasm.Engine, module []byte) Result {
 	r := Result{File: "(in the module)"}
 	a := engine.Adapter("adapter", module, wasm.AdapterOptions{LogLevel: slog.LevelDebug})
 	defer a.Close()
@@ -162,7 +161,7 @@ func (r *Result) fail(check, format string, args ...any) {
 	r.Failures = append(r.Failures, Failure{check, strings.TrimRight(fmt.Sprintf(format, args...), "\n")})
 }
 
-// fixture is a transcript in its file.
+// fixture is a transcript with its file.
 type fixture struct {
 	*transcript.Transcript
 	file string
@@ -181,17 +180,17 @@ func open(file string) (*fixture, error) {
 	return &fixture{t, file, text}, nil
 }
 
-// model gives the model that the client asks for.
+// model returns the model that the client asks for.
 func (t *fixture) model() string {
 	var asked struct{ Model string }
-	// What is no request is for the gateway to say.
+	// If this is not a request, the gateway will say so.
 	if json.Unmarshal(t.Get(transcript.SectionClient), &asked) != nil || asked.Model == "" {
 		return noModel
 	}
 	return asked.Model
 }
 
-// with gives a copy with one section replaced: the n-th of that name.
+// with returns a copy in which one section is replaced: the n-th of that name.
 func (t *fixture) with(section string, n int, data []byte) *fixture {
 	changed := &transcript.Transcript{Comment: t.Comment, Sections: slices.Clone(t.Sections)}
 	changed.Set(section, n, data)

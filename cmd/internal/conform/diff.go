@@ -6,15 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of what a difference shows.
+// How much a difference shows at most.
 const (
-	diffContext = 2   // equal lines around it
+	diffContext = 2   // equal lines before and after it
 	diffLines   = 12  // different lines of each side
 	diffWidth   = 160 // bytes of a line
 )
 
-// diff shows where got begins and ends to differ from want: lines that are
-// missing with "-", lines that are new with "+".
+// diff returns the lines from the first difference between want and got to the last.
+// Lines of want begin with "-", and lines of got with "+".
 func diff(want, got []byte) string {
 	a, b := strings.Split(strings.TrimSuffix(string(want), "\n"), "\n"), strings.Split(strings.TrimSuffix(string(got), "\n"), "\n")
 	start := 0
@@ -62,7 +62,7 @@ func firstDifference(a, b string) int {
 	return i
 }
 
-// around cuts a long line down to what is around a place of it.
+// around cuts a long line down to the part around the offset at.
 func around(line string, at int) string {
 	if len(line) <= diffWidth {
 		return line

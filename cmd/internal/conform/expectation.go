@@ -8,8 +8,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// expect compares, or writes, what the transcript expects. answer is what a client
-// gets; nil: nobody asked for one.
+// expect compares with what the transcript expects, or writes it. answer is what a client
+// gets; nil: no client asked.
 func (c *check) expect(answer []byte) {
 	if c.kit.update {
 		c.rewrite(answer)
@@ -18,8 +18,8 @@ func (c *check) expect(answer []byte) {
 	}
 }
 
-// compare holds what the adapter did, and what a client gets of it, against what
-// the transcript expects.
+// compare compares what the adapter did, and what a client gets, with what the transcript
+// expects.
 func (c *check) compare(answer []byte) {
 	const hint = " (\"kai plugin test --update\" writes it)"
 	for _, d := range c.transcript.Compare(c.recorded.Replay) {
@@ -38,8 +38,7 @@ func (c *check) compare(answer []byte) {
 	}
 }
 
-// rewrite puts what the adapter did, and what a client gets of it, into the
-// transcript.
+// rewrite writes what the adapter did, and what a client gets, into the transcript.
 func (c *check) rewrite(answer []byte) {
 	text := expecting(c.transcript.Transcript, c.recorded.Requests, c.recorded.Emissions(), answer).Format()
 	if bytes.Equal(text, c.transcript.text) {
@@ -52,8 +51,8 @@ func (c *check) rewrite(answer []byte) {
 	c.result.Updated = true
 }
 
-// expecting gives the transcript with new expectations, each where a reader looks
-// for it: requests before their answers, what becomes of them behind.
+// expecting returns the transcript with new expectations, where a reader looks for them:
+// requests are before their answers, and the results are after the last answer.
 func expecting(t *transcript.Transcript, requests [][]byte, emissions, answer []byte) *transcript.Transcript {
 	out := &transcript.Transcript{Comment: t.Comment}
 	add := func(name string, data []byte) {
@@ -62,7 +61,7 @@ func expecting(t *transcript.Transcript, requests [][]byte, emissions, answer []
 	kept := slices.DeleteFunc(slices.Clone(t.Sections), func(s transcript.Section) bool {
 		return s.Name == transcript.SectionRequest || s.Name == transcript.SectionEmissions || s.Name == transcript.SectionAnswer
 	})
-	last := -1 // of what comes before the results
+	last := -1 // the last section before the results
 	for i, s := range kept {
 		if s.Name == transcript.SectionResponse || s.Name == transcript.SectionClient {
 			last = i
@@ -77,7 +76,7 @@ func expecting(t *transcript.Transcript, requests [][]byte, emissions, answer []
 		if i != last {
 			continue
 		}
-		for _, r := range requests { // whose answers the transcript doesn't have
+		for _, r := range requests { // the transcript has no answers to these
 			add(transcript.SectionRequest, r)
 		}
 		add(transcript.SectionEmissions, emissions)

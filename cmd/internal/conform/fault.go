@@ -14,15 +14,16 @@ import (
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// sections are what a transcript is made of, in the order of a reader.
+// sections are the sections that a transcript may have, in the order in which one reads
+// them.
 var sections = []string{
 	transcript.SectionOp, transcript.SectionOptions, transcript.SectionClient, transcript.SectionRequest,
 	transcript.SectionResponse, transcript.SectionEmissions, transcript.SectionAnswer,
 }
 
-// faults finds what is wrong with the transcript itself, and would make its
-// replay prove less than its author thinks.
-func (c *check) faults() {
+// checkTranscript finds mistakes in the transcript itself, because of which its replay would
+// prove less than its author thinks.
+func (c *check) checkTranscript() {
 	for _, s := range c.transcript.Sections {
 		if !slices.Contains(sections, s.Name) {
 			c.result.fail("the transcript can be read", "a section can't be called %q; the sections are %s", s.Name, strings.Join(sections, ", "))
@@ -36,33 +37,33 @@ func (c *check) faults() {
 	}
 }
 
-// answered looks for requests that the transcript has no answer to.
-func (c *check) answered() {
+// checkAnswered looks for requests that the transcript has no answer to.
+func (c *check) checkAnswered() {
 	if asked, has := len(c.recorded.Requests), len(c.transcript.Responses()); asked > has {
 		c.result.fail("every request is answered", "the adapter sends %d, the transcript has %d of the section upstream-response: write what the upstream answers", asked, has)
 	}
 }
 
-// taken looks for what the gateway refuses of an adapter that its caller took: a
-// request to a place that isn't its upstream's, for example.
-func (c *check) taken(a *answer) {
+// checkAccepted looks for what a gateway refuses, though the replay accepted it: a request
+// to a place that isn't the upstream's, for example.
+func (c *check) checkAccepted(a *answer) {
 	const misbehaved = `"code":"adapter_error"` // the gateway's own word, unless the adapter says it
 	if bytes.Contains(a.text, []byte(misbehaved)) && !bytes.Contains(c.recorded.Emissions(), []byte(misbehaved)) {
 		c.result.fail("a gateway takes what the adapter does", "it doesn't: %s\nand its client gets:\n%s", a.why, bytes.TrimSpace(a.text))
 	}
 }
 
-// quoted is a string in JSON.
+// quoted matches a string in JSON.
 var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 
-// optionProblems checks options as a gateway does that reads them in its
-// configuration. schema is the CUE of the manifest.
+// optionProblems checks options as a gateway does when it reads its configuration. schema
+// is the CUE of the manifest.
 func optionProblems(options []byte, schema string) []string {
 	var text bytes.Buffer
 	if err := json.Compact(&text, options); err != nil {
 		return []string{"options.json is not JSON: " + err.Error()}
 	}
-	// YAML doesn't know all of JSON's escapes.
+	// YAML doesn't have all of JSON's escapes.
 	options = quoted.ReplaceAllFunc(text.Bytes(), func(literal []byte) []byte {
 		var s string
 		json.Unmarshal(literal, &s)

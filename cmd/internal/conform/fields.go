@@ -9,8 +9,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// unknownFields adds to the client's request what no adapter knows, and null for
-// what is absent, which must mean the same.
+// unknownFields adds to the client's request a field that no adapter knows, and null for
+// fields that are absent. Neither may change the answer.
 func (c *check) unknownFields() {
 	for _, x := range []struct {
 		name   string
@@ -38,7 +38,7 @@ func (c *check) unknownFields() {
 		if !json.Valid(more) {
 			return // an empty object
 		}
-		o, ok := c.vary(x.name, c.transcript.with(transcript.SectionClient, 0, more))
+		o, ok := c.replayChanged(x.name, c.transcript.with(transcript.SectionClient, 0, more))
 		if !ok {
 			continue
 		}

@@ -5,10 +5,10 @@ import (
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// nothingLost looks for content behind its choice's FINISH, where there was
-// content before: a stream that breaks between would be a success that lacks the
+// checkFinish checks that no content comes after the FINISH of its choice, if there was
+// content before it. If the stream broke between them, it would be a success without the
 // rest.
-func (c *check) nothingLost() {
+func (c *check) checkFinish() {
 	var spoke, finished [abi.MaxChoices]bool
 	for i, call := range c.recorded.Calls {
 		for _, e := range call {

@@ -8,26 +8,26 @@ import (
 	"github.com/kai-gateway/kai/sdk/exchange"
 )
 
-// FramingCheck is the check of what a request says of its answer's framing.
+// FramingCheck is the name of the check that requests say how their answers are framed.
 const FramingCheck = "the request says how its answer is framed"
 
-// misframed are the answers that are framed otherwise than their request says, by
-// what that says, and those that aren't.
+// misframed says for each framing that requests state which answers look different, and
+// whether some answer looks like it.
 type misframed struct {
 	wrong map[abi.Framing][]wrongFraming
 	right map[abi.Framing]bool
 }
 
 type wrongFraming struct {
-	result int
+	result int // index of the result that it belongs to
 	text   string
 }
 
-// framed compares the framing that each request states with what its answer looks
-// like. A gateway looks at an answer's bytes, too, so many a wrong statement does
-// no harm, and a transcript may well hold what an upstream shouldn't send: only if
-// none of the answers is as the adapter says, it says something wrong.
-func (c *check) framed(all *misframed, result int) {
+// checkFraming compares the framing that each request states with how its answer looks. A
+// single difference need not be wrong: a gateway looks at an answer's bytes, too, and a
+// transcript may have an answer that the upstream shouldn't send. So a statement is wrong
+// only if no answer looks like it.
+func (c *check) checkFraming(all *misframed, result int) {
 	responses := c.transcript.Responses()
 	n := 0
 	for _, call := range c.recorded.Calls {
@@ -41,7 +41,7 @@ func (c *check) framed(all *misframed, result int) {
 				switch {
 				case form == exchange.Whole && stated == abi.Whole && responses[n].Status < 300:
 					all.right[stated] = true
-				case form != exchange.Events: // one value, a page, an error: no framing
+				case form != exchange.Events: // a single value, a page or an error has no framing
 				case looks == stated:
 					all.right[stated] = true
 				default:
@@ -55,7 +55,7 @@ func (c *check) framed(all *misframed, result int) {
 	}
 }
 
-// report makes failures of what no answer bears out.
+// report adds a failure for each answer whose request states a framing that no answer has.
 func (m *misframed) report(results []Result) {
 	for stated, wrong := range m.wrong {
 		if m.right[stated] {
@@ -67,14 +67,14 @@ func (m *misframed) report(results []Result) {
 	}
 }
 
-// framings are how messages speak of them.
+// framings says how messages call the framings.
 var framings = map[abi.Framing]struct{ name, is, advice string }{
 	abi.Whole:  {name: "whole"},
 	abi.SSE:    {"SSE", "server-sent events", "state the framing SSE (in Go abi.SSE, in Rust Framing::Sse, in C KAI_SSE, in AssemblyScript Framing.SSE)"},
 	abi.NDJSON: {"NDJSON", "NDJSON, a JSON value in each line", "state the framing NDJSON (in Go abi.NDJSON, in Rust Framing::Ndjson, in C KAI_NDJSON, in AssemblyScript Framing.NDJSON)"},
 }
 
-// firstLine gives the beginning of the first line that isn't blank.
+// firstLine returns the beginning of the first line that isn't blank.
 func firstLine(body []byte) string {
 	for line := range bytes.Lines(body) {
 		if line = bytes.TrimSpace(line); len(line) > 0 {

@@ -22,17 +22,17 @@ import (
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// gateways are whole gateways that serve the adapter, one for each set of options,
-// so that the bytes a client gets went the way of every request.
+// gateways are whole gateways that serve the adapter, one for each set of options. So a
+// client gets the bytes that it would get in practice.
 type gateways struct {
 	kit      *kit
 	cacheDir string
-	models   map[string]map[string]bool // what the transcripts ask for, by their options
-	running  map[string]*gateway
+	models   map[string]map[string]bool // the models that transcripts ask for, by their options
+	running  map[string]*gateway        // by the options
 }
 
-// expect notes what a transcript will ask for: a gateway serves all models that
-// its options are used with.
+// expect records the model that a transcript asks for. The gateway with its options will
+// serve that model.
 func (all *gateways) expect(t *fixture) {
 	options := string(t.Options())
 	if all.models[options] == nil {
@@ -47,7 +47,7 @@ func (all *gateways) close() {
 	}
 }
 
-// answer gives what the client gets in a transcript.
+// answer sends the request of a transcript and returns what the client gets.
 func (all *gateways) answer(ctx context.Context, t *fixture) (*answer, error) {
 	body := bytes.TrimSpace(t.Get(transcript.SectionClient))
 	options := string(t.Options())
@@ -74,11 +74,11 @@ func (all *gateways) answer(ctx context.Context, t *fixture) (*answer, error) {
 
 // answer is what a client gets.
 type answer struct {
-	text []byte // as the transcript's section shows it
-	why  string // what the gateway logged of an error
+	text []byte // as in the transcript's section
+	why  string // the error that the gateway logged
 }
 
-// gateway is a gateway with the upstream it asks.
+// gateway is a gateway with its upstream.
 type gateway struct {
 	host     *host.Host
 	upstream *player
@@ -86,16 +86,17 @@ type gateway struct {
 	log      *keptLog
 }
 
-// provider is the adapter's in the configuration; errors show it to clients.
+// provider is the name of the adapter's provider in the configuration. Errors show it to
+// clients.
 const provider = "up"
 
-// clientKey lets the kit in.
+// clientKey is the key that the kit uses.
 const clientKey = "kai"
 
-// noModel serves the requests that name no model.
+// noModel is the model for requests that name none.
 const noModel = "model"
 
-// created is the time of every answer.
+// created is the time that every answer has.
 var created = time.Unix(1_700_000_000, 0)
 
 func (all *gateways) start(ctx context.Context, options []byte) (*gateway, error) {
@@ -103,7 +104,7 @@ func (all *gateways) start(ctx context.Context, options []byte) (*gateway, error
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{upstream: &player{}, log: &keptLog{key: reason}}
+	g := &gateway{upstream: &player{}, log: &keptLog{key: gatewayError}}
 	g.server = &http.Server{Handler: g.upstream}
 	go g.server.Serve(l)
 
@@ -116,7 +117,7 @@ func (all *gateways) start(ctx context.Context, options []byte) (*gateway, error
 	for m := range all.models[string(options)] {
 		models[m] = map[string]any{"provider": provider, "model": m}
 	}
-	// The adapter is tested with all that any client may send.
+	// The key allows everything that any client may send.
 	key := map[string]any{"name": "kai", "key": clientKey, "provider_routing": true}
 	served := map[string]any{
 		"auth":          map[string]any{"enabled": true, "api_keys": []any{key}},
@@ -145,7 +146,7 @@ func (all *gateways) start(ctx context.Context, options []byte) (*gateway, error
 		Config: c, CacheDir: all.cacheDir, Version: "conform",
 		Module: func(string) ([]byte, error) { return all.kit.module, nil },
 		Now:    func() time.Time { return created },
-		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() }, // nobody is there to wait for
+		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() }, // a test need not wait
 		Logger: slog.New(g.log),
 	})
 	if err == nil {
@@ -188,7 +189,7 @@ func (p *player) next() (r transcript.Response, ok bool) {
 	return r, true
 }
 
-// ServeHTTP gives the next answer.
+// ServeHTTP answers with the next response.
 func (p *player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.Copy(io.Discard, r.Body)
 	res, ok := p.next()
@@ -204,7 +205,7 @@ func (p *player) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if res.Headers.Get("Content-Type") == "" {
-		w.Header()["Content-Type"] = nil // as recorded, instead of guessed
+		w.Header()["Content-Type"] = nil // none was recorded, and net/http must not guess one
 	}
 	w.WriteHeader(res.Status)
 	w.Write(res.Body)
@@ -240,8 +241,9 @@ var (
 	callID   = regexp.MustCompile(`"call_[A-Za-z0-9]{10,}"`)
 )
 
-// section writes the answer with fixed text for what is made anew each time: the
-// answer's id, and ids of tool calls that the transcript's upstream did not send.
+// section returns the answer as a section of the transcript. What is different each time is
+// replaced by a fixed text: the answer's id, and the ids of tool calls that the upstream
+// did not send.
 func (w *answerWriter) section(t *fixture) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "HTTP %d\n", w.status)
@@ -259,7 +261,7 @@ func (w *answerWriter) section(t *fixture) []byte {
 		}
 		return []byte(`"call_minted"`)
 	})
-	// Two line ends in a row end an event; the archive needs one at its end.
+	// An event ends with two line ends. A section ends with one.
 	b.WriteByte('\n')
 	b.Write(bytes.TrimRight(body, "\n"))
 	b.WriteByte('\n')

@@ -17,7 +17,7 @@ import (
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// kit is what all tests of a module share.
+// kit has what all checks of a module share.
 type kit struct {
 	engine   *wasm.Engine
 	module   []byte
@@ -26,8 +26,8 @@ type kit struct {
 	log      *keptLog
 }
 
-// guest is an adapter with options, called as the gateway calls it: in the
-// sandbox, by one instance.
+// guest is an adapter with options. Like in the gateway, it runs in the sandbox. All its
+// calls run in one instance.
 type guest struct {
 	kit     *kit
 	ctx     context.Context
@@ -37,18 +37,18 @@ type guest struct {
 
 	calls  int
 	cost   wasm.Cost
-	broken error // why the last replay's call broke
+	broken error // how a call of the last replay broke
 }
 
 var _ transcript.Caller = (*guest)(nil)
 
-// guest makes an instance of its own.
+// guest returns a new guest with an instance of its own.
 func (k *kit) guest(ctx context.Context, options []byte) (*guest, error) {
 	g := &guest{kit: k, ctx: ctx, options: options}
-	return g, g.begin()
+	return g, g.start()
 }
 
-func (g *guest) begin() error {
+func (g *guest) start() error {
 	g.adapter = g.kit.engine.Adapter("adapter", g.kit.module, wasm.AdapterOptions{
 		Options: g.options, LogLevel: slog.LevelDebug,
 	})
@@ -61,11 +61,11 @@ func (g *guest) begin() error {
 
 func (g *guest) close() { g.adapter.Close() }
 
-// again replaces an instance that broke, so that the pause which breaking
-// adapters get doesn't hide what the next input does.
-func (g *guest) again() error {
+// restart replaces the adapter after a call broke. Otherwise the adapter could be paused,
+// and the next input would not reach it.
+func (g *guest) restart() error {
 	g.adapter.Close()
-	return g.begin()
+	return g.start()
 }
 
 var errSilent = errors.New("it returned 1, which says that the request failed, without an ERROR that says why")
@@ -88,13 +88,13 @@ func (g *guest) Call(in sdk.Input) ([]abi.Emission, error) {
 	}
 	g.cost.Memory = max(g.cost.Memory, g.batch.Cost.Memory)
 
-	stated := slices.ContainsFunc(out, func(e abi.Emission) bool { return e.Kind == abi.Error })
-	if err == nil && failed && !stated {
+	explained := slices.ContainsFunc(out, func(e abi.Emission) bool { return e.Kind == abi.Error })
+	if err == nil && failed && !explained {
 		err = errSilent
 	}
 	if err != nil {
 		g.broken = fmt.Errorf("%s: %w%s", name, err, g.kit.log.words("it logged: "))
-		if err := g.again(); err != nil {
+		if err := g.restart(); err != nil {
 			g.broken = fmt.Errorf("%w\nand then it could not be started again: %w", g.broken, err)
 		}
 		return nil, g.broken
@@ -102,19 +102,18 @@ func (g *guest) Call(in sdk.Input) ([]abi.Emission, error) {
 	return out, nil
 }
 
-// keptLog keeps one attribute of what is logged.
+// keptLog is a slog.Handler that keeps the values of one attribute.
 type keptLog struct {
-	key string
+	key string // the attribute's
 
 	mu    sync.Mutex
 	lines []string
 }
 
-// said is the attribute with the words of an adapter, reason the one with the
-// gateway's own.
+// Attributes of log lines.
 const (
-	said   = "text"
-	reason = "err"
+	adapterText  = "text" // what an adapter has logged
+	gatewayError = "err"  // why a request failed, in the gateway's words
 )
 
 func (l *keptLog) reset() {
@@ -123,7 +122,7 @@ func (l *keptLog) reset() {
 	l.lines = nil
 }
 
-// words gives the log as the rest of a message, after a title.
+// words returns what was kept as the rest of a message, after a title.
 func (l *keptLog) words(title string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -9,9 +9,9 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// agree replays the transcript on an instance that did nothing before: what it
-// emits must be, byte for byte, what the one that did all of the above emits.
-func (c *check) agree() {
+// compareInstances replays the transcript on a new instance. It must emit the same bytes as
+// the instance that was used for all checks before.
+func (c *check) compareInstances() {
 	const name = "two instances agree"
 	fresh, err := c.kit.guest(c.ctx, c.guest.options)
 	if err != nil {
@@ -38,7 +38,7 @@ func sameEmission(a, b abi.Emission) bool {
 	return a.Kind == b.Kind && a.Raw == b.Raw && a.At == b.At && bytes.Equal(a.Data, b.Data)
 }
 
-// plainCall writes a call's emissions, also those that transcripts don't show.
+// plainCall returns all emissions of a call as text, even those that transcripts don't show.
 func plainCall(calls [][]abi.Emission, i int) []byte {
 	var b bytes.Buffer
 	if i < len(calls) {

@@ -12,12 +12,12 @@ import (
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// long is content that the gateway holds back: beyond 1 KiB, with all that JSON
-// escapes and a few things that look like a reference.
+// long is content that the gateway replaces by a reference: it is longer than 1 KiB. It has
+// everything that JSON escapes, and some text that looks like a reference.
 var long = strings.Repeat(`Long "content" with \ and / and é, 漢字, 😀,`+"\n\t@kai:@ ", 60)
 
-// longContent makes what users say long and asks the adapter with the content and
-// with references to it: what goes upstream must be the same.
+// longContent makes the users' messages long. It asks the adapter once with the content and
+// once with references to it. What goes upstream must be the same.
 func (c *check) longContent() {
 	const name = "long content goes by reference"
 	if op := c.transcript.Op(); c.kit.manifest.Profile().PlainContent || op != abi.Chat && op != abi.Count {
@@ -56,7 +56,7 @@ func (c *check) longContent() {
 	}
 }
 
-// asked is what an adapter wants to send.
+// asked is the upstream request of an adapter.
 type asked struct {
 	head   string
 	body   []byte
@@ -102,8 +102,8 @@ func lengthened(body []byte) (out []byte, ok bool) {
 	return out, err == nil
 }
 
-// sameJSON compares values, or bytes where there is no JSON: an adapter that
-// decodes and encodes text escapes it in its own way.
+// sameJSON compares JSON by its values, because an adapter that decodes and encodes text may
+// escape it in its own way. It compares anything else by its bytes.
 func sameJSON(a, b []byte) bool {
 	if bytes.Equal(a, b) {
 		return true

@@ -8,8 +8,9 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// nonsense is what an upstream, or something in front of it, may send instead.
-var nonsense = []struct{ what, body string }{
+// nonsenseAnswers are what an upstream, or something in front of it, may send instead of an
+// answer.
+var nonsenseAnswers = []struct{ what, body string }{
 	{"nothing", ""},
 	{"null", "null"},
 	{"an empty object", "{}"},
@@ -23,12 +24,12 @@ var nonsense = []struct{ what, body string }{
 	{"a web page", "<html><body>Bad Gateway</body></html>"},
 }
 
-// garbage puts nonsense in the place of the answer, with status 200. Of an
-// upstream that speaks JSON no such answer is a success.
+// nonsense replaces the answer by nonsense with status 200, and puts nonsense into the
+// middle of a stream. If the upstream speaks JSON, neither may be a success.
 //
-// finished is how many events of a stream made the answer complete.
-func (c *check) garbage(a lastAnswer, finished int) {
-	for _, x := range nonsense {
+// finished is after how many events of a stream the answer was complete.
+func (c *check) nonsense(a lastAnswer, finished int) {
+	for _, x := range nonsenseAnswers {
 		what, body := x.what, x.body
 		name := "the upstream answers 200 and " + what
 		sent := []byte(body + "\n")
@@ -38,7 +39,7 @@ func (c *check) garbage(a lastAnswer, finished int) {
 		if body == "" {
 			sent = nil
 		}
-		o, ok := c.vary(name, c.answering(a.n, 200, a.Headers, sent, false))
+		o, ok := c.replayChanged(name, c.withAnswer(a.n, 200, a.Headers, sent, false))
 		if ok && o.complete && a.json {
 			c.result.fail(name, "the client gets a success:\n%s", o.Emissions())
 		}
@@ -47,7 +48,7 @@ func (c *check) garbage(a lastAnswer, finished int) {
 		}
 		name = "in the middle of its stream the upstream sends " + what
 		middle := bytes.Join([][]byte{a.pieces[0], sent, bytes.Join(a.pieces[1:], nil)}, nil)
-		o, ok = c.vary(name, c.answering(a.n, 200, a.Headers, middle, false))
+		o, ok = c.replayChanged(name, c.withAnswer(a.n, 200, a.Headers, middle, false))
 		if ok && o.complete && a.json && !json.Valid([]byte(body)) {
 			c.result.fail(name, "it is skipped, and the client gets a success; what it held is lost")
 		}

@@ -13,12 +13,12 @@ import (
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// Answer is what an upstream answered to a request.
+// Answer is an upstream's answer to a request.
 type Answer struct {
 	Status int
-	Head   []byte // "lower-case-name: value\n" each, what an adapter may see
+	Head   []byte // the headers that an adapter may see, each as "lower-case-name: value\n"
 	Body   []byte // decompressed
-	Broken error  // why no more of Body came; nil if that is all
+	Broken error  // why the rest of Body is missing; nil: nothing is missing
 }
 
 // RecordOptions configures Record. Module, Request and Send are required.
@@ -26,18 +26,18 @@ type RecordOptions struct {
 	Module   []byte
 	Options  []byte // the adapter's, JSON; default {}
 	Request  []byte // the client's body, with the upstream's model
-	CacheDir string // for compiled code; default: none is kept
+	CacheDir string // where compiled code is kept; default: it is not kept
 
-	// Send sends what the adapter wants to send: the payloads of REQUEST and BODY. An
-	// answer that broke off is one, as far as it came.
+	// Send sends a request of the adapter: head and body are the payloads of REQUEST and
+	// BODY. If the answer breaks off, it returns the part that came, and no error.
 	Send func(ctx context.Context, framing abi.Framing, head, body []byte) (Answer, error)
 }
 
-// Record lets an adapter take a request through a real exchange and gives the
-// transcript of it, without expectations: Run with Update writes those. An exchange
-// that breaks off is over. The error is the adapter's or that of Send.
+// Record makes a real exchange with an adapter and returns its transcript. The transcript
+// has no expectations; Run with Update writes them. An exchange ends when an answer breaks
+// off. The error is the adapter's, or that of Send.
 func Record(ctx context.Context, o RecordOptions) (*transcript.Transcript, error) {
-	log := &keptLog{key: said}
+	log := &keptLog{key: adapterText}
 	engine := wasm.New(wasm.Options{CacheDir: o.CacheDir, Logger: slog.New(log)})
 	defer engine.Close()
 	k := &kit{engine: engine, module: o.Module, log: log}
@@ -76,13 +76,13 @@ func Record(ctx context.Context, o RecordOptions) (*transcript.Transcript, error
 	}
 }
 
-// section writes the answer as a transcript has it.
+// section returns the answer as a section of a transcript.
 func (a Answer) section() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\n%s", a.Status, http.StatusText(a.Status), a.Head)
 	if a.Broken != nil {
 		end := transcript.EndCut
-		// A line that has its end may be an event, half a line is none.
+		// A whole line may be an event, and half a line is none.
 		if len(a.Body) > 0 && !bytes.HasSuffix(a.Body, []byte("\n")) {
 			end = transcript.EndCutInLine
 		}
@@ -93,7 +93,7 @@ func (a Answer) section() []byte {
 	return b.Bytes()
 }
 
-// line gives text that ends with a newline.
+// line returns text with a newline at its end.
 func line(text []byte) []byte {
 	return append(bytes.TrimSuffix(bytes.Clone(text), []byte("\n")), '\n')
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// refusals are answers that are no success and hold no error text of the
-// upstream's. Web pages and redirects are the gateway's to answer.
+// refusals are answers that are not a success and have no error text of the upstream. Web
+// pages and redirects never reach an adapter.
 var refusals = []struct {
 	status            int
 	contentType, body string
@@ -42,7 +42,7 @@ func (c *check) errorBodies(a lastAnswer) {
 		if r.contentType != "" {
 			header.Set("Content-Type", r.contentType)
 		}
-		o, ok := c.vary(name, c.answering(a.n, r.status, header, []byte(r.body), false))
+		o, ok := c.replayChanged(name, c.withAnswer(a.n, r.status, header, []byte(r.body), false))
 		if !ok {
 			continue
 		}
@@ -62,14 +62,14 @@ func (c *check) errorBodies(a lastAnswer) {
 	}
 }
 
-// clientError is an ERROR with the message the adapter gave, which the gateway
-// replaces if there is none.
+// clientError is an ERROR with the adapter's own message, which may be empty. The gateway
+// would replace that.
 type clientError struct {
 	*fault.Error
 	message string
 }
 
-// statedError gives the ERROR of a replay, nil if there is none.
+// statedError returns the ERROR of a replay, or nil if there is none.
 func statedError(r *transcript.Replay) *clientError {
 	for _, call := range r.Calls {
 		for _, e := range call {

@@ -5,14 +5,14 @@ import (
 	"fmt"
 )
 
-// maxCuts bounds the places where a long stream is cut.
+// maxCuts is about how many places of a long stream are cut.
 const maxCuts = 100
 
-// truncated ends the stream behind each event, by a broken connection and by an
-// end that looks clean. Before the event that finished the answer both are
-// errors, and from there on both are successes. It gives the number of events that
-// made the answer complete, -1 if none did.
-func (c *check) truncated(a lastAnswer) (finished int) {
+// truncate ends the stream after each event, once by a broken connection and once by an
+// end that looks clean. Before the event that finishes the answer, both must be errors.
+// From there on both must be successes. It returns after how many events the answer was
+// complete, or -1 if it never was.
+func (c *check) truncate(a lastAnswer) (finished int) {
 	step := 1 + len(a.pieces)/maxCuts
 	finished = -1
 	for n := 0; n <= len(a.pieces); n++ {
@@ -20,7 +20,7 @@ func (c *check) truncated(a lastAnswer) (finished int) {
 			continue
 		}
 		body := bytes.Join(a.pieces[:n], nil)
-		cut, ok := c.vary(fmt.Sprintf("the connection breaks after %d events", n), c.answering(a.n, a.Status, a.Headers, body, true))
+		cut, ok := c.replayChanged(fmt.Sprintf("the connection breaks after %d events", n), c.withAnswer(a.n, a.Status, a.Headers, body, true))
 		if !ok {
 			return finished
 		}
@@ -37,8 +37,8 @@ func (c *check) truncated(a lastAnswer) (finished int) {
 		}
 	}
 	if !c.recorded.complete || finished < 0 {
-		// Finished by the end of the stream itself, which looks the same wherever
-		// it comes.
+		// The end of the stream itself finished the answer, and a clean end looks the
+		// same wherever it comes.
 		return finished
 	}
 	for n := 0; n < len(a.pieces); n++ {
@@ -47,7 +47,7 @@ func (c *check) truncated(a lastAnswer) (finished int) {
 		}
 		body := bytes.Join(a.pieces[:n], nil)
 		name := fmt.Sprintf("the upstream ends its answer after %d events", n)
-		o, ok := c.vary(name, c.answering(a.n, a.Status, a.Headers, body, false))
+		o, ok := c.replayChanged(name, c.withAnswer(a.n, a.Status, a.Headers, body, false))
 		switch {
 		case !ok:
 			return finished

@@ -8,8 +8,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// withoutUsage takes away whatever the upstream counts. The answer must be the
-// same but for its usage.
+// withoutUsage removes everything that the upstream counts. Only the usage of the answer may
+// change.
 func (c *check) withoutUsage(a lastAnswer) {
 	const name = "the upstream counts no tokens"
 	var body []byte
@@ -31,7 +31,7 @@ func (c *check) withoutUsage(a lastAnswer) {
 	if !removed {
 		return
 	}
-	o, ok := c.vary(name, c.answering(a.n, a.Status, a.Headers, body, a.Cut))
+	o, ok := c.replayChanged(name, c.withAnswer(a.n, a.Status, a.Headers, body, a.Cut))
 	if !ok {
 		return
 	}
@@ -42,7 +42,7 @@ func (c *check) withoutUsage(a lastAnswer) {
 	}
 }
 
-// ending gives the line ends of a piece.
+// ending returns the line ends of a piece.
 func ending(p []byte) []byte { return p[len(bytes.TrimRight(p, "\r\n")):] }
 
 // withoutCounts removes from a JSON object every field that counts tokens: numbers
@@ -98,8 +98,8 @@ func counts(key string, kind sdk.Kind) bool {
 			strings.HasSuffix(key, "_count"))
 }
 
-// withoutUsageLines writes a replay's emissions but for USAGE, all in one block,
-// since a call that emitted nothing else would leave a blank line.
+// withoutUsageLines returns the emissions of a replay, except USAGE, in one block: a call
+// that emitted nothing else would leave a blank line.
 func withoutUsageLines(r *transcript.Replay) []byte {
 	var b bytes.Buffer
 	for line := range bytes.Lines(r.Emissions()) {

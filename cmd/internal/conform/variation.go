@@ -12,8 +12,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// varied replays the transcript with everything going wrong.
-func (c *check) varied() {
+// vary replays the transcript with everything going wrong.
+func (c *check) vary() {
 	c.unknownFields()
 	c.longContent()
 	a, ok := c.lastAnswer()
@@ -23,19 +23,19 @@ func (c *check) varied() {
 	c.errorBodies(a)
 	finished := 0
 	if a.streamed {
-		finished = c.truncated(a)
+		finished = c.truncate(a)
 	}
 	if c.recorded.complete {
-		c.garbage(a, finished)
-		if c.transcript.Op() == abi.Chat { // others may count and do nothing else
+		c.nonsense(a, finished)
+		if c.transcript.Op() == abi.Chat { // another operation may do nothing but count
 			c.withoutUsage(a)
 		}
 	}
 }
 
-// vary replays a changed transcript. A call that breaks is a failure whatever was
-// changed; ok is false then.
-func (c *check) vary(name string, t *fixture) (o outcome, ok bool) {
+// replayChanged replays a changed transcript. If a call breaks, that is a failure whatever
+// was changed, and ok is false.
+func (c *check) replayChanged(name string, t *fixture) (o outcome, ok bool) {
 	c.result.Variations++
 	o = c.replay(c.guest, t)
 	if o.broken != nil {
@@ -45,14 +45,14 @@ func (c *check) vary(name string, t *fixture) (o outcome, ok bool) {
 	return o, true
 }
 
-// lastAnswer is the upstream's answer that a transcript ends with.
+// lastAnswer is the last answer of the upstream in a transcript.
 type lastAnswer struct {
 	transcript.Response
 	n        int         // which of the transcript's responses it is
-	framing  abi.Framing // of the stream; else what was asked for
+	framing  abi.Framing // of the stream; if it is not one, the framing that was asked for
 	streamed bool
-	pieces   [][]byte // of a stream: the bytes of each event, with what separates it
-	json     bool     // every piece, or the whole, is JSON
+	pieces   [][]byte // of a stream: the bytes of each event, with the separator after it
+	json     bool     // every event, or the whole answer, is JSON
 }
 
 func (c *check) lastAnswer() (lastAnswer, bool) {
@@ -90,7 +90,7 @@ func (c *check) lastAnswer() (lastAnswer, bool) {
 	return a, true
 }
 
-// pieces cuts a stream behind each event.
+// pieces cuts a stream after each event.
 func pieces(f abi.Framing, body []byte) [][]byte {
 	var all [][]byte
 	begin, at := 0, 0
@@ -107,8 +107,8 @@ func pieces(f abi.Framing, body []byte) [][]byte {
 	return all
 }
 
-// answering gives the transcript with another last answer.
-func (c *check) answering(n, status int, header http.Header, body []byte, cut bool) *fixture {
+// withAnswer returns the transcript with another answer of the upstream in place of the n-th.
+func (c *check) withAnswer(n, status int, header http.Header, body []byte, cut bool) *fixture {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\n", status, http.StatusText(status))
 	for name, values := range header {

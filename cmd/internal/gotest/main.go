@@ -1,6 +1,7 @@
-// Command gotest runs "go test" for the Makefile and says how far it is: a line
-// for each package, and one at least every few seconds while nothing ends. Of what
-// fails it shows all that the test printed, but of a compiler only the beginning.
+// Command gotest runs "go test" for the Makefile and shows its progress: a line for each
+// package, and one every few seconds while no package ends. If a test fails, it shows
+// everything that the test printed. If a package doesn't compile, it shows only the
+// beginning of the compiler's messages.
 //
 //	gotest [FLAGS OF GO TEST] PACKAGES
 package main
@@ -16,10 +17,10 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// every is the longest silence.
+// every is the longest time without a line of output.
 const every = 20 * time.Second
 
-// run gives the exit code of go test.
+// run runs go test and returns its exit code.
 func run(args []string, stdout, stderr io.Writer) int {
 	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
 	cmd.Stderr = stderr

@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// Bounds of what is repeated.
+// How many lines are shown at most.
 const (
-	compilerLines = 20   // of what a compiler says of one package
-	testLines     = 1000 // of what a failing test says
+	compilerLines = 20   // of a compiler's messages about one package
+	testLines     = 1000 // of the output of a failing test
 )
 
 // event is a line of "go test -json" ("go doc test2json").
 type event struct {
 	Action     string
 	Package    string
-	ImportPath string // of build-output, perhaps with the test it is compiled for
+	ImportPath string // the package of build-output, perhaps with the test that it is compiled for
 	Test       string
 	Elapsed    float64 // seconds
 	Output     string
@@ -31,10 +31,10 @@ type report struct {
 	start time.Time
 	said  time.Time // when something was last printed
 
-	running map[string]time.Time // tests and their packages, since when
-	output  map[string][]string  // of tests that run, of packages and of compilers
-	ended   int                  // packages
-	tests   int
+	running map[string]time.Time // since when tests and packages run
+	output  map[string][]string  // output of running tests, of packages and of compilers
+	ended   int                  // how many packages have ended
+	tests   int                  // how many tests have ended
 	failed  []string
 	skipped []string
 	slowest []timed
@@ -49,7 +49,7 @@ func newReport(out io.Writer, now time.Time) *report {
 	return &report{out: out, start: now, said: now, running: map[string]time.Time{}, output: map[string][]string{}}
 }
 
-// line takes one line of go test's output.
+// line processes one line of go test's output.
 func (r *report) line(line string, now time.Time) {
 	var e event
 	if json.Unmarshal([]byte(line), &e) != nil || e.Action == "" {
@@ -68,7 +68,7 @@ func (r *report) line(line string, now time.Time) {
 	case "run", "start":
 		r.running[id] = now
 	case "cont":
-		r.running[id] = now // it waited for others until now
+		r.running[id] = now // until now it waited for other tests
 	case "pause":
 		delete(r.running, id)
 	case "output":
@@ -115,7 +115,7 @@ func (r *report) packageEnded(e event, name string, now time.Time) {
 		r.failed = append(r.failed, name)
 		r.show(now, fmt.Sprintf("FAIL  %-28s %6.1fs", name, e.Elapsed), name, testLines)
 	}
-	// A package that broke off leaves tests without an end.
+	// If a package broke off, some of its tests have not ended.
 	for id := range r.running {
 		if strings.HasPrefix(id, name+" ") {
 			if e.Action == "fail" {
@@ -126,7 +126,8 @@ func (r *report) packageEnded(e event, name string, now time.Time) {
 	}
 }
 
-// reason is why a test was skipped: the last thing it said, without the place.
+// reason returns why a test was skipped: the last line that it printed, without file and
+// line number.
 func reason(output []string) string {
 	for _, line := range slices.Backward(output) {
 		line = strings.TrimSpace(line)
@@ -141,7 +142,7 @@ func reason(output []string) string {
 	return "no reason given"
 }
 
-// show prints a heading and below it what was said, at most so many lines.
+// show prints a heading and below it the output of id, at most so many lines.
 func (r *report) show(now time.Time, heading, id string, most int) {
 	r.print(now, "%s", heading)
 	lines := strings.Split(strings.TrimSuffix(strings.Join(r.output[id], ""), "\n"), "\n")
@@ -157,7 +158,7 @@ func (r *report) show(now time.Time, heading, id string, most int) {
 	delete(r.output, id)
 }
 
-// tick says what runs, if nothing was printed for a while.
+// tick says what is running, if nothing was printed for a while.
 func (r *report) tick(now time.Time) {
 	if now.Sub(r.said) < every-every/4 {
 		return
@@ -172,7 +173,7 @@ func (r *report) tick(now time.Time) {
 		r.print(now, "      … %s: compiling, %d packages done", r.since(r.start, now), r.ended)
 		return
 	}
-	// The one that began last in each package is the one that runs.
+	// In each package, the test that began last is the one that is running.
 	slices.SortFunc(tests, func(a, b string) int { return r.running[b].Compare(r.running[a]) })
 	shown, packages := []string{}, map[string]bool{}
 	for _, id := range tests {
@@ -185,7 +186,7 @@ func (r *report) tick(now time.Time) {
 	r.print(now, "      … %s: %s", r.since(r.start, now), strings.Join(shown, ", "))
 }
 
-// end sums up.
+// end prints a summary.
 func (r *report) end(now time.Time) {
 	for _, s := range r.skipped {
 		r.print(now, "skip  %s", s)
@@ -197,7 +198,8 @@ func (r *report) end(now time.Time) {
 		}
 		r.print(now, "slow  %s: %.0fs", t.name, t.seconds)
 	}
-	// A test stands for its package and for the test that it is a part of.
+	// A test that failed makes its package fail, and the test that it is a part of. Only
+	// the test is named.
 	failed := slices.DeleteFunc(slices.Clone(r.failed), func(name string) bool {
 		return slices.ContainsFunc(r.failed, func(other string) bool {
 			return strings.HasPrefix(other, name+" ") || strings.HasPrefix(other, name+"/")

@@ -1,4 +1,5 @@
-// Package logqueue keeps whoever logs from waiting for whoever reads the log.
+// Package logqueue writes a log in the background, so that nobody who logs has to wait for
+// the reader of the log.
 package logqueue
 
 import (
@@ -8,34 +9,33 @@ import (
 	"time"
 )
 
-// maxQueued bounds what waits to be written, in bytes. As much again may be on its
-// way.
+// maxQueued is how many bytes may wait to be written. As many again may be being written.
 const maxQueued = 1 << 20
 
-// Queue writes in the background what is written to it. Whoever reads the log
-// may stand still, and its disk may be full: no request and no signal waits for
-// that. What finds no room is dropped and counted, and the count is written as a
-// line of its own where the lines are missing.
+// Queue writes in the background what is written to it. The reader of the log may stand
+// still, or its disk may be full; no request and no signal waits for it. Lines for which
+// there is no room are dropped and counted. Where they are missing, a line says how many
+// they were.
 //
-// Each Write is one line or several whole ones. They never fail.
+// Each Write must be one or more whole lines. Writes never fail.
 type Queue struct {
 	out  io.Writer
-	note func(lines int) []byte // the line that says how many are missing
+	note func(lines int) []byte // returns the line that says how many lines are missing
 	done chan struct{}          // closed when nothing more will be written
 
 	mu      sync.Mutex
 	changed *sync.Cond
 	waiting []byte
-	dropped int // lines that would stand behind waiting
+	dropped int // how many lines after waiting were dropped
 	closed  bool
 
-	// Only the writing goroutine looks at these.
-	failed int  // lines that out didn't take since it took one
-	torn   bool // out took a part of a line last
+	// Only the goroutine that writes uses these.
+	failed int  // how many lines out has refused since it last accepted one
+	torn   bool // the last write ended within a line
 }
 
-// New makes a Queue before out. note gives the line that says how many lines are
-// missing where it stands. Close it at the end.
+// New returns a Queue that writes to out. note returns the line that is written where lines
+// are missing, and says how many. The caller must close the queue.
 func New(out io.Writer, note func(lines int) []byte) *Queue {
 	q := &Queue{out: out, note: note, done: make(chan struct{})}
 	q.changed = sync.NewCond(&q.mu)
@@ -55,7 +55,7 @@ func (q *Queue) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close writes what waits, for at most d. What is written later is dropped.
+// Close writes the lines that are waiting, for at most d. Later writes are dropped.
 func (q *Queue) Close(d time.Duration) {
 	q.mu.Lock()
 	q.closed = true
@@ -87,13 +87,13 @@ func (q *Queue) run() {
 		q.mu.Unlock()
 		q.write(batch, dropped)
 		if cap(batch) > 64<<10 {
-			batch = nil // a burst's room isn't kept
+			batch = nil // the memory of a burst isn't kept
 		}
 	}
 }
 
-// write writes lines. Before them it says how many are missing since out took one,
-// behind them how many were dropped.
+// write writes lines. Before them it says how many lines out has refused, and after them
+// how many were dropped.
 func (q *Queue) write(batch []byte, dropped int) {
 	if q.failed > 0 && q.put(q.note(q.failed)) > 0 {
 		q.failed += lines(batch) + dropped
@@ -107,7 +107,7 @@ func (q *Queue) write(batch []byte, dropped int) {
 	}
 }
 
-// put gives p to out, and says how many lines of it are lost.
+// put writes p to out, and returns how many lines of it are lost.
 func (q *Queue) put(p []byte) (lost int) {
 	begin := 0
 	if q.torn {

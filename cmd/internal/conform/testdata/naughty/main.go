@@ -1,5 +1,5 @@
-// Command naughty is an adapter that does one thing wrong, the one its options
-// name, so that the tests see whether the kit notices.
+// Command naughty is an adapter that does one thing wrong. Its options name that thing. The
+// tests check that the kit notices.
 package main
 
 import (
@@ -19,7 +19,7 @@ func main() {}
 
 type adapter struct{}
 
-// state remembers what the options said, which events don't.
+// state remembers the options, which events don't have.
 type state struct {
 	Do    [16]byte
 	Ended bool
@@ -34,7 +34,7 @@ func (s *state) do() string {
 	return string(s.Do[:])
 }
 
-var calls int // what no adapter may have
+var calls int // an adapter must not have such a variable
 
 func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
 	do, _ := r.Options.Get("do").Str()
