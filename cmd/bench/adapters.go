@@ -18,16 +18,15 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// swaps measures how long a gateway takes to serve with another module after
-// the file was replaced. It runs the shipped adapters, too, which every reload
-// makes anew.
+// swaps measures how long a gateway takes, after the file of a module was replaced, until it
+// serves with the new module. The gateway also has providers with shipped adapters.
 func (b *bench) swaps(ctx context.Context) error {
 	if !b.wants("swap") {
 		return nil
 	}
 	b.say("swap: an adapter given by path is replaced")
-	// More than the gateway keeps in memory, so that a turn through all of them
-	// finds each in the cache on disk only.
+	// More modules than the gateway keeps in memory, so that after a turn through all of
+	// them, each is only in the cache on disk.
 	builds, err := b.builds(8)
 	if err != nil {
 		return err
@@ -58,7 +57,7 @@ func (b *bench) swaps(ctx context.Context) error {
 		}
 		cached, cpu = append(cached, ms), append(cpu, spent)
 	}
-	// From here on it goes back and forth between the last one and another.
+	// From here on it goes back and forth between two modules.
 	for n := 4*b.rounds + 1; n <= 8*b.rounds+1 && ctx.Err() == nil; n++ {
 		ms, _, err := b.swap(p, live, builds[(4*b.rounds+n%2)%len(builds)])
 		if err != nil {
@@ -75,8 +74,7 @@ func (b *bench) swaps(ctx context.Context) error {
 	return nil
 }
 
-// builds gives modules of one adapter in Go that differ in nothing but their
-// digests.
+// builds returns modules of one adapter in Go. Only their digests are different.
 func (b *bench) builds(n int) ([][]byte, error) {
 	module, err := plugins.Module("openrouter")
 	if err != nil {
@@ -91,8 +89,8 @@ func (b *bench) builds(n int) ([][]byte, error) {
 	return all, nil
 }
 
-// swap replaces the file by a rename and gives the milliseconds until the log
-// tells that the module serves, and those of the processor.
+// swap replaces the file by a rename. It returns the milliseconds until the log says that
+// the new module serves, and how many of them the gateway had a processor.
 func (b *bench) swap(p *observed, live string, module []byte) (took, cpu float64, err error) {
 	if err := os.WriteFile(live+".new", module, 0o600); err != nil {
 		return 0, 0, err
@@ -128,10 +126,10 @@ func (b *bench) swap(p *observed, live string, module []byte) (took, cpu float64
 	return took, cpu, err
 }
 
-// loads measures how long adapters that are not written in Go take to load, when
-// the configuration of a gateway that runs names them: from the module's bytes to
-// an instance that has taken its options, as the log tells. Each time is a fresh
-// gateway's, which knows the adapter from its cache on disk at best.
+// loads measures how long adapters that are not written in Go take to load when a changed
+// configuration names them: from the module's bytes to an instance that has its options, as
+// the log says. Each time is measured with a fresh gateway, which has the adapter's code in
+// its cache on disk at best.
 func (b *bench) loads(ctx context.Context) error {
 	if !b.wants("load") {
 		return nil
@@ -165,8 +163,7 @@ func (b *bench) loads(ctx context.Context) error {
 	return nil
 }
 
-// load gives the milliseconds in which the only adapter of a configuration is
-// loaded.
+// load returns how many milliseconds the only adapter of a configuration takes to load.
 func (b *bench) load(ctx context.Context, cache, yaml string) (float64, error) {
 	config := b.file("load.yaml")
 	if err := os.WriteFile(config, []byte("model_mapping: {m: {provider: demo, model: m}}\n"), 0o600); err != nil {
@@ -188,18 +185,18 @@ func (b *bench) load(ctx context.Context, cache, yaml string) (float64, error) {
 	return e.Duration, err
 }
 
-// reason takes what "kai plugin build" says at its end, without what to install.
+// reason returns the last message of "kai plugin build", without what to install.
 func reason(out []byte) string {
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	why, _, _ := strings.Cut(strings.TrimPrefix(lines[len(lines)-1], "kai plugin build: "), ": ")
 	return why
 }
 
-// idleProviders is how many are added to one to see what they cost.
+// idleProviders is how many providers are added to one, to see what they cost.
 const idleProviders = 8
 
-// idle measures what a provider costs that nobody asks, against one instance of
-// its adapter.
+// idle measures how much memory a provider costs that nobody uses, compared with one
+// instance of its adapter.
 func (b *bench) idle(ctx context.Context) error {
 	if !b.wants("idle") {
 		return nil
@@ -209,7 +206,7 @@ func (b *bench) idle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var same, other []string // the provider's modules
+	var same, other []string // the modules of the providers
 	for i, module := range builds {
 		file := b.file(fmt.Sprintf("idle-%d.wasm", i))
 		if err := os.WriteFile(file, module, 0o600); err != nil {
@@ -241,8 +238,8 @@ func (b *bench) idle(ctx context.Context) error {
 	return nil
 }
 
-// idleWith gives the MiB of a gateway with a provider for each of the modules,
-// which was not asked anything.
+// idleWith returns the MiB of memory of a gateway that has a provider for each module and
+// has had no request.
 func (b *bench) idleWith(ctx context.Context, modules []string) (float64, error) {
 	config := b.file("idle.yaml")
 	providers, models := "providers:\n", "model_mapping:\n"
@@ -269,9 +266,9 @@ func (b *bench) idleWith(ctx context.Context, modules []string) (float64, error)
 	return float64(size) / (1 << 20), err
 }
 
-// instance gives the MiB that an instance takes when it has served a request: its
-// memory and what the engine keeps for it. No gateway has as many as it takes to
-// see that, so they are made here.
+// instance returns how many MiB an instance takes after it has served a request: its own
+// memory, and what the engine keeps for it. To see that, more instances are needed than a
+// gateway would have, so they are made here.
 func (b *bench) instance(ctx context.Context, module []byte) (float64, error) {
 	const instances = 16
 	e := wasm.New(wasm.Options{CacheDir: filepath.Join(b.file("cache"), "kai", "wasm")})

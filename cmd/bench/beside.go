@@ -16,16 +16,16 @@ import (
 // walker is an adapter whose calls miss every cache until their time is over.
 const walker = "host/wasm/testdata/hostile/walker.wasm"
 
-// Aims for who is served beside calls that hold processors.
+// Aims for requests beside calls that hold processors.
 const (
 	besideLivez = 50 * time.Millisecond
 	besideOther = 100 * time.Millisecond
 )
 
-// beside measures how long /livez and a small request to another provider take
-// while others send what keeps a gateway busiest: requests to an adapter that is
-// made to be slow, and the largest that are valid. It does so with the processors
-// there are, and with one.
+// beside measures how long /livez and a small request to another provider take, while other
+// clients keep the gateway as busy as they can: with requests to an adapter that is made to
+// be slow, and with the largest valid requests. It does so with all processors, and with
+// one.
 func (b *bench) beside(ctx context.Context) error {
 	if !b.wants("beside") {
 		return nil
@@ -59,7 +59,7 @@ func (b *bench) beside(ctx context.Context) error {
 	return nil
 }
 
-// tinyMessages is a request of 3.5 MB in 117,000 messages.
+// tinyMessages returns a request of 3.5 MB in 117,000 messages.
 func tinyMessages(model string) []byte {
 	return []byte(`{"model":"` + model + `","stream":true,"messages":[` +
 		strings.Repeat(`{"role":"user","content":"a"},`, 117_000) + `{"role":"user","content":"b"}]}`)

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// client sends one request again and again over one connection. It is this
-// small so that the load costs the machine little beside what is measured.
+// client sends one request again and again over one connection. It is so simple because the
+// load must cost the machine little compared with what is measured.
 type client struct {
 	addr    string
 	request []byte
@@ -26,7 +26,7 @@ type client struct {
 	buf     []byte
 }
 
-// newRequest gives the bytes of a POST with the headers that OpenAI's SDK sends.
+// newRequest returns the bytes of a POST with the headers that OpenAI's SDK sends.
 func newRequest(addr, path string, body []byte) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\n", path, addr)
@@ -59,9 +59,9 @@ func (c *client) close() {
 	}
 }
 
-// do sends the request and gives every piece of its answer's body to took, which
-// may be nil. An answer that does not end as it should is an error.
-func (c *client) do(took func(piece []byte)) error {
+// do sends the request and passes every piece of the answer's body to onPiece, which may be
+// nil. It is an error if the answer does not end as it should.
+func (c *client) do(onPiece func([]byte)) error {
 	if err := c.dial(); err != nil {
 		return err
 	}
@@ -76,13 +76,13 @@ func (c *client) do(took func(piece []byte)) error {
 	if c.buf == nil {
 		c.buf = make([]byte, 32<<10)
 	}
-	const keep = 1 << 10 // of the end
+	const keep = 1 << 10 // how many bytes of the end are kept
 	var end []byte
 	for {
 		n, err := res.Body.Read(c.buf)
 		if n > 0 {
-			if took != nil {
-				took(c.buf[:n])
+			if onPiece != nil {
+				onPiece(c.buf[:n])
 			}
 			end = append(end, c.buf[max(0, n-keep):n]...)
 			end = end[max(0, len(end)-keep):]
@@ -103,8 +103,8 @@ func (c *client) do(took func(piece []byte)) error {
 	return nil
 }
 
-// closedLoop keeps n requests under way until d has passed, and gives how many
-// were answered. All are over when it returns.
+// closedLoop keeps n requests under way until d has passed, and returns how many were
+// answered. When it returns, none is under way any more.
 func closedLoop(ctx context.Context, n int, d time.Duration, newClient func() *client) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
@@ -129,8 +129,8 @@ func closedLoop(ctx context.Context, n int, d time.Duration, newClient func() *c
 	return int(done.Load()), <-errs
 }
 
-// latencies sends n requests, one after the other, and gives how long each took
-// until its answer was there.
+// latencies sends n requests, one after the other, and returns how long each took until its
+// answer was complete.
 func latencies(ctx context.Context, n int, c *client) ([]time.Duration, error) {
 	all := make([]time.Duration, 0, n)
 	for range n {
@@ -148,18 +148,18 @@ func latencies(ctx context.Context, n int, c *client) ([]time.Duration, error) {
 
 // streams are many answers that go on until they are stopped.
 type streams struct {
-	events atomic.Int64 // chunks that came, of all of them
-	begun  atomic.Int64 // streams with a first chunk
+	events atomic.Int64 // how many chunks of all streams have come
+	begun  atomic.Int64 // how many streams have had a chunk
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	mu     sync.Mutex
 	err    error
 }
 
-// startRate is how many streams are opened in a second.
+// startRate is how many streams are opened per second.
 const startRate = 1500
 
-// openStreams opens n streams and returns when each has had a chunk.
+// openStreams opens n streams, and waits until each has had a chunk.
 func openStreams(ctx context.Context, n int, newClient func() *client) (*streams, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &streams{cancel: cancel}
@@ -222,7 +222,7 @@ func (s *streams) failure() error {
 	return s.err
 }
 
-// stop hangs up on all streams and waits for the end of their readers.
+// stop ends all streams and waits for their readers.
 func (s *streams) stop() {
 	s.cancel()
 	s.wg.Wait()

@@ -1,11 +1,11 @@
-// Command bench measures what Kai costs, next to the least a gateway can be.
+// Command bench measures what Kai costs, compared with the simplest gateway there can be.
 //
-// It starts on loopback, each as a process of its own: a mock upstream, the
-// gateway as it ships, the same gateway with its adapters linked instead of
-// sandboxed, a bare httputil.ReverseProxy, and for Ollama's answers a plain
-// translator that uses encoding/json. It sends them the same load in turns and
-// reads from /proc what each took. The absolute numbers belong to the machine
-// and the hour; the ratios of one run can be compared with those of another.
+// It starts several processes on loopback: a mock upstream, the gateway as it ships, the
+// same gateway with its adapters linked in and not sandboxed, a bare
+// httputil.ReverseProxy, and, for Ollama's answers, a plain translator that uses
+// encoding/json. It sends them the same load in turns and reads from /proc what each took.
+// The absolute numbers depend on the machine and the hour. The ratios of one run can be
+// compared with those of another.
 //
 // docs/benchmarks.md explains the scenarios and how to read the table. The
 // program needs Linux.
@@ -25,8 +25,7 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
-// roles are what the program can be besides the one that measures. It starts
-// itself for each.
+// roles are the other processes that this program can be. It starts itself again for each.
 var roles = map[string]func(base string) handler{
 	"upstream":   func(string) handler { return newUpstream() },
 	"proxy":      func(base string) handler { return newProxy(base) },

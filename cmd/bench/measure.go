@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// options is what the flags say.
+// options are the values of the flags.
 type options struct {
 	kai, native, config, examples string
 	only                          []string
@@ -123,9 +123,8 @@ func (p *process) ready(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// servers lists who takes part in a scenario, in the order of their turns. What
-// the sandbox costs is not asked again with ever so many streams: their turns
-// take long.
+// servers lists the servers of a scenario in the order of their turns. The cost of the
+// sandbox is not measured again with very many streams, because their turns take long.
 func (b *bench) servers(s *scenario) []string {
 	all := []string{s.against}
 	if b.native != "" && s.streams <= 1000 {
@@ -134,8 +133,8 @@ func (b *bench) servers(s *scenario) []string {
 	return append(all, kai)
 }
 
-// closed runs the scenarios in which a client's next request waits for the
-// answer to the last. The servers live through all of them.
+// closed runs the scenarios in which a client's next request waits for the answer to the
+// one before. Each server runs through all of them.
 func (b *bench) closed(ctx context.Context) error {
 	running := map[string]*process{}
 	defer func() {
@@ -150,7 +149,7 @@ func (b *bench) closed(ctx context.Context) error {
 		}
 		b.say("%s: %s", s.name, s.what)
 		costs := samples{}
-		// Round 0 warms up: pools, caches, the heap's size.
+		// Round 0 is for warming up: pools, caches, the heap's size.
 		for round := 0; round <= b.rounds; round++ {
 			for _, server := range b.servers(s) {
 				if running[server] == nil {
@@ -174,7 +173,8 @@ func (b *bench) closed(ctx context.Context) error {
 	return nil
 }
 
-// turn gives the microseconds that a server took for a unit of a scenario.
+// turn gives a server its turn and returns the microseconds of processor time that it took
+// for one unit.
 func (b *bench) turn(ctx context.Context, s *scenario, p *process) (float64, error) {
 	before, err := p.cpu()
 	if err != nil {
@@ -203,8 +203,8 @@ func (b *bench) turn(ctx context.Context, s *scenario, p *process) (float64, err
 
 func microseconds(d time.Duration) float64 { return float64(d) / 1e3 }
 
-// open runs the scenarios of many streams. Each turn has a fresh server, whose
-// memory grew by nothing but the streams.
+// open runs the scenarios of many streams. Each turn has a fresh server, so that only the
+// streams make its memory grow.
 func (b *bench) open(ctx context.Context) error {
 	for i := range scenarios {
 		s := &scenarios[i]
@@ -232,8 +232,8 @@ func (b *bench) open(ctx context.Context) error {
 	return nil
 }
 
-// openTurn gives the microseconds a chunk, and the bytes that an open stream
-// added to the server.
+// openTurn gives a server its turn. It returns the microseconds of processor time for one
+// chunk, and the bytes of memory for one open stream.
 func (b *bench) openTurn(ctx context.Context, s *scenario, server string) (cost, memory float64, err error) {
 	p, err := b.start(ctx, server)
 	if err != nil {
@@ -241,7 +241,7 @@ func (b *bench) openTurn(ctx context.Context, s *scenario, server string) (cost,
 	}
 	defer p.stop()
 	newClient := func() *client { return &client{addr: p.addr, request: s.request(server, p.addr), want: s.end()} }
-	// Some streams first, for what is set up once.
+	// The first streams are for what is set up once.
 	first, err := openStreams(ctx, 32, newClient)
 	if err != nil {
 		return 0, 0, err
@@ -257,7 +257,7 @@ func (b *bench) openTurn(ctx context.Context, s *scenario, server string) (cost,
 		return 0, 0, err
 	}
 	defer all.stop()
-	time.Sleep(max(time.Second, s.every)) // until opening them is over for the server, too
+	time.Sleep(max(time.Second, s.every)) // until the server is done with opening them, too
 	cpu, err := p.cpu()
 	if err != nil {
 		return 0, 0, err
@@ -322,8 +322,8 @@ func (b *bench) latency(ctx context.Context) error {
 	return nil
 }
 
-// starts measures the time from the start of the program to the first byte of
-// the model demo, and what an idle gateway has in memory.
+// starts measures the time from the start of the program to the first byte from the model
+// demo, and the memory of an idle gateway.
 func (b *bench) starts(ctx context.Context) error {
 	if !b.wants("start") {
 		return nil
@@ -350,8 +350,8 @@ func (b *bench) starts(ctx context.Context) error {
 	return nil
 }
 
-// startOnce starts a gateway with the shipped configuration. idle is for how long
-// it then does nothing before its memory is looked at.
+// startOnce starts a gateway with the shipped configuration. It returns the time until the
+// first reply, and the gateway's memory after it was idle for so long.
 func (b *bench) startOnce(ctx context.Context, cache string, idle time.Duration) (time.Duration, int64, error) {
 	begin := time.Now()
 	p, err := startGateway(ctx, kai, b.kai, b.config, cache, b.file("start.log"))

@@ -20,16 +20,16 @@ import (
 
 type handler = http.Handler
 
-// process is a server under test, or the upstream.
+// process is a server that is measured, or the upstream.
 type process struct {
 	name string
 	addr string // host:port
 	cmd  *exec.Cmd
-	hold io.Closer // what tells a role to end when this process is gone
+	hold io.Closer // a role's standard input; the role ends when it is closed
 }
 
-// serveRole serves one of the roles on a free port, which it prints, until its
-// standard input ends.
+// serveRole serves one of the roles on a free port until its standard input ends. It prints
+// its address.
 func serveRole(role, base string, stdin io.Reader, stdout, stderr io.Writer) int {
 	make, ok := roles[role]
 	if !ok {
@@ -79,10 +79,9 @@ func startRole(ctx context.Context, role, base string) (*process, error) {
 	return p, nil
 }
 
-// startGateway starts a Kai binary on a free port and waits until it listens.
-// cache is the directory for its compiled adapters; log takes its log, as a
-// service manager would, for writing it is a part of what a request costs. env is
-// for its environment, besides.
+// startGateway starts a Kai binary on a free port and waits until it listens. cache is the
+// directory for its compiled adapters. log is the file for its log: writing the log is part
+// of what a request costs. env is added to its environment.
 func startGateway(ctx context.Context, name, binary, config, cache, log string, env ...string) (*process, error) {
 	file, err := os.Create(log)
 	if err != nil {
@@ -101,7 +100,7 @@ func startGateway(ctx context.Context, name, binary, config, cache, log string, 
 	return p, nil
 }
 
-// launch starts a Kai binary on a free port and waits for nothing.
+// launch starts a Kai binary on a free port and does not wait for it.
 func launch(ctx context.Context, name, binary, config, cache string, log *os.File, env ...string) (*process, error) {
 	cmd := exec.CommandContext(ctx, binary, "serve", "--config", config, "--host", "127.0.0.1", "--port", "0")
 	cmd.Env = append(append(os.Environ(), "XDG_CACHE_HOME="+cache), env...)
@@ -120,7 +119,7 @@ type entry struct {
 	Duration         float64 `json:"duration_ms"`
 }
 
-// address gives where a gateway listens, from the line that says so.
+// address returns where a gateway listens. The entry must be the one that says so.
 func (e entry) address() (string, error) {
 	_, port, ok := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(e.URL, "http://"), "/v1"), ":")
 	if !ok {
@@ -129,8 +128,7 @@ func (e entry) address() (string, error) {
 	return "127.0.0.1:" + port, nil
 }
 
-// observed is a gateway whose log comes through a pipe, so that it is known when
-// something happened.
+// observed is a gateway whose log is read from a pipe, to know when something happens.
 type observed struct {
 	*process
 	log   *os.File
@@ -166,7 +164,8 @@ func (o *observed) stop() {
 	o.log.Close()
 }
 
-// until reads the log up to a line that says msg. An error in the log is one.
+// until reads the log up to a line with the message msg. If the log has an error before
+// that, it returns that error.
 func (o *observed) until(msg string) (entry, error) {
 	o.log.SetReadDeadline(time.Now().Add(time.Minute))
 	for {
@@ -184,7 +183,7 @@ func (o *observed) until(msg string) (entry, error) {
 	}
 }
 
-// addressIn waits for the log line that tells where a gateway listens.
+// addressIn waits for the line in the log that says where a gateway listens.
 func addressIn(ctx context.Context, log string) (string, error) {
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(time.Millisecond) {
 		text, err := os.ReadFile(log)
@@ -210,7 +209,7 @@ func (p *process) stop() {
 	p.cmd.Wait()
 }
 
-// cpu gives the processor time that all threads of the process have used.
+// cpu returns the processor time that all threads of the process have used.
 func (p *process) cpu() (time.Duration, error) {
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.cmd.Process.Pid))
 	if err != nil || len(files) == 0 {
@@ -234,7 +233,7 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(sum), nil
 }
 
-// rss gives the bytes of memory that the process has in use.
+// rss returns how many bytes of memory the process has in use.
 func (p *process) rss() (int64, error) {
 	n, err := rssOf(p.cmd.Process.Pid)
 	if err != nil {

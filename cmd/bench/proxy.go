@@ -6,8 +6,8 @@ import (
 	"net/url"
 )
 
-// newProxy is the least that a gateway can be: every byte is passed on at once
-// and none is looked at.
+// newProxy returns the simplest gateway there can be. It passes every byte on at once and
+// looks at none.
 func newProxy(base string) http.Handler {
 	u, err := url.Parse(base)
 	if err != nil {

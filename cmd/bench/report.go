@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// samples are what the rounds gave for each server, in the order of the rounds.
+// samples are the measured values of each server, in the order of the rounds.
 type samples map[string][]float64
 
 func (s samples) add(server string, v float64) { s[server] = append(s[server], v) }
 
-// ratio gives the median of the rounds' ratios: what disturbs a round disturbs
-// both sides of its ratio.
+// ratio returns the median of the rounds' ratios. A disturbance of a round affects both
+// sides of its ratio.
 func (s samples) ratio(server, against string) float64 {
 	return s.each(server, against, func(a, b float64) float64 { return a / b })
 }
 
-// share gives the median share of a server's cost that another does without.
+// share returns the median share of a server's cost that another server doesn't have.
 func (s samples) share(server, without string) float64 {
 	return s.each(server, without, func(a, b float64) float64 { return (a - b) / a })
 }
@@ -47,12 +47,12 @@ func percentile(v []time.Duration, p int) time.Duration {
 	return v[min(len(v)-1, len(v)*p/100)]
 }
 
-// report is the table.
+// report is the table of results.
 type report struct{ rows [][]string }
 
 var columns = []string{"scenario", "what", bare, translator, linked, kai, "result", "aim", ""}
 
-// row adds a line; cells are by server.
+// row adds a line. cells are by server.
 func (r *report) row(scenario, what string, cells map[string]string, result, aim string, met bool) {
 	verdict := ""
 	if aim != "" {
@@ -102,7 +102,7 @@ func (r *report) latency(took map[string][]time.Duration) {
 	}
 }
 
-// beside adds how long others wait beside calls that hold processors.
+// beside adds how long requests took beside calls that hold processors.
 func (r *report) beside(first bool, env string, livez, other []time.Duration) {
 	name := ""
 	if first {
@@ -127,19 +127,19 @@ func (r *report) starts(cold, warm, idle []float64) {
 	r.values("", "memory when idle", idle, "MiB", 80)
 }
 
-// values adds a row of Kai's alone: the median, the highest, and an aim for the
-// median, 0 if there is none.
+// values adds a row with values of Kai only: the median, the highest, and the aim for the
+// median. An aim of 0 means that there is none.
 func (r *report) values(scenario, what string, v []float64, unit string, aim float64) {
 	cell := map[string]string{kai: fmt.Sprintf("%.0f %s", median(v), unit)}
 	r.row(scenario, what, cell, fmt.Sprintf("at most %.0f %s", slices.Max(v), unit), atMost(aim, "%.0f "+unit), median(v) <= aim)
 }
 
-// idleAim is what a provider may cost that nobody asks, in instances: one, and the
-// tenth by which two looks at a process's memory differ.
+// idleAim is what a provider that nobody uses may cost, in instances: one, and a tenth more,
+// because two measurements of a process's memory differ by that.
 const idleAim = 1.1
 
-// idle adds what a provider that nobody asks costs, against an instance; aim 0 is
-// none.
+// idle adds what a provider that nobody uses costs, compared with an instance. An aim of 0
+// means that there is none.
 func (r *report) idle(scenario, what string, mib samples, provider string, aim float64) {
 	ratio := mib.ratio(provider, "instance")
 	cell := map[string]string{kai: fmt.Sprintf("%.1f MiB", median(mib[provider]))}

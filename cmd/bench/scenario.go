@@ -19,21 +19,21 @@ const (
 // scenario is a load and what it may cost.
 type scenario struct {
 	name   string // also the model that clients ask for
-	what   string
+	what   string // for people
 	plugin string // the adapter that serves it
-	path   string // of the upstream's API, which says how it answers
+	path   string // the path of the upstream's API, which says how it answers
 	body   []byte
-	unit   string // what the processor time is divided by
-	units  int    // how many of them an answer has
+	unit   string // what the processor time is divided by: "request" or "chunk"
+	units  int    // how many units an answer has
 
-	workers int           // requests under way at any time; 0: the load is streams
-	streams int           // answers that go on all the time
-	every   time.Duration // between two chunks of each of them
+	workers int           // how many requests are under way at any time; 0: the load is streams
+	streams int           // how many answers go on all the time
+	every   time.Duration // the time between two chunks of a stream
 
 	against string  // the server that Kai is compared with
-	aim     float64 // Kai's processor time at most, against that
-	memory  float64 // Kai's memory of a stream at most, against that; 0: it has no aim
-	sandbox float64 // share of Kai's processor time that the sandbox may take; 0: it has no aim
+	aim     float64 // how many times that server's processor time Kai may take
+	memory  float64 // how many times that server's memory per stream Kai may take; 0: no aim
+	sandbox float64 // the share of Kai's processor time that the sandbox may take; 0: no aim
 }
 
 var scenarios = []scenario{
@@ -79,7 +79,7 @@ var scenarios = []scenario{
 	},
 }
 
-// sections names everything that -only can choose.
+// sections returns the names of everything that -only can choose.
 func sections() []string {
 	var names []string
 	for _, s := range scenarios {
@@ -111,8 +111,8 @@ func chatBody(model string, stream bool, contents ...string) []byte {
 	return body
 }
 
-// longTalk is a conversation of 200 KB in 41 messages, with quotes and line
-// ends as prose and code have them.
+// longTalk returns a conversation of 200 KB in 41 messages, with quotes and line ends as in
+// prose and code.
 func longTalk() []string {
 	line := "The gateway reads \"each\" event, hands it to the adapter, and says when it is done.\n"
 	talk := make([]string, 41)
@@ -122,7 +122,7 @@ func longTalk() []string {
 	return talk
 }
 
-// request gives what a client sends to a server for the scenario.
+// request returns what a client sends to a server in the scenario.
 func (s *scenario) request(server, addr string) []byte {
 	path := "/v1/chat/completions"
 	switch server {
@@ -134,7 +134,7 @@ func (s *scenario) request(server, addr string) []byte {
 	return newRequest(addr, path, s.body)
 }
 
-// end is what a right answer has near its end.
+// end returns what a right answer has near its end.
 func (s *scenario) end() []byte {
 	if s.unit == "request" {
 		return []byte(`"total_tokens":19`)

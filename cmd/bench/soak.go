@@ -12,12 +12,12 @@ import (
 const (
 	soakPath   = "/sse/50/100ms"
 	soakAim    = 1.05
-	soakStream = 300 // streams under way, each of five seconds
+	soakStream = 300 // how many streams are under way; each takes five seconds
 )
 
-// runSoak keeps a gateway under a load that does not change: streams that end and
-// begin, small requests, and now and then a large one. It compares the memory
-// around minute 2 with that of the last minute.
+// runSoak keeps a gateway under a steady load: streams that end and begin, small requests,
+// and now and then a large one. It compares the memory around minute 2 with that of the
+// last minute.
 func (b *bench) runSoak(ctx context.Context, stdout io.Writer) error {
 	const early = 2 * time.Minute
 	if b.soak < early+time.Minute {
@@ -38,7 +38,7 @@ func (b *bench) runSoak(ctx context.Context, stdout io.Writer) error {
 			wg.Go(func() {
 				c := &client{addr: p.addr, request: newRequest(p.addr, "/v1/chat/completions", body), want: want}
 				defer c.close()
-				// Not all at once, or they stay in step.
+				// They don't start all at once, because then they would stay in step.
 				for wait := time.Duration(i) * 5 * time.Second / soakStream; sleep(ctx, wait); wait = pause {
 					if err := c.do(nil); err != nil {
 						errs <- err
@@ -98,7 +98,7 @@ func (b *bench) runSoak(ctx context.Context, stdout io.Writer) error {
 	return nil
 }
 
-// sleep reports whether ctx is still good after d.
+// sleep waits for d. It reports whether ctx has not ended meanwhile.
 func sleep(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-time.After(d):

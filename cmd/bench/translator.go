@@ -9,10 +9,9 @@ import (
 	"time"
 )
 
-// newTranslator serves OpenAI's streamed chat completions from Ollama, the way
-// one writes it in an afternoon: structs, encoding/json, a scanner. It knows
-// text and nothing else. What stands in a request's path before /v1 is where the
-// upstream's API is.
+// newTranslator returns a server of OpenAI's streamed chat completions from Ollama, as one
+// writes it in an afternoon: structs, encoding/json, a scanner. It knows only text. The part
+// of a request's path before /v1 is the path of the upstream's API.
 func newTranslator(base string) http.Handler {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = 512

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// newUpstream answers as OpenRouter and Ollama do. The path says how:
+// newUpstream returns a server that answers like OpenRouter and Ollama. The path says how:
 //
 //	/whole/chat/completions                 one JSON object
 //	/sse/2000/0s/chat/completions           2,000 chunks as fast as they can be written, each by itself
@@ -73,12 +73,12 @@ func stream(w http.ResponseWriter, r *http.Request, contentType string, events [
 	io.WriteString(w, end)
 }
 
-// words are what the mock models say: pieces as long as tokens usually are,
-// some of which JSON has to escape.
+// words are what the mock models say. They are as long as tokens usually are, and some must
+// be escaped in JSON.
 var words = strings.Split("The| gateway| reads| each| event|,| hands| it| to| the| adapter|,| and| says|:| \\\"it| is| done|\\\".|\\n\\n|Then| it| waits| for| more|.", "|")
 
-// Answers have the fields and the order that public logs of OpenRouter and a
-// recorded Ollama 0.32 show.
+// The answers have the fields, in the order, that public logs of OpenRouter and a recording
+// of Ollama 0.32 have.
 var (
 	sseEvents   = make([]string, len(words))
 	ollamaLines = make([]string, len(words))

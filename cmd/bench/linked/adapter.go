@@ -21,16 +21,16 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// linked is a shipped adapter linked into this program, to measure what
-// the sandbox costs. It has none of the sandbox's guarantees: what it emits is
-// taken down unchecked, and a panic in it ends the process.
+// linked is a shipped adapter that is linked into this program, to measure what the sandbox
+// costs. It has none of the sandbox's guarantees: its emissions are not checked, and a panic
+// in it ends the process.
 type linked struct {
 	manifest modfile.Manifest
 	plugins  sync.Pool // of *sdk.Plugin, each of which runs one call at a time
 	err      error
 }
 
-// adapter gives a shipped adapter without a sandbox.
+// adapter returns a shipped adapter without a sandbox.
 func adapter(p config.Provider) host.Adapter {
 	plugin := map[string]func() *sdk.Plugin{
 		"anthropic": anthropic.Plugin, "demo": demo.Plugin, "gemini": gemini.Plugin,

@@ -1,6 +1,6 @@
-// Command linked is the gateway with its adapters linked into the program, so that
-// bench can tell what the sandbox costs. It takes the arguments of "kai serve" that
-// bench gives, serves until it is ended, and follows no files.
+// Command linked is the gateway with its adapters linked into the program, so that bench can
+// measure what the sandbox costs. It accepts the arguments of "kai serve" that bench uses,
+// serves until it is ended, and does not follow changes of its files.
 package main
 
 import (
