@@ -1,8 +1,8 @@
-// Package plugins holds the adapters that come with the gateway.
+// Package plugins has the adapters that come with the gateway.
 //
-// Each folder is an adapter in the form every author writes one; its wasm folder
-// makes a module of it. The compiled modules stand in dist and are embedded into
-// the binary that imports this package.
+// Each folder is an adapter, written as any author would write it. Its wasm folder makes a
+// module of it. The compiled modules are in dist, and are embedded into the binary that
+// imports this package.
 package plugins
 
 import (
@@ -23,15 +23,14 @@ func Names() []string {
 	return []string{"anthropic", "demo", "gemini", "ollama", "openai", "openrouter"}
 }
 
-// ErrUnknown is the error for a name that is not a shipped adapter's.
+// ErrUnknown is the error for a name that no shipped adapter has.
 var ErrUnknown = errors.New("no adapter of that name is shipped")
 
-// ErrNotBuilt is the error of a binary that was built without the compiled
-// adapters.
+// ErrNotBuilt is the error if the binary was built without the compiled adapters.
 var ErrNotBuilt = errors.New("this binary was built without its adapters: run \"make build\"")
 
-// Module gives the compiled module of a shipped adapter. It decompresses it each
-// time, so keep the result as long as it is needed.
+// Module returns the compiled module of a shipped adapter. It decompresses the module each
+// time, so keep the result as long as you need it.
 func Module(name string) ([]byte, error) {
 	known := false
 	for _, n := range Names() {

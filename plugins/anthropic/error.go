@@ -23,10 +23,10 @@ func malformed() *sdk.Error {
 	return upstream("The provider's answer is not what Anthropic's Messages API sends. Does base_url lead to it?")
 }
 
-// failed explains an error that came with an HTTP status, or, when status is 0,
-// within an answer. Its types are those of
-// https://platform.claude.com/docs/en/api/errors; what is absent was not of the
-// API but of something in between.
+// failed explains an error that came with an HTTP status, or, if status is 0, within an
+// answer. The types of errors are those of
+// https://platform.claude.com/docs/en/api/errors. If e is absent, the error came from
+// something in front of the API.
 func failed(status int, head sdk.Head, e sdk.JSON) *sdk.Error {
 	kind, _ := e.Get("type").Str()
 	said := errortext.Clean(errortext.Dig(e), nil)
@@ -52,7 +52,7 @@ func failed(status int, head sdk.Head, e sdk.JSON) *sdk.Error {
 	return err
 }
 
-// statusOf returns the status that belongs to a type, 0 for an unknown one.
+// statusOf returns the status that belongs to an error's type, or 0 for an unknown type.
 func statusOf(kind string) int {
 	switch kind {
 	case "invalid_request_error":
@@ -79,7 +79,7 @@ func statusOf(kind string) int {
 	return 0
 }
 
-// verdict says what the client is to make of it.
+// verdict returns the error that the client gets.
 func verdict(status int, said string) *sdk.Error {
 	has := func(part string) bool { return strings.Contains(said, part) }
 	switch {
@@ -119,7 +119,7 @@ func verdict(status int, said string) *sdk.Error {
 	return upstream("Anthropic: " + said)
 }
 
-// unsaid stands in for a text that is missing.
+// unsaid returns a text to use if the error has none.
 func unsaid(status int) string {
 	switch status {
 	case 401, 402, 403, 404:

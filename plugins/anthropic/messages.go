@@ -8,29 +8,29 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// conversation writes messages as Anthropic has them: turns of user and
-// assistant that alternate, each a list of blocks, and the system's beside them.
+// conversation writes messages in Anthropic's form: turns of user and assistant that
+// alternate, each with a list of blocks, and the system's blocks beside them.
 type conversation struct {
 	w        *sdk.Writer
 	system   sdk.Writer // the system's blocks, an array
-	directed bool       // there are some
+	directed bool       // the system has blocks
 	index    int        // of the client's message being written
 	role     string     // of the turn that is open; "" before the first
-	signed   bool       // nothing waits for thinking that was not sent along
-	held     *heldText  // the assistant's text that was not written yet; nil for none
+	signed   bool       // no thinking is missing that Anthropic would demand, see writeMessages
+	held     *heldText  // the assistant's text that was not written yet; nil: there is none
 	ids      callIDs
-	function string // the id made for the last function_call, which had none; "" if it has its result
+	function string // the id made for the last function_call, which has none; "" after its result
 }
 
-// heldText is a block of text that waits for whether something follows it.
+// heldText is a block of text. It is written when it is known whether something follows it.
 type heldText struct{ text, cache sdk.JSON }
 
-// anyJSON stands in for the JSON mode that Anthropic doesn't have.
+// anyJSON is the instruction that replaces the JSON mode that Anthropic doesn't have.
 const anyJSON = "Answer with one JSON object and nothing else: no other text, no code fence."
 
-// writeMessages writes "messages" and "system". It reports whether a budget for
-// thinking is possible: if the last turns are an assistant's message and what
-// its tools answered, Anthropic demands the thinking of that message for it.
+// writeMessages writes "messages" and "system". It reports whether the request may have a
+// budget for thinking. If the last turns are an assistant's message and the results of its
+// tool calls, Anthropic demands the thinking of that message for a budget.
 func writeMessages(w *sdk.Writer, q *query) (signed bool, err error) {
 	c := conversation{w: w, signed: true}
 	c.system.Array()
@@ -69,8 +69,8 @@ func writeMessages(w *sdk.Writer, q *query) (signed bool, err error) {
 	return c.signed, nil
 }
 
-// prefill writes the text that the last turn ends in, if that is the assistant's:
-// its answer goes on from there. Anthropic refuses white space at its end.
+// prefill writes the text at the end of the last turn, if that is the assistant's. The
+// answer continues that text. Anthropic refuses white space at its end.
 func (c *conversation) prefill() {
 	if c.held != nil {
 		inside, _ := c.held.text.RawStr()
@@ -80,12 +80,12 @@ func (c *conversation) prefill() {
 	}
 }
 
-// at is the place of something in the message being written: at(".name").
+// at returns the place of something in the message being written: at(".name").
 func (c *conversation) at(inside string) string {
 	return "messages[" + strconv.Itoa(c.index) + "]" + inside
 }
 
-// turn begins a turn, if the one of that role isn't open, before each block.
+// turn begins a turn of a role, unless it is open already. It is called before each block.
 func (c *conversation) turn(role string) {
 	if c.held != nil {
 		writeText(c.w, c.held.text, c.held.cache)
@@ -107,7 +107,7 @@ func (c *conversation) turn(role string) {
 func (c *conversation) message(m sdk.Message) error {
 	switch m.Role {
 	case "system", "developer":
-		// Wherever it stands: https://platform.claude.com/docs/en/api/openai-sdk
+		// It may be anywhere: https://platform.claude.com/docs/en/api/openai-sdk
 		return c.texts(m.Content, func(text, cache sdk.JSON) {
 			c.directed = true
 			writeText(&c.system, text, cache)
@@ -136,13 +136,13 @@ func (c *conversation) message(m sdk.Message) error {
 	return c.blocks(m.Content, func() { c.turn("user") })
 }
 
-// part is the place of something in part i of the message being written.
+// part returns the place of something in part i of the message being written.
 func (c *conversation) part(i int, inside string) string {
 	return c.at(".content[" + strconv.Itoa(i) + "]" + inside)
 }
 
-// texts returns the texts of a message's content that are not blank to write, with
-// their cache_control. There may be nothing else.
+// texts passes the texts of a message's content to write, with their cache_control. It
+// leaves out blank texts, and refuses anything that is not text.
 func (c *conversation) texts(content sdk.JSON, write func(text, cache sdk.JSON)) error {
 	i := 0
 	for p := range sdk.Parts(content) {
@@ -163,8 +163,8 @@ func (c *conversation) texts(content sdk.JSON, write func(text, cache sdk.JSON))
 
 func isText(p sdk.Part) bool { return p.Type == "text" || p.Type == "refusal" }
 
-// blocks writes a message's content, calling begin before each block. Blank
-// texts, which Anthropic refuses, are left out.
+// blocks writes a message's content. It calls begin before each block. It leaves out blank
+// texts, which Anthropic refuses.
 func (c *conversation) blocks(content sdk.JSON, begin func()) error {
 	i := 0
 	for p := range sdk.Parts(content) {
@@ -223,8 +223,7 @@ type attachment struct {
 	link      []byte // inside of a JSON string
 }
 
-// attach reads a string that holds a data: URL or a link. Or it says what is
-// wrong with it.
+// attach reads a string that is a data: URL or a link. If it can't, it says what is wrong.
 func attach(v sdk.JSON) (a attachment, wrong string) {
 	inside, ok := v.RawStr()
 	if !ok {
@@ -325,8 +324,8 @@ type callIDs struct {
 	taken map[string]bool
 }
 
-// of returns a call's id in the letters that Anthropic allows; other providers' ids,
-// such as functions.weather:0, have more. Two that differ stay different.
+// of returns a call's id with only the characters that Anthropic allows. Ids of other
+// providers, such as functions.weather:0, have others. Different ids stay different.
 func (ids *callIDs) of(id string) string {
 	if known, ok := ids.given[id]; ok {
 		return known
@@ -351,8 +350,8 @@ func (ids *callIDs) of(id string) string {
 	return allowed
 }
 
-// result writes what a tool answered. The results of calls made together must
-// stand in one turn, before anything else.
+// result writes the result of a tool call. The results of calls that were made together must
+// be in one turn, before anything else.
 func (c *conversation) result(m sdk.Message, id string) error {
 	c.turn("user")
 	c.w.Object()

@@ -5,25 +5,29 @@ import (
 	"strings"
 )
 
-// model is what must be known of a model to write a request for it: newer ones
-// refuse what older ones need.
+// model is what must be known of a model to write a request for it: newer models refuse
+// what older ones need.
 type model struct {
-	adaptive bool // decides itself how much to think; else thinking has a budget
-	sampling bool // takes temperature, top_p and top_k
-	always   bool // thinks always: to turn it off is an error
+	adaptive bool // decides itself how much to think; if not, thinking has a budget
+	sampling bool // accepts temperature, top_p and top_k
+	always   bool // always thinks; turning that off is an error
 }
 
-// newest is what holds for models that are newer than this list.
+// newest describes models that are newer than this code.
 var newest = model{adaptive: true, always: true}
 
-// modelOf tells by the name. Thinking is adaptive from 4.6 on,
-// https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking;
-// sampling parameters are refused from 4.7 on,
-// https://platform.claude.com/docs/en/about-claude/models/migration-guide.
-// Some of generation 5 cannot but think, https://platform.claude.com/docs/en/models/fable-5/migration-guide:
-// what is known to obey is the first of the other families.
-// A name without a version is one of the newest; a name that is not Claude's is
-// of another server with the same API, most of which are like older models.
+// modelOf describes a model by its name.
+//
+//   - From 4.6 on, thinking is adaptive:
+//     https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking
+//   - From 4.7 on, sampling parameters are refused:
+//     https://platform.claude.com/docs/en/about-claude/models/migration-guide
+//   - Some models of generation 5 always think:
+//     https://platform.claude.com/docs/en/models/fable-5/migration-guide
+//     Only the first models of the other families are known not to.
+//   - A name without a version is taken for one of the newest models.
+//   - A name that is not Claude's belongs to another server with the same API. Most of
+//     those are like older models.
 func modelOf(name string) model {
 	_, version, claude := strings.Cut(strings.ToLower(name), "claude")
 	if !claude {
@@ -56,7 +60,7 @@ func versionIn(name string) (major, minor int, ok bool) {
 	return 0, 0, false
 }
 
-// number reads a word of one or two digits; longer ones are dates.
+// number reads a word of one or two digits. Longer numbers are dates.
 func number(word string) (int, bool) {
 	n, err := strconv.ParseUint(word, 10, 8)
 	if err != nil || len(word) > 2 {

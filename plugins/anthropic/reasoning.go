@@ -7,19 +7,17 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// Claude signs what it thinks and wants it back unchanged, above all between a
-// tool call and its result:
-// https://platform.claude.com/docs/en/build-with-claude/extended-thinking.
-// Clients carry it in the form of OpenRouter, whose field reasoning_details they
-// send back with the message as they got it:
-// https://openrouter.ai/docs/use-cases/reasoning-tokens.
+// Claude signs its thinking and wants it back unchanged, above all between a tool call and
+// its result: https://platform.claude.com/docs/en/build-with-claude/extended-thinking.
+// Clients get it in OpenRouter's form, the field reasoning_details, and send that back with
+// the message as they got it: https://openrouter.ai/docs/use-cases/reasoning-tokens.
 
 // claudeFormat marks the details that are Claude's.
 const claudeFormat = "anthropic-claude-v1"
 
-// detail states one part of the reasoning. text and signature are insides of
-// JSON strings. In a stream a block comes in several details of one index; the
-// last has the signature.
+// detail states one part of the reasoning. text and signature are insides of JSON strings.
+// In a stream, a block becomes several details with the same index. The last of them has
+// the signature.
 func detail(index int, text, signature []byte, out *sdk.Out) {
 	b := make([]byte, 0, len(text)+len(signature)+128)
 	b = append(b, `{"type":"reasoning.text","text":"`...)
@@ -45,10 +43,9 @@ func endDetail(b []byte, index int) []byte {
 	return append(b, '}')
 }
 
-// thinking writes what an assistant thought before its message: LiteLLM's
-// thinking_blocks, which are Anthropic's own, else reasoning_details. What has no
-// signature of Claude's is left out, since Anthropic would refuse it. It
-// reports whether something is left.
+// thinking writes the thinking of an assistant's message: LiteLLM's thinking_blocks, which
+// are in Anthropic's own form, or else reasoning_details. It leaves out thinking without a
+// signature of Claude's, because Anthropic would refuse it. It reports whether it wrote any.
 func (c *conversation) thinking(m sdk.Message) (signed bool) {
 	var native, details sdk.JSON
 	for f := sdk.Object(m.Raw); f.Next(); {
@@ -73,7 +70,7 @@ func (c *conversation) thinking(m sdk.Message) (signed bool) {
 	return t.signed
 }
 
-// thoughts puts blocks of thinking together from their parts.
+// thoughts joins the parts of each block of thinking.
 type thoughts struct {
 	*conversation
 	signed bool

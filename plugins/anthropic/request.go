@@ -9,7 +9,7 @@ import (
 // query is what the adapter reads of a client's request.
 type query struct {
 	sdk.Chat
-	thinking, topK, cacheControl sdk.JSON // not OpenAI's but Anthropic's own
+	thinking, topK, cacheControl sdk.JSON // Anthropic's own fields
 }
 
 func parse(body sdk.JSON) (q query, err error) {
@@ -57,8 +57,8 @@ func readOptions(options sdk.JSON) settings {
 	return o
 }
 
-// defaultMaxTokens is the limit of an answer where nobody set one. All models
-// since Claude 4 can write that much.
+// defaultMaxTokens is the limit of an answer if nobody set one. All models since Claude 4
+// can write that much.
 const defaultMaxTokens = 32000
 
 // Request turns a chat completion into POST /v1/messages, and a request to count its
@@ -130,7 +130,7 @@ func (adapter) Request(r *sdk.Request, _ *state, out *sdk.Out) error {
 	return nil
 }
 
-// check refuses what would silently get another answer than the one asked for.
+// check refuses requests that would silently get a different answer than they ask for.
 func (q *query) check() error {
 	if n, ok := q.N.Int(); ok && n > 1 {
 		return refuse("n", "Anthropic gives one answer to a request: n must be 1.")
@@ -169,8 +169,7 @@ func (q *query) limit(o settings) int64 {
 	return defaultMaxTokens
 }
 
-// writeOutput writes output_config: how much work an answer is worth, and the
-// schema of structured outputs,
+// writeOutput writes output_config: the effort, and the schema of structured outputs,
 // https://platform.claude.com/docs/en/build-with-claude/structured-outputs.
 func writeOutput(w *sdk.Writer, effort string, format sdk.JSON) error {
 	kind, _ := format.Get("type").Str()
@@ -208,16 +207,16 @@ func schemaOf(format sdk.JSON) sdk.JSON {
 	return nil
 }
 
-// wantsAnyJSON reports whether response_format asks for JSON of no schema, for
-// which Anthropic has no mode.
+// wantsAnyJSON reports whether response_format asks for JSON without a schema. Anthropic has
+// no mode for that.
 func wantsAnyJSON(format sdk.JSON) bool {
 	kind, _ := format.Get("type").Str()
 	return kind == "json_object" || kind == "json_schema" && schemaOf(format) == nil
 }
 
-// writeSampling writes what differs from both APIs' default, which is 1. Some
-// models refuse temperature and top_p together, and Anthropic's scale of
-// temperature ends at 1: https://platform.claude.com/docs/en/api/openai-sdk.
+// writeSampling writes sampling parameters that differ from the default, which is 1 in both
+// APIs. Some models refuse temperature and top_p together, and Anthropic's temperature ends
+// at 1: https://platform.claude.com/docs/en/api/openai-sdk.
 func (q *query) writeSampling(w *sdk.Writer) {
 	if t, ok := q.Temperature.Float(); ok && t < 1 {
 		w.Key("temperature").Raw(q.Temperature)
@@ -230,7 +229,7 @@ func (q *query) writeSampling(w *sdk.Writer) {
 }
 
 func (q *query) writeRest(w *sdk.Writer, o settings) {
-	// Anthropic refuses stops of nothing but white space.
+	// Anthropic refuses stops that are only white space.
 	if stops := repair.Stops(q.Stop, func(inside []byte) bool { return !repair.Blank(inside) }); len(stops) > 0 {
 		w.Key("stop_sequences").Array()
 		for _, s := range stops {

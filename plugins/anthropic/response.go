@@ -9,7 +9,7 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Response takes an answer that came in one piece: a message, a count, or an error.
+// Response handles a whole answer: a message, a count, or an error.
 func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	var kind, content, usage, failure, tokens sdk.JSON
 	it := sdk.Object(r.Body)

@@ -5,26 +5,26 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// state is what an event leaves for the next ones of its stream.
+// state is what the adapter remembers between the events of a stream.
 type state struct {
 	Usage  usage
-	Blocks [64]block // by the block's index, modulo their number
-	Calls  uint16    // tool calls so far, which is the number of the next one
+	Blocks [64]block // by the block's index modulo 64
+	Calls  uint16    // how many tool calls there were so far; the number of the next one
 	Ended  bool      // the stop reason has come
 }
 
-// block is one content block of the answer that has begun.
+// block is a content block of the answer that has begun.
 type block struct {
 	Index uint32
 	Call  uint16 // its number, plus 1, if it is a tool call
-	Begun bool   // some of its arguments have come
+	Begun bool   // a part of its arguments has come
 }
 
-// entry returns the place of a block. Blocks come one after the other, so a place
-// is free again long before another block needs it.
+// entry returns the entry of a block. Blocks come one after the other, so an entry is free
+// again long before another block needs it.
 func (s *state) entry(index int) *block { return &s.Blocks[index%len(s.Blocks)] }
 
-// call returns the tool call of the block at an index, nil if it is none.
+// call returns the block at an index if it is a tool call, or else nil.
 func (s *state) call(index int) *block {
 	if b := s.entry(index); b.Call > 0 && b.Index == uint32(index) {
 		return b
@@ -32,13 +32,13 @@ func (s *state) call(index int) *block {
 	return nil
 }
 
-// maxIndex is beyond what any answer has.
+// maxIndex is more than any answer has.
 const maxIndex = 1 << 20
 
-// Event takes one event of the stream that
-// https://platform.claude.com/docs/en/build-with-claude/streaming describes. The
-// answer is complete with the stop reason, which the last but one has, and at its
-// end with message_stop. Events of unknown type are to be passed over.
+// Event handles one event of a stream, as described in
+// https://platform.claude.com/docs/en/build-with-claude/streaming. The answer is complete
+// with the stop reason, which is in the last event but one. The last event is message_stop.
+// Events of unknown types must be ignored.
 func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	if e.End || e.Done {
 		return nil
@@ -75,7 +75,7 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	if it.Err() != nil {
 		return malformed()
 	}
-	// What stands between may leave the type or the event's name away.
+	// Something in front of the API may leave out the type or the event's name.
 	if !failure.Empty() || string(inside(kind)) == "error" || string(e.Name) == "error" {
 		return failed(0, nil, failure)
 	}
@@ -97,8 +97,8 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	return nil
 }
 
-// inside returns the inside of a string that an iterator has checked, nil for
-// anything else: JSON.RawStr would scan every text once more.
+// inside returns the inside of a string, or nil for anything else. An iterator must have
+// checked v. JSON.RawStr would scan every text once more.
 func inside(v sdk.JSON) []byte {
 	if len(v) >= 2 && v[0] == '"' {
 		return v[1 : len(v)-1]
@@ -106,8 +106,8 @@ func inside(v sdk.JSON) []byte {
 	return nil
 }
 
-// begin states what a block begins with. In a stream it is empty, but for its
-// name and what has no deltas; in a whole answer it is the whole block.
+// begin states the beginning of a block. In a stream, that has only the name of a tool and
+// what never comes in deltas. In a whole answer, it is the whole block.
 func (s *state) begin(index int, content sdk.JSON, out *sdk.Out) error {
 	var kind, text, thinking, signature, data, id, name, input, citations sdk.JSON
 	it := sdk.Object(content)
@@ -153,7 +153,7 @@ func (s *state) begin(index int, content sdk.JSON, out *sdk.Out) error {
 	case "tool_use":
 		return s.beginCall(index, id, name, input, out)
 	}
-	// What else there is, Anthropic's servers do themselves.
+	// All other blocks are about tools that Anthropic's servers run themselves.
 	return nil
 }
 
@@ -219,7 +219,7 @@ func (s *state) add(index int, delta sdk.JSON, out *sdk.Out) error {
 	return nil
 }
 
-// finish ends a block. The arguments of a call without any never come.
+// finish ends a block. If a tool call has no arguments, none ever came for it.
 func (s *state) finish(index int, out *sdk.Out) {
 	if b := s.call(index); b != nil && !b.Begun {
 		b.Begun = true
@@ -227,7 +227,7 @@ func (s *state) finish(index int, out *sdk.Out) {
 	}
 }
 
-// think states thinking, both as text to read and as what Claude wants back.
+// think states thinking twice: as text to read, and in the form that Claude wants back.
 func think(index int, text, signature []byte, out *sdk.Out) {
 	out.ReasoningJSON(0, text)
 	if len(text) > 0 || len(signature) > 0 {
@@ -235,15 +235,15 @@ func think(index int, text, signature []byte, out *sdk.Out) {
 	}
 }
 
-// cite passes a citation on as Anthropic has it.
+// cite states a citation in Anthropic's form.
 func cite(citation sdk.JSON, out *sdk.Out) {
 	if citation.Kind() == sdk.KindObject {
 		out.Citation(0, citation)
 	}
 }
 
-// end states how the answer ended, if verdict, the delta of a message or a whole
-// one, says so.
+// end states how the answer ended, if verdict says so. verdict is the delta of a message, or
+// a whole message.
 func (s *state) end(verdict sdk.JSON, out *sdk.Out) error {
 	var reason, details sdk.JSON
 	it := sdk.Object(verdict)
@@ -282,7 +282,7 @@ func (s *state) finishReason(reason []byte) string {
 	case "max_tokens", "model_context_window_exceeded":
 		return abi.FinishLength
 	case "pause_turn":
-		// A loop of Anthropic's own tools is not at its end.
+		// Anthropic's own tools have not finished their loop.
 		return abi.FinishLength
 	case "refusal":
 		return abi.FinishContentFilter

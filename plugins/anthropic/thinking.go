@@ -2,13 +2,13 @@ package anthropic
 
 import "github.com/kai-gateway/kai/sdk"
 
-// thought is what becomes of what a request or the options say of thinking.
+// thought says how thinking is written, as a request or the options decide.
 type thought struct {
 	form    form
 	budget  int64    // of withBudget, in tokens
-	display sdk.JSON // a string; absent: not said
+	display sdk.JSON // a string; absent: not set
 	native  sdk.JSON // of asWritten
-	effort  string   // for output_config; "" if not said
+	effort  string   // for output_config; "": not set
 }
 
 // form is how thinking is written.
@@ -23,12 +23,12 @@ const (
 )
 
 const (
-	leastBudget   = 1024 // the least that Anthropic accepts
+	leastBudget   = 1024 // the lowest that Anthropic accepts
 	defaultBudget = 8192
 )
 
-// budgets are what efforts mean to a model whose thinking has a budget. fit
-// bounds them by the limit of the answer.
+// budgets are the budgets for efforts, for a model whose thinking has a budget. fit bounds
+// them by the limit of the answer.
 var budgets = [...]struct {
 	effort string
 	tokens int64
@@ -41,9 +41,9 @@ var budgets = [...]struct {
 	{"max", 24576},
 }
 
-// thought reads what the client wants, in the first of these forms that it
-// used: Anthropic's thinking; OpenAI's reasoning_effort; OpenRouter's reasoning,
-// which has effort, max_tokens or enabled. Without any, the options decide.
+// thought reads what the client wants, in the first of these forms that the request has:
+// Anthropic's thinking; OpenAI's reasoning_effort; OpenRouter's reasoning, which has effort,
+// max_tokens or enabled. If it has none, the options decide.
 func (q *query) thought(o settings, m model) (thought, error) {
 	t := fromOptions(o)
 	if t.form == adaptive || t.form == withBudget {
@@ -112,7 +112,7 @@ func fromOptions(o settings) thought {
 	return t
 }
 
-// ask takes an effort that the client asks for in param.
+// ask sets the effort that the client asks for in param.
 func (t *thought) ask(param string, v sdk.JSON, m model) error {
 	effort, _ := v.Str()
 	if effort == "none" {
@@ -134,8 +134,8 @@ func (t *thought) ask(param string, v sdk.JSON, m model) error {
 	return refuse(param, "The effort must be none, minimal, low, medium, high, xhigh or max.")
 }
 
-// think turns thinking on. The client wants to see it, but newer models leave
-// its text out unless told otherwise.
+// think turns thinking on. It asks for the text, because the client wants to see it and
+// newer models leave it out by default.
 func (t *thought) think(budget int64, m model) {
 	t.form, t.budget = withBudget, budget
 	if m.adaptive {
@@ -146,8 +146,8 @@ func (t *thought) think(budget int64, m model) {
 	}
 }
 
-// stop turns thinking off, or, with a model that cannot but think, down as far as
-// it goes. Opus 5 takes the highest efforts with thinking only:
+// stop turns thinking off. If the model always thinks, it turns thinking down as far as
+// possible. Opus 5 accepts the highest efforts only with thinking:
 // https://platform.claude.com/docs/en/models/opus-5/migration-guide.
 func (t *thought) stop(m model) {
 	if m.always {
@@ -160,17 +160,17 @@ func (t *thought) stop(m model) {
 	}
 }
 
-// rest gives up thinking where Anthropic refuses it: with a tool that must be
-// called, and with a budget after an assistant's message whose own thinking was
-// not sent along. What the client wrote in Anthropic's own words stays.
+// rest turns thinking off where Anthropic refuses it: if a tool must be called, and with a
+// budget after an assistant's message whose own thinking is missing. What the client wrote
+// in Anthropic's own form stays.
 func (t *thought) rest() {
 	if t.form == adaptive || t.form == withBudget {
 		t.form = unset
 	}
 }
 
-// fit makes a budget leave room for an answer below the limit, which counts
-// thinking, too. Below the least budget there is no thinking.
+// fit lowers a budget so that there is room for an answer within the limit, which counts
+// thinking, too. If that is less than leastBudget, there is no thinking.
 func (t *thought) fit(limit int64) {
 	if t.form != withBudget {
 		return

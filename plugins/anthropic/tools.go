@@ -8,8 +8,8 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// writeTools writes the tools and what tool_choice and parallel_tool_calls say
-// of them. It reports whether the model is forced to call one.
+// writeTools writes the tools, tool_choice and parallel_tool_calls. It reports whether the
+// model must call a tool.
 func writeTools(w *sdk.Writer, q *query) (forced bool, err error) {
 	c, err := toolchoice.Parse(q.ToolChoice)
 	if err != nil {
@@ -34,7 +34,7 @@ func writeTools(w *sdk.Writer, q *query) (forced bool, err error) {
 	if !c.Named && left < len(c.Only) {
 		return false, toolchoice.Unknown()
 	}
-	if written == 0 { // Anthropic takes no choice among none
+	if written == 0 { // without tools, Anthropic refuses a choice
 		return false, nil
 	}
 	w.End()
@@ -106,8 +106,8 @@ func writeTool(w *sdk.Writer, tool sdk.JSON, at string) error {
 	return nil
 }
 
-// inputSchema returns a function's parameters as Anthropic demands them: a schema
-// that says that it is of an object.
+// inputSchema returns a function's parameters as Anthropic demands them: the schema must say
+// that it is for an object.
 func inputSchema(parameters sdk.JSON) sdk.JSON {
 	if parameters.Kind() != sdk.KindObject {
 		return sdk.JSON(`{"type":"object","properties":{}}`)
@@ -125,8 +125,8 @@ func inputSchema(parameters sdk.JSON) sdk.JSON {
 	return append([]byte(`{"type":"object",`), parameters[open+1:]...)
 }
 
-// writeCache writes a mark up to which the prompt is cached. OpenAI has none;
-// clients of Claude put Anthropic's into parts and tools.
+// writeCache writes a mark up to which the prompt is cached. OpenAI has no such mark; clients
+// of Claude put Anthropic's into parts and tools.
 func writeCache(w *sdk.Writer, cache sdk.JSON) {
 	if cache.Kind() == sdk.KindObject {
 		w.Key("cache_control").Raw(cache)

@@ -2,19 +2,19 @@ package anthropic
 
 import "github.com/kai-gateway/kai/sdk"
 
-// usage is what an answer has cost so far, in tokens. Anthropic's counts are
-// cumulative; message_start has those of the prompt, message_delta those of the
-// answer and at times all of them.
+// usage is how many tokens an answer has cost so far. Anthropic's counts are cumulative.
+// message_start has those of the prompt. message_delta has those of the answer, and
+// sometimes all of them.
 type usage struct {
 	Input   int64 // of the prompt, beside the next two
 	Written int64 // of the prompt, written to the cache
 	Read    int64 // of the prompt, read from the cache
 	Output  int64
-	Thought int64 // of Output
+	Thought int64 // the part of Output that was thinking
 	Details bool  // Thought is known
 }
 
-// add takes what a usage object says and states the sum.
+// add updates the counts with those of a usage object, and states them.
 func (u *usage) add(raw sdk.JSON, out *sdk.Out) {
 	known := false
 	for f := sdk.Object(raw); f.Next(); {

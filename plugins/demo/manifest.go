@@ -1,9 +1,9 @@
-// Package demo is the adapter without an upstream: it makes its own answers, with
-// text, tool calls and JSON of the right shape, so that an application can be
-// built and tested against the gateway offline.
+// Package demo is an adapter without an upstream. It makes its own answers, with text, tool
+// calls and JSON of the right shape, so that an application can be built and tested against
+// the gateway offline.
 //
-// It is for development. What it says is made from the request by fixed rules,
-// which README.md lists, so the same request gets the same answer.
+// It is for development. It makes its answers from the request by fixed rules, which
+// README.md lists. So the same request gets the same answer.
 package demo
 
 import (
@@ -15,7 +15,7 @@ import (
 // Plugin returns the adapter.
 func Plugin() *sdk.Plugin { return sdk.New(manifest, adapter{}) }
 
-// adapter keeps no state: there is one call to an exchange.
+// adapter keeps no state, because an exchange is a single call.
 type adapter struct{}
 
 var _ sdk.Adapter[struct{}] = adapter{}

@@ -13,7 +13,7 @@ const (
 	maxPace   = 60_000
 )
 
-// pace makes an answer take its time.
+// pace is the time that the words of an answer take.
 type pace struct {
 	ms    int
 	begun bool // the next word isn't the first
@@ -39,7 +39,7 @@ func paceOf(r *sdk.Request) pace {
 	return pace{}
 }
 
-// wait comes before each word.
+// wait waits before a word.
 func (p *pace) wait(out *sdk.Out) {
 	if p.begun && p.ms > 0 {
 		out.Wait(p.ms)
@@ -47,10 +47,10 @@ func (p *pace) wait(out *sdk.Out) {
 	p.begun = true
 }
 
-// model is one of the gateway's that ask an upstream.
+// model is a model of the gateway that has an upstream.
 type model struct {
 	id    string
-	needs string // what somebody has to do first; "": nothing
+	needs string // what has to be done before it answers; "": nothing
 }
 
 // modelsOf reads what the gateway adds to the options.

@@ -12,8 +12,8 @@ import (
 // in the request makes no difference.
 type question struct {
 	text    string   // of the last message of the user
-	images  int      // in that message
-	results []result // of tools, behind that message; the user waits for what they mean
+	images  int      // how many images are in that message
+	results []result // results of tools after that message
 	tools   []tool
 	only    string // tool_choice names this tool
 	noTools bool   // tool_choice is none
@@ -21,11 +21,11 @@ type question struct {
 	format  format
 	schema  sdk.JSON // of format jsonSchema; absent: any object
 	stop    []string
-	most    int // words of an answer; 0: no bound
+	most    int // how many words an answer may have; 0: no limit
 	choices int
 	models  []model
 	prompt  int    // bytes of content in all messages
-	strange string // the place of a part of unknown type; "" if there is none
+	strange string // the place of a part of unknown type; "": there is none
 }
 
 type format uint8
@@ -36,15 +36,15 @@ const (
 	jsonSchema
 )
 
-// tool is a function the client offers.
+// tool is a function that the client offers.
 type tool struct {
 	name       string
 	parameters sdk.JSON
 }
 
-// result is what a tool of the client gave.
+// result is the result of a tool call.
 type result struct {
-	name string // "" if no call tells
+	name string // the tool's; "": no call says it
 	text string
 }
 
@@ -79,8 +79,8 @@ func read(body sdk.JSON) question {
 	return q
 }
 
-// readMessages decodes no more than it repeats: the last message of the user and
-// what tools said to it.
+// readMessages decodes only what the answer repeats: the last message of the user, and the
+// results of tools after it.
 func (q *question) readMessages(array sdk.JSON) {
 	var asked sdk.JSON
 	var called []sdk.ToolCall
@@ -103,9 +103,9 @@ func (q *question) readMessages(array sdk.JSON) {
 		}
 	}
 	q.text, q.images = contentOf(asked, "\n")
-	names := map[string]string{} // of the tools that were called, by the id of the call
+	names := map[string]string{} // the names of the tools that were called, by the call's id
 	if len(results) > 0 {
-		for _, c := range slices.Backward(called) { // the first one of an id counts
+		for _, c := range slices.Backward(called) { // the first call with an id counts
 			id, _ := c.ID.Str()
 			names[id], _ = c.Name.Str()
 		}
@@ -121,7 +121,7 @@ func (q *question) readMessages(array sdk.JSON) {
 	}
 }
 
-// findStrange notes the first part of a type that chat completions don't have.
+// findStrange records the first part whose type chat completions don't have.
 func (q *question) findStrange(content sdk.JSON, message int) {
 	i := 0
 	for p := range sdk.Parts(content) {
@@ -136,8 +136,8 @@ func (q *question) findStrange(content sdk.JSON, message int) {
 	}
 }
 
-// contentOf returns the text of a message's content, whose parts are joined by
-// between, and counts its images.
+// contentOf returns the text of a message's content, with between between its parts, and the
+// number of its images.
 func contentOf(content sdk.JSON, between string) (text string, images int) {
 	var b strings.Builder
 	for p := range sdk.Parts(content) {
@@ -203,9 +203,9 @@ func (q *question) readStop(v sdk.JSON) {
 	}
 }
 
-// calls returns the tools to call: the one that tool_choice names, or those the
-// user mentions, or the first; none when the tools have answered already or are
-// not wanted.
+// calls returns the tools to call: the one that tool_choice names, or those that the user
+// mentions, or the first one. It returns none if the tools have answered already or are not
+// wanted.
 func (q *question) calls() ([]tool, error) {
 	if q.only != "" {
 		for _, t := range q.tools {
@@ -236,8 +236,8 @@ func (q *question) calls() ([]tool, error) {
 	return q.unlessAnswered(mentioned), nil
 }
 
-// unlessAnswered drops the calls of a conversation in which tools have answered
-// the last question: it would never end otherwise.
+// unlessAnswered drops the calls if tools have already answered the last question. Otherwise
+// the conversation would never end.
 func (q *question) unlessAnswered(calls []tool) []tool {
 	if len(q.results) > 0 {
 		return nil

@@ -7,8 +7,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Request answers. Every word, and every piece of a tool's arguments, is an
-// emission of its own, of which a client that streams gets one chunk each.
+// Request makes the answer. Every word, and every piece of a tool's arguments, is a separate
+// emission. A client that streams gets a chunk for each.
 func (adapter) Request(r *sdk.Request, _ *struct{}, out *sdk.Out) error {
 	q := read(r.Body)
 	if q.strange != "" {
@@ -39,7 +39,7 @@ func (adapter) Request(r *sdk.Request, _ *struct{}, out *sdk.Out) error {
 	return nil
 }
 
-// reply is what the assistant says when it calls no tool.
+// reply returns what the assistant says if it calls no tool.
 func (q *question) reply() string {
 	switch q.format {
 	case jsonObject:
@@ -60,7 +60,7 @@ const (
 // shownModels is how many models a reply names.
 const shownModels = 4
 
-// next says where real models are: those that the gateway knows of.
+// next says which real models the gateway has, and what they need.
 func (q *question) next() string {
 	if len(q.models) == 0 {
 		return "Real models are configured under model_mapping. " + documented
@@ -77,7 +77,7 @@ func (q *question) next() string {
 			b.WriteString(", ")
 		}
 		b.WriteString(m.id)
-		// What several need is said behind the last of them.
+		// If several models in a row need the same, the last of them says it.
 		if m.needs != "" && (i == len(shown)-1 || shown[i+1].needs != m.needs) {
 			b.WriteString(" (" + m.needs + ")")
 		}
@@ -111,7 +111,7 @@ func (q *question) plainReply() string {
 	return b.String()
 }
 
-// cut ends a reply where the client wants it to end and says why it ended.
+// cut ends a reply where the client wants it to end, and returns why it ended.
 func (q *question) cut(reply string) (cut, finish string) {
 	for _, s := range q.stop {
 		if i := strings.Index(reply, s); i >= 0 {
@@ -131,7 +131,7 @@ func (q *question) cut(reply string) (cut, finish string) {
 	return reply[:len(reply)-len(rest)], abi.FinishLength
 }
 
-// say emits a text word by word and gives the number of words.
+// say emits a text word by word and returns the number of words.
 func say(choice int, text string, p *pace, out *sdk.Out) (words int) {
 	for ; text != ""; words++ {
 		p.wait(out)
@@ -142,8 +142,8 @@ func say(choice int, text string, p *pace, out *sdk.Out) (words int) {
 	return words
 }
 
-// call emits a tool call, its arguments in up to three pieces, and gives the
-// number of words it counts as.
+// call emits a tool call, with its arguments in up to three pieces. It returns how many
+// words the call counts as.
 func call(choice, n int, t tool, text string, p *pace, out *sdk.Out) (words int) {
 	p.wait(out)
 	out.ToolName(choice, n, t.name)

@@ -9,26 +9,26 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// sample makes an instance of a JSON schema. The client wrote the schema, so
-// everything about it is bounded: how deep it is followed, how long lists and
-// strings get, how many values there are.
+// sample makes an instance of a JSON schema. The client wrote the schema, so there are
+// limits for everything: how deep it is followed, how long lists and strings become, and how
+// many values there are.
 type sample struct {
-	root  sdk.JSON // what $ref starts from
+	root  sdk.JSON // where $ref starts
 	words words
 	w     sdk.Writer
-	made  int // values so far
-	used  int // numbers of the text used so far
+	made  int // how many values were made so far
+	used  int // how many numbers of the text were used so far
 }
 
 const (
 	maxNested  = 24   // schemas within schemas
-	deep       = 5    // from here on only what must be there
+	deep       = 5    // from this depth on, only what is required
 	maxItems   = 16   // of an array
 	maxValues  = 2000 // of the whole instance
 	maxLetters = 4096 // of a string
 )
 
-// build returns the instance of the root; without a schema it is an empty object.
+// build returns the instance of the root. Without a schema it is an empty object.
 func (s *sample) build() []byte {
 	if s.root.Kind() != sdk.KindObject {
 		return []byte("{}")
@@ -37,7 +37,7 @@ func (s *sample) build() []byte {
 	return s.w.Bytes()
 }
 
-// schema is what of a schema's keywords matters here.
+// schema has the keywords of a schema that matter here.
 type schema struct {
 	typ                     string
 	nullable                bool // null is one of its types
@@ -118,7 +118,7 @@ func readSchema(raw sdk.JSON) schema {
 	return c
 }
 
-// readType takes the first type that is not null.
+// readType reads the first type that is not null.
 func (c *schema) readType(v sdk.JSON) {
 	if v.Kind() == sdk.KindString {
 		c.typ, _ = v.Str()
@@ -158,7 +158,7 @@ func number(v sdk.JSON) float64 {
 	return math.NaN()
 }
 
-// value writes an instance of a schema that depth others enclose.
+// value writes an instance of a schema that is inside depth other schemas.
 func (s *sample) value(raw sdk.JSON, depth int) {
 	s.made++
 	c := readSchema(raw)
@@ -231,8 +231,8 @@ func nth(array sdk.JSON, index string) sdk.JSON {
 	return nil
 }
 
-// alternative returns the first of several schemas; deep down null, if it is one
-// of them, since a list or tree has to end somewhere.
+// alternative returns the first of several schemas. Deep down it returns null, if that is one
+// of them, because a list or tree has to end somewhere.
 func (s *sample) alternative(array sdk.JSON, depth int) sdk.JSON {
 	if depth > deep {
 		for it := sdk.Array(array); it.Next(); {
@@ -292,8 +292,8 @@ func (s *sample) array(c *schema, depth int) {
 	s.w.End()
 }
 
-// number takes the next number of the user's text, else 1, and keeps it within
-// the schema's bounds.
+// number returns the next number of the user's text, or else 1, moved into the schema's
+// bounds.
 func (s *sample) number(c *schema, whole bool) float64 {
 	f := 1.0
 	if s.used < len(s.words.numbers) {

@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// firstWord returns the first word of a text with the space before it: what the
-// demo streams and counts as one token. A comma ends a word, too, since JSON
-// without spaces would be a single one otherwise.
+// firstWord returns the first word of a text, with the space before it. The demo streams it
+// as one chunk and counts it as one token. A comma ends a word, too, because JSON without
+// spaces would otherwise be a single word.
 func firstWord(s string) string {
 	i := 0
 	for i < len(s) && isSpace(s[i]) {
@@ -29,7 +29,7 @@ func firstWord(s string) string {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
 
-// shorten makes one line of a text, of at most limit characters.
+// shorten makes a text one line of at most limit characters.
 func shorten(s string, limit int) string {
 	s = strings.Join(strings.Fields(s), " ")
 	n := 0
@@ -57,9 +57,8 @@ func count(n int, what string) string {
 	return strconv.Itoa(n) + " " + what
 }
 
-// mentions reports whether a text names a tool: by its whole name or by the
-// last word of it, in capitals or not. "What is the weather?" mentions
-// get_weather.
+// mentions reports whether a text names a tool, by its whole name or by the last word of the
+// name. Case doesn't matter. "What is the weather?" mentions get_weather.
 func mentions(text, name string) bool {
 	text, name = strings.ToLower(text), strings.ToLower(name)
 	if i := strings.LastIndexAny(name, "_-."); i >= 0 && i+1 < len(name) {
@@ -79,14 +78,14 @@ func mentions(text, name string) bool {
 	}
 }
 
-// words are what a user's text offers to fill in.
+// words are what a user's text has to fill in.
 type words struct {
 	name    string    // the last name in it, else the last word, else "example"
 	numbers []float64 // in order
 }
 
-// wordsOf takes a text apart. A name is one or more words in a row that begin
-// with a capital; the first word of the text is none, since all begin so.
+// wordsOf finds names and numbers in a text. A name is one or more words in a row that begin
+// with a capital. The first word of the text doesn't count, because it always does.
 func wordsOf(text string) words {
 	var w words
 	var name, last string

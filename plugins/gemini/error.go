@@ -22,7 +22,7 @@ func malformed() *sdk.Error {
 	return upstream("Gemini sent an answer that is not what its API promises.")
 }
 
-// blocked is the error for a prompt that is not answered.
+// blocked returns the error for a prompt that Gemini refuses to answer.
 func blocked(reason string) *sdk.Error {
 	e := refuse("messages", "Gemini blocked the prompt.")
 	e.Code = "content_policy_violation"
@@ -32,8 +32,8 @@ func blocked(reason string) *sdk.Error {
 	return e
 }
 
-// brokenOff is the error of a candidate whose finish reason means a failure, such
-// as MALFORMED_FUNCTION_CALL.
+// brokenOff returns the error for a candidate whose finish reason means a failure, such as
+// MALFORMED_FUNCTION_CALL.
 func brokenOff(word string, message sdk.JSON) *sdk.Error {
 	text := "Gemini broke off the answer."
 	if errortext.IsWord(word) {
@@ -53,11 +53,11 @@ type report struct {
 	text   string // for people; fit to show
 	waitMS int64
 
-	foreign sdk.JSON // the body, if it is not of the API
+	foreign sdk.JSON // the body, if it did not come from the API
 }
 
-// failure explains what Gemini said went wrong: the body of a status outside
-// 2xx, or, with status 0, an event of a stream.
+// failure explains an error of Gemini. body is that of an answer with a status outside 2xx,
+// or, with status 0, an event of a stream.
 func failure(status int, head sdk.Head, body sdk.JSON) error {
 	r := readReport(body)
 	if status != 0 {
@@ -74,12 +74,12 @@ func failure(status int, head sdk.Head, body sdk.JSON) error {
 func readReport(body sdk.JSON) report {
 	var r report
 	for it := sdk.Array(body); it.Next(); {
-		body = it.Value() // an error of a stream that was not asked for as events
+		body = it.Value() // an error of a stream that is one array, see takeAll
 		break
 	}
 	if body.Kind() != sdk.KindObject || body.Valid() != nil {
 		if errortext.IsForeign(body) {
-			r.foreign = body // of the network before the API
+			r.foreign = body // it came from something in front of the API
 		}
 		return r
 	}
@@ -111,7 +111,7 @@ func readReport(body sdk.JSON) report {
 	return r
 }
 
-// verdict says what the client is to make of it.
+// verdict returns the error that the client gets.
 func (r *report) verdict() *sdk.Error {
 	e := upstream("")
 	lead, advice := "Gemini failed", ""
@@ -121,7 +121,7 @@ func (r *report) verdict() *sdk.Error {
 	case r.reason == "API_KEY_INVALID", r.reason == "API_KEY_EXPIRED", r.status == 401:
 		e.Code = "upstream_auth"
 		lead, advice = "Gemini refused the gateway's API key", " Check the provider's api_key in the gateway's configuration."
-	case r.status == 403, r.word == "FAILED_PRECONDITION": // the latter: a country, or billing
+	case r.status == 403, r.word == "FAILED_PRECONDITION": // the latter is about a country, or about billing
 		e.Code = "upstream_auth"
 		lead = "The gateway's account at Google may not do this"
 	case r.status == 400 && strings.Contains(r.text, "exceeds the maximum number of tokens"):

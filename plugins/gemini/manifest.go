@@ -18,10 +18,10 @@ type adapter struct{}
 
 var _ sdk.Adapter[state] = adapter{}
 
-// state is what one call of an exchange leaves for the next.
+// state is what the adapter remembers between the calls of an exchange.
 type state struct {
-	Calls  uint32  // function calls so far, which is the number of the next one
-	Called choices // those with a function call
+	Calls  uint32  // how many function calls there were so far; the number of the next one
+	Called choices // the choices with a function call
 }
 
 // choices is a set of choices.

@@ -8,24 +8,24 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// history writes the messages of a conversation as Gemini's contents, where a
-// turn is the user's or the model's and results of functions are the user's.
+// history writes the messages of a conversation as Gemini's contents. A content is the
+// user's or the model's. The results of functions are the user's.
 type history struct {
 	w     *sdk.Writer
 	model string
 	index int                 // of the message being written
 	open  string              // whose content is open: "user", "model", "tool" or ""
-	count int                 // contents so far
+	count int                 // how many contents there are so far
 	names map[string]sdk.JSON // the function of each call so far, by the call's id
 	text  []byte
 }
 
-// at is the place of something in the message being written: at(".name").
+// at returns the place of something in the message being written: at(".name").
 func (h *history) at(inside string) string {
 	return "messages[" + strconv.Itoa(h.index) + "]" + inside
 }
 
-// part is the place of part i of the message being written.
+// part returns the place of part i of the message being written.
 func (h *history) part(i int, inside string) string {
 	return h.at(".content[" + strconv.Itoa(i) + "]" + inside)
 }
@@ -71,8 +71,7 @@ func writeMessages(w *sdk.Writer, q *query) error {
 	return nil
 }
 
-// isSilent reports whether nothing of a message goes to Gemini, which refuses
-// empty texts.
+// isSilent reports whether a message has nothing for Gemini, which refuses empty texts.
 func isSilent(m sdk.Message) bool {
 	if m.Role == "tool" || m.Role == "function" || m.Raw.Get("function_call").Kind() == sdk.KindObject {
 		return false
@@ -94,8 +93,8 @@ func isSilent(m sdk.Message) bool {
 
 func isText(p sdk.Part) bool { return p.Type == "text" || p.Type == "refusal" }
 
-// instructions writes the texts of the system, of which there is one for the
-// conversation, wherever in it they stand. It calls begin before the first.
+// instructions writes the texts of all system messages, wherever in the conversation they
+// are, because Gemini has one system instruction. It calls begin before the first.
 func (h *history) instructions(messages sdk.JSON, begin func()) error {
 	open := false
 	for m := range sdk.Messages(messages) {
@@ -127,8 +126,8 @@ func (h *history) instructions(messages sdk.JSON, begin func()) error {
 
 func isInstruction(role string) bool { return role == "system" || role == "developer" }
 
-// content goes on with the content of one side, or begins it. Messages of one
-// side in a row are one content: Gemini wants the results of all calls together.
+// content begins a content of one side, unless it is open already. Messages of one side in a
+// row become one content, because Gemini wants the results of all calls together.
 func (h *history) content(of string) {
 	if h.open == of {
 		return
@@ -183,8 +182,8 @@ func (h *history) sign(signature sdk.JSON) {
 	}
 }
 
-// parts writes the parts of a message's content; the last one is signed. Empty
-// texts, which Gemini refuses, are left out.
+// parts writes the parts of a message's content. The last one gets the signature. It leaves
+// out empty texts, which Gemini refuses.
 func (h *history) parts(content, signature sdk.JSON) error {
 	last, i := 0, 0
 	for p := range sdk.Parts(content) {
@@ -221,14 +220,14 @@ func (h *history) parts(content, signature sdk.JSON) error {
 	return nil
 }
 
-// isEmpty reports whether a part is a text of no characters.
+// isEmpty reports whether a part is an empty text.
 func isEmpty(p sdk.Part) bool {
 	inside, ok := p.Text.RawStr()
 	return isText(p) && ok && len(inside) == 0
 }
 
-// media writes an image, a sound or a document, given by data or by a link that
-// Google follows. Or it says what is wrong.
+// media writes an image, a sound or a document, which is given as data or as a link that
+// Google follows. If it can't, it says what is wrong.
 // https://ai.google.dev/gemini-api/docs/file-input-methods
 func (h *history) media(p sdk.Part) (wrong string) {
 	source := p.URL
@@ -274,8 +273,8 @@ func (h *history) inline(mediaType string, base64 []byte) {
 	h.w.End()
 }
 
-// assistant writes what the model said and called. Thoughts are not sent back
-// but for their signature.
+// assistant writes the model's text and calls. Of its thoughts, only the signature is sent
+// back.
 func (h *history) assistant(m sdk.Message) error {
 	legacy := m.Raw.Get("function_call")
 	ofText, ofCall := signatureOf(m.Raw), sdk.JSON(nil)
@@ -310,8 +309,8 @@ func (h *history) assistant(m sdk.Message) error {
 	return nil
 }
 
-// lacksSignature reports whether a message has calls of which none is signed. A
-// client may have kept their signature with the message.
+// lacksSignature reports whether a message has calls and none of them has a signature. Then
+// the client may have kept their signature with the message.
 func lacksSignature(calls, legacy sdk.JSON) bool {
 	called := legacy.Kind() == sdk.KindObject
 	for c := range sdk.ToolCalls(calls) {
@@ -323,8 +322,8 @@ func lacksSignature(calls, legacy sdk.JSON) bool {
 	return called
 }
 
-// signatureOf reads the signature of an encrypted thought where Google's OpenAI
-// layer has it: that of a call in the tool call, that of text in the message.
+// signatureOf reads the signature of an encrypted thought from the place where Google's
+// OpenAI layer has it: in the tool call for a call, and in the message for text.
 // https://ai.google.dev/gemini-api/docs/thought-signatures
 func signatureOf(object sdk.JSON) sdk.JSON {
 	signature := object.Get("extra_content").Get("google").Get("thought_signature")
@@ -334,12 +333,11 @@ func signatureOf(object sdk.JSON) sdk.JSON {
 	return nil
 }
 
-// unsigned is what Google documents for calls whose signature is not known, such
-// as those of another model: generation 3 refuses a step without any.
+// unsigned is what Google documents as the signature of a call whose own is not known, such
+// as a call of another model. Generation 3 refuses a step without any signature.
 const unsigned = `"skip_thought_signature_validator"`
 
-// call writes call number n of a message. Or it says which of its fields is
-// wrong, and why.
+// call writes call number n of a message. If it can't, it says which field is wrong, and why.
 func (h *history) call(c sdk.ToolCall, signature sdk.JSON, n int) (field, wrong string) {
 	if c.Name.Kind() != sdk.KindString {
 		return ".name", "Gemini knows only calls of functions, and each needs the function's name."
@@ -353,7 +351,7 @@ func (h *history) call(c sdk.ToolCall, signature sdk.JSON, n int) (field, wrong 
 		if h.names == nil {
 			h.names = make(map[string]sdk.JSON)
 		}
-		h.names[id] = c.Name // an id used twice means the latest call
+		h.names[id] = c.Name // if an id is used twice, it means the last call
 		h.w.Key("id").Raw(c.ID)
 	}
 	h.w.Key("name").Raw(c.Name)
@@ -364,9 +362,9 @@ func (h *history) call(c sdk.ToolCall, signature sdk.JSON, n int) (field, wrong 
 	return "", ""
 }
 
-// result writes what a function returned. Gemini wants an object, and what the
-// text holds is not known, as it may be a reference to content that the gateway
-// keeps: so it becomes the object's field output, which is Google's convention.
+// result writes what a function returned. Gemini wants an object. The text can't be looked
+// into, because it may be a reference to content that the gateway keeps. So it becomes the
+// field output of an object, which is Google's convention.
 // https://ai.google.dev/api/caching#FunctionResponse
 func (h *history) result(m sdk.Message) error {
 	name := m.Name

@@ -12,7 +12,7 @@ import (
 type query struct {
 	sdk.Chat
 	model string
-	topK  sdk.JSON // not OpenAI's but Gemini's own
+	topK  sdk.JSON // Gemini's own field
 }
 
 func parse(body sdk.JSON) (q query, err error) {
@@ -80,8 +80,8 @@ func count(w *sdk.Writer, q *query, out *sdk.Out) error {
 	return nil
 }
 
-// modelPath returns the path of a model: "gemini-2.5-flash" and
-// "models/gemini-2.5-flash" are the same, and there are "tunedModels/x".
+// modelPath returns the path of a model. "gemini-2.5-flash" and "models/gemini-2.5-flash" are
+// the same, and there are models such as "tunedModels/x".
 func modelPath(model string) string {
 	path := []byte("/models/")
 	name := strings.TrimPrefix(model, "models/")
@@ -100,8 +100,8 @@ func modelPath(model string) string {
 	return string(path)
 }
 
-// writeConfig writes generationConfig. What neither the client nor the options
-// mention is left to the model.
+// writeConfig writes generationConfig. The model decides what neither the client nor the
+// options say.
 func writeConfig(w *sdk.Writer, q *query, options sdk.JSON) error {
 	open := false
 	key := func(name string) *sdk.Writer {
@@ -175,8 +175,8 @@ func writeFormat(key func(string) *sdk.Writer, format sdk.JSON) error {
 	return nil
 }
 
-// writeModalities maps modalities, whose names differ in case only. Text alone
-// is what every model does unasked.
+// writeModalities maps modalities, whose names differ only in case. Text alone is not
+// written, because that is every model's default.
 func writeModalities(key func(string) *sdk.Writer, w *sdk.Writer, modalities sdk.JSON) {
 	var names []string
 	for it := sdk.Array(modalities); it.Next(); {

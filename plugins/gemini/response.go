@@ -6,7 +6,7 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Response takes a whole answer.
+// Response handles a whole answer.
 func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	if r.Status < 200 || r.Status > 299 {
 		return failure(r.Status, r.Head, r.Body)
@@ -23,20 +23,20 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	return take(r.Body, s, true, out)
 }
 
-// Event takes one event of a stream. Each is a whole answer that holds what is
-// new; a stream says nothing at its end but the finish reason of each candidate.
+// Event handles one event of a stream. Each event is a whole answer with what is new in it.
+// The only sign of a stream's end is the finish reason of each candidate.
 func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	if e.End || e.Done {
 		return nil
 	}
 	if string(e.Name) == "error" {
-		return failure(0, nil, e.Data) // of what stands between
+		return failure(0, nil, e.Data) // something in front of the API sent it
 	}
 	return take(e.Data, s, false, out)
 }
 
-// takeAll takes a stream that came as one array, as Gemini sends it to those who
-// do not ask for events, or if something on the way took alt=sse out of the URL.
+// takeAll handles a stream that came as one array. Gemini sends that if nobody asks for
+// events, or if something on the way removes alt=sse from the URL.
 func takeAll(list sdk.JSON, s *state, out *sdk.Out) error {
 	it := sdk.Array(list)
 	for it.Next() {
@@ -50,7 +50,7 @@ func takeAll(list sdk.JSON, s *state, out *sdk.Out) error {
 	return nil
 }
 
-// take states what an answer, or a part of one, says.
+// take states the content of an answer, or of a part of one.
 // https://ai.google.dev/api/generate-content#GenerateContentResponse
 func take(data sdk.JSON, s *state, whole bool, out *sdk.Out) error {
 	if data.Kind() != sdk.KindObject {
@@ -96,7 +96,7 @@ func take(data sdk.JSON, s *state, whole bool, out *sdk.Out) error {
 	return nil
 }
 
-// candidate states what a candidate adds.
+// candidate states the new content of a candidate.
 func candidate(raw sdk.JSON, position int, s *state, whole bool, out *sdk.Out) error {
 	var content, finish, message, logprobs, ratings sdk.JSON
 	var extra sdk.Writer
@@ -166,9 +166,9 @@ func candidate(raw sdk.JSON, position int, s *state, whole bool, out *sdk.Out) e
 	return nil
 }
 
-// finishReason maps a finish reason; "" is one that has not come yet. The words
-// are those of https://ai.google.dev/api/generate-content#FinishReason. What is
-// neither an end nor a filter is a failure, and so is a word of next year.
+// finishReason maps a finish reason; "" means that none has come yet. The words are those of
+// https://ai.google.dev/api/generate-content#FinishReason. A word that means neither an end
+// nor a filter is a failure, and so is an unknown word.
 func finishReason(word string, message sdk.JSON) (string, error) {
 	switch word {
 	case "":
@@ -188,7 +188,7 @@ func finishReason(word string, message sdk.JSON) (string, error) {
 // ends with them.
 func parts(list sdk.JSON, choice int, s *state, last bool, out *sdk.Out) error {
 	it := sdk.Array(list)
-	var signature sdk.JSON // of text
+	var signature sdk.JSON // of the text
 	for it.Next() {
 		var p part
 		if err := p.read(it.Value()); err != nil {
@@ -226,8 +226,8 @@ func parts(list sdk.JSON, choice int, s *state, last bool, out *sdk.Out) error {
 	if it.Err() != nil {
 		return malformed()
 	}
-	// The signature of text comes with the last part. With calls behind the text
-	// there is none to pass on: it would come back as that of a call without one.
+	// The signature of the text comes with the last part. If the choice has calls, it is
+	// not passed on: it would come back as the signature of a call that has none.
 	if inside, _ := signature.RawStr(); last && !s.Called.has(choice) {
 		out.SignatureJSON(choice, inside)
 	}
@@ -261,8 +261,8 @@ func (p *part) read(raw sdk.JSON) error {
 			p.inline = v
 		case "fileData":
 			p.file = v
-		case "executableCode", "codeExecutionResult", "toolCall", "toolResponse": // of Google's own tools
-		case "videoMetadata", "partMetadata", "mediaResolution": // say nothing by themselves
+		case "executableCode", "codeExecutionResult", "toolCall", "toolResponse": // these are about Google's own tools
+		case "videoMetadata", "partMetadata", "mediaResolution": // these have no content
 		default:
 			p.unknown = true
 		}
@@ -273,8 +273,8 @@ func (p *part) read(raw sdk.JSON) error {
 	return nil
 }
 
-// call states a function call, which is never in parts. The number is of the
-// whole answer: it only tells calls apart.
+// call states a function call, which always comes whole. Its number counts the calls of the
+// whole answer, because it need only tell calls apart.
 func (s *state) call(raw, signature sdk.JSON, choice int, out *sdk.Out) error {
 	var id, name, args sdk.JSON
 	for f := sdk.Object(raw); f.Next(); {
@@ -311,8 +311,8 @@ func (s *state) call(raw, signature sdk.JSON, choice int, out *sdk.Out) error {
 	return nil
 }
 
-// emitMedia passes an image or a sound on as a data: URL, in the form that
-// OpenRouter has made known.
+// emitMedia states an image or a sound as a data: URL, in the form that clients know from
+// OpenRouter.
 func emitMedia(inline sdk.JSON, choice int, out *sdk.Out) {
 	mediaType, ok := inline.Get("mimeType").RawStr()
 	data, ok2 := inline.Get("data").RawStr()

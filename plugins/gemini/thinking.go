@@ -7,9 +7,8 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// version tells a model's version by its name: 3.0 for "gemini-3-pro", 2.5 for
-// "gemini-2.5-flash", 0.0 for a name that doesn't say, such as
-// "gemini-flash-latest".
+// version reads a model's version from its name: 3.0 from "gemini-3-pro", 2.5 from
+// "gemini-2.5-flash", and 0.0 from a name without one, such as "gemini-flash-latest".
 func version(model string) (major, minor int) {
 	_, rest, _ := strings.Cut(model, "gemini-")
 	number, _, _ := strings.Cut(rest, "-")
@@ -24,23 +23,23 @@ func version(model string) (major, minor int) {
 	return major, minor
 }
 
-// isNew reports whether a model is of generation 3 or later, as those are whose
-// name moves with the latest.
+// isNew reports whether a model is of generation 3 or later. Names that always mean the
+// latest model are.
 func isNew(model string) bool {
 	major, _ := version(model)
 	return major >= 3 || major == 0 && strings.Contains(model, "gemini-") && strings.HasSuffix(model, "-latest")
 }
 
-// thinking is what a request asks of a model's thoughts.
+// thinking is what a request says about a model's thinking.
 type thinking struct {
-	level   string   // of generation 3; "" if not said
-	budget  sdk.JSON // of generation 2.5: a number of tokens; absent if not said
-	include bool     // summaries of the thoughts
+	level   string   // for generation 3; "": not set
+	budget  sdk.JSON // for generation 2.5, a number of tokens; absent: not set
+	include bool     // whether summaries of the thoughts are wanted
 }
 
-// writeThinking maps reasoning_effort, or OpenRouter's reasoning, which has
-// effort, max_tokens or enabled, or else the options. The values are those of
-// Google's OpenAI layer: https://ai.google.dev/gemini-api/docs/openai#thinking
+// writeThinking maps reasoning_effort, or else OpenRouter's reasoning, which has effort,
+// max_tokens or enabled, or else the options. The values are those of Google's OpenAI layer:
+// https://ai.google.dev/gemini-api/docs/openai#thinking
 func writeThinking(key func(string) *sdk.Writer, w *sdk.Writer, q *query, options sdk.JSON) error {
 	t, err := q.thinking(options)
 	if err != nil {
@@ -88,15 +87,15 @@ func (q *query) thinking(options sdk.JSON) (thinking, error) {
 	switch {
 	case said && !on:
 		return thinkingOf("", sdk.JSON(`"none"`), q.model)
-	case tokens > 0: // generation 3 takes it for a level
+	case tokens > 0: // generation 3 makes a level of it
 		return thinking{budget: budget, include: true}, nil
 	}
 	level, _ := options.Get("thinking_level").Str()
 	return thinking{level: level, budget: options.Get("thinking_budget"), include: on}, nil
 }
 
-// thinkingOf returns what an effort stands for. Many models cannot but think: the
-// least they do is for none. Which levels a model knows is told by
+// thinkingOf returns what an effort means for a model. Many models always think, and for
+// them "none" means the least that they can do. The levels of each model are in
 // https://docs.cloud.google.com/vertex-ai/generative-ai/docs/thinking.
 func thinkingOf(param string, effort sdk.JSON, model string) (thinking, error) {
 	word, _ := effort.Str()
@@ -119,7 +118,7 @@ func thinkingOf(param string, effort sdk.JSON, model string) (thinking, error) {
 	pro := strings.Contains(model, "pro")
 	if !isNew(model) {
 		if pro && tokens == "0" {
-			tokens = "128" // the least that 2.5 Pro accepts
+			tokens = "128" // the lowest that 2.5 Pro accepts
 		}
 		return thinking{budget: sdk.JSON(tokens), include: t.include}, nil
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// writeTools writes the functions that tool_choice leaves and whether one must
-// be called. https://ai.google.dev/gemini-api/docs/function-calling
+// writeTools writes the functions that tool_choice leaves, and whether one must be called.
+// https://ai.google.dev/gemini-api/docs/function-calling
 func writeTools(w *sdk.Writer, q *query) error {
 	if it := sdk.Array(q.Functions); it.Next() {
 		return refuse("functions", "functions is out of date; send the same functions as tools.")
@@ -73,8 +73,8 @@ func writeTools(w *sdk.Writer, q *query) error {
 	return nil
 }
 
-// builtInTool returns the name that one of Google's own tools has in a request, ""
-// for a type that is none. The types are those of Google's Interactions API:
+// builtInTool returns the name of one of Google's own tools in a request, or "" if the type
+// isn't one. The types are those of Google's Interactions API:
 // https://ai.google.dev/gemini-api/docs/interactions
 func builtInTool(kind string) string {
 	switch kind {
@@ -88,7 +88,7 @@ func builtInTool(kind string) string {
 	return ""
 }
 
-// writeBuiltIn writes one of Google's own tools, with what the client set for it.
+// writeBuiltIn writes one of Google's own tools, with the client's settings for it.
 func writeBuiltIn(w *sdk.Writer, tool sdk.JSON) {
 	kind, _ := tool.Get("type").Str()
 	w.Object()
@@ -102,8 +102,8 @@ func writeBuiltIn(w *sdk.Writer, tool sdk.JSON) {
 	w.End()
 }
 
-// declare writes a function. Its parameters are JSON Schema on both sides, if
-// they are sent under this name and not as the older "parameters".
+// declare writes a function. Under this name, its parameters are JSON Schema, as in OpenAI's
+// API. Under the older name "parameters" they are not.
 func declare(w *sdk.Writer, function sdk.JSON) {
 	w.Object()
 	for f := sdk.Object(function); f.Next(); {

@@ -2,9 +2,9 @@ package gemini
 
 import "github.com/kai-gateway/kai/sdk"
 
-// emitUsage maps usageMetadata, which comes with every event and counts what was
-// used so far. Thoughts are billed as output and are not among the candidates'
-// tokens: https://ai.google.dev/gemini-api/docs/thinking#pricing
+// emitUsage maps usageMetadata, which comes with every event and counts what was used so far.
+// Thoughts are billed as output, and are not included in the candidates' tokens:
+// https://ai.google.dev/gemini-api/docs/thinking#pricing
 func emitUsage(usage sdk.JSON, out *sdk.Out) {
 	if usage.Kind() != sdk.KindObject {
 		return
@@ -52,7 +52,7 @@ func emitUsage(usage sdk.JSON, out *sdk.Out) {
 	out.Usage(w.Bytes())
 }
 
-// ofModality returns the tokens of one modality among the details of a count.
+// ofModality returns the tokens of one modality, from the details of a count.
 func ofModality(details sdk.JSON, modality string) int64 {
 	for it := sdk.Array(details); it.Next(); {
 		if name, _ := it.Value().Get("modality").Str(); name == modality {
@@ -63,8 +63,8 @@ func ofModality(details sdk.JSON, modality string) int64 {
 	return 0
 }
 
-// emitLogprobs maps a logprobsResult: two lists, of the tokens that were chosen
-// and of what they were chosen from.
+// emitLogprobs maps a logprobsResult. It has two lists: the tokens that were chosen, and the
+// ones that they were chosen from.
 func emitLogprobs(result sdk.JSON, choice int, out *sdk.Out) {
 	top := sdk.Array(result.Get("topCandidates"))
 	var w sdk.Writer

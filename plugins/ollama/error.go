@@ -8,10 +8,10 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// The codes of errors that are not the client's.
+// The codes of errors for which the client is not to blame.
 const (
 	codeUpstream = "upstream_error" // Ollama or its model failed
-	codeRefused  = "upstream_auth"  // Ollama refuses the gateway; repeating is no use
+	codeRefused  = "upstream_auth"  // Ollama refuses the gateway, and will do so again
 )
 
 // refuse is the error for a request that Ollama cannot serve.
@@ -44,8 +44,8 @@ func failed(r *sdk.Response, s *state) *sdk.Error {
 	return e
 }
 
-// silent maps a status whose body has no error text, which is then not of
-// Ollama's chat API: Ollama's router, its guards or something in between.
+// silent maps a status whose body has no error text. Such an answer is not from Ollama's chat
+// API, but from its router, its guards, or something in front of it.
 func silent(status int) *sdk.Error {
 	switch {
 	case status == 403:
@@ -72,11 +72,11 @@ func silent(status int) *sdk.Error {
 	return upstream("Ollama answered with status " + strconv.Itoa(status) + " and no error text.")
 }
 
-// explain maps what Ollama says went wrong. kind is the type an engine's error
-// has, else empty. An error in the middle of a stream counts as status 500.
+// explain maps an error of Ollama. kind is the type of an engine's error; other errors have
+// none. An error in the middle of a stream counts as status 500.
 func explain(status int, text, kind string, s *state) *sdk.Error {
 	text = presentable(text)
-	if text == "" { // a page, or an address and nothing else
+	if text == "" { // it was a page, or only an address
 		return silent(status)
 	}
 	has := func(part string) bool { return strings.Contains(text, part) }
@@ -97,11 +97,11 @@ func explain(status int, text, kind string, s *state) *sdk.Error {
 		return e
 	case has("does not support multimodal requests"), has("illegal base64 data"):
 		return refuse("messages", "Ollama cannot use an image of the messages: "+text)
-	case has("does not support "): // chat, for one: a model for embeddings
+	case has("does not support "): // for example chat, with a model for embeddings
 		return refuse("model", "Ollama refuses the model: "+text)
 	case has("invalid format:"), has("JSON schema conversion failed"): // the first with status 500
 		return refuse("response_format", "Ollama cannot use this response_format: "+text)
-	case has("invalid think value") && s.Effort: // older servers do not know max
+	case has("invalid think value") && s.Effort: // older servers don't have max
 		return refuse("reasoning_effort", "Ollama does not know this reasoning_effort: "+text)
 	case strings.HasPrefix(text, "option \""): // with status 500
 		status = 400
@@ -127,8 +127,8 @@ func explain(status int, text, kind string, s *state) *sdk.Error {
 	return upstream("Ollama failed: " + text)
 }
 
-// noModel is the error for a model that the server does not have. Its text is
-// "model 'nope' not found".
+// noModel returns the error for a model that the server does not have. text is like "model
+// 'nope' not found".
 func noModel(text string) *sdk.Error {
 	message := "Ollama says: " + text
 	if _, rest, ok := strings.Cut(text, "model "); ok && len(rest) > 1 {
@@ -139,8 +139,8 @@ func noModel(text string) *sdk.Error {
 	return &sdk.Error{Status: 404, Type: sdk.NotFoundError, Code: "model_not_found", Param: "model", Message: message}
 }
 
-// defaultRetryMS is the advice while Ollama's queue is full: it sends none, and
-// an answer takes seconds.
+// defaultRetryMS is after how many milliseconds clients should try again while Ollama's queue
+// is full. Ollama doesn't say, and an answer takes seconds.
 const defaultRetryMS = 2000
 
 // retryAfter reads a header that only a proxy in front of Ollama sends.
@@ -151,8 +151,8 @@ func retryAfter(h sdk.Head) int64 {
 	return defaultRetryMS
 }
 
-// unwrap returns the text of an error body, and the type if it has one. The text
-// of {"error":"text"} is at times the JSON of the engine's own error:
+// unwrap returns the text of an error's body, and its type if it has one. Sometimes the text
+// in {"error":"text"} is the JSON of the engine's own error:
 // {"error":{"code":400,"message":"text","type":"invalid_request_error"}}.
 func unwrap(body sdk.JSON) (text, kind string) {
 	for range 8 { // body, text, the engine's object, its message: five, and a little more
@@ -161,7 +161,7 @@ func unwrap(body sdk.JSON) (text, kind string) {
 			if inner.Empty() {
 				kind, _ = body.Get("type").Str()
 				if inner = body.Get("message"); inner == nil {
-					inner = body.Get("detail") // of Open WebUI, for one
+					inner = body.Get("detail") // Open WebUI, for example
 				}
 			}
 			body = inner
@@ -179,9 +179,8 @@ func unwrap(body sdk.JSON) (text, kind string) {
 	return text, kind
 }
 
-// presentable makes Ollama's text fit for a client, without the registry that
-// full model names begin with. Ollama's engine listens on a port of its own, and
-// errors name it.
+// presentable makes Ollama's text fit for a client. It removes the registry at the start of
+// full model names, and the address of Ollama's engine, which listens on a port of its own.
 func presentable(text string) string {
 	text = strings.ReplaceAll(text, "registry.ollama.ai/library/", "")
 	text = strings.ReplaceAll(text, "registry.ollama.ai/", "")

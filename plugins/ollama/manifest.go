@@ -1,10 +1,10 @@
 // Package ollama is the adapter for Ollama's native chat API, POST /api/chat.
 //
-// It speaks the native API and not Ollama's own OpenAI layer, because that one
-// loses errors in the middle of a stream, cannot set the context size and
-// ignores max_completion_tokens, tool_choice and keep_alive. README.md lists
-// what is mapped, dropped and refused. What it says of Ollama was observed with
-// versions 0.32.5 and 0.33.0-rc2; the traffic is in testdata/transcripts/ollama.
+// It uses the native API and not Ollama's own OpenAI layer, because that one loses errors in
+// the middle of a stream, cannot set the context size, and ignores max_completion_tokens,
+// tool_choice and keep_alive. README.md lists what is mapped, dropped and refused. What the
+// package says about Ollama was observed with versions 0.32.5 and 0.33.0-rc2; the traffic is
+// in testdata/transcripts/ollama.
 package ollama
 
 import "github.com/kai-gateway/kai/sdk"
@@ -24,8 +24,8 @@ func Plugin() *sdk.Plugin {
 	}, adapter{})
 }
 
-// options is what a provider and a model can be configured with, in CUE. But for
-// the first four they are the "options" of a native request, by their own names.
+// options are the options of a provider and of a model, in CUE. All but the first four are
+// "options" of a native request, under the same names.
 const options = `
 // How long the model stays loaded: seconds, or a duration such as "10m"; negative is for ever.
 keep_alive?: number | =~"^-?([0-9.]+(ns|us|ms|s|m|h))+$"
@@ -66,9 +66,9 @@ type adapter struct{}
 
 var _ sdk.Adapter[state] = adapter{}
 
-// state is what one call of an exchange leaves for the next.
+// state is what the adapter remembers between the calls of an exchange.
 type state struct {
-	Calls  uint32 // tool calls so far, which is the number of the next one
+	Calls  uint32 // how many tool calls there were so far; the number of the next one
 	Effort bool   // the client itself asked for thinking
 	Ended  bool   // the line with "done":true has come
 }

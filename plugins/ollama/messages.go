@@ -15,12 +15,12 @@ type history struct {
 	text  []byte              // the text of the message being written
 }
 
-// at is the place of something in the message being written: at(".name").
+// at returns the place of something in the message being written: at(".name").
 func (h *history) at(inside string) string {
 	return "messages[" + strconv.Itoa(h.index) + "]" + inside
 }
 
-// part is the place of something in part i of the message being written.
+// part returns the place of something in part i of the message being written.
 func (h *history) part(i int, inside string) string {
 	return h.at(".content[" + strconv.Itoa(i) + "]" + inside)
 }
@@ -66,9 +66,9 @@ func (h *history) message(m sdk.Message) error {
 	return nil
 }
 
-// content writes a message's text and images. Ollama takes one string, and a
-// list of images beside it. The parts of what a model or a tool said are one
-// text, those of others are lines.
+// content writes a message's text and images. Ollama takes one string, and a list of images
+// beside it. The parts of a model's or a tool's message are joined as they are. In other
+// messages each part is a line.
 func (h *history) content(m sdk.Message) error {
 	content, lines := m.Content, true
 	switch m.Role {
@@ -128,8 +128,8 @@ func (h *history) content(m sdk.Message) error {
 	return nil
 }
 
-// image returns the base64 of an image, as the inside of a JSON string; it may be
-// the gateway's reference to it. Or it says what is wrong.
+// image returns the base64 of an image, as the inside of a JSON string, or the gateway's
+// reference to it. If it can't, it says what is wrong.
 func image(p sdk.Part) (base64 []byte, wrong string) {
 	url, ok := p.URL.RawStr()
 	if !ok {
@@ -171,7 +171,7 @@ func (h *history) calls(m sdk.Message) error {
 	return nil
 }
 
-// call writes one call. Or it says which of its fields is wrong, and why.
+// call writes one call. If it can't, it says which field is wrong, and why.
 func (h *history) call(c sdk.ToolCall) (field, wrong string) {
 	if c.Name.Kind() != sdk.KindString {
 		return ".name", "Ollama knows only calls of functions, and each needs the function's name."
@@ -182,7 +182,7 @@ func (h *history) call(c sdk.ToolCall) (field, wrong string) {
 		if h.names == nil {
 			h.names = make(map[string]sdk.JSON)
 		}
-		h.names[id] = c.Name // an id used twice means the latest call
+		h.names[id] = c.Name // if an id is used twice, it means the last call
 	}
 	h.w.Key("function").Object()
 	h.w.Key("name").Raw(c.Name)
@@ -192,8 +192,8 @@ func (h *history) call(c sdk.ToolCall) (field, wrong string) {
 	return "", ""
 }
 
-// result writes what a tool's answer belongs to. Templates show the model the
-// function's name, which OpenAI's clients give only with the call.
+// result writes the function that a tool's result belongs to. Templates show the model the
+// function's name, and OpenAI's clients send that only with the call.
 func (h *history) result(m sdk.Message) {
 	name := m.Name
 	if id, ok := m.ToolCallID.Str(); ok {

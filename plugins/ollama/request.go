@@ -19,7 +19,7 @@ func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
 	w.Reset(make([]byte, 0, len(r.Body)+512))
 	w.Object()
 	w.Key("model").Raw(q.Model)
-	w.Key("stream").Bool(r.Stream) // Ollama streams unless told otherwise
+	w.Key("stream").Bool(r.Stream) // Ollama streams by default
 	if err := writeMessages(&w, q.Messages); err != nil {
 		return err
 	}
@@ -49,8 +49,8 @@ func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
 	return nil
 }
 
-// writeFormat maps response_format. Ollama takes "json" or a bare JSON schema
-// without OpenAI's name and strict.
+// writeFormat maps response_format. Ollama takes "json", or just a JSON schema without
+// OpenAI's name and strict.
 func writeFormat(w *sdk.Writer, format sdk.JSON) error {
 	if format == nil {
 		return nil
@@ -72,9 +72,9 @@ func writeFormat(w *sdk.Writer, format sdk.JSON) error {
 	return nil
 }
 
-// writeThink maps reasoning_effort, or reasoning.effort, or else the option
-// think. It reports whether the client asked for thinking. Without any of them
-// nothing is written: models that can think then do.
+// writeThink maps reasoning_effort, or else reasoning.effort, or else the option think. It
+// reports whether the client asked for thinking. If there is none of them, it writes nothing,
+// and models that can think do so.
 func writeThink(w *sdk.Writer, q *sdk.Chat, options sdk.JSON) (asked bool, err error) {
 	effort, param := q.ReasoningEffort, "reasoning_effort"
 	if effort == nil {
@@ -103,8 +103,8 @@ func writeThink(w *sdk.Writer, q *sdk.Chat, options sdk.JSON) (asked bool, err e
 	return true, nil
 }
 
-// writeOptions writes what the configuration sets and, over it, what the client
-// asks for. What neither mentions is left to the model's own Modelfile.
+// writeOptions writes what the client asks for, and what the configuration sets for the rest.
+// The model's own Modelfile decides what neither says.
 func writeOptions(w *sdk.Writer, q *sdk.Chat, options sdk.JSON) {
 	stop := stopsOf(q.Stop)
 	asked := [...]struct {
@@ -160,8 +160,8 @@ func writeOptions(w *sdk.Writer, q *sdk.Chat, options sdk.JSON) {
 	}
 }
 
-// stopsOf returns the list of what to stop at, which is all that Ollama takes, or
-// nothing if it stops nothing.
+// stopsOf returns the stops as a list, which is the only form that Ollama takes. It returns
+// nothing if there are none.
 func stopsOf(stop sdk.JSON) sdk.JSON {
 	stops := repair.Stops(stop, repair.IsStop)
 	if len(stops) == 0 {

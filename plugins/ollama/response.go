@@ -2,8 +2,7 @@ package ollama
 
 import "github.com/kai-gateway/kai/sdk"
 
-// Response takes an answer that came in one piece: one object with the whole
-// message, or an error.
+// Response handles a whole answer: one object with the whole message, or an error.
 func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	if r.Status < 200 || r.Status > 299 {
 		return failed(r, s)

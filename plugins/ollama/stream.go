@@ -5,9 +5,9 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Event takes one line of a streamed answer. The answer is complete with the
-// line that has "done":true and never before: the end of the stream says
-// nothing, because a server that dies ends it, too.
+// Event handles one line of a streamed answer. The answer is complete with the line that has
+// "done":true, and never before. The end of the stream means nothing, because a server that
+// dies ends it, too.
 func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	if e.End || e.Done || s.Ended {
 		return nil
@@ -15,8 +15,8 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	return take(e.Data, s, out)
 }
 
-// take states what one object of an answer says. A stream has one a line, the
-// last with the metrics; an answer in one piece is such a last one.
+// take states the content of one object of an answer. A stream has one in each line, and the
+// last has the metrics. A whole answer is an object like the last.
 func take(data sdk.JSON, s *state, out *sdk.Out) error {
 	if data.Kind() != sdk.KindObject {
 		return malformed()
@@ -85,8 +85,8 @@ func take(data sdk.JSON, s *state, out *sdk.Out) error {
 	return nil
 }
 
-// finishReason maps done_reason. Ollama says stop even when tools were called;
-// the gateway knows better.
+// finishReason maps done_reason. Ollama says stop even if tools were called. The gateway
+// corrects that.
 func finishReason(v sdk.JSON) (string, error) {
 	reason, _ := v.Str()
 	switch reason {
@@ -101,7 +101,7 @@ func finishReason(v sdk.JSON) (string, error) {
 	return abi.FinishStop, nil
 }
 
-// message states what a line's message adds.
+// message states the new content of a line's message.
 func message(v sdk.JSON, s *state, out *sdk.Out) error {
 	var thinking, content, calls sdk.JSON
 	it := sdk.Object(v)
@@ -134,8 +134,8 @@ func message(v sdk.JSON, s *state, out *sdk.Out) error {
 	return nil
 }
 
-// text returns the inside of a string that may be absent or null. v comes from an
-// iterator, which has checked it: JSON.RawStr would scan every token once more.
+// text returns the inside of a string, which may be absent or null. An iterator must have
+// checked v. JSON.RawStr would scan every token once more.
 func text(v sdk.JSON) (inside []byte, ok bool) {
 	if len(v) >= 2 && v[0] == '"' {
 		return v[1 : len(v)-1], true
@@ -143,8 +143,8 @@ func text(v sdk.JSON) (inside []byte, ok bool) {
 	return nil, len(v) == 0 || v[0] == 'n'
 }
 
-// toolCalls states complete calls. They come in lines of their own or, from
-// models whose template the engine runs, all together in the last line.
+// toolCalls states complete calls. They come in lines of their own. If the engine runs the
+// model's template, they come all together in the last line.
 func toolCalls(calls sdk.JSON, s *state, out *sdk.Out) error {
 	switch calls.Kind() {
 	case sdk.KindNull:
@@ -176,8 +176,8 @@ func toolCalls(calls sdk.JSON, s *state, out *sdk.Out) error {
 	return nil
 }
 
-// writeTokens writes token objects as OpenAI has them, where bytes and
-// top_logprobs are never left out.
+// writeTokens writes token objects in OpenAI's form, in which bytes and top_logprobs are
+// always there.
 func writeTokens(w *sdk.Writer, tokens sdk.JSON, alternatives bool) {
 	w.Array()
 	for it := sdk.Array(tokens); it.Next(); {

@@ -7,10 +7,9 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// writeTools writes the tools that tool_choice leaves. Ollama has no
-// tool_choice of its own: a model that must not call a tool is not told of it,
-// one that must call a certain tool is told of that one only, and "required"
-// can only be asked for, not enforced.
+// writeTools writes the tools that tool_choice leaves. Ollama has no tool_choice itself. So a
+// model that must not call a tool isn't told of it, and a model that must call a certain tool
+// is told only of that one. "required" can't be enforced.
 func writeTools(w *sdk.Writer, q *sdk.Chat) error {
 	if it := sdk.Array(q.Functions); it.Next() {
 		return refuse("functions", "functions is out of date; send the same functions as tools.")

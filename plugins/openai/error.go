@@ -9,8 +9,8 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// failure explains what a server said went wrong: the body of a status outside
-// 2xx, or, with status 0, an error within an answer.
+// failure explains an error of a server. body is that of an answer with a status outside 2xx,
+// or, with status 0, an error within an answer.
 func failure(status int, head sdk.Head, body sdk.JSON) error {
 	r := readReport(body)
 	switch {
@@ -22,7 +22,7 @@ func failure(status int, head sdk.Head, body sdk.JSON) error {
 	return r.verdict(waitOf(head))
 }
 
-// brokenOff is the error of an answer whose finish reason means a failure.
+// brokenOff returns the error for an answer whose finish reason means a failure.
 func brokenOff(word string) error {
 	text := "The provider broke off the answer."
 	if errortext.IsWord(word) {
@@ -46,12 +46,12 @@ func brokenOff(word string) error {
 //	text                                                                  servers in Rust, proxies
 type report struct {
 	status int    // an HTTP status; 0: not stated
-	kind   string // the most exact word for it: code, else type
-	said   string // for people, as it came
-	text   string // the same, fit to show
+	kind   string // the most exact word for it: code, or else type
+	said   string // the text for people, as it came
+	text   string // the same text, made fit to show
 	param  string
 
-	foreign sdk.JSON // the body, if it is not of an API
+	foreign sdk.JSON // the body, if it did not come from an API
 }
 
 func readReport(body sdk.JSON) report {
@@ -160,7 +160,7 @@ func placeOf(loc sdk.JSON) string {
 	return string(place)
 }
 
-// verdict says what the client is to make of it.
+// verdict returns the error that the client gets.
 func (r *report) verdict(waitMS int64) *sdk.Error {
 	e := &sdk.Error{Status: 502, Code: "upstream_error"}
 	lead, advice := "The provider failed", ""
@@ -205,7 +205,7 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 	case r.status == 503:
 		e.Status, e.RetryAfterMS = 503, waitMS
 		lead = "The provider is busy or not ready"
-	default: // 500, 502 and whatever there is else
+	default: // 500, 502 and everything else
 		e.RetryAfterMS = waitMS
 		if r.text == "" && r.status != 0 {
 			lead += " with status " + strconv.Itoa(r.status)
@@ -220,8 +220,8 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 	return e
 }
 
-// requestCode returns the code of a request that is at fault: the server's word
-// for it, unless that only says that there is one.
+// requestCode returns the code for a request that is wrong. It is the server's own word,
+// unless that only says that the request is wrong.
 func requestCode(kind string) string {
 	if errortext.IsWord(kind) && !strings.HasSuffix(kind, "_error") && !strings.HasSuffix(kind, "Error") {
 		return kind

@@ -33,8 +33,8 @@ var manifest = sdk.Manifest{
 	Routing:        routing,
 }
 
-// routing is what servers of this dialect take beside model to ask another model,
-// another provider, or another account.
+// routing has the fields, besides model, with which servers of this dialect can be told to
+// use another model, another provider, or another account.
 var routing = sdk.Routing{
 	Fields: []string{
 		// OpenRouter, see its own adapter
@@ -49,9 +49,9 @@ var routing = sdk.Routing{
 		"extra_body", "extra_headers", "extra_query", "proxy_server_request",
 		// Azure's own data: an endpoint and its key
 		"data_sources",
-		// LM Studio, llama.cpp, SGLang: a second model, adapters of weights
+		// LM Studio, llama.cpp, SGLang: a second model, or LoRA adapters
 		"draft_model", "lora", "lora_path", "lora_request",
-		// vLLM and SGLang: the server that half of the work comes from
+		// vLLM and SGLang: another server that does a part of the work
 		"kv_transfer_params", "bootstrap_host", "bootstrap_port",
 	},
 	Tools: []string{"openrouter:"},

@@ -9,8 +9,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Request passes the body on. Nothing of it is decoded: fields that the options
-// don't touch are copied as they stand.
+// Request passes the body on. It decodes none of it, and copies the fields that the options
+// don't change as they are.
 func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error {
 	o := readOptions(r.Options)
 	e := edit{settings: &o, stream: r.Stream}
@@ -32,14 +32,14 @@ func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error 
 // settings are the options of one request.
 type settings struct {
 	headers     []string
-	maxTokens   string // the name for the limit of tokens; "" as the client named it
-	noUsage     bool   // no stream_options
-	reasoning   string // "" or "keep", "drop", or the name for it
-	systemRole  bool   // developers become system
+	maxTokens   string // the name for the limit of tokens; "": the client's
+	noUsage     bool   // stream_options are not sent
+	reasoning   string // "" or "keep", "drop", or the name to send it under
+	systemRole  bool   // the role developer becomes system
 	drop        sdk.JSON
 	body        sdk.JSON
-	counter     string // llamaCPP or vLLM; "": none
-	editHistory bool   // messages are looked into
+	counter     string // llamaCPP or vLLM; "": there is none
+	editHistory bool   // messages may have to be changed
 }
 
 func readOptions(options sdk.JSON) settings {
@@ -86,12 +86,12 @@ func (o *settings) drops(key []byte) bool {
 	return false
 }
 
-// edit makes the upstream's body of a client's.
+// edit makes the upstream's body from the client's.
 type edit struct {
 	*settings
 	stream  bool
 	out     []byte // an object without its closing bracket; empty before its first field
-	changed bool   // the client's body will not do as it is
+	changed bool   // out differs from the client's body
 }
 
 func (e *edit) run(body sdk.JSON) ([]byte, error) {
@@ -158,9 +158,9 @@ func (e *edit) field(key []byte, v sdk.JSON) { e.out = openaichat.AppendField(e.
 // key begins a field whose value is appended next.
 func (e *edit) key(name string) { e.field([]byte(name), nil) }
 
-// limit writes the limit of tokens under the name it is configured to have.
-// OpenAI's reasoning models refuse max_tokens, and many other servers know
-// nothing else. If a client sends both, the newer wins.
+// limit writes the limit of tokens under the configured name. OpenAI's reasoning models refuse
+// max_tokens, and many other servers know only that. If a client sends both, the newer one
+// counts.
 func (e *edit) limit(newer, older sdk.JSON) {
 	v := newer
 	if v.Kind() == sdk.KindNull || v == nil {
@@ -172,8 +172,8 @@ func (e *edit) limit(newer, older sdk.JSON) {
 	}
 }
 
-// usage writes stream_options so that the upstream counts, whether the client
-// wants to see it or not.
+// usage writes stream_options so that the upstream sends its usage, whether the client wants
+// to see it or not.
 func (e *edit) usage(client sdk.JSON) {
 	switch {
 	case e.noUsage:
@@ -203,8 +203,8 @@ func (e *edit) usage(client sdk.JSON) {
 	e.out = append(e.out, '}')
 }
 
-// messages writes the messages with the role and the thoughts that the options
-// demand. Clients get thoughts under two names and send either or both back.
+// messages writes the messages, with the roles and the thoughts that the options ask for.
+// Clients get thoughts under two names, and send either of them back, or both.
 func (e *edit) messages(v sdk.JSON) {
 	if v.Kind() != sdk.KindArray {
 		e.out = append(e.out, v...)
@@ -258,8 +258,8 @@ func (e *edit) message(raw sdk.JSON) {
 	e.out = append(append(e.out, m...), '}')
 }
 
-// checkTools refuses OpenAI's custom tools, whose calls take plain text where
-// every other call takes JSON: the gateway has no form for them.
+// checkTools refuses OpenAI's custom tools. Their calls have plain text where all other calls
+// have JSON, and the gateway has no form for that.
 // https://platform.openai.com/docs/guides/function-calling#custom-tools
 func checkTools(tools sdk.JSON) error {
 	it := sdk.Array(tools)

@@ -6,14 +6,14 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// dialect is that of a server of which nothing is known.
+// dialect is for servers of which nothing special is known.
 var dialect = openaichat.Dialect{
 	Name:      "The provider",
 	Failure:   func(head sdk.Head, e sdk.JSON) error { return failure(0, head, e) },
 	BrokenOff: brokenOff,
 }
 
-// Response takes a whole answer, or a count.
+// Response handles a whole answer, or a count.
 func (adapter) Response(r *sdk.Response, _ *openaichat.State, out *sdk.Out) error {
 	if r.Op == abi.Count {
 		return counted(r, out)
@@ -24,7 +24,7 @@ func (adapter) Response(r *sdk.Response, _ *openaichat.State, out *sdk.Out) erro
 	return dialect.Whole(r, out)
 }
 
-// Event takes one event of a stream.
+// Event handles one event of a stream.
 func (adapter) Event(e *sdk.Event, s *openaichat.State, out *sdk.Out) error {
 	return dialect.Event(e, s, out)
 }

@@ -20,8 +20,8 @@ func refused(r *sdk.Response) error {
 	if e != nil {
 		return failure(r.Status, r.Head, e)
 	}
-	// Nothing in it comes from OpenRouter's API: a page of the network before
-	// it, or base_url leads elsewhere. It is never shown.
+	// This doesn't come from OpenRouter's API: it is a page of something in front of it, or
+	// base_url is wrong. It is never shown.
 	switch r.Status {
 	case 401, 403:
 		if errortext.IsForeign(r.Body) {
@@ -39,8 +39,8 @@ func refused(r *sdk.Response) error {
 		" without a readable error. If this stays so, check the provider's base_url.")
 }
 
-// failure explains an error object (or a bare string) that came with an HTTP
-// status, or, when status is 0, within an answer.
+// failure explains an error, an object or a string, that came with an HTTP status, or, if
+// status is 0, within an answer.
 func failure(status int, head sdk.Head, e sdk.JSON) error {
 	r := readReport(e)
 	switch {
@@ -55,7 +55,7 @@ func failure(status int, head sdk.Head, e sdk.JSON) error {
 	return r.verdict()
 }
 
-// brokenOff is the error of an answer that ended with "error" and nothing else.
+// brokenOff returns the error for an answer that ended with "error" and no explanation.
 func brokenOff(word string) error {
 	text := "The model's provider broke off the answer."
 	if errortext.IsWord(word) {
@@ -64,13 +64,12 @@ func brokenOff(word string) error {
 	return openaichat.Failed(502, "upstream_error", "OpenRouter: "+text)
 }
 
-// report is what OpenRouter says about a failure, in any of the forms that
-// https://openrouter.ai/docs/api/reference/errors-and-debugging and public logs
-// show.
+// report is what OpenRouter says about a failure. The forms are those in
+// https://openrouter.ai/docs/api/reference/errors-and-debugging and in public logs.
 type report struct {
 	status    int    // an HTTP status; 0: not stated
 	kind      string // the most exact word for it: availability.code, error_type, code, type
-	text      string // for people; cleaned
+	text      string // for people, made fit to show
 	param     string
 	moderated bool // the input was flagged
 	waitMS    int64
@@ -142,7 +141,7 @@ func readReport(e sdk.JSON) report {
 	}
 	r.kind = firstOf(available, errorType, code, typ)
 
-	// What the model's provider said is more than "Provider returned error".
+	// The text of the model's provider says more than "Provider returned error".
 	if r.text = said(raw); r.text != "" {
 		if name, _ := provider.Str(); name != "" && len(name) <= 64 {
 			r.text = "[" + name + "] " + r.text
@@ -167,7 +166,7 @@ func (r *report) waitOr(v sdk.JSON) {
 	}
 }
 
-// verdict says what the client is to make of it.
+// verdict returns the error that the client gets.
 func (r *report) verdict() *sdk.Error {
 	e := &sdk.Error{Status: 502, Code: "upstream_error"}
 	text := r.text
@@ -214,21 +213,21 @@ func (r *report) verdict() *sdk.Error {
 		e.Status, e.Code, e.RetryAfterMS = 503, "overloaded", r.waitMS
 	case r.status == 503:
 		e.Status, e.RetryAfterMS = 503, r.waitMS
-	default: // 500, 502 and whatever there is else
+	default: // 500, 502 and everything else
 		e.RetryAfterMS = r.waitMS
 	}
 	e.Type = sdk.TypeOf(e.Status)
 	return e
 }
 
-// notFound is the error for a path that is not there.
+// notFound returns the error for a path that does not exist.
 func notFound() *sdk.Error {
 	return &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", NoRetry: true,
 		Message: "OpenRouter has no chat completions at this place. Check the provider's base_url in the gateway's configuration: it ends in /api/v1."}
 }
 
-// requestCode returns the code of a request that is at fault: OpenRouter's word
-// when it is one that says more than that.
+// requestCode returns the code for a request that is wrong. It is OpenRouter's own word if
+// that says more.
 func requestCode(r *report) string {
 	switch r.kind {
 	case "context_length_exceeded", "max_tokens_exceeded", "token_limit_exceeded", "string_too_long",
@@ -242,7 +241,7 @@ func requestCode(r *report) string {
 	return ""
 }
 
-// unsaid stands in for a text that is missing or not fit to show.
+// unsaid returns a text to use if the error has none that can be shown.
 func unsaid(status int) string {
 	switch status {
 	case 400, 412, 413, 422:
@@ -294,9 +293,9 @@ func statusOf(kind string) int {
 	return 502
 }
 
-// pointsToAccount reports whether a sentence has a link to OpenRouter's site
-// other than its documentation: it sends the reader to the settings of an
-// account that is not theirs.
+// pointsToAccount reports whether a sentence has a link to OpenRouter's site, other than to
+// its documentation. Such a link sends readers to the settings of an account that is not
+// theirs.
 func pointsToAccount(sentence string) bool {
 	for {
 		_, path, found := strings.Cut(sentence, "openrouter.ai/")

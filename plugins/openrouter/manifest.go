@@ -1,10 +1,10 @@
 // Package openrouter is the adapter for OpenRouter's chat completions,
 // https://openrouter.ai/docs/api/reference/overview.
 //
-// OpenRouter speaks OpenAI's dialect with additions, so requests pass unchanged and
-// package openaichat reads the answers. What remains is errors, which also come with
-// status 200 and in the middle of streams, and say more than those of others. README.md
-// lists what is mapped, dropped and refused.
+// OpenRouter speaks OpenAI's dialect with additions, so requests pass unchanged and package
+// openaichat reads the answers. This package handles errors: they also come with status 200
+// and in the middle of streams, and say more than those of other servers. README.md lists
+// what is mapped, dropped and refused.
 package openrouter
 
 import (
@@ -32,11 +32,10 @@ var manifest = sdk.Manifest{
 	Routing:        routing,
 }
 
-// routing is what would have OpenRouter ask another model or provider than the
-// configuration names: https://openrouter.ai/docs/guides/routing/model-fallbacks,
-// …/provider-selection, …/features/presets, …/features/plugins (fusion, auto-router)
-// and …/features/server-tools (advisor, fusion, image generation). route is the
-// switch of older clients.
+// routing has what makes OpenRouter use another model or provider than the configuration
+// names: https://openrouter.ai/docs/guides/routing/model-fallbacks, …/provider-selection,
+// …/features/presets, …/features/plugins (fusion, auto-router) and …/features/server-tools
+// (advisor, fusion, image generation). Older clients use route.
 var routing = sdk.Routing{
 	Fields: []string{"models", "provider", "route", "preset", "plugins"},
 	Tools:  []string{"openrouter:"},

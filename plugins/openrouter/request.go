@@ -8,8 +8,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Request passes the body on as it is, with the options for the fields that the
-// client left out put in front.
+// Request passes the body on as it is. In front of it, it puts options for fields that the
+// client has left out.
 func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error {
 	up := sdk.Upstream{Path: "/chat/completions", Framing: abi.Whole, Body: r.Body}
 	if r.Stream {
@@ -30,7 +30,7 @@ var bodyOptions = [...]string{"models", "provider", "reasoning", "plugins"}
 type settings struct {
 	any     bool
 	headers []string
-	fields  [len(bodyOptions)]sdk.JSON // absent where the option is not set
+	fields  [len(bodyOptions)]sdk.JSON // absent: the option is not set
 }
 
 func readOptions(options sdk.JSON) settings {
@@ -73,8 +73,8 @@ func (o *settings) header(name string, v sdk.JSON) {
 	}
 }
 
-// addMissing returns the body with the options for fields it doesn't have. A field
-// that is null counts as there: so a client can do without an option.
+// addMissing returns the body with options for the fields that it doesn't have. A field that
+// is null counts as there, so that a client can turn an option off.
 func (o *settings) addMissing(body sdk.JSON) []byte {
 	empty := true
 	for f := sdk.Object(body); f.Next(); {
@@ -102,9 +102,9 @@ func (o *settings) addMissing(body sdk.JSON) []byte {
 	return append(out, body[open+1:]...)
 }
 
-// settles reports whether a field of the client's settles what the option is for.
-// OpenRouter refuses reasoning and reasoning_effort that differ; include_reasoning
-// is an old form of it: https://openrouter.ai/docs/use-cases/reasoning-tokens
+// settles reports whether a client's field replaces an option. OpenRouter refuses reasoning
+// and reasoning_effort that differ. include_reasoning is an older form of them:
+// https://openrouter.ai/docs/use-cases/reasoning-tokens
 func settles(field, option string) bool {
 	return field == option ||
 		option == "reasoning" && (field == "reasoning_effort" || field == "include_reasoning")

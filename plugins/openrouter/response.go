@@ -5,8 +5,8 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// dialect is what OpenRouter's answers have of their own: failures with more to
-// say, and fields about whose account paid.
+// dialect says how OpenRouter's answers differ: failures say more, and there are fields about
+// whose account pays.
 var dialect = openaichat.Dialect{
 	Name:         "OpenRouter",
 	Failure:      func(head sdk.Head, e sdk.JSON) error { return failure(0, head, e) },
@@ -15,7 +15,7 @@ var dialect = openaichat.Dialect{
 	PrivateUsage: []string{"is_byok"},
 }
 
-// Response takes a whole answer. One with status 200 may still be an error:
+// Response handles a whole answer. Even with status 200 it may be an error:
 // https://openrouter.ai/docs/api/reference/errors-and-debugging
 func (adapter) Response(r *sdk.Response, _ *openaichat.State, out *sdk.Out) error {
 	if r.Status < 200 || r.Status > 299 {
@@ -24,7 +24,7 @@ func (adapter) Response(r *sdk.Response, _ *openaichat.State, out *sdk.Out) erro
 	return dialect.Whole(r, out)
 }
 
-// Event takes one chunk of a stream.
+// Event handles one chunk of a stream.
 func (adapter) Event(e *sdk.Event, s *openaichat.State, out *sdk.Out) error {
 	return dialect.Event(e, s, out)
 }

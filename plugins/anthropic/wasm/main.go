@@ -1,5 +1,6 @@
-// Command wasm is the adapter as a module of its own. Build it with
-// GOOS=wasip1 GOARCH=wasm and -buildmode=c-shared.
+// Command wasm is the adapter as a module:
+//
+//	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o anthropic.wasm ./plugins/anthropic/wasm
 package main
 
 import (
