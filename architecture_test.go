@@ -81,6 +81,7 @@ var layers = []layer{
 	{
 		pattern: "host/dialect/*", own: []string{"host/body", "host/dialect", "host/dialect/chat", "host/dialect/seal", "host/facts", "host/fault", "host/memory", "sdk", "sdk/abi"},
 		foreign: []string{"github.com/tidwall/gjson"},
+		tests:   []string{"plugins/*"}, // which take what dialects make
 	},
 	{pattern: "host/*", own: []string{"host/fault", "host/memory", "sdk", "sdk/*"}},
 	{

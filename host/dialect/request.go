@@ -34,6 +34,12 @@ type Request struct {
 	Body Body  // what adapters get
 	Size int64 // bytes that the request keeps besides the client's body
 
+	// Form returns the request in the form for an adapter that takes more than OpenAI's
+	// chat completions have: takes reports whether it takes an extension by that name.
+	// Fault then speaks of that form, until Form is called again. Size counts one form
+	// besides Body. Default: Body is the form for all.
+	Form func(takes func(extension string) bool) (Body, error)
+
 	// Whole makes a whole answer, a new one for each attempt. Streamed makes the stream,
 	// one for all attempts.
 	Whole    func(Info) Answer

@@ -10,6 +10,17 @@
 // the text of its block.
 package messages
 
+import (
+	"context"
+	"errors"
+
+	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/dialect/chat"
+	"github.com/kai-gateway/kai/host/fault"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
 // asked is what an answer needs to know of its request. It never changes.
 type asked struct {
 	// names are the client's names of the tools whose names were shortened for the
@@ -26,4 +37,120 @@ func (a *asked) fullName(name string) string {
 		return full
 	}
 	return name
+}
+
+// Parse reads a request to /v1/messages.
+//
+// It checks what the gateway promises to check and what it can't pass on; the rest is up
+// to adapter and provider. A field that is null counts as absent, and unknown ones are
+// ignored. Text is spliced and never decoded and encoded again.
+//
+//   - error: a *fault.Error, whose Param is a place as this API names it, such as
+//     messages.2.content.0. Its text begins with the place.
+func Parse(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, error) {
+	r, err := parse(b, false)
+	if err != nil {
+		return nil, err
+	}
+	r.Op = abi.Chat
+	return r.Request, nil
+}
+
+// ParseCount reads a request to /v1/messages/count_tokens: one to /v1/messages that needs
+// no limit, since its tokens are only counted.
+func ParseCount(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, error) {
+	r, err := parse(b, true)
+	if err != nil {
+		return nil, err
+	}
+	r.Op = abi.Count
+	return r.Request, nil
+}
+
+// The extensions of chat completions that an adapter may take, by the names they have in
+// its manifest.
+const (
+	extCache  = "cache_control"
+	extTopK   = "top_k"
+	extNative = "anthropic"
+)
+
+// request is a request that was read, and what is needed to write another form of it.
+type request struct {
+	*dialect.Request
+	asked    asked
+	source   source // in the client's body
+	counting bool
+	bytes    int // of the client's body
+	found    found
+	places   *places
+}
+
+// places are those of the form of a request that was asked for last.
+type places struct {
+	plain origins  // of Body
+	given *origins // of the form that was asked for last
+}
+
+// parse reads a request. The result lacks Op, Whole and Streamed.
+func parse(b []byte, counting bool) (*request, error) {
+	r := &request{Request: &dialect.Request{}, counting: counting, bytes: len(b), places: &places{}}
+	if err := r.source.read(b); err != nil {
+		return nil, err
+	}
+	if err := r.source.check(counting); err != nil {
+		return nil, err
+	}
+	t, body, err := r.write(form{})
+	if err != nil {
+		return nil, err
+	}
+	ids, p := t.ids, r.places
+	p.plain = t.origins
+	p.given = &p.plain
+	r.found = t.found
+	r.asked = asked{names: t.names, ids: func(id string) bool { _, has := ids[id]; return has }}
+	r.Model, r.Stream, r.Body = body.Model, body.Stream, body
+	r.Size = int64(len(t.out)+t.origins.size()+64*len(ids)) + body.Size()
+	r.Fault = func(e *fault.Error) *fault.Error { return p.given.fault(e) }
+	if t.effort != "" {
+		r.Wish = wish
+	}
+	if t.found != (found{}) {
+		r.Size *= 2 // for another form
+		r.Form = r.formFor
+	}
+	return r, nil
+}
+
+// write writes the request in a form, and checks it as what it has become.
+func (r *request) write(f form) (*translation, *chat.Request, error) {
+	t := newTranslation(&r.source, r.bytes, f, r.counting)
+	if err := t.write(); err != nil {
+		return nil, nil, err
+	}
+	body, err := chat.ParseRequest(t.out)
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		return nil, nil, t.origins.fault(e)
+	}
+	return t, body, err
+}
+
+// formFor returns the request for an adapter that takes some extensions.
+func (r *request) formFor(takes func(extension string) bool) (dialect.Body, error) {
+	f := form{
+		Cache:  r.found.cache && takes(extCache),
+		TopK:   r.found.topK && takes(extTopK),
+		Native: r.found.native && takes(extNative),
+	}
+	if f == (form{}) {
+		r.places.given = &r.places.plain
+		return r.Body, nil
+	}
+	t, body, err := r.write(f)
+	if err != nil {
+		return nil, err
+	}
+	r.places.given = &t.origins
+	return body, nil
 }

@@ -1,0 +1,82 @@
+package messages
+
+import (
+	"bytes"
+
+	"github.com/kai-gateway/kai/host/body"
+)
+
+// source is what is read of a client's request. What else there is means nothing to a
+// chat completion, or is none of the gateway's business: it goes nowhere.
+type source struct {
+	model, messages, maxTokens, system, stream   value
+	temperature, topP, topK, stopSequences       value
+	tools, toolChoice, thinking, metadata, cache value
+	outputConfig, outputFormat                   value
+	container, mcpServers, thread                value
+}
+
+// field is a field of a request and where it is kept.
+type field struct {
+	name string
+	of   func(*source) *value
+}
+
+// fields are all that are read; each one's number is that of its place.
+var fields = [...]field{
+	{"model", func(s *source) *value { return &s.model }},
+	{"messages", func(s *source) *value { return &s.messages }},
+	{"max_tokens", func(s *source) *value { return &s.maxTokens }},
+	{"system", func(s *source) *value { return &s.system }},
+	{"stream", func(s *source) *value { return &s.stream }},
+	{"temperature", func(s *source) *value { return &s.temperature }},
+	{"top_p", func(s *source) *value { return &s.topP }},
+	{"top_k", func(s *source) *value { return &s.topK }},
+	{"stop_sequences", func(s *source) *value { return &s.stopSequences }},
+	{"tools", func(s *source) *value { return &s.tools }},
+	{"tool_choice", func(s *source) *value { return &s.toolChoice }},
+	{"thinking", func(s *source) *value { return &s.thinking }},
+	{"metadata", func(s *source) *value { return &s.metadata }},
+	{"cache_control", func(s *source) *value { return &s.cache }},
+	{"output_config", func(s *source) *value { return &s.outputConfig }},
+	{"output_format", func(s *source) *value { return &s.outputFormat }},
+	{"container", func(s *source) *value { return &s.container }},
+	{"mcp_servers", func(s *source) *value { return &s.mcpServers }},
+	{"thread", func(s *source) *value { return &s.thread }},
+}
+
+// grammar is the form of a request, of which the scan needs to know only the top.
+var grammar = func() body.Grammar {
+	g := body.Grammar{Needs: "messages", Known: known, Places: make([]body.Node, body.First)}
+	for i, f := range fields {
+		g.Places[body.Top].Fields = append(g.Places[body.Top].Fields, body.Field{Name: f.name, Place: body.First + body.Place(i)})
+	}
+	return g
+}()
+
+// known reports whether a folded name is one of a field that is read.
+func known(name []byte) bool {
+	for i := range fields {
+		if string(name) == fields[i].name {
+			return true
+		}
+	}
+	return false
+}
+
+// Begin does nothing: a field of the top is told when it ends.
+func (s *source) Begin(body.Place) {}
+
+// Value keeps a field, unless it is null.
+func (s *source) Value(at body.Place, b []byte, span body.Span, _ int) (long body.Span) {
+	if v := value(span.Of(b)); v[0] != 'n' {
+		*fields[at-body.First].of(s) = v
+	}
+	return body.Span{}
+}
+
+// read checks that b is JSON that every reader understands in the same way, and keeps its
+// fields.
+func (s *source) read(b []byte) error {
+	return new(body.Doc).Scan(bytes.TrimPrefix(b, []byte("\ufeff")), &grammar, s)
+}
