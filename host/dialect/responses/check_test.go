@@ -190,7 +190,7 @@ type checker struct {
 	name  string     // of the last event
 	told  jsonObject // the error before it
 	next  string     // the event that must come next; "": any
-	done  bool       // a call is done, so no delta may come any more
+	done  bool       // a call is done, so what the model says is over
 }
 
 // checked is an item of a stream.
@@ -257,7 +257,7 @@ func (c *checker) take(n int, e event) error {
 	if e.data["item_id"] != it.id || it.item != nil {
 		return fmt.Errorf("item %s is meant, or done", it.id)
 	}
-	if strings.HasSuffix(name, ".delta") && c.done {
+	if strings.HasSuffix(name, ".delta") && name != "custom_tool_call_input.delta" && c.done {
 		return errors.New("a delta after a call was done")
 	}
 	return c.takePart(it, name, e.data)

@@ -93,6 +93,7 @@ type events struct {
 	stream  *stream
 	dst     []byte // the events, while they are rendered
 	claimed bool   // this attempt owns the stream's numbers
+	over    bool   // the last event was rendered, so it owns them for good
 	written int    // bytes counted for the array of the events
 	direct  bool   // a single TEXT needs nothing but its event
 
@@ -113,7 +114,7 @@ func (e *events) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	return e.render(dst, e.applied(deltas), func() error {
+	return e.render(dst, func() int { return e.applied(deltas) }, func() error {
 		return e.takeAll(deltas, done)
 	})
 }
@@ -169,7 +170,7 @@ func (t *template) set(it *outputItem, number int) {
 // End ends the answer: it appends what its items lack, and the last event. The response
 // is remembered if it was asked for.
 func (e *events) End(dst []byte) ([]byte, error) {
-	return e.render(dst, e.ended(), func() error {
+	return e.render(dst, e.ended, func() error {
 		if err := e.end(); err != nil {
 			return err
 		}
@@ -182,6 +183,7 @@ func (e *events) End(dst []byte) ([]byte, error) {
 		e.dst, spans = e.appendObject(e.dst, o)
 		e.remember(e.dst, from, len(e.dst), spans)
 		e.dst = append(e.dst, "}\n\n"...)
+		e.over = true
 		return nil
 	})
 }
@@ -209,7 +211,7 @@ func (e *events) claim() {
 
 // release undoes claim.
 func (e *events) release() {
-	if !e.claimed {
+	if !e.claimed || e.over {
 		return
 	}
 	e.claimed = false
@@ -220,10 +222,10 @@ func (e *events) release() {
 
 // render appends to dst what take renders, which has at most about size bytes. After an
 // error nothing is appended, and no number is used.
-func (e *events) render(dst []byte, size int, take func() error) ([]byte, error) {
+func (e *events) render(dst []byte, size func() int, take func() error) ([]byte, error) {
 	unsent := e.claimed
 	e.claim()
-	dst, err := e.room(dst, size)
+	dst, err := e.room(dst, size())
 	start, seq, begun := len(dst), e.stream.seq, e.stream.begun
 	if err == nil {
 		e.dst = dst

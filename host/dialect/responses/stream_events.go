@@ -151,30 +151,32 @@ func (e *events) partDone(name string, it *outputItem) {
 
 // applied returns about how many bytes the events for some facts have, rather too many.
 func (e *events) applied(deltas []facts.Delta) int {
-	size, texts, closes := 0, 0, false
+	size := 0
+	if !e.stream.begun {
+		size = 2 * e.objectSize()
+	}
+	open, said := abi.Kind(0), 0 // what is open while the events are rendered, and its text
+	if e.open != nil {
+		open, said = e.open.kind.emission(), len(e.open.text)
+	}
 	for i := range deltas {
 		d := &deltas[i]
-		size += eventBytes + len(d.ID) + 2*len(d.Name)
-		texts += len(d.Text.Data)
-		closes = closes || e.open != nil && d.Kind != e.open.kind.emission()
-	}
-	if !e.stream.begun {
-		size += 2 * e.objectSize()
-	}
-	if e.open != nil && closes {
-		texts += len(e.open.text)
-	}
-	if texts >= facts.Often/8 {
-		for i := range deltas {
-			if t := deltas[i].Text; !t.Raw {
-				texts += escapes(t.Data)
+		n := len(d.Text.Data)
+		if !d.Text.Raw {
+			n += escapes(d.Text.Data)
+		}
+		size += eventBytes + n + len(d.ID) + 2*len(d.Name)
+		switch d.Kind {
+		case abi.Text, abi.Refusal, abi.Reasoning, abi.ToolName:
+			if d.Kind != open {
+				// The end of an item repeats its text three times. What is sealed goes with it.
+				size += 3*said + 2*eventBytes + min(2*e.sealed.size(), seal.MaxSealed)
+				open, said = d.Kind, 0
 			}
+			said += n
 		}
 	}
-	if closes || e.open == nil {
-		texts *= 4 // a text is repeated three times at its end
-	}
-	return size + texts + 3*min(2*e.sealed.size(), seal.MaxSealed)
+	return size
 }
 
 // emission returns the kind of emission that an open item is made of.
