@@ -1,9 +1,3 @@
-// Package responses is the dialect of OpenAI's Responses API. It makes a chat completion
-// of a client's request, and items and events of the facts about an answer.
-//
-// [Parse] reads a request. It passes over the client's bytes without decoding them: texts
-// are spliced into the chat completion as they stand between their quotes, so long content
-// goes by reference there as it does in a client's chat completion.
 package responses
 
 import (
