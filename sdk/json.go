@@ -6,26 +6,25 @@ import (
 	"unicode/utf8"
 )
 
-// JSON is one raw JSON value, perhaps with white space around it. An empty one
-// is an absent value: every method then answers as for a missing field.
+// JSON is one raw JSON value, perhaps with white space around it. If it is empty, the value is
+// absent, and every method answers as for a missing field.
 //
-// Nothing here decodes into Go values: the iterators Object and Array walk over
-// the bytes, check the syntax of everything they pass and hand out slices of
-// them. They allocate nothing, except for keys that hold escapes. What they
-// hand out aliases the value and lives as long as its bytes do.
+// Nothing here decodes into Go values. The iterators Object and Array walk over the bytes,
+// check the syntax of everything they pass, and return slices of the bytes. They allocate
+// nothing, except for keys with escapes. What they return is valid as long as the bytes are.
 //
-// The grammar is RFC 8259's with two additions: values nest at most 512 deep,
-// and invalid UTF-8 within strings is accepted; methods that decode replace
-// each such byte by U+FFFD, as encoding/json does.
+// The grammar is that of RFC 8259, with two changes. Values nest at most 512 deep. Invalid
+// UTF-8 in strings is accepted; methods that decode replace each such byte by U+FFFD, as
+// encoding/json does.
 type JSON []byte
 
-// maxDepth is how many objects and arrays may enclose each other.
+// maxDepth is how many objects and arrays may be inside one another.
 const maxDepth = 512
 
 // Kind is the type of a JSON value.
 type Kind uint8
 
-// The kinds of JSON. KindAbsent is also that of bytes that begin no value.
+// The kinds of JSON. KindAbsent is also the kind of bytes that begin no value.
 const (
 	KindAbsent Kind = iota
 	KindNull
@@ -36,7 +35,7 @@ const (
 	KindObject
 )
 
-// Kind tells the type of the value by its first byte; the rest is not checked.
+// Kind returns the type of the value, by its first byte. It doesn't check the rest.
 func (v JSON) Kind() Kind {
 	switch c := peek(v, space(v, 0)); c {
 	case 'n':
@@ -57,8 +56,7 @@ func (v JSON) Kind() Kind {
 	}
 }
 
-// Valid checks the whole value. The error is a *SyntaxError; an absent value is
-// one, too.
+// Valid checks the whole value. The error is a *SyntaxError. An absent value is not valid.
 func (v JSON) Valid() error {
 	i, f := skip(v, space(v, 0), 0)
 	if f == 0 {
@@ -71,9 +69,8 @@ func (v JSON) Valid() error {
 // maxEmpty is how deep Empty looks.
 const maxEmpty = 8
 
-// Empty reports whether the value says no more than its absence: null, false, 0,
-// "", and arrays and objects of nothing else. So does a field for errors beside an
-// answer that is none.
+// Empty reports whether the value means the same as its absence: it is null, false, 0, "", or
+// an array or object of such values. Some servers send an empty error with a good answer.
 func (v JSON) Empty() bool { return v.empty(maxEmpty) }
 
 func (v JSON) empty(depth int) bool {
@@ -105,7 +102,7 @@ func (v JSON) empty(depth int) bool {
 	return it.Err() == nil
 }
 
-// Bool returns the value of true and false; ok is false for anything else.
+// Bool returns the value of true or false. ok is false for anything else.
 func (v JSON) Bool() (value, ok bool) {
 	switch string(v.trim()) {
 	case "true":
@@ -116,8 +113,8 @@ func (v JSON) Bool() (value, ok bool) {
 	return false, false
 }
 
-// Int returns the value of a number that is an integer of 64 bits, however it is
-// written: 100, 1e2 and 100.0 are the same. ok is false for anything else.
+// Int returns the value of a number that is an integer of 64 bits. It may be written in any
+// form: 100, 1e2 and 100.0 are the same. ok is false for anything else.
 func (v JSON) Int() (value int64, ok bool) {
 	b := v.trim()
 	if end, f := scanNumber(b, 0); f != 0 || end != len(b) {
@@ -127,8 +124,8 @@ func (v JSON) Int() (value int64, ok bool) {
 	if negative {
 		b = b[1:]
 	}
-	// The number is digits × 10^exponent; zeros that end the digits so far are
-	// only counted, so that they cannot overflow.
+	// The number is digits × 10^exponent. Zeros at the end of the digits so far are only
+	// counted, so that they cannot overflow.
 	var digits uint64
 	var zeros, exponent int
 	fraction := false
@@ -180,7 +177,7 @@ func (v JSON) Int() (value int64, ok bool) {
 	case !negative && digits < 1<<63:
 		return int64(digits), true
 	}
-	return 0, false // for callers that take what is no number for none
+	return 0, false // out of range
 }
 
 func timesTen(n, digit uint64) (product uint64, ok bool) {
@@ -189,7 +186,7 @@ func timesTen(n, digit uint64) (product uint64, ok bool) {
 	return sum, hi == 0 && carry == 0
 }
 
-// scanExponent reads what follows the e of a checked number and stops counting
+// scanExponent reads the exponent after the e of a number that was checked. It stops counting
 // far beyond any exponent that matters.
 func scanExponent(b []byte) int {
 	n := 0
@@ -204,8 +201,8 @@ func scanExponent(b []byte) int {
 	return n
 }
 
-// Float returns the value of a number; ok is false for anything else and for a
-// number beyond the range of float64.
+// Float returns the value of a number. ok is false for anything else, and for a number that is
+// out of the range of float64.
 func (v JSON) Float() (value float64, ok bool) {
 	b := v.trim()
 	if end, f := scanNumber(b, 0); f != 0 || end != len(b) {
@@ -213,12 +210,12 @@ func (v JSON) Float() (value float64, ok bool) {
 	}
 	value, err := strconv.ParseFloat(string(b), 64)
 	if err != nil {
-		return 0, false // instead of an infinity, which JSON cannot pass on
+		return 0, false // an infinity, which can't be written as JSON
 	}
 	return value, true
 }
 
-// Str returns the value of a string, decoded; ok is false for anything else.
+// Str returns the value of a string, decoded. ok is false for anything else.
 func (v JSON) Str() (value string, ok bool) {
 	inside, escaped, ok := v.literal()
 	if !ok {
@@ -230,8 +227,8 @@ func (v JSON) Str() (value string, ok bool) {
 	return string(AppendUnquote(make([]byte, 0, len(inside)), inside)), true
 }
 
-// AppendStr appends the value of a string to dst, decoded; ok is false for
-// anything else, and dst is unchanged then.
+// AppendStr appends the value of a string to dst, decoded. For anything else ok is false and
+// dst is unchanged.
 func (v JSON) AppendStr(dst []byte) (out []byte, ok bool) {
 	inside, _, ok := v.literal()
 	if !ok {
@@ -240,17 +237,16 @@ func (v JSON) AppendStr(dst []byte) (out []byte, ok bool) {
 	return AppendUnquote(dst, inside), true
 }
 
-// RawStr returns what stands between the quotes of a string, undecoded; ok is
-// false for anything else.
+// RawStr returns what is between the quotes of a string, undecoded. ok is false for anything
+// else.
 func (v JSON) RawStr() (inside []byte, ok bool) {
 	inside, _, ok = v.literal()
 	return inside, ok
 }
 
-// Get returns the value of a key of a small object: the first, if there are
-// several. It is absent if the object has no such key, if v is no object, and
-// if the syntax is broken before the end of the value looked for. To read more
-// than two keys, Object is the better way.
+// Get returns the value of a key of an object. If the key is there several times, the first
+// counts. The result is absent if there is no such key, if v is not an object, or if the syntax
+// is broken before the end of the value. To read more than two keys, use Object.
 func (v JSON) Get(key string) JSON {
 	for it := Object(v); it.Next(); {
 		if string(it.Key()) == key {
@@ -268,7 +264,7 @@ func (v JSON) trim() []byte {
 	return v
 }
 
-// literal returns the inside of a value that is exactly one string.
+// literal returns the inside of a value that is one string.
 func (v JSON) literal() (inside []byte, escaped, ok bool) {
 	b := v.trim()
 	if len(b) < 2 || b[0] != '"' {

@@ -1,6 +1,6 @@
 package sdk
 
-// ObjectIter walks over the fields of an object. Object makes one.
+// ObjectIter walks over the fields of an object. Object returns one.
 type ObjectIter struct {
 	cursor
 	key []byte
@@ -17,15 +17,15 @@ type ObjectIter struct {
 //	}
 //	if err := it.Err(); err != nil { … }
 //
-// Absent and null have no fields; anything but an object is an error of Err.
+// Absent and null have no fields. For anything else but an object, Err returns an error.
 func Object(v JSON) ObjectIter {
 	var it ObjectIter
 	it.open(v, '{', faultObject)
 	return it
 }
 
-// Next goes to the next field, whose key and value are then known to be well
-// formed. It reports false at the end and at the first error.
+// Next goes to the next field, and checks its key and value. It reports false at the end and at
+// the first error.
 func (it *ObjectIter) Next() bool {
 	if !it.next('}', faultObjectSeparator) {
 		return false
@@ -49,28 +49,28 @@ func (it *ObjectIter) Next() bool {
 	return it.take(space(b, i+1))
 }
 
-// Key is the current field's key, decoded if it holds escapes and else as it
-// stands, invalid UTF-8 included. switch string(it.Key()) does not allocate.
+// Key returns the current field's key. It is decoded if it has escapes, and otherwise as it is,
+// even if it is invalid UTF-8. switch string(it.Key()) does not allocate.
 func (it *ObjectIter) Key() []byte { return it.key }
 
-// ArrayIter walks over the elements of an array. Array makes one.
+// ArrayIter walks over the elements of an array. Array returns one.
 type ArrayIter struct{ cursor }
 
-// Array walks over the elements of an array as Object does over an object's
-// fields. Absent and null have none; anything but an array is an error of Err.
+// Array walks over the elements of an array, as Object does over the fields of an object.
+// Absent and null have none. For anything else but an array, Err returns an error.
 func Array(v JSON) ArrayIter {
 	var it ArrayIter
 	it.open(v, '[', faultArray)
 	return it
 }
 
-// Next goes to the next element, which is then known to be well formed. It
-// reports false at the end and at the first error.
+// Next goes to the next element, and checks it. It reports false at the end and at the first
+// error.
 func (it *ArrayIter) Next() bool {
 	return it.next(']', faultArraySeparator) && it.take(it.i)
 }
 
-// cursor is what both iterators have in common.
+// cursor has what both iterators share.
 type cursor struct {
 	b     []byte
 	value JSON
@@ -82,8 +82,8 @@ type cursor struct {
 type position uint8
 
 const (
-	first  position = iota // behind the opening bracket
-	within                 // behind a value
+	first  position = iota // after the opening bracket
+	within                 // after a value
 	done
 )
 
@@ -152,11 +152,11 @@ func (c *cursor) fail(i int, f fault) bool {
 	return false
 }
 
-// Value is the current field's or element's value.
+// Value returns the value of the current field or element.
 func (c *cursor) Value() JSON { return c.value }
 
-// Err is nil, or the *SyntaxError that ended the walk. Check it when Next has
-// reported false: a walk left early knows nothing of the bytes beyond.
+// Err returns the *SyntaxError that ended the walk, or nil. Check it after Next has reported
+// false. If you leave a walk early, the bytes after it are not checked.
 func (c *cursor) Err() error {
 	if c.fault != 0 && c.i >= len(c.b) {
 		return syntaxError(c.i, faultEnd)

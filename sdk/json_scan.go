@@ -5,9 +5,9 @@ import (
 	"strconv"
 )
 
-// SyntaxError says where and why bytes are not the JSON they should be.
+// SyntaxError says where and why bytes are not JSON.
 type SyntaxError struct {
-	Offset  int    // of the byte at fault, from the start of the value looked at
+	Offset  int    // of the wrong byte, from the start of the value
 	Message string // what is wrong there
 }
 
@@ -22,7 +22,7 @@ func syntaxError(offset int, f fault) error {
 	return &SyntaxError{Offset: offset, Message: faultTexts[f]}
 }
 
-// fault is what is wrong with some JSON; 0 is nothing.
+// fault says what is wrong with some JSON; 0: nothing.
 type fault uint8
 
 const (
@@ -59,7 +59,7 @@ var faultTexts = [...]string{
 	faultArray:           "expected an array",
 }
 
-// ending is the fault of a value that should end at i.
+// ending returns a fault unless the bytes end at i, where a value has ended.
 func ending(b []byte, i int) fault {
 	if i < len(b) {
 		return faultTrailing
@@ -67,8 +67,8 @@ func ending(b []byte, i int) fault {
 	return 0
 }
 
-// peek returns the byte at i, or 0 behind the end: like any other control
-// character, 0 is an error wherever peek is asked.
+// peek returns the byte at i, or 0 after the end. Wherever peek is used, 0 is an error like any
+// other control character.
 func peek(b []byte, i int) byte {
 	if uint(i) < uint(len(b)) {
 		return b[i]
@@ -80,7 +80,7 @@ func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\
 
 func isDigit(c byte) bool { return c-'0' <= 9 }
 
-// space skips white space from i on.
+// space skips white space from i on, and returns the index after it.
 func space(b []byte, i int) int {
 	for uint(i) < uint(len(b)) && b[i] <= ' ' && isSpace(b[i]) {
 		i++
@@ -88,8 +88,8 @@ func space(b []byte, i int) int {
 	return i
 }
 
-// skip passes the value at i, which depth objects and arrays enclose, and gives
-// where it ends, or where the fault is.
+// skip passes the value at i, which is inside depth objects and arrays. It returns where the
+// value ends, or where the fault is.
 func skip(b []byte, i, depth int) (int, fault) {
 	switch c := peek(b, i); c {
 	case '"':
@@ -114,9 +114,8 @@ func skip(b []byte, i, depth int) (int, fault) {
 	}
 }
 
-// skipNested is skip for objects and arrays. It keeps a bit for each one that is
-// open instead of calling itself: foreign bytes must not decide how deep the
-// stack grows.
+// skipNested is skip for objects and arrays. It keeps a bit for each one that is open, and does
+// not call itself: foreign bytes must not decide how deep the stack grows.
 func skipNested(b []byte, i, depth int) (int, fault) {
 	var objects [maxDepth / 64]uint64
 	var f fault
@@ -186,7 +185,7 @@ func separatorFault(b []byte, i int, isObject bool) fault {
 	return faultArraySeparator
 }
 
-// skipKey passes a key and its colon and gives where the value begins.
+// skipKey passes a key and its colon, and returns where the value begins.
 func skipKey(b []byte, i int) (int, fault) {
 	if peek(b, i) != '"' {
 		if i >= len(b) {
@@ -223,7 +222,7 @@ func scanLiteral(b []byte, i int, word string) (int, fault) {
 	return i, faultLiteral
 }
 
-// scanNumber passes a number as RFC 8259 has it.
+// scanNumber passes a number of RFC 8259's form.
 func scanNumber(b []byte, i int) (int, fault) {
 	if peek(b, i) == '-' {
 		i++
@@ -270,12 +269,12 @@ func numberFault(b []byte, i int) fault {
 	return faultNumber
 }
 
-// scanString passes the rest of a string whose opening quote is before i and
-// gives where it ends, behind the closing quote.
+// scanString passes the rest of a string whose opening quote is before i, and returns the index
+// after the closing quote.
 //
-// It looks at 8 bytes at a time. In stop, the highest bit of a byte is set where
-// the byte is a quote, a backslash or a control character; the borrow of a
-// subtraction can set bits too many, but only above the first right one.
+// It reads 8 bytes at a time. In stop, the highest bit of each byte says that the byte is a
+// quote, a backslash or a control character. The borrow of a subtraction can set too many bits,
+// but only above the first right one.
 func scanString(b []byte, i int) (end int, escaped bool, f fault) {
 	const (
 		low  = 0x0101010101010101

@@ -6,11 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// AppendUnquote appends the text that the inside of a JSON string literal (see
-// JSON.RawStr) stands for. Lone surrogates and invalid UTF-8 become U+FFFD. If
-// inside is malformed, a backslash that begins no escape stands for itself.
+// AppendUnquote decodes the inside of a JSON string (see JSON.RawStr) and appends the text.
+// Lone surrogates and invalid UTF-8 become U+FFFD. If inside is malformed, a backslash that
+// begins no escape stands for itself.
 func AppendUnquote(dst, inside []byte) []byte {
-	from := 0 // what is before is appended
+	from := 0 // everything before was appended
 	for i := 0; i < len(inside); {
 		c := inside[i]
 		if c < utf8.RuneSelf && c != '\\' {
@@ -50,8 +50,8 @@ func AppendUnquote(dst, inside []byte) []byte {
 	return append(dst, inside[from:]...)
 }
 
-// TrimSpaceEnd returns the inside of a JSON string literal without the white space
-// that its text ends in, as Unicode has it, escaped or not.
+// TrimSpaceEnd returns the inside of a JSON string without the white space at the end of its
+// text. White space is that of Unicode, and may be escaped.
 func TrimSpaceEnd(inside []byte) []byte {
 	for {
 		r, size := utf8.DecodeLastRune(inside)
@@ -65,8 +65,8 @@ func TrimSpaceEnd(inside []byte) []byte {
 	}
 }
 
-// lastEscape returns the character of the escape that b ends in, and the escape's
-// length; 0 if it ends in none.
+// lastEscape returns the character of the escape at the end of b, and the length of the escape,
+// which is 0 if there is none.
 func lastEscape(b []byte) (r rune, length int) {
 	switch n := len(b); {
 	case escapeAt(b, n-2) && b[n-1] != 'u':

@@ -6,12 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// AppendQuote appends s to dst as a JSON string literal, quotes included. It
-// escapes only what JSON demands; invalid UTF-8 becomes U+FFFD.
+// AppendQuote appends s to dst as a JSON string, with quotes. It escapes only what JSON
+// demands. Invalid UTF-8 becomes U+FFFD.
 func AppendQuote(dst []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
-	from := 0 // what is before is appended
+	from := 0 // everything before was appended
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\' {
@@ -52,8 +52,8 @@ func AppendQuote(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
-// Writer builds JSON by appending to one buffer and puts the commas. The zero
-// value is ready.
+// Writer writes JSON into one buffer. It writes the commas itself. The zero value is ready to
+// use.
 //
 //	var w sdk.Writer
 //	w.Object()
@@ -65,21 +65,20 @@ func AppendQuote(dst []byte, s string) []byte {
 //	w.End()
 //	body := w.Bytes()
 //
-// It trusts its caller with the shape (a key before each value of an object,
-// one value in all) and panics at 64 open objects and arrays, or at an End
-// without a beginning: adapters build requests of a fixed depth, and what is
-// foreign comes in through Raw.
+// Its caller must write a key before each value of an object, and one value in all; Writer does
+// not check that. It panics at 64 open objects and arrays, or at an End without a beginning:
+// adapters build requests of a fixed depth, and write foreign JSON with Raw.
 type Writer struct {
 	buf     []byte
 	objects uint64 // bit n: the nth open bracket is an object's
 	open    int
-	comma   bool // a value stands before
+	comma   bool // a value was written before
 }
 
 // Reset begins anew and appends to dst, which may be nil.
 func (w *Writer) Reset(dst []byte) { *w = Writer{buf: dst} }
 
-// Bytes returns what was written. It aliases the Writer's buffer.
+// Bytes returns what was written: the Writer's own buffer.
 func (w *Writer) Bytes() []byte { return w.buf }
 
 // Object begins an object.
@@ -88,7 +87,7 @@ func (w *Writer) Object() { w.begin('{', 1) }
 // Array begins an array.
 func (w *Writer) Array() { w.begin('[', 0) }
 
-// End ends what the last Object or Array began that is still open.
+// End ends the innermost object or array that is open.
 func (w *Writer) End() {
 	w.open--
 	if w.open < 0 {
@@ -102,7 +101,7 @@ func (w *Writer) End() {
 	w.comma = true
 }
 
-// Key writes a key; its value comes next. It gives the Writer back.
+// Key writes a key, and returns the Writer. The key's value must be written next.
 func (w *Writer) Key(key string) *Writer {
 	w.separate()
 	w.buf = append(AppendQuote(w.buf, key), ':')
@@ -116,7 +115,7 @@ func (w *Writer) String(s string) {
 	w.buf = AppendQuote(w.buf, s)
 }
 
-// RawString writes a string given as the inside of its literal (JSON.RawStr).
+// RawString writes a string whose inside is given (see JSON.RawStr).
 func (w *Writer) RawString(inside []byte) {
 	w.separate()
 	w.buf = append(w.buf, '"')
@@ -124,7 +123,7 @@ func (w *Writer) RawString(inside []byte) {
 	w.buf = append(w.buf, '"')
 }
 
-// Raw writes a value as it is; an absent one as null.
+// Raw writes a value as it is. An absent value becomes null.
 func (w *Writer) Raw(v JSON) {
 	if len(v) == 0 {
 		w.Null()
@@ -140,8 +139,8 @@ func (w *Writer) Int(n int64) {
 	w.buf = strconv.AppendInt(w.buf, n, 10)
 }
 
-// Float writes a number in its shortest form; what JSON has no number for
-// (infinities, NaN) as null.
+// Float writes a number in its shortest form. Infinities and NaN, which JSON doesn't have,
+// become null.
 func (w *Writer) Float(f float64) {
 	if math.IsInf(f, 0) || math.IsNaN(f) {
 		w.Null()

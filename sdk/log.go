@@ -1,6 +1,6 @@
 package sdk
 
-// Level is how much a log line matters.
+// Level is the importance of a log line.
 type Level int32
 
 const (
@@ -10,7 +10,7 @@ const (
 	LevelError Level = 8
 )
 
-// Log writes a line to the gateway's log, under the adapter's name. The gateway
-// drops what is below the provider's log setting (default: warn) and more than
-// 20 lines a second. Never log prompts.
+// Log writes a line to the gateway's log, under the adapter's name. The gateway drops lines
+// below the provider's log setting (default: warn), and more than 20 lines per second. Never
+// log prompts.
 func Log(level Level, text string) { logLine(level, text) }

@@ -5,19 +5,19 @@ import (
 	"iter"
 )
 
-// Message is one message of a chat request. Its fields are raw JSON and empty
-// when absent or null.
+// Message is one message of a chat request. Its fields are raw JSON, and empty if absent or
+// null.
 type Message struct {
-	Role       string // in lower case as OpenAI has it
+	Role       string // in lower case, as in OpenAI's API
 	Content    JSON   // a string or an array of parts
 	Name       JSON
-	ToolCalls  JSON // an array, of assistants
-	ToolCallID JSON // of tool results
+	ToolCalls  JSON // in an assistant's message: an array
+	ToolCallID JSON // in a tool's message
 	Reasoning  JSON // "reasoning", else "reasoning_content": what a model thought in an earlier turn
 	Raw        JSON // the whole object
 }
 
-// Messages returns the messages of a chat request's "messages".
+// Messages returns the messages in a chat request's "messages".
 func Messages(array JSON) iter.Seq[Message] {
 	return func(yield func(Message) bool) {
 		for items := Array(array); items.Next(); {
@@ -104,10 +104,10 @@ func part(raw JSON) Part {
 	return p
 }
 
-// SplitDataURL takes apart the inside of a JSON string that holds a data: URL of
-// base64: "data:image/png;base64,iVBOR…" gives "image/png" and "iVBOR…". What
-// follows the comma may be a reference to content the gateway holds back; it is
-// passed on as it is. ok is false for any other URL.
+// SplitDataURL splits the inside of a JSON string that is a data: URL in base64:
+// "data:image/png;base64,iVBOR…" gives "image/png" and "iVBOR…". After the comma there may be a
+// reference to content that the gateway keeps. It is returned as it is. ok is false for any
+// other URL.
 func SplitDataURL(inside []byte) (mediaType string, base64 []byte, ok bool) {
 	const scheme, marker = "data:", ";base64,"
 	if len(inside) < len(scheme) || !equalFold(inside[:len(scheme)], scheme) {
@@ -122,7 +122,7 @@ func SplitDataURL(inside []byte) (mediaType string, base64 []byte, ok bool) {
 	return "", nil, false
 }
 
-// unslash undoes the one escape that media types meet in JSON: "image\/png".
+// unslash decodes the only escape that media types have in JSON: "image\/png".
 func unslash(b []byte) string {
 	out := make([]byte, 0, len(b))
 	for i, c := range b {
@@ -154,12 +154,12 @@ func equalFold(b []byte, lower string) bool {
 type ToolCall struct {
 	ID        JSON // a string
 	Name      JSON // a string: the function's name
-	Arguments JSON // a string that holds JSON text
+	Arguments JSON // a string of JSON text
 	Raw       JSON
 }
 
-// Object returns the object that the call's arguments hold: {} if there are none. ok
-// is false for a text that is no JSON object.
+// Object returns the call's arguments as an object, which is {} if there are none. ok is false
+// if the text is not a JSON object.
 func (c ToolCall) Object() (object JSON, ok bool) {
 	v := c.Arguments
 	if v.Kind() == KindString {
@@ -175,7 +175,7 @@ func (c ToolCall) Object() (object JSON, ok bool) {
 	return nil, false
 }
 
-// ToolCalls returns the calls of a message's "tool_calls".
+// ToolCalls returns the calls in a message's "tool_calls".
 func ToolCalls(array JSON) iter.Seq[ToolCall] {
 	return func(yield func(ToolCall) bool) {
 		for items := Array(array); items.Next(); {

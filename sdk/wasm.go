@@ -19,9 +19,9 @@ func kaiLog(level int32, p unsafe.Pointer, n int32)
 
 var (
 	plugin *Plugin
-	input  []byte // where the gateway writes a call's input; begins at a multiple of 8
+	input  []byte // where the gateway writes a call's input; its address is a multiple of 8
 
-	// An instance runs one call at a time, so one of each is enough.
+	// An instance runs one call at a time, so one of each of these is enough.
 	one         call
 	theRequest  Request
 	theResponse Response
@@ -60,7 +60,7 @@ func exportManifest() int32 {
 //go:wasmexport kai_buffer
 func exportBuffer(min int32) unsafe.Pointer {
 	if int(min) > len(input) || input == nil {
-		// The old one can then be collected first.
+		// So the old input can be collected first.
 		input, theRequest, theResponse, theEvent, one.state = nil, Request{}, Response{}, Event{}, nil
 		n := max(int(min), 16<<10)
 		b := make([]byte, n+8)
@@ -116,7 +116,7 @@ func exportEvent(op, flags, stateLen, nameLen, dataLen int32) int32 {
 func run() (status int32) {
 	defer func() {
 		if v := recover(); v != nil {
-			// runtime/debug would say the same, but link in fmt, a tenth of a module.
+			// runtime/debug would do the same, but link in fmt, which is a tenth of a module.
 			n := runtime.Stack(trace[:], false)
 			logLine(LevelError, "panic: "+panicText(v)+"\n"+string(trace[:n]))
 			status = 2

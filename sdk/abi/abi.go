@@ -1,8 +1,8 @@
-// Package abi names what the gateway and its adapter modules share: the
-// operations, the kinds of emission, the layout of a call's buffer.
+// Package abi has the names that the gateway and its adapter modules share: operations, kinds
+// of emissions, and the layout of a call's buffer.
 //
-// docs/abi.md is the contract in words. The package holds little logic and imports
-// next to nothing, so both sides of the boundary can use it.
+// docs/abi.md is the contract in words. The package has little logic and imports next to
+// nothing, so both sides of the boundary can use it.
 package abi
 
 import "strings"
@@ -19,16 +19,16 @@ const (
 	ExportRequest   = "kai_request"
 	ExportResponse  = "kai_response"
 	ExportEvent     = "kai_event"
-	ManifestSection = "kai.manifest" // custom section; wins over ExportManifest
+	ManifestSection = "kai.manifest" // custom section; counts instead of ExportManifest
 	Memory          = "memory"       // the one exported memory
 
-	TranscriptSection = "kai.transcript" // custom section: a transcript the gateway replays before it takes the module
+	TranscriptSection = "kai.transcript" // custom section: a transcript that the gateway replays before it uses the module
 )
 
 // Minor is the minor version of ABI v1 that this package describes.
 const Minor = 2
 
-// Op is the operation a call serves.
+// Op is the operation that a call is for.
 type Op int32
 
 const (
@@ -64,8 +64,8 @@ func OpNamed(name string) Op {
 // Flags of kai_request and kai_event.
 const (
 	FlagStream = 1 // kai_request: the client wants a stream
-	FlagEnd    = 1 // kai_event: the upstream ended cleanly; a call of its own, without data, once
-	FlagDone   = 2 // kai_event: the upstream said [DONE]
+	FlagEnd    = 1 // kai_event: the upstream ended cleanly; it comes once, in a separate call without data
+	FlagDone   = 2 // kai_event: the upstream sent [DONE]
 )
 
 // Status is what an export returns. Any other value discards the instance.
@@ -80,7 +80,7 @@ type Framing int32
 const (
 	Whole  Framing = 0 // one body
 	SSE    Framing = 1 // server-sent events
-	NDJSON Framing = 2 // one JSON value a line
+	NDJSON Framing = 2 // one JSON value in each line
 )
 
 // Kind says what an emission states.
@@ -138,7 +138,7 @@ var kindNames = [...]string{
 	ReasoningDetail: "REASONING_DETAIL", Signature: "SIGNATURE", ToolSignature: "TOOL_SIGNATURE", Citation: "CITATION", StopReason: "STOP_REASON",
 }
 
-// String returns the name docs/abi.md uses, or "" for a kind it does not know.
+// String returns the name in docs/abi.md, or "" for an unknown kind.
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
 		return kindNames[k]
@@ -146,7 +146,7 @@ func (k Kind) String() string {
 	return ""
 }
 
-// Emission is one fact an adapter stated.
+// Emission is one fact that an adapter stated.
 type Emission struct {
 	Kind Kind   // without the Raw bit
 	Raw  bool   // Data is the inside of a JSON string literal
@@ -154,17 +154,17 @@ type Emission struct {
 	Data []byte // owned by whatever returned the emission, which says how long it is valid
 }
 
-// Choice is the index of the choice the emission is about.
+// Choice returns the index of the choice that the emission is about.
 func (e Emission) Choice() int { return int(uint32(e.At) >> 16) }
 
-// Item is the index of the tool call the emission is about.
+// Item returns the index of the tool call that the emission is about.
 func (e Emission) Item() int { return int(uint32(e.At) & 0xffff) }
 
 // At packs a choice and an item: At(1, 2) is 0x00010002.
 func At(choice, item int) int32 { return int32(uint32(choice)<<16 | uint32(item)&0xffff) }
 
-// Align rounds n up to the next multiple of 8, where the next section of a
-// call's buffer begins: Align(5) is 8, Align(8) is 8.
+// Align rounds n up to a multiple of 8, at which the next section of a call's buffer begins:
+// Align(5) is 8, Align(8) is 8.
 func Align(n int) int { return (n + 7) &^ 7 }
 
 // Finish reasons, as OpenAI names them.
@@ -176,7 +176,7 @@ const (
 	FinishFunctionCall  = "function_call"
 )
 
-// Limits both sides know.
+// Limits that both sides know.
 const (
 	MaxState      = 4 << 10  // bytes of a stream's state
 	MaxManifest   = 64 << 10 // bytes of a manifest
@@ -185,9 +185,8 @@ const (
 	MaxCalls      = 1024     // tool calls of one choice
 )
 
-// HeaderForAdapters reports whether the head that kai_response gets has a header
-// of the upstream's answer, by its name in lower case: the content type, when to
-// try again, rate limits and request ids.
+// HeaderForAdapters reports whether adapters see a header of the upstream's answer: the content
+// type, when to try again, rate limits and request ids. name is in lower case.
 func HeaderForAdapters(name string) bool {
 	switch name {
 	case "content-type", "retry-after", "retry-after-ms", "x-generation-id":

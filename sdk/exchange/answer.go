@@ -17,7 +17,7 @@ import (
 type Form uint8
 
 const (
-	Undecided Form = iota // only more of the body tells
+	Undecided Form = iota // more of the body is needed to tell
 	Whole                 // one value, for kai_response
 	Events                // a stream of frames, for kai_event
 	Page                  // a web page, which no adapter sees
@@ -28,31 +28,29 @@ var formNames = [...]string{"undecided", "whole", "events", "a web page", "a red
 
 func (f Form) String() string { return formNames[f] }
 
-// Answer is what is known of an answer before its body: with the body's first
-// bytes it decides the answer's form.
+// Answer is what is known of an answer before its body. Together with the body's first bytes,
+// it decides the answer's form.
 type Answer struct {
 	Asked       abi.Framing // what the request asked for
 	Status      int
 	ContentType string // as it came; several headers joined by commas
 
-	line int // the first line has no end before this
+	line int // the first line doesn't end before this index
 }
 
-// Look decides the answer's form by the bytes its body begins with; ended says
-// that they are all of it. While the form is Undecided, Look is to be called
-// again with more: the same bytes and what follows them. For Events the framing
-// says how they are cut.
+// Look decides the answer's form by the first bytes of its body. ended says that they are the
+// whole body. While the form is Undecided, call Look again with the same bytes and more of the
+// body. If the form is Events, the framing says how to cut them.
 //
-// The bytes decide and the content type only where they say nothing. In this
-// order:
+// The bytes decide, and the content type only if they don't. The rules are, in this order:
 //
 //   - a status of 3xx is a Redirect;
-//   - what begins with < is a Page;
+//   - a body that begins with < is a Page;
 //   - any other status outside 2xx is Whole;
-//   - what begins with a field or a comment of an event stream is Events, SSE;
-//   - JSON of one value is Whole, of several with a line each Events, NDJSON.
-//     The first line alone tells if lines were announced and any stream was asked for;
-//   - of anything else the content type says what it is, or else what was asked for.
+//   - a body that begins with a field or a comment of an event stream is Events, SSE;
+//   - one JSON value is Whole, and several, each in its line, are Events, NDJSON. The first
+//     line is enough if the content type says lines and any stream was asked for;
+//   - for anything else, the content type decides, or else what was asked for.
 func (a *Answer) Look(begin []byte, ended bool) (Form, abi.Framing) {
 	if a.Status >= 300 && a.Status <= 399 {
 		return Redirect, abi.Whole
@@ -100,7 +98,7 @@ func (a *Answer) empty() (Form, abi.Framing) {
 	return Events, a.Asked
 }
 
-// text returns the form of what is neither JSON nor events.
+// text returns the form of a body that is neither JSON nor events.
 func (a *Answer) text() (Form, abi.Framing) {
 	media := MediaType(a.ContentType)
 	switch {
@@ -114,7 +112,7 @@ func (a *Answer) text() (Form, abi.Framing) {
 	return Whole, abi.Whole
 }
 
-// lines returns the form of what begins like JSON at first.
+// lines returns the form of a body that begins like JSON.
 func (a *Answer) lines(begin []byte, first int, ended bool) (Form, abi.Framing) {
 	announced := isLines(MediaType(a.ContentType)) && a.Asked != abi.Whole
 	a.line = max(a.line, first)
@@ -128,7 +126,7 @@ func (a *Answer) lines(begin []byte, first int, ended bool) (Form, abi.Framing) 
 		return Undecided, abi.Whole
 	}
 	if next == len(begin) && !announced && !isScalar(begin[first]) {
-		return Whole, abi.Whole // whatever it is, one line can't be several values
+		return Whole, abi.Whole // one line can't be several values
 	}
 	isField, certain := beginsEvents(begin[next:])
 	if !announced && !certain && next < len(begin) && !ended {
@@ -138,7 +136,7 @@ func (a *Answer) lines(begin []byte, first int, ended bool) (Form, abi.Framing) 
 	case !valid && isScalar(begin[first]):
 		return a.text()
 	case !valid:
-		return Whole, abi.Whole // spread over lines, or broken
+		return Whole, abi.Whole // it is one value over several lines, or broken
 	case announced:
 		return Events, abi.NDJSON
 	case isField:
@@ -149,15 +147,15 @@ func (a *Answer) lines(begin []byte, first int, ended bool) (Form, abi.Framing) 
 	return Whole, abi.Whole
 }
 
-// values are the bytes that a JSON value begins with.
+// values are the bytes that a JSON value can begin with.
 const values = `{["-0123456789tfn`
 
-// isScalar reports whether a first byte is that of a string, number or word:
-// text may begin with it as well.
+// isScalar reports whether a JSON value that begins with c is a string, number or word. Text
+// may begin with the same byte.
 func isScalar(c byte) bool { return c != '{' && c != '[' }
 
-// skipMark returns the length of the byte order mark that b begins with, 0 if there
-// is none, -1 if b may be the beginning of one.
+// skipMark returns the length of the byte order mark at the start of b. It returns 0 if there
+// is none, and -1 if b may be a part of one.
 func skipMark(b []byte) int {
 	const mark = "\ufeff"
 	switch {
@@ -169,8 +167,8 @@ func skipMark(b []byte) int {
 	return 0
 }
 
-// skipSpace returns the index of the first byte from i on that is no white space,
-// len(b) if there is none.
+// skipSpace returns the index of the first byte from i on that is not white space, or len(b)
+// if there is none.
 func skipSpace(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n') {
 		i++
@@ -178,11 +176,11 @@ func skipSpace(b []byte, i int) int {
 	return i
 }
 
-// fields are what a line of an event stream begins with.
+// fields are what a line of an event stream can begin with.
 var fields = [...]string{":", "data:", "event:", "id:", "retry:"}
 
-// beginsEvents reports whether b begins with a line of an event stream. It is not
-// certain while more bytes can make one of it.
+// beginsEvents reports whether b begins with a line of an event stream. certain is false while
+// more bytes could make it one.
 func beginsEvents(b []byte) (isField, certain bool) {
 	certain = true
 	for _, f := range fields {
@@ -196,8 +194,8 @@ func beginsEvents(b []byte) (isField, certain bool) {
 	return false, certain
 }
 
-// MediaType returns the content type without parameters, in lower case. Of one that
-// was sent twice it is the first.
+// MediaType returns the content type without parameters, in lower case. If it was sent twice,
+// the first counts.
 func MediaType(contentType string) string {
 	if i := strings.IndexAny(contentType, ";,"); i >= 0 {
 		contentType = contentType[:i]
@@ -220,7 +218,7 @@ func isLines(media string) bool {
 	return false
 }
 
-// IsDone recognises the end mark of OpenAI's streams in the data of an event.
+// IsDone reports whether the data of an event is the end mark of OpenAI's streams.
 func IsDone(data []byte) bool {
 	return len(data) < 32 && string(bytes.TrimSpace(data)) == "[DONE]"
 }

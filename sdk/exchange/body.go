@@ -8,10 +8,9 @@ import (
 	"github.com/kai-gateway/kai/sdk/frame"
 )
 
-// Body returns the body of a Whole answer as an adapter gets it: without a byte
-// order mark. Of a status outside 2xx whose body is framed like a stream, as some
-// servers do for clients that asked for one, it is the first event or line that
-// says something.
+// Body returns the body of a Whole answer as an adapter gets it: without a byte order mark. If
+// the status is outside 2xx and the body is framed like a stream, it is the first event or line
+// with content. Some servers frame errors so if the client asked for a stream.
 func Body(status int, body []byte) []byte {
 	if n := skipMark(body); n > 0 {
 		body = body[n:]
@@ -32,7 +31,7 @@ func Body(status int, body []byte) []byte {
 	return body
 }
 
-// firstEvent returns the data of the first event that has any, body if none has.
+// firstEvent returns the data of the first event that has any, or body if none has.
 func firstEvent(body []byte) []byte {
 	d := frame.NewDecoder(abi.SSE, len(body)+1)
 	d.Feed(body)

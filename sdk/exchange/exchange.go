@@ -7,27 +7,27 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Bounds of an exchange of several steps, for upstreams that are polled.
+// Limits of an exchange of several steps, for upstreams that are polled.
 const (
-	MaxRequests = 256                    // in one exchange
-	MinWait     = 250 * time.Millisecond // before a request that WAIT delays
+	MaxRequests = 256                    // requests in one exchange
+	MinWait     = 250 * time.Millisecond // the shortest wait before a request with a WAIT
 )
 
-// ErrTooMany is the error of an adapter that wants to send more than MaxRequests.
+// ErrTooMany is the error if an adapter wants to send more than MaxRequests.
 var ErrTooMany = errors.New("more requests than an exchange may have")
 
-// Exchange keeps what one call of an adapter leaves for the next, until the upstream's
-// answer ends. The zero value is ready for the first call. Its caller does the I/O.
+// Exchange keeps what must be remembered from one call of an adapter to the next, until the
+// upstream's answer ends. The zero value is ready for the first call. The caller does the I/O.
 type Exchange struct {
 	State []byte // what the adapter remembers, for its next call
-	Ended bool   // by an end mark: nothing more is read, and no call follows
+	Ended bool   // an end mark came: nothing more is read, and there is no further call
 
 	requests int
 }
 
 // Turn is the result of one call of the adapter, besides what it stated about the answer.
 type Turn struct {
-	Failed bool // an ERROR was stated: nothing else of the call counts but usage
+	Failed bool // an ERROR was stated: of everything else in the call, only usage counts
 
 	Send    bool // Head and Body are to be sent, after Wait
 	Framing abi.Framing
@@ -36,14 +36,14 @@ type Turn struct {
 	Wait    time.Duration
 }
 
-// Take takes out of a call's emissions what is not about the answer. The body of a
-// request is appended to body. The error is ErrTooMany or nil.
+// Take reads the emissions of a call that are not about the answer. The body of a request is
+// appended to body. The error is ErrTooMany or nil.
 func (x *Exchange) Take(ems []abi.Emission, body []byte) (Turn, error) {
 	t := Turn{Body: body}
 	for _, e := range ems {
 		switch e.Kind {
 		case abi.Error:
-			// Nothing is sent for a call that failed, wherever the ERROR stands.
+			// Nothing is sent for a call that failed, wherever in it the ERROR is.
 			return Turn{Failed: true}, nil
 		case abi.State:
 			x.State = append(x.State[:0], e.Data...)
@@ -66,12 +66,12 @@ func (x *Exchange) Take(ems []abi.Emission, body []byte) (Turn, error) {
 	return t, nil
 }
 
-// Frame says how the adapter gets the data of a frame of a streamed answer: with which
-// flags of kai_event, and whether at all (pass). With FlagDone it gets no data.
+// Frame says whether the adapter gets a frame of a streamed answer (pass), and with which flags
+// of kai_event. With FlagDone it gets no data.
 func (x *Exchange) Frame(data []byte) (flags int, pass bool) {
 	switch {
 	case len(data) == 0:
-		return 0, false // "data:" alone is a sign of life and states nothing
+		return 0, false // "data:" alone only shows that the upstream is alive
 	case IsDone(data):
 		x.Ended = true
 		return abi.FlagDone, true

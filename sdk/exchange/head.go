@@ -10,11 +10,11 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-const maxValue = 1 << 10 // bytes of one header value that an adapter sees
+const maxValue = 1 << 10 // how many bytes of a header's value an adapter sees
 
-// Head writes the headers that an adapter may see, one "lower-case-name: value\n"
-// each, sorted. An adapter has no clock, so a Retry-After that is a date becomes
-// the seconds from now until then. clean is applied to every value; nil: none.
+// Head returns the headers that an adapter may see, each as "lower-case-name: value\n", sorted.
+// An adapter has no clock, so a Retry-After that is a date becomes the seconds from now until
+// then. clean is applied to every value, unless it is nil.
 func Head(header http.Header, now time.Time, clean func(string) string) []byte {
 	var lines []string
 	for name, values := range header {
@@ -27,7 +27,7 @@ func Head(header http.Header, now time.Time, clean func(string) string) []byte {
 				v = seconds(v, now)
 			}
 			if clean != nil {
-				v = clean(v) // before it is cut, or a part of a secret could stay
+				v = clean(v) // before it is cut; otherwise a part of a secret could stay
 			}
 			lines = append(lines, name+": "+plain(v)+"\n")
 		}
@@ -36,11 +36,11 @@ func Head(header http.Header, now time.Time, clean func(string) string) []byte {
 	return []byte(strings.Join(lines, ""))
 }
 
-// dates are forms of dates beside the three of RFC 9110, which net/http knows.
+// dates are forms of dates besides the three of RFC 9110, which net/http knows.
 var dates = [...]string{time.RFC1123, time.RFC1123Z, time.RFC3339}
 
-// seconds returns the value of a Retry-After: as it is, or of a date how many
-// seconds from now it is, rounded up.
+// seconds returns the value of a Retry-After. A date becomes the number of seconds from now
+// until then, rounded up. Any other value is returned as it is.
 func seconds(v string, now time.Time) string {
 	v = strings.TrimSpace(v)
 	at, err := http.ParseTime(v)
@@ -54,8 +54,8 @@ func seconds(v string, now time.Time) string {
 	return strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
 }
 
-// RetryAfter returns how long a Retry-After asks to wait, 0 if there is none or one
-// of more than a day.
+// RetryAfter returns how long a Retry-After asks to wait. It returns 0 if there is none, or if
+// it is more than a day.
 func RetryAfter(header http.Header, now time.Time) time.Duration {
 	s, err := strconv.ParseFloat(seconds(header.Get("Retry-After"), now), 64)
 	if wait := time.Duration(s * float64(time.Second)); err == nil && s > 0 && s <= (24*time.Hour).Seconds() {
@@ -64,7 +64,7 @@ func RetryAfter(header http.Header, now time.Time) time.Duration {
 	return 0
 }
 
-// plain makes a header's value one line of UTF-8.
+// plain makes the value of a header one line of UTF-8.
 func plain(v string) string {
 	if len(v) > maxValue {
 		v = v[:maxValue]

@@ -1,8 +1,8 @@
-// Package frame cuts the body of an upstream's answer into frames, server-sent
-// events or lines of JSON, however the bytes arrive in pieces.
+// Package frame cuts the body of an upstream's answer into frames: server-sent events or lines
+// of JSON. It doesn't matter in which pieces the bytes arrive.
 //
-// It decodes only. It does no I/O, knows nothing of what frames mean ([DONE] is
-// a frame like any other) and copies only what arrived in several pieces.
+// It only decodes. It does no I/O, does not know what frames mean ([DONE] is a frame like any
+// other), and copies only what arrived in several pieces.
 package frame
 
 import (
@@ -12,32 +12,31 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// DefaultLimit is the number of bytes a line or the data of an event may have
-// unless NewDecoder is told otherwise.
+// DefaultLimit is how many bytes a line or the data of an event may have by default.
 const DefaultLimit = 32 << 20
 
-// ErrTooLong is the error of a line or an event beyond the limit.
+// ErrTooLong is the error for a line or an event that is longer than the limit.
 var ErrTooLong = errors.New("a line or event of the stream exceeds the limit")
 
-// Frame is one event of an upstream's stream. Its bytes are valid until the
-// next call of the Decoder that gave it.
+// Frame is one event of an upstream's stream. Its bytes are valid until the next call of the
+// Decoder that returned it.
 type Frame struct {
-	Name []byte // what the field "event" of a server-sent event says; empty for NDJSON
+	Name []byte // the field "event" of a server-sent event; empty for NDJSON
 	Data []byte // the data lines, joined by line feeds; or one line of NDJSON
 }
 
 // Decoder cuts one body into frames. It reads
 //
-//   - SSE by the rules of the HTML standard, section "Interpreting an event
-//     stream": lines end in LF, CRLF or CR, a byte order mark at the start is
-//     dropped, comments and fields other than event and data are ignored, an
-//     event without a data field is none, one whose data is empty is one;
-//   - NDJSON as lines that end in LF or CRLF; blank ones are skipped.
+//   - SSE by the rules of the HTML standard, section "Interpreting an event stream". Lines end
+//     in LF, CRLF or CR. A byte order mark at the start is dropped. Comments, and fields other
+//     than event and data, are ignored. An event without a data field is none, and an event
+//     whose data is empty is one;
+//   - NDJSON as lines that end in LF or CRLF. Blank lines are skipped.
 //
-// Two rules differ from the standard: UTF-8 is not checked, and End gives out
-// an event that no blank line ended, because there are upstreams that forget it.
+// Two rules differ from the standard: UTF-8 is not checked, and End returns an event that no
+// blank line ended, because some upstreams forget that line.
 //
-// A Decoder serves one goroutine:
+// Only one goroutine may use a Decoder at a time:
 //
 //	for {
 //		n, readErr := body.Read(buf)
@@ -54,30 +53,30 @@ type Decoder struct {
 	ndjson bool
 	err    error
 
-	in     []byte // the piece being read, borrowed from Feed's caller
-	at     int    // what is before is read
-	lf     int    // where the first LF at or behind at is, or len(in)
-	skipLF bool   // the piece before ended in CR: a LF here belongs to it
+	in     []byte // the piece that is being read, borrowed from Feed's caller
+	at     int    // everything before this index was read
+	lf     int    // the index of the first LF from at on, or len(in)
+	skipLF bool   // the piece before ended in CR, so a LF at the start of this one belongs to it
 	begun  bool   // the first line is over
 
-	line []byte // the start of a line, from pieces before
+	line []byte // the start of a line, from earlier pieces
 
-	// The event so far: a field borrows from in or line until the piece is read
-	// to its end or more data is joined to it; then it is copied.
+	// The event so far. A field refers to in or line. It is copied when the piece is read to
+	// its end, or when more data is joined to it.
 	name, data         []byte
 	nameOwn, dataOwn   []byte // storage for the copies
-	nameKept, dataKept bool   // name, data alias that storage
+	nameKept, dataKept bool   // name and data refer to that storage
 	hasData            bool
-	given              bool // the event went out with the last frame
+	given              bool // the event was returned as the last frame
 }
 
-// idleStorage is how much of each storage stays allocated between events:
-// enough for what is usually cut, little enough for thousands of idle streams.
+// idleStorage is how many bytes of each storage stay allocated between events. That is enough
+// for usual events, and little enough for thousands of idle streams.
 const idleStorage = 4 << 10
 
-// NewDecoder returns a decoder for a body in framing f, SSE or NDJSON; any other
-// is a mistake it panics at. limit is the number of bytes that a line without
-// its end, or the data of an event, may have; 0 is DefaultLimit.
+// NewDecoder returns a decoder for a body in framing f, which must be SSE or NDJSON; otherwise
+// it panics. limit is how many bytes a line without its end, or the data of an event, may have.
+// 0 means DefaultLimit.
 func NewDecoder(f abi.Framing, limit int) *Decoder {
 	if f != abi.SSE && f != abi.NDJSON {
 		panic("frame: NewDecoder for a framing that has no frames")
@@ -88,8 +87,8 @@ func NewDecoder(f abi.Framing, limit int) *Decoder {
 	return &Decoder{limit: limit, ndjson: f == abi.NDJSON}
 }
 
-// Feed hands over the next piece of the body. The Decoder borrows p until Next
-// reports false; to feed it more before that is a mistake it panics at.
+// Feed gives the Decoder the next piece of the body. The Decoder borrows p until Next reports
+// false. It panics if it is fed before that.
 func (d *Decoder) Feed(p []byte) {
 	if d.in != nil {
 		panic("frame: Feed before Next reported false")
@@ -99,8 +98,8 @@ func (d *Decoder) Feed(p []byte) {
 	}
 }
 
-// Next returns the next frame of what was fed. It reports false when more is
-// needed and when there is an error, which then stays: ErrTooLong.
+// Next returns the next frame of what was fed. It reports false if more is needed, or if there
+// is an error, which is ErrTooLong and stays.
 func (d *Decoder) Next() (Frame, bool, error) {
 	d.forget()
 	for d.err == nil && d.in != nil {
@@ -112,9 +111,9 @@ func (d *Decoder) Next() (Frame, bool, error) {
 	return Frame{}, false, d.err
 }
 
-// End returns what is left when the body is over: a last line that no line end
-// ended, an event that no blank line ended; one frame at most. Call it once,
-// when Next has reported false.
+// End returns what is left at the end of the body: a last line without a line end, or an event
+// that no blank line ended. It is one frame at most. Call it once, after Next has reported
+// false.
 func (d *Decoder) End() (Frame, bool, error) {
 	d.forget()
 	if d.err == nil && len(d.line) > 0 {
@@ -127,12 +126,12 @@ func (d *Decoder) End() (Frame, bool, error) {
 	return d.give()
 }
 
-// Held returns how many bytes the Decoder has allocated, for callers that limit what
-// many streams hold together.
+// Held returns how many bytes the Decoder has allocated, for callers that limit the memory of
+// many streams.
 func (d *Decoder) Held() int { return cap(d.line) + cap(d.nameOwn) + cap(d.dataOwn) }
 
-// nextLine returns the next line, without its end. If the piece holds no further
-// line end, its rest is kept and the piece given up.
+// nextLine returns the next line, without its end. If there is no further line end in the
+// piece, it keeps the rest of the piece and reports false.
 func (d *Decoder) nextLine() (line []byte, ok bool) {
 	if d.skipLF && d.at < len(d.in) {
 		d.skipLF = false
@@ -168,8 +167,8 @@ func (d *Decoder) nextLine() (line []byte, ok bool) {
 		}
 	}
 	if len(d.line) > 0 {
-		// Nothing is written to d.line before the piece is read to its end, so
-		// the fields of this line may borrow from it.
+		// d.line does not change before the piece is read to its end, so the fields of
+		// this line may refer to it.
 		line = append(d.line, line...)
 		d.line = line[:0]
 	}
@@ -183,7 +182,7 @@ func indexOrEnd(b []byte, c byte) int {
 	return len(b)
 }
 
-// finish takes from a whole line what is not part of its text.
+// finish removes from a whole line what is not part of its text.
 func (d *Decoder) finish(line []byte) []byte {
 	if !d.begun {
 		d.begun = true
@@ -243,7 +242,7 @@ func (d *Decoder) addData(value []byte) {
 	d.data = d.dataOwn
 }
 
-// keep copies what the event borrows.
+// keep copies what the event has borrowed.
 func (d *Decoder) keep() {
 	if d.hasData {
 		d.keepData()
@@ -266,7 +265,7 @@ func (d *Decoder) give() (Frame, bool, error) {
 	return Frame{Name: d.name[:len(d.name):len(d.name)], Data: d.data[:len(d.data):len(d.data)]}, true, nil
 }
 
-// forget drops the event that was given out.
+// forget drops the event that was returned.
 func (d *Decoder) forget() {
 	if d.given {
 		d.clear()

@@ -1,5 +1,5 @@
-// Package sdktest replays transcripts against an adapter in Go tests. What a
-// transcript is, and what replays it elsewhere, is in package transcript.
+// Package sdktest replays transcripts against an adapter in Go tests. Package transcript says
+// what a transcript is, and replays transcripts elsewhere.
 package sdktest
 
 import (
@@ -40,8 +40,8 @@ func RunCaller(t *testing.T, c transcript.Caller, glob string) {
 	}
 }
 
-// Each returns every transcript that matches glob, under its file's name without
-// the ending, to tests that do more with them than Run.
+// Each calls do with every transcript that matches glob, and its file's name without the ending.
+// It is for tests that do more than Run.
 func Each(t testing.TB, glob string, do func(name string, tr *transcript.Transcript)) {
 	t.Helper()
 	for _, file := range matches(t, glob) {

@@ -8,12 +8,12 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// FormatEmission writes an emission as a transcript does, without a newline:
+// FormatEmission returns an emission as a transcript shows it, without a newline:
 //
 //	TEXT 0 "Hi"      TOOL_ARGS 0.1 "{\"city\""      FINISH 0 stop      USAGE {"prompt_tokens":3}
 //
-// What is plain and what is the inside of a JSON string read the same. REQUEST,
-// BODY, STATE and WAIT give "", since a transcript shows what they lead to.
+// A plain text, and the same text as the inside of a JSON string, look the same. REQUEST, BODY,
+// STATE and WAIT give "", because a transcript shows what they lead to.
 func FormatEmission(e abi.Emission) string {
 	name := e.Kind.String()
 	switch e.Kind {
@@ -35,8 +35,8 @@ func FormatEmission(e abi.Emission) string {
 	return fmt.Sprintf("%s %s", name, compact(e.Data))
 }
 
-// FormatEmissions writes the emissions of several calls, a blank line between
-// two calls; calls that emitted nothing leave no trace.
+// FormatEmissions returns the emissions of several calls, with a blank line between two calls.
+// Calls that emitted nothing are left out.
 func FormatEmissions(calls [][]abi.Emission) []byte {
 	var b bytes.Buffer
 	for _, call := range calls {

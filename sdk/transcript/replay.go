@@ -14,12 +14,12 @@ import (
 
 // Caller runs one call of an adapter: natively (Native) or in the sandbox.
 type Caller interface {
-	// Call gives what the call emitted, in memory of the caller's own. The
-	// error is for calls that broke; one that failed emitted ERROR.
+	// Call returns what the call emitted. The caller owns it. The error says that the call
+	// broke. A call that only failed has emitted an ERROR.
 	Call(in sdk.Input) ([]abi.Emission, error)
 }
 
-// Native calls a plugin that is linked into the test.
+// Native calls a plugin that is linked into the program.
 type Native struct{ Plugin *sdk.Plugin }
 
 // Call implements Caller.
@@ -35,7 +35,7 @@ func (n Native) Call(in sdk.Input) ([]abi.Emission, error) {
 
 // Replay is what an adapter did with a transcript.
 type Replay struct {
-	Requests [][]byte         // one for each step, as the section upstream-request shows it
+	Requests [][]byte         // one for each step, as in the section upstream-request
 	Calls    [][]abi.Emission // the emissions of each call, in order
 	Failed   bool             // a call emitted ERROR, which ends the exchange
 	Finished bool             // FINISH or RESULT was emitted
@@ -45,14 +45,14 @@ type Replay struct {
 	Last exchange.Turn // the last request, for callers that send it
 }
 
-// Emissions writes the emissions as the section of that name shows them.
+// Emissions returns the emissions as in the section of that name.
 func (r *Replay) Emissions() []byte { return FormatEmissions(r.Calls) }
 
 // Difference is a section in which a replay differs from what the transcript expects.
 type Difference struct {
 	Section   string // SectionRequest or SectionEmissions
-	N         int    // of the sections called so, from 0
-	Want, Got []byte // nil: there is none
+	N         int    // which of the sections of that name it is, from 0
+	Want, Got []byte // nil: there is no such section
 }
 
 // Compare returns how a replay differs from what the transcript expects: the upstream
@@ -84,7 +84,7 @@ func (t *Transcript) Compare(r *Replay) []Difference {
 	return all
 }
 
-// String says what differs in a line: the first line that is another one.
+// String describes the difference in one line: the first line that differs.
 func (d Difference) String() string {
 	name := d.Section
 	if d.Section == SectionRequest {
@@ -110,9 +110,8 @@ func (d Difference) String() string {
 	return fmt.Sprintf("%s, line %d: %s, where the transcript has %s", name, i+1, line(got), line(want))
 }
 
-// Run lets an adapter take a transcript from beginning to end, as the gateway
-// would: one call for the request, one for each event or whole answer, until
-// the upstream has ended or a call failed.
+// Run replays the transcript with an adapter, as the gateway would: one call for the request,
+// and one for each event or whole answer, until the upstream has ended or a call failed.
 func (t *Transcript) Run(c Caller) (*Replay, error) {
 	r := &Replay{}
 	body := bytes.TrimSpace(t.Get(SectionClient))
@@ -131,14 +130,14 @@ func (t *Transcript) Run(c Caller) (*Replay, error) {
 	return r, err
 }
 
-// replaying is a transcript on its way through an adapter.
+// replaying is one replay of a transcript.
 type replaying struct {
 	caller   Caller
 	replay   *Replay
 	op       abi.Op
 	exchange exchange.Exchange
 	framing  abi.Framing
-	pending  bool // a request was sent and not answered
+	pending  bool // a request was sent and not answered yet
 }
 
 func (x *replaying) call(in sdk.Input) error {
@@ -178,7 +177,7 @@ func (x *replaying) answer(res Response) error {
 			Op: x.op, Status: res.Status, Head: res.Head(), Body: exchange.Body(res.Status, bytes.TrimSuffix(res.Body, []byte("\n"))),
 		}})
 	default:
-		return nil // the gateway answers by itself
+		return nil // the gateway answers without the adapter
 	}
 	d := frame.NewDecoder(framing, 0)
 	d.Feed(res.Body)

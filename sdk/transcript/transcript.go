@@ -1,11 +1,10 @@
 // Package transcript reads and writes recorded traffic, and replays it against an
 // adapter.
 //
-// A transcript is a txtar file: what a client asked, what the adapter should
-// send upstream, what the upstream answered, and the emissions the adapter
-// should make of it. Package sdktest replays a folder of them in a Go test. The
-// package uses the standard library only, without package testing, so that
-// programs may replay transcripts, too.
+// A transcript is a txtar file. It has a client's request, the request that the adapter should
+// send upstream, the upstream's answer, and the emissions that the adapter should make of it.
+// Package sdktest replays a folder of transcripts in a Go test. This package doesn't use
+// package testing, so that programs can replay transcripts, too.
 //
 //	Two words and the end. Recorded from Ollama 0.32.5.
 //	-- client-request.json --
@@ -26,13 +25,13 @@
 //
 //	FINISH 0 stop
 //
-// A blank line in emissions ends a call. An exchange of several steps has more
-// than one upstream-request and upstream-response, in order. The response's
-// pseudo header "kai-end: cut" says that the connection broke at its end, and
-// "kai-end: cut in a line" that it broke before the section's last line end. The
-// optional section op names the operation, which is chat otherwise, options.json holds
-// the adapter's options, client-response what a client of the gateway sees; other
-// sections are kept as they are, and "kai plugin test" refuses them.
+// A blank line in emissions ends a call. An exchange of several steps has more than one
+// upstream-request and upstream-response, in order. The pseudo header "kai-end: cut" in a
+// response says that the connection broke at its end. "kai-end: cut in a line" says that it
+// broke before the section's last line end. Some sections are optional: op names the operation
+// (default: chat), options.json has the adapter's options, and client-response has what a
+// client of the gateway sees. Other sections are kept as they are; "kai plugin test" refuses
+// them.
 package transcript
 
 import (
@@ -58,12 +57,11 @@ const (
 	SectionAnswer    = "client-response"
 )
 
-// How a transcript says that an upstream's connection broke: by a header of the
-// answer that no upstream sends.
+// A header of the answer, which no upstream sends, says that the upstream's connection broke.
 const (
 	EndHeader    = "kai-end"
-	EndCut       = "cut"           // behind the body
-	EndCutInLine = "cut in a line" // before the line end that the section ends in
+	EndCut       = "cut"           // after the body
+	EndCutInLine = "cut in a line" // before the last line end of the section
 )
 
 // Section is one file of the archive.
@@ -78,8 +76,8 @@ type Transcript struct {
 	Sections []Section
 }
 
-// Parse reads a transcript. It fails when a section that replaying needs is
-// absent or malformed, and names it.
+// Parse reads a transcript. It is an error, which names the section, if a section that a replay
+// needs is absent or malformed.
 func Parse(data []byte) (*Transcript, error) {
 	t := &Transcript{}
 	target := func(b []byte) {
@@ -124,7 +122,7 @@ func marker(line []byte) (string, bool) {
 	return strings.TrimSpace(s[3 : len(s)-3]), true
 }
 
-// Format writes the transcript as Parse reads it.
+// Format returns the transcript in the form that Parse reads.
 func (t *Transcript) Format() []byte {
 	var b bytes.Buffer
 	b.WriteString(t.Comment)
@@ -242,9 +240,9 @@ var replayed = time.Unix(1_700_000_000, 0)
 // Head returns the header lines that the gateway would let an adapter see, sorted.
 func (r Response) Head() []byte { return exchange.Head(r.Headers, replayed, nil) }
 
-// Form decides in what form an adapter gets the answer, and how its frames are
-// cut if it is exchange.Events. In any other form but exchange.Whole the adapter
-// gets nothing of it, and the gateway answers its client by itself.
+// Form decides in which form an adapter gets the answer, and how its frames are cut if that is
+// exchange.Events. If it is neither exchange.Events nor exchange.Whole, the adapter doesn't get
+// the answer, and the gateway answers its client itself.
 func (r Response) Form(asked abi.Framing) (exchange.Form, abi.Framing) {
 	a := exchange.Answer{Asked: asked, Status: r.Status, ContentType: strings.Join(r.Headers["Content-Type"], ",")}
 	return a.Look(r.Body, !r.Cut)

@@ -1,6 +1,6 @@
-// Package adaptertest holds what is true of every adapter, whatever its upstream:
-// what an emission may be, and what a stream of events must never do. It is for
-// the adapters' own tests.
+// Package adaptertest checks what must be true of every adapter, whatever its upstream: what
+// an emission may be, and what a stream of events must never do. It is for the adapters' own
+// tests.
 package adaptertest
 
 import (
@@ -13,9 +13,9 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Call runs one call and gives what it emitted, but for the state, which it gives
-// apart: the call's own if the call left none. It fails the test when an emission
-// is not what its kind promises, and when an error is not the last.
+// Call runs one call and returns its emissions, and the state after it: the one that the call
+// emitted, or else the one before. It fails the test if an emission is not what its kind
+// promises, or if an ERROR is not the last.
 func Call(t testing.TB, p *sdk.Plugin, in sdk.Input) (emitted []abi.Emission, state []byte, err error) {
 	t.Helper()
 	state = in.State
@@ -36,7 +36,7 @@ func Call(t testing.TB, p *sdk.Plugin, in sdk.Input) (emitted []abi.Emission, st
 	return emitted, state, err
 }
 
-// faultOf says what is wrong with an emission, "" if nothing is.
+// faultOf says what is wrong with an emission. It returns "" if nothing is.
 func faultOf(e abi.Emission) string {
 	if e.Kind != abi.Request && (e.Choice() >= abi.MaxChoices || e.Item() >= abi.MaxCalls) {
 		return "is about a choice or a call beyond the limit"

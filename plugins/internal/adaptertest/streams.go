@@ -11,11 +11,11 @@ import (
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// Streams replays the transcripts that match glob and have an event stream for an
-// answer, of which there must be at least so many, in ways that must make no
-// difference: cut at any byte, ended between any two events, and with noise, an
-// upstream's own way to say nothing, around each event. None of them may finish a
-// choice that the whole stream has not finished by then.
+// Streams replays the transcripts that match glob and whose answer is an event stream. There
+// must be at least atLeast of them. It changes the stream: it cuts it at any byte, ends it
+// between any two events, and puts noise around each event, which is the upstream's own way
+// to say nothing. None of that may finish a choice that the whole stream has not finished at
+// that point.
 func Streams(t *testing.T, p *sdk.Plugin, glob string, atLeast int, noise string) {
 	t.Helper()
 	n := 0
@@ -28,7 +28,7 @@ func Streams(t *testing.T, p *sdk.Plugin, glob string, atLeast int, noise string
 		t.Run(name, func(t *testing.T) {
 			s := stream{plugin: p, transcript: tr}
 			s.cutAnywhere(t, string(answers[0].Body))
-			body := strings.ReplaceAll(string(answers[0].Body), "\r", "") // so that events end in one way
+			body := strings.ReplaceAll(string(answers[0].Body), "\r", "") // so that all events end in the same way
 			s.endedBetweenEvents(t, body)
 			s.withNoise(t, body, noise)
 			s.nothingBehindFinish(t, body)
@@ -44,8 +44,8 @@ type stream struct {
 	transcript *transcript.Transcript
 }
 
-// replay returns what the adapter makes of the transcript's request when the
-// answer's body is another, which ends cleanly or is cut.
+// replay replays the transcript with another body of the answer, which ends cleanly or is
+// cut.
 func (s stream) replay(t *testing.T, body string, cut bool) *transcript.Replay {
 	t.Helper()
 	head := "HTTP/1.1 200 OK\nContent-Type: text/event-stream\n"
@@ -61,8 +61,8 @@ func (s stream) replay(t *testing.T, body string, cut bool) *transcript.Replay {
 	return r
 }
 
-// cutAnywhere holds that a stream that ends early shows no more than its events
-// said: above all no FINISH, which would make a success of it.
+// cutAnywhere checks that a stream that ends early shows only what its events said. Above all
+// it must show no FINISH, which would make it a success.
 func (s stream) cutAnywhere(t *testing.T, body string) {
 	whole := s.replay(t, body, true)
 	for n := range len(body) {
@@ -77,8 +77,8 @@ func (s stream) cutAnywhere(t *testing.T, body string) {
 	}
 }
 
-// endedBetweenEvents holds that an end is no news, clean or not: a server that
-// dies ends its stream cleanly, too.
+// endedBetweenEvents checks that the end of a stream means nothing, clean or not: a server
+// that dies ends its stream cleanly, too.
 func (s stream) endedBetweenEvents(t *testing.T, body string) {
 	events := strings.SplitAfter(body, "\n\n")
 	for n := range events {
@@ -98,8 +98,8 @@ func (s stream) withNoise(t *testing.T, body, noise string) {
 	}
 }
 
-// nothingBehindFinish holds that no content of a choice follows its finish, in
-// streams whose upstreams don't state it early.
+// nothingBehindFinish checks that no content of a choice comes after its finish. It is for
+// upstreams that don't state the finish early.
 func (s stream) nothingBehindFinish(t *testing.T, body string) {
 	var finished [abi.MaxChoices]bool
 	for _, call := range s.replay(t, body, false).Calls {

@@ -5,10 +5,9 @@ import (
 	"strings"
 )
 
-// hide returns a sentence with stand-ins for the words that are none of a client's
-// business: [key], [account], [id], [address] for a server that is not the
-// public's, and [link] for a page that is, unless it is documentation. links
-// reports whether there was one of the last.
+// hide replaces the words of a sentence that clients must not see: by [key], [account], [id],
+// [address] for a server that is not public, and [link] for a public page that is not
+// documentation. links reports whether there was such a page.
 func hide(sentence string) (shown string, links bool) {
 	var b strings.Builder
 	for sentence != "" {
@@ -34,8 +33,8 @@ func hide(sentence string) (shown string, links bool) {
 	return b.String(), links
 }
 
-// separators are what stands between words, of which punctuation at the end of
-// one is a part; linkEnds is what ends a link, which may hold the others.
+// separators are between words. Punctuation at the end of a word is one, too. linkEnds end a
+// link, which may contain the other separators.
 const (
 	separators = " \"'`(){}<>,;=|"
 	linkEnds   = " \"'`)}<>"
@@ -43,7 +42,7 @@ const (
 
 const link = "[link]"
 
-// standIn returns what is shown in place of a word, "" if it may be shown.
+// standIn returns what is shown in place of a word, or "" if the word may be shown.
 func standIn(word string) string {
 	switch scheme, rest, isURL := strings.Cut(word, "://"); {
 	case isURL && isInternal(authority(rest)):
@@ -64,19 +63,19 @@ func standIn(word string) string {
 	return ""
 }
 
-// inPaths reports whether a character parts an address from a path, and that from
-// what follows.
+// inPaths reports whether a character separates an address from a path, or a path from what
+// follows it.
 func inPaths(r rune) bool { return r == '/' || r == '?' || r == '#' }
 
-// Beginnings of what providers call their keys and their customers' accounts.
+// How providers' keys, and the ids of their customers' accounts, begin.
 var (
 	keyMarks = [...]string{"sk-", "gsk_", "csk-", "xai-", "pplx-", "nvapi-", "tgp_v1_", "hf_", "fw_", "AIza", "AKIA",
 		"ya29.", "eyJ", "ghp_", "github_pat_"}
 	accountMarks = [...]string{"org-", "org_", "proj_"}
 )
 
-// hasMark reports whether a mark begins the word or a part of it: "key:sk-1", but
-// not "task-1".
+// hasMark reports whether the word, or a part of it, begins with one of the marks. "key:sk-1"
+// does, and "task-1" doesn't.
 func hasMark(word string, marks []string) bool {
 	for _, mark := range marks {
 		i := strings.Index(word, mark)
@@ -87,8 +86,8 @@ func hasMark(word string, marks []string) bool {
 	return false
 }
 
-// isKeyLike reports whether a word has 32 letters and digits in a row, some of
-// each: keys without a mark are like that, and names of models are not.
+// isKeyLike reports whether a word has 32 letters and digits in a row, and both among them.
+// Keys without a mark are like that, and names of models are not.
 func isKeyLike(word string) bool {
 	run, letters, digits := 0, false, false
 	for i := range len(word) {
@@ -108,7 +107,7 @@ func isKeyLike(word string) bool {
 
 func isAlphanumeric(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' }
 
-// isUUID reports whether a word is one: the account at Anthropic, for instance.
+// isUUID reports whether a word is a UUID. An account at Anthropic is, for example.
 func isUUID(word string) bool {
 	if len(word) != 36 {
 		return false
@@ -121,7 +120,7 @@ func isUUID(word string) bool {
 	return only(word, "0123456789abcdefABCDEF-")
 }
 
-// authority returns what stands before the path: "10.0.0.7:80" of "10.0.0.7:80/v1".
+// authority returns the part before the path: "10.0.0.7:80" of "10.0.0.7:80/v1".
 func authority(s string) string {
 	if i := strings.IndexFunc(s, inPaths); i >= 0 {
 		s = s[:i]
@@ -129,16 +128,15 @@ func authority(s string) string {
 	return s
 }
 
-// isInternal reports whether the authority of a URL is not that of a public
-// site, whose name has a dot and which needs neither a port nor a password.
+// isInternal reports whether the authority of a URL is not that of a public site. The name of
+// a public site has a dot, and needs neither a port nor a password.
 func isInternal(authority string) bool {
 	return isAddress(authority) || !strings.Contains(authority, ".") || strings.ContainsAny(authority, "@:")
 }
 
-// isAddress reports whether a word is an IP address, a host with a port, or a
-// name of a network that is not public: 10.1.2.3, [::1]:80, ::1,
-// ollama.example.com:80, vllm:8000, vllm.internal. Neither a model with a tag
-// (tiny:8) nor std::bad_alloc is one.
+// isAddress reports whether a word is an IP address, a host with a port, or a name in a
+// network that is not public: 10.1.2.3, [::1]:80, ::1, ollama.example.com:80, vllm:8000,
+// vllm.internal. A model with a tag (tiny:8) isn't one, and std::bad_alloc isn't either.
 func isAddress(word string) bool {
 	word = strings.TrimRight(strings.TrimLeft(word, "["), "]:.")
 	word, _, _ = strings.Cut(word, "%") // a zone: fe80::1%eth0
@@ -149,7 +147,7 @@ func isAddress(word string) bool {
 	if colon := strings.LastIndexByte(word, ':'); colon >= 0 {
 		host, port = word[:colon], word[colon+1:]
 	}
-	if isIPv4(host) || isIPv4(port) { // the latter of addr:10.1.2.3
+	if isIPv4(host) || isIPv4(port) { // port is the address in addr:10.1.2.3
 		return true
 	}
 	for _, domain := range privateDomains {
@@ -168,7 +166,7 @@ func isAddress(word string) bool {
 
 func isIPv4(s string) bool { return strings.Count(s, ".") == 3 && only(s, "0123456789.") }
 
-// privateDomains end the names of hosts that no public network knows.
+// privateDomains are the ends of host names that no public network knows.
 var privateDomains = [...]string{
 	".internal", ".local", ".localdomain", ".lan", ".intranet", ".corp", ".private", ".home.arpa", ".svc", ".docker",
 }
@@ -183,11 +181,11 @@ func isName(word string) bool {
 	return word != "" && word[0] > '9'
 }
 
-// only reports whether a word has no other characters than those of set.
+// only reports whether a word has only characters of set.
 func only(word, set string) bool { return strings.Trim(word, set) == "" }
 
-// isUnreachable reports whether a sentence tells that a host could not be
-// reached. It names the host, in a form that may look like any other word.
+// isUnreachable reports whether a sentence says that a host could not be reached. Such a
+// sentence names the host, which may look like any other word.
 func isUnreachable(sentence string) bool {
 	for _, part := range [...]string{
 		"ConnectionPool(host=", "connect to host", // Python: requests, aiohttp

@@ -6,10 +6,10 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// IsPath reports whether what a server said with a 404 or 405 is about the path of
-// the request: that it serves nothing there. Then base_url is at fault, and the
-// model is not, though its name may be part of the path. Nothing said is that, too:
-// every API explains a model that it doesn't have.
+// IsPath reports whether the text of a 404 or 405 says that the server has nothing at the
+// path of the request. Then base_url is wrong, and not the model, even if its name is part of
+// the path. No text at all means the same, because every API explains it if it doesn't have a
+// model.
 func IsPath(said string) bool {
 	s := strings.ToLower(strings.Trim(said, " .!\r\n\t"))
 	switch s {
@@ -39,9 +39,9 @@ func IsPath(said string) bool {
 		(strings.Contains(s, "post /") || strings.Contains(s, "post:/") || strings.Contains(s, " /v1") || strings.HasPrefix(s, "/"))
 }
 
-// IsForeign reports whether the body of an error is none of an API that speaks
-// JSON: there is something, and it is no JSON. It came from what stands before the
-// API, which knows nothing of its keys and accounts.
+// IsForeign reports whether the body of an error can't come from an API that speaks JSON: it
+// is not empty, and not JSON. It came from something in front of the API, which knows nothing
+// of the API's keys and accounts.
 func IsForeign(body sdk.JSON) bool {
 	if len(strings.TrimSpace(string(body))) == 0 {
 		return false
@@ -49,8 +49,8 @@ func IsForeign(body sdk.JSON) bool {
 	return body.Kind() == sdk.KindAbsent || body.Valid() != nil
 }
 
-// Foreign is the error for a status that refuses the gateway with a body that is
-// not of the API, in the words of whoever sent it.
+// Foreign returns the error for a status that refuses the gateway, with a body that didn't
+// come from the API. It has the body's text.
 func Foreign(lead string, body sdk.JSON) *sdk.Error {
 	e := &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", NoRetry: true, Message: lead + "."}
 	if said := Clean(string(body), nil); said != "" {

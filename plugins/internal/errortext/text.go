@@ -1,5 +1,5 @@
-// Package errortext makes an upstream's error fit to show: it finds the text for people,
-// whatever it is wrapped in, and leaves out what clients must not see: keys, accounts,
+// Package errortext makes an upstream's error fit to show. It finds the text for people,
+// whatever that is wrapped in, and leaves out what clients must not see: keys, accounts, and
 // the addresses of servers.
 package errortext
 
@@ -10,15 +10,15 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// maxDig is how deep a text may be buried, maxText how many bytes of it are shown.
+// maxDig is how deep a text may be wrapped. maxText is how many bytes of it are shown.
 const (
 	maxDig  = 8
 	maxText = 1000
 )
 
-// Dig finds the text for people in what a server said of a failure: a string,
-// JSON within a string, or an object that buries it under one of the usual
-// names. It is "" if there is none, and raw: see Clean.
+// Dig finds the text for people in a server's error: a string, JSON in a string, or an object
+// that has it under one of the usual names. The result is "" if there is none. It is not fit
+// to show yet: see Clean.
 func Dig(v sdk.JSON) string { return dig(v, maxDig) }
 
 func dig(v sdk.JSON, depth int) string {
@@ -49,12 +49,11 @@ func dig(v sdk.JSON, depth int) string {
 	return ""
 }
 
-// Clean makes a foreign text fit to show: one line of bounded length with a full
-// stop at its end, no page of HTML, no stack of calls, and nothing that hide
-// hides. A sentence is left out if private, unless that is nil, says that it is
-// none of a client's business, if it tells of a host that could not be reached,
-// and if it sends the reader to a page while there is more to say. Clean is ""
-// when nothing is left.
+// Clean makes a foreign text fit to show. The result is one line of bounded length with a
+// full stop at its end. It has no HTML page, no stack trace, and nothing that hide hides. It
+// leaves out sentences that are private (if private isn't nil), that say that a host could
+// not be reached, or that send the reader to a page, if there is another sentence. The result
+// is "" if nothing is left.
 func Clean(s string, private func(sentence string) bool) string {
 	if isPage(s) {
 		return ""
@@ -92,7 +91,7 @@ func isPage(s string) bool {
 		strings.Contains(head, "<html") || strings.Contains(head, "<!doctype")
 }
 
-// cut bounds a text and ends it as a sentence ends.
+// cut bounds the length of a text and ends it like a sentence.
 func cut(s string) string {
 	if len(s) > maxText {
 		s = s[:maxText]
@@ -107,8 +106,8 @@ func cut(s string) string {
 	return s
 }
 
-// IsWord reports whether s is a single word such as MALFORMED_FUNCTION_CALL,
-// which says something and can hide nothing.
+// IsWord reports whether s is a single word such as MALFORMED_FUNCTION_CALL. Such a word says
+// something, and can't contain a secret.
 func IsWord(s string) bool {
 	for _, c := range []byte(s) {
 		if c != '_' && c != '-' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
@@ -118,8 +117,8 @@ func IsWord(s string) bool {
 	return s != "" && len(s) <= 64 && s != "error" && standIn(s) == ""
 }
 
-// Param returns the place in a request that a server names, such as
-// messages[0].name, "" if there is none or it is not fit to show.
+// Param returns the place in a request that a server names, such as messages[0].name. It
+// returns "" if there is none, or none that can be shown.
 func Param(v sdk.JSON) string {
 	s, _ := v.Str()
 	if shown, _ := hide(s); len(s) > 100 || shown != s {

@@ -4,12 +4,12 @@ import "github.com/kai-gateway/kai/sdk"
 
 const day = 24 * 60 * 60
 
-// Wait returns the milliseconds that a Retry-After header asks for, 0 if there is
-// none. A point in time is none: an adapter has no clock.
+// Wait returns the milliseconds that a Retry-After header asks to wait, or 0 if there is none.
+// A date doesn't count, because an adapter has no clock.
 func Wait(head sdk.Head) int64 { return Milliseconds(sdk.JSON(head.Get("retry-after"))) }
 
-// Milliseconds reads a number of seconds, which may be a string; 0 if it is no
-// number, or not one between 0 and a day.
+// Milliseconds reads a number of seconds, which may be a string. It returns 0 if v is no
+// number, or is not between 0 and a day.
 func Milliseconds(v sdk.JSON) int64 {
 	if inside, ok := v.RawStr(); ok {
 		v = inside

@@ -7,19 +7,19 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// answer is the top level of a chunk or of a whole answer. What is null or
-// empty upstream is absent here.
+// answer is the top level of a chunk or of a whole answer. Fields that are null or empty are
+// absent here.
 type answer struct {
 	failure sdk.JSON // "error"
 	choices sdk.JSON
 	usage   sdk.JSON
 }
 
-// read reads body and appends to dst an object of the fields it doesn't know.
-// The gateway names id, object, created and model itself: the model that
-// answered may be a fallback or a dated name, but clients look for the alias
-// they asked for. OpenAI's obfuscation is random padding against those who
-// measure packets; the gateway's packets are others:
+// read reads body and appends to dst an object with the fields that it doesn't know. It drops
+// id, object, created and model, which the gateway writes itself: the model that answered may
+// be a fallback or a dated name, but clients look for the alias that they asked for. It drops
+// OpenAI's obfuscation, too, which is random padding against people who measure packets. The
+// gateway's packets are different ones:
 // https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream_options
 func (a *answer) read(d *Dialect, body sdk.JSON, dst []byte) ([]byte, error) {
 	it := sdk.Object(body)
@@ -39,7 +39,7 @@ func (a *answer) read(d *Dialect, body sdk.JSON, dst []byte) ([]byte, error) {
 			a.usage = v
 		case "object":
 			if inside, _ := v.RawStr(); string(inside) == "error" && a.failure == nil {
-				a.failure = body // of vLLM and Mistral: https://github.com/vllm-project/vllm/issues/12886
+				a.failure = body // vLLM and Mistral send this: https://github.com/vllm-project/vllm/issues/12886
 			}
 		case "id", "created", "model", "obfuscation":
 		case "x_groq":
@@ -58,8 +58,8 @@ func (a *answer) read(d *Dialect, body sdk.JSON, dst []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// readGroq reads what Groq keeps apart: the usage of a stream, whether asked for
-// or not, and why one was stopped early. It gives the object without them.
+// readGroq reads Groq's own object: it has the usage of a stream, whether that was asked for
+// or not, and why a stream was stopped early. It returns the object without these.
 // https://github.com/groq/groq-python/blob/main/src/groq/types/chat/chat_completion_chunk.py
 func (a *answer) readGroq(v sdk.JSON) (rest sdk.JSON) {
 	for f := sdk.Object(v); f.Next(); {
@@ -83,8 +83,8 @@ func (a *answer) readGroq(v sdk.JSON) (rest sdk.JSON) {
 	return rest
 }
 
-// emitUsage passes a usage object on. Some servers count cached tokens and those
-// of reasoning under names of their own, which become OpenAI's: DeepSeek
+// emitUsage states a usage object. Some servers count cached tokens and reasoning tokens under
+// names of their own, which become OpenAI's: DeepSeek
 // (https://api-docs.deepseek.com/guides/kv_cache), Moonshot
 // (https://platform.moonshot.ai/docs/api/chat) and SGLang
 // (https://github.com/sgl-project/sglang/blob/main/python/sglang/srt/entrypoints/openai/protocol.py).
@@ -92,7 +92,7 @@ func (d *Dialect) emitUsage(usage sdk.JSON, out *sdk.Out) {
 	var (
 		b                   []byte
 		cached, reasoning   sdk.JSON
-		prompted, completed bool // there are details of the prompt, of the completion
+		prompted, completed bool // there are details of the prompt, and of the completion
 	)
 	for f := sdk.Object(usage); f.Next(); {
 		v := f.Value()
@@ -132,9 +132,9 @@ type choice struct {
 	usage    sdk.JSON // of Moonshot, in a stream
 	logprobs sdk.JSON
 	finish   sdk.JSON
-	native   sdk.JSON // the finish reason in the words of the model's provider
+	native   sdk.JSON // the finish reason in the words of the model's own provider
 	failure  sdk.JSON // "error"
-	extra    []byte   // an object of the fields it doesn't know, without its closing bracket
+	extra    []byte   // an object of unknown fields, without its closing bracket
 }
 
 func (c *choice) read(raw sdk.JSON) error {
@@ -183,8 +183,8 @@ func (c *choice) read(raw sdk.JSON) error {
 	return nil
 }
 
-// failed returns the error of a choice that ended with one. There may be no
-// object that explains it; the finish reason is the only hint then.
+// failed returns the error of a choice that ended with one. If no object explains it, the
+// finish reason is the only hint.
 func (d *Dialect) failed(c *choice, head sdk.Head) error {
 	if c.failure != nil {
 		return d.Failure(head, c.failure)
@@ -202,9 +202,9 @@ func (d *Dialect) failed(c *choice, head sdk.Head) error {
 	return nil
 }
 
-// reason returns the reason to FINISH with, "" if the choice goes on. Besides
-// OpenAI's, servers have words of their own, such as "eos" and "stop_sequence":
-// what failed knows are the ones that end badly.
+// reason returns the reason for FINISH, or "" if the choice goes on. Servers have other words
+// besides OpenAI's, such as "eos" and "stop_sequence". They mean a good end, except for those
+// that failed knows.
 func (c *choice) reason() string {
 	inside, ok := c.finish.RawStr()
 	if !ok {
@@ -226,12 +226,12 @@ func (c *choice) reason() string {
 	return abi.FinishStop
 }
 
-// isPlain reports whether there is nothing but a message.
+// isPlain reports whether the choice has only a message.
 func (c *choice) isPlain() bool {
 	return c.finish == nil && c.native == nil && c.logprobs == nil && c.usage == nil && len(c.extra) == 0
 }
 
-// emitEnd states what follows a choice's message.
+// emitEnd states what comes after a choice's message.
 func (c *choice) emitEnd(out *sdk.Out) {
 	if tokens := c.logprobs.Get("content"); tokens.Kind() == sdk.KindArray && !IsNothing(tokens) {
 		out.Logprobs(c.index, tokens)
@@ -244,7 +244,7 @@ func (c *choice) emitEnd(out *sdk.Out) {
 	}
 }
 
-// IsNothing reports whether a value of an iterator says no more than its absence.
+// IsNothing reports whether a value from an iterator means the same as its absence.
 func IsNothing(v sdk.JSON) bool {
 	switch v[0] {
 	case 'n':
@@ -255,8 +255,8 @@ func IsNothing(v sdk.JSON) bool {
 	return false
 }
 
-// AppendField appends a field to an object that has no closing bracket yet; an
-// empty dst begins one.
+// AppendField appends a field to an object that has no closing bracket yet. If dst is empty,
+// it begins an object.
 func AppendField(dst []byte, key []byte, value sdk.JSON) []byte {
 	if len(dst) == 0 {
 		dst = append(dst, '{')

@@ -1,11 +1,10 @@
-// Package openaichat reads answers in OpenAI's dialect, whole and streamed, as the many
-// servers write them that imitate OpenAI's chat completions. Adapters for such servers
-// share it.
+// Package openaichat reads answers in OpenAI's dialect, whole and streamed. It is for the many
+// servers that imitate OpenAI's chat completions, whose adapters share it.
 //
-// It handles what servers do, not only what OpenAI documents: reasoning has several
-// names, calls lack indexes and ids, a finish comes twice, and errors come with status
-// 200. Requests, and the meaning of a status outside 2xx, are up to each adapter. Only
-// State is kept between two calls.
+// It handles what servers really do, and not only what OpenAI documents: reasoning has several
+// names, calls lack indexes and ids, a finish comes twice, and errors come with status 200.
+// Requests, and the meaning of a status outside 2xx, are up to each adapter. Only State is
+// kept between two calls.
 package openaichat
 
 import (
@@ -18,38 +17,37 @@ import (
 type Dialect struct {
 	// Name begins the sentences about the server: "OpenRouter".
 	Name string
-	// Failure explains an error, an object or a bare string, that came within an
-	// answer. head is nil in a stream.
+	// Failure explains an error within an answer, which is an object or a string. head is
+	// nil in a stream.
 	Failure func(head sdk.Head, e sdk.JSON) error
-	// BrokenOff explains an answer whose finish reason means a failure. word is
-	// the most exact reason that was given; it may hold anything.
+	// BrokenOff explains an answer whose finish reason means a failure. word is the most
+	// exact reason that was given. It can be any text.
 	BrokenOff func(word string) error
-	// Private are fields at an answer's top that are none of the client's business.
+	// Private are fields at an answer's top that clients must not see.
 	Private []string
-	// PrivateUsage are such fields of the usage.
+	// PrivateUsage are fields of the usage that clients must not see.
 	PrivateUsage []string
 }
 
-// Whole takes a whole answer with a status of 2xx. It may be an error in four
-// ways: its body is one, a choice has one, a choice finished with a failure, or
-// there are no choices.
+// Whole handles a whole answer with a status of 2xx. It can be an error in four ways: the body
+// is one, a choice has one, a choice finished with a failure, or there are no choices.
 func (d *Dialect) Whole(r *sdk.Response, out *sdk.Out) error {
 	return d.explain(d.whole(r, out))
 }
 
-// Event takes one event of a stream. A finish may come twice, with the last chunk
-// of the answer and again with the usage, whose choices may also be empty or lack
-// the reason; or before the text, which belongs to the answer all the same.
+// Event handles one event of a stream. A finish may come twice: with the last chunk of the
+// answer, and again with the usage, whose choices may also be empty or lack the reason. It may
+// also come before the text, which is part of the answer all the same.
 func (d *Dialect) Event(e *sdk.Event, s *State, out *sdk.Out) error {
 	return d.explain(d.event(e, s, out))
 }
 
-// Malformed is the error for an answer that cannot be read.
+// Malformed returns the error for an answer that cannot be read.
 func (d *Dialect) Malformed() error {
 	return Failed(502, "upstream_error", d.Name+" sent an answer that is not what its API promises.")
 }
 
-// These become errors about the server at the package's edge.
+// Whole and Event turn these into errors about the server.
 var (
 	errMalformed = errors.New("malformed")
 	errPart      = errors.New("a part of an unknown type")
@@ -65,7 +63,7 @@ func (d *Dialect) explain(err error) error {
 	return err
 }
 
-// Failed makes the error of a status.
+// Failed returns the error for a status.
 func Failed(status int, code, message string) error {
 	return &sdk.Error{Status: status, Type: sdk.TypeOf(status), Code: code, Message: message}
 }

@@ -8,10 +8,10 @@ import (
 type message struct {
 	content   sdk.JSON
 	reasoning sdk.JSON // text
-	details   sdk.JSON // the same reasoning, typed: an array
+	details   sdk.JSON // the same reasoning in its typed form: an array
 	refusal   sdk.JSON
 	calls     sdk.JSON
-	extra     []byte // an object of the fields it doesn't know, without its closing bracket
+	extra     []byte // an object of unknown fields, without its closing bracket
 }
 
 func (m *message) read(raw sdk.JSON) error {
@@ -34,8 +34,8 @@ func (m *message) read(raw sdk.JSON) error {
 		case "refusal":
 			m.refusal = v
 		case "function_call":
-			// Of the time before tools. Some servers send one without a name and
-			// arguments beside the calls, which clients take for a call.
+			// This is older than tools. Some servers send one without name and arguments
+			// beside the calls, and clients would take it for a call.
 			if !isStub(v) {
 				m.extra = AppendField(m.extra, it.Key(), v)
 			}
@@ -55,7 +55,7 @@ func (m *message) read(raw sdk.JSON) error {
 	return nil
 }
 
-// isStub reports whether all fields of an object say nothing.
+// isStub reports whether all fields of an object are empty.
 func isStub(v sdk.JSON) bool {
 	for f := sdk.Object(v); f.Next(); {
 		if !IsNothing(f.Value()) {
@@ -65,13 +65,13 @@ func isStub(v sdk.JSON) bool {
 	return v.Kind() == sdk.KindObject
 }
 
-// isPlain reports whether there is nothing but text.
+// isPlain reports whether the message has only text.
 func (m *message) isPlain() bool {
 	return m.content.Kind() == sdk.KindString && m.reasoning == nil && m.refusal == nil &&
 		m.calls == nil && m.details == nil && len(m.extra) == 0
 }
 
-// emit states all but the tool calls.
+// emit states everything except the tool calls.
 func (m *message) emit(choice int, out *sdk.Out) error {
 	if inside, ok := m.reasoning.RawStr(); ok {
 		out.ReasoningJSON(choice, inside)
@@ -99,8 +99,8 @@ func (m *message) emit(choice int, out *sdk.Out) error {
 	return nil
 }
 
-// emitDetails takes the reasoning's text from its typed form. The encrypted and
-// the signatures have none.
+// emitDetails states the text of the reasoning's typed form. Encrypted details and signatures
+// have none.
 func (m *message) emitDetails(choice int, out *sdk.Out) {
 	for it := sdk.Array(m.details); it.Next(); {
 		var text, summary sdk.JSON
@@ -120,9 +120,8 @@ func (m *message) emitDetails(choice int, out *sdk.Out) {
 	}
 }
 
-// emitParts states content that is a part, a string among parts, or an array of
-// these. A part of a type without a meaning here is an error, for an answer must
-// not lose what it says.
+// emitParts states content that is a part, a string among parts, or an array of these. A part
+// of an unknown type is an error, because an answer must not lose content.
 func emitParts(choice int, content sdk.JSON, out *sdk.Out) error {
 	switch content.Kind() {
 	case sdk.KindString:
@@ -154,10 +153,10 @@ func emitParts(choice int, content sdk.JSON, out *sdk.Out) error {
 	return nil
 }
 
-// emitPart states one part. Mistral's reasoning models think in parts of their
-// own, which hold parts of text (https://docs.mistral.ai/capabilities/reasoning);
-// others have parts of the Responses API there, whose reasoning has its text in
-// content or summary, or in text; and images come as they are sent.
+// emitPart states one part. Mistral's reasoning models have parts of their own for thinking,
+// with parts of text in them (https://docs.mistral.ai/capabilities/reasoning). Other servers
+// use parts of the Responses API, whose reasoning has its text in content, summary or text.
+// Images are stated as they come.
 func emitPart(choice int, part sdk.JSON, out *sdk.Out) error {
 	kind, _ := part.Get("type").Str()
 	switch kind {
@@ -185,7 +184,7 @@ func emitPart(choice int, part sdk.JSON, out *sdk.Out) error {
 	return nil
 }
 
-// emitThoughts states reasoning that is a text or an array of parts with one.
+// emitThoughts states reasoning that is a text, or an array of parts with texts.
 func emitThoughts(choice int, v sdk.JSON, out *sdk.Out) {
 	if inside, ok := v.RawStr(); ok {
 		out.ReasoningJSON(choice, inside)

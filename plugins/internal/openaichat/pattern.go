@@ -2,18 +2,18 @@ package openaichat
 
 import "github.com/kai-gateway/kai/sdk"
 
-// pattern is a chunk with nothing but text for one choice, without that text. Most
-// chunks of a stream differ only in it. A chunk that matches the pattern of the last
-// one needs no parsing: equal bytes before and after its text mean the same.
+// pattern describes a chunk that has only text, for one choice. Most chunks of a stream differ
+// only in their text. A chunk that matches the pattern of the last one needs no parsing,
+// because equal bytes before and after the text mean the same.
 type pattern struct {
 	Print  uint64 // fingerprint of the bytes before and after the text; 0: there is no pattern
-	Before uint32 // how many bytes there are before the text, with its opening quote
-	After  uint32 // how many there are after it, with its closing quote
+	Before uint32 // how many bytes are before the text, including its opening quote
+	After  uint32 // how many bytes are after the text, including its closing quote
 	Choice uint32
 }
 
-// remember makes p the pattern of a chunk and its text. content must be a slice of chunk:
-// their capacities tell where in it the text is.
+// remember makes p the pattern of a chunk. content is the chunk's text, and must be a slice of
+// chunk: their capacities tell where the text is.
 func (p *pattern) remember(chunk, content sdk.JSON, choice int) {
 	before := cap(chunk) - cap(content) + 1
 	after := before + len(content) - 2
@@ -25,7 +25,7 @@ func (p *pattern) remember(chunk, content sdk.JSON, choice int) {
 	}
 }
 
-// match returns the text of a chunk that matches, as the inside of its literal.
+// match returns the text of a chunk that matches, as the inside of a JSON string.
 func (p *pattern) match(chunk sdk.JSON) (inside []byte, ok bool) {
 	before, after := int(p.Before), len(chunk)-int(p.After)
 	if p.Print == 0 || after < before ||
@@ -34,7 +34,7 @@ func (p *pattern) match(chunk sdk.JSON) (inside []byte, ok bool) {
 	}
 	inside = chunk[before:after]
 	for _, c := range inside {
-		if c == '"' || c == '\\' || c < ' ' { // rare; RawStr then looks more closely
+		if c == '"' || c == '\\' || c < ' ' { // this is rare, and RawStr decides
 			return chunk[before-1 : after+1].RawStr()
 		}
 	}

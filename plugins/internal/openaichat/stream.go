@@ -2,21 +2,21 @@ package openaichat
 
 import "github.com/kai-gateway/kai/sdk"
 
-// State is what an event leaves for the next ones of its stream. It is small and
-// flat, as the sdk demands.
+// State is what is remembered between the events of a stream. It is small and flat, as the
+// SDK demands.
 type State struct {
-	Extra uint64 // fingerprint of the unknown top-level fields passed on last
+	Extra uint64 // fingerprint of the unknown top-level fields that were last passed on
 	Last  lastCall
 	Text  pattern
 }
 
-// lastCall is the tool call that the last part was of. Numbers are the
+// lastCall is the tool call that the last part belonged to. The number of a call is the
 // upstream's index plus Shift.
 type lastCall struct {
-	At       uint32 // choice<<16 | index of the upstream, plus 1; 0: there was none
-	Shift    uint32 // how many calls began at an index that another one had
-	ID, Name uint64 // fingerprints; 0: not known
-	Begun    bool   // some of its arguments have come
+	At       uint32 // choice<<16 | the upstream's index, plus 1; 0: there was no call
+	Shift    uint32 // how many calls began at an index that another call had
+	ID, Name uint64 // fingerprints; 0: unknown
+	Begun    bool   // a part of its arguments has come
 }
 
 func (d *Dialect) event(e *sdk.Event, s *State, out *sdk.Out) error {
@@ -62,9 +62,9 @@ func (d *Dialect) event(e *sdk.Event, s *State, out *sdk.Out) error {
 	return nil
 }
 
-// emitExtra passes top-level fields on when they differ from those before:
-// provider and system_fingerprint come with every chunk and never change, and a
-// chunk of nothing but text costs the gateway a fraction of any other.
+// emitExtra states top-level fields if they differ from those before. provider and
+// system_fingerprint come with every chunk and never change, and a chunk with only text costs
+// the gateway a fraction of any other.
 func (s *State) emitExtra(extra []byte, out *sdk.Out) {
 	if len(extra) == 0 {
 		return
@@ -77,7 +77,7 @@ func (s *State) emitExtra(extra []byte, out *sdk.Out) {
 	out.ChunkExtra(append(append([]byte(nil), extra...), '}')) // a copy, so that extra stays on the stack
 }
 
-// emitDelta states what a choice of a chunk adds.
+// emitDelta states the new content of a choice.
 func (d *Dialect) emitDelta(s *State, chunk, raw sdk.JSON, out *sdk.Out) error {
 	var c choice
 	if err := c.read(raw); err != nil {
@@ -133,9 +133,9 @@ func (s *State) emitCalls(choice int, calls sdk.JSON, out *sdk.Out) error {
 	return nil
 }
 
-// unstated returns the index of a part that states none and stands at position in
-// its chunk. One with a name comes after all calls before, which an earlier chunk
-// may have had several of: Google's OpenAI layer sends calls whole and uncounted.
+// unstated returns the index of a part that doesn't state one, from its position in the chunk.
+// A part with a name begins a call after all calls before. An earlier chunk may have had
+// several of them: Google's OpenAI layer sends calls whole, and without an index.
 func (l *lastCall) unstated(choice, position int, named bool) int {
 	if at := int(l.At) - 1; named && at>>16 == choice {
 		return max(position, at&maxItem)
@@ -143,13 +143,16 @@ func (l *lastCall) unstated(choice, position int, named bool) int {
 	return position
 }
 
-// number returns the number of the call that a part belongs to: its index, moved
-// up by the calls that weak servers begin at an index already in use. Such a call
-// shows by a name together with another id, or in place of another name once
-// arguments came or where nothing is counted; and servers that neither count nor
-// name calls send each of them whole. Another name before any argument is a piece
-// of it, which the gateway joins. An id that comes later changes nothing: some
-// servers make a new one for each part.
+// number returns the number of the call that a part belongs to. It is the part's index, plus
+// the number of calls that began at an index already in use, as some weak servers do it. A part
+// begins such a call
+//
+//   - if it has a name and another id;
+//   - if it has another name, and arguments have come or calls have no index;
+//   - if it has a name, and calls have neither index nor id: then each comes whole.
+//
+// Another name before any arguments is a piece of the name, which the gateway joins. An id that
+// comes later changes nothing, because some servers make a new one for each part.
 func (s *State) number(choice int, c *toolCall) int {
 	at := uint32(choice)<<16 | uint32(c.index)
 	id, name := textOf(c.id), textOf(c.name)
@@ -173,10 +176,10 @@ func (s *State) number(choice int, c *toolCall) int {
 	return c.index + int(last.Shift)
 }
 
-// differ reports whether two texts are known and not the same.
+// differ reports whether two fingerprints are known and not the same.
 func differ(a, b uint64) bool { return a != 0 && b != 0 && a != b }
 
-// textOf returns the fingerprint of a string, 0 for an empty one or none.
+// textOf returns the fingerprint of a string, or 0 if it is empty or absent.
 func textOf(v sdk.JSON) uint64 {
 	if inside, _ := v.RawStr(); len(inside) > 0 {
 		return fingerprint(inside)
@@ -184,8 +187,8 @@ func textOf(v sdk.JSON) uint64 {
 	return 0
 }
 
-// fingerprint tells texts apart within one stream; it is never 0. It takes
-// eight bytes at a time, since one of the texts comes with every chunk.
+// fingerprint returns a hash that tells texts of one stream apart. It is never 0. It reads
+// eight bytes at a time, because one of the texts comes with every chunk.
 func fingerprint(b []byte) uint64 {
 	const prime = 0x9e3779b97f4a7c15 // odd, from the golden ratio
 	h := uint64(len(b))
@@ -207,7 +210,7 @@ func fingerprint(b []byte) uint64 {
 	return h | 1
 }
 
-// word reads eight bytes, which the compiler makes one load of.
+// word reads eight bytes. The compiler makes one load of it.
 func word(b []byte) uint64 {
 	_ = b[7]
 	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |

@@ -6,13 +6,13 @@ import (
 
 // toolCall is one element of "tool_calls", or a part of one in a stream.
 type toolCall struct {
-	index     int  // as stated, else -1 at first
-	counted   bool // the index is the server's own
+	index     int  // the server's; -1 at first if it states none
+	counted   bool // the server states the index
 	id        sdk.JSON
 	name      sdk.JSON
 	arguments sdk.JSON
 	signature sdk.JSON
-	extra     []byte // an object of the fields it doesn't know, without its closing bracket
+	extra     []byte // an object of unknown fields, without its closing bracket
 }
 
 func (c *toolCall) read(raw sdk.JSON) error {
@@ -61,8 +61,8 @@ func (c *toolCall) read(raw sdk.JSON) error {
 	return nil
 }
 
-// onlySignature returns the signature in Google's extra_content, nil if there is
-// none or anything else.
+// onlySignature returns the signature in Google's extra_content. It returns nil if there is
+// none, or if there is anything else.
 func onlySignature(content sdk.JSON) sdk.JSON {
 	var signature sdk.JSON
 	for google := sdk.Object(content); google.Next(); {
@@ -79,10 +79,10 @@ func onlySignature(content sdk.JSON) sdk.JSON {
 	return signature
 }
 
-const maxItem = 1<<16 - 1 // what an emission can count
+const maxItem = 1<<16 - 1 // the highest number that an emission can have
 
-// emit states the call as number n of its choice. Ids may be missing or repeat;
-// the gateway makes those unique.
+// emit states the call as number n of its choice. Ids may be missing or repeated; the gateway
+// makes them unique.
 func (c *toolCall) emit(choice, n int, out *sdk.Out) {
 	if id, _ := c.id.Str(); id != "" {
 		out.ToolID(choice, n, id)
@@ -103,7 +103,7 @@ func (c *toolCall) emit(choice, n int, out *sdk.Out) {
 	}
 }
 
-// hasArguments reports whether there is some of the arguments' text.
+// hasArguments reports whether the part has some text of the arguments.
 func (c *toolCall) hasArguments() bool {
 	switch c.arguments.Kind() {
 	case sdk.KindString:

@@ -40,9 +40,9 @@ type choices [abi.MaxChoices / 64]uint64
 func (c *choices) add(n int)      { c[n/64] |= 1 << (n % 64) }
 func (c *choices) has(n int) bool { return c[n/64]>>(n%64)&1 != 0 }
 
-// emitChoice states a choice of a whole answer. It is complete although its
-// finish reason may be null: the gateway makes tool_calls of a stop with calls.
-// Some servers give each choice the same index; taken are those given so far.
+// emitChoice states a choice of a whole answer. The choice is complete even if its finish
+// reason is null; with calls, the gateway makes tool_calls of stop. Some servers give all
+// choices the same index; taken has the indexes used so far.
 func (d *Dialect) emitChoice(head sdk.Head, raw sdk.JSON, position int, taken *choices, out *sdk.Out) error {
 	c := choice{index: position}
 	if err := c.read(raw); err != nil {
@@ -67,7 +67,7 @@ func (d *Dialect) emitChoice(head sdk.Head, raw sdk.JSON, position int, taken *c
 	}
 	calls := sdk.Array(m.calls)
 	for n := 0; calls.Next(); n++ {
-		// Their own indexes are missing or repeat with some servers.
+		// With some servers, the calls' own indexes are missing or repeated.
 		var call toolCall
 		if err := call.read(calls.Value()); err != nil {
 			return err

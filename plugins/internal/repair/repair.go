@@ -1,16 +1,16 @@
-// Package repair helps adapters to send a conversation to a provider that accepts less
-// than OpenAI. A client can't repair its history: a mistake that a model once made, or a
-// text that a person left blank, would be refused in every later request.
+// Package repair helps adapters to send a conversation to a provider that accepts less than
+// OpenAI. Clients can't repair their history. Without this package, a mistake that a model
+// once made, or a text that a person left blank, would be refused in every later request.
 package repair
 
 import "github.com/kai-gateway/kai/sdk"
 
-// invalidArguments is the field that holds a text that is no JSON object.
+// invalidArguments is the field for arguments that are not a JSON object.
 const invalidArguments = "_invalid_arguments"
 
-// Arguments returns the arguments of a tool call as the object that most providers
-// demand: {} if there are none, and {"_invalid_arguments": "the text"} for what a
-// model wrote that is no JSON object, so that it can see its mistake.
+// Arguments returns the arguments of a tool call as an object, which most providers demand. It
+// is {} if there are none. If the model wrote something that is not a JSON object, it is
+// {"_invalid_arguments": "the text"}, so that the model can see its mistake.
 func Arguments(c sdk.ToolCall) sdk.JSON {
 	if object, ok := c.Object(); ok {
 		return wholeCharacters(object)
@@ -28,9 +28,8 @@ func Arguments(c sdk.ToolCall) sdk.JSON {
 	return w.Bytes()
 }
 
-// wholeCharacters returns JSON without escapes of half a character, which no
-// provider reads. The gateway sees none in a request, but arguments are text in a
-// text.
+// wholeCharacters replaces escapes of half a character in JSON, which no provider can read.
+// The gateway has already replaced them in the request, but arguments are JSON inside a string.
 func wholeCharacters(v sdk.JSON) sdk.JSON {
 	var out []byte
 	for i := 0; i+6 <= len(v); i++ {
@@ -59,8 +58,8 @@ func wholeCharacters(v sdk.JSON) sdk.JSON {
 	return v
 }
 
-// Said returns the content of an assistant's message. One without has said why not,
-// or spoken: its refusal or the transcript of its audio stands for it then.
+// Said returns the content of an assistant's message. If it has none, that is its refusal, or
+// the transcript of its audio.
 func Said(m sdk.Message) sdk.JSON {
 	for p := range sdk.Parts(m.Content) {
 		if inside, ok := p.Text.RawStr(); !ok || !Blank(inside) {
@@ -75,11 +74,11 @@ func Said(m sdk.Message) sdk.JSON {
 	return m.Content
 }
 
-// Blank reports whether the inside of a JSON string is nothing but white space.
+// Blank reports whether the inside of a JSON string is only white space.
 func Blank(inside []byte) bool { return len(sdk.TrimSpaceEnd(inside)) == 0 }
 
-// Stops returns the insides of the strings that an answer is to end at, which stop
-// has one or several of, but for those that keep refuses.
+// Stops returns the insides of the strings at which an answer must end. stop is a string or an
+// array of strings. Strings for which keep returns false are left out.
 func Stops(stop sdk.JSON, keep func(inside []byte) bool) (stops [][]byte) {
 	add := func(v sdk.JSON) {
 		if inside, ok := v.RawStr(); ok && keep(inside) {
@@ -96,8 +95,8 @@ func Stops(stop sdk.JSON, keep func(inside []byte) bool) (stops [][]byte) {
 	return stops
 }
 
-// IsStop reports whether the inside of a JSON string is something to stop at:
-// spaces alone are not, line ends are.
+// IsStop reports whether the inside of a JSON string can be a stop. Spaces alone can't, and
+// line ends can.
 func IsStop(inside []byte) bool {
 	text := sdk.AppendUnquote(nil, inside)
 	for _, c := range text {

@@ -1,5 +1,5 @@
-// Package toolchoice reads tool_choice for adapters whose upstream has other words
-// for it: https://platform.openai.com/docs/api-reference/chat/create#chat-create-tool_choice.
+// Package toolchoice reads tool_choice, for adapters whose upstream expresses it differently:
+// https://platform.openai.com/docs/api-reference/chat/create#chat-create-tool_choice.
 package toolchoice
 
 import (
@@ -8,16 +8,15 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// Choice is what tool_choice leaves to the model. The zero value is that of a
-// request without it.
+// Choice is what tool_choice leaves to the model. The zero value is for a request without
+// tool_choice.
 type Choice struct {
-	Mode  string   // "auto", "none" or "required"; "" if not said
+	Mode  string   // "auto", "none" or "required"; "": not set
 	Only  []string // the names of the functions that are left, each once; nil: all
-	Named bool     // Only is the one function that must be called
+	Named bool     // Only has one function, which must be called
 }
 
-// Parse reads a request's tool_choice, absent where there is none. The error is an
-// *sdk.Error.
+// Parse reads a request's tool_choice. v may be absent. The error is an *sdk.Error.
 func Parse(v sdk.JSON) (Choice, error) {
 	if v.Kind() <= sdk.KindNull {
 		return Choice{}, nil
@@ -56,10 +55,11 @@ func Parse(v sdk.JSON) (Choice, error) {
 
 func nameIn(tool sdk.JSON) (string, bool) { return tool.Get("function").Get("name").Str() }
 
-// Leaves reports whether a function is left.
+// Leaves reports whether the model may call a function.
 func (c Choice) Leaves(name string) bool { return c.Only == nil || slices.Contains(c.Only, name) }
 
-// Unknown is the error for a choice of functions that are not all among the tools.
+// Unknown returns the error for a tool_choice that names a function which is not among the
+// tools.
 func Unknown() error { return refuse("tool_choice names a function that is not among the tools.") }
 
 func malformed() error {
