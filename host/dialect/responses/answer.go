@@ -67,7 +67,7 @@ func (a *answer) takeAll(deltas []facts.Delta, done bool) error {
 			return err
 		}
 	}
-	a.facts.Shown(0, a.size)
+	a.facts.Shown(0, a.extra.Size)
 	return nil
 }
 
@@ -96,7 +96,11 @@ func (a *answer) takeSummary(d *facts.Delta, _ []facts.Delta) error {
 	switch d.Kind {
 	case abi.Text:
 		if a.open == nil {
-			a.open = a.add(compactionItem, tool{})
+			it, err := a.add(compactionItem, tool{})
+			if err != nil {
+				return err
+			}
+			a.open = it
 		}
 		a.events.begin()
 		return a.keepText(a.open, d.Text)
@@ -117,8 +121,12 @@ func (a *answer) say(k itemKind, text facts.Text, rest []facts.Delta) error {
 				return err
 			}
 		}
-		a.open = a.add(k, tool{})
-		a.events.added(a.open)
+		it, err := a.add(k, tool{})
+		if err != nil {
+			return err
+		}
+		a.open = it
+		a.events.added(it)
 	}
 	if k != textItem || len(a.logprobs) == 0 {
 		return a.show(a.open, text, nil)
@@ -181,7 +189,10 @@ func (a *answer) beginCall(d *facts.Delta, rest []facts.Delta) error {
 	if err := a.carry(); err != nil {
 		return err
 	}
-	it := a.add(callItem, a.asked.tools.named(d.Name))
+	it, err := a.add(callItem, a.asked.tools.named(d.Name))
+	if err != nil {
+		return err
+	}
 	it.callID = d.ID
 	a.calls = append(a.calls, it)
 	a.events.added(it)
@@ -242,17 +253,17 @@ func ends(deltas []facts.Delta) bool {
 	return len(deltas) > 0 && deltas[len(deltas)-1].Kind == abi.Finish
 }
 
-// add adds an item.
-func (a *answer) add(k itemKind, t tool) *outputItem {
+// add adds an item, and counts what it takes besides its texts.
+func (a *answer) add(k itemKind, t tool) (*outputItem, error) {
+	if err := a.facts.Hold(itemBytes); err != nil {
+		return nil, err
+	}
 	it := newOutputItem(k, t, a.info.ID, len(a.items))
 	a.items = append(a.items, it)
-	return it
+	return it, nil
 }
 
-// size returns how many bytes the answer keeps that nobody else counts.
-func (a *answer) size() int { return a.extra.Size() + len(a.items)*itemBytes }
-
-// itemBytes is about what an item takes beside its texts.
+// itemBytes is about what an item takes besides its texts.
 const itemBytes = 512
 
 // Complete reports whether the answer is a success if nothing more comes, even if the

@@ -69,7 +69,10 @@ func (a *answer) carry() error {
 	if err != nil || text == "" {
 		return err
 	}
-	it := a.add(reasoningItem, tool{})
+	it, err := a.add(reasoningItem, tool{})
+	if err != nil {
+		return err
+	}
 	it.sealed = text
 	a.events.added(it)
 	a.done(it, statusCompleted)
@@ -118,7 +121,10 @@ func (a *answer) end() error {
 	}
 	if !spoke {
 		// Some clients ask again and again when there is no message.
-		it := a.add(textItem, tool{})
+		it, err := a.add(textItem, tool{})
+		if err != nil {
+			return err
+		}
 		a.events.added(it)
 		a.done(it, status)
 	}

@@ -4,7 +4,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/facts"
@@ -56,6 +55,7 @@ func (s *stream) Fail(dst []byte, e *fault.Error) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.busy = true // for good: nothing may follow
+	sent := s.seq
 	dst = s.appendBegin(dst)
 
 	shown := *e
@@ -78,7 +78,7 @@ func (s *stream) Fail(dst []byte, e *fault.Error) []byte {
 
 	o := object{status: statusFailed, failure: appendFailure(nil, shown.Code, shown.Text)}
 	if s.events != nil {
-		o.items, o.tier = s.events.sentItems(s.seq), s.events.tier
+		o.items, o.tier = s.events.sentItems(sent), s.events.tier
 	}
 	dst = s.appendHead(dst, "response.failed")
 	dst = append(dst, `,"response":`...)
@@ -100,18 +100,4 @@ func (e *events) sentItems(number int) (items []*outputItem) {
 		return nil
 	}
 	return items
-}
-
-// pace is how long a client waits after too many requests if nobody says how long.
-const pace = 5 * time.Second
-
-// translate says when a request may be repeated after too many of them. Without that some
-// clients give up at once, where they otherwise would wait and repeat it.
-func translate(e *fault.Error) *fault.Error {
-	if failureCode(e) != "rate_limit_exceeded" || e.RetryAfter > 0 || !e.Repeatable() {
-		return e
-	}
-	paced := *e
-	paced.RetryAfter = pace
-	return &paced
 }

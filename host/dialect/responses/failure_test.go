@@ -41,24 +41,3 @@ func TestWhatClientsDoAboutAFailure(t *testing.T) {
 		})
 	}
 }
-
-func TestTooManyRequestsAlwaysSayWhenToRepeat(t *testing.T) {
-	for name, tc := range map[string]struct {
-		err  fault.Error
-		want time.Duration
-	}{
-		"nobody said":             {fault.Error{Kind: fault.Rate}, 5 * time.Second},
-		"the provider said":       {fault.Error{Kind: fault.Rate, RetryAfter: time.Minute}, time.Minute},
-		"a quota that is used up": {fault.Error{Kind: fault.Quota}, 0},
-		"it would be in vain":     {fault.Error{Kind: fault.Rate, NoRetry: true}, 0},
-		"another failure":         {fault.Error{Kind: fault.Busy}, 0},
-	} {
-		before := tc.err
-		if got := translate(&tc.err); got.RetryAfter != tc.want || got.Kind != tc.err.Kind {
-			t.Errorf("%s: RetryAfter %v, want %v", name, got.RetryAfter, tc.want)
-		}
-		if tc.err != before {
-			t.Errorf("%s: the error itself was changed", name)
-		}
-	}
-}

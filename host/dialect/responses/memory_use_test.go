@@ -75,6 +75,22 @@ func TestWhatIsKeptIsCounted(t *testing.T) {
 	}
 }
 
+// An upstream that changes the kind of content with every byte makes many items, which
+// count as well.
+func TestItemsAreCounted(t *testing.T) {
+	info, grant := counted(1 << 30)
+	a := newStream(asked{}, info).Begin()
+	for range 5000 {
+		if _, err := a.Apply(nil, emit(text("a"), thought("b"))); err != nil {
+			t.Fatal(err)
+		}
+		a.Sent(true)
+	}
+	if used := grant.Used(); used < 10_000*itemBytes {
+		t.Errorf("%d bytes are counted", used)
+	}
+}
+
 // allocated returns how many bytes f allocates.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
