@@ -13,7 +13,7 @@ func init() { sdk.Register(Plugin()) }
 
 func main() {}
 
-// Plugin gives the adapter with its manifest.
+// Plugin returns the adapter with its manifest.
 func Plugin() *sdk.Plugin {
 	return sdk.New(sdk.Manifest{
 		Name:           "parrot",
@@ -29,9 +29,9 @@ func Plugin() *sdk.Plugin {
 
 type adapter struct{}
 
-// state is what one call of an exchange leaves for the next.
+// state is what the adapter remembers from one call of an exchange to the next.
 type state struct {
-	Calls uint32 // tool calls so far, which is the number of the next one
+	Calls uint32 // how many tool calls there were so far; the number of the next one
 	Spoke bool   // a word was said
 	Ended bool   // the parrot said how it ended
 }
@@ -87,9 +87,9 @@ func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
 	return nil
 }
 
-// writePrompt writes a conversation as one text, a line for each message. The
-// texts are copied as they stand between their quotes: a long one is the
-// gateway's reference to it.
+// writePrompt writes a conversation as one text, with a line for each message. It
+// copies the texts as they are between their quotes, because a long text is
+// replaced by the gateway's reference to it.
 func writePrompt(messages sdk.JSON) ([]byte, error) {
 	var prompt []byte
 	i := 0
@@ -124,8 +124,7 @@ func speaker(role string) string {
 	return "Keeper:"
 }
 
-// Response takes an answer that came in one piece: one object with everything,
-// or an error.
+// Response handles a whole answer: one object with everything, or an error.
 func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	if r.Status < 200 || r.Status > 299 {
 		body := sdk.JSON(r.Body)
@@ -140,7 +139,7 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	return nil
 }
 
-// Event takes one line of a streamed answer.
+// Event handles one line of a streamed answer.
 func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	if e.End || e.Done || s.Ended {
 		return nil // without the line that says how it ended, the gateway reports an error
@@ -148,7 +147,7 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	return take(e.Data, s, out)
 }
 
-// take states what one object of an answer says.
+// take states the content of one object of an answer.
 func take(data sdk.JSON, s *state, out *sdk.Out) error {
 	var word, tool, end, in, spoken, oops, code sdk.JSON
 	it := sdk.Object(data)
@@ -196,15 +195,15 @@ func take(data sdk.JSON, s *state, out *sdk.Out) error {
 			out.Tokens(prompt, completion)
 		}
 		if reason != "length" {
-			reason = "stop" // the gateway makes tool_calls of it where a tool was called
+			reason = "stop" // the gateway makes tool_calls of it if a tool was called
 		}
 		out.Finish(0, reason)
 	}
 	return nil
 }
 
-// failed maps an error of Parrot: the status of its answer, or the code it gives
-// in the middle of a stream, and its words.
+// failed maps an error of Parrot: the status of its answer, or the code in the
+// middle of a stream, and its text.
 func failed(status int64, oops sdk.JSON, retryAfter string) error {
 	text, ok := oops.Str()
 	if !ok {
@@ -224,7 +223,7 @@ func failed(status int64, oops sdk.JSON, retryAfter string) error {
 	return upstream("Parrot failed: " + text)
 }
 
-// upstream is the error for a failure that is not the client's.
+// upstream returns the error for a failure for which the client is not to blame.
 func upstream(message string) error {
 	return &sdk.Error{Status: 502, Code: "upstream_error", Message: message}
 }

@@ -1,5 +1,5 @@
-// Command queue is an adapter for an upstream that takes jobs and is polled for
-// their results. README.md beside it describes both.
+// Command queue is an adapter for an upstream that accepts jobs and is polled for
+// their results. The README.md beside it describes both.
 package main
 
 import (
@@ -13,7 +13,7 @@ func init() { sdk.Register(Plugin()) }
 
 func main() {}
 
-// Plugin gives the adapter with its manifest.
+// Plugin returns the adapter with its manifest.
 func Plugin() *sdk.Plugin {
 	return sdk.New(sdk.Manifest{
 		Name:           "queue",
@@ -28,13 +28,13 @@ func Plugin() *sdk.Plugin {
 
 type adapter struct{}
 
-// state is what one step of an exchange leaves for the next.
+// state is what the adapter remembers from one step of an exchange to the next.
 type state struct {
-	Poll uint32 // milliseconds between two looks
+	Poll uint32 // milliseconds between two polls
 	Job  jobID
 }
 
-// jobID is a job's name, kept flat as a state has to be.
+// jobID is a job's name. It has no pointer, because a state must have none.
 type jobID struct {
 	Length uint8
 	Text   [64]byte
@@ -48,7 +48,7 @@ func (id *jobID) set(text string) bool {
 		switch c := text[i]; {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
 		default:
-			return false // it becomes a part of a path
+			return false // it will be a part of a path
 		}
 	}
 	id.Length = uint8(copy(id.Text[:], text))
@@ -74,7 +74,7 @@ func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
 	return nil
 }
 
-// Response takes the answer to either request: the job as it stands now.
+// Response handles the answer to either request: the current state of the job.
 func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	if r.Status < 200 || r.Status > 299 {
 		return refused(r)
@@ -133,7 +133,7 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 // Event is never called: no answer of a queue is a stream.
 func (adapter) Event(*sdk.Event, *state, *sdk.Out) error { return broken() }
 
-// refused explains an answer that is no success.
+// refused explains an answer that is not a success.
 func refused(r *sdk.Response) error {
 	why, _ := sdk.JSON(r.Body).Get("why").Str()
 	if why == "" {
@@ -152,7 +152,8 @@ func refused(r *sdk.Response) error {
 	return &sdk.Error{Status: 502, Code: "upstream_error", Message: why}
 }
 
-// wait gives the milliseconds until the queue takes jobs again, 0 if it didn't say.
+// wait returns how many milliseconds to wait until the queue accepts jobs again, or
+// 0 if it doesn't say.
 func wait(head sdk.Head) int64 {
 	seconds, err := strconv.ParseInt(head.Get("retry-after"), 10, 32)
 	if err != nil || seconds < 0 {

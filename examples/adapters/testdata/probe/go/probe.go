@@ -1,6 +1,6 @@
-// Command probe states what the SDK makes of whatever it is given. There is one in
-// each language, and all state the same. Facts are arguments of tool calls, whose
-// numbers say what they are.
+// Command probe states what the SDK makes of its input. There is one in each language,
+// and all state the same. Facts are arguments of tool calls. The number of a call says
+// which fact it is.
 package main
 
 import (
@@ -83,8 +83,8 @@ func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
 	return &sdk.Error{Status: 418, Type: "t", Code: "c", Param: "p", Message: "a\"\\\n\x01\u00e9", RetryAfterMS: 1500}
 }
 
-// Response looks at the body in every way there is. The status of the answer is the key's
-// number that Get asks for.
+// Response reads the body in every way there is. The status of the answer is the number of
+// the key that Get asks for.
 func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	v, say := sdk.JSON(r.Body), said{out}
 	say.string(1, r.Head.Get("retry-after"))
@@ -155,7 +155,7 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	return nil
 }
 
-// Event counts in its state, and panics when told to.
+// Event counts in its state, and panics if told to.
 func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	if string(e.Data) == "panic" {
 		panic("as told")
