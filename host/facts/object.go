@@ -46,6 +46,16 @@ func (o *Object) Reset() {
 	o.fields = o.fields[:0]
 }
 
+// find returns the field of a key, which has no escapes; nil if there is none.
+func (o *Object) find(key string) *field {
+	for i := range o.fields {
+		if string(o.fields[i].key) == key {
+			return &o.fields[i]
+		}
+	}
+	return nil
+}
+
 // field returns the field of a key, and adds it without a value if there is none. It
 // returns nil if there would be too many.
 func (o *Object) field(key []byte) *field {

@@ -16,6 +16,11 @@ type Usage struct {
 	Completion int64 // tokens
 	Total      int64 // tokens; Prompt + Completion if the provider gave no total
 	Known      bool  // the provider stated a count; if not, the others are zero
+
+	// Details of the counts above, where the provider gave them; else 0.
+	Cached     int64 // of Prompt: tokens read from a cache
+	CacheWrite int64 // of Prompt: tokens written to a cache
+	Reasoning  int64 // of Completion: tokens of the reasoning
 }
 
 // usage is the usage object, merged from every USAGE.
@@ -86,11 +91,25 @@ func (u *usage) summary() Usage {
 		Completion: u.completion.n,
 		Total:      u.total.n,
 		Known:      u.prompt.known || u.completion.known || u.total.known,
+		Cached:     u.detail("prompt_tokens_details", "cached_tokens"),
+		CacheWrite: u.detail("prompt_tokens_details", "cache_write_tokens"),
+		Reasoning:  u.detail("completion_tokens_details", "reasoning_tokens"),
 	}
 	if !u.total.known {
 		s.Total = s.Prompt + s.Completion
 	}
 	return s
+}
+
+// detail returns a count in one of the objects with details; 0 if there is none.
+func (u *usage) detail(object, key string) int64 {
+	var n count
+	if f := u.rest.find(object); f != nil && f.nest != nil {
+		if f = f.nest.find(key); f != nil {
+			n.set(f.value)
+		}
+	}
+	return n.n
 }
 
 // appendTo appends OpenAI's usage object. Its three counts are always there, because

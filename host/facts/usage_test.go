@@ -1,0 +1,40 @@
+package facts
+
+import (
+	"testing"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+func TestDetailsOfUsage(t *testing.T) {
+	for name, tc := range map[string]struct {
+		stated []string
+		want   Usage
+	}{
+		"none": {[]string{`{"prompt_tokens":3,"completion_tokens":2}`}, Usage{Prompt: 3, Completion: 2, Total: 5, Known: true}},
+		"all, in several objects": {
+			[]string{
+				`{"prompt_tokens":1000,"prompt_tokens_details":{"cached_tokens":500}}`,
+				`{"completion_tokens":7,"completion_tokens_details":{"reasoning_tokens":"4"},"prompt_tokens_details":{"cached_tokens":600,"cache_write_tokens":100}}`,
+			},
+			Usage{Prompt: 1000, Completion: 7, Total: 1007, Known: true, Cached: 600, CacheWrite: 100, Reasoning: 4},
+		},
+		"null": {[]string{`{"prompt_tokens":3,"prompt_tokens_details":null,"completion_tokens_details":{"reasoning_tokens":null}}`}, Usage{Prompt: 3, Total: 3, Known: true}},
+		"no counts": {
+			[]string{`{"prompt_tokens":3,"prompt_tokens_details":{"cached_tokens":-1,"cache_write_tokens":[]},"completion_tokens_details":7}`},
+			Usage{Prompt: 3, Total: 3, Known: true},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := New(Options{})
+			for _, s := range tc.stated {
+				if _, err := a.Apply([]abi.Emission{{Kind: abi.Usage, Data: []byte(s)}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := a.Usage(); got != tc.want {
+				t.Errorf("Usage() = %+v, want %+v", got, tc.want)
+			}
+		})
+	}
+}
