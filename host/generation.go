@@ -146,15 +146,14 @@ func (g *generation) api(version string, document []byte) http.Handler {
 		}
 		known := auth.New(keys)
 		o.Authenticate = func(r *http.Request, d *dialect.Dialect) (context.Context, string, error) {
-			key, err := d.Key(r)
-			if err != nil {
-				return nil, "", err
+			candidates, err := d.Keys(r)
+			for _, key := range candidates {
+				var who auth.Principal
+				if who, err = known.Check(key); err == nil {
+					return auth.WithPrincipal(r.Context(), who), who.Name, nil
+				}
 			}
-			who, err := known.Check(key)
-			if err != nil {
-				return nil, "", err
-			}
-			return auth.WithPrincipal(r.Context(), who), who.Name, nil
+			return nil, "", err
 		}
 	}
 	return api.New(o)

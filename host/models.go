@@ -12,6 +12,7 @@ import (
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/auth"
+	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/sdk"
 )
 
@@ -67,16 +68,19 @@ func (g *generation) offered() []api.Offered {
 	return all
 }
 
-// models lists what the request's principal may use.
-func (g *generation) models(ctx context.Context) []string {
+// models lists what the request's principal may use, and what each can do, as its target's
+// adapter and its options have it.
+func (g *generation) models(ctx context.Context) []dialect.Model {
 	who := auth.PrincipalFrom(ctx)
-	var aliases []string
-	for _, a := range g.routes.Aliases() {
-		if who.MayUse(a) {
-			aliases = append(aliases, a)
+	var list []dialect.Model
+	for _, m := range g.config.Models {
+		if !who.MayUse(m.Alias) {
+			continue
 		}
+		profile := g.providers[m.Provider].described()
+		list = append(list, dialect.Model{ID: m.Alias, Operations: profile.Operations(m.Options), Capabilities: profile.Capabilities})
 	}
-	return aliases
+	return list
 }
 
 // unknownModel adds to the error for an unknown alias which one may have been meant, out
@@ -94,7 +98,10 @@ func (g *generation) unknownModel(ctx context.Context, alias string, err error) 
 // suggest returns the end of a message about an unknown alias.
 func (g *generation) suggest(ctx context.Context, alias string) string {
 	const most = 10
-	known := g.models(ctx)
+	var known []string
+	for _, m := range g.models(ctx) {
+		known = append(known, m.ID)
+	}
 	switch best := config.Closest(alias, known); {
 	case best != "":
 		return fmt.Sprintf("; did you mean '%s'?", best)
@@ -138,5 +145,5 @@ func (p *provider) needs(model string) string {
 	if p.config.BaseURL == "" {
 		return ""
 	}
-	return strings.ReplaceAll(p.setup, "{model}", model)
+	return strings.ReplaceAll(p.profile.Setup, "{model}", model)
 }

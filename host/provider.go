@@ -27,7 +27,7 @@ type provider struct {
 	name    string
 	config  config.Provider
 	adapter Adapter
-	setup   string // from the manifest, if that can be read without running the module; else ""
+	profile modfile.Profile // from the manifest, if that can be read without running the module; else empty
 	now     func() time.Time
 	share   *memory.Share // this provider's part of the memory; outlives the configuration
 
@@ -43,15 +43,15 @@ type provider struct {
 }
 
 func newProvider(id identity, adapter Adapter, share *memory.Share, module []byte, now func() time.Time) *provider {
-	setup := ""
+	var profile modfile.Profile
 	if m, found, err := modfile.ReadManifest(module); found && err == nil { // loading the module reports what is wrong with it
-		setup = m.Profile().Setup
+		profile = m.Profile()
 	}
 	return &provider{
 		identity: id,
 		name:     id.config.Name,
 		config:   id.config,
-		setup:    setup,
+		profile:  profile,
 		now:      now,
 		share:    share,
 		adapter:  adapter,
@@ -86,6 +86,15 @@ func (p *provider) prepare(ctx context.Context, wait time.Duration) error {
 	}
 	p.once.Do(p.connect)
 	return p.err
+}
+
+// described returns what is known of the adapter before it has to be asked: nothing, of one
+// whose module must run for that and has not yet.
+func (p *provider) described() modfile.Profile {
+	if ready, err := p.adapter.Status(); ready && err == nil {
+		return p.adapter.Manifest().Profile()
+	}
+	return p.profile
 }
 
 // serves refuses an operation that the adapter, which is loaded, does not have for a

@@ -436,7 +436,7 @@ describe("models", () => {
     const models = [];
     for await (const model of client().models.list()) models.push(model);
     for (const model of models) {
-      assert.deepEqual(Object.keys(model).sort(), ["created", "id", "object", "owned_by"]);
+      assert.deepEqual(Object.keys(model).sort(), ["capabilities", "created", "id", "object", "operations", "owned_by"]);
       assert.equal(model.object, "model");
       assert.ok(Number.isInteger(model.created));
     }

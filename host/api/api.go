@@ -27,7 +27,7 @@ type Options struct {
 
 	// Models lists the aliases that the principal in ctx may use, in the order
 	// of the configuration.
-	Models func(ctx context.Context) []string
+	Models func(ctx context.Context) []dialect.Model
 
 	// Suggest returns the rest of the error about an unknown model: which of the
 	// models that the principal in ctx may use could have been meant. Default:
@@ -69,7 +69,7 @@ type Options struct {
 type server struct {
 	Options
 	table       *table
-	openAI      *dialect.Dialect // of requests without a route
+	openAI      *dialect.Dialect // of what belongs to no API
 	cors        cors
 	names       names
 	indexPolicy string // of the page of GET /
@@ -137,10 +137,11 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	needsKey := s.table.guards(r.URL.Path)
 	if known != nil {
-		x.dialect, needsKey = known.Dialect, !known.Public
-		if name := x.dialect.IDHeader; name != "" {
-			x.Writer.Header().Set(name, x.ID)
-		}
+		needsKey = !known.Public
+	}
+	x.dialect = s.dialectOf(known, r)
+	if name := x.dialect.IDHeader; name != "" {
+		x.Writer.Header().Set(name, x.ID)
 	}
 	if err := s.checkHost(r); err != nil {
 		x.fail(err)
@@ -170,6 +171,24 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.Writer.Header().Set("Allow", allow)
 		x.fail(wrongMethod(r, allow))
 	}
+}
+
+// dialectOf returns the dialect of a request, of which route is that of its path, or nil.
+// Paths below an API's are that API's, whether they exist or not. Of any other, such as the
+// list of models, the client says by its headers what it understands.
+func (s *server) dialectOf(route *Route, r *http.Request) *dialect.Dialect {
+	if route == nil {
+		route = s.table.above(r.URL.Path)
+	}
+	if route != nil && route.Dialect != nil {
+		return route.Dialect
+	}
+	for i := range s.table.routes {
+		if d := s.table.routes[i].Dialect; d != nil && d.Marker != "" && r.Header[d.Marker] != nil {
+			return d
+		}
+	}
+	return s.openAI
 }
 
 // admit checks the origin and the key of a request to a path that isn't public.

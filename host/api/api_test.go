@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/dialect"
 )
 
 // gateway is an api on a loopback socket.
@@ -32,7 +33,7 @@ func newServer(t *testing.T, o api.Options) *gateway {
 		o.Routes = chatBy(func(_ context.Context, x *api.Exchange) error { return x.JSON(200, []byte(completion)) })
 	}
 	if o.Models == nil {
-		o.Models = func(context.Context) []string { return []string{"granite-local", "gpt-4", "anthropic/claude", "a%2Fb"} }
+		o.Models = listing("granite-local", "gpt-4", "anthropic/claude", "a%2Fb")
 	}
 	if o.Version == "" {
 		o.Version = "0.1.0"
@@ -54,7 +55,7 @@ func chatBy(h api.Handler) []api.Route {
 	if h == nil {
 		return nil
 	}
-	return []api.Route{{Method: "POST", Path: api.ChatPath, Handle: h}}
+	return []api.Route{{Method: "POST", Path: api.ChatPath, Dialect: dialect.OpenAI(), Handle: h}}
 }
 
 // logs collects what a gateway logs.
@@ -162,4 +163,13 @@ const jsonType = "application/json"
 func postChat(t *testing.T, g *gateway, body string, headers ...string) answer {
 	t.Helper()
 	return g.do(t, "POST", "/v1/chat/completions", body, append([]string{"Content-Type", jsonType}, headers...)...)
+}
+
+// listing lists aliases of which nothing else is known.
+func listing(aliases ...string) func(context.Context) []dialect.Model {
+	var models []dialect.Model
+	for _, a := range aliases {
+		models = append(models, dialect.Model{ID: a})
+	}
+	return func(context.Context) []dialect.Model { return models }
 }

@@ -19,12 +19,14 @@ import (
 // in x-api-key, and an error is {"type":"error","error":{…}}.
 func messages() *dialect.Dialect {
 	return &dialect.Dialect{
-		Key: func(r *http.Request) (string, error) {
+		Keys: func(r *http.Request) ([]string, error) {
 			if key := r.Header.Get("X-Api-Key"); key != "" {
-				return key, nil
+				return []string{key}, nil
 			}
-			return "", dialect.NoKey("Send a key in the header x-api-key.")
+			return nil, dialect.NoKey("Send a key in the header x-api-key.")
 		},
+		Marker: "Anthropic-Version", IDHeader: "request-id",
+		AppendModels: func(dst []byte, models []dialect.Model) []byte { return fmt.Appendf(dst, `{"models":%d}`, len(models)) },
 		AppendError: func(dst []byte, e *fault.Error, _ string) []byte {
 			text, _ := json.Marshal(e.Text)
 			return fmt.Appendf(dst, `{"type":"error","error":{"type":"%s","message":%s}}`, e.Kind, text)
@@ -50,8 +52,8 @@ func TestARouteOfAnotherDialect(t *testing.T) {
 			},
 		}),
 		Authenticate: func(r *http.Request, d *dialect.Dialect) (context.Context, string, error) {
-			key, err := d.Key(r)
-			if err == nil && key != "right" {
+			keys, err := d.Keys(r)
+			if err == nil && keys[0] != "right" {
 				err = dialect.NoKey("wrong")
 			}
 			return r.Context(), "its owner", err
@@ -80,6 +82,14 @@ func TestARouteOfAnotherDialect(t *testing.T) {
 		"a wrong method":                 {request: "GET " + path, headers: right, status: 405, want: `{"type":"error","error":{"type":"method_not_allowed"`},
 		"a wrong method without a key":   {request: "GET " + path, status: 401, want: `{"type":"error"`},
 		"its methods":                    {request: "OPTIONS " + path, status: 204},
+		"below it":                       {request: "POST " + path + "/batches", body: "{}", headers: right, status: 404, want: `{"type":"error","error":{"type":"not_found","message":"There is no POST /anthropic/v1/messages/batches here.`},
+		"below it without a key":         {request: "POST " + path + "/batches", body: "{}", status: 401, want: `{"type":"error"`},
+		"the models for its clients":     {request: "GET /v1/models", headers: append(right, "Anthropic-Version", "1"), status: 200, want: `{"models":4}`},
+		"the models for all others":      {request: "GET /v1/models", headers: bearer, status: 200, want: `{"object":"list"`},
+		"an unknown path, its clients":   {request: "POST /v1/files", headers: append(right, "Anthropic-Version", "1"), status: 404, want: `{"type":"error","error":{"type":"not_found"`},
+		"an unknown path, all others":    {request: "POST /v1/files", headers: bearer, status: 404, want: openAI},
+		"OpenAI's route, its clients":    {request: "POST " + api.ChatPath, body: "{}", headers: append(right, "Anthropic-Version", "1"), status: 401, want: openAI, dare: "Bearer"},
+		"/v1 twice":                      {request: "POST /v1/v1/messages", headers: bearer, status: 404, want: `{"error":{"message":"There is no POST /v1/v1/messages here. The client adds /v1 to its base URL by itself: leave it out there. Kai serves`},
 		"below its folder":               {request: "GET /anthropic/v1/nowhere", status: 401, want: openAI, dare: "Bearer"},
 		"OpenAI's route":                 {request: "POST " + api.ChatPath, body: "{}", headers: bearer, status: 200, want: "{}"},
 		"OpenAI's route without its key": {request: "POST " + api.ChatPath, body: "{}", headers: right, status: 401, want: openAI, dare: "Bearer"},
@@ -90,6 +100,10 @@ func TestARouteOfAnotherDialect(t *testing.T) {
 			got := g.do(t, method, path, tc.body, tc.headers...)
 			if got.StatusCode != tc.status || !strings.HasPrefix(got.body, tc.want) || got.Header.Get("WWW-Authenticate") != tc.dare {
 				t.Errorf("got %d %q %s, want %d %q %s", got.StatusCode, got.Header.Get("WWW-Authenticate"), got.body, tc.status, tc.dare, tc.want)
+			}
+			isIts := tc.want == "" || strings.HasPrefix(tc.want, `{"type"`) || strings.HasPrefix(tc.want, `{"models"`)
+			if id := got.Header.Get("Request-Id"); isIts != (id != "") || isIts && id != got.Header.Get("X-Request-Id") {
+				t.Errorf("the headers are %v", got.Header)
 			}
 			line := g.logs.next(t)
 			if tc.status == 200 && (line["endpoint"] != path || line["key"] != "its owner") {

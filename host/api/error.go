@@ -51,9 +51,13 @@ func (x *Exchange) ClientError(err error) *fault.Error {
 }
 
 func (s *server) unknownPath(r *http.Request) error {
+	advice := ""
+	if strings.HasPrefix(r.URL.Path, "/v1/v1/") {
+		advice = " The client adds /v1 to its base URL by itself: leave it out there."
+	}
 	return &fault.Error{
 		Kind: fault.NotFound,
-		Text: fmt.Sprintf("There is no %s %s here. %s", printable(r.Method, maxShown), printable(r.URL.Path, maxShown), s.table.served),
+		Text: fmt.Sprintf("There is no %s %s here.%s %s", printable(r.Method, maxShown), printable(r.URL.Path, maxShown), advice, s.table.served),
 	}
 }
 

@@ -174,7 +174,7 @@ func TestPanicAfterTheAnswerBeganCutsTheConnection(t *testing.T) {
 
 func TestPanicInWhatTheGatewayIsGiven(t *testing.T) {
 	g := newServer(t, api.Options{
-		Models:       func(context.Context) []string { panic("models") },
+		Models:       func(context.Context) []dialect.Model { panic("models") },
 		Authenticate: func(*http.Request, *dialect.Dialect) (context.Context, string, error) { panic("auth") },
 		Health:       func() api.Health { panic("health") },
 	})

@@ -71,6 +71,12 @@ type state struct {
 	Status string `json:"status"`
 }
 
+// hello answers a HEAD, which has no body.
+func hello(_ context.Context, x *Exchange) error {
+	x.Writer.WriteHeader(http.StatusOK)
+	return nil
+}
+
 // livez reports that the process runs.
 func (s *server) livez(_ context.Context, x *Exchange) error {
 	return x.answer(http.StatusOK, state{"alive"})

@@ -6,29 +6,12 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// model is an alias as OpenAI's API shows a model.
-type model struct {
-	ID      string `json:"id"`
-	Object  string `json:"object"`
-	Created int64  `json:"created"`
-	OwnedBy string `json:"owned_by"`
-}
-
-func modelOf(alias string) model { return model{ID: alias, Object: "model", OwnedBy: "kai"} }
-
 func (s *server) listModels(ctx context.Context, x *Exchange) error {
-	aliases := s.Models(ctx)
-	list := struct {
-		Object string  `json:"object"`
-		Data   []model `json:"data"`
-	}{Object: "list", Data: make([]model, len(aliases))}
-	for i, alias := range aliases {
-		list.Data[i] = modelOf(alias)
-	}
-	return x.answer(http.StatusOK, list)
+	return x.JSON(http.StatusOK, x.dialect.AppendModels(nil, s.Models(ctx)))
 }
 
 // getModel finds a model by an ID that may contain slashes, percent-encoded or not.
@@ -37,14 +20,16 @@ func (s *server) getModel(ctx context.Context, x *Exchange) error {
 	if id == "" {
 		return s.unknownPath(x.Request)
 	}
-	if !slices.Contains(s.Models(ctx), id) {
+	models := s.Models(ctx)
+	i := slices.IndexFunc(models, func(m dialect.Model) bool { return m.ID == id })
+	if i < 0 {
 		return &fault.Error{
 			Kind: fault.NotFound, Code: "model_not_found",
 			Param: "model",
 			Text:  "Model '" + printable(id, maxShown) + "' not found" + s.Suggest(ctx, id),
 		}
 	}
-	return x.answer(http.StatusOK, modelOf(id))
+	return x.JSON(http.StatusOK, x.dialect.AppendModel(nil, models[i]))
 }
 
 // answer answers with v as JSON. It is for the small answers of the gateway itself.

@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -59,7 +58,7 @@ func TestWhoMayCall(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := api.New(api.Options{
-				Models: func(context.Context) []string { return []string{"a"} }, CORS: tc.cors,
+				Models: listing("a"), CORS: tc.cors,
 				Hosts: []string{"Kai.Example.com."}, Private: func() bool { return tc.private },
 			})
 			path := tc.path

@@ -23,12 +23,12 @@ const (
 // check of the key, the log, the index and the error for unknown paths follow
 // from it.
 type Route struct {
-	Method  string           // GET, which includes HEAD, or POST
+	Method  string           // GET, which includes HEAD, or POST, or HEAD alone
 	Path    string           // as documents and the log show it; it may end in {a name}, which matches the rest, slashes included
 	Public  bool             // needs no key, and pages of other origins may request it
 	Quiet   bool             // requested every few seconds: logged at debug, whatever the answer
 	Page    bool             // for people: GET / doesn't list it
-	Dialect *dialect.Dialect // which header has the key, and how an error looks; default: OpenAI's
+	Dialect *dialect.Dialect // which header has the key, and how an error looks; default: as the client's headers tell, or OpenAI's
 	Handle  Handler
 }
 
@@ -50,6 +50,8 @@ func (s *server) builtin() []Route {
 		{Method: "GET", Path: docsPath, Public: true, Page: true, Handle: s.docs},
 		{Method: "GET", Path: docsPath + "/{asset}", Public: true, Page: true, Handle: s.docsAsset},
 		{Method: "GET", Path: "/", Public: true, Page: true, Handle: s.index},
+		// Claude Code looks whether there is anybody.
+		{Method: "HEAD", Path: "/api/hello", Public: true, Quiet: true, Page: true, Handle: hello},
 	}
 }
 
@@ -69,9 +71,6 @@ func newTable(routes []Route) *table {
 	var keyed []string
 	for i := range t.routes {
 		route := &t.routes[i]
-		if route.Dialect == nil {
-			route.Dialect = dialect.OpenAI()
-		}
 		name := route.Method + " " + route.Path
 		t.byName[name] = route
 		pattern := route.Path
@@ -143,6 +142,18 @@ func (t *table) allowed(r *http.Request) (allow string, one *Route) {
 	}
 	slices.Sort(methods)
 	return strings.Join(methods, ", "), one
+}
+
+// above returns the route of an API whose path a path is below, the nearest one; nil if
+// there is none.
+func (t *table) above(path string) (nearest *Route) {
+	for i := range t.routes {
+		route := &t.routes[i]
+		if route.Dialect != nil && strings.HasPrefix(path, route.Path+"/") && (nearest == nil || len(route.Path) > len(nearest.Path)) {
+			nearest = route
+		}
+	}
+	return nearest
 }
 
 // guards reports whether a path without a route needs a key all the same.

@@ -28,7 +28,7 @@ func TestModels(t *testing.T) {
 		t.Errorf("got %d %s, want %s", got.StatusCode, got.body, want)
 	}
 
-	none := newServer(t, api.Options{Models: func(context.Context) []string { return nil }})
+	none := newServer(t, api.Options{Models: listing()})
 	if got := none.do(t, "GET", "/v1/models", ""); got.body != `{"object":"list","data":[]}` {
 		t.Errorf("without models got %s, want an empty list", got.body)
 	}
@@ -73,7 +73,9 @@ func TestModelsAreThePrincipals(t *testing.T) {
 		Authenticate: func(r *http.Request, _ *dialect.Dialect) (context.Context, string, error) {
 			return context.WithValue(r.Context(), principal{}, r.Header.Get("Authorization")), "", nil
 		},
-		Models: func(ctx context.Context) []string { return []string{ctx.Value(principal{}).(string)} },
+		Models: func(ctx context.Context) []dialect.Model {
+			return []dialect.Model{{ID: ctx.Value(principal{}).(string)}}
+		},
 	})
 	if got := g.do(t, "GET", "/v1/models/alice", "", "Authorization", "alice"); got.StatusCode != 200 {
 		t.Errorf("alice's model for alice: %d %s", got.StatusCode, got.body)

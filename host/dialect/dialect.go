@@ -12,10 +12,10 @@ import (
 // Dialect is what all paths of one API have in common, whatever they answer. It is
 // not changed once it is in use.
 type Dialect struct {
-	// Key gives the key that a request was sent with. The error is a *fault.Error of
-	// kind Unauthenticated that says how to send one; it repeats nothing of the
-	// request.
-	Key func(*http.Request) (string, error)
+	// Keys returns the keys that a request was sent with, at least one: the first that is
+	// one of the gateway's counts. The error is a *fault.Error of kind Unauthenticated
+	// that says how to send one; it repeats nothing of the request.
+	Keys func(*http.Request) ([]string, error)
 
 	// Challenge is the header WWW-Authenticate of a request without a valid key; "" for
 	// none.
@@ -30,31 +30,61 @@ type Dialect struct {
 
 	// IDHeader is a header that repeats X-Request-Id; "" for none.
 	IDHeader string
+
+	// Marker is a header, in its canonical form, that the clients of this API send with
+	// every request, and those of no other; "" for none. It tells whose client asks for a
+	// path that all APIs share.
+	Marker string
+
+	// AppendModel appends a model, a JSON object, and AppendModels a list of models.
+	AppendModel  func(dst []byte, m Model) []byte
+	AppendModels func(dst []byte, models []Model) []byte
 }
 
 // OpenAI is the dialect of OpenAI's API.
 func OpenAI() *Dialect {
-	return &Dialect{Key: bearer, Challenge: "Bearer", AppendError: AppendOpenAIError}
+	return &Dialect{
+		Keys: func(r *http.Request) ([]string, error) {
+			key, err := Bearer(r)
+			if err != nil {
+				return nil, err
+			}
+			return []string{key}, nil
+		},
+		Challenge: "Bearer", AppendError: AppendOpenAIError, AppendModel: appendOpenAIModel, AppendModels: appendOpenAIModels,
+	}
 }
 
-// bearer returns the key of an Authorization header, which must be "Bearer KEY"; the
-// scheme's case does not matter. Two different headers are refused, because two
-// readers may take different ones of them. The same one twice, which proxies also
-// join, is one.
-func bearer(r *http.Request) (string, error) {
-	values := r.Header["Authorization"]
-	if len(slices.Compact(slices.Clone(values))) > 1 {
-		return "", NoKey("The request has more than one Authorization header. Send one.")
-	}
-	if len(values) == 0 || values[0] == "" {
+// Bearer returns the key of an Authorization header, which must be "Bearer KEY"; the
+// scheme's case does not matter.
+func Bearer(r *http.Request) (string, error) {
+	value, err := Header(r, "Authorization")
+	switch {
+	case err != nil:
+		return "", err
+	case value == "":
 		return "", NoKey("No API key was sent. Send one in the header 'Authorization: Bearer <key>'.")
 	}
-	scheme, key, _ := strings.Cut(undoubled(values[0]), " ")
+	scheme, key, _ := strings.Cut(value, " ")
 	key = strings.TrimSpace(key)
 	if !strings.EqualFold(scheme, "Bearer") || key == "" {
 		return "", NoKey("The Authorization header must have the form 'Bearer <key>'.")
 	}
 	return key, nil
+}
+
+// Header returns the value of a header that has a key in it, "" if there is none. Two
+// different ones are refused, because two readers may take different ones of them. The
+// same one twice, which proxies also join, is one. name is in its canonical form.
+func Header(r *http.Request, name string) (string, error) {
+	values := r.Header[name]
+	if len(slices.Compact(slices.Clone(values))) > 1 {
+		return "", NoKey("The request has more than one header '" + name + "'. Send one.")
+	}
+	if len(values) == 0 {
+		return "", nil
+	}
+	return undoubled(values[0]), nil
 }
 
 // undoubled returns X for "X, X".

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http/httptest"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/kai-gateway/kai/host/fault"
@@ -13,7 +14,7 @@ func TestOpenAIKey(t *testing.T) {
 	const (
 		missing   = "No API key was sent. Send one in the header 'Authorization: Bearer <key>'."
 		malformed = "The Authorization header must have the form 'Bearer <key>'."
-		repeated  = "The request has more than one Authorization header. Send one."
+		repeated  = "The request has more than one header 'Authorization'. Send one."
 	)
 	for name, tc := range map[string]struct {
 		headers []string
@@ -41,7 +42,8 @@ func TestOpenAIKey(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest("POST", "/", nil)
 			r.Header["Authorization"] = tc.headers
-			key, err := OpenAI().Key(r)
+			keys, err := OpenAI().Keys(r)
+			key := strings.Join(keys, " and ")
 			if key != tc.want {
 				t.Errorf("the key of %q is %q, want %q", tc.headers, key, tc.want)
 			}

@@ -19,9 +19,9 @@ func AppendOpenAIError(dst []byte, e *fault.Error, _ string) []byte {
 		typ = openAIType(e.HTTPStatus())
 	}
 	dst = append(dst, `{"error":{"message":`...)
-	dst = appendErrorString(dst, e.Text)
+	dst = AppendErrorString(dst, e.Text)
 	dst = append(dst, `,"type":`...)
-	dst = appendErrorString(dst, typ)
+	dst = AppendErrorString(dst, typ)
 	dst = append(dst, `,"param":`...)
 	dst = appendErrorField(dst, e.Param)
 	dst = append(dst, `,"code":`...)
@@ -51,12 +51,12 @@ func appendErrorField(dst []byte, s string) []byte {
 	if s == "" {
 		return append(dst, "null"...)
 	}
-	return appendErrorString(dst, s)
+	return AppendErrorString(dst, s)
 }
 
-// appendErrorString appends s as a JSON string literal. It also escapes U+2028
+// AppendErrorString appends s as a JSON string literal. It also escapes U+2028
 // and U+2029, which some readers of event streams take for line ends.
-func appendErrorString(dst []byte, s string) []byte {
+func AppendErrorString(dst []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {
