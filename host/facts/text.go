@@ -56,6 +56,14 @@ func (t Text) AppendTo(dst []byte) []byte {
 	return appendInside(dst, t.Data)
 }
 
+// Size returns how many bytes AppendTo appends at most.
+func (t Text) Size() int {
+	if t.Raw {
+		return len(t.Data)
+	}
+	return len(t.Data) + escapes(t.Data)
+}
+
 // appendJSON appends a JSON value on one line. In JSON, line ends can only stand between
 // tokens; in a stream they would end the event.
 func appendJSON(dst, value []byte) []byte {
