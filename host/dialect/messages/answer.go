@@ -50,7 +50,7 @@ type piece struct {
 	ended bool   // nothing more can come
 	shown bool   // a stream has sent its begin
 
-	thought // of thinking
+	signed // of thinking
 
 	call     int // of a call: its number
 	id, name string
@@ -261,7 +261,7 @@ func (a *answer) advance(final bool) error {
 				return err
 			}
 			if !rest.empty() {
-				if err := a.insert(a.current+1, piece{kind: ofThinking, thought: thought{carried: rest, carries: true}}); err != nil {
+				if err := a.insert(a.current+1, piece{kind: ofThinking, signed: signed{carried: rest, carries: true}}); err != nil {
 					return err
 				}
 			}

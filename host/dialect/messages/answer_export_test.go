@@ -16,3 +16,5 @@ func NewStream(names map[string]string, ids func(string) bool, i dialect.Info) d
 }
 
 func Translate(e *fault.Error) *fault.Error { return translate(e) }
+
+var NewCount = newCount

@@ -11,8 +11,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// thought is what only thinking blocks have.
-type thought struct {
+// signed is what only thinking blocks have.
+type signed struct {
 	carried
 	said      digest // of its text
 	carries   bool   // it has no text, and is there only to carry
@@ -40,9 +40,6 @@ type reasoning struct {
 	raw []byte // any other, as it came
 }
 
-// formatOfClaude marks what is Claude's own.
-const formatOfClaude = `"anthropic-claude-v1"`
-
 // empty reports whether there is nothing to carry.
 func (c *carried) empty() bool { return !c.urgent() && c.message == nil }
 
@@ -52,7 +49,7 @@ func (c *carried) urgent() bool { return len(c.reasoning) > 0 || len(c.calls) > 
 
 // carrier returns a block for what waits.
 func (a *answer) carrier() piece {
-	p := piece{kind: ofThinking, thought: thought{carried: a.waiting, carries: true}}
+	p := piece{kind: ofThinking, signed: signed{carried: a.waiting, carries: true}}
 	a.waiting = carried{}
 	return p
 }
@@ -143,7 +140,7 @@ func readReasoning(raw []byte) (r reasoning, text, signature, secret []byte) {
 		}
 	}
 	switch {
-	case kind == "reasoning.encrypted" && r.format == formatOfClaude && len(secret) > 0:
+	case kind == "reasoning.encrypted" && r.format == `"`+claudeFormat+`"` && len(secret) > 0:
 		return reasoning{}, nil, nil, secret
 	case known && kind == "reasoning.text" && r.field != "summary":
 		r.field = "text"
@@ -197,7 +194,7 @@ func (a *answer) signCall(d *facts.Delta) error {
 	c, i := &a.waiting, a.pieceOf(d.Call)
 	if i >= 0 && !a.pieces[i].begun {
 		if i == a.current || a.pieces[i-1].kind != ofThinking {
-			if err := a.insert(i, piece{kind: ofThinking, thought: thought{carries: true}}); err != nil {
+			if err := a.insert(i, piece{kind: ofThinking, signed: signed{carries: true}}); err != nil {
 				return err
 			}
 			i++
@@ -295,9 +292,9 @@ func (p *piece) claudes() bool {
 		return false
 	}
 	r := &p.reasoning[0]
-	var signed digest
-	signed.add(r.text)
-	return r.format == formatOfClaude && r.field == "text" && len(r.signature) > 0 && (len(r.text) == 0 || signed == p.said)
+	var text digest
+	text.add(r.text)
+	return r.format == `"`+claudeFormat+`"` && r.field == "text" && len(r.signature) > 0 && (len(r.text) == 0 || text == p.said)
 }
 
 // seal returns what a block carries as a signature, which is counted like a text.

@@ -46,11 +46,6 @@ func keys(r *http.Request) ([]string, error) {
 	return []string{bearer, own}, nil
 }
 
-// codeThread is the code of the error for a request with a thread. Anthropic's SDK for
-// TypeScript sends one by itself, and goes on without it only after an error whose details
-// say this.
-const codeThread = "thread_unsupported_request"
-
 // appendError appends an error in Anthropic's shape, on one line:
 //
 //	{"type":"error","error":{"type":"overloaded_error","message":"…"},"request_id":"req_…"}
@@ -61,8 +56,8 @@ func appendError(dst []byte, e *fault.Error, requestID string) []byte {
 	dst = append(dst, typeOf(e.HTTPStatus())...)
 	dst = append(dst, `","message":`...)
 	dst = dialect.AppendErrorString(dst, e.Text)
-	if e.Code == codeThread {
-		dst = append(dst, `,"details":{"error_code":"`+codeThread+`","unsupported":["thread"]}`...)
+	if e.Code == CodeThread {
+		dst = append(dst, `,"details":{"error_code":"`+CodeThread+`","unsupported":["thread"]}`...)
 	}
 	dst = append(dst, `},"request_id":`...)
 	dst = dialect.AppendErrorString(dst, requestID)

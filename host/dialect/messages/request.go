@@ -1,13 +1,3 @@
-// Package messages is the dialect of Anthropic's Messages API, POST /v1/messages: it turns
-// a client's request into a chat completion, which is what adapters read, and the facts
-// about its answer into what a client of that API gets.
-//
-// https://platform.claude.com/docs/en/api/messages
-//
-// What a provider wants back with the next request travels in the thinking blocks of an
-// answer. Claude's own signatures stay as they are, everything else is sealed into a
-// signature by package seal. A sealed detail of type reasoning.text that has no text gets
-// the text of its block.
 package messages
 
 import (
@@ -53,6 +43,9 @@ func Parse(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, err
 		return nil, err
 	}
 	r.Op = abi.Chat
+	a := r.asked
+	r.Whole = func(i dialect.Info) dialect.Answer { return newWhole(a, i) }
+	r.Streamed = func(i dialect.Info) dialect.Stream { return newStream(a, i) }
 	return r.Request, nil
 }
 
@@ -63,7 +56,7 @@ func ParseCount(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request
 	if err != nil {
 		return nil, err
 	}
-	r.Op = abi.Count
+	r.Op, r.Whole = abi.Count, newCount
 	return r.Request, nil
 }
 
