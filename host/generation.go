@@ -14,6 +14,7 @@ import (
 	"github.com/kai-gateway/kai/host/auth"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/chat"
+	"github.com/kai-gateway/kai/host/dialect/messages"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/schema"
 )
@@ -106,11 +107,16 @@ func loadOrder(all []config.Provider) []config.Provider {
 	return append(first, rest...)
 }
 
+const messagesPath = "/v1/messages"
+
 // endpoints are those of the APIs that clients speak.
 func (g *generation) endpoints() []api.Route {
 	return []api.Route{
 		// A chat completion's repaired form, and that without long content, are copies of it.
 		{Method: "POST", Path: api.ChatPath, Dialect: dialect.OpenAI(), Handle: g.serve(chat.Parse, 2)},
+		// One of Messages is written anew besides.
+		{Method: "POST", Path: messagesPath, Dialect: messages.Messages(), Handle: g.serve(messages.Parse, 4)},
+		{Method: "POST", Path: messagesPath + "/count_tokens", Dialect: messages.Messages(), Handle: g.serve(messages.ParseCount, 4)},
 	}
 }
 

@@ -55,7 +55,7 @@ func (c cors) setHeaders(h http.Header, r *http.Request) (isPreflight bool) {
 		h.Set("Access-Control-Allow-Origin", origin)
 	}
 	if !isPreflight {
-		h.Set("Access-Control-Expose-Headers", "x-request-id, retry-after, x-should-retry")
+		h.Set("Access-Control-Expose-Headers", "x-request-id, retry-after, x-should-retry, request-id")
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", r.Header.Get("Access-Control-Request-Method"))

@@ -56,7 +56,7 @@ func ParseCount(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request
 	if err != nil {
 		return nil, err
 	}
-	r.Op, r.Whole = abi.Count, newCount
+	r.Op, r.Stream, r.Whole = abi.Count, false, newCount
 	return r.Request, nil
 }
 
