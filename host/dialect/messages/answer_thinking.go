@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 
@@ -34,11 +35,13 @@ type carried struct {
 type reasoning struct {
 	field           string // "text" or "summary", of one that may come in pieces; else ""
 	text, signature []byte // insides of string literals
-	format, index   string // JSON; "": none
-	id              string // JSON; "": none
+	format, index   []byte // JSON; nil: none
+	id              []byte // JSON; nil: none
 
 	raw []byte // any other, as it came
 }
+
+const formatOfClaude = `"` + claudeFormat + `"`
 
 // empty reports whether there is nothing to carry.
 func (c *carried) empty() bool { return !c.urgent() && c.message == nil }
@@ -82,11 +85,10 @@ func (a *answer) addDetail(raw []byte) error {
 	}
 	n := len(c.reasoning)
 	if r.field == "" || n == 0 || !c.reasoning[n-1].continuedBy(&r) {
-		if err := a.holdCarried(c, len(r.raw)+pieceBytes); err != nil {
+		if err := a.holdCarried(c, r.size()); err != nil {
 			return err
 		}
-		r.raw = slices.Clone(r.raw)
-		c.reasoning = append(c.reasoning, r)
+		c.reasoning = append(c.reasoning, r.clone())
 		n++
 	}
 	last := &c.reasoning[n-1]
@@ -107,45 +109,57 @@ func (a *answer) thinking() *piece {
 	return nil
 }
 
-// readReasoning reads a part of the reasoning. text and signature are its own, and parts
-// of raw, as is secret, which Claude keeps to itself. What nobody knows how to join has no
-// field, and is kept as it is.
+// clone returns a part that refers to nothing of the emission it came in, without text and
+// signature.
+func (r *reasoning) clone() reasoning {
+	return reasoning{
+		field: r.field, format: slices.Clone(r.format), index: slices.Clone(r.index), id: slices.Clone(r.id), raw: slices.Clone(r.raw),
+	}
+}
+
+// readReasoning reads a part of the reasoning. It refers to raw, and so do text and
+// signature, which are its own, and secret, which Claude keeps to itself. What nobody knows
+// how to join has no field, and is kept as it is.
 func readReasoning(raw []byte) (r reasoning, text, signature, secret []byte) {
-	known, kind := true, ""
+	known := true
+	var kind []byte
 	for it := sdk.Object(raw); it.Next(); {
 		v := it.Value()
 		if v.Kind() == sdk.KindNull {
 			continue
 		}
 		inside, isString := v.RawStr()
-		switch key := string(it.Key()); key {
+		switch string(it.Key()) {
 		case "type":
-			kind = string(inside)
-		case "text", "summary":
+			kind = inside
+		case "text":
 			known = known && isString && r.field == ""
-			r.field, text = key, inside
+			r.field, text = "text", inside
+		case "summary":
+			known = known && isString && r.field == ""
+			r.field, text = "summary", inside
 		case "signature":
 			known = known && isString
 			signature = inside
 		case "data":
 			known, secret = false, inside
 		case "format":
-			r.format = string(v)
+			r.format = v
 		case "index":
-			r.index = string(v)
+			r.index = v
 		case "id":
-			r.id = string(v)
+			r.id = v
 		default:
 			known = false
 		}
 	}
 	switch {
-	case kind == "reasoning.encrypted" && r.format == `"`+claudeFormat+`"` && len(secret) > 0:
+	case string(kind) == "reasoning.encrypted" && string(r.format) == formatOfClaude && len(secret) > 0:
 		return reasoning{}, nil, nil, secret
-	case known && kind == "reasoning.text" && r.field != "summary":
+	case known && string(kind) == "reasoning.text" && r.field != "summary":
 		r.field = "text"
 		return r, text, signature, nil
-	case known && kind == "reasoning.summary" && r.field == "summary":
+	case known && string(kind) == "reasoning.summary" && r.field == "summary":
 		return r, text, signature, nil
 	}
 	return reasoning{raw: raw}, nil, nil, nil
@@ -153,8 +167,8 @@ func readReasoning(raw []byte) (r reasoning, text, signature, secret []byte) {
 
 // continuedBy reports whether next is the next piece of r. A signature ends it.
 func (r *reasoning) continuedBy(next *reasoning) bool {
-	return r.field != "" && r.field == next.field && r.format == next.format && r.index == next.index && r.id == next.id &&
-		len(r.signature) == 0
+	return r.field != "" && r.field == next.field && len(r.signature) == 0 &&
+		bytes.Equal(r.format, next.format) && bytes.Equal(r.index, next.index) && bytes.Equal(r.id, next.id)
 }
 
 // appendTo appends the part as JSON. Without its text, that is put back from its block.
@@ -170,8 +184,11 @@ func (r *reasoning) appendTo(dst []byte, withText bool) []byte {
 	if len(r.signature) > 0 {
 		dst = append(append(append(dst, `,"signature":"`...), r.signature...), '"')
 	}
-	for _, f := range [...]struct{ key, value string }{{"format", r.format}, {"index", r.index}, {"id", r.id}} {
-		if f.value != "" {
+	for _, f := range [...]struct {
+		key   string
+		value []byte
+	}{{"format", r.format}, {"index", r.index}, {"id", r.id}} {
+		if f.value != nil {
 			dst = append(append(append(dst, `,"`...), f.key...), `":`...)
 			dst = append(dst, f.value...)
 		}
@@ -294,7 +311,7 @@ func (p *piece) claudes() bool {
 	r := &p.reasoning[0]
 	var text digest
 	text.add(r.text)
-	return r.format == `"`+claudeFormat+`"` && r.field == "text" && len(r.signature) > 0 && (len(r.text) == 0 || text == p.said)
+	return string(r.format) == formatOfClaude && r.field == "text" && len(r.signature) > 0 && (len(r.text) == 0 || text == p.said)
 }
 
 // seal returns what a block carries as a signature, which is counted like a text.
