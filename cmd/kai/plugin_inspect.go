@@ -180,13 +180,13 @@ func timeLoading(ctx context.Context, module []byte) (m modfile.Manifest, load l
 		return m, load, err
 	}
 	defer os.RemoveAll(dir)
-	for _, took := range []*int64{&load.Cold, &load.Cached} {
+	for _, ms := range []*int64{&load.Cold, &load.Cached} {
 		begin := time.Now()
 		e := wasm.New(wasm.Options{CacheDir: dir})
 		a := e.Adapter("inspect", module, wasm.AdapterOptions{})
 		if err = a.Wait(ctx, time.Minute); err == nil {
 			m = a.Manifest()
-			*took = time.Since(begin).Milliseconds()
+			*ms = time.Since(begin).Milliseconds()
 		}
 		a.Close()
 		e.Close()

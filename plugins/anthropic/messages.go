@@ -46,14 +46,14 @@ func writeMessages(w *sdk.Writer, q *query) (signed bool, err error) {
 		w.End()
 		w.End()
 	}
-	told := c.directed // by the client
+	instructed := c.directed // the client has system messages
 	if wantsAnyJSON(q.ResponseFormat) {
 		writeText(&c.system, sdk.JSON(sdk.AppendQuote(nil, anyJSON)), nil)
 		c.directed = true
 	}
 	c.system.End()
 	switch {
-	case c.role == "" && !told:
+	case c.role == "" && !instructed:
 		return false, refuse("messages", "Anthropic needs a message that says something: all of these are blank.")
 	case c.role == "": // OpenAI answers to a system's message alone, Anthropic does not
 		w.Object()

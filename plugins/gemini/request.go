@@ -25,9 +25,9 @@ func parse(body sdk.JSON) (q query, err error) {
 	return q, err
 }
 
-// Request turns a chat completion into generateContent or its stream, and a request to
-// count its tokens into countTokens, https://ai.google.dev/api/tokens, where the same
-// stands in generateContentRequest. How an answer is generated counts nothing.
+// Request turns a chat completion into generateContent or its stream. A request to count
+// tokens becomes countTokens, https://ai.google.dev/api/tokens, which has the same content
+// in generateContentRequest, without the settings for the answer.
 func (adapter) Request(r *sdk.Request, _ *state, out *sdk.Out) error {
 	q, err := parse(r.Body)
 	if err != nil {

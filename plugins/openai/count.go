@@ -7,26 +7,25 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// The servers that count the tokens of a request, as the option count_tokens names
-// them. Both take a chat completion and ignore what they don't count.
+// The servers that can count the tokens of a request, by their names in the option
+// count_tokens. Both accept a chat completion and ignore what they don't count.
 const (
 	// llamaCPP answers at /chat/completions/input_tokens with {"input_tokens":N}.
 	llamaCPP = "llama.cpp"
-	// vLLM answers at /tokenize, beside /v1, with {"count":N}.
+	// vLLM answers at /tokenize, which is not below /v1, with {"count":N}.
 	vLLM = "vllm"
 )
 
-// path returns where something of OpenAI's API is, below base_url.
+// path returns the path of an endpoint of OpenAI's API, below base_url.
 func (o *settings) path(path string) string {
-	if o.counter == vLLM { // whose base_url is the server's root
+	if o.counter == vLLM { // its base_url is the server's root
 		return "/v1" + path
 	}
 	return path
 }
 
-// count asks for the tokens of a request. A server would count the placeholders of
-// images and sounds, or nothing, where a model reads hundreds of tokens: rather than
-// that there is no count.
+// count asks for the tokens of a request. It refuses images and sounds: a model reads
+// hundreds of tokens for each, and a server would count their placeholders, or nothing.
 func count(o *settings, request, body sdk.JSON, out *sdk.Out) error {
 	for m := range sdk.Messages(request.Get("messages")) {
 		for p := range sdk.Parts(m.Content) {
@@ -43,7 +42,7 @@ func count(o *settings, request, body sdk.JSON, out *sdk.Out) error {
 	return nil
 }
 
-// counted takes the answer.
+// counted handles the answer to a count.
 func counted(r *sdk.Response, out *sdk.Out) error {
 	body := sdk.JSON(r.Body)
 	switch {

@@ -1,4 +1,4 @@
-// Package tokencount states the answer of the operation that counts a request's tokens.
+// Package tokencount states the answer of the operation count.
 package tokencount
 
 import (
@@ -7,7 +7,7 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// State states a count, if v is a number that can be one, and reports whether it is.
+// State states v as a count. It reports false, and states nothing, if v can't be one.
 func State(v sdk.JSON, out *sdk.Out) bool {
 	n, ok := v.Int()
 	if !ok || n < 0 {
