@@ -51,7 +51,7 @@ func (e *Engine) Adapter(name string, module []byte, opts AdapterOptions) *Adapt
 }
 
 // Close frees the instances and gives back the compiled module. No call may be running,
-// and none may follow. An adapter that is still being loaded is freed after that.
+// and none may follow. An adapter that is still being loaded is freed when that has ended.
 func (a *Adapter) Close() { a.release() }
 
 // ForRequest returns the adapter for the calls of one request, and a function that

@@ -22,7 +22,7 @@ type loader struct {
 	err     error         // why loading failed; set before ready is closed
 
 	mu   sync.Mutex
-	refs int // the owner has one, and one is held while the adapter is loaded
+	refs int // the owner has one, and one is held while the adapter is being loaded
 }
 
 // unref gives up one reference and reports whether it was the last.
@@ -79,12 +79,14 @@ func (a *Adapter) loaded(v *version, err error) {
 		a.engine.opts.Logger.Error("adapter failed to load", "provider", a.name, "err", err)
 	}
 	a.loader.version, a.err, a.module = v, err, nil
-	a.release() // before ready is closed: whoever waits for ready may then close the adapter and know that it is freed
+	// This comes before ready is closed, so that whoever has waited for ready has the last
+	// reference, and frees the adapter by closing it.
+	a.release()
 	close(a.ready)
 }
 
 // Status reports without waiting whether the adapter can be called. While the adapter
-// is loaded, ready is false and err is nil. If loading failed, err says why.
+// is being loaded, ready is false and err is nil. If loading failed, err says why.
 func (l *loader) Status() (ready bool, err error) {
 	select {
 	case <-l.ready:

@@ -156,8 +156,8 @@ func (s *seat) take(ctx context.Context) error {
 }
 
 // rest lets others run for a moment, in the middle of a call. A call that has turned
-// out not to be short takes a slot here, and a call that has had its slot for long
-// passes it to others.
+// out not to be short takes a slot here, and a call that has had its slot for a long
+// time passes it to others.
 func (s *seat) rest(ctx context.Context, short bool) error {
 	switch {
 	case !s.held && !short:
