@@ -21,5 +21,6 @@ type Config struct {
 	DefaultModel string     `json:"default_model"` // the alias used when a request names none; "" when requests must name one
 	Auth         Auth       `json:"auth"`
 	CORS         CORS       `json:"cors"`
+	Responses    Responses  `json:"responses"`
 	Warnings     []string   `json:"-"` // what works but is probably not meant, each with its place in the file
 }

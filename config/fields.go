@@ -75,6 +75,8 @@ func (f *form) rangeWords() string {
 	switch {
 	case f.bounds.unit == durations:
 		return f.bounds.least + " to " + f.bounds.most
+	case f.bounds.unit == sizes && f.bounds.least == "0":
+		return "0, or up to " + f.bounds.most
 	case f.bounds.unit == sizes:
 		return "up to " + f.bounds.most
 	case kinds&cue.ListKind != 0:

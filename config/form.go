@@ -195,8 +195,13 @@ func boundsOf(schema cue.Value) bounds {
 		most, _ := a.String(1)
 		return bounds{durations, least, most}
 	}
-	if most := argument(schema, "size"); most != "" {
-		return bounds{sizes, "1 byte", most}
+	if a := schema.Attribute("size"); a.Err() == nil {
+		most, _ := a.String(0)
+		least, err := a.String(1)
+		if err != nil {
+			least = "1 byte"
+		}
+		return bounds{sizes, least, most}
 	}
 	return bounds{}
 }
@@ -229,8 +234,10 @@ func (b bounds) refuse(text string) string {
 		most, _ = parseDuration(b.most)
 	case sizes:
 		n, ok = parseSize(text)
-		least = 1
 		most, _ = parseSize(b.most)
+		if least = 1; b.least == "0" {
+			least = 0
+		}
 	}
 	switch {
 	case !ok || n > most:

@@ -177,6 +177,8 @@ func (l *loader) load(src []byte) *Config {
 		Server: l.server(root),
 		Auth:   l.auth(root),
 		CORS:   l.cors(root),
+
+		Responses: l.responses(root),
 	}
 	l.bounds = cfg.Server
 	providers := l.providers(root)
