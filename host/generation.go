@@ -15,6 +15,7 @@ import (
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/dialect/messages"
+	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/schema"
 )
@@ -107,16 +108,25 @@ func loadOrder(all []config.Provider) []config.Provider {
 	return append(first, rest...)
 }
 
-const messagesPath = "/v1/messages"
+const (
+	messagesPath  = "/v1/messages"
+	responsesPath = "/v1/responses"
+)
 
 // endpoints are those of the APIs that clients speak.
 func (g *generation) endpoints() []api.Route {
+	responsesAPI := responses.Dialect()
 	return []api.Route{
 		// A chat completion's repaired form, and that without long content, are copies of it.
 		{Method: "POST", Path: api.ChatPath, Dialect: dialect.OpenAI(), Handle: g.serve(chat.Parse, 2)},
 		// One of Messages is written anew besides.
 		{Method: "POST", Path: messagesPath, Dialect: messages.Messages(), Handle: g.serve(messages.Parse, 4)},
 		{Method: "POST", Path: messagesPath + "/count_tokens", Dialect: messages.Messages(), Handle: g.serve(messages.ParseCount, 4)},
+		// Here, the chat completion that the request becomes comes before them.
+		{Method: "POST", Path: responsesPath, Dialect: responsesAPI, Handle: g.serve(g.parseResponses(), 4)},
+		{Method: "GET", Path: responsesPath + "/{id}", Dialect: responsesAPI, Handle: g.getResponse},
+		{Method: "DELETE", Path: responsesPath + "/{id}", Dialect: responsesAPI, Handle: g.deleteResponse},
+		{Method: "POST", Path: responsesPath + "/{id}", Dialect: responsesAPI}, // …/cancel, compact, input_tokens
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/wasm"
 )
@@ -62,6 +63,7 @@ type Host struct {
 	bodies    *memory.Limit // of requests, which is a part of it
 	machine   int64         // the memory there is; 0: nobody knows
 	providers providers
+	responses *responses.Memory       // what clients of the Responses API refer to
 	loopback  atomic.Bool             // it serves this machine alone
 	refused   atomic.Pointer[refusal] // of the last Swap; nil: it was taken
 }
@@ -93,6 +95,7 @@ func New(o Options) (*Host, error) {
 	h.memory = memory.New(memory.Options{
 		Limit: h.mayHold(o.Config), Machine: h.machine, Reclaim: h.engine.Reclaim, SetHeapLimit: o.SetHeapLimit,
 	})
+	h.responses = responses.NewMemory(h.memory.Grant(), o.Now)
 	h.bound(o.Config)
 	g, err := h.build(o.Config, o.Module)
 	if err != nil {
@@ -164,6 +167,7 @@ func (h *Host) share(p config.Provider) *memory.Share {
 func (h *Host) bound(c *config.Config) {
 	h.memory.Set(h.mayHold(c))
 	h.bodies.Set(min(int64(c.Server.MaxBodies), h.memory.Max()))
+	h.responses.Set(min(int64(c.Responses.Memory), h.memory.Max()/8), time.Duration(c.Responses.TTL))
 	for _, p := range c.Providers {
 		h.share(p).Set(cmp.Or(int64(p.Limits.Share), h.memory.Max()/2))
 	}

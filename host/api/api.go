@@ -159,14 +159,19 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	switch {
-	case route != nil:
+	case route != nil && route.Handle != nil:
 		x.Record.Endpoint, x.quiet, x.parameter = route.Path, route.Quiet, parameter
 		x.finish(route.Handle(x.Request.Context(), x))
-	case allow == "":
+	case route != nil || allow == "":
 		x.fail(s.unknownPath(r))
 	case r.Method == http.MethodOptions:
 		x.Writer.Header().Set("Allow", allow)
 		x.Writer.WriteHeader(http.StatusNoContent)
+	case wantsWebSocket(r):
+		// Codex asks for one first, and goes on without only after this status.
+		x.Writer.Header().Set("Connection", "Upgrade")
+		x.Writer.Header().Set("Upgrade", "HTTP/1.1")
+		x.fail(noWebSocket(r))
 	default:
 		x.Writer.Header().Set("Allow", allow)
 		x.fail(wrongMethod(r, allow))

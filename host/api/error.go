@@ -68,6 +68,18 @@ func wrongMethod(r *http.Request, allow string) error {
 	}
 }
 
+// wantsWebSocket reports whether a request is the beginning of a WebSocket.
+func wantsWebSocket(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+}
+
+func noWebSocket(r *http.Request) error {
+	return &fault.Error{
+		Kind: fault.MethodNotAllowed, Status: http.StatusUpgradeRequired,
+		Text: fmt.Sprintf("Kai speaks no WebSocket; send requests to %s with POST.", printable(r.URL.Path, maxShown)),
+	}
+}
+
 // maxShown is how many characters of a client's text an error repeats at most.
 const maxShown = 100
 

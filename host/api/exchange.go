@@ -51,6 +51,10 @@ func (s *server) newExchange(w http.ResponseWriter, r *http.Request) *Exchange {
 	return x
 }
 
+// Parameter returns what stands in the request's path in place of the {parameter} of the
+// route's, slashes included.
+func (x *Exchange) Parameter() string { return x.parameter }
+
 // JSON answers with status and body, which must be JSON. An error means that
 // the client did not accept the answer in time, or is gone.
 func (x *Exchange) JSON(status int, body []byte) error {

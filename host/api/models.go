@@ -16,7 +16,7 @@ func (s *server) listModels(ctx context.Context, x *Exchange) error {
 
 // getModel finds a model by an ID that may contain slashes, percent-encoded or not.
 func (s *server) getModel(ctx context.Context, x *Exchange) error {
-	id := x.parameter
+	id := x.Parameter()
 	if id == "" {
 		return s.unknownPath(x.Request)
 	}

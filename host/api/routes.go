@@ -23,13 +23,13 @@ const (
 // check of the key, the log, the index and the error for unknown paths follow
 // from it.
 type Route struct {
-	Method  string           // GET, which includes HEAD, or POST, or HEAD alone
+	Method  string           // GET, which includes HEAD, POST or DELETE, or HEAD alone
 	Path    string           // as documents and the log show it; it may end in {a name}, which matches the rest, slashes included
 	Public  bool             // needs no key, and pages of other origins may request it
 	Quiet   bool             // requested every few seconds: logged at debug, whatever the answer
 	Page    bool             // for people: GET / doesn't list it
 	Dialect *dialect.Dialect // which header has the key, and how an error looks; default: as the client's headers tell, or OpenAI's
-	Handle  Handler
+	Handle  Handler          // nil: the API has something there that Kai has not, so the path is unknown
 }
 
 // A Handler answers one request. It must not keep anything of the exchange after
@@ -87,7 +87,7 @@ func newTable(routes []Route) *table {
 				t.methods = append(t.methods, method)
 			}
 		}
-		if route.Public {
+		if route.Public || route.Handle == nil {
 			continue
 		}
 		keyed = append(keyed, name)
@@ -130,6 +130,9 @@ func (t *table) allowed(r *http.Request) (allow string, one *Route) {
 	methods := []string{http.MethodOptions}
 	for _, method := range t.methods {
 		route, _ := t.find(r, method)
+		if route != nil && route.Handle == nil {
+			continue
+		}
 		if route != nil || r.URL.Path == "*" {
 			methods = append(methods, method)
 		}
@@ -165,7 +168,7 @@ func (t *table) guards(path string) bool {
 func (t *table) endpoints() []string {
 	var all []string
 	for _, r := range t.routes {
-		if !r.Page {
+		if !r.Page && r.Handle != nil {
 			all = append(all, r.Method+" "+r.Path)
 		}
 	}
