@@ -17,6 +17,7 @@ type question struct {
 	tools   []tool
 	only    string // tool_choice names this tool
 	noTools bool   // tool_choice is none
+	must    bool   // tool_choice is required
 	single  bool   // parallel_tool_calls is false
 	format  format
 	schema  sdk.JSON // of format jsonSchema; absent: any object
@@ -174,7 +175,7 @@ func (q *question) readTools(array sdk.JSON) {
 
 func (q *question) readToolChoice(v sdk.JSON) {
 	word, _ := v.Str()
-	q.noTools = word == "none"
+	q.noTools, q.must = word == "none", word == "required"
 	q.only, _ = v.Get("function").Get("name").Str()
 }
 
@@ -204,8 +205,9 @@ func (q *question) readStop(v sdk.JSON) {
 }
 
 // calls returns the tools to call: the one that tool_choice names, or those that the user
-// mentions, or the first one. It returns none if the tools have answered already or are not
-// wanted.
+// mentions, or the first one if there must be a call. It returns none if the tools have
+// answered already or are not wanted. Agents run what is called, so it must have been
+// asked for.
 func (q *question) calls() ([]tool, error) {
 	if q.only != "" {
 		for _, t := range q.tools {
@@ -227,10 +229,10 @@ func (q *question) calls() ([]tool, error) {
 			mentioned = append(mentioned, t)
 		}
 	}
-	if len(mentioned) == 0 {
+	if len(mentioned) == 0 && q.must {
 		mentioned = q.tools[:1]
 	}
-	if q.single {
+	if q.single && len(mentioned) > 1 {
 		mentioned = mentioned[:1]
 	}
 	return q.unlessAnswered(mentioned), nil
