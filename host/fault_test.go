@@ -308,16 +308,20 @@ func TestTruncation(t *testing.T) {
 	g := newGateway(t, ollamaAt(rawUpstream(t, func(c net.Conn, _ string) {
 		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:cut])
 	})))
-	for cut = 0; cut <= len(body); cut++ {
-		_, answer := g.post(t, streamed)
-		complete := strings.HasSuffix(answer, "data: [DONE]\n\n")
-		// Without its line end, the connection's early end makes the last line void.
-		if want := cut == len(body); complete != want {
-			t.Errorf("cut at %d of %d: complete = %v, want %v: %s", cut, len(body), complete, want, answer)
-		}
-		if !complete && !strings.Contains(answer, `{"error":`) {
-			t.Errorf("cut at %d: neither complete nor an error: %s", cut, answer)
-		}
+	for _, a := range clientAPIs {
+		t.Run(a.name, func(t *testing.T) {
+			for cut = 0; cut <= len(body); cut++ {
+				_, answer := g.postTo(t, a.path, "", a.asks("hi", true))
+				complete := strings.HasSuffix(answer, a.ends)
+				// Without its line end, the connection's early end makes the last line void.
+				if want := cut == len(body); complete != want {
+					t.Errorf("cut at %d of %d: complete = %v, want %v: %s", cut, len(body), complete, want, answer)
+				}
+				if isError := strings.Contains(answer, a.failed) || strings.HasPrefix(answer, `{"`) && strings.Contains(answer, `"error":`); !complete && !isError {
+					t.Errorf("cut at %d: neither complete nor an error: %s", cut, answer)
+				}
+			}
+		})
 	}
 }
 
@@ -348,13 +352,15 @@ func TestHostileBodies(t *testing.T) {
 }
 
 func TestHangUpEndsTheUpstreamRequest(t *testing.T) {
+	messages := clientAPIs[1]
 	for name, tc := range map[string]struct {
-		body string
-		head string
+		path, body string
+		head       string
 	}{
-		"whole, before the upstream's head":    {wholly, ""},
-		"streamed, before the upstream's head": {streamed, ""},
-		"streamed, in mid-stream":              {streamed, ndjsonHead + line("one ")},
+		"whole, before the upstream's head":    {"/v1/chat/completions", wholly, ""},
+		"streamed, before the upstream's head": {"/v1/chat/completions", streamed, ""},
+		"streamed, in mid-stream":              {"/v1/chat/completions", streamed, ndjsonHead + line("one ")},
+		"messages, in mid-stream":              {messages.path, messages.asks("hi", true), ndjsonHead + line("one ")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked, gone := make(chan bool), make(chan time.Time, 1)
@@ -365,7 +371,7 @@ func TestHangUpEndsTheUpstreamRequest(t *testing.T) {
 				gone <- time.Now()
 			})))
 			ctx, cancel := context.WithCancel(t.Context())
-			req, _ := http.NewRequestWithContext(ctx, "POST", g.URL+"/v1/chat/completions", strings.NewReader(tc.body))
+			req, _ := http.NewRequestWithContext(ctx, "POST", g.URL+tc.path, strings.NewReader(tc.body))
 			req.Header.Set("Content-Type", "application/json")
 			var hungUp time.Time
 			done := make(chan bool)
@@ -396,8 +402,8 @@ func TestHangUpEndsTheUpstreamRequest(t *testing.T) {
 	}
 }
 
-// TestManyStreams runs 200 streams at once, each with a text of its own, and
-// compares every byte.
+// TestManyStreams runs 200 streams at once, of every API, each with a text of its own,
+// and compares every byte.
 func TestManyStreams(t *testing.T) {
 	text := func(id string) string {
 		var b strings.Builder
@@ -425,20 +431,19 @@ func TestManyStreams(t *testing.T) {
 	var streams sync.WaitGroup
 	for i := range 200 {
 		streams.Go(func() {
-			id := fmt.Sprintf("s%d", i)
-			body := fmt.Sprintf(`{"model":"m","stream":true,"messages":[{"role":"user","content":%q}]}`, id)
-			res, err := client.Post(g.URL+"/v1/chat/completions", "application/json", strings.NewReader(body))
+			id, a := fmt.Sprintf("s%d", i), clientAPIs[i%len(clientAPIs)]
+			res, err := client.Post(g.URL+a.path, "application/json", strings.NewReader(a.asks(id, true)))
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			defer res.Body.Close()
 			answer, err := io.ReadAll(res.Body)
-			if err != nil || !bytes.HasSuffix(answer, []byte("data: [DONE]\n\n")) {
+			if err != nil || !bytes.HasSuffix(answer, []byte(a.ends)) {
 				t.Errorf("stream %s ended with %v: %.200q", id, err, answer)
 				return
 			}
-			if got := content(t, string(answer)); got != text(id) {
+			if got := a.text(t, string(answer)); got != text(id) {
 				t.Errorf("stream %s got %.200q", id, got)
 			}
 		})

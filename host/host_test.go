@@ -48,7 +48,13 @@ func (g *gateway) post(t testing.TB, body string) (*http.Response, string) {
 // postAs is post with an API key.
 func (g *gateway) postAs(t testing.TB, key, body string) (*http.Response, string) {
 	t.Helper()
-	r, err := http.NewRequest("POST", g.URL+"/v1/chat/completions", strings.NewReader(body))
+	return g.postTo(t, "/v1/chat/completions", key, body)
+}
+
+// postTo is postAs for any path.
+func (g *gateway) postTo(t testing.TB, path, key, body string) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequest("POST", g.URL+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
