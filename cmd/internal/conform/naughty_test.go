@@ -87,6 +87,61 @@ func TestKitNotices(t *testing.T) {
 	}
 }
 
+// countTranscript is of a request to count tokens; %s is what the adapter does wrong, and
+// what its options say besides.
+const countTranscript = `Hand-written.
+-- op --
+count
+-- options.json --
+{"do":"%s"%s}
+-- client-request.json --
+{"model":"m","messages":[{"role":"user","content":"Hi"}]}
+-- upstream-response --
+HTTP/1.1 200 OK
+Content-Type: application/json
+
+{"n":3}
+`
+
+// TestKitKnowsOperations replays a request for something else than a chat completion.
+func TestKitKnowsOperations(t *testing.T) {
+	module := build(t, "./testdata/naughty")
+	for name, tc := range map[string]struct {
+		do, options string
+		fails       string // a part of the check's name, or of what it says; "": all is well
+	}{
+		"a count":                        {"nothing", `,"counts":true`, ""},
+		"two results":                    {"twice", `,"counts":true`, "a second RESULT"},
+		"facts of a chat":                {"talk", `,"counts":true`, "TEXT is not allowed here"},
+		"an operation it doesn't have":   {"nothing", "", "the manifest has the operation"},
+		"one that an option turns off":   {"nothing", `,"counts":false`, "the manifest has the operation"},
+		"a failure that isn't its own":   {"verbatim", `,"counts":true`, "answers 401"},
+		"an instance that can't be sure": {"count", `,"counts":true`, "two instances agree"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "a.txtar")
+			if err := os.WriteFile(file, fmt.Appendf(nil, countTranscript, tc.do, tc.options), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r, err := conform.Run(t.Context(), conform.Options{Module: module, CacheDir: testkit.CacheDir, Update: true}, []string{file})
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := fmt.Sprint(r.Results[0].Failures)
+			if tc.fails == "" && r.Failed() || !strings.Contains(text, tc.fails) {
+				t.Errorf("the failures are %s, want %q", text, tc.fails)
+			}
+			written, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tc.fails == "" && (!strings.Contains(string(written), "-- emissions --\nRESULT {\"input_tokens\":3}\n") || strings.Contains(string(written), "client-response")) {
+				t.Errorf("the transcript is\n%s", written)
+			}
+		})
+	}
+}
+
 func hasFailure(r conform.Result, name string) bool {
 	for _, f := range r.Failures {
 		if strings.Contains(f.Check, name) {

@@ -11,7 +11,8 @@ import (
 
 func init() {
 	sdk.Register(sdk.New(sdk.Manifest{
-		Name: "naughty", Version: "1", Provider: "naughty", Options: "do: string",
+		Name: "naughty", Version: "1", Provider: "naughty", Options: "do: string\ncounts?: bool",
+		OptionalOps: []sdk.OptionalOp{{Op: abi.Count, Option: "counts"}},
 	}, adapter{}))
 }
 
@@ -105,6 +106,16 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 }
 
 func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
+	if n := sdk.JSON(r.Body).Get("n"); r.Op == abi.Count && r.Status == 200 && n != nil {
+		switch s.do() {
+		case "twice":
+			out.Result(n)
+		case "talk":
+			out.Text(0, n)
+		}
+		out.Result(append(append([]byte(`{"input_tokens":`), n...), '}'))
+		return nil
+	}
 	switch s.do() {
 	case "hopeful":
 		out.Text(0, r.Body)
