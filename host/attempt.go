@@ -11,6 +11,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/long"
 	"github.com/kai-gateway/kai/host/memory"
@@ -77,7 +78,10 @@ func (a *attempt) run(ctx context.Context) error {
 // request gives the adapter the client's request and returns what to send upstream for
 // it. If the adapter answers without an upstream, that answer is applied.
 func (a *attempt) request(ctx context.Context) (exchange.Turn, error) {
-	asked := a.call.asked
+	asked, err := a.asked()
+	if err != nil {
+		return exchange.Turn{}, err
+	}
 	a.plain = a.adapter.Manifest().Profile().PlainContent
 	size := asked.Len(a.plain)
 	if err := a.call.memory.Hold(size); err != nil {
@@ -99,6 +103,14 @@ func (a *attempt) request(ctx context.Context) (exchange.Turn, error) {
 		return exchange.Turn{}, a.applyPaced(ctx)
 	}
 	return t, a.apply(a.batch.Emissions)
+}
+
+// asked returns the client's request in the form for the adapter.
+func (a *attempt) asked() (dialect.Body, error) {
+	if form := a.call.request.Form; form != nil {
+		return form(a.adapter.Manifest().Profile().Takes)
+	}
+	return a.call.asked, nil
 }
 
 // maxPace is how long the WAITs of an answer without upstream may take together.

@@ -219,7 +219,7 @@ func (c *call) forgetRequest() {
 		return
 	}
 	c.memory.Drop(c.request.Size)
-	c.asked, c.request.Body = nil, nil
+	c.asked, c.request.Body, c.request.Form = nil, nil, nil
 	c.http.ReleaseBody()
 }
 

@@ -25,6 +25,7 @@ type Manifest struct {
 	PlainContent   bool     // the adapter wants to see long content instead of references to it
 	KnowsModels    bool     // for an adapter without upstream: its options get a member "models" (docs/abi.md)
 	Routing        Routing  // how a request could ask the upstream for another model
+	Extensions     []string // what it takes beyond chat completions (docs/abi.md): "cache_control"
 }
 
 // OptionalOp is an operation that the adapter serves only where an option is set: a
@@ -125,6 +126,9 @@ func (m Manifest) AppendJSON(dst []byte) []byte {
 		list("tools", m.Routing.Tools)
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')
+	}
+	if len(m.Extensions) > 0 {
+		list("extensions", m.Extensions)
 	}
 	if m.KnowsModels {
 		dst = append(dst, `"knows_models":true,`...)

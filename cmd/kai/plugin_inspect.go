@@ -37,6 +37,7 @@ type inspection struct {
 	Options      string       `json:"options"`
 	PlainContent bool         `json:"plain_content"`
 	Routing      []string     `json:"routing"` // fields and types of tools that only clients with provider_routing may send
+	Extensions   []string     `json:"extensions"` // of chat completions that it is given
 	Packed       bool         `json:"manifest_in_section"`
 	Transcript   bool         `json:"transcript_in_section"`
 	Secret       *placement   `json:"secret"` // null: its requests get none
@@ -133,7 +134,7 @@ func inspect(name string) (*inspection, error) {
 	}
 	i := &inspection{
 		module: module, Module: name, SHA256: fmt.Sprintf("%x", d.SHA256), ABI: "v1",
-		Operations: []string{}, Capabilities: []string{}, Routing: []string{}, Packed: d.Manifest != nil,
+		Operations: []string{}, Capabilities: []string{}, Routing: []string{}, Extensions: []string{}, Packed: d.Manifest != nil,
 		Imports: orEmpty(d.Imports), Exports: orEmpty(d.Exports), Transcript: transcript,
 		Size: moduleSize{
 			Module: len(module), Instrumented: d.Instrumented, MemoryMin: d.MemoryMin, MemoryMax: d.MemoryMax,
@@ -155,6 +156,7 @@ func (i *inspection) describe(m modfile.Manifest) error {
 	i.Name, i.Version, i.License, i.Homepage = m.Name, m.Version, m.License, m.Homepage
 	i.Provider, i.Operations, i.Capabilities, i.BaseURL = p.Provider, p.Ops, orEmpty(p.Capabilities), p.DefaultBaseURL
 	i.Options, i.PlainContent, i.Routing = strings.TrimSpace(p.Options), p.PlainContent, routed(p.Routing)
+	i.Extensions = orEmpty(p.Extensions)
 	if p.Auth.Header != "" {
 		i.Secret = &placement{p.Auth.Secret, p.Auth.Header, p.Auth.Format}
 	}
@@ -306,6 +308,9 @@ func (i *inspection) printDescription(line func(key, format string, args ...any)
 	}
 	if len(i.Routing) > 0 {
 		line("routing", "%s: only from keys with provider_routing", strings.Join(i.Routing, ", "))
+	}
+	if len(i.Extensions) > 0 {
+		line("extensions", "%s: given to it beyond chat completions", strings.Join(i.Extensions, ", "))
 	}
 	if i.License != "" {
 		line("license", "%s", i.License)

@@ -27,7 +27,8 @@ var manifest = sdk.Manifest{
 	Auth:           sdk.Auth{Secret: "api_key", Header: "x-api-key", Format: "{}"},
 	Options:        options,
 	// The advisor, a tool, is a model that the request names.
-	Routing: sdk.Routing{Tools: []string{"advisor"}},
+	Routing:    sdk.Routing{Tools: []string{"advisor"}},
+	Extensions: []string{"anthropic", "cache_control", "top_k"},
 }
 
 // options is the CUE of what README.md explains.

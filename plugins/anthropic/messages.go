@@ -315,6 +315,7 @@ func (c *conversation) call(call sdk.ToolCall, id string) {
 	c.w.Key("id").String(id)
 	c.w.Key("name").Raw(call.Name)
 	c.w.Key("input").Raw(repair.Arguments(call))
+	writeCache(c.w, call.Raw.Get("cache_control"))
 	c.w.End()
 }
 
@@ -374,6 +375,11 @@ func (c *conversation) result(m sdk.Message, id string) error {
 			c.w.End()
 		}
 	}
+	// OpenAI has neither: they are Anthropic's own, for clients that know it.
+	if failed, _ := m.Raw.Get("is_error").Bool(); failed {
+		c.w.Key("is_error").Bool(true)
+	}
+	writeCache(c.w, m.Raw.Get("cache_control"))
 	c.w.End()
 	return nil
 }

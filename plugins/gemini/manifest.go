@@ -41,6 +41,7 @@ var manifest = sdk.Manifest{
 	DefaultBaseURL: "https://generativelanguage.googleapis.com/v1beta",
 	Auth:           sdk.Auth{Secret: "api_key", Header: "x-goog-api-key", Format: "{}"},
 	Options:        options,
+	Extensions:     []string{"top_k"},
 }
 
 // options is the CUE of what README.md explains.

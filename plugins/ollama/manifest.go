@@ -21,6 +21,7 @@ func Plugin() *sdk.Plugin {
 		DefaultBaseURL: "http://localhost:11434",
 		Setup:          "start Ollama with 'ollama serve', and get the model once with 'ollama pull {model}'",
 		Options:        options,
+		Extensions:     []string{"top_k"},
 	}, adapter{})
 }
 

@@ -8,7 +8,12 @@ import (
 
 // Request turns a chat completion into POST /api/chat.
 func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
-	q, err := sdk.ParseChat(r.Body, nil)
+	var topK sdk.JSON // not OpenAI's
+	q, err := sdk.ParseChat(r.Body, func(key string, v sdk.JSON) {
+		if key == "top_k" {
+			topK = v
+		}
+	})
 	if err != nil {
 		return refuse("", "The request is not valid JSON.")
 	}
@@ -38,7 +43,7 @@ func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
 	if s.Effort, err = writeThink(&w, &q, r.Options); err != nil {
 		return err
 	}
-	writeOptions(&w, &q, r.Options)
+	writeOptions(&w, &q, topK, r.Options)
 	w.End()
 
 	framing := abi.Whole
@@ -105,7 +110,7 @@ func writeThink(w *sdk.Writer, q *sdk.Chat, options sdk.JSON) (asked bool, err e
 
 // writeOptions writes what the client asks for, and what the configuration sets for the rest.
 // The model's own Modelfile decides what neither says.
-func writeOptions(w *sdk.Writer, q *sdk.Chat, options sdk.JSON) {
+func writeOptions(w *sdk.Writer, q *sdk.Chat, topK, options sdk.JSON) {
 	stop := stopsOf(q.Stop)
 	asked := [...]struct {
 		name  string
@@ -114,6 +119,7 @@ func writeOptions(w *sdk.Writer, q *sdk.Chat, options sdk.JSON) {
 		{"num_predict", q.Limit()},
 		{"temperature", q.Temperature},
 		{"top_p", q.TopP},
+		{"top_k", topK},
 		{"seed", q.Seed},
 		{"stop", stop},
 		{"presence_penalty", q.PresencePenalty},

@@ -30,6 +30,7 @@ var manifest = sdk.Manifest{
 	Auth:           sdk.Auth{Secret: "api_key", Header: "authorization", Format: "Bearer {}"},
 	Options:        options,
 	Routing:        routing,
+	Extensions:     []string{"cache_control", "top_k"},
 }
 
 // routing has what makes OpenRouter use another model or provider than the configuration

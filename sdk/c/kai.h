@@ -349,6 +349,7 @@ typedef struct {
      * client's key may choose. */
     const char *const *routing_fields;   /* at the request's top, none of OpenAI's own: "models"; ends in NULL */
     const char *const *routing_tools;    /* how the type of a tool begins: "openrouter:"; ends in NULL */
+    const char *const *extensions;       /* what it takes beyond chat completions (docs/abi.md): "cache_control"; ends in NULL */
 } kai_manifest;
 
 /* Makes the functions the adapter of this module. state is a type of at most 4 KiB
@@ -1409,6 +1410,7 @@ int kai_emit_manifest_(const kai_manifest *m) {
         kai_write_list_(&w, "tools", m->routing_tools);
         kai_write_end(&w);
     }
+    if (m->extensions) kai_write_list_(&w, "extensions", m->extensions);
     kai_write_end(&w);
     kai_write_end(&w);
     kai_write_end(&w);

@@ -41,6 +41,7 @@ type Profile struct {
 	PlainContent   bool              `json:"plain_content"`
 	KnowsModels    bool              `json:"knows_models"`
 	Routing        Routing           `json:"routing"`
+	Extensions     []string          `json:"extensions"` // what it takes beyond chat completions
 }
 
 // Routing names the parts of a client's request that would choose the model, the
@@ -65,6 +66,9 @@ func (m Manifest) Profile() Profile { return m.Adapters[0] }
 func (p Profile) Serves(op abi.Op, options []byte) bool {
 	return slices.Contains(p.Operations(options), op.String())
 }
+
+// Takes reports whether the adapter takes an extension of chat completions.
+func (p Profile) Takes(extension string) bool { return slices.Contains(p.Extensions, extension) }
 
 // Operations returns the names of what the adapter serves with these options, in the
 // manifest's order, then by name.
@@ -129,6 +133,9 @@ func (m Manifest) check() error {
 	}
 	if len(p.Routing.Fields) > maxRouting || len(p.Routing.Tools) > maxRouting {
 		return fmt.Errorf("manifest: routing has more than %d fields or tools", maxRouting)
+	}
+	if len(p.Extensions) > maxRouting {
+		return fmt.Errorf("manifest: extensions has more than %d names", maxRouting)
 	}
 	if slices.Contains(p.Routing.Fields, "") || slices.Contains(p.Routing.Tools, "") {
 		return errors.New("manifest: routing has an empty name")

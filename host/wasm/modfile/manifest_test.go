@@ -51,3 +51,18 @@ func TestOptionalOperationsNeedTheirOption(t *testing.T) {
 		t.Errorf("error = %v", err)
 	}
 }
+
+func TestExtensions(t *testing.T) {
+	const manifest = `{"name":"n","version":"1","adapters":[{"provider":"p","ops":["chat"],"extensions":["top_k"]}]}`
+	m, err := ParseManifest([]byte(manifest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := m.Profile(); !p.Takes("top_k") || p.Takes("cache_control") || p.Takes("") {
+		t.Errorf("it takes %v", p.Extensions)
+	}
+	many := strings.Replace(manifest, `"top_k"`, strings.Repeat(`"x",`, maxRouting)+`"x"`, 1)
+	if _, err := ParseManifest([]byte(many)); err == nil || !strings.Contains(err.Error(), "extensions has more than 128 names") {
+		t.Errorf("error = %v", err)
+	}
+}

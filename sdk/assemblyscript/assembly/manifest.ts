@@ -45,6 +45,8 @@ export class Manifest {
   routingFields: string[] = [];
   /** The same of tools: how the type of one begins ("openrouter:"). */
   routingTools: string[] = [];
+  /** What it takes beyond chat completions (docs/abi.md): "cache_control". */
+  extensions: string[] = [];
 
   constructor(
     /** The adapter's name, for people. */
@@ -99,6 +101,11 @@ export class Manifest {
       w.key("tools").array();
       for (let i = 0; i < this.routingTools.length; i++) w.string(this.routingTools[i]);
       w.end();
+      w.end();
+    }
+    if (this.extensions.length) {
+      w.key("extensions").array();
+      for (let i = 0; i < this.extensions.length; i++) w.string(this.extensions[i]);
       w.end();
     }
     w.end();

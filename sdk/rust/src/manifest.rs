@@ -34,6 +34,8 @@ pub struct Manifest<'a> {
     pub knows_models: bool,
     /// How a request could ask the upstream for another model.
     pub routing: Routing<'a>,
+    /// What it takes beyond chat completions (docs/abi.md): `cache_control`.
+    pub extensions: &'a [&'a str],
 }
 
 /// By what a client's request that the adapter passes on would choose the model,
@@ -110,6 +112,7 @@ impl Manifest<'static> {
         plain_content: false,
         knows_models: false,
         routing: Routing { fields: &[], tools: &[] },
+        extensions: &[],
     };
 }
 
@@ -168,6 +171,13 @@ impl Manifest<'_> {
                     w.string(name);
                 }
                 w.end();
+            }
+            w.end();
+        }
+        if !self.extensions.is_empty() {
+            w.key("extensions").array();
+            for name in self.extensions {
+                w.string(name);
             }
             w.end();
         }
