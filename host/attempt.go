@@ -31,7 +31,9 @@ type attempt struct {
 	adapter  Adapter
 	target   route.Target
 	answer   answer
-	last     bool // no other target will be asked
+	last     bool   // no other target will be asked
+	wish     string // a field of the request that the upstream may refuse; "": none
+	without  string // a field that is left out; "": none
 
 	plain     bool       // the adapter wants long content itself, not tokens
 	refs      *body.Refs // the request's long content, for which the adapter got tokens
@@ -41,6 +43,7 @@ type attempt struct {
 	held      int64      // bytes counted for the body of the next upstream request
 	sent      bool       // something was sent upstream
 	finalStep bool       // no further step can refer to the client's request
+	spoke     bool       // there was content: the request will not be sent again without its wish
 	committed bool       // the client may have seen content: no other target can answer
 
 	response *upstream.Response // the last one, as long as it is open
@@ -51,6 +54,7 @@ type attempt struct {
 type outcome struct {
 	err       error // nil: the answer is complete
 	committed bool
+	refused   bool // the upstream refuses what the client merely wishes
 }
 
 // run takes the attempt to its end. The error is nil if the adapter and the upstream
@@ -84,6 +88,9 @@ func (a *attempt) request(ctx context.Context) (exchange.Turn, error) {
 	}
 	a.plain = a.adapter.Manifest().Profile().PlainContent
 	size := asked.Len(a.plain)
+	if a.without != "" {
+		size += asked.Len(false) // it was copied
+	}
 	if err := a.call.memory.Hold(size); err != nil {
 		return exchange.Turn{}, err
 	}
@@ -106,11 +113,17 @@ func (a *attempt) request(ctx context.Context) (exchange.Turn, error) {
 }
 
 // asked returns the client's request in the form for the adapter.
-func (a *attempt) asked() (dialect.Body, error) {
+func (a *attempt) asked() (asked dialect.Body, err error) {
+	asked = a.call.asked
 	if form := a.call.request.Form; form != nil {
-		return form(a.adapter.Manifest().Profile().Takes)
+		if asked, err = form(a.adapter.Manifest().Profile().Takes); err != nil {
+			return nil, err
+		}
 	}
-	return a.call.asked, nil
+	if a.without != "" {
+		asked = asked.Without(a.without)
+	}
+	return asked, nil
 }
 
 // maxPace is how long the WAITs of an answer without upstream may take together.
@@ -277,6 +290,7 @@ func (a *attempt) apply(ems []abi.Emission) error {
 		return err
 	}
 	if !a.committed && slices.ContainsFunc(ems, commits) {
+		a.spoke = true
 		a.committed = a.answer.commit()
 		a.releaseRequest()
 	}
@@ -369,7 +383,7 @@ func (a *attempt) restoreContent(body []byte) ([]byte, error) {
 // releaseRequest drops the client's request if neither this attempt nor another one can
 // need it any more.
 func (a *attempt) releaseRequest() {
-	if a.finalStep && (a.committed || a.last) {
+	if a.finalStep && (a.committed || a.last) && (a.spoke || a.wish == "") {
 		a.refs = nil
 		a.call.forgetRequest()
 	}

@@ -155,8 +155,10 @@ func (c *call) attempts(ctx context.Context, begin func() answer) error {
 	return errors.New("a plan without targets")
 }
 
-// attempt asks one target and takes its answer to the end. last says that no other
-// target will be asked, so that nothing needs to be kept for one.
+// attempt asks one target. If the upstream refuses what the client merely wishes, it is
+// asked again at once without that, which is no attempt of its own, and the provider
+// remembers it for the next requests. last says that no other target will be asked, so
+// that nothing needs to be kept for one.
 func (c *call) attempt(ctx context.Context, target route.Target, last bool, begin func() answer) outcome {
 	p := c.gateway.providers[target.Provider]
 	c.http.Record.Attempt++
@@ -164,8 +166,32 @@ func (c *call) attempt(ctx context.Context, target route.Target, last bool, begi
 	if err := c.prepare(ctx, p, target); err != nil {
 		return outcome{err: err}
 	}
+	w := wish{target.Model, c.request.Wish}
+	if w.field != "" && p.refused.refuses(w) {
+		return c.ask(ctx, &attempt{provider: p, target: target, last: last, without: w.field, answer: begin()})
+	}
+	o := c.ask(ctx, &attempt{provider: p, target: target, last: last, wish: w.field, answer: begin()})
+	if !o.refused || ctx.Err() != nil {
+		return o
+	}
+	if e, _ := errors.AsType[*fault.Error](o.err); e.Code == codeUnsupported {
+		p.refused.add(w)
+	}
+	return c.ask(ctx, &attempt{provider: p, target: target, last: last, without: w.field, answer: begin()})
+}
+
+// Codes with which adapters state that the upstream refuses a field whatever its value, or
+// its value.
+const (
+	codeUnsupported      = "unsupported_parameter"
+	codeUnsupportedValue = "unsupported_value"
+)
+
+// ask takes an attempt to its end.
+func (c *call) ask(ctx context.Context, a *attempt) outcome {
+	a.call = c
+	p, target := a.provider, a.target
 	before := c.memory.Used()
-	a := &attempt{call: c, provider: p, target: target, last: last, answer: begin()}
 	a.batch.Memory = c.memory
 	if p.config.BaseURL == "" && p.adapter.Manifest().Profile().KnowsModels {
 		a.target.Options = c.gateway.withModels(ctx, target.Options)
@@ -176,7 +202,7 @@ func (c *call) attempt(ctx context.Context, target route.Target, last bool, begi
 	defer a.close()
 	err := a.run(ctx)
 	if err == nil {
-		a.finalStep = true
+		a.finalStep, a.spoke = true, true
 		a.releaseRequest()
 		err = a.answer.end()
 	}
@@ -185,13 +211,21 @@ func (c *call) attempt(ctx context.Context, target route.Target, last bool, begi
 	if err == nil {
 		return outcome{}
 	}
-	if a.committed || last {
+	refused := a.refusesWish(err)
+	if (a.committed || a.last) && !refused {
 		a.answer.commit()
 		a.answer.flush() // what came before the failure belongs to the client
 	} else {
 		c.memory.Drop(c.memory.Used() - before) // what was held for the discarded answer
 	}
-	return outcome{err: a.memoryError(err), committed: a.committed}
+	return outcome{err: a.memoryError(err), committed: a.committed, refused: refused}
+}
+
+// refusesWish reports whether an attempt failed because the upstream refuses what the
+// client merely wishes, before it answered anything.
+func (a *attempt) refusesWish(err error) bool {
+	e, ok := errors.AsType[*fault.Error](err)
+	return ok && a.wish != "" && !a.spoke && e.Param == a.wish && (e.Code == codeUnsupported || e.Code == codeUnsupportedValue)
 }
 
 // prepare waits until the provider of a target can be asked, and checks that this request

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/route"
@@ -79,6 +80,12 @@ func state(text []byte, out *wasm.Batch) (failed bool) {
 // gatewayOf serves a gateway of some targets, which are asked in that order.
 func gatewayOf(t *testing.T, total *memory.Total, upstreams ...string) (*httptest.Server, *plainAdapter, func() *api.Record) {
 	t.Helper()
+	return gatewayFor(t, chat.Parse, total, upstreams...)
+}
+
+// gatewayFor is gatewayOf for requests that parse reads.
+func gatewayFor(t *testing.T, parse dialect.Parse, total *memory.Total, upstreams ...string) (*httptest.Server, *plainAdapter, func() *api.Record) {
+	t.Helper()
 	adapter := &plainAdapter{}
 	c := &config.Config{}
 	c.Server.StreamHeadWait, c.Server.WriteTimeout, c.Server.LoadWait = config.Duration(time.Minute), config.Duration(time.Minute), config.Duration(time.Minute)
@@ -105,7 +112,7 @@ func gatewayOf(t *testing.T, total *memory.Total, upstreams ...string) (*httptes
 		Models: g.models, Memory: total,
 		Routes: []api.Route{{Method: "POST", Path: api.ChatPath, Handle: func(ctx context.Context, x *api.Exchange) error {
 			last = x.Record
-			c, err := g.admit(ctx, x, chat.Parse, 2)
+			c, err := g.admit(ctx, x, parse, 2)
 			if err != nil {
 				return err
 			}

@@ -35,6 +35,7 @@ type provider struct {
 	client *upstream.Client // nil for an adapter without an upstream
 	err    error            // why there is no client
 
+	refused wishes      // what its models refuse, of what clients merely wish
 	failed  atomic.Bool // the last request didn't reach the upstream
 	retired atomic.Bool // the current generation has another one in its place
 

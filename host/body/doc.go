@@ -10,7 +10,11 @@
 // and never repeat content. The package does no I/O.
 package body
 
-import "github.com/kai-gateway/kai/sdk"
+import (
+	"slices"
+
+	"github.com/kai-gateway/kai/sdk"
+)
 
 // Doc is a body that was scanned. Scan makes it and Mend completes it; after that it never
 // changes and is safe for concurrent use.
@@ -36,6 +40,14 @@ func (d *Doc) Mend(edits []Edit) []byte {
 	}
 	d.abridged = abridge(d)
 	return d.abridged.body
+}
+
+// Without returns the same body without a field of the top level, which begins with its
+// name. It is not the only one.
+func (d *Doc) Without(field Span) Doc {
+	left := *d
+	left.Mend(append(slices.Clone(d.edits), Edit{Span: WithComma(d.bytes, field)}))
+	return left
 }
 
 // Model returns the value of "model" as it stands in the body; nothing if there is none.

@@ -65,6 +65,10 @@ type Body interface {
 	// Len returns about how many bytes Body allocates or, with plain false, Short.
 	Len(plain bool) int64
 
+	// Without returns the same request without a field that can be a [Request]'s Wish; the
+	// request itself if it doesn't have the field.
+	Without(field string) Body
+
 	// Asks returns the first part by which the request asks for one of the top-level
 	// fields, or for a tool whose type begins so; "" if there is none.
 	Asks(fields, tools []string) string

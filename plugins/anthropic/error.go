@@ -79,6 +79,23 @@ func statusOf(kind string) int {
 	return 0
 }
 
+// explain adds to a refusal that it is about the effort that the client asked for.
+func (s *state) explain(e *sdk.Error) *sdk.Error {
+	if s.Effort && e.Status == 400 && e.Code == "" && refusesEffort(e.Message) {
+		errortext.RefusedEffort(e, false)
+	}
+	return e
+}
+
+// refusesEffort reports whether a model cannot think, or not in the form in which it was
+// asked to, or knows no efforts. What is about thinking in the history is something else.
+func refusesEffort(text string) bool {
+	has := func(part string) bool { return strings.Contains(text, part) }
+	about := has("thinking") || has("effort")
+	return about && !has("messages.") &&
+		(has("not support") || has("not permitted") || has("does not match any of the expected tags"))
+}
+
 // verdict returns the error that the client gets.
 func verdict(status int, said string) *sdk.Error {
 	has := func(part string) bool { return strings.Contains(said, part) }

@@ -64,7 +64,7 @@ const defaultMaxTokens = 32000
 // Request turns a chat completion into POST /v1/messages, and a request to count its
 // tokens into POST /v1/messages/count_tokens, whose body has only what is counted:
 // https://platform.claude.com/docs/en/build-with-claude/token-counting.
-func (adapter) Request(r *sdk.Request, _ *state, out *sdk.Out) error {
+func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
 	q, err := parse(r.Body)
 	if err != nil {
 		return refuse("", "The request is not valid JSON.")
@@ -99,6 +99,7 @@ func (adapter) Request(r *sdk.Request, _ *state, out *sdk.Out) error {
 	if err != nil {
 		return err
 	}
+	s.Effort = q.ReasoningEffort != nil
 	t, err := q.thought(o, m)
 	if err != nil {
 		return err

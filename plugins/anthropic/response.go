@@ -32,10 +32,10 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 		if (r.Status == 401 || r.Status == 403) && errortext.IsForeign(r.Body) {
 			return errortext.Foreign("Something in front of Anthropic, such as a proxy or a firewall, refused the request with status "+strconv.Itoa(r.Status), r.Body)
 		}
-		return failed(r.Status, r.Head, failure)
+		return s.explain(failed(r.Status, r.Head, failure))
 	}
 	if !failure.Empty() || string(inside(kind)) == "error" {
-		return failed(0, r.Head, failure)
+		return s.explain(failed(0, r.Head, failure))
 	}
 	if r.Op == abi.Count {
 		if it.Err() != nil || !tokencount.State(tokens, out) {

@@ -11,6 +11,7 @@ type state struct {
 	Blocks [64]block // by the block's index modulo 64
 	Calls  uint16    // how many tool calls there were so far; the number of the next one
 	Ended  bool      // the stop reason has come
+	Effort bool      // the client asked for an effort
 }
 
 // block is a content block of the answer that has begun.
@@ -77,7 +78,7 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	}
 	// Something in front of the API may leave out the type or the event's name.
 	if !failure.Empty() || string(inside(kind)) == "error" || string(e.Name) == "error" {
-		return failed(0, nil, failure)
+		return s.explain(failed(0, nil, failure))
 	}
 	switch string(inside(kind)) {
 	case "content_block_delta":

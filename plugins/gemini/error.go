@@ -111,6 +111,21 @@ func readReport(body sdk.JSON) report {
 	return r
 }
 
+// explain adds to a refusal that it is about the effort that the client asked for: the
+// model cannot think, or not in the form in which it was asked to.
+func (s *state) explain(err error) error {
+	e, ok := err.(*sdk.Error)
+	if !ok || !s.Effort || e.Status != 400 || e.Code != "" {
+		return err
+	}
+	text := strings.ToLower(e.Message)
+	has := func(part string) bool { return strings.Contains(text, part) }
+	if (has("thinking") || has("include_thoughts")) && !has("signature") {
+		errortext.RefusedEffort(e, false)
+	}
+	return e
+}
+
 // verdict returns the error that the client gets.
 func (r *report) verdict() *sdk.Error {
 	e := upstream("")

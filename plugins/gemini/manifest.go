@@ -22,6 +22,7 @@ var _ sdk.Adapter[state] = adapter{}
 type state struct {
 	Calls  uint32  // how many function calls there were so far; the number of the next one
 	Called choices // the choices with a function call
+	Effort bool    // the client asked for an effort
 }
 
 // choices is a set of choices.

@@ -28,7 +28,7 @@ func parse(body sdk.JSON) (q query, err error) {
 // Request turns a chat completion into generateContent or its stream. A request to count
 // tokens becomes countTokens, https://ai.google.dev/api/tokens, which has the same content
 // in generateContentRequest, without the settings for the answer.
-func (adapter) Request(r *sdk.Request, _ *state, out *sdk.Out) error {
+func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
 	q, err := parse(r.Body)
 	if err != nil {
 		return refuse("", "The request is not valid JSON.")
@@ -45,6 +45,7 @@ func (adapter) Request(r *sdk.Request, _ *state, out *sdk.Out) error {
 	if err := writeTools(&w, &q); err != nil {
 		return err
 	}
+	s.Effort = q.ReasoningEffort != nil
 	if err := writeConfig(&w, &q, r.Options); err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 // Response handles a whole answer.
 func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	if r.Status < 200 || r.Status > 299 {
-		return failure(r.Status, r.Head, r.Body)
+		return s.explain(failure(r.Status, r.Head, r.Body))
 	}
 	if r.Op == abi.Count {
 		if sdk.JSON(r.Body).Valid() != nil || !tokencount.State(sdk.JSON(r.Body).Get("totalTokens"), out) {
@@ -30,7 +30,7 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 		return nil
 	}
 	if string(e.Name) == "error" {
-		return failure(0, nil, e.Data) // something in front of the API sent it
+		return s.explain(failure(0, nil, e.Data)) // something in front of the API sent it
 	}
 	return take(e.Data, s, false, out)
 }
@@ -75,7 +75,7 @@ func take(data sdk.JSON, s *state, whole bool, out *sdk.Out) error {
 	}
 	emitUsage(usage, out)
 	if !wrong.Empty() {
-		return failure(0, nil, data)
+		return s.explain(failure(0, nil, data))
 	}
 	list := sdk.Array(candidates)
 	n := 0

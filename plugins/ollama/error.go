@@ -86,8 +86,8 @@ func explain(status int, text, kind string, s *state) *sdk.Error {
 		e.Code = "context_length_exceeded"
 		return e
 	case has("does not support thinking") && s.Effort:
-		e := refuse("reasoning_effort", "This model cannot think: leave reasoning_effort away or set it to none. Ollama says: "+text)
-		e.Code = "unsupported_parameter"
+		e := refuse("", "This model cannot think: leave reasoning_effort away or set it to none. Ollama says: "+text)
+		errortext.RefusedEffort(e, false)
 		return e
 	case has("does not support thinking"), has("time: invalid duration"):
 		return upstream("The options configured for this model do not fit it: " + text)
@@ -102,7 +102,9 @@ func explain(status int, text, kind string, s *state) *sdk.Error {
 	case has("invalid format:"), has("JSON schema conversion failed"): // the first with status 500
 		return refuse("response_format", "Ollama cannot use this response_format: "+text)
 	case has("invalid think value") && s.Effort: // older servers don't have max
-		return refuse("reasoning_effort", "Ollama does not know this reasoning_effort: "+text)
+		e := refuse("", "Ollama does not know this reasoning_effort: "+text)
+		errortext.RefusedEffort(e, true)
+		return e
 	case strings.HasPrefix(text, "option \""): // with status 500
 		status = 400
 	}

@@ -177,6 +177,9 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 		lead = "The gateway's account at the provider cannot pay for this request"
 	case r.status == 400, r.status == 422:
 		e.Status, e.Code, e.Param = r.status, requestCode(r.kind), r.param
+		if r.isAboutEffort() {
+			errortext.RefusedEffort(e, r.kind == "unsupported_value" || r.kind == "invalid_value")
+		}
 		lead = "The provider refused the request"
 	case r.status == 403 && r.foreign != nil:
 		return errortext.Foreign("Something in front of the provider, such as a proxy or a firewall, refused the request with status 403", r.foreign)
@@ -218,6 +221,13 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 		e.Message = lead + ": " + r.text + advice
 	}
 	return e
+}
+
+// isAboutEffort reports whether the server refuses reasoning_effort: models that don't think
+// do, and newer ones of OpenAI's do beside tools. Some servers name the field, some only in
+// their text, and xAI as it is called in its own code.
+func (r *report) isAboutEffort() bool {
+	return r.param == "reasoning_effort" || strings.Contains(r.said, "reasoning_effort") || strings.Contains(r.said, "reasoningEffort")
 }
 
 // requestCode returns the code for a request that is wrong. It is the server's own word,

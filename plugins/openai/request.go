@@ -3,6 +3,7 @@ package openai
 import (
 	"bytes"
 	"strconv"
+	"strings"
 
 	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/sdk"
@@ -137,6 +138,7 @@ func (e *edit) run(body sdk.JSON) ([]byte, error) {
 		return nil, &sdk.Error{Status: 400, Type: sdk.InvalidRequest, Message: "The request is not valid JSON."}
 	}
 	e.limit(limit, older)
+	e.effort(body)
 	e.usage(streamOptions)
 	for f := sdk.Object(e.body); f.Next(); {
 		if body.Get(string(f.Key())) == nil && !e.drops(f.Key()) {
@@ -170,6 +172,34 @@ func (e *edit) limit(newer, older sdk.JSON) {
 		e.changed = true
 		e.field([]byte(e.maxTokens), v)
 	}
+}
+
+// effort writes that the model is not to think, where OpenAI would refuse the request
+// otherwise: its models since 5.4 take no tools in chat completions while they think, and
+// since 5.5 or so they think unless told not to:
+// https://github.com/openai/openai-openapi/issues/541 (2026-05-18),
+// https://github.com/BerriAI/litellm/pull/34569 (2026-07-24).
+// A client that asks for thinking gets OpenAI's own answer.
+func (e *edit) effort(body sdk.JSON) {
+	const field = "reasoning_effort"
+	if name, _ := body.Get("model").Str(); !cannotThinkWithTools(name) || body.Get("tools").Empty() || body.Get(field) != nil ||
+		e.body.Get(field) != nil || e.drops([]byte(field)) {
+		return
+	}
+	e.changed = true
+	e.field([]byte(field), sdk.JSON(`"none"`))
+}
+
+// cannotThinkWithTools reports whether a model is one of OpenAI's that does only one of both
+// in chat completions, by its name: gpt-5.4 and newer ones. (gpt-35-turbo is Azure's name
+// for 3.5.)
+func cannotThinkWithTools(model string) bool {
+	rest, ok := strings.CutPrefix(model, "gpt-")
+	number, kind, _ := strings.Cut(rest, "-")
+	before, after, _ := strings.Cut(number, ".")
+	major, err := strconv.Atoi(before)
+	minor, _ := strconv.Atoi(after)
+	return ok && err == nil && (major > 5 && major < 10 || major == 5 && minor >= 4) && !strings.HasPrefix(kind, "chat")
 }
 
 // usage writes stream_options so that the upstream sends its usage, whether the client wants

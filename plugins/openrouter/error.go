@@ -55,6 +55,16 @@ func failure(status int, head sdk.Head, e sdk.JSON) error {
 	return r.verdict()
 }
 
+// explain adds to a refusal that it is about the effort that the client asked for: some
+// models cannot think, and some cannot but think.
+func explain(err error, s *openaichat.State) error {
+	if e, ok := err.(*sdk.Error); ok && s.Effort && e.Status == 400 && e.Code == "" &&
+		(e.Param == "reasoning_effort" || strings.Contains(strings.ToLower(e.Message), "reasoning")) {
+		errortext.RefusedEffort(e, false)
+	}
+	return err
+}
+
 // brokenOff returns the error for an answer that ended with "error" and no explanation.
 func brokenOff(word string) error {
 	text := "The model's provider broke off the answer."

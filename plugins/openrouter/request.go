@@ -10,7 +10,8 @@ import (
 
 // Request passes the body on as it is. In front of it, it puts options for fields that the
 // client has left out.
-func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error {
+func (adapter) Request(r *sdk.Request, s *openaichat.State, out *sdk.Out) error {
+	s.Effort = r.Body.Get("reasoning_effort").Kind() == sdk.KindString
 	up := sdk.Upstream{Path: "/chat/completions", Framing: abi.Whole, Body: r.Body}
 	if r.Stream {
 		up.Framing = abi.SSE

@@ -17,14 +17,14 @@ var dialect = openaichat.Dialect{
 
 // Response handles a whole answer. Even with status 200 it may be an error:
 // https://openrouter.ai/docs/api/reference/errors-and-debugging
-func (adapter) Response(r *sdk.Response, _ *openaichat.State, out *sdk.Out) error {
+func (adapter) Response(r *sdk.Response, s *openaichat.State, out *sdk.Out) error {
 	if r.Status < 200 || r.Status > 299 {
-		return refused(r)
+		return explain(refused(r), s)
 	}
-	return dialect.Whole(r, out)
+	return explain(dialect.Whole(r, out), s)
 }
 
 // Event handles one chunk of a stream.
 func (adapter) Event(e *sdk.Event, s *openaichat.State, out *sdk.Out) error {
-	return dialect.Event(e, s, out)
+	return explain(dialect.Event(e, s, out), s)
 }

@@ -11,6 +11,9 @@ const (
 	shownSpace = 64 << 10 // bytes of white space at the end of long content that stay out of the reference
 )
 
+// effort is the field that says how much a model is to think. It can be left out.
+const effort = "reasoning_effort"
+
 // The places of a chat request that Kai looks at.
 const (
 	atMessages   = body.First + iota
@@ -28,6 +31,7 @@ const (
 	atToolCall   // messages[].tool_calls[]
 	atIDOfCall   // messages[].tool_calls[].id
 	atIDOfResult // messages[].tool_call_id
+	atEffort     // reasoning_effort
 	atStop       // stop
 	atStopItem   // stop[]
 )
@@ -37,7 +41,7 @@ var grammar = body.Grammar{
 	Needs: "messages",
 	Known: known,
 	Places: []body.Node{
-		body.Top:    {Fields: []body.Field{{Name: "model", Place: body.Model}, {Name: "messages", Place: atMessages}, {Name: "stop", Place: atStop}}},
+		body.Top:    {Fields: []body.Field{{Name: "model", Place: body.Model}, {Name: "messages", Place: atMessages}, {Name: effort, Place: atEffort}, {Name: "stop", Place: atStop}}},
 		atMessages:  {Element: atMessage},
 		atMessage:   {Fields: []body.Field{{Name: "content", Place: atContent}, {Name: "tool_calls", Place: atToolCalls}, {Name: "tool_call_id", Place: atIDOfResult}}},
 		atContent:   {Element: atPart},
@@ -72,6 +76,7 @@ func known(name []byte) bool {
 type notes struct {
 	messages  int         // that have begun
 	ids       []callID    // of tool calls and results, in order
+	effort    body.Span   // the field "reasoning_effort", with its key; zero if there is none
 	stop      body.Span   // the value of "stop"; zero if there is none
 	emptyStop bool        // it is an empty list, or holds an empty string
 	media     []body.Edit // of encoded data, in order
@@ -96,6 +101,9 @@ func (n *notes) Begin(at body.Place) {
 func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long body.Span) {
 	first := b[value.From]
 	switch at {
+	case atEffort:
+		n.effort = body.Span{From: key, To: value.To}
+		return body.Span{}
 	case atStop:
 		n.stop = value
 		n.emptyStop = n.emptyStop || value.To-value.From == len(`""`) && first == '"' || (first == '[' || first == '{') && isEmptyList(value.Of(b))

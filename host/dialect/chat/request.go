@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/dialect"
 )
 
 // Request is a checked chat completion request: what clients of this API send, and what
@@ -18,7 +19,8 @@ type Request struct {
 	Stream       bool   // default: false
 	IncludeUsage bool   // stream_options.include_usage; default: false
 
-	tools []foreignTool // whose type is not function
+	tools  []foreignTool // whose type is not function
+	effort body.Span     // the field, with its key; zero if there is none
 }
 
 // foreignTool is a tool whose type OpenAI's chat completions don't have.
@@ -44,6 +46,7 @@ func ParseRequest(b []byte) (*Request, error) {
 	if err := r.Scan(b, &grammar, &n); err != nil {
 		return nil, err
 	}
+	r.effort = n.effort
 	if err := r.read(textOf(r.Mend(n.mend(b)))); err != nil {
 		return nil, err
 	}
@@ -52,6 +55,17 @@ func ParseRequest(b []byte) (*Request, error) {
 
 // textOf returns the bytes as a string without copying them: they do not change.
 func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// Without returns the request without a field: reasoning_effort is the one that can be
+// left out.
+func (r *Request) Without(field string) dialect.Body {
+	if field != effort || r.effort == (body.Span{}) {
+		return r
+	}
+	left := *r
+	left.Doc, left.effort = r.Doc.Without(r.effort), body.Span{}
+	return &left
+}
 
 // Asks returns the first part of the request, as in "tools[2].type", by which it asks
 // for what fields or tools name, "" if there is none.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/fault"
 )
 
@@ -226,5 +227,42 @@ func TestAsks(t *testing.T) {
 				t.Errorf("Asks for nothing of %s = %q", tc.field, got)
 			}
 		})
+	}
+}
+
+func TestWithout(t *testing.T) {
+	const rest = `{"model":"up","messages":[{"role":"user","content":"hi"}]}`
+	for name, body := range map[string]string{
+		"first":             `{"reasoning_effort":"high","model":"m","messages":[{"role":"user","content":"hi"}]}`,
+		"in the middle":     `{"model":"m","reasoning_effort":{"a":[1]},"messages":[{"role":"user","content":"hi"}]}`,
+		"last":              `{"model":"m","messages":[{"role":"user","content":"hi"}],"reasoning_effort":null}`,
+		"with escapes":      `{"model":"m","reasoning_\u0065ffort":"high","messages":[{"role":"user","content":"hi"}]}`,
+		"of a later scalar": `{"model":"m","reasoning_effort":5,"messages":[{"role":"user","content":"hi"}]}`,
+	} {
+		r, err := ParseRequest([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := r.Without("reasoning_effort")
+		if got := string(left.Body("up")); got != rest {
+			t.Errorf("%s: without the effort it is %s, want %s", name, got, rest)
+		}
+		short, refs := left.Short("up")
+		if string(short) != rest || refs != nil {
+			t.Errorf("%s: its short form is %s", name, short)
+		}
+		if got := left.Without("reasoning_effort"); got != left {
+			t.Errorf("%s: it was left out twice", name)
+		}
+		if got, want := string(r.Body("m")), body; got != want {
+			t.Errorf("%s: the request itself became %s", name, got)
+		}
+	}
+	r, err := ParseRequest([]byte(`{"model":"m","messages":[{"role":"user","content":"hi"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Without("reasoning_effort") != dialect.Body(r) || r.Without("model") != dialect.Body(r) {
+		t.Error("a request without an effort is itself without one, and a model can't be left out")
 	}
 }

@@ -8,6 +8,8 @@ type State struct {
 	Extra uint64 // fingerprint of the unknown top-level fields that were last passed on
 	Last  lastCall
 	Text  pattern
+
+	Effort bool // for adapters: the client asked for an effort
 }
 
 // lastCall is the tool call that the last part belonged to. The number of a call is the
