@@ -92,6 +92,12 @@ func (l *loader) checkMissing(keys *keys, v *value, path string, at place) {
 	}
 	for _, f := range keys.fields {
 		given := v.get(f.name)
+		if other := v.get(f.unless); f.unless != "" && other != nil && other.kind != null {
+			if given != nil && given.kind != null && !given.bad {
+				l.fault(given, join(path, f.name), "is given beside "+f.unless+": give one of the two")
+			}
+			continue
+		}
 		if !f.required || given != nil && (given.kind != null || given.bad) || slices.ContainsFunc(v.entries, func(e entry) bool { return e.value.meant == f.name }) {
 			continue
 		}

@@ -18,6 +18,7 @@ type Config struct {
 	Server       Server     `json:"server"`
 	Providers    []Provider `json:"providers"`     // those the file lists, in its order, then the built-in ones that models use
 	Models       []Model    `json:"model_mapping"` // in file order, at least one
+	Routing      Routing    `json:"routing"`       // how targets are tried where an alias doesn't say
 	DefaultModel string     `json:"default_model"` // the alias used when a request names none; "" when requests must name one
 	Auth         Auth       `json:"auth"`
 	CORS         CORS       `json:"cors"`

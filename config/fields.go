@@ -10,7 +10,7 @@ import (
 // Field is a key that may stand in a configuration, as the schema has it.
 type Field struct {
 	Path     string // such as server.port, providers.NAME.api_key or auth.api_keys[].name
-	Type     string // text, secret, duration, size, number, "true, false", list or mapping
+	Type     string // text, secret, duration, size, quantity, number, "true, false", list or mapping
 	Default  string // in words, with constants as code in Markdown; "" for none
 	Range    string // what it may be, in words; "" where the type says it
 	Required bool
@@ -27,7 +27,7 @@ func Fields() []Field {
 	walk(l.whole, "", func(path string, f *form) {
 		all = append(all, Field{
 			Path: path, Type: f.typeWords(), Default: f.defaultWords(), Range: f.rangeWords(),
-			Required: f.required, Secret: f.secret,
+			Required: f.required && f.unless == "", Secret: f.secret,
 		})
 	})
 	return all
@@ -56,6 +56,8 @@ func (f *form) typeWords() string {
 		return "duration"
 	case f.bounds.unit == sizes:
 		return "size"
+	case f.bounds.unit == quantities:
+		return "quantity"
 	case kinds&cue.ListKind != 0:
 		return "list"
 	case kinds&cue.StructKind != 0:
@@ -77,7 +79,7 @@ func (f *form) rangeWords() string {
 		return f.bounds.least + " to " + f.bounds.most
 	case f.bounds.unit == sizes && f.bounds.least == "0":
 		return "0, or up to " + f.bounds.most
-	case f.bounds.unit == sizes:
+	case f.bounds.unit == sizes, f.bounds.unit == quantities:
 		return "up to " + f.bounds.most
 	case kinds&cue.ListKind != 0:
 		return "each " + f.element().describe()
@@ -92,6 +94,9 @@ func (f *form) rangeWords() string {
 func (f *form) defaultWords() string {
 	if words := argument(f.schema, "default"); words != "" {
 		return words
+	}
+	if f.unless != "" {
+		return "required without `" + f.unless + "`"
 	}
 	value, ok := f.schema.Default()
 	if !ok || f.schema.IncompleteKind()&cue.StructKind != 0 && f.schema.IncompleteKind()&cue.ListKind == 0 {

@@ -17,9 +17,10 @@ type form struct {
 	key    string // what documents call the keys of this mapping
 	bounds bounds // of a duration or a size
 
-	required bool // it must be given
-	secret   bool // a secret, or a list or mapping of secrets
-	optional bool // the variable that gives the secret may be unset
+	required bool   // it must be given
+	unless   string // but not beside this key, of which one must be given
+	secret   bool   // a secret, or a list or mapping of secrets
+	optional bool   // the variable that gives the secret may be unset
 
 	// What is below, read when it is first asked for.
 	keysRead, itemsRead bool
@@ -73,8 +74,10 @@ func keysOf(schema cue.Value) *keys {
 	for err == nil && fields.Next() {
 		f := formOf(fields.Value())
 		f.name = fields.Selector().Unquoted()
+		f.unless = argument(f.schema, "unless")
 		switch fields.FieldType().ConstraintType() {
 		case cue.OptionalConstraint:
+			f.required = f.unless != ""
 		case cue.RequiredConstraint:
 			f.required = true
 		default: // it has a value, unless that is not one yet
@@ -180,10 +183,11 @@ const (
 	noUnit unit = iota
 	durations
 	sizes
+	quantities
 )
 
-// bounds are the least and the most that a duration or a size may be, as @range
-// or @size has them.
+// bounds are the least and the most that a duration, a size or a quantity may be, as
+// @range, @size or @quantity has them.
 type bounds struct {
 	unit        unit
 	least, most string
@@ -203,6 +207,9 @@ func boundsOf(schema cue.Value) bounds {
 		}
 		return bounds{sizes, least, most}
 	}
+	if most := argument(schema, "quantity"); most != "" {
+		return bounds{quantities, "1", most}
+	}
 	return bounds{}
 }
 
@@ -213,6 +220,9 @@ func (b bounds) describe(example string) string {
 			example = "10s"
 		}
 		return fmt.Sprintf("a duration with a unit, such as %s", example)
+	}
+	if b.unit == quantities {
+		return "a number such as 128000 or 128k"
 	}
 	if example == "" {
 		example = "1GiB"
@@ -238,6 +248,10 @@ func (b bounds) refuse(text string) string {
 		if least = 1; b.least == "0" {
 			least = 0
 		}
+	case quantities:
+		n, ok = parseQuantity(text)
+		least = 1
+		most, _ = parseQuantity(b.most)
 	}
 	switch {
 	case !ok || n > most:

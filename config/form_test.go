@@ -121,7 +121,7 @@ func TestSchemaAttributes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := []string{"must", "item", "key", "range", "size", "secret", "default"}
+	known := []string{"must", "item", "key", "range", "size", "quantity", "secret", "default", "unless"}
 	walk(l.whole, "", func(path string, f *form) {
 		for _, a := range f.schema.Attributes(cue.FieldAttr) {
 			if !slices.Contains(known, a.Name()) {
@@ -134,6 +134,9 @@ func TestSchemaAttributes(t *testing.T) {
 			if !ok || !ok2 || least >= most {
 				t.Errorf("%s: the range from %q to %q has none", path, b.least, b.most)
 			}
+		}
+		if _, ok := parseQuantity(f.bounds.most); f.bounds.unit == quantities && !ok {
+			t.Errorf("%s: %q is no quantity", path, f.bounds.most)
 		}
 		if _, ok := parseSize(f.bounds.most); f.bounds.unit == sizes && !ok {
 			t.Errorf("%s: %q is no size", path, f.bounds.most)

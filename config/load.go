@@ -181,6 +181,7 @@ func (l *loader) load(src []byte) *Config {
 		Responses: l.responses(root),
 	}
 	l.bounds = cfg.Server
+	cfg.Routing = l.routing(root.get("routing"), nil, "routing")
 	providers := l.providers(root)
 	cfg.Models = l.models(root, providers)
 	for _, u := range providers {

@@ -118,7 +118,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatalf("providers = %+v, want demo alone, the only one used", cfg.Providers)
 	}
 	p := cfg.Providers[0]
-	if want := (Timeouts{Duration(10 * time.Second), Duration(10 * time.Minute), Duration(5 * time.Minute)}); p.Timeouts != want {
+	if want := (Timeouts{Duration(10 * time.Second), Duration(10 * time.Minute), Duration(5 * time.Minute), 0}); p.Timeouts != want {
 		t.Errorf("timeouts = %+v, want %+v", p.Timeouts, want)
 	}
 	if p.Log != "warn" || p.Proxy != "environment" || string(p.Options) != "{}" {

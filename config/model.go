@@ -7,12 +7,18 @@ import (
 	"strings"
 )
 
-// Model maps an alias that clients ask for to a model of a provider.
+// Model maps an alias that clients ask for to a model of a provider, or to several.
 type Model struct {
-	Alias    string          `json:"-"`
-	Provider string          `json:"provider"` // the name of one of Config.Providers
-	Model    string          `json:"model"`    // as the provider calls it
+	Alias    string          `json:"-"`        // "name*" stands for every name that begins so
+	Provider string          `json:"provider"` // the name of one of Config.Providers; "" with Targets
+	Model    string          `json:"model"`    // as the provider calls it; "" with Targets
 	Options  json.RawMessage `json:"options"`  // the provider's options, overridden key by key by the model's, checked and with defaults
+
+	Targets []Target `json:"targets"` // instead of Provider and Model; else empty
+	Context Quantity `json:"context"` // tokens that the model takes; 0: unknown
+	Hidden  bool     `json:"hidden"`  // it is not listed
+	FallOn  []string `json:"fall_on"` // "policy": what its rules forbid goes to the next target
+	Routing Routing  `json:"routing"` // complete: what the alias doesn't say is the file's
 }
 
 // models reads model_mapping, which is the heart of a configuration.
@@ -27,25 +33,50 @@ func (l *loader) models(root *value, providers upstreams) []Model {
 	var list []Model
 	for _, e := range v.entries {
 		path := join("model_mapping", e.key)
+		if i := strings.IndexByte(e.key, '*'); i >= 0 && i < len(e.key)-1 {
+			l.add(e.place, path, "may have a * at its end only, where it stands for the rest of a name")
+			continue
+		}
+		if e.key == "*" {
+			l.warn(e.place, path, "takes every name that clients make up; a prefix such as \"ollama/*\" is safer")
+		}
 		var m Model
 		l.decode("#Model", e.value, path, &m)
-		m.Alias = e.key
+		m.Alias, m.Options = e.key, nil
+		if own := e.value.get("routing"); own == nil || own.sound() {
+			m.Routing = l.routing(own, root.get("routing"), join(path, "routing"))
+		}
 		if name := e.value.get("provider"); name.isText() {
-			u := providers.find(name.scalar)
+			u := l.knownProvider(name, providers, join(path, "provider"))
 			if u == nil {
-				l.fault(name, join(path, "provider"), unknownName("provider", name, providers.names()))
 				continue
 			}
-			m.Options = l.modelOptions(u, e, path)
+			m.Options = l.modelOptions(u, e.value.get("options"), path, e.place)
+			l.openModel(e.key, e.value.get("model"), join(path, "model"))
 		}
+		l.targets(e, &m, v, providers, path)
 		list = append(list, m)
 	}
+	l.checkAliases(list, root)
 	return list
+}
+
+// knownProvider returns the provider of a name, or reports that there is none.
+func (l *loader) knownProvider(name *value, providers upstreams, path string) *upstream {
+	u := providers.find(name.scalar)
+	if u == nil {
+		l.fault(name, path, unknownName("provider", name, providers.names()))
+	}
+	return u
 }
 
 func (l *loader) defaultModel(root *value) string {
 	v := root.get("default_model")
 	if !v.isText() || !l.knownAlias(v, "default_model", root.get("model_mapping")) {
+		return ""
+	}
+	if strings.HasSuffix(v.scalar, "*") {
+		l.fault(v, "default_model", "must be an alias of one name: this one stands for many")
 		return ""
 	}
 	return v.scalar

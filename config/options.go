@@ -94,11 +94,13 @@ func (l *loader) providerOptions(u *upstream, path string) json.RawMessage {
 
 // modelOptions merges a model's options into those of its provider, key by key, checks
 // the result and returns it with defaults.
-func (l *loader) modelOptions(u *upstream, e entry, path string) json.RawMessage {
+//
+//   - own: the model's, or nil
+//   - at: where the model stands
+func (l *loader) modelOptions(u *upstream, own *value, path string, at place) json.RawMessage {
 	path = join(path, "options")
-	own := e.value.get("options")
 	if !own.usable(mapping) {
-		own = &value{kind: mapping, place: e.place}
+		own = &value{kind: mapping, place: at}
 	}
 	both := &value{kind: mapping, entries: append([]entry(nil), own.entries...)}
 	for _, inherited := range u.options.entries {
@@ -108,7 +110,7 @@ func (l *loader) modelOptions(u *upstream, e entry, path string) json.RawMessage
 	}
 	if u.adapter != nil {
 		l.checkMapping(u.adapter.keys, own, path)
-		l.checkMissing(u.adapter.keys, both, path, e.place)
+		l.checkMissing(u.adapter.keys, both, path, at)
 	}
 	if len(own.entries) == 0 && u.Options != nil {
 		return u.Options

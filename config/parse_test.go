@@ -128,10 +128,10 @@ model_mapping:
   d: *a
 `)
 	for i, want := range []Model{
-		{"a", "ollama", "one", json.RawMessage(`{"num_ctx":1024,"mode":"fast"}`)},
-		{"b", "ollama", "two", json.RawMessage(`{"num_ctx":1024,"mode":"fast"}`)},
-		{"c", "ollama", "three", json.RawMessage(`{"num_ctx":1,"mode":"fast"}`)},
-		{"d", "ollama", "one", json.RawMessage(`{"num_ctx":1024,"mode":"fast"}`)},
+		{Alias: "a", Provider: "ollama", Model: "one", Options: json.RawMessage(`{"num_ctx":1024,"mode":"fast"}`)},
+		{Alias: "b", Provider: "ollama", Model: "two", Options: json.RawMessage(`{"num_ctx":1024,"mode":"fast"}`)},
+		{Alias: "c", Provider: "ollama", Model: "three", Options: json.RawMessage(`{"num_ctx":1,"mode":"fast"}`)},
+		{Alias: "d", Provider: "ollama", Model: "one", Options: json.RawMessage(`{"num_ctx":1024,"mode":"fast"}`)},
 	} {
 		got := cfg.Models[i]
 		if got.Alias != want.Alias || got.Provider != want.Provider || got.Model != want.Model || !sameJSON(t, got.Options, want.Options) {

@@ -19,6 +19,7 @@ type Provider struct {
 	Options json.RawMessage `json:"options"`  // the adapter's own, an object, checked and with defaults; required ones may be left to the models
 
 	Timeouts Timeouts `json:"timeouts"`
+	Capacity Capacity `json:"capacity"`
 	Proxy    string   `json:"proxy"` // "none", "environment" or an http, https or socks5 URL
 	Log      string   `json:"log"`   // what is passed on of the adapter's log: "off", "error", "warn", "info" or "debug"
 
@@ -64,6 +65,8 @@ type Timeouts struct {
 	Connect   Duration `json:"connect"`
 	FirstByte Duration `json:"first_byte"`
 	Idle      Duration `json:"idle"`
+
+	FirstToken Duration `json:"first_token"` // until the first content; 0: no limit
 }
 
 // builtInProviders exist without being listed. What a file lists under their
@@ -149,8 +152,10 @@ func firstUse(models *value, provider string) *value {
 		return nil
 	}
 	for _, e := range models.entries {
-		if name := e.value.get("provider"); name.isText() && name.scalar == provider {
-			return name
+		for _, v := range append([]*value{e.value}, e.value.get("targets").elements()...) {
+			if name := v.get("provider"); name.isText() && name.scalar == provider {
+				return name
+			}
 		}
 	}
 	return nil

@@ -67,6 +67,64 @@ func parseSize(s string) (bytes int64, ok bool) {
 	return n * factor, true
 }
 
+// Quantity is a number of things. A file gives it as a number, or as text in thousands,
+// millions or thousands of millions such as 128k.
+type Quantity int64
+
+// UnmarshalJSON reads a number or a text.
+func (q *Quantity) UnmarshalJSON(b []byte) error {
+	var unquoted string
+	if err := json.Unmarshal(b, &unquoted); err != nil {
+		unquoted = string(b)
+	}
+	x, ok := parseQuantity(unquoted)
+	if !ok {
+		return errors.New("not a quantity")
+	}
+	*q = Quantity(x)
+	return nil
+}
+
+func parseQuantity(s string) (n int64, ok bool) {
+	factor := int64(1)
+	if len(s) > 0 {
+		switch s[len(s)-1] {
+		case 'k':
+			factor = 1e3
+		case 'M':
+			factor = 1e6
+		case 'G':
+			factor = 1e9
+		}
+	}
+	if factor > 1 {
+		s = s[:len(s)-1]
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 || n > math.MaxInt64/factor {
+		return 0, false
+	}
+	return n * factor, true
+}
+
+// Rate is a quantity in a period; zero: any.
+type Rate struct {
+	N   Quantity
+	Per time.Duration // a second, a minute, an hour or a day
+}
+
+// UnmarshalText reads text such as 150k/m.
+func (r *Rate) UnmarshalText(b []byte) error {
+	quantity, per, _ := strings.Cut(string(b), "/")
+	n, ok := parseQuantity(quantity)
+	periods := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}
+	if !ok || periods[per] == 0 {
+		return errors.New("not a rate")
+	}
+	*r = Rate{Quantity(n), periods[per]}
+	return nil
+}
+
 // Digest is a SHA-256.
 type Digest [32]byte
 

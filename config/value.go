@@ -52,6 +52,14 @@ func (v *value) get(key string) *value {
 	return nil
 }
 
+// elements returns the items of a list that can be looked at further.
+func (v *value) elements() []*value {
+	if !v.usable(list) {
+		return nil
+	}
+	return v.items
+}
+
 // sound reports whether no problem was found in a value or below it.
 func (v *value) sound() bool {
 	if v.bad || v.partial || v.lacks {
