@@ -47,6 +47,8 @@ type attempt struct {
 	committed bool       // the client may have seen content: no other target can answer
 
 	response *upstream.Response // the last one, as long as it is open
+
+	firstToken *time.Timer // ends the attempt if no content comes in time; nil: any time will do
 }
 
 // outcome is how an attempt ended. Another target may be asked if the answer was not
@@ -54,7 +56,8 @@ type attempt struct {
 type outcome struct {
 	err       error // nil: the answer is complete
 	committed bool
-	refused   bool // the upstream refuses what the client merely wishes
+	refused   bool  // the upstream refuses what the client merely wishes
+	tokens    int64 // that it used; below 0: nobody knows
 }
 
 // run takes the attempt to its end. The error is nil if the adapter and the upstream
@@ -77,6 +80,29 @@ func (a *attempt) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// errNoToken ends an attempt whose first content didn't come in time.
+var errNoToken = errors.New("no content in time")
+
+// runInTime is run, which it ends if a streamed answer has no content in the target's
+// time. Keep-alives and heads are no content.
+func (a *attempt) runInTime(ctx context.Context) error {
+	if a.target.FirstToken <= 0 || !a.call.request.Stream {
+		return a.run(ctx)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	a.firstToken = time.AfterFunc(a.target.FirstToken, func() { cancel(errNoToken) })
+	defer a.firstToken.Stop()
+	err := a.run(ctx)
+	if err != nil && !a.committed && context.Cause(ctx) == errNoToken {
+		return &fault.Error{
+			Kind: fault.Slow, Code: "upstream_timeout", Cause: err,
+			Text: fmt.Sprintf("Provider '%s' said nothing within %v (timeouts.first_token).", a.provider.name, a.target.FirstToken),
+		}
+	}
+	return err
 }
 
 // request gives the adapter the client's request and returns what to send upstream for
@@ -292,6 +318,9 @@ func (a *attempt) apply(ems []abi.Emission) error {
 	if !a.committed && slices.ContainsFunc(ems, commits) {
 		a.spoke = true
 		a.committed = a.answer.commit()
+		if a.firstToken != nil {
+			a.firstToken.Stop()
+		}
 		a.releaseRequest()
 	}
 	return nil

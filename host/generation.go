@@ -16,6 +16,7 @@ import (
 	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/dialect/messages"
 	"github.com/kai-gateway/kai/host/dialect/responses"
+	"github.com/kai-gateway/kai/host/limit"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/schema"
 )
@@ -30,6 +31,7 @@ type generation struct {
 	now       func() time.Time
 	handler   http.Handler
 	routes    *route.Table
+	gauges    [][]*limit.Gauge     // by the ID of a target: what counts the requests to it
 	providers map[string]*provider // which the generation holds
 	order     []*provider          // as configured
 	refs      atomic.Int64         // the host's and one for each request; closed at 0
@@ -41,12 +43,10 @@ func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error
 	g := &generation{host: h, config: c, log: h.log, now: h.opts.Now, providers: map[string]*provider{}}
 	g.refs.Store(1)
 
-	targets := make([]route.Target, len(c.Models))
-	for i, m := range c.Models {
-		targets[i] = route.Target{Alias: m.Alias, Provider: m.Provider, Model: m.Model, Options: m.Options}
-	}
 	var err error
-	if g.routes, err = route.New(targets, c.DefaultModel); err != nil {
+	routes, gauges := h.aliases(c)
+	g.gauges = gauges
+	if g.routes, err = route.New(routes, c.DefaultModel, h.cells); err != nil {
 		return nil, err
 	}
 	for _, p := range loadOrder(c.Providers) {
@@ -222,4 +222,5 @@ func (g *generation) release() {
 	for _, p := range g.providers {
 		g.host.providers.release(p)
 	}
+	g.routes.Close()
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/route"
 )
 
 // health returns what the gateway knows, without asking upstreams. Everybody may see
@@ -25,10 +26,17 @@ func (g *generation) health() api.Health {
 		}
 		services[0].Message = fmt.Sprintf("The configuration of %s was refused%s, the one before keeps serving; the log says why", r.at.UTC().Format(time.DateTime), where)
 	}
-	used := map[string]bool{} // a provider that no model is mapped to serves nothing
-	for _, m := range g.config.Models {
-		used[m.Provider] = true
-	}
+	used := map[string]bool{}      // a provider that no model is mapped to serves nothing
+	cooling := map[string]string{} // what cools of a provider
+	g.routes.Each(func(p *route.Plan) {
+		for i := range p.Targets {
+			t := &p.Targets[i]
+			used[t.Provider] = true
+			if what := coolingOf(t, g.now()); what != "" && !p.Sole {
+				cooling[t.Provider] = max(cooling[t.Provider], what)
+			}
+		}
+	})
 	for _, p := range g.order {
 		up := api.Service{Key: "provider:" + p.name, Name: p.name, Status: api.Healthy, Message: "Configured"}
 		if p.config.Unset != "" {
@@ -36,6 +44,9 @@ func (g *generation) health() api.Health {
 		} else if p.failed.Load() {
 			up.Status, up.Message = api.Unhealthy, "The last request got no answer"
 			broken = broken || used[p.name]
+		} else if what := cooling[p.name]; what != "" {
+			up.Status, up.Message = api.Degraded, what
+			broken = true
 		}
 		serves := used[p.name] && p.config.Unset == ""
 		module := api.Service{Key: "adapter:" + p.name, Name: filepath.Base(p.config.Plugin), Status: api.Healthy, Message: "Ready"}
@@ -62,6 +73,18 @@ func (g *generation) health() api.Health {
 		status = api.Degraded
 	}
 	return api.Health{Status: status, Services: services}
+}
+
+// coolingOf says what of a target is left alone for a while; "" for nothing.
+func coolingOf(t *route.Target, now time.Time) string {
+	provider, model := t.Health().Cells()
+	switch {
+	case provider.State(now) == route.Cooling:
+		return "The provider is left alone for a while"
+	case model != nil && model.State(now) == route.Cooling:
+		return "A model is left alone for a while"
+	}
+	return ""
 }
 
 // ready reports whether no request has to wait for an adapter any more.

@@ -22,6 +22,7 @@ import (
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/wasm"
 )
 
@@ -64,6 +65,8 @@ type Host struct {
 	machine   int64         // the memory there is; 0: nobody knows
 	providers providers
 	responses *responses.Memory       // what clients of the Responses API refer to
+	cells     *route.Cells            // how their models have done
+	gauges    sync.Map                // of *limit.Gauge: what is asked of those that bear only so much, by name
 	loopback  atomic.Bool             // it serves this machine alone
 	refused   atomic.Pointer[refusal] // of the last Swap; nil: it was taken
 }
@@ -87,7 +90,7 @@ func New(o Options) (*Host, error) {
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}
-	h := &Host{opts: o, log: o.Logger}
+	h := &Host{opts: o, log: o.Logger, cells: route.NewCells()}
 	h.loopback.Store(isLoopback(o.Config.Server.Host))
 	h.engine = wasm.New(wasm.Options{Logger: o.Logger, CacheDir: o.CacheDir})
 	h.machine = memory.Machine()

@@ -13,6 +13,7 @@ import (
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/auth"
 	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/sdk"
 )
 
@@ -30,11 +31,36 @@ func (h *Host) Models() []Model {
 }
 
 func (g *generation) listed() []Model {
-	list := make([]Model, len(g.config.Models))
-	for i, m := range g.config.Models {
-		list[i] = Model{Alias: m.Alias, Needs: g.providers[m.Provider].needs(m.Model)}
+	var list []Model
+	for _, alias := range g.routes.Aliases() {
+		list = append(list, Model{Alias: alias, Needs: g.needs(alias)})
 	}
 	return list
+}
+
+// needs says what must be done before an alias can answer; "": nothing that Kai knows of,
+// at least for one of its targets.
+func (g *generation) needs(alias string) (first string) {
+	plan, err := g.routes.Plan(alias)
+	if err != nil {
+		return ""
+	}
+	for i, t := range plan.Targets {
+		needs := g.providers[t.Provider].needs(t.Model)
+		if needs == "" {
+			return ""
+		}
+		if i == 0 {
+			first = needs
+		}
+	}
+	return first
+}
+
+// upstream reports whether an alias leads to a provider that has an upstream.
+func (g *generation) upstream(alias string) bool {
+	plan, err := g.routes.Plan(alias)
+	return err == nil && slices.ContainsFunc(plan.Targets, func(t route.Target) bool { return g.providers[t.Provider].config.BaseURL != "" })
 }
 
 // Example is the alias that examples name: demo where there is one, else the first
@@ -56,6 +82,9 @@ func (g *generation) example() string {
 			return list[i].Alias
 		}
 	}
+	if len(list) == 0 {
+		return "" // all are hidden
+	}
 	return list[0].Alias
 }
 
@@ -68,17 +97,31 @@ func (g *generation) offered() []api.Offered {
 	return all
 }
 
-// models lists what the request's principal may use, and what each can do, as its target's
-// adapter and its options have it.
+// models lists what the request's principal may use, and what each can do: the operations
+// of any of its targets, and the capabilities that all of them have, as their adapters and
+// options have it.
 func (g *generation) models(ctx context.Context) []dialect.Model {
 	who := auth.PrincipalFrom(ctx)
 	var list []dialect.Model
-	for _, m := range g.config.Models {
-		if !who.MayUse(m.Alias) {
+	for _, alias := range g.routes.Aliases() {
+		plan, err := g.routes.Plan(alias)
+		if err != nil || !who.MayUse(alias) {
 			continue
 		}
-		profile := g.providers[m.Provider].described()
-		list = append(list, dialect.Model{ID: m.Alias, Operations: profile.Operations(m.Options), Capabilities: profile.Capabilities})
+		m := dialect.Model{ID: alias}
+		for i, t := range plan.Targets {
+			profile := g.providers[t.Provider].described()
+			for _, op := range profile.Operations(t.Options) {
+				if !slices.Contains(m.Operations, op) {
+					m.Operations = append(m.Operations, op)
+				}
+			}
+			if i == 0 {
+				m.Capabilities = slices.Clone(profile.Capabilities)
+			}
+			m.Capabilities = slices.DeleteFunc(m.Capabilities, func(c string) bool { return !slices.Contains(profile.Capabilities, c) })
+		}
+		list = append(list, m)
 	}
 	return list
 }
@@ -116,8 +159,8 @@ func (g *generation) suggest(ctx context.Context, alias string) string {
 func (g *generation) withModels(ctx context.Context, options []byte) []byte {
 	who := auth.PrincipalFrom(ctx)
 	out := []byte(`{"models":[`)
-	for i, m := range g.listed() {
-		if g.providers[g.config.Models[i].Provider].config.BaseURL == "" || !who.MayUse(m.Alias) {
+	for _, m := range g.listed() {
+		if !g.upstream(m.Alias) || !who.MayUse(m.Alias) {
 			continue
 		}
 		if out[len(out)-1] == '}' {

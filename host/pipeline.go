@@ -44,7 +44,8 @@ type call struct {
 	gateway *generation
 	http    *api.Exchange
 	memory  *memory.Grant // http's: counts everything held for this request
-	plan    route.Plan
+	plan    *route.Plan
+	caller  string // the name of its key
 	request *dialect.Request
 	info    dialect.Info
 	sleep   func(ctx context.Context, d time.Duration) error
@@ -88,7 +89,7 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, parse dialect.P
 		return nil, &fault.Error{Kind: fault.Forbidden, Text: fmt.Sprintf("This API key may not use the model '%s'.", plan.Alias)}
 	}
 	return &call{
-		gateway: g, http: x, memory: x.Memory, plan: plan, request: r, asked: r.Body, sleep: g.host.opts.Sleep,
+		gateway: g, http: x, memory: x.Memory, plan: plan, caller: who.Name, request: r, asked: r.Body, sleep: g.host.opts.Sleep,
 		info: dialect.Info{ID: rand.Text(), RequestID: x.ID, Created: g.now().Unix(), Model: plan.Alias, Memory: x.Memory},
 	}, nil
 }
@@ -141,20 +142,6 @@ func (c *call) told(err error) error {
 	return err
 }
 
-// attempts asks the targets of the plan, the most preferred first, until one answers,
-// or has begun to. begin makes a new answer for each attempt. The error is the last
-// attempt's.
-func (c *call) attempts(ctx context.Context, begin func() answer) error {
-	for i, target := range c.plan.Targets {
-		last := i == len(c.plan.Targets)-1
-		o := c.attempt(ctx, target, last, begin)
-		if o.err == nil || o.committed || last || ctx.Err() != nil || !fault.KindOf(o.err).Next() {
-			return o.err
-		}
-	}
-	return errors.New("a plan without targets")
-}
-
 // attempt asks one target. If the upstream refuses what the client merely wishes, it is
 // asked again at once without that, which is no attempt of its own, and the provider
 // remembers it for the next requests. last says that no other target will be asked, so
@@ -200,7 +187,7 @@ func (c *call) ask(ctx context.Context, a *attempt) outcome {
 	a.adapter, end = forRequest(p.adapter)
 	defer end()
 	defer a.close()
-	err := a.run(ctx)
+	err := a.runInTime(ctx)
 	if err == nil {
 		a.finalStep, a.spoke = true, true
 		a.releaseRequest()
@@ -208,8 +195,12 @@ func (c *call) ask(ctx context.Context, a *attempt) outcome {
 	}
 	usage := a.answer.Usage()
 	c.http.Record.PromptTokens, c.http.Record.CompletionTokens = int(usage.Prompt), int(usage.Completion)
+	tokens := int64(-1)
+	if usage.Known {
+		tokens = usage.Total
+	}
 	if err == nil {
-		return outcome{}
+		return outcome{tokens: tokens}
 	}
 	refused := a.refusesWish(err)
 	if (a.committed || a.last) && !refused {
@@ -218,7 +209,7 @@ func (c *call) ask(ctx context.Context, a *attempt) outcome {
 	} else {
 		c.memory.Drop(c.memory.Used() - before) // what was held for the discarded answer
 	}
-	return outcome{err: a.memoryError(err), committed: a.committed, refused: refused}
+	return outcome{err: a.memoryError(err), committed: a.committed, refused: refused, tokens: tokens}
 }
 
 // refusesWish reports whether an attempt failed because the upstream refuses what the

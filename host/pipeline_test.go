@@ -18,6 +18,7 @@ import (
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/chat"
+	"github.com/kai-gateway/kai/host/limit"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/wasm"
@@ -91,9 +92,9 @@ func gatewayFor(t *testing.T, parse dialect.Parse, total *memory.Total, upstream
 	c.Server.StreamHeadWait, c.Server.WriteTimeout, c.Server.LoadWait = config.Duration(time.Minute), config.Duration(time.Minute), config.Duration(time.Minute)
 	g := &generation{
 		host: &Host{opts: Options{Sleep: sleep}, memory: total}, config: c, log: slog.New(slog.DiscardHandler), now: time.Now,
-		providers: map[string]*provider{},
+		providers: map[string]*provider{}, gauges: make([][]*limit.Gauge, 1),
 	}
-	var plan route.Plan
+	alias := route.Alias{Name: "m", Routing: route.Routing{Deadline: time.Minute}}
 	for i, base := range upstreams {
 		name := fmt.Sprint("up", i)
 		p := config.Provider{Name: name, Plugin: "plain", BaseURL: base}
@@ -101,10 +102,13 @@ func gatewayFor(t *testing.T, parse dialect.Parse, total *memory.Total, upstream
 		p.Timeouts.Connect, p.Timeouts.FirstByte, p.Timeouts.Idle = config.Duration(time.Minute), config.Duration(time.Minute), config.Duration(time.Minute)
 		g.providers[name] = &provider{name: name, config: p, adapter: adapter, now: time.Now}
 		t.Cleanup(g.providers[name].close)
-		plan.Targets = append(plan.Targets, route.Target{Alias: "m", Provider: name, Model: "model-of-" + name})
+		alias.Entries = append(alias.Entries, route.Entry{
+			Target: route.Target{Provider: name, Upstream: name, Model: "model-of-" + name}, Weight: 1, Tier: i + 1,
+		})
 	}
 	var err error
-	if g.routes, err = route.New(plan.Targets[:1], "m"); err != nil {
+	alias.Sole = len(alias.Entries) == 1
+	if g.routes, err = route.New([]route.Alias{alias}, "m", route.NewCells()); err != nil {
 		t.Fatal(err)
 	}
 	var last *api.Record
@@ -116,7 +120,6 @@ func gatewayFor(t *testing.T, parse dialect.Parse, total *memory.Total, upstream
 			if err != nil {
 				return err
 			}
-			c.plan.Targets = plan.Targets
 			if c.request.Stream {
 				return c.streamed(ctx)
 			}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"time"
@@ -22,7 +23,24 @@ type Record struct {
 	PromptTokens     int
 	CompletionTokens int
 	FirstChunk       time.Duration // from Exchange.Start
+	Trail            []Try         // of a model with several targets: what was tried, in order
 	Err              error         // default: what the handler returned
+}
+
+// Try is one attempt to get an answer.
+type Try struct {
+	Target   string        // the provider and its model
+	Class    string        // of the failure; "": it answered
+	Duration time.Duration // of the attempt
+}
+
+// MarshalJSON is how the log shows it: {"target":"ollama/m","class":"rate","ms":12.5}.
+func (t Try) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Target string  `json:"target"`
+		Class  string  `json:"class,omitempty"`
+		MS     float64 `json:"ms"`
+	}{printable(t.Target, maxShown), t.Class, float64(t.Duration.Microseconds()) / 1000})
 }
 
 // statusHungUp is logged as the status of a request whose client did not wait for
@@ -104,6 +122,9 @@ func (x *Exchange) log() {
 	number("completion_tokens", r.CompletionTokens)
 	if r.FirstChunk != 0 {
 		attrs = append(attrs, milliseconds("first_chunk_ms", r.FirstChunk))
+	}
+	if len(r.Trail) > 0 {
+		attrs = append(attrs, slog.Any("trail", r.Trail))
 	}
 	attrs = append(attrs, milliseconds("duration_ms", x.server.Now().Sub(x.Start)))
 	if r.Err != nil {

@@ -50,6 +50,9 @@ func (d *Doc) Without(field Span) Doc {
 	return left
 }
 
+// Whole returns the body that was scanned, without edits. It must not be changed.
+func (d *Doc) Whole() []byte { return d.bytes }
+
 // Model returns the value of "model" as it stands in the body; nothing if there is none.
 func (d *Doc) Model() []byte { return d.model.Of(d.bytes) }
 

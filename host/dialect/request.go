@@ -31,6 +31,10 @@ type Request struct {
 	Model  string // the alias; "" if the client named none
 	Stream bool   // the client wants a stream
 
+	// Lasting says that the provider does more than answer, such as keep the answer, so
+	// that nobody may ask another one while this one may still be at it.
+	Lasting bool
+
 	Body Body  // what adapters get
 	Size int64 // bytes that the request keeps besides the client's body
 
@@ -68,6 +72,12 @@ type Body interface {
 	// Without returns the same request without a field that can be a [Request]'s Wish; the
 	// request itself if it doesn't have the field.
 	Without(field string) Body
+
+	// Conversation and User identify which conversation and which user the request
+	// belongs to; "" if it doesn't say. Tokens estimates how many tokens it has.
+	Conversation() string
+	User() string
+	Tokens() int64
 
 	// Asks returns the first part by which the request asks for one of the top-level
 	// fields, or for a tool whose type begins so; "" if there is none.

@@ -56,6 +56,7 @@ const (
 	Unready    // the provider's adapter can't be used now: it is loading or paused
 	Unusable   // the provider or its adapter can't be used until somebody fixes it
 	Share      // the provider's share of memory is used up
+	Saturated  // the target has as many requests as it may have
 
 	kinds // how many there are
 )
@@ -113,6 +114,7 @@ var rules = [kinds]rule{
 	Unready:    {name: "adapter", status: 503, next: true},
 	Unusable:   {name: "adapter", status: 503, next: true, final: true},
 	Share:      {name: "share", status: 502, next: true},
+	Saturated:  {name: "saturated", status: 429, next: true},
 }
 
 // String returns the kind's class, as it stands in the log.
@@ -170,6 +172,14 @@ func (e *Error) Repeatable() bool {
 	}
 	status := e.HTTPStatus()
 	return status >= 500 || status == 408 || status == 409 || status == 429
+}
+
+// RetryAfterOf returns how long any error says to wait; 0 if it doesn't.
+func RetryAfterOf(err error) time.Duration {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.RetryAfter
+	}
+	return 0
 }
 
 // KindOf returns the kind of any error: that of the first *Error in its chain, else

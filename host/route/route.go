@@ -1,86 +1,105 @@
-// Package route turns the model alias of a client's request into the provider
-// and the upstream model that serve it.
+// Package route decides which providers and models serve a client's request, in which
+// order, and remembers how they have done.
 //
-// A Table is built once from the configuration and never changes; a reload
-// builds a new one. The package does no I/O and knows nothing of HTTP.
+// A [Table] is built once from the configuration and never changes; a reload builds a new
+// one. What is remembered is in [Cells], which outlive tables. The package does no I/O
+// and knows nothing of HTTP.
 package route
 
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// Target is where requests for one alias go.
+// Alias is a name that clients may ask for, and where requests for it go.
+type Alias struct {
+	Name    string  // the client's "model", compared byte for byte; "name*" takes what begins so
+	Entries []Entry // never empty
+	Hidden  bool    // it is not listed
+
+	// Sole says that there is one target and no choice: it is asked once for each request,
+	// whatever its health is.
+	Sole bool
+
+	OnPolicy bool // a request that a provider's rules forbid goes to the next target
+	Routing  Routing
+}
+
+// Entry is a target of an alias as it was configured, or all targets of another alias.
+type Entry struct {
+	Target
+	Alias  string  // the other alias; "": none
+	Weight float64 // the share within the tier; 0: only if no other in the tier can
+	Tier   int     // lower ones first
+}
+
+// Routing says how the targets of an alias are tried.
+type Routing struct {
+	Attempts    int           // at most, for one request; 0: one for each target, but at most 4
+	Deadline    time.Duration // after which no attempt begins
+	BackoffBase time.Duration // the first wait before the same target is asked again
+	BackoffMax  time.Duration // the longest, and the longest Retry-After that is waited for
+	Sticky      string        // what keeps requests at the same target, in the caller's words; "": nothing
+	Cooldown    Cooldown
+}
+
+// Target is where requests go.
 type Target struct {
-	Alias    string // the client's "model", compared byte for byte
-	Provider string // a key of the configuration's providers
-	Model    string // the upstream's name of the model
-	Options  []byte // the adapter's options of this model, JSON; nil: none
+	ID         int           // whatever number its owner gave it
+	Provider   string        // a key of the configuration's providers
+	Upstream   string        // identifies the upstream and the key that is used for it, for its health
+	Model      string        // the upstream's name of the model
+	Options    []byte        // the adapter's options of this model, JSON; nil: none
+	Context    int64         // tokens that it takes; 0: unknown
+	FirstToken time.Duration // in which the first content must come; 0: any
+
+	via      []string // other aliases that lead here, which the caller must be allowed to use
+	weight   float64
+	identity uint64 // the same in every replica
+	health   Health
 }
 
-// Table holds the targets in the order of the configuration. It is safe for
-// concurrent use.
+// Via lists the other aliases that lead to the target.
+func (t *Target) Via() []string { return t.via }
+
+// Health returns how the target has done.
+func (t *Target) Health() Health { return t.health }
+
+// Table has the aliases. It is safe for concurrent use.
 type Table struct {
-	targets  map[string]Target
-	aliases  []string
-	fallback string
+	exact     map[string]*Plan
+	wildcards []*Plan // the longest prefix first
+	aliases   []string
+	fallback  string
+	cells     *Cells
+	holds     []cellKey
 }
 
-// New builds a table. defaultAlias is the alias of requests that name no model;
-// "" means that every request must name one.
+// Aliases lists every alias that is listed, in the order of the configuration. The caller
+// must not change it.
+func (t *Table) Aliases() []string { return t.aliases }
+
+// Close lets go of what is remembered of targets that no other table has. Plans may still
+// be used.
+func (t *Table) Close() {
+	for _, k := range t.holds {
+		t.cells.release(k)
+	}
+	t.holds = nil
+}
+
+// Plan returns the plan for an alias, or for the default model when alias is "".
 //
-// An empty or repeated alias and a default that no target has are errors: the
-// configuration's checks find them first, with their place in the file.
-func New(targets []Target, defaultAlias string) (*Table, error) {
-	t := &Table{
-		targets:  make(map[string]Target, len(targets)),
-		aliases:  make([]string, 0, len(targets)),
-		fallback: defaultAlias,
-	}
-	for _, target := range targets {
-		if target.Alias == "" {
-			return nil, fmt.Errorf("a target of provider %q has no alias", target.Provider)
-		}
-		if _, ok := t.targets[target.Alias]; ok {
-			return nil, fmt.Errorf("alias %q has two targets", target.Alias)
-		}
-		t.targets[target.Alias] = target
-		t.aliases = append(t.aliases, target.Alias)
-	}
-	if _, ok := t.targets[defaultAlias]; !ok && defaultAlias != "" {
-		return nil, fmt.Errorf("default model %q has no target", defaultAlias)
-	}
-	return t, nil
-}
-
-// Plan is the list of targets that may answer a request for an alias.
-type Plan struct {
-	Alias   string
-	Targets []Target // most preferred first; never empty; must not be changed
-}
-
-// Plan returns the plan for alias, or for the default model when alias is "". The error is
-// as Resolve's.
-func (t *Table) Plan(alias string) (Plan, error) {
-	target, err := t.Resolve(alias)
-	if err != nil {
-		return Plan{}, err
-	}
-	return Plan{Alias: target.Alias, Targets: []Target{target}}, nil
-}
-
-// Resolve returns the target of alias, or of the default model when alias is "".
-// Its Options belong to the table and must not be changed.
-//
-// The error is a *fault.Error with status 400, for an unknown alias and for an
-// empty one without a default model.
-func (t *Table) Resolve(alias string) (Target, error) {
+// The error is a *fault.Error with status 400, for an unknown alias and for an empty one
+// without a default model.
+func (t *Table) Plan(alias string) (*Plan, error) {
 	if alias == "" {
 		if t.fallback == "" {
-			return Target{}, &fault.Error{
+			return nil, &fault.Error{
 				Kind:  fault.Invalid,
 				Param: "model",
 				Text:  "you must provide a model parameter",
@@ -88,19 +107,50 @@ func (t *Table) Resolve(alias string) (Target, error) {
 		}
 		alias = t.fallback
 	}
-	target, ok := t.targets[alias]
-	if !ok {
-		return Target{}, &fault.Error{
-			Kind: fault.UnknownModel,
-			Text: "Model '" + printable(alias) + "' not found in configuration",
+	if p := t.exact[alias]; p != nil {
+		return p, nil
+	}
+	for _, p := range t.wildcards {
+		if rest, ok := strings.CutPrefix(alias, p.prefix); ok && isOpenName(rest) {
+			return p.named(rest, t.cells), nil
 		}
 	}
-	return target, nil
+	return nil, &fault.Error{
+		Kind: fault.UnknownModel,
+		Text: "Model '" + printable(alias) + "' not found in configuration",
+	}
 }
 
-// Aliases lists every alias in the order of the configuration. The caller must
-// not change it.
-func (t *Table) Aliases() []string { return t.aliases }
+// Each calls f for every alias of the configuration, the hidden ones and those that end
+// in * included.
+func (t *Table) Each(f func(*Plan)) {
+	for _, p := range t.exact {
+		f(p)
+	}
+	for _, p := range t.wildcards {
+		f(p)
+	}
+}
+
+// longestOpenName is how long the part of a name may be that a client chooses.
+const longestOpenName = 200
+
+// isOpenName reports whether a client may put a name in the place of a *. It may become a
+// part of a URL's path.
+func isOpenName(s string) bool {
+	if s == "" || len(s) > longestOpenName || strings.Contains(s, "..") {
+		return false
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case strings.IndexByte("._:/@-", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return true
+}
 
 // maxShown is how many characters of a client's alias an error repeats.
 const maxShown = 100
@@ -123,3 +173,6 @@ func printable(s string) string {
 		return r
 	}, s)
 }
+
+// wrong says what the configuration's checks should have found before.
+func wrong(format string, args ...any) error { return fmt.Errorf("routes: "+format, args...) }

@@ -2,27 +2,32 @@ package route
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kai-gateway/kai/host/fault"
 )
 
 var (
-	granite = Target{Alias: "granite-local", Provider: "ollama", Model: "granite4:tiny-h", Options: []byte(`{"num_ctx":8192}`)}
-	gpt4    = Target{Alias: "gpt-4", Provider: "openrouter", Model: "anthropic/claude-opus"}
+	granite = Alias{Name: "granite-local", Sole: true, Entries: []Entry{{
+		Target: Target{Provider: "ollama", Model: "granite4:tiny-h", Options: []byte(`{"num_ctx":8192}`)}, Weight: 1, Tier: 1,
+	}}}
+	gpt4 = Alias{Name: "gpt-4", Sole: true, Entries: []Entry{{Target: Target{Provider: "openrouter", Model: "anthropic/claude-opus"}, Weight: 1, Tier: 1}}}
 )
 
-func TestTableResolve(t *testing.T) {
+func TestTableFindsAliases(t *testing.T) {
 	unknown := func(shown string) *fault.Error {
 		return &fault.Error{Kind: fault.UnknownModel, Text: "Model '" + shown + "' not found in configuration"}
 	}
 	for name, tc := range map[string]struct {
 		fallback string
 		alias    string
-		want     Target
+		want     Alias
 		wantErr  *fault.Error
 	}{
 		"an alias finds its target":          {alias: "gpt-4", want: gpt4},
@@ -51,46 +56,205 @@ func TestTableResolve(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			table, err := New([]Target{granite, gpt4}, tc.fallback)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := table.Resolve(tc.alias)
-			if !reflect.DeepEqual(got, tc.want) {
-				t.Errorf("Resolve(%.100q) = %+v, want %+v", tc.alias, got, tc.want)
+			table := tableOf(t, tc.fallback, granite, gpt4)
+			plan, err := table.Plan(tc.alias)
+			if err == nil {
+				got, want := plan.Targets[0], tc.want.Entries[0]
+				if plan.Alias != tc.want.Name || got.Provider != want.Provider || got.Model != want.Model || string(got.Options) != string(want.Options) {
+					t.Errorf("Plan(%.100q) = %+v, want %+v", tc.alias, plan, tc.want)
+				}
 			}
 			var gotErr *fault.Error
 			if errors.As(err, &gotErr); !reflect.DeepEqual(gotErr, tc.wantErr) {
-				t.Errorf("Resolve(%.100q) error = %+v, want %+v", tc.alias, gotErr, tc.wantErr)
+				t.Errorf("Plan(%.100q) error = %+v, want %+v", tc.alias, gotErr, tc.wantErr)
 			}
 		})
 	}
 }
 
-func TestTableAliasesKeepTheOrder(t *testing.T) {
-	table, err := New([]Target{granite, gpt4, {Alias: "a"}}, "")
+func tableOf(t *testing.T, fallback string, aliases ...Alias) *Table {
+	t.Helper()
+	table, err := New(aliases, fallback, NewCells())
 	if err != nil {
 		t.Fatal(err)
 	}
+	return table
+}
+
+// to is an entry for a provider of a weight and a tier; its model has the provider's name.
+func to(provider string, weight float64, tier int) Entry {
+	return Entry{Target: Target{Provider: provider, Upstream: provider, Model: provider}, Weight: weight, Tier: tier}
+}
+
+// by is an entry for another alias.
+func by(alias string, weight float64, tier int) Entry {
+	return Entry{Alias: alias, Weight: weight, Tier: tier}
+}
+
+func aliasOf(name string, entries ...Entry) Alias {
+	return Alias{Name: name, Entries: entries, Routing: Routing{
+		Deadline: time.Minute,
+		Cooldown: Cooldown{Failures: 3, Window: 30 * time.Second, MinRequests: 10, Base: 5 * time.Second, Max: 2 * time.Minute, Sticky: 10 * time.Minute},
+	}}
+}
+
+func TestAliasesKeepTheOrder(t *testing.T) {
+	hidden := aliasOf("hidden", to("p", 1, 1))
+	hidden.Hidden = true
+	table := tableOf(t, "", granite, hidden, gpt4, aliasOf("x/*", to("p", 1, 1)), aliasOf("a", to("p", 1, 1)))
 	if got, want := table.Aliases(), []string{"granite-local", "gpt-4", "a"}; !slices.Equal(got, want) {
 		t.Errorf("Aliases() = %q, want %q", got, want)
+	}
+	if _, err := table.Plan("hidden"); err != nil {
+		t.Errorf("a hidden alias is not served: %v", err)
 	}
 }
 
 func TestNewRefuses(t *testing.T) {
+	many := make([]Entry, MaxTargets)
+	for i := range many {
+		many[i] = to(strconv.Itoa(i), 1, 1)
+	}
+	chain := []Alias{aliasOf("c0", to("p", 1, 1))}
+	for i := range MaxDepth + 1 {
+		chain = append(chain, aliasOf("c"+strconv.Itoa(i+1), by("c"+strconv.Itoa(i), 1, 1)))
+	}
+	wide := []Alias{aliasOf("w0", many...)}
+	for i := range 9 {
+		own := slices.Clone(many)
+		for k := range own {
+			own[k].Model = strconv.Itoa(i)
+		}
+		wide = append(wide, aliasOf("w"+strconv.Itoa(i+1), append([]Entry{by("w"+strconv.Itoa(i), 1, 1)}, own[1:]...)...))
+	}
 	for name, tc := range map[string]struct {
-		targets  []Target
+		aliases  []Alias
 		fallback string
 		want     string
 	}{
-		"an empty alias":             {targets: []Target{{Provider: "ollama"}}, want: `a target of provider "ollama" has no alias`},
-		"an alias with two targets":  {targets: []Target{gpt4, gpt4}, want: `alias "gpt-4" has two targets`},
-		"a default without a target": {targets: []Target{gpt4}, fallback: "x", want: `default model "x" has no target`},
+		"an empty alias":             {aliases: []Alias{{}}, want: `routes: alias "" is empty or there twice`},
+		"an alias twice":             {aliases: []Alias{gpt4, gpt4}, want: `routes: alias "gpt-4" is empty or there twice`},
+		"an alias without targets":   {aliases: []Alias{{Name: "a"}}, want: `routes: alias "a" has no target`},
+		"a default without a target": {aliases: []Alias{gpt4}, fallback: "x", want: `routes: the default model "x" is no alias`},
+		"an alias that leads home":   {aliases: []Alias{aliasOf("a", by("b", 1, 1)), aliasOf("b", by("a", 1, 1))}, want: `routes: alias "a" leads to itself, or by too many others`},
+		"a chain that is too long":   {aliases: chain, want: `routes: alias "c0" leads to itself, or by too many others`},
+		"an alias that isn't there":  {aliases: []Alias{aliasOf("a", by("b", 1, 1))}, want: `routes: alias "a" leads to "b", which is no alias of one name`},
+		"a wildcard as a target":     {aliases: []Alias{aliasOf("a", by("b*", 1, 1)), aliasOf("b*", to("p", 1, 1))}, want: `routes: alias "a" leads to "b*", which is no alias of one name`},
+		"too many targets":           {aliases: wide, want: `routes: alias "w8" leads to more than 256 targets`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := New(tc.targets, tc.fallback); err == nil || err.Error() != tc.want {
+			cells := NewCells()
+			if _, err := New(tc.aliases, tc.fallback, cells); err == nil || err.Error() != tc.want {
 				t.Errorf("New error = %v, want %s", err, tc.want)
 			}
+			if len(cells.held) > 0 {
+				t.Errorf("%d cells are held of a table that is none", len(cells.held))
+			}
 		})
+	}
+}
+
+func TestPlanOfAliasesThatLeadToOthers(t *testing.T) {
+	table := tableOf(t, "",
+		aliasOf("a", to("p", 1, 1), by("b", 3, 1), to("q", 1, 2)),
+		aliasOf("b", to("r", 1, 4), to("s", 2, 4), to("p", 1, 7), by("c", 1, 9)),
+		aliasOf("c", to("t", 1, 1)))
+	plan, err := table.Plan("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for i, tier := range plan.tiers {
+		for _, target := range plan.Targets[tier.from:tier.to] {
+			got = append(got, fmt.Sprintf("%d %s %g %v", i, target.Provider, target.weight, target.via))
+		}
+	}
+	want := []string{"0 p 1 []", "0 r 1 [b]", "0 s 2 [b]", "1 t 3 [b c]", "2 q 1 []"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the plan is %q, want %q", got, want)
+	}
+}
+
+func TestNamesThatAStarTakes(t *testing.T) {
+	open := func(alias, model string) Alias {
+		a := aliasOf(alias, to("p", 1, 1))
+		a.Entries[0].Model = model
+		return a
+	}
+	table := tableOf(t, "", open("o/*", "*"), open("o/big-*", "large/*:free"), open("o/exact", "one"))
+	for alias, want := range map[string]string{
+		"o/a": "a", "o/a/b:c@d-e_f.g": "a/b:c@d-e_f.g", "o/big-x": "large/x:free", "o/exact": "one", "o/big-": "big-",
+		"o/": "", "o": "", "o/a b": "", "o/../a": "", "o/ä": "", "o/a?b": "", "o/a%2f": "", "o/" + strings.Repeat("a", 201): "", "o/" + strings.Repeat("a", 200): strings.Repeat("a", 200),
+	} {
+		plan, err := table.Plan(alias)
+		got := ""
+		if err == nil {
+			got = plan.Targets[0].Model
+		}
+		if got != want {
+			t.Errorf("%q leads to %q (%v), want %q", alias, got, err, want)
+		}
+	}
+}
+
+func TestModelsThatClientsNameAreForgotten(t *testing.T) {
+	cells := NewCells()
+	table, err := New([]Alias{aliasOf("o/*", Entry{Target: Target{Provider: "p", Upstream: "p", Model: "*"}, Weight: 1, Tier: 1}), aliasOf("a", to("p", 1, 1))}, "", cells)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cell := func(alias string) *Cell {
+		plan, err := table.Plan(alias)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, model := plan.Targets[0].Health().Cells()
+		return model
+	}
+	first := cell("o/first")
+	if cell("o/first") != first {
+		t.Error("a name has another cell the second time")
+	}
+	if cell("o/p") != cell("a") {
+		t.Error("a model that an alias has by its name has two cells")
+	}
+	for i := range 2 * maxOpenModels {
+		cell("o/" + strconv.Itoa(i))
+	}
+	if len(cells.open) > maxOpenModels || cells.lru.Len() != len(cells.open) {
+		t.Errorf("%d cells are remembered, want at most %d", len(cells.open), maxOpenModels)
+	}
+	if cell("o/first") == first {
+		t.Error("the first name is still remembered")
+	}
+}
+
+func TestCellsOutliveTables(t *testing.T) {
+	cells := NewCells()
+	build := func(provider string) *Table {
+		table, err := New([]Alias{aliasOf("a", to(provider, 1, 1), to("other", 1, 1))}, "", cells)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return table
+	}
+	one := build("p")
+	plan, _ := one.Plan("a")
+	before, _ := plan.Targets[0].Health().Cells()
+	two := build("p")
+	one.Close()
+	plan, _ = two.Plan("a")
+	if after, _ := plan.Targets[0].Health().Cells(); after != before {
+		t.Error("a reload forgets how a provider has done")
+	}
+	three := build("q")
+	two.Close()
+	plan, _ = three.Plan("a")
+	if after, _ := plan.Targets[0].Health().Cells(); after == before {
+		t.Error("another provider has the cell of the first")
+	}
+	three.Close()
+	if len(cells.held) > 0 {
+		t.Errorf("%d cells are held by nobody", len(cells.held))
 	}
 }

@@ -20,6 +20,8 @@ type Options struct {
 	Config *config.Config
 	Level  slog.Leveler // of the log; default: debug
 
+	Now func() time.Time // default: always Time
+
 	// Sleep is host.Options.Sleep. Default: no time passes, and Slept counts it.
 	Sleep func(ctx context.Context, d time.Duration) error
 }
@@ -43,6 +45,9 @@ func Start(t testing.TB, o Options) *Gateway {
 			return ctx.Err()
 		}
 	}
+	if o.Now == nil {
+		o.Now = func() time.Time { return Time }
+	}
 	if o.Level == nil {
 		o.Level = slog.LevelDebug
 	}
@@ -50,7 +55,7 @@ func Start(t testing.TB, o Options) *Gateway {
 	g.Host, err = host.New(host.Options{
 		Config: o.Config, Module: Module, CacheDir: CacheDir, Version: "test", Sleep: o.Sleep,
 		Logger: slog.New(slog.NewJSONHandler(g.Log, &slog.HandlerOptions{Level: o.Level})),
-		Now:    func() time.Time { return Time },
+		Now:    o.Now,
 	})
 	if err != nil {
 		t.Fatalf("%v (run \"make plugins\")", err)

@@ -81,6 +81,8 @@ type notes struct {
 	emptyStop bool        // it is an empty list, or holds an empty string
 	media     []body.Edit // of encoded data, in order
 	noCalls   []body.Span // fields tool_calls that hold no call, with their key
+
+	encoded, encodedBytes int64 // images, sounds and files that are in the request, and their size
 }
 
 // callID is the id of a tool call or of a result.
@@ -165,6 +167,8 @@ func (n *notes) data(at body.Place, b []byte, inside body.Span) (long body.Span)
 	if before < 0 {
 		return body.Span{}
 	}
+	n.encoded++
+	n.encodedBytes += int64(inside.To - inside.From)
 	inside.From += before
 	return ifLong(inside)
 }

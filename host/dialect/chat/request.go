@@ -18,9 +18,12 @@ type Request struct {
 	Model        string // as the client named it; "" if it did not
 	Stream       bool   // default: false
 	IncludeUsage bool   // stream_options.include_usage; default: false
+	Store        bool   // the provider shall keep the answer; default: false
 
 	tools  []foreignTool // whose type is not function
 	effort body.Span     // the field, with its key; zero if there is none
+
+	media, mediaBytes int64 // images, sounds and files in it, and their size
 }
 
 // foreignTool is a tool whose type OpenAI's chat completions don't have.
@@ -41,13 +44,18 @@ type foreignTool struct {
 //   - error: a *fault.Error
 func ParseRequest(b []byte) (*Request, error) {
 	b = bytes.TrimPrefix(b, []byte("\ufeff"))
-	r := &Request{}
-	var n notes
-	if err := r.Scan(b, &grammar, &n); err != nil {
+	p := &struct { // one allocation
+		Request
+		notes
+	}{}
+	r := &p.Request
+	if err := r.Scan(b, &grammar, &p.notes); err != nil {
 		return nil, err
 	}
-	r.effort = n.effort
-	if err := r.read(textOf(r.Mend(n.mend(b)))); err != nil {
+	text := r.Mend(p.mend(b))
+	r.effort, r.media, r.mediaBytes = p.notes.effort, p.encoded, p.encodedBytes
+	p.notes = notes{}
+	if err := r.read(textOf(text)); err != nil {
 		return nil, err
 	}
 	return r, nil

@@ -78,6 +78,8 @@ func (r *Request) read(text string) error {
 		case "stream":
 			p = checkBool(v).within(name)
 			r.Stream = v.Bool()
+		case "store":
+			r.Store = v.Type == gjson.True
 		case "stream_options":
 			p = r.readStreamOptions(v).within(name)
 		case "tools":

@@ -1,0 +1,193 @@
+package route
+
+import (
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kai-gateway/kai/host/fault"
+)
+
+// Cooldown says when a target that fails is left alone, and for how long. Its zero value
+// cools only by an upstream's Retry-After.
+type Cooldown struct {
+	Failures    int     // in a row that begin a cooldown; 0: their number doesn't matter
+	ErrorRate   float64 // of the requests in Window, from 0 to 1, that begins one; 0: the rate doesn't matter
+	Window      time.Duration
+	MinRequests int           // in Window, before ErrorRate counts
+	Base, Max   time.Duration // of the first cooldown; each one that follows is twice as long, up to Max
+	Sticky      time.Duration // of a failure that lasts until somebody fixes its cause
+}
+
+// maxTold is how long an upstream's Retry-After is believed.
+const maxTold = time.Hour
+
+// Cell remembers how a provider, or one of its models, has done lately, and says whether
+// it may be asked. Every alias that leads there shares it.
+//
+// A cell is closed as long as all is well. A failure that trips it makes it cool. When
+// that is over it is half open: one attempt at a time may try, and its success closes the
+// cell. A cooldown is never shortened but by a success, and an upstream's Retry-After is
+// its least length.
+//
+// It is safe for concurrent use. Asking a closed cell takes one atomic load.
+type Cell struct {
+	until atomic.Int64 // when the cooldown ends, nanoseconds since 1970; 0: closed
+	told  atomic.Int64 // the part of it that the upstream asked for
+
+	window window
+
+	mu       sync.Mutex
+	failures int        // in a row
+	rounds   int        // cooldowns since the last success
+	reason   fault.Kind // of the last failure that tripped it
+	probing  bool       // an attempt has the permit
+}
+
+// State is what a cell allows.
+type State uint8
+
+const (
+	Closed   State = iota // anybody may ask
+	HalfOpen              // one at a time may ask
+	Cooling               // nobody should ask
+)
+
+// State returns what the cell allows at a time.
+func (c *Cell) State(now time.Time) State {
+	switch until := c.until.Load(); {
+	case until == 0:
+		return Closed
+	case now.UnixNano() < until:
+		return Cooling
+	}
+	return HalfOpen
+}
+
+// Until returns when the cooldown ends, and when the part of it ends that the upstream
+// asked for itself; zero times if there is none.
+func (c *Cell) Until() (until, told time.Time) {
+	return instant(c.until.Load()), instant(c.told.Load())
+}
+
+func instant(nanoseconds int64) time.Time {
+	if nanoseconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanoseconds)
+}
+
+// Reason returns the kind of the failure that the cell cools for.
+func (c *Cell) Reason() fault.Kind {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reason
+}
+
+// Reset closes the cell and forgets all failures. Whoever has the permit keeps it.
+func (c *Cell) Reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.close()
+	c.window.clear()
+}
+
+// enter takes the permit of a cell that is not closed. Of one that still cools it does so
+// too: that is for callers who have no other choice.
+func (c *Cell) enter() (probe, ok bool) {
+	if c.until.Load() == 0 {
+		return false, true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.until.Load() == 0:
+		return false, true
+	case c.probing:
+		return false, false
+	}
+	c.probing = true
+	return true, true
+}
+
+// leave gives the permit back.
+func (c *Cell) leave(probe bool) {
+	if probe {
+		c.mu.Lock()
+		c.probing = false
+		c.mu.Unlock()
+	}
+}
+
+// succeeded notes a success, which closes the cell.
+func (c *Cell) succeeded(now time.Time, rule *Cooldown) {
+	if rule.ErrorRate > 0 {
+		c.window.add(now, rule.Window, false)
+	}
+	if c.until.Load() == 0 && !c.window.marked.Load() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.close()
+}
+
+// close must be called with the lock.
+func (c *Cell) close() {
+	c.failures, c.rounds = 0, 0
+	c.window.marked.Store(false)
+	c.until.Store(0)
+	c.told.Store(0)
+}
+
+// failed notes a failure of a kind that counts against the cell.
+//
+//   - retryAfter: what the upstream asked for; 0: nothing
+//   - probe: the attempt had the permit
+func (c *Cell) failed(now time.Time, kind fault.Kind, retryAfter time.Duration, probe bool, rule *Cooldown) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failures++
+	c.window.marked.Store(true)
+	rate := 0.0
+	if rule.ErrorRate > 0 {
+		c.window.add(now, rule.Window, true)
+		if all, bad := c.window.count(now, rule.Window); all >= rule.MinRequests {
+			rate = float64(bad) / float64(all)
+		}
+	}
+	if retryAfter > 0 {
+		end := now.Add(min(retryAfter, maxTold))
+		c.told.Store(max(c.told.Load(), end.UnixNano()))
+		c.cool(end, kind)
+	}
+	_, sticky := kind.Blame()
+	switch {
+	case sticky:
+		c.cool(now.Add(rule.Sticky), kind)
+	case probe || rule.Failures > 0 && c.failures >= rule.Failures || rule.ErrorRate > 0 && rate >= rule.ErrorRate:
+		c.cool(now.Add(c.next(rule)), kind)
+	}
+}
+
+// cool makes the cooldown last until at least end.
+func (c *Cell) cool(end time.Time, kind fault.Kind) {
+	if n := end.UnixNano(); n > c.until.Load() {
+		c.until.Store(n)
+		c.reason = kind
+	}
+}
+
+// next returns the length of the next cooldown, give or take a tenth.
+func (c *Cell) next(rule *Cooldown) time.Duration {
+	d := rule.Base
+	for range c.rounds {
+		if d *= 2; d >= rule.Max {
+			d = rule.Max
+			break
+		}
+	}
+	c.rounds++
+	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64()))
+}

@@ -1,0 +1,203 @@
+package route
+
+import (
+	"hash/fnv"
+	"io"
+	"time"
+
+	"github.com/kai-gateway/kai/host/fault"
+)
+
+// Choice goes through the targets of a plan for one request. It belongs to one goroutine.
+type Choice struct {
+	// Allowed reports whether the caller may use the aliases that lead to a target; nil:
+	// all of them.
+	Allowed func(*Target) bool
+
+	// Room reports whether a target has room for one request more, and takes it; nil:
+	// all have. Full notes that one had not.
+	Room func(*Target) bool
+	Full bool
+
+	plan    *Plan
+	session uint64
+	least   int64 // the context of a target must be larger; 0: any
+	tokens  int64 // an estimate of what the request needs; 0: unknown
+	tried   set
+}
+
+// Choose begins to choose for a request.
+//
+//   - session: which conversation or user the request belongs to, with its caller; "" for
+//     none. It counts if the alias is sticky.
+//   - tokens: an estimate of how many the request has
+func (p *Plan) Choose(session string, tokens int64) Choice {
+	c := Choice{plan: p, tokens: tokens}
+	if p.Routing.Sticky != "" && session != "" {
+		h := fnv.New64a()
+		_, _ = io.WriteString(h, session)
+		c.session = h.Sum64() | 1
+	}
+	return c
+}
+
+// Larger makes the choice go on with targets that take more tokens than t does. Without
+// any that are known to, nothing is left.
+func (c *Choice) Larger(t *Target) { c.least = max(c.least, t.Context, 1) }
+
+// Tried is how many targets were chosen so far.
+func (c *Choice) Tried() int { return c.tried.len() }
+
+// Cooled is the error of Next if all targets that are left asked to be left alone.
+type Cooled struct {
+	Kind  fault.Kind // of the failure after which the first of them may be asked again
+	Until time.Time  // when that is
+}
+
+func (c *Cooled) Error() string { return "all targets cool until " + c.Until.Format(time.RFC3339) }
+
+// Ready reports whether there is a target that is well and that this request has not
+// asked.
+func (c *Choice) Ready(now time.Time) bool {
+	for n := range c.plan.Targets {
+		if c.may(n) && c.plan.Targets[n].health.State(now) != Cooling {
+			return true
+		}
+	}
+	return false
+}
+
+// Next chooses a target that this request has not asked: in the lowest tier with any that
+// is well, by weight or session. If none is well, it is the one whose cooldown ends first,
+// unless the upstreams themselves asked for theirs. The lease is the caller's to end.
+//
+//   - result: nil without an error if there is no target left
+//   - error: *Cooled
+func (c *Choice) Next(now time.Time) (*Target, Lease, error) {
+	if c.plan.Sole {
+		return c.sole()
+	}
+	for i := range c.plan.tiers {
+		for _, weighted := range [...]bool{true, false} {
+			if n, lease := c.ready(&c.plan.tiers[i], weighted, now); n >= 0 {
+				return &c.plan.Targets[n], lease, nil
+			}
+		}
+	}
+	return c.coolest(now)
+}
+
+// sole returns the only target, once.
+func (c *Choice) sole() (*Target, Lease, error) {
+	t := &c.plan.Targets[0]
+	if c.tried.has(0) || c.least > 0 {
+		return nil, Lease{}, nil
+	}
+	c.tried.add(0)
+	if c.full(0) {
+		return nil, Lease{}, nil
+	}
+	return t, t.health.Take(), nil
+}
+
+// may reports whether a target is one for this request at all.
+func (c *Choice) may(n int) bool {
+	t := &c.plan.Targets[n]
+	switch {
+	case c.tried.has(n), c.least > 0 && t.Context <= c.least:
+		return false
+	case t.Context > 0 && t.Context < c.tokens/2:
+		return false // it is far too small, even if the estimate is a bad one
+	}
+	return c.Allowed == nil || len(t.via) == 0 || c.Allowed(t)
+}
+
+// ready chooses among the targets of a tier that are well; -1 if there is none.
+func (c *Choice) ready(t *tier, weighted bool, now time.Time) (int, Lease) {
+	var of set
+	left := 0
+	for n := t.from; n < t.to; n++ {
+		if target := &c.plan.Targets[n]; weighted == (target.weight > 0) && c.may(n) && target.health.State(now) != Cooling {
+			of.add(n)
+			left++
+		}
+	}
+	for ; left > 0; left-- {
+		n := 0
+		if c.session != 0 && weighted {
+			n = rendezvous(c.plan.Targets, t.from, t.to, &of, c.session)
+		} else {
+			n = t.balance.pick(c.plan.Targets, t.from, &of)
+		}
+		of[n/64] &^= 1 << (n % 64)
+		lease, ok := c.plan.Targets[n].health.enter(false)
+		if !ok {
+			continue // somebody else is trying it
+		}
+		if c.full(n) {
+			lease.Done(now, errFull)
+			c.tried.add(n)
+			continue
+		}
+		c.tried.add(n)
+		return n, lease
+	}
+	return -1, Lease{}
+}
+
+// errFull blames nobody.
+var errFull = &fault.Error{Kind: fault.Saturated}
+
+func (c *Choice) full(n int) bool {
+	if c.Room == nil || c.Room(&c.plan.Targets[n]) {
+		return false
+	}
+	c.Full = true
+	return true
+}
+
+// coolest returns the target whose cooldown ends first, of those that cool by a guess.
+func (c *Choice) coolest(now time.Time) (*Target, Lease, error) {
+	best := -1
+	var soonest time.Time
+	var cooled *Cooled
+	for n := range c.plan.Targets {
+		if !c.may(n) {
+			continue
+		}
+		t := &c.plan.Targets[n]
+		until, told := t.health.until()
+		if now.Before(told) || !told.IsZero() && !told.Before(until) { // once that is over, somebody else is trying it
+			if end := told; cooled == nil || end.Before(cooled.Until) {
+				cooled = &Cooled{Kind: t.health.reason(told), Until: end}
+			}
+			continue
+		}
+		if best < 0 || until.Before(soonest) {
+			best, soonest = n, until
+		}
+	}
+	switch {
+	case best >= 0 && !c.full(best):
+		c.tried.add(best)
+		lease, _ := c.plan.Targets[best].health.enter(true)
+		return &c.plan.Targets[best], lease, nil
+	case best >= 0:
+		c.tried.add(best)
+		return c.coolest(now)
+	case cooled != nil:
+		if cooled.Until.Before(now) {
+			cooled.Until = now
+		}
+		return nil, Lease{}, cooled
+	}
+	return nil, Lease{}, nil
+}
+
+// reason returns the kind of failure whose cooldown the upstream asked for.
+func (h Health) reason(told time.Time) fault.Kind {
+	if _, t := h.provider.Until(); t.Equal(told) {
+		return h.provider.Reason()
+	}
+	return h.model.Reason()
+}

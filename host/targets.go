@@ -1,0 +1,324 @@
+package host
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/auth"
+	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/limit"
+	"github.com/kai-gateway/kai/host/route"
+)
+
+// aliases are the routes of a configuration, and what each of their targets bears.
+func (h *Host) aliases(c *config.Config) (all []route.Alias, gauges [][]*limit.Gauge) {
+	upstreams := map[string]config.Provider{}
+	for _, p := range c.Providers {
+		upstreams[p.Name] = p
+	}
+	target := func(alias, provider, model string, options []byte, bears config.Capacity) route.Target {
+		gauges = append(gauges, slices.Concat(
+			h.gauge("provider "+provider, upstreams[provider].Capacity), h.gauge("target "+alias+" "+provider+" "+model, bears)))
+		return route.Target{
+			ID: len(gauges) - 1, Provider: provider, Upstream: upstreamID(upstreams[provider]), Model: model, Options: options,
+			FirstToken: time.Duration(upstreams[provider].Timeouts.FirstToken),
+		}
+	}
+	all = make([]route.Alias, len(c.Models))
+	for i, m := range c.Models {
+		a := route.Alias{Name: m.Alias, Hidden: m.Hidden, OnPolicy: len(m.FallOn) > 0, Routing: routingOf(m.Routing)}
+		for _, t := range m.Targets {
+			e := route.Entry{Alias: t.Alias, Weight: float64(t.Weight), Tier: t.Tier}
+			if t.Alias == "" {
+				e.Target = target(m.Alias, t.Provider, t.Model, t.Options, t.Capacity)
+				e.Context = int64(t.Context)
+				if t.Timeouts.FirstToken > 0 {
+					e.FirstToken = time.Duration(t.Timeouts.FirstToken)
+				}
+			}
+			a.Entries = append(a.Entries, e)
+		}
+		if len(m.Targets) == 0 {
+			a.Sole = true
+			a.Entries = []route.Entry{{Target: target(m.Alias, m.Provider, m.Model, m.Options, config.Capacity{}), Weight: 1, Tier: 1}}
+		}
+		all[i] = a
+	}
+	return all, gauges
+}
+
+// gauge returns what counts the requests to something that bears only so many; nothing if
+// it bears any number. It outlives configurations, and a reload changes its bounds.
+func (h *Host) gauge(name string, c config.Capacity) []*limit.Gauge {
+	if c == (config.Capacity{}) {
+		return nil
+	}
+	rate := func(r config.Rate) limit.Rate { return limit.Rate{N: int64(r.N), Per: r.Per} }
+	g, _ := h.gauges.LoadOrStore(name, &limit.Gauge{})
+	g.(*limit.Gauge).Set(limit.Bounds{Requests: rate(c.Requests), Tokens: rate(c.Tokens), Concurrent: c.Concurrent})
+	return []*limit.Gauge{g.(*limit.Gauge)}
+}
+
+// upstreamID identifies a provider by what its health depends on: where its requests go,
+// by which adapter, and with which key.
+func upstreamID(p config.Provider) string {
+	key := sha256.Sum256([]byte(p.APIKey.Reveal()))
+	return strings.Join([]string{p.Plugin, p.BaseURL, hex.EncodeToString(key[:8])}, " ")
+}
+
+func routingOf(r config.Routing) route.Routing {
+	c := r.Cooldown
+	return route.Routing{
+		Attempts: r.Attempts, Deadline: time.Duration(r.Deadline), BackoffBase: time.Duration(r.Backoff.Base), BackoffMax: time.Duration(r.Backoff.Max),
+		Sticky: strings.TrimPrefix(r.Sticky, "none"),
+		Cooldown: route.Cooldown{
+			Failures: c.Failures, ErrorRate: c.ErrorRate, Window: time.Duration(c.Window), MinRequests: c.MinRequests,
+			Base: time.Duration(c.Base), Max: time.Duration(c.Max), Sticky: time.Duration(c.Sticky),
+		},
+	}
+}
+
+// search is one request's way through the targets of its alias.
+type search struct {
+	call     *call
+	choice   route.Choice
+	begin    func() answer // makes the answer of an attempt
+	deadline time.Time     // no attempt begins later
+	left     int           // attempts that are still allowed
+	waits    int           // for a target that was asked before
+	told     error         // what the client gets if nothing comes of it
+	slot     limit.Slot    // the room that the target has for the request
+}
+
+// attempts asks the targets of the plan one after the other, until one answers or has
+// begun to, or the client's request is what is wrong. begin makes a new answer for each
+// attempt.
+func (c *call) attempts(ctx context.Context, begin func() answer) error {
+	now := c.gateway.now()
+	s := &search{
+		call: c, begin: begin, left: c.plan.Attempts(), deadline: now.Add(c.plan.Routing.Deadline),
+		choice: c.plan.Choose(c.session(), c.tokens()),
+	}
+	s.choice.Allowed = func(t *route.Target) bool {
+		who := auth.PrincipalFrom(ctx)
+		for _, alias := range t.Via() {
+			if !who.MayUse(alias) {
+				return false
+			}
+		}
+		return true
+	}
+	s.choice.Room = s.room
+	for {
+		target, lease, err := s.choice.Next(c.gateway.now())
+		if target == nil {
+			return s.exhausted(err)
+		}
+		done, err := s.ask(ctx, target, lease)
+		if done {
+			return err
+		}
+	}
+}
+
+// room takes the room for the request, if the target bears it.
+func (s *search) room(t *route.Target) (ok bool) {
+	gauges := s.call.gateway.gauges[t.ID]
+	if len(gauges) == 0 {
+		return true
+	}
+	s.slot, ok = limit.Take(gauges, s.call.gateway.now(), s.call.asked.Tokens())
+	return ok
+}
+
+// ask asks a target, and once more after a while if that is worth it and no other target
+// can be asked instead. done says that no other target may be asked.
+func (s *search) ask(ctx context.Context, target *route.Target, lease route.Lease) (done bool, err error) {
+	for again := false; ; again = true {
+		s.left--
+		o := s.attempt(ctx, target, &lease)
+		if o.err == nil || o.committed || ctx.Err() != nil {
+			return true, o.err
+		}
+		s.told = worse(s.told, o.err)
+		kind := fault.KindOf(o.err)
+		switch {
+		case s.call.plan.Sole || !s.mayFollow(kind):
+			return true, s.told
+		case kind == fault.Context:
+			s.choice.Larger(target)
+		}
+		if s.left <= 0 || !s.call.gateway.now().Before(s.deadline) {
+			return true, s.final()
+		}
+		wait := s.backoff(o.err)
+		if again || !kind.Repeat() || wait > s.call.plan.Routing.BackoffMax || s.choice.Ready(s.call.gateway.now()) {
+			return false, nil
+		}
+		if err := s.call.sleep(ctx, wait); err != nil {
+			return true, err
+		}
+		if s.waits++; !s.room(target) {
+			return false, nil
+		}
+		lease = target.Health().Take()
+	}
+}
+
+// attempt asks a target once, and notes how it did.
+func (s *search) attempt(ctx context.Context, target *route.Target, lease *route.Lease) (o outcome) {
+	c := s.call
+	o.err, o.tokens = errAbandoned, -1
+	defer func() {
+		lease.Done(c.gateway.now(), healthOf(ctx, o.err))
+		s.slot.Done(c.gateway.now(), o.tokens)
+	}()
+	begun := c.gateway.now()
+	if !c.plan.Sole {
+		c.http.Writer.Header().Set("X-Kai-Attempts", strconv.Itoa(c.http.Record.Attempt+1))
+	}
+	o = c.attempt(ctx, *target, c.plan.Sole || s.left <= 0, s.begin)
+	if !c.plan.Sole {
+		class := ""
+		if o.err != nil {
+			class = fault.KindOf(o.err).String()
+		}
+		c.http.Record.Trail = append(c.http.Record.Trail, api.Try{
+			Target: target.Provider + "/" + target.Model, Class: class, Duration: c.gateway.now().Sub(begun),
+		})
+	}
+	return o
+}
+
+// errAbandoned is the outcome of an attempt that panicked.
+var errAbandoned = &fault.Error{Kind: fault.Internal}
+
+// healthOf is what an outcome says about its target: nothing if the client hung up, or if
+// this machine is what is short of something.
+func healthOf(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil, errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return &fault.Error{Kind: fault.Gone, Cause: err}
+	}
+	return err
+}
+
+// mayFollow reports whether another target may be asked after a failure.
+func (s *search) mayFollow(kind fault.Kind) bool {
+	switch kind {
+	case fault.Policy:
+		return s.call.plan.OnPolicy
+	case fault.Slow:
+		return !s.call.request.Lasting
+	}
+	return kind.Next()
+}
+
+// backoff is how long to wait before a target that failed is asked again: what it said,
+// else a random time that grows.
+func (s *search) backoff(err error) time.Duration {
+	r := &s.call.plan.Routing
+	if told := fault.RetryAfterOf(err); told > 0 {
+		return told
+	}
+	return time.Duration(rand.Int64N(int64(min(r.BackoffMax, r.BackoffBase<<min(s.waits, 16))) + 1))
+}
+
+// worse returns which of two failures the client is told: the later one, but that it may
+// try again soon is better to know than that a server failed, and what is wrong between
+// the gateway and a provider is told only if there is nothing else.
+func worse(old, err error) error {
+	if old == nil {
+		return err
+	}
+	rank := func(err error) int {
+		switch kind := fault.KindOf(err); {
+		case kind == fault.Auth || kind == fault.Quota:
+			return 0
+		case kind.Repeat() && fault.RetryAfterOf(err) > 0:
+			return 2
+		}
+		return 1
+	}
+	if rank(err) < rank(old) {
+		return old
+	}
+	return err
+}
+
+// final is what the client is told after the last attempt, with the soonest time at which
+// a target may be asked again.
+func (s *search) final() error {
+	e, ok := errors.AsType[*fault.Error](s.told)
+	if !ok || !e.Kind.Repeat() || s.call.plan.Sole {
+		return s.told
+	}
+	soonest := s.call.plan.Soonest(s.call.gateway.now())
+	if soonest <= 0 || e.RetryAfter > 0 && e.RetryAfter <= soonest {
+		return s.told
+	}
+	told := *e
+	told.RetryAfter = soonest
+	return &told
+}
+
+// exhausted is the error if no target is left: the failures so far, or that all of them
+// asked to be left alone.
+func (s *search) exhausted(err error) error {
+	cooled, ok := errors.AsType[*route.Cooled](err)
+	switch {
+	case s.told != nil:
+		return s.final()
+	case ok:
+		wait := max(cooled.Until.Sub(s.call.gateway.now()), time.Second)
+		e := &fault.Error{Kind: cooled.Kind, Code: "rate_limit_exceeded", RetryAfter: wait, NoRetry: wait > time.Minute,
+			Text: "All providers of this model asked to be left alone for a while. Try again later."}
+		if cooled.Kind == fault.Busy {
+			e.Code = "overloaded"
+		}
+		return e
+	case s.choice.Full:
+		return &fault.Error{Kind: fault.Saturated, Code: "rate_limit_exceeded", RetryAfter: time.Second,
+			Text: "All providers of this model have as many requests as their capacity allows. Try again shortly."}
+	}
+	return &fault.Error{Kind: fault.Forbidden, Text: "This API key may not use any of the targets of the model '" + s.call.plan.Alias + "' that can take this request."}
+}
+
+// session identifies what the alias keeps together at one target; "" for nothing.
+func (c *call) session() string {
+	var session string
+	switch sticky := c.plan.Routing.Sticky; sticky {
+	case "":
+	case "conversation":
+		session = c.asked.Conversation()
+	case "user":
+		session = c.asked.User()
+	default:
+		session = c.http.Request.Header.Get(strings.TrimPrefix(sticky, "header:"))
+	}
+	if session == "" {
+		return ""
+	}
+	return c.caller + "\x00" + session
+}
+
+// tokens estimates how many tokens the request has, where the targets of the alias differ
+// in what they take.
+func (c *call) tokens() int64 {
+	if !c.plan.Bounded {
+		return 0
+	}
+	return c.asked.Tokens()
+}

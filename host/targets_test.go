@@ -1,0 +1,440 @@
+package host_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kai-gateway/kai/internal/testkit"
+)
+
+// member is an upstream of OpenAI's kind that does what it is told.
+type member struct {
+	*httptest.Server
+	asked  atomic.Int64 // requests so far
+	answer atomic.Pointer[http.HandlerFunc]
+}
+
+func newMember(t *testing.T, answer http.HandlerFunc) *member {
+	t.Helper()
+	m := &member{}
+	m.does(answer)
+	m.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		m.asked.Add(1)
+		(*m.answer.Load())(w, r)
+	}))
+	t.Cleanup(m.Close)
+	return m
+}
+
+func (m *member) does(answer http.HandlerFunc) { m.answer.Store(&answer) }
+
+// says answers with a text, as a stream or whole, as it was asked.
+func says(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.Header.Get("Accept"), "event-stream") {
+			w.Header().Set("Content-Type", "text/event-stream")
+			fmt.Fprintf(w, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":%q}}]}\n\n", text)
+			io.WriteString(w, "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"choices":[{"index":0,"message":{"role":"assistant","content":%q},"finish_reason":"stop"}]}`, text)
+	}
+}
+
+// fails answers with an error.
+func fails(status int, code string, headers ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		for i := 0; i+1 < len(headers); i += 2 {
+			w.Header().Set(headers[i], headers[i+1])
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"error":{"message":"no","type":"x","code":%q}}`, code)
+	}
+}
+
+// resets breaks the connection, after some events of a stream if there are any.
+func resets(events string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		if events != "" {
+			w.Header().Set("Content-Type", "text/event-stream")
+			io.WriteString(w, events)
+			http.NewResponseController(w).Flush()
+		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			conn.(*net.TCPConn).SetLinger(0)
+			conn.Close()
+		}
+	}
+}
+
+// hangs sends the head of a stream and comments, and no content, until it is left.
+func hangs(events string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for {
+			io.WriteString(w, events)
+			http.NewResponseController(w).Flush()
+			select {
+			case <-r.Context().Done():
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}
+}
+
+// clock is a time that tests set.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// several serves alias "m" by the members, one tier after the other, with more of a
+// configuration behind it.
+func several(t *testing.T, more string, members ...*member) (*gateway, *clock) {
+	t.Helper()
+	var yaml strings.Builder
+	yaml.WriteString("providers:\n")
+	for i, m := range members {
+		fmt.Fprintf(&yaml, "  up%d: {plugin: openai, base_url: %q, api_key: sk-%d}\n", i, m.URL, i)
+	}
+	yaml.WriteString("model_mapping:\n  m:\n    targets:\n")
+	for i := range members {
+		fmt.Fprintf(&yaml, "      - {provider: up%d, model: model%d, tier: %d}\n", i, i, i+1)
+	}
+	yaml.WriteString(more)
+	c := &clock{now: testkit.Time}
+	g := testkit.Start(t, testkit.Options{Config: parse(t, yaml.String()), Now: c.Now})
+	if err := g.Ready(t); err != nil {
+		t.Fatal(err)
+	}
+	return &gateway{g, g.Host, g.Log}, c
+}
+
+// textOf reads the text of an answer, streamed or whole; "" for none or an error.
+func textOf(body string) string {
+	var text strings.Builder
+	for line := range strings.Lines(body) {
+		var v struct {
+			Choices []struct{ Delta, Message struct{ Content string } }
+			Error   any
+		}
+		if json.Unmarshal([]byte(strings.TrimPrefix(line, "data: ")), &v) == nil && len(v.Choices) > 0 {
+			text.WriteString(v.Choices[0].Delta.Content + v.Choices[0].Message.Content)
+		}
+	}
+	return text.String()
+}
+
+const (
+	answerOfM = `{"model":"m","messages":[{"role":"user","content":"x"}]}`
+	streamOfM = `{"model":"m","stream":true,"messages":[{"role":"user","content":"x"}]}`
+	event     = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"begun\"}}]}\n\n"
+)
+
+// TestTargetsStandInForEachOther: whatever becomes of the first before its first word, the
+// client sees one good answer, streamed or not.
+func TestTargetsStandInForEachOther(t *testing.T) {
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for name, first := range map[string]http.HandlerFunc{
+		"a reset":                resets(""),
+		"a reset after the head": resets(": hello\n\n"),
+		"a refused key":          fails(401, "invalid_api_key"),
+		"no credit":              fails(429, "insufficient_quota"),
+		"a missing model":        fails(404, "model_not_found"),
+		"a rate limit":           fails(429, "rate_limit_exceeded"),
+		"a rate limit for long":  fails(429, "rate_limit_exceeded", "Retry-After", "60"),
+		"a server's failure":     fails(500, ""),
+		"a server that is full":  fails(529, ""),
+		"an error as the first event": func(w http.ResponseWriter, r *http.Request) {
+			hangless(w, "data: {\"error\":{\"message\":\"no\",\"code\":502}}\n\n")
+		},
+		"an error inside of a whole answer": func(w http.ResponseWriter, r *http.Request) {
+			hangless(w, "{\"error\":{\"message\":\"no\",\"code\":502}}")
+		},
+		"a web page": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			io.WriteString(w, "<html>")
+		},
+		"nothing": func(w http.ResponseWriter, r *http.Request) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			one, two := newMember(t, first), newMember(t, says("fine"))
+			g, _ := several(t, "", one, two)
+			for _, body := range []string{answerOfM, streamOfM} {
+				res, answer := g.post(t, body)
+				if res.StatusCode != 200 || textOf(answer) != "fine" {
+					t.Errorf("%s got %d %s", body, res.StatusCode, answer)
+				}
+			}
+			if one.asked.Load() == 0 || two.asked.Load() != 2 {
+				t.Errorf("asked %d and %d times, want the second twice", one.asked.Load(), two.asked.Load())
+			}
+		})
+	}
+	t.Run("no server", func(t *testing.T) {
+		two := newMember(t, says("fine"))
+		g, _ := several(t, "", &member{Server: gone}, two)
+		if res, answer := g.post(t, answerOfM); res.StatusCode != 200 || textOf(answer) != "fine" || res.Header.Get("X-Kai-Attempts") != "2" {
+			t.Errorf("got %d %s after %s attempts", res.StatusCode, answer, res.Header.Get("X-Kai-Attempts"))
+		}
+		if !strings.Contains(g.log.String(), `"trail":[{"target":"up0/model0","class":"unsent","ms":`) {
+			t.Errorf("the log has no trail: %s", g.log)
+		}
+	})
+	t.Run("no first token in time", func(t *testing.T) {
+		one, two := newMember(t, hangs(": alive\n\n")), newMember(t, says("fine"))
+		g := newGateway(t, fmt.Sprintf("providers:\n  up0: {plugin: openai, base_url: %q, api_key: a}\n  up1: {plugin: openai, base_url: %q, api_key: b}\n"+
+			"model_mapping:\n  m: {targets: [{provider: up0, model: m, timeouts: {first_token: 300ms}}, {provider: up1, model: m, tier: 2}]}\n", one.URL, two.URL))
+		if res, answer := g.post(t, streamOfM); res.StatusCode != 200 || textOf(answer) != "fine" {
+			t.Errorf("got %d %s", res.StatusCode, answer)
+		}
+	})
+}
+
+// hangless answers with some bytes of no declared kind.
+func hangless(w http.ResponseWriter, body string) { io.WriteString(w, body) }
+
+// TestNoOtherTargetAnswers: what is the client's own fault ends at the client, and what
+// has begun is not begun again. It takes nothing away from others.
+func TestNoOtherTargetAnswers(t *testing.T) {
+	for name, tc := range map[string]struct {
+		first  http.HandlerFunc
+		ask    string
+		status int
+		want   string // in the answer
+	}{
+		"a bad request":        {fails(400, "invalid_value"), answerOfM, 400, `refused the request: no.`},
+		"a request too long":   {fails(400, "context_length_exceeded"), answerOfM, 400, `context_length_exceeded`},
+		"forbidden content":    {fails(400, "content_policy_violation"), answerOfM, 400, `content_policy_violation`},
+		"a break after a word": {resets(event), streamOfM, 200, "begun"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			one, two := newMember(t, tc.first), newMember(t, says("fine"))
+			g, _ := several(t, "", one, two)
+			for range 5 {
+				res, answer := g.post(t, tc.ask)
+				if res.StatusCode != tc.status || !strings.Contains(answer, tc.want) || strings.Contains(answer, "fine") {
+					t.Fatalf("got %d %s", res.StatusCode, answer)
+				}
+				if tc.status == 200 {
+					break // that one is counted against it
+				}
+			}
+			if two.asked.Load() != 0 {
+				t.Error("the second target was asked")
+			}
+			one.does(says("well"))
+			if _, answer := g.post(t, answerOfM); textOf(answer) != "well" {
+				t.Errorf("afterwards the first target is not asked: %s", answer)
+			}
+		})
+	}
+}
+
+func TestFallOnPolicy(t *testing.T) {
+	one, two := newMember(t, fails(400, "content_policy_violation")), newMember(t, says("fine"))
+	g, _ := several(t, "    fall_on: [policy]\n", one, two)
+	if res, answer := g.post(t, answerOfM); res.StatusCode != 200 || textOf(answer) != "fine" {
+		t.Errorf("got %d %s", res.StatusCode, answer)
+	}
+}
+
+// TestRetryAfterIsBelieved: an upstream that asks to be left alone for 7 s is left alone
+// for 7 s, then asked by one at a time.
+func TestRetryAfterIsBelieved(t *testing.T) {
+	one := newMember(t, fails(429, "rate_limit_exceeded", "Retry-After", "7"))
+	two := newMember(t, fails(429, "rate_limit_exceeded", "Retry-After", "9"))
+	g, clock := several(t, "", one, two)
+	res, answer := g.post(t, answerOfM)
+	if res.StatusCode != 429 || res.Header.Get("Retry-After") != "7" {
+		t.Fatalf("got %d, Retry-After %s: %s", res.StatusCode, res.Header.Get("Retry-After"), answer)
+	}
+	asked := one.asked.Load() + two.asked.Load()
+	clock.pass(6900 * time.Millisecond)
+	for range 3 {
+		res, answer = g.post(t, answerOfM)
+		if res.StatusCode != 429 || res.Header.Get("Retry-After") != "1" || !strings.Contains(answer, "rate_limit_exceeded") {
+			t.Errorf("got %d, Retry-After %s: %s", res.StatusCode, res.Header.Get("Retry-After"), answer)
+		}
+	}
+	if now := one.asked.Load() + two.asked.Load(); now != asked {
+		t.Errorf("asked %d times in the 7 s", now-asked)
+	}
+	clock.pass(200 * time.Millisecond)
+	release, entered := make(chan bool), make(chan bool, 10)
+	one.does(func(w http.ResponseWriter, r *http.Request) {
+		entered <- true
+		<-release
+		says("back")(w, r)
+	})
+	done := make(chan string)
+	go func() {
+		_, answer := g.post(t, answerOfM)
+		done <- textOf(answer)
+	}()
+	<-entered
+	if res, _ := g.post(t, answerOfM); res.StatusCode != 429 {
+		t.Errorf("a second one beside the probe got %d", res.StatusCode)
+	}
+	close(release)
+	if got := <-done; got != "back" {
+		t.Errorf("the probe got %q", got)
+	}
+	if len(entered) > 0 {
+		t.Error("two tried it at one time")
+	}
+}
+
+// TestAttemptsAreBounded: three tiers of three targets that all fail are asked no more
+// often than routing allows, and the client learns of the last failure.
+func TestAttemptsAreBounded(t *testing.T) {
+	var members []*member
+	for range 9 {
+		members = append(members, newMember(t, fails(500, "")))
+	}
+	for more, want := range map[string]int64{"": 4, "    routing: {attempts: 2}\n": 2, "    routing: {attempts: 9}\n": 9} {
+		g, _ := several(t, more, members...)
+		before := int64(0)
+		for _, m := range members {
+			before += m.asked.Load()
+		}
+		res, answer := g.post(t, answerOfM)
+		after := int64(0)
+		for _, m := range members {
+			after += m.asked.Load()
+		}
+		if after-before != want || res.StatusCode != 502 || res.Header.Get("X-Kai-Attempts") != fmt.Sprint(want) {
+			t.Errorf("%q: %d attempts, said %s, want %d; got %d %s", more, after-before, res.Header.Get("X-Kai-Attempts"), want, res.StatusCode, answer)
+		}
+	}
+}
+
+// TestALoneTargetBehavesAsEver: an alias in the short form is asked whatever happened
+// before, once for each request.
+func TestALoneTargetBehavesAsEver(t *testing.T) {
+	one := newMember(t, fails(429, "rate_limit_exceeded", "Retry-After", "60"))
+	g := newGateway(t, fmt.Sprintf("providers:\n  up: {plugin: openai, base_url: %q, api_key: sk-1}\nmodel_mapping:\n  m: {provider: up, model: m}\n", one.URL))
+	for i := range int64(5) {
+		res, _ := g.post(t, answerOfM)
+		if res.StatusCode != 429 || one.asked.Load() != i+1 || res.Header.Get("X-Kai-Attempts") != "" {
+			t.Fatalf("request %d: %d, asked %d times", i, res.StatusCode, one.asked.Load())
+		}
+	}
+}
+
+// TestStreamsSurviveWhileTargetsDie: 200 streams at a time are whole, whatever happens to
+// one of the targets and the configuration.
+func TestStreamsSurviveWhileTargetsDie(t *testing.T) {
+	text := strings.Repeat("All work and no play. ", 50)
+	one, two := newMember(t, says(text)), newMember(t, says(text))
+	g, clock := several(t, "", one, two)
+	stop := make(chan bool)
+	var mischief sync.WaitGroup
+	mischief.Go(func() {
+		answers := []http.HandlerFunc{says(text), fails(500, ""), resets(""), fails(429, "rate_limit_exceeded", "Retry-After", "3"), fails(401, "x"), resets(": x\n\n")}
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			case <-time.After(5 * time.Millisecond):
+				one.does(answers[i%len(answers)])
+				clock.pass(time.Second)
+			}
+		}
+	})
+	var clients sync.WaitGroup
+	var failed atomic.Int64
+	for range 200 {
+		clients.Go(func() {
+			for range 3 {
+				if res, answer := g.post(t, streamOfM); res.StatusCode != 200 || textOf(answer) != text {
+					if failed.Add(1) < 3 {
+						t.Errorf("got %d %.300s", res.StatusCode, answer)
+					}
+				}
+			}
+		})
+	}
+	clients.Wait()
+	close(stop)
+	mischief.Wait()
+	if n := failed.Load(); n > 0 {
+		t.Errorf("%d of 600 streams failed", n)
+	}
+}
+
+// TestCapacityGoesAround: what one target doesn't bear goes to the next, and if none does,
+// the client may try again.
+func TestCapacityGoesAround(t *testing.T) {
+	one, two := newMember(t, says("one")), newMember(t, says("two"))
+	g := newGateway(t, fmt.Sprintf("providers:\n  up0: {plugin: openai, base_url: %q, api_key: a}\n  up1: {plugin: openai, base_url: %q, api_key: b, capacity: {requests: 3/m}}\n"+
+		"model_mapping:\n  m: {targets: [{provider: up0, model: m, capacity: {requests: 2/m}}, {provider: up1, model: m, tier: 2}]}\n  alone: {provider: up1, model: m}\n", one.URL, two.URL))
+	for i, want := range []string{"one", "one", "two", "two", "two"} {
+		if _, answer := g.post(t, answerOfM); textOf(answer) != want {
+			t.Errorf("request %d got %s, want %s", i, answer, want)
+		}
+	}
+	for _, body := range []string{answerOfM, strings.Replace(answerOfM, `"m"`, `"alone"`, 1)} {
+		res, answer := g.post(t, body)
+		if res.StatusCode != 429 || res.Header.Get("Retry-After") != "1" || !strings.Contains(answer, "capacity") {
+			t.Errorf("beyond all capacity: %d, Retry-After %s, %s", res.StatusCode, res.Header.Get("Retry-After"), answer)
+		}
+	}
+	if n := one.asked.Load() + two.asked.Load(); n != 5 {
+		t.Errorf("asked %d times, want 5", n)
+	}
+}
+
+func TestHiddenAliasesAnswer(t *testing.T) {
+	g := newGateway(t, "model_mapping:\n  a: {provider: demo, model: demo}\n  b: {hidden: true, targets: [{alias: a}]}\n  any/*: {provider: demo, model: \"*\"}\n")
+	for _, alias := range []string{"b", "any/thing"} {
+		if res, answer := g.post(t, strings.Replace(answerOfM, `"m"`, `"`+alias+`"`, 1)); res.StatusCode != 200 {
+			t.Errorf("%s: %d %s", alias, res.StatusCode, answer)
+		}
+	}
+	_, list := g.send(t, "GET", "/v1/models", "")
+	if names := namesIn(t, list); !slices.Equal(names, []string{"a"}) {
+		t.Errorf("listed are %q", names)
+	}
+}
+
+// namesIn reads a list of models.
+func namesIn(t *testing.T, list string) (names []string) {
+	t.Helper()
+	var v struct{ Data []struct{ ID string } }
+	if err := json.Unmarshal([]byte(list), &v); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range v.Data {
+		names = append(names, m.ID)
+	}
+	return names
+}
