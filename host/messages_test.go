@@ -2,11 +2,14 @@ package host_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -350,5 +353,59 @@ func TestMessagesFromABrowser(t *testing.T) {
 	res, _ = g.anthropic(t, "POST", "/v1/messages", "{", "Origin", "https://app.example")
 	if exposed := res.Header.Get("Access-Control-Expose-Headers"); !strings.Contains(exposed, ", request-id") {
 		t.Errorf("the page may read %q", exposed)
+	}
+}
+
+// TestRecordedConversationsWithDemo sends what Claude Code, Anthropic's SDKs and the AI SDK
+// sent to the model that every gateway has.
+func TestRecordedConversationsWithDemo(t *testing.T) {
+	g := newGateway(t, "model_mapping: {demo: {provider: demo, model: demo}}")
+	files, err := filepath.Glob("dialect/messages/testdata/requests/*.json")
+	if err != nil || len(files) < 30 {
+		t.Fatalf("there are %d recordings: %v", len(files), err)
+	}
+	answered := 0
+	for _, file := range files {
+		recorded, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var body map[string]json.RawMessage
+		if err := json.Unmarshal(recorded, &body); err != nil {
+			t.Fatal(err)
+		}
+		body["model"] = json.RawMessage(`"demo"`)
+		path, want := "/v1/messages?beta=true", 200
+		switch name := filepath.Base(file); {
+		case strings.HasPrefix(name, "count-"):
+			path, want = "/v1/messages/count_tokens?beta=true", 404
+		case bytes.Contains(body["tools"], []byte("web_search_20250305")):
+			want = 400
+		}
+		for _, stream := range []string{"true", "false"} {
+			body["stream"] = json.RawMessage(stream)
+			asked, err := json.Marshal(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, answer := g.postTo(t, path, "", string(asked))
+			if res.StatusCode != want {
+				t.Errorf("%s: status %d, want %d: %.500s", file, res.StatusCode, want, answer)
+				continue
+			}
+			switch {
+			case want != 200:
+				if !strings.HasPrefix(answer, `{"type":"error","error":{"type":"`) {
+					t.Errorf("%s: the refusal is %s", file, answer)
+				}
+			case stream == "true" && !clientAPIs[1].succeeded(answer), stream == "false" && !strings.HasPrefix(answer, `{"id":"msg_`):
+				t.Errorf("%s: the answer is %.500s", file, answer)
+			default:
+				answered++
+			}
+		}
+	}
+	if answered < 50 {
+		t.Errorf("only %d answers came", answered)
 	}
 }
