@@ -85,13 +85,12 @@ func (l *loader) targets(alias entry, m *Model, models *value, providers upstrea
 		}
 		m.Targets = append(m.Targets, t)
 	}
-	known := 0
+	known, unknown := false, false
 	for _, t := range m.Targets {
-		if t.Context > 0 || t.Alias != "" {
-			known++
-		}
+		known = known || t.Context > 0
+		unknown = unknown || t.Context == 0 && t.Alias == ""
 	}
-	if known > 0 && known < len(m.Targets) && m.Context == 0 {
+	if known && unknown {
 		l.warn(v.place, path, "has targets without a context beside some with one: after a request that is too long, only those that are known to take more are asked")
 	}
 }

@@ -191,7 +191,9 @@ func (s *search) attempt(ctx context.Context, target *route.Target, lease *route
 	if !c.plan.Sole {
 		class := ""
 		if o.err != nil {
-			class = fault.KindOf(o.err).String()
+			if class = fault.KindOf(o.err).String(); ctx.Err() != nil {
+				class = fault.Gone.String()
+			}
 		}
 		c.http.Record.Trail = append(c.http.Record.Trail, api.Try{
 			Target: target.Provider + "/" + target.Model, Class: class, Duration: c.gateway.now().Sub(begun),

@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -437,4 +438,39 @@ func namesIn(t *testing.T, list string) (names []string) {
 		names = append(names, m.ID)
 	}
 	return names
+}
+
+// TestAClientThatHangsUpSaysNothing: it takes nothing away from the target, and the log
+// says why the attempt ended.
+func TestAClientThatHangsUpSaysNothing(t *testing.T) {
+	one, two := newMember(t, hangs(": alive\n\n")), newMember(t, says("fine"))
+	g, _ := several(t, "", one, two)
+	for range 5 {
+		ctx, cancel := context.WithCancel(t.Context())
+		r, err := http.NewRequestWithContext(ctx, "POST", g.URL+"/v1/chat/completions", strings.NewReader(streamOfM))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		asked := one.asked.Load()
+		done := make(chan bool)
+		go func() {
+			if res, err := http.DefaultClient.Do(r); err == nil {
+				res.Body.Close()
+			}
+			close(done)
+		}()
+		for one.asked.Load() == asked {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+		<-done
+	}
+	one.does(says("well"))
+	if _, answer := g.post(t, answerOfM); textOf(answer) != "well" {
+		t.Errorf("afterwards the first target is not asked: %s", answer)
+	}
+	for strings.Count(g.log.String(), `"class":"gone"`) < 5 { // the lines are written when the requests have ended
+		time.Sleep(time.Millisecond)
+	}
 }

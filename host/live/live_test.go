@@ -57,10 +57,8 @@ func TestGatewayFollowsItsFiles(t *testing.T) {
 		return strings.Join(all, " ")
 	}
 	write("two")
-	for deadline := time.Now().Add(time.Minute); serves() != "two"; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("a changed file is not served; %s is", serves())
-		}
+	for serves() != "two" { // as long as compiling takes; the test's own time-out ends it
+		time.Sleep(5 * time.Millisecond)
 	}
 	write("{")
 	var problems *config.Problems
