@@ -3,6 +3,7 @@ package messages
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // assistant writes a message of the assistant, whose content the cursor stands at: its
@@ -106,7 +107,7 @@ func appendQuoted(dst, json []byte) []byte {
 		low  = 0x0101010101010101
 		high = 0x8080808080808080
 	)
-	dst = append(dst, '"')
+	dst = append(slices.Grow(dst, len(json)+len(json)/8+2), '"')
 	from := 0
 	for i := 0; i < len(json); i++ {
 		for i+8 <= len(json) {
