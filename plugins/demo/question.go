@@ -93,7 +93,9 @@ func (q *question) readMessages(array sdk.JSON) {
 		index++
 		switch m.Role {
 		case "user":
-			asked, results = m.Content, nil
+			if asks(m.Content) {
+				asked, results = m.Content, nil
+			}
 		case "assistant":
 			called, results = called[:0], nil
 			for c := range sdk.ToolCalls(m.ToolCalls) {
@@ -137,11 +139,33 @@ func (q *question) findStrange(content sdk.JSON, message int) {
 	}
 }
 
+// asks reports whether there is more in a message than reminders.
+func asks(content sdk.JSON) bool {
+	reminders := 0
+	for p := range sdk.Parts(content) {
+		if !isReminder(p) {
+			return true
+		}
+		reminders++
+	}
+	return reminders == 0
+}
+
+// isReminder reports whether a part is something that an agent tells the model in a
+// message of the user, such as Claude Code's list of its tools.
+func isReminder(p sdk.Part) bool {
+	text, _ := p.Text.RawStr()
+	return strings.HasPrefix(string(text[:min(len(text), 64)]), "<system-reminder>")
+}
+
 // contentOf returns the text of a message's content, with between between its parts, and the
-// number of its images.
+// number of its images. Reminders are none of it.
 func contentOf(content sdk.JSON, between string) (text string, images int) {
 	var b strings.Builder
 	for p := range sdk.Parts(content) {
+		if isReminder(p) {
+			continue
+		}
 		switch p.Type {
 		case "text", "refusal":
 			s, _ := p.Text.Str()
