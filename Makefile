@@ -83,41 +83,54 @@ bench: build ## measure speed and memory against a bare proxy (6 minutes; BENCH=
 	./bin/bench $(BENCH)
 	$(if $(BENCH),,go test -run '^$$' -bench FuelOverhead ./host/wasm)
 
-# What can't run is skipped with a word, but not in CI.
-test-clients: build ## test with real clients (installs them in .venv and in node_modules below examples)
-	@if python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; \
-		then $(MAKE) --no-print-directory test-python; \
-		else echo "skipped the Python SDK: needs python3 with venv, 3.10 or later"; test "$$CI" != true; fi
-	@if npm --version >/dev/null 2>&1 && node -e 'process.exit(+(parseInt(process.versions.node) < 20))'; \
-		then $(MAKE) --no-print-directory test-node test-npm; \
-		else echo "skipped the clients from npm: they need node, 20 or later, and npm"; test "$$CI" != true; fi
-
-test-python: .venv/installed
-	go run ./examples/clienttest .venv/bin/python examples/clienttest/test_openai.py
-	go run ./examples/clienttest .venv/bin/python examples/openai_client.py
-
-test-node: examples/node_modules/installed
-	go run ./examples/clienttest node --test --test-reporter=spec examples/clienttest/openai.test.mjs
-	go run ./examples/clienttest node examples/openai_client.mjs
-
-# These want Node 22, which npm has for Linux; elsewhere the machine's own must do.
 CLIENTS := examples/clienttest/clients
 
+# What can't be installed or run is skipped with a word, but not in CI.
+skip = { echo "skipped $(1)"; test "$$CI" != true; exit; }
+
+test-clients: build ## test with real clients (installs them in .venv and in node_modules below examples)
+	@$(MAKE) --no-print-directory test-python
+	@$(MAKE) --no-print-directory test-node
+	@$(MAKE) --no-print-directory test-npm
+
+test-python:
+	@python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
+		$(call skip,the clients in Python: they need python3 with venv and at least 3.10); \
+	$(MAKE) --no-print-directory .venv/installed || $(call skip,the clients in Python: pip can't install them); \
+	set -ex; \
+	go run ./examples/clienttest .venv/bin/python examples/clienttest/test_openai.py; \
+	for client in responses anthropic agents; do \
+		go run ./examples/clienttest .venv/bin/python $(CLIENTS)/test_$$client.py; done; \
+	PYTHONPATH=.venv/anthropic-0 go run ./examples/clienttest .venv/bin/python $(CLIENTS)/test_anthropic.py; \
+	for api in openai responses messages; do \
+		go run ./examples/clienttest .venv/bin/python examples/$${api}_client.py; done
+
+test-node:
+	@npm --version >/dev/null 2>&1 && node -e 'process.exit(+(parseInt(process.versions.node) < 20))' || \
+		$(call skip,the examples for Node: they need npm and at least Node 20); \
+	$(MAKE) --no-print-directory examples/node_modules/installed || $(call skip,the examples for Node: npm can't install what they need); \
+	set -ex; \
+	go run ./examples/clienttest node --test --test-reporter=spec examples/clienttest/openai.test.mjs; \
+	for api in openai responses messages; do \
+		go run ./examples/clienttest node examples/$${api}_client.mjs; done
+
+# These want Node 22, which npm has for Linux; elsewhere the machine's own must do.
 test-npm:
-	@$(MAKE) --no-print-directory $(CLIENTS)/node_modules/installed || { \
-		echo "skipped the clients in $(CLIENTS)/package.json: npm can't install them"; test "$$CI" != true; exit; }; \
+	@npm --version >/dev/null 2>&1 || $(call skip,the clients from npm: they need npm); \
+	$(MAKE) --no-print-directory $(CLIENTS)/node_modules/installed || $(call skip,the clients from npm: it can't install them); \
 	export PATH="$(CURDIR)/$(CLIENTS)/node_modules/.bin:$$PATH"; \
-	node -e 'process.exit(+(parseInt(process.versions.node) < 22))' || { \
-		echo "skipped the clients in $(CLIENTS)/package.json: they need node, 22 or later"; test "$$CI" != true; exit; }; \
-	go run ./examples/clienttest node --test --test-concurrency=1 --test-reporter=spec $(CLIENTS)/*.test.mjs
+	node -e 'process.exit(+(parseInt(process.versions.node) < 22))' || \
+		$(call skip,the clients from npm: they need at least Node 22); \
+	set -x; go run ./examples/clienttest -limit 10m node --test --test-concurrency=2 --test-reporter=spec $(CLIENTS)/*.test.mjs
 
 $(CLIENTS)/node_modules/installed: $(CLIENTS)/package-lock.json
 	cd $(CLIENTS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
-.venv/installed: examples/requirements.txt
+.venv/installed: examples/requirements.txt $(CLIENTS)/requirements.txt $(CLIENTS)/requirements-anthropic-0.txt
 	python3 -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	.venv/bin/pip install --quiet --disable-pip-version-check -r $(CLIENTS)/requirements.txt
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv/anthropic-0 -r $(CLIENTS)/requirements-anthropic-0.txt
 	touch $@
 
 examples/node_modules/installed: examples/package.json

@@ -90,7 +90,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *provider) of(mark string) *traffic {
 	t := p.marks[mark]
 	if t == nil {
-		t = &traffic{release: make(chan struct{}), changed: make(chan struct{})}
+		t = &traffic{Bodies: []json.RawMessage{}, release: make(chan struct{}), changed: make(chan struct{})}
 		p.marks[mark] = t
 	}
 	return t
