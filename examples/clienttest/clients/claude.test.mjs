@@ -1,0 +1,209 @@
+// Holds the gateway against Claude Code: `claude -p` with an empty home and a dummy
+// key.
+
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+
+import { CLAUDE, KAI_GUARDED, KAI_OPEN, Mark, SCRIPTED, SIGNED, assertNobodyElseAsked, call, folder, root, run, runs } from "./kai.mjs";
+
+if (!(await runs(CLAUDE))) process.exit();
+
+// Runs a turn, and gives its exit code, its result and the folder it worked in.
+async function claude(t, model, prompt, { env = {}, work = folder(t), home = folder(t), args = [] } = {}) {
+  const { code, out, err } = await run(CLAUDE, [
+    "-p", "--output-format", "json", "--allowedTools", "Bash,Read", ...args, "--", prompt,
+  ], {
+    home, cwd: work, env: {
+      ANTHROPIC_BASE_URL: root(KAI_OPEN), ANTHROPIC_AUTH_TOKEN: "sk-dummy", ANTHROPIC_MODEL: model,
+      CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1", DISABLE_AUTOUPDATER: "1",
+      ...env,
+    },
+  });
+  const log = `${out}\n${err}`;
+  assert.match(out, /^\{/, log);
+  return { code, work, log, ...JSON.parse(out) };
+}
+
+// A picture of one grey dot.
+const PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==";
+
+const bash = (id, command) => call(id, "Bash", { command, description: "A test" });
+
+after(assertNobodyElseAsked);
+
+describe("an answer", () => {
+  test("of the demo", async (t) => {
+    const turn = await claude(t, "demo", "Say hello");
+    assert.equal(turn.code, 0, turn.log);
+    assert.match(turn.result, /Kai/);
+  });
+
+  for (const model of ["openai/script", "claude-opus-5-5", "claude-haiku-4-5"]) {
+    test(`of ${model}, with reasoning and usage`, async (t) => {
+      const mark = await Mark.play({ reasoning: "I think.", signature: "c2ln", text: "Good day.", usage: { prompt: 120, completion: 30 } });
+      const turn = await claude(t, model, mark.say());
+      assert.equal(turn.result, "Good day.", turn.log);
+      assert.equal(turn.stop_reason, "end_turn");
+      assert.equal(turn.usage.input_tokens, 120);
+      assert.equal(turn.usage.output_tokens, 30);
+      assert.equal((await mark.bodies()).length, 1);
+    });
+  }
+
+  test("in the form of a schema, which is a tool here", async (t) => {
+    const schema = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
+    const mark = await Mark.play({ calls: [call("call_1", "StructuredOutput", { city: "Oslo" })] }, { text: "There." });
+    const turn = await claude(t, "openai/script", mark.say(), { args: ["--json-schema", JSON.stringify(schema)] });
+    assert.deepEqual(turn.structured_output, { city: "Oslo" }, turn.log);
+  });
+});
+
+describe("keys", () => {
+  const key = { ANTHROPIC_BASE_URL: root(KAI_GUARDED) };
+  for (const [name, env] of Object.entries({
+    "as a token": { ANTHROPIC_AUTH_TOKEN: "sk-everything" },
+    "as an API key": { ANTHROPIC_AUTH_TOKEN: "", ANTHROPIC_API_KEY: "sk-everything" },
+    "one that is right beside one that is not": { ANTHROPIC_AUTH_TOKEN: "sk-wrong", ANTHROPIC_API_KEY: "sk-everything" },
+  })) {
+    test(name, async (t) => {
+      const turn = await claude(t, "demo", "Say hello", { env: { ...key, ...env } });
+      assert.equal(turn.is_error, false, turn.log);
+    });
+  }
+
+  test("a wrong one is refused at once", async (t) => {
+    const turn = await claude(t, "demo", "Say hello", { env: { ...key, ANTHROPIC_AUTH_TOKEN: "sk-wrong" } });
+    assert.equal(turn.is_error, true);
+    assert.match(turn.result, /Failed to authenticate/);
+  });
+});
+
+describe("a tool round", () => {
+  for (const model of SCRIPTED) {
+    test(model, async (t) => {
+      const mark = await Mark.play(
+        { reasoning: "I look.", signature: "c2lnbmF0dXJl", text: "Let me look.", calls: [bash("call_1", "echo one > a.txt; echo hi-from-tool")] },
+        { text: "All done." },
+      );
+      const turn = await claude(t, model, mark.say("Make a.txt"));
+      assert.equal(turn.result, "All done.", turn.log);
+      assert.equal(readFileSync(join(turn.work, "a.txt"), "utf8"), "one\n");
+      const bodies = await mark.bodies();
+      assert.equal(bodies.length, 2);
+      assert.match(bodies[1], /hi-from-tool/);
+      if (SIGNED.includes(model)) assert.match(bodies[1], /c2lnbmF0dXJl/, "the signature did not come back");
+    });
+  }
+
+  test("of calls in parallel", async (t) => {
+    for (const model of ["openai/script", "anthropic/script"]) {
+      const mark = await Mark.play(
+        { calls: [bash("call_1", "echo one-from-tool"), bash("call_2", "echo two-from-tool; exit 3")] },
+        { text: "Both are done." },
+      );
+      const turn = await claude(t, model, mark.say());
+      assert.equal(turn.result, "Both are done.", turn.log);
+      assert.match((await mark.bodies())[1], /one-from-tool.*two-from-tool/);
+    }
+  });
+
+  test("with ids that the model uses again and again", async (t) => {
+    const mark = await Mark.play(
+      { calls: [bash("call_0", "echo one-from-tool")] },
+      { calls: [bash("call_0", "echo two-from-tool")] },
+      { text: "Both are done." },
+    );
+    const turn = await claude(t, "openai/script", mark.say());
+    assert.equal(turn.result, "Both are done.", turn.log);
+    assert.match((await mark.bodies())[2], /one-from-tool.*two-from-tool/);
+  });
+
+  test("with an image as the result", async (t) => {
+    const work = folder(t);
+    writeFileSync(join(work, "dot.png"), Buffer.from(PNG, "base64"));
+    const mark = await Mark.play({ calls: [call("call_1", "Read", { file_path: join(work, "dot.png") })] }, { text: "A dot." });
+    const turn = await claude(t, "openai/script", mark.say(), { work });
+    assert.equal(turn.result, "A dot.", turn.log);
+    assert.match((await mark.bodies())[1], /"image_url":\{"url":"data:image\/png;base64,/);
+  });
+
+  test("with a tool that is loaded when it is needed", async (t) => {
+    const mark = await Mark.play(
+      { calls: [call("call_1", "ToolSearch", { query: "select:TaskStop" })] },
+      { text: "Loaded." },
+    );
+    const turn = await claude(t, "openai/script", mark.say());
+    assert.equal(turn.result, "Loaded.", turn.log);
+    const bodies = await mark.bodies();
+    assert.doesNotMatch(bodies[0], /"name":"(TaskStop|DeferredToolPlaceholder)"/);
+    assert.match(bodies[1], /"name":"TaskStop"/);
+  });
+});
+
+describe("an error", () => {
+  test("of a model that is not there", async (t) => {
+    const turn = await claude(t, "no-such-model", "Say hello");
+    assert.equal(turn.is_error, true);
+    assert.match(turn.result, /There's an issue with the selected model/);
+  });
+
+  test("of a request that the provider refuses", async (t) => {
+    const mark = await Mark.play({ status: 400, message: "the mock says no" });
+    const turn = await claude(t, "openai/script", mark.say());
+    assert.equal(turn.is_error, true);
+    assert.match(turn.result, /400.*the mock says no/);
+  });
+
+  const recovers = (name, ...script) => test(name, async (t) => {
+    const mark = await Mark.play(...script, { text: "Better now." });
+    const turn = await claude(t, "openai/script", mark.say());
+    assert.equal(turn.result, "Better now.", turn.log);
+    assert.equal((await mark.bodies()).length, script.length + 1);
+  });
+
+  recovers("of a provider that is asked too often is waited out", { status: 429, message: "slow down", retry_after: "1" });
+  recovers("of a provider that fails is repeated", { status: 500, message: "the mock fell over" });
+  recovers("in the middle of an answer is repeated", { text: "Two words", break: "error" });
+  recovers("of a broken connection is repeated", { text: "Two words", break: "cut" });
+});
+
+describe("compaction", () => {
+  const env = { CLAUDE_CODE_MAX_CONTEXT_TOKENS: "32768", CLAUDE_CODE_MAX_OUTPUT_TOKENS: "4096" };
+
+  // Whether a turn goes on after its conversation was replaced by a summary.
+  async function compacts(t, model, first, ...then) {
+    const mark = new Mark();
+    const script = [
+      { text: mark.say("Let me look."), calls: [bash("call_1", `echo hi-from-tool # ${mark.say()}`)], ...first }, ...then,
+      { text: `<summary>${mark.say("SUMMARY-OF-IT-ALL")}</summary>` },
+      { text: "Going on." },
+    ];
+    await mark.play(...script);
+    const turn = await claude(t, model, mark.say(), { env });
+    assert.equal(turn.result, "Going on.", turn.log);
+    const bodies = await mark.bodies();
+    assert.equal(bodies.length, script.length);
+    assert.match(bodies.at(-1), /SUMMARY-OF-IT-ALL/);
+    assert.doesNotMatch(bodies.at(-1), /hi-from-tool/);
+  }
+
+  for (const model of ["openai/script", "anthropic/script"]) {
+    test(`by what ${model} has used`, (t) => compacts(t, model, { usage: { prompt: 31000, completion: 10 } }));
+  }
+
+  test("after OpenAI refused a conversation as too long", (t) => compacts(t, "openai/script", {},
+    { status: 400, code: "context_length_exceeded", message: "This model's maximum context length is 32768 tokens. However, your messages resulted in 33000 tokens." }));
+  test("after Anthropic refused a conversation as too long", (t) => compacts(t, "anthropic/script", {},
+    { status: 400, message: "prompt is too long: 33000 tokens > 32768 maximum" }));
+});
+
+test("a session is resumed", async (t) => {
+  const home = folder(t), work = folder(t);
+  const mark = await Mark.play({ reasoning: "Hm.", signature: "c2lnbmF0dXJl", text: "First." }, { text: "Second." });
+  await claude(t, "anthropic/script", mark.say(), { home, work });
+  const turn = await claude(t, "anthropic/script", "Go on", { home, work, args: ["--continue"] });
+  assert.equal(turn.result, "Second.", turn.log);
+  assert.match((await mark.bodies())[1], /c2lnbmF0dXJl.*First\..*Go on/);
+});
