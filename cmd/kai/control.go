@@ -15,10 +15,12 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/host/live"
 )
 
-// socketDir returns the directory in which the gateways of a user listen for "kai reload".
+// socketDir returns the directory in which the gateways of a user listen for "kai reload"
+// and "kai targets".
 // Only this user can enter it.
 func socketDir() string {
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
@@ -45,7 +47,13 @@ func (i identity) String() string {
 	return fmt.Sprintf("the gateway with pid %d, which serves %s at %s", i.PID, file, i.URL)
 }
 
-// control answers "kai reload" on a unix socket until it is closed.
+// controlled is what a gateway lets other processes of its user do.
+type controlled struct {
+	reloads *live.Reloader
+	gateway *host.Host
+}
+
+// control answers "kai reload" and "kai targets" on a unix socket until it is closed.
 type control struct {
 	listener net.Listener
 	who      identity
@@ -54,7 +62,7 @@ type control struct {
 
 // listenControl opens the socket, with mode 0600. It replaces a socket that a dead gateway
 // has left.
-func listenControl(ctx context.Context, path string, who identity, r *live.Reloader) (*control, error) {
+func listenControl(ctx context.Context, path string, who identity, over controlled) (*control, error) {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -76,7 +84,7 @@ func listenControl(ctx context.Context, path string, who identity, r *live.Reloa
 		return nil, err
 	}
 	c := &control{listener: l, who: who}
-	c.done.Go(func() { c.serve(ctx, r) })
+	c.done.Go(func() { c.serve(ctx, over) })
 	return c, nil
 }
 
@@ -86,7 +94,10 @@ func ownedByUs(info os.FileInfo) bool {
 	return !ok || s.Uid == 0 || int(s.Uid) == os.Geteuid()
 }
 
-func (c *control) serve(ctx context.Context, r *live.Reloader) {
+// maxCommand is how long a command may be: the name of a model is part of one.
+const maxCommand = 4096
+
+func (c *control) serve(ctx context.Context, over controlled) {
 	for {
 		conn, err := c.listener.Accept()
 		if err != nil {
@@ -97,28 +108,40 @@ func (c *control) serve(ctx context.Context, r *live.Reloader) {
 			conn.SetDeadline(time.Now().Add(live.SwapTimeout + time.Minute))
 			stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Now()) })
 			defer stop()
-			command, _ := bufio.NewReader(io.LimitReader(conn, 64)).ReadString('\n')
-			fmt.Fprintln(conn, c.answer(ctx, command, r))
+			command, _ := bufio.NewReader(io.LimitReader(conn, maxCommand)).ReadString('\n')
+			fmt.Fprintln(conn, c.answer(ctx, command, over))
 		})
 	}
 }
 
 // answer carries out a command and returns the answer to it.
-func (c *control) answer(ctx context.Context, command string, r *live.Reloader) string {
-	switch command {
-	case "who\n":
-		who, err := json.Marshal(c.who)
-		if err != nil {
-			return err.Error()
-		}
-		return string(who)
-	case "reload\n":
-		if err := r.Reload(ctx, "kai reload"); err != nil {
+func (c *control) answer(ctx context.Context, command string, over controlled) string {
+	name, argument, _ := strings.Cut(strings.TrimSuffix(command, "\n"), " ")
+	switch name {
+	case "who":
+		return jsonOf(c.who)
+	case "reload":
+		if err := over.reloads.Reload(ctx, "kai reload"); err != nil {
 			return strings.Join(problemLines(err), "\n")
+		}
+		return "ok"
+	case "targets":
+		return jsonOf(over.gateway.Targets())
+	case "reset":
+		if !over.gateway.ResetTarget(argument) {
+			return "unknown target"
 		}
 		return "ok"
 	}
 	return "unknown command"
+}
+
+func jsonOf(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
 }
 
 // close removes the socket and waits until the commands that came are answered.

@@ -45,7 +45,7 @@ func TestControlSocketIsOurs(t *testing.T) {
 			} else if err != nil {
 				t.Fatal(err)
 			}
-			c, err := listenControl(t.Context(), path, identity{}, nil)
+			c, err := listenControl(t.Context(), path, identity{}, controlled{})
 			if err == nil {
 				defer c.close()
 			}

@@ -82,9 +82,9 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	})
 	var running sync.WaitGroup
 	running.Go(func() { reloads.Run(ctx) })
-	control, err := listenControl(ctx, socketPath(l.Addr().(*net.TCPAddr).Port), identityOf(c, l.Addr()), reloads)
+	control, err := listenControl(ctx, socketPath(l.Addr().(*net.TCPAddr).Port), identityOf(c, l.Addr()), controlled{reloads, h})
 	if err != nil {
-		log.Warn("kai reload will not work; SIGHUP does", "err", err)
+		log.Warn("kai reload and kai targets will not work; SIGHUP does", "err", err)
 	}
 	announce(log, c, l.Addr()) // only now, when signals and "kai reload" are answered
 	running.Go(func() { invite(ctx, stderr, person, log, h, c, l.Addr()) })

@@ -83,3 +83,34 @@ func (c *Cells) ofModel(k cellKey) *Cell {
 	}
 	return cell
 }
+
+// Reset closes the cells of those models of an upstream that are meant, and the cell of the
+// upstream itself: if one of its models is meant, or whole is true. It returns false if it
+// closes nothing.
+func (c *Cells) Reset(upstream string, meant func(model string) bool, whole bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var own *Cell
+	found := whole
+	reset := func(k cellKey, cell *Cell) {
+		switch {
+		case k.provider != upstream:
+		case k.whole:
+			own = cell
+		case meant(k.model):
+			cell.Reset()
+			found = true
+		}
+	}
+	for k, h := range c.held {
+		reset(k, h.cell)
+	}
+	for k, e := range c.open {
+		reset(k, e.Value.(*openCell).cell)
+	}
+	if own == nil || !found {
+		return false
+	}
+	own.Reset()
+	return true
+}

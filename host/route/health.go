@@ -35,12 +35,6 @@ func (h Health) until() (until, told time.Time) {
 	return until, told
 }
 
-// Reset closes the cells of the target.
-func (h Health) Reset() {
-	h.provider.Reset()
-	h.model.Reset()
-}
-
 // Lease is the right to ask a target once. Done must be called at the end of the attempt,
 // whatever happened.
 type Lease struct {

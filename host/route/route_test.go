@@ -258,3 +258,43 @@ func TestCellsOutliveTables(t *testing.T) {
 		t.Errorf("%d cells are held by nobody", len(cells.held))
 	}
 }
+
+func TestResetForgetsWhatIsMeant(t *testing.T) {
+	for name, tc := range map[string]struct {
+		model   string // "": all
+		whole   bool
+		found   bool
+		closed  string // which of the cells
+		missing bool
+	}{
+		"a provider":                {whole: true, found: true, closed: "whole a b open"},
+		"a model":                   {model: "a", found: true, closed: "whole a"},
+		"a model that clients name": {model: "open", found: true, closed: "whole open"},
+		"no model":                  {model: "c"},
+		"no provider":               {whole: true, missing: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cells, now := NewCells(), time.Unix(1_700_000_000, 0)
+			all := map[string]*Cell{
+				"whole": cells.hold(cellKey{provider: "up", whole: true}), "a": cells.hold(cellKey{provider: "up", model: "a"}),
+				"b": cells.hold(cellKey{provider: "up", model: "b"}), "open": cells.ofModel(cellKey{provider: "up", model: "open"}),
+				"other": cells.hold(cellKey{provider: "other", whole: true}),
+			}
+			for _, c := range all {
+				c.failed(now, fault.Auth, 0, false, &Cooldown{Sticky: time.Hour})
+			}
+			upstream := "up"
+			if tc.missing {
+				upstream = "none"
+			}
+			if found := cells.Reset(upstream, func(m string) bool { return tc.model == "" || m == tc.model }, tc.whole); found != tc.found {
+				t.Errorf("Reset = %v, want %v", found, tc.found)
+			}
+			for name, c := range all {
+				if want := slices.Contains(strings.Fields(tc.closed), name); (c.State(now) == Closed) != want {
+					t.Errorf("the cell %s is closed: %v, want %v", name, !want, want)
+				}
+			}
+		})
+	}
+}

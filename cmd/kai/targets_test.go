@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// TestTargetsCommand sees a running gateway leave a target alone, and has it ask again.
+func TestTargetsCommand(t *testing.T) {
+	var asked atomic.Int64
+	var paid atomic.Bool
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		asked.Add(1)
+		w.Header().Set("Content-Type", "application/json")
+		if !paid.Load() {
+			w.WriteHeader(402)
+			io.WriteString(w, `{"error":{"message":"pay first","code":"insufficient_quota"}}`)
+			return
+		}
+		io.WriteString(w, `{"choices":[{"index":0,"message":{"role":"assistant","content":"thanks"},"finish_reason":"stop"}]}`)
+	}))
+	defer up.Close()
+	p := start(t, fmt.Sprintf(`providers:
+  up: {plugin: openai, base_url: %q, api_key: sk-canary}
+model_mapping:
+  m: {targets: [{provider: up, model: some/model}, {provider: demo, model: demo, tier: 2}]}
+  short: {provider: demo, model: demo}
+  any/*: {provider: up, model: "*"}
+`, up.URL))
+	post := func() string {
+		t.Helper()
+		res, err := http.Post(p.url+"/chat/completions", "application/json", strings.NewReader(`{"model":"m","messages":[{"role":"user","content":"Hello!"}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		b, _ := io.ReadAll(res.Body)
+		if res.StatusCode != 200 {
+			t.Errorf("got %d %s", res.StatusCode, b)
+		}
+		return string(b)
+	}
+	shows := func(pattern string) {
+		t.Helper()
+		out, stderr, err := p.kai("targets")
+		if err != nil || !regexp.MustCompile(`^`+pattern+`$`).MatchString(out) {
+			t.Errorf("kai targets: %v, %s%s\nwant %s", err, stderr, out, pattern)
+		}
+		if strings.Contains(out, "canary") || strings.Contains(out, up.URL) {
+			t.Errorf("it tells a key or an address: %s", out)
+		}
+	}
+	const head = `TARGET +STATE +CLASS +WAIT +ALIASES\n`
+	shows(head + `demo/demo +well +- +- +m, short\nup/\* +well +- +- +any/\*\nup/some/model +well +- +- +m\n`)
+	post()
+	post()
+	if n := asked.Load(); n != 1 {
+		t.Errorf("asked %d times before somebody paid, want once", n)
+	}
+	shows(head + `demo/demo +well +- +- +m, short\nup/\* +cooling, asked nevertheless +quota +(10m0s|9m5\ds) +any/\*\nup/some/model +cooling +quota +(10m0s|9m5\ds) +m\n`)
+
+	for name, hint := range map[string]string{"up/some/modl": `did you mean "up/some/model"?`, "upp": `did you mean "up"?`, "x": `"kai targets" lists them`} {
+		if out, stderr, err := p.kai("targets", "--reset", name); err == nil || !strings.Contains(stderr, hint) {
+			t.Errorf("--reset %s: %v, %s%s; want %s", name, err, out, stderr, hint)
+		}
+	}
+	if out, stderr, err := p.kai("targets", "--reset", "demo/demo"); err != nil || out+stderr != "" {
+		t.Errorf("--reset demo/demo: %v, %s%s", err, out, stderr)
+	}
+	post()
+	if n := asked.Load(); n != 1 {
+		t.Errorf("asked %d times after another was reset, want once", n)
+	}
+	paid.Store(true)
+	if out, stderr, err := p.kai("targets", "--reset", "up"); err != nil || out+stderr != "" {
+		t.Errorf("--reset up: %v, %s%s", err, out, stderr)
+	}
+	if answer := post(); !strings.Contains(answer, "thanks") || asked.Load() != 2 {
+		t.Errorf("after the reset it is not asked: %s", answer)
+	}
+	shows(head + `demo/demo +well +- +- +m, short\nup/\* +well +- +- +any/\*\nup/some/model +well +- +- +m\n`)
+}

@@ -1,0 +1,95 @@
+package host
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kai-gateway/kai/host/route"
+)
+
+// TargetState is how a target has done lately. It has no addresses and no keys.
+type TargetState struct {
+	Target  string        `json:"target"`  // provider/model; a * in the model stands for what clients choose
+	Aliases []string      `json:"aliases"` // that lead there, the hidden ones included
+	State   string        `json:"state"`   // "well", "cooling", or "trying": one request at a time may ask it
+	Class   string        `json:"class"`   // of the failure that it cools for; "": it is well
+	Wait    time.Duration `json:"wait"`    // nanoseconds until it may be asked again; 0: now
+	Always  bool          `json:"always"`  // only aliases in the short form lead there, which ask it whatever its state is
+}
+
+var stateNames = [...]string{route.Closed: "well", route.HalfOpen: "trying", route.Cooling: "cooling"}
+
+// Targets returns the state of every target of the configuration that is served, in the
+// order of their names.
+func (h *Host) Targets() []TargetState {
+	g := h.acquire()
+	defer g.release()
+	now := g.now()
+	found := map[string]*TargetState{}
+	g.routes.Each(func(p *route.Plan) {
+		for i := range p.Targets {
+			t := &p.Targets[i]
+			name := t.Provider + "/" + t.Model
+			s := found[name]
+			if s == nil {
+				s = stateOf(t, now)
+				s.Target, s.Always = name, true
+				found[name] = s
+			}
+			s.Always = s.Always && p.Sole
+			if !slices.Contains(s.Aliases, p.Alias) {
+				s.Aliases = append(s.Aliases, p.Alias)
+			}
+		}
+	})
+	all := make([]TargetState, 0, len(found))
+	for _, s := range found {
+		slices.Sort(s.Aliases)
+		all = append(all, *s)
+	}
+	slices.SortFunc(all, func(a, b TargetState) int { return cmp.Compare(a.Target, b.Target) })
+	return all
+}
+
+// stateOf returns the state of a target by the worse of its cells.
+func stateOf(t *route.Target, now time.Time) *TargetState {
+	provider, model := t.Health().Cells()
+	s := &TargetState{State: stateNames[route.Closed]}
+	worst := route.Closed
+	for _, c := range []*route.Cell{provider, model} {
+		if c == nil {
+			continue
+		}
+		until, _ := c.Until()
+		if state := c.State(now); state > worst || state == worst && until.Sub(now) > s.Wait {
+			worst = state
+			s.State, s.Class, s.Wait = stateNames[state], c.Reason().String(), max(0, until.Sub(now))
+		}
+	}
+	return s
+}
+
+// ResetTarget forgets how a target has done, so that it is asked again at once. name is
+// one of Targets, a provider for all of its models, or a provider and a model that clients
+// named behind a *. What it forgets of a provider, it forgets for its other models, too.
+// It returns false if there is no such target.
+func (h *Host) ResetTarget(name string) bool {
+	g := h.acquire()
+	defer g.release()
+	provider, model, one := strings.Cut(name, "/")
+	before, after, pattern := strings.Cut(model, "*")
+	meant := func(m string) bool {
+		if pattern {
+			return len(m) >= len(before)+len(after) && strings.HasPrefix(m, before) && strings.HasSuffix(m, after)
+		}
+		return !one || m == model
+	}
+	for _, p := range g.config.Providers {
+		if p.Name == provider {
+			return h.cells.Reset(upstreamID(p), meant, !one || pattern)
+		}
+	}
+	return false
+}
