@@ -58,14 +58,30 @@ func count(n int, what string) string {
 }
 
 // mentions reports whether a text names a tool, by its whole name or by the last word of the
-// name. Case doesn't matter. "What is the weather?" mentions get_weather.
+// name. Case doesn't matter. "What is the weather?" mentions get_weather and GetWeather.
 func mentions(text, name string) bool {
-	text, name = strings.ToLower(text), strings.ToLower(name)
-	if i := strings.LastIndexAny(name, "_-."); i >= 0 && i+1 < len(name) {
-		name = name[i+1:]
+	text = strings.ToLower(text)
+	return hasWord(text, strings.ToLower(name)) || hasWord(text, strings.ToLower(lastWord(name)))
+}
+
+// lastWord returns the last word of a name like get_weather or GetWeather.
+func lastWord(name string) string {
+	word := name[strings.LastIndexAny(name, "_-.")+1:]
+	for i := len(word) - 1; i > 0; i-- {
+		if unicode.IsUpper(rune(word[i])) && unicode.IsLower(rune(word[i-1])) {
+			return word[i:]
+		}
+	}
+	return word
+}
+
+// hasWord reports whether a word stands in a text with no letters beside it.
+func hasWord(text, word string) bool {
+	if word == "" {
+		return false
 	}
 	for rest := text; ; {
-		before, after, found := strings.Cut(rest, name)
+		before, after, found := strings.Cut(rest, word)
 		if !found {
 			return false
 		}
