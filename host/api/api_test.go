@@ -24,6 +24,11 @@ type gateway struct {
 	logs   *logs
 }
 
+// completion is a chat completion.
+const completion = `{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"granite-local",` +
+	`"choices":[{"index":0,"message":{"role":"assistant","content":"Hello!","refusal":null},"logprobs":null,"finish_reason":"stop"}],` +
+	`"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}`
+
 // newServer starts a gateway with o, whose Routes, Models, Version and Logger
 // have defaults made for tests.
 func newServer(t *testing.T, o api.Options) *gateway {
