@@ -238,9 +238,10 @@ func (s *search) backoff(err error) time.Duration {
 	return time.Duration(rand.Int64N(int64(min(r.BackoffMax, r.BackoffBase<<min(s.waits, 16))) + 1))
 }
 
-// worse returns which of two failures the client is told: the later one, but that it may
-// try again soon is better to know than that a server failed, and what is wrong between
-// the gateway and a provider is told only if there is nothing else.
+// worse returns which of two failures the client is told: the later one. But what is
+// wrong with its request comes first, that it may try again soon is better to know than
+// that a server failed, and what is wrong between the gateway and a provider is told only
+// if there is nothing else.
 func worse(old, err error) error {
 	if old == nil {
 		return err
@@ -249,6 +250,8 @@ func worse(old, err error) error {
 		switch kind := fault.KindOf(err); {
 		case kind == fault.Auth || kind == fault.Quota:
 			return 0
+		case kind == fault.Refused || kind == fault.Policy:
+			return 3
 		case kind.Repeat() && fault.RetryAfterOf(err) > 0:
 			return 2
 		}

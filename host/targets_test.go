@@ -260,6 +260,34 @@ func TestNoOtherTargetAnswers(t *testing.T) {
 	}
 }
 
+// TestTheMostHelpfulFailureIsTold: of several failures, the one that says most to the
+// client, not the last.
+func TestTheMostHelpfulFailureIsTold(t *testing.T) {
+	wait, later := fails(429, "rate_limit_exceeded", "Retry-After", "30"), fails(429, "rate_limit_exceeded", "Retry-After", "90")
+	for name, tc := range map[string]struct {
+		first, second http.HandlerFunc
+		status        int
+		retryAfter    string
+	}{
+		"a limit and a broken server":    {wait, fails(500, ""), 429, "30"},
+		"a broken server and a limit":    {fails(500, ""), wait, 429, "30"},
+		"a limit and a refused key":      {wait, fails(401, "invalid_api_key"), 429, "30"},
+		"a refused key and a limit":      {fails(401, "invalid_api_key"), wait, 429, "30"},
+		"a refused key and a server":     {fails(401, "invalid_api_key"), fails(500, ""), 502, ""},
+		"a limit and a client's mistake": {wait, fails(400, "invalid_value"), 400, ""},
+		"two limits, the sooner one":     {later, wait, 429, "30"},
+		"two limits, the sooner first":   {wait, later, 429, "30"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, _ := several(t, "", newMember(t, tc.first), newMember(t, tc.second))
+			res, answer := g.post(t, answerOfM)
+			if res.StatusCode != tc.status || res.Header.Get("Retry-After") != tc.retryAfter && tc.retryAfter != "" {
+				t.Errorf("got %d, Retry-After %q: %s", res.StatusCode, res.Header.Get("Retry-After"), answer)
+			}
+		})
+	}
+}
+
 func TestFallOnPolicy(t *testing.T) {
 	one, two := newMember(t, fails(400, "content_policy_violation")), newMember(t, says("fine"))
 	g, _ := several(t, "    fall_on: [policy]\n", one, two)

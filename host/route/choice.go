@@ -3,6 +3,7 @@ package route
 import (
 	"hash/fnv"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/kai-gateway/kai/host/fault"
@@ -32,7 +33,10 @@ type Choice struct {
 //     none. It counts if the alias is sticky.
 //   - tokens: an estimate of how many the request has
 func (p *Plan) Choose(session string, tokens int64) Choice {
-	c := Choice{plan: p, tokens: tokens}
+	c := Choice{plan: p}
+	if slices.ContainsFunc(p.Targets, func(t Target) bool { return !t.isTooSmall(tokens) }) {
+		c.tokens = tokens // else the estimate leaves nothing, and may be wrong
+	}
 	if p.Routing.Sticky != "" && session != "" {
 		h := fnv.New64a()
 		_, _ = io.WriteString(h, session)
@@ -106,11 +110,15 @@ func (c *Choice) may(n int) bool {
 	switch {
 	case c.tried.has(n), c.least > 0 && t.Context <= c.least:
 		return false
-	case t.Context > 0 && t.Context < c.tokens/2:
-		return false // it is far too small, even if the estimate is a bad one
+	case t.isTooSmall(c.tokens):
+		return false
 	}
 	return c.Allowed == nil || len(t.via) == 0 || c.Allowed(t)
 }
+
+// isTooSmall reports whether a target is far too small for a number of tokens, even if
+// that is a bad estimate.
+func (t *Target) isTooSmall(tokens int64) bool { return t.Context > 0 && t.Context < tokens/2 }
 
 // ready chooses among the targets of a tier that are well; -1 if there is none.
 func (c *Choice) ready(t *tier, weighted bool, now time.Time) (int, Lease) {

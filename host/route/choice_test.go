@@ -112,6 +112,7 @@ func TestOrderOfTargets(t *testing.T) {
 			return failure(fault.Context)
 		}, want: "[a c]"},
 		"far too small is left out":         {entries: []Entry{within(100, "a"), within(1000, "b"), within(0, "c")}, tokens: 300, want: "[b c]"},
+		"too small are all of them":         {entries: []Entry{within(100, "a"), within(50, "b")}, tokens: 900, want: "[a b]"},
 		"a bad estimate leaves nothing out": {entries: []Entry{within(100, "a"), within(1000, "b")}, tokens: 199, want: "[a b]"},
 	} {
 		t.Run(name, func(t *testing.T) {
