@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -106,6 +107,7 @@ func (q *question) readMessages(array sdk.JSON) {
 		}
 	}
 	q.text, q.images = contentOf(asked, "\n")
+	q.text = withoutReminders(q.text)
 	names := map[string]string{} // the names of the tools that were called, by the call's id
 	if len(results) > 0 {
 		for _, c := range slices.Backward(called) { // the first call with an id counts
@@ -141,31 +143,47 @@ func (q *question) findStrange(content sdk.JSON, message int) {
 
 // asks reports whether there is more in a message than reminders.
 func asks(content sdk.JSON) bool {
-	reminders := 0
+	reminded := false
 	for p := range sdk.Parts(content) {
-		if !isReminder(p) {
+		text, ok := p.Text.RawStr()
+		if !ok || !bytes.HasPrefix(text, []byte(reminderBegin)) {
 			return true
 		}
-		reminders++
+		if said, _ := p.Text.Str(); withoutReminders(said) != "" {
+			return true
+		}
+		reminded = true
 	}
-	return reminders == 0
+	return !reminded
 }
 
-// isReminder reports whether a part is something that an agent tells the model in a
-// message of the user, such as Claude Code's list of its tools.
-func isReminder(p sdk.Part) bool {
-	text, _ := p.Text.RawStr()
-	return strings.HasPrefix(string(text[:min(len(text), 64)]), "<system-reminder>")
+// Agents such as Claude Code put what they tell the model, such as lists of tools, into the
+// user's messages between these.
+const reminderBegin, reminderEnd = "<system-reminder>", "</system-reminder>"
+
+// withoutReminders returns what the user says in a text.
+func withoutReminders(text string) string {
+	if !strings.Contains(text, reminderBegin) {
+		return text
+	}
+	var b strings.Builder
+	for {
+		before, behind, found := strings.Cut(text, reminderBegin)
+		_, after, ended := strings.Cut(behind, reminderEnd)
+		if !found || !ended {
+			b.WriteString(text)
+			return strings.TrimSpace(b.String())
+		}
+		b.WriteString(before)
+		text = after
+	}
 }
 
 // contentOf returns the text of a message's content, with between between its parts, and the
-// number of its images. Reminders are none of it.
+// number of its images.
 func contentOf(content sdk.JSON, between string) (text string, images int) {
 	var b strings.Builder
 	for p := range sdk.Parts(content) {
-		if isReminder(p) {
-			continue
-		}
 		switch p.Type {
 		case "text", "refusal":
 			s, _ := p.Text.Str()
