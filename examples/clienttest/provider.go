@@ -19,6 +19,8 @@ import (
 //	POST /anthropic/v1/messages                Anthropic
 //	POST /gemini/v1beta/models/MODEL:METHOD    Gemini
 //
+// Those of Anthropic and Gemini also count tokens, of which every request has 42.
+//
 // The model asked for is the scenario it plays:
 //
 //   - text, reasoning, json: an answer with that
@@ -68,6 +70,8 @@ func newProvider() *provider {
 	p.mux.HandleFunc("POST /openai/v1/chat/completions", p.serve(func() dialect { return openAI{} }))
 	p.mux.HandleFunc("POST /anthropic/v1/messages", p.serve(func() dialect { return new(anthropic) }))
 	p.mux.HandleFunc("POST /gemini/v1beta/models/{call}", p.serve(func() dialect { return new(gemini) }))
+	p.mux.HandleFunc("POST /anthropic/v1/messages/count_tokens", answerWith(`{"input_tokens": 42}`))
+	p.mux.HandleFunc("POST /gemini/v1beta/models/script:countTokens", answerWith(`{"totalTokens": 42}`))
 	p.mux.HandleFunc("POST /script", p.script)
 	p.mux.HandleFunc("GET /seen", p.seen)
 	p.mux.HandleFunc("POST /release", p.release)
@@ -94,6 +98,15 @@ func (p *provider) of(mark string) *traffic {
 		p.marks[mark] = t
 	}
 	return t
+}
+
+// answerWith answers any request with the same JSON.
+func answerWith(body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, body)
+	}
 }
 
 func (p *provider) seen(w http.ResponseWriter, r *http.Request) {

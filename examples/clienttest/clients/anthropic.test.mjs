@@ -168,6 +168,12 @@ for (const [name, SDK] of [["@anthropic-ai/sdk 1", Anthropic], ["@anthropic-ai/s
       await assert.rejects(guarded("sk-wrong"), (e) => e instanceof SDK.AuthenticationError && e.error.error.type === "authentication_error");
     });
 
+    test("counts of tokens, exact or none", async () => {
+      const count = (model) => client().messages.countTokens({ model, messages: user("Hi"), tools: [weather] });
+      for (const model of ["anthropic/script", "gemini/script"]) assert.equal((await count(model)).input_tokens, 42);
+      await assert.rejects(count("ollama/script"), SDK.NotFoundError);
+    });
+
     test("models", async () => {
       const models = [];
       for await (const model of client().models.list()) models.push(model);

@@ -37,7 +37,7 @@ describe("an answer", () => {
   test("of the demo", async (t) => {
     const turn = await claude(t, "demo", "Say hello");
     assert.equal(turn.code, 0, turn.log);
-    assert.match(turn.result, /Kai/);
+    assert.match(turn.result, /Kai.*You said: “Say hello”/);
   });
 
   for (const model of ["openai/script", "claude-opus-5-5", "claude-haiku-4-5"]) {
@@ -81,6 +81,11 @@ describe("keys", () => {
 });
 
 describe("a tool round", () => {
+  test("of the demo, which calls the tool that is mentioned", async (t) => {
+    const turn = await claude(t, "demo", "Please do this in bash: pwd");
+    assert.equal(turn.result, `The tool Bash answered: ${turn.work}.`, turn.log);
+  });
+
   for (const model of SCRIPTED) {
     test(model, async (t) => {
       const mark = await Mark.play(

@@ -71,7 +71,7 @@ describe("an answer", () => {
   test("of the demo", async (t) => {
     const turn = await codex(t, provider("demo"), "Say hello");
     assert.equal(turn.code, 0, turn.log);
-    assert.match(turn.said[0], /Kai/);
+    assert.match(turn.said[0], /Kai.*You said: “Say hello”/);
   });
 
   test("with reasoning and usage", async (t) => {
@@ -97,6 +97,13 @@ describe("an answer", () => {
 });
 
 describe("a tool round", () => {
+  test("of the demo, which calls the tool that is mentioned", async (t) => {
+    const turn = await codex(t, provider("demo"), "Please run the command pwd");
+    assert.equal(turn.code, 0, turn.log);
+    assert.match(turn.said.at(-1), /The tool exec_command answered: /);
+    assert.ok(turn.said.at(-1).includes(turn.work));
+  });
+
   for (const model of SCRIPTED) {
     test(model, async (t) => {
       const mark = await Mark.play(

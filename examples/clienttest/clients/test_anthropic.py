@@ -152,6 +152,15 @@ class Others(unittest.TestCase):
         self.assertEqual((models[0].type, models[0].id, models[0].display_name), ("model", "demo", "demo"))
         self.assertEqual(client().models.retrieve("demo").id, "demo")
 
+    def test_counts_of_tokens_exact_or_none(self):
+        def count(model):
+            return client().messages.count_tokens(model=model, messages=[{"role": "user", "content": "Hi"}], tools=[WEATHER])
+
+        for model in ["anthropic/script", "gemini/script"]:
+            self.assertEqual(count(model).input_tokens, 42)
+        with self.assertRaises(anthropic.NotFoundError):
+            count("ollama/script")
+
     def test_a_stream_that_is_given_up_ends_upstream_too(self):
         mark = Mark()
         with client().messages.stream(**ask("ollama/endless", mark.say())) as stream:
