@@ -36,7 +36,8 @@ func (t *translation) part(b *block, place at, p pass) error {
 		if p != othersOnly && len(b.toolName.inside()) > 0 {
 			t.openText(nil)
 			t.raw("Tool ")
-			t.out = append(t.out, b.toolName.inside()...)
+			name, _ := t.appendName(nil, b.toolName) // as the model knows it
+			t.out = append(t.out, name[1:len(name)-1]...)
 			t.raw(" is loaded.")
 			t.closeText(nil)
 		}

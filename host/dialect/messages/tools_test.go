@@ -75,7 +75,17 @@ func TestNamesOfTools(t *testing.T) {
 	if got := formOf(t, request, extNative); got != want {
 		t.Errorf("for Anthropic it became\n%s, want\n%s", got, want)
 	}
-	r, err := parse([]byte(request), false)
+	request = said(hi+`,`+assistant(called)+`,`+user(`[`+toolResult(`c1`, `[{"type":"tool_reference","tool_name":"`+long+`"}]`)+`]`), tools(`{"name":"`+long+`","defer_loading":true}`))
+	want = became(hi+`,`+callPart+`,`+toolMessage(`c1`, `"Tool `+short+` is loaded."`), tools(function(short)))
+	if got := chatOf(t, request); got != want {
+		t.Errorf("what loads a tool became\n%s, want\n%s", got, want)
+	}
+}
+
+func TestNamesOnTheirWayBack(t *testing.T) {
+	long := strings.Repeat("mcp__a_long_name__", 5)[:80]
+	short := shortName(long)
+	r, err := parse([]byte(said(hi+`,`+assistant(`[`+toolUse(`c1`, long, `{}`)+`]`), tools(`{"name":"`+long+`"}`, `{"name":"`+long[:64]+`"}`))), false)
 	if err != nil {
 		t.Fatal(err)
 	}
