@@ -6,14 +6,16 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 
-import { CLAUDE, KAI_GUARDED, KAI_OPEN, Mark, SCRIPTED, SIGNED, assertNobodyElseAsked, call, folder, root, run, runs } from "./kai.mjs";
+import {
+  CLAUDE, DOT, KAI_GUARDED, KAI_OPEN, MCP, MCP_TOOL, Mark, SCRIPTED, SIGNED, assertNobodyElseAsked, call, folder, root, run, runs,
+} from "./kai.mjs";
 
 if (!(await runs(CLAUDE))) process.exit();
 
 // Runs a turn, and gives its exit code, its result and the folder it worked in.
 async function claude(t, model, prompt, { env = {}, work = folder(t), home = folder(t), args = [] } = {}) {
   const { code, out, err } = await run(CLAUDE, [
-    "-p", "--output-format", "json", "--allowedTools", "Bash,Read", ...args, "--", prompt,
+    "-p", "--output-format", "json", "--allowedTools", "Agent,Bash,Read,WebSearch,mcp__words_of_an_island", ...args, "--", prompt,
   ], {
     home, cwd: work, env: {
       ANTHROPIC_BASE_URL: root(KAI_OPEN), ANTHROPIC_AUTH_TOKEN: "sk-dummy", ANTHROPIC_MODEL: model,
@@ -25,9 +27,6 @@ async function claude(t, model, prompt, { env = {}, work = folder(t), home = fol
   assert.match(out, /^\{/, log);
   return { code, work, log, ...JSON.parse(out) };
 }
-
-// A picture of one grey dot.
-const PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==";
 
 const bash = (id, command) => call(id, "Bash", { command, description: "A test" });
 
@@ -127,23 +126,50 @@ describe("a tool round", () => {
 
   test("with an image as the result", async (t) => {
     const work = folder(t);
-    writeFileSync(join(work, "dot.png"), Buffer.from(PNG, "base64"));
+    writeFileSync(join(work, "dot.png"), DOT);
     const mark = await Mark.play({ calls: [call("call_1", "Read", { file_path: join(work, "dot.png") })] }, { text: "A dot." });
     const turn = await claude(t, "openai/script", mark.say(), { work });
     assert.equal(turn.result, "A dot.", turn.log);
     assert.match((await mark.bodies())[1], /"image_url":\{"url":"data:image\/png;base64,/);
   });
 
-  test("with a tool that is loaded when it is needed", async (t) => {
+  test("with a tool of an MCP server, loaded when it is needed, whose name is too long for OpenAI", async (t) => {
+    const name = `mcp__words_of_an_island__${MCP_TOOL}_in_its_language`;
+    const servers = { words_of_an_island: { command: MCP[0], args: [...MCP[1], "_in_its_language"] } };
+    const args = ["--mcp-config", JSON.stringify({ mcpServers: servers })];
+    const search = { calls: [call("call_1", "ToolSearch", { query: `select:${name}` })] };
+
+    const first = await Mark.play(search, { text: "Loaded." });
+    await claude(t, "openai/script", first.say(), { args });
+    const names = (await first.bodies()).map((body) => JSON.parse(body).tools.map((tool) => tool.function.name));
+    assert.ok(!names[0].includes("DeferredToolPlaceholder"));
+    const [short] = names[1].filter((name) => !names[0].includes(name));
+    assert.ok(short.length <= 64 && short.startsWith(name.slice(0, 40)), short);
+
+    const mark = await Mark.play(search, { calls: [call("call_2", short, { word: "kai" })] }, { text: "A quay." });
+    const turn = await claude(t, "openai/script", mark.say(), { args });
+    assert.equal(turn.result, "A quay.", turn.log);
+    assert.match((await mark.bodies())[2], /a kai is a quay/);
+  });
+
+  test("with a subagent", async (t) => {
+    const mark = new Mark();
+    const task = { description: "A test", prompt: mark.say("Part of it"), subagent_type: "general-purpose", run_in_background: false };
+    await mark.play({ calls: [call("call_1", "Agent", task)] }, { text: "WHAT-IT-FOUND" }, { text: "All of it." });
+    const turn = await claude(t, "openai/script", mark.say());
+    assert.equal(turn.result, "All of it.", turn.log);
+    assert.match((await mark.bodies())[2], /WHAT-IT-FOUND/);
+  });
+
+  test("with a search of the web, which fails so that the model knows", async (t) => {
     const mark = await Mark.play(
-      { calls: [call("call_1", "ToolSearch", { query: "select:TaskStop" })] },
-      { text: "Loaded." },
+      { calls: [call("call_1", "ToolSearch", { query: "select:WebSearch" })] },
+      { calls: [call("call_2", "WebSearch", { query: "kai" })] },
+      { text: "Then without." },
     );
     const turn = await claude(t, "openai/script", mark.say());
-    assert.equal(turn.result, "Loaded.", turn.log);
-    const bodies = await mark.bodies();
-    assert.doesNotMatch(bodies[0], /"name":"(TaskStop|DeferredToolPlaceholder)"/);
-    assert.match(bodies[1], /"name":"TaskStop"/);
+    assert.equal(turn.result, "Then without.", turn.log);
+    assert.match((await mark.bodies())[2], /server tools are not available/);
   });
 });
 

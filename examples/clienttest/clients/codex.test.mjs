@@ -6,7 +6,9 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 
-import { CODEX, KAI_GUARDED, KAI_OPEN, Mark, SCRIPTED, SIGNED, assertNobodyElseAsked, call, folder, run, runs } from "./kai.mjs";
+import {
+  CODEX, DOT, KAI_GUARDED, KAI_OPEN, MCP, MCP_TOOL, Mark, SCRIPTED, SIGNED, assertNobodyElseAsked, call, folder, run, runs,
+} from "./kai.mjs";
 
 if (!(await runs(CODEX))) process.exit();
 
@@ -152,6 +154,35 @@ describe("a tool round", () => {
     assert.equal(turn.code, 0, turn.log);
     assert.equal(readFileSync(join(turn.work, "code.txt"), "utf8"), "hi-from-code\n");
     assert.match((await mark.bodies())[1], /code has run/);
+  });
+
+  const server = `
+[mcp_servers.words]
+command = ${JSON.stringify(MCP[0])}
+args = ${JSON.stringify(MCP[1])}
+`;
+
+  // The tools of a server are in a namespace. Codex knows that gpt-5.5 can search, so it
+  // offers that model none of them at first.
+  for (const [model, ...search] of [["anthropic/script"], ["gpt-5.5", { calls: [call("call_0", "tool_search", { query: MCP_TOOL })] }]]) {
+    test(`of an MCP server's tool, for ${model}`, async (t) => {
+      const mark = await Mark.play(...search, { calls: [call("call_1", `mcp__words__${MCP_TOOL}`, { word: "kai" })] }, { text: "A quay." });
+      const turn = await codex(t, provider(model) + server, mark.say());
+      assert.deepEqual(turn.said, ["A quay."], turn.log);
+      const bodies = await mark.bodies();
+      assert.equal(bodies.length, search.length + 2);
+      assert.match(bodies.at(-1), /a kai is a quay/);
+      assert.ok(bodies.at(-1).includes(DOT.toString("base64")));
+    });
+  }
+
+  test("of a picture, after another that the user sent", async (t) => {
+    const picture = join(folder(t), "dot.png");
+    writeFileSync(picture, DOT);
+    const mark = await Mark.play({ calls: [call("call_1", "view_image", { path: picture })] }, { text: "Two dots." });
+    const turn = await codex(t, provider("gemini/script"), mark.say(), "-i", picture, "--");
+    assert.deepEqual(turn.said, ["Two dots."], turn.log);
+    assert.deepEqual((await mark.bodies()).map((body) => body.split(DOT.toString("base64")).length - 1), [1, 2]);
   });
 
   test("of a call that was cut off is none", async (t) => {

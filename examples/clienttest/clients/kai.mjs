@@ -105,6 +105,13 @@ export function run(script, args, { home, cwd, env = {} }) {
   });
 }
 
+// An MCP server, as a command and its arguments, and the name of its one tool.
+export const MCP = [process.execPath, [join(import.meta.dirname, "words.mcp.mjs")]];
+export const MCP_TOOL = "look_up_what_a_word_means";
+
+// A picture of one grey dot.
+export const DOT = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==", "base64");
+
 export const CODEX = "@openai/codex/bin/codex.js";
 export const CLAUDE = "@anthropic-ai/claude-code/cli-wrapper.cjs";
 
