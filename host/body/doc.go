@@ -30,6 +30,15 @@ type Doc struct {
 	foreign [][]byte // names of fields that the grammar doesn't know, folded
 }
 
+// Extend puts a body in the place of the one that was scanned, which was its beginning: b
+// goes on where that one had its last two brackets.
+//
+//   - long: what goes by reference of the rest, in order
+func (d *Doc) Extend(b []byte, long []Span) {
+	d.bytes, d.fields.To = b, len(b)-1
+	d.long = append(d.long, long...)
+}
+
 // Mend makes the edits, of which it may change the order. It must be called once after
 // Scan, even without edits. It returns the edited body with a token in place of each long
 // content, which must not be changed.

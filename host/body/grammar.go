@@ -42,8 +42,10 @@ type Field struct {
 // Reader takes what a scan finds at the places of a grammar, in the order in which it
 // stands in the body.
 type Reader interface {
-	// Begin is called when an object or an array begins.
-	Begin(at Place)
+	// Begin and End are called when an object or an array begins, with the place of its
+	// first bracket, and when it has ended, with what follows the last.
+	Begin(at Place, i int)
+	End(at Place, i int)
 
 	// Value is called when a value has ended that is no container, or an empty one, or a
 	// field of the top level. value is all of it, the quotes of a string included; key is

@@ -70,6 +70,12 @@ func (s *scanner) digits(i int) (end int, err error) {
 // the byte is a quote, a backslash or a control character; the borrow of a
 // subtraction can set bits too many, but only above the first right one.
 func (s *scanner) string(i int) (end int, escaped bool, err error) {
+	if s.sound {
+		if end = stringEnd(s.b, i); end == 0 {
+			return len(s.b), false, s.fail(len(s.b), `expected '"' at the end of a string`)
+		}
+		return end, false, nil
+	}
 	const (
 		low  = 0x0101010101010101
 		high = 0x8080808080808080

@@ -1,6 +1,7 @@
 package body
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 
@@ -34,6 +35,7 @@ type scanner struct {
 	doc     *Doc
 	grammar *Grammar
 	reader  Reader
+	sound   bool // strings need no check
 	keys    keySet
 	depth   int
 	open    [maxDepth]container
@@ -63,8 +65,17 @@ func Check(body []byte, g *Grammar) error {
 //
 //   - error: a *fault.Error. The Doc is useless then.
 func (d *Doc) Scan(body []byte, g *Grammar, r Reader) error {
-	*d = Doc{bytes: body}
-	s := scanner{b: body, doc: d, grammar: g, reader: r, here: Top}
+	return d.scan(&scanner{b: body, doc: d, grammar: g, reader: r, here: Top})
+}
+
+// Rescan is Scan for a body that was put together out of strings that Check has accepted.
+// It checks everything else.
+func (d *Doc) Rescan(body []byte, g *Grammar, r Reader) error {
+	return d.scan(&scanner{b: body, doc: d, grammar: g, reader: r, here: Top, sound: true})
+}
+
+func (d *Doc) scan(s *scanner) error {
+	*d = Doc{bytes: s.b}
 	i := s.space(0)
 	if s.at(i) != '{' {
 		return s.notAnObject(i)
@@ -115,7 +126,7 @@ func (s *scanner) begin(i int, c byte) (next int, begun bool, err error) {
 		s.valueAt, s.topKeyAt = i, s.keyAt
 	}
 	if here > Model {
-		s.reader.Begin(here)
+		s.reader.Begin(here, i)
 	}
 	s.open[s.depth] = container{here, c == '{'}
 	s.depth++
@@ -170,6 +181,9 @@ func (s *scanner) behind(i int) (next int, err error) {
 func (s *scanner) close(i int) (int, error) {
 	s.depth--
 	end := i + 1
+	if place := s.open[s.depth].place; place > Model {
+		s.reader.End(place, end)
+	}
 	switch s.depth {
 	case 0:
 		s.doc.fields.To = i
@@ -209,7 +223,7 @@ func (s *scanner) key(i int) (int, error) {
 	if s.depth == 1 && len(key) > maxName {
 		return i, badBody(s.position(i) + ": a name of more than " + strconv.Itoa(maxName) + " bytes at the top level")
 	}
-	if escaped {
+	if escaped || s.sound && bytes.IndexByte(key, '\\') >= 0 {
 		key = sdk.AppendUnquote(nil, key)
 	}
 	if s.depth == 1 {

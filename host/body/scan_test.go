@@ -46,7 +46,8 @@ var testGrammar = Grammar{
 // longTexts takes long texts out.
 type longTexts struct{}
 
-func (longTexts) Begin(Place) {}
+func (longTexts) Begin(Place, int) {}
+func (longTexts) End(Place, int)   {}
 
 func (longTexts) Value(_ Place, b []byte, value Span, _ int) Span {
 	if b[value.From] == '"' && value.To-value.From-2 > longText {

@@ -93,11 +93,14 @@ type callID struct {
 }
 
 // Begin counts the messages.
-func (n *notes) Begin(at body.Place) {
+func (n *notes) Begin(at body.Place, _ int) {
 	if at == atMessage {
 		n.messages++
 	}
 }
+
+// End does nothing: nothing depends on where a message ends.
+func (n *notes) End(body.Place, int) {}
 
 // Value notes a value, and returns the long content in it.
 func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long body.Span) {

@@ -55,7 +55,7 @@ func ParseRequest(b []byte) (*Request, error) {
 	text := r.Mend(p.mend(b))
 	r.effort, r.media, r.mediaBytes = p.notes.effort, p.encoded, p.encodedBytes
 	p.notes = notes{}
-	if err := r.read(textOf(text)); err != nil {
+	if err := r.read(textOf(text), false); err != nil {
 		return nil, err
 	}
 	return r, nil

@@ -32,18 +32,24 @@ func (p *problem) error() *fault.Error {
 }
 
 // read fills the fields of r from the scanned body and checks what Kai promises
-// to check; everything else passes. A field that is null counts as absent.
+// to check; everything else passes. A field that is null counts as absent. Messages that
+// Kai has written, and the tools beside them, need no check.
 //
 // gjson sees only what scan has accepted. The paths it is given are constants: a
 // client's string in one would be read as gjson's own language.
-func (r *Request) read(text string) error {
+func (r *Request) read(text string, written bool) error {
 	var p *problem
 	var hasMessages, logprobs, topLogprobs bool
 	gjson.Parse(text).ForEach(func(key, v gjson.Result) bool {
 		if v.Type == gjson.Null {
 			return true
 		}
-		switch name := key.Str; name {
+		name := key.Str
+		if written && (name == "messages" || name == "tools") {
+			hasMessages = hasMessages || name == "messages"
+			return true
+		}
+		switch name {
 		case "model":
 			// Decoded as adapters will decode it; gjson has its own way with
 			// lone surrogates.

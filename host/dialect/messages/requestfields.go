@@ -65,7 +65,10 @@ func known(name []byte) bool {
 }
 
 // Begin does nothing: a field of the top is told when it ends.
-func (s *source) Begin(body.Place) {}
+func (s *source) Begin(body.Place, int) {}
+
+// End does nothing, either.
+func (s *source) End(body.Place, int) {}
 
 // Value keeps a field, unless it is null.
 func (s *source) Value(at body.Place, b []byte, span body.Span, _ int) (long body.Span) {

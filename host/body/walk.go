@@ -1,0 +1,184 @@
+package body
+
+import (
+	"bytes"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// Fields walks over the fields of an object in a body that Check has accepted. It checks
+// nothing, which makes it several times as fast as sdk.Object where strings are long. Of
+// anything but such an object, what it finds is undefined, but it ends.
+//
+//	for f := body.FieldsOf(b); f.Next(); {
+//		switch string(f.Key()) { … f.Value() … }
+//	}
+type Fields struct {
+	walk
+	key Span // without quotes
+}
+
+// FieldsOf walks over an object.
+func FieldsOf(object []byte) Fields { return Fields{walk: enter(object, 0, '{')} }
+
+// Next goes to the next field and reports whether there is one.
+func (f *Fields) Next() bool {
+	if !f.next('}') || f.b[f.at] != '"' {
+		return f.done()
+	}
+	end := stringEnd(f.b, f.at+1)
+	if end == 0 {
+		return f.done()
+	}
+	f.key = Span{f.at + 1, end - 1}
+	f.at = skip(f.b, end, ':')
+	return f.at < len(f.b) || f.done()
+}
+
+// Key returns the name of the field, decoded.
+func (f *Fields) Key() []byte {
+	key := f.key.Of(f.b)
+	if bytes.IndexByte(key, '\\') >= 0 {
+		return sdk.AppendUnquote(nil, key)
+	}
+	return key
+}
+
+// Elements walks over the elements of an array as Fields does over the fields of an
+// object.
+type Elements struct{ walk }
+
+// ElementsOf walks over an array.
+func ElementsOf(array []byte) Elements { return Elements{enter(array, 0, '[')} }
+
+// Next goes to the next element and reports whether there is one.
+func (e *Elements) Next() bool { return e.next(']') || e.done() }
+
+// walk is what both have in common. Where a value ends is found when somebody asks for it,
+// or goes on, so that a value that is walked over itself isn't passed twice.
+type walk struct {
+	b   []byte
+	at  int // where the value begins
+	end int // where it ends; 0: nobody knows yet
+}
+
+// enter begins to walk over what the bracket at i opens.
+func enter(b []byte, i int, bracket byte) walk {
+	i = skip(b, i, 0)
+	if i >= len(b) || b[i] != bracket {
+		return walk{b: b, at: len(b), end: len(b)}
+	}
+	return walk{b: b, at: i, end: i + 1}
+}
+
+// next goes to the next key or element.
+func (w *walk) next(bracket byte) bool {
+	w.at = skip(w.b, w.End(), ',')
+	w.end = 0
+	return w.at < len(w.b) && w.b[w.at] != bracket
+}
+
+// done ends the walk: behind the last bracket, if it was reached.
+func (w *walk) done() bool {
+	w.end = min(w.at+1, len(w.b))
+	w.b, w.at = w.b[:w.end], w.end
+	return false
+}
+
+// Value returns the value, without white space around it.
+func (w *walk) Value() sdk.JSON { return sdk.JSON(w.b[w.at:w.End()]) }
+
+// End returns where the value ends or, at the end of the walk, what was walked over: the
+// number of bytes before that in what the first walk was given.
+func (w *walk) End() int {
+	if w.end == 0 {
+		w.end = max(valueEnd(w.b, w.at), min(w.at+1, len(w.b))) // it ends, whatever it walks over
+	}
+	return w.end
+}
+
+// Kind returns the kind of the value.
+func (w *walk) Kind() sdk.Kind { return sdk.JSON(w.b[w.at:min(w.at+1, len(w.b))]).Kind() }
+
+// Fields walks over the value, an object. Leave tells where it ended.
+func (w *walk) Fields() Fields { return Fields{walk: enter(w.b, w.at, '{')} }
+
+// Elements walks over the value, an array. Leave tells where it ended.
+func (w *walk) Elements() Elements { return Elements{enter(w.b, w.at, '[')} }
+
+// Leave says that the value ends where a walk over it has ended, which spares passing it
+// again.
+func (w *walk) Leave(end int) { w.end = end }
+
+// skip skips white space from i on, and one byte among it.
+func skip(b []byte, i int, one byte) int {
+	for ; i < len(b); i++ {
+		switch c := b[i]; c {
+		case ' ', '\n', '\r', '\t':
+		default:
+			if c != one || one == 0 {
+				return i
+			}
+			one = 0
+		}
+	}
+	return i
+}
+
+// valueEnd returns where the value ends that begins at i.
+func valueEnd(b []byte, i int) int {
+	depth := 0
+	for i < len(b) {
+		switch b[i] {
+		case '"':
+			end := stringEnd(b, i+1)
+			if end == 0 {
+				return len(b)
+			}
+			if i = end; depth == 0 {
+				return i
+			}
+		case '{', '[':
+			depth++
+			i++
+		case '}', ']':
+			if depth == 0 {
+				return i
+			}
+			depth--
+			i++
+			if depth == 0 {
+				return i
+			}
+		case ',', ' ', '\n', '\r', '\t':
+			if depth == 0 {
+				return i
+			}
+			i++
+		default:
+			i++
+		}
+	}
+	return i
+}
+
+// stringEnd returns what follows the closing quote of a string whose opening one is before
+// i; 0 if there is none.
+func stringEnd(b []byte, i int) int {
+	start := i
+	for i <= len(b) {
+		n := bytes.IndexByte(b[i:], '"')
+		if n < 0 {
+			return 0
+		}
+		i += n + 1
+		backslashes := i - 2
+		for backslashes >= start && b[backslashes] == '\\' {
+			backslashes--
+		}
+		if (i-2-backslashes)%2 == 0 {
+			return i
+		}
+	}
+	return 0
+}

@@ -1,0 +1,165 @@
+package body
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// walked writes all that a walk over a value finds, as sdk's iterators would tell it.
+func walked(out []byte, w walk) ([]byte, int) {
+	switch w.Kind() {
+	case sdk.KindObject:
+		f := w.Fields()
+		for f.Next() {
+			out = append(append(out, f.Key()...), '=')
+			var end int
+			out, end = walked(out, f.walk)
+			f.Leave(end)
+		}
+		return append(out, '}'), f.End()
+	case sdk.KindArray:
+		e := w.Elements()
+		for e.Next() {
+			var end int
+			out, end = walked(append(out, '-'), e.walk)
+			e.Leave(end)
+		}
+		return append(out, ']'), e.End()
+	}
+	return append(append(out, w.Value()...), ';'), w.End()
+}
+
+// iterated is walked by sdk's iterators.
+func iterated(out []byte, v sdk.JSON) []byte {
+	switch v.Kind() {
+	case sdk.KindObject:
+		for it := sdk.Object(v); it.Next(); {
+			out = iterated(append(append(out, it.Key()...), '='), it.Value())
+		}
+		return append(out, '}')
+	case sdk.KindArray:
+		for it := sdk.Array(v); it.Next(); {
+			out = iterated(append(out, '-'), it.Value())
+		}
+		return append(out, ']')
+	}
+	return append(append(out, bytes.TrimSpace(v)...), ';')
+}
+
+// skipped writes what Value tells of the fields, without walking over these.
+func skipped(object []byte) (out []byte) {
+	for f := FieldsOf(object); f.Next(); {
+		out = append(append(append(out, f.Key()...), '='), f.Value()...)
+	}
+	return out
+}
+
+var walks = []string{
+	`{}`, ` { } `, `{"a":1}`, "{\n\"a\" : 1 ,\r\n\t\"b\" : \"x\" }",
+	`{"a":{},"b":[],"c":[{}],"d":{"e":[1,2,{"f":null}]},"g":true}`,
+	`{"a":"\"","b":"\\","c":"\\\"","d":"\\\\","e":"}{][,:","\"":"]","\u0061":1}`,
+	`{"a":[[[[[["x"]]]]]],"b":-1.5e10,"c":"é\ud83d\ude00"}`,
+	`{"a":[ 1 , "x" , [ ] , { } ] , "b" : { "c" : [ ] } }`,
+}
+
+func TestWalk(t *testing.T) {
+	for _, object := range walks {
+		got, end := walked(nil, walk{b: []byte(object), at: skip([]byte(object), 0, 0)})
+		if end == 0 || strings.TrimSpace(object[end:]) != "" {
+			t.Errorf("the walk over %s ended at %d", object, end)
+		}
+		if want := iterated(nil, []byte(object)); !bytes.Equal(got, want) {
+			t.Errorf("the walk over %s found %s, want %s", object, got, want)
+		}
+		var want []byte
+		for it := sdk.Object([]byte(object)); it.Next(); {
+			want = append(append(append(want, it.Key()...), '='), it.Value()...)
+		}
+		if got := skipped([]byte(object)); !bytes.Equal(got, want) {
+			t.Errorf("the fields of %s are %s, want %s", object, got, want)
+		}
+	}
+	for _, other := range []string{``, ` `, `1`, `"x"`, `null`, `[1]`} {
+		if f := FieldsOf([]byte(other)); f.Next() {
+			t.Errorf("%q has the field %q", other, f.Key())
+		}
+	}
+	for _, other := range []string{``, `1`, `{"a":1}`} {
+		if e := ElementsOf([]byte(other)); e.Next() {
+			t.Errorf("%q has the element %q", other, e.Value())
+		}
+	}
+}
+
+// FuzzWalk: a walk over what Check accepts finds what is there, and one over anything
+// else ends.
+func FuzzWalk(f *testing.F) {
+	for _, object := range walks {
+		f.Add([]byte(object))
+	}
+	f.Add([]byte(`{"a":"`))
+	f.Add([]byte(`{"a`))
+	f.Add([]byte(`[,,{]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > 1<<16 {
+			return
+		}
+		got := skipped(b)
+		n := 0
+		for e := ElementsOf(b); e.Next(); n++ {
+			e.Value()
+		}
+		if n > len(b) || len(got) > 4*len(b)+1 {
+			t.Fatalf("the walk over %q went on for too long", b)
+		}
+		if Check(b, &Grammar{Known: func([]byte) bool { return false }}) != nil {
+			return
+		}
+		got, _ = walked(nil, walk{b: b, at: skip(b, 0, 0)})
+		if want := iterated(nil, b); !bytes.Equal(got, want) {
+			t.Errorf("the walk over %q found %q, want %q", b, got, want)
+		}
+	})
+}
+
+// TestRescan notes the same as Scan, whatever stands in strings.
+func TestRescan(t *testing.T) {
+	g := &Grammar{Known: func([]byte) bool { return false }, Places: []Node{
+		Top: {Fields: []Field{{"model", Model}, {"a", First}}}, First: {Element: First + 1}, First + 1: {Fields: []Field{{"t", First + 2}}},
+	}}
+	for _, b := range []string{
+		`{"model":"m","a":[{"t":"x"},{"t":"\"\\"},{"\u0074":"é"},{}]}`, `{}`, `{"mode\u006c":"m"}`, `{"a":[],"b":"\\\""}`,
+	} {
+		var scanned, rescanned told
+		var d, e Doc
+		if err := d.Scan([]byte(b), g, &scanned); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Rescan([]byte(b), g, &rescanned); err != nil {
+			t.Fatal(err)
+		}
+		if fmt.Sprint(scanned) != fmt.Sprint(rescanned) || string(d.Model()) != string(e.Model()) {
+			t.Errorf("%s: scanned %v, rescanned %v", b, scanned, rescanned)
+		}
+	}
+	for _, b := range []string{`{"a":"`, `{"a`, `{"a":1,"a":2}`, `{"a":[}`, `[]`, ``, `{} {}`, `{"a":tru}`} {
+		if err := new(Doc).Rescan([]byte(b), g, &told{}); err == nil {
+			t.Errorf("%s is accepted", b)
+		}
+	}
+}
+
+// told is what a scan tells.
+type told []string
+
+func (r *told) Begin(at Place, i int) { *r = append(*r, fmt.Sprint("begin ", at, " at ", i)) }
+func (r *told) End(at Place, i int)   { *r = append(*r, fmt.Sprint("end ", at, " at ", i)) }
+
+func (r *told) Value(at Place, b []byte, value Span, key int) Span {
+	*r = append(*r, fmt.Sprintf("%d %s %d", at, value.Of(b), key))
+	return Span{}
+}
