@@ -12,7 +12,7 @@ func TestEcho(t *testing.T) {
 		"b"},"parallel_tool_calls":true,"previous_response_id":"p","prompt_cache_key":"k","prompt_cache_retention":"24h",
 		"reasoning":{"effort":"low"},"safety_identifier":"s","temperature":0.5,"text":{"verbosity":"low"},"tool_choice":"auto",
 		"tools":[ ],"top_logprobs":3,"top_p":0.9,"truncation":"auto","user":"u","service_tier":"x","store":true}`)
-	got := echoOf(readFields(body))
+	got := echoed(body)
 	for i := range body {
 		body[i] = 'x'
 	}
@@ -25,7 +25,16 @@ func TestEcho(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("the echo is %q, want %q", got, want)
 	}
-	if got := echoOf(readFields([]byte(`{"input":"Hi","tools":null}`))); !reflect.DeepEqual(got, echo{}) {
+	if got := echoed([]byte(`{"input":"Hi","tools":null}`)); !reflect.DeepEqual(got, echo{}) {
 		t.Errorf("the echo of nothing is %q", got)
 	}
+}
+
+// echoed returns the echo of a request's body.
+func echoed(b []byte) echo {
+	var r reading
+	if err := r.read(b); err != nil {
+		panic(err)
+	}
+	return echoOf(r.fields)
 }

@@ -14,8 +14,9 @@ import (
 // once. Instructions at the beginning become one message, since many models take only
 // one.
 type conversation struct {
-	tools *declarations
-	out   []byte // the messages, each behind a comma
+	completion
+	reading *reading
+	tools   *declarations
 
 	lead       texts // instructions before anything else
 	leadSystem bool  // one of them has the role system
@@ -24,16 +25,18 @@ type conversation struct {
 
 	run      run
 	attached []attachment
-	calls    map[string]struct{} // ids of the calls so far
-	shells   map[string][]byte   // call_id of local_shell calls, raw, by the id of their item
+	calls    callIDs
+	shells   map[string][]byte // call_id of local_shell calls, raw, by the id of their item
+	last     lastTool
 	origins  origins
 	room     int    // bytes that sealed content may still open to
+	halves   bool   // there may be halves of characters, in what was sealed
 	scratch  []byte // decoded arguments
 }
 
 // add adds one item.
 func (c *conversation) add(it *item) *fault.Error {
-	switch f := it.fields(); it.kind {
+	switch f := c.reading.fieldsOf(it); it.kind {
 	case inMessage:
 		return c.addMessage(it, &f)
 	case inReasoning:
@@ -59,34 +62,35 @@ func (c *conversation) end() {
 
 // addMessage adds a message of any role.
 func (c *conversation) addMessage(it *item, f *itemFields) *fault.Error {
-	role, _ := f.role.Str()
+	inside, _ := insideOf(f.role)
 	at := it.spot().in("content")
 	if it.at == wholeInput {
 		at = it.spot()
 	}
-	switch role {
+	switch role := string(unescaped(inside)); role {
 	case "assistant":
 		c.beginRun(it)
 		return c.run.text.readTexts(f.content, at, blankLine, "")
 	case "user":
 		c.interrupt()
-		c.origins.add(ofMessage, it.at)
-		out := append(c.out, `,{"role":"user","content":`...)
-		out, err := appendUserContent(out, f.content, at)
-		c.out = append(out, '}')
+		c.origins.add(ofMessage, int(it.at))
+		c.message(role)
+		err := c.userContent(f.content, at)
+		c.raw("}")
 		return err
 	case "system", "developer":
 		if !c.begun {
-			return c.addLead(role, f.content, it.at, at)
+			return c.addLead(role, f.content, int(it.at), at)
 		}
 		var text texts
 		if err := text.readTexts(f.content, at, "", lineEnd); err != nil {
 			return err
 		}
 		c.interrupt()
-		c.origins.add(ofMessage, it.at)
-		c.out = append(append(append(c.out, `,{"role":"`...), role...), `","content":`...)
-		c.out = append(text.appendTo(c.out), '}')
+		c.origins.add(ofMessage, int(it.at))
+		c.message(role)
+		c.text(text)
+		c.raw("}")
 		return nil
 	}
 	return it.spot().in("role").wrong("must be one of user, assistant, system, developer")
@@ -115,8 +119,9 @@ func (c *conversation) begin() {
 	if c.leadSystem {
 		role = "system"
 	}
-	c.out = append(append(append(c.out, `,{"role":"`...), role...), `","content":`...)
-	c.out = append(c.lead.appendTo(c.out), '}')
+	c.message(role)
+	c.text(c.lead)
+	c.raw("}")
 }
 
 // interrupt ends what a message that is none of the assistant's ends.
@@ -130,8 +135,9 @@ func (c *conversation) interrupt() {
 func (c *conversation) addUserText(item int, text texts) {
 	c.interrupt()
 	c.origins.add(ofKai, item)
-	c.out = append(c.out, `,{"role":"user","content":`...)
-	c.out = append(text.appendTo(c.out), '}')
+	c.message("user")
+	c.text(text)
+	c.raw("}")
 }
 
 // addAgentMessage adds what another of Codex's agents says, such as the task of a
@@ -142,7 +148,7 @@ func (c *conversation) addAgentMessage(it *item, f *itemFields) *fault.Error {
 	if err := text.readTexts(f.content, it.spot().in("content"), "", ""); err != nil {
 		return err
 	}
-	c.addUserText(it.at, text)
+	c.addUserText(int(it.at), text)
 	return nil
 }
 
@@ -154,11 +160,11 @@ func (c *conversation) addCompaction(it *item, f *itemFields) *fault.Error {
 	if err != nil {
 		return sealedError(it.spot(), err)
 	}
-	if c.room -= len(summary); c.room < 0 {
+	if c.take(summary); c.room < 0 {
 		return c.noRoom(it)
 	}
 	if len(summary) > 0 {
-		c.addUserText(it.at, texts{[]byte(`Summary of the conversation so far:\n`), summary})
+		c.addUserText(int(it.at), texts{[]byte(`Summary of the conversation so far:\n`), summary})
 	}
 	return nil
 }

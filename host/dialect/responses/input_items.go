@@ -1,6 +1,9 @@
 package responses
 
 import (
+	"slices"
+
+	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/fault"
 
 	"github.com/kai-gateway/kai/sdk"
@@ -35,8 +38,8 @@ const (
 )
 
 // kindOfItem returns what an item of a type is; ok is false of a type that Kai can't take.
-func kindOfItem(typ string) (kind inputKind, ok bool) {
-	switch typ {
+func kindOfItem(typ []byte) (kind inputKind, ok bool) {
+	switch string(typ) {
 	case "message":
 		return inMessage, true
 	case "reasoning":
@@ -83,82 +86,114 @@ func kindOfItem(typ string) (kind inputKind, ok bool) {
 
 // item is one item of the conversation.
 type item struct {
-	raw  sdk.JSON
-	kind inputKind
-	at   int // its number in the input; inMemory, or wholeInput
+	raw         sdk.JSON
+	kind        inputKind
+	at          int32 // its number in the input; inMemory, or wholeInput
+	first, last int32 // its fields in reading.spans; none of an item that was not read there
 }
 
 // spot returns where the item stands.
-func (i *item) spot() spot { return spot{item: i.at} }
+func (i *item) spot() spot { return spot{item: int(i.at)} }
 
-// newItem returns an item of the conversation.
+// newItem returns an item that does not stand in the request's body.
 func newItem(raw sdk.JSON, at int) (item, *fault.Error) {
-	it := item{raw: raw, at: at}
-	if !isMap(raw) {
-		return it, it.spot().wrong(`must be an object such as {"role": "user", "content": "…"}`)
-	}
-	typ, ok := raw.Get("type").Str()
+	it := item{raw: raw, at: int32(at)}
+	f := it.walk()
+	err := it.classify(&f)
+	return it, err
+}
+
+func (i *item) notAnItem() *fault.Error {
+	return i.spot().wrong(`must be an object such as {"role": "user", "content": "…"}`)
+}
+
+// classify notes what the item is.
+func (i *item) classify(f *itemFields) *fault.Error {
+	typ, ok := insideOf(f.typ)
 	switch {
+	case !isMap(i.raw):
+		return i.notAnItem()
 	case ok:
-		if it.kind, ok = kindOfItem(typ); !ok {
-			return it, it.spot().in("type").unsupported("Kai knows no items of type" + shown(typ) + "; leave it out, or send messages, calls and their outputs")
+		if i.kind, ok = kindOfItem(unescaped(typ)); !ok {
+			name, _ := f.typ.Str()
+			return i.spot().in("type").unsupported("Kai knows no items of type" + shown(name) + "; leave it out, or send messages, calls and their outputs")
 		}
-	case isString(raw.Get("role")):
-		it.kind = inMessage
-	case isString(raw.Get("id")):
-		it.kind = inReference
+	case isString(f.role):
+		i.kind = inMessage
+	case isString(f.id):
+		i.kind = inReference
 	default:
-		return it, it.spot().in("type").wrong("must be a string such as message")
+		return i.spot().in("type").wrong("must be a string such as message")
 	}
-	return it, nil
+	return nil
 }
 
 // itemFields are the fields that Kai reads of an item. What is null is absent.
 type itemFields struct {
-	id, role, content, callID, name, namespace, arguments, input, output, summary, sealed,
-	tools, action, operation, execution, status sdk.JSON
+	typ, id, role, content, callID, name, namespace, arguments, input, output, summary,
+	sealed, tools, action, operation, execution, status sdk.JSON
 }
 
-// fields reads the fields of an item.
-func (i *item) fields() (f itemFields) {
-	for it := sdk.Object(i.raw); it.Next(); {
-		v := it.Value()
-		if v.Kind() == sdk.KindNull {
-			continue
-		}
-		switch string(it.Key()) {
-		case "id":
-			f.id = v
-		case "role":
-			f.role = v
-		case "content":
-			f.content = v
-		case "call_id":
-			f.callID = v
-		case "name":
-			f.name = v
-		case "namespace":
-			f.namespace = v
-		case "arguments":
-			f.arguments = v
-		case "input":
-			f.input = v
-		case "output":
-			f.output = v
-		case "summary":
-			f.summary = v
-		case "encrypted_content":
-			f.sealed = v
-		case "tools":
-			f.tools = v
-		case "action":
-			f.action = v
-		case "operation":
-			f.operation = v
-		case "execution":
-			f.execution = v
-		case "status":
-			f.status = v
+// field returns the field with a number, as itemFieldNames has them.
+func (f *itemFields) field(number int) *sdk.JSON {
+	switch number {
+	case 0:
+		return &f.typ
+	case 1:
+		return &f.id
+	case 2:
+		return &f.role
+	case 3:
+		return &f.content
+	case 4:
+		return &f.callID
+	case 5:
+		return &f.name
+	case 6:
+		return &f.namespace
+	case 7:
+		return &f.arguments
+	case 8:
+		return &f.input
+	case 9:
+		return &f.output
+	case 10:
+		return &f.summary
+	case 11:
+		return &f.sealed
+	case 12:
+		return &f.tools
+	case 13:
+		return &f.action
+	case 14:
+		return &f.operation
+	case 15:
+		return &f.execution
+	}
+	return &f.status
+}
+
+// fieldsOf returns the fields of an item.
+func (r *reading) fieldsOf(i *item) itemFields {
+	if i.last == i.first {
+		return i.walk()
+	}
+	return i.read(r)
+}
+
+// read returns the fields of an item that was read with the request.
+func (i *item) read(r *reading) (f itemFields) {
+	for _, s := range r.spans[i.first:i.last] {
+		*f.field(int(s.field)) = r.body[s.from:s.to]
+	}
+	return f
+}
+
+// walk returns the fields of another item.
+func (i *item) walk() (f itemFields) {
+	for it := body.FieldsOf(i.raw); it.Next(); {
+		if n := slices.Index(itemFieldNames[:], string(it.Key())); n >= 0 && it.Kind() != sdk.KindNull {
+			*f.field(n) = it.Value()
 		}
 	}
 	return f

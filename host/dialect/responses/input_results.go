@@ -1,6 +1,10 @@
 package responses
 
 import (
+	"bytes"
+
+	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/fault"
 
 	"github.com/kai-gateway/kai/sdk"
@@ -17,6 +21,35 @@ type attachment struct {
 // onlyAttached is what the model reads in place of a result that has no text.
 const onlyAttached = "[The result is attached below.]"
 
+// callIDs are the ids of the calls so far. A result mostly follows its call soon.
+type callIDs struct {
+	all     []sdk.JSON // strings, in order
+	decoded map[string]struct{}
+	n       int // how many of all are in decoded
+}
+
+func (c *callIDs) add(id sdk.JSON) { c.all = append(c.all, id) }
+
+// has reports whether there was a call with an id, a string.
+func (c *callIDs) has(id sdk.JSON) bool {
+	const soon = 32
+	for i := len(c.all) - 1; i >= max(0, len(c.all)-soon); i-- {
+		if bytes.Equal(c.all[i], id) {
+			return true
+		}
+	}
+	if c.decoded == nil {
+		c.decoded = map[string]struct{}{}
+	}
+	for ; c.n < len(c.all); c.n++ {
+		text, _ := c.all[c.n].Str()
+		c.decoded[text] = struct{}{}
+	}
+	text, _ := id.Str()
+	_, ok := c.decoded[text]
+	return ok
+}
+
 // addOutput adds the result of a call.
 func (c *conversation) addOutput(it *item, f *itemFields) *fault.Error {
 	at := it.spot()
@@ -31,19 +64,20 @@ func (c *conversation) addOutput(it *item, f *itemFields) *fault.Error {
 			callID = f.id // which is that of the call in some descriptions of the API
 		}
 	}
-	id, ok := callID.Str()
-	if !ok {
+	if !isString(callID) {
 		return at.in("call_id").wrong(mustBeString)
 	}
-	if _, ok := c.calls[id]; !ok {
+	if !c.calls.has(callID) {
 		return at.in("call_id").wrong("no tool call before this item has that id")
 	}
 	if c.run.open && !c.run.thinks() {
 		c.endRun()
 	}
-	c.origins.add(ofResult, it.at)
-	c.out = append(append(c.out, `,{"role":"tool","tool_call_id":`...), callID...)
-	c.out = append(c.out, `,"content":`...)
+	c.origins.add(ofResult, int(it.at))
+	c.marks.Message()
+	c.raw(`,{"role":"tool","tool_call_id":`)
+	c.literal(callID, (*chat.Marks).ResultID)
+	c.raw(`,"content":`)
 	var err *fault.Error
 	switch it.kind {
 	case inOutput, inLocalShellOutput:
@@ -55,21 +89,21 @@ func (c *conversation) addOutput(it *item, f *itemFields) *fault.Error {
 			return at.in("output").wrong("must be a string or an array")
 		}
 		if isString(f.output) {
-			c.out = append(c.out, f.output...)
+			c.literal(f.output, (*chat.Marks).Text)
 		} else {
-			c.out = sdk.AppendQuote(c.out, string(f.output))
+			c.text(texts{quoted(f.output)})
 		}
 	case inPatchOutput:
 		err = c.appendPatched(f, at)
 	}
-	c.out = append(c.out, '}')
+	c.raw("}")
 	return err
 }
 
 // appendOutput appends the text of a result, and keeps what else there is for later.
 func (c *conversation) appendOutput(output, callID sdk.JSON, at spot) *fault.Error {
 	if isString(output) {
-		c.out = append(c.out, output...)
+		c.literal(output, (*chat.Marks).Text)
 		return nil
 	}
 	if !isList(output) {
@@ -77,7 +111,7 @@ func (c *conversation) appendOutput(output, callID sdk.JSON, at spot) *fault.Err
 	}
 	var text texts
 	others := false
-	it := sdk.Array(output)
+	it := body.ElementsOf(output)
 	for i := 0; it.Next(); i++ {
 		p, err := readPart(it.Value(), at.element(i))
 		if err != nil {
@@ -87,13 +121,13 @@ func (c *conversation) appendOutput(output, callID sdk.JSON, at spot) *fault.Err
 		others = others || p.text == nil
 	}
 	if others {
-		inside, _ := callID.RawStr()
+		inside, _ := insideOf(callID)
 		c.attached = append(c.attached, attachment{item: at.item, callID: inside, output: output})
 		if len(text) == 0 {
 			text.add("", []byte(onlyAttached))
 		}
 	}
-	c.out = text.appendTo(c.out)
+	c.text(text)
 	return nil
 }
 
@@ -103,21 +137,25 @@ func (c *conversation) flushAttached() {
 		return
 	}
 	c.origins.add(ofAttached, c.attached[0].item)
-	c.out = append(c.out, `,{"role":"user","content":[`...)
+	c.message("user")
 	for i := range c.attached {
 		a := &c.attached[i]
-		if i > 0 {
-			c.out = append(c.out, ',')
+		if i == 0 {
+			c.raw("[")
+		} else {
+			c.raw(",")
 		}
-		label := texts{[]byte("[attachments of the result of call "), a.callID, []byte("]")}
-		c.out = append(label.appendTo(append(c.out, `{"type":"text","text":`...)), '}')
-		for it := sdk.Array(a.output); it.Next(); {
+		c.raw(`{"type":"text","text":`)
+		c.text(texts{[]byte("[attachments of the result of call "), a.callID, []byte("]")})
+		c.raw("}")
+		for it := body.ElementsOf(a.output); it.Next(); {
 			if p, _ := readPart(it.Value(), spot{}); p.text == nil {
-				c.out = p.appendTo(append(c.out, ','))
+				c.raw(",")
+				c.part(&p)
 			}
 		}
 	}
-	c.out = append(c.out, "]}"...)
+	c.raw("]}")
 	c.attached = c.attached[:0]
 }
 
@@ -130,31 +168,30 @@ func (c *conversation) appendFound(list sdk.JSON, at spot) *fault.Error {
 			return err
 		}
 	}
-	if len(found.list) == 0 {
-		c.out = append(c.out, `"No tools were found."`...)
-		return nil
-	}
-	c.out = append(c.out, `"These tools can be called now: `...)
+	var text texts
+	text.add("", []byte("No tools were found."))
 	for i := range found.list {
-		if i > 0 {
-			c.out = append(c.out, ", "...)
+		name := c.tools.flat(identity{found.list[i].namespace, found.list[i].name}) // which needs no escapes
+		if i == 0 {
+			text = texts{[]byte("These tools can be called now: "), []byte(name)}
+		} else {
+			text.add(", ", []byte(name))
 		}
-		c.out = append(c.out, c.tools.flat(identity{found.list[i].namespace, found.list[i].name})...) // which needs no escapes
 	}
-	c.out = append(c.out, '"')
+	c.text(text)
 	return nil
 }
 
 // appendPatched appends the result of a patch.
 func (c *conversation) appendPatched(f *itemFields, at spot) *fault.Error {
-	status, _ := f.status.RawStr()
-	output, ok := f.output.RawStr()
+	status, _ := insideOf(f.status)
+	output, ok := insideOf(f.output)
 	if f.output != nil && !ok {
 		return at.in("output").wrong(mustBeString)
 	}
 	var text texts
 	text.add("", status)
 	text.add(": ", output)
-	c.out = text.appendTo(c.out)
+	c.text(text)
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 
+	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/dialect/seal"
 	"github.com/kai-gateway/kai/host/fault"
 
@@ -38,7 +40,7 @@ func (r *run) thinks() bool { return r.open && len(r.text) == 0 && len(r.calls) 
 func (c *conversation) beginRun(it *item) {
 	c.begin()
 	if !c.run.open {
-		c.run.open, c.run.item = true, it.at
+		c.run.open, c.run.item = true, int(it.at)
 	}
 }
 
@@ -60,52 +62,54 @@ func (c *conversation) endRun() {
 func (c *conversation) writeRun() {
 	r := &c.run
 	c.origins.addRun(r)
-	out := append(c.out, `,{"role":"assistant","content":`...)
+	c.message("assistant")
 	if len(r.text) > 0 {
-		out = r.text.appendTo(out)
+		c.text(r.text)
 	} else {
-		out = append(out, "null"...)
+		c.raw("null")
 	}
 	if len(r.thoughts) > 0 {
 		// Clients get thoughts under two names, and providers take either.
-		out = r.thoughts.appendTo(append(out, `,"reasoning_content":`...))
-		out = r.thoughts.appendTo(append(out, `,"reasoning":`...))
+		c.out = r.thoughts.appendTo(append(c.out, `,"reasoning_content":`...))
+		c.out = r.thoughts.appendTo(append(c.out, `,"reasoning":`...))
+	}
+	for i, detail := range r.details {
+		if i == 0 {
+			c.raw(`,"reasoning_details":[`)
+		} else {
+			c.raw(",")
+		}
+		c.out = append(c.out, detail...)
 	}
 	if len(r.details) > 0 {
-		out = append(out, `,"reasoning_details":[`...)
-		for i, detail := range r.details {
-			if i > 0 {
-				out = append(out, ',')
-			}
-			out = append(out, detail...)
+		c.raw("]")
+	}
+	for i := range r.calls {
+		if i == 0 {
+			c.raw(`,"tool_calls":[`)
+		} else {
+			c.raw(",")
 		}
-		out = append(out, ']')
+		c.call(&r.calls[i], r.extras)
 	}
 	if len(r.calls) > 0 {
-		out = append(out, `,"tool_calls":[`...)
-		for i := range r.calls {
-			if i > 0 {
-				out = append(out, ',')
-			}
-			out = r.calls[i].appendTo(out, r.extras)
-		}
-		out = append(out, ']')
+		c.raw("]")
 	}
-	out = appendExtras(out, r.message)
-	c.out = append(out, '}')
+	c.out = append(appendExtras(c.out, r.message), '}')
 }
 
-// appendTo appends the call in the form of chat completions.
-func (t *toolCall) appendTo(dst []byte, extras map[string]json.RawMessage) []byte {
-	dst = append(append(dst, `{"id":`...), t.id...)
-	dst = append(dst, `,"type":"function","function":{"name":`...)
-	dst = append(sdk.AppendQuote(dst, t.name), `,"arguments":"`...)
-	dst = append(append(dst, t.arguments...), `"}`...)
+// call appends a call.
+func (c *completion) call(t *toolCall, extras map[string]json.RawMessage) {
+	c.raw(`{"id":`)
+	c.literal(t.id, (*chat.Marks).CallID)
+	c.raw(`,"type":"function","function":{"name":"`, t.name, `","arguments":"`) // no flat name needs escapes
+	c.out = append(c.out, t.arguments...)
+	c.raw(`"}`)
 	if len(extras) > 0 {
 		id, _ := t.id.Str()
-		dst = appendExtras(dst, extras[id])
+		c.out = appendExtras(c.out, extras[id])
 	}
-	return append(dst, '}')
+	c.raw("}")
 }
 
 // appendExtras appends the fields of an object, which has some, behind others.
@@ -139,24 +143,30 @@ func (c *conversation) addReasoning(it *item, f *itemFields) *fault.Error {
 		return sealedError(it.spot(), err)
 	}
 	for _, detail := range content.Details {
-		c.room -= len(detail)
+		c.take(detail)
 		c.run.details = append(c.run.details, detail)
 	}
 	if content.Message != nil {
-		c.room -= len(content.Message)
+		c.take(content.Message)
 		c.run.message = content.Message
 	}
 	for id, extras := range content.Calls {
 		if c.run.extras == nil {
 			c.run.extras = map[string]json.RawMessage{}
 		}
-		c.room -= len(extras)
+		c.take(extras)
 		c.run.extras[id] = extras
 	}
 	if c.room < 0 {
 		return c.noRoom(it)
 	}
 	return nil
+}
+
+// take counts what was sealed. Unlike the rest, it was not checked with the client's body.
+func (c *conversation) take(opened []byte) {
+	c.room -= len(opened)
+	c.halves = c.halves || bytes.Contains(opened, []byte(`\ud`)) || bytes.Contains(opened, []byte(`\uD`))
 }
 
 // sealedError says where sealed content stands that is too large.
@@ -176,44 +186,37 @@ func (c *conversation) addCall(it *item, f *itemFields) *fault.Error {
 			return nil // the trace of a hosted tool
 		}
 	}
-	id := identity{}
-	id.name, _ = f.name.Str()
-	id.namespace, _ = f.namespace.Str()
 	at := it.spot()
+	var name string
 	var arguments []byte
 	var err *fault.Error
 	switch it.kind {
 	case inFunctionCall:
+		name = c.flat(f)
 		arguments, err = c.arguments(f.arguments, at.in("arguments"))
 	case inCustomCall:
+		name = c.flat(f)
 		arguments, err = customArguments(f.input, at.in("input"))
 	case inSearchCall:
-		id, arguments = identity{name: emulations[toolSearch].name}, objectArguments(f.arguments)
+		name, arguments = c.emulated(toolSearch), objectArguments(f.arguments)
 	case inLocalShellCall:
-		id = identity{name: emulations[localShell].name}
-		arguments = objectArguments(f.action, "command", "working_directory", "timeout_ms", "env", "user")
+		name, arguments = c.emulated(localShell), objectArguments(f.action, "command", "working_directory", "timeout_ms", "env", "user")
 	case inShellCall:
-		id = identity{name: emulations[shell].name}
-		arguments = objectArguments(f.action, "commands", "timeout_ms", "max_output_length")
+		name, arguments = c.emulated(shell), objectArguments(f.action, "commands", "timeout_ms", "max_output_length")
 	case inPatchCall:
-		id = identity{name: emulations[applyPatch].name}
-		arguments = objectArguments(f.operation, "type", "path", "diff")
+		name, arguments = c.emulated(applyPatch), objectArguments(f.operation, "type", "path", "diff")
 	}
 	switch {
 	case !isString(f.callID):
 		return at.in("call_id").wrong(mustBeString)
-	case id.name == "":
+	case name == "":
 		return at.in("name").wrong("must be a string that is not empty")
 	case err != nil:
 		return err
 	}
 	c.beginRun(it)
-	c.run.calls = append(c.run.calls, toolCall{at: it.at, id: f.callID, name: c.tools.flat(id), arguments: arguments})
-	if c.calls == nil {
-		c.calls = map[string]struct{}{}
-	}
-	callID, _ := f.callID.Str()
-	c.calls[callID] = struct{}{}
+	c.run.calls = append(c.run.calls, toolCall{at: int(it.at), id: f.callID, name: name, arguments: arguments})
+	c.calls.add(f.callID)
 	if itemID, ok := f.id.Str(); ok && it.kind == inLocalShellCall {
 		if c.shells == nil {
 			c.shells = map[string][]byte{}
@@ -223,11 +226,36 @@ func (c *conversation) addCall(it *item, f *itemFields) *fault.Error {
 	return nil
 }
 
+// lastTool is the tool that was called last. Most calls are of the same one.
+type lastTool struct {
+	name, namespace sdk.JSON
+	flat            string
+}
+
+// flat returns the flat name of the tool that a call names; "" if it names none.
+func (c *conversation) flat(f *itemFields) string {
+	if c.last.flat != "" && bytes.Equal(f.name, c.last.name) && bytes.Equal(f.namespace, c.last.namespace) {
+		return c.last.flat
+	}
+	var id identity
+	if id.name, _ = f.name.Str(); id.name == "" {
+		return ""
+	}
+	id.namespace, _ = f.namespace.Str()
+	c.last = lastTool{f.name, f.namespace, c.tools.flat(id)}
+	return c.last.flat
+}
+
+// emulated returns the flat name of a tool of another type than function.
+func (c *conversation) emulated(k toolKind) string {
+	return c.tools.flat(identity{name: emulations[k].name})
+}
+
 // arguments returns the arguments of a function call as the inside of a JSON string, of an
 // object in any case: most providers refuse a conversation with anything else in it, and
 // what a model once got wrong stays in it for ever.
 func (c *conversation) arguments(v sdk.JSON, at spot) ([]byte, *fault.Error) {
-	inside, ok := v.RawStr()
+	inside, ok := insideOf(v)
 	if !ok {
 		if !isMap(v) {
 			return nil, at.wrong(mustBeString)
@@ -251,7 +279,7 @@ func (c *conversation) arguments(v sdk.JSON, at spot) ([]byte, *fault.Error) {
 
 // customArguments returns the arguments of the function that a custom tool is upstream.
 func customArguments(input sdk.JSON, at spot) ([]byte, *fault.Error) {
-	inside, ok := input.RawStr()
+	inside, ok := insideOf(input)
 	if !ok {
 		return nil, at.wrong(mustBeString)
 	}
@@ -265,7 +293,7 @@ func objectArguments(v sdk.JSON, names ...string) []byte {
 		return []byte("{}")
 	}
 	out := []byte{'{'}
-	for it := sdk.Object(v); it.Next(); {
+	for it := body.FieldsOf(v); it.Next(); {
 		if it.Value().Kind() == sdk.KindNull || len(names) > 0 && !slices.Contains(names, string(it.Key())) {
 			continue
 		}

@@ -3,8 +3,7 @@ package responses
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"unicode/utf8"
 
 	"github.com/kai-gateway/kai/host/fault"
 
@@ -13,7 +12,7 @@ import (
 
 // A response is remembered as a record, with a link to the one before it, and as its
 // items. Output items are kept by their ids, since clients refer to them. Input items have
-// keys that are hashes of them: clients that send the whole conversation with each request
+// keys that are digests of them: clients that send the whole conversation with each request
 // send mostly what is remembered already.
 //
 //	response resp_1 → {"previous":"resp_0","input":["9f86d0…",{"role":"user",…}],"output":["msg_1"],"response":{…}}
@@ -27,16 +26,25 @@ const (
 	maxID    = 256  // bytes of an id; Kai's are shorter
 )
 
-func responseKey(id string) string { return "response " + id }
-func itemKey(id string) string     { return "item " + id }
-func inputKey(hash string) string  { return "input " + hash }
+func responseKey(id string) string  { return "response " + id }
+func itemKey(id string) string      { return "item " + id }
+func inputKey(digest string) string { return "input " + digest }
 
 // record is what is remembered of a response besides its items.
 type record struct {
 	previous string
-	input    []sdk.JSON // items, or strings that are hashes of items
+	input    []sdk.JSON // items, or strings that are digests of items
 	output   []string   // ids of items
 	response []byte     // the object
+}
+
+// size returns about how many bytes the record has as JSON.
+func (r *record) size() int {
+	size := 128 + len(r.response) + 48*len(r.output)
+	for _, v := range r.input {
+		size += len(v) + 1
+	}
+	return size
 }
 
 // appendTo appends the record as JSON.
@@ -90,8 +98,8 @@ func (r *record) keys() []string {
 	keys := make([]string, 0, len(r.input)+len(r.output))
 	for _, v := range r.input {
 		key := ""
-		if hash, ok := v.Str(); ok {
-			key = inputKey(hash)
+		if digest, ok := v.Str(); ok {
+			key = inputKey(digest)
 		}
 		keys = append(keys, key)
 	}
@@ -134,11 +142,18 @@ func (o owned) items(ctx context.Context, r *record) (items []sdk.JSON, ok bool,
 		if i < len(r.input) && keys[i] == "" {
 			items[i] = r.input[i]
 		}
-		if items[i] == nil {
+		if !sound(items[i]) {
 			return nil, false, nil
 		}
 	}
 	return items, true, nil
+}
+
+// sound reports whether a value is an item as it was put. What is kept elsewhere may have
+// been damaged there, and from here on nothing checks it.
+func sound(value []byte) bool {
+	v := sdk.JSON(value)
+	return v.Kind() == sdk.KindObject && v.Valid() == nil && utf8.Valid(value)
 }
 
 // history returns the items of a conversation up to and with a response, oldest first.
@@ -205,10 +220,9 @@ func (o owned) keepInput(ctx context.Context, items []item) ([]sdk.JSON, error) 
 			input[i] = bytes.Clone(it.raw)
 			continue
 		}
-		sum := sha256.Sum256(it.raw)
-		hash := hex.EncodeToString(sum[:16])
-		entries = append(entries, Entry{inputKey(hash), it.raw})
-		input[i] = sdk.JSON(`"` + hash + `"`)
+		digest := o.store.Digest(it.raw)
+		entries = append(entries, Entry{inputKey(digest), it.raw})
+		input[i] = sdk.JSON(`"` + digest + `"`)
 	}
 	if entries == nil {
 		return input, nil
@@ -226,7 +240,7 @@ func (o owned) keep(ctx context.Context, r record, id string, response []byte, i
 		}
 	}
 	r.response = response
-	entries = append(entries, Entry{responseKey(id), r.appendTo(nil)})
+	entries = append(entries, Entry{responseKey(id), r.appendTo(make([]byte, 0, r.size()))})
 	// A store that can't take them forgets them: the client learns it when it refers to
 	// them, and the answer is a good one all the same.
 	_ = o.store.Put(ctx, o.owner, entries)

@@ -223,6 +223,8 @@ func (failing) Get(context.Context, string, []string) ([][]byte, error) {
 	return nil, errors.New("connection refused")
 }
 
+func (failing) Digest([]byte) string { return "0" }
+
 func (failing) Put(context.Context, string, []Entry) error { return errors.New("connection refused") }
 
 // TestFailingStore: nothing that is remembered is needed for most requests.

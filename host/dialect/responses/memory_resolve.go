@@ -44,15 +44,15 @@ const maxReferences = 4096
 // place of references to them. Reasoning that was forgotten is left out: the conversation
 // can go on without it.
 func (t *translation) resolve(ctx context.Context) ([]item, *fault.Error) {
-	all := t.input
+	all := t.items
 	if t.history != nil {
-		all = append(t.history, t.input...)
+		all = append(t.history, t.items...)
 	}
 	var keys []string
 	var ids []string
 	for i := range all {
 		if it := &all[i]; it.kind == inReference {
-			id, ok := it.raw.Get("id").Str()
+			id, ok := t.fieldsOf(it).id.Str()
 			if !ok {
 				return nil, it.spot().in("id").wrong(mustBeString)
 			}
@@ -83,10 +83,11 @@ func (t *translation) resolve(ctx context.Context) ([]item, *fault.Error) {
 		}
 		id, value := ids[0], values[0]
 		ids, values = ids[1:], values[1:]
-		if value == nil && strings.HasPrefix(id, "rs_") {
+		known := sound(value)
+		if !known && strings.HasPrefix(id, "rs_") {
 			continue
 		}
-		if value == nil {
+		if !known {
 			if it.at == inMemory {
 				return nil, t.owned.notFound()
 			}
@@ -98,7 +99,7 @@ func (t *translation) resolve(ctx context.Context) ([]item, *fault.Error) {
 				Text: it.spot().path() + ": with what it refers to, the input is larger than a request may be; send a shorter one",
 			}
 		}
-		own, err := newItem(value, it.at)
+		own, err := newItem(value, int(it.at))
 		if err != nil {
 			return nil, err
 		}

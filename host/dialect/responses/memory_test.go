@@ -164,6 +164,22 @@ func TestMemoryIsCounted(t *testing.T) {
 	}
 }
 
+func TestDigests(t *testing.T) {
+	m, _ := newMemory(0)
+	seen := map[string]string{}
+	for i := range 10_000 {
+		value := strings.Repeat("x", i%100) + fmt.Sprint(i)
+		digest := m.Digest([]byte(value))
+		if other, ok := seen[digest]; ok || len(digest) != 32 {
+			t.Fatalf("the digest of %q is %q, as that of %q", value, digest, other)
+		}
+		seen[digest] = value
+		if again := m.Digest([]byte(value)); again != digest {
+			t.Fatalf("the digest of %q is %q, then %q", value, digest, again)
+		}
+	}
+}
+
 func TestMemoryIsSafeForConcurrentUse(t *testing.T) {
 	m, _ := newMemory(10_000)
 	var all sync.WaitGroup

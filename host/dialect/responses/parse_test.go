@@ -145,7 +145,7 @@ func TestHugeRequests(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			r, err := parsed(Options{}, body)
 			runtime.ReadMemStats(&after)
-			if took, limit := after.TotalAlloc-before.TotalAlloc, uint64(20*len(body)+4<<20); took > limit {
+			if took, limit := after.TotalAlloc-before.TotalAlloc, uint64(30*len(body)+4<<20); took > limit {
 				t.Errorf("reading %d bytes took %d, want at most %d (%v)", len(body), took, limit, err)
 			}
 			if err == nil && r.Size > int64(5*len(body)) {
@@ -179,6 +179,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
+		checkMarks(t, Options{Store: m}, body)
 		completion := r.Body.Body("up")
 		var read struct {
 			Messages []struct{ Role string }
@@ -190,6 +191,74 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q becomes %q, which is refused: %v", body, completion, err)
 		}
 	})
+}
+
+// checkMarks holds what was marked of a chat completion while it was written against what
+// is found in it by reading it.
+func checkMarks(t testing.TB, o Options, body []byte) {
+	t.Helper()
+	x := translation{owned: owned{o.Store, "alice"}, budget: 1 << 30}
+	if err := x.reading.read(bytes.Clone(body)); err != nil {
+		return
+	}
+	x.conversation = conversation{reading: &x.reading, tools: &x.tools, room: 1 << 30}
+	if x.fields.check() != nil || x.err != nil || x.readInput() != nil || x.remember(t.Context()) != nil {
+		return
+	}
+	items, err := x.resolve(t.Context())
+	if err != nil || x.readTools(items) != nil {
+		return
+	}
+	out, err := x.write(items, len(body))
+	if err != nil || x.conversation.halves {
+		return
+	}
+	read, readErr := chat.ParseRequest(bytes.Clone(out))
+	written, writtenErr := chat.ParseWritten(bytes.Clone(out), &x.conversation.marks)
+	if fmt.Sprint(readErr) != fmt.Sprint(writtenErr) {
+		t.Fatalf("read, %s gives %v, and by its marks %v", out, readErr, writtenErr)
+	}
+	if readErr != nil {
+		return
+	}
+	short, refs := read.Short("up")
+	marked, markedRefs := written.Short("up")
+	expanded, _ := refs.Expand(short)
+	markedExpanded, _ := markedRefs.Expand(marked)
+	if !bytes.Equal(read.Body("up"), written.Body("up")) || len(short) != len(marked) || !bytes.Equal(expanded, markedExpanded) ||
+		read.Model != written.Model || read.Stream != written.Stream || read.Size() != written.Size() ||
+		read.Tokens() != written.Tokens() || read.Conversation() != written.Conversation() || read.User() != written.User() ||
+		!bytes.Equal(read.Without("reasoning_effort").Body("up"), written.Without("reasoning_effort").Body("up")) ||
+		read.Asks([]string{"models", "prompt_cache_options"}, nil) != written.Asks([]string{"models", "prompt_cache_options"}, nil) {
+		t.Errorf("read, %s is\n%s\n%s\nand by its marks\n%s\n%s", out, read.Body("up"), short, written.Body("up"), marked)
+	}
+}
+
+// TestMarks: whatever a chat completion is written of, its marks are where they would be
+// found.
+func TestMarks(t *testing.T) {
+	long := strings.Repeat(`long \"text\" `, 200)
+	image := "data:image/jpg;base64," + strings.Repeat("iVBORw0KGgoA", 200)
+	for name, body := range map[string]string{
+		"long texts":         `{"instructions":"` + long + `","input":[{"role":"user","content":"` + long + `"},{"role":"assistant","content":"` + long + `"},{"role":"developer","content":"` + long + `"},{"type":"agent_message","content":[{"type":"input_text","text":"` + long + `  "}]}]}`,
+		"parts":              `{"input":[{"role":"user","content":[{"type":"input_text","text":"` + long + `"},{"type":"input_image","image_url":"` + image + `"},{"type":"input_file","file_data":"` + image + `"},{"type":"input_audio","input_audio":{"format":"wav","data":"` + image + `","x":{"data":1}}},{"type":"input_audio","input_audio":{}}]}]}`,
+		"one part":           `{"input":[{"role":"user","content":[{"type":"input_text","text":"` + long + `"}]},{"role":"user","content":[{"type":"input_image","image_url":"` + image + `"}]}]}`,
+		"results":            `{"input":[{"type":"function_call","call_id":"c","name":"f","arguments":"` + long + `"},{"type":"function_call_output","call_id":"c","output":"` + long + `"},{"type":"function_call_output","call_id":"c","output":[{"type":"input_text","text":"` + long + `"},{"type":"input_image","image_url":"` + image + `"}]}]}`,
+		"ids used again":     `{"input":[{"type":"function_call","call_id":"c","name":"f","arguments":""},{"type":"function_call_output","call_id":"c","output":"1"},{"role":"user","content":"x"},{"type":"function_call","call_id":"c","name":"f","arguments":""},{"type":"function_call","call_id":"","name":"f","arguments":""},{"type":"function_call_output","call_id":"c","output":"2"},{"type":"function_call_output","call_id":"","output":"3"}]}`,
+		"shells":             `{"input":[{"type":"shell_call","call_id":"c","action":{}},{"type":"shell_call_output","call_id":"c","output":[{"stdout":"` + long + `"}]},{"type":"apply_patch_call","call_id":"d","operation":{"diff":"` + long + `"}},{"type":"apply_patch_call_output","call_id":"d","status":"failed","output":"` + long + `"}]}`,
+		"a search":           `{"input":[{"type":"tool_search_call","call_id":"c","execution":"client","arguments":{}},{"type":"tool_search_output","call_id":"c","tools":[{"type":"function","name":"` + strings.Repeat("f", 2000) + `"}]}]}`,
+		"an empty stop":      `{"model":"m","stream":true,"stop":[""],"prompt_cache_options":{"a":[1]},"input":"Hi"}`,
+		"a wrong stop":       `{"stop":[1],"input":"Hi"}`,
+		"no message":         `{"input":[{"type":"mcp_list_tools"}]}`,
+		"tools beside it":    `{"tools":[{"type":"function","name":"f","description":"` + long + `"}],"tool_choice":"auto","text":{"format":{"type":"json_object"}},"temperature":1,"reasoning":{"effort":"low"},"user":"u","input":"` + long + `"}`,
+		"a wrong setting":    `{"temperature":7,"input":"Hi"}`,
+		"a whole compaction": `{"input":[{"role":"user","content":"` + long + `"},{"type":"compaction_trigger"}]}`,
+	} {
+		t.Run(name, func(t *testing.T) { checkMarks(t, Options{}, []byte(body)) })
+	}
+	for _, body := range recordings(t) {
+		checkMarks(t, Options{}, []byte(body))
+	}
 }
 
 // FuzzFault: translating the terms of an error never fails, whatever a provider says.

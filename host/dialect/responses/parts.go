@@ -1,6 +1,10 @@
 package responses
 
 import (
+	"bytes"
+
+	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/fault"
 
 	"github.com/kai-gateway/kai/sdk"
@@ -30,6 +34,24 @@ func (t texts) appendTo(dst []byte) []byte {
 	return append(dst, '"')
 }
 
+// insideOf returns what is between the quotes of a string that was checked; ok is false of
+// anything else.
+func insideOf(v sdk.JSON) (inside []byte, ok bool) {
+	if len(v) < 2 || v[0] != '"' {
+		return nil, false
+	}
+	return v[1 : len(v)-1], true
+}
+
+// unescaped returns the text that the inside of a string stands for, without a copy if it
+// can be.
+func unescaped(inside []byte) []byte {
+	if bytes.IndexByte(inside, '\\') < 0 {
+		return inside
+	}
+	return sdk.AppendUnquote(nil, inside)
+}
+
 // What is between texts that become one, escaped.
 const (
 	lineEnd   = `\n`
@@ -51,7 +73,7 @@ func readPart(v sdk.JSON, at spot) (p part, err *fault.Error) {
 		return p, at.wrong(`must be an object such as {"type": "input_text", "text": "…"}`)
 	}
 	var text, refusal, sealed sdk.JSON
-	for it := sdk.Object(v); it.Next(); {
+	for it := body.FieldsOf(v); it.Next(); {
 		v := it.Value()
 		if v.Kind() == sdk.KindNull {
 			continue
@@ -95,7 +117,7 @@ func readPart(v sdk.JSON, at spot) (p part, err *fault.Error) {
 	default:
 		return p, at.in("type").unsupported("Kai knows no parts of type" + shown(p.kind) + "; use input_text, input_image, input_file or input_audio")
 	}
-	inside, ok := text.RawStr()
+	inside, ok := insideOf(text)
 	if !ok {
 		return p, at.in(field).wrong(mustBeString)
 	}
@@ -109,7 +131,7 @@ func (p *part) isText() bool { return p.text != nil && p.breakpoint == nil }
 // readTexts adds the texts of a content: a string, or an array of parts that have only
 // texts.
 func (t *texts) readTexts(content sdk.JSON, at spot, first, between string) *fault.Error {
-	if inside, ok := content.RawStr(); ok {
+	if inside, ok := insideOf(content); ok {
 		t.add(first, inside)
 		return nil
 	}
@@ -117,7 +139,7 @@ func (t *texts) readTexts(content sdk.JSON, at spot, first, between string) *fau
 		return at.wrong("must be a string or an array of content parts")
 	}
 	separator := first
-	it := sdk.Array(content)
+	it := body.ElementsOf(content)
 	for i := 0; it.Next(); i++ {
 		p, err := readPart(it.Value(), at.element(i))
 		if err != nil {
@@ -134,37 +156,39 @@ func (t *texts) readTexts(content sdk.JSON, at spot, first, between string) *fau
 	return nil
 }
 
-// appendUserContent appends the content of a message of the user: a string if it is
-// nothing but one text, else an array of parts.
-func appendUserContent(dst []byte, content sdk.JSON, at spot) ([]byte, *fault.Error) {
+// userContent appends the content of a message of the user: a string if it is nothing but
+// one text, else an array of parts.
+func (c *completion) userContent(content sdk.JSON, at spot) *fault.Error {
 	if isString(content) {
-		return append(dst, content...), nil
+		c.literal(content, (*chat.Marks).Text)
+		return nil
 	}
 	if !isList(content) {
-		return dst, at.wrong("must be a string or an array of content parts")
+		return at.wrong("must be a string or an array of content parts")
 	}
-	start, n := len(dst), 0
-	var only part
-	it := sdk.Array(content)
-	for ; it.Next(); n++ {
-		p, err := readPart(it.Value(), at.element(n))
-		if err != nil {
-			return dst, err
+	it := body.ElementsOf(content)
+	if !it.Next() {
+		c.raw(`""`)
+		return nil
+	}
+	p, err := readPart(it.Value(), at.element(0))
+	more := it.Next()
+	if err == nil && !more && p.isText() {
+		c.text(texts{p.text})
+		return nil
+	}
+	c.raw("[")
+	for n := 1; err == nil; n++ {
+		c.part(&p)
+		if !more {
+			c.raw("]")
+			return nil
 		}
-		if only = p; n == 0 {
-			dst = append(dst, '[')
-		} else {
-			dst = append(dst, ',')
-		}
-		dst = p.appendTo(dst)
+		c.raw(",")
+		p, err = readPart(it.Value(), at.element(n))
+		more = it.Next()
 	}
-	switch {
-	case n == 0:
-		return append(dst, `""`...), nil
-	case n == 1 && only.isText():
-		return texts{only.text}.appendTo(dst[:start]), nil
-	}
-	return append(dst, ']'), nil
+	return err
 }
 
 // check checks a part that is no text.
@@ -198,37 +222,4 @@ func (p *part) check(at spot) *fault.Error {
 		}
 	}
 	return nil
-}
-
-// appendTo appends the part in the form of chat completions.
-func (p *part) appendTo(dst []byte) []byte {
-	switch p.kind {
-	case "input_image":
-		dst = append(append(dst, `{"type":"image_url","image_url":{"url":`...), p.imageURL...)
-		if detail := p.detail; detail != nil {
-			if oneOf("original")(detail) {
-				detail = sdk.JSON(`"high"`) // the most that chat knows
-			}
-			dst = append(append(dst, `,"detail":`...), detail...)
-		}
-		dst = append(dst, '}')
-	case "input_file":
-		data := p.fileData
-		if data == nil {
-			data = p.fileURL
-		}
-		dst = append(append(dst, `{"type":"file","file":{"file_data":`...), data...)
-		if p.filename != nil {
-			dst = append(append(dst, `,"filename":`...), p.filename...)
-		}
-		dst = append(dst, '}')
-	case "input_audio":
-		dst = append(append(dst, `{"type":"input_audio","input_audio":`...), p.audio...)
-	default:
-		dst = texts{p.text}.appendTo(append(dst, `{"type":"text","text":`...))
-	}
-	if p.breakpoint != nil {
-		dst = append(append(dst, `,"prompt_cache_breakpoint":`...), p.breakpoint...)
-	}
-	return append(dst, '}')
 }

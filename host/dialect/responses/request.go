@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 
-	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/fault"
 
-	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -38,8 +36,6 @@ type Options struct {
 	MaxBody int64
 }
 
-var grammar = body.Grammar{Needs: "input", Known: known}
-
 // Parse returns what reads requests to POST /v1/responses.
 func Parse(o Options) dialect.Parse {
 	if o.MaxBody <= 0 {
@@ -47,14 +43,12 @@ func Parse(o Options) dialect.Parse {
 	}
 	return func(ctx context.Context, b []byte, c dialect.Caller) (*dialect.Request, error) {
 		b = bytes.TrimPrefix(b, []byte("\ufeff"))
-		if err := body.Check(b, &grammar); err != nil {
+		t := translation{owned: owned{o.Store, c.Principal}, budget: o.MaxBody}
+		if err := t.reading.read(b); err != nil {
 			return nil, err
 		}
-		t := translation{
-			fields: readFields(b), owned: owned{o.Store, c.Principal}, budget: o.MaxBody,
-			conversation: conversation{room: 3*len(b) + 4<<20},
-		}
-		r, err := t.read(ctx, len(b))
+		t.conversation = conversation{reading: &t.reading, tools: &t.tools, room: 3*len(b) + 4<<20}
+		r, err := t.translate(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -64,22 +58,22 @@ func Parse(o Options) dialect.Parse {
 
 // translation makes a chat completion of one request.
 type translation struct {
-	fields       fields
+	reading
 	owned        owned
 	budget       int64  // bytes that may be added from memory
 	added        int    // those that were
 	history      []item // what was remembered of the conversation
-	input        []item // of the request
 	compact      bool
 	tools        declarations
 	conversation conversation
 }
 
-// read reads the request.
-//
-//   - size: bytes of the client's body
-func (t *translation) read(ctx context.Context, size int) (*dialect.Request, *fault.Error) {
+// translate makes a request of what was read.
+func (t *translation) translate(ctx context.Context) (*dialect.Request, *fault.Error) {
 	if err := t.fields.check(); err != nil {
+		return nil, err
+	}
+	if err := t.err; err != nil {
 		return nil, err
 	}
 	if err := t.readInput(); err != nil {
@@ -95,11 +89,17 @@ func (t *translation) read(ctx context.Context, size int) (*dialect.Request, *fa
 	if err := t.readTools(resolved); err != nil {
 		return nil, err
 	}
-	out, err := t.write(resolved, size+t.added)
+	out, err := t.write(resolved, len(t.body)+t.added)
 	if err != nil {
 		return nil, err
 	}
-	request, e := chat.ParseRequest(out)
+	var request *chat.Request
+	var e error
+	if t.conversation.halves {
+		request, e = chat.ParseRequest(out)
+	} else {
+		request, e = chat.ParseWritten(out, &t.conversation.marks)
+	}
 	if e != nil {
 		return nil, t.conversation.origins.translate(asFault(e))
 	}
@@ -119,7 +119,7 @@ func (t *translation) request(ctx context.Context, c *chat.Request, size int) *d
 	origins := t.conversation.origins
 	return &dialect.Request{
 		Op: abi.Chat, Model: c.Model, Stream: c.Stream, Body: c,
-		Size:     int64(size+a.echo.size()+len(t.input)*inputBytes+len(t.tools.list)*toolBytes) + c.Size(),
+		Size:     int64(size+a.echo.size()+len(t.items)*inputBytes+len(t.tools.list)*toolBytes) + c.Size(),
 		Whole:    func(i dialect.Info) dialect.Answer { return newWhole(a, i) },
 		Streamed: func(i dialect.Info) dialect.Stream { return newStream(a, i) },
 		Fault:    origins.translate,
@@ -140,7 +140,7 @@ func (t *translation) keeper(ctx context.Context) func(string, []byte, [][]byte)
 	if !t.compact {
 		r.previous, _ = t.fields["previous_response_id"].Str()
 		var err error
-		if r.input, err = o.keepInput(ctx, t.input); err != nil {
+		if r.input, err = o.keepInput(ctx, t.items); err != nil {
 			return nil
 		}
 	}
@@ -148,7 +148,7 @@ func (t *translation) keeper(ctx context.Context) func(string, []byte, [][]byte)
 	return func(id string, response []byte, items [][]byte) { o.keep(ctx, r, id, response, items) }
 }
 
-// readInput reads the items of the input.
+// readInput checks the input, and reads it if it is a string.
 func (t *translation) readInput() *fault.Error {
 	input := t.fields["input"]
 	at := spot{item: atTop}.in("input")
@@ -156,24 +156,15 @@ func (t *translation) readInput() *fault.Error {
 	case input == nil:
 	case isString(input):
 		message := append(append([]byte(`{"role":"user","content":`), input...), '}')
-		t.input = []item{{raw: message, kind: inMessage, at: wholeInput}}
-	case isList(input):
-		it := sdk.Array(input)
-		for i := 0; it.Next(); i++ {
-			one, err := newItem(it.Value(), i)
-			if err != nil {
-				return err
-			}
-			t.input = append(t.input, one)
-		}
-	default:
+		t.items = []item{{raw: message, kind: inMessage, at: wholeInput}}
+	case !isList(input):
 		return at.wrong("must be a string or an array of items")
 	}
-	if n := len(t.input); n > 0 && t.input[n-1].kind == inTrigger {
+	if n := len(t.items); n > 0 && t.items[n-1].kind == inTrigger {
 		t.compact = true
-		t.input = t.input[:n-1]
+		t.items = t.items[:n-1]
 	}
-	if len(t.input) == 0 && !t.compact && t.fields["instructions"] == nil && t.fields["previous_response_id"] == nil {
+	if len(t.items) == 0 && !t.compact && t.fields["instructions"] == nil && t.fields["previous_response_id"] == nil {
 		return at.wrong("is required: a string or an array of at least one item")
 	}
 	return nil
@@ -191,7 +182,7 @@ func (t *translation) readTools(items []item) *fault.Error {
 		if it.kind != inTools && it.kind != inSearchOutput {
 			continue
 		}
-		list := it.raw.Get("tools")
+		list := t.fieldsOf(it).tools
 		if list.Empty() {
 			continue
 		}
@@ -216,8 +207,9 @@ func (t *translation) write(items []item, size int) ([]byte, *fault.Error) {
 	out[0] = '{' // all fields have a comma before them
 	before := len(out)
 	c := &t.conversation
-	c.tools, c.out, c.leadItem = &t.tools, out, atTop
-	if instructions, ok := t.fields["instructions"].RawStr(); ok {
+	c.out, c.leadItem = out, atTop
+	c.marks.Messages(out)
+	if instructions, ok := insideOf(t.fields["instructions"]); ok {
 		c.lead.add("", instructions)
 		c.leadSystem = len(c.lead) > 0
 	}

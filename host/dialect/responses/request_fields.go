@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/fault"
 
 	"github.com/kai-gateway/kai/sdk"
@@ -33,17 +34,6 @@ var ownFields = []string{
 // known reports whether a folded name is one of a field that Kai or the API knows.
 func known(name []byte) bool {
 	return slices.Contains(ownFields, string(name)) || slices.Contains(sameFields, string(name))
-}
-
-// readFields returns the fields of a body that was checked.
-func readFields(b []byte) fields {
-	f := fields{}
-	for it := sdk.Object(b); it.Next(); {
-		if it.Value().Kind() != sdk.KindNull && known(it.Key()) {
-			f[string(it.Key())] = it.Value()
-		}
-	}
-	return f
 }
 
 // rule is what the value of a field must be.
@@ -199,7 +189,7 @@ func (f fields) inside(object, field string, ok func(sdk.JSON) bool, must string
 // appendLogprobs appends what asks for logprobs.
 func (f fields) appendLogprobs(dst []byte) []byte {
 	wanted := false
-	for it := sdk.Array(f["include"]); it.Next(); {
+	for it := body.ElementsOf(f["include"]); it.Next(); {
 		name, _ := it.Value().Str()
 		wanted = wanted || name == "message.output_text.logprobs"
 	}
@@ -220,7 +210,7 @@ func appendFormat(dst []byte, format sdk.JSON) ([]byte, *fault.Error) {
 	}
 	var kind string
 	var name, schema, strict, description sdk.JSON
-	for it := sdk.Object(format); it.Next(); {
+	for it := body.FieldsOf(format); it.Next(); {
 		v := it.Value()
 		if v.Kind() == sdk.KindNull {
 			continue

@@ -1,6 +1,7 @@
 package responses
 
 import (
+	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/fault"
 
 	"github.com/kai-gateway/kai/sdk"
@@ -48,7 +49,7 @@ func (d *declarations) appendAllowed(dst []byte, choice sdk.JSON, at spot) ([]by
 	start, n := len(dst), 0
 	dst = append(append(dst, `,"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":`...), mode...)
 	dst = append(dst, `,"tools":[`...)
-	it := sdk.Array(list)
+	it := body.ElementsOf(list)
 	for i := 0; it.Next(); i++ {
 		flat, hosted, ok := d.choose(it.Value())
 		switch {

@@ -3,6 +3,7 @@ package responses
 import (
 	"strings"
 
+	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/fault"
 
 	"github.com/kai-gateway/kai/sdk"
@@ -36,7 +37,7 @@ func (d *declarations) add(array sdk.JSON, at spot) *fault.Error {
 	if !isList(array) {
 		return at.wrong("must be an array of tools")
 	}
-	it := sdk.Array(array)
+	it := body.ElementsOf(array)
 	for i := 0; it.Next(); i++ {
 		if err := d.addOne(it.Value(), "", at.element(i)); err != nil {
 			return err
@@ -55,7 +56,7 @@ func (d *declarations) addOne(v sdk.JSON, namespace string, at spot) *fault.Erro
 	var typ string
 	var name, nested, execution, environment sdk.JSON
 	t := declaration{tool: tool{namespace: namespace}, at: at}
-	for it := sdk.Object(v); it.Next(); {
+	for it := body.FieldsOf(v); it.Next(); {
 		v := it.Value()
 		if v.Kind() == sdk.KindNull {
 			continue
@@ -120,7 +121,7 @@ func (d *declarations) addNamespace(name, nested sdk.JSON, at spot) *fault.Error
 	case !isList(nested):
 		return at.in("tools").wrong("must be an array of tools")
 	}
-	it := sdk.Array(nested)
+	it := body.ElementsOf(nested)
 	for i := 0; it.Next(); i++ {
 		if err := d.addOne(it.Value(), namespace, at.in("tools").element(i)); err != nil {
 			return err
@@ -233,10 +234,10 @@ func (t *declaration) appendField(dst []byte, name string, v sdk.JSON) []byte {
 // string. A grammar can't be enforced there, so the description tells the model.
 func (t *declaration) appendCustom(dst []byte) []byte {
 	var description texts
-	inside, _ := t.description.RawStr()
+	inside, _ := insideOf(t.description)
 	description.add("", inside)
 	var syntax, definition sdk.JSON
-	for it := sdk.Object(t.format); it.Next() && isMap(t.format); {
+	for it := body.FieldsOf(t.format); it.Next() && isMap(t.format); {
 		switch string(it.Key()) {
 		case "syntax":
 			syntax = it.Value()
@@ -244,9 +245,9 @@ func (t *declaration) appendCustom(dst []byte) []byte {
 			definition = it.Value()
 		}
 	}
-	if grammar, ok := definition.RawStr(); ok && len(grammar) > 0 {
+	if grammar, ok := insideOf(definition); ok && len(grammar) > 0 {
 		description.add(blankLine, []byte(`The field input must match this grammar`))
-		if name, _ := syntax.RawStr(); len(name) > 0 {
+		if name, _ := insideOf(syntax); len(name) > 0 {
 			description.add(" (", name)
 			description.add("", []byte(")"))
 		}
