@@ -55,11 +55,6 @@ func (c *conversation) add(it *item) *fault.Error {
 	return nil // tools, which were read before, and what says nothing to a model
 }
 
-// end ends the conversation.
-func (c *conversation) end() {
-	c.interrupt()
-}
-
 // addMessage adds a message of any role.
 func (c *conversation) addMessage(it *item, f *itemFields) *fault.Error {
 	inside, _ := insideOf(f.role)
