@@ -124,6 +124,18 @@ describe("a tool round", () => {
     assert.match((await mark.bodies())[2], /one-from-tool.*two-from-tool/);
   });
 
+  test("with calls that nobody can run", async (t) => {
+    const mark = await Mark.play(
+      { calls: [{ id: "call_1", name: "Bash", arguments: '{"command": "ec' }] },
+      { calls: [{ id: "call_2", name: "Bash", arguments: "" }] },
+      { calls: [call("call_3", "no_such_tool", {})] },
+      { text: "Then without." },
+    );
+    const turn = await claude(t, "openai/script", mark.say());
+    assert.equal(turn.result, "Then without.", turn.log);
+    assert.match((await mark.bodies())[3], /InputValidationError.*InputValidationError.*No such tool available/);
+  });
+
   test("with an image as the result", async (t) => {
     const work = folder(t);
     writeFileSync(join(work, "dot.png"), DOT);

@@ -185,6 +185,21 @@ args = ${JSON.stringify(MCP[1])}
     assert.deepEqual((await mark.bodies()).map((body) => body.split(DOT.toString("base64")).length - 1), [1, 2]);
   });
 
+  test("of calls that nobody can run goes on", async (t) => {
+    const mark = await Mark.play(
+      { calls: [{ id: "call_0", name: "exec_command", arguments: '{"cmd": "ec' }] },
+      { calls: [{ id: "call_0", name: "exec_command", arguments: "" }] },
+      { calls: [call("call_0", "no_such_tool", {})] },
+      { text: "Then without." },
+    );
+    const turn = await codex(t, provider("openai/script"), mark.say());
+    assert.deepEqual(turn.said, ["Then without."], turn.log);
+    const { messages } = JSON.parse((await mark.bodies())[3]);
+    const calls = messages.flatMap((message) => message.tool_calls ?? []);
+    assert.equal(new Set(calls.map((made) => made.id)).size, 3, "ids that the model uses again and again");
+    for (const made of calls) assert.equal(typeof JSON.parse(made.function.arguments), "object");
+  });
+
   test("of a call that was cut off is none", async (t) => {
     const mark = await Mark.play({ calls: [call("call_1", "apply_patch", { input: patch })], finish: "length" });
     const cut = await Mark.play({ text: "Now.", calls: [shell("call_1", "echo > cut.txt")], break: "error" }, { text: "Again." });
