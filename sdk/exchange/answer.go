@@ -35,7 +35,10 @@ type Answer struct {
 	Status      int
 	ContentType string // as it came; several headers joined by commas
 
-	line int // the first line doesn't end before this index
+	// How far Look has come in the body, so that it looks at each byte once.
+	first int // only white space is before this index
+	line  int // the first line doesn't end before this index
+	next  int // only white space is between the end of the first line and this index
 }
 
 // Look decides the answer's form by the first bytes of its body. ended says that they are the
@@ -55,14 +58,15 @@ func (a *Answer) Look(begin []byte, ended bool) (Form, abi.Framing) {
 	if a.Status >= 300 && a.Status <= 399 {
 		return Redirect, abi.Whole
 	}
-	first := skipMark(begin)
-	if first < 0 {
+	mark := skipMark(begin)
+	if mark < 0 {
 		if !ended {
 			return Undecided, abi.Whole
 		}
-		first = 0
+		mark = 0
 	}
-	first = skipSpace(begin, first)
+	first := skipSpace(begin, max(mark, a.first))
+	a.first = first
 	if first == len(begin) {
 		if !ended {
 			return Undecided, abi.Whole
@@ -119,7 +123,8 @@ func (a *Answer) lines(begin []byte, first int, ended bool) (Form, abi.Framing) 
 	end, next := len(begin), len(begin)
 	if i := bytes.IndexByte(begin[a.line:], '\n'); i >= 0 {
 		end = a.line + i
-		next = skipSpace(begin, end)
+		next = skipSpace(begin, max(end, a.next))
+		a.next = next
 	}
 	a.line = end
 	if next == len(begin) && !ended && !(announced && end < next) {

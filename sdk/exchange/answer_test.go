@@ -124,6 +124,37 @@ func byByte(asked abi.Framing, status int, label, body string) string {
 	return result(a.Look([]byte(body), true))
 }
 
+// TestLookReadsWhiteSpaceOnce: an upstream that sends nothing else for a while must
+// not have all of it read again with each byte. What was looked at is overwritten
+// here, as no caller may.
+func TestLookReadsWhiteSpaceOnce(t *testing.T) {
+	for name, tc := range map[string]struct {
+		begin, end string // of a body with white space between them
+		overwrite  int    // from this on
+		want       string
+	}{
+		"before the first value":     {"", "data: 1", 0, "SSE"},
+		"behind a mark":              {"\ufeff", "data: 1", 3, "SSE"},
+		"between the first and next": {"{}\n", "{}", 3, "NDJSON"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := Answer{Asked: abi.SSE, Status: 200}
+			body := []byte(tc.begin + "  \r\n\t \n")
+			for n := range len(body) + 1 {
+				if form, _ := a.Look(body[:n], false); form != Undecided {
+					t.Fatalf("%s after %q", form, body[:n])
+				}
+			}
+			for i := range body[tc.overwrite:] {
+				body[tc.overwrite+i] = '<'
+			}
+			if got := result(a.Look(append(body, tc.end...), true)); got != tc.want {
+				t.Errorf("%s, want %s: what was read before was read again", got, tc.want)
+			}
+		})
+	}
+}
+
 // TestFormsOfOtherStatuses: nothing but a page or a redirect keeps an answer that
 // is no success from the adapter.
 func TestFormsOfOtherStatuses(t *testing.T) {
