@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -23,6 +22,7 @@ import (
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/host/wasm/modfile"
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -130,49 +130,16 @@ func gatewayFor(t *testing.T, parse dialect.Parse, total *memory.Total, upstream
 	return server, adapter, func() *api.Record { return last }
 }
 
-// upstreamOf answers every request by write, and keeps the last body.
-func upstreamOf(t *testing.T, write func(w http.ResponseWriter)) (base string, body func() string) {
-	t.Helper()
-	var last atomic.Value
-	last.Store("")
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		b, _ := io.ReadAll(r.Body)
-		last.Store(string(b))
-		write(w)
-	}))
-	t.Cleanup(s.Close)
-	return s.URL, func() string { return last.Load().(string) }
-}
-
-// events writes a stream, each event sent by itself; "RESET" breaks the connection.
-func events(lines ...string) func(http.ResponseWriter) {
-	return func(w http.ResponseWriter) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		w.WriteHeader(200)
-		http.NewResponseController(w).Flush()
-		for _, line := range lines {
-			if line == "RESET" {
-				conn, _, _ := http.NewResponseController(w).Hijack()
-				conn.(*net.TCPConn).SetLinger(0)
-				conn.Close()
-				return
-			}
-			fmt.Fprintf(w, "data: %s\n\n", strings.ReplaceAll(line, "\n", "\ndata: "))
-			http.NewResponseController(w).Flush()
-		}
+// events is a stream of events, each sent by itself.
+func events(lines ...string) mock.Answer {
+	var pieces []string
+	for _, line := range lines {
+		pieces = append(pieces, "data: "+strings.ReplaceAll(line, "\n", "\ndata: ")+"\n\n")
 	}
+	return mock.SSE(pieces...)
 }
 
-func status(code int) func(http.ResponseWriter) {
-	return func(w http.ResponseWriter) { w.WriteHeader(code) }
-}
-
-func text(body string) func(http.ResponseWriter) {
-	return func(w http.ResponseWriter) {
-		w.Header().Set("Content-Type", "text/plain")
-		io.WriteString(w, body)
-	}
-}
+func text(body string) mock.Answer { return mock.Whole(200, "text/plain", body) }
 
 // ask sends a request and gives the status, the text and the error of the answer.
 func ask(t *testing.T, s *httptest.Server, stream bool, question string) (code int, content, failure string) {
@@ -222,21 +189,21 @@ func TestAnotherTargetAnswers(t *testing.T) {
 	// Long enough to go by reference: the second target gets it, too.
 	question := strings.Repeat("Is anybody there? ", 200)
 	for name, tc := range map[string]struct {
-		first       func(http.ResponseWriter)
+		first       mock.Answer
 		whole, next bool // asked for a whole answer, too; the second target answers
 		content     string
 		failure     string
 	}{
-		"a server error":                    {first: status(500), whole: true, next: true},
-		"busy":                              {first: status(503), whole: true, next: true},
+		"a server error":                    {first: mock.Status(500), whole: true, next: true},
+		"busy":                              {first: mock.Status(503), whole: true, next: true},
 		"an error inside a 200":             {first: text(`ERROR {"status":502,"message":"Broken."}`), whole: true, next: true},
 		"a whole answer that isn't one":     {first: text(`CHUNK_EXTRA {"x":1}`), whole: true, next: true},
 		"an error as the first event":       {first: events(`ERROR {"status":429,"message":"Slow down."}`), next: true},
 		"an error after what is no content": {first: events("USAGE {\"prompt_tokens\":900}\nCHUNK_EXTRA {\"x\":1}\nDELTA_EXTRA {\"y\":2}\nREASONING_DETAIL {}", "TEXT", `ERROR {"message":"Broken."}`), next: true},
-		"a reset after the head":            {first: events("RESET"), next: true},
+		"a reset after the head":            {first: mock.Steps(events(), mock.Reset), next: true},
 		"an end before any content":         {first: events(), next: true},
-		"a refusal is the client's":         {first: status(400), whole: true, failure: "Refused."},
-		"content, then a reset":             {first: events("TEXT half", "RESET"), content: "half", failure: "Provider 'up0' closed the connection before its answer was complete"},
+		"a refusal is the client's":         {first: mock.Status(400), whole: true, failure: "Refused."},
+		"content, then a reset":             {first: mock.Steps(events("TEXT half"), mock.Reset), content: "half", failure: "Provider 'up0' closed the connection before its answer was complete"},
 		"content, then an error":            {first: events("REASONING hm", `ERROR {"message":"Broken."}`), failure: "Broken."},
 		"a tool call, then an error":        {first: events("TOOL_NAME f", `ERROR {"message":"Broken."}`), failure: "Broken."},
 		"a finish, then an error":           {first: events("FINISH stop", `ERROR {"message":"Broken."}`), failure: "Broken."},
@@ -251,9 +218,8 @@ func TestAnotherTargetAnswers(t *testing.T) {
 				if stream {
 					good = events("TEXT good", "FINISH stop", `USAGE {"prompt_tokens":3}`)
 				}
-				first, _ := upstreamOf(t, tc.first)
-				second, got := upstreamOf(t, good)
-				s, _, record := gatewayOf(t, total, first, second)
+				first, second := mock.Start(t, tc.first), mock.Start(t, good)
+				s, _, record := gatewayOf(t, total, first.URL, second.URL)
 				_, content, failure := ask(t, s, stream, question)
 				if tc.next {
 					tc.content = "good"
@@ -261,11 +227,12 @@ func TestAnotherTargetAnswers(t *testing.T) {
 				if content != tc.content || failure != tc.failure {
 					t.Errorf("got %q and the error %q, want %q and %q", content, failure, tc.content, tc.failure)
 				}
-				if asked := got() != ""; asked != tc.next {
+				got := second.Last().Body
+				if asked := got != ""; asked != tc.next {
 					t.Errorf("the second target was asked: %v, want %v", asked, tc.next)
 				}
-				if tc.next && (!strings.Contains(got(), question) || !strings.Contains(got(), "model-of-up1")) {
-					t.Errorf("the second target got %.300q", got())
+				if tc.next && (!strings.Contains(got, question) || !strings.Contains(got, "model-of-up1")) {
+					t.Errorf("the second target got %.300q", got)
 				}
 				s.Close() // waits for the handler
 				r := record()
@@ -285,9 +252,8 @@ func TestAnotherTargetAnswers(t *testing.T) {
 
 // TestAWholeAnswerCommitsAtItsEnd: its client sees nothing before.
 func TestAWholeAnswerCommitsAtItsEnd(t *testing.T) {
-	first, _ := upstreamOf(t, text("TEXT half"))
-	second, _ := upstreamOf(t, text("TEXT good\nFINISH stop"))
-	s, _, _ := gatewayOf(t, nil, first, second)
+	first, second := mock.Start(t, text("TEXT half")), mock.Start(t, text("TEXT good\nFINISH stop"))
+	s, _, _ := gatewayOf(t, nil, first.URL, second.URL)
 	if code, content, failure := ask(t, s, false, "Hi"); code != 200 || content != "good" || failure != "" {
 		t.Errorf("%d %q %q, want the second's answer", code, content, failure)
 	}
@@ -296,9 +262,9 @@ func TestAWholeAnswerCommitsAtItsEnd(t *testing.T) {
 // TestTheLastErrorCounts: when no target answers, the client gets the last one's
 // error, with its status if nothing was sent.
 func TestTheLastErrorCounts(t *testing.T) {
-	first, _ := upstreamOf(t, status(503))
-	second, _ := upstreamOf(t, events(`ERROR {"status":502,"code":"upstream_error","message":"Broken, too."}`))
-	s, adapter, _ := gatewayOf(t, nil, first, second)
+	first := mock.Start(t, mock.Status(503))
+	second := mock.Start(t, events(`ERROR {"status":502,"code":"upstream_error","message":"Broken, too."}`))
+	s, adapter, _ := gatewayOf(t, nil, first.URL, second.URL)
 	for _, stream := range []bool{true, false} {
 		if code, content, failure := ask(t, s, stream, "Hi"); code != 502 || content != "" || failure != "Broken, too." {
 			t.Errorf("stream %v: %d %q %q, want a 502 of the second", stream, code, content, failure)
@@ -327,14 +293,9 @@ func TestTheBodyIsKeptUntilContent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			total := memory.New(memory.Options{Limit: 1 << 30})
 			sent, end := make(chan struct{}), make(chan struct{})
-			base, _ := upstreamOf(t, func(w http.ResponseWriter) {
-				events(tc.first)(w)
-				close(sent)
-				<-end
-				fmt.Fprint(w, "data: TEXT b\ndata: FINISH stop\n\n")
-			})
-			other, _ := upstreamOf(t, status(500))
-			s, _, _ := gatewayOf(t, total, []string{base, other}[:tc.targets]...)
+			base := mock.Start(t, mock.Steps(events(tc.first), func(*mock.Exchange) { close(sent) }, mock.Wait(end), events("TEXT b\nFINISH stop")))
+			other := mock.Start(t, mock.Status(500))
+			s, _, _ := gatewayOf(t, total, []string{base.URL, other.URL}[:tc.targets]...)
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
