@@ -6,21 +6,18 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/kai-gateway/kai/host/wasm/fuel"
 	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/internal/testkit"
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
@@ -116,19 +113,19 @@ func (p *parrot) check(after string, memory []byte, mark string) bool {
 	return bytes.Contains(memory, []byte(mark))
 }
 
-func (p *parrot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *parrot) answer(x *mock.Exchange) {
 	p.serving.Add(1)
 	defer p.serving.Done()
-	body, _ := io.ReadAll(r.Body)
 	if !p.look("kai_request", p.asked) {
 		p.t.Error("the search misses the client's request in the guest's memory")
 	}
 	p.requests++
-	if key := r.Header.Get(p.header); p.header != "" && key != canary && key != "Bearer "+canary {
+	headers := x.Header.Clone()
+	if key := headers.Get(p.header); p.header != "" && key != canary && key != "Bearer "+canary {
 		p.t.Errorf("%s: %q", p.header, key)
 	}
-	r.Header.Del(p.header)
-	if found := trace(fmt.Append(nil, r.URL, r.Header, string(body))); found != "" {
+	headers.Del(p.header)
+	if found := trace(fmt.Append(nil, x.URI, headers, x.Body)); found != "" {
 		p.t.Errorf("the key stands elsewhere in the request: %s", found)
 	}
 	if len(p.responses) == 0 {
@@ -137,48 +134,41 @@ func (p *parrot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	res := p.responses[0]
 	p.responses = p.responses[1:]
-	h := w.Header()
-	for name, values := range res.Headers {
-		if name != "Connection" && name != "Transfer-Encoding" && name != "Content-Length" && name != "Date" {
-			h[name] = values
-		}
-	}
-	h.Set("Content-Type", h.Get("Content-Type")+"; of="+echo)
-	h.Set("X-Request-Id", echo)
-	h.Set("X-Ratelimit-Of", echo)
-	w.WriteHeader(res.Status)
-	flush := http.NewResponseController(w)
+	setRecorded(x, res)
+	x.Set("X-Request-Id", echo)
+	x.Set("X-Ratelimit-Of", echo)
+	x.Head(res.Status, res.Headers.Get("Content-Type")+"; of="+echo)
 	list, events := pieces(res)
 	for _, piece := range list {
 		piece, marked := parroted(piece, rand.Text(), events)
 		if marked != "" {
 			p.last = marked
 		}
-		w.Write(piece)
-		flush.Flush()
-		if events && marked != "" && p.given(r) {
+		x.Send(string(piece))
+		if events && marked != "" && p.given(x) {
 			p.events++
 		}
 	}
 	if res.Cut {
-		panic(http.ErrAbortHandler)
+		x.Cut()
 	}
 }
 
 // given waits until the guest was given what was sent last, and looks at its
 // memory then: the export before is over.
-func (p *parrot) given(r *http.Request) bool {
+func (p *parrot) given(x *mock.Exchange) bool {
 	deadline := time.Now().Add(time.Minute)
 	for time.Now().Before(deadline) {
 		if memory := p.memory.snapshot(p.t); bytes.Contains(memory, []byte(p.last)) {
 			return p.check("kai_event", memory, p.last)
 		}
 		select {
-		case <-r.Context().Done():
-			return false
 		case <-p.answered:
 			return false // before this event
-		case <-time.After(time.Millisecond): // polling: nobody tells what a guest is given
+		default:
+		}
+		if !x.Pause(time.Millisecond) { // polling: nobody tells what a guest is given
+			return false
 		}
 	}
 	p.t.Error("the search misses an event in the guest's memory")
@@ -328,9 +318,7 @@ func TestCanaryInShippedAdapters(t *testing.T) {
 			replaced := 0
 			for options, group := range groups {
 				t.Run(options, func(t *testing.T) {
-					var current atomic.Pointer[parrot]
-					up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { current.Load().ServeHTTP(w, r) }))
-					defer up.Close()
+					up := mock.Start(t, nil)
 					var models []string
 					for _, r := range group {
 						models = append(models, r.model)
@@ -339,7 +327,7 @@ func TestCanaryInShippedAdapters(t *testing.T) {
 					for _, r := range group {
 						t.Run(strings.TrimSuffix(filepath.Base(r.file), ".txtar"), func(t *testing.T) {
 							p := &parrot{t: t, memory: memory, header: header, asked: rand.Text(), responses: r.Responses(), answered: make(chan struct{})}
-							current.Store(p)
+							up.Answer(p.answer)
 							asked := fmt.Sprintf(`{"kai_mark":%q,%s`, p.asked, bytes.TrimSpace(r.Get(transcript.SectionClient))[1:])
 							res, answer := g.post(t, asked)
 							close(p.answered)

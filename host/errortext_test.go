@@ -3,11 +3,10 @@ package host_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
 // TestErrorTextsTellNoAddress has upstreams that tell their own network's names
@@ -32,31 +31,20 @@ func TestErrorTextsTellNoAddress(t *testing.T) {
 	}
 	for plugin, tc := range keyed {
 		t.Run(plugin, func(t *testing.T) {
-			var text, how string
-			up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				quoted, _ := json.Marshal(text)
-				body := fmt.Sprintf(bodies[plugin], quoted)
-				switch {
-				case how == "text":
-					w.WriteHeader(502)
-					io.WriteString(w, text)
-				case how == "whole":
-					w.Header().Set("Content-Type", "application/json")
-					w.WriteHeader(502)
-					io.WriteString(w, body)
-				case plugin == "ollama":
-					w.Header().Set("Content-Type", "application/x-ndjson")
-					io.WriteString(w, line("so far")+body+"\n")
-				default:
-					w.Header().Set("Content-Type", "text/event-stream")
-					fmt.Fprintf(w, "event: error\ndata: %s\n\n", body)
-				}
-			}))
-			defer up.Close()
+			up := mock.Start(t, nil)
 			path, _ := withKey(t, plugin)
 			g := keyedGateway(t, path, up.URL+tc.prefix, "{}", "m")
-			for _, text = range texts {
-				for _, how = range []string{"text", "whole", "streamed"} {
+			for _, text := range texts {
+				quoted, _ := json.Marshal(text)
+				body := fmt.Sprintf(bodies[plugin], quoted)
+				inStream := mock.SSE("event: error\ndata: " + body + "\n\n")
+				if plugin == "ollama" {
+					inStream = mock.NDJSON(line("so far") + body + "\n")
+				}
+				for how, answer := range map[string]mock.Answer{
+					"text": mock.Whole(502, "text/plain", text), "whole": mock.Whole(502, "application/json", body), "streamed": inStream,
+				} {
+					up.Answer(answer)
 					_, answer := g.post(t, streamed)
 					if _, ok := errorMessage(answer); !ok {
 						t.Errorf("%s, %s: no error: %s", text, how, answer)

@@ -1,52 +1,22 @@
 package host_test
 
 import (
-	"bufio"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-)
 
-// rawUpstream answers every request with what serve writes to its connection,
-// which is closed when serve returns.
-func rawUpstream(t testing.TB, serve func(c net.Conn, body string)) (url string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var conns sync.WaitGroup
-	conns.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			conns.Go(func() {
-				defer c.Close()
-				req, err := http.ReadRequest(bufio.NewReader(c))
-				if err != nil {
-					return
-				}
-				body, _ := io.ReadAll(req.Body)
-				serve(c, string(body))
-			})
-		}
-	})
-	t.Cleanup(func() { l.Close(); conns.Wait() })
-	return "http://" + l.Addr().String()
-}
+	"github.com/kai-gateway/kai/internal/testkit/mock"
+)
 
 const (
 	ndjsonHead = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nConnection: close\r\n\r\n"
@@ -101,6 +71,13 @@ func content(t testing.TB, answer string) string {
 	return b.String()
 }
 
+// question is what the client of an upstream's request asked first.
+func question(x *mock.Exchange) string {
+	var asked struct{ Messages []struct{ Content string } }
+	json.Unmarshal([]byte(x.Body), &asked)
+	return asked.Messages[0].Content
+}
+
 // settle waits until the process has as few goroutines and file descriptors as
 // at the beginning.
 func settle(t testing.TB, goroutines, files int) {
@@ -131,106 +108,41 @@ func openFiles() int {
 
 func TestUpstreamFaults(t *testing.T) {
 	big := strings.Repeat("word ", 1<<21/5)
+	const chunked = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+	chunk := func(s string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(s), s) }
 	for name, tc := range map[string]struct {
-		serve     func(c net.Conn, body string)
+		answer    mock.Answer
 		status    int    // of the whole answer; of a streamed one unless midStream
 		code      string // of the error; "" is success, of a stream only
 		text      string // of a successful answer
 		midStream bool   // the stream's head was sent before the error
 	}{
-		"reset before the head": {
-			serve:  func(c net.Conn, _ string) { c.(*net.TCPConn).SetLinger(0) },
-			status: 502, code: "upstream_error",
-		},
-		"closed before the head": {
-			serve:  func(c net.Conn, _ string) {},
-			status: 502, code: "upstream_error",
-		},
-		"garbage instead of HTTP": {
-			serve:  func(c net.Conn, _ string) { io.WriteString(c, "\x00\x01garbage\r\n\r\n") },
-			status: 502, code: "upstream_error",
-		},
-		"garbage instead of JSON": {
-			serve:  func(c net.Conn, _ string) { io.WriteString(c, ndjsonHead+"}{ this is no JSON\n") },
-			status: 502, code: "upstream_error",
-		},
-		"truncated JSON": {
-			serve:  func(c net.Conn, _ string) { io.WriteString(c, ndjsonHead+line("one ")+`{"message":{"role":"assi`) },
-			status: 502, code: "upstream_error", midStream: true,
-		},
-		"a web page": {
-			serve: func(c net.Conn, _ string) {
-				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<html>")
-			},
-			status: 502, code: "upstream_error",
-		},
-		"reset in mid-stream": {
-			serve: func(c net.Conn, _ string) {
-				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
-				fmt.Fprintf(c, "%x\r\n%s\r\n", len(line("one ")), line("one "))
-				time.Sleep(50 * time.Millisecond)
-				c.(*net.TCPConn).SetLinger(0)
-			},
-			status: 502, code: "upstream_error", midStream: true,
-		},
-		"an end before the finish": {
-			serve:  func(c net.Conn, _ string) { io.WriteString(c, ndjsonHead+line("one ")) },
-			status: 502, code: "upstream_error", midStream: true,
-		},
-		"a reset behind the finish": {
-			serve: func(c net.Conn, _ string) {
-				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
-				body := line("one ") + lastLine
-				fmt.Fprintf(c, "%x\r\n%s\r\n", len(body), body)
-				time.Sleep(50 * time.Millisecond)
-				c.(*net.TCPConn).SetLinger(0)
-			},
-			status: 200, text: "one ",
-		},
-		"silence before the head": {
-			serve:  func(c net.Conn, _ string) { io.Copy(io.Discard, c) },
-			status: 504, code: "upstream_timeout", midStream: true,
-		},
-		"silence behind the head": {
-			serve: func(c net.Conn, _ string) {
-				io.WriteString(c, ndjsonHead+line("one "))
-				io.Copy(io.Discard, c)
-			},
-			status: 504, code: "upstream_timeout", midStream: true,
-		},
+		"reset before the head":     {answer: mock.Reset, status: 502, code: "upstream_error"},
+		"closed before the head":    {answer: mock.Cut, status: 502, code: "upstream_error"},
+		"garbage instead of HTTP":   {answer: mock.Raw("\x00\x01garbage\r\n\r\n"), status: 502, code: "upstream_error"},
+		"garbage instead of JSON":   {answer: mock.Raw(ndjsonHead + "}{ this is no JSON\n"), status: 502, code: "upstream_error"},
+		"truncated JSON":            {answer: mock.Raw(ndjsonHead + line("one ") + `{"message":{"role":"assi`), status: 502, code: "upstream_error", midStream: true},
+		"a web page":                {answer: mock.Raw("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<html>"), status: 502, code: "upstream_error"},
+		"reset in mid-stream":       {answer: mock.Steps(mock.Raw(chunked+chunk(line("one "))), mock.Pause(50*time.Millisecond), mock.Reset), status: 502, code: "upstream_error", midStream: true},
+		"an end before the finish":  {answer: mock.Raw(ndjsonHead + line("one ")), status: 502, code: "upstream_error", midStream: true},
+		"a reset behind the finish": {answer: mock.Steps(mock.Raw(chunked+chunk(line("one ")+lastLine)), mock.Pause(50*time.Millisecond), mock.Reset), status: 200, text: "one "},
+		"silence before the head":   {answer: mock.Hang, status: 504, code: "upstream_timeout", midStream: true},
+		"silence behind the head":   {answer: mock.Steps(mock.Raw(ndjsonHead+line("one ")), mock.Hang), status: 504, code: "upstream_timeout", midStream: true},
 		"CRLF, blank lines and no last line end": {
-			serve: func(c net.Conn, _ string) {
-				io.WriteString(c, ndjsonHead+"\r\n"+strings.ReplaceAll(line("one ")+line("two"), "\n", "\r\n\r\n")+strings.TrimSpace(lastLine))
-			},
+			answer: mock.Raw(ndjsonHead + "\r\n" + strings.ReplaceAll(line("one ")+line("two"), "\n", "\r\n\r\n") + strings.TrimSpace(lastLine)),
 			status: 200, text: "one two",
 		},
 		"gzip": {
-			serve: func(c net.Conn, _ string) {
-				io.WriteString(c, strings.Replace(ndjsonHead, "\r\n\r\n", "\r\nContent-Encoding: gzip\r\n\r\n", 1))
-				z := gzip.NewWriter(c)
-				io.WriteString(z, line("one "))
-				z.Flush()
-				io.WriteString(z, line("two")+lastLine)
-				z.Close()
-			},
+			answer: mock.Steps(
+				mock.Raw(strings.Replace(ndjsonHead, "\r\n\r\n", "\r\nContent-Encoding: gzip\r\n\r\n", 1)),
+				mock.Raw(gzipped(line("one "), line("two")+lastLine)...)),
 			status: 200, text: "one two",
 		},
-		"a line of 2 MB": {
-			serve:  func(c net.Conn, _ string) { io.WriteString(c, ndjsonHead+line(big)+lastLine) },
-			status: 200, text: big,
-		},
-		"UTF-8 split over writes": {
-			serve: func(c net.Conn, _ string) {
-				io.WriteString(c, ndjsonHead)
-				for _, b := range []byte(line("grün 🙂") + lastLine) {
-					c.Write([]byte{b})
-				}
-			},
-			status: 200, text: "grün 🙂",
-		},
+		"a line of 2 MB":          {answer: mock.Raw(ndjsonHead + line(big) + lastLine), status: 200, text: big},
+		"UTF-8 split over writes": {answer: mock.Steps(mock.Raw(ndjsonHead), mock.Raw(mock.Bytes(line("grün 🙂")+lastLine)...)), status: 200, text: "grün 🙂"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newGateway(t, ollamaAt(rawUpstream(t, tc.serve)))
+			g := newGateway(t, ollamaAt(mock.Start(t, tc.answer).URL))
 			g.post(t, `{`) // so that what the first request makes is there
 			goroutines, files := runtime.NumGoroutine(), openFiles()
 
@@ -256,6 +168,23 @@ func TestUpstreamFaults(t *testing.T) {
 			settle(t, goroutines, files)
 		})
 	}
+}
+
+// gzipped is a compressed text, cut where the server that made it would flush.
+func gzipped(texts ...string) (pieces []string) {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	for i, text := range texts {
+		io.WriteString(z, text)
+		if i < len(texts)-1 {
+			z.Flush()
+		} else {
+			z.Close()
+		}
+		pieces = append(pieces, b.String())
+		b.Reset()
+	}
+	return pieces
 }
 
 // checkOutcome looks for an error of that code in an answer, or for its text.
@@ -284,13 +213,7 @@ func checkOutcome(t *testing.T, how, answer, code, text string) {
 }
 
 func TestUpstreamRefuses(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	url := "http://" + l.Addr().String()
-	l.Close()
-	g := newGateway(t, ollamaAt(url))
+	g := newGateway(t, ollamaAt(mock.Nowhere(t)))
 	for _, body := range []string{wholly, streamed} {
 		res, answer := g.post(t, body)
 		if res.StatusCode != 502 || !strings.Contains(answer, "'ollama'") || !strings.Contains(answer, "running") {
@@ -303,13 +226,13 @@ func TestUpstreamRefuses(t *testing.T) {
 // the cut falls before the end of the line that finishes it.
 func TestTruncation(t *testing.T) {
 	body := line("one ") + line("two") + lastLine
-	var cut int
-	g := newGateway(t, ollamaAt(rawUpstream(t, func(c net.Conn, _ string) {
-		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:cut])
-	})))
+	head := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n", len(body))
+	up := mock.Start(t, nil)
+	g := newGateway(t, ollamaAt(up.URL))
 	for _, a := range clientAPIs {
 		t.Run(a.name, func(t *testing.T) {
-			for cut = 0; cut <= len(body); cut++ {
+			for cut := range len(body) + 1 {
+				up.Answer(mock.Raw(head + body[:cut]))
 				_, answer := g.postTo(t, a.path, "", a.asks("hi", true))
 				complete := a.succeeded(answer)
 				// Without its line end, the connection's early end makes the last line void.
@@ -354,21 +277,17 @@ func TestHangUpEndsTheUpstreamRequest(t *testing.T) {
 	messages := clientAPIs[1]
 	for name, tc := range map[string]struct {
 		path, body string
-		head       string
+		begin      mock.Answer
 	}{
-		"whole, before the upstream's head":    {"/v1/chat/completions", wholly, ""},
-		"streamed, before the upstream's head": {"/v1/chat/completions", streamed, ""},
-		"streamed, in mid-stream":              {"/v1/chat/completions", streamed, ndjsonHead + line("one ")},
-		"messages, in mid-stream":              {messages.path, messages.asks("hi", true), ndjsonHead + line("one ")},
+		"whole, before the upstream's head":    {"/v1/chat/completions", wholly, mock.Steps()},
+		"streamed, before the upstream's head": {"/v1/chat/completions", streamed, mock.Steps()},
+		"streamed, in mid-stream":              {"/v1/chat/completions", streamed, mock.NDJSON(line("one "))},
+		"messages, in mid-stream":              {messages.path, messages.asks("hi", true), mock.NDJSON(line("one "))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked, gone := make(chan bool), make(chan time.Time, 1)
-			g := newGateway(t, ollamaAt(rawUpstream(t, func(c net.Conn, _ string) {
-				io.WriteString(c, tc.head)
-				close(asked)
-				io.Copy(io.Discard, c) // until the gateway closes the connection
-				gone <- time.Now()
-			})))
+			up := mock.Start(t, mock.Steps(tc.begin, func(*mock.Exchange) { close(asked) }, mock.Hang, func(*mock.Exchange) { gone <- time.Now() }))
+			g := newGateway(t, ollamaAt(up.URL))
 			ctx, cancel := context.WithCancel(t.Context())
 			req, _ := http.NewRequestWithContext(ctx, "POST", g.URL+tc.path, strings.NewReader(tc.body))
 			req.Header.Set("Content-Type", "application/json")
@@ -411,18 +330,13 @@ func TestManyStreams(t *testing.T) {
 		}
 		return b.String()
 	}
-	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var asked struct{ Messages []struct{ Content string } }
-		json.NewDecoder(r.Body).Decode(&asked)
-		w.Header().Set("Content-Type", "application/x-ndjson")
-		flush := http.NewResponseController(w)
-		for word := range strings.SplitAfterSeq(text(asked.Messages[0].Content), " ") {
-			io.WriteString(w, line(word))
-			flush.Flush()
+	up := mock.Start(t, func(x *mock.Exchange) {
+		x.Head(200, "application/x-ndjson")
+		for word := range strings.SplitAfterSeq(text(question(x)), " ") {
+			x.Send(line(word))
 		}
-		io.WriteString(w, lastLine)
-	}))
-	defer up.Close()
+		x.Send(lastLine)
+	})
 	g := newGateway(t, ollamaAt(up.URL))
 	g.post(t, `{`)
 	goroutines, files := runtime.NumGoroutine(), openFiles()

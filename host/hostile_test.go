@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/wasm/fuel"
 	"github.com/kai-gateway/kai/internal/testkit"
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -101,10 +101,8 @@ func askFor(at, script string, stream bool) string {
 // puppetUpstream passes the commands for the puppet on. Other streams, held, wait
 // in the middle until they are let.
 type puppetUpstream struct {
-	*httptest.Server
-	requests atomic.Int64
-	headers  atomic.Pointer[http.Header] // of the last request
-	pull     atomic.Pointer[chan struct{}]
+	*mock.Upstream
+	pull atomic.Pointer[chan struct{}]
 }
 
 const honestEvents = 20
@@ -113,35 +111,24 @@ func startPuppetUpstream(t testing.TB) *puppetUpstream {
 	t.Helper()
 	u := &puppetUpstream{}
 	u.let()
-	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		u.requests.Add(1)
-		h := r.Header.Clone()
-		u.headers.Store(&h)
+	u.Upstream = mock.Start(t, func(x *mock.Exchange) {
 		var asked struct{ User string }
-		json.NewDecoder(r.Body).Decode(&asked)
-		flush := http.NewResponseController(w)
+		json.Unmarshal([]byte(x.Body), &asked)
 		switch {
 		case strings.HasPrefix(asked.User, atResponse):
-			w.Header().Set("Content-Type", "application/json")
-			fmt.Fprintf(w, `{"x":"@%s"}`, asked.User[2:])
+			mock.JSON(fmt.Sprintf(`{"x":"@%s"}`, asked.User[2:]))(x)
 		case strings.HasPrefix(asked.User, atEvent):
-			w.Header().Set("Content-Type", "text/event-stream")
-			fmt.Fprintf(w, "data: before \n\ndata: @%s\n\ndata: behind\n\n", asked.User[2:])
+			mock.SSE(fmt.Sprintf("data: before \n\ndata: @%s\n\ndata: behind\n\n", asked.User[2:]))(x)
 		default:
-			w.Header().Set("Content-Type", "text/event-stream")
+			x.Head(200, "text/event-stream")
 			for i := range honestEvents {
-				fmt.Fprintf(w, "data: %s:%d \n\n", asked.User, i)
-				flush.Flush()
+				x.Send(fmt.Sprintf("data: %s:%d \n\n", asked.User, i))
 				if i == honestEvents/2 {
-					select {
-					case <-*u.pull.Load():
-					case <-r.Context().Done():
-					}
+					x.Wait(*u.pull.Load())
 				}
 			}
 		}
-	}))
-	t.Cleanup(u.Close)
+	})
 	return u
 }
 
@@ -382,7 +369,8 @@ func TestHostileCalls(t *testing.T) {
 		}
 		for _, at := range at {
 			t.Run(name+" "+map[string]string{atRequest: "in kai_request", atResponse: "in kai_response", atEvent: "in kai_event"}[at], func(t *testing.T) {
-				g.log.Reset() // or its growth would count
+				g.log.Reset() // or their growth would count
+				u.Forget()
 				before := resident(t)
 				others := startBystanders(t, g, u)
 				res, answer := g.post(t, askFor(at, tc.script, false))
@@ -479,7 +467,7 @@ func TestHostileRequests(t *testing.T) {
 	want := startBystanders(t, g, u).end()
 	before := resident(t)
 	others := startBystanders(t, g, u)
-	sent := u.requests.Load()
+	sent := len(u.Requests())
 	for _, head := range heads {
 		for _, stream := range []bool{false, true} {
 			logged := len(g.log.String())
@@ -494,7 +482,7 @@ func TestHostileRequests(t *testing.T) {
 			checkQuiet(t, g, u, answer)
 		}
 	}
-	if n := u.requests.Load() - sent; n > 0 {
+	if n := len(u.Requests()) - sent; n > 0 {
 		t.Errorf("%d of these requests were sent", n)
 	}
 	if got := others.end(); got != want {
@@ -504,7 +492,7 @@ func TestHostileRequests(t *testing.T) {
 
 	// What looks like a template is text, and the key stands where the manifest says.
 	_, answer := g.post(t, askFor(atRequest, emit(abi.Request, 0, "POST /a@b/c:d\nx-template: {} {{api_key}} ${KEY} %s\n")+emit(abi.Body, 0, "{}"), false))
-	h := *u.headers.Load()
+	h := u.Last().Header
 	if got := h.Get("X-Template"); got != "{} {{api_key}} ${KEY} %s" {
 		t.Errorf("a header that looks like a template arrived as %q: %s", got, answer)
 	}
@@ -711,40 +699,24 @@ func TestCanary(t *testing.T) {
 	for name, told := range ways {
 		t.Run(name, func(t *testing.T) {
 			find := search(told[2:20]) + search(canary[2:14]) + search(canary[9:]) // parts, so that the puppet isn't told the whole either
-			up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				var asked struct{ User string }
-				json.NewDecoder(r.Body).Decode(&asked)
-				h := w.Header()
-				h.Set("X-Request-Id", told)
-				h.Set("X-Ratelimit-Key", "of "+told)
-				switch asked.User {
-				case "events":
-					h.Set("Content-Type", "text/event-stream")
-					fmt.Fprintf(w, "event: %s\ndata: {\"a\":\"%s\"}\n\n", told, told)
-					fmt.Fprintf(w, "data: @%s\n\ndata: %s\n\ndata: @%s\n\n", find, told, find)
-				case "whole":
-					h.Set("Content-Type", "application/json")
-					fmt.Fprintf(w, `{"a":"%s"}`, told)
-				case "refusal":
-					w.WriteHeader(401)
-					io.WriteString(w, told)
-				case "page":
-					h.Set("Content-Type", "text/html; of="+told)
-				case "coding":
-					h.Set("Content-Encoding", told)
-				case "garbage":
-					c, _, _ := http.NewResponseController(w).Hijack()
-					fmt.Fprintf(c, "%s\r\n\r\n", told)
-					c.Close()
-				}
-			}))
-			defer up.Close()
+			ids := mock.Steps(mock.Header("X-Request-Id", told), mock.Header("X-Ratelimit-Key", "of "+told))
+			up := mock.Start(t, nil)
 			g, err := newHostileGateway(t, puppetAt(t, up.URL))
 			if err != nil {
 				t.Fatal(err)
 			}
 			var seen strings.Builder
-			for _, way := range []string{"events", "whole", "refusal", "page", "coding", "garbage"} {
+			for way, answer := range map[string]mock.Answer{
+				"events": mock.SSE(
+					fmt.Sprintf("event: %s\ndata: {\"a\":\"%s\"}\n\n", told, told),
+					fmt.Sprintf("data: @%s\n\ndata: %s\n\ndata: @%s\n\n", find, told, find)),
+				"whole":   mock.JSON(fmt.Sprintf(`{"a":"%s"}`, told)),
+				"refusal": mock.Whole(401, "text/plain", told),
+				"page":    mock.Whole(200, "text/html; of="+told, ""),
+				"coding":  mock.Steps(mock.Header("Content-Encoding", told), mock.Status(200)),
+				"garbage": mock.Raw(told + "\r\n\r\n"),
+			} {
+				up.Answer(mock.Steps(ids, answer))
 				for _, stream := range []bool{false, true} {
 					res, answer := g.post(t, askFor("", way, stream))
 					fmt.Fprintln(&seen, res.Header, answer)

@@ -3,13 +3,12 @@ package host_test
 import (
 	"crypto/sha256"
 	"fmt"
-	"io"
-	"net"
 	"strings"
 	"testing"
 
 	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/internal/testkit"
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
 func TestDigestPin(t *testing.T) {
@@ -34,8 +33,8 @@ func TestDigestPin(t *testing.T) {
 }
 
 func TestIsolationServes(t *testing.T) {
-	url := rawUpstream(t, func(c net.Conn, _ string) { io.WriteString(c, ndjsonHead+line("one ")+line("two")+lastLine) })
-	g := newGateway(t, strings.Replace(ollamaAt(url), "ollama: {", "ollama: {isolation: request, ", 1))
+	up := mock.Start(t, mock.NDJSON(line("one ")+line("two")+lastLine))
+	g := newGateway(t, strings.Replace(ollamaAt(up.URL), "ollama: {", "ollama: {isolation: request, ", 1))
 	for range 3 {
 		if _, answer := g.post(t, streamed); content(t, answer) != "one two" {
 			t.Errorf("got %s", answer)
@@ -44,15 +43,13 @@ func TestIsolationServes(t *testing.T) {
 }
 
 func TestLimitsOfAProvider(t *testing.T) {
-	url := rawUpstream(t, func(c net.Conn, _ string) {
-		io.WriteString(c, ndjsonHead+line(strings.Repeat("x", 2000))+line(strings.Repeat("y", 2000))+lastLine)
-	})
+	up := mock.Start(t, mock.NDJSON(line(strings.Repeat("x", 2000))+line(strings.Repeat("y", 2000))+lastLine))
 	for name, tc := range map[string]struct{ limits, says string }{
 		"what all calls emit":  {"{stream_output: 3KB}", "limits.stream_output"},
 		"what a call is given": {"{input: 1KB}", "limits.input"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newGateway(t, strings.Replace(ollamaAt(url), "ollama: {", "ollama: {limits: "+tc.limits+", ", 1))
+			g := newGateway(t, strings.Replace(ollamaAt(up.URL), "ollama: {", "ollama: {limits: "+tc.limits+", ", 1))
 			if _, answer := g.post(t, streamed); !strings.Contains(answer, tc.says) || strings.Contains(answer, "[DONE]") {
 				t.Errorf("got %.600s, want an error with %q", answer, tc.says)
 			}

@@ -3,10 +3,10 @@ package host_test
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
 // Lines of a picture in base64 and of a text with everything that JSON escapes.
@@ -64,19 +64,13 @@ func TestLongAnswers(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			answer := tc.body
-			up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Content-Type", "text/plain") // the bytes tell
-				w.Header().Set("Content-Length", fmt.Sprint(len(answer)))
-				w.Write([]byte(answer))
-			}))
-			defer up.Close()
+			up := mock.Start(t, nil)
 			g := newGateway(t, fmt.Sprintf(`
 server: {max_memory: 96MiB, max_body: 24MiB}
 providers: {up: {plugin: %s, base_url: %q, limits: {share: 96MiB}}}
 model_mapping: {m: {provider: up, model: m}}`, tc.plugin, up.URL))
 			for form, body := range map[string]string{"whole": tc.body, "in events": tc.events} {
-				answer = body
+				up.Answer(mock.Whole(200, "text/plain", body)) // the bytes tell
 				wantText, wantPicture := tc.text, ""
 				switch {
 				case tc.pictured && form == "whole":

@@ -1,7 +1,6 @@
 package host_test
 
 import (
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,13 +9,12 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/internal/testkit"
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -156,24 +154,13 @@ func TestMemoryOverReloads(t *testing.T) {
 // TestShareOfAProvider has a provider's answers grow beyond what it may hold: they
 // fail, its upstream is not said to be ill, and others are served.
 func TestShareOfAProvider(t *testing.T) {
-	var open sync.WaitGroup
 	enough := make(chan struct{})
-	url := rawUpstream(t, func(c net.Conn, body string) {
-		open.Add(1)
-		defer open.Done()
-		if strings.Contains(body, "small") {
-			io.WriteString(c, ndjsonHead+line("hello")+lastLine)
-			return
-		}
-		io.WriteString(c, ndjsonHead+line("begin ")+`{"message":{"content":"`+strings.Repeat("x", 6<<20))
-		<-enough
-		io.WriteString(c, "\"}}\n"+lastLine)
-	})
+	up := mock.Start(t, mock.Steps(mock.NDJSON(line("begin ")+`{"message":{"content":"`+strings.Repeat("x", 6<<20)), mock.Wait(enough), mock.Send("\"}}\n"+lastLine)))
 	g := newGateway(t, fmt.Sprintf(`
 server: {max_memory: 64MiB, max_body: 1MiB}
 providers: {ollama: {base_url: %q, limits: {share: 16MiB}}}
 model_mapping: {m: {provider: ollama, model: m}, demo: {provider: demo, model: m}}
-`, url))
+`, up.URL))
 	answers := make(chan string)
 	const streams = 8
 	for range streams {
@@ -205,9 +192,9 @@ model_mapping: {m: {provider: ollama, model: m}, demo: {provider: demo, model: m
 	for range 3 {
 		<-answers
 	}
-	open.Wait()
 	nothingHeld(t, g, "ollama")
-	if _, answer := g.post(t, strings.Replace(streamed, "hi", "small", 1)); !strings.Contains(answer, "hello") {
+	up.Answer(mock.NDJSON(line("hello") + lastLine))
+	if _, answer := g.post(t, streamed); !strings.Contains(answer, "hello") {
 		t.Errorf("afterwards the provider answers %s", answer)
 	}
 	if strings.Contains(g.log.String(), "adapter paused") {
@@ -219,16 +206,12 @@ model_mapping: {m: {provider: ollama, model: m}, demo: {provider: demo, model: m
 // provider's share up: the next request is asked to come again.
 func TestIsolatedStreamsAreBounded(t *testing.T) {
 	proceed := make(chan struct{})
-	url := rawUpstream(t, func(c net.Conn, _ string) {
-		io.WriteString(c, ndjsonHead+line("one "))
-		<-proceed
-		io.WriteString(c, line("two")+lastLine)
-	})
+	up := mock.Start(t, mock.Steps(mock.NDJSON(line("one ")), mock.Wait(proceed), mock.Send(line("two")+lastLine)))
 	g := newGateway(t, fmt.Sprintf(`
 server: {max_memory: 128MiB, max_body: 1MiB}
 providers: {ollama: {base_url: %q, isolation: request, limits: {share: 24MiB}}}
 model_mapping: {m: {provider: ollama, model: m}}
-`, url))
+`, up.URL))
 	answers := make(chan string)
 	refused := false
 	running := 0
@@ -275,11 +258,7 @@ model_mapping: {m: {provider: ollama, model: m}}
 // TestExpandedBodiesAreCounted has an adapter put long content into its request
 // four times: that counts before it is made.
 func TestExpandedBodiesAreCounted(t *testing.T) {
-	var sent atomic.Int64
-	url := rawUpstream(t, func(c net.Conn, body string) {
-		sent.Store(int64(len(body)))
-		io.WriteString(c, sseHead+"data: x\n\n")
-	})
+	up := mock.Start(t, mock.SSE("data: x\n\n"))
 	path, err := filepath.Abs("wasm/testdata/hostile/repeats.wasm")
 	if err != nil {
 		t.Fatal(err)
@@ -288,17 +267,18 @@ func TestExpandedBodiesAreCounted(t *testing.T) {
 server: {max_memory: 64MiB, max_body: 4MiB}
 providers: {repeats: {plugin: %q, base_url: %q, limits: {share: 12MiB}}}
 model_mapping: {m: {provider: repeats, model: m}}
-`, path, url))
+`, path, up.URL))
 	body := func(n int) string {
 		return `{"model":"m","messages":[{"role":"user","content":"` + strings.Repeat("x", n) + `"}]}`
 	}
-	if _, answer := g.post(t, body(1<<20)); sent.Load() < 4<<20 {
-		t.Errorf("%d bytes were sent of 4 times 1 MiB: %s", sent.Load(), answer)
+	_, answer := g.post(t, body(1<<20))
+	if sent := len(up.Last().Body); sent < 4<<20 {
+		t.Errorf("%d bytes were sent of 4 times 1 MiB: %s", sent, answer)
 	}
-	sent.Store(0)
+	up.Forget()
 	res, answer := g.post(t, body(4<<20-1000))
-	if res.StatusCode != 502 || !strings.Contains(answer, "out_of_memory") || sent.Load() != 0 {
-		t.Errorf("4 times 4 MiB in 12 MiB: %d %.300s, %d bytes sent, want out_of_memory", res.StatusCode, answer, sent.Load())
+	if sent := len(up.Last().Body); res.StatusCode != 502 || !strings.Contains(answer, "out_of_memory") || sent != 0 {
+		t.Errorf("4 times 4 MiB in 12 MiB: %d %.300s, %d bytes sent, want out_of_memory", res.StatusCode, answer, sent)
 	}
 	nothingHeld(t, g, "repeats")
 }
@@ -306,20 +286,12 @@ model_mapping: {m: {provider: repeats, model: m}}
 // TestCompressedAnswersAreCounted has upstreams send answers that are large only
 // when they are decompressed.
 func TestCompressedAnswersAreCounted(t *testing.T) {
-	url := rawUpstream(t, func(c net.Conn, _ string) {
-		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n")
-		z := gzip.NewWriter(c)
-		spaces := strings.Repeat(" ", 1<<20)
-		for range 30 {
-			io.WriteString(z, spaces)
-		}
-		z.Close()
-	})
+	up := mock.Start(t, mock.Steps(mock.Header("Content-Encoding", "gzip"), mock.JSON(gzipped(strings.Repeat(" ", 30<<20))[0])))
 	g := newGateway(t, fmt.Sprintf(`
 server: {max_memory: 64MiB, max_body: 8MiB}
 providers: {ollama: {base_url: %q, limits: {share: 24MiB}}}
 model_mapping: {m: {provider: ollama, model: m}}
-`, url))
+`, up.URL))
 	res, answer := g.post(t, wholly)
 	if res.StatusCode != 502 || !strings.Contains(answer, "out_of_memory") {
 		t.Errorf("30 MiB in 24 MiB: %d %s, want out_of_memory", res.StatusCode, answer)

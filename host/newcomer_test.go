@@ -10,10 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/internal/testkit"
-	"github.com/kai-gateway/kai/plugins"
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
 // send makes a request with headers, each "Name: value", and gives status and body.
@@ -62,9 +61,7 @@ func TestDemoTakesItsTime(t *testing.T) {
 			}
 		})
 	}
-	if _, err := config.Parse("test.yaml", []byte("model_mapping: {demo: {provider: demo, model: m, options: {delay: soon}}}"), config.Options{
-		Shipped: plugins.Names(), OptionsSchema: testkit.Schema,
-	}); err == nil || !strings.Contains(err.Error(), "delay") {
+	if _, err := testkit.Parse("model_mapping: {demo: {provider: demo, model: m, options: {delay: soon}}}"); err == nil || !strings.Contains(err.Error(), "delay") {
 		t.Errorf("delay: soon gave %v", err)
 	}
 }
@@ -154,15 +151,14 @@ auth: {enabled: true, api_keys: [{name: all, key: key-of-all}, {name: some, key:
 }
 
 func TestUnreachableOllamaSaysWhatToDo(t *testing.T) {
-	nobody := httptest.NewServer(nil)
-	nobody.Close()
+	nobody := mock.Nowhere(t)
 	g := newGateway(t, `
-providers: {ollama: {base_url: "`+nobody.URL+`"}}
+providers: {ollama: {base_url: "`+nobody+`"}}
 model_mapping: {granite-local: {provider: ollama, model: "granite4:tiny-h"}}
 default_model: granite-local
 `)
 	status, answer := g.send(t, "POST", "/v1/chat/completions", `{"messages":[{"role":"user","content":"x"}]}`)
-	want := "Provider 'ollama' is not reachable at " + nobody.URL + ": connection refused. Is it running? " +
+	want := "Provider 'ollama' is not reachable at " + nobody + ": connection refused. Is it running? " +
 		"To use this model, start Ollama with 'ollama serve', and get the model once with 'ollama pull granite4:tiny-h'."
 	if status != 502 || !strings.Contains(answer, want) {
 		t.Errorf("%d %s, want 502 and %q", status, answer, want)

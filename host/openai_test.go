@@ -6,14 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +20,7 @@ import (
 	"github.com/openai/openai-go/v3/shared"
 
 	"github.com/kai-gateway/kai/internal/testkit"
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
 // The tests of this file use the gateway as programs written for OpenAI do:
@@ -45,47 +42,41 @@ func say(model, text string) openai.ChatCompletionNewParams {
 }
 
 // recordings stands in for the providers: it answers a request for the model
-// "openrouter/stream-ok" as the transcript of that name does, and keeps what it
-// was asked.
-type recordings struct {
-	t     *testing.T
-	mu    sync.Mutex
-	asked map[string][]string // bodies by model
-}
+// "openrouter/stream-ok" as the transcript of that name does.
+type recordings struct{ *mock.Upstream }
 
-func (r *recordings) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	body, _ := io.ReadAll(req.Body)
-	var asked struct{ Model string }
-	if err := json.Unmarshal(body, &asked); err != nil {
-		r.t.Errorf("the upstream got %q: %v", body, err)
-	}
-	r.mu.Lock()
-	r.asked[asked.Model] = append(r.asked[asked.Model], string(body))
-	r.mu.Unlock()
-	tr := readRecorded(r.t, "../testdata/transcripts/"+asked.Model+".txtar")
-	u := transcriptUpstream{t: r.t, responses: tr.Responses()[:1], cut: func(left int) int { return left }}
-	u.ServeHTTP(w, req)
-}
-
-// got gives the requests for a model, which must be n.
-func (r *recordings) got(t *testing.T, model string, n int) []string {
+// got gives the bodies of the requests for a model, which must be n.
+func (r recordings) got(t *testing.T, model string, n int) (bodies []string) {
 	t.Helper()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.asked[model]) != n {
-		t.Fatalf("the upstream got %d requests for %s, want %d", len(r.asked[model]), model, n)
+	for _, asked := range r.Requests() {
+		if modelOf(t, asked.Body) == model {
+			bodies = append(bodies, asked.Body)
+		}
 	}
-	return slices.Clone(r.asked[model])
+	if len(bodies) != n {
+		t.Fatalf("the upstream got %d requests for %s, want %d", len(bodies), model, n)
+	}
+	return bodies
+}
+
+func modelOf(t *testing.T, body string) string {
+	t.Helper()
+	var asked struct{ Model string }
+	if err := json.Unmarshal([]byte(body), &asked); err != nil {
+		t.Errorf("the upstream got %q: %v", body, err)
+	}
+	return asked.Model
 }
 
 // newRecordings gives a gateway whose models are demo and the transcripts.
-func newRecordings(t *testing.T) (*gateway, *recordings) {
+func newRecordings(t *testing.T) (*gateway, recordings) {
 	t.Helper()
-	r := &recordings{t: t, asked: map[string][]string{}}
-	server := httptest.NewServer(r)
-	t.Cleanup(server.Close)
+	up := mock.Start(t, func(x *mock.Exchange) {
+		tr := readRecorded(t, "../testdata/transcripts/"+modelOf(t, x.Body)+".txtar")
+		play(tr.Responses()[0], cutters["whole"]())(x)
+	})
 	var yaml strings.Builder
-	fmt.Fprintf(&yaml, "providers: {ollama: {base_url: %q}, openrouter: {base_url: %q, api_key: sk-upstream}}\n", server.URL, server.URL)
+	fmt.Fprintf(&yaml, "providers: {ollama: {base_url: %q}, openrouter: {base_url: %q, api_key: sk-upstream}}\n", up.URL, up.URL)
 	yaml.WriteString("model_mapping:\n  demo: {provider: demo, model: demo}\n")
 	for _, plugin := range []string{"ollama", "openrouter"} {
 		for _, file := range transcripts(t, plugin) {
@@ -93,7 +84,7 @@ func newRecordings(t *testing.T) (*gateway, *recordings) {
 			fmt.Fprintf(&yaml, "  %s: {provider: %s, model: %s}\n", model, plugin, model)
 		}
 	}
-	return newGateway(t, yaml.String()), r
+	return newGateway(t, yaml.String()), recordings{up}
 }
 
 // oneProvider configures a plugin with an upstream at url; the model is "live".
@@ -638,17 +629,9 @@ func TestOpenAIClientRepeatsOnlyWhatHelps(t *testing.T) {
 // comment, which clients have to take for nothing.
 func TestOpenAIClientWaitsThroughComments(t *testing.T) {
 	proceed := make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		w.(http.Flusher).Flush()
-		select {
-		case <-proceed:
-		case <-r.Context().Done():
-		}
-		io.WriteString(w, `data: {"choices":[{"index":0,"delta":{"content":"late"},"finish_reason":"stop"}]}`+"\n\ndata: [DONE]\n\n")
-	}))
-	defer server.Close()
-	g := newGateway(t, "server: {stream_head_wait: 1ms}\n"+oneProvider("openrouter", server.URL))
+	up := mock.Start(t, mock.Steps(mock.SSE(), mock.Wait(proceed),
+		mock.Send(`data: {"choices":[{"index":0,"delta":{"content":"late"},"finish_reason":"stop"}]}`+"\n\ndata: [DONE]\n\n")))
+	g := newGateway(t, "server: {stream_head_wait: 1ms}\n"+oneProvider("openrouter", up.URL))
 	c := newOpenAI(g)
 	stream := c.Chat.Completions.NewStreaming(t.Context(), say("live", "Hello!"))
 	close(proceed) // the head has come, and with it the comment
@@ -665,21 +648,23 @@ func TestOpenAIClientWaitsThroughComments(t *testing.T) {
 // need not produce.
 func TestOpenAIClientHangsUp(t *testing.T) {
 	for name, tc := range map[string]struct {
-		plugin, answer string
-		chat           func(context.Context, openai.Client) error
+		plugin string
+		begin  mock.Answer
+		chat   func(context.Context, openai.Client) error
 	}{
 		"within an OpenRouter stream": {
 			plugin: "openrouter",
-			answer: `data: {"choices":[{"index":0,"delta":{"content":"word "}}]}` + "\n\n",
+			begin:  mock.SSE(`data: {"choices":[{"index":0,"delta":{"content":"word "}}]}` + "\n\n"),
 			chat:   readOneChunk,
 		},
 		"within an Ollama stream": {
 			plugin: "ollama",
-			answer: `{"message":{"content":"word "},"done":false}` + "\n",
+			begin:  mock.NDJSON(line("word ")),
 			chat:   readOneChunk,
 		},
 		"before the answer, at its timeout": {
 			plugin: "openrouter",
+			begin:  mock.Steps(),
 			chat: func(ctx context.Context, c openai.Client) error {
 				_, err := c.Chat.Completions.New(ctx, say("live", "Hello!"), option.WithRequestTimeout(100*time.Millisecond))
 				if !errors.Is(err, context.DeadlineExceeded) {
@@ -691,18 +676,8 @@ func TestOpenAIClientHangsUp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			gone := make(chan struct{})
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if tc.answer != "" {
-					w.Header().Set("Content-Type", map[string]string{"ollama": "application/x-ndjson", "openrouter": "text/event-stream"}[tc.plugin])
-					io.WriteString(w, tc.answer)
-					w.(http.Flusher).Flush()
-				}
-				io.Copy(io.Discard, r.Body)
-				<-r.Context().Done()
-				close(gone)
-			}))
-			defer server.Close()
-			g := newGateway(t, oneProvider(tc.plugin, server.URL))
+			up := mock.Start(t, mock.Steps(tc.begin, mock.Hang, func(*mock.Exchange) { close(gone) }))
+			g := newGateway(t, oneProvider(tc.plugin, up.URL))
 			if err := tc.chat(t.Context(), newOpenAI(g)); err != nil {
 				t.Error(err)
 			}
@@ -710,7 +685,6 @@ func TestOpenAIClientHangsUp(t *testing.T) {
 			case <-gone:
 			case <-time.After(time.Minute):
 				t.Error("the upstream is still asked")
-				server.CloseClientConnections()
 			}
 		})
 	}

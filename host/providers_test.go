@@ -5,19 +5,17 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/internal/testkit"
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
 // loaded counts how often an adapter was loaded, each with an instance of its own.
@@ -37,21 +35,8 @@ func (g *gateway) reload(t testing.TB, yaml string, module func(string) ([]byte,
 // provider, which must not notice: no connection is opened anew, no adapter loaded,
 // no instance lost, and nothing left behind.
 func TestReloadsKeepConnections(t *testing.T) {
-	var accepted atomic.Int64
 	wait := make(chan struct{})
-	up := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
-		<-wait
-		w.Header().Set("Content-Type", "application/x-ndjson")
-		io.WriteString(w, line("one")+lastLine)
-	}))
-	up.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-		if s == http.StateNew {
-			accepted.Add(1)
-		}
-	}
-	up.Start()
-	defer up.Close()
+	up := mock.Start(t, mock.Steps(mock.Wait(wait), mock.NDJSON(line("one")+lastLine)))
 	yaml := func(n int) string { // the provider's place in the file changes, too
 		return fmt.Sprintf("%sserver: {max_body: %dMiB, workers: 4}\nproviders: {ollama: {base_url: %q}}\nmodel_mapping: {m: {provider: ollama, model: m}, m%d: {provider: ollama, model: m}}\n",
 			strings.Repeat("\n", n%7), 16+n%3, up.URL, n%5)
@@ -67,7 +52,7 @@ func TestReloadsKeepConnections(t *testing.T) {
 	for range atOnce {
 		begun.Go(ask)
 	}
-	eventually(t, "connections", int64(atOnce), accepted.Load)
+	eventually(t, "connections", atOnce, up.Opened)
 	close(wait)
 	begun.Wait()
 	kept, instances := g.host.Kept("ollama"), g.loaded()
@@ -96,7 +81,7 @@ func TestReloadsKeepConnections(t *testing.T) {
 			ask()
 		}
 	}
-	if n := accepted.Load(); n != atOnce {
+	if n := up.Opened(); n != atOnce {
 		t.Errorf("%d connections were opened, %d of them before the reloads", n, atOnce)
 	}
 	if n := g.loaded(); n != instances {
@@ -106,26 +91,26 @@ func TestReloadsKeepConnections(t *testing.T) {
 		t.Errorf("%d providers are there, want 1", n)
 	}
 	settle(t, goroutines, files)
+	up.Forget()
 	checkMemory(t, memory)
 }
 
 // TestReloadsKeepHealth: what is known of an upstream and of an adapter that breaks
 // isn't forgotten because something else was changed.
 func TestReloadsKeepHealth(t *testing.T) {
-	gone := httptest.NewServer(nil)
-	gone.Close()
-	g := newGateway(t, ollamaAt(gone.URL))
+	gone := mock.Nowhere(t)
+	g := newGateway(t, ollamaAt(gone))
 	g.post(t, wholly)
 	const failed = `"provider:ollama":{"name":"ollama","status":"unhealthy","message":"The last request got no answer"}`
 	for n, yaml := range []string{"", "default_model: m\n", "cors: {enabled: true}\n"} {
 		if n > 0 {
-			g.reload(t, ollamaAt(gone.URL)+yaml, testkit.Module)
+			g.reload(t, ollamaAt(gone)+yaml, testkit.Module)
 		}
 		if h := g.get(t, "/health"); !strings.Contains(h, failed) || !strings.Contains(h, `"status":"degraded"`) {
 			t.Errorf("after %d reloads: %s", n, h)
 		}
 	}
-	g.reload(t, strings.Replace(ollamaAt(gone.URL), "connect: 2s", "connect: 3s", 1), testkit.Module)
+	g.reload(t, strings.Replace(ollamaAt(gone), "connect: 2s", "connect: 3s", 1), testkit.Module)
 	if h := g.get(t, "/health"); strings.Contains(h, failed) {
 		t.Errorf("the provider was changed, and what is new about it hasn't failed: %s", h)
 	}
@@ -157,15 +142,7 @@ func TestReloadsKeepPauses(t *testing.T) {
 // TestReloadsReplaceWhatChanges changes one thing about a provider at a time. The old
 // one is closed when the last request to it has ended.
 func TestReloadsReplaceWhatChanges(t *testing.T) {
-	var let atomic.Pointer[chan struct{}] // streams wait for it in the middle
-	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		io.WriteString(w, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"one\"}}]}\n\n")
-		http.NewResponseController(w).Flush()
-		<-*let.Load()
-		io.WriteString(w, "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")
-	}))
-	defer up.Close()
+	up := mock.Start(t, nil)
 	const served = "model_mapping: {m: {provider: p, model: m}}\n"
 	provider := func(settings string) string { return "providers: {p: {" + settings + "}}\n" }
 	before := provider(fmt.Sprintf("plugin: openrouter, base_url: %q, api_key: one", up.URL))
@@ -196,7 +173,8 @@ func TestReloadsReplaceWhatChanges(t *testing.T) {
 				tc.module = testkit.Module
 			}
 			end := make(chan struct{})
-			let.Store(&end)
+			up.Answer(mock.Steps(mock.SSE("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"one\"}}]}\n\n"), mock.Wait(end),
+				mock.Send("data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")))
 			res, err := http.Post(g.URL+"/v1/chat/completions", "application/json", strings.NewReader(streamed))
 			if err != nil {
 				t.Fatal(err)

@@ -5,21 +5,19 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/internal/testkit"
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 	"github.com/kai-gateway/kai/plugins"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -75,43 +73,29 @@ var cutters = map[string]func() cutter{
 	},
 }
 
-// upstream answers with a transcript's responses, one for each request.
-type transcriptUpstream struct {
-	t         *testing.T
-	responses []transcript.Response
-	cut       cutter
-	requests  []string // as the section upstream-request shows them
-}
-
-func (u *transcriptUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	var head strings.Builder
-	fmt.Fprintf(&head, "%s %s\n", r.Method, r.URL.RequestURI())
-	u.requests = append(u.requests, head.String()+"\n"+string(body)+"\n")
-	if len(u.responses) == 0 {
-		u.t.Error("the upstream got a request that the transcript doesn't have")
-		return
-	}
-	res := u.responses[0]
-	u.responses = u.responses[1:]
-	for name, values := range res.Headers {
-		if name != "Connection" && name != "Transfer-Encoding" && name != "Content-Length" && name != "Date" {
-			w.Header()[name] = values
+// play answers as a transcript's upstream did.
+func play(res transcript.Response, cut cutter) mock.Answer {
+	return func(x *mock.Exchange) {
+		setRecorded(x, res)
+		x.Head(res.Status, "")
+		for data := string(res.Body); len(data) > 0; {
+			n := cut(len(data))
+			x.Send(data[:n])
+			data = data[n:]
+		}
+		if res.Cut {
+			x.Cut()
 		}
 	}
-	if res.Headers.Get("Content-Type") == "" {
-		w.Header()["Content-Type"] = nil // as recorded, instead of guessed
-	}
-	w.WriteHeader(res.Status)
-	flush := http.NewResponseController(w)
-	for data := res.Body; len(data) > 0; {
-		n := u.cut(len(data))
-		w.Write(data[:n])
-		flush.Flush()
-		data = data[n:]
-	}
-	if res.Cut {
-		panic(http.ErrAbortHandler)
+}
+
+// setRecorded sets the headers that a transcript has of an answer, but for those of
+// one connection.
+func setRecorded(x *mock.Exchange, res transcript.Response) {
+	for name, values := range res.Headers {
+		if name != "Connection" && name != "Transfer-Encoding" && name != "Content-Length" && name != "Date" {
+			x.Set(name, values...)
+		}
 	}
 }
 
@@ -170,13 +154,9 @@ func TestTranscriptsEndToEnd(t *testing.T) {
 }
 
 func replayGroup(t *testing.T, plugin, options string, group []recorded) {
-	var up atomic.Pointer[transcriptUpstream]
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		up.Load().ServeHTTP(w, r)
-	}))
-	defer server.Close()
+	up := mock.Start(t, nil)
 	prefix := map[string]string{"gemini": "/v1beta", "openai": "/v1", "openrouter": "/api/v1"}[plugin]
-	provider := fmt.Sprintf("{plugin: %s, base_url: %q, options: %s}", plugin, server.URL+prefix, options)
+	provider := fmt.Sprintf("{plugin: %s, base_url: %q, options: %s}", plugin, up.URL+prefix, options)
 	if plugin == "demo" {
 		provider = fmt.Sprintf("{plugin: demo, options: %s}", options)
 	}
@@ -194,26 +174,34 @@ func replayGroup(t *testing.T, plugin, options string, group []recorded) {
 	for _, r := range group {
 		for how, newCutter := range cutters {
 			t.Run(strings.TrimSuffix(filepath.Base(r.file), ".txtar")+"/"+how, func(t *testing.T) {
-				u := &transcriptUpstream{t: t, responses: r.Responses(), cut: newCutter()}
-				up.Store(u)
-				replayEndToEnd(t, g, r, u, prefix)
+				var answers []mock.Answer
+				cut := newCutter()
+				for _, res := range r.Responses() {
+					answers = append(answers, play(res, cut))
+				}
+				up.Forget()
+				up.Answer(mock.InTurn(append(answers, func(*mock.Exchange) {
+					t.Error("the upstream got a request that the transcript doesn't have")
+				})...))
+				replayEndToEnd(t, g, r, up, prefix)
 			})
 		}
 	}
 }
 
-func replayEndToEnd(t *testing.T, g *gateway, r recorded, up *transcriptUpstream, prefix string) {
+func replayEndToEnd(t *testing.T, g *gateway, r recorded, up *mock.Upstream, prefix string) {
 	res, answer := g.postAs(t, "any", string(bytes.TrimSpace(r.Get(transcript.SectionClient))))
-	n := 0
+	requests, n := up.Requests(), 0
 	for _, s := range r.Sections {
 		if s.Name != transcript.SectionRequest {
 			continue
 		}
-		if n >= len(up.requests) {
-			t.Errorf("the upstream got %d requests", len(up.requests))
+		if n >= len(requests) {
+			t.Errorf("the upstream got %d requests", len(requests))
 			break
 		}
-		if got, want := up.requests[n], withoutHeaders(string(s.Data), prefix); got != want {
+		asked := requests[n]
+		if got, want := asked.Method+" "+asked.URI+"\n\n"+asked.Body+"\n", withoutHeaders(string(s.Data), prefix); got != want {
 			t.Errorf("upstream request %d\n got: %s\nwant: %s", n+1, got, want)
 		}
 		n++

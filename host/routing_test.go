@@ -3,26 +3,18 @@ package host_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
+
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
 // TestOnlyTheConfigurationRoutes sends, through the shipped adapters that pass on
 // what clients write, what would have the upstream ask another model, provider or
 // account than the configuration names.
 func TestOnlyTheConfigurationRoutes(t *testing.T) {
-	var sent atomic.Pointer[string] // path, query and body of the last request
-	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		b, _ := io.ReadAll(r.Body)
-		text := r.URL.String() + " " + string(b)
-		sent.Store(&text)
-		w.WriteHeader(400)
-	}))
-	defer up.Close()
+	up := mock.Start(t, mock.Status(400))
 	providers := fmt.Sprintf(`
 providers:
   openrouter: {base_url: %[1]q, api_key: k, options: {provider: {data_collection: deny}}}
@@ -69,7 +61,7 @@ auth:
 				"without keys": func() (*http.Response, string) { return open.post(t, body) },
 				"with a key":   func() (*http.Response, string) { return keyed.postAs(t, "plain", body) },
 			} {
-				sent.Store(nil)
+				up.Forget()
 				res, answer := post()
 				var e struct {
 					Error struct{ Type, Param, Message string }
@@ -80,11 +72,11 @@ auth:
 				if res.StatusCode != 403 || e.Error.Type != "permission_error" || e.Error.Param != tc.at || !strings.Contains(e.Error.Message, "provider_routing") {
 					t.Errorf("%s: %d %s, want a 403 that names %s and the way out", who, res.StatusCode, answer, tc.at)
 				}
-				if got := sent.Load(); got != nil {
-					t.Errorf("%s: the upstream was asked: %s", who, *got)
+				if got := up.Requests(); len(got) > 0 {
+					t.Errorf("%s: the upstream was asked: %v", who, got)
 				}
 			}
-			if res, answer := keyed.postAs(t, "routes", body); sent.Load() == nil {
+			if res, answer := keyed.postAs(t, "routes", body); len(up.Requests()) == 0 {
 				t.Errorf("with a key that may: the upstream was not asked: %d %s", res.StatusCode, answer)
 			}
 		})
@@ -99,7 +91,7 @@ auth:
 		"in what is unknown":  {"", `,"metadata":{"model":"other"}`},
 	} {
 		t.Run("model, "+name, func(t *testing.T) {
-			sent.Store(nil)
+			up.Forget()
 			r, _ := http.NewRequest("POST", keyed.URL+"/v1/chat/completions"+tc.query,
 				strings.NewReader(`{"model":"openai","messages":[{"role":"user","content":"x"}]`+tc.field+`}`))
 			r.Header.Set("Authorization", "Bearer plain")
@@ -108,9 +100,9 @@ auth:
 				t.Fatal(err)
 			}
 			res.Body.Close()
-			got := sent.Load()
-			refused := res.StatusCode == 400 && got == nil
-			asIs := got != nil && strings.HasPrefix(*got, "/chat/completions ") && strings.Contains(*got, `"model":"small"`) && !strings.Contains(*got, "large")
+			got := up.Last()
+			refused := res.StatusCode == 400 && got.URI == ""
+			asIs := got.URI == "/chat/completions" && strings.Contains(got.Body, `"model":"small"`) && !strings.Contains(got.Body, "large")
 			if !refused && !asIs {
 				t.Errorf("status %d, the upstream got %v", res.StatusCode, got)
 			}

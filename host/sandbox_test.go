@@ -4,10 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,6 +13,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/wasm/fuel"
 	"github.com/kai-gateway/kai/internal/testkit"
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -232,18 +230,7 @@ func TestStandardErrorIsForDebugging(t *testing.T) {
 // TestWhereTheKeyGoes sends requests of adapters whose manifest puts the key
 // here, there and nowhere, with and without a key in the configuration.
 func TestWhereTheKeyGoes(t *testing.T) {
-	var got http.Header
-	var path string
-	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		if strings.Contains(string(body)+r.URL.String(), canary) {
-			t.Errorf("the key is in the request's path or body: %s %s", r.URL, body)
-		}
-		got, path = r.Header, r.Host+r.URL.Path
-		w.Header().Set("Content-Type", "application/json")
-		io.WriteString(w, `{}`)
-	}))
-	defer up.Close()
+	up := mock.Start(t, mock.JSON(`{}`))
 	for name, tc := range map[string]struct {
 		auth   string // of the manifest
 		key    bool   // in the configuration
@@ -268,13 +255,18 @@ func TestWhereTheKeyGoes(t *testing.T) {
 				yaml = strings.Replace(yaml, fmt.Sprintf(", api_key: %q", canary), "", 1)
 			}
 			g := newPuppetGateway(t, yaml)
-			got = nil
+			up.Forget()
 			if res, answer := g.post(t, askFor("", "hi", false)); res.StatusCode != 200 {
 				t.Fatalf("%d %s", res.StatusCode, answer)
 			}
-			if want := strings.TrimPrefix(up.URL, "http://") + "/base/chat"; path != want {
-				t.Errorf("it went to %s, want %s", path, want)
+			asked := up.Last()
+			if strings.Contains(asked.Body+asked.URI, canary) {
+				t.Errorf("the key is in the request's path or body: %v", asked)
 			}
+			if url := "http://" + asked.Host + asked.URI; url != up.URL+"/base/chat" {
+				t.Errorf("it went to %s, want %s", url, up.URL+"/base/chat")
+			}
+			got := asked.Header
 			for header := range got {
 				if value := got.Get(header); header == tc.header && value != tc.value || header != tc.header && strings.Contains(value, canary) {
 					t.Errorf("%s: %q", header, value)

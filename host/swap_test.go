@@ -4,13 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
@@ -21,6 +19,7 @@ import (
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/wasm/fuel"
 	"github.com/kai-gateway/kai/internal/testkit"
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -62,23 +61,17 @@ func TestSwapsUnderLoad(t *testing.T) {
 		swaps, atOnce = 100, 100
 	}
 	const lines = 10
-	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var asked struct{ Messages []struct{ Content string } }
-		json.NewDecoder(r.Body).Decode(&asked)
-		w.Header().Set("Content-Type", "application/x-ndjson")
-		flush := http.NewResponseController(w)
+	up := mock.Start(t, func(x *mock.Exchange) {
+		x.Head(200, "application/x-ndjson")
+		id := question(x)
 		for i := range lines {
-			io.WriteString(w, line(fmt.Sprintf("%s:%d ", asked.Messages[0].Content, i)))
-			flush.Flush()
-			select {
-			case <-time.After(200 * time.Millisecond):
-			case <-r.Context().Done():
+			x.Send(line(fmt.Sprintf("%s:%d ", id, i)))
+			if !x.Pause(200 * time.Millisecond) {
 				return
 			}
 		}
-		io.WriteString(w, lastLine)
-	}))
-	defer up.Close()
+		x.Send(lastLine)
+	})
 	served := fmt.Sprintf("providers: {ollama: {base_url: %q}}\nmodel_mapping: {m: {provider: ollama, model: m}}\n", up.URL)
 	g := newGateway(t, served)
 	configs := []*config.Config{parse(t, served), parse(t, served+"default_model: m\n")}
@@ -130,6 +123,7 @@ func TestSwapsUnderLoad(t *testing.T) {
 		streams.Wait()
 		client.CloseIdleConnections()
 		up.CloseClientConnections()
+		up.Forget()
 	}
 
 	goroutines, files := runtime.NumGoroutine(), openFiles()
@@ -211,30 +205,14 @@ func TestSwapRefusesWhatCannotServe(t *testing.T) {
 // connections that were idle are closed at once, and the stream's when it ends.
 func TestOldConnectionsAreClosed(t *testing.T) {
 	finish := make(chan struct{})
-	let := sync.OnceFunc(func() { close(finish) })
-	up := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		w.Header().Set("Content-Type", "application/x-ndjson")
-		io.WriteString(w, line("one "))
-		http.NewResponseController(w).Flush()
-		if bytes.Contains(body, []byte("slow")) {
-			<-finish
+	up := mock.Start(t, func(x *mock.Exchange) {
+		x.Head(200, "application/x-ndjson")
+		x.Send(line("one "))
+		if question(x) == "slow" {
+			x.Wait(finish)
 		}
-		io.WriteString(w, lastLine)
-	}))
-	var open, opened atomic.Int64
-	up.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-		switch s {
-		case http.StateNew:
-			open.Add(1)
-			opened.Add(1)
-		case http.StateClosed:
-			open.Add(-1)
-		}
-	}
-	up.Start()
-	defer up.Close()
-	defer let()
+		x.Send(lastLine)
+	})
 	yaml := fmt.Sprintf("providers: {ollama: {base_url: %q}}\nmodel_mapping: {m: {provider: ollama, model: m}}\n", up.URL)
 	g := newGateway(t, yaml)
 	began, ended := make(chan bool), make(chan string, 1)
@@ -250,7 +228,7 @@ func TestOldConnectionsAreClosed(t *testing.T) {
 	}()
 	<-began
 	g.post(t, streamed)
-	if n := open.Load(); n != 2 {
+	if n := up.Open(); n != 2 {
 		t.Fatalf("%d connections are open, want the stream's and an idle one", n)
 	}
 	late, err := net.Dial("tcp", g.Listener.Addr().String()) // belongs to the old, and asks after it was replaced
@@ -264,26 +242,26 @@ func TestOldConnectionsAreClosed(t *testing.T) {
 	if err := g.host.Swap(t.Context(), parse(t, changed), testkit.Module); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "connections that are open beside a stream", 1, open.Load)
+	eventually(t, "connections that are open beside a stream", 1, up.Open)
 	io.WriteString(late, streamed[1:])
 	if res, err := http.ReadResponse(bufio.NewReader(late), nil); err != nil || res.StatusCode != 200 {
 		t.Errorf("the late request got %v, %v", res, err)
 	} else if answer, _ := io.ReadAll(res.Body); !strings.Contains(string(answer), "[DONE]") {
 		t.Errorf("the late request got %s", answer)
 	}
-	eventually(t, "connections that are open after a late request", 1, open.Load)
+	eventually(t, "connections that are open after a late request", 1, up.Open)
 	if err := g.host.Swap(t.Context(), parse(t, yaml), testkit.Module); err != nil { // back to what is held by the stream alone
 		t.Fatal(err)
 	}
-	let()
+	close(finish)
 	if answer := <-ended; content(t, answer) != "one " || !strings.Contains(answer, "[DONE]") {
 		t.Errorf("the stream got %s", answer)
 	}
-	eventually(t, "connections that are open after it", 0, open.Load)
-	before := opened.Load()
+	eventually(t, "connections that are open after it", 0, up.Open)
+	before := up.Opened()
 	g.post(t, streamed)
 	g.post(t, streamed)
-	if n := opened.Load() - before; n != 1 {
+	if n := up.Opened() - before; n != 1 {
 		t.Errorf("%d connections were opened for two requests, want one that is kept", n)
 	}
 }

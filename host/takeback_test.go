@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 	"github.com/kai-gateway/kai/plugins"
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
@@ -34,15 +32,12 @@ func TestAnswersAreTakenBack(t *testing.T) {
 	var yaml strings.Builder
 	yaml.WriteString("providers:\n")
 	for plugin, answer := range anyAnswer {
-		up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			body, _ := io.ReadAll(r.Body)
-			if !json.Valid(body) {
-				t.Errorf("the upstream of %s got %q", plugin, body)
+		up := mock.Start(t, func(x *mock.Exchange) {
+			if !json.Valid([]byte(x.Body)) {
+				t.Errorf("the upstream of %s got %q", plugin, x.Body)
 			}
-			w.Header().Set("Content-Type", "application/json")
-			io.WriteString(w, answer)
-		}))
-		defer up.Close()
+			mock.JSON(answer)(x)
+		})
 		fmt.Fprintf(&yaml, "  %s: {base_url: %q, api_key: sk-upstream}\n", plugin, up.URL)
 	}
 	yaml.WriteString("model_mapping:\n  demo: {provider: demo, model: demo}\n")

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
 // expectation is an expect.json.
@@ -225,7 +227,7 @@ func short(v any) string {
 
 // check adds what differs. An error that nothing is said of is a difference,
 // unless it was judged already.
-func (e exchange) check(d *differences, a *answer, seen []seenRequest, judged bool) {
+func (e exchange) check(d *differences, a *answer, seen []mock.Request, judged bool) {
 	if e.Status != nil && !slices.Contains(e.Status, a.status) {
 		d.add("status: got %d, want %v (%s)", a.status, e.Status, short(string(a.body)))
 	}
@@ -269,9 +271,9 @@ func (e exchange) check(d *differences, a *answer, seen []seenRequest, judged bo
 	e.checkAnyOf(d, a, seen)
 }
 
-func (e exchange) checkUpstream(d *differences, seen []seenRequest) {
+func (e exchange) checkUpstream(d *differences, seen []mock.Request) {
 	if e.NoUpstream && len(seen) > 0 {
-		d.add("upstream: got %s %s, want no request", seen[0].method, seen[0].target)
+		d.add("upstream: got %s %s, want no request", seen[0].Method, seen[0].URI)
 	}
 	if e.Upstream == nil {
 		return
@@ -285,7 +287,7 @@ func (e exchange) checkUpstream(d *differences, seen []seenRequest) {
 }
 
 // checkAnyOf wants one of the alternatives to hold.
-func (e exchange) checkAnyOf(d *differences, a *answer, seen []seenRequest) {
+func (e exchange) checkAnyOf(d *differences, a *answer, seen []mock.Request) {
 	var all []string
 	for _, alternative := range e.AnyOf {
 		var of differences
@@ -333,21 +335,21 @@ func (w errorWant) check(d *differences, got any) {
 }
 
 // check compares a request that the provider got.
-func (w upstreamWant) check(d *differences, r seenRequest) {
+func (w upstreamWant) check(d *differences, r mock.Request) {
 	if w.Method != "" {
-		d.equal("upstream method", r.method, w.Method)
+		d.equal("upstream method", r.Method, w.Method)
 	}
 	if w.Path != "" {
-		d.equal("upstream path", r.target, w.Path)
+		d.equal("upstream path", r.URI, w.Path)
 	}
-	d.headers("upstream header", r.headers, w.Headers)
-	d.words("upstream body", string(r.body), w.Contains, w.Lacks, w.Matches)
+	d.headers("upstream header", r.Header, w.Headers)
+	d.words("upstream body", r.Body, w.Contains, w.Lacks, w.Matches)
 	if w.Subset == nil && w.JSONLacks == nil && w.Calls == nil {
 		return
 	}
-	body, err := readJSON(r.body)
+	body, err := readJSON([]byte(r.Body))
 	if err != nil {
-		d.add("upstream body: %v: %s", err, short(string(r.body)))
+		d.add("upstream body: %v: %s", err, short(r.Body))
 		return
 	}
 	if w.Subset != nil {

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
 // The tests of this file replay ../../testdata/cases: answers and requests that
@@ -104,12 +106,12 @@ func readCases(t *testing.T) (cases []fieldCase) {
 func TestCases(t *testing.T) {
 	cases := readCases(t)
 	slices.SortStableFunc(cases, func(a, b fieldCase) int { return cmp.Compare(a.gateway(), b.gateway()) })
-	provider := newRawProvider(t)
+	provider := mock.Start(t, nil)
 	var g *caseGateway
 	for i, c := range cases {
 		if i == 0 || cases[i-1].gateway() != c.gateway() {
 			g.stop()
-			g = &caseGateway{provider: provider, config: strings.ReplaceAll(c.config, caseProvider, provider.address()), env: c.env()}
+			g = &caseGateway{provider: provider, config: strings.ReplaceAll(c.config, caseProvider, provider.Listener.Addr().String()), env: c.env()}
 		}
 		t.Run(c.name, func(s *testing.T) {
 			g.said()
@@ -127,7 +129,7 @@ func TestCases(t *testing.T) {
 // caseGateway is the program with one configuration, for all cases that have it.
 // It runs from the first case that sends something.
 type caseGateway struct {
-	provider *rawProvider
+	provider *mock.Upstream
 	config   string
 	env      []string
 	running  *process
@@ -254,7 +256,8 @@ func (g *caseGateway) exchange(t *testing.T, p *process, c fieldCase, want excha
 		body = c.read(t, "request.json")
 	}
 	limit := cmp.Or(want.MaxSeconds, defaultLimit)
-	g.provider.begin(raw, stretched(hold))
+	g.provider.Forget()
+	g.provider.Answer(rawAnswer(raw, stretched(hold)))
 	address := strings.TrimSuffix(strings.TrimPrefix(p.url, "http://"), "/v1")
 	w, err := sendRaw(address, head, body, stretched(limit))
 	if err != nil {
@@ -265,6 +268,6 @@ func (g *caseGateway) exchange(t *testing.T, p *process, c fieldCase, want excha
 	if w.late {
 		d.add("the answer had not ended after %g seconds (times %d)", limit, patience)
 	}
-	want.check(&d, a, g.provider.end(), false)
+	want.check(&d, a, g.provider.Requests(), false)
 	return d
 }

@@ -12,108 +12,21 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
-	"testing"
 	"time"
+
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
-
-// rawProvider answers every request with the same bytes and remembers what it was
-// asked.
-type rawProvider struct {
-	listener net.Listener
-	mu       sync.Mutex
-	current  *providerTurn
-}
-
-// providerTurn is what a provider does during one exchange.
-type providerTurn struct {
-	raw  []byte
-	hold time.Duration // connections stay open so long after the answer
-	over chan struct{} // closed when the client has its answer
-	seen []seenRequest
-}
-
-// seenRequest is a request as it came to the provider.
-type seenRequest struct {
-	method, target string
-	headers        http.Header
-	body           []byte
-}
-
-func newRawProvider(t *testing.T) *rawProvider {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &rawProvider{listener: l, current: &providerTurn{over: make(chan struct{})}}
-	var conns sync.WaitGroup
-	conns.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			conns.Go(func() { p.serve(c) })
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		p.begin(nil, 0)
-		conns.Wait()
-	})
-	return p
-}
-
-func (p *rawProvider) address() string { return p.listener.Addr().String() }
 
 var inSeconds = regexp.MustCompile(`\{\{date\+(\d+)\}\}`)
 
-// begin says what the provider answers from now on, and ends what it still holds
-// open of the exchange before.
-func (p *rawProvider) begin(raw []byte, hold time.Duration) {
+// rawAnswer sends a provider's bytes as a case has them, and then holds the connection
+// open for a while.
+func rawAnswer(raw []byte, hold time.Duration) mock.Answer {
 	raw = inSeconds.ReplaceAllFunc(raw, func(m []byte) []byte {
 		n, _ := strconv.Atoi(string(inSeconds.FindSubmatch(m)[1]))
 		return []byte(time.Now().Add(time.Duration(n) * time.Second).UTC().Format(http.TimeFormat))
 	})
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	close(p.current.over)
-	p.current = &providerTurn{raw: raw, hold: hold, over: make(chan struct{})}
-}
-
-// end gives the requests since begin.
-func (p *rawProvider) end() []seenRequest {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.current.seen
-}
-
-// serve answers the first request of a connection, and closes it.
-func (p *rawProvider) serve(c net.Conn) {
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(stretched(defaultLimit)))
-	r, err := http.ReadRequest(bufio.NewReader(c))
-	if err != nil {
-		return // a probe, or a gateway that hung up
-	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return
-	}
-	p.mu.Lock()
-	turn := p.current
-	turn.seen = append(turn.seen, seenRequest{r.Method, r.RequestURI, r.Header, body})
-	p.mu.Unlock()
-	if _, err := c.Write(turn.raw); err != nil || turn.hold == 0 {
-		return
-	}
-	held := time.NewTimer(turn.hold)
-	defer held.Stop()
-	select {
-	case <-turn.over:
-	case <-held.C:
-	}
+	return mock.Steps(mock.Raw(string(raw)), mock.Pause(hold))
 }
 
 // wire is an answer as its bytes came.

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
 func TestMain(m *testing.M) {
@@ -257,25 +259,10 @@ func (p *process) wait() int {
 // which it finishes.
 func slowOllama(t *testing.T) (url string, finish func()) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	release := make(chan struct{})
-	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Type", "application/x-ndjson")
-		io.WriteString(w, `{"message":{"content":"begun"},"done":false}`+"\n")
-		w.(http.Flusher).Flush()
-		select {
-		case <-release:
-			io.WriteString(w, `{"message":{"content":" and done"},"done":true,"done_reason":"stop"}`+"\n")
-		case <-r.Context().Done():
-		}
-	})}
-	go s.Serve(l)
-	t.Cleanup(func() { s.Close() })
-	return "http://" + l.Addr().String(), sync.OnceFunc(func() { close(release) })
+	up := mock.Start(t, mock.Steps(mock.NDJSON(`{"message":{"content":"begun"},"done":false}`+"\n"), mock.Wait(release),
+		mock.Send(`{"message":{"content":" and done"},"done":true,"done_reason":"stop"}`+"\n")))
+	return up.URL, func() { close(release) }
 }
 
 // stream begins a streamed answer and returns when its first text has come; the

@@ -3,41 +3,35 @@ package main
 import (
 	"bytes"
 	"encoding/base64"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
+
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
 // repeating is an upstream in OpenAI's dialect that repeats the key it was sent
 // in every way it can.
-func repeating(t *testing.T) *httptest.Server {
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		key := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-		w.Header().Set("X-Request-Id", "for "+key)
-		w.Header().Set("Set-Cookie", "session=1")
-		w.Header().Set("Content-Type", "text/event-stream")
-		io.WriteString(w, ": working\n\n")
-		text := key + " and " + base64.StdEncoding.EncodeToString([]byte(key))
-		io.WriteString(w, `data: {"choices":[{"index":0,"delta":{"content":"`+text+`"}}]}`+"\n\n")
-		io.WriteString(w, `data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`+"\n\ndata: [DONE]\n\n")
-		if !bytes.Contains(body, []byte(`"model":"vendor/model"`)) {
-			t.Errorf("the upstream got %s", body)
-		}
-	}))
-	t.Cleanup(s.Close)
-	return s
+func repeating(x *mock.Exchange) {
+	key := strings.TrimPrefix(x.Header.Get("Authorization"), "Bearer ")
+	x.Set("X-Request-Id", "for "+key)
+	x.Set("Set-Cookie", "session=1")
+	text := key + " and " + base64.StdEncoding.EncodeToString([]byte(key))
+	mock.SSE(": working\n\n", event(text), end)(x)
 }
+
+// event is an event of OpenAI's stream that has a text.
+func event(text string) string {
+	return `data: {"choices":[{"index":0,"delta":{"content":"` + text + `"}}]}` + "\n\n"
+}
+
+const end = `data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n"
 
 func TestRecordKeepsTheSecret(t *testing.T) {
 	const secret = "sk-canary-4711/+=" // with what URLs and base64 treat specially
 	t.Setenv("TEST_KEY", secret)
-	s := repeating(t)
+	s := mock.Start(t, repeating)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "kai.yaml")
 	yaml := "providers: {up: {plugin: openrouter, base_url: " + s.URL + ", api_key: \"${TEST_KEY}\"}}\n" +
@@ -56,6 +50,9 @@ func TestRecordKeepsTheSecret(t *testing.T) {
 	const request = `{"messages":[{"role":"user","content":"Is my key ` + secret + `?"}]}`
 	if code := record(request, "--stream", "-o", out); code != exitDone {
 		t.Fatalf("exit code %d\n%s", code, stderr.String())
+	}
+	if asked := s.Last().Body; !strings.Contains(asked, `"model":"vendor/model"`) {
+		t.Errorf("the upstream got %s", asked)
 	}
 	text, err := os.ReadFile(out)
 	if err != nil {
@@ -97,57 +94,22 @@ func TestRecordKeepsTheSecret(t *testing.T) {
 func TestRecordWhateverComes(t *testing.T) {
 	const secret = `sk-"canary\47/11`
 	t.Setenv("TEST_KEY", secret)
-	var mu sync.Mutex // a request may outlive who recorded it
-	var answer func(w http.ResponseWriter)
-	asked := 0
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		asked++
-		write := answer
-		mu.Unlock()
-		io.Copy(io.Discard, r.Body)
-		write(w)
-	}))
-	t.Cleanup(s.Close)
+	up := mock.Start(t, nil)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "kai.yaml")
-	yaml := "providers: {up: {plugin: openai, base_url: " + s.URL + ", api_key: \"${TEST_KEY}\"}}\n" +
+	yaml := "providers: {up: {plugin: openai, base_url: " + up.URL + ", api_key: \"${TEST_KEY}\"}}\n" +
 		"model_mapping: {m: {provider: up, model: vendor/model}, other: {provider: demo, model: m}}\n"
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	whole := func(content string) func(http.ResponseWriter) {
-		return func(w http.ResponseWriter) {
-			w.Header().Set("Content-Type", "application/json")
-			io.WriteString(w, `{"choices":[{"index":0,"message":{"role":"assistant","content":"`+content+`"},"finish_reason":"stop"}]}`)
-		}
+	whole := func(content string) mock.Answer {
+		return mock.JSON(`{"choices":[{"index":0,"message":{"role":"assistant","content":"` + content + `"},"finish_reason":"stop"}]}`)
 	}
-	status := func(code int, contentType, body string) func(http.ResponseWriter) {
-		return func(w http.ResponseWriter) {
-			w.Header().Set("Content-Type", contentType)
-			w.WriteHeader(code)
-			io.WriteString(w, body)
-		}
-	}
-	event := func(text string) string {
-		return `data: {"choices":[{"index":0,"delta":{"content":"` + text + `"}}]}` + "\n\n"
-	}
-	breaking := func(pieces ...string) func(http.ResponseWriter) {
-		return func(w http.ResponseWriter) {
-			w.Header().Set("Content-Type", "text/event-stream")
-			for _, piece := range pieces {
-				io.WriteString(w, piece)
-				http.NewResponseController(w).Flush()
-			}
-			panic(http.ErrAbortHandler)
-		}
-	}
-	silent := make(chan struct{})
-	t.Cleanup(func() { close(silent) }) // before the server waits for its handlers
+	breaking := func(pieces ...string) mock.Answer { return mock.Steps(mock.SSE(pieces...), mock.Cut) }
 	for name, tc := range map[string]struct {
 		request string // default: one that says nothing of the key
 		args    []string
-		answer  func(w http.ResponseWriter)
+		answer  mock.Answer
 		want    string // in the transcript, or in the error
 		told    string // on standard error, beside a transcript
 		code    int
@@ -165,18 +127,15 @@ func TestRecordWhateverComes(t *testing.T) {
 			request: `{"model":"nobody","messages":[{"role":"user","content":"Hi"}]}`, unasked: true, code: exitUsage,
 			want: `the model "nobody" is not in the configuration, which has m, other`,
 		},
-		"an error":                {answer: status(404, "application/json", `{"error":{"message":"no such model"}}`), want: "HTTP/1.1 404 Not Found\n"},
-		"an error that is a page": {answer: status(502, "text/html", "<html></html>"), want: "<html></html>\n-- emissions --\n-- client-response --\nHTTP 502\n"},
-		"a refused key":           {answer: status(401, "application/json", `{"error":{"message":"bad key sk-\"canary\\47/11"}}`), want: "bad key [redacted]"},
+		"an error":                {answer: mock.Whole(404, "application/json", `{"error":{"message":"no such model"}}`), want: "HTTP/1.1 404 Not Found\n"},
+		"an error that is a page": {answer: mock.Whole(502, "text/html", "<html></html>"), want: "<html></html>\n-- emissions --\n-- client-response --\nHTTP 502\n"},
+		"a refused key":           {answer: mock.Whole(401, "application/json", `{"error":{"message":"bad key sk-\"canary\\47/11"}}`), want: "bad key [redacted]"},
 		"the key in the request":  {request: `{"model":"m","messages":[{"role":"user","content":"sk-\"canary\\47\/11 sk-\"canary\\47/11"}]}`, answer: whole("Hi"), want: `"[redacted] [redacted]"`},
 		"the key in hexadecimal":  {answer: whole("736b2d2263616e6172795c34372f3131"), want: `"[redacted]"`},
 		"an answer that breaks off": {
-			answer: func(w http.ResponseWriter) {
-				w.Header().Set("Content-Length", "100")
-				io.WriteString(w, `{"choices":[`)
-			},
-			want: "\nkai-end: cut in a line\n\n{\"choices\":[\n-- emissions --\n-- client-response --\nHTTP 502\n",
-			told: "kai: the answer broke off: Provider 'up' closed the connection before its answer was complete (unexpected EOF); the transcript has what came, and replays the break (kai-end: cut)\n",
+			answer: mock.Steps(mock.Header("Content-Length", "100"), mock.Stream("", `{"choices":[`), mock.Cut),
+			want:   "\nkai-end: cut in a line\n\n{\"choices\":[\n-- emissions --\n-- client-response --\nHTTP 502\n",
+			told:   "kai: the answer broke off: Provider 'up' closed the connection before its answer was complete (unexpected EOF); the transcript has what came, and replays the break (kai-end: cut)\n",
 		},
 		"a stream that breaks off": {
 			args: []string{"--stream"}, answer: breaking(event("Hel"), event("lo")),
@@ -196,49 +155,34 @@ func TestRecordWhateverComes(t *testing.T) {
 			args: []string{"--stream"}, answer: breaking(""), want: "kai-end: cut\n\n", told: "kai: the answer broke off: ",
 		},
 		"a stream that falls silent": {
-			args: []string{"--stream", "--timeout", "200ms"},
-			answer: func(w http.ResponseWriter) {
-				w.Header().Set("Content-Type", "text/event-stream")
-				io.WriteString(w, event("Hel"))
-				http.NewResponseController(w).Flush()
-				<-silent
-			},
-			want: "kai-end: cut\n\n" + event("Hel") + "-- emissions --\nTEXT 0 \"Hel\"\n",
-			told: "kai: the answer broke off: Provider 'up' stopped answering in the middle of its answer (no data after 200ms); ",
+			args:   []string{"--stream", "--timeout", "200ms"},
+			answer: mock.Steps(mock.SSE(event("Hel")), mock.Hang),
+			want:   "kai-end: cut\n\n" + event("Hel") + "-- emissions --\nTEXT 0 \"Hel\"\n",
+			told:   "kai: the answer broke off: Provider 'up' stopped answering in the middle of its answer (no data after 200ms); ",
 		},
 		"an upstream that doesn't answer": {
 			args:   []string{"--timeout", "200ms"},
-			answer: func(w http.ResponseWriter) { <-silent },
+			answer: mock.Hang,
 			want:   "Provider 'up' did not answer in time (no answer after 200ms)", code: exitFailed,
 		},
 		"an upstream that hangs up": {
-			answer: func(w http.ResponseWriter) { panic(http.ErrAbortHandler) },
+			answer: mock.Cut,
 			want:   "Provider 'up' closed the connection without an answer (", code: exitFailed,
 		},
-		"a web page": {answer: status(200, "text/html", "<html></html>"), want: "HTTP/1.1 200 OK\ncontent-type: text/html\n\n<html></html>\n"},
+		"a web page": {answer: mock.Whole(200, "text/html", "<html></html>"), want: "HTTP/1.1 200 OK\ncontent-type: text/html\n\n<html></html>\n"},
 		"lines for server-sent events": {
-			args: []string{"--stream"},
-			answer: func(w http.ResponseWriter) {
-				w.Header().Set("Content-Type", "application/x-ndjson")
-				io.WriteString(w, `{"choices":[]}`+"\n"+`{"choices":[]}`+"\n")
-			},
-			want: "x-ndjson", told: "kai: warning: it says SSE, but the answer looks like NDJSON, a JSON value in each line (it begins with {\"choices\":[]}): state the framing NDJSON",
+			args:   []string{"--stream"},
+			answer: mock.NDJSON(`{"choices":[]}` + "\n" + `{"choices":[]}` + "\n"),
+			want:   "x-ndjson", told: "kai: warning: it says SSE, but the answer looks like NDJSON, a JSON value in each line (it begins with {\"choices\":[]}): state the framing NDJSON",
 		},
 		"the key in pieces": {
 			args: []string{"--stream"}, code: exitFailed, want: "the answer repeats the provider's key, in pieces",
-			answer: func(w http.ResponseWriter) {
-				w.Header().Set("Content-Type", "text/event-stream")
-				for _, piece := range []string{`It is sk-`, `\"canary`, `\\47/11`} {
-					io.WriteString(w, `data: {"choices":[{"index":0,"delta":{"content":"`+piece+`"}}]}`+"\n\n")
-				}
-				io.WriteString(w, `data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`+"\n\ndata: [DONE]\n\n")
-			},
+			answer: mock.SSE(event(`It is sk-`), event(`\"canary`), event(`\\47/11`), end),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			mu.Lock()
-			answer, asked = tc.answer, 0
-			mu.Unlock()
+			up.Forget()
+			up.Answer(tc.answer)
 			request := tc.request
 			if request == "" {
 				request = `{"model":"m","messages":[{"role":"user","content":"Hi"}]}`
@@ -261,9 +205,7 @@ func TestRecordWhateverComes(t *testing.T) {
 			if both := stdout.String() + stderr.String(); strings.Contains(both, "canary") || strings.Contains(both, "63616e617279") {
 				t.Errorf("the key is in\n%s", both)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			if (asked == 0) != tc.unasked {
+			if asked := len(up.Requests()); (asked == 0) != tc.unasked {
 				t.Errorf("the upstream was asked %d times", asked)
 			}
 		})

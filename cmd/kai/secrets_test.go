@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
 // canary is the secret that the test below looks for everywhere.
@@ -22,12 +22,9 @@ const canary = "sk-canary-5d21c0ffee"
 // that runs take it, and looks for it in whatever the program says: what validate
 // and a reload answer, /health, answers with and without a key, and the log.
 func TestNoSecretIsTold(t *testing.T) {
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(401)
-		fmt.Fprintf(w, `{"error":{"message":"wrong key: %s"}}`, r.Header.Get("Authorization"))
-	}))
-	defer upstream.Close()
+	upstream := mock.Start(t, func(x *mock.Exchange) {
+		mock.Whole(401, "application/json", fmt.Sprintf(`{"error":{"message":"wrong key: %s"}}`, x.Header.Get("Authorization")))(x)
+	})
 	t.Setenv("CANARY", canary)
 	t.Setenv("CANARY_SPACE", canary+" "+canary)
 	p := start(t, demoConfig)

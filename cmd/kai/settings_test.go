@@ -7,14 +7,14 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
 // reload puts a configuration in place and has it taken.
@@ -28,34 +28,19 @@ func (p *process) reload(yaml string) {
 	}
 }
 
-// asked is a request at the upstream, in short.
-func asked(r *http.Request) string {
-	body, _ := io.ReadAll(r.Body)
-	return r.URL.Path + " " + r.Header.Get("Authorization") + " " + string(body)
-}
-
 // TestSettingsChangeByAReload changes one setting after the other in a gateway
 // that runs, and probes it before and after.
 func TestSettingsChangeByAReload(t *testing.T) {
-	var last atomic.Value // what the upstream was asked
-	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		last.Store(asked(r))
-		if strings.HasPrefix(r.URL.Path, "/slow") {
-			select {
-			case <-time.After(300 * time.Millisecond):
-			case <-r.Context().Done():
-				return
-			}
+	up := mock.Start(t, func(x *mock.Exchange) {
+		if strings.Contains(x.URI, "/slow/") {
+			x.Pause(300 * time.Millisecond)
 		}
-		if strings.HasSuffix(r.URL.Path, "/api/chat") {
-			w.Header().Set("Content-Type", "application/x-ndjson")
-			io.WriteString(w, `{"message":{"content":"yes"},"done":true,"done_reason":"stop"}`+"\n")
+		if strings.HasSuffix(x.URI, "/api/chat") {
+			mock.NDJSON(`{"message":{"content":"yes"},"done":true,"done_reason":"stop"}` + "\n")(x)
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		io.WriteString(w, `{"choices":[{"index":0,"message":{"role":"assistant","content":"yes"},"finish_reason":"stop"}]}`)
-	}))
-	defer up.Close()
+		mock.JSON(`{"choices":[{"index":0,"message":{"role":"assistant","content":"yes"},"finish_reason":"stop"}]}`)(x)
+	})
 	puppet, err := filepath.Abs("../../host/wasm/testdata/hostile/puppet.wasm")
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +96,10 @@ func TestSettingsChangeByAReload(t *testing.T) {
 		return func() string { return send(long, "POST", completed, body) }
 	}
 	ask := post(chat(`"model":"m",`))
-	upstream := func() string { ask(); return last.Load().(string) }
+	upstream := func() string {
+		ask()
+		return up.Last().URI + " " + up.Last().Header.Get("Authorization") + " " + up.Last().Body
+	}
 
 	for name, tc := range map[string]struct {
 		before, after         string
