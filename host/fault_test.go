@@ -31,13 +31,15 @@ func line(text string) string {
 
 const lastLine = `{"message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","prompt_eval_count":3,"eval_count":2}` + "\n"
 
+// ollamaAt has the default time-outs, which no machine is too busy for.
 func ollamaAt(url string) string {
-	return fmt.Sprintf(`
-providers:
-  ollama: {base_url: %q, timeouts: {connect: 2s, first_byte: 2s, idle: 2s}}
-model_mapping: {m: {provider: ollama, model: m}}
-server: {stream_head_wait: 300ms}
-`, url)
+	return fmt.Sprintf("providers: {ollama: {base_url: %q}}\nmodel_mapping: {m: {provider: ollama, model: m}}\n", url)
+}
+
+// impatient is a configuration of ollamaAt with time-outs that are waited for. A
+// stream's head comes before them.
+func impatient(yaml string) string {
+	return strings.Replace(yaml, "ollama: {", "ollama: {timeouts: {first_byte: 500ms, idle: 500ms}, ", 1) + "server: {stream_head_wait: 20ms}\n"
 }
 
 const (
@@ -116,6 +118,7 @@ func TestUpstreamFaults(t *testing.T) {
 		code      string // of the error; "" is success, of a stream only
 		text      string // of a successful answer
 		midStream bool   // the stream's head was sent before the error
+		silent    bool   // the upstream is waited for in vain
 	}{
 		"reset before the head":     {answer: mock.Reset, status: 502, code: "upstream_error"},
 		"closed before the head":    {answer: mock.Cut, status: 502, code: "upstream_error"},
@@ -126,8 +129,8 @@ func TestUpstreamFaults(t *testing.T) {
 		"reset in mid-stream":       {answer: mock.Steps(mock.Raw(chunked+chunk(line("one "))), mock.Pause(50*time.Millisecond), mock.Reset), status: 502, code: "upstream_error", midStream: true},
 		"an end before the finish":  {answer: mock.Raw(ndjsonHead + line("one ")), status: 502, code: "upstream_error", midStream: true},
 		"a reset behind the finish": {answer: mock.Steps(mock.Raw(chunked+chunk(line("one ")+lastLine)), mock.Pause(50*time.Millisecond), mock.Reset), status: 200, text: "one "},
-		"silence before the head":   {answer: mock.Hang, status: 504, code: "upstream_timeout", midStream: true},
-		"silence behind the head":   {answer: mock.Steps(mock.Raw(ndjsonHead+line("one ")), mock.Hang), status: 504, code: "upstream_timeout", midStream: true},
+		"silence before the head":   {answer: mock.Hang, status: 504, code: "upstream_timeout", midStream: true, silent: true},
+		"silence behind the head":   {answer: mock.Steps(mock.Raw(ndjsonHead+line("one ")), mock.Hang), status: 504, code: "upstream_timeout", midStream: true, silent: true},
 		"CRLF, blank lines and no last line end": {
 			answer: mock.Raw(ndjsonHead + "\r\n" + strings.ReplaceAll(line("one ")+line("two"), "\n", "\r\n\r\n") + strings.TrimSpace(lastLine)),
 			status: 200, text: "one two",
@@ -142,7 +145,11 @@ func TestUpstreamFaults(t *testing.T) {
 		"UTF-8 split over writes": {answer: mock.Steps(mock.Raw(ndjsonHead), mock.Raw(mock.Bytes(line("grün 🙂")+lastLine)...)), status: 200, text: "grün 🙂"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newGateway(t, ollamaAt(mock.Start(t, tc.answer).URL))
+			yaml := ollamaAt(mock.Start(t, tc.answer).URL)
+			if tc.silent {
+				yaml = impatient(yaml)
+			}
+			g := newGateway(t, yaml)
 			g.post(t, `{`) // so that what the first request makes is there
 			goroutines, files := runtime.NumGoroutine(), openFiles()
 

@@ -110,7 +110,7 @@ func TestReloadsKeepHealth(t *testing.T) {
 			t.Errorf("after %d reloads: %s", n, h)
 		}
 	}
-	g.reload(t, strings.Replace(ollamaAt(gone), "connect: 2s", "connect: 3s", 1), testkit.Module)
+	g.reload(t, strings.Replace(ollamaAt(gone), "}}", ", timeouts: {connect: 3s}}}", 1), testkit.Module)
 	if h := g.get(t, "/health"); strings.Contains(h, failed) {
 		t.Errorf("the provider was changed, and what is new about it hasn't failed: %s", h)
 	}

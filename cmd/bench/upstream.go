@@ -9,7 +9,9 @@ import (
 	"time"
 )
 
-// newUpstream returns a server that answers like OpenRouter and Ollama. The path says how:
+// newUpstream returns a server that answers like OpenRouter and Ollama. It runs in a process
+// of its own and does as little as possible, because the gateway is what is measured. The path
+// says how:
 //
 //	/whole/chat/completions                 one JSON object
 //	/sse/2000/0s/chat/completions           2,000 chunks as fast as they can be written, each by itself

@@ -187,6 +187,8 @@ func TestMemoryAttacks(t *testing.T) {
 			over, end := context.WithCancel(t.Context())
 			defer end()
 			var behave atomic.Bool
+			// Not an upstream of internal/testkit/mock, which reads and keeps what it is asked:
+			// here that is more than there is memory, and some of it must stay unread.
 			up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if behave.Load() || a.answer == nil {
 					io.Copy(io.Discard, r.Body)

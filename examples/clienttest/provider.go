@@ -21,7 +21,8 @@ import (
 //
 // Those of Anthropic and Gemini also count tokens, of which every request has 42.
 //
-// The model asked for is the scenario it plays:
+// It is told over HTTP what to do, because the tests that use it are programs in other
+// languages. The model asked for is the scenario it plays:
 //
 //   - text, reasoning, json: an answer with that
 //   - tools: two tool calls, and text made of their results once those are there

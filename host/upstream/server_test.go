@@ -23,6 +23,10 @@ import (
 
 // server is an upstream that is written byte by byte. Its handler gets one
 // request with its body read; it reports whether the connection goes on.
+//
+// It is not that of internal/testkit/mock, because the tests here are of what is below
+// HTTP: net/http would not let a connection go on behind bytes that it did not write,
+// and it keeps goroutines, which are counted here.
 type server struct {
 	url      string
 	conns    atomic.Int32
