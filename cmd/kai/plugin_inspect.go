@@ -36,7 +36,7 @@ type inspection struct {
 	BaseURL      string       `json:"default_base_url"`
 	Options      string       `json:"options"`
 	PlainContent bool         `json:"plain_content"`
-	Routing      []string     `json:"routing"` // fields and types of tools that only clients with provider_routing may send
+	Routing      []string     `json:"routing"`    // fields and types of tools that only clients with provider_routing may send
 	Extensions   []string     `json:"extensions"` // of chat completions that it is given
 	Packed       bool         `json:"manifest_in_section"`
 	Transcript   bool         `json:"transcript_in_section"`
