@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -108,15 +109,17 @@ func (c *codeCache) open(wasm []byte) string {
 	return entry
 }
 
-// close writes the checksum of an entry that wazero has filled. It does nothing if the
-// entry has a checksum.
+// close writes the checksum of an entry to which wazero has added a file: its first, or
+// that of another version of wazero. It does nothing if the entry has a checksum of all
+// its files.
 func (c *codeCache) close(entry string) {
 	path := filepath.Join(entry, checksumFile)
-	if _, err := os.Lstat(path); err == nil {
-		return
-	}
 	files, err := privateFiles(entry)
-	if err == nil && len(files) > 0 {
+	if err == nil {
+		old, _ := os.ReadFile(path) // "" if there is none
+		if bytes.Count(old, []byte("\n")) == len(files) {
+			return
+		}
 		var sum string
 		if sum, err = checksum(files); err == nil {
 			err = os.WriteFile(path, []byte(sum), 0o600)

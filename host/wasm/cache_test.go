@@ -126,6 +126,31 @@ func TestTwoBytesMakeNoDifference(t *testing.T) {
 	}
 }
 
+// TestVersionsOfWazeroShareAnEntry: a program with another version of wazero compiles the
+// module once, and drops nothing.
+func TestVersionsOfWazeroShareAnEntry(t *testing.T) {
+	c := cacheTest{t, filepath.Join(t.TempDir(), "cache")}
+	c.load()
+	other := c.file()
+	folder := filepath.Dir(other)
+	if err := os.Rename(folder, folder+"-other"); err != nil {
+		t.Fatal(err)
+	}
+	c.load()
+	files, err := filepath.Glob(filepath.Join(c.dir, entryFiles))
+	if err != nil || len(files) != 2 || files[0] != other {
+		t.Fatalf("the cache has the files %v (%v), want that of each version", files, err)
+	}
+	made := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(other, made, made); err != nil {
+		t.Fatal(err)
+	}
+	c.load()
+	if info, err := os.Stat(other); err != nil || !info.ModTime().Equal(made) {
+		t.Errorf("the file is of %v (%v), want it kept from %v", info.ModTime(), err, made)
+	}
+}
+
 // TestOnlyAnOwnCacheIsUsed has others write to the cache, or something else than
 // a file in it, such as a pipe that nobody writes to.
 func TestOnlyAnOwnCacheIsUsed(t *testing.T) {
