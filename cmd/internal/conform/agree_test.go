@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
@@ -20,18 +18,9 @@ import (
 // transcript completes the answer, a client of the gateway must get a success with
 // the same text, and else an error.
 func TestKitAndGatewayComeToTheSame(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "naughty.wasm")
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, "./testdata/naughty")
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, text)
-	}
-	module, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
+	module := Build(t, "./testdata/naughty")
 	log := &keptLog{key: adapterText}
-	engine := wasm.New(wasm.Options{Logger: slog.New(log)})
+	engine := wasm.New(wasm.Options{CacheDir: testkit.CacheDir, Logger: slog.New(log)})
 	defer engine.Close()
 	first := engine.Adapter("adapter", module, wasm.AdapterOptions{})
 	defer first.Close()
@@ -39,7 +28,7 @@ func TestKitAndGatewayComeToTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := &kit{engine: engine, module: module, log: log, manifest: first.Manifest()}
-	all := &gateways{kit: k, models: map[string]map[string]bool{}, running: map[string]*gateway{}}
+	all := &gateways{kit: k, cacheDir: testkit.CacheDir, models: map[string]map[string]bool{}, running: map[string]*gateway{}}
 	defer all.close()
 
 	const line, last = `{"text":"Hello"}`, `{"done":true}`

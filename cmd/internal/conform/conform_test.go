@@ -28,7 +28,7 @@ func TestShippedAdaptersConform(t *testing.T) {
 // TestPolledAdapterConforms runs the kit over the example that asks its upstream
 // several times for one answer.
 func TestPolledAdapterConforms(t *testing.T) {
-	conforms(t, build(t, "../../../examples/adapters/queue"), "queue")
+	conforms(t, conform.Build(t, "../../../examples/adapters/queue"), "queue")
 }
 
 // conforms runs the kit over an adapter and the transcripts in a folder.

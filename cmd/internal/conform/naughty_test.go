@@ -3,7 +3,6 @@ package conform_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -28,25 +27,9 @@ Content-Type: application/x-ndjson
 {"done":true,"usage":{"prompt_tokens":3,"completion_tokens":2}}
 `
 
-// build compiles an adapter in Go.
-func build(t *testing.T, dir string) []byte {
-	t.Helper()
-	out := filepath.Join(t.TempDir(), "adapter.wasm")
-	cmd := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared", "-ldflags=-s -w", "-o", out, dir)
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, text)
-	}
-	module, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return module
-}
-
 // TestKitNotices has an adapter do one thing wrong at a time.
 func TestKitNotices(t *testing.T) {
-	module := build(t, "./testdata/naughty")
+	module := conform.Build(t, "./testdata/naughty")
 	for do, want := range map[string][]string{ // the checks that fail, by a part of their names
 		"nothing":  nil,
 		"count":    {"two instances agree"},
@@ -105,7 +88,7 @@ Content-Type: application/json
 
 // TestKitKnowsOperations replays a request for something else than a chat completion.
 func TestKitKnowsOperations(t *testing.T) {
-	module := build(t, "./testdata/naughty")
+	module := conform.Build(t, "./testdata/naughty")
 	for name, tc := range map[string]struct {
 		do, options string
 		fails       string // a part of the check's name, or of what it says; "": all is well
@@ -154,7 +137,7 @@ func hasFailure(r conform.Result, name string) bool {
 // TestKitNamesWrongFraming has the transcripts of an adapter that states one framing
 // and is answered in another, and of one that is once.
 func TestKitNamesWrongFraming(t *testing.T) {
-	module := build(t, "./testdata/naughty")
+	module := conform.Build(t, "./testdata/naughty")
 	const lines = `it begins with {"text":"Hel"}): state the framing NDJSON (in Go abi.NDJSON, in Rust Framing::Ndjson, in C KAI_NDJSON, in AssemblyScript Framing.NDJSON)`
 	for name, tc := range map[string]struct {
 		do      []string // of each transcript
@@ -203,7 +186,7 @@ func TestKitNamesWrongFraming(t *testing.T) {
 // TestUpdate writes the expectations of a transcript, after which it passes, and
 // tells a wrong one by a readable difference.
 func TestUpdate(t *testing.T) {
-	module := build(t, "./testdata/naughty")
+	module := conform.Build(t, "./testdata/naughty")
 	file := filepath.Join(t.TempDir(), "a.txtar")
 	if err := os.WriteFile(file, fmt.Appendf(nil, naughtyTranscript, "nothing"), 0o600); err != nil {
 		t.Fatal(err)
