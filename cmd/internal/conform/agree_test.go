@@ -24,7 +24,7 @@ func TestKitAndGatewayComeToTheSame(t *testing.T) {
 	defer engine.Close()
 	first := engine.Adapter("adapter", module, wasm.AdapterOptions{})
 	defer first.Close()
-	if err := first.Wait(t.Context(), time.Minute); err != nil {
+	if err := first.Wait(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	k := &kit{engine: engine, module: module, log: log, manifest: first.Manifest()}
