@@ -20,6 +20,9 @@ const (
 // those that don't. max_memory holds that an answer takes no more than a few times
 // its size.
 func TestLongAnswers(t *testing.T) {
+	if raceEnabled {
+		t.Skip("one answer after the other: make check runs it without the race detector")
+	}
 	const size, eventSize = 20 << 20, 2 << 20
 	picture, prose := strings.Repeat(pictureLine, size/len(pictureLine)), strings.Repeat(proseLine, size/2/len(proseLine))
 	shortPicture, shortProse := picture[:eventSize], strings.Repeat(proseLine, eventSize/len(proseLine))

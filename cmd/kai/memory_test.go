@@ -81,8 +81,8 @@ type attack struct {
 // default. It must live, stay within what it has, serve another provider meanwhile
 // and this one afterwards.
 func TestMemoryAttacks(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a minute")
+	if testing.Short() || raceEnabled {
+		t.Skip("takes a minute, and the program under test has no race detector: make check runs it without")
 	}
 	guest := func(name string) string {
 		path, err := filepath.Abs("../../host/wasm/testdata/hostile/" + name + ".wasm")
