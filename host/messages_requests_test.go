@@ -1,15 +1,14 @@
 package host_test
 
 import (
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
+
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
 // TestThinkingIsOnlyAWish: a model that can't think answers all the same, and from the
@@ -30,19 +29,12 @@ func TestThinkingIsOnlyAWish(t *testing.T) {
 			}
 			t.Run(name, func(t *testing.T) {
 				g, u := messagesGateway(t, "{}")
-				var mu sync.Mutex
-				var asked []bool // for thinking, by each request
-				u.answers(func(w http.ResponseWriter, body string) {
-					mu.Lock()
-					defer mu.Unlock()
-					asked = append(asked, strings.Contains(body, tc.asks))
-					w.Header().Set("Content-Type", "application/json")
-					if strings.Contains(body, tc.asks) {
-						w.WriteHeader(400)
-						io.WriteString(w, tc.refusal)
-						return
+				u.Answer(func(x *mock.Exchange) {
+					answer := mock.JSON(tc.answer)
+					if strings.Contains(x.Body, tc.asks) {
+						answer = mock.Whole(400, "application/json", tc.refusal)
 					}
-					io.WriteString(w, tc.answer)
+					answer(x)
 				})
 				body := `{"model":"` + tc.model + `","max_tokens":50,"messages":[{"role":"user","content":"hi"}],"thinking":{"type":"adaptive"}}`
 				if stream {
@@ -52,6 +44,10 @@ func TestThinkingIsOnlyAWish(t *testing.T) {
 					if res, answer := g.anthropic(t, "POST", "/v1/messages", body); res.StatusCode != 200 || !strings.Contains(answer, `Hi`) {
 						t.Errorf("%d: %s", res.StatusCode, answer)
 					}
+				}
+				var asked []bool // for thinking, by each request
+				for _, r := range u.Requests() {
+					asked = append(asked, strings.Contains(r.Body, tc.asks))
 				}
 				if want := []bool{true, false, false}; !slices.Equal(asked, want) {
 					t.Errorf("the upstream was asked for thinking %v, want %v", asked, want)
@@ -96,7 +92,7 @@ func TestWhatReachesWhichProvider(t *testing.T) {
 			g, u := messagesGateway(t, "{}")
 			u.json(500, `{"error":{"message":"no"}}`)
 			g.anthropic(t, "POST", "/v1/messages", body+model+`"}`)
-			asked := *u.asked.Load()
+			asked := u.Last().String()
 			for _, part := range tc.with {
 				if !strings.Contains(asked, part) {
 					t.Errorf("%s is missing in\n%s", part, asked)
@@ -133,14 +129,14 @@ func TestRefusalsNameTheClientsPlaces(t *testing.T) {
 		"a limit of 0 warms no cache": {`{"model":"claude","max_tokens":0,"messages":[{"role":"user","content":"hi"}]}`, `"message":"max_tokens: must be an integer of at least 1"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u.asked.Store(nil)
+			u.Forget()
 			u.json(500, `{"error":{"message":"no"}}`)
 			res, answer := g.anthropic(t, "POST", "/v1/messages", tc.body)
 			if res.StatusCode != 400 || !strings.Contains(answer, tc.want) || !strings.HasPrefix(answer, `{"type":"error","error":{"type":"invalid_request_error",`) {
 				t.Errorf("%d: %s, want %s", res.StatusCode, answer, tc.want)
 			}
-			if asked := u.asked.Load(); asked != nil {
-				t.Errorf("the upstream got %s", *asked)
+			if asked := u.Requests(); len(asked) > 0 {
+				t.Errorf("the upstream got %v", asked)
 			}
 		})
 	}
@@ -150,14 +146,13 @@ func TestRefusalsNameTheClientsPlaces(t *testing.T) {
 func TestLongNamesOfToolsComeBackWhole(t *testing.T) {
 	g, u := messagesGateway(t, "{}")
 	name := "mcp__" + strings.Repeat("a_long_server__", 4) + "and_a_tool"
-	u.answers(func(w http.ResponseWriter, body string) {
-		_, after, _ := strings.Cut(body, `"function":{"name":"`)
+	u.Answer(func(x *mock.Exchange) {
+		_, after, _ := strings.Cut(x.Body, `"function":{"name":"`)
 		short, _, _ := strings.Cut(after, `"`)
 		if len(short) > 64 {
 			t.Errorf("the upstream sees %q", short)
 		}
-		w.Header().Set("Content-Type", "application/json")
-		io.WriteString(w, `{"choices":[{"message":{"role":"assistant","tool_calls":[{"id":"c1","type":"function","function":{"name":"`+short+`","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}`)
+		mock.JSON(`{"choices":[{"message":{"role":"assistant","tool_calls":[{"id":"c1","type":"function","function":{"name":"` + short + `","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}`)(x)
 	})
 	_, answer := g.anthropic(t, "POST", "/v1/messages", `{"model":"fast","max_tokens":50,"messages":[{"role":"user","content":"hi"}],"tools":[{"name":"`+name+`"}]}`)
 	if !strings.Contains(answer, `"name":"`+name+`"`) {

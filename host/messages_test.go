@@ -7,47 +7,26 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
+
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
 // messagesUpstream is a server of OpenAI's dialect, of Anthropic's and of Ollama's, whose
 // next answer a test says.
-type messagesUpstream struct {
-	answer atomic.Pointer[func(w http.ResponseWriter, body string)]
-	asked  atomic.Pointer[string] // the last request: its path and body
-}
-
-func (u *messagesUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	b, _ := io.ReadAll(r.Body)
-	asked := r.URL.Path + " " + string(b)
-	u.asked.Store(&asked)
-	(*u.answer.Load())(w, string(b))
-}
-
-func (u *messagesUpstream) answers(f func(w http.ResponseWriter, body string)) { u.answer.Store(&f) }
+type messagesUpstream struct{ *mock.Upstream }
 
 // json answers with a status and a JSON body.
-func (u *messagesUpstream) json(status int, body string) {
-	u.answers(func(w http.ResponseWriter, _ string) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		io.WriteString(w, body)
-	})
+func (u messagesUpstream) json(status int, body string) {
+	u.Answer(mock.Whole(status, "application/json", body))
 }
 
 // events answers with server-sent events of these data.
-func (u *messagesUpstream) events(data ...string) {
-	u.answers(func(w http.ResponseWriter, _ string) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		for _, d := range data {
-			fmt.Fprintf(w, "data: %s\n\n", d)
-		}
-	})
+func (u messagesUpstream) events(data ...string) {
+	u.Answer(mock.SSE("data: " + strings.Join(data, "\n\ndata: ") + "\n\n"))
 }
 
 const (
@@ -60,11 +39,9 @@ const (
 
 // messagesGateway serves models of three providers with keys a and b, to Anthropic's
 // clients too.
-func messagesGateway(t *testing.T, server string) (*gateway, *messagesUpstream) {
+func messagesGateway(t *testing.T, server string) (*gateway, messagesUpstream) {
 	t.Helper()
-	u := &messagesUpstream{}
-	s := httptest.NewServer(u)
-	t.Cleanup(s.Close)
+	u := messagesUpstream{mock.Start(t, nil)}
 	return newGateway(t, fmt.Sprintf(`
 server: %s
 auth: {enabled: true, api_keys: [{name: a, key: key-a}, {name: b, key: key-b}]}
@@ -79,7 +56,7 @@ model_mapping:
   counted: {provider: counting, model: m}
   claude: {provider: claude, model: claude-opus-4-8}
   local: {provider: ollama, model: m}
-`, server, s.URL)), u
+`, server, u.URL)), u
 }
 
 // anthropic sends a request as Anthropic's clients do. headers are pairs.
@@ -183,7 +160,7 @@ func TestMessages(t *testing.T) {
 		"no type":   {headers: []string{"Content-Type", "text/plain"}, status: 415, want: []string{`{"type":"error","error":{"type":"invalid_request_error","message":"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u.asked.Store(nil)
+			u.Forget()
 			u.json(500, `{"error":{"message":"not expected"}}`)
 			if tc.upstream != nil {
 				tc.upstream()
@@ -213,8 +190,8 @@ func TestMessages(t *testing.T) {
 			if name, value, ok := strings.Cut(tc.header, ": "); ok && res.Header.Get(name) != value {
 				t.Errorf("%s is %q, want %q", name, res.Header.Get(name), value)
 			}
-			if tc.upstream == nil && u.asked.Load() != nil {
-				t.Errorf("the upstream was asked %s", *u.asked.Load())
+			if asked := u.Requests(); tc.upstream == nil && len(asked) > 0 {
+				t.Errorf("the upstream was asked %v", asked)
 			}
 		})
 	}
@@ -225,12 +202,7 @@ func TestMessages(t *testing.T) {
 func TestMessagesPingBeforeTheFirstToken(t *testing.T) {
 	g, u := messagesGateway(t, "{stream_head_wait: 10ms}")
 	goOn := make(chan struct{})
-	u.answers(func(w http.ResponseWriter, _ string) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		http.NewResponseController(w).Flush()
-		<-goOn
-		fmt.Fprintf(w, "data: %s\n\ndata: %s\n\ndata: [DONE]\n\n", chatHi, chatFinish)
-	})
+	u.Answer(mock.Steps(mock.SSE(), mock.Wait(goOn), mock.Send("data: "+chatHi+"\n\ndata: "+chatFinish+"\n\ndata: [DONE]\n\n")))
 	r, err := http.NewRequestWithContext(t.Context(), "POST", g.URL+"/v1/messages", strings.NewReader(askStream))
 	if err != nil {
 		t.Fatal(err)

@@ -3,17 +3,15 @@ package host_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/kai-gateway/kai/internal/testkit"
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/responses"
@@ -203,13 +201,7 @@ func upstreams(url string) string {
 // TestRecordedRequestsReachEveryProvider: no adapter refuses what Codex, the AI SDK and
 // the Agents SDKs send.
 func TestRecordedRequestsReachEveryProvider(t *testing.T) {
-	var asked atomic.Int64
-	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
-		asked.Add(1)
-		w.WriteHeader(418) // no adapter says that
-	}))
-	defer up.Close()
+	up := mock.Start(t, mock.Status(418)) // no adapter says that
 	g := newGateway(t, upstreams(up.URL))
 	files, err := filepath.Glob("dialect/responses/testdata/requests/*.json")
 	if err != nil || len(files) < 20 {
@@ -238,10 +230,10 @@ func TestRecordedRequestsReachEveryProvider(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				before := asked.Load()
+				up.Forget()
 				status, text := g.send(t, "POST", "/v1/responses", string(body))
-				if model == "demo" && status != 200 || model != "demo" && asked.Load() == before {
-					t.Errorf("it got %d %.500s, and the upstream %d requests", status, text, asked.Load()-before)
+				if asked := len(up.Requests()); model == "demo" && status != 200 || model != "demo" && asked == 0 {
+					t.Errorf("it got %d %.500s, and the upstream %d requests", status, text, asked)
 				}
 			})
 		}
@@ -261,12 +253,7 @@ func TestAdaptersErrorsNameItems(t *testing.T) {
 
 // TestRateLimitOfResponses always says when to ask again.
 func TestRateLimitOfResponses(t *testing.T) {
-	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
-		w.WriteHeader(429)
-		io.WriteString(w, `{"error":{"message":"slow down","type":"rate_limit_error","code":"rate_limit_exceeded"}}`)
-	}))
-	defer up.Close()
+	up := mock.Start(t, mock.Whole(429, "text/plain", `{"error":{"message":"slow down","type":"rate_limit_error","code":"rate_limit_exceeded"}}`))
 	g := newGateway(t, upstreams(up.URL))
 	for path, want := range map[string]string{"/v1/responses": "5", "/v1/chat/completions": ""} {
 		for _, stream := range []string{"true", "false"} {
@@ -303,21 +290,12 @@ func TestSignaturesComeBack(t *testing.T) {
 		"gemini":     {gemini, []string{`"thoughtSignature":"SIGNATURE"`}},
 		"openrouter": {openrouter, []string{`"signature":"SIGNATURE"`, `"data":"REDACTED"`}},
 	}
-	var answer atomic.Pointer[string]
-	var sent atomic.Pointer[string]
-	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		b, _ := io.ReadAll(r.Body)
-		text := string(b)
-		sent.Store(&text)
-		w.Header().Set("Content-Type", "application/json")
-		io.WriteString(w, *answer.Load())
-	}))
-	defer up.Close()
+	up := mock.Start(t, nil)
 	g := newGateway(t, upstreams(up.URL))
 	for model, tc := range answers {
 		for _, how := range []string{"items", "references", "previous_response_id"} {
 			t.Run(model+"/"+how, func(t *testing.T) {
-				answer.Store(&tc.answer)
+				up.Answer(mock.JSON(tc.answer))
 				const tools = `"tools":[{"type":"function","name":"look","parameters":{"type":"object"}}]`
 				status, first, text := g.respond(t, "", `{"model":"`+model+`","input":"Hi",`+tools+`}`)
 				if status != 200 {
@@ -350,9 +328,10 @@ func TestSignaturesComeBack(t *testing.T) {
 				if status, _, text := g.respond(t, "", body); status != 200 {
 					t.Fatalf("the second answer is %d %s", status, text)
 				}
+				sent := up.Last().Body
 				for _, want := range tc.want {
-					if !strings.Contains(*sent.Load(), want) {
-						t.Errorf("the second request has no %s: %s", want, *sent.Load())
+					if !strings.Contains(sent, want) {
+						t.Errorf("the second request has no %s: %s", want, sent)
 					}
 				}
 			})

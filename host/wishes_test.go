@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/wasm/modfile"
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 	"github.com/kai-gateway/kai/plugins"
 )
 
@@ -58,24 +58,19 @@ func TestAWishThatIsRefusedIsLeftOut(t *testing.T) {
 		"not once a stream has sent some content": {wishing, "data: TEXT Hi\n\ndata: " + refused + "\n\n", "", asks, true, []string{with, with}, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var got []string
-			upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				b, _ := io.ReadAll(r.Body)
-				got = append(got, strings.Replace(string(b), `"stream":true,`, ``, 1))
+			upstream := mock.Start(t, func(x *mock.Exchange) {
 				text := answer
-				if strings.Contains(string(b), "reasoning_effort") {
+				if strings.Contains(x.Body, "reasoning_effort") {
 					text = tc.refuse
 				} else if tc.also != "" {
 					text = tc.also
 				}
 				if strings.HasPrefix(text, "data: ") {
-					w.Header().Set("Content-Type", "text/event-stream")
+					mock.SSE(text)(x)
 				} else {
-					w.Header().Set("Content-Type", "application/json")
+					mock.JSON(text)(x)
 				}
-				io.WriteString(w, text)
-			}))
-			defer upstream.Close()
+			})
 			total := memory.New(memory.Options{Limit: 1 << 30})
 			server, _, record := gatewayFor(t, tc.parse, total, upstream.URL)
 			for range 2 {
@@ -99,7 +94,11 @@ func TestAWishThatIsRefusedIsLeftOut(t *testing.T) {
 					t.Errorf("%d bytes are held after the answer", used)
 				}
 			}
-			if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", tc.want) {
+			var got []string
+			for _, r := range upstream.Requests() {
+				got = append(got, strings.Replace(r.Body, `"stream":true,`, ``, 1))
+			}
+			if !slices.Equal(got, tc.want) {
 				t.Errorf("the upstream got\n%q, want\n%q", got, tc.want)
 			}
 		})
@@ -109,18 +108,9 @@ func TestAWishThatIsRefusedIsLeftOut(t *testing.T) {
 // Long content of a request is put back in the second request, too.
 func TestAWishIsLeftOutBesideLongContent(t *testing.T) {
 	long := strings.Repeat("long ", 1000)
-	var bodies []string
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		b, _ := io.ReadAll(r.Body)
-		bodies = append(bodies, string(b))
-		w.Header().Set("Content-Type", "application/json")
-		if len(bodies) == 1 {
-			io.WriteString(w, `ERROR {"status":400,"code":"unsupported_parameter","param":"reasoning_effort","message":"No."}`)
-			return
-		}
-		io.WriteString(w, "TEXT Hi\nFINISH stop")
-	}))
-	defer upstream.Close()
+	upstream := mock.Start(t, mock.InTurn(
+		mock.JSON(`ERROR {"status":400,"code":"unsupported_parameter","param":"reasoning_effort","message":"No."}`),
+		mock.JSON("TEXT Hi\nFINISH stop")))
 	server, _, _ := gatewayFor(t, wishing, memory.New(memory.Options{Limit: 1 << 30}), upstream.URL)
 	resp, err := http.Post(server.URL+"/v1/chat/completions", "application/json", strings.NewReader(`{"reasoning_effort":"high","model":"m","stop":"","messages":[{"role":"user","content":"`+long+`"}]}`))
 	if err != nil {
@@ -128,8 +118,8 @@ func TestAWishIsLeftOutBesideLongContent(t *testing.T) {
 	}
 	resp.Body.Close()
 	want := `{"model":"model-of-up0","stop":null,"messages":[{"role":"user","content":"` + long + `"}]}`
-	if len(bodies) != 2 || bodies[1] != want {
-		t.Errorf("the upstream got %.300q", bodies)
+	if asked := upstream.Requests(); len(asked) != 2 || asked[1].Body != want {
+		t.Errorf("the upstream got %.300v", asked)
 	}
 }
 

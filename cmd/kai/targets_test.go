@@ -4,29 +4,16 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"testing"
+
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
 // TestTargetsCommand sees a running gateway leave a target alone, and has it ask again.
 func TestTargetsCommand(t *testing.T) {
-	var asked atomic.Int64
-	var paid atomic.Bool
-	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
-		asked.Add(1)
-		w.Header().Set("Content-Type", "application/json")
-		if !paid.Load() {
-			w.WriteHeader(402)
-			io.WriteString(w, `{"error":{"message":"pay first","code":"insufficient_quota"}}`)
-			return
-		}
-		io.WriteString(w, `{"choices":[{"index":0,"message":{"role":"assistant","content":"thanks"},"finish_reason":"stop"}]}`)
-	}))
-	defer up.Close()
+	up := mock.Start(t, mock.Whole(402, "application/json", `{"error":{"message":"pay first","code":"insufficient_quota"}}`))
 	p := start(t, fmt.Sprintf(`providers:
   up: {plugin: openai, base_url: %q, api_key: sk-canary}
 model_mapping:
@@ -61,7 +48,7 @@ model_mapping:
 	shows(head + `demo/demo +well +- +- +m, short\nup/\* +well +- +- +any/\*\nup/some/model +well +- +- +m\n`)
 	post()
 	post()
-	if n := asked.Load(); n != 1 {
+	if n := len(up.Requests()); n != 1 {
 		t.Errorf("asked %d times before somebody paid, want once", n)
 	}
 	shows(head + `demo/demo +well +- +- +m, short\nup/\* +cooling, asked nevertheless +quota +(10m0s|9m5\ds) +any/\*\nup/some/model +cooling +quota +(10m0s|9m5\ds) +m\n`)
@@ -75,14 +62,14 @@ model_mapping:
 		t.Errorf("--reset demo/demo: %v, %s%s", err, out, stderr)
 	}
 	post()
-	if n := asked.Load(); n != 1 {
+	if n := len(up.Requests()); n != 1 {
 		t.Errorf("asked %d times after another was reset, want once", n)
 	}
-	paid.Store(true)
+	up.Answer(mock.JSON(`{"choices":[{"index":0,"message":{"role":"assistant","content":"thanks"},"finish_reason":"stop"}]}`))
 	if out, stderr, err := p.kai("targets", "--reset", "up"); err != nil || out+stderr != "" {
 		t.Errorf("--reset up: %v, %s%s", err, out, stderr)
 	}
-	if answer := post(); !strings.Contains(answer, "thanks") || asked.Load() != 2 {
+	if answer := post(); !strings.Contains(answer, "thanks") || len(up.Requests()) != 2 {
 		t.Errorf("after the reset it is not asked: %s", answer)
 	}
 	shows(head + `demo/demo +well +- +- +m, short\nup/\* +well +- +- +any/\*\nup/some/model +well +- +- +m\n`)
