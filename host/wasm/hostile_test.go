@@ -197,7 +197,7 @@ func TestHostileModules(t *testing.T) {
 			before := residentBytes(t)
 			e := New(Options{})
 			defer e.Close()
-			a := e.Adapter("test", hostile(t, name), AdapterOptions{})
+			a := e.Adapter("test", hostile(t, name), AdapterOptions{Limits: Limits{Time: time.Hour}}) // or a busy machine has it run out of time
 			defer a.Close()
 			err := a.Wait(t.Context(), time.Hour)
 			var load *modfile.LoadError
