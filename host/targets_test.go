@@ -4,10 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -16,83 +13,38 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/internal/testkit"
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
-// member is an upstream of OpenAI's kind that does what it is told.
-type member struct {
-	*httptest.Server
-	asked  atomic.Int64 // requests so far
-	answer atomic.Pointer[http.HandlerFunc]
-}
-
-func newMember(t *testing.T, answer http.HandlerFunc) *member {
-	t.Helper()
-	m := &member{}
-	m.does(answer)
-	m.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
-		m.asked.Add(1)
-		(*m.answer.Load())(w, r)
-	}))
-	t.Cleanup(m.Close)
-	return m
-}
-
-func (m *member) does(answer http.HandlerFunc) { m.answer.Store(&answer) }
-
 // says answers with a text, as a stream or whole, as it was asked.
-func says(text string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if strings.Contains(r.Header.Get("Accept"), "event-stream") {
-			w.Header().Set("Content-Type", "text/event-stream")
-			fmt.Fprintf(w, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":%q}}]}\n\n", text)
-			io.WriteString(w, "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")
+func says(text string) mock.Answer {
+	return func(x *mock.Exchange) {
+		if strings.Contains(x.Header.Get("Accept"), "event-stream") {
+			mock.SSE(fmt.Sprintf("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":%q}}]}\n\n", text),
+				"data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")(x)
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, `{"choices":[{"index":0,"message":{"role":"assistant","content":%q},"finish_reason":"stop"}]}`, text)
+		mock.JSON(fmt.Sprintf(`{"choices":[{"index":0,"message":{"role":"assistant","content":%q},"finish_reason":"stop"}]}`, text))(x)
 	}
 }
 
-// fails answers with an error.
-func fails(status int, code string, headers ...string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		for i := 0; i+1 < len(headers); i += 2 {
-			w.Header().Set(headers[i], headers[i+1])
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		fmt.Fprintf(w, `{"error":{"message":"no","type":"x","code":%q}}`, code)
+// fails answers with an error, and with a Retry-After unless it is "".
+func fails(status int, code, retryAfter string) mock.Answer {
+	answer := mock.Whole(status, "application/json", fmt.Sprintf(`{"error":{"message":"no","type":"x","code":%q}}`, code))
+	if retryAfter == "" {
+		return answer
 	}
-}
-
-// resets breaks the connection, after some events of a stream if there are any.
-func resets(events string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		if events != "" {
-			w.Header().Set("Content-Type", "text/event-stream")
-			io.WriteString(w, events)
-			http.NewResponseController(w).Flush()
-		}
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err == nil {
-			conn.(*net.TCPConn).SetLinger(0)
-			conn.Close()
-		}
-	}
+	return mock.Steps(mock.Header("Retry-After", retryAfter), answer)
 }
 
 // hangs sends the head of a stream and comments, and no content, until it is left.
-func hangs(events string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
+func hangs(events string) mock.Answer {
+	return func(x *mock.Exchange) {
+		x.Head(200, "text/event-stream")
 		for {
-			io.WriteString(w, events)
-			http.NewResponseController(w).Flush()
-			select {
-			case <-r.Context().Done():
+			x.Send(events)
+			if !x.Pause(10 * time.Millisecond) {
 				return
-			case <-time.After(10 * time.Millisecond):
 			}
 		}
 	}
@@ -118,7 +70,7 @@ func (c *clock) pass(d time.Duration) {
 
 // several serves alias "m" by the members, one tier after the other, with more of a
 // configuration behind it.
-func several(t *testing.T, more string, members ...*member) (*gateway, *clock) {
+func several(t *testing.T, more string, members ...*mock.Upstream) (*gateway, *clock) {
 	t.Helper()
 	var yaml strings.Builder
 	yaml.WriteString("providers:\n")
@@ -162,32 +114,23 @@ const (
 // TestTargetsStandInForEachOther: whatever becomes of the first before its first word, the
 // client sees one good answer, streamed or not.
 func TestTargetsStandInForEachOther(t *testing.T) {
-	gone := httptest.NewServer(nil)
-	gone.Close()
-	for name, first := range map[string]http.HandlerFunc{
-		"a reset":                resets(""),
-		"a reset after the head": resets(": hello\n\n"),
-		"a refused key":          fails(401, "invalid_api_key"),
-		"no credit":              fails(429, "insufficient_quota"),
-		"a missing model":        fails(404, "model_not_found"),
-		"a rate limit":           fails(429, "rate_limit_exceeded"),
-		"a rate limit for long":  fails(429, "rate_limit_exceeded", "Retry-After", "60"),
-		"a server's failure":     fails(500, ""),
-		"a server that is full":  fails(529, ""),
-		"an error as the first event": func(w http.ResponseWriter, r *http.Request) {
-			hangless(w, "data: {\"error\":{\"message\":\"no\",\"code\":502}}\n\n")
-		},
-		"an error inside of a whole answer": func(w http.ResponseWriter, r *http.Request) {
-			hangless(w, "{\"error\":{\"message\":\"no\",\"code\":502}}")
-		},
-		"a web page": func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", "text/html")
-			io.WriteString(w, "<html>")
-		},
-		"nothing": func(w http.ResponseWriter, r *http.Request) {},
+	for name, first := range map[string]mock.Answer{
+		"a reset":                           mock.Reset,
+		"a reset after the head":            mock.Steps(mock.SSE(": hello\n\n"), mock.Reset),
+		"a refused key":                     fails(401, "invalid_api_key", ""),
+		"no credit":                         fails(429, "insufficient_quota", ""),
+		"a missing model":                   fails(404, "model_not_found", ""),
+		"a rate limit":                      fails(429, "rate_limit_exceeded", ""),
+		"a rate limit for long":             fails(429, "rate_limit_exceeded", "60"),
+		"a server's failure":                fails(500, "", ""),
+		"a server that is full":             fails(529, "", ""),
+		"an error as the first event":       mock.Whole(200, "text/plain", "data: {\"error\":{\"message\":\"no\",\"code\":502}}\n\n"),
+		"an error inside of a whole answer": mock.Whole(200, "text/plain", "{\"error\":{\"message\":\"no\",\"code\":502}}"),
+		"a web page":                        mock.Whole(200, "text/html", "<html>"),
+		"nothing":                           mock.Status(200),
 	} {
 		t.Run(name, func(t *testing.T) {
-			one, two := newMember(t, first), newMember(t, says("fine"))
+			one, two := mock.Start(t, first), mock.Start(t, says("fine"))
 			g, _ := several(t, "", one, two)
 			for _, body := range []string{answerOfM, streamOfM} {
 				res, answer := g.post(t, body)
@@ -195,14 +138,15 @@ func TestTargetsStandInForEachOther(t *testing.T) {
 					t.Errorf("%s got %d %s", body, res.StatusCode, answer)
 				}
 			}
-			if one.asked.Load() == 0 || two.asked.Load() != 2 {
-				t.Errorf("asked %d and %d times, want the second twice", one.asked.Load(), two.asked.Load())
+			if len(one.Requests()) == 0 || len(two.Requests()) != 2 {
+				t.Errorf("asked %d and %d times, want the second twice", len(one.Requests()), len(two.Requests()))
 			}
 		})
 	}
 	t.Run("no server", func(t *testing.T) {
-		two := newMember(t, says("fine"))
-		g, _ := several(t, "", &member{Server: gone}, two)
+		one, two := mock.Start(t, nil), mock.Start(t, says("fine"))
+		one.Close()
+		g, _ := several(t, "", one, two)
 		if res, answer := g.post(t, answerOfM); res.StatusCode != 200 || textOf(answer) != "fine" || res.Header.Get("X-Kai-Attempts") != "2" {
 			t.Errorf("got %d %s after %s attempts", res.StatusCode, answer, res.Header.Get("X-Kai-Attempts"))
 		}
@@ -211,7 +155,7 @@ func TestTargetsStandInForEachOther(t *testing.T) {
 		}
 	})
 	t.Run("no first token in time", func(t *testing.T) {
-		one, two := newMember(t, hangs(": alive\n\n")), newMember(t, says("fine"))
+		one, two := mock.Start(t, hangs(": alive\n\n")), mock.Start(t, says("fine"))
 		g := newGateway(t, fmt.Sprintf("providers:\n  up0: {plugin: openai, base_url: %q, api_key: a}\n  up1: {plugin: openai, base_url: %q, api_key: b}\n"+
 			"model_mapping:\n  m: {targets: [{provider: up0, model: m, timeouts: {first_token: 300ms}}, {provider: up1, model: m, tier: 2}]}\n", one.URL, two.URL))
 		if res, answer := g.post(t, streamOfM); res.StatusCode != 200 || textOf(answer) != "fine" {
@@ -220,25 +164,22 @@ func TestTargetsStandInForEachOther(t *testing.T) {
 	})
 }
 
-// hangless answers with some bytes of no declared kind.
-func hangless(w http.ResponseWriter, body string) { io.WriteString(w, body) }
-
 // TestNoOtherTargetAnswers: what is the client's own fault ends at the client, and what
 // has begun is not begun again. It takes nothing away from others.
 func TestNoOtherTargetAnswers(t *testing.T) {
 	for name, tc := range map[string]struct {
-		first  http.HandlerFunc
+		first  mock.Answer
 		ask    string
 		status int
 		want   string // in the answer
 	}{
-		"a bad request":        {fails(400, "invalid_value"), answerOfM, 400, `refused the request: no.`},
-		"a request too long":   {fails(400, "context_length_exceeded"), answerOfM, 400, `context_length_exceeded`},
-		"forbidden content":    {fails(400, "content_policy_violation"), answerOfM, 400, `content_policy_violation`},
-		"a break after a word": {resets(event), streamOfM, 200, "begun"},
+		"a bad request":        {fails(400, "invalid_value", ""), answerOfM, 400, `refused the request: no.`},
+		"a request too long":   {fails(400, "context_length_exceeded", ""), answerOfM, 400, `context_length_exceeded`},
+		"forbidden content":    {fails(400, "content_policy_violation", ""), answerOfM, 400, `content_policy_violation`},
+		"a break after a word": {mock.Steps(mock.SSE(event), mock.Reset), streamOfM, 200, "begun"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			one, two := newMember(t, tc.first), newMember(t, says("fine"))
+			one, two := mock.Start(t, tc.first), mock.Start(t, says("fine"))
 			g, _ := several(t, "", one, two)
 			for range 5 {
 				res, answer := g.post(t, tc.ask)
@@ -249,10 +190,10 @@ func TestNoOtherTargetAnswers(t *testing.T) {
 					break // that one is counted against it
 				}
 			}
-			if two.asked.Load() != 0 {
+			if len(two.Requests()) != 0 {
 				t.Error("the second target was asked")
 			}
-			one.does(says("well"))
+			one.Answer(says("well"))
 			if _, answer := g.post(t, answerOfM); textOf(answer) != "well" {
 				t.Errorf("afterwards the first target is not asked: %s", answer)
 			}
@@ -289,7 +230,7 @@ func TestTheMostHelpfulFailureIsTold(t *testing.T) {
 }
 
 func TestFallOnPolicy(t *testing.T) {
-	one, two := newMember(t, fails(400, "content_policy_violation")), newMember(t, says("fine"))
+	one, two := mock.Start(t, fails(400, "content_policy_violation", "")), mock.Start(t, says("fine"))
 	g, _ := several(t, "    fall_on: [policy]\n", one, two)
 	if res, answer := g.post(t, answerOfM); res.StatusCode != 200 || textOf(answer) != "fine" {
 		t.Errorf("got %d %s", res.StatusCode, answer)
@@ -299,14 +240,14 @@ func TestFallOnPolicy(t *testing.T) {
 // TestRetryAfterIsBelieved: an upstream that asks to be left alone for 7 s is left alone
 // for 7 s, then asked by one at a time.
 func TestRetryAfterIsBelieved(t *testing.T) {
-	one := newMember(t, fails(429, "rate_limit_exceeded", "Retry-After", "7"))
-	two := newMember(t, fails(429, "rate_limit_exceeded", "Retry-After", "9"))
+	one := mock.Start(t, fails(429, "rate_limit_exceeded", "7"))
+	two := mock.Start(t, fails(429, "rate_limit_exceeded", "9"))
 	g, clock := several(t, "", one, two)
 	res, answer := g.post(t, answerOfM)
 	if res.StatusCode != 429 || res.Header.Get("Retry-After") != "7" {
 		t.Fatalf("got %d, Retry-After %s: %s", res.StatusCode, res.Header.Get("Retry-After"), answer)
 	}
-	asked := one.asked.Load() + two.asked.Load()
+	asked := len(one.Requests()) + len(two.Requests())
 	clock.pass(6900 * time.Millisecond)
 	for range 3 {
 		res, answer = g.post(t, answerOfM)
@@ -314,16 +255,12 @@ func TestRetryAfterIsBelieved(t *testing.T) {
 			t.Errorf("got %d, Retry-After %s: %s", res.StatusCode, res.Header.Get("Retry-After"), answer)
 		}
 	}
-	if now := one.asked.Load() + two.asked.Load(); now != asked {
+	if now := len(one.Requests()) + len(two.Requests()); now != asked {
 		t.Errorf("asked %d times in the 7 s", now-asked)
 	}
 	clock.pass(200 * time.Millisecond)
-	release, entered := make(chan bool), make(chan bool, 10)
-	one.does(func(w http.ResponseWriter, r *http.Request) {
-		entered <- true
-		<-release
-		says("back")(w, r)
-	})
+	release, entered := make(chan struct{}), make(chan bool, 10)
+	one.Answer(mock.Steps(func(*mock.Exchange) { entered <- true }, mock.Wait(release), says("back")))
 	done := make(chan string)
 	go func() {
 		_, answer := g.post(t, answerOfM)
@@ -345,20 +282,20 @@ func TestRetryAfterIsBelieved(t *testing.T) {
 // TestAttemptsAreBounded: three tiers of three targets that all fail are asked no more
 // often than routing allows, and the client learns of the last failure.
 func TestAttemptsAreBounded(t *testing.T) {
-	var members []*member
+	var members []*mock.Upstream
 	for range 9 {
-		members = append(members, newMember(t, fails(500, "")))
+		members = append(members, mock.Start(t, fails(500, "", "")))
 	}
-	for more, want := range map[string]int64{"": 4, "    routing: {attempts: 2}\n": 2, "    routing: {attempts: 9}\n": 9} {
+	for more, want := range map[string]int{"": 4, "    routing: {attempts: 2}\n": 2, "    routing: {attempts: 9}\n": 9} {
 		g, _ := several(t, more, members...)
-		before := int64(0)
+		before := 0
 		for _, m := range members {
-			before += m.asked.Load()
+			before += len(m.Requests())
 		}
 		res, answer := g.post(t, answerOfM)
-		after := int64(0)
+		after := 0
 		for _, m := range members {
-			after += m.asked.Load()
+			after += len(m.Requests())
 		}
 		if after-before != want || res.StatusCode != 502 || res.Header.Get("X-Kai-Attempts") != fmt.Sprint(want) {
 			t.Errorf("%q: %d attempts, said %s, want %d; got %d %s", more, after-before, res.Header.Get("X-Kai-Attempts"), want, res.StatusCode, answer)
@@ -369,12 +306,12 @@ func TestAttemptsAreBounded(t *testing.T) {
 // TestALoneTargetBehavesAsEver: an alias in the short form is asked whatever happened
 // before, once for each request.
 func TestALoneTargetBehavesAsEver(t *testing.T) {
-	one := newMember(t, fails(429, "rate_limit_exceeded", "Retry-After", "60"))
+	one := mock.Start(t, fails(429, "rate_limit_exceeded", "60"))
 	g := newGateway(t, fmt.Sprintf("providers:\n  up: {plugin: openai, base_url: %q, api_key: sk-1}\nmodel_mapping:\n  m: {provider: up, model: m}\n", one.URL))
-	for i := range int64(5) {
+	for i := range 5 {
 		res, _ := g.post(t, answerOfM)
-		if res.StatusCode != 429 || one.asked.Load() != i+1 || res.Header.Get("X-Kai-Attempts") != "" {
-			t.Fatalf("request %d: %d, asked %d times", i, res.StatusCode, one.asked.Load())
+		if res.StatusCode != 429 || len(one.Requests()) != i+1 || res.Header.Get("X-Kai-Attempts") != "" {
+			t.Fatalf("request %d: %d, asked %d times", i, res.StatusCode, len(one.Requests()))
 		}
 	}
 }
@@ -383,18 +320,18 @@ func TestALoneTargetBehavesAsEver(t *testing.T) {
 // one of the targets and the configuration.
 func TestStreamsSurviveWhileTargetsDie(t *testing.T) {
 	text := strings.Repeat("All work and no play. ", 50)
-	one, two := newMember(t, says(text)), newMember(t, says(text))
+	one, two := mock.Start(t, says(text)), mock.Start(t, says(text))
 	g, clock := several(t, "", one, two)
 	stop := make(chan bool)
 	var mischief sync.WaitGroup
 	mischief.Go(func() {
-		answers := []http.HandlerFunc{says(text), fails(500, ""), resets(""), fails(429, "rate_limit_exceeded", "Retry-After", "3"), fails(401, "x"), resets(": x\n\n")}
+		answers := []mock.Answer{says(text), fails(500, "", ""), mock.Reset, fails(429, "rate_limit_exceeded", "3"), fails(401, "x", ""), mock.Steps(mock.SSE(": x\n\n"), mock.Reset)}
 		for i := 0; ; i++ {
 			select {
 			case <-stop:
 				return
 			case <-time.After(5 * time.Millisecond):
-				one.does(answers[i%len(answers)])
+				one.Answer(answers[i%len(answers)])
 				clock.pass(time.Second)
 			}
 		}
@@ -423,7 +360,7 @@ func TestStreamsSurviveWhileTargetsDie(t *testing.T) {
 // TestCapacityGoesAround: what one target doesn't bear goes to the next, and if none does,
 // the client may try again.
 func TestCapacityGoesAround(t *testing.T) {
-	one, two := newMember(t, says("one")), newMember(t, says("two"))
+	one, two := mock.Start(t, says("one")), mock.Start(t, says("two"))
 	g := newGateway(t, fmt.Sprintf("providers:\n  up0: {plugin: openai, base_url: %q, api_key: a}\n  up1: {plugin: openai, base_url: %q, api_key: b, capacity: {requests: 3/m}}\n"+
 		"model_mapping:\n  m: {targets: [{provider: up0, model: m, capacity: {requests: 2/m}}, {provider: up1, model: m, tier: 2}]}\n  alone: {provider: up1, model: m}\n", one.URL, two.URL))
 	for i, want := range []string{"one", "one", "two", "two", "two"} {
@@ -437,7 +374,7 @@ func TestCapacityGoesAround(t *testing.T) {
 			t.Errorf("beyond all capacity: %d, Retry-After %s, %s", res.StatusCode, res.Header.Get("Retry-After"), answer)
 		}
 	}
-	if n := one.asked.Load() + two.asked.Load(); n != 5 {
+	if n := len(one.Requests()) + len(two.Requests()); n != 5 {
 		t.Errorf("asked %d times, want 5", n)
 	}
 }
@@ -471,7 +408,7 @@ func namesIn(t *testing.T, list string) (names []string) {
 // TestAClientThatHangsUpSaysNothing: it takes nothing away from the target, and the log
 // says why the attempt ended.
 func TestAClientThatHangsUpSaysNothing(t *testing.T) {
-	one, two := newMember(t, hangs(": alive\n\n")), newMember(t, says("fine"))
+	one, two := mock.Start(t, hangs(": alive\n\n")), mock.Start(t, says("fine"))
 	g, _ := several(t, "", one, two)
 	for range 5 {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -480,7 +417,7 @@ func TestAClientThatHangsUpSaysNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header.Set("Content-Type", "application/json")
-		asked := one.asked.Load()
+		asked := len(one.Requests())
 		done := make(chan bool)
 		go func() {
 			if res, err := http.DefaultClient.Do(r); err == nil {
@@ -488,13 +425,13 @@ func TestAClientThatHangsUpSaysNothing(t *testing.T) {
 			}
 			close(done)
 		}()
-		for one.asked.Load() == asked {
+		for len(one.Requests()) == asked {
 			time.Sleep(time.Millisecond)
 		}
 		cancel()
 		<-done
 	}
-	one.does(says("well"))
+	one.Answer(says("well"))
 	if _, answer := g.post(t, answerOfM); textOf(answer) != "well" {
 		t.Errorf("afterwards the first target is not asked: %s", answer)
 	}
