@@ -24,6 +24,7 @@ import (
 	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/internal/testkit"
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
 // documented is a request that gets an answer of openapi.yaml.
@@ -55,29 +56,26 @@ model_mapping:
 // documentedGateway serves models whose upstream answers as their names say.
 func documentedGateway(t *testing.T, readTimeout string) *gateway {
 	t.Helper()
-	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
+	up := mock.Start(t, func(x *mock.Exchange) {
 		var asked struct{ Model string }
-		json.Unmarshal(body, &asked)
-		status := 200
+		json.Unmarshal([]byte(x.Body), &asked)
+		status, body := 200, ""
 		fmt.Sscanf(asked.Model, "fails-%d", &status)
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
 		switch {
 		case asked.Model == "fails-late":
-			io.WriteString(w, "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"a\",\"role\":\"assistant\",\"content\":[]}}\n\n"+
-				"event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n"+
-				"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hi\"}}\n\n"+
-				"event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n")
+			body = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"a\",\"role\":\"assistant\",\"content\":[]}}\n\n" +
+				"event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n" +
+				"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hi\"}}\n\n" +
+				"event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n"
 		case status != 200:
-			fmt.Fprintf(w, `{"type":"error","error":{"type":"%s","message":"as asked"}}`, map[int]string{404: "not_found_error", 429: "rate_limit_error", 529: "overloaded_error"}[status])
-		case strings.HasSuffix(r.URL.Path, "/count_tokens"):
-			io.WriteString(w, `{"input_tokens":3}`)
+			body = fmt.Sprintf(`{"type":"error","error":{"type":"%s","message":"as asked"}}`, map[int]string{404: "not_found_error", 429: "rate_limit_error", 529: "overloaded_error"}[status])
+		case strings.HasSuffix(x.URI, "/count_tokens"):
+			body = `{"input_tokens":3}`
 		default:
-			io.WriteString(w, `{"id":"a","type":"message","role":"assistant","model":"m","content":[{"type":"thinking","thinking":"Hm.","signature":"c2ln"},{"type":"text","text":"Hi"},{"type":"tool_use","id":"toolu_1","name":"f","input":{"a":1}}],"stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":3,"output_tokens":2}}`)
+			body = `{"id":"a","type":"message","role":"assistant","model":"m","content":[{"type":"thinking","thinking":"Hm.","signature":"c2ln"},{"type":"text","text":"Hi"},{"type":"tool_use","id":"toolu_1","name":"f","input":{"a":1}}],"stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":3,"output_tokens":2}}`
 		}
-	}))
-	t.Cleanup(up.Close)
+		mock.Whole(status, "application/json", body)(x)
+	})
 	yaml := fmt.Sprintf(documentedModels, readTimeout, up.URL)
 	for _, model := range []string{"fine", "fails-late", "fails-404", "fails-429", "fails-500", "fails-504", "fails-529"} {
 		yaml += fmt.Sprintf("  %s: {provider: up, model: %[1]s}\n", model)

@@ -28,13 +28,14 @@ func says(text string) mock.Answer {
 	}
 }
 
-// fails answers with an error, and with a Retry-After unless it is "".
-func fails(status int, code, retryAfter string) mock.Answer {
-	answer := mock.Whole(status, "application/json", fmt.Sprintf(`{"error":{"message":"no","type":"x","code":%q}}`, code))
-	if retryAfter == "" {
-		return answer
+// fails answers with an error. headers are pairs.
+func fails(status int, code string, headers ...string) mock.Answer {
+	return func(x *mock.Exchange) {
+		for i := 0; i+1 < len(headers); i += 2 {
+			x.Set(headers[i], headers[i+1])
+		}
+		mock.Whole(status, "application/json", fmt.Sprintf(`{"error":{"message":"no","type":"x","code":%q}}`, code))(x)
 	}
-	return mock.Steps(mock.Header("Retry-After", retryAfter), answer)
 }
 
 // hangs sends the head of a stream and comments, and no content, until it is left.
@@ -117,13 +118,13 @@ func TestTargetsStandInForEachOther(t *testing.T) {
 	for name, first := range map[string]mock.Answer{
 		"a reset":                           mock.Reset,
 		"a reset after the head":            mock.Steps(mock.SSE(": hello\n\n"), mock.Reset),
-		"a refused key":                     fails(401, "invalid_api_key", ""),
-		"no credit":                         fails(429, "insufficient_quota", ""),
-		"a missing model":                   fails(404, "model_not_found", ""),
-		"a rate limit":                      fails(429, "rate_limit_exceeded", ""),
-		"a rate limit for long":             fails(429, "rate_limit_exceeded", "60"),
-		"a server's failure":                fails(500, "", ""),
-		"a server that is full":             fails(529, "", ""),
+		"a refused key":                     fails(401, "invalid_api_key"),
+		"no credit":                         fails(429, "insufficient_quota"),
+		"a missing model":                   fails(404, "model_not_found"),
+		"a rate limit":                      fails(429, "rate_limit_exceeded"),
+		"a rate limit for long":             fails(429, "rate_limit_exceeded", "Retry-After", "60"),
+		"a server's failure":                fails(500, ""),
+		"a server that is full":             fails(529, ""),
 		"an error as the first event":       mock.Whole(200, "text/plain", "data: {\"error\":{\"message\":\"no\",\"code\":502}}\n\n"),
 		"an error inside of a whole answer": mock.Whole(200, "text/plain", "{\"error\":{\"message\":\"no\",\"code\":502}}"),
 		"a web page":                        mock.Whole(200, "text/html", "<html>"),
@@ -173,9 +174,9 @@ func TestNoOtherTargetAnswers(t *testing.T) {
 		status int
 		want   string // in the answer
 	}{
-		"a bad request":        {fails(400, "invalid_value", ""), answerOfM, 400, `refused the request: no.`},
-		"a request too long":   {fails(400, "context_length_exceeded", ""), answerOfM, 400, `context_length_exceeded`},
-		"forbidden content":    {fails(400, "content_policy_violation", ""), answerOfM, 400, `content_policy_violation`},
+		"a bad request":        {fails(400, "invalid_value"), answerOfM, 400, `refused the request: no.`},
+		"a request too long":   {fails(400, "context_length_exceeded"), answerOfM, 400, `context_length_exceeded`},
+		"forbidden content":    {fails(400, "content_policy_violation"), answerOfM, 400, `content_policy_violation`},
 		"a break after a word": {mock.Steps(mock.SSE(event), mock.Reset), streamOfM, 200, "begun"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -206,7 +207,7 @@ func TestNoOtherTargetAnswers(t *testing.T) {
 func TestTheMostHelpfulFailureIsTold(t *testing.T) {
 	wait, later := fails(429, "rate_limit_exceeded", "Retry-After", "30"), fails(429, "rate_limit_exceeded", "Retry-After", "90")
 	for name, tc := range map[string]struct {
-		first, second http.HandlerFunc
+		first, second mock.Answer
 		status        int
 		retryAfter    string
 	}{
@@ -220,7 +221,7 @@ func TestTheMostHelpfulFailureIsTold(t *testing.T) {
 		"two limits, the sooner first":   {wait, later, 429, "30"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g, _ := several(t, "", newMember(t, tc.first), newMember(t, tc.second))
+			g, _ := several(t, "", mock.Start(t, tc.first), mock.Start(t, tc.second))
 			res, answer := g.post(t, answerOfM)
 			if res.StatusCode != tc.status || res.Header.Get("Retry-After") != tc.retryAfter && tc.retryAfter != "" {
 				t.Errorf("got %d, Retry-After %q: %s", res.StatusCode, res.Header.Get("Retry-After"), answer)
@@ -230,7 +231,7 @@ func TestTheMostHelpfulFailureIsTold(t *testing.T) {
 }
 
 func TestFallOnPolicy(t *testing.T) {
-	one, two := mock.Start(t, fails(400, "content_policy_violation", "")), mock.Start(t, says("fine"))
+	one, two := mock.Start(t, fails(400, "content_policy_violation")), mock.Start(t, says("fine"))
 	g, _ := several(t, "    fall_on: [policy]\n", one, two)
 	if res, answer := g.post(t, answerOfM); res.StatusCode != 200 || textOf(answer) != "fine" {
 		t.Errorf("got %d %s", res.StatusCode, answer)
@@ -240,8 +241,8 @@ func TestFallOnPolicy(t *testing.T) {
 // TestRetryAfterIsBelieved: an upstream that asks to be left alone for 7 s is left alone
 // for 7 s, then asked by one at a time.
 func TestRetryAfterIsBelieved(t *testing.T) {
-	one := mock.Start(t, fails(429, "rate_limit_exceeded", "7"))
-	two := mock.Start(t, fails(429, "rate_limit_exceeded", "9"))
+	one := mock.Start(t, fails(429, "rate_limit_exceeded", "Retry-After", "7"))
+	two := mock.Start(t, fails(429, "rate_limit_exceeded", "Retry-After", "9"))
 	g, clock := several(t, "", one, two)
 	res, answer := g.post(t, answerOfM)
 	if res.StatusCode != 429 || res.Header.Get("Retry-After") != "7" {
@@ -284,7 +285,7 @@ func TestRetryAfterIsBelieved(t *testing.T) {
 func TestAttemptsAreBounded(t *testing.T) {
 	var members []*mock.Upstream
 	for range 9 {
-		members = append(members, mock.Start(t, fails(500, "", "")))
+		members = append(members, mock.Start(t, fails(500, "")))
 	}
 	for more, want := range map[string]int{"": 4, "    routing: {attempts: 2}\n": 2, "    routing: {attempts: 9}\n": 9} {
 		g, _ := several(t, more, members...)
@@ -306,7 +307,7 @@ func TestAttemptsAreBounded(t *testing.T) {
 // TestALoneTargetBehavesAsEver: an alias in the short form is asked whatever happened
 // before, once for each request.
 func TestALoneTargetBehavesAsEver(t *testing.T) {
-	one := mock.Start(t, fails(429, "rate_limit_exceeded", "60"))
+	one := mock.Start(t, fails(429, "rate_limit_exceeded", "Retry-After", "60"))
 	g := newGateway(t, fmt.Sprintf("providers:\n  up: {plugin: openai, base_url: %q, api_key: sk-1}\nmodel_mapping:\n  m: {provider: up, model: m}\n", one.URL))
 	for i := range 5 {
 		res, _ := g.post(t, answerOfM)
@@ -325,7 +326,7 @@ func TestStreamsSurviveWhileTargetsDie(t *testing.T) {
 	stop := make(chan bool)
 	var mischief sync.WaitGroup
 	mischief.Go(func() {
-		answers := []mock.Answer{says(text), fails(500, "", ""), mock.Reset, fails(429, "rate_limit_exceeded", "3"), fails(401, "x", ""), mock.Steps(mock.SSE(": x\n\n"), mock.Reset)}
+		answers := []mock.Answer{says(text), fails(500, ""), mock.Reset, fails(429, "rate_limit_exceeded", "Retry-After", "3"), fails(401, "x"), mock.Steps(mock.SSE(": x\n\n"), mock.Reset)}
 		for i := 0; ; i++ {
 			select {
 			case <-stop:
