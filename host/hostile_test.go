@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -215,6 +216,8 @@ func startBystanders(t testing.TB, g *gateway, u *puppetUpstream) *bystanders {
 	begun.Wait()
 	return b
 }
+
+var answerID = regexp.MustCompile(`chatcmpl-[A-Z2-7]{26}`)
 
 // end gives the bytes that each of them got, apart from the random id and from the
 // comments that a stream gets while it is held for long.

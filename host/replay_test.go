@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -102,9 +100,9 @@ func setRecorded(x *mock.Exchange, res transcript.Response) {
 // recorded is a transcript that is replayed through a gateway.
 type recorded struct {
 	*transcript.Transcript
-	file, text string
-	model      string
-	options    string
+	file    string
+	model   string
+	options string
 }
 
 func readRecorded(t *testing.T, file string) recorded {
@@ -117,7 +115,7 @@ func readRecorded(t *testing.T, file string) recorded {
 	if err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}
-	r := recorded{Transcript: tr, file: file, text: string(data), options: "{}"}
+	r := recorded{Transcript: tr, file: file, options: "{}"}
 	var asked struct{ Model string }
 	if err := json.Unmarshal(tr.Get(transcript.SectionClient), &asked); err != nil {
 		t.Fatalf("%s: %v", file, err)
@@ -174,24 +172,49 @@ func replayGroup(t *testing.T, plugin, options string, group []recorded) {
 	for _, r := range group {
 		for how, newCutter := range cutters {
 			t.Run(strings.TrimSuffix(filepath.Base(r.file), ".txtar")+"/"+how, func(t *testing.T) {
-				var answers []mock.Answer
-				cut := newCutter()
-				for _, res := range r.Responses() {
-					answers = append(answers, play(res, cut))
-				}
-				up.Forget()
-				up.Answer(mock.InTurn(append(answers, func(*mock.Exchange) {
-					t.Error("the upstream got a request that the transcript doesn't have")
-				})...))
-				replayEndToEnd(t, g, r, up, prefix)
+				replayEndToEnd(t, g, r, up, newCutter(), prefix)
 			})
 		}
 	}
 }
 
-func replayEndToEnd(t *testing.T, g *gateway, r recorded, up *mock.Upstream, prefix string) {
-	res, answer := g.postAs(t, "any", string(bytes.TrimSpace(r.Get(transcript.SectionClient))))
-	requests, n := up.Requests(), 0
+// replayEndToEnd asks as the clients of every API do of which the transcript has a view.
+func replayEndToEnd(t *testing.T, g *gateway, r recorded, up *mock.Upstream, cut cutter, prefix string) {
+	for i, v := range transcript.Views() {
+		first := i == 0 // the one of which the adapter gets the request
+		if !first && !r.Shows(v) {
+			continue
+		}
+		var answers []mock.Answer
+		for _, res := range r.Responses() {
+			answers = append(answers, play(res, cut))
+		}
+		up.Forget()
+		up.Answer(mock.InTurn(append(answers, func(*mock.Exchange) {
+			t.Error("the upstream got a request that the transcript doesn't have")
+		})...))
+		res, answer := g.postTo(t, v.Path, "any", string(r.Asks(v)))
+		if first {
+			r.compareRequests(t, up.Requests(), prefix)
+		}
+		if res.Header.Get("Content-Type") == "text/event-stream" && !strings.HasSuffix(answer, "\n\n") {
+			t.Errorf("the stream of %s does not end with a whole event: %q", v.Path, answer)
+		}
+		got := r.ClientResponse(res.StatusCode, res.Header, []byte(answer))
+		if os.Getenv("KAI_UPDATE") == "1" {
+			r.Set(v.Section, 0, got)
+			if err := os.WriteFile(r.file, r.Format(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		} else if want := r.Get(v.Section); !bytes.Equal(got, want) {
+			t.Errorf("the client of %s got\n%s\nwant\n%s\nlog: %s", v.Path, got, want, g.log)
+		}
+	}
+}
+
+// compareRequests compares what the upstream got with what the transcript expects.
+func (r recorded) compareRequests(t *testing.T, requests []mock.Request, prefix string) {
+	n := 0
 	for _, s := range r.Sections {
 		if s.Name != transcript.SectionRequest {
 			continue
@@ -206,20 +229,6 @@ func replayEndToEnd(t *testing.T, g *gateway, r recorded, up *mock.Upstream, pre
 		}
 		n++
 	}
-	if res.Header.Get("Content-Type") == "text/event-stream" && !strings.HasSuffix(answer, "\n\n") {
-		t.Errorf("the stream does not end with a whole event: %q", answer)
-	}
-	got := clientResponse(res, answer, r.text)
-	if os.Getenv("KAI_UPDATE") == "1" {
-		r.Set(transcript.SectionAnswer, 0, []byte(got))
-		if err := os.WriteFile(r.file, r.Format(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if want := string(r.Get(transcript.SectionAnswer)); got != want {
-		t.Errorf("the client got\n%s\nwant\n%s\nlog: %s", got, want, g.log)
-	}
 }
 
 // withoutHeaders gives an upstream-request as the upstream sees it: below
@@ -229,31 +238,4 @@ func withoutHeaders(section, prefix string) string {
 	line, _, _ := strings.Cut(head, "\n")
 	method, path, _ := strings.Cut(line, " ")
 	return method + " " + prefix + path + "\n\n" + body
-}
-
-var (
-	answerID = regexp.MustCompile(`chatcmpl-[A-Z0-9]{26}`)
-	callID   = regexp.MustCompile(`"call_[A-Za-z0-9]{10,}"`)
-)
-
-// clientResponse writes what the client got as the section client-response shows
-// it, with fixed text for what is made anew each time.
-func clientResponse(res *http.Response, body, text string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "HTTP %d\n", res.StatusCode)
-	for _, name := range []string{"content-type", "retry-after", "x-should-retry"} {
-		if v := res.Header.Get(name); v != "" {
-			fmt.Fprintf(&b, "%s: %s\n", name, v)
-		}
-	}
-	body = answerID.ReplaceAllString(body, "chatcmpl-0")
-	recorded, _, _ := strings.Cut(text, "-- "+transcript.SectionAnswer+" --")
-	body = callID.ReplaceAllStringFunc(body, func(id string) string {
-		if strings.Contains(recorded, strings.Trim(id, `"`)) {
-			return id
-		}
-		return `"call_minted"`
-	})
-	// Two line ends in a row end an event; the archive needs one at its end.
-	return b.String() + "\n" + strings.TrimRight(body, "\n") + "\n"
 }

@@ -30,8 +30,8 @@
 // response says that the connection broke at its end. "kai-end: cut in a line" says that it
 // broke before the section's last line end. Some sections are optional: op names the operation
 // (default: chat), options.json has the adapter's options, and client-response has what a
-// client of the gateway sees. Other sections are kept as they are; "kai plugin test" refuses
-// them.
+// client of the gateway sees. What clients of the gateway's other APIs see is in sections of
+// their own, see Views. Other sections are kept as they are; "kai plugin test" refuses them.
 package transcript
 
 import (

@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/internal/testkit"
+	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
@@ -84,7 +86,7 @@ func TestKitAndGatewayComeToTheSame(t *testing.T) {
 						if o.broken != nil {
 							t.Errorf("%s: %v", name, o.broken)
 						}
-						a, err := all.answer(t.Context(), tr)
+						a, err := all.answer(t.Context(), tr, transcript.Views()[0])
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -99,5 +101,38 @@ func TestKitAndGatewayComeToTheSame(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestEveryAPIEndsAsChatDoes: an answer that is one thing in chat and another in an API is
+// noticed.
+func TestEveryAPIEndsAsChatDoes(t *testing.T) {
+	on := func(kind abi.Kind, text string) abi.Emission { return abi.Emission{Kind: kind, Data: []byte(text)} }
+	whole := [][]abi.Emission{{on(abi.Text, "Hi")}, {on(abi.Finish, "stop")}}
+	for name, tc := range map[string]struct {
+		calls [][]abi.Emission
+		torn  error
+		chat  error // how chat ended
+		fails bool
+	}{
+		"a success":                       {whole, nil, nil, false},
+		"torn after its end":              {whole, errCut, nil, false},
+		"torn before its end":             {whole[:1], errCut, errCut, false},
+		"an error":                        {[][]abi.Emission{{on(abi.Error, `{"status":429,"message":"slow"}`)}}, nil, &fault.Error{Kind: fault.Rate}, false},
+		"a success that is none in chat":  {whole, nil, errCut, true},
+		"a failure that is none in chat":  {whole[:1], errCut, nil, true},
+		"a failure for another reason":    {whole[:1], errCut, &fault.Error{Kind: fault.Rate}, true},
+		"an error of another kind":        {[][]abi.Emission{{on(abi.Error, `{"status":400,"message":"no"}`)}}, nil, &fault.Error{Kind: fault.Rate}, true},
+		"an answer that has no end":       {whole[:1], nil, nil, true},
+		"facts that are against the rule": {[][]abi.Emission{{on(abi.Result, "{}")}}, nil, nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := check{ctx: t.Context(), result: &Result{}}
+			c.recorded = outcome{Replay: &transcript.Replay{Calls: tc.calls}, torn: tc.torn, err: tc.chat}
+			c.checkDialects()
+			if n := len(c.result.Failures); tc.fails && n != 6 || !tc.fails && n != 0 { // three APIs, whole and as a stream
+				t.Errorf("there are %d failures: %v", n, c.result.Failures)
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package conform
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -29,6 +30,7 @@ type outcome struct {
 	*transcript.Replay
 	complete bool  // the answer is a success
 	err      error // why it isn't one
+	torn     error // why the rest of the upstream's answer is missing; nil: nothing is
 	broken   error // how a call broke
 }
 
@@ -49,11 +51,9 @@ func (c *check) run() {
 	if c.transcript.Op() != abi.Chat {
 		// Clients ask for this operation in the words of their APIs, not in the adapter's.
 		c.expect(nil)
-	} else if answer, err := c.gateways.answer(c.ctx, c.transcript); err != nil {
-		c.result.fail("client response", "%v", err)
 	} else {
-		c.checkAccepted(answer)
-		c.expect(answer.text)
+		c.checkDialects()
+		c.checkViews()
 	}
 	c.checkFinish()
 	c.vary()
@@ -70,11 +70,14 @@ func (c *check) replay(g *guest, t *fixture) outcome {
 	}
 	// If the error is not the guest's, it is the host's: the answer can't be cut into
 	// frames.
-	o.err = err
+	o.torn = err
+	if o.torn == nil && o.Cut {
+		o.torn = errCut
+	}
 	if t.Op() != abi.Chat {
-		o.result()
+		o.err = o.result()
 	} else {
-		o.chat()
+		o.err = o.feed(chat.NewChunks(chat.Info{}))
 	}
 	o.complete = o.err == nil
 	var mistake *fault.Error
@@ -86,40 +89,20 @@ func (c *check) replay(g *guest, t *fixture) outcome {
 	return o
 }
 
-// chat applies what was emitted for a chat to the stream engine.
-func (o *outcome) chat() {
-	chunks := chat.NewChunks(chat.Info{})
-	for _, ems := range o.Calls {
-		if _, failed := chunks.Apply(nil, ems); failed != nil && o.err == nil {
-			o.err = failed
-			break
-		}
-	}
-	if o.EndMark {
-		chunks.EndMark()
-	}
-	switch {
-	case chunks.Complete():
-		_, o.err = chunks.End(nil)
-	case o.err == nil && !o.Cut:
-		_, o.err = chunks.End(nil)
-	case o.err == nil:
-		o.err = errCut
-	}
-}
-
-// result applies what was emitted for an operation other than chat.
-func (o *outcome) result() {
+// result applies what was emitted for an operation other than chat. The error is why the
+// answer is no success.
+func (o *outcome) result() error {
 	r := facts.NewResult(facts.Options{})
 	for _, ems := range o.Calls {
-		if failed := r.Apply(ems); failed != nil && o.err == nil {
-			o.err = failed
-			return
+		if err := r.Apply(ems); err != nil {
+			return cmp.Or(o.torn, err)
 		}
 	}
-	if o.err == nil || r.Complete() {
-		_, o.err = r.End()
+	if o.torn != nil && !r.Complete() {
+		return o.torn
 	}
+	_, err := r.End()
+	return err
 }
 
 // silent reports whether an answer has no content. That is so if an upstream says first

@@ -4,23 +4,30 @@ import (
 	"bytes"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// expect compares with what the transcript expects, or writes it. answer is what a client
-// gets; nil: no client asked.
-func (c *check) expect(answer []byte) {
+// seen is what the client of a view gets, as in the transcript's section.
+type seen struct {
+	view transcript.View
+	text []byte
+}
+
+// expect compares with what the transcript expects, or writes it. all is what clients get
+// of the views that the transcript has, and of chat completions in any case.
+func (c *check) expect(all []seen) {
 	if c.kit.update {
-		c.rewrite(answer)
+		c.rewrite(all)
 	} else {
-		c.compare(answer)
+		c.compare(all)
 	}
 }
 
-// compare compares what the adapter did, and what a client gets, with what the transcript
+// compare compares what the adapter did, and what clients get, with what the transcript
 // expects.
-func (c *check) compare(answer []byte) {
+func (c *check) compare(all []seen) {
 	const hint = " (\"kai plugin test --update\" writes it)"
 	for _, d := range c.transcript.Compare(c.recorded.Replay) {
 		name := "upstream request"
@@ -33,14 +40,27 @@ func (c *check) compare(answer []byte) {
 			c.result.fail(name, "%s", diff(d.Want, d.Got))
 		}
 	}
-	if expected := c.transcript.Get(transcript.SectionAnswer); expected != nil && !bytes.Equal(expected, answer) {
-		c.result.fail("client response", "%s", diff(expected, answer))
+	for _, v := range transcript.Views() {
+		var got []byte
+		for _, s := range all {
+			if s.view == v {
+				got = s.text
+			}
+		}
+		if expected := c.transcript.Get(v.Section); c.transcript.Shows(v) && !bytes.Equal(expected, got) {
+			c.result.fail(checkName(v), "%s", diff(expected, got))
+		}
 	}
 }
 
-// rewrite writes what the adapter did, and what a client gets, into the transcript.
-func (c *check) rewrite(answer []byte) {
-	text := expecting(c.transcript.Transcript, c.recorded.Requests, c.recorded.Emissions(), answer).Format()
+// checkName is the name of the check of a view.
+func checkName(v transcript.View) string {
+	return strings.TrimSpace("client response " + strings.TrimPrefix(strings.TrimPrefix(v.Section, transcript.SectionAnswer), "."))
+}
+
+// rewrite writes what the adapter did, and what clients get, into the transcript.
+func (c *check) rewrite(all []seen) {
+	text := expecting(c.transcript.Transcript, c.recorded.Requests, c.recorded.Emissions(), all).Format()
 	if bytes.Equal(text, c.transcript.text) {
 		return
 	}
@@ -53,17 +73,17 @@ func (c *check) rewrite(answer []byte) {
 
 // expecting returns the transcript with new expectations, where a reader looks for them:
 // requests are before their answers, and the results are after the last answer.
-func expecting(t *transcript.Transcript, requests [][]byte, emissions, answer []byte) *transcript.Transcript {
+func expecting(t *transcript.Transcript, requests [][]byte, emissions []byte, all []seen) *transcript.Transcript {
 	out := &transcript.Transcript{Comment: t.Comment}
 	add := func(name string, data []byte) {
 		out.Sections = append(out.Sections, transcript.Section{Name: name, Data: data})
 	}
 	kept := slices.DeleteFunc(slices.Clone(t.Sections), func(s transcript.Section) bool {
-		return s.Name == transcript.SectionRequest || s.Name == transcript.SectionEmissions || s.Name == transcript.SectionAnswer
+		return s.Name == transcript.SectionRequest || s.Name == transcript.SectionEmissions || strings.HasPrefix(s.Name, transcript.SectionAnswer)
 	})
 	last := -1 // the last section before the results
 	for i, s := range kept {
-		if s.Name == transcript.SectionResponse || s.Name == transcript.SectionClient {
+		if s.Name == transcript.SectionResponse || strings.HasPrefix(s.Name, "client-request.") {
 			last = i
 		}
 	}
@@ -80,8 +100,8 @@ func expecting(t *transcript.Transcript, requests [][]byte, emissions, answer []
 			add(transcript.SectionRequest, r)
 		}
 		add(transcript.SectionEmissions, emissions)
-		if answer != nil {
-			add(transcript.SectionAnswer, answer)
+		for _, s := range all {
+			add(s.view.Section, s.text)
 		}
 	}
 	return out

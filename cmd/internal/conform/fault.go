@@ -14,19 +14,27 @@ import (
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// sections are the sections that a transcript may have, in the order in which one reads
+// sections returns the sections that a transcript may have, in the order in which one reads
 // them.
-var sections = []string{
-	transcript.SectionOp, transcript.SectionOptions, transcript.SectionClient, transcript.SectionRequest,
-	transcript.SectionResponse, transcript.SectionEmissions, transcript.SectionAnswer,
+func sections() []string {
+	all := []string{transcript.SectionOp, transcript.SectionOptions}
+	for _, v := range transcript.Views() {
+		all = append(all, v.Request)
+	}
+	all = append(all, transcript.SectionRequest, transcript.SectionResponse, transcript.SectionEmissions)
+	for _, v := range transcript.Views() {
+		all = append(all, v.Section)
+	}
+	return all
 }
 
 // checkTranscript finds mistakes in the transcript itself, because of which its replay would
 // prove less than its author thinks.
 func (c *check) checkTranscript() {
+	known := sections()
 	for _, s := range c.transcript.Sections {
-		if !slices.Contains(sections, s.Name) {
-			c.result.fail("the transcript can be read", "a section can't be called %q; the sections are %s", s.Name, strings.Join(sections, ", "))
+		if !slices.Contains(known, s.Name) {
+			c.result.fail("the transcript can be read", "a section can't be called %q; the sections are %s", s.Name, strings.Join(known, ", "))
 		}
 	}
 	if op := c.transcript.Op(); !c.kit.manifest.Profile().Serves(op, c.transcript.Options()) {

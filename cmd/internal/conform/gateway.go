@@ -10,14 +10,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
-	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/live"
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
@@ -47,9 +45,8 @@ func (all *gateways) close() {
 	}
 }
 
-// answer sends the request of a transcript and returns what the client gets.
-func (all *gateways) answer(ctx context.Context, t *fixture) (*answer, error) {
-	body := bytes.TrimSpace(t.Get(transcript.SectionClient))
+// answer sends the request of a view's client and returns what the client gets.
+func (all *gateways) answer(ctx context.Context, t *fixture, v transcript.View) (*answer, error) {
 	options := string(t.Options())
 	g := all.running[options]
 	if g == nil {
@@ -61,7 +58,7 @@ func (all *gateways) answer(ctx context.Context, t *fixture) (*answer, error) {
 	}
 	g.upstream.play(t.Responses())
 	g.log.reset()
-	r, err := http.NewRequestWithContext(ctx, "POST", "http://localhost"+api.ChatPath, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, "POST", "http://localhost"+v.Path, bytes.NewReader(t.Asks(v)))
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +66,7 @@ func (all *gateways) answer(ctx context.Context, t *fixture) (*answer, error) {
 	r.Header.Set("Authorization", "Bearer "+clientKey)
 	w := &answerWriter{header: http.Header{}}
 	g.host.Handler().ServeHTTP(w, r)
-	return &answer{text: w.section(t), why: g.log.words("")}, nil
+	return &answer{text: t.ClientResponse(w.status, w.header, w.body.Bytes()), why: g.log.words("")}, nil
 }
 
 // answer is what a client gets.
@@ -234,36 +231,4 @@ func (w *answerWriter) WriteHeader(status int) {
 func (w *answerWriter) Write(p []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
 	return w.body.Write(p)
-}
-
-var (
-	answerID = regexp.MustCompile(`chatcmpl-[A-Z0-9]{26}`)
-	callID   = regexp.MustCompile(`"call_[A-Za-z0-9]{10,}"`)
-)
-
-// section returns the answer as a section of the transcript. What is different each time is
-// replaced by a fixed text: the answer's id, and the ids of tool calls that the upstream
-// did not send.
-func (w *answerWriter) section(t *fixture) []byte {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "HTTP %d\n", w.status)
-	for _, name := range []string{"content-type", "retry-after", "x-should-retry"} {
-		if v := w.header.Get(name); v != "" {
-			fmt.Fprintf(&b, "%s: %s\n", name, v)
-		}
-	}
-	body := answerID.ReplaceAll(w.body.Bytes(), []byte("chatcmpl-0"))
-	body = callID.ReplaceAllFunc(body, func(id []byte) []byte {
-		for _, s := range t.Sections {
-			if s.Name != transcript.SectionAnswer && bytes.Contains(s.Data, bytes.Trim(id, `"`)) {
-				return id
-			}
-		}
-		return []byte(`"call_minted"`)
-	})
-	// An event ends with two line ends. A section ends with one.
-	b.WriteByte('\n')
-	b.Write(bytes.TrimRight(body, "\n"))
-	b.WriteByte('\n')
-	return b.Bytes()
 }

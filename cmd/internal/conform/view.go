@@ -1,0 +1,98 @@
+package conform
+
+import (
+	"cmp"
+	"errors"
+
+	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/dialect/chat"
+	"github.com/kai-gateway/kai/host/dialect/messages"
+	"github.com/kai-gateway/kai/host/dialect/responses"
+	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/sdk/transcript"
+)
+
+// checkViews asks as the clients of every API do of which the transcript has a view.
+func (c *check) checkViews() {
+	var all []seen
+	for i, v := range transcript.Views() {
+		first := i == 0 // the one that the adapter itself gets the request of
+		if !first && !c.transcript.Shows(v) {
+			continue
+		}
+		a, err := c.gateways.answer(c.ctx, c.transcript, v)
+		if err != nil {
+			c.result.fail(checkName(v), "%v", err)
+			return
+		}
+		if first {
+			c.checkAccepted(a)
+		}
+		all = append(all, seen{v, a.text})
+	}
+	c.expect(all)
+}
+
+// parsers read the requests of the APIs that the facts of a chat feed, by the path of
+// their views.
+var parsers = map[string]dialect.Parse{
+	"/v1/chat/completions": chat.Parse,
+	"/v1/responses":        responses.Parse(responses.Options{}),
+	"/v1/messages":         messages.Parse,
+}
+
+// checkDialects gives what the adapter stated to every API, whole and as a stream: what is
+// a success in one is a success in all, and what fails does so for the same reason.
+func (c *check) checkDialects() {
+	greeting := &transcript.Transcript{}
+	for _, stream := range []string{"false", "true"} {
+		greeting.Set(transcript.SectionClient, 0, []byte(`{"model":"m","stream":`+stream+`,"messages":[{"role":"user","content":"Hello!"}]}`))
+		for _, v := range transcript.Views() {
+			asked, err := parsers[v.Path](c.ctx, greeting.Asks(v), dialect.Caller{})
+			if err != nil {
+				c.result.fail("every API has the answer", "%s: %v", v.Path, err)
+				return
+			}
+			var a dialect.Answer
+			if info := (dialect.Info{ID: "0", Model: "m"}); asked.Stream {
+				a = asked.Streamed(info).Begin()
+			} else {
+				a = asked.Whole(info)
+			}
+			if got, want := reason(c.recorded.feed(a)), reason(c.recorded.err); got != want {
+				c.result.fail("every API has the answer", "with \"stream\":%s, POST %s ends with %s, and chat with %s", stream, v.Path, got, want)
+			}
+		}
+	}
+}
+
+// feed applies what was emitted to an answer. The error is why the answer is no success.
+func (o *outcome) feed(a dialect.Answer) error {
+	for _, ems := range o.Calls {
+		complete := a.Complete()
+		if _, err := a.Apply(nil, ems); err != nil && complete {
+			return nil // what fails after the end changes nothing
+		} else if err != nil {
+			return cmp.Or(o.torn, err)
+		}
+	}
+	if o.EndMark {
+		a.EndMark()
+	}
+	if o.torn != nil && !a.Complete() {
+		return o.torn
+	}
+	_, err := a.End(nil)
+	return err
+}
+
+// reason says why an answer failed, in words that are the same in all APIs.
+func reason(err error) string {
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		return e.Kind.String()
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return "success"
+}
