@@ -81,7 +81,7 @@ fuzz: plugins ## fuzz whatever parses foreign bytes, FUZZTIME (5s) each
 		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname $$file)" > fuzz.log 2>&1 || { cat fuzz.log; exit 1; }; \
 	done; rm -f fuzz.log
 
-bench: build ## measure speed and memory against a bare proxy (6 minutes; BENCH='-h' tells the flags)
+bench: build ## measure speed and memory against a bare proxy (7 minutes; BENCH='-h' tells the flags)
 	go build -o bin/kai-linked ./cmd/bench/linked
 	go build -o bin/bench ./cmd/bench
 	./bin/bench $(BENCH)

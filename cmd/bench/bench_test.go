@@ -33,7 +33,7 @@ func TestRolesAnswerTheLoad(t *testing.T) {
 			}
 			t.Run(role+" "+s.name, func(t *testing.T) {
 				chunks := 0
-				c := &client{addr: addr, request: s.request(role, addr), want: s.end()}
+				c := &client{addr: addr, request: s.request(role, addr), want: s.end(role)}
 				defer c.close()
 				for range 2 {
 					chunks = 0
@@ -201,8 +201,35 @@ func TestAimsAreForTheMedian(t *testing.T) {
 	r.values("", "without an aim", []float64{1}, "ms", 0)
 	r.idle("idle", "one and a half", samples{"instance": {2, 4}, "same": {3, 6}}, "same", idleAim)
 	for i, want := range []string{"2 ms|at most 900 ms|200 ms|met", "202 ms|at most 203 ms|200 ms|MISSED", "1 ms|at most 1 ms||", "4.5 MiB|1.50 × an instance of 3.0 MiB|1.1 ×|MISSED"} {
-		if got := strings.Join(r.rows[i][5:], "|"); got != want {
+		if got := strings.Join(r.rows[i][6:], "|"); got != want {
 			t.Errorf("row %d is %s, want %s", i, got, want)
 		}
+	}
+}
+
+// TestScenariosAgainstChatAskTheSame: one process is asked twice for the same, in another API
+// and in a chat completion.
+func TestScenariosAgainstChatAskTheSame(t *testing.T) {
+	found := 0
+	for i := range scenarios {
+		s := &scenarios[i]
+		if s.against != chat {
+			continue
+		}
+		found++
+		for server, want := range map[string]string{kai: "POST " + s.api + " ", chat: "POST /v1/chat/completions "} {
+			if got := string(s.request(server, "a")); !strings.HasPrefix(got, want) || !strings.Contains(got, `"model":"`+s.name+`"`) {
+				t.Errorf("%s: a client sends %s %.200s, want it to begin with %q", s.name, server, got, want)
+			}
+		}
+		if n := len(s.body) - len(s.plain); n < -50 || n > 50 {
+			t.Errorf("%s: one request has %d bytes more than the other", s.name, n)
+		}
+		if got := (&bench{options: options{native: "x"}}).servers(s); len(got) != 2 || got[0] != chat || got[1] != kai {
+			t.Errorf("%s: turns of %q", s.name, got)
+		}
+	}
+	if found != 4 {
+		t.Errorf("%d scenarios compare an API with chat", found)
 	}
 }

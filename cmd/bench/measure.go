@@ -124,9 +124,13 @@ func (p *process) ready(ctx context.Context) error {
 }
 
 // servers lists the servers of a scenario in the order of their turns. The cost of the
-// sandbox is not measured again with very many streams, because their turns take long.
+// sandbox is not measured again with very many streams, because their turns take long, nor
+// where Kai is compared with itself.
 func (b *bench) servers(s *scenario) []string {
 	all := []string{s.against}
+	if s.against == chat {
+		return append(all, kai)
+	}
 	if b.native != "" && s.streams <= 1000 {
 		all = append(all, linked)
 	}
@@ -152,14 +156,18 @@ func (b *bench) closed(ctx context.Context) error {
 		// Round 0 is for warming up: pools, caches, the heap's size.
 		for round := 0; round <= b.rounds; round++ {
 			for _, server := range b.servers(s) {
-				if running[server] == nil {
-					p, err := b.start(ctx, server)
+				process := server
+				if server == chat {
+					process = kai
+				}
+				if running[process] == nil {
+					p, err := b.start(ctx, process)
 					if err != nil {
 						return err
 					}
-					running[server] = p
+					running[process] = p
 				}
-				cost, err := b.turn(ctx, s, running[server])
+				cost, err := b.turn(ctx, s, server, running[process])
 				if err != nil {
 					return fmt.Errorf("%s, %s: %w", s.name, server, err)
 				}
@@ -175,14 +183,14 @@ func (b *bench) closed(ctx context.Context) error {
 
 // turn gives a server its turn and returns the microseconds of processor time that it took
 // for one unit.
-func (b *bench) turn(ctx context.Context, s *scenario, p *process) (float64, error) {
+func (b *bench) turn(ctx context.Context, s *scenario, server string, p *process) (float64, error) {
 	before, err := p.cpu()
 	if err != nil {
 		return 0, err
 	}
 	begin := time.Now()
 	n, err := closedLoop(ctx, s.workers, b.slice, func() *client {
-		return &client{addr: p.addr, request: s.request(p.name, p.addr), want: s.end()}
+		return &client{addr: p.addr, request: s.request(server, p.addr), want: s.end(server)}
 	})
 	if err != nil {
 		return 0, err
@@ -196,7 +204,7 @@ func (b *bench) turn(ctx context.Context, s *scenario, p *process) (float64, err
 	}
 	cost := microseconds(after-before) / float64(n*s.units)
 	if b.verbose {
-		b.say("  %-10s %8.2f µs  %8.0f %ss/s", p.name, cost, float64(n*s.units)/time.Since(begin).Seconds(), s.unit)
+		b.say("  %-10s %8.2f µs  %8.0f %ss/s", server, cost, float64(n*s.units)/time.Since(begin).Seconds(), s.unit)
 	}
 	return cost, nil
 }
@@ -240,7 +248,7 @@ func (b *bench) openTurn(ctx context.Context, s *scenario, server string) (cost,
 		return 0, 0, err
 	}
 	defer p.stop()
-	newClient := func() *client { return &client{addr: p.addr, request: s.request(server, p.addr), want: s.end()} }
+	newClient := func() *client { return &client{addr: p.addr, request: s.request(server, p.addr), want: s.end(server)} }
 	// The first streams are for what is set up once.
 	first, err := openStreams(ctx, 32, newClient)
 	if err != nil {
@@ -296,7 +304,7 @@ func (b *bench) latency(ctx context.Context) error {
 	const requests = 400
 	servers := append([]string{"direct"}, b.servers(s)...)
 	clients := map[string]*client{
-		"direct": {addr: b.upstream.addr, request: s.request(bare, b.upstream.addr), want: s.end()},
+		"direct": {addr: b.upstream.addr, request: s.request(bare, b.upstream.addr), want: s.end(bare)},
 	}
 	for _, server := range servers[1:] {
 		p, err := b.start(ctx, server)
@@ -304,7 +312,7 @@ func (b *bench) latency(ctx context.Context) error {
 			return err
 		}
 		defer p.stop()
-		clients[server] = &client{addr: p.addr, request: s.request(server, p.addr), want: s.end()}
+		clients[server] = &client{addr: p.addr, request: s.request(server, p.addr), want: s.end(server)}
 	}
 	took := map[string][]time.Duration{}
 	for round := 0; round <= b.rounds; round++ {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 const (
 	bare       = "proxy"      // httputil.ReverseProxy
 	linked     = "linked"     // Kai with its adapters linked
+	chat       = "chat"       // Kai as it ships, asked for the same in a chat completion
 	kai        = "kai"        // Kai as it ships
 	translator = "translator" // encoding/json
 )
@@ -22,7 +24,9 @@ type scenario struct {
 	what   string // for people
 	plugin string // the adapter that serves it
 	path   string // the path of the upstream's API, which says how it answers
-	body   []byte
+	api    string // the path of Kai's API that clients speak; "": chat completions
+	body   []byte // in that API
+	plain  []byte // of a scenario against chat: the same in a chat completion
 	unit   string // what the processor time is divided by: "request" or "chunk"
 	units  int    // how many units an answer has
 
@@ -77,7 +81,33 @@ var scenarios = []scenario{
 		body: chatBody("ollama-slow", true, "Say much, slowly."), unit: "chunk",
 		streams: 500, every: 200 * time.Millisecond, against: translator, aim: 1.5,
 	},
+	{
+		name: "responses", what: "burst, through the Responses API", plugin: "openrouter", path: "/sse/2000/0s",
+		api: responsesPath, body: responsesBody("responses", true, "Say much."), plain: chatBody("responses", true, "Say much."),
+		unit: "chunk", units: 2000, workers: 4, against: chat, aim: 1.6,
+	},
+	{
+		name: "messages", what: "burst, through the Messages API", plugin: "openrouter", path: "/sse/2000/0s",
+		api: messagesPath, body: messagesBody("messages", true, "Say much."), plain: chatBody("messages", true, "Say much."),
+		unit: "chunk", units: 2000, workers: 4, against: chat, aim: 1.2,
+	},
+	{
+		name: "responses-large", what: "large, through the Responses API", plugin: "openrouter", path: "/whole",
+		api: responsesPath, body: responsesBody("responses-large", false, longTalk()...), plain: chatBody("responses-large", false, longTalk()...),
+		unit: "request", units: 1, workers: 8, against: chat, aim: 1.3,
+	},
+	{
+		name: "messages-large", what: "large, through the Messages API", plugin: "openrouter", path: "/whole",
+		api: messagesPath, body: messagesBody("messages-large", false, longTalk()...), plain: chatBody("messages-large", false, longTalk()...),
+		unit: "request", units: 1, workers: 8, against: chat, aim: 1.3,
+	},
 }
+
+// The paths of the APIs beside chat completions.
+const (
+	responsesPath = "/v1/responses"
+	messagesPath  = "/v1/messages"
+)
 
 // sections returns the names of everything that -only can choose.
 func sections() []string {
@@ -88,27 +118,66 @@ func sections() []string {
 	return append(names, "latency", "beside", "start", "swap", "load", "idle")
 }
 
+const systemPrompt = "You are a helpful assistant."
+
+// turn is one message of a conversation, as all APIs have it.
+type turn struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+}
+
+// turns makes a conversation of what the user and the assistant say in turn.
+func turns(contents []string) []turn {
+	all := make([]turn, len(contents))
+	for i, c := range contents {
+		all[i] = turn{[]string{"user", "assistant"}[i%2], c}
+	}
+	return all
+}
+
 // chatBody makes a request as OpenAI's SDK writes it.
 func chatBody(model string, stream bool, contents ...string) []byte {
-	type message struct {
-		Role    string `json:"role"`
-		Content string `json:"content"`
-	}
-	messages := []message{{"system", "You are a helpful assistant."}}
-	for i, c := range contents {
-		messages = append(messages, message{[]string{"user", "assistant"}[i%2], c})
-	}
-	body, err := json.Marshal(struct {
-		Messages    []message `json:"messages"`
-		Model       string    `json:"model"`
-		MaxTokens   int       `json:"max_tokens"`
-		Stream      bool      `json:"stream"`
-		Temperature float64   `json:"temperature"`
-	}{messages, model, 150, stream, 0.7})
+	return mustJSON(struct {
+		Messages    []turn  `json:"messages"`
+		Model       string  `json:"model"`
+		MaxTokens   int     `json:"max_tokens"`
+		Stream      bool    `json:"stream"`
+		Temperature float64 `json:"temperature"`
+	}{append([]turn{{"system", systemPrompt}}, turns(contents)...), model, 150, stream, 0.7})
+}
+
+// responsesBody makes the same request of the Responses API. Like those of Codex it asks
+// for nothing to be remembered.
+func responsesBody(model string, stream bool, contents ...string) []byte {
+	return mustJSON(struct {
+		Input        []turn  `json:"input"`
+		Instructions string  `json:"instructions"`
+		Model        string  `json:"model"`
+		MaxTokens    int     `json:"max_output_tokens"`
+		Store        bool    `json:"store"`
+		Stream       bool    `json:"stream"`
+		Temperature  float64 `json:"temperature"`
+	}{turns(contents), systemPrompt, model, 150, false, stream, 0.7})
+}
+
+// messagesBody makes the same request of the Messages API.
+func messagesBody(model string, stream bool, contents ...string) []byte {
+	return mustJSON(struct {
+		MaxTokens   int     `json:"max_tokens"`
+		Messages    []turn  `json:"messages"`
+		Model       string  `json:"model"`
+		System      string  `json:"system"`
+		Stream      bool    `json:"stream"`
+		Temperature float64 `json:"temperature"`
+	}{150, turns(contents), model, systemPrompt, stream, 0.7})
+}
+
+func mustJSON(v any) []byte {
+	b, err := json.Marshal(v)
 	if err != nil {
 		panic(err)
 	}
-	return body
+	return b
 }
 
 // longTalk returns a conversation of 200 KB in 41 messages, with quotes and line ends as in
@@ -122,22 +191,38 @@ func longTalk() []string {
 	return talk
 }
 
+// chatPath is where Kai serves chat completions.
+const chatPath = "/v1/chat/completions"
+
 // request returns what a client sends to a server in the scenario.
 func (s *scenario) request(server, addr string) []byte {
-	path := "/v1/chat/completions"
+	path, body := cmp.Or(s.api, chatPath), s.body
 	switch server {
 	case bare:
 		path = s.path + "/chat/completions"
 	case translator:
 		path = s.path + path
+	case chat:
+		path, body = chatPath, s.plain
 	}
-	return newRequest(addr, path, s.body)
+	return newRequest(addr, path, body)
 }
 
-// end returns what a right answer has near its end.
-func (s *scenario) end() []byte {
-	if s.unit == "request" {
+// end returns what a right answer of a server has near its end.
+func (s *scenario) end(server string) []byte {
+	api := s.api
+	if server == chat {
+		api = ""
+	}
+	switch {
+	case api == messagesPath && s.unit == "request":
+		return []byte(`"output_tokens":10`)
+	case api == messagesPath:
+		return []byte("event: message_stop\n")
+	case s.unit == "request":
 		return []byte(`"total_tokens":19`)
+	case api == responsesPath:
+		return []byte(`"total_tokens":2015`)
 	}
 	return []byte("data: [DONE]\n\n")
 }
