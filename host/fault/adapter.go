@@ -8,6 +8,7 @@ var codes = map[string]Kind{
 	"context_length_exceeded":  Context,
 	"request_too_large":        Context,
 	"content_policy_violation": Policy,
+	"content_filter":           Policy, // Azure's word, which its clients know
 	"insufficient_quota":       Quota,
 	"upstream_auth":            Auth,
 	"model_not_found":          Missing,

@@ -3,6 +3,8 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -42,7 +44,7 @@ func TestFromAdapter(t *testing.T) {
 	}{
 		{429, "", Rate}, {429, "rate_limit_exceeded", Rate}, {429, "insufficient_quota", Quota}, {400, "insufficient_quota", Quota},
 		{502, "upstream_auth", Auth}, {404, "model_not_found", Missing}, {404, "", Refused}, {400, "context_length_exceeded", Context},
-		{413, "request_too_large", Context}, {400, "content_policy_violation", Policy}, {503, "overloaded", Busy}, {529, "", Busy}, {503, "", Busy},
+		{413, "request_too_large", Context}, {400, "content_policy_violation", Policy}, {400, "content_filter", Policy}, {400, "max_tokens_exceeded", Refused}, {503, "overloaded", Busy}, {529, "", Busy}, {503, "", Busy},
 		{502, "upstream_error", Upstream}, {500, "", Upstream}, {502, "", Upstream}, {504, "", Slow}, {504, "upstream_timeout", Slow}, {408, "", Slow},
 		{502, "adapter_error", Adapter}, {400, "", Refused}, {422, "anything", Refused}, {402, "", Refused},
 	} {
@@ -91,5 +93,31 @@ func TestKindOf(t *testing.T) {
 	}
 	if got, want := wrapped.Error(), "ask: late: detail"; got != want {
 		t.Errorf("Error() = %q, want %q", got, want)
+	}
+}
+
+// TestTheCodesAreDocumented holds the list in docs/abi.md against what counts.
+func TestTheCodesAreDocumented(t *testing.T) {
+	document, err := os.ReadFile("../../docs/abi.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, found := strings.Cut(string(document), "These codes count whatever the status is: ")
+	list, _, _ = strings.Cut(list, ". Without")
+	if !found {
+		t.Fatal("docs/abi.md has no list of the codes that count")
+	}
+	documented := map[string]bool{}
+	for _, code := range strings.Split(list, ",") {
+		documented[strings.Trim(code, " \n`")] = true
+	}
+	for code := range codes {
+		if !documented[code] {
+			t.Errorf("docs/abi.md does not have %s among the codes that count", code)
+		}
+		delete(documented, code)
+	}
+	for code := range documented {
+		t.Errorf("docs/abi.md has %s among the codes that count, which it does not", code)
 	}
 }

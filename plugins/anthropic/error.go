@@ -100,20 +100,20 @@ func refusesEffort(text string) bool {
 func verdict(status int, said string) *sdk.Error {
 	has := func(part string) bool { return strings.Contains(said, part) }
 	switch {
-	case status == 402, status == 400 && has("credit balance is too low"):
+	case status == 402, status == 400 && strings.HasPrefix(said, "Your credit balance is too low"):
 		return because(502, "insufficient_quota", "The gateway's Anthropic account cannot pay for this request: "+said)
 	case status == 401:
 		return because(502, "upstream_auth", "Anthropic refused the gateway's API key: "+said+
 			" Check the provider's api_key in the gateway's configuration.")
 	case status == 403:
 		return because(502, "upstream_auth", "The gateway's Anthropic account may not do this: "+said)
-	case status == 404 && !strings.Contains(strings.ToLower(said), "model"): // a file, for one
+	case status == 404 && !errortext.IsAboutModel(said): // a file, for one
 		return &sdk.Error{Status: 404, Type: sdk.NotFoundError, Message: "Anthropic does not have what was asked for: " + said}
 	case status == 404:
 		return &sdk.Error{Status: 404, Type: sdk.NotFoundError, Code: "model_not_found", Param: "model",
 			Message: "Anthropic does not have what was asked for: " + said +
 				" Correct the model's entry in the gateway's model_mapping."}
-	case status == 413:
+	case status == 413, status == 429 && has("long context"): // which other requests don't need
 		return because(413, "request_too_large", "Anthropic: "+said)
 	case status == 429:
 		return because(429, "rate_limit_exceeded", "Anthropic: "+said)

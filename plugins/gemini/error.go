@@ -136,6 +136,9 @@ func (r *report) verdict() *sdk.Error {
 	case r.reason == "API_KEY_INVALID", r.reason == "API_KEY_EXPIRED", r.status == 401:
 		e.Code = "upstream_auth"
 		lead, advice = "Gemini refused the gateway's API key", " Check the provider's api_key in the gateway's configuration."
+	case strings.HasPrefix(r.text, "The File "), strings.HasPrefix(r.text, "You do not have permission to access the File "):
+		e.Status, e.Code, e.Param = 400, "", "messages"
+		lead = "Gemini cannot use a file of the messages"
 	case r.status == 403, r.word == "FAILED_PRECONDITION": // the latter is about a country, or about billing
 		e.Code = "upstream_auth"
 		lead = "The gateway's account at Google may not do this"

@@ -111,14 +111,10 @@ func explain(status int, text, kind string, s *state) *sdk.Error {
 	switch status {
 	case 400, 413, 422, 501:
 		return refuse("", "Ollama refuses the request: "+text)
-	case 401:
-		e := upstream("Ollama is not signed in for this model; its operator has to run: ollama signin")
-		e.Code = codeRefused
-		return e
+	case 401: // about models of Ollama's cloud, so others are served
+		return withoutModel("Ollama is not signed in for this model; its operator has to run: ollama signin")
 	case 402, 403:
-		e := upstream("Ollama refused this model: " + text)
-		e.Code = codeRefused
-		return e
+		return withoutModel("Ollama refused this model: " + text)
 	case 404:
 		return noModel(text)
 	case 429:
@@ -138,6 +134,10 @@ func noModel(text string) *sdk.Error {
 			message = "Ollama has no model '" + name + "'. Get it with: ollama pull " + name
 		}
 	}
+	return withoutModel(message)
+}
+
+func withoutModel(message string) *sdk.Error {
 	return &sdk.Error{Status: 404, Type: sdk.NotFoundError, Code: "model_not_found", Param: "model", Message: message}
 }
 

@@ -171,10 +171,19 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 	case r.unknownModel():
 		e.Status, e.Code, e.Param = 404, "model_not_found", "model"
 		lead, advice = "The provider does not have the upstream model", " Correct the model's entry in the gateway's model_mapping."
+	case r.isPolicy():
+		e.Status, e.Code, e.Param = 400, "content_policy_violation", r.param
+		lead = "The provider's rules about content forbid the request"
+	case r.asksTooMuch():
+		e.Status, e.Code = 413, "request_too_large"
+		lead = "The request alone is over the provider's rate limit"
 	case r.kind == "insufficient_quota", r.kind == "billing_not_active", r.kind == "billing_hard_limit_reached",
 		r.status == 402:
 		e.Code = "insufficient_quota"
 		lead = "The gateway's account at the provider cannot pay for this request"
+	case r.status == 400 && strings.HasPrefix(r.said, "Incorrect API key provided"): // xAI
+		e.Code = "upstream_auth"
+		lead, advice = "The provider refused the gateway's API key", " Check the provider's api_key in the gateway's configuration."
 	case r.status == 400, r.status == 422:
 		e.Status, e.Code, e.Param = r.status, requestCode(r.kind), r.param
 		if r.isAboutEffort() {
@@ -189,6 +198,9 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 	case r.status == 403:
 		e.Code = "upstream_auth"
 		lead = "The gateway's account at the provider may not do this"
+	case r.status == 404 && !errortext.IsPath(r.said) && strings.Contains(strings.ToLower(r.said), "file"):
+		e.Status, e.Code, e.Param = 404, "", r.param
+		lead = "The provider does not have a file that the request names"
 	case r.status == 404, r.status == 405:
 		e.NoRetry = true
 		lead, advice = "The provider has no chat completions at this place",
@@ -260,16 +272,27 @@ func (r *report) tooLong() bool {
 	return false
 }
 
+// isPolicy reports whether the content of the request or of its answer is what the provider
+// doesn't allow.
+func (r *report) isPolicy() bool {
+	return r.kind == "content_policy_violation" || r.status == 403 && strings.HasPrefix(r.said, "Content violates usage guidelines") // the latter is xAI's
+}
+
+// asksTooMuch reports whether one request alone is more than a rate limit allows at any time.
+// Others are served, so it is the request's fault, with OpenAI's 429 and Groq's 413.
+func (r *report) asksTooMuch() bool {
+	return (r.status == 429 || r.status == 413) && strings.HasPrefix(r.said, "Request too large for ")
+}
+
 // unknownModel reports whether the server doesn't know the model. A 404 may as
-// well mean that it doesn't know the path.
+// well mean that it doesn't know the path, or a file that the request names.
 func (r *report) unknownModel() bool {
 	switch r.kind {
 	case "model_not_found", "invalid_model", "DeploymentNotFound": // OpenAI; Mistral; Azure
 		return true
 	}
-	text := strings.ToLower(r.said)
-	return r.status == 404 && strings.Contains(text, "model") && !errortext.IsPath(r.said) ||
-		r.status == 400 && strings.Contains(text, "model not exist") // DeepSeek
+	return r.status == 404 && errortext.IsAboutModel(r.said) && !errortext.IsPath(r.said) ||
+		r.status == 400 && strings.EqualFold(r.said, "model not exist") // DeepSeek
 }
 
 // statusOf returns the HTTP status that a word stands for.

@@ -191,7 +191,8 @@ func (r *report) verdict() *sdk.Error {
 		e.Status, e.Code = 404, "model_not_found"
 		e.Message = "OpenRouter refused the upstream model: " + text +
 			" Correct the model's entry in the gateway's model_mapping."
-	case r.moderated, r.kind == "content_policy_violation", r.kind == "refusal":
+	case r.moderated, r.kind == "content_policy_violation", r.kind == "refusal",
+		r.status == 403 && strings.Contains(r.text, "was flagged for"):
 		e.Status, e.Code = 400, "content_policy_violation"
 	case r.status == 400, r.status == 412, r.kind == "image_not_found":
 		e.Status, e.Code, e.Param = 400, requestCode(r), r.param
@@ -199,19 +200,30 @@ func (r *report) verdict() *sdk.Error {
 		e.Code = "upstream_auth"
 		e.Message = "OpenRouter refused the gateway's API key: " + text +
 			" Check the provider's api_key in the gateway's configuration."
-	case r.status == 402:
+	case r.status == 402 && affords(r.text):
+		e.Status, e.Code, e.Param = 400, "max_tokens_exceeded", "max_tokens"
+		e.Message = "The gateway's OpenRouter account can pay for a shorter answer only, so ask for fewer max_tokens: " + text
+	case r.status == 402, r.status == 403 && strings.HasPrefix(r.text, "Key limit exceeded"):
 		e.Code = "insufficient_quota"
 		e.Message = "The gateway's OpenRouter account cannot pay for this request: " + text
+	case r.kind == "region_restricted":
+		e.Status, e.Code = 404, "model_not_found"
+		e.Message = "OpenRouter does not serve this model where the gateway is: " + text +
+			" Correct the model's entry in the gateway's model_mapping."
 	case r.status == 403:
 		e.Code = "upstream_auth"
 		e.Message = "The gateway's OpenRouter account may not do this: " + text
 	case r.status == 405, r.status == 404 && errortext.IsPath(r.text):
 		return notFound()
+	case r.status == 404 && r.asksTooMuch():
+		e.Status, e.Code = 400, ""
+		e.Message = "OpenRouter cannot serve this model as asked: " + text +
+			" Change the request, or the model's entry in the gateway's model_mapping."
 	case r.status == 404:
 		e.Status, e.Code = 404, "model_not_found"
 		e.Message = "OpenRouter cannot serve this model as asked: " + text +
 			" Change the request, or the model's entry in the gateway's model_mapping."
-	case r.status == 413:
+	case r.status == 413, r.status == 429 && strings.Contains(strings.ToLower(r.text), "request too large"):
 		e.Status, e.Code = 413, "request_too_large"
 	case r.status == 422:
 		e.Status, e.Code, e.Param = 422, requestCode(r), r.param
@@ -228,6 +240,20 @@ func (r *report) verdict() *sdk.Error {
 	}
 	e.Type = sdk.TypeOf(e.Status)
 	return e
+}
+
+// affords reports whether the text of a 402 says that a shorter answer could be paid for.
+// Then it is the request that asks for too much, and others are served.
+func affords(text string) bool {
+	_, rest, found := strings.Cut(text, "can only afford ")
+	return found && rest != "" && rest[0] >= '1' && rest[0] <= '9'
+}
+
+// asksTooMuch reports whether a 404 is about what the request demands of a model, such as
+// tools. Others are served by it.
+func (r *report) asksTooMuch() bool {
+	return r.kind == "constraint_filtered" || strings.HasPrefix(r.text, "No endpoints found that ") ||
+		strings.Contains(r.text, "but your request's ")
 }
 
 // notFound returns the error for a path that does not exist.

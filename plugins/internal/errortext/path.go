@@ -39,6 +39,16 @@ func IsPath(said string) bool {
 		(strings.Contains(s, "post /") || strings.Contains(s, "post:/") || strings.Contains(s, " /v1") || strings.HasPrefix(s, "/"))
 }
 
+// IsAboutModel reports whether the text of a refusal is about the model as a whole, and not
+// about something that the request names, such as a file. Only what stands before the first
+// quote or colon counts: a client may have written the rest.
+func IsAboutModel(said string) bool {
+	if i := strings.IndexAny(said, "'\"`:"); i >= 0 {
+		said = said[:i]
+	}
+	return strings.Contains(strings.ToLower(said), "model")
+}
+
 // IsForeign reports whether the body of an error can't come from an API that speaks JSON: it
 // is not empty, and not JSON. It came from something in front of the API, which knows nothing
 // of the API's keys and accounts.
