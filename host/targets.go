@@ -270,14 +270,18 @@ func (s *search) final() error {
 	if !ok || !e.Kind.Repeat() || s.call.plan.Sole {
 		return s.told
 	}
-	soonest := s.call.plan.Soonest(s.call.gateway.now())
-	if soonest <= 0 || e.RetryAfter > 0 && e.RetryAfter <= soonest {
-		return s.told
-	}
 	told := *e
-	told.RetryAfter = soonest
+	if soonest := s.call.plan.Soonest(s.call.gateway.now()); soonest > 0 && (e.RetryAfter <= 0 || e.RetryAfter > soonest) {
+		told.RetryAfter = soonest
+	}
+	told.NoRetry = told.NoRetry || told.RetryAfter > longestRetry
 	return &told
 }
+
+// longestRetry is the longest Retry-After that OpenAI's libraries keep to. After a longer
+// one they would try again by a wait of their own, so they are told not to:
+// https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py
+const longestRetry = time.Minute
 
 // exhausted is the error if no target is left: the failures so far, or that all of them
 // asked to be left alone.
@@ -288,10 +292,10 @@ func (s *search) exhausted(err error) error {
 		return s.final()
 	case ok:
 		wait := max(cooled.Until.Sub(s.call.gateway.now()), time.Second)
-		e := &fault.Error{Kind: cooled.Kind, Code: "rate_limit_exceeded", RetryAfter: wait, NoRetry: wait > time.Minute,
+		e := &fault.Error{Kind: fault.Rate, Code: "rate_limit_exceeded", RetryAfter: wait, NoRetry: wait > longestRetry,
 			Text: "All providers of this model asked to be left alone for a while. Try again later."}
-		if cooled.Kind == fault.Busy {
-			e.Code = "overloaded"
+		if cooled.Kind != fault.Rate {
+			e.Kind, e.Code = fault.Busy, "overloaded"
 		}
 		return e
 	case s.choice.Full:

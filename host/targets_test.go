@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
@@ -322,7 +323,12 @@ func TestALoneTargetBehavesAsEver(t *testing.T) {
 func TestStreamsSurviveWhileTargetsDie(t *testing.T) {
 	text := strings.Repeat("All work and no play. ", 50)
 	one, two := mock.Start(t, says(text)), mock.Start(t, says(text))
-	g, clock := several(t, "", one, two)
+	yaml := func(more string) string {
+		return fmt.Sprintf("providers:\n  up0: {plugin: openai, base_url: %q, api_key: a}\n  up1: {plugin: openai, base_url: %q, api_key: b}\n"+
+			"model_mapping:\n  m: {targets: [{provider: up0, model: m}, {provider: up1, model: m, tier: 2}]}\n%s", one.URL, two.URL, more)
+	}
+	g, clock := configured(t, yaml(""))
+	configs := []*config.Config{parse(t, yaml("  more: {provider: up0, model: m}\n")), parse(t, yaml(""))}
 	stop := make(chan bool)
 	var mischief sync.WaitGroup
 	mischief.Go(func() {
@@ -334,6 +340,12 @@ func TestStreamsSurviveWhileTargetsDie(t *testing.T) {
 			case <-time.After(5 * time.Millisecond):
 				one.Answer(answers[i%len(answers)])
 				clock.pass(time.Second)
+				if i%10 > 0 {
+					continue
+				}
+				if err := g.host.Swap(t.Context(), configs[i/10%2], testkit.Module); err != nil {
+					t.Error(err)
+				}
 			}
 		}
 	})
