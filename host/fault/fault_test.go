@@ -121,3 +121,45 @@ func TestTheCodesAreDocumented(t *testing.T) {
 		t.Errorf("docs/abi.md has %s among the codes that count, which it does not", code)
 	}
 }
+
+// TestTheClassesAreDocumented holds the table of classes in docs/routing.md against the
+// rules.
+func TestTheClassesAreDocumented(t *testing.T) {
+	document, err := os.ReadFile("../../docs/routing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type row struct{ again, next, against string }
+	documented := map[string]row{}
+	for line := range strings.Lines(string(document)) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 7 || !strings.HasPrefix(cells[1], " `") {
+			continue
+		}
+		documented[strings.Trim(cells[1], " `")] = row{strings.TrimSpace(cells[3]), strings.TrimSpace(cells[4]), strings.TrimSpace(cells[5])}
+	}
+	word := map[bool]string{true: "yes", false: "no"}
+	described := map[string]bool{}
+	for k := Refused; k < kinds; k++ {
+		d, ok := documented[k.String()]
+		if !ok {
+			t.Errorf("docs/routing.md has no row for the class %v", k)
+			continue
+		}
+		described[k.String()] = true
+		who, lasting := k.Blame()
+		against := map[Blame]string{Nobody: "nobody", Target: "the model", Provider: "the provider"}[who]
+		if lasting {
+			against += ", at once"
+		}
+		next, _, _ := strings.Cut(d.next, ",")
+		if want := (row{word[k.Repeat()], word[k.Next()], against}); d.again != want.again || next != want.next || d.against != want.against {
+			t.Errorf("docs/routing.md says of %v: %+v, want %+v", k, d, want)
+		}
+	}
+	for name := range documented {
+		if !described[name] {
+			t.Errorf("docs/routing.md has a row for %s, which is no class", name)
+		}
+	}
+}
