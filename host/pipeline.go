@@ -49,6 +49,7 @@ type call struct {
 	request *dialect.Request
 	info    dialect.Info
 	sleep   func(ctx context.Context, d time.Duration) error
+	header  func(name, value string) // sets a header of the answer, if its head was not sent
 
 	// asked is the request's Body. It becomes nil when nothing can need it any more:
 	// once the answer is committed, or the request to the last target was sent.
@@ -89,7 +90,7 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, parse dialect.P
 		return nil, &fault.Error{Kind: fault.Forbidden, Text: fmt.Sprintf("This API key may not use the model '%s'.", plan.Alias)}
 	}
 	return &call{
-		gateway: g, http: x, memory: x.Memory, plan: plan, caller: who.Name, request: r, asked: r.Body, sleep: g.host.opts.Sleep,
+		gateway: g, http: x, memory: x.Memory, plan: plan, caller: who.Name, request: r, asked: r.Body, sleep: g.host.opts.Sleep, header: x.Writer.Header().Set,
 		info: dialect.Info{ID: rand.Text(), RequestID: x.ID, Created: g.now().Unix(), Model: plan.Alias, Memory: x.Memory},
 	}, nil
 }
@@ -118,6 +119,7 @@ func (c *call) streamed(ctx context.Context) error {
 		Alive: stream.KeepAlive,
 	})
 	defer client.Close()
+	c.header = client.SetHeader
 
 	var last *streamedAnswer
 	err := c.attempts(ctx, func() answer {

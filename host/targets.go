@@ -185,7 +185,7 @@ func (s *search) attempt(ctx context.Context, target *route.Target, lease *route
 	}()
 	begun := c.gateway.now()
 	if !c.plan.Sole {
-		c.http.Writer.Header().Set("X-Kai-Attempts", strconv.Itoa(c.http.Record.Attempt+1))
+		c.header("X-Kai-Attempts", strconv.Itoa(c.http.Record.Attempt+1))
 	}
 	o = c.attempt(ctx, *target, c.plan.Sole || s.left <= 0, s.begin)
 	if !c.plan.Sole {

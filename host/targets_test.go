@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -302,6 +303,31 @@ func TestAttemptsAreBounded(t *testing.T) {
 		if after-before != want || res.StatusCode != 502 || res.Header.Get("X-Kai-Attempts") != fmt.Sprint(want) {
 			t.Errorf("%q: %d attempts, said %s, want %d; got %d %s", more, after-before, res.Header.Get("X-Kai-Attempts"), want, res.StatusCode, answer)
 		}
+	}
+}
+
+// TestTheHeadLeavesBetweenAttempts: the head of a stream tells the attempts so far, whoever
+// sends it. Under the race detector this shows that nobody writes headers beside it, which
+// would end the process.
+func TestTheHeadLeavesBetweenAttempts(t *testing.T) {
+	headSent := make(chan struct{})
+	one := mock.Start(t, fails(500, "x"))
+	two := mock.Start(t, func(x *mock.Exchange) {
+		x.Wait(headSent)
+		fails(500, "x")(x)
+	})
+	three := mock.Start(t, says("fine"))
+	g, _ := several(t, "server: {stream_head_wait: 20ms}\n", one, two, three)
+	req, _ := http.NewRequestWithContext(t.Context(), "POST", g.URL+"/v1/chat/completions", strings.NewReader(streamOfM))
+	res, err := http.DefaultClient.Do(req) // returns with the head
+	close(headSent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if got := res.Header.Get("X-Kai-Attempts"); err != nil || got != "2" || textOf(string(answer)) != "fine" {
+		t.Errorf("the head tells of %q attempts before %s, %v", got, answer, err)
 	}
 }
 

@@ -53,8 +53,8 @@ type Writer struct {
 	deadline time.Time // when the write deadline was last set
 }
 
-// New starts a Writer and with it the wait for the first write. All headers except
-// those of an event stream must already be set on w.
+// New starts a Writer and with it the wait for the first write. Headers besides those of
+// an event stream must already be set on w, or be set by SetHeader.
 func New(w http.ResponseWriter, opts Options) *Writer {
 	for _, d := range []struct {
 		value *time.Duration
@@ -76,6 +76,16 @@ func New(w http.ResponseWriter, opts Options) *Writer {
 	defer s.mu.Unlock()
 	s.timer = time.AfterFunc(opts.HeadWait, s.tick)
 	return s
+}
+
+// SetHeader sets a header of the answer, unless the head was sent already. Nothing but the
+// Writer may touch the headers while it may send the head.
+func (s *Writer) SetHeader(name, value string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.head {
+		s.w.Header().Set(name, value)
+	}
 }
 
 // Write sends whole events, after the head if that was not sent yet, and flushes them.
