@@ -338,7 +338,7 @@ func forgetMinted(block object) {
 		block["id"] = unminted(id)
 	}
 	s, _ := block["signature"].(string)
-	c, ours, err := seal.Open(s)
+	c, ours, err := seal.Open(s, new(seal.MaxOpen))
 	if !ours || err != nil {
 		return
 	}

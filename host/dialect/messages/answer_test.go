@@ -15,7 +15,7 @@ import (
 // sealedText returns what is in a signature of Kai's, as JSON on one line.
 func sealedText(t *testing.T, signature string) string {
 	t.Helper()
-	c, ours, err := seal.Open(signature)
+	c, ours, err := seal.Open(signature, new(seal.MaxOpen))
 	if !ours || err != nil {
 		t.Fatalf("%q is not sealed by Kai: %v", signature, err)
 	}

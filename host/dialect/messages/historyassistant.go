@@ -43,7 +43,7 @@ func (t *translation) saidBlock(b *block, place at) error {
 			return t.part(b, place, textsOnly)
 		}
 	case "thinking", "redacted_thinking":
-		return t.thoughts.add(b, place, t.size)
+		return t.thoughts.add(b, place)
 	case "tool_use":
 		return t.call(b, place)
 	default:

@@ -1,9 +1,13 @@
 package messages
 
 import (
+	"bytes"
+	"compress/flate"
+	"encoding/base64"
 	"strings"
 	"testing"
 
+	"github.com/kai-gateway/kai/host/dialect/seal"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/sdk"
 )
@@ -179,4 +183,23 @@ func TestNoErrorRepeatsContent(t *testing.T) {
 // placeOf returns the client's place of what an adapter refuses.
 func placeOf(e *sdk.Error, r *request) string {
 	return r.Fault(&fault.Error{Kind: fault.Refused, Param: e.Param, Text: e.Message}).Param
+}
+
+// TestSealedSignaturesAreBounded: what is small when it is sealed can't fill the memory, or
+// keep a processor busy with what is then thrown away.
+func TestSealedSignaturesAreBounded(t *testing.T) {
+	var useless bytes.Buffer
+	w, _ := flate.NewWriter(&useless, flate.BestCompression)
+	_, _ = w.Write([]byte(`{"x":"` + strings.Repeat("a", 1<<20) + `"}`))
+	_ = w.Close()
+	for name, bomb := range map[string]string{
+		"kept":        seal.Seal(seal.Content{Details: raws(`{"text":"` + strings.Repeat("a", 1<<20) + `"}`)}),
+		"thrown away": seal.Prefix + base64.RawURLEncoding.EncodeToString(useless.Bytes()),
+	} {
+		block := `{"type":"thinking","thinking":"","signature":"` + bomb + `"}`
+		e := refusalOf(t, said(`{"role":"user","content":"x"},{"role":"assistant","content":[`+strings.Repeat(block+",", 20)+block+`]}`))
+		if !strings.HasPrefix(e.Param, "messages.1.content.") || !strings.HasSuffix(e.Param, ".signature") || e.Kind != fault.Invalid {
+			t.Errorf("%s: the error of many is %q at %q", name, e.Text, e.Param)
+		}
+	}
 }

@@ -24,7 +24,6 @@ func (f form) parts() bool { return f.Cache || f.Native }
 // translation writes a chat request.
 type translation struct {
 	source *source
-	size   int // of the client's body
 	form   form
 	count  bool // it is only to be counted
 
@@ -58,8 +57,9 @@ const unknown = -2
 
 func newTranslation(s *source, size int, f form, count bool) *translation {
 	return &translation{
-		source: s, size: size, form: f, count: count, lastUser: unknown,
+		source: s, form: f, count: count, lastUser: unknown,
 		out: make([]byte, 0, size+size/8+1024), ids: map[string]struct{}{},
+		thoughts: thoughts{room: 2*size + minRestored},
 	}
 }
 

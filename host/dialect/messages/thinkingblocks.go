@@ -23,7 +23,7 @@ type thoughts struct {
 	ofMessage []byte            // an object of fields for the message
 	ofCalls   map[string][]byte // and for the calls, by their ids
 	index     int               // of Claude's next block
-	restored  int               // bytes of what was sealed, in all messages
+	room      int               // bytes that what is sealed may still open to, in all messages
 }
 
 // claudeFormat marks the details that are Claude's own.
@@ -31,11 +31,11 @@ const claudeFormat = "anthropic-claude-v1"
 
 // begin begins the thoughts of another message.
 func (t *thoughts) begin() {
-	*t = thoughts{text: t.text[:0], details: t.details[:0], restored: t.restored}
+	*t = thoughts{text: t.text[:0], details: t.details[:0], room: t.room}
 }
 
-// add takes a block. size is that of the client's body.
-func (t *thoughts) add(b *block, place at, size int) error {
+// add takes a block.
+func (t *thoughts) add(b *block, place at) error {
 	text := b.thinking.inside()
 	if len(text) > 0 {
 		if len(t.text) > 0 {
@@ -53,7 +53,7 @@ func (t *thoughts) add(b *block, place at, size int) error {
 		}
 	case len(signature) == 0:
 	case bytes.HasPrefix(signature, []byte(seal.Prefix)):
-		return t.open(b, place, 2*size+minRestored)
+		return t.open(b, place)
 	default:
 		t.separate()
 		t.details = append(append(t.details, `{"type":"reasoning.text","text":"`...), text...)
@@ -77,13 +77,13 @@ func (t *thoughts) ofClaude() {
 }
 
 // minRestored is how many bytes of sealed content a request may open to, however small
-// it is: a few bytes may open to millions.
+// it is.
 const minRestored = 64 << 10
 
-// open restores what was sealed into a signature, as long as all of it is below a limit.
-// What is broken is ignored.
-func (t *thoughts) open(b *block, place at, limit int) error {
-	c, ours, err := seal.Open(b.signature.text())
+// open restores what was sealed into a signature, as long as there is room for it. What
+// is broken is ignored.
+func (t *thoughts) open(b *block, place at) error {
+	c, ours, err := seal.Open(b.signature.text(), &t.room)
 	if e, ok := errors.AsType[*fault.Error](err); ok {
 		return place.refuse(".signature", e.Text)
 	}
@@ -92,7 +92,6 @@ func (t *thoughts) open(b *block, place at, limit int) error {
 	}
 	text := b.thinking.inside()
 	for _, detail := range c.Details {
-		t.restored += len(detail)
 		t.separate()
 		if text != nil && lacksText(detail) {
 			t.details = append(append(t.details, `{"text":"`...), text...)
@@ -103,18 +102,13 @@ func (t *thoughts) open(b *block, place at, limit int) error {
 		t.details = append(t.details, detail...)
 	}
 	if c.Message != nil {
-		t.restored += len(c.Message)
 		t.ofMessage = c.Message
 	}
 	for id, fields := range c.Calls {
-		t.restored += len(id) + len(fields)
 		if t.ofCalls == nil {
 			t.ofCalls = map[string][]byte{}
 		}
 		t.ofCalls[id] = fields
-	}
-	if t.restored > limit {
-		return place.refuse(".signature", "what is sealed in the request is too large: send signatures as the answers had them, or leave thinking out")
 	}
 	return nil
 }

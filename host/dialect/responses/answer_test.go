@@ -452,7 +452,7 @@ func TestWhatIsTooMuchToBeSealed(t *testing.T) {
 				types = append(types, item["type"].(string))
 				if s, ok := item["encrypted_content"].(string); ok {
 					sealed = true
-					if c, ours, err := seal.Open(s); err != nil || !ours || len(c.Details) != 1 || !strings.Contains(string(c.Details[0]), long) {
+					if c, ours, err := seal.Open(s, new(seal.MaxOpen)); err != nil || !ours || len(c.Details) != 1 || !strings.Contains(string(c.Details[0]), long) {
 						t.Errorf("%d details, %v, %v", len(c.Details), ours, err)
 					}
 				}

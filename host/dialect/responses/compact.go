@@ -26,10 +26,10 @@ func sealSummary(summary []byte) string {
 }
 
 // openSummary returns the summary in the encrypted_content of a compaction item, as the
-// inside of a JSON string literal; nil if it is foreign. The error is a *fault.Error
-// without a Param for one that is too large.
-func openSummary(sealed string) (summary []byte, err error) {
-	c, _, err := seal.Open(sealed)
+// inside of a JSON string literal; nil if it is foreign. room and the error are those of
+// seal.Open.
+func openSummary(sealed string, room *int) (summary []byte, err error) {
+	c, _, err := seal.Open(sealed, room)
 	if err != nil || len(c.Details) != 1 {
 		return nil, err
 	}

@@ -151,13 +151,11 @@ func (c *conversation) addAgentMessage(it *item, f *itemFields) *fault.Error {
 // gateway can't be read, and is left out.
 func (c *conversation) addCompaction(it *item, f *itemFields) *fault.Error {
 	sealed, _ := f.sealed.Str()
-	summary, err := openSummary(sealed)
+	summary, err := openSummary(sealed, &c.room)
 	if err != nil {
 		return sealedError(it.spot(), err)
 	}
-	if c.take(summary); c.room < 0 {
-		return c.noRoom(it)
-	}
+	c.noteHalves(summary)
 	if len(summary) > 0 {
 		c.addUserText(int(it.at), texts{[]byte(`Summary of the conversation so far:\n`), summary})
 	}

@@ -138,45 +138,37 @@ func (c *conversation) addReasoning(it *item, f *itemFields) *fault.Error {
 	if !ok {
 		return nil
 	}
-	content, _, err := seal.Open(sealed)
+	content, _, err := seal.Open(sealed, &c.room)
 	if err != nil {
 		return sealedError(it.spot(), err)
 	}
 	for _, detail := range content.Details {
-		c.take(detail)
+		c.noteHalves(detail)
 		c.run.details = append(c.run.details, detail)
 	}
 	if content.Message != nil {
-		c.take(content.Message)
+		c.noteHalves(content.Message)
 		c.run.message = content.Message
 	}
 	for id, extras := range content.Calls {
 		if c.run.extras == nil {
 			c.run.extras = map[string]json.RawMessage{}
 		}
-		c.take(extras)
+		c.noteHalves(extras)
 		c.run.extras[id] = extras
-	}
-	if c.room < 0 {
-		return c.noRoom(it)
 	}
 	return nil
 }
 
-// take counts what was sealed. Unlike the rest, it was not checked with the client's body.
-func (c *conversation) take(opened []byte) {
-	c.room -= len(opened)
+// noteHalves notes whether what was sealed may have halves of characters in it. Unlike the
+// rest, it was not checked with the client's body.
+func (c *conversation) noteHalves(opened []byte) {
 	c.halves = c.halves || bytes.Contains(opened, []byte(`\ud`)) || bytes.Contains(opened, []byte(`\uD`))
 }
 
 // sealedError says where sealed content stands that is too large.
 func sealedError(at spot, err error) *fault.Error {
 	return at.in("encrypted_content").wrong(asFault(err).Text)
-}
-
-// noRoom is the error of a request whose sealed content is too much in all.
-func (c *conversation) noRoom(it *item) *fault.Error {
-	return it.spot().in("encrypted_content").wrong("the sealed content of all items is too large when it is opened; leave the oldest out")
 }
 
 // addCall adds a call of a tool of any kind.

@@ -2,7 +2,9 @@ package responses
 
 import (
 	"bytes"
+	"compress/flate"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -107,16 +109,27 @@ func TestLongContent(t *testing.T) {
 	}
 }
 
-// TestSealedContentIsBounded: what is small when it is sealed can't fill the memory.
+// TestSealedContentIsBounded: what is small when it is sealed can't fill the memory, or
+// keep a processor busy with what is then thrown away.
 func TestSealedContentIsBounded(t *testing.T) {
-	bomb := seal.Seal(seal.Content{Details: raws(`{"text":"` + strings.Repeat("a", seal.MaxOpen-100) + `"}`)})
-	item := `{"type":"reasoning","summary":[],"encrypted_content":"` + bomb + `"}`
-	if _, err := parsed(Options{}, `{"input":[{"role":"assistant","content":"x"},`+item+`]}`); err != nil {
-		t.Errorf("one is refused: %v", err)
-	}
-	_, err := parsed(Options{}, `{"input":[`+strings.Repeat(item+",", 100)+item+`]}`)
-	if err == nil || !strings.HasSuffix(err.Param, ".encrypted_content") || err.Kind != fault.Invalid {
-		t.Errorf("the error of many is %v", err)
+	var useless bytes.Buffer
+	w, _ := flate.NewWriter(&useless, flate.BestCompression)
+	_, _ = w.Write([]byte(`{"x":"` + strings.Repeat("a", seal.MaxOpen-100) + `"}`))
+	_ = w.Close()
+	for name, bomb := range map[string]string{
+		"kept":        seal.Seal(seal.Content{Details: raws(`{"text":"` + strings.Repeat("a", seal.MaxOpen-100) + `"}`)}),
+		"thrown away": seal.Prefix + base64.RawURLEncoding.EncodeToString(useless.Bytes()),
+	} {
+		for _, kind := range []string{"reasoning", "compaction"} {
+			item := `{"type":"` + kind + `","summary":[],"encrypted_content":"` + bomb + `"}`
+			if _, err := parsed(Options{}, `{"input":[{"role":"assistant","content":"x"},`+item+`]}`); err != nil {
+				t.Errorf("%s, %s: one is refused: %v", name, kind, err)
+			}
+			_, err := parsed(Options{}, `{"input":[`+strings.Repeat(item+",", 100)+item+`]}`)
+			if err == nil || !strings.HasSuffix(err.Param, ".encrypted_content") || err.Kind != fault.Invalid {
+				t.Errorf("%s, %s: the error of many is %v", name, kind, err)
+			}
+		}
 	}
 }
 

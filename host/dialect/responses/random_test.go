@@ -186,7 +186,7 @@ func normal(o jsonObject) string {
 		if !ok {
 			continue
 		}
-		c, _, _ := seal.Open(sealed)
+		c, _, _ := seal.Open(sealed, new(seal.MaxOpen))
 		var extras []string
 		for _, of := range c.Calls {
 			extras = append(extras, string(of))

@@ -142,11 +142,14 @@ func only(object []byte) json.RawMessage {
 
 // Open returns what is sealed in s.
 //
+//   - room: how many bytes all that is sealed in a request may still open to. What s opens
+//     to is subtracted, whatever becomes of it, so that a request can't cost more than
+//     that: a few bytes may open to millions.
 //   - ours: whether s was sealed by Kai. If it is foreign or broken it is false, c is
 //     empty, and s is to be ignored.
-//   - err: a *fault.Error without a Param, if s is larger than MaxSealed or its JSON
-//     larger than MaxOpen.
-func Open(s string) (c Content, ours bool, err error) {
+//   - err: a *fault.Error without a Param, if s is larger than MaxSealed, or its JSON
+//     larger than MaxOpen or than room.
+func Open(s string, room *int) (c Content, ours bool, err error) {
 	text, ok := strings.CutPrefix(s, Prefix)
 	switch {
 	case !ok:
@@ -160,17 +163,23 @@ func Open(s string) (c Content, ours bool, err error) {
 	if err != nil {
 		return Content{}, false, nil
 	}
-	plain, err := inflate(packed)
+	limit := max(0, min(MaxOpen, *room))
+	plain, err := inflate(packed, limit)
+	*room -= len(plain)
 	switch {
-	case err != nil:
-		return Content{}, false, nil
 	case len(plain) > MaxOpen:
 		return Content{}, false, tooLarge("opens to", MaxOpen)
+	case len(plain) > limit:
+		return Content{}, false, &fault.Error{Kind: fault.Invalid, Text: noRoom}
+	case err != nil:
+		return Content{}, false, nil
 	case !utf8.Valid(plain) || depth(plain) > maxDepth || sdk.JSON(plain).Kind() != sdk.KindObject || sdk.JSON(plain).Valid() != nil:
 		return Content{}, false, nil
 	}
 	return read(plain), true, nil
 }
+
+const noRoom = "what is sealed in the request opens to too much in all: send it as the answers had it, or leave the oldest out"
 
 func tooLarge(verb string, limit int) *fault.Error {
 	return &fault.Error{
@@ -244,17 +253,16 @@ var (
 	inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}
 )
 
-// inflate decompresses, up to one byte more than MaxOpen.
-func inflate(packed []byte) ([]byte, error) {
+// inflate decompresses, up to one byte more than limit. What comes before an error is
+// returned, too.
+func inflate(packed []byte, limit int) ([]byte, error) {
 	r := inflaters.Get().(io.ReadCloser)
 	defer inflaters.Put(r)
 	if err := r.(flate.Resetter).Reset(bytes.NewReader(packed), nil); err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
-	out.Grow(min(4*len(packed), MaxOpen))
-	if _, err := out.ReadFrom(io.LimitReader(r, MaxOpen+1)); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
+	out.Grow(min(4*len(packed), limit))
+	_, err := out.ReadFrom(io.LimitReader(r, int64(limit)+1))
+	return out.Bytes(), err
 }

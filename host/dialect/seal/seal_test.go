@@ -59,7 +59,7 @@ func TestRoundTrip(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := Seal(tc.in)
-			got, ours, err := Open(s)
+			got, ours, err := open(s)
 			if !ours || err != nil {
 				t.Fatalf("Open(%q) = %v, %v, want true, nil", s, ours, err)
 			}
@@ -98,7 +98,7 @@ func TestOpenTakesOnlyWhatItKnows(t *testing.T) {
 		"the deepest that is taken":    {plain: `{"rd":[{"a":` + strings.Repeat("[", maxDepth-3) + strings.Repeat("]", maxDepth-3) + `}]}`, want: Content{Details: raw(`{"a":` + strings.Repeat("[", maxDepth-3) + strings.Repeat("]", maxDepth-3) + `}`)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, ours, err := Open(sealed(t, tc.plain))
+			got, ours, err := open(sealed(t, tc.plain))
 			if !ours || err != nil || !reflect.DeepEqual(got, tc.want) {
 				t.Errorf("Open of %s = %q, %v, %v, want %q, true, nil", tc.plain, got, ours, err, tc.want)
 			}
@@ -127,7 +127,7 @@ func TestOpenIgnores(t *testing.T) {
 		"a later version of the format": "kai2." + whole[len(Prefix):],
 	} {
 		t.Run(name, func(t *testing.T) {
-			if c, ours, err := Open(s); ours || err != nil || !c.Empty() {
+			if c, ours, err := open(s); ours || err != nil || !c.Empty() {
 				t.Errorf("Open(%.40q) = %q, %v, %v, want nothing, false, nil", s, c, ours, err)
 			}
 		})
@@ -145,10 +145,46 @@ func TestOpenRefuses(t *testing.T) {
 		"open":   {bomb, "sealed content that opens to more than 4096 KiB: send it as the answer had it, or leave it out"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, ours, err := Open(tc.s)
+			_, ours, err := open(tc.s)
 			var e *fault.Error
 			if !errors.As(err, &e) || ours || e.Kind != fault.Invalid || e.Text != tc.want {
 				t.Errorf("Open = %v, %+v, want false and %q", ours, err, tc.want)
+			}
+		})
+	}
+}
+
+// open is Open with all the room that one content may need.
+func open(s string) (Content, bool, error) {
+	room := MaxOpen
+	return Open(s, &room)
+}
+
+// TestOpenTakesRoom: all that is opened counts, also of what is broken or is not kept, so
+// that the whole request costs no more than that.
+func TestOpenTakesRoom(t *testing.T) {
+	const size = 1 << 20
+	fill := strings.Repeat("a", size)
+	for name, s := range map[string]string{
+		"a detail":                   sealed(t, `{"rd":[{"text":"`+fill+`"}]}`),
+		"a field that nobody takes":  sealed(t, `{"x":"`+fill+`"}`),
+		"details that are no object": sealed(t, `{"rd":["`+fill+`"]}`),
+		"no JSON":                    sealed(t, fill),
+		"cut off":                    sealed(t, fill+fill)[:1400],
+	} {
+		t.Run(name, func(t *testing.T) {
+			room := 3 * size
+			var err error
+			tries := 0
+			for ; err == nil && tries < 10; tries++ {
+				_, _, err = Open(s, &room)
+			}
+			e, _ := errors.AsType[*fault.Error](err)
+			if e == nil || e.Kind != fault.Invalid || e.Text != noRoom || tries > 4 {
+				t.Errorf("%d contents were opened, then %v", tries, err)
+			}
+			if _, ours, err := Open(Prefix, &room); !ours || err != nil {
+				t.Errorf("what is empty needs room: %v, %v", ours, err)
 			}
 		})
 	}
@@ -172,7 +208,7 @@ func TestSealGivesUpWhatOpenRefuses(t *testing.T) {
 		})
 	}
 	largest := Content{Details: raw(`{"text":"` + strings.Repeat("a", MaxOpen-len(`{"rd":[{"text":""}]}`)) + `"}`)}
-	if got, ours, err := Open(Seal(largest)); !ours || err != nil || !reflect.DeepEqual(got, largest) {
+	if got, ours, err := open(Seal(largest)); !ours || err != nil || !reflect.DeepEqual(got, largest) {
 		t.Errorf("the largest content does not come back: %v, %v", ours, err)
 	}
 }
@@ -188,7 +224,7 @@ func FuzzOpen(f *testing.F) {
 		if pack {
 			s = sealed(t, s)
 		}
-		c, ours, err := Open(s)
+		c, ours, err := open(s)
 		if !ours {
 			if !c.Empty() {
 				t.Fatalf("Open(%q) is not ours and gives %q", s, c)
@@ -203,7 +239,7 @@ func FuzzOpen(f *testing.F) {
 				t.Errorf("a detail is %q", d)
 			}
 		}
-		again, ours, err := Open(Seal(c))
+		again, ours, err := open(Seal(c))
 		if !ours || err != nil || !reflect.DeepEqual(again, c) {
 			t.Errorf("Open(Seal(%q)) = %q, %v, %v", c, again, ours, err)
 		}
@@ -226,7 +262,7 @@ func BenchmarkOpen(b *testing.B) {
 	s := Seal(benchmarkContent())
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, err := Open(s); err != nil {
+		if _, _, err := open(s); err != nil {
 			b.Fatal(err)
 		}
 	}
