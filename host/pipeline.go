@@ -63,22 +63,23 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, parse dialect.P
 	if err != nil {
 		return nil, err
 	}
+	before := x.Memory.Used()
 	copies *= int64(len(body))
 	if err := x.Memory.Hold(copies); err != nil {
 		return nil, api.Busy(err)
 	}
 	who := auth.PrincipalFrom(ctx)
-	r, err := parse(ctx, body, dialect.Caller{Principal: who.Name})
-	if err != nil {
+	r, err := parse(ctx, body, dialect.Caller{Principal: who.Name, Memory: x.Memory})
+	if full, ok := errors.AsType[*memory.Error](err); ok {
+		return nil, api.Busy(full)
+	} else if err != nil {
 		return nil, err
 	}
-	if r.Size > copies { // it has more in it than the client sent with it
-		if err := x.Memory.Hold(r.Size - copies); err != nil {
-			return nil, api.Busy(err)
-		}
-	} else {
-		x.Memory.Drop(copies - r.Size)
+	held := x.Memory.Used() - before
+	if err := x.Memory.Hold(max(0, r.Size-held)); err != nil {
+		return nil, api.Busy(err)
 	}
+	x.Memory.Drop(max(0, held-r.Size))
 	x.Record.Model, x.Record.Stream = r.Model, r.Stream
 	plan, err := g.routes.Plan(r.Model)
 	if err != nil {

@@ -13,6 +13,11 @@ import (
 // Caller is who sent a request.
 type Caller struct {
 	Principal string // the name of its key; "" without keys
+
+	// Memory counts what a request has in it beyond its body, before it is allocated. What
+	// is counted when the request was read is its Size afterwards. Default: nothing is
+	// counted.
+	Memory *memory.Grant
 }
 
 // Parse reads the body of a request, and checks all that can be checked without knowing
@@ -21,7 +26,7 @@ type Caller struct {
 // remembered elsewhere.
 //
 // The error is a *fault.Error. It names places in the client's terms, and repeats no
-// content.
+// content. If the caller's Memory is what refused something, it wraps a *memory.Error.
 type Parse func(ctx context.Context, b []byte, c Caller) (*Request, error)
 
 // Request is a client's request, as its dialect has read it. It belongs to the goroutine

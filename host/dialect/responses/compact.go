@@ -25,20 +25,18 @@ func sealSummary(summary []byte) string {
 	return seal.Seal(seal.Content{Details: []json.RawMessage{detail}})
 }
 
-// openSummary returns the summary in the encrypted_content of a compaction item, as the
-// inside of a JSON string literal; nil if it is foreign. room and the error are those of
-// seal.Open.
-func openSummary(sealed string, room *int) (summary []byte, err error) {
-	c, _, err := seal.Open(sealed, room)
-	if err != nil || len(c.Details) != 1 {
-		return nil, err
+// summaryIn returns the summary that is sealed in a compaction item, as the inside of a
+// JSON string literal; nil if the content is something else.
+func summaryIn(c seal.Content) []byte {
+	if len(c.Details) != 1 {
+		return nil
 	}
 	detail := sdk.JSON(c.Details[0])
 	if kind, _ := detail.Get("type").Str(); kind != summaryKind {
-		return nil, nil
+		return nil
 	}
-	summary, _ = detail.Get("text").RawStr()
-	return summary, nil
+	summary, _ := detail.Get("text").RawStr()
+	return summary
 }
 
 // compactionPrompt asks for the summary. It is the inside of a JSON string literal.

@@ -16,7 +16,7 @@ func TestSummaryIsSealedAndOpened(t *testing.T) {
 		"what ends strings": `\"},{\"`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := openSummary(sealSummary([]byte(summary)), new(seal.MaxOpen))
+			got, err := openSummary(sealSummary([]byte(summary)))
 			if string(got) != summary || err != nil {
 				t.Errorf("the summary comes back as %q, %v", got, err)
 			}
@@ -33,7 +33,7 @@ func TestForeignSummaryIsIgnored(t *testing.T) {
 		"no text":               seal.Seal(seal.Content{Details: raws(`{"type":"kai.summary","text":1}`)}),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got, err := openSummary(sealed, new(seal.MaxOpen)); got != nil || err != nil {
+			if got, err := openSummary(sealed); got != nil || err != nil {
 				t.Errorf("openSummary = %q, %v, want nothing", got, err)
 			}
 		})

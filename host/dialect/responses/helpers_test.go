@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/dialect/seal"
 	"github.com/kai-gateway/kai/host/fault"
 )
 
@@ -35,4 +36,10 @@ func chatBody(t testing.TB, o Options, body string) string {
 		t.Fatalf("%s is refused: %v", body, err)
 	}
 	return string(r.Body.Body(r.Model))
+}
+
+// openSummary returns the summary that is sealed in the encrypted_content of an item.
+func openSummary(sealed string) ([]byte, error) {
+	c, _, err := seal.Open(sealed, new(seal.MaxOpen))
+	return summaryIn(c), err
 }

@@ -2,6 +2,7 @@ package responses
 
 import (
 	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/memory"
 
 	"github.com/kai-gateway/kai/sdk"
 )
@@ -29,8 +30,9 @@ type conversation struct {
 	shells   map[string][]byte // call_id of local_shell calls, raw, by the id of their item
 	last     lastTool
 	origins  origins
-	room     int    // bytes that sealed content may still open to
-	halves   bool   // there may be halves of characters, in what was sealed
+	room     int  // bytes that sealed content may still open to
+	halves   bool // there may be halves of characters, in what was sealed
+	memory   *memory.Grant
 	scratch  []byte // decoded arguments
 }
 
@@ -151,12 +153,12 @@ func (c *conversation) addAgentMessage(it *item, f *itemFields) *fault.Error {
 // gateway can't be read, and is left out.
 func (c *conversation) addCompaction(it *item, f *itemFields) *fault.Error {
 	sealed, _ := f.sealed.Str()
-	summary, err := openSummary(sealed, &c.room)
+	content, err := c.open(sealed, it.spot())
 	if err != nil {
-		return sealedError(it.spot(), err)
+		return err
 	}
-	c.noteHalves(summary)
-	if len(summary) > 0 {
+	if summary := summaryIn(content); len(summary) > 0 {
+		c.noteHalves(summary)
 		c.addUserText(int(it.at), texts{[]byte(`Summary of the conversation so far:\n`), summary})
 	}
 	return nil

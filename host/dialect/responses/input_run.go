@@ -138,9 +138,9 @@ func (c *conversation) addReasoning(it *item, f *itemFields) *fault.Error {
 	if !ok {
 		return nil
 	}
-	content, _, err := seal.Open(sealed, &c.room)
+	content, err := c.open(sealed, it.spot())
 	if err != nil {
-		return sealedError(it.spot(), err)
+		return err
 	}
 	for _, detail := range content.Details {
 		c.noteHalves(detail)
@@ -166,9 +166,27 @@ func (c *conversation) noteHalves(opened []byte) {
 	c.halves = c.halves || bytes.Contains(opened, []byte(`\ud`)) || bytes.Contains(opened, []byte(`\uD`))
 }
 
-// sealedError says where sealed content stands that is too large.
-func sealedError(at spot, err error) *fault.Error {
-	return at.in("encrypted_content").wrong(asFault(err).Text)
+// maxInflation is how many times more bytes than it has deflate may open to:
+// https://zlib.net/zlib_tech.html
+const maxInflation = 1032
+
+// open opens the sealed content of an item. What it may open to is counted before, and
+// what it did open to afterwards.
+func (c *conversation) open(sealed string, at spot) (seal.Content, *fault.Error) {
+	room := c.room
+	most := int64(max(0, min(room, seal.MaxOpen, maxInflation*len(sealed))))
+	if err := c.memory.Hold(most); err != nil {
+		return seal.Content{}, asFault(err)
+	}
+	content, _, err := seal.Open(sealed, &c.room)
+	c.memory.Drop(most)
+	if err != nil {
+		return seal.Content{}, at.in("encrypted_content").wrong(asFault(err).Text)
+	}
+	if err := c.memory.Hold(copies * int64(room-c.room)); err != nil {
+		return seal.Content{}, asFault(err)
+	}
+	return content, nil
 }
 
 // addCall adds a call of a tool of any kind.

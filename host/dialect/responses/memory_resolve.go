@@ -21,7 +21,9 @@ func (t *translation) remember(ctx context.Context) *fault.Error {
 		return err
 	}
 	for _, raw := range items {
-		t.add(raw)
+		if err := t.add(raw); err != nil {
+			return err
+		}
 		it, err := newItem(raw, inMemory)
 		if err != nil {
 			return err
@@ -31,10 +33,18 @@ func (t *translation) remember(ctx context.Context) *fault.Error {
 	return nil
 }
 
+// copies is how many times what is added to a request is allocated, at most, until the
+// request is read: a few bytes of a client may add a long conversation.
+const copies = 4
+
 // add counts an item that is added from memory.
-func (t *translation) add(raw []byte) {
+func (t *translation) add(raw []byte) *fault.Error {
 	t.budget -= int64(len(raw))
 	t.added += len(raw)
+	if err := t.memory.Hold(copies * int64(len(raw))); err != nil {
+		return asFault(err)
+	}
+	return nil
 }
 
 // maxReferences is how many references one request may have: each is looked up.
@@ -93,7 +103,10 @@ func (t *translation) resolve(ctx context.Context) ([]item, *fault.Error) {
 			}
 			return nil, notRemembered(&it, id)
 		}
-		if t.add(value); t.budget < 0 {
+		if err := t.add(value); err != nil {
+			return nil, err
+		}
+		if t.budget < 0 {
 			return nil, &fault.Error{
 				Kind: fault.TooLarge, Param: it.spot().path(),
 				Text: it.spot().path() + ": with what it refers to, the input is larger than a request may be; send a shorter one",

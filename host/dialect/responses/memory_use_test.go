@@ -1,6 +1,7 @@
 package responses
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"runtime"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/dialect/seal"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/memory"
 
@@ -260,5 +262,39 @@ func TestEventsHaveNoMoreBytesThanCounted(t *testing.T) {
 				t.Errorf("%s: %d bytes, counted %d: %s", tc.name, len(dst), counted, fmt.Sprintf("%.300s", dst))
 			}
 		}
+	}
+}
+
+// TestWhatIsAddedIsCountedFirst: what a request of some bytes adds to itself is counted
+// before it is allocated, so that many of them at once can't take more than there is.
+func TestWhatIsAddedIsCountedFirst(t *testing.T) {
+	const size = 4 << 20
+	m, _ := newMemory(64 << 20)
+	o := Options{Store: m}
+	answered(t, o, "", "1", `{"input":"`+strings.Repeat("x", size)+`"}`, strings.Repeat("y", size))
+	sealed := seal.Seal(seal.Content{Details: raws(`{"text":"` + strings.Repeat("a", size-100) + `"}`)})
+	for name, body := range map[string]string{
+		"a response before": `{"input":"x","previous_response_id":"resp_1"}`,
+		"a reference":       `{"input":[{"role":"user","content":"x"},{"type":"item_reference","id":"msg_1_1"}]}`,
+		"sealed reasoning":  `{"input":[{"type":"reasoning","summary":[],"encrypted_content":"` + sealed + `"}]}`,
+		"a sealed summary":  `{"input":[{"type":"compaction","encrypted_content":"` + sealSummary(bytes.Repeat([]byte{'a'}, size-100)) + `"}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			read := func(limit int64) (allocated int64, err error) {
+				grant := memory.New(memory.Options{Limit: limit}).Grant()
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				_, err = Parse(o)(t.Context(), []byte(body), dialect.Caller{Memory: &grant})
+				runtime.ReadMemStats(&after)
+				return int64(after.TotalAlloc - before.TotalAlloc), err
+			}
+			if _, err := read(64 << 20); err != nil {
+				t.Fatalf("with room enough: %v", err)
+			}
+			allocated, err := read(1 << 20)
+			if _, ok := errors.AsType[*memory.Error](err); !ok || allocated > 1<<20 {
+				t.Errorf("with room for 1 MiB, %d bytes were allocated before the error %v", allocated, err)
+			}
+		})
 	}
 }

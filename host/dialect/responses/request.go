@@ -7,6 +7,7 @@ import (
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/memory"
 
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -43,11 +44,11 @@ func Parse(o Options) dialect.Parse {
 	}
 	return func(ctx context.Context, b []byte, c dialect.Caller) (*dialect.Request, error) {
 		b = bytes.TrimPrefix(b, []byte("\ufeff"))
-		t := translation{owned: owned{o.Store, c.Principal}, budget: o.MaxBody}
+		t := translation{owned: owned{o.Store, c.Principal}, budget: o.MaxBody, memory: c.Memory}
 		if err := t.reading.read(b); err != nil {
 			return nil, err
 		}
-		t.conversation = conversation{reading: &t.reading, tools: &t.tools, room: 3*len(b) + 4<<20}
+		t.conversation = conversation{reading: &t.reading, tools: &t.tools, room: 3*len(b) + 4<<20, memory: c.Memory}
 		r, err := t.translate(ctx)
 		if err != nil {
 			return nil, err
@@ -60,8 +61,9 @@ func Parse(o Options) dialect.Parse {
 type translation struct {
 	reading
 	owned        owned
-	budget       int64  // bytes that may be added from memory
-	added        int    // those that were
+	budget       int64 // bytes that may be added from memory
+	added        int   // those that were
+	memory       *memory.Grant
 	history      []item // what was remembered of the conversation
 	compact      bool
 	tools        declarations

@@ -109,7 +109,7 @@ func lines(t *testing.T, stream string) (lines []string) {
 // opened is what is sealed.
 func opened(t *testing.T, sealed string) any {
 	t.Helper()
-	if summary, err := openSummary(sealed, new(seal.MaxOpen)); err == nil && summary != nil {
+	if summary, err := openSummary(sealed); err == nil && summary != nil {
 		return string(summary)
 	}
 	c, ours, err := seal.Open(sealed, new(seal.MaxOpen))
