@@ -112,3 +112,53 @@ auth:
 		t.Errorf("an alias that the key may not use: %d, want 403", res.StatusCode)
 	}
 }
+
+// TestWhatOtherAPIsDontKnowIsNotSent: of a request of the Responses or the Messages API,
+// nothing reaches an upstream but what the API has and the gateway translates, so that none
+// of it can choose a model or a provider there.
+func TestWhatOtherAPIsDontKnowIsNotSent(t *testing.T) {
+	up := mock.Start(t, mock.Status(400))
+	g := newGateway(t, fmt.Sprintf(`
+providers:
+  openrouter: {base_url: %[1]q, api_key: k}
+  openai: {base_url: %[1]q, api_key: k}
+  anthropic: {base_url: %[1]q, api_key: k}
+model_mapping:
+  openrouter: {provider: openrouter, model: small}
+  openai: {provider: openai, model: small}
+  anthropic: {provider: anthropic, model: small}
+`, up.URL))
+	fields := []string{
+		`"models":["canary"]`, `"provider":{"order":["canary"]}`, `"preset":"canary"`, `"plugins":[{"id":"canary"}]`, `"route":"canary"`,
+		`"fallbacks":["canary"]`, `"extra_body":{"model":"canary"}`, `"api_base":"http://canary.test"`, `"MODELS":["canary"]`, `"model\u0073":["canary"]`,
+		`"Model":"canary"`, `"model\u0000":"canary"`, `"safeguards":{"canary":1}`, `"tools":[{"type":"openrouter:canary","parameters":{"model":"canary"}}]`,
+		`"tools":[{"type":"advisor_20260301","name":"advisor","model":"canary"}]`,
+	}
+	for _, alias := range []string{"openrouter", "openai", "anthropic"} {
+		for path, rest := range map[string]string{
+			"/v1/responses": `"input":"x"`, "/v1/messages": `"max_tokens":9,"messages":[{"role":"user","content":"x"}]`,
+		} {
+			asked := 0
+			for _, field := range fields {
+				up.Forget()
+				status, answer := g.send(t, "POST", path, fmt.Sprintf(`{"model":%q,%s,%s}`, alias, rest, field))
+				sent := up.Requests()
+				asked += len(sent)
+				if len(sent) == 0 && status != 400 {
+					t.Errorf("%s with %s to %s: %d %s", path, field, alias, status, answer)
+				}
+				for _, r := range sent {
+					if got := r.String(); strings.Contains(got, "canary") || !strings.Contains(got, `"small"`) {
+						t.Errorf("%s with %s to %s: the upstream got %s", path, field, alias, got)
+					}
+				}
+			}
+			if asked < 5 {
+				t.Errorf("%s asked %s only %d times", path, alias, asked)
+			}
+		}
+	}
+	if strings.Contains(g.log.String(), "canary") {
+		t.Errorf("the log shows what clients sent: %s", g.log)
+	}
+}

@@ -282,6 +282,32 @@ func TestRetryAfterIsBelieved(t *testing.T) {
 	}
 }
 
+// TestOddHeadersOfUpstreams: whatever an upstream says, it is asked again within an hour or
+// so, and its headers are not the client's.
+func TestOddHeadersOfUpstreams(t *testing.T) {
+	for _, after := range []string{"-5", "0", "99999999999999999999", "9223372036", "1e300", "NaN", "7, 8", "Wed, 21 Oct 2099 07:28:00 GMT", "Wed, 21 Oct 1999 07:28:00 GMT", "soon"} {
+		one := mock.Start(t, fails(429, "rate_limit_exceeded", "Retry-After", after, "X-Kai-Attempts", "99", "X-Request-Id", "99"))
+		two := mock.Start(t, func(x *mock.Exchange) {
+			x.Set("X-Kai-Attempts", "99")
+			x.Set("X-Request-Id", "99")
+			x.Set("Retry-After", "99")
+			says("fine")(x)
+		})
+		g, clock := several(t, "", one, two)
+		for _, body := range []string{answerOfM, streamOfM} {
+			one.Forget()
+			res, answer := g.post(t, body)
+			if h := res.Header; res.StatusCode != 200 || textOf(answer) != "fine" || h.Get("X-Kai-Attempts") != "2" || h.Get("X-Request-Id") == "99" || h.Get("Retry-After") != "" {
+				t.Errorf("%q: got %d %s with %v", after, res.StatusCode, answer, res.Header)
+			}
+			if len(one.Requests()) == 0 {
+				t.Errorf("%q: the first target is not asked", after)
+			}
+			clock.pass(66 * time.Minute) // an hour and a tenth
+		}
+	}
+}
+
 // TestAttemptsAreBounded: three tiers of three targets that all fail are asked no more
 // often than routing allows, and the client learns of the last failure.
 func TestAttemptsAreBounded(t *testing.T) {
