@@ -19,7 +19,7 @@ type Fields struct {
 }
 
 // FieldsOf walks over an object.
-func FieldsOf(object []byte) Fields { return Fields{walk: enter(object, 0, '{')} }
+func FieldsOf(object []byte) Fields { return Fields{walk: enter(object, '{')} }
 
 // Next goes to the next field and reports whether there is one.
 func (f *Fields) Next() bool {
@@ -49,22 +49,22 @@ func (f *Fields) Key() []byte {
 type Elements struct{ walk }
 
 // ElementsOf walks over an array.
-func ElementsOf(array []byte) Elements { return Elements{enter(array, 0, '[')} }
+func ElementsOf(array []byte) Elements { return Elements{enter(array, '[')} }
 
 // Next goes to the next element and reports whether there is one.
 func (e *Elements) Next() bool { return e.next(']') || e.done() }
 
 // walk is what both have in common. Where a value ends is found when somebody asks for it,
-// or goes on, so that a value that is walked over itself isn't passed twice.
+// or goes on.
 type walk struct {
 	b   []byte
 	at  int // where the value begins
 	end int // where it ends; 0: nobody knows yet
 }
 
-// enter begins to walk over what the bracket at i opens.
-func enter(b []byte, i int, bracket byte) walk {
-	i = skip(b, i, 0)
+// enter begins to walk over what a bracket opens.
+func enter(b []byte, bracket byte) walk {
+	i := skip(b, 0, 0)
 	if i >= len(b) || b[i] != bracket {
 		return walk{b: b, at: len(b), end: len(b)}
 	}
@@ -73,24 +73,22 @@ func enter(b []byte, i int, bracket byte) walk {
 
 // next goes to the next key or element.
 func (w *walk) next(bracket byte) bool {
-	w.at = skip(w.b, w.End(), ',')
+	w.at = skip(w.b, w.ending(), ',')
 	w.end = 0
 	return w.at < len(w.b) && w.b[w.at] != bracket
 }
 
-// done ends the walk: behind the last bracket, if it was reached.
+// done ends the walk.
 func (w *walk) done() bool {
-	w.end = min(w.at+1, len(w.b))
-	w.b, w.at = w.b[:w.end], w.end
+	w.b, w.at, w.end = nil, 0, 0
 	return false
 }
 
 // Value returns the value, without white space around it.
-func (w *walk) Value() sdk.JSON { return sdk.JSON(w.b[w.at:w.End()]) }
+func (w *walk) Value() sdk.JSON { return sdk.JSON(w.b[w.at:w.ending()]) }
 
-// End returns where the value ends or, at the end of the walk, what was walked over: the
-// number of bytes before that in what the first walk was given.
-func (w *walk) End() int {
+// ending returns where the value ends.
+func (w *walk) ending() int {
 	if w.end == 0 {
 		w.end = max(valueEnd(w.b, w.at), min(w.at+1, len(w.b))) // it ends, whatever it walks over
 	}
@@ -99,16 +97,6 @@ func (w *walk) End() int {
 
 // Kind returns the kind of the value.
 func (w *walk) Kind() sdk.Kind { return sdk.JSON(w.b[w.at:min(w.at+1, len(w.b))]).Kind() }
-
-// Fields walks over the value, an object. Leave tells where it ended.
-func (w *walk) Fields() Fields { return Fields{walk: enter(w.b, w.at, '{')} }
-
-// Elements walks over the value, an array. Leave tells where it ended.
-func (w *walk) Elements() Elements { return Elements{enter(w.b, w.at, '[')} }
-
-// Leave says that the value ends where a walk over it has ended, which spares passing it
-// again.
-func (w *walk) Leave(end int) { w.end = end }
 
 // skip skips white space from i on, and one byte among it.
 func skip(b []byte, i int, one byte) int {
