@@ -13,6 +13,7 @@ import (
 // the client before commit, so that the attempt can be discarded and another one made.
 // Its methods are called by the request's goroutine only.
 type answer interface {
+	part(inputs int) error // what follows answers so many more of the request's inputs
 	apply([]abi.Emission) error
 	commit() bool   // allow sending to the client; false: nothing is sent before the end
 	flush() error   // send what there is, if that is allowed
@@ -37,6 +38,13 @@ func (a *wholeAnswer) apply(ems []abi.Emission) error {
 		return err
 	}
 	a.ended = a.Complete()
+	return nil
+}
+
+func (a *wholeAnswer) part(inputs int) error {
+	if parted, ok := a.Answer.(dialect.Parted); ok {
+		return parted.Part(inputs)
+	}
 	return nil
 }
 
@@ -73,6 +81,8 @@ func (a *streamedAnswer) apply(ems []abi.Emission) (err error) {
 	}
 	return nil
 }
+
+func (a *streamedAnswer) part(int) error { return nil }
 
 func (a *streamedAnswer) commit() bool {
 	a.committed = true

@@ -37,13 +37,15 @@ type attempt struct {
 	plain     bool       // the adapter wants long content itself, not tokens
 	refs      *body.Refs // the request's long content, for which the adapter got tokens
 	exchange  exchange.Exchange
-	batch     wasm.Batch // the emissions of the adapter's last call
-	bytes     int64      // of payloads that the adapter emitted so far
-	held      int64      // bytes counted for the body of the next upstream request
-	sent      bool       // something was sent upstream
-	finalStep bool       // no further step can refer to the client's request
-	spoke     bool       // there was content: the request will not be sent again without its wish
-	committed bool       // the client may have seen content: no other target can answer
+	part      dialect.Body // the part of the request that is being answered; nil: all of it
+	more      bool         // parts of it follow
+	batch     wasm.Batch   // the emissions of the adapter's last call
+	bytes     int64        // of payloads that the adapter emitted so far
+	held      int64        // bytes counted for the body of the next upstream request
+	sent      bool         // something was sent upstream
+	finalStep bool         // no further step can refer to the client's request
+	spoke     bool         // there was content: the request will not be sent again without its wish
+	committed bool         // the client may have seen content: no other target can answer
 
 	response *upstream.Response // the last one, as long as it is open
 
@@ -60,8 +62,33 @@ type outcome struct {
 }
 
 // run takes the attempt to its end. The error is nil if the adapter and the upstream
-// came to theirs; whether the answer is complete, its end then tells.
+// came to theirs; whether the answer is complete, its end then tells. If the request has
+// more inputs than the adapter takes at once, it is sent in parts, one after the other.
 func (a *attempt) run(ctx context.Context) error {
+	r := a.call.request
+	left := r.Inputs
+	size := left
+	if most := a.adapter.Manifest().Profile().MaxInputs[r.Op.String()]; most > 0 && most < left {
+		size = most
+	}
+	for from := 0; ; from += size {
+		n := min(size, left)
+		left -= n
+		if a.more = left > 0; n < r.Inputs {
+			a.part = r.Part(from, n)
+		}
+		if err := a.answer.part(n); err != nil {
+			return err
+		}
+		if err := a.runPart(ctx); err != nil || !a.more {
+			return err
+		}
+	}
+}
+
+// runPart takes a part of the request to the end of its answer.
+func (a *attempt) runPart(ctx context.Context) error {
+	a.exchange, a.finalStep = exchange.Exchange{}, false
 	next, err := a.request(ctx)
 	if err != nil {
 		return err
@@ -113,7 +140,7 @@ func (a *attempt) request(ctx context.Context) (exchange.Turn, error) {
 	}
 	a.plain = a.adapter.Manifest().Profile().PlainContent
 	size := asked.Len(a.plain)
-	if a.without != "" {
+	if a.without != "" || a.part != nil {
 		size += asked.Len(false) // it was copied
 	}
 	if err := a.call.memory.Hold(size); err != nil {
@@ -139,7 +166,9 @@ func (a *attempt) request(ctx context.Context) (exchange.Turn, error) {
 
 // asked returns the client's request in the form for the adapter.
 func (a *attempt) asked() (asked dialect.Body, err error) {
-	asked = a.call.asked
+	if asked = a.part; asked == nil {
+		asked = a.call.asked
+	}
 	if form := a.call.request.Form; form != nil {
 		if asked, err = form(a.adapter.Manifest().Profile().Takes); err != nil {
 			return nil, err
@@ -193,7 +222,11 @@ func (a *attempt) pause(ctx context.Context, d time.Duration) error {
 func (a *attempt) step(ctx context.Context, t exchange.Turn) (exchange.Turn, error) {
 	a.sent = true
 	a.close()
-	res, err := a.provider.send(ctx, upstream.Request{Head: t.Head, Body: t.Body, Framing: t.Framing, Memory: a.call.memory})
+	up := upstream.Request{Head: t.Head, Body: t.Body, Framing: t.Framing, Memory: a.call.memory}
+	if a.call.request.Op == abi.Embeddings {
+		up.BodyLimit = maxVectors
+	}
+	res, err := a.provider.send(ctx, up)
 	if err != nil {
 		return exchange.Turn{}, a.withSetup(err)
 	}
@@ -215,7 +248,7 @@ func (a *attempt) step(ctx context.Context, t exchange.Turn) (exchange.Turn, err
 	if err != nil {
 		return exchange.Turn{}, err
 	}
-	short, content, err := a.shorten(body)
+	short, content, err := a.shortenWhole(res.Status, body)
 	if err != nil {
 		return exchange.Turn{}, err
 	}
@@ -279,6 +312,17 @@ func (a *attempt) shorten(part []byte) (short []byte, content *long.Content, err
 		return part, nil, nil
 	}
 	return long.Take(part, a.call.memory)
+}
+
+// maxVectors is how many bytes a provider's answer may have that is mostly numbers.
+const maxVectors = 128 << 20
+
+// shortenWhole is shorten for a whole answer. Of one with vectors, it takes out these.
+func (a *attempt) shortenWhole(status int, answer []byte) (short []byte, content *long.Content, err error) {
+	if a.call.request.Op == abi.Embeddings && status < 300 {
+		return long.TakeNumbers(answer, a.call.memory)
+	}
+	return a.shorten(answer)
 }
 
 // applyAnswer applies what the adapter made of a part of the upstream's answer. failed
@@ -411,7 +455,7 @@ func (a *attempt) restoreContent(body []byte) ([]byte, error) {
 // releaseRequest drops the client's request if neither this attempt nor another one can
 // need it any more.
 func (a *attempt) releaseRequest() {
-	if a.finalStep && (a.committed || a.last) && (a.spoke || a.wish == "") {
+	if a.finalStep && !a.more && (a.committed || a.last) && (a.spoke || a.wish == "") {
 		a.refs = nil
 		a.call.forgetRequest()
 	}

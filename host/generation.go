@@ -14,6 +14,7 @@ import (
 	"github.com/kai-gateway/kai/host/auth"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/chat"
+	"github.com/kai-gateway/kai/host/dialect/embeddings"
 	"github.com/kai-gateway/kai/host/dialect/messages"
 	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/host/limit"
@@ -111,6 +112,8 @@ func loadOrder(all []config.Provider) []config.Provider {
 const (
 	messagesPath  = "/v1/messages"
 	responsesPath = "/v1/responses"
+
+	embeddingsPath = "/v1/embeddings"
 )
 
 // endpoints are those of the APIs that clients speak.
@@ -119,6 +122,7 @@ func (g *generation) endpoints() []api.Route {
 	return []api.Route{
 		// A chat completion's repaired form, and that without long content, are copies of it.
 		{Method: "POST", Path: api.ChatPath, Dialect: dialect.OpenAI(), Handle: g.serve(chat.Parse, 2)},
+		{Method: "POST", Path: embeddingsPath, Dialect: dialect.OpenAI(), Handle: g.serve(embeddings.Parse, 2)},
 		// One of Messages is written anew besides.
 		{Method: "POST", Path: messagesPath, Dialect: messages.Messages(), Handle: g.serve(messages.Parse, 4)},
 		{Method: "POST", Path: messagesPath + "/count_tokens", Dialect: messages.Messages(), Handle: g.serve(messages.ParseCount, 4)},

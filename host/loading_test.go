@@ -104,7 +104,7 @@ auth:
 		"a key for all models":            {"POST", "/v1/chat/completions", "sk-all-of-it", wholly, 200, "assistant"},
 		"a key for another model":         {"POST", "/v1/chat/completions", "sk-guest-only", wholly, 403, "permission_error"},
 		"a key lists its models only":     {"GET", "/v1/models", "sk-guest-only", "", 200, `"data":[{"id":"other"`},
-		"an unknown path below /v1/":      {"POST", "/v1/embeddings", "", "{}", 401, "invalid_api_key"},
+		"an unknown path below /v1/":      {"POST", "/v1/nothing", "", "{}", 401, "invalid_api_key"},
 		"/health needs none":              {"GET", "/health", "", "", 200, "healthy"},
 		"OPTIONS needs none":              {"OPTIONS", "/v1/chat/completions", "", "", 204, ""},
 	} {

@@ -15,6 +15,7 @@ import (
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // Model is an alias as people see it.
@@ -138,9 +139,21 @@ func (g *generation) unknownModel(ctx context.Context, alias string, err error) 
 	return &told
 }
 
+// maxNamed is how many models an error names.
+const maxNamed = 10
+
+// able returns the aliases that have an operation and that the request's principal may use.
+func (g *generation) able(ctx context.Context, op abi.Op) (aliases []string) {
+	for _, m := range g.models(ctx) {
+		if slices.Contains(m.Operations, op.String()) {
+			aliases = append(aliases, m.ID)
+		}
+	}
+	return aliases
+}
+
 // suggest returns the end of a message about an unknown alias.
 func (g *generation) suggest(ctx context.Context, alias string) string {
-	const most = 10
 	var known []string
 	for _, m := range g.models(ctx) {
 		known = append(known, m.ID)
@@ -148,7 +161,7 @@ func (g *generation) suggest(ctx context.Context, alias string) string {
 	switch best := config.Closest(alias, known); {
 	case best != "":
 		return fmt.Sprintf("; did you mean '%s'?", best)
-	case len(known) == 0 || len(known) > most:
+	case len(known) == 0 || len(known) > maxNamed:
 		return "; GET " + api.ModelsPath + " lists those there are."
 	}
 	return "; there are " + strings.Join(known, ", ")

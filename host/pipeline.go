@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/kai-gateway/kai/host/api"
@@ -14,6 +16,7 @@ import (
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/sse"
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // serve returns the handler for one endpoint of an API. api has authenticated the client
@@ -229,7 +232,7 @@ func (c *call) prepare(ctx context.Context, p *provider, target route.Target) er
 		return err
 	}
 	if err := p.serves(c.request.Op, target.Options); err != nil {
-		return err
+		return c.unserved(ctx, err)
 	}
 	if err := p.checkRouting(ctx, c.asked); err != nil {
 		return err
@@ -238,6 +241,24 @@ func (c *call) prepare(ctx context.Context, p *provider, target route.Target) er
 		return api.Busy(err)
 	}
 	return nil
+}
+
+// unserved adds to the error for an operation that the target doesn't have which models have
+// it, where clients can ask for another.
+func (c *call) unserved(ctx context.Context, err error) error {
+	if c.request.Op != abi.Embeddings {
+		return err
+	}
+	text := fmt.Sprintf("The model '%s' can't make embeddings; ", c.plan.Alias)
+	switch able := c.gateway.able(ctx, c.request.Op); {
+	case len(able) == 0:
+		text += "no model that is configured here and that this key may use can."
+	case len(able) > maxNamed:
+		text += "GET " + api.ModelsPath + " lists which can."
+	default:
+		text += "these can: " + strings.Join(able, ", ")
+	}
+	return &fault.Error{Kind: fault.Unusable, Status: http.StatusBadRequest, Code: "unsupported_operation", Param: "model", Text: text}
 }
 
 // forgetRequest drops the client's body and what was made of it. Nothing that follows

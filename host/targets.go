@@ -109,6 +109,7 @@ func (c *call) attempts(ctx context.Context, begin func() answer) error {
 		call: c, begin: begin, left: c.plan.Attempts(), deadline: now.Add(c.plan.Routing.Deadline),
 		choice: c.plan.Choose(c.session(), c.tokens()),
 	}
+	some := slices.ContainsFunc(c.plan.Targets, func(t route.Target) bool { return c.served(&t) })
 	s.choice.Allowed = func(t *route.Target) bool {
 		who := auth.PrincipalFrom(ctx)
 		for _, alias := range t.Via() {
@@ -116,7 +117,7 @@ func (c *call) attempts(ctx context.Context, begin func() answer) error {
 				return false
 			}
 		}
-		return true
+		return !some || c.served(t)
 	}
 	s.choice.Room = s.room
 	for {
@@ -129,6 +130,13 @@ func (c *call) attempts(ctx context.Context, begin func() answer) error {
 			return err
 		}
 	}
+}
+
+// served reports whether a target has the operation, as far as is known before its adapter
+// is asked.
+func (c *call) served(t *route.Target) bool {
+	known := c.gateway.providers[t.Provider].described()
+	return known.Provider == "" || known.Serves(c.request.Op, t.Options)
 }
 
 // room takes the room for the request, if the target bears it.

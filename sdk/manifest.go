@@ -17,6 +17,7 @@ type Manifest struct {
 
 	Ops            []abi.Op // default: Chat
 	OptionalOps    []OptionalOp
+	MaxInputs      []MaxInputs
 	Capabilities   []string // for example "tools", "vision", "reasoning": for people and routing
 	DefaultBaseURL string   // a hint for shipped adapters; "" if there is no upstream
 	Setup          string   // what must be done before a model can answer, such as "start it with 'x serve'"; {model} is the upstream's name
@@ -33,6 +34,13 @@ type Manifest struct {
 type OptionalOp struct {
 	Op     abi.Op
 	Option string // its name among Options
+}
+
+// MaxInputs is how many inputs a request for an operation may have at most. The gateway
+// cuts those with more. Since minor version 3.
+type MaxInputs struct {
+	Op abi.Op // Embeddings
+	N  int
 }
 
 // Routing says by what a client's request that the adapter passes on would choose
@@ -104,6 +112,15 @@ func (m Manifest) AppendJSON(dst []byte) []byte {
 		dst = append(dst, `"optional_ops":{`...)
 		for _, o := range m.OptionalOps {
 			field(o.Op.String(), o.Option)
+		}
+		dst[len(dst)-1] = '}'
+		dst = append(dst, ',')
+	}
+	if len(m.MaxInputs) > 0 {
+		dst = append(dst, `"max_inputs":{`...)
+		for _, x := range m.MaxInputs {
+			dst = append(AppendQuote(dst, x.Op.String()), ':')
+			dst = append(strconv.AppendInt(dst, int64(x.N), 10), ',')
 		}
 		dst[len(dst)-1] = '}'
 		dst = append(dst, ',')

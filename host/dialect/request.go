@@ -58,6 +58,12 @@ type Request struct {
 	// which know nothing else. Default: Body's terms are the client's.
 	Fault func(*fault.Error) *fault.Error
 
+	// Inputs is how many inputs Body has, where it can be cut into several requests for
+	// adapters that take fewer. 0: it can't be cut. Part then returns a request with n
+	// inputs, the first of them being from, counted from 0. Its Len is held besides Size.
+	Inputs int
+	Part   func(from, n int) Body
+
 	// Wish is a top-level field of Body that is a wish and no condition: where an upstream
 	// refuses it, the request is repeated without it. "": there is none.
 	Wish string
@@ -133,6 +139,14 @@ type Answer interface {
 
 	// Usage returns what the answer cost so far, complete or not.
 	Usage() facts.Usage
+}
+
+// Parted is an Answer to a request that can be cut into several.
+type Parted interface {
+	// Part ends what was answered to the inputs so far, if there were any, and begins the
+	// answer to the next n inputs. The error is a *fault.Error for an answer that lacks
+	// something.
+	Part(n int) error
 }
 
 // Stream is one streamed answer as its client sees it, whichever attempts it takes.

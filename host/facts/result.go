@@ -14,7 +14,8 @@ type Result struct {
 	data   []byte // nil: it has not come
 	usage  usage
 	ledger ledger
-	max    int // bytes of data
+	max    int                            // bytes of data
+	taker  func(data []byte) *fault.Error // gets the RESULT instead; nil: it is kept
 }
 
 // NewResult returns a Result that has not come.
@@ -24,6 +25,10 @@ func NewResult(o Options) *Result {
 	}
 	return &Result{max: o.MaxHeld, ledger: ledger{grant: o.Memory}}
 }
+
+// TakeResult returns a Result that keeps nothing. While Apply runs, it gives the RESULT to
+// take, whose error Apply returns. End returns an empty RESULT.
+func TakeResult(take func(data []byte) *fault.Error) *Result { return &Result{taker: take} }
 
 // Apply adds the emissions of one adapter call.
 //
@@ -60,6 +65,9 @@ func (r *Result) take(data []byte) *fault.Error {
 	switch {
 	case r.data != nil:
 		return protocolError("a second RESULT")
+	case r.taker != nil:
+		r.data = []byte{}
+		return r.taker(data)
 	case len(data) > r.max:
 		return tooLargeError(r.max)
 	}

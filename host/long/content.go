@@ -1,5 +1,5 @@
-// Package long keeps long strings of an upstream's answer away from its adapter. The
-// adapter gets a token in place of each string, and where it emits the token, the
+// Package long keeps long strings of an upstream's answer, and of some answers long arrays of
+// numbers, away from its adapter. The adapter gets a token in place of each string, and where it emits the token, the
 // string's bytes are put back. So an answer of 32 MiB that is mostly a picture fits into
 // an adapter, and takes it no longer than the rest of the answer would.
 //
@@ -33,8 +33,12 @@ const (
 	nonceLen   = 32 // hexadecimal digits
 )
 
-// span is a range of bytes. The byte at to is not in it.
-type span struct{ from, to int }
+// span is a range of bytes: the inside of a string, or an array of numbers with its
+// brackets. The byte at to is not in it.
+type span struct {
+	from, to int
+	numbers  bool
+}
 
 // Content is what was taken out of one answer, or out of one event of an answer. It refers
 // to the body, which must not change as long as what was put back is used. A nil *Content
@@ -56,11 +60,21 @@ func Take(body []byte, m *memory.Grant) (short []byte, c *Content, err error) {
 	if len(body) < minBody {
 		return body, nil, nil
 	}
-	spans := find(body)
+	return take(body, find(body), m)
+}
+
+// TakeNumbers is Take for an answer that may be made of numbers: it takes out arrays of
+// numbers, in whose place a string with the token stands, and strings that can be numbers in
+// base64. Other strings stay.
+func TakeNumbers(body []byte, m *memory.Grant) (short []byte, c *Content, err error) {
+	return take(body, findNumbers(body), m)
+}
+
+func take(body []byte, spans []span, m *memory.Grant) (short []byte, c *Content, err error) {
 	if len(spans) == 0 {
 		return body, nil, nil
 	}
-	const longest = len(tokenStart) + nonceLen + len(":4096@")
+	const longest = len(`"`) + len(tokenStart) + nonceLen + len(":4096@") + len(`"`)
 	size := len(body)
 	for _, s := range spans {
 		size += longest - (s.to - s.from)
@@ -75,8 +89,14 @@ func Take(body []byte, m *memory.Grant) (short []byte, c *Content, err error) {
 	done := 0
 	for n, s := range spans {
 		short = append(short, body[done:s.from]...)
+		if s.numbers {
+			short = append(short, '"')
+		}
 		short = append(append(append(short, tokenStart...), c.nonce...), ':')
 		short = append(strconv.AppendInt(short, int64(n), 10), '@')
+		if s.numbers {
+			short = append(short, '"')
+		}
 		done = s.to
 	}
 	return append(short, body[done:]...), c, nil
@@ -144,11 +164,17 @@ func (c *Content) expand(e abi.Emission, m *memory.Grant) ([]byte, error) {
 		if at < 0 {
 			break
 		}
-		content, end, err := c.content(rest, at)
+		content, numbers, end, err := c.content(rest, at)
 		if err != nil {
 			return nil, err
 		}
 		p := piece{before: rest[:at-len(tokenStart)], content: content}
+		if numbers { // they stand for the whole string
+			if !bytes.HasSuffix(p.before, []byte(`"`)) || !bytes.HasPrefix(rest[end:], []byte(`"`)) {
+				return nil, errDamaged
+			}
+			p.before, end = p.before[:len(p.before)-1], end+1
+		}
 		p.form = formOf(e, e.Data[:len(e.Data)-len(rest)+len(p.before)])
 		if p.form != quoted && bytes.IndexByte(content, '\\') < 0 {
 			p.form = inside // without escapes, both are the same
@@ -186,22 +212,23 @@ func (c *Content) expand(e abi.Emission, m *memory.Grant) ([]byte, error) {
 	return append(out, rest...), nil
 }
 
-// content reads the token in p whose nonce begins at at. The token ends before end.
-func (c *Content) content(p []byte, at int) (content []byte, end int, err error) {
+// content reads the token in p whose nonce begins at at. The token ends before end. numbers
+// says that it stands for an array of numbers.
+func (c *Content) content(p []byte, at int) (content []byte, numbers bool, end int, err error) {
 	if !bytes.HasSuffix(p[:at], []byte(tokenStart)) {
-		return nil, 0, errDamaged
+		return nil, false, 0, errDamaged
 	}
 	rest := p[at+nonceLen:]
 	number, _, whole := bytes.Cut(rest[:min(len(rest), len(":4096@"))], []byte("@"))
 	if !whole || len(number) < 2 || number[0] != ':' {
-		return nil, 0, errDamaged
+		return nil, false, 0, errDamaged
 	}
 	n, err := strconv.ParseUint(string(number[1:]), 10, 16)
 	if err != nil || n >= uint64(len(c.spans)) {
-		return nil, 0, fmt.Errorf("an emission refers to content %q of %d", number[1:], len(c.spans))
+		return nil, false, 0, fmt.Errorf("an emission refers to content %q of %d", number[1:], len(c.spans))
 	}
 	s := c.spans[n]
-	return c.body[s.from:s.to], at + nonceLen + len(number) + 1, nil
+	return c.body[s.from:s.to], s.numbers, at + nonceLen + len(number) + 1, nil
 }
 
 // formOf returns how content is written in an emission, after the bytes before. In JSON,

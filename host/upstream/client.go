@@ -222,6 +222,10 @@ type Request struct {
 	// Memory counts what is held of the answer until it is closed. Default: nothing
 	// is counted.
 	Memory *memory.Grant
+
+	// BodyLimit is how many bytes a whole answer may have, decompressed. Default: that of
+	// the client's options.
+	BodyLimit int
 }
 
 // Do sends a request and waits for the head of its answer, and for the first bytes
@@ -283,7 +287,7 @@ func (c *Client) send(ctx context.Context, r Request) (*Response, error) {
 	// this, GetBody would keep the body.
 	content = nil
 	x.enter(reading)
-	return newResponse(c, x, answer, r.Memory), nil
+	return newResponse(c, x, answer, r), nil
 }
 
 // compose makes the HTTP request. If there is an error, the adapter is to blame.

@@ -38,6 +38,7 @@ type Response struct {
 	raw     io.ReadCloser // the body as it comes over the connection
 	body    io.Reader     // the body decompressed, and timed
 	length  int64         // the length of the raw body; -1: unknown
+	limit   int           // how many bytes a whole body may have
 	whole   bool
 	start   []byte // the part of the body that was read by settle, to find out its kind, or by Body
 	err     error  // why no more bytes come: io.EOF, or the error for the caller
@@ -59,7 +60,7 @@ type Response struct {
 	aheadValid bool
 }
 
-func newResponse(c *Client, x *roundTrip, answer *http.Response, m *memory.Grant) *Response {
+func newResponse(c *Client, x *roundTrip, answer *http.Response, r Request) *Response {
 	return &Response{
 		Status: answer.StatusCode,
 		client: c,
@@ -68,7 +69,8 @@ func newResponse(c *Client, x *roundTrip, answer *http.Response, m *memory.Grant
 		raw:    answer.Body,
 		body:   &timedBody{body: answer.Body, x: x},
 		length: answer.ContentLength,
-		memory: m,
+		limit:  orDefault(r.BodyLimit, c.bodyLimit),
+		memory: r.Memory,
 
 		overHTTP2: answer.ProtoMajor == 2,
 	}
@@ -162,7 +164,7 @@ func (r *Response) settle(asked abi.Framing) error {
 // more reads the next bytes into start. It returns false if none come, and then err says
 // why, or if start is longer than a whole body may be.
 func (r *Response) more() bool {
-	for r.err == nil && len(r.start) <= r.client.bodyLimit {
+	for r.err == nil && len(r.start) <= r.limit {
 		if len(r.start) == cap(r.start) {
 			if r.err = r.grow(); r.err != nil {
 				return false
@@ -190,7 +192,7 @@ func (r *Response) grow() error {
 			size = int(min(int64(size), r.length+1))
 		}
 	}
-	size = min(size, r.client.bodyLimit+1)
+	size = min(size, r.limit+1)
 	if err := r.hold(size); err != nil {
 		return err
 	}
@@ -231,8 +233,8 @@ func (r *Response) Body() ([]byte, error) {
 	body := r.start
 	r.start = nil
 	switch {
-	case len(body) > r.client.bodyLimit:
-		r.err = r.client.tooLong("an answer", r.client.bodyLimit)
+	case len(body) > r.limit:
+		r.err = r.client.tooLong("an answer", r.limit)
 		return nil, r.err
 	case r.err != io.EOF:
 		return nil, r.err

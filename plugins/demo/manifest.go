@@ -10,6 +10,7 @@ import (
 	"errors"
 
 	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // Plugin returns the adapter.
@@ -26,6 +27,7 @@ var manifest = sdk.Manifest{
 	License:      "Apache-2.0",
 	Homepage:     "https://github.com/kai-gateway/kai/tree/main/plugins/demo",
 	Provider:     "demo",
+	Ops:          []abi.Op{abi.Chat, abi.Embeddings},
 	Capabilities: []string{"streaming", "tools", "vision", "json"},
 	PlainContent: true, // it repeats what was asked
 	KnowsModels:  true,

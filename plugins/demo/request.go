@@ -8,8 +8,11 @@ import (
 )
 
 // Request makes the answer. Every word, and every piece of a tool's arguments, is a separate
-// emission. A client that streams gets a chunk for each.
+// emission. A client that streams gets a chunk for each. Embeddings are one RESULT.
 func (adapter) Request(r *sdk.Request, _ *struct{}, out *sdk.Out) error {
+	if r.Op == abi.Embeddings {
+		return embed(r.Body, out)
+	}
 	q := read(r.Body)
 	if q.strange != "" {
 		return &sdk.Error{

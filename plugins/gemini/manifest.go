@@ -37,7 +37,8 @@ var manifest = sdk.Manifest{
 	License:        "Apache-2.0",
 	Homepage:       "https://github.com/kai-gateway/kai/tree/main/plugins/gemini",
 	Provider:       "gemini",
-	Ops:            []abi.Op{abi.Chat, abi.Count},
+	Ops:            []abi.Op{abi.Chat, abi.Embeddings, abi.Count},
+	MaxInputs:      []sdk.MaxInputs{{Op: abi.Embeddings, N: maxBatch}},
 	Capabilities:   []string{"streaming", "tools", "vision", "audio", "json", "reasoning", "logprobs"},
 	DefaultBaseURL: "https://generativelanguage.googleapis.com/v1beta",
 	Auth:           sdk.Auth{Secret: "api_key", Header: "x-goog-api-key", Format: "{}"},
@@ -57,4 +58,6 @@ thinking_level?:  "minimal" | "low" | "medium" | "high"
 thinking_budget?: int & >=-1
 // Whether summaries of the thoughts are asked for; unset: with every reasoning_effort.
 include_thoughts?: bool
+// What vectors are for; models newer than gemini-embedding-001 take that in the text instead.
+embedding_task?: "SEMANTIC_SIMILARITY" | "CLASSIFICATION" | "CLUSTERING" | "RETRIEVAL_DOCUMENT" | "RETRIEVAL_QUERY" | "CODE_RETRIEVAL_QUERY" | "QUESTION_ANSWERING" | "FACT_VERIFICATION"
 `

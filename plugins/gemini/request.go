@@ -27,8 +27,11 @@ func parse(body sdk.JSON) (q query, err error) {
 
 // Request turns a chat completion into generateContent or its stream. A request to count
 // tokens becomes countTokens, https://ai.google.dev/api/tokens, which has the same content
-// in generateContentRequest, without the settings for the answer.
+// in generateContentRequest, without the settings for the answer. embed.go has embeddings.
 func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
+	if r.Op == abi.Embeddings {
+		return embed(r, out)
+	}
 	q, err := parse(r.Body)
 	if err != nil {
 		return refuse("", "The request is not valid JSON.")
@@ -64,11 +67,7 @@ func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
 // count sends countTokens. Google demands the model in the body, too.
 func count(w *sdk.Writer, q *query, out *sdk.Out) error {
 	w.Key("generateContentRequest").Object()
-	name := q.model
-	if !strings.HasPrefix(name, "models/") && !strings.HasPrefix(name, "tunedModels/") {
-		name = "models/" + name
-	}
-	w.Key("model").String(name)
+	w.Key("model").String(modelName(q.model))
 	if err := writeMessages(w, q); err != nil {
 		return err
 	}

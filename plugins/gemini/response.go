@@ -1,6 +1,7 @@
 package gemini
 
 import (
+	"github.com/kai-gateway/kai/plugins/internal/embedding"
 	"github.com/kai-gateway/kai/plugins/internal/tokencount"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -9,7 +10,13 @@ import (
 // Response handles a whole answer.
 func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	if r.Status < 200 || r.Status > 299 {
+		if r.Op == abi.Embeddings {
+			return embedding.Failure(failure(r.Status, r.Head, r.Body))
+		}
 		return s.explain(failure(r.Status, r.Head, r.Body))
+	}
+	if r.Op == abi.Embeddings {
+		return embedded(r, out)
 	}
 	if r.Op == abi.Count {
 		if sdk.JSON(r.Body).Valid() != nil || !tokencount.State(sdk.JSON(r.Body).Get("totalTokens"), out) {

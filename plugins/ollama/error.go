@@ -81,7 +81,7 @@ func explain(status int, text, kind string, s *state) *sdk.Error {
 	}
 	has := func(part string) bool { return strings.Contains(text, part) }
 	switch {
-	case kind == "exceed_context_size_error", has("longer than the context length"):
+	case kind == "exceed_context_size_error", has("longer than the context length"), has("input length exceeds"), has("input exceeds maximum context length"):
 		e := refuse("messages", "The messages are longer than the model's context: "+text)
 		e.Code = "context_length_exceeded"
 		return e
@@ -94,6 +94,10 @@ func explain(status int, text, kind string, s *state) *sdk.Error {
 	case has("does not support tools"):
 		e := refuse("tools", "This model takes no tools. Ollama says: "+text)
 		e.Code = "unsupported_parameter"
+		return e
+	case has("does not support embeddings"):
+		e := refuse("model", "This model can't make embeddings.")
+		e.Code = "unsupported_operation"
 		return e
 	case has("does not support multimodal requests"), has("illegal base64 data"):
 		return refuse("messages", "Ollama cannot use an image of the messages: "+text)

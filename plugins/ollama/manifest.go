@@ -7,7 +7,10 @@
 // in testdata/transcripts/ollama.
 package ollama
 
-import "github.com/kai-gateway/kai/sdk"
+import (
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
 
 // Plugin returns the adapter with its manifest.
 func Plugin() *sdk.Plugin {
@@ -17,6 +20,7 @@ func Plugin() *sdk.Plugin {
 		License:        "Apache-2.0",
 		Homepage:       "https://github.com/kai-gateway/kai/tree/main/plugins/ollama",
 		Provider:       "ollama",
+		Ops:            []abi.Op{abi.Chat, abi.Embeddings},
 		Capabilities:   []string{"tools", "vision", "reasoning", "structured_output", "logprobs"},
 		DefaultBaseURL: "http://localhost:11434",
 		Setup:          "start Ollama with 'ollama serve', and get the model once with 'ollama pull {model}'",
@@ -32,7 +36,7 @@ const options = `
 keep_alive?: number | =~"^-?([0-9.]+(ns|us|ms|s|m|h))+$"
 // Whether or how hard a model thinks when a request has no reasoning_effort.
 think?: bool | "low" | "medium" | "high" | "max"
-// Whether a prompt longer than the context is cut without a word. Ollama's default is true.
+// Whether what is longer than the context is cut without a word. Ollama's default is true; for embeddings it is false here.
 truncate?: bool
 // Whether the oldest part of the context makes room while the model writes. Ollama's default is true.
 shift?: bool

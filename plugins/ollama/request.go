@@ -6,8 +6,12 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Request turns a chat completion into POST /api/chat.
+// Request turns a chat completion into POST /api/chat, and a request for embeddings into
+// POST /api/embed.
 func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
+	if r.Op == abi.Embeddings {
+		return embed(r, out)
+	}
 	var topK sdk.JSON // not OpenAI's
 	q, err := sdk.ParseChat(r.Body, func(key string, v sdk.JSON) {
 		if key == "top_k" {

@@ -1,9 +1,15 @@
 package ollama
 
-import "github.com/kai-gateway/kai/sdk"
+import (
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
 
 // Response handles a whole answer: one object with the whole message, or an error.
 func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
+	if r.Op == abi.Embeddings {
+		return embedded(r, s, out)
+	}
 	if r.Status < 200 || r.Status > 299 {
 		return failed(r, s)
 	}

@@ -14,7 +14,7 @@ import (
 // don't change as they are.
 func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error {
 	o := readOptions(r.Options)
-	e := edit{settings: &o, stream: r.Stream}
+	e := edit{settings: &o, stream: r.Stream, floats: r.Op == abi.Embeddings && !o.knowsBase64(r.Body)}
 	body, err := e.run(r.Body)
 	if err != nil {
 		return err
@@ -23,6 +23,9 @@ func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error 
 		return count(&o, r.Body, body, out)
 	}
 	up := sdk.Upstream{Path: o.path("/chat/completions"), Framing: abi.Whole, Headers: o.headers, Body: body}
+	if r.Op == abi.Embeddings {
+		up.Path = o.path("/embeddings")
+	}
 	if r.Stream {
 		up.Framing = abi.SSE
 	}
@@ -91,6 +94,7 @@ func (o *settings) drops(key []byte) bool {
 type edit struct {
 	*settings
 	stream  bool
+	floats  bool   // the server is asked for numbers and never for base64
 	out     []byte // an object without its closing bracket; empty before its first field
 	changed bool   // out differs from the client's body
 }
@@ -127,6 +131,11 @@ func (e *edit) run(body sdk.JSON) ([]byte, error) {
 			e.key("messages")
 			e.messages(v)
 			continue
+		case "encoding_format":
+			if format, _ := v.Str(); e.floats && format != "float" && v.Kind() != sdk.KindNull {
+				e.changed = true
+				v = sdk.JSON(`"float"`)
+			}
 		case "tools":
 			if err := checkTools(v); err != nil {
 				return nil, err

@@ -13,10 +13,13 @@ var dialect = openaichat.Dialect{
 	BrokenOff: brokenOff,
 }
 
-// Response handles a whole answer, or a count.
+// Response handles a whole answer, a count, or embeddings.
 func (adapter) Response(r *sdk.Response, _ *openaichat.State, out *sdk.Out) error {
 	if r.Op == abi.Count {
 		return counted(r, out)
+	}
+	if r.Op == abi.Embeddings {
+		return embedded(r, out)
 	}
 	if r.Status < 200 || r.Status > 299 {
 		return failure(r.Status, r.Head, r.Body)

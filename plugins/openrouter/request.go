@@ -16,7 +16,12 @@ func (adapter) Request(r *sdk.Request, s *openaichat.State, out *sdk.Out) error 
 	if r.Stream {
 		up.Framing = abi.SSE
 	}
-	if o := readOptions(r.Options); o.any {
+	o := readOptions(r.Options)
+	if r.Op == abi.Embeddings { // https://openrouter.ai/docs/api/reference/embeddings
+		up.Path = "/embeddings"
+		o = o.forEmbeddings()
+	}
+	if o.any {
 		up.Headers = o.headers
 		up.Body = o.addMissing(r.Body)
 	}
@@ -52,6 +57,17 @@ func readOptions(options sdk.JSON) settings {
 					o.fields[i] = v
 				}
 			}
+		}
+	}
+	return o
+}
+
+// forEmbeddings returns what of the options is not about chat: who asks, and which providers
+// may be asked.
+func (o settings) forEmbeddings() settings {
+	for i, name := range bodyOptions {
+		if name != "provider" {
+			o.fields[i] = nil
 		}
 	}
 	return o

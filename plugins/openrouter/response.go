@@ -1,8 +1,10 @@
 package openrouter
 
 import (
+	"github.com/kai-gateway/kai/plugins/internal/embedding"
 	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // dialect says how OpenRouter's answers differ: failures say more, and there are fields about
@@ -18,10 +20,26 @@ var dialect = openaichat.Dialect{
 // Response handles a whole answer. Even with status 200 it may be an error:
 // https://openrouter.ai/docs/api/reference/errors-and-debugging
 func (adapter) Response(r *sdk.Response, s *openaichat.State, out *sdk.Out) error {
+	if r.Op == abi.Embeddings {
+		return embedded(r, out)
+	}
 	if r.Status < 200 || r.Status > 299 {
 		return explain(refused(r), s)
 	}
 	return explain(dialect.Whole(r, out), s)
+}
+
+// embedded states the vectors of an answer.
+func embedded(r *sdk.Response, out *sdk.Out) error {
+	switch body := sdk.JSON(r.Body); {
+	case r.Status < 200 || r.Status > 299:
+		return embedding.Failure(refused(r))
+	case body.Valid() == nil && !body.Get("error").Empty():
+		return embedding.Failure(failure(0, r.Head, body.Get("error")))
+	case !embedding.OpenAI(body, out):
+		return openaichat.Failed(502, "upstream_error", "OpenRouter's answer is no list of embeddings.")
+	}
+	return nil
 }
 
 // Event handles one chunk of a stream.

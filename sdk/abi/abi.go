@@ -26,7 +26,7 @@ const (
 )
 
 // Minor is the minor version of ABI v1 that this package describes.
-const Minor = 2
+const Minor = 3
 
 // Op is the operation that a call is for.
 type Op int32

@@ -329,12 +329,20 @@ void kai_log(int level, kai_bytes text);
 /* ---- the module ---- */
 
 /* What a module is. docs/abi.md has its JSON form. */
+/* How many inputs a request for an operation may have at most; the gateway cuts those with
+ * more. Since minor version 3. */
+typedef struct {
+    const char *op;
+    int n;
+} kai_max_inputs;
+
 typedef struct {
     const char *name, *version;          /* must be given, as must provider */
     const char *license, *homepage;
     const char *provider;                /* the upstream it speaks to */
     const char *const *ops;              /* ends in NULL; default: chat */
     const char *const *optional_ops;     /* pairs of an operation and the option without which it is not served; ends in NULL */
+    const kai_max_inputs *max_inputs;    /* ends in one of op NULL */
     const char *const *capabilities;     /* ends in NULL */
     const char *default_base_url;
     const char *setup;                   /* what somebody has to do before a model answers; {model} is the upstream's name */
@@ -451,7 +459,7 @@ void *kai_alloc(size_t n) {
     return p;
 }
 
-KAI_EXPORT(kai_abi_v1) int kai_export_abi_(void) { return 2; }
+KAI_EXPORT(kai_abi_v1) int kai_export_abi_(void) { return 3; }
 
 KAI_EXPORT(kai_buffer) uint8_t *kai_export_buffer_(size_t min) {
     uint8_t *at = kai_heap_();
@@ -1383,6 +1391,15 @@ int kai_emit_manifest_(const kai_manifest *m) {
         kai_write_key(&w, "optional_ops");
         kai_write_object(&w);
         for (const char *const *p = m->optional_ops; *p; p += 2) kai_write_field_(&w, p[0], p[1]);
+        kai_write_end(&w);
+    }
+    if (m->max_inputs) {
+        kai_write_key(&w, "max_inputs");
+        kai_write_object(&w);
+        for (const kai_max_inputs *p = m->max_inputs; p->op; p++) {
+            kai_write_key(&w, p->op);
+            kai_write_int(&w, p->n);
+        }
         kai_write_end(&w);
     }
     kai_write_list_(&w, "capabilities", m->capabilities);

@@ -42,6 +42,7 @@ type Profile struct {
 	KnowsModels    bool              `json:"knows_models"`
 	Routing        Routing           `json:"routing"`
 	Extensions     []string          `json:"extensions"` // what it takes beyond chat completions
+	MaxInputs      map[string]int    `json:"max_inputs"` // to how many inputs one request may have, by operation
 }
 
 // Routing names the parts of a client's request that would choose the model, the
@@ -130,6 +131,11 @@ func (m Manifest) check() error {
 	}
 	if len(p.OptionalOps) > maxRouting {
 		return fmt.Errorf("manifest: optional_ops has more than %d operations", maxRouting)
+	}
+	for op, n := range p.MaxInputs {
+		if n < 1 {
+			return fmt.Errorf("manifest: max_inputs.%s is %d; at least 1 must be allowed", op, n)
+		}
 	}
 	if len(p.Routing.Fields) > maxRouting || len(p.Routing.Tools) > maxRouting {
 		return fmt.Errorf("manifest: routing has more than %d fields or tools", maxRouting)

@@ -25,6 +25,9 @@ export class Manifest {
   /** What it serves only where an option is set: a server that can do it can't be told
    * from one that can't. By the option's name. */
   optionalOps: Map<string, Op> = new Map<string, Op>();
+  /** How many inputs a request for an operation may have at most; the gateway cuts those
+   * with more. Since minor version 3. */
+  maxInputs: Map<Op, i32> = new Map<Op, i32>();
   /** For example "tools", "vision", "reasoning": for people. */
   capabilities: string[] = [];
   /** A hint for whoever configures it. */
@@ -75,6 +78,12 @@ export class Manifest {
     if (options.length) {
       w.key("optional_ops").object();
       for (let i = 0; i < options.length; i++) field(w, opName(this.optionalOps.get(options[i])), options[i]);
+      w.end();
+    }
+    const limited = this.maxInputs.keys();
+    if (limited.length) {
+      w.key("max_inputs").object();
+      for (let i = 0; i < limited.length; i++) w.key(opName(limited[i])).int(this.maxInputs.get(limited[i]));
       w.end();
     }
     w.key("capabilities").array();

@@ -18,6 +18,9 @@ pub struct Manifest<'a> {
     /// What it serves only where the option of that name is set: a server that can do it
     /// can't be told from one that can't.
     pub optional_ops: &'a [(Op, &'a str)],
+    /// How many inputs a request for an operation may have at most; the gateway cuts those
+    /// with more. Since minor version 3.
+    pub max_inputs: &'a [(Op, u32)],
     /// For example `tools`, `vision`, `reasoning`: for people.
     pub capabilities: &'a [&'a str],
     /// A hint for whoever configures it.
@@ -104,6 +107,7 @@ impl Manifest<'static> {
         provider: "",
         ops: &[Op::Chat],
         optional_ops: &[],
+        max_inputs: &[],
         capabilities: &[],
         default_base_url: "",
         setup: "",
@@ -141,6 +145,13 @@ impl Manifest<'_> {
             w.key("optional_ops").object();
             for (op, option) in self.optional_ops {
                 w.key(op.name()).string(option);
+            }
+            w.end();
+        }
+        if !self.max_inputs.is_empty() {
+            w.key("max_inputs").object();
+            for (op, n) in self.max_inputs {
+                w.key(op.name()).int(i64::from(*n));
             }
             w.end();
         }
