@@ -40,7 +40,7 @@ type path struct {
 	debt int32 // since the last charge
 	open int32 // since the last test
 	// called says that a call has returned since the last test. tail is the weight of
-	// what followed it.
+	// what followed it, and at least tailFree after an instruction that weighs more than 1.
 	called bool
 	tail   int32
 }
@@ -191,7 +191,11 @@ func (w *walker) ends(in instruction) bool {
 func (w *walker) settle(in instruction) {
 	at, debt := int32(in.at), w.path.debt
 	switch {
-	case w.path.open >= testStride, w.path.called && w.path.tail >= tailFree && w.ends(in):
+	case w.path.called && w.path.tail >= tailFree && w.ends(in):
+		// However little that is, it costs something: a deep recursion makes its way back
+		// in millions of such pieces, which have to spend the slice.
+		w.pay(charge{at: at, price: max(1, debt/perUnit)})
+	case w.path.open >= testStride:
 		w.pay(charge{at: at, price: debt / perUnit})
 	case debt >= stride, in.op == opLoop && debt > perUnit:
 		w.pay(charge{at: at, price: debt / perUnit, kind: payOnly})
@@ -202,7 +206,9 @@ func (w *walker) settle(in instruction) {
 	n := weight(in)
 	w.path.debt += n
 	w.path.open += n
-	w.path.tail += n
+	if w.path.tail += n; n > 1 {
+		w.path.tail = max(w.path.tail, tailFree)
+	}
 }
 
 func (w *walker) step(in instruction) {

@@ -28,12 +28,16 @@ type host struct {
 	left  int64 // beside the slice
 	slice int64
 	turns int
+	turn  func(api.Module) // called at each, if there is one
 }
 
 var errSpent = errors.New("nothing left to spend")
 
 func (h *host) spend(_ context.Context, mod api.Module, _ []uint64) {
 	h.turns++
+	if h.turn != nil {
+		h.turn(mod)
+	}
 	global := mod.ExportedGlobal(Global).(api.MutableGlobal)
 	had := int64(global.Get())
 	h.left += had

@@ -201,3 +201,41 @@ func TestStraightCodeAsks(t *testing.T) {
 		t.Errorf("%d turns of the host in %d instructions", h.turns, n)
 	}
 }
+
+// TestTheWayBackAsks recurses deep and does a little after each call. On the way back
+// the host has its turns, too.
+func TestTheWayBackAsks(t *testing.T) {
+	const depth = 10_000
+	for name, tail := range map[string][]byte{
+		"a load":            {0x28, 2, 0},
+		"a store":           {opI32Const, 8, opLocalGet, 0, 0x36, 2, 0},
+		"a division":        {opI32Const, 3, 0x6d},
+		"many cheap things": bytes.Repeat(raw(0x45), tailFree+1), // i32.eqz
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := build{
+				types: entries(raw(0x60, 1, typeI32, 1, typeI32)), funcs: entries(raw(0)), memories: entries(onePage),
+				exports: entries(exportOf("run", Function, 0), exportOf("memory", Memory, 0)),
+				codes: entries(function(slices.Concat(
+					raw(opLocalGet, 0, opIf, blockEmpty, opLocalGet, 0, opI32Const, 1, opI32Sub, opCall, 0), tail, raw(opReturn, opEnd),
+					raw(opI32Const, 4, opI32Const, 1, 0x36, 2, 0, opI32Const, 0))...)), // the deepest call says that it is
+			}
+			back := 0
+			h := &host{left: 1 << 40, slice: 100, turn: func(mod api.Module) {
+				if deepest, _ := mod.Memory().ReadByte(4); deepest == 1 {
+					back++
+				}
+			}}
+			mod, err := newRuntimeWith(t, h).Instantiate(context.Background(), mustInstrument(t, m.bytes(), Options{}).Wasm)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := mod.ExportedFunction("run").Call(context.Background(), depth); err != nil {
+				t.Fatal(err)
+			}
+			if want := depth/100 - 1; back < want {
+				t.Errorf("%d turns of the host on the way back, want at least %d", back, want)
+			}
+		})
+	}
+}

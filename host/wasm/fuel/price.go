@@ -6,6 +6,8 @@ package fuel
 //   - function entry: 1 + (parameters + locals + results)/4 + debt/64
 //   - loop header, at each iteration: 1 + parameters/4 + debt/64
 //   - straight code: 4 whenever the debt reaches 256
+//   - the end of a function, if a load, a store, a division or 16 other instructions
+//     followed the last call: 1, or debt/64 if that is more
 //   - operations sized by an operand: see rate
 //
 // The debt is the weight of the instructions executed since the last charge, on the
@@ -23,7 +25,7 @@ const (
 	stride  = 256 // the debt at which straight code pays
 
 	testStride = 4096 // how much weight may be executed before a function tests if the slice is spent
-	tailFree   = 16   // how much weight may follow a call, without such a test, before the function ends
+	tailFree   = 16   // how many instructions of weight 1 may follow a call, without such a test, before the function ends
 )
 
 func entryPrice(values int, debt int32) int32 { return 1 + int32(values)/4 + debt/perUnit }
