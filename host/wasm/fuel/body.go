@@ -23,7 +23,7 @@ type charge struct {
 	size  *rate // what the i32 on top of the stack costs besides the price; nil: nothing
 	op    sized // the instruction that follows, if it may have to be done in pieces
 	end   int32 // where that instruction ends
-	carry carry // of a payLoop
+	carry carry // of a payEntry or payLoop
 }
 
 // chargeKind says what a charge does besides paying.
@@ -32,6 +32,7 @@ type chargeKind byte
 const (
 	payAndTest chargeKind = iota // tests afterwards if the slice is spent
 	payOnly                      // leaves the test to the next charge
+	payEntry                     // is at the start of a function, in a loop of its own, and tests as payLoop does
 	payLoop                      // is at the start of a loop, and tests as price.go says
 )
 
@@ -124,8 +125,23 @@ func (w *walker) function(t FuncType) {
 		w.step(r.next(w.entry))
 	}
 	if r.err == nil {
-		w.body.charges[0].price = entryPrice(int(w.body.first)+len(t.Results), w.exit)
+		w.closeEntry(&w.body.charges[0], t)
 	}
+}
+
+// closeEntry fills in what is known of the entry at the end of the function.
+func (w *walker) closeEntry(c *charge, t FuncType) {
+	c.price = entryPrice(int(w.body.first)+len(t.Results), w.exit)
+	if c.price > MaxLoopPrice {
+		return // a slice that is smaller would never get over it
+	}
+	c.kind = payEntry
+	var params []touch
+	for i := range min(len(t.Params), maxCarried) {
+		params = append(params, touch{local: uint32(i)})
+	}
+	c.carry = w.p.carry(w.r, int(c.at), params, &w.locals)
+	w.effort.again(int(c.carry.n))
 }
 
 // declarations reads the declarations of locals.

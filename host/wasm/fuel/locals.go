@@ -88,19 +88,22 @@ func (l *locals) touch(local uint32, set bool) {
 
 func (l *locals) note(t touch) {
 	loop := &l.loops[l.depth-1]
-	for i := range *loop {
-		if o := &(*loop)[i]; o.local == t.local {
-			o.set, o.read = o.set || t.set, o.read || t.read
+	if i := slices.IndexFunc(*loop, func(o touch) bool { return o.local == t.local }); i >= 0 {
+		o := &(*loop)[i]
+		if o.read || !t.read {
+			o.set = o.set || t.set
 			return
 		}
+		t.set = t.set || o.set
+		*loop = slices.Delete(*loop, i, i+1)
 	}
 	if len(*loop) < maxTouched {
 		*loop = append(*loop, t)
 	}
 }
 
-// close ends the innermost loop and returns the locals that it carries, ordered by type.
-// The result is valid until the next loop is opened.
+// close ends the innermost loop and returns the locals that it carries, the one that is
+// read first first. The result is valid until the next loop is opened.
 func (l *locals) close() []touch {
 	loop := l.loops[l.depth-1]
 	l.depth--
@@ -110,34 +113,56 @@ func (l *locals) close() []touch {
 		}
 	}
 	loop = slices.DeleteFunc(loop, func(t touch) bool { return !t.set || !t.read })
-	loop = loop[:min(len(loop), maxCarried)]
-	slices.SortFunc(loop, func(a, b touch) int {
-		return cmp.Or(cmp.Compare(l.typ(a.local), l.typ(b.local)), cmp.Compare(a.local, b.local))
-	})
-	return loop
+	return loop[:min(len(loop), maxCarried)]
 }
 
-// carry says which locals a loop carries: a part of parsed.carried, and its shape.
+// carry says which locals a loop carries: a part of parsed.carried, and its shape, the
+// types as which they are passed to the call and come back.
 type carry struct {
 	from  int32
 	n     int16
 	shape int16
 }
 
+// carried is a local that a loop carries, and its type.
+type carried struct {
+	local uint32
+	typ   byte
+	float bool // it is passed as an f64
+}
+
 // carryBytes is how many bytes one carried local adds to the module at most.
-const carryBytes = 8
+const carryBytes = 16
+
+// maxFloats is how many locals are passed as an f64, whatever they are. The engine takes
+// a register of its own for each argument, and a value that is in that register and still
+// needed is stored, at each iteration. The registers for floats, which are this many, are
+// usually free.
+const maxFloats = 8
 
 func (p *parsed) carry(r *reader, at int, loop []touch, l *locals) carry {
-	shape := make([]byte, len(loop))
-	for i, t := range loop {
-		shape[i] = l.typ(t.local)
-	}
 	if len(loop) == 0 {
 		return carry{}
+	}
+	from, floats := len(p.carried), 0
+	for _, t := range loop {
+		c := carried{local: t.local, typ: l.typ(t.local)}
+		if floats < maxFloats && c.typ >= typeF64 { // all numbers but vectors
+			c.float = true
+			floats++
+		}
+		p.carried = append(p.carried, c)
+	}
+	list := p.carried[from:]
+	slices.SortStableFunc(list, func(a, b carried) int { return cmp.Compare(b.passed(), a.passed()) })
+	shape := make([]byte, len(list))
+	for i, c := range list {
+		shape[i] = c.passed()
 	}
 	n, known := p.shapes[string(shape)]
 	if !known {
 		if len(p.shapeList) == maxShapes {
+			p.carried = p.carried[:from]
 			return carry{}
 		}
 		if p.shapes == nil {
@@ -148,28 +173,64 @@ func (p *parsed) carry(r *reader, at int, loop []touch, l *locals) carry {
 		p.shapeList = append(p.shapeList, string(shape))
 		p.grow(r, at, helperBytes)
 	}
-	c := carry{from: int32(len(p.carried)), n: int16(len(loop)), shape: int16(n)}
-	for _, t := range loop {
-		p.carried = append(p.carried, t.local)
-	}
 	p.grow(r, at, carryBytes*len(loop))
-	return c
+	return carry{from: int32(from), n: int16(len(loop)), shape: int16(n)}
+}
+
+// passed is the type as which a local is passed.
+func (c carried) passed() byte {
+	if c.float {
+		return typeF64
+	}
+	return c.typ
+}
+
+// appendGet appends what puts a local on the stack, as the type as which it is passed.
+func (c carried) appendGet(out []byte) []byte {
+	out = appendU32(append(out, opLocalGet), c.local)
+	if !c.float {
+		return out
+	}
+	switch c.typ {
+	case typeI32:
+		out = append(out, opI64ExtendU, opF64OfBits)
+	case typeI64:
+		out = append(out, opF64OfBits)
+	case typeF32:
+		out = append(out, opBitsOfF32, opI64ExtendU, opF64OfBits)
+	}
+	return out
+}
+
+// appendSet appends what takes the local from the stack again.
+func (c carried) appendSet(out []byte) []byte {
+	if c.float {
+		switch c.typ {
+		case typeI32:
+			out = append(out, opBitsOfF64, opI32WrapI64)
+		case typeI64:
+			out = append(out, opBitsOfF64)
+		case typeF32:
+			out = append(out, opBitsOfF64, opI32WrapI64, opF32OfBits)
+		}
+	}
+	return appendU32(append(out, opLocalSet), c.local)
 }
 
 // again appends the call with which a loop gives the host its turn, passing the locals
 // that the loop carries.
 func (p *parsed) again(out []byte, c carry) []byte {
-	carried := p.carried[c.from:][:c.n]
+	list := p.carried[c.from:][:c.n]
 	helper := p.firstMoved() + 1 + helperSpend
 	if c.n > 0 {
 		helper = p.firstMoved() + 1 + helperInit + uint32(len(p.large)) + uint32(c.shape)
 	}
-	for _, local := range carried {
-		out = appendU32(append(out, opLocalGet), local)
+	for _, l := range list {
+		out = l.appendGet(out)
 	}
 	out = appendU32(append(out, opCall), helper)
-	for i := range carried {
-		out = appendU32(append(out, opLocalSet), carried[len(carried)-1-i])
+	for _, l := range slices.Backward(list) {
+		out = l.appendSet(out)
 	}
 	return out
 }

@@ -74,7 +74,7 @@ type parsed struct {
 	exported  []Export
 	start     bool
 	moved     []int32           // offsets of the indexes that name the first function, whose index changes (see write.go)
-	carried   []uint32          // the locals that loops carry, all loops one after the other
+	carried   []carried         // the locals that loops carry, all loops one after the other
 	shapes    map[string]uint32 // the types of what loops carry, each with its index in shapeList
 	shapeList []string
 	elements  int // elements of all segments so far

@@ -38,7 +38,12 @@ const (
 	opI64Sub      = 0x7d
 	opI64Shl      = 0x86
 	opI64ShrU     = 0x88
+	opI32WrapI64  = 0xa7
 	opI64ExtendU  = 0xad
+	opBitsOfF32   = 0xbc
+	opBitsOfF64   = 0xbd
+	opF32OfBits   = 0xbe
+	opF64OfBits   = 0xbf
 	opRefNull     = 0xd0
 	opRefFunc     = 0xd2
 	opMisc        = 0xfc // saturating conversion, bulk memory, tables

@@ -111,33 +111,33 @@ const (
 // MaxLoopPrice is the most that an iteration of a loop costs. Every slice must have as
 // much, if there is as much fuel left; otherwise the loop would never go on.
 //
-// The reason is how loops pay. If the price is 5, the fuel is in global 3 and the added
-// local is 2, the entry of a function pays with
-//
-//	global.get 3; i64.const 5; i64.sub; local.tee 2; global.set 3
-//	local.get 2; i64.const 0; i64.ge_s; if; else; call spend; end
-//
-// The global may become negative: what it lacks is part of what was spent. The call is
-// in the second arm, because the engine allocates registers for the first arm, and the
-// second one has to restore them.
-//
-// In a loop that would still be dear: the engine stores each value that a loop carries,
-// at each iteration, if the value lives through a call anywhere in the loop. So the
-// values are passed to the call and come back as its results. Then the loop begins once
-// more, and has not paid yet. For a loop that carries the locals 0 and 1:
+// The reason is how loops pay. The engine stores each value that a loop carries, at each
+// iteration, if the value lives through a call anywhere in the loop, even on a path that
+// is never taken. So the call that gives the host its turn takes these values and
+// returns them. Then the loop begins once more, and has not paid yet. If the price is 5,
+// the fuel is in global 3, the added local is 2 and the loop carries the locals 0, an
+// i32, and 1, an i64, it pays with
 //
 //	loop
 //	  global.get 3; i64.const 5; i64.sub; local.tee 2; i64.const 0; i64.lt_s
-//	  if; local.get 0; local.get 1; call carry; local.set 1; local.set 0; br 1; end
+//	  if
+//	    local.get 0; i64.extend_i32_u; f64.reinterpret_i64; local.get 1; f64.reinterpret_i64
+//	    call carry
+//	    i64.reinterpret_f64; local.set 1; i64.reinterpret_f64; i32.wrap_i64; local.set 0
+//	    br 1
+//	  end
 //	  local.get 2; global.set 3
+//
+// See maxFloats for why they are passed as floats. The entry of a function is such a
+// loop, too. It carries the parameters and ends where the function's own code begins,
+// unless its price is higher than that of any loop. In the middle of a function, where
+// values are on the stack, it pays with
+//
+//	global.get 3; i64.const 5; i64.sub; local.tee 2; global.set 3
+//	local.get 2; i64.const 0; i64.lt_s; if; call spend; end
+//
+// The global may become negative here: what it lacks is part of what was spent.
 const MaxLoopPrice = 1 + maxValues/4 + (stride+weightRefFunc)/perUnit
-
-// appendSpend appends a call of a helper, which is made unless the i32 on top of the
-// stack is true.
-func appendSpend(out []byte, helper uint32) []byte {
-	out = append(out, opIf, blockEmpty, opElse)
-	return append(appendU32(append(out, opCall), helper), opEnd)
-}
 
 // appendPayment appends a payment. It leaves the rest of the fuel on the stack.
 func appendPayment(out []byte, c charge, fuelGlobal, fuelLocal uint32) []byte {
