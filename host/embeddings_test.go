@@ -6,49 +6,44 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
-	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
-// vectors is an upstream for embeddings that answers with what answer makes of a request's
-// path and body.
-type vectors struct {
-	mu     sync.Mutex
-	asked  []string
-	answer func(path, body string) (status int, answer string)
+// vectors is an upstream for embeddings.
+type vectors struct{ *mock.Upstream }
+
+func startVectors(t testing.TB, answer func(path, body string) (status int, answer string)) vectors {
+	t.Helper()
+	v := vectors{mock.Start(t, nil)}
+	v.answers(answer)
+	return v
 }
 
-func (v *vectors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.asked = append(v.asked, string(body))
-	w.Header().Set("Content-Type", "application/json")
-	status, answer := v.answer(r.URL.Path, string(body))
-	w.WriteHeader(status)
-	io.WriteString(w, answer)
+// answers has it answer with what f makes of a request's path and body.
+func (v vectors) answers(f func(path, body string) (status int, answer string)) {
+	v.Answer(func(x *mock.Exchange) {
+		status, answer := f(x.URI, x.Body)
+		mock.Whole(status, "application/json", answer)(x)
+	})
 }
 
 // takeAsked returns the bodies of the requests so far, and forgets them.
-func (v *vectors) takeAsked() []string {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	asked := v.asked
-	v.asked = nil
+func (v vectors) takeAsked() (asked []string) {
+	for _, r := range v.Requests() {
+		asked = append(asked, r.Body)
+	}
+	v.Forget()
 	return asked
 }
 
 // embeddingGateway serves a model of each adapter that makes embeddings, which all ask up.
-func embeddingGateway(t testing.TB, up *vectors) *gateway {
+func embeddingGateway(t testing.TB, up vectors) *gateway {
 	t.Helper()
-	server := httptest.NewServer(up)
-	t.Cleanup(server.Close)
 	return newGateway(t, fmt.Sprintf(`
 providers:
   ol: {plugin: ollama, base_url: "%[1]s"}
@@ -73,7 +68,7 @@ model_mapping:
 auth:
   enabled: true
   api_keys: [{name: a, key: key-a, models: [ollama, openai, router, gemini, claude, demo, several]}, {name: b, key: key-b, models: [claude]}]
-`, server.URL))
+`, up.URL))
 }
 
 func (g *gateway) embed(t testing.TB, body string) (status int, answer string) {
@@ -116,7 +111,7 @@ func numbersOf(t testing.TB, answer string) (all [][]float32) {
 }
 
 func TestEmbeddings(t *testing.T) {
-	up := &vectors{}
+	up := startVectors(t, nil)
 	g := embeddingGateway(t, up)
 	const list = `{"object":"list","data":[%s],"usage":{"prompt_tokens":7,"total_tokens":7}}`
 	one := func(v string) string { return fmt.Sprintf(list, `{"object":"embedding","index":0,"embedding":`+v+`}`) }
@@ -236,7 +231,7 @@ func TestEmbeddings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			up.takeAsked()
-			up.answer = func(string, string) (int, string) { return max(200, tc.status), tc.upstream }
+			up.answers(func(string, string) (int, string) { return max(200, tc.status), tc.upstream })
 			status, got := g.embed(t, tc.asked)
 			if status != max(200, tc.refused) || strings.TrimSpace(got) != tc.want {
 				t.Errorf("%s\n got %d %s\nwant %d %s", tc.asked, status, got, max(200, tc.refused), tc.want)
@@ -250,7 +245,7 @@ func TestEmbeddings(t *testing.T) {
 
 // TestEmbeddingsOfAKeyThatMayNot: the error names nothing that the key may not use.
 func TestEmbeddingsOfAKeyThatMayNot(t *testing.T) {
-	g := embeddingGateway(t, &vectors{})
+	g := embeddingGateway(t, startVectors(t, nil))
 	_, got := g.postTo(t, "/v1/embeddings", "key-b", `{"model":"claude","input":"x"}`)
 	if want := "no model that is configured here and that this key may use can."; !strings.Contains(got, want) {
 		t.Errorf("the client got %s", got)
@@ -260,12 +255,12 @@ func TestEmbeddingsOfAKeyThatMayNot(t *testing.T) {
 // TestEmbeddingsFailOver: a target without embeddings is not asked, and one that fails is
 // followed by the next.
 func TestEmbeddingsFailOver(t *testing.T) {
-	up := &vectors{answer: func(path, _ string) (int, string) {
+	up := startVectors(t, func(path, _ string) (int, string) {
 		if path == "/v1/embeddings" {
 			return 500, `{"error":{"message":"down"}}`
 		}
 		return 200, `{"embeddings":[[0.6,0.8]],"prompt_eval_count":3}`
-	}}
+	})
 	g := embeddingGateway(t, up)
 	for range 6 {
 		status, got := g.embed(t, `{"model":"several","input":"x"}`)
@@ -283,10 +278,10 @@ func TestEmbeddingsFailOver(t *testing.T) {
 // TestEmbeddingsInParts: Gemini takes 100 texts at once. All vectors come in the order of the
 // texts, and what fails in a later part fails the request.
 func TestEmbeddingsInParts(t *testing.T) {
-	up := &vectors{}
+	up := startVectors(t, nil)
 	g := embeddingGateway(t, up)
 	fail := false
-	up.answer = func(_, body string) (int, string) {
+	up.answers(func(_, body string) (int, string) {
 		var asked struct {
 			Requests []struct {
 				Content struct{ Parts []struct{ Text string } }
@@ -304,7 +299,7 @@ func TestEmbeddingsInParts(t *testing.T) {
 			list = append(list, fmt.Sprintf(`{"values":[%s, 1]}`, strings.TrimRight(text, "x")))
 		}
 		return 200, `{"embeddings":[` + strings.Join(list, ",") + `],"usageMetadata":{"promptTokenCount":` + fmt.Sprint(len(list)) + `}}`
-	}
+	})
 	var texts []string
 	for i := range 250 {
 		text := fmt.Sprint(i + 1)
@@ -342,7 +337,7 @@ func TestEmbeddingsAreTheSameInBothForms(t *testing.T) {
 		numbers[i] = fmt.Sprintf("%.9g", math.Sin(float64(i))/32)
 	}
 	v := "[" + strings.Join(numbers, ", ") + "]"
-	up := &vectors{answer: func(path, _ string) (int, string) {
+	up := startVectors(t, func(path, _ string) (int, string) {
 		switch {
 		case path == "/api/embed":
 			return 200, `{"embeddings":[` + v + `,` + v + `]}`
@@ -350,7 +345,7 @@ func TestEmbeddingsAreTheSameInBothForms(t *testing.T) {
 			return 200, `{"embeddings":[{"values":` + v + `},{"values":` + v + `}]}`
 		}
 		return 200, `{"data":[{"embedding":` + v + `},{"embedding":` + v + `}]}`
-	}}
+	})
 	g := embeddingGateway(t, up)
 	for _, model := range []string{"ollama", "openai", "router", "gemini", "demo"} {
 		t.Run(model, func(t *testing.T) {
@@ -374,15 +369,13 @@ func TestLargeEmbeddings(t *testing.T) {
 	}
 	v := "[" + number.String()[1:] + "]"
 	answer := `{"embeddings":[` + strings.Repeat(v+",", 2047) + v + `],"prompt_eval_count":2048}`
-	up := &vectors{answer: func(string, string) (int, string) { return 200, answer }}
-	server := httptest.NewServer(up)
-	defer server.Close()
+	up := mock.Start(t, mock.JSON(answer))
 	memory := openGuestMemory(t)
 	g := newGateway(t, fmt.Sprintf(`
 providers: {ol: {plugin: ollama, base_url: %q, limits: {memory: %d}}}
 model_mapping: {m: {provider: ol, model: nomic}}
 server: {port: 9100}
-`, server.URL, guestLimit))
+`, up.URL, guestLimit))
 	asked := `{"model":"m","encoding_format":"base64","input":["` + strings.Repeat(`a","`, 2047) + `a"]}`
 	begin := time.Now()
 	res, got := g.embed(t, asked)
