@@ -444,7 +444,7 @@ class Errors(unittest.TestCase):
     def test_404(self):
         self.check(openai.NotFoundError, 404, "ollama/404", typ="not_found_error", code="model_not_found", param="model")
         with self.assertRaises(openai.NotFoundError) as caught:
-            client().embeddings.create(model="demo", input="text")
+            client().moderations.create(model="demo", input="text")
         self.assertEqual(caught.exception.type, "not_found_error")
         self.assertIn("/v1/chat/completions", caught.exception.message)
 
