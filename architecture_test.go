@@ -76,7 +76,7 @@ var layers = []layer{
 	// requests and makes its answers. Several make chat completions of theirs.
 	{pattern: "host/dialect", own: []string{"host/body", "host/facts", "host/fault", "host/memory", "sdk/abi"}},
 	// What is sealed for two dialects knows neither of them.
-	{pattern: "host/dialect/seal", own: []string{"host/fault", "sdk"}},
+	{pattern: "host/dialect/seal", own: []string{"host/facts", "host/fault", "sdk", "sdk/abi"}},
 	{
 		pattern: "host/dialect/*", own: []string{"host/body", "host/dialect", "host/dialect/chat", "host/dialect/seal", "host/facts", "host/fault", "host/memory", "sdk", "sdk/abi"},
 		foreign: []string{"github.com/tidwall/gjson"},

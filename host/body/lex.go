@@ -71,7 +71,7 @@ func (s *scanner) digits(i int) (end int, err error) {
 // subtraction can set bits too many, but only above the first right one.
 func (s *scanner) string(i int) (end int, escaped bool, err error) {
 	if s.sound {
-		if end = stringEnd(s.b, i); end == 0 {
+		if end = StringEnd(s.b, i); end == 0 {
 			return len(s.b), false, s.fail(len(s.b), `expected '"' at the end of a string`)
 		}
 		return end, false, nil

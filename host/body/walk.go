@@ -6,7 +6,7 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// Fields walks over the fields of an object in a body that Check has accepted. It checks
+// Fields walks over the fields of an object in a body that Scan has accepted. It checks
 // nothing, which makes it several times as fast as sdk.Object where strings are long. Of
 // anything but such an object, what it finds is undefined, but it ends.
 //
@@ -26,7 +26,7 @@ func (f *Fields) Next() bool {
 	if !f.next('}') || f.b[f.at] != '"' {
 		return f.done()
 	}
-	end := stringEnd(f.b, f.at+1)
+	end := StringEnd(f.b, f.at+1)
 	if end == 0 {
 		return f.done()
 	}
@@ -90,7 +90,7 @@ func (w *walk) Value() sdk.JSON { return sdk.JSON(w.b[w.at:w.ending()]) }
 // ending returns where the value ends.
 func (w *walk) ending() int {
 	if w.end == 0 {
-		w.end = max(valueEnd(w.b, w.at), min(w.at+1, len(w.b))) // it ends, whatever it walks over
+		w.end = max(ValueEnd(w.b, w.at), min(w.at+1, len(w.b))) // it ends, whatever it walks over
 	}
 	return w.end
 }
@@ -113,13 +113,13 @@ func skip(b []byte, i int, one byte) int {
 	return i
 }
 
-// valueEnd returns where the value ends that begins at i.
-func valueEnd(b []byte, i int) int {
+// ValueEnd returns where the value ends that begins at i, in JSON that Scan has accepted.
+func ValueEnd(b []byte, i int) int {
 	depth := 0
 	for i < len(b) {
 		switch b[i] {
 		case '"':
-			end := stringEnd(b, i+1)
+			end := StringEnd(b, i+1)
 			if end == 0 {
 				return len(b)
 			}
@@ -150,9 +150,9 @@ func valueEnd(b []byte, i int) int {
 	return i
 }
 
-// stringEnd returns what follows the closing quote of a string whose opening one is before
+// StringEnd returns what follows the closing quote of a string whose opening one is before
 // i; 0 if there is none.
-func stringEnd(b []byte, i int) int {
+func StringEnd(b []byte, i int) int {
 	start := i
 	for i <= len(b) {
 		n := bytes.IndexByte(b[i:], '"')

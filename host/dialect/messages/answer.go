@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/dialect/seal"
 	"github.com/kai-gateway/kai/host/facts"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -20,11 +21,11 @@ type answer struct {
 	choice int // the one that clients see, which is the first that opened
 
 	pieces  []piece
-	current int        // of pieces: the first that has no end
-	begun   int        // blocks that have begun, which is the index of the next
-	waiting carried    // what came too late for its block, or without one
-	cut     *reasoning // a part of the last thinking block that ended without its signature; nil: none
-	callIDs []string   // by the calls' numbers
+	current int          // of pieces: the first that has no end
+	begun   int          // blocks that have begun, which is the index of the next
+	waiting carried      // what came too late for its block, or without one
+	cut     *seal.Detail // a part of the last thinking block that ended without its signature; nil: none
+	callIDs []string     // by the calls' numbers
 
 	refusal []byte // all of it, the inside of a string literal
 	native  string // the provider's own word for why the answer ends

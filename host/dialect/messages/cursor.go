@@ -3,6 +3,7 @@ package messages
 import (
 	"bytes"
 
+	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/sdk"
 )
 
@@ -118,46 +119,7 @@ func (c *cursor) space() {
 }
 
 // string goes behind the string at which the cursor stands.
-func (c *cursor) string() {
-	for c.i++; ; {
-		quote := c.i + bytes.IndexByte(c.b[c.i:], '"')
-		c.i = quote + 1
-		backslashes := 0
-		for c.b[quote-1-backslashes] == '\\' {
-			backslashes++
-		}
-		if backslashes%2 == 0 {
-			return
-		}
-	}
-}
+func (c *cursor) string() { c.i = body.StringEnd(c.b, c.i+1) }
 
 // skip goes behind the value at which the cursor stands.
-func (c *cursor) skip() {
-	switch c.b[c.i] {
-	case '"':
-		c.string()
-		return
-	case '{', '[':
-	default:
-		for c.i < len(c.b) && c.b[c.i] > ' ' && c.b[c.i] != ',' && c.b[c.i] != ']' && c.b[c.i] != '}' {
-			c.i++
-		}
-		return
-	}
-	for open := 0; ; {
-		switch c.b[c.i] {
-		case '"':
-			c.string()
-			continue
-		case '{', '[':
-			open++
-		case '}', ']':
-			if open--; open == 0 {
-				c.i++
-				return
-			}
-		}
-		c.i++
-	}
-}
+func (c *cursor) skip() { c.i = body.ValueEnd(c.b, c.i) }

@@ -26,9 +26,6 @@ type thoughts struct {
 	room      int               // bytes that what is sealed may still open to, in all messages
 }
 
-// claudeFormat marks the details that are Claude's own.
-const claudeFormat = "anthropic-claude-v1"
-
 // begin begins the thoughts of another message.
 func (t *thoughts) begin() {
 	*t = thoughts{text: t.text[:0], details: t.details[:0], room: t.room}
@@ -71,7 +68,7 @@ func (t *thoughts) separate() {
 
 // ofClaude ends a detail of Claude's.
 func (t *thoughts) ofClaude() {
-	t.details = append(t.details, `","format":"`+claudeFormat+`","index":`...)
+	t.details = append(t.details, `","format":`+seal.FormatOfClaude+`,"index":`...)
 	t.details = append(strconv.AppendInt(t.details, int64(t.index), 10), '}')
 	t.index++
 }

@@ -64,7 +64,7 @@ func TestWhatIsKeptIsCounted(t *testing.T) {
 					kept += int64(cap(it.text) + cap(it.logprobs))
 				}
 				for i := range of.sealed.details {
-					kept += int64(cap(of.sealed.details[i].text) + len(of.sealed.details[i].raw))
+					kept += int64(cap(of.sealed.details[i].Text) + len(of.sealed.details[i].Raw))
 				}
 				if kept < all*8/10 {
 					t.Fatalf("%d bytes are kept", kept)

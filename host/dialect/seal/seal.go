@@ -55,10 +55,6 @@ type Content struct {
 	Calls   map[string]json.RawMessage // extra fields of its tool calls, by their ids
 }
 
-// Empty reports whether there is nothing to seal: nothing but extra fields that are
-// not carried.
-func (c Content) Empty() bool { return len(c.appendTo(nil)) == len("{}") }
-
 // Seal returns the sealed form of c, which is the same for the same content. Extra fields
 // that are not on the allow-list are left out. If nothing is left, the result is Prefix
 // alone; so it is if Open would refuse the content for its size, because a conversation

@@ -64,14 +64,14 @@ func TestRoundTrip(t *testing.T) {
 				t.Fatalf("Open(%q) = %v, %v, want true, nil", s, ours, err)
 			}
 			want := tc.want
-			if want.Empty() && !strings.HasPrefix(name, "no") {
+			if isEmpty(want) && !strings.HasPrefix(name, "no") {
 				want = tc.in
 			}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("Open gives %q, want %q", got, want)
 			}
-			if got.Empty() != (s == Prefix) {
-				t.Errorf("what is sealed as %q is empty: %v", s, got.Empty())
+			if isEmpty(got) != (s == Prefix) {
+				t.Errorf("what is sealed as %q is empty: %v", s, isEmpty(got))
 			}
 			if again := Seal(got); again != s {
 				t.Errorf("sealed again it is %q, want %q", again, s)
@@ -127,7 +127,7 @@ func TestOpenIgnores(t *testing.T) {
 		"a later version of the format": "kai2." + whole[len(Prefix):],
 	} {
 		t.Run(name, func(t *testing.T) {
-			if c, ours, err := open(s); ours || err != nil || !c.Empty() {
+			if c, ours, err := open(s); ours || err != nil || !isEmpty(c) {
 				t.Errorf("Open(%.40q) = %q, %v, %v, want nothing, false, nil", s, c, ours, err)
 			}
 		})
@@ -226,7 +226,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		c, ours, err := open(s)
 		if !ours {
-			if !c.Empty() {
+			if !isEmpty(c) {
 				t.Fatalf("Open(%q) is not ours and gives %q", s, c)
 			}
 			return
@@ -267,3 +267,6 @@ func BenchmarkOpen(b *testing.B) {
 		}
 	}
 }
+
+// isEmpty reports whether nothing of c is sealed.
+func isEmpty(c Content) bool { return len(c.appendTo(nil)) == len("{}") }
