@@ -263,9 +263,12 @@ func TestEmbeddingsFailOver(t *testing.T) {
 	})
 	g := embeddingGateway(t, up)
 	for range 6 {
-		status, got := g.embed(t, `{"model":"several","input":"x"}`)
-		if status != 200 || !strings.Contains(got, `"model":"several"`) || len(numbersOf(t, got)) != 1 {
-			t.Fatalf("the client got %d %s", status, got)
+		res, got := g.postTo(t, "/v1/embeddings", "key-a", `{"model":"several","input":"x"}`)
+		if attempts := res.Header.Get("X-Kai-Attempts"); attempts > "2" {
+			t.Errorf("two targets make embeddings, and there were %s attempts", attempts)
+		}
+		if res.StatusCode != 200 || !strings.Contains(got, `"model":"several"`) || len(numbersOf(t, got)) != 1 {
+			t.Fatalf("the client got %d %s", res.StatusCode, got)
 		}
 	}
 	for _, asked := range up.takeAsked() {

@@ -109,15 +109,14 @@ func (c *call) attempts(ctx context.Context, begin func() answer) error {
 		call: c, begin: begin, left: c.plan.Attempts(), deadline: now.Add(c.plan.Routing.Deadline),
 		choice: c.plan.Choose(c.session(), c.tokens()),
 	}
-	some := slices.ContainsFunc(c.plan.Targets, func(t route.Target) bool { return c.served(&t) })
-	s.choice.Allowed = func(t *route.Target) bool {
+	if !c.plan.Sole {
 		who := auth.PrincipalFrom(ctx)
-		for _, alias := range t.Via() {
-			if !who.MayUse(alias) {
-				return false
-			}
+		s.choice.Allowed = func(t *route.Target) bool {
+			return !slices.ContainsFunc(t.Via(), func(alias string) bool { return !who.MayUse(alias) })
 		}
-		return !some || c.served(t)
+		if slices.ContainsFunc(c.plan.Targets, func(t route.Target) bool { return c.served(&t) }) {
+			s.choice.Able = c.served // else the first one says what it can't do
+		}
 	}
 	s.choice.Room = s.room
 	for {

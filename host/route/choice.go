@@ -15,6 +15,9 @@ type Choice struct {
 	// all of them.
 	Allowed func(*Target) bool
 
+	// Able reports whether a target has what the request is for; nil: all have.
+	Able func(*Target) bool
+
 	// Room reports whether a target has room for one request more, and takes it; nil:
 	// all have. Full notes that one had not.
 	Room func(*Target) bool
@@ -110,7 +113,7 @@ func (c *Choice) may(n int) bool {
 	switch {
 	case c.tried.has(n), c.least > 0 && t.Context <= c.least:
 		return false
-	case t.isTooSmall(c.tokens):
+	case t.isTooSmall(c.tokens), c.Able != nil && !c.Able(t):
 		return false
 	}
 	return c.Allowed == nil || len(t.via) == 0 || c.Allowed(t)
