@@ -183,7 +183,7 @@ func (l *loader) load(src []byte) *Config {
 	l.bounds = cfg.Server
 	cfg.Routing = l.routing(root.get("routing"), nil, "routing")
 	providers := l.providers(root)
-	cfg.Models = l.models(root, providers)
+	cfg.Models = l.models(root, providers, cfg.Routing)
 	for _, u := range providers {
 		cfg.Providers = append(cfg.Providers, u.Provider)
 	}

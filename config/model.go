@@ -21,8 +21,9 @@ type Model struct {
 	Routing Routing  `json:"routing"` // complete: what the alias doesn't say is the file's
 }
 
-// models reads model_mapping, which is the heart of a configuration.
-func (l *loader) models(root *value, providers upstreams) []Model {
+// models reads model_mapping, which is the heart of a configuration. shared is the
+// routing of aliases that have none of their own.
+func (l *loader) models(root *value, providers upstreams, shared Routing) []Model {
 	v := root.get("model_mapping")
 	if v == nil || v.kind != mapping || v.bad {
 		return nil
@@ -43,7 +44,8 @@ func (l *loader) models(root *value, providers upstreams) []Model {
 		var m Model
 		l.decode("#Model", e.value, path, &m)
 		m.Alias, m.Options = e.key, nil
-		if own := e.value.get("routing"); own == nil || own.sound() {
+		m.Routing = shared
+		if own := e.value.get("routing"); own != nil && own.sound() {
 			m.Routing = l.routing(own, root.get("routing"), join(path, "routing"))
 		}
 		if name := e.value.get("provider"); name.isText() {
