@@ -480,12 +480,10 @@ func TestTrapAReloadForgetsOrKeepsTooMuch(t *testing.T) {
 }
 
 func TestTrapAConversationIsSplit(t *testing.T) {
-	var members []*mock.Upstream
 	var yaml strings.Builder
 	yaml.WriteString("providers:\n")
 	for i := range 3 {
 		m := mock.Start(t, says(fmt.Sprint(i)))
-		members = append(members, m)
 		fmt.Fprintf(&yaml, "  up%d: {plugin: openai, base_url: %q, api_key: sk-%d}\n", i, m.URL, i)
 	}
 	yaml.WriteString("model_mapping:\n  m: {routing: {sticky: conversation}, targets: [{provider: up0, model: m}, {provider: up1, model: m}, {provider: up2, model: m}]}\n")

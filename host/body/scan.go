@@ -46,29 +46,22 @@ type scanner struct {
 	topKeyAt int   // and its name
 }
 
-// Check checks that body is one JSON object in UTF-8, nested at most 512 deep. No two
+// Scan checks that body is one JSON object in UTF-8, nested at most 512 deep. No two
 // top-level fields may have the same name, and none may have one that differs from a known
 // name only in a way that some server overlooks. An escape of half a character becomes
-// one of U+FFFD, in body itself.
+// one of U+FFFD, in body itself. On the way it notes what is needed to put another model in
+// and to take long content out, and tells r what it finds at the places of g; r may be nil
+// if there are none. The Doc keeps body, which must not change from then on.
 //
 // The gateway, the adapter and the upstream could each read another one of two fields
 // with the same name, so a client could name a different model to each.
-//
-//   - error: a *fault.Error
-func Check(body []byte, g *Grammar) error {
-	return new(Doc).Scan(body, g, nil)
-}
-
-// Scan checks a body as Check does, and notes what is needed to put another model in and
-// to take long content out. It tells r what it finds at the places of g; r may be nil if
-// there are none. The Doc keeps body, which must not change from then on.
 //
 //   - error: a *fault.Error. The Doc is useless then.
 func (d *Doc) Scan(body []byte, g *Grammar, r Reader) error {
 	return d.scan(&scanner{b: body, doc: d, grammar: g, reader: r, here: Top})
 }
 
-// Rescan is Scan for a body that was put together out of strings that Check has accepted.
+// Rescan is Scan for a body that was put together out of strings that Scan has accepted.
 // It checks everything else.
 func (d *Doc) Rescan(body []byte, g *Grammar, r Reader) error {
 	return d.scan(&scanner{b: body, doc: d, grammar: g, reader: r, here: Top, sound: true})

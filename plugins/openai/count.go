@@ -7,14 +7,11 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// The servers that can count the tokens of a request, by their names in the option
-// count_tokens. Both accept a chat completion and ignore what they don't count.
-const (
-	// llamaCPP answers at /chat/completions/input_tokens with {"input_tokens":N}.
-	llamaCPP = "llama.cpp"
-	// vLLM answers at /tokenize, which is not below /v1, with {"count":N}.
-	vLLM = "vllm"
-)
+// vLLM is the server that counts tokens at /tokenize, which is not below /v1, with
+// {"count":N}. The other one of the option count_tokens, llama.cpp, does so at
+// /chat/completions/input_tokens with {"input_tokens":N}. Both accept a chat completion and
+// ignore what they don't count.
+const vLLM = "vllm"
 
 // path returns the path of an endpoint of OpenAI's API, below base_url.
 func (o *settings) path(path string) string {

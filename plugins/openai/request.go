@@ -42,7 +42,7 @@ type settings struct {
 	systemRole  bool   // the role developer becomes system
 	drop        sdk.JSON
 	body        sdk.JSON
-	counter     string // llamaCPP or vLLM; "": there is none
+	counter     string // "llama.cpp" or vLLM; "": there is none
 	editHistory bool   // messages may have to be changed
 }
 

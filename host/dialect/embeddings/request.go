@@ -126,7 +126,7 @@ func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long b
 func (r *Request) read(b []byte, n *notes) *fault.Error {
 	field := func(s body.Span) (v sdk.JSON, there bool) {
 		v = s.Of(b)
-		return v, v != nil && len(v) > 0 && v.Kind() != sdk.KindNull
+		return v, len(v) > 0 && v.Kind() != sdk.KindNull
 	}
 	ok := true
 	if v, there := sdk.JSON(r.Doc.Model()), len(r.Doc.Model()) > 0; there && v.Kind() != sdk.KindNull {

@@ -363,15 +363,6 @@ func unminted(id string) string {
 	return id
 }
 
-// kinds are the types of an answer's blocks.
-func kinds(answer object) []string {
-	var all []string
-	for _, b := range answer["content"].([]any) {
-		all = append(all, b.(object)["type"].(string))
-	}
-	return slices.Clip(all)
-}
-
 func newStream() dialect.Stream { return messages.NewStream(nil, nil, info) }
 
 func newStreamAnswer() dialect.Answer { return newStream().Begin() }

@@ -156,7 +156,7 @@ func longSum(prompt, answer, limit int) string {
 // contexts are what providers say of a request that is too long for the model.
 var contexts = []counts{
 	// Anthropic
-	{regexp.MustCompile("exceed context limit: (\\d{1,9}) \\+ (\\d{1,9}) > (\\d{1,9})"), func(n []int) string { return longSum(n[0], n[1], n[2]) }},
+	{regexp.MustCompile(`exceed context limit: (\d{1,9}) \+ (\d{1,9}) > (\d{1,9})`), func(n []int) string { return longSum(n[0], n[1], n[2]) }},
 	{regexp.MustCompile(`prompt is too long: (\d{1,9}) tokens > (\d{1,9})`), func(n []int) string { return longPrompt(n[0], n[1]) }},
 	// OpenAI, vLLM, DeepSeek, OpenRouter: the sum, and last in brackets what the answer may have
 	{
