@@ -19,7 +19,8 @@ import (
 //	POST /anthropic/v1/messages                Anthropic
 //	POST /gemini/v1beta/models/MODEL:METHOD    Gemini
 //
-// Those of Anthropic and Gemini also count tokens, of which every request has 42.
+// Those of Anthropic and Gemini also count tokens, of which every request has 42, and
+// all but Anthropic's make embeddings, whatever their model: see embeddings.go.
 //
 // It is told over HTTP what to do, because the tests that use it are programs in other
 // languages. The model asked for is the scenario it plays:
@@ -73,6 +74,7 @@ func newProvider() *provider {
 	p.mux.HandleFunc("POST /gemini/v1beta/models/{call}", p.serve(func() dialect { return new(gemini) }))
 	p.mux.HandleFunc("POST /anthropic/v1/messages/count_tokens", answerWith(`{"input_tokens": 42}`))
 	p.mux.HandleFunc("POST /gemini/v1beta/models/script:countTokens", answerWith(`{"totalTokens": 42}`))
+	p.embeddings()
 	p.mux.HandleFunc("POST /script", p.script)
 	p.mux.HandleFunc("GET /seen", p.seen)
 	p.mux.HandleFunc("POST /release", p.release)

@@ -57,6 +57,9 @@ export const call = (id, name, args) => ({ id, name, arguments: JSON.stringify(a
 // The models that play scripts, one of each shipped adapter.
 export const SCRIPTED = ["ollama/script", "router/script", "openai/script", "anthropic/script", "gemini/script"];
 
+// Those that make embeddings.
+export const EMBEDDING = ["ollama/script", "router/script", "openai/script", "gemini/script"];
+
 // What a provider signs and wants back: the model, and where its mock puts it.
 export const SIGNED = ["router/script", "anthropic/script", "gemini/script"];
 

@@ -18,6 +18,9 @@ TEXT = "Hello from the mock — grüß dich 👋."
 SCRIPTED = ["ollama/script", "router/script", "openai/script", "anthropic/script", "gemini/script"]
 SIGNED = ["router/script", "anthropic/script", "gemini/script"]
 
+# Those that make embeddings.
+EMBEDDING = ["ollama/script", "router/script", "openai/script", "gemini/script"]
+
 SIGNATURE = "c2lnbmF0dXJl"
 
 
