@@ -20,6 +20,7 @@ type Batch struct {
 	Cost      Cost          // of the last call, if it returned
 	Memory    *memory.Grant // counts the batch's memory; default: it is not counted
 	buf       []byte        // payloads, one after the other
+	seat      seat          // of the call that fills it
 }
 
 // emissionBytes is how many bytes an emission takes besides its payload: its place in a

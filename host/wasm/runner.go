@@ -60,12 +60,14 @@ func (r *runner) call(ctx context.Context, p *pool, i invocation, out *Batch) (f
 			return false, &PausedError{left}
 		}
 	}
-	seat := seat{slots: r.slots, tenant: r.tenant, wait: r.wait}
-	c := caller{ctx: ctx, seat: &seat, pace: r.pace}
-	failed, err = r.once(c, p, &i, out, false)
-	if broke, ok := errors.AsType[*CallError](err); ok && broke.Kind == Trap {
-		r.report(ctx, broke)
-		failed, err = r.once(c, p, &i, out, true)
+	seat := &out.seat
+	seat.slots, seat.tenant, seat.wait = r.slots, r.tenant, r.wait
+	c := caller{ctx: ctx, seat: seat, pace: r.pace}
+	if failed, err = r.once(c, p, &i, out, false); err != nil {
+		if broke, ok := errors.AsType[*CallError](err); ok && broke.Kind == Trap {
+			r.report(ctx, broke)
+			failed, err = r.once(c, p, &i, out, true)
+		}
 	}
 	seat.leave()
 	if err == nil {

@@ -80,6 +80,8 @@ type spending struct {
 	turns int           // how often the host had its turn
 	ended error         // why the host ended the call
 
+	timed bool // the following are known
+
 	// Times since the instance was made:
 	started time.Duration // when the call started
 	began   time.Duration // when the current slice began
@@ -100,11 +102,17 @@ func (in *instance) begin(c caller, budget int64, input int) {
 	} else {
 		first = modfile.StartFuel // the module sets it itself
 	}
-	now := time.Since(in.made)
-	in.spending = spending{
-		caller: c, limit: in.limits.time(input), left: budget - first, slice: first, size: first,
-		started: now, began: now, yielded: now,
+	in.spending = spending{caller: c, limit: in.limits.time(input), left: budget - first, slice: first, size: first}
+	if first < sliceMost {
+		in.spending.start(time.Since(in.made))
 	}
+}
+
+// start notes when the call started. Of an adapter that may have the largest slices at
+// once, because its calls were quick, that is at the end of the first slice: most of its
+// calls don't need another one, and reading the clock costs as much as all else here.
+func (s *spending) start(now time.Duration) {
+	s.timed, s.started, s.began, s.yielded = true, now, now, now
 }
 
 // finish ends what begin began, however the call ended. It returns the fuel that is
@@ -153,6 +161,9 @@ func (in *instance) next(had int64) (int64, error) {
 		return 0, errFuel
 	}
 	now := time.Since(in.made)
+	if !s.timed {
+		s.start(now)
+	}
 	units, took := s.slice-had, now-s.began
 	if !s.exact {
 		s.used += took
