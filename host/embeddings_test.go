@@ -158,6 +158,16 @@ func TestEmbeddings(t *testing.T) {
 			asked: `{"model":"openai","input":[1,2]}`, upstream: one("[1]"), sent: `{"model":"nomic","input":[1,2]}`,
 			want: fmt.Sprintf(head, "openai", `[1]}],"usage":{"prompt_tokens":7,"total_tokens":7}}`),
 		},
+		"fields that only some providers know": {
+			asked:    `{"model":"openai","input":"a","user":"u1","input_type":"query","truncate":"END","task":{"x":[1]}}`,
+			upstream: one("[1]"), sent: `{"model":"nomic","input":"a","user":"u1","input_type":"query","truncate":"END","task":{"x":[1]}}`,
+			want: fmt.Sprintf(head, "openai", `[1]}],"usage":{"prompt_tokens":7,"total_tokens":7}}`),
+		},
+		"fields that Ollama doesn't know": {
+			asked: `{"model":"ollama","input":"a","user":"u1","input_type":"query"}`, upstream: `{"embeddings":[[1]]}`,
+			sent: `{"model":"nomic","input":"a","truncate":false}`,
+			want: fmt.Sprintf(head, "ollama", `[1]}],"usage":{"prompt_tokens":0,"total_tokens":0}}`),
+		},
 		"tokens to Ollama": {
 			asked: `{"model":"ollama","input":[[1],[2]]}`, refused: 400,
 			want: `{"error":{"message":"This model takes text, not tokens; in LangChain set check_embedding_ctx_length=False.","type":"invalid_request_error","param":"input","code":null}}`,

@@ -139,7 +139,7 @@ func TestTranscriptsEndToEnd(t *testing.T) {
 					continue // make check runs them all without the race detector
 				}
 				r := readRecorded(t, file)
-				if r.Op() != abi.Chat {
+				if len(transcript.Views(r.Op())) == 0 {
 					continue // its clients ask in words of their own
 				}
 				groups[r.options] = append(groups[r.options], r)
@@ -180,7 +180,7 @@ func replayGroup(t *testing.T, plugin, options string, group []recorded) {
 
 // replayEndToEnd asks as the clients of every API do of which the transcript has a view.
 func replayEndToEnd(t *testing.T, g *gateway, r recorded, up *mock.Upstream, cut cutter, prefix string) {
-	for i, v := range transcript.Views() {
+	for i, v := range transcript.Views(r.Op()) {
 		first := i == 0 // the one of which the adapter gets the request
 		if !first && !r.Shows(v) {
 			continue

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // View is how the clients of one of the gateway's APIs see an exchange.
@@ -24,10 +26,21 @@ type View struct {
 	body string
 }
 
-// Views returns the views that a transcript may have: first that of chat completions,
-// in which the adapter itself gets the request. Of the others, those count that the
-// transcript has a section for, which may be empty until something writes it.
-func Views() []View {
+// Views returns the views that a transcript for an operation may have; none if its clients
+// ask for it in words of their own. In the first one, the adapter itself gets the client's
+// request. Of the others, those count that the transcript has a section for, which may be
+// empty until something writes it.
+func Views(op abi.Op) []View {
+	switch op {
+	case abi.Chat:
+		return chatViews()
+	case abi.Embeddings:
+		return []View{{Section: SectionAnswer, Request: SectionClient, Path: "/v1/embeddings"}}
+	}
+	return nil
+}
+
+func chatViews() []View {
 	return []View{
 		{Section: SectionAnswer, Request: SectionClient, Path: "/v1/chat/completions"},
 		{

@@ -86,7 +86,7 @@ func TestKitAndGatewayComeToTheSame(t *testing.T) {
 						if o.broken != nil {
 							t.Errorf("%s: %v", name, o.broken)
 						}
-						a, err := all.answer(t.Context(), tr, transcript.Views()[0])
+						a, err := all.answer(t.Context(), tr, transcript.Views(abi.Chat)[0])
 						if err != nil {
 							t.Fatal(err)
 						}

@@ -40,7 +40,7 @@ func (c *check) compare(all []seen) {
 			c.result.fail(name, "%s", diff(d.Want, d.Got))
 		}
 	}
-	for _, v := range transcript.Views() {
+	for _, v := range transcript.Views(c.transcript.Op()) {
 		var got []byte
 		for _, s := range all {
 			if s.view == v {

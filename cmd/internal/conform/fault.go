@@ -11,18 +11,21 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// sections returns the sections that a transcript may have, in the order in which one reads
-// them.
-func sections() []string {
-	all := []string{transcript.SectionOp, transcript.SectionOptions}
-	for _, v := range transcript.Views() {
-		all = append(all, v.Request)
+// sections returns the sections that a transcript for an operation may have, in the order in
+// which one reads them.
+func sections(op abi.Op) []string {
+	all := []string{transcript.SectionOp, transcript.SectionOptions, transcript.SectionClient}
+	for _, v := range transcript.Views(op) {
+		if v.Request != transcript.SectionClient {
+			all = append(all, v.Request)
+		}
 	}
 	all = append(all, transcript.SectionRequest, transcript.SectionResponse, transcript.SectionEmissions)
-	for _, v := range transcript.Views() {
+	for _, v := range transcript.Views(op) {
 		all = append(all, v.Section)
 	}
 	return all
@@ -31,7 +34,7 @@ func sections() []string {
 // checkTranscript finds mistakes in the transcript itself, because of which its replay would
 // prove less than its author thinks.
 func (c *check) checkTranscript() {
-	known := sections()
+	known := sections(c.transcript.Op())
 	for _, s := range c.transcript.Sections {
 		if !slices.Contains(known, s.Name) {
 			c.result.fail("the transcript can be read", "a section can't be called %q; the sections are %s", s.Name, strings.Join(known, ", "))

@@ -9,13 +9,15 @@ import (
 	"github.com/kai-gateway/kai/host/dialect/messages"
 	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// checkViews asks as the clients of every API do of which the transcript has a view.
+// checkViews asks as the clients of every API do of which the transcript has a view, and
+// compares what they get with what the transcript expects, or writes it.
 func (c *check) checkViews() {
 	var all []seen
-	for i, v := range transcript.Views() {
+	for i, v := range transcript.Views(c.transcript.Op()) {
 		first := i == 0 // the one that the adapter itself gets the request of
 		if !first && !c.transcript.Shows(v) {
 			continue
@@ -47,7 +49,7 @@ func (c *check) checkDialects() {
 	greeting := &transcript.Transcript{}
 	for _, stream := range []string{"false", "true"} {
 		greeting.Set(transcript.SectionClient, 0, []byte(`{"model":"m","stream":`+stream+`,"messages":[{"role":"user","content":"Hello!"}]}`))
-		for _, v := range transcript.Views() {
+		for _, v := range transcript.Views(abi.Chat) {
 			asked, err := parsers[v.Path](c.ctx, greeting.Asks(v), dialect.Caller{})
 			if err != nil {
 				c.result.fail("every API has the answer", "%s: %v", v.Path, err)
