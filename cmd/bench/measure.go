@@ -152,7 +152,7 @@ func (b *bench) closed(ctx context.Context) error {
 			continue
 		}
 		b.say("%s: %s", s.name, s.what)
-		costs := samples{}
+		costs, times := samples{}, samples{}
 		// Round 0 is for warming up: pools, caches, the heap's size.
 		for round := 0; round <= b.rounds; round++ {
 			for _, server := range b.servers(s) {
@@ -167,46 +167,51 @@ func (b *bench) closed(ctx context.Context) error {
 					}
 					running[process] = p
 				}
-				cost, err := b.turn(ctx, s, server, running[process])
+				cost, took, err := b.turn(ctx, s, server, running[process])
 				if err != nil {
 					return fmt.Errorf("%s, %s: %w", s.name, server, err)
 				}
 				if round > 0 {
 					costs.add(server, cost)
+					times.add(server, took)
 				}
 			}
 		}
 		b.report.costs(s, costs)
+		if s.within > 0 {
+			b.report.values("", "from request to answer", times[kai], "ms", float64(s.within.Milliseconds()))
+		}
 	}
 	return nil
 }
 
-// turn gives a server its turn and returns the microseconds of processor time that it took
-// for one unit.
-func (b *bench) turn(ctx context.Context, s *scenario, server string, p *process) (float64, error) {
+// turn gives a server its turn. It returns the microseconds of processor time that it took for
+// one unit, and the milliseconds from a request to the end of its answer.
+func (b *bench) turn(ctx context.Context, s *scenario, server string, p *process) (cost, took float64, err error) {
 	before, err := p.cpu()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	begin := time.Now()
 	n, err := closedLoop(ctx, s.workers, b.slice, func() *client {
 		return &client{addr: p.addr, request: s.request(server, p.addr), want: s.end(server)}
 	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	after, err := p.cpu()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if n == 0 {
-		return 0, errors.New("no request was answered")
+		return 0, 0, errors.New("no request was answered")
 	}
-	cost := microseconds(after-before) / float64(n*s.units)
+	cost = microseconds(after-before) / float64(n*s.units)
+	elapsed := time.Since(begin)
 	if b.verbose {
-		b.say("  %-10s %8.2f µs  %8.0f %ss/s", server, cost, float64(n*s.units)/time.Since(begin).Seconds(), s.unit)
+		b.say("  %-10s %8.2f µs  %8.0f %ss/s", server, cost, float64(n*s.units)/elapsed.Seconds(), s.unit)
 	}
-	return cost, nil
+	return cost, microseconds(elapsed) / 1e3 / float64(n) * float64(s.workers), nil
 }
 
 func microseconds(d time.Duration) float64 { return float64(d) / 1e3 }

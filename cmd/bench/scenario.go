@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -34,10 +35,11 @@ type scenario struct {
 	streams int           // how many answers go on all the time
 	every   time.Duration // the time between two chunks of a stream
 
-	against string  // the server that Kai is compared with
-	aim     float64 // how many times that server's processor time Kai may take
-	memory  float64 // how many times that server's memory per stream Kai may take; 0: no aim
-	sandbox float64 // the share of Kai's processor time that the sandbox may take; 0: no aim
+	against string        // the server that Kai is compared with
+	aim     float64       // how many times that server's processor time Kai may take
+	memory  float64       // how many times that server's memory per stream Kai may take; 0: no aim
+	within  time.Duration // how long an answer may take; 0: no aim
+	sandbox float64       // the share of Kai's processor time that the sandbox may take; 0: no aim
 }
 
 var scenarios = []scenario{
@@ -82,6 +84,11 @@ var scenarios = []scenario{
 		streams: 500, every: 200 * time.Millisecond, against: translator, aim: 1.5,
 	},
 	{
+		name: "embeddings", what: "2,048 vectors of 1,024 numbers of Ollama, as base64", plugin: "ollama", path: vectorsPath,
+		api: embeddingsPath, body: embeddingsBody("embeddings"), unit: "request", units: 1,
+		workers: 1, against: translator, aim: 2, within: time.Second,
+	},
+	{
 		name: "responses", what: "burst, through the Responses API", plugin: "openrouter", path: "/sse/2000/0s",
 		api: responsesPath, body: responsesBody("responses", true, "Say much."), plain: chatBody("responses", true, "Say much."),
 		unit: "chunk", units: 2000, workers: 4, against: chat, aim: 1.6,
@@ -107,6 +114,8 @@ var scenarios = []scenario{
 const (
 	responsesPath = "/v1/responses"
 	messagesPath  = "/v1/messages"
+
+	embeddingsPath = "/v1/embeddings"
 )
 
 // sections returns the names of everything that -only can choose.
@@ -172,6 +181,15 @@ func messagesBody(model string, stream bool, contents ...string) []byte {
 	}{150, turns(contents), model, systemPrompt, stream, 0.7})
 }
 
+// embeddingsBody asks for a vector of each of many texts, as OpenAI's SDK does.
+func embeddingsBody(model string) []byte {
+	return mustJSON(struct {
+		Input  []string `json:"input"`
+		Model  string   `json:"model"`
+		Format string   `json:"encoding_format"`
+	}{slices.Repeat([]string{"What does a gateway do?"}, manyVectors), model, "base64"})
+}
+
 func mustJSON(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -215,6 +233,8 @@ func (s *scenario) end(server string) []byte {
 		api = ""
 	}
 	switch {
+	case api == embeddingsPath:
+		return []byte(`"total_tokens":2048`)
 	case api == messagesPath && s.unit == "request":
 		return []byte(`"output_tokens":10`)
 	case api == messagesPath:

@@ -3,15 +3,21 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"io"
+	"math"
 	"net/http"
+	"strconv"
 	"time"
 )
 
 // newTranslator returns a server of OpenAI's streamed chat completions from Ollama, as one
-// writes it in an afternoon: structs, encoding/json, a scanner. It knows only text. The part
-// of a request's path before /v1 is the path of the upstream's API.
+// writes it in an afternoon: structs, encoding/json, a scanner. It knows only text. Of
+// Ollama's vectors it makes base64, in a plain loop of ParseFloat. The part of a request's
+// path before /v1 is the path of the upstream's API.
 func newTranslator(base string) http.Handler {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = 512
@@ -49,7 +55,51 @@ func newTranslator(base string) http.Handler {
 		defer res.Body.Close()
 		translate(w, res, asked.Model)
 	})
+	mux.HandleFunc("POST "+vectorsPath+embeddingsPath, func(w http.ResponseWriter, r *http.Request) {
+		res, err := client.Post(base+vectorsPath+"/api/embed", "application/json", r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer res.Body.Close()
+		pack(w, res)
+	})
 	return mux
+}
+
+// pack writes the vectors of an answer of Ollama as OpenAI's base64. It looks at nothing
+// else and checks nothing.
+func pack(w http.ResponseWriter, res *http.Response) {
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	out := []byte(`{"object":"list","model":"embeddings","data":[`)
+	_, rest, _ := bytes.Cut(body, []byte("[["))
+	list, _, _ := bytes.Cut(rest, []byte("]]"))
+	var packed []byte
+	n := 0
+	for vector := range bytes.SplitSeq(list, []byte("],[")) {
+		packed = packed[:0]
+		for number := range bytes.SplitSeq(vector, []byte(",")) {
+			x, err := strconv.ParseFloat(string(number), 32)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadGateway)
+				return
+			}
+			packed = binary.LittleEndian.AppendUint32(packed, math.Float32bits(float32(x)))
+		}
+		if n > 0 {
+			out = append(out, ',')
+		}
+		out = fmt.Appendf(out, `{"object":"embedding","index":%d,"embedding":"`, n)
+		out = append(base64.StdEncoding.AppendEncode(out, packed), `"}`...)
+		n++
+	}
+	out = fmt.Appendf(out, `],"usage":{"prompt_tokens":%d,"total_tokens":%[1]d}}`, n)
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(out)
 }
 
 func translate(w http.ResponseWriter, res *http.Response, model string) {

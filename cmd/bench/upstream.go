@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 //	/sse/2000/0s/chat/completions           2,000 chunks as fast as they can be written, each by itself
 //	/sse/2000/0s/16/chat/completions        the same, 16 in a write
 //	/ndjson/50/200ms/api/chat               50 lines of Ollama, one every 200 ms
+//	/vectors/api/embed                      2,048 vectors of 1,024 numbers of Ollama
 //
 // A stream of 0 chunks goes on until the client hangs up.
 func newUpstream() http.Handler {
@@ -33,7 +35,35 @@ func newUpstream() http.Handler {
 	mux.HandleFunc("POST /ndjson/{chunks}/{every}/api/chat", func(w http.ResponseWriter, r *http.Request) {
 		stream(w, r, "application/x-ndjson", ollamaLines, ollamaEnd)
 	})
+	vectors := manyNumbers()
+	mux.HandleFunc("POST "+vectorsPath+"/api/embed", func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, vectors)
+	})
 	return mux
+}
+
+const (
+	vectorsPath = "/vectors"
+	manyVectors = 2048
+)
+
+// manyNumbers returns an answer of Ollama with 2,048 vectors of 1,024 numbers, 24 MB.
+func manyNumbers() string {
+	r := rand.New(rand.NewPCG(1, 2))
+	out := []byte(`{"model":"nomic-embed-text","embeddings":[`)
+	for i := range manyVectors {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		for k := range 1024 {
+			out = append(out, "[,"[min(k, 1)])
+			out = strconv.AppendFloat(out, float64(float32(r.NormFloat64()/32)), 'g', -1, 32)
+		}
+		out = append(out, ']')
+	}
+	return string(append(out, `],"total_duration":1042906510,"load_duration":57281000,"prompt_eval_count":2048}`...))
 }
 
 func stream(w http.ResponseWriter, r *http.Request, contentType string, events []string, end string) {
