@@ -25,7 +25,22 @@ func configured(t *testing.T, yaml string) (*gateway, *clock) {
 	if err := g.Ready(t); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { // before the gateway's own
+		eventually(t, "bytes of requests that are held", 0, func() int64 { return g.Host.Held("up0")[1] })
+	})
 	return &gateway{g, g.Host, g.Log}, c
+}
+
+// leavesNothing checks at the end of a test, after all of its gateways and upstreams were
+// closed, that no goroutine and no open file of them is left.
+func leavesNothing(t *testing.T) {
+	t.Helper()
+	http.DefaultClient.CloseIdleConnections() // of earlier tests
+	goroutines, files := runtime.NumGoroutine(), openFiles()
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		eventually(t, "nothing is left", true, func() bool { return runtime.NumGoroutine() <= goroutines+2 && openFiles() <= files+2 })
+	})
 }
 
 // wants sends a request and holds the answer's status and text against what it should be.
@@ -39,6 +54,7 @@ func (g *gateway) wants(t *testing.T, body string, status int, text string) (*ht
 }
 
 func TestTrapOneClientsRequestCoolsATargetForAll(t *testing.T) {
+	leavesNothing(t)
 	for name, answer := range map[string]mock.Answer{
 		"400":                             fails(400, "invalid_value"),
 		"413":                             fails(413, "request_too_large"),
@@ -78,6 +94,7 @@ func TestTrapOneClientsRequestCoolsATargetForAll(t *testing.T) {
 }
 
 func TestTrapASoleTargetCools(t *testing.T) {
+	leavesNothing(t)
 	one := mock.Start(t, fails(500, ""))
 	g, _ := several(t, "", one)
 	for range 5 {
@@ -99,6 +116,7 @@ func TestTrapASoleTargetCools(t *testing.T) {
 }
 
 func TestTrapCoolingAgainShortens(t *testing.T) {
+	leavesNothing(t)
 	var both sync.WaitGroup
 	both.Add(2)
 	waits := make(chan string, 2)
@@ -124,6 +142,7 @@ func TestTrapCoolingAgainShortens(t *testing.T) {
 }
 
 func TestTrapAttemptsMultiply(t *testing.T) {
+	leavesNothing(t)
 	var members []*mock.Upstream
 	var yaml, inner, outer strings.Builder
 	var clock *clock
@@ -174,6 +193,7 @@ const (
 )
 
 func TestTrapHeadersArriveAndTokensDoNot(t *testing.T) {
+	leavesNothing(t)
 	for _, api := range clientAPIs {
 		for name, events := range map[string]string{"comments": ": alive\n\n", "heads": headOnly, "usage": usageOnly} {
 			t.Run(api.name+" "+name, func(t *testing.T) {
@@ -204,6 +224,7 @@ func TestTrapHeadersArriveAndTokensDoNot(t *testing.T) {
 }
 
 func TestTrapAnotherTargetGoesOnAfterContent(t *testing.T) {
+	leavesNothing(t)
 	for _, api := range clientAPIs {
 		for name, first := range map[string]mock.Answer{
 			"a reset":  mock.Steps(mock.SSE(event), mock.Cut),
@@ -234,6 +255,7 @@ func TestTrapAnotherTargetGoesOnAfterContent(t *testing.T) {
 }
 
 func TestTrapAnErrorInsideOf200IsASuccess(t *testing.T) {
+	leavesNothing(t)
 	for _, api := range clientAPIs {
 		for name, first := range map[string]struct {
 			stream bool
@@ -264,6 +286,7 @@ func TestTrapAnErrorInsideOf200IsASuccess(t *testing.T) {
 }
 
 func TestTrapRetryAfterIsLost(t *testing.T) {
+	leavesNothing(t)
 	for wait, should := range map[string]string{"20": "", "120": "false"} {
 		one := mock.Start(t, fails(429, "rate_limit_exceeded", "Retry-After", wait))
 		two := mock.Start(t, fails(429, "rate_limit_exceeded", "Retry-After", "600"))
@@ -308,6 +331,7 @@ func TestAllAskedToBeLeftAlone(t *testing.T) {
 }
 
 func TestTrapFailoverGoesAroundTheAllowList(t *testing.T) {
+	leavesNothing(t)
 	one, two := mock.Start(t, fails(400, "context_length_exceeded")), mock.Start(t, says("secret"))
 	g, _ := configured(t, fmt.Sprintf("providers:\n  up0: {plugin: openai, base_url: %q, api_key: x}\n  up1: {plugin: openai, base_url: %q, api_key: y}\n"+
 		"auth: {enabled: true, api_keys: [{name: a, key: key-a, models: [m]}, {name: b, key: key-b}]}\n"+
@@ -324,6 +348,7 @@ func TestTrapFailoverGoesAroundTheAllowList(t *testing.T) {
 }
 
 func TestTrapOrderMeansLessThanPeopleThink(t *testing.T) {
+	leavesNothing(t)
 	one, two, three := mock.Start(t, says("one")), mock.Start(t, says("two")), mock.Start(t, says("three"))
 	g, clock := configured(t, fmt.Sprintf("providers:\n  up0: {plugin: openai, base_url: %q, api_key: x}\n  up1: {plugin: openai, base_url: %q, api_key: y}\n  up2: {plugin: openai, base_url: %q, api_key: z}\n"+
 		"model_mapping:\n  m: {targets: [{provider: up0, model: m}, {provider: up1, model: m, weight: 0}, {provider: up2, model: m, tier: 2}]}\n", one.URL, two.URL, three.URL))
@@ -342,6 +367,7 @@ func TestTrapOrderMeansLessThanPeopleThink(t *testing.T) {
 }
 
 func TestTrapTheProbeIsLost(t *testing.T) {
+	leavesNothing(t)
 	one, two := mock.Start(t, fails(500, "")), mock.Start(t, says("two"))
 	g, clock := several(t, "", one, two)
 	for range 3 {
@@ -382,6 +408,7 @@ func TestTrapTheProbeIsLost(t *testing.T) {
 }
 
 func TestTrapAClientThatHangsUpCounts(t *testing.T) {
+	leavesNothing(t)
 	entered := make(chan bool)
 	hanging := func(x *mock.Exchange) {
 		entered <- true
@@ -433,6 +460,7 @@ func TestTrapAClientThatHangsUpCounts(t *testing.T) {
 }
 
 func TestTrapARefusedKeyIsTriedAgain(t *testing.T) {
+	leavesNothing(t)
 	one, two := mock.Start(t, fails(401, "invalid_api_key")), mock.Start(t, says("two"))
 	g, _ := configured(t, fmt.Sprintf("providers:\n  up0: {plugin: openai, base_url: %q, api_key: x}\n  up1: {plugin: openai, base_url: %q, api_key: y}\n"+
 		"model_mapping:\n  m: {targets: [{provider: up0, model: a}, {provider: up0, model: b, tier: 2}, {provider: up1, model: m, tier: 3}]}\n  alone: {targets: [{provider: up0, model: c}]}\n", one.URL, two.URL))
@@ -453,6 +481,7 @@ func TestTrapARefusedKeyIsTriedAgain(t *testing.T) {
 }
 
 func TestTrapAReloadForgetsOrKeepsTooMuch(t *testing.T) {
+	leavesNothing(t)
 	one, two := mock.Start(t, fails(401, "")), mock.Start(t, says("two"))
 	other := mock.Start(t, says("other"))
 	config := func(address, key, more string) string {
@@ -480,6 +509,7 @@ func TestTrapAReloadForgetsOrKeepsTooMuch(t *testing.T) {
 }
 
 func TestTrapAConversationIsSplit(t *testing.T) {
+	leavesNothing(t)
 	var yaml strings.Builder
 	yaml.WriteString("providers:\n")
 	for i := range 3 {
@@ -511,6 +541,7 @@ func TestTrapAConversationIsSplit(t *testing.T) {
 }
 
 func TestTrapARequestWithConsequencesIsRepeated(t *testing.T) {
+	leavesNothing(t)
 	for name, tc := range map[string]struct {
 		body  string
 		first mock.Answer
@@ -536,11 +567,7 @@ func TestTrapARequestWithConsequencesIsRepeated(t *testing.T) {
 // TestWeightsAreKeptByAWholeGateway: of 1,000 requests over 6:2:2, 600, 200 and 200 go to
 // each, give or take one, with several clients at a time.
 func TestWeightsAreKeptByAWholeGateway(t *testing.T) {
-	goroutines, files := runtime.NumGoroutine(), openFiles()
-	t.Cleanup(func() { // after the gateway's and the members' own
-		http.DefaultClient.CloseIdleConnections()
-		eventually(t, "nothing is left", true, func() bool { return runtime.NumGoroutine() <= goroutines+2 && openFiles() <= files+2 })
-	})
+	leavesNothing(t)
 	var members []*mock.Upstream
 	var yaml strings.Builder
 	yaml.WriteString("providers:\n")

@@ -250,6 +250,116 @@ func TestCellsDoAsTheyShould(t *testing.T) {
 	}
 }
 
+// TestReloadsForgetNothingThatStays makes random tables of the same upstreams, of which some
+// are replaced, while requests to the targets of older ones end: a cell is remembered as
+// long as a table has its upstream and model, and no longer.
+func TestReloadsForgetNothingThatStays(t *testing.T) {
+	rule := Cooldown{Base: time.Second, Max: time.Minute, Sticky: 10 * time.Minute} // failures cool by the upstream's word alone
+	type lease struct {
+		Lease
+		provider, model *plainCell
+	}
+	for seed := range uint64(300) {
+		random := rand.New(rand.NewPCG(seed, 2))
+		cells, now := NewCells(), start
+		plain := map[cellKey]*plainCell{} // of all tables
+		holds := map[cellKey]int{}
+		var tables []*Table
+		var leases []lease
+		keys := func(target *Target) [2]cellKey {
+			return [2]cellKey{{provider: target.Upstream, whole: true}, {provider: target.Upstream, model: target.Model}}
+		}
+		reload := func() {
+			a := Alias{Name: "a", Routing: Routing{Cooldown: rule}}
+			for _, provider := range []string{"x", "y"} {
+				upstream := provider + string('0'+rune(random.IntN(3))) // its key or address may be another
+				for _, model := range []string{"m", "n"} {
+					a.Entries = append(a.Entries, Entry{Target: Target{Provider: provider, Upstream: upstream, Model: model}, Weight: 1, Tier: 1})
+				}
+			}
+			table, err := New([]Alias{a}, "", cells)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tables = append(tables, table)
+			for i := range a.Entries {
+				for _, k := range keys(&a.Entries[i].Target) {
+					if holds[k]++; plain[k] == nil {
+						plain[k] = &plainCell{}
+					}
+				}
+			}
+		}
+		targets := func(table *Table) []Target {
+			plan, err := table.Plan("a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return plan.Targets
+		}
+		reload()
+		for step := range 200 {
+			switch random.IntN(6) {
+			case 0:
+				now = now.Add(time.Duration(random.Int64N(int64(5 * time.Minute))))
+			case 1:
+				reload()
+			case 2:
+				if len(tables) == 1 {
+					continue
+				}
+				for _, target := range targets(tables[0]) {
+					for _, k := range keys(&target) {
+						if holds[k]--; holds[k] == 0 {
+							delete(plain, k)
+						}
+					}
+				}
+				tables[0].Close()
+				tables = tables[1:]
+			case 3:
+				target := &targets(tables[random.IntN(len(tables))])[random.IntN(4)]
+				k := keys(target)
+				leases = append(leases, lease{target.Health().Take(), plain[k[0]], plain[k[1]]})
+			default:
+				if len(leases) == 0 {
+					continue
+				}
+				l := leases[0]
+				leases = leases[1:]
+				switch random.IntN(4) {
+				case 0:
+					l.Done(now, nil)
+					*l.provider, *l.model = plainCell{}, plainCell{}
+				case 1:
+					wait := time.Duration(1 + random.Int64N(int64(time.Minute)))
+					l.Done(now, told(fault.Rate, wait))
+					l.model.until = later(l.model.until, now.Add(wait))
+				case 2:
+					l.Done(now, failure(fault.Auth))
+					l.provider.until = later(l.provider.until, now.Add(rule.Sticky))
+				default:
+					l.Done(now, failure(fault.Gone))
+				}
+			}
+			for _, table := range tables {
+				for _, target := range targets(table) {
+					k := keys(&target)
+					if got, want := target.Health().State(now), max(plain[k[0]].state(now), plain[k[1]].state(now)); got != want {
+						t.Fatalf("seed %d, step %d: %s of %s is %v, want %v", seed, step, target.Model, target.Upstream, got, want)
+					}
+				}
+			}
+		}
+		for _, table := range tables {
+			table.Close()
+		}
+		if len(cells.held) > 0 {
+			t.Errorf("seed %d: %d cells are held for nobody", seed, len(cells.held))
+		}
+	}
+}
+
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
