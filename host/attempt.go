@@ -223,8 +223,8 @@ func (a *attempt) step(ctx context.Context, t exchange.Turn) (exchange.Turn, err
 	a.sent = true
 	a.close()
 	up := upstream.Request{Head: t.Head, Body: t.Body, Framing: t.Framing, Memory: a.call.memory}
-	if a.call.request.Op == abi.Embeddings {
-		up.BodyLimit = maxVectors
+	if op := a.call.request.Op; op == abi.Embeddings || op == abi.Images {
+		up.BodyLimit = maxLarge
 	}
 	res, err := a.provider.send(ctx, up)
 	if err != nil {
@@ -314,8 +314,8 @@ func (a *attempt) shorten(part []byte) (short []byte, content *long.Content, err
 	return long.Take(part, a.call.memory)
 }
 
-// maxVectors is how many bytes a provider's answer may have that is mostly numbers.
-const maxVectors = 128 << 20
+// maxLarge is how many bytes a provider's answer may have that is mostly numbers or pictures.
+const maxLarge = 128 << 20
 
 // shortenWhole is shorten for a whole answer. Of one with vectors, it takes out these.
 func (a *attempt) shortenWhole(status int, answer []byte) (short []byte, content *long.Content, err error) {

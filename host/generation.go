@@ -16,6 +16,7 @@ import (
 	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/dialect/embeddings"
 	"github.com/kai-gateway/kai/host/dialect/messages"
+	"github.com/kai-gateway/kai/host/dialect/passed"
 	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/host/limit"
 	"github.com/kai-gateway/kai/host/route"
@@ -119,7 +120,7 @@ const (
 // endpoints are those of the APIs that clients speak.
 func (g *generation) endpoints() []api.Route {
 	responsesAPI := responses.Dialect()
-	return []api.Route{
+	routes := []api.Route{
 		// A chat completion's repaired form, and that without long content, are copies of it.
 		{Method: "POST", Path: api.ChatPath, Dialect: dialect.OpenAI(), Handle: g.serve(chat.Parse, 2)},
 		{Method: "POST", Path: embeddingsPath, Dialect: dialect.OpenAI(), Handle: g.serve(embeddings.Parse, 2)},
@@ -132,6 +133,10 @@ func (g *generation) endpoints() []api.Route {
 		{Method: "DELETE", Path: responsesPath + "/{id}", Dialect: responsesAPI, Handle: g.deleteResponse},
 		{Method: "POST", Path: responsesPath + "/{id}", Dialect: responsesAPI}, // …/cancel, compact, input_tokens
 	}
+	for _, o := range passed.Operations() {
+		routes = append(routes, api.Route{Method: "POST", Path: o.Path, Dialect: dialect.OpenAI(), Handle: g.serve(o.Parse, 2)})
+	}
+	return routes
 }
 
 // api is the HTTP surface of this generation.

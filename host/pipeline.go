@@ -16,7 +16,6 @@ import (
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/sse"
-	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // serve returns the handler for one endpoint of an API. api has authenticated the client
@@ -246,10 +245,11 @@ func (c *call) prepare(ctx context.Context, p *provider, target route.Target) er
 // unserved adds to the error for an operation that the target doesn't have which models have
 // it, where clients can ask for another.
 func (c *call) unserved(ctx context.Context, err error) error {
-	if c.request.Op != abi.Embeddings {
+	ability := abilities[c.request.Op]
+	if ability == "" {
 		return err
 	}
-	text := fmt.Sprintf("The model '%s' can't make embeddings; ", c.plan.Alias)
+	text := fmt.Sprintf("The model '%s' can't %s; ", c.plan.Alias, ability)
 	switch able := c.gateway.able(ctx, c.request.Op); {
 	case len(able) == 0:
 		text += "no model that is configured here and that this key may use can."

@@ -87,6 +87,9 @@ func (w *walk) done() bool {
 // Value returns the value, without white space around it.
 func (w *walk) Value() sdk.JSON { return sdk.JSON(w.b[w.at:w.ending()]) }
 
+// At returns where the value begins.
+func (w *walk) At() int { return w.at }
+
 // ending returns where the value ends.
 func (w *walk) ending() int {
 	if w.end == 0 {

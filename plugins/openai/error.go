@@ -275,7 +275,7 @@ func (r *report) tooLong() bool {
 // isPolicy reports whether the content of the request or of its answer is what the provider
 // doesn't allow.
 func (r *report) isPolicy() bool {
-	return r.kind == "content_policy_violation" || r.status == 403 && strings.HasPrefix(r.said, "Content violates usage guidelines") // the latter is xAI's
+	return r.kind == "content_policy_violation" || r.kind == "moderation_blocked" || r.status == 403 && strings.HasPrefix(r.said, "Content violates usage guidelines") // the second is that of OpenAI's images, the last xAI's
 }
 
 // asksTooMuch reports whether one request alone is more than a rate limit allows at any time.

@@ -13,13 +13,16 @@ var dialect = openaichat.Dialect{
 	BrokenOff: brokenOff,
 }
 
-// Response handles a whole answer, a count, or embeddings.
+// Response handles a whole answer of any operation.
 func (adapter) Response(r *sdk.Response, _ *openaichat.State, out *sdk.Out) error {
 	if r.Op == abi.Count {
 		return counted(r, out)
 	}
 	if r.Op == abi.Embeddings {
 		return embedded(r, out)
+	}
+	if to, ok := passed[r.Op]; ok {
+		return to.answer(r, out)
 	}
 	if r.Status < 200 || r.Status > 299 {
 		return failure(r.Status, r.Head, r.Body)
@@ -29,5 +32,8 @@ func (adapter) Response(r *sdk.Response, _ *openaichat.State, out *sdk.Out) erro
 
 // Event handles one event of a stream.
 func (adapter) Event(e *sdk.Event, s *openaichat.State, out *sdk.Out) error {
+	if to, ok := passed[e.Op]; ok {
+		return to.event()
+	}
 	return dialect.Event(e, s, out)
 }

@@ -26,7 +26,7 @@ const (
 )
 
 // Minor is the minor version of ABI v1 that this package describes.
-const Minor = 3
+const Minor = 4
 
 // Op is the operation that a call is for.
 type Op int32
@@ -37,10 +37,16 @@ const (
 	Embeddings  Op = 3
 	Models      Op = 4
 	Count       Op = 5 // since minor version 2
+
+	// Since minor version 4.
+	Moderations Op = 6
+	Rerank      Op = 7
+	Images      Op = 8
 )
 
 var opNames = [...]string{
 	Chat: "chat", Completions: "completions", Embeddings: "embeddings", Models: "models", Count: "count",
+	Moderations: "moderations", Rerank: "rerank", Images: "images",
 }
 
 // String returns the name that manifests use, or "" for an operation it does not know.

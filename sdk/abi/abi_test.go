@@ -3,17 +3,17 @@ package abi
 import "testing"
 
 func TestOperationsHaveNames(t *testing.T) {
-	for op := Chat; op <= Count; op++ {
+	for op := Chat; op <= Images; op++ {
 		if name := op.String(); name == "" || OpNamed(name) != op {
 			t.Errorf("operation %d is named %q, which names %d", op, name, OpNamed(name))
 		}
 	}
-	for _, op := range []Op{-1, 0, Count + 1} {
+	for _, op := range []Op{-1, 0, Images + 1} {
 		if name := op.String(); name != "" {
 			t.Errorf("operation %d is named %q", op, name)
 		}
 	}
-	for _, name := range []string{"", "Chat", "speech"} {
+	for _, name := range []string{"", "Chat", "poetry"} {
 		if op := OpNamed(name); op != 0 {
 			t.Errorf("%q names operation %d", name, op)
 		}

@@ -218,7 +218,10 @@ bool kai_split_data_url(kai_bytes inside, kai_bytes *media_type, kai_bytes *base
 
 /* ---- the calls ---- */
 
-typedef enum { KAI_CHAT = 1, KAI_COMPLETIONS = 2, KAI_EMBEDDINGS = 3, KAI_MODELS = 4, KAI_COUNT = 5 } kai_op;
+/* The last three are there since minor version 4. */
+typedef enum {
+    KAI_CHAT = 1, KAI_COMPLETIONS = 2, KAI_EMBEDDINGS = 3, KAI_MODELS = 4, KAI_COUNT = 5, KAI_MODERATIONS = 6, KAI_RERANK = 7, KAI_IMAGES = 8
+} kai_op;
 
 enum { KAI_OK = 0, KAI_FAILED = 1 };
 
@@ -459,7 +462,7 @@ void *kai_alloc(size_t n) {
     return p;
 }
 
-KAI_EXPORT(kai_abi_v1) int kai_export_abi_(void) { return 3; }
+KAI_EXPORT(kai_abi_v1) int kai_export_abi_(void) { return 4; }
 
 KAI_EXPORT(kai_buffer) uint8_t *kai_export_buffer_(size_t min) {
     uint8_t *at = kai_heap_();

@@ -35,9 +35,19 @@ func Views(op abi.Op) []View {
 	case abi.Chat:
 		return chatViews()
 	case abi.Embeddings:
-		return []View{{Section: SectionAnswer, Request: SectionClient, Path: "/v1/embeddings"}}
+		return viewAt("/v1/embeddings")
+	case abi.Moderations:
+		return viewAt("/v1/moderations")
+	case abi.Rerank:
+		return viewAt("/v1/rerank")
+	case abi.Images:
+		return viewAt("/v1/images/generations")
 	}
 	return nil
+}
+
+func viewAt(path string) []View {
+	return []View{{Section: SectionAnswer, Request: SectionClient, Path: path}}
 }
 
 func chatViews() []View {

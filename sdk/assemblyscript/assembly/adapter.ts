@@ -11,6 +11,12 @@ export enum Op {
   Models = 4,
   /** How many tokens a chat request has. Since minor version 2. */
   Count = 5,
+  /** Since minor version 4. */
+  Moderations = 6,
+  /** Since minor version 4. */
+  Rerank = 7,
+  /** Since minor version 4. */
+  Images = 8,
 }
 
 /** What a client asks. */

@@ -134,6 +134,9 @@ function opName(op: Op): string {
     case Op.Embeddings: return "embeddings";
     case Op.Models: return "models";
     case Op.Count: return "count";
+    case Op.Moderations: return "moderations";
+    case Op.Rerank: return "rerank";
+    case Op.Images: return "images";
   }
   return "chat";
 }

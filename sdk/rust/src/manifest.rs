@@ -72,6 +72,12 @@ pub enum Op {
     Models = 4,
     /// How many tokens a chat request has. Since minor version 2.
     Count = 5,
+    /// Since minor version 4.
+    Moderations = 6,
+    /// Since minor version 4.
+    Rerank = 7,
+    /// Since minor version 4.
+    Images = 8,
 }
 
 impl Op {
@@ -81,6 +87,9 @@ impl Op {
             3 => Op::Embeddings,
             4 => Op::Models,
             5 => Op::Count,
+            6 => Op::Moderations,
+            7 => Op::Rerank,
+            8 => Op::Images,
             _ => Op::Chat,
         }
     }
@@ -92,6 +101,9 @@ impl Op {
             Op::Embeddings => "embeddings",
             Op::Models => "models",
             Op::Count => "count",
+            Op::Moderations => "moderations",
+            Op::Rerank => "rerank",
+            Op::Images => "images",
         }
     }
 }

@@ -1,0 +1,138 @@
+package passed
+
+import (
+	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Operation is an endpoint whose requests and answers are passed on.
+type Operation struct {
+	Op    abi.Op
+	Path  string        // where it is served
+	Parse dialect.Parse // reads a request
+}
+
+// Operations returns all there are.
+func Operations() []Operation {
+	all := []shape{
+		{op: abi.Moderations, path: "/v1/moderations", fields: []field{
+			{name: "input", needed: true, long: true, check: textOrTexts},
+		}},
+		{op: abi.Rerank, path: "/v1/rerank", fields: []field{
+			{name: "query", needed: true, long: true, check: textOrObject},
+			{name: "documents", needed: true, long: true, check: listOfTexts},
+			{name: "top_n", check: atLeastOne},
+		}},
+		{op: abi.Images, path: "/v1/images/generations", fields: []field{
+			{name: "prompt", needed: true, long: true, check: text},
+			{name: "n", check: atLeastOne},
+		}},
+	}
+	operations := make([]Operation, len(all))
+	for i := range all {
+		s := &all[i]
+		s.fields = append(s.fields, field{name: "stream", check: noStream}, field{name: "user", check: anyText})
+		s.grammar = s.newGrammar()
+		operations[i] = Operation{s.op, s.path, s.parse}
+	}
+	return operations
+}
+
+// shape is what there is to know of an operation's requests.
+type shape struct {
+	op      abi.Op
+	path    string
+	fields  []field // those that Kai looks at, besides model
+	grammar body.Grammar
+}
+
+// field is a field of a request. One that is null counts as absent.
+type field struct {
+	name   string
+	needed bool
+	long   bool                           // a long text in it, or in the list in it, goes by reference
+	check  func(v sdk.JSON) (must string) // what the value must be; "": it is right
+}
+
+// Each field of a shape has two places: its own, and that of the elements of a list in it.
+func placeOf(field int) body.Place { return body.First + body.Place(2*field) }
+
+func (s *shape) newGrammar() body.Grammar {
+	g := body.Grammar{Needs: s.fields[0].name, Places: make([]body.Node, int(placeOf(len(s.fields))))}
+	top := []body.Field{{Name: "model", Place: body.Model}}
+	for i, f := range s.fields {
+		top = append(top, body.Field{Name: f.name, Place: placeOf(i)})
+		g.Places[placeOf(i)].Element = placeOf(i) + 1
+	}
+	g.Places[body.Top].Fields = top
+	g.Known = func(name []byte) bool {
+		for i := range top {
+			if string(name) == top[i].Name {
+				return true
+			}
+		}
+		return false
+	}
+	return g
+}
+
+func text(v sdk.JSON) string {
+	if v.Kind() != sdk.KindString || len(v) == len(`""`) {
+		return "must be a text that is not empty"
+	}
+	return ""
+}
+
+func anyText(v sdk.JSON) string {
+	if v.Kind() != sdk.KindString {
+		return "must be a string"
+	}
+	return ""
+}
+
+func textOrObject(v sdk.JSON) string {
+	if v.Kind() != sdk.KindObject {
+		return text(v)
+	}
+	return ""
+}
+
+// textOrTexts takes what listOfTexts does, or a text alone.
+func textOrTexts(v sdk.JSON) string {
+	if v.Kind() != sdk.KindArray {
+		return text(v)
+	}
+	return listOfTexts(v)
+}
+
+// listOfTexts takes a list of texts or objects. What an object means only its provider
+// knows.
+func listOfTexts(v sdk.JSON) string {
+	n := 0
+	for it := sdk.Array(v); v.Kind() == sdk.KindArray && it.Next(); n++ {
+		if k := it.Value().Kind(); k != sdk.KindString && k != sdk.KindObject {
+			n = 0
+			break
+		}
+	}
+	if n == 0 {
+		return "must be a list of texts or objects that is not empty"
+	}
+	return ""
+}
+
+func atLeastOne(v sdk.JSON) string {
+	if n, ok := v.Int(); !ok || n < 1 {
+		return "must be an integer of at least 1"
+	}
+	return ""
+}
+
+func noStream(v sdk.JSON) string {
+	if stream, ok := v.Bool(); !ok || stream {
+		return "must be false: the answer comes as a whole"
+	}
+	return ""
+}
