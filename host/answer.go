@@ -21,6 +21,7 @@ type answer interface {
 	complete() bool // the answer succeeds even if the upstream's connection breaks now
 	end() error     // nothing more comes; the error says what is missing
 	Usage() facts.Usage
+	firstSent() time.Time // when the client got the first content of a stream; zero: not yet
 }
 
 // Whether an answer is complete is noted only after all emissions of a call were
@@ -51,6 +52,8 @@ func (a *wholeAnswer) part(inputs int) error {
 func (a *wholeAnswer) commit() bool   { return false }
 func (a *wholeAnswer) flush() error   { return nil }
 func (a *wholeAnswer) complete() bool { return a.ended }
+
+func (a *wholeAnswer) firstSent() time.Time { return time.Time{} }
 
 func (a *wholeAnswer) end() (err error) {
 	a.body, err = a.End(nil)
@@ -107,6 +110,8 @@ func (a *streamedAnswer) flush() error {
 }
 
 func (a *streamedAnswer) complete() bool { return a.ended }
+
+func (a *streamedAnswer) firstSent() time.Time { return a.first }
 
 func (a *streamedAnswer) end() (err error) {
 	if a.buf, err = a.End(a.buf); err != nil {

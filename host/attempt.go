@@ -14,6 +14,7 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/long"
 	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/host/record"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/upstream"
 	"github.com/kai-gateway/kai/host/wasm"
@@ -59,6 +60,8 @@ type outcome struct {
 	committed bool
 	refused   bool  // the upstream refuses what the client merely wishes
 	tokens    int64 // that it used; below 0: nobody knows
+	usage     record.Usage
+	first     time.Time // when the client got the first content of a stream; zero: it got none
 }
 
 // run takes the attempt to its end. The error is nil if the adapter and the upstream

@@ -48,6 +48,7 @@ type call struct {
 	memory  *memory.Grant // http's: counts everything held for this request
 	plan    *route.Plan
 	caller  string // the name of its key
+	size    int64  // of the request in tokens, as is estimated
 	request *dialect.Request
 	info    dialect.Info
 	sleep   func(ctx context.Context, d time.Duration) error
@@ -87,13 +88,13 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, parse dialect.P
 	if err != nil {
 		return nil, g.unknownModel(ctx, r.Model, err)
 	}
-	x.Record.Model = plan.Alias
+	x.Record.Model, x.Record.Alias = plan.Alias, plan.Alias
 	x.Record.Provider, x.Record.UpstreamModel = plan.Targets[0].Provider, plan.Targets[0].Model
 	if !who.MayUse(plan.Alias) {
 		return nil, &fault.Error{Kind: fault.Forbidden, Text: fmt.Sprintf("This API key may not use the model '%s'.", plan.Alias)}
 	}
 	return &call{
-		gateway: g, http: x, memory: x.Memory, plan: plan, caller: who.Name, request: r, asked: r.Body, sleep: g.host.opts.Sleep, header: x.Writer.Header().Set,
+		gateway: g, http: x, memory: x.Memory, plan: plan, caller: who.Name, request: r, asked: r.Body, size: r.Body.Tokens(), sleep: g.host.opts.Sleep, header: x.Writer.Header().Set,
 		info: dialect.Info{ID: rand.Text(), RequestID: x.ID, Created: g.now().Unix(), Model: plan.Alias, Memory: x.Memory},
 	}, nil
 }
@@ -124,14 +125,9 @@ func (c *call) streamed(ctx context.Context) error {
 	defer client.Close()
 	c.header = client.SetHeader
 
-	var last *streamedAnswer
 	err := c.attempts(ctx, func() answer {
-		last = &streamedAnswer{Answer: stream.Begin(), client: client, now: c.gateway.now}
-		return last
+		return &streamedAnswer{Answer: stream.Begin(), client: client, now: c.gateway.now}
 	})
-	if last != nil && !last.first.IsZero() {
-		c.http.Record.FirstChunk = last.first.Sub(c.http.Start)
-	}
 	if err != nil {
 		err = c.told(err)
 		client.Fail(func(dst []byte) []byte { return stream.Fail(dst, c.http.ClientError(err)) })
@@ -153,7 +149,6 @@ func (c *call) told(err error) error {
 // that nothing needs to be kept for one.
 func (c *call) attempt(ctx context.Context, target route.Target, last bool, begin func() answer) outcome {
 	p := c.gateway.providers[target.Provider]
-	c.http.Record.Attempt++
 	c.http.Record.Provider, c.http.Record.UpstreamModel, c.http.Record.Plugin = target.Provider, target.Model, p.config.Plugin
 	if err := c.prepare(ctx, p, target); err != nil {
 		return outcome{err: err}
@@ -199,13 +194,12 @@ func (c *call) ask(ctx context.Context, a *attempt) outcome {
 		err = a.answer.end()
 	}
 	usage := a.answer.Usage()
-	c.http.Record.PromptTokens, c.http.Record.CompletionTokens = int(usage.Prompt), int(usage.Completion)
-	tokens := int64(-1)
+	o := outcome{tokens: -1, usage: c.usageOf(usage, err), first: a.answer.firstSent()}
 	if usage.Known {
-		tokens = usage.Total
+		o.tokens = usage.Total
 	}
 	if err == nil {
-		return outcome{tokens: tokens}
+		return o
 	}
 	refused := a.refusesWish(err)
 	if (a.committed || a.last) && !refused {
@@ -214,7 +208,9 @@ func (c *call) ask(ctx context.Context, a *attempt) outcome {
 	} else {
 		c.memory.Drop(c.memory.Used() - before) // what was held for the discarded answer
 	}
-	return outcome{err: a.memoryError(err), committed: a.committed, refused: refused, tokens: tokens}
+	o.err, o.committed, o.refused = a.memoryError(err), a.committed, refused
+	o.first = a.answer.firstSent()
+	return o
 }
 
 // refusesWish reports whether an attempt failed because the upstream refuses what the

@@ -19,6 +19,7 @@ import (
 	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/limit"
 	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/host/record"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/host/wasm/modfile"
@@ -79,13 +80,13 @@ func state(text []byte, out *wasm.Batch) (failed bool) {
 }
 
 // gatewayOf serves a gateway of some targets, which are asked in that order.
-func gatewayOf(t *testing.T, total *memory.Total, upstreams ...string) (*httptest.Server, *plainAdapter, func() *api.Record) {
+func gatewayOf(t *testing.T, total *memory.Total, upstreams ...string) (*httptest.Server, *plainAdapter, func() *record.Request) {
 	t.Helper()
 	return gatewayFor(t, chat.Parse, total, upstreams...)
 }
 
 // gatewayFor is gatewayOf for requests that parse reads.
-func gatewayFor(t *testing.T, parse dialect.Parse, total *memory.Total, upstreams ...string) (*httptest.Server, *plainAdapter, func() *api.Record) {
+func gatewayFor(t *testing.T, parse dialect.Parse, total *memory.Total, upstreams ...string) (*httptest.Server, *plainAdapter, func() *record.Request) {
 	t.Helper()
 	adapter := &plainAdapter{}
 	c := &config.Config{}
@@ -111,7 +112,7 @@ func gatewayFor(t *testing.T, parse dialect.Parse, total *memory.Total, upstream
 	if g.routes, err = route.New([]route.Alias{alias}, "m", route.NewCells()); err != nil {
 		t.Fatal(err)
 	}
-	var last *api.Record
+	var last *record.Request
 	server := httptest.NewServer(api.New(api.Options{
 		Models: g.models, Memory: total,
 		Routes: []api.Route{{Method: "POST", Path: api.ChatPath, Handle: func(ctx context.Context, x *api.Exchange) error {
@@ -127,7 +128,7 @@ func gatewayFor(t *testing.T, parse dialect.Parse, total *memory.Total, upstream
 		}}},
 	}))
 	t.Cleanup(server.Close)
-	return server, adapter, func() *api.Record { return last }
+	return server, adapter, func() *record.Request { return last }
 }
 
 // events is a stream of events, each sent by itself.
@@ -236,11 +237,11 @@ func TestAnotherTargetAnswers(t *testing.T) {
 				}
 				s.Close() // waits for the handler
 				r := record()
-				if tc.next && (r.Provider != "up1" || r.PromptTokens != 3 || r.Attempt != 2) {
-					t.Errorf("the record has provider %s, %d tokens and attempt %d, want up1, 3 and 2", r.Provider, r.PromptTokens, r.Attempt)
+				if tc.next && (r.Provider != "up1" || r.Usage.Input != 3 || len(r.Attempts) != 2) {
+					t.Errorf("the record has provider %s, %d tokens and attempt %d, want up1, 3 and 2", r.Provider, r.Usage.Input, len(r.Attempts))
 				}
-				if !tc.next && r.Attempt != 1 {
-					t.Errorf("the record has attempt %d, want 1", r.Attempt)
+				if !tc.next && len(r.Attempts) != 1 {
+					t.Errorf("the record has attempt %d, want 1", len(r.Attempts))
 				}
 				if used := total.Used(); used != 0 {
 					t.Errorf("%d bytes are still counted", used)

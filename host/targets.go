@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/config"
-	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/auth"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/limit"
@@ -144,7 +143,7 @@ func (s *search) room(t *route.Target) (ok bool) {
 	if len(gauges) == 0 {
 		return true
 	}
-	s.slot, ok = limit.Take(gauges, s.call.gateway.now(), s.call.asked.Tokens())
+	s.slot, ok = limit.Take(gauges, s.call.gateway.now(), s.call.size)
 	return ok
 }
 
@@ -186,27 +185,17 @@ func (s *search) ask(ctx context.Context, target *route.Target, lease route.Leas
 func (s *search) attempt(ctx context.Context, target *route.Target, lease *route.Lease) (o outcome) {
 	c := s.call
 	o.err, o.tokens = errAbandoned, -1
-	defer func() {
-		lease.Done(c.gateway.now(), healthOf(ctx, o.err))
-		s.slot.Done(c.gateway.now(), o.tokens)
-	}()
 	begun := c.gateway.now()
+	defer func() {
+		now := c.gateway.now()
+		cooled := lease.Done(now, healthOf(ctx, o.err))
+		s.slot.Done(now, o.tokens)
+		c.note(ctx, target, o, begun, now, cooled)
+	}()
 	if !c.plan.Sole {
-		c.header("X-Kai-Attempts", strconv.Itoa(c.http.Record.Attempt+1))
+		c.header("X-Kai-Attempts", strconv.Itoa(len(c.http.Record.Attempts)+1))
 	}
-	o = c.attempt(ctx, *target, c.plan.Sole || s.left <= 0, s.begin)
-	if !c.plan.Sole {
-		class := ""
-		if o.err != nil {
-			if class = fault.KindOf(o.err).String(); ctx.Err() != nil {
-				class = fault.Gone.String()
-			}
-		}
-		c.http.Record.Trail = append(c.http.Record.Trail, api.Try{
-			Target: target.Provider + "/" + target.Model, Class: class, Duration: c.gateway.now().Sub(begun),
-		})
-	}
-	return o
+	return c.attempt(ctx, *target, c.plan.Sole || s.left <= 0, s.begin)
 }
 
 // errAbandoned is the outcome of an attempt that panicked.
@@ -336,5 +325,5 @@ func (c *call) tokens() int64 {
 	if !c.plan.Bounded {
 		return 0
 	}
-	return c.asked.Tokens()
+	return c.size
 }

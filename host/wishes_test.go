@@ -87,8 +87,8 @@ func TestAWishThatIsRefusedIsLeftOut(t *testing.T) {
 				if resp.StatusCode != tc.status {
 					t.Errorf("the status is %d, want %d: %s", resp.StatusCode, tc.status, said)
 				}
-				if record().Attempt != 1 {
-					t.Errorf("it took %d attempts, want 1", record().Attempt)
+				if len(record().Attempts) != 1 {
+					t.Errorf("it took %d attempts, want 1", len(record().Attempts))
 				}
 				if used := total.Used(); used != 0 {
 					t.Errorf("%d bytes are held after the answer", used)

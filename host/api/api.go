@@ -16,6 +16,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/host/record"
 )
 
 // Options configures New. Models is needed; the zero value of the rest serves
@@ -59,6 +60,10 @@ type Options struct {
 
 	Example string           // the model in the example request of GET /; default: none
 	Offered func() []Offered // what GET / lists for browsers; default: nothing
+
+	// Observe gets the record of each request when it is over. The record must not be
+	// changed, and not be kept: Clone copies it. Default: nobody gets it.
+	Observe func(*record.Request)
 
 	Version string           // of the gateway, for GET / and GET /health
 	OpenAPI []byte           // what GET /openapi.json serves, JSON

@@ -42,6 +42,7 @@ func (x *Exchange) Body() ([]byte, error) {
 	if !x.body.read {
 		x.body.read = true
 		x.body.bytes, x.body.err = x.readBody()
+		x.record.BytesIn = int64(len(x.body.bytes))
 		if x.body.err != nil {
 			x.ReleaseBody()
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/host/record"
 )
 
 // Exchange is one client request on its way through the gateway. It belongs to
@@ -20,7 +22,11 @@ type Exchange struct {
 	Start   time.Time           // when the request's head had been read
 	Request *http.Request       // its body is read by the method Body
 	Writer  http.ResponseWriter // supports http.ResponseController
-	Record  *Record             // what will be logged
+
+	// Record is what will be logged and counted. The handler fills in what it learns. Its
+	// Status and Err are by default those of the answer and of the handler.
+	Record *record.Request
+
 	Memory  *memory.Grant       // counts the memory held for this request; released when the exchange ends
 
 	server    *server
@@ -31,7 +37,7 @@ type Exchange struct {
 	body   body
 	memory memory.Grant
 	writer responseWriter
-	record Record
+	record record.Request
 }
 
 func (s *server) newExchange(w http.ResponseWriter, r *http.Request) *Exchange {
@@ -47,8 +53,18 @@ func (s *server) newExchange(w http.ResponseWriter, r *http.Request) *Exchange {
 	x.writer = responseWriter{ResponseWriter: w}
 	x.Writer = &x.writer
 	x.Record = &x.record
+	x.record.ID, x.record.Began, x.record.Client = x.ID, x.Start, clientOf(r)
 	w.Header().Set("X-Request-Id", x.ID)
 	return x
+}
+
+// clientOf returns the address that a request came from, without its port.
+func clientOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return host
 }
 
 // Parameter returns what stands in the request's path in place of the {parameter} of the
@@ -109,7 +125,11 @@ func (x *Exchange) end() {
 	}
 	x.ReleaseBody()
 	x.Memory.Release()
+	x.close()
 	x.log()
+	if x.server.Observe != nil {
+		x.server.Observe(x.Record)
+	}
 	if v != nil {
 		panic(v)
 	}

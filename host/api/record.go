@@ -2,45 +2,32 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"time"
+
+	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/record"
 )
 
-// Record is what is logged about one request. Its handler fills in what it learns;
-// fields that stay zero are not logged. It contains no prompt and no secret.
-type Record struct {
-	Endpoint         string // the route, such as "/v1/models/{id}"
-	Key              string // the name of the client's key; never the key itself
-	Model            string // the alias the client asked for
-	Provider         string
-	UpstreamModel    string
-	Plugin           string
-	Status           int // default: the status of the answer, or 499 if the client hung up
-	Attempt          int // the number of the last target that was asked, from 1
-	Stream           bool
-	PromptTokens     int
-	CompletionTokens int
-	FirstChunk       time.Duration // from Exchange.Start
-	Trail            []Try         // of a model with several targets: what was tried, in order
-	Err              error         // default: what the handler returned
+// step is how the log shows an attempt: {"target":"ollama/m","class":"rate","ms":12.5}.
+type step struct {
+	Target string  `json:"target"`
+	Class  string  `json:"class,omitempty"`
+	MS     float64 `json:"ms"`
 }
 
-// Try is one attempt to get an answer.
-type Try struct {
-	Target   string        // the provider and its model
-	Class    string        // of the failure; "": it answered
-	Duration time.Duration // of the attempt
-}
-
-// MarshalJSON is how the log shows it: {"target":"ollama/m","class":"rate","ms":12.5}.
-func (t Try) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Target string  `json:"target"`
-		Class  string  `json:"class,omitempty"`
-		MS     float64 `json:"ms"`
-	}{printable(t.Target, maxShown), t.Class, float64(t.Duration.Microseconds()) / 1000})
+// trail is how the log shows all attempts. A single one that answered says nothing that
+// the rest of the line doesn't say.
+func trail(all []record.Attempt) []step {
+	if len(all) == 1 && all[0].Class == "" {
+		return nil
+	}
+	steps := make([]step, len(all))
+	for i, a := range all {
+		steps[i] = step{printable(a.Provider+"/"+a.Model, maxShown), a.Class, float64(a.Duration.Microseconds()) / 1000}
+	}
+	return steps
 }
 
 // statusHungUp is logged as the status of a request whose client did not wait for
@@ -78,8 +65,8 @@ func (x *Exchange) level() slog.Level {
 // maxLogged is how many characters of an error are logged at most.
 const maxLogged = 2000
 
-// log writes the request's line.
-func (x *Exchange) log() {
+// close completes the record.
+func (x *Exchange) close() {
 	r := &x.record
 	if r.Status == 0 {
 		r.Status = x.writer.status
@@ -87,6 +74,18 @@ func (x *Exchange) log() {
 			r.Status = statusHungUp
 		}
 	}
+	if r.Err != nil {
+		told := x.ClientError(r.Err)
+		if r.Class, r.Code = told.Kind.String(), told.Code; r.Status == statusHungUp {
+			r.Class, r.Code = fault.Gone.String(), ""
+		}
+	}
+	r.Duration = x.server.Now().Sub(r.Began)
+}
+
+// log writes the request's line.
+func (x *Exchange) log() {
+	r := &x.record
 	level := x.level()
 	ctx := x.Request.Context()
 	if !x.server.Logger.Enabled(ctx, level) {
@@ -106,7 +105,7 @@ func (x *Exchange) log() {
 			attrs = append(attrs, slog.Int(key, value))
 		}
 	}
-	text("request_id", x.ID)
+	text("request_id", r.ID)
 	text("endpoint", r.Endpoint)
 	text("key", printable(r.Key, maxShown))
 	text("model", printable(r.Model, maxShown))
@@ -114,19 +113,22 @@ func (x *Exchange) log() {
 	text("upstream_model", r.UpstreamModel)
 	text("plugin", r.Plugin)
 	number("status", r.Status)
-	number("attempt", r.Attempt)
+	number("attempt", len(r.Attempts))
 	if r.Stream {
 		attrs = append(attrs, slog.Bool("stream", true))
 	}
-	number("prompt_tokens", r.PromptTokens)
-	number("completion_tokens", r.CompletionTokens)
-	if r.FirstChunk != 0 {
-		attrs = append(attrs, milliseconds("first_chunk_ms", r.FirstChunk))
+	number("prompt_tokens", int(r.Usage.Input))
+	number("completion_tokens", int(r.Usage.Output))
+	if r.Usage.Estimated {
+		attrs = append(attrs, slog.Bool("estimated", true))
 	}
-	if len(r.Trail) > 0 {
-		attrs = append(attrs, slog.Any("trail", r.Trail))
+	if r.FirstContent != 0 {
+		attrs = append(attrs, milliseconds("first_chunk_ms", r.FirstContent))
 	}
-	attrs = append(attrs, milliseconds("duration_ms", x.server.Now().Sub(x.Start)))
+	if steps := trail(r.Attempts); len(steps) > 0 {
+		attrs = append(attrs, slog.Any("trail", steps))
+	}
+	attrs = append(attrs, milliseconds("duration_ms", r.Duration))
 	if r.Err != nil {
 		text("err", printable(r.Err.Error(), maxLogged))
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/record"
 )
 
 func TestRecord(t *testing.T) {
@@ -24,10 +25,10 @@ func TestRecord(t *testing.T) {
 	g := newServer(t, api.Options{
 		Now: func() time.Time { return now },
 		Routes: chatBy(func(_ context.Context, x *api.Exchange) error {
-			*x.Record = api.Record{
-				Endpoint: x.Record.Endpoint, Key: "chat-app", Model: "granite-local", Provider: "ollama", UpstreamModel: "granite4:tiny-h", Plugin: "ollama@sha256:abc",
-				Attempt: 1, Stream: true, PromptTokens: 15, CompletionTokens: 10, FirstChunk: 1500 * time.Microsecond,
-			}
+			r := x.Record
+			r.Key, r.Model, r.Provider, r.UpstreamModel, r.Plugin = "chat-app", "granite-local", "ollama", "granite4:tiny-h", "ollama@sha256:abc"
+			r.Stream, r.Usage, r.FirstContent = true, record.Usage{Input: 15, Output: 10}, 1500*time.Microsecond
+			r.Add(record.Attempt{Provider: "ollama", Model: "granite4:tiny-h"})
 			now = now.Add(2500 * time.Millisecond)
 			return x.JSON(200, []byte(`{}`))
 		}),

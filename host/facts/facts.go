@@ -78,6 +78,7 @@ type Answer struct {
 	open    int                 // choices without FINISH
 	final   bool                // the finish reasons are final; content after that is an error
 	usage   usage               // USAGE
+	stated  int64               // bytes of texts and arguments
 	ids     map[string]struct{} // ids of tool calls used so far
 	held    int                 // bytes kept, here or by the dialect
 	grown   int                 // bytes of the arrays that Grow made
@@ -276,12 +277,22 @@ func (a *Answer) Shown(rest int, kept func() int) {
 }
 
 // Usage returns what the answer cost so far, complete or not.
-func (a *Answer) Usage() Usage { return a.usage.summary() }
+func (a *Answer) Usage() Usage {
+	u := a.usage.summary()
+	u.Stated = a.stated
+	return u
+}
 
 // AppendUsage appends the usage as OpenAI's object.
 func (a *Answer) AppendUsage(dst []byte) []byte { return a.usage.appendTo(dst) }
 
-func (a *Answer) add(d Delta) { a.deltas = append(a.deltas, d) }
+func (a *Answer) add(d Delta) {
+	switch d.Kind {
+	case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolArgs:
+		a.stated += int64(len(d.Text.Data))
+	}
+	a.deltas = append(a.deltas, d)
+}
 
 // finished reports whether every choice has its FINISH and no content after it.
 func (a *Answer) finished() bool {

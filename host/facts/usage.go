@@ -21,6 +21,8 @@ type Usage struct {
 	Cached     int64 // of Prompt: tokens read from a cache
 	CacheWrite int64 // of Prompt: tokens written to a cache
 	Reasoning  int64 // of Completion: tokens of the reasoning
+
+	Stated int64 // bytes of texts and arguments of calls that the answer has, whoever counted
 }
 
 // usage is the usage object, merged from every USAGE.

@@ -141,13 +141,15 @@ func (c *Cell) close() {
 	c.told.Store(0)
 }
 
-// failed notes a failure of a kind that counts against the cell.
+// failed notes a failure of a kind that counts against the cell. It reports whether the
+// cell cools because of it, or for longer.
 //
 //   - retryAfter: what the upstream asked for; 0: nothing
 //   - probe: the attempt had the permit
-func (c *Cell) failed(now time.Time, kind fault.Kind, retryAfter time.Duration, probe bool, rule *Cooldown) {
+func (c *Cell) failed(now time.Time, kind fault.Kind, retryAfter time.Duration, probe bool, rule *Cooldown) (cooled bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before := c.until.Load()
 	c.failures++
 	c.window.marked.Store(true)
 	rate := 0.0
@@ -169,6 +171,7 @@ func (c *Cell) failed(now time.Time, kind fault.Kind, retryAfter time.Duration, 
 	case probe || rule.Failures > 0 && c.failures >= rule.Failures || rule.ErrorRate > 0 && rate >= rule.ErrorRate:
 		c.cool(now.Add(c.next(rule)), kind)
 	}
+	return c.until.Load() != before
 }
 
 // cool makes the cooldown last until at least end.

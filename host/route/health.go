@@ -62,13 +62,14 @@ func (h Health) Take() Lease {
 	return l
 }
 
-// Done notes how the attempt ended and gives its permits back. Further calls do nothing.
+// Done notes how the attempt ended and gives its permits back. It reports whether the
+// target or its provider cools down because of it, or for longer. Further calls do nothing.
 //
 //   - err: nil for success; Gone and every kind that blames nobody say nothing about the
 //     target's health
-func (l *Lease) Done(now time.Time, err error) {
+func (l *Lease) Done(now time.Time, err error) (cooled bool) {
 	if l.done || l.health.rule == nil {
-		return
+		return false
 	}
 	l.done = true
 	defer l.health.provider.leave(l.providerProbe)
@@ -76,14 +77,15 @@ func (l *Lease) Done(now time.Time, err error) {
 	if err == nil {
 		l.health.provider.succeeded(now, l.health.rule)
 		l.health.model.succeeded(now, l.health.rule)
-		return
+		return false
 	}
 	kind := fault.KindOf(err)
 	switch blame, _ := kind.Blame(); {
 	case kind == fault.Missing && l.health.open:
 	case blame == fault.Provider:
-		l.health.provider.failed(now, kind, fault.RetryAfterOf(err), l.providerProbe, l.health.rule)
+		return l.health.provider.failed(now, kind, fault.RetryAfterOf(err), l.providerProbe, l.health.rule)
 	case blame == fault.Target:
-		l.health.model.failed(now, kind, fault.RetryAfterOf(err), l.modelProbe, l.health.rule)
+		return l.health.model.failed(now, kind, fault.RetryAfterOf(err), l.modelProbe, l.health.rule)
 	}
+	return false
 }

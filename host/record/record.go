@@ -1,0 +1,87 @@
+// Package record has what is known of a client's request once it is over: who asked for
+// which model, what was tried, how it ended, how long it took and what it used.
+//
+// The log, the metrics, the traces, the audit and the console all show the same record,
+// so that they never contradict each other. It has no prompt, no answer and no key. What
+// is foreign in it, which the fields say, must be made printable where it is shown.
+package record
+
+import (
+	"slices"
+	"time"
+)
+
+// Request is the record of one client request. Whoever serves the request fills it in;
+// after its end it doesn't change. Its zero value says nothing.
+type Request struct {
+	ID       string // the x-request-id of the answer
+	Began    time.Time
+	Duration time.Duration // until the end of the answer
+	Endpoint string        // the route, such as "/v1/models/{id}"; of an unknown one, the client's path
+	Client   string        // the address that the request came from, without its port
+	BytesIn  int64         // of the request's body
+
+	Key    string // the name of the client's key; never the key itself
+	Model  string // the alias, or what the client asked for if there is none: then it is foreign
+	Alias  string // the alias as configured, "" if the request has come to none
+	Stream bool
+
+	// The target that was asked last, or would have been asked first.
+	Provider      string
+	UpstreamModel string // may be the client's choice
+	Plugin        string
+
+	Status int    // of the answer, or 499 if the client hung up
+	Class  string // of the failure, one of fault's classes; "": there was none
+	Code   string // of the failure, as the client got it; may be an upstream's
+	Err    error  // may repeat an upstream's words: only for the log
+
+	Attempts     []Attempt     // in order; empty if nobody was asked
+	FirstContent time.Duration // from the beginning to the first content of a stream; 0: there was none
+	Usage        Usage         // of the answer; what was tried before is in Attempts
+
+	first [1]Attempt // room for the usual number of attempts
+}
+
+// Attempt is one attempt to get an answer.
+type Attempt struct {
+	Target       int    // the route.Target's ID in the configuration that the request began with
+	Provider     string // as configured
+	Model        string // the upstream's; may be the client's choice
+	Began        time.Time
+	Duration     time.Duration
+	FirstContent time.Duration // from the attempt's beginning, as in Request; 0: there was none
+	Class        string        // of the failure; "": it answered
+	Code         string        // of the failure; may be an upstream's
+	Cooled       bool          // the failure made its target cool down, or cool for longer
+	Usage        Usage
+}
+
+// Usage is what an answer used, in tokens.
+type Usage struct {
+	Input       int64 // all of them, those below included
+	CachedInput int64 // read from a cache
+	CacheWrite  int64 // written to a cache
+	Output      int64 // all of them, the reasoning included
+	Reasoning   int64
+
+	// Estimated says that the provider did not count, or not to the end, so that the
+	// numbers come from the lengths of texts.
+	Estimated bool
+}
+
+// Add records an attempt.
+func (r *Request) Add(a Attempt) {
+	if r.Attempts == nil {
+		r.Attempts = r.first[:0]
+	}
+	r.Attempts = append(r.Attempts, a)
+}
+
+// Clone returns a copy that shares nothing with r.
+func (r *Request) Clone() *Request {
+	c := *r
+	c.first = [1]Attempt{}
+	c.Attempts = slices.Clone(r.Attempts)
+	return &c
+}
