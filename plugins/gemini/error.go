@@ -166,6 +166,9 @@ func (r *report) verdict() *sdk.Error {
 	case r.status == 408, r.status == 504:
 		e.Status, e.Code, e.RetryAfterMS = 504, "upstream_timeout", r.waitMS
 		lead = "Gemini's answer did not come in time"
+	case r.status/100 == 4 && r.status != 407 && r.status != 425 && r.status != 499: // whatever it is, it is about this request
+		e.Status, e.Code = 400, ""
+		lead = "Gemini refused the request"
 	}
 	e.Type = sdk.TypeOf(e.Status)
 	e.Message = lead + "." + advice

@@ -113,7 +113,7 @@ func explain(status int, text, kind string, s *state) *sdk.Error {
 		status = 400
 	}
 	switch status {
-	case 400, 413, 422, 501:
+	case 400, 409, 411, 413, 415, 422, 431, 501:
 		return refuse("", "Ollama refuses the request: "+text)
 	case 401: // about models of Ollama's cloud, so others are served
 		return withoutModel("Ollama is not signed in for this model; its operator has to run: ollama signin")

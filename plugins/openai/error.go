@@ -220,6 +220,9 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 	case r.status == 503:
 		e.Status, e.RetryAfterMS = 503, waitMS
 		lead = "The provider is busy or not ready"
+	case r.status/100 == 4 && r.status != 425: // whatever it is, it is about this request
+		e.Status, e.Code, e.Param = 400, requestCode(r.kind), r.param
+		lead = "The provider refused the request with status " + strconv.Itoa(r.status)
 	default: // 500, 502 and everything else
 		e.RetryAfterMS = waitMS
 		if r.text == "" && r.status != 0 {

@@ -235,6 +235,8 @@ func (r *report) verdict() *sdk.Error {
 		e.Status, e.Code, e.RetryAfterMS = 503, "overloaded", r.waitMS
 	case r.status == 503:
 		e.Status, e.RetryAfterMS = 503, r.waitMS
+	case r.status/100 == 4 && r.status != 407 && r.status != 425: // whatever it is, it is about this request
+		e.Status, e.Code, e.Param = 400, requestCode(r), r.param
 	default: // 500, 502 and everything else
 		e.RetryAfterMS = r.waitMS
 	}
