@@ -61,6 +61,7 @@ type outcome struct {
 	refused   bool  // the upstream refuses what the client merely wishes
 	tokens    int64 // that it used; below 0: nobody knows
 	usage     record.Usage
+	calls     record.Calls
 	first     time.Time // when the client got the first content of a stream; zero: it got none
 }
 

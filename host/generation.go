@@ -19,6 +19,7 @@ import (
 	"github.com/kai-gateway/kai/host/dialect/passed"
 	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/host/limit"
+	"github.com/kai-gateway/kai/host/observe"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/schema"
 )
@@ -36,7 +37,8 @@ type generation struct {
 	gauges    [][]*limit.Gauge     // by the ID of a target: what counts the requests to it
 	providers map[string]*provider // which the generation holds
 	order     []*provider          // as configured
-	refs      atomic.Int64         // the host's and one for each request; closed at 0
+	metrics   *observe.View
+	refs      atomic.Int64 // the host's and one for each request; closed at 0
 }
 
 // build makes a generation and begins to compile those of its adapters that no other
@@ -51,6 +53,7 @@ func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error
 	if g.routes, err = route.New(routes, c.DefaultModel, h.cells); err != nil {
 		return nil, err
 	}
+	g.metrics = h.metrics.View(labels(c, routes))
 	for _, p := range loadOrder(c.Providers) {
 		m, err := module(p.Plugin)
 		if err == nil {
@@ -160,6 +163,7 @@ func (g *generation) api(version string, document []byte) http.Handler {
 		Version:      version,
 		OpenAPI:      document,
 		Logger:       g.log,
+		Observe:      g.metrics.End,
 		Now:          g.now,
 	}
 	if !c.Auth.Enabled {
@@ -232,4 +236,5 @@ func (g *generation) release() {
 		g.host.providers.release(p)
 	}
 	g.routes.Close()
+	g.metrics.Close()
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/host/observe"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/wasm"
 )
@@ -46,6 +47,10 @@ type Options struct {
 	// holds, at first and when that changes. For a process that does nothing else
 	// debug.SetMemoryLimit serves. Default: nobody is told.
 	SetHeapLimit func(bytes int64)
+
+	// LogDropped returns how many lines of the log were dropped so far, for the metrics.
+	// Default: none.
+	LogDropped func() int64
 }
 
 // Host is a running gateway. Its Handler serves requests at once; those for an
@@ -64,10 +69,13 @@ type Host struct {
 	bodies    *memory.Limit // of requests, which is a part of it
 	machine   int64         // the memory there is; 0: nobody knows
 	providers providers
-	responses *responses.Memory       // what clients of the Responses API refer to
-	cells     *route.Cells            // how their models have done
-	gauges    sync.Map                // of *limit.Gauge: what is asked of those that bear only so much, by name
-	loopback  atomic.Bool             // it serves this machine alone
+	responses *responses.Memory // what clients of the Responses API refer to
+	cells     *route.Cells      // how their models have done
+	gauges    sync.Map          // of *limit.Gauge: what is asked of those that bear only so much, by name
+	loopback  atomic.Bool       // it serves this machine alone
+	metrics   *observe.Metrics
+	taken     atomic.Int64            // configurations
+	refusals  atomic.Int64            // configurations that were not taken
 	refused   atomic.Pointer[refusal] // of the last Swap; nil: it was taken
 }
 
@@ -91,6 +99,7 @@ func New(o Options) (*Host, error) {
 		o.Sleep = sleep
 	}
 	h := &Host{opts: o, log: o.Logger, cells: route.NewCells()}
+	h.metrics = observe.NewMetrics(h.state)
 	h.loopback.Store(isLoopback(o.Config.Server.Host))
 	h.engine = wasm.New(wasm.Options{Logger: o.Logger, CacheDir: o.CacheDir})
 	h.machine = memory.Machine()
@@ -106,6 +115,7 @@ func New(o Options) (*Host, error) {
 		return nil, err
 	}
 	h.current.Store(g)
+	h.taken.Add(1)
 	h.opts.Module = nil // which may hold every module
 	return h, nil
 }
@@ -135,6 +145,7 @@ func (h *Host) Swap(ctx context.Context, c *config.Config, module func(plugin st
 	}
 	h.refused.Store(nil)
 	h.bound(c)
+	h.taken.Add(1)
 	old := h.current.Swap(g)
 	old.retire(g)
 	old.release()
@@ -190,6 +201,7 @@ func (h *Host) Refuse(err error) {
 		}
 	}
 	h.refused.Store(r)
+	h.refusals.Add(1)
 }
 
 // isLoopback reports whether a server.host is reached from its own machine alone.

@@ -29,6 +29,7 @@ import (
 // a *fault.Error, a *memory.Error, the cause of ctx's end, or internal.
 func (g *generation) serve(parse dialect.Parse, copies int64) api.Handler {
 	return func(ctx context.Context, x *api.Exchange) error {
+		x.Record.ForModel = true
 		c, err := g.admit(ctx, x, parse, copies)
 		if err != nil {
 			return err
@@ -89,6 +90,7 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, parse dialect.P
 		return nil, g.unknownModel(ctx, r.Model, err)
 	}
 	x.Record.Model, x.Record.Alias = plan.Alias, plan.Alias
+	g.metrics.Begin(plan.Alias)
 	x.Record.Provider, x.Record.UpstreamModel = plan.Targets[0].Provider, plan.Targets[0].Model
 	if !who.MayUse(plan.Alias) {
 		return nil, &fault.Error{Kind: fault.Forbidden, Text: fmt.Sprintf("This API key may not use the model '%s'.", plan.Alias)}
@@ -164,7 +166,10 @@ func (c *call) attempt(ctx context.Context, target route.Target, last bool, begi
 	if e, _ := errors.AsType[*fault.Error](o.err); e.Code == codeUnsupported {
 		p.refused.add(w)
 	}
-	return c.ask(ctx, &attempt{provider: p, target: target, last: last, without: w.field, answer: begin()})
+	calls := o.calls
+	o = c.ask(ctx, &attempt{provider: p, target: target, last: last, without: w.field, answer: begin()})
+	o.calls.Add(calls)
+	return o
 }
 
 // Codes with which adapters state that the upstream refuses a field whatever its value, or
@@ -194,7 +199,7 @@ func (c *call) ask(ctx context.Context, a *attempt) outcome {
 		err = a.answer.end()
 	}
 	usage := a.answer.Usage()
-	o := outcome{tokens: -1, usage: c.usageOf(usage, err), first: a.answer.firstSent()}
+	o := outcome{tokens: -1, usage: c.usageOf(usage, err), calls: a.batch.Calls, first: a.answer.firstSent()}
 	if usage.Known {
 		o.tokens = usage.Total
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/limit"
 	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/host/observe"
 	"github.com/kai-gateway/kai/host/record"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/wasm"
@@ -92,7 +93,7 @@ func gatewayFor(t *testing.T, parse dialect.Parse, total *memory.Total, upstream
 	c := &config.Config{}
 	c.Server.StreamHeadWait, c.Server.WriteTimeout, c.Server.LoadWait = config.Duration(time.Minute), config.Duration(time.Minute), config.Duration(time.Minute)
 	g := &generation{
-		host: &Host{opts: Options{Sleep: sleep}, memory: total}, config: c, log: slog.New(slog.DiscardHandler), now: time.Now,
+		host: &Host{opts: Options{Sleep: sleep}, memory: total}, metrics: observe.NewMetrics(nil).View(observe.Names{}), config: c, log: slog.New(slog.DiscardHandler), now: time.Now,
 		providers: map[string]*provider{}, gauges: make([][]*limit.Gauge, 1),
 	}
 	alias := route.Alias{Name: "m", Routing: route.Routing{Deadline: time.Minute}}

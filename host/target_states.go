@@ -55,13 +55,9 @@ func (h *Host) Targets() []TargetState {
 
 // stateOf returns the state of a target by the worse of its cells.
 func stateOf(t *route.Target, now time.Time) *TargetState {
-	provider, model := t.Health().Cells()
 	s := &TargetState{State: stateNames[route.Closed]}
 	worst := route.Closed
-	for _, c := range []*route.Cell{provider, model} {
-		if c == nil {
-			continue
-		}
+	for _, c := range cellsOf(t) {
 		until, _ := c.Until()
 		if state := c.State(now); state > worst || state == worst && until.Sub(now) > s.Wait {
 			worst = state

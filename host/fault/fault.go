@@ -8,6 +8,7 @@ package fault
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -119,6 +120,17 @@ var rules = [kinds]rule{
 
 // String returns the kind's class, as it stands in the log.
 func (k Kind) String() string { return rules[k].name }
+
+// Classes returns the names of all kinds, each one once.
+func Classes() []string {
+	var all []string
+	for _, r := range rules {
+		if !slices.Contains(all, r.name) {
+			all = append(all, r.name)
+		}
+	}
+	return all
+}
 
 // Repeat reports whether the same request may succeed at the same target later.
 func (k Kind) Repeat() bool { return rules[k].repeat }

@@ -26,6 +26,8 @@ type Request struct {
 	Alias  string // the alias as configured, "" if the request has come to none
 	Stream bool
 
+	ForModel bool // the endpoint is one at which a model answers
+
 	// The target that was asked last, or would have been asked first.
 	Provider      string
 	UpstreamModel string // may be the client's choice
@@ -55,6 +57,23 @@ type Attempt struct {
 	Code         string        // of the failure; may be an upstream's
 	Cooled       bool          // the failure made its target cool down, or cool for longer
 	Usage        Usage
+	Calls        Calls
+}
+
+// Calls are the calls of an adapter in its sandbox.
+type Calls struct {
+	OK     int64 // it did what it was called for
+	Failed int64 // it stated an error
+	Broken int64 // it trapped, was stopped, or broke its contract
+	Fuel   int64 // what the calls executed that came back
+}
+
+// Add adds the calls of o.
+func (c *Calls) Add(o Calls) {
+	c.OK += o.OK
+	c.Failed += o.Failed
+	c.Broken += o.Broken
+	c.Fuel += o.Fuel
 }
 
 // Usage is what an answer used, in tokens.

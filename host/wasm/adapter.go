@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -42,7 +43,7 @@ func (e *Engine) Adapter(name string, module []byte, opts AdapterOptions) *Adapt
 			tenant: &tenant{}, pause: &breaker{}, pace: &pace{},
 		},
 		pool: &pool{
-			options: opts.Options, limits: &limits, share: opts.Share, logs: log, maxIdle: max(opts.Kept, 1),
+			options: opts.Options, limits: &limits, share: opts.Share, logs: log, maxIdle: max(opts.Kept, 1), live: new(atomic.Int32),
 		},
 		fresh: opts.Fresh,
 	}

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/host/record"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -19,6 +20,7 @@ type Batch struct {
 	Emissions []abi.Emission
 	Cost      Cost          // of the last call, if it returned
 	Memory    *memory.Grant // counts the batch's memory; default: it is not counted
+	Calls     record.Calls  // all that filled it
 	buf       []byte        // payloads, one after the other
 	seat      seat          // of the call that fills it
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
@@ -25,6 +26,7 @@ type instance struct {
 	limits  *Limits
 	refused error // a *memory.Error: the guest's memory could not grow during this call
 	made    time.Time
+	counted *atomic.Int32 // of its pool; nil: it isn't counted
 	ctx     *callContext
 	collect collector
 	clock   uint64 // the fake clock of WASI, in nanoseconds
@@ -196,6 +198,10 @@ func (in *instance) write(at uint32, p []byte) bool {
 }
 
 func (in *instance) close() {
+	if in.counted != nil {
+		in.counted.Add(-1)
+		in.counted = nil
+	}
 	in.module.Close(context.Background())
 }
 

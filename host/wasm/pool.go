@@ -20,7 +20,8 @@ type pool struct {
 	logs    logger        // of the guests
 	maxIdle int           // how many idle instances are kept
 
-	made atomic.Int32 // how many instances were made for calls
+	made atomic.Int32  // how many instances were made for calls
+	live *atomic.Int32 // how many instances exist, those of copies included
 
 	mu     sync.Mutex
 	closed bool
@@ -31,7 +32,7 @@ type pool struct {
 // emptyCopy returns a pool without instances that makes the same ones, and keeps one
 // of them.
 func (p *pool) emptyCopy() *pool {
-	return &pool{version: p.version, options: p.options, limits: p.limits, share: p.share, logs: p.logs, maxIdle: 1}
+	return &pool{version: p.version, options: p.options, limits: p.limits, share: p.share, logs: p.logs, maxIdle: 1, live: p.live}
 }
 
 // instantiate makes an instance and gives it its options. The first one is made even
@@ -49,8 +50,13 @@ func (p *pool) instantiate(c caller, first bool) (*instance, error) {
 		in.close()
 		return nil, err
 	}
+	in.counted = p.live
+	in.counted.Add(1)
 	return in, nil
 }
+
+// Instances returns how many instances exist.
+func (p *pool) Instances() int { return int(p.live.Load()) }
 
 // add puts the instance that loading has made into the pool, however large it is.
 func (p *pool) add(in *instance) {

@@ -71,12 +71,18 @@ func (r *runner) call(ctx context.Context, p *pool, i invocation, out *Batch) (f
 	}
 	seat.leave()
 	if err == nil {
+		if out.Calls.Fuel += out.Cost.Fuel; failed {
+			out.Calls.Failed++
+		} else {
+			out.Calls.OK++
+		}
 		if i.in != inRequest || r.pause.failing.Load() && finished(out) {
 			r.pause.worked()
 		}
 		return failed, nil
 	}
 	if broke, ok := errors.AsType[*CallError](err); ok {
+		out.Calls.Broken++
 		switch broke.Kind {
 		case OutOfFuel, OutOfTime, OutOfMemory:
 			broke.Large = i.size() >= largeInput

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -47,7 +48,7 @@ func (a *Adapter) replay(v *version, t *transcript.Transcript) error {
 		loader: &loader{version: v},
 		runner: &calls,
 		// Without a share, so that loading is not refused because of running requests.
-		pool: &pool{version: v, options: t.Options(), limits: &limits, logs: a.log, maxIdle: 1},
+		pool: &pool{version: v, options: t.Options(), limits: &limits, logs: a.log, maxIdle: 1, live: new(atomic.Int32)},
 	}
 	defer replayed.pool.close()
 	r, err := t.Run(&replayer{adapter: replayed})

@@ -28,6 +28,7 @@ type Queue struct {
 	waiting []byte
 	dropped int // how many lines after waiting were dropped
 	closed  bool
+	lost    int64 // lines that were dropped, all in all
 
 	// Only the goroutine that writes uses these.
 	failed int  // how many lines out has refused since it last accepted one
@@ -48,11 +49,19 @@ func (q *Queue) Write(p []byte) (int, error) {
 	defer q.mu.Unlock()
 	if q.closed || q.dropped > 0 || len(q.waiting)+len(p) > maxQueued {
 		q.dropped += lines(p)
+		q.lost += int64(lines(p))
 		return len(p), nil
 	}
 	q.waiting = append(q.waiting, p...)
 	q.changed.Signal()
 	return len(p), nil
+}
+
+// Dropped returns how many lines were dropped so far because there was no room for them.
+func (q *Queue) Dropped() int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.lost
 }
 
 // Close writes the lines that are waiting, for at most d. Later writes are dropped.

@@ -1,0 +1,70 @@
+package host
+
+import (
+	"net/http"
+
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/observe"
+	"github.com/kai-gateway/kai/host/route"
+	"github.com/kai-gateway/kai/host/wasm"
+)
+
+// Metrics serves the gateway's metrics in Prometheus' text format, to whoever asks. They
+// name aliases, providers, models and, where the configuration says so, keys.
+func (h *Host) Metrics() http.Handler { return h.metrics.Handler() }
+
+// labels are the names of a configuration that metrics may use.
+func labels(c *config.Config, routes []route.Alias) observe.Names {
+	var n observe.Names
+	for _, a := range routes {
+		n.Aliases = append(n.Aliases, a.Name)
+		for _, e := range a.Entries {
+			if e.Alias == "" { // as Host.aliases numbers them
+				n.Targets = append(n.Targets, observe.Target{Provider: e.Target.Provider, Model: e.Target.Model})
+			}
+		}
+	}
+	for _, p := range c.Providers {
+		n.Providers = append(n.Providers, p.Name)
+	}
+	return n
+}
+
+// state is what metrics show of the moment.
+func (h *Host) state() observe.State {
+	g := h.acquire()
+	defer g.release()
+	now := g.now()
+	s := observe.State{
+		Generation: h.taken.Load(), Refused: h.refused.Load() != nil, Refusals: h.refusals.Load(), Instances: map[string]int{},
+	}
+	if h.opts.LogDropped != nil {
+		s.LogDropped = h.opts.LogDropped()
+	}
+	for _, p := range g.order {
+		if a, ok := p.adapter.(*wasm.Adapter); ok {
+			s.Instances[p.name] = a.Instances()
+		}
+	}
+	g.routes.Each(func(p *route.Plan) {
+		for i := range p.Targets {
+			t := &p.Targets[i]
+			state := route.Closed
+			for _, c := range cellsOf(t) {
+				state = max(state, c.State(now))
+			}
+			s.Targets = append(s.Targets, observe.TargetState{Target: observe.Target{Provider: t.Provider, Model: t.Model}, State: int(state)})
+		}
+	})
+	return s
+}
+
+// cellsOf returns the cells that say how a target does. A model that clients choose has
+// none of its own.
+func cellsOf(t *route.Target) []*route.Cell {
+	provider, model := t.Health().Cells()
+	if model == nil {
+		return []*route.Cell{provider}
+	}
+	return []*route.Cell{provider, model}
+}

@@ -1,0 +1,68 @@
+package observe
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// State is what a gateway is like at the moment.
+type State struct {
+	Targets   []TargetState
+	Instances map[string]int // of each provider's adapter
+
+	Generation int64 // how many configurations were taken since the start, the first one included
+	Refused    bool  // the last one that was offered was not taken
+	Refusals   int64 // how many were not taken
+	LogDropped int64 // lines of the log that nobody will see
+}
+
+// TargetState is how a target does.
+type TargetState struct {
+	Target
+	State int // 0: anybody may ask it, 1: one request at a time, 2: it cools down
+}
+
+var (
+	targetState    = prometheus.NewDesc("kai_target_state", "How a target does. 0: it is asked, 1: one request at a time tries it, 2: it cools down.", []string{"provider", "model"}, nil)
+	instances      = prometheus.NewDesc("kai_adapter_instances", "Instances of the provider's adapter that exist.", []string{"provider"}, nil)
+	generation     = prometheus.NewDesc("kai_config_generation", "The configuration that is served, counted from the start of the program.", nil, nil)
+	configRefused  = prometheus.NewDesc("kai_config_refused", "1 if the last configuration that was offered could not be taken, so that the one before keeps serving.", nil, nil)
+	configRefusals = prometheus.NewDesc("kai_config_refusals_total", "Configurations that could not be taken.", nil, nil)
+	logDropped     = prometheus.NewDesc("kai_log_dropped_total", "Lines of the log that were dropped because whoever takes it was too slow.", nil, nil)
+)
+
+// stateCollector asks for the state at each scrape.
+type stateCollector struct{ state func() State }
+
+// Describe is for prometheus.Collector.
+func (*stateCollector) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{targetState, instances, generation, configRefused, configRefusals, logDropped} {
+		to <- d
+	}
+}
+
+// Collect is for prometheus.Collector.
+func (c *stateCollector) Collect(to chan<- prometheus.Metric) {
+	s := c.state()
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	count := func(d *prometheus.Desc, v int64) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v))
+	}
+	seen := map[Target]bool{}
+	for _, t := range s.Targets {
+		if !seen[t.Target] {
+			seen[t.Target] = true
+			gauge(targetState, float64(t.State), t.Provider, t.Model)
+		}
+	}
+	for provider, n := range s.Instances {
+		gauge(instances, float64(n), provider)
+	}
+	gauge(generation, float64(s.Generation))
+	refused := 0.0
+	if s.Refused {
+		refused = 1
+	}
+	gauge(configRefused, refused)
+	count(configRefusals, s.Refusals)
+	count(logDropped, s.LogDropped)
+}
