@@ -54,9 +54,9 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 		}
 	}
 	for _, f := range Fields() {
-		if _, key, ofAlias := strings.Cut(f.Path, "model_mapping.ALIAS.routing."); ofAlias {
-			if _, is := fields["routing."+key]; !is {
-				t.Errorf("`%s` is no key of `routing`, which docs/configuration.md says it is", f.Path)
+		if section, key := describedElsewhere(f.Path); section != "" {
+			if _, is := fields[section+"."+key]; !is {
+				t.Errorf("`%s` is no key of `%s`, which docs/configuration.md says it is", f.Path, section)
 			}
 			continue
 		}
@@ -70,6 +70,20 @@ func TestEveryKeyIsDocumented(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// describedElsewhere returns the section that describes the keys below a path that has the
+// same; "" for none.
+func describedElsewhere(path string) (section, key string) {
+	for _, s := range []struct{ here, section string }{
+		{"model_mapping.ALIAS.routing.", "routing"},
+		{"model_mapping.ALIAS.targets[].price.", "model_mapping.ALIAS.price"},
+	} {
+		if _, key, ok := strings.Cut(path, s.here); ok {
+			return s.section, key
+		}
+	}
+	return "", ""
 }
 
 func defaultCell(f Field) string {

@@ -18,6 +18,7 @@ type Model struct {
 	Context Quantity `json:"context"` // tokens that the model takes; 0: unknown
 	Hidden  bool     `json:"hidden"`  // it is not listed
 	FallOn  []string `json:"fall_on"` // "policy": what its rules forbid goes to the next target
+	Price   *Price   `json:"price"`   // nil: unknown
 	Routing Routing  `json:"routing"` // complete: what the alias doesn't say is the file's
 }
 
@@ -42,8 +43,10 @@ func (l *loader) models(root *value, providers upstreams, shared Routing) []Mode
 			l.warn(e.place, path, "takes every name that clients make up; a prefix such as \"ollama/*\" is safer")
 		}
 		var m Model
+		l.checkAmounts(e.value, path)
 		l.decode("#Model", e.value, path, &m)
 		m.Alias, m.Options = e.key, nil
+		l.checkPrice(e.value.get("price"), join(path, "price"), m.Price)
 		m.Routing = shared
 		if own := e.value.get("routing"); own != nil && own.sound() {
 			m.Routing = l.routing(own, root.get("routing"), join(path, "routing"))

@@ -20,6 +20,7 @@ type Target struct {
 	Context  Quantity       `json:"context"` // tokens; 0: unknown
 	Capacity Capacity       `json:"capacity"`
 	Timeouts TargetTimeouts `json:"timeouts"`
+	Price    *Price         `json:"price"` // the alias's, if it has none; nil: unknown
 }
 
 // TargetTimeouts are those that a target may have of its own.
@@ -75,6 +76,10 @@ func (l *loader) targets(alias entry, m *Model, models *value, providers upstrea
 			own := overlay(item.get("options"), alias.value.get("options"))
 			t.Options = l.modelOptions(u, own, at, item.place)
 			l.openModel(alias.key, item.get("model"), join(at, "model"))
+		}
+		l.checkPrice(item.get("price"), join(at, "price"), t.Price)
+		if t.Price == nil {
+			t.Price = m.Price
 		}
 		if t.Context == 0 {
 			t.Context = m.Context

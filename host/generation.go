@@ -20,6 +20,7 @@ import (
 	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/host/limit"
 	"github.com/kai-gateway/kai/host/observe"
+	"github.com/kai-gateway/kai/host/price"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/schema"
 )
@@ -35,6 +36,7 @@ type generation struct {
 	handler   http.Handler
 	routes    *route.Table
 	gauges    [][]*limit.Gauge     // by the ID of a target: what counts the requests to it
+	prices    []*price.Price       // by the ID of a target; nil: nothing has a price
 	providers map[string]*provider // which the generation holds
 	order     []*provider          // as configured
 	metrics   *observe.View
@@ -48,8 +50,8 @@ func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error
 	g.refs.Store(1)
 
 	var err error
-	routes, gauges := h.aliases(c)
-	g.gauges = gauges
+	routes, gauges, prices := h.aliases(c)
+	g.gauges, g.prices = gauges, prices
 	if g.routes, err = route.New(routes, c.DefaultModel, h.cells); err != nil {
 		return nil, err
 	}

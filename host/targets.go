@@ -16,16 +16,21 @@ import (
 	"github.com/kai-gateway/kai/host/auth"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/limit"
+	"github.com/kai-gateway/kai/host/price"
 	"github.com/kai-gateway/kai/host/route"
 )
 
-// aliases are the routes of a configuration, and what each of their targets bears.
-func (h *Host) aliases(c *config.Config) (all []route.Alias, gauges [][]*limit.Gauge) {
+// aliases are the routes of a configuration, and what each of their targets bears and
+// costs, by its ID. prices is nil if nothing has a price.
+func (h *Host) aliases(c *config.Config) (all []route.Alias, gauges [][]*limit.Gauge, prices []*price.Price) {
 	upstreams := map[string]config.Provider{}
 	for _, p := range c.Providers {
 		upstreams[p.Name] = p
 	}
-	target := func(alias, provider, model string, options []byte, bears config.Capacity) route.Target {
+	priced := false
+	target := func(alias, provider, model string, options []byte, bears config.Capacity, costs *config.Price) route.Target {
+		prices = append(prices, priceOf(costs))
+		priced = priced || costs != nil
 		gauges = append(gauges, slices.Concat(
 			h.gauge("provider "+provider, upstreams[provider].Capacity), h.gauge("target "+alias+" "+provider+" "+model, bears)))
 		return route.Target{
@@ -39,7 +44,7 @@ func (h *Host) aliases(c *config.Config) (all []route.Alias, gauges [][]*limit.G
 		for _, t := range m.Targets {
 			e := route.Entry{Alias: t.Alias, Weight: float64(t.Weight), Tier: t.Tier}
 			if t.Alias == "" {
-				e.Target = target(m.Alias, t.Provider, t.Model, t.Options, t.Capacity)
+				e.Target = target(m.Alias, t.Provider, t.Model, t.Options, t.Capacity, t.Price)
 				e.Context = int64(t.Context)
 				if t.Timeouts.FirstToken > 0 {
 					e.FirstToken = time.Duration(t.Timeouts.FirstToken)
@@ -49,11 +54,29 @@ func (h *Host) aliases(c *config.Config) (all []route.Alias, gauges [][]*limit.G
 		}
 		if len(m.Targets) == 0 {
 			a.Sole = true
-			a.Entries = []route.Entry{{Target: target(m.Alias, m.Provider, m.Model, m.Options, config.Capacity{}), Weight: 1, Tier: 1}}
+			a.Entries = []route.Entry{{Target: target(m.Alias, m.Provider, m.Model, m.Options, config.Capacity{}, m.Price), Weight: 1, Tier: 1}}
 		}
 		all[i] = a
 	}
-	return all, gauges
+	if !priced {
+		prices = nil
+	}
+	return all, gauges, prices
+}
+
+// priceOf returns what a target costs; nil if nobody knows.
+func priceOf(p *config.Price) *price.Price {
+	switch {
+	case p == nil:
+		return nil
+	case p.Free:
+		return price.Free()
+	case !p.Known:
+		return price.New(nil, true)
+	}
+	return price.New(&price.Rates{
+		Input: int64(p.Input), CachedInput: int64(p.CachedInput), CacheWrite: int64(p.CacheWrite), Output: int64(p.Output), Reasoning: int64(p.Reasoning),
+	}, p.Reported)
 }
 
 // gauge returns what counts the requests to something that bears only so many; nothing if

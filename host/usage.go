@@ -34,6 +34,10 @@ func (c *call) note(ctx context.Context, target *route.Target, o outcome, begun,
 		r.FirstContent = o.first.Sub(r.Began)
 	}
 	r.Usage = o.usage
+	if prices := c.gateway.prices; prices != nil {
+		p := prices[target.ID]
+		a.Cost, a.Price = p.Of(a.Usage), p.Version()
+	}
 	r.Add(a)
 }
 
@@ -48,6 +52,9 @@ func (c *call) usageOf(u facts.Usage, err error) record.Usage {
 	r := record.Usage{Input: u.Prompt, CachedInput: u.Cached, CacheWrite: u.CacheWrite, Output: u.Completion, Reasoning: u.Reasoning}
 	if stated := (u.Stated + bytesPerToken - 1) / bytesPerToken; stated > r.Output && (err != nil || !u.Known) {
 		r.Output, r.Estimated = stated, true
+	}
+	if u.Priced {
+		r.Stated = record.Cost{Nano: u.Cost, Known: true}
 	}
 	answered := err == nil && c.request.Op != abi.Count || u.Stated > 0
 	if answered && !u.Known {

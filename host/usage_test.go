@@ -28,6 +28,9 @@ func TestUsageIsWhatTheProviderCountedOrAnEstimate(t *testing.T) {
 			abi.Chat, facts.Usage{Prompt: 10, Completion: 5, Cached: 4, CacheWrite: 3, Reasoning: 2, Known: true, Stated: 400}, nil,
 			record.Usage{Input: 10, CachedInput: 4, CacheWrite: 3, Output: 5, Reasoning: 2},
 		},
+		"with the provider's own cost": {
+			abi.Chat, facts.Usage{Prompt: 1, Known: true, Cost: 42, Priced: true}, nil, record.Usage{Input: 1, Stated: record.Cost{Nano: 42, Known: true}},
+		},
 		"not counted": {abi.Chat, facts.Usage{Stated: 401}, nil, record.Usage{Input: 77, Output: 101, Estimated: true}},
 		"cut, and counted to there": {
 			abi.Chat, facts.Usage{Prompt: 10, Completion: 1, Known: true, Stated: 400}, broken, record.Usage{Input: 10, Output: 100, Estimated: true},

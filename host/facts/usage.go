@@ -22,6 +22,11 @@ type Usage struct {
 	CacheWrite int64 // of Prompt: tokens written to a cache
 	Reasoning  int64 // of Completion: tokens of the reasoning
 
+	// Cost is what the provider says that the answer costs, in billionths of its currency,
+	// rounded up. Priced: it says so; else Cost is 0.
+	Cost   int64
+	Priced bool
+
 	Stated int64 // bytes of texts and arguments of calls that the answer has, whoever counted
 }
 
@@ -97,6 +102,7 @@ func (u *usage) summary() Usage {
 		CacheWrite: u.detail("prompt_tokens_details", "cache_write_tokens"),
 		Reasoning:  u.detail("completion_tokens_details", "reasoning_tokens"),
 	}
+	s.Cost, s.Priced = u.cost()
 	if !u.total.known {
 		s.Total = s.Prompt + s.Completion
 	}
@@ -112,6 +118,23 @@ func (u *usage) detail(object, key string) int64 {
 		}
 	}
 	return n.n
+}
+
+// maxCost is the largest cost of an answer that is believed.
+const maxCost = 1e6
+
+// cost reads the field with which OpenRouter and others say what an answer costs:
+// https://openrouter.ai/docs/use-cases/usage-accounting
+func (u *usage) cost() (nano int64, ok bool) {
+	f := u.rest.find("cost")
+	if f == nil || f.nest != nil {
+		return 0, false
+	}
+	x, err := strconv.ParseFloat(string(unquoted(f.value)), 64)
+	if err != nil || x < 0 || x > maxCost {
+		return 0, false
+	}
+	return int64(math.Ceil(x*1e9 - 1e-3)), true // not one more for what is lost in binary
 }
 
 // appendTo appends OpenAI's usage object. Its three counts are always there, because

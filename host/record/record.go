@@ -7,6 +7,7 @@
 package record
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -41,6 +42,7 @@ type Request struct {
 	Attempts     []Attempt     // in order; empty if nobody was asked
 	FirstContent time.Duration // from the beginning to the first content of a stream; 0: there was none
 	Usage        Usage         // of the answer; what was tried before is in Attempts
+	Cost         Cost          // of all attempts; known if that of each is
 
 	first [1]Attempt // room for the usual number of attempts
 }
@@ -57,7 +59,19 @@ type Attempt struct {
 	Code         string        // of the failure; may be an upstream's
 	Cooled       bool          // the failure made its target cool down, or cool for longer
 	Usage        Usage
+	Cost         Cost   // of the usage, by the configured price
+	Price        string // the version of that price; "": there is none
 	Calls        Calls
+
+	// Uncertain says that the provider may have done something that it never counted, so
+	// that it may bill it. It is no part of Usage and Cost.
+	Uncertain bool
+}
+
+// Cost is an amount of money.
+type Cost struct {
+	Nano  int64 // in billionths of the configured currency; 0 if it isn't known
+	Known bool
 }
 
 // Calls are the calls of an adapter in its sandbox.
@@ -84,17 +98,23 @@ type Usage struct {
 	Output      int64 // all of them, the reasoning included
 	Reasoning   int64
 
+	Stated Cost // what the provider says that it costs
+
 	// Estimated says that the provider did not count, or not to the end, so that the
 	// numbers come from the lengths of texts.
 	Estimated bool
 }
 
-// Add records an attempt.
+// Add records an attempt and what it cost.
 func (r *Request) Add(a Attempt) {
 	if r.Attempts == nil {
 		r.Attempts = r.first[:0]
 	}
 	r.Attempts = append(r.Attempts, a)
+	r.Cost.Known = a.Cost.Known && (r.Cost.Known || len(r.Attempts) == 1)
+	if r.Cost.Nano += a.Cost.Nano; r.Cost.Nano < 0 {
+		r.Cost.Nano = math.MaxInt64
+	}
 }
 
 // Clone returns a copy that shares nothing with r.

@@ -20,6 +20,7 @@ type answer struct {
 	vectors int         // so far, of all parts
 	numbers int         // that every vector has; 0: there is none yet
 	earlier facts.Usage // of the parts before
+	later   bool        // there were some
 }
 
 var _ dialect.Parted = (*answer)(nil)
@@ -42,7 +43,7 @@ func (a *answer) Part(n int) error {
 		if _, err := a.part.End(); err != nil {
 			return err
 		}
-		a.earlier = a.Usage()
+		a.earlier, a.later = a.Usage(), true
 	}
 	a.begin(n)
 	return nil
@@ -69,6 +70,9 @@ func (a *answer) Usage() facts.Usage {
 	u.Total += e.Total
 	u.Cached += e.Cached
 	u.Known = u.Known || e.Known
+	if a.later {
+		u.Cost, u.Priced = u.Cost+e.Cost, u.Priced && e.Priced
+	}
 	return u
 }
 

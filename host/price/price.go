@@ -1,0 +1,113 @@
+// Package price turns what an answer used into what it cost: in whole billionths of the
+// configured currency, so that sums are exact.
+package price
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"math/bits"
+
+	"github.com/kai-gateway/kai/host/record"
+)
+
+// Rates are the prices of a million tokens, in millionths of the currency: 2.50 is
+// 2,500,000.
+type Rates struct {
+	Input       int64
+	CachedInput int64 // of tokens read from a cache
+	CacheWrite  int64 // of tokens written to a cache
+	Output      int64
+	Reasoning   int64
+}
+
+// Price is what a target costs. It never changes, and is safe for concurrent use. A nil
+// Price is one that nobody knows.
+type Price struct {
+	free     bool
+	reported bool
+	rates    *Rates // nil: unknown
+	version  string
+}
+
+// Free is the price of what costs nothing.
+func Free() *Price { return (&Price{free: true}).signed() }
+
+// New returns a price by tokens. With reported, the provider's own figure counts where it
+// states one; rates may then be nil, and what it states none for has no known cost.
+func New(rates *Rates, reported bool) *Price {
+	return (&Price{rates: rates, reported: reported}).signed()
+}
+
+func (p *Price) signed() *Price {
+	text := fmt.Sprint("kai price 1 ", p.free, p.reported)
+	if p.rates != nil {
+		text += fmt.Sprint(*p.rates)
+	}
+	sum := sha256.Sum256([]byte(text))
+	p.version = hex.EncodeToString(sum[:6])
+	return p
+}
+
+// Version identifies the price by what it says: 12 hexadecimal digits; "" of an unknown
+// one. Whoever recomputes a bill can tell by it which price was used.
+func (p *Price) Version() string {
+	if p == nil {
+		return ""
+	}
+	return p.version
+}
+
+// IsFree reports whether nothing that a target does costs anything.
+func (p *Price) IsFree() bool { return p != nil && p.free }
+
+// Of returns what an answer cost, rounded up. An estimated answer is charged at least what
+// the provider stated before it was cut.
+func (p *Price) Of(u record.Usage) record.Cost {
+	switch {
+	case p == nil:
+		return record.Cost{}
+	case p.free:
+		return record.Cost{Known: true}
+	}
+	byTokens := record.Cost{}
+	if p.rates != nil {
+		byTokens = record.Cost{Nano: p.rates.of(u), Known: true}
+	}
+	if !p.reported || !u.Stated.Known {
+		return byTokens
+	}
+	if u.Estimated && byTokens.Nano > u.Stated.Nano {
+		return byTokens
+	}
+	return u.Stated
+}
+
+// of sums up in 128 bits what no number of tokens can overflow.
+func (r *Rates) of(u record.Usage) int64 {
+	cached := min(max(0, u.CachedInput), max(0, u.Input))
+	written := min(max(0, u.CacheWrite), max(0, u.Input)-cached)
+	reasoning := min(max(0, u.Reasoning), max(0, u.Output))
+	var hi, lo uint64
+	for _, part := range [...]struct{ tokens, rate int64 }{
+		{max(0, u.Input) - cached - written, r.Input}, {cached, r.CachedInput}, {written, r.CacheWrite},
+		{max(0, u.Output) - reasoning, r.Output}, {reasoning, r.Reasoning},
+	} {
+		h, l := bits.Mul64(uint64(part.tokens), uint64(max(0, part.rate)))
+		var carry uint64
+		lo, carry = bits.Add64(lo, l, 0)
+		hi, _ = bits.Add64(hi, h, carry)
+	}
+	// Tokens times millionths for a million tokens are in millionths of a millionth, of
+	// which a billionth has a thousand.
+	const perNano = 1000
+	if hi >= perNano {
+		return math.MaxInt64
+	}
+	nano, rest := bits.Div64(hi, lo, perNano)
+	if rest > 0 {
+		nano++
+	}
+	return int64(min(nano, math.MaxInt64))
+}
