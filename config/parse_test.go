@@ -303,7 +303,7 @@ auth:
 	want := Auth{Enabled: true, Keys: []Key{
 		{Name: "key 1", SHA256: sha256.Sum256([]byte("plain"))},
 		{Name: "key 2", SHA256: sha256.Sum256([]byte("7312345678"))},
-		{Name: "ci", SHA256: sha256.Sum256([]byte("canary-7f3a-key")), Models: []string{"a"}, ProviderRouting: true},
+		{Name: "ci", SHA256: sha256.Sum256([]byte("canary-7f3a-key")), Models: []string{"a"}, Allowed: []string{"a"}, ProviderRouting: true},
 		{Name: "laptop", SHA256: hash},
 	}}
 	if !reflect.DeepEqual(cfg.Auth, want) {

@@ -5,10 +5,15 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"cuelang.org/go/cue"
 )
 
-// home is where a key belongs, in words.
-type home struct{ folded, words string }
+// home is where a key belongs, in words, and of which kinds its value is.
+type home struct {
+	folded, words string
+	kinds         cue.Kind
+}
 
 // allHomes returns the homes of all keys but those of entries in lists, read out of
 // the schema when first needed.
@@ -17,7 +22,7 @@ func (l *loader) allHomes() []home {
 		walk(l.whole, "", func(path string, f *form) {
 			section := strings.TrimSuffix(strings.TrimSuffix(path, f.name), ".")
 			if !strings.HasSuffix(section, "[]") {
-				l.homes = append(l.homes, home{fold(f.name), sectionWords(section)})
+				l.homes = append(l.homes, home{fold(f.name), sectionWords(section), f.schema.IncompleteKind()})
 			}
 		})
 	}
@@ -55,7 +60,7 @@ func (l *loader) suggestPlace(known []string, e entry, path string) string {
 		folded := fold(e.key)
 		var homes []string
 		for _, h := range l.allHomes() {
-			if h.folded == folded && !slices.Contains(homes, h.words) {
+			if h.folded == folded && h.kinds&e.value.cueKind() != 0 && !slices.Contains(homes, h.words) {
 				homes = append(homes, h.words)
 			}
 		}

@@ -11,13 +11,13 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/api"
-	"github.com/kai-gateway/kai/host/auth"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/dialect/embeddings"
 	"github.com/kai-gateway/kai/host/dialect/messages"
 	"github.com/kai-gateway/kai/host/dialect/passed"
 	"github.com/kai-gateway/kai/host/dialect/responses"
+	"github.com/kai-gateway/kai/host/key"
 	"github.com/kai-gateway/kai/host/limit"
 	"github.com/kai-gateway/kai/host/observe"
 	"github.com/kai-gateway/kai/host/price"
@@ -171,21 +171,7 @@ func (g *generation) api(version string, document []byte) http.Handler {
 	if !c.Auth.Enabled {
 		o.Offered = g.offered
 	} else {
-		keys := make([]auth.Key, len(c.Auth.Keys))
-		for i, k := range c.Auth.Keys {
-			keys[i] = auth.Key{Name: k.Name, SHA256: k.SHA256, Models: k.Models, Routes: k.ProviderRouting}
-		}
-		known := auth.New(keys)
-		o.Authenticate = func(r *http.Request, d *dialect.Dialect) (context.Context, string, error) {
-			candidates, err := d.Keys(r)
-			for _, key := range candidates {
-				var who auth.Principal
-				if who, err = known.Check(key); err == nil {
-					return auth.WithPrincipal(r.Context(), who), who.Name, nil
-				}
-			}
-			return nil, "", err
-		}
+		o.Authenticate = authenticate(key.New(keysOf(&c.Auth)))
 	}
 	return api.New(o)
 }

@@ -11,8 +11,8 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/api"
-	"github.com/kai-gateway/kai/host/auth"
 	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/key"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -102,7 +102,7 @@ func (g *generation) offered() []api.Offered {
 // of any of its targets, and the capabilities that all of them have, as their adapters and
 // options have it.
 func (g *generation) models(ctx context.Context) []dialect.Model {
-	who := auth.PrincipalFrom(ctx)
+	who := key.PrincipalFrom(ctx)
 	var list []dialect.Model
 	for _, alias := range g.routes.Aliases() {
 		plan, err := g.routes.Plan(alias)
@@ -170,7 +170,7 @@ func (g *generation) suggest(ctx context.Context, alias string) string {
 // withModels adds to the options of an adapter without an upstream the models that have
 // one and that the request's principal may use.
 func (g *generation) withModels(ctx context.Context, options []byte) []byte {
-	who := auth.PrincipalFrom(ctx)
+	who := key.PrincipalFrom(ctx)
 	out := []byte(`{"models":[`)
 	for _, m := range g.listed() {
 		if !g.upstream(m.Alias) || !who.MayUse(m.Alias) {

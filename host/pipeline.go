@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/api"
-	"github.com/kai-gateway/kai/host/auth"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/key"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/sse"
@@ -72,7 +72,7 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, parse dialect.P
 	if err := x.Memory.Hold(copies); err != nil {
 		return nil, api.Busy(err)
 	}
-	who := auth.PrincipalFrom(ctx)
+	who := key.PrincipalFrom(ctx)
 	r, err := parse(ctx, body, dialect.Caller{Principal: who.Name, Memory: x.Memory})
 	if full, ok := errors.AsType[*memory.Error](err); ok {
 		return nil, api.Busy(full)

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/config"
-	"github.com/kai-gateway/kai/host/auth"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/key"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/upstream"
 	"github.com/kai-gateway/kai/host/wasm"
@@ -128,7 +128,7 @@ var abilities = map[abi.Op]string{
 // checkRouting refuses a request that would choose another model, provider or account at
 // the upstream than the configuration does, unless the client's key may do that.
 func (p *provider) checkRouting(ctx context.Context, asked dialect.Body) error {
-	if auth.PrincipalFrom(ctx).Routes {
+	if key.PrincipalFrom(ctx).Routes {
 		return nil
 	}
 	routing := p.adapter.Manifest().Profile().Routing

@@ -4,10 +4,10 @@ import (
 	"context"
 
 	"github.com/kai-gateway/kai/host/api"
-	"github.com/kai-gateway/kai/host/auth"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/key"
 )
 
 // parseResponses returns what reads requests of the Responses API.
@@ -31,7 +31,7 @@ func (g *generation) getResponse(ctx context.Context, x *api.Exchange) error {
 			Text: "stream: not supported: Kai remembers responses, and not their events; leave it out",
 		}
 	}
-	body, err := responses.Find(ctx, g.remembered(), auth.PrincipalFrom(ctx).Name, x.Parameter())
+	body, err := responses.Find(ctx, g.remembered(), key.PrincipalFrom(ctx).Name, x.Parameter())
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (g *generation) getResponse(ctx context.Context, x *api.Exchange) error {
 
 // deleteResponse answers DELETE /v1/responses/{id}: the response is forgotten.
 func (g *generation) deleteResponse(ctx context.Context, x *api.Exchange) error {
-	body, err := responses.Delete(ctx, g.remembered(), auth.PrincipalFrom(ctx).Name, x.Parameter())
+	body, err := responses.Delete(ctx, g.remembered(), key.PrincipalFrom(ctx).Name, x.Parameter())
 	if err != nil {
 		return err
 	}

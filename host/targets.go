@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/config"
-	"github.com/kai-gateway/kai/host/auth"
 	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/key"
 	"github.com/kai-gateway/kai/host/limit"
 	"github.com/kai-gateway/kai/host/price"
 	"github.com/kai-gateway/kai/host/route"
@@ -132,7 +132,7 @@ func (c *call) attempts(ctx context.Context, begin func() answer) error {
 		choice: c.plan.Choose(c.session(), c.tokens()),
 	}
 	if !c.plan.Sole {
-		who := auth.PrincipalFrom(ctx)
+		who := key.PrincipalFrom(ctx)
 		s.choice.Allowed = func(t *route.Target) bool {
 			return !slices.ContainsFunc(t.Via(), func(alias string) bool { return !who.MayUse(alias) })
 		}

@@ -1,4 +1,4 @@
-package auth
+package key
 
 import (
 	"context"
@@ -19,13 +19,13 @@ const (
 func newKeys() *Keys {
 	return New([]Key{
 		{Name: "alice", SHA256: sha256.Sum256([]byte(aliceKey))},
-		{Name: "bob", SHA256: sha256.Sum256([]byte(bobKey)), Models: []string{"gpt-4"}},
+		{Name: "bob", SHA256: sha256.Sum256([]byte(bobKey)), Models: NewModels([]string{"gpt-4"})},
 	})
 }
 
 func TestCheck(t *testing.T) {
 	alice := Principal{Name: "alice"}
-	bob := Principal{Name: "bob", Models: []string{"gpt-4"}}
+	bob := Principal{Name: "bob", Models: NewModels([]string{"gpt-4"})}
 	for name, tc := range map[string]struct {
 		key  string
 		want Principal // without a name: refused
@@ -82,18 +82,19 @@ func TestNoKeysLetNobodyIn(t *testing.T) {
 
 func TestMayUse(t *testing.T) {
 	for name, tc := range map[string]struct {
-		models []string
+		models *Models
 		alias  string
 		want   bool
 	}{
 		"no list is every model": {alias: "gpt-4", want: true},
-		"a listed model":         {models: []string{"a", "gpt-4"}, alias: "gpt-4", want: true},
-		"a model not listed":     {models: []string{"a"}, alias: "gpt-4"},
-		"case matters":           {models: []string{"GPT-4"}, alias: "gpt-4"},
+		"a listed model":         {models: NewModels([]string{"a", "gpt-4"}), alias: "gpt-4", want: true},
+		"a model not listed":     {models: NewModels([]string{"a"}), alias: "gpt-4"},
+		"an empty list is none":  {models: NewModels(nil), alias: "gpt-4"},
+		"case matters":           {models: NewModels([]string{"GPT-4"}), alias: "gpt-4"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := (Principal{Models: tc.models}).MayUse(tc.alias); got != tc.want {
-				t.Errorf("MayUse(%q) with %q = %t, want %t", tc.alias, tc.models, got, tc.want)
+				t.Errorf("MayUse(%q) with %v = %t, want %t", tc.alias, tc.models, got, tc.want)
 			}
 		})
 	}
