@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/kai-gateway/kai/sdk"
@@ -8,7 +9,7 @@ import (
 )
 
 // Request makes the answer. Every word, and every piece of a tool's arguments, is a separate
-// emission. A client that streams gets a chunk for each. Embeddings are one RESULT.
+// emission. A client that streams gets a chunk for each. Embeddings and counts are one RESULT.
 func (adapter) Request(r *sdk.Request, _ *struct{}, out *sdk.Out) error {
 	if r.Op == abi.Embeddings {
 		return embed(r.Body, out)
@@ -19,6 +20,10 @@ func (adapter) Request(r *sdk.Request, _ *struct{}, out *sdk.Out) error {
 			Status: 400, Param: q.strange,
 			Message: "The demo takes parts of type text, image_url, input_audio, file and refusal, and none of this type.",
 		}
+	}
+	if r.Op == abi.Count {
+		out.Result(append(strconv.AppendInt([]byte(`{"input_tokens":`), q.promptTokens(), 10), '}'))
+		return nil
 	}
 	q.models = modelsOf(r.Options)
 	p := paceOf(r)
@@ -38,9 +43,12 @@ func (adapter) Request(r *sdk.Request, _ *struct{}, out *sdk.Out) error {
 		words += say(choice, reply, &p, out)
 		out.Finish(choice, finish)
 	}
-	out.Tokens(int64(max(1, q.prompt/4)), int64(max(1, words)))
+	out.Tokens(q.promptTokens(), int64(max(1, words)))
 	return nil
 }
+
+// promptTokens returns how many tokens the demo says that the request has.
+func (q *question) promptTokens() int64 { return int64(max(1, q.prompt/4)) }
 
 // reply returns what the assistant says if it calls no tool.
 func (q *question) reply() string {
