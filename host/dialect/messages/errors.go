@@ -184,12 +184,20 @@ var contexts = []counts{
 // clients learn of it.
 func tooLong(text string) string {
 	if words := find(contexts, text); words != "" {
-		return words + ". " + text
+		return inFront(words, text)
 	}
 	if strings.HasPrefix(text, tooLongLead) {
 		return text
 	}
 	return tooLongLead + text
+}
+
+// inFront puts words in front of a text, once: Anthropic itself uses them.
+func inFront(words, text string) string {
+	if _, behind, found := strings.Cut(text, words); found {
+		return words + "." + strings.TrimPrefix(behind, ".")
+	}
+	return words + ". " + text
 }
 
 // longAnswer is of an answer that is to have more tokens than the model can make.
@@ -214,7 +222,7 @@ const signatureWords = "Invalid `signature` in `thinking` block"
 // what to change.
 func refused(text string) string {
 	if words := find(limits, text); words != "" {
-		return words + ". " + text
+		return inFront(words, text)
 	}
 	lower := strings.ToLower(text)
 	if !strings.Contains(text, signatureWords) && (strings.Contains(lower, "thought signature") || strings.Contains(lower, "thought_signature")) {

@@ -52,7 +52,7 @@ func TestErrors(t *testing.T) {
 		"an upstream's own 529":            {fault.Error{Kind: fault.Busy, Status: 529, Text: "m"}, 529, "overloaded_error", "m", true},
 		"an upstream that takes too long":  {fault.Error{Kind: fault.Slow, Text: "m"}, 504, "timeout_error", "m", true},
 		"a model that can't count":         {fault.Error{Kind: fault.Unusable, Status: 404, Code: "unsupported_operation", Text: "m"}, 404, "not_found_error", "m", false},
-		"Anthropic: too long":              {fault.Error{Kind: fault.Context, Code: "context_length_exceeded", Param: "messages", Text: "Anthropic refuses the request: prompt is too long: 205000 tokens > 200000 maximum."}, 400, "invalid_request_error", "prompt is too long: 205000 tokens > 200000 maximum. Anthropic refuses", false},
+		"Anthropic: too long":              {fault.Error{Kind: fault.Context, Code: "context_length_exceeded", Param: "messages", Text: "Anthropic refuses the request: prompt is too long: 205000 tokens > 200000 maximum."}, 400, "invalid_request_error", "prompt is too long: 205000 tokens > 200000 maximum.", false},
 		"Anthropic: too long with max_tokens": {fault.Error{Kind: fault.Context, Text: "Anthropic refuses the request: input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000, decrease input length or `max_tokens` and try again."}, 400, "invalid_request_error",
 			"input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000, ", false},
 		"OpenAI: too long":     {fault.Error{Kind: fault.Context, Text: longer + "This model's maximum context length is 8192 tokens. However, your messages resulted in 10000 tokens. Please reduce the length of the messages."}, 400, "invalid_request_error", "prompt is too long: 10000 tokens > 8192 maximum. " + longer, false},
@@ -94,7 +94,8 @@ func TestErrors(t *testing.T) {
 			if body.Type != "error" || body.Error.Type != tc.kind || body.ID != "req_1" || !strings.HasPrefix(body.Error.Message, tc.text) {
 				t.Errorf("the error is %s, want %s: %s…", text, tc.kind, tc.text)
 			}
-			if !strings.Contains(body.Error.Message, strings.TrimSuffix(before.Text, ".")) {
+			// Anthropic's own words stand in front already.
+			if !strings.Contains(body.Error.Message, strings.TrimSuffix(strings.TrimPrefix(before.Text, "Anthropic refuses the request: "), ".")) {
 				t.Errorf("the error is %s, which lacks what was said: %s", text, before.Text)
 			}
 		})
