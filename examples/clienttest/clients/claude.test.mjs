@@ -85,6 +85,11 @@ describe("a tool round", () => {
     assert.equal(turn.result, `The tool Bash answered: ${turn.work}.`, turn.log);
   });
 
+  test("of the demo, which calls all tools that are mentioned", async (t) => {
+    const turn = await claude(t, "demo", "Please do this in bash: pwd. And read a file.");
+    assert.match(turn.result, /^The tool Bash answered: .* The tool Read answered: /s, turn.log);
+  });
+
   for (const model of SCRIPTED) {
     test(model, async (t) => {
       const mark = await Mark.play(
@@ -231,6 +236,15 @@ describe("compaction", () => {
     assert.match(bodies.at(-1), /SUMMARY-OF-IT-ALL/);
     assert.doesNotMatch(bodies.at(-1), /hi-from-tool/);
   }
+
+  test("of the demo", async (t) => {
+    const home = folder(t), work = folder(t);
+    await claude(t, "demo", "Say hello", { home, work });
+    const turn = await claude(t, "demo", "/compact", { home, work, args: ["--continue"] });
+    assert.equal(turn.is_error, false, turn.log);
+    const next = await claude(t, "demo", "Say more", { home, work, args: ["--continue"] });
+    assert.match(next.result, /^This is Kai/, next.log);
+  });
 
   for (const model of ["openai/script", "anthropic/script"]) {
     test(`by what ${model} has used`, (t) => compacts(t, model, { usage: { prompt: 31000, completion: 10 } }));

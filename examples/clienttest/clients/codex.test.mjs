@@ -106,6 +106,12 @@ describe("a tool round", () => {
     assert.ok(turn.said.at(-1).includes(turn.work));
   });
 
+  test("of the demo, which calls all tools that are mentioned", async (t) => {
+    const turn = await codex(t, provider("demo"), "Please look at an image, and run the command pwd");
+    assert.equal(turn.code, 0, turn.log);
+    for (const tool of ["view_image", "exec_command"]) assert.ok(turn.said.at(-1).includes(`The tool ${tool} answered: `), turn.log);
+  });
+
   for (const model of SCRIPTED) {
     test(model, async (t) => {
       const mark = await Mark.play(
@@ -246,6 +252,12 @@ describe("an error", () => {
 
 describe("compaction", () => {
   const LIMIT = "model_auto_compact_token_limit = 1000";
+
+  test("of the demo", async (t) => {
+    const turn = await codex(t, provider("demo", KAI_OPEN, LIMIT), "Please run the command pwd");
+    assert.equal(turn.code, 0, turn.log);
+    assert.match(turn.said.at(-1), /This is Kai/, "the summary is the last that it was asked");
+  });
 
   test("by a request like any other", async (t) => {
     await compacts(t, provider("openai/script", KAI_OPEN, LIMIT));
