@@ -23,5 +23,6 @@ type Config struct {
 	Auth         Auth       `json:"auth"`
 	CORS         CORS       `json:"cors"`
 	Responses    Responses  `json:"responses"`
+	Admin        Admin      `json:"admin"`
 	Warnings     []string   `json:"-"` // what works but is probably not meant, each with its place in the file
 }

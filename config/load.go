@@ -187,6 +187,7 @@ func (l *loader) load(src []byte) *Config {
 	for _, u := range providers {
 		cfg.Providers = append(cfg.Providers, u.Provider)
 	}
+	cfg.Admin = l.admin(root, cfg.Server)
 	cfg.DefaultModel = l.defaultModel(root)
 	return cfg
 }

@@ -165,7 +165,7 @@ func (g *generation) api(version string, document []byte) http.Handler {
 		Version:      version,
 		OpenAPI:      document,
 		Logger:       g.log,
-		Observe:      g.metrics.End,
+		Observe:      g.observe,
 		Now:          g.now,
 	}
 	if !c.Auth.Enabled {

@@ -12,14 +12,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/admin"
 	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/observe"
@@ -74,6 +73,10 @@ type Host struct {
 	gauges    sync.Map          // of *limit.Gauge: what is asked of those that bear only so much, by name
 	loopback  atomic.Bool       // it serves this machine alone
 	metrics   *observe.Metrics
+	requests  *admin.Requests // the last ones, for the admin listener
+	swaps     swaps           // of modules
+	started   time.Time
+	since     atomic.Int64            // when the current configuration was taken, in Unix milliseconds
 	taken     atomic.Int64            // configurations
 	refusals  atomic.Int64            // configurations that were not taken
 	refused   atomic.Pointer[refusal] // of the last Swap; nil: it was taken
@@ -83,6 +86,8 @@ type Host struct {
 type refusal struct {
 	at    time.Time
 	where string // "api.yaml:3", "api.yaml" for the file as a whole, or "" if it was no place of the configuration
+
+	problems []admin.Problem // for the admin listener
 }
 
 // New builds a gateway and begins to compile its adapters. The error is
@@ -98,9 +103,10 @@ func New(o Options) (*Host, error) {
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}
-	h := &Host{opts: o, log: o.Logger, cells: route.NewCells()}
+	h := &Host{opts: o, log: o.Logger, cells: route.NewCells(), requests: admin.NewRequests(), started: o.Now()}
+	h.since.Store(h.started.UnixMilli())
 	h.metrics = observe.NewMetrics(h.state)
-	h.loopback.Store(isLoopback(o.Config.Server.Host))
+	h.loopback.Store(config.IsLoopback(o.Config.Server.Host))
 	h.engine = wasm.New(wasm.Options{Logger: o.Logger, CacheDir: o.CacheDir})
 	h.machine = memory.Machine()
 	h.bodies = memory.NewLimit(0)
@@ -140,13 +146,15 @@ func (h *Host) Swap(ctx context.Context, c *config.Config, module func(plugin st
 		}
 	}
 	if err != nil {
-		h.Refuse(err)
+		h.refuse(err, adapterProblems(err))
 		return err
 	}
 	h.refused.Store(nil)
 	h.bound(c)
+	h.since.Store(h.opts.Now().UnixMilli())
 	h.taken.Add(1)
 	old := h.current.Swap(g)
+	h.swapped(old, g)
 	old.retire(g)
 	old.release()
 	return nil
@@ -190,8 +198,10 @@ func (h *Host) bound(c *config.Config) {
 // Refuse notes for /health that a new state can't be taken, for whoever finds
 // out before Swap could. Anybody may ask for /health, so of err it tells the place
 // only; what is wrong there is for the log.
-func (h *Host) Refuse(err error) {
-	r := &refusal{at: h.opts.Now()}
+func (h *Host) Refuse(err error) { h.refuse(err, problemsOf(err)) }
+
+func (h *Host) refuse(err error, shown []admin.Problem) {
+	r := &refusal{at: h.opts.Now(), problems: shown}
 	var problems *config.Problems
 	if errors.As(err, &problems) {
 		p := problems.List[0]
@@ -202,12 +212,6 @@ func (h *Host) Refuse(err error) {
 	}
 	h.refused.Store(r)
 	h.refusals.Add(1)
-}
-
-// isLoopback reports whether a server.host is reached from its own machine alone.
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
 }
 
 // Handler serves the gateway's paths. Until Serve knows better, server.host tells

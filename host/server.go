@@ -29,11 +29,16 @@ func (h *Host) Serve(ctx context.Context, l net.Listener) error {
 	if a, ok := l.Addr().(*net.TCPAddr); ok {
 		h.loopback.Store(a.IP.IsLoopback())
 	}
+	return h.serve(ctx, l, h.Handler(), func() {})
+}
+
+// serve is Serve for any handler. stopping is called when nothing more is accepted.
+func (h *Host) serve(ctx context.Context, l net.Listener, handler http.Handler, stopping func()) error {
 	// Requests outlive ctx, up to their own end.
 	base, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
 	s := &http.Server{
-		Handler:           h.Handler(),
+		Handler:           handler,
 		ReadHeaderTimeout: time.Duration(h.current.Load().config.Server.ReadHeaderTimeout),
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -50,6 +55,7 @@ func (h *Host) Serve(ctx context.Context, l net.Listener) error {
 		return err
 	case <-ctx.Done():
 	}
+	stopping()
 	err := shutdown(s, time.Duration(h.current.Load().config.Server.ShutdownTimeout))
 	if errors.Is(err, context.DeadlineExceeded) {
 		h.log.Warn("ending the requests that still run")

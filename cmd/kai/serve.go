@@ -49,11 +49,11 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		c.Server.Port = *port
 	}
 
-	// The listener comes first: a taken port is known at once, and requests that
-	// come while adapters compile wait instead of failing.
-	l, err := net.Listen("tcp", c.Server.Address())
-	if err != nil {
-		fmt.Fprintf(stderr, "kai: %s\n", listenProblem(c.Server.Address(), err))
+	// The listeners come first: a taken port is known at once, and requests that come
+	// while adapters compile wait instead of failing.
+	l, adminListener, problem := listen(c)
+	if problem != "" {
+		fmt.Fprintf(stderr, "kai: %s\n", problem)
 		return exitUsage
 	}
 	stdlog.SetOutput(io.Discard) // net/http would print upstreams' bytes
@@ -69,6 +69,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	})
 	if err != nil {
 		l.Close()
+		closeListener(adminListener)
 		fmt.Fprintf(stderr, "kai: %v\n", err)
 		return exitUsage
 	}
@@ -85,6 +86,9 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	control, err := listenControl(ctx, socketPath(l.Addr().(*net.TCPAddr).Port), identityOf(c, l.Addr()), controlled{reloads, h})
 	if err != nil {
 		log.Warn("kai reload and kai targets will not work; SIGHUP does", "err", err)
+	}
+	if adminListener != nil {
+		running.Go(func() { serveAdmin(ctx, log, h, reloads, adminListener) })
 	}
 	announce(log, c, l.Addr()) // only now, when signals and "kai reload" are answered
 	running.Go(func() { invite(ctx, stderr, person, log, h, c, l.Addr()) })

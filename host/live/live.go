@@ -46,6 +46,7 @@ type Reloader struct {
 	opts    Options
 	log     *slog.Logger
 	started config.Server // from the configuration at the start
+	admin   config.Admin  // the same
 
 	files    map[string]state  // the files that the gateway runs on, or that it refused last
 	watcher  *fsnotify.Watcher // nil if the system has none
@@ -80,7 +81,7 @@ func New(o Options) *Reloader {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	r := &Reloader{
-		opts: o, log: o.Logger, started: o.Config.Server, files: o.Files.used,
+		opts: o, log: o.Logger, started: o.Config.Server, admin: o.Config.Admin, files: o.Files.used,
 		hup: make(chan os.Signal, 1), requests: make(chan request),
 	}
 	if o.OnSIGHUP {
@@ -241,6 +242,9 @@ func (r *Reloader) apply(ctx context.Context, why string, read candidate) error 
 	}
 	if was, now := r.started.Address(), c.Server.Address(); !r.opts.OwnAddress && was != now {
 		r.log.Warn("server.host and server.port change with the next start only", "served", was, "configured", now)
+	}
+	if was, now := r.admin, c.Admin; was.Enabled != now.Enabled || was.Address() != now.Address() {
+		r.log.Warn("admin.host and admin.port change with the next start only")
 	}
 	if was, now := r.started.ReadHeaderTimeout, c.Server.ReadHeaderTimeout; was != now {
 		r.log.Warn("server.read_header_timeout changes with the next start only", "used", was.String(), "configured", now.String())

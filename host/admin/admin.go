@@ -1,0 +1,201 @@
+// Package admin is what a gateway shows to whoever runs it, on a listener of its own: its
+// state, the last requests, the last hour in numbers, metrics, and a console for browsers.
+//
+// It reads, and has two actions: a target can be asked again at once, and the
+// configuration be read again. No endpoint takes or returns a key of a client or a
+// provider, the address of an upstream, or anything of a prompt or an answer. Only what is
+// below /v1/ goes on to the gateway's own API, with a client's key and that key's rights.
+// Who may call is in guard.go.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Settings are what a configuration says about the listener. They may change with every
+// request.
+type Settings struct {
+	Enabled bool     // the listener is configured; it may be no more
+	Names   []string // the host it was configured with
+	Token   string   // what requests must show; "": nothing
+	Metrics bool
+	Console bool
+}
+
+// Gateway is what is shown, and what can be done with it. Its methods are safe for
+// concurrent use.
+type Gateway interface {
+	Settings() Settings
+	State() State
+	ResetTarget(name string) bool // provider/model; false: there is none of this name
+}
+
+// Options configures New. Gateway is required.
+type Options struct {
+	Gateway  Gateway
+	Loopback bool                            // the listener is reached from this machine alone
+	Requests *Requests                       // the last ones; default: none are kept
+	Reload   func(ctx context.Context) error // reads the configuration again; default: it can't be
+	Metrics  http.Handler                    // serves /metrics; default: there are none
+	API      http.Handler                    // the gateway's own, for the console; default: there is none
+	Now      func() time.Time                // default time.Now
+}
+
+// Server serves the listener. It is an http.Handler.
+type Server struct {
+	opts     Options
+	mux      *http.ServeMux
+	stopping chan struct{}
+	stop     sync.Once
+}
+
+// New returns a server. Stop must be called before its http.Server is shut down, or live
+// answers keep it open.
+func New(o Options) *Server {
+	if o.Requests == nil {
+		o.Requests = NewRequests()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Server{opts: o, mux: http.NewServeMux(), stopping: make(chan struct{})}
+	s.mux.HandleFunc("GET /admin/v1/state", s.state)
+	s.mux.HandleFunc("GET /admin/v1/requests", s.requests)
+	s.mux.HandleFunc("GET /admin/v1/series", s.series)
+	s.mux.HandleFunc("POST /admin/v1/targets/{target...}", s.reset)
+	s.mux.HandleFunc("POST /admin/v1/reload", s.reload)
+	s.mux.HandleFunc("GET /metrics", s.metrics)
+	s.mux.HandleFunc("/v1/", s.passOn)
+	s.mux.HandleFunc("GET /console/{file}", s.file)
+	s.mux.HandleFunc("GET /{$}", s.page)
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusNotFound, "There is nothing at this path; the listener has /admin/v1/state, /admin/v1/requests, /admin/v1/series, /metrics and the console at /.")
+	})
+	return s
+}
+
+// Stop ends live answers. It may be called more than once.
+func (s *Server) Stop() { s.stop.Do(func() { close(s.stopping) }) }
+
+// ServeHTTP lets in who may call, and answers.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+	settings := s.opts.Gateway.Settings()
+	if status, why := s.check(settings, r); status != 0 {
+		if status == http.StatusUnauthorized {
+			h.Set("WWW-Authenticate", "Bearer")
+		}
+		refuse(w, status, why)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+// writeTime is how long a client may take to accept an answer, or a part of a live one.
+const writeTime = 30 * time.Second
+
+// answer writes v as JSON.
+func answer(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, "The answer could not be written.")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	// Writers in tests may not support deadlines, so the error is ignored.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTime))
+	w.WriteHeader(status)
+	w.Write(append(body, '\n'))
+}
+
+// refuse answers with an error in the shape of the gateway's API.
+func refuse(w http.ResponseWriter, status int, why string) {
+	type inner struct {
+		Message string `json:"message"`
+	}
+	answer(w, status, struct {
+		Error inner `json:"error"`
+	}{inner{why}})
+}
+
+func (s *Server) state(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, s.opts.Gateway.State())
+}
+
+func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
+	target, ok := strings.CutSuffix(r.PathValue("target"), "/reset")
+	if !ok || !s.opts.Gateway.ResetTarget(target) {
+		refuse(w, http.StatusNotFound, "There is no such target: POST /admin/v1/targets/PROVIDER/MODEL/reset, with the names that /admin/v1/state has.")
+		return
+	}
+	answer(w, http.StatusOK, struct{}{})
+}
+
+// Refused is the error of a Reload that the configuration is to blame for.
+type Refused struct{ Problems []Problem }
+
+func (*Refused) Error() string { return "the configuration was refused" }
+
+func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
+	if s.opts.Reload == nil {
+		refuse(w, http.StatusNotFound, "This gateway has no configuration to read again.")
+		return
+	}
+	err := s.opts.Reload(r.Context())
+	refused, ok := errors.AsType[*Refused](err)
+	switch {
+	case err == nil:
+		answer(w, http.StatusOK, struct {
+			Generation int64 `json:"generation"`
+		}{s.opts.Gateway.State().Configuration.Generation})
+	case ok:
+		answer(w, http.StatusConflict, struct {
+			Error    struct{ Message string } `json:"error"`
+			Problems []Problem                `json:"problems"`
+		}{struct{ Message string }{"The configuration was refused; the one before keeps serving."}, refused.Problems})
+	default:
+		refuse(w, http.StatusServiceUnavailable, "The configuration could not be read again; the log says why.")
+	}
+}
+
+func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
+	if s.opts.Metrics == nil || !s.opts.Gateway.Settings().Metrics {
+		refuse(w, http.StatusNotFound, "There are no metrics here: set admin.metrics to true.")
+		return
+	}
+	s.opts.Metrics.ServeHTTP(w, r)
+}
+
+// passOn gives a request of the playground to the gateway's API. To that it looks as if it
+// came from a program on this machine: what a page may do was checked here.
+func (s *Server) passOn(w http.ResponseWriter, r *http.Request) {
+	if s.opts.API == nil || !s.opts.Gateway.Settings().Console {
+		refuse(w, http.StatusNotFound, "The API is served elsewhere; here it is for the console alone, so set admin.console to true.")
+		return
+	}
+	r = r.Clone(r.Context())
+	r.Header.Del(tokenHeader)
+	r.Header.Del("Origin")
+	r.Host = "localhost"
+	// The API has headers of its own.
+	for _, name := range []string{"Cache-Control", "Referrer-Policy"} {
+		w.Header().Del(name)
+	}
+	s.opts.API.ServeHTTP(w, r)
+}
+
+// IsLoopback reports whether an address is reached from this machine alone.
+func IsLoopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}

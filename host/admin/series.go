@@ -1,0 +1,221 @@
+package admin
+
+import (
+	"cmp"
+	"math"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/kai-gateway/kai/host/record"
+)
+
+// The last hour is kept in buckets of fixed length. Quantiles come from counts of times in
+// bounds that grow by a fourth, so they are at most that much too high.
+const (
+	bucketLength = 15 * time.Second
+	buckets      = int(time.Hour / bucketLength)
+	maxHours     = 33 // of aliases, and of all together
+	bounds       = 64
+	growth       = 1.25 // the last bound is about 20 minutes
+)
+
+// hour is the last hour of one alias, or of all.
+type hour struct {
+	buckets [buckets]bucket
+}
+
+type bucket struct {
+	at       int64 // its number since 1970; what has another one is old
+	requests int64
+	failed   int64 // the gateway or an upstream
+	refused  int64 // the client's fault: 4xx
+	input    int64
+	cached   int64
+	output   int64
+	first    [bounds]uint32 // times to the first content
+	took     [bounds]uint32 // times to the end of answers
+}
+
+// boundOf returns the place of a time among the bounds.
+func boundOf(d time.Duration) int {
+	if d <= time.Millisecond {
+		return 0
+	}
+	return min(bounds-1, int(math.Ceil(math.Log(float64(d)/float64(time.Millisecond))/math.Log(growth))))
+}
+
+// quantile returns the time in milliseconds that a part of all are not longer than; 0: there
+// are none.
+func quantile(counts *[bounds]uint32, part float64) float64 {
+	sum := uint32(0)
+	for _, n := range counts {
+		sum += n
+	}
+	if sum == 0 {
+		return 0
+	}
+	left := int64(math.Ceil(float64(sum) * part))
+	for i, n := range counts {
+		if left -= int64(n); left <= 0 {
+			return math.Pow(growth, float64(i))
+		}
+	}
+	return 0
+}
+
+// statusHungUp is that of requests whose client did not wait, which is nobody's failure.
+const statusHungUp = 499
+
+// measure adds a request to the hour. The mutex is held.
+func (q *Requests) measure(r *record.Request) {
+	q.hours[""].add(r)
+	if r.Alias == "" {
+		return
+	}
+	h := q.hours[r.Alias]
+	if h == nil {
+		if len(q.hours) >= maxHours {
+			return
+		}
+		h = &hour{}
+		q.hours[r.Alias] = h
+	}
+	h.add(r)
+}
+
+func (h *hour) add(r *record.Request) {
+	end := r.Began.Add(r.Duration)
+	at := end.UnixNano() / int64(bucketLength)
+	b := &h.buckets[at%int64(buckets)]
+	if b.at != at {
+		*b = bucket{at: at}
+	}
+	b.requests++
+	switch {
+	case r.Status == statusHungUp:
+	case r.Status >= 500, r.Status < 400 && r.Class != "":
+		b.failed++
+	case r.Status >= 400:
+		b.refused++
+	}
+	b.input += r.Usage.Input
+	b.cached += r.Usage.CachedInput
+	b.output += r.Usage.Output
+	if r.FirstContent > 0 {
+		b.first[boundOf(r.FirstContent)]++
+	}
+	b.took[boundOf(r.Duration)]++
+}
+
+// Series is the last hour. The lists have a number for each bucket, the oldest first; the
+// last bucket is not over yet.
+type Series struct {
+	Seconds  int       `json:"seconds"` // of a bucket
+	At       []int64   `json:"at"`      // when each begins, Unix seconds
+	Requests []int64   `json:"requests"`
+	Failed   []int64   `json:"failed"`
+	Refused  []int64   `json:"refused"`
+	Input    []int64   `json:"input"`
+	Cached   []int64   `json:"cached"`
+	Output   []int64   `json:"output"`
+	FirstP50 []float64 `json:"first_p50"` // milliseconds; 0: no stream began
+	FirstP95 []float64 `json:"first_p95"`
+	TookP50  []float64 `json:"took_p50"`
+	TookP95  []float64 `json:"took_p95"`
+	Whole    Whole     `json:"whole"`
+	Models   []Share   `json:"models"` // that were asked in this hour
+}
+
+// Whole is about the hour as a whole.
+type Whole struct {
+	FirstP50 float64 `json:"first_p50"`
+	FirstP95 float64 `json:"first_p95"`
+	TookP50  float64 `json:"took_p50"`
+	TookP95  float64 `json:"took_p95"`
+}
+
+// Share is one alias's part of the hour.
+type Share struct {
+	Alias    string  `json:"alias"`
+	Requests int64   `json:"requests"`
+	Failed   int64   `json:"failed"`
+	Tokens   int64   `json:"tokens"`
+	FirstP50 float64 `json:"first_p50"`
+}
+
+// Series returns the hour before now of an alias, or of all for "".
+func (q *Requests) Series(alias string, now time.Time) Series {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := Series{Seconds: int(bucketLength / time.Second), Models: []Share{}}
+	last := now.UnixNano() / int64(bucketLength)
+	h := q.hours[alias]
+	if h == nil {
+		h = &hour{}
+	}
+	var first, took [bounds]uint32
+	for at := last - int64(buckets) + 1; at <= last; at++ {
+		b := h.buckets[at%int64(buckets)]
+		if b.at != at {
+			b = bucket{}
+		}
+		s.At = append(s.At, at*int64(s.Seconds))
+		s.Requests, s.Failed, s.Refused = append(s.Requests, b.requests), append(s.Failed, b.failed), append(s.Refused, b.refused)
+		s.Input, s.Cached, s.Output = append(s.Input, b.input), append(s.Cached, b.cached), append(s.Output, b.output)
+		s.FirstP50, s.FirstP95 = append(s.FirstP50, quantile(&b.first, .5)), append(s.FirstP95, quantile(&b.first, .95))
+		s.TookP50, s.TookP95 = append(s.TookP50, quantile(&b.took, .5)), append(s.TookP95, quantile(&b.took, .95))
+		addTo(&first, &b.first)
+		addTo(&took, &b.took)
+	}
+	s.Whole = Whole{quantile(&first, .5), quantile(&first, .95), quantile(&took, .5), quantile(&took, .95)}
+	for name, h := range q.hours {
+		if share := h.share(name, last); name != "" && share.Requests > 0 {
+			s.Models = append(s.Models, share)
+		}
+	}
+	slices.SortFunc(s.Models, func(a, b Share) int {
+		return cmp.Or(cmp.Compare(b.Requests, a.Requests), cmp.Compare(a.Alias, b.Alias))
+	})
+	return s
+}
+
+func addTo(sum, part *[bounds]uint32) {
+	for i, n := range part {
+		sum[i] += n
+	}
+}
+
+func (h *hour) share(name string, last int64) Share {
+	s := Share{Alias: name}
+	var first [bounds]uint32
+	for i := range h.buckets {
+		if b := &h.buckets[i]; b.at > last-int64(buckets) && b.at <= last {
+			s.Requests, s.Failed, s.Tokens = s.Requests+b.requests, s.Failed+b.failed, s.Tokens+b.input+b.output
+			addTo(&first, &b.first)
+		}
+	}
+	s.FirstP50 = quantile(&first, .5)
+	return s
+}
+
+// Forget drops the hours of aliases and the calls of providers that a new configuration
+// doesn't have.
+func (q *Requests) Forget(aliases, providers map[string]bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for name := range q.hours {
+		if name != "" && !aliases[name] {
+			delete(q.hours, name)
+		}
+	}
+	for name := range q.calls {
+		if !providers[name] {
+			delete(q.calls, name)
+		}
+	}
+}
+
+func (s *Server) series(w http.ResponseWriter, r *http.Request) {
+	answer(w, http.StatusOK, s.opts.Requests.Series(r.URL.Query().Get("model"), s.opts.Now()))
+}

@@ -1,0 +1,120 @@
+package admin
+
+import "time"
+
+// State is what GET /admin/v1/state answers. It has names of the configuration and words
+// of the gateway's own.
+type State struct {
+	Version       string        `json:"version"`
+	Started       time.Time     `json:"started"`
+	Now           time.Time     `json:"now"`
+	Health        string        `json:"health"` // as GET /health has it
+	Auth          bool          `json:"auth"`   // clients need keys
+	Example       string        `json:"example"`
+	Configuration Configuration `json:"configuration"`
+	Models        []Model       `json:"models"`  // in the configuration's order
+	Targets       []Target      `json:"targets"` // by name
+	Providers     []Provider    `json:"providers"`
+	Keys          []Key         `json:"keys"`
+	Memory        Use           `json:"memory"` // bytes, of all requests and answers and the adapters' memory
+	Bodies        Use           `json:"bodies"` // bytes of requests, which is a part of it
+}
+
+// Configuration is which one is served.
+type Configuration struct {
+	File       string   `json:"file"`       // its name; "": the built-in one
+	Generation int64    `json:"generation"` // counted from the start
+	Taken      int64    `json:"taken"`      // Unix milliseconds at which it was taken
+	Refusals   int64    `json:"refusals"`   // since the start
+	Refused    *Refusal `json:"refused"`    // null: the last one was taken
+}
+
+// Refusal is a configuration that was not taken.
+type Refusal struct {
+	At       time.Time `json:"at"`
+	Problems []Problem `json:"problems"`
+}
+
+// Problem is one thing wrong with a configuration.
+type Problem struct {
+	Where   string `json:"where"` // file:line:column, or only the file
+	Path    string `json:"path"`  // the key, such as providers.oa.base_url; "": none
+	Message string `json:"message"`
+}
+
+// Model is an alias.
+type Model struct {
+	Alias    string  `json:"alias"`
+	Hidden   bool    `json:"hidden"`
+	Default  bool    `json:"default"`
+	Sole     bool    `json:"sole"`  // it has one target, which is asked always
+	Needs    string  `json:"needs"` // what must be done before it answers; "": nothing
+	Attempts int     `json:"attempts"`
+	Sticky   string  `json:"sticky"`
+	Entries  []Entry `json:"entries"`
+}
+
+// Entry is what an alias leads to: a target, or all of another alias's.
+type Entry struct {
+	Target string `json:"target,omitempty"` // one of State.Targets
+	Alias  string `json:"alias,omitempty"`
+	Weight int    `json:"weight"`
+	Tier   int    `json:"tier"`
+}
+
+// Target is how a target does.
+type Target struct {
+	Name   string `json:"name"`  // provider/model
+	State  string `json:"state"` // "well", "cooling" or "trying"
+	Class  string `json:"class"` // of the failure it cools for
+	WaitMS int64  `json:"wait_ms"`
+	Always bool   `json:"always"` // it is asked whatever its state is
+}
+
+// Provider is a provider and its adapter.
+type Provider struct {
+	Name      string `json:"name"`
+	State     string `json:"state"` // "ready", "unconfigured", "loading", "failed", "paused" or "unreachable"
+	Needs     string `json:"needs"` // the variable that would make it configured
+	Adapter   string `json:"adapter"`
+	Version   string `json:"version"` // of the adapter
+	Digest    string `json:"digest"`  // of its module, SHA-256
+	Pinned    bool   `json:"pinned"`  // the configuration names the digest
+	Isolation string `json:"isolation"`
+	Instances int    `json:"instances"`
+	Memory    Use    `json:"memory"`   // bytes, of its share
+	Swaps     int64  `json:"swaps"`    // how often its module was replaced
+	PausedMS  int64  `json:"pause_ms"` // for which it is paused
+	Calls     Calls  `json:"calls"`
+}
+
+// Calls are those of an adapter in its sandbox, since the start.
+type Calls struct {
+	OK      int64 `json:"ok"`
+	Failed  int64 `json:"failed"` // it stated an error
+	Broken  int64 `json:"broken"` // it broke its contract
+	Fuel    int64 `json:"fuel"`
+	MaxFuel int64 `json:"max_fuel"` // of one call
+}
+
+// Key is a key of a client.
+type Key struct {
+	Name   string   `json:"name"`
+	Models []string `json:"models"` // that it may use; empty: all
+	Limits []Limit  `json:"limits"`
+}
+
+// Limit is a bound and what is used of it.
+type Limit struct {
+	Of     string  `json:"of"`   // key or group
+	What   string  `json:"what"` // such as "requests", "tokens", "budget"
+	Window string  `json:"window"`
+	Used   float64 `json:"used"`
+	Max    float64 `json:"max"`
+}
+
+// Use is how much of something is used.
+type Use struct {
+	Used int64 `json:"used"`
+	Max  int64 `json:"max"` // 0: there is no bound
+}
