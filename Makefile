@@ -11,6 +11,10 @@ SDK     := $(shell find sdk plugins/internal -name '*.go' -not -name '*_test.go'
 # nothing is compiled twice.
 export GOFLAGS := $(strip $(shell go env GOFLAGS 2>/dev/null) -trimpath)
 
+# Nothing needs C but the race detector. Without it the program is static, and starts
+# and idles with a little less.
+export CGO_ENABLED := 0
+
 # "kai version" names the commit, where git knows it.
 VCS := $(if $(shell git rev-parse HEAD 2>/dev/null),auto,false)
 
@@ -22,7 +26,7 @@ help: ## list the targets
 
 build: plugins ## build bin/kai with its adapters inside
 	@echo "Linking bin/kai with its adapters inside (a few seconds)."
-	@go build -buildvcs=$(VCS) -o bin/kai ./cmd/kai
+	@go build -buildvcs=$(VCS) -ldflags="-s -w" -o bin/kai ./cmd/kai
 
 run: build ## build and serve config/api.yaml on port 9000
 	@./bin/kai serve --config config/api.yaml
@@ -71,7 +75,7 @@ check: plugins ## format, vet, test with the race detector
 	@echo "Tests that the race detector would slow down for nothing (2 of 3)."
 	@$(TEST) -vet=off -timeout 60m -run '$(HEAVY)' ./host ./host/wasm/... ./cmd/internal/conform ./cmd/kai ./examples/adapters
 	@echo "All others, with the race detector (3 of 3)."
-	@$(TEST) -vet=off -race -shuffle=on -timeout 90m ./...
+	@CGO_ENABLED=1 $(TEST) -vet=off -race -shuffle=on -timeout 90m ./...
 
 FUZZTIME ?= 5s
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -73,12 +74,7 @@ func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error
 	for _, p := range c.Providers {
 		g.order = append(g.order, g.providers[p.Name])
 	}
-	document, err := schema.OpenAPI(g.example())
-	if err != nil {
-		g.release()
-		return nil, fmt.Errorf("read the OpenAPI document: %w", err)
-	}
-	g.handler = g.api(h.opts.Version, document)
+	g.handler = g.api(h.opts.Version)
 	return g, nil
 }
 
@@ -145,7 +141,7 @@ func (g *generation) endpoints() []api.Route {
 }
 
 // api is the HTTP surface of this generation.
-func (g *generation) api(version string, document []byte) http.Handler {
+func (g *generation) api(version string) http.Handler {
 	c := g.config
 	o := api.Options{
 		Routes:       g.endpoints(),
@@ -163,7 +159,7 @@ func (g *generation) api(version string, document []byte) http.Handler {
 		ReadTimeout:  time.Duration(c.Server.ReadTimeout),
 		WriteTimeout: time.Duration(c.Server.WriteTimeout),
 		Version:      version,
-		OpenAPI:      document,
+		OpenAPI:      sync.OnceValues(func() ([]byte, error) { return schema.OpenAPI(g.example()) }),
 		Logger:       g.log,
 		Observe:      g.observe,
 		Now:          g.now,

@@ -47,7 +47,9 @@ var (
 // of single commands, which are the slowest, need no race detector.
 var builtKai = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join(shared, "bin")
-	if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "kai"), ".").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "kai"), ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make does
+	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, beginning(string(out)))
 	}
 	return dir, nil

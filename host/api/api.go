@@ -65,10 +65,10 @@ type Options struct {
 	// changed, and not be kept: Clone copies it. Default: nobody gets it.
 	Observe func(*record.Request)
 
-	Version string           // of the gateway, for GET / and GET /health
-	OpenAPI []byte           // what GET /openapi.json serves, JSON
-	Logger  *slog.Logger     // default: discard
-	Now     func() time.Time // default time.Now; only for what is logged
+	Version string                 // of the gateway, for GET / and GET /health
+	OpenAPI func() ([]byte, error) // what GET /openapi.json serves, JSON; called once it is asked for. Default: nothing
+	Logger  *slog.Logger           // default: discard
+	Now     func() time.Time       // default time.Now; only for what is logged
 }
 
 type server struct {

@@ -102,8 +102,12 @@ func acceptsGzip(headers []string) bool {
 
 // openAPI serves the OpenAPI document.
 func (s *server) openAPI(_ context.Context, x *Exchange) error {
-	if len(s.OpenAPI) == 0 {
+	if s.OpenAPI == nil {
 		return s.unknownPath(x.Request)
 	}
-	return x.JSON(http.StatusOK, s.OpenAPI)
+	document, err := s.OpenAPI()
+	if err != nil {
+		return err
+	}
+	return x.JSON(http.StatusOK, document)
 }

@@ -16,7 +16,7 @@ import (
 // TestDocsWorkOffline loads the page the way a browser does, also through a
 // proxy that strips a path prefix, and finds all it needs below that prefix.
 func TestDocsWorkOffline(t *testing.T) {
-	g := newServer(t, api.Options{OpenAPI: []byte(`{"openapi":"3.0.3"}`)})
+	g := newServer(t, api.Options{OpenAPI: func() ([]byte, error) { return []byte(`{"openapi":"3.0.3"}`), nil }})
 	target, err := url.Parse(g.url)
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestDocsAssetsAreCompressedForThoseWhoTakeIt(t *testing.T) {
 }
 
 func TestOpenAPIDocument(t *testing.T) {
-	with := newServer(t, api.Options{OpenAPI: []byte(`{"openapi":"3.0.3"}`)})
+	with := newServer(t, api.Options{OpenAPI: func() ([]byte, error) { return []byte(`{"openapi":"3.0.3"}`), nil }})
 	if got := with.do(t, "GET", "/openapi.json", ""); got.body != `{"openapi":"3.0.3"}` || got.Header.Get("Content-Type") != jsonType {
 		t.Errorf("got %q %s", got.Header.Get("Content-Type"), got.body)
 	}
