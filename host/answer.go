@@ -3,8 +3,10 @@ package host
 import (
 	"time"
 
+	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/facts"
+	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/sse"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -15,23 +17,28 @@ import (
 type answer interface {
 	part(inputs int) error // what follows answers so many more of the request's inputs
 	apply([]abi.Emission) error
-	commit() bool   // allow sending to the client; false: nothing is sent before the end
-	flush() error   // send what there is, if that is allowed
-	EndMark()       // the upstream said that its answer is complete
-	complete() bool // the answer succeeds even if the upstream's connection breaks now
-	end() error     // nothing more comes; the error says what is missing
+	commit() bool                                            // allow sending to the client; false: nothing is sent before the end
+	pass(contentType string, piece []byte, flush bool) error // send bytes as they are; they are the whole answer
+	flush() error                                            // send what there is, if that is allowed
+	EndMark()                                                // the upstream said that its answer is complete
+	complete() bool                                          // the answer succeeds even if the upstream's connection breaks now
+	end() error                                              // nothing more comes; the error says what is missing
 	Usage() facts.Usage
-	firstSent() time.Time // when the client got the first content of a stream; zero: not yet
+	firstSent() time.Time // when the client got the first content of an answer that comes in parts; zero: not yet
 }
 
 // Whether an answer is complete is noted only after all emissions of a call were
 // applied: a call that finishes the answer and then breaks the protocol completes nothing.
 
-// wholeAnswer becomes one JSON object.
+// wholeAnswer becomes one JSON object, or bytes that pass as they come.
 type wholeAnswer struct {
 	dialect.Answer
-	ended bool
-	body  []byte // after end
+	http   *api.Exchange
+	now    func() time.Time
+	passed bool      // bytes were sent, and the answer has begun
+	first  time.Time // when the first of them were sent
+	ended  bool
+	body   []byte // after end
 }
 
 func (a *wholeAnswer) apply(ems []abi.Emission) error {
@@ -49,13 +56,27 @@ func (a *wholeAnswer) part(inputs int) error {
 	return nil
 }
 
+func (a *wholeAnswer) pass(contentType string, piece []byte, flush bool) error {
+	if !a.passed {
+		a.passed, a.first = true, a.now()
+		a.http.Begin(contentType)
+	}
+	if err := a.http.Send(piece, flush); err != nil {
+		return &fault.Error{Kind: fault.Gone, Cause: err, Text: "The client did not take its answer."}
+	}
+	return nil
+}
+
 func (a *wholeAnswer) commit() bool   { return false }
 func (a *wholeAnswer) flush() error   { return nil }
 func (a *wholeAnswer) complete() bool { return a.ended }
 
-func (a *wholeAnswer) firstSent() time.Time { return time.Time{} }
+func (a *wholeAnswer) firstSent() time.Time { return a.first }
 
 func (a *wholeAnswer) end() (err error) {
+	if a.passed {
+		return nil
+	}
 	a.body, err = a.End(nil)
 	return err
 }
@@ -83,6 +104,10 @@ func (a *streamedAnswer) apply(ems []abi.Emission) (err error) {
 		return a.flush()
 	}
 	return nil
+}
+
+func (a *streamedAnswer) pass(string, []byte, bool) error {
+	return &fault.Error{Kind: fault.Upstream, Code: "upstream_error", Text: "The provider answered without events, which were asked for."}
 }
 
 func (a *streamedAnswer) part(int) error { return nil }

@@ -242,6 +242,9 @@ func (a *attempt) step(ctx context.Context, t exchange.Turn) (exchange.Turn, err
 		a.finalStep = true // no further step can use anything of the request
 		a.releaseRequest()
 	}
+	if res.Bytes() {
+		return exchange.Turn{}, a.pass(res)
+	}
 	if !res.Whole() {
 		// An answer in events is the attempt's last step.
 		a.finalStep = true

@@ -77,6 +77,9 @@ func documentedGateway(t *testing.T, readTimeout string) *gateway {
 			body = `{"error":{"message":"as asked","code":"model_not_found"}}`
 		case x.URI == "/embeddings":
 			body = `{"data":[{"index":0,"embedding":[0.5,-0.25]}]}`
+		case "/v1"+x.URI == speech && status == 200:
+			mock.Whole(200, "audio/mpeg", "ID3")(x)
+			return
 		case passedCases["/v1"+x.URI].answer != "":
 			body = as(passedCases["/v1"+x.URI].answer, "dated-name")
 		case status != 200:
@@ -138,6 +141,7 @@ var asks = []struct{ path, fields, stream, broken string }{
 	{"/v1/rerank", `"query":"q","documents":["a"]`, ``, `{"model":"demo"}`},
 	{"/v1/moderations", `"input":"Hello!"`, ``, `{"model":"demo"}`},
 	{"/v1/images/generations", `"prompt":"An otter"`, ``, `{"model":"demo"}`},
+	{speech, `"input":"Hello!","voice":"alloy"`, ``, `{"model":"demo"}`},
 	{"/v1/messages/count_tokens", `"messages":[{"role":"user","content":"Hello!"}]`, ``, `{"model":"demo"}`},
 }
 
@@ -149,6 +153,7 @@ func documentedAnswers(t *testing.T, g *gateway) []documented {
 	for _, a := range asks {
 		count := strings.HasSuffix(a.path, "count_tokens")
 		_, passed := passedCases[a.path]
+		passed = passed || a.path == speech
 		embed := passed || a.path == "/v1/embeddings" // asks the adapter that can
 		post := func(answer, model string, d documented) {
 			d.answer = "POST " + a.path + " " + answer
@@ -164,7 +169,7 @@ func documentedAnswers(t *testing.T, g *gateway) []documented {
 			}
 			all = append(all, d)
 		}
-		post("200 application/json", "fine", documented{})
+		post("200 "+map[bool]string{true: "audio/mpeg", false: "application/json"}[a.path == speech], "fine", documented{})
 		if !count && !passed {
 			post("200 application/json", "demo", documented{})
 		}
@@ -255,9 +260,11 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 	g := documentedGateway(t, "1m")
 	doc := loadDocument(t, g)
 	openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.FileBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("audio/mpeg", openapi3filter.FileBodyDecoder)
 	openapi3filter.RegisterBodyDecoder("text/event-stream", openapi3filter.FileBodyDecoder)
 	t.Cleanup(func() {
 		openapi3filter.UnregisterBodyDecoder("text/html")
+		openapi3filter.UnregisterBodyDecoder("audio/mpeg")
 		openapi3filter.UnregisterBodyDecoder("text/event-stream")
 	})
 	answers := documentedAnswers(t, g)
@@ -291,6 +298,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 var ownFaults = []string{
 	"POST /v1/messages/count_tokens 500 application/json", "POST /v1/embeddings 500 application/json", "POST /v1/rerank 500 application/json",
 	"POST /v1/moderations 500 application/json", "POST /v1/images/generations 500 application/json",
+	"POST /v1/audio/speech 500 application/json",
 }
 
 // answersOf returns the names of all answers that a document has.

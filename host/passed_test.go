@@ -38,6 +38,11 @@ var passedCases = map[string]struct{ asked, answer string }{
 	"/v1/images/generations": {`{"model":"%s","prompt":"p"}`, `{"created":1,"model":"%s","data":[{"b64_json":"AA=="}],"usage":{"input_tokens":5,"output_tokens":2}}`},
 }
 
+const speech = "/v1/audio/speech"
+
+// speaks is a request for speech.
+const speaks = `{"model":"%s","input":"Hello","voice":"alloy"}`
+
 // as puts a model's name into a request or an answer.
 func as(text, model string) string { return strings.ReplaceAll(text, "%s", model) }
 
@@ -70,20 +75,24 @@ func TestPassed(t *testing.T) {
 func TestPassedIsRefused(t *testing.T) {
 	up := mock.Start(t, mock.JSON(`{}`))
 	g := passedGateway(t, up)
+	asks := map[string]string{speech: speaks}
 	for path, tc := range passedCases {
+		asks[path] = tc.asked
+	}
+	for path, asked := range asks {
 		for name, c := range map[string]struct {
 			key, asked string
 			status     int
 			says       string
 		}{
-			"a model that can't":              {"key-a", as(tc.asked, "claude"), 400, "these can: mine, several"},
-			"a model that can't, of this key": {"key-b", as(tc.asked, "claude"), 400, "no model that is configured here and that this key may use can"},
-			"a model that the key may not":    {"key-b", as(tc.asked, "mine"), 403, "may not use the model 'mine'"},
-			"a model that isn't there":        {"key-a", as(tc.asked, "theirs"), 400, "Model 'theirs' not found"},
-			"no key":                          {"", as(tc.asked, "mine"), 401, "key"},
-			"two models":                      {"key-a", strings.Replace(as(tc.asked, "mine"), "{", `{"model":"x",`, 1), 400, "second field"},
-			"a model in capitals":             {"key-a", strings.Replace(as(tc.asked, "mine"), "{", `{"MODEL":"x",`, 1), 400, "some servers read"},
-			"another model at the upstream":   {"key-a", strings.Replace(as(tc.asked, "mine"), "{", `{"Fallbacks":["x"],`, 1), 403, "fallbacks"},
+			"a model that can't":              {"key-a", as(asked, "claude"), 400, "these can: mine, several"},
+			"a model that can't, of this key": {"key-b", as(asked, "claude"), 400, "no model that is configured here and that this key may use can"},
+			"a model that the key may not":    {"key-b", as(asked, "mine"), 403, "may not use the model 'mine'"},
+			"a model that isn't there":        {"key-a", as(asked, "theirs"), 400, "Model 'theirs' not found"},
+			"no key":                          {"", as(asked, "mine"), 401, "key"},
+			"two models":                      {"key-a", strings.Replace(as(asked, "mine"), "{", `{"model":"x",`, 1), 400, "second field"},
+			"a model in capitals":             {"key-a", strings.Replace(as(asked, "mine"), "{", `{"MODEL":"x",`, 1), 400, "some servers read"},
+			"another model at the upstream":   {"key-a", strings.Replace(as(asked, "mine"), "{", `{"Fallbacks":["x"],`, 1), 403, "fallbacks"},
 		} {
 			t.Run(path+" "+name, func(t *testing.T) {
 				res, answer := g.postTo(t, path, c.key, c.asked)

@@ -101,13 +101,19 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, parse dialect.P
 	}, nil
 }
 
-// whole answers with one JSON object.
+// whole answers with one JSON object, or with bytes that pass as they come.
 func (c *call) whole(ctx context.Context) error {
 	var last *wholeAnswer
 	err := c.attempts(ctx, func() answer {
-		last = &wholeAnswer{Answer: c.request.Whole(c.info)}
+		last = &wholeAnswer{Answer: c.request.Whole(c.info), http: c.http, now: c.gateway.now}
 		return last
 	})
+	if last != nil && last.passed {
+		if err != nil {
+			c.http.Abort(c.told(err))
+		}
+		return nil
+	}
 	if err != nil {
 		return c.told(err)
 	}

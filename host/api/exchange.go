@@ -91,6 +91,32 @@ func (x *Exchange) write(status int, contentType string, body []byte) error {
 	return err
 }
 
+// Begin begins an answer with status 200 that is no JSON. Send sends its body.
+func (x *Exchange) Begin(contentType string) {
+	h := x.Writer.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("X-Content-Type-Options", "nosniff")
+	x.Writer.WriteHeader(http.StatusOK)
+}
+
+// Send sends a part of the body. flush says that it must not wait for the next one. An error
+// means that the client did not accept it in time, or is gone.
+func (x *Exchange) Send(p []byte, flush bool) error {
+	_ = http.NewResponseController(x.writer.ResponseWriter).SetWriteDeadline(time.Now().Add(x.server.WriteTimeout))
+	_, err := x.Writer.Write(p)
+	if err == nil && flush {
+		err = x.writer.FlushError()
+	}
+	return err
+}
+
+// Abort cuts the client's connection, which is all that tells it that an answer which has begun
+// can't be completed. err is for the log. Abort doesn't return.
+func (x *Exchange) Abort(err error) {
+	x.note(err)
+	panic(http.ErrAbortHandler)
+}
+
 // finish deals with the error that a handler returned, and with handlers that
 // returned none but wrote nothing.
 func (x *Exchange) finish(err error) {

@@ -54,6 +54,11 @@ type Request struct {
 	Whole    func(Info) Answer
 	Streamed func(Info) Stream
 
+	// Passes says under which content type an answer that is neither JSON nor events
+	// reaches the client as it comes. mediaType is the upstream's, in lower case. Default:
+	// no such answer does.
+	Passes func(mediaType string) (contentType string, ok bool)
+
 	// Fault says in the client's terms what is wrong with Body, for errors of adapters,
 	// which know nothing else. Default: Body's terms are the client's.
 	Fault func(*fault.Error) *fault.Error

@@ -117,6 +117,53 @@ func rarity(c byte) int {
 	return 0
 }
 
+// longest returns how many bytes the key has at most, however it is written.
+func (r *redactor) longest() (n int) {
+	if r == nil {
+		return 0
+	}
+	for _, f := range r.forms {
+		n = max(n, maxCharacter*len(f.text))
+	}
+	return n
+}
+
+// maxCharacter is how many bytes stand for one character of the key at most.
+const maxCharacter = 1<<maxEncoded + len("u0041")
+
+// settled returns how many bytes at the start of p can't be a part of the key, whatever
+// follows. p has no whole key in it.
+func (r *redactor) settled(p []byte) int {
+	for i := max(0, len(p)-r.longest()); i < len(p); i++ {
+		for j := range r.forms {
+			if r.forms[j].mayBegin(p[i:]) {
+				return i
+			}
+		}
+	}
+	return len(p)
+}
+
+// mayBegin reports whether p, which is not empty, may be the beginning of the form.
+func (f *form) mayBegin(p []byte) bool {
+	if bytes.HasPrefix(f.text, p) {
+		return true
+	}
+	n := 0
+	for _, c := range f.text {
+		if n == len(p) {
+			return true
+		}
+		k := f.character(p[n:], c)
+		if k == 0 {
+			// What escapes a character may be half of itself yet.
+			return (p[n] == '%' || p[n] == '\\') && len(p)-n < maxCharacter
+		}
+		n += k
+	}
+	return false
+}
+
 // bytes returns p without the key: p itself if the key isn't in it, else a copy.
 func (r *redactor) bytes(p []byte) []byte {
 	if r == nil || !r.suspects(p) {

@@ -40,6 +40,8 @@ type Response struct {
 	length  int64         // the length of the raw body; -1: unknown
 	limit   int           // how many bytes a whole body may have
 	whole   bool
+	bytes   bool   // it is read by Piece
+	window  []byte // empty: what Piece reads into
 	start   []byte // the part of the body that was read by settle, to find out its kind, or by Body
 	err     error  // why no more bytes come: io.EOF, or the error for the caller
 	decoder *frame.Decoder
@@ -151,6 +153,9 @@ func (r *Response) settle(asked abi.Framing) error {
 	case rules.Whole:
 		r.whole = true
 		return nil
+	case rules.Bytes:
+		r.bytes = true
+		return nil
 	}
 	r.decoder = frame.NewDecoder(framing, r.client.lineLimit)
 	r.decoder.Feed(r.start)
@@ -215,6 +220,10 @@ func (r *Response) read(p []byte) (int, error) {
 // to be read by Next. See exchange.Answer for the rule.
 func (r *Response) Whole() bool { return r.whole }
 
+// Bytes reports whether the answer is neither a value nor a stream of events, and is to be read
+// by Piece.
+func (r *Response) Bytes() bool { return r.bytes }
+
 // Head returns the headers that an adapter may see, sorted, each as
 // "lower-case-name: value\n": content type, retry-after, rate limits and request ids.
 func (r *Response) Head() []byte {
@@ -255,7 +264,7 @@ var errNoStream = errors.New("Next on an answer that is whole or closed")
 // is complete is for the caller to judge. Other errors are as Body's. Frames that came
 // before a failure are returned before it.
 func (r *Response) Next() (frame.Frame, error) {
-	if r.whole || r.closed {
+	if r.whole || r.bytes || r.closed {
 		return frame.Frame{}, errNoStream
 	}
 	if r.aheadValid {
@@ -274,7 +283,7 @@ func (r *Response) Next() (frame.Frame, error) {
 // Buffered reports whether Next will return without waiting for the network. If not, the
 // caller should first send on what it has made of the frames so far.
 func (r *Response) Buffered() bool {
-	if !r.whole && !r.closed && !r.aheadValid {
+	if !r.whole && !r.bytes && !r.closed && !r.aheadValid {
 		r.ahead, r.aheadErr, r.aheadValid = r.pull()
 	}
 	return r.aheadValid

@@ -193,7 +193,7 @@ func (c *collector) checkOrder(e abi.Emission, p []byte) int32 {
 		if c.request {
 			return c.refuse(emitWrong, "REQUEST: a second one in the same call")
 		}
-		if f := abi.Framing(e.At); f != abi.Whole && f != abi.SSE && f != abi.NDJSON {
+		if f := abi.Framing(e.At); f < abi.Whole || f > abi.Bytes {
 			return c.refuse(emitWrong, "REQUEST: framing %d does not exist", e.At)
 		}
 		c.request = true

@@ -14,7 +14,7 @@ type endpoint struct {
 	path  string
 	what  string // what it gives, for messages
 	input string // the field with what may be too long
-	list  string // the field of an answer that has what was asked for
+	list  string // the field of an answer that has what was asked for; "": the answer is bytes
 }
 
 // passed are the endpoints that clients know by the same form. Rerank is Cohere's and Jina's
@@ -24,6 +24,7 @@ var passed = map[abi.Op]endpoint{
 	abi.Moderations: {"/moderations", "moderations", "input", "results"},
 	abi.Rerank:      {"/rerank", "rerank", "documents", "results"},
 	abi.Images:      {"/images/generations", "images", "prompt", "data"},
+	abi.Speech:      {"/audio/speech", "speech", "input", ""},
 }
 
 // answer passes a whole answer on, and states what it cost.
@@ -34,7 +35,7 @@ func (p endpoint) answer(r *sdk.Response, out *sdk.Out) error {
 	case body.Valid() == nil && !body.Get("error").Empty():
 		return p.failure(failure(0, r.Head, body))
 	case body.Valid() != nil || body.Get(p.list).Kind() != sdk.KindArray:
-		return openaichat.Failed(502, "upstream_error", "The provider's answer has no "+p.list+", which a request for "+p.what+" asks for.")
+		return openaichat.Failed(502, "upstream_error", "The provider's answer is none to a request for "+p.what+".")
 	default:
 		tokens(body, out)
 		out.Result(bytes.TrimSpace(body))

@@ -25,8 +25,11 @@ func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error 
 	up := sdk.Upstream{Path: o.path("/chat/completions"), Framing: abi.Whole, Headers: o.headers, Body: body}
 	if r.Op == abi.Embeddings {
 		up.Path = o.path("/embeddings")
-	} else if to := passed[r.Op].path; to != "" {
-		up.Path = o.path(to)
+	} else if to, ok := passed[r.Op]; ok {
+		up.Path = o.path(to.path)
+		if to.list == "" {
+			up.Framing = abi.Bytes
+		}
 	}
 	if r.Stream {
 		up.Framing = abi.SSE

@@ -42,11 +42,12 @@ const (
 	Moderations Op = 6
 	Rerank      Op = 7
 	Images      Op = 8
+	Speech      Op = 9
 )
 
 var opNames = [...]string{
 	Chat: "chat", Completions: "completions", Embeddings: "embeddings", Models: "models", Count: "count",
-	Moderations: "moderations", Rerank: "rerank", Images: "images",
+	Moderations: "moderations", Rerank: "rerank", Images: "images", Speech: "speech",
 }
 
 // String returns the name that manifests use, or "" for an operation it does not know.
@@ -87,6 +88,7 @@ const (
 	Whole  Framing = 0 // one body
 	SSE    Framing = 1 // server-sent events
 	NDJSON Framing = 2 // one JSON value in each line
+	Bytes  Framing = 3 // no JSON, but bytes that the client gets as they come (since minor version 4)
 )
 
 // Kind says what an emission states.

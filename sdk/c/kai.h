@@ -218,9 +218,10 @@ bool kai_split_data_url(kai_bytes inside, kai_bytes *media_type, kai_bytes *base
 
 /* ---- the calls ---- */
 
-/* The last three are there since minor version 4. */
+/* Those from 6 on are there since minor version 4. */
 typedef enum {
-    KAI_CHAT = 1, KAI_COMPLETIONS = 2, KAI_EMBEDDINGS = 3, KAI_MODELS = 4, KAI_COUNT = 5, KAI_MODERATIONS = 6, KAI_RERANK = 7, KAI_IMAGES = 8
+    KAI_CHAT = 1, KAI_COMPLETIONS = 2, KAI_EMBEDDINGS = 3, KAI_MODELS = 4, KAI_COUNT = 5, KAI_MODERATIONS = 6, KAI_RERANK = 7, KAI_IMAGES = 8,
+    KAI_SPEECH = 9
 } kai_op;
 
 enum { KAI_OK = 0, KAI_FAILED = 1 };
@@ -260,7 +261,8 @@ kai_bytes kai_head(kai_bytes head, const char *name);
  * end in _json take the inside of a JSON string literal (kai_raw_string), so that
  * text passes from the upstream to the client without being decoded. */
 
-typedef enum { KAI_WHOLE = 0, KAI_SSE = 1, KAI_NDJSON = 2 } kai_framing;
+/* Bytes are no JSON: the client gets them as they come (since minor version 4). */
+typedef enum { KAI_WHOLE = 0, KAI_SSE = 1, KAI_NDJSON = 2, KAI_BYTES = 3 } kai_framing;
 
 /* A request to the upstream. */
 typedef struct {

@@ -22,9 +22,10 @@ const (
 	Events                // a stream of frames, for kai_event
 	Page                  // a web page, which no adapter sees
 	Redirect              // a redirect, which is not followed and which no adapter sees
+	Bytes                 // what was asked for as abi.Bytes, which no adapter sees
 )
 
-var formNames = [...]string{"undecided", "whole", "events", "a web page", "a redirect"}
+var formNames = [...]string{"undecided", "whole", "events", "a web page", "a redirect", "bytes"}
 
 func (f Form) String() string { return formNames[f] }
 
@@ -48,6 +49,8 @@ type Answer struct {
 // The bytes decide, and the content type only if they don't. The rules are, in this order:
 //
 //   - a status of 3xx is a Redirect;
+//   - a success that was asked for as abi.Bytes is Bytes by its content type, unless that says
+//     JSON or events. One that says nothing, or HTML, is Bytes unless it begins with { or <;
 //   - a body that begins with < is a Page;
 //   - any other status outside 2xx is Whole;
 //   - a body that begins with a field or a comment of an event stream is Events, SSE;
@@ -57,6 +60,10 @@ type Answer struct {
 func (a *Answer) Look(begin []byte, ended bool) (Form, abi.Framing) {
 	if a.Status >= 300 && a.Status <= 399 {
 		return Redirect, abi.Whole
+	}
+	mayBeBytes := a.Asked == abi.Bytes && a.Status >= 200 && a.Status <= 299
+	if mayBeBytes && a.saysBytes() {
+		return Bytes, abi.Whole
 	}
 	mark := skipMark(begin)
 	if mark < 0 {
@@ -76,6 +83,9 @@ func (a *Answer) Look(begin []byte, ended bool) (Form, abi.Framing) {
 	if begin[first] == '<' {
 		return Page, abi.Whole
 	}
+	if media := MediaType(a.ContentType); mayBeBytes && begin[first] != '{' && (media == "" || isHTML(media)) {
+		return Bytes, abi.Whole
+	}
 	if a.Status < 200 || a.Status > 299 {
 		return Whole, abi.Whole
 	}
@@ -90,13 +100,19 @@ func (a *Answer) Look(begin []byte, ended bool) (Form, abi.Framing) {
 	return a.lines(begin, first, ended)
 }
 
+// saysBytes reports whether the content type says that the answer is neither JSON nor events.
+func (a *Answer) saysBytes() bool {
+	media := MediaType(a.ContentType)
+	return media != "" && media != "text/event-stream" && !isHTML(media) && !isJSON(media) && !isLines(media)
+}
+
 // empty returns the form of an answer without a body.
 func (a *Answer) empty() (Form, abi.Framing) {
 	media := MediaType(a.ContentType)
 	switch {
 	case isHTML(media):
 		return Page, abi.Whole
-	case a.Status < 200, a.Status > 299, a.Asked == abi.Whole, isJSON(media):
+	case a.Status < 200, a.Status > 299, a.Asked == abi.Whole, a.Asked == abi.Bytes, isJSON(media):
 		return Whole, abi.Whole
 	}
 	return Events, a.Asked

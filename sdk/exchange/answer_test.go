@@ -306,3 +306,44 @@ func TestRetryAfterIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestBytes: what was asked for as bytes is decided by the content type, and by the first byte
+// where that says nothing.
+func TestBytes(t *testing.T) {
+	for name, tc := range map[string]struct {
+		label, body string
+		status      int // 0: 200
+		want        string
+	}{
+		"sound":                             {label: "audio/mpeg", body: "ID3\x03", want: "bytes"},
+		"sound that looks like JSON":        {label: "audio/pcm", body: `{"a":1}`, want: "bytes"},
+		"sound that looks like a page":      {label: "audio/pcm", body: "<html>", want: "bytes"},
+		"sound that looks like events":      {label: "audio/pcm", body: "data: 1\n\n", want: "bytes"},
+		"nothing that is called sound":      {label: "audio/mpeg", body: "", want: "bytes"},
+		"text":                              {label: "text/plain; charset=utf-8", body: "1\n00:00:00,000", want: "bytes"},
+		"text that looks like lines":        {label: "text/plain", body: "1\n2\n", want: "bytes"},
+		"anything without a name":           {body: "ID3\x03", want: "bytes"},
+		"JSON without a name":               {body: ` {"a":1}`, want: "whole"},
+		"a page without a name":             {body: " <html>", want: "a web page"},
+		"JSON":                              {label: "application/json", body: `{"a":1}`, want: "whole"},
+		"JSON over several lines":           {label: "application/json", body: "{\n\"a\":1\n}", want: "whole"},
+		"events":                            {label: "text/event-stream", body: "data: 1\n\n", want: "SSE"},
+		"text that is called HTML":          {label: "text/html; charset=utf-8", body: "Hello", want: "bytes"},
+		"a page":                            {label: "text/html", body: "<html>", want: "a web page"},
+		"a redirect":                        {label: "audio/mpeg", body: "ID3", status: 302, want: "a redirect"},
+		"an error that is called sound":     {label: "audio/mpeg", body: "no", status: 500, want: "whole"},
+		"an error that looks like a page":   {label: "audio/mpeg", body: "<html>", status: 500, want: "a web page"},
+		"no name, and nothing in it":        {body: "", want: "whole"},
+		"lines, which aren't what is asked": {label: "application/x-ndjson", body: "{}\n{}\n", want: "NDJSON"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := Answer{Asked: abi.Bytes, Status: max(200, tc.status), ContentType: tc.label}
+			if got := result(a.Look([]byte(tc.body), true)); got != tc.want {
+				t.Errorf("at once, it is %s, want %s", got, tc.want)
+			}
+			if got := byByte(abi.Bytes, max(200, tc.status), tc.label, tc.body); got != tc.want {
+				t.Errorf("byte by byte, it is %s, want %s", got, tc.want)
+			}
+		})
+	}
+}

@@ -42,6 +42,8 @@ func Views(op abi.Op) []View {
 		return viewAt("/v1/rerank")
 	case abi.Images:
 		return viewAt("/v1/images/generations")
+	case abi.Speech:
+		return viewAt("/v1/audio/speech")
 	}
 	return nil
 }

@@ -41,6 +41,7 @@ type Replay struct {
 	Finished bool             // FINISH or RESULT was emitted
 	EndMark  bool             // the upstream said [DONE], or the adapter END
 	Cut      bool             // the upstream's last answer broke off
+	Passed   bool             // the last answer was bytes, of which the adapter gets none
 
 	Last exchange.Turn // the last request, for callers that send it
 }
@@ -176,6 +177,9 @@ func (x *replaying) answer(res Response) error {
 		return x.call(sdk.Input{Response: &sdk.Response{
 			Op: x.op, Status: res.Status, Head: res.Head(), Body: exchange.Body(res.Status, bytes.TrimSuffix(res.Body, []byte("\n"))),
 		}})
+	case form == exchange.Bytes:
+		x.replay.Passed, x.replay.Cut = len(res.Body) > 0, res.Cut
+		return nil
 	default:
 		return nil // the gateway answers without the adapter
 	}

@@ -242,7 +242,8 @@ func (r Response) Head() []byte { return exchange.Head(r.Headers, replayed, nil)
 
 // Form decides in which form an adapter gets the answer, and how its frames are cut if that is
 // exchange.Events. If it is neither exchange.Events nor exchange.Whole, the adapter doesn't get
-// the answer, and the gateway answers its client itself.
+// the answer: the gateway passes exchange.Bytes on, and answers its client itself in other
+// cases.
 func (r Response) Form(asked abi.Framing) (exchange.Form, abi.Framing) {
 	a := exchange.Answer{Asked: asked, Status: r.Status, ContentType: strings.Join(r.Headers["Content-Type"], ",")}
 	return a.Look(r.Body, !r.Cut)

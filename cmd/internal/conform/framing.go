@@ -39,6 +39,8 @@ func (c *check) checkFraming(all *misframed, result int) {
 				stated := abi.Framing(e.At)
 				form, looks := responses[n].Form(stated)
 				switch {
+				case form == exchange.Bytes:
+					all.right[stated] = true
 				case form == exchange.Whole && stated == abi.Whole && responses[n].Status < 300:
 					all.right[stated] = true
 				case form != exchange.Events: // a single value, a page or an error has no framing
@@ -70,6 +72,7 @@ func (m *misframed) report(results []Result) {
 // framings says how messages call the framings.
 var framings = map[abi.Framing]struct{ name, is, advice string }{
 	abi.Whole:  {name: "whole"},
+	abi.Bytes:  {name: "bytes"},
 	abi.SSE:    {"SSE", "server-sent events", "state the framing SSE (in Go abi.SSE, in Rust Framing::Sse, in C KAI_SSE, in AssemblyScript Framing.SSE)"},
 	abi.NDJSON: {"NDJSON", "NDJSON, a JSON value in each line", "state the framing NDJSON (in Go abi.NDJSON, in Rust Framing::Ndjson, in C KAI_NDJSON, in AssemblyScript Framing.NDJSON)"},
 }

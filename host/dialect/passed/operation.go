@@ -1,6 +1,9 @@
 package passed
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/sdk"
@@ -29,11 +32,19 @@ func Operations() []Operation {
 			{name: "prompt", needed: true, long: true, check: text},
 			{name: "n", check: atLeastOne},
 		}},
+		{op: abi.Speech, path: "/v1/audio/speech", passes: sound, fields: []field{
+			{name: "input", needed: true, long: true, check: text},
+			{name: "stream_format", check: asAudio},
+			{name: "stream", check: anything}, // some servers begin earlier with it
+		}},
 	}
 	operations := make([]Operation, len(all))
 	for i := range all {
 		s := &all[i]
-		s.fields = append(s.fields, field{name: "stream", check: noStream}, field{name: "user", check: anyText})
+		s.fields = append(s.fields, field{name: "user", check: anyText})
+		if !slices.ContainsFunc(s.fields, func(f field) bool { return f.name == "stream" }) {
+			s.fields = append(s.fields, field{name: "stream", check: noStream})
+		}
 		s.grammar = s.newGrammar()
 		operations[i] = Operation{s.op, s.path, s.parse}
 	}
@@ -44,7 +55,8 @@ func Operations() []Operation {
 type shape struct {
 	op      abi.Op
 	path    string
-	fields  []field // those that Kai looks at, besides model
+	fields  []field                                              // those that Kai looks at, besides model
+	passes  func(mediaType string) (contentType string, ok bool) // as dialect.Request has it
 	grammar body.Grammar
 }
 
@@ -128,6 +140,26 @@ func atLeastOne(v sdk.JSON) string {
 		return "must be an integer of at least 1"
 	}
 	return ""
+}
+
+func asAudio(v sdk.JSON) string {
+	if format, _ := v.Str(); format != "audio" {
+		return "must be audio"
+	}
+	return ""
+}
+
+func anything(sdk.JSON) string { return "" }
+
+// sound is what speech may be.
+func sound(mediaType string) (contentType string, ok bool) {
+	switch {
+	case strings.HasPrefix(mediaType, "audio/"):
+		return mediaType, true
+	case mediaType == "", mediaType == "application/octet-stream":
+		return "application/octet-stream", true
+	}
+	return "", false
 }
 
 func noStream(v sdk.JSON) string {

@@ -32,7 +32,7 @@ func (s *shape) parse(_ context.Context, b []byte, _ dialect.Caller) (*dialect.R
 		return nil, err
 	}
 	return &dialect.Request{
-		Op: s.op, Model: r.model, Body: r, Size: r.Size(),
+		Op: s.op, Model: r.model, Body: r, Size: r.Size(), Passes: s.passes,
 		Whole: func(i dialect.Info) dialect.Answer { return newAnswer(i) },
 	}, nil
 }

@@ -17,6 +17,8 @@ export enum Op {
   Rerank = 7,
   /** Since minor version 4. */
   Images = 8,
+  /** Since minor version 4. */
+  Speech = 9,
 }
 
 /** What a client asks. */

@@ -137,6 +137,7 @@ function opName(op: Op): string {
     case Op.Moderations: return "moderations";
     case Op.Rerank: return "rerank";
     case Op.Images: return "images";
+    case Op.Speech: return "speech";
   }
   return "chat";
 }

@@ -41,6 +41,8 @@ export enum Framing {
   SSE = 1,
   /** One JSON value a line. */
   NDJSON = 2,
+  /** No JSON, but bytes that the client gets as they come. Since minor version 4. */
+  Bytes = 3,
 }
 
 /** A request to the upstream. */

@@ -78,6 +78,8 @@ pub enum Op {
     Rerank = 7,
     /// Since minor version 4.
     Images = 8,
+    /// Since minor version 4.
+    Speech = 9,
 }
 
 impl Op {
@@ -90,6 +92,7 @@ impl Op {
             6 => Op::Moderations,
             7 => Op::Rerank,
             8 => Op::Images,
+            9 => Op::Speech,
             _ => Op::Chat,
         }
     }
@@ -104,6 +107,7 @@ impl Op {
             Op::Moderations => "moderations",
             Op::Rerank => "rerank",
             Op::Images => "images",
+            Op::Speech => "speech",
         }
     }
 }

@@ -39,6 +39,8 @@ pub enum Framing {
     Sse = 1,
     /// One JSON value a line.
     Ndjson = 2,
+    /// No JSON, but bytes that the client gets as they come. Since minor version 4.
+    Bytes = 3,
 }
 
 /// A request to the upstream.
