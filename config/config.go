@@ -24,5 +24,6 @@ type Config struct {
 	CORS         CORS       `json:"cors"`
 	Responses    Responses  `json:"responses"`
 	Admin        Admin      `json:"admin"`
+	Audit        Audit      `json:"audit"`
 	Warnings     []string   `json:"-"` // what works but is probably not meant, each with its place in the file
 }

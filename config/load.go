@@ -179,6 +179,7 @@ func (l *loader) load(src []byte) *Config {
 		CORS:   l.cors(root),
 
 		Responses: l.responses(root),
+		Audit:     l.audit(root),
 	}
 	l.bounds = cfg.Server
 	cfg.Routing = l.routing(root.get("routing"), nil, "routing")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -47,6 +48,9 @@ func (h *Host) ServeAdmin(ctx context.Context, l net.Listener, reload func(conte
 
 // observe takes the record of a request that is over.
 func (g *generation) observe(r *record.Request) {
+	if r.ForModel || r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden {
+		g.host.audit.Add(r)
+	}
 	g.metrics.End(r)
 	if g.config.Admin.Enabled && (r.ForModel || strings.HasPrefix(r.Endpoint, "/v1/") && r.Status >= 400) {
 		g.host.requests.Add(r)

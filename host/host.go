@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/admin"
+	"github.com/kai-gateway/kai/host/audit"
 	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/observe"
@@ -46,6 +48,8 @@ type Options struct {
 	// holds, at first and when that changes. For a process that does nothing else
 	// debug.SetMemoryLimit serves. Default: nobody is told.
 	SetHeapLimit func(bytes int64)
+
+	Stdout io.Writer // where audit.file: stdout goes; default: nowhere
 
 	// LogDropped returns how many lines of the log were dropped so far, for the metrics.
 	// Default: none.
@@ -76,7 +80,8 @@ type Host struct {
 	requests  *admin.Requests // the last ones, for the admin listener
 	swaps     swaps           // of modules
 	started   time.Time
-	since     atomic.Int64            // when the current configuration was taken, in Unix milliseconds
+	since     atomic.Int64 // when the current configuration was taken, in Unix milliseconds
+	audit     *audit.Writer
 	taken     atomic.Int64            // configurations
 	refusals  atomic.Int64            // configurations that were not taken
 	refused   atomic.Pointer[refusal] // of the last Swap; nil: it was taken
@@ -103,9 +108,13 @@ func New(o Options) (*Host, error) {
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}
+	if o.Stdout == nil {
+		o.Stdout = io.Discard
+	}
 	h := &Host{opts: o, log: o.Logger, cells: route.NewCells(), requests: admin.NewRequests(), started: o.Now()}
 	h.since.Store(h.started.UnixMilli())
 	h.metrics = observe.NewMetrics(h.state)
+	h.audit = audit.NewWriter(o.Logger)
 	h.loopback.Store(config.IsLoopback(o.Config.Server.Host))
 	h.engine = wasm.New(wasm.Options{Logger: o.Logger, CacheDir: o.CacheDir})
 	h.machine = memory.Machine()
@@ -115,11 +124,20 @@ func New(o Options) (*Host, error) {
 	})
 	h.responses = responses.NewMemory(h.memory.Grant(), o.Now)
 	h.bound(o.Config)
-	g, err := h.build(o.Config, o.Module)
+	lines, err := h.openAudit(o.Config)
 	if err != nil {
 		h.engine.Close()
+		h.audit.Close(0)
 		return nil, err
 	}
+	g, err := h.build(o.Config, o.Module)
+	if err != nil {
+		lines.Close()
+		h.engine.Close()
+		h.audit.Close(0)
+		return nil, err
+	}
+	h.audit.Use(lines)
 	h.current.Store(g)
 	h.taken.Add(1)
 	h.opts.Module = nil // which may hold every module
@@ -145,11 +163,18 @@ func (h *Host) Swap(ctx context.Context, c *config.Config, module func(plugin st
 			g.release()
 		}
 	}
+	var lines *audit.Output
+	if err == nil {
+		if lines, err = h.openAudit(c); err != nil {
+			g.release()
+		}
+	}
 	if err != nil {
 		h.refuse(err, adapterProblems(err))
 		return err
 	}
 	h.refused.Store(nil)
+	h.audit.Use(lines)
 	h.bound(c)
 	h.since.Store(h.opts.Now().UnixMilli())
 	h.taken.Add(1)
@@ -243,9 +268,25 @@ func (h *Host) WaitReady(ctx context.Context) error {
 	return g.wait(ctx)
 }
 
+// auditFlush is how long it may take to write the waiting lines of the audit at the end.
+const auditFlush = 2 * time.Second
+
+// openAudit opens what a configuration says for the audit; nil: nothing is written.
+func (h *Host) openAudit(c *config.Config) (*audit.Output, error) {
+	if c.Audit.File == "" {
+		return nil, nil
+	}
+	o, err := audit.Open(c.Audit.File, h.opts.Stdout, c.Audit.Full == "wait")
+	if err != nil {
+		return nil, problems(c.Audit.Problem(err))
+	}
+	return o, nil
+}
+
 // Close frees the adapters and the idle connections to upstreams. Nothing may be
 // served any more.
 func (h *Host) Close() {
 	h.current.Load().release()
 	h.engine.Close()
+	h.audit.Close(auditFlush)
 }

@@ -65,7 +65,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	stderr = queue
 	h, err := host.New(host.Options{
 		Config: c, Module: files.Module, Logger: log, CacheDir: wasm.DefaultCacheDir(), Version: version,
-		SetHeapLimit: heapLimit(), LogDropped: queue.Dropped,
+		SetHeapLimit: heapLimit(), LogDropped: queue.Dropped, Stdout: stdout,
 	})
 	if err != nil {
 		l.Close()

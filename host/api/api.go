@@ -143,6 +143,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	needsKey := s.table.guards(r.URL.Path)
 	if known != nil {
 		needsKey = !known.Public
+		x.Record.Endpoint = known.Path
 	}
 	x.dialect = s.dialectOf(known, r)
 	if name := x.dialect.IDHeader; name != "" {
@@ -165,7 +166,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case route != nil && route.Handle != nil:
-		x.Record.Endpoint, x.quiet, x.parameter = route.Path, route.Quiet, parameter
+		x.quiet, x.parameter = route.Quiet, parameter
 		x.finish(route.Handle(x.Request.Context(), x))
 	case route != nil || allow == "":
 		x.fail(s.unknownPath(r))

@@ -27,7 +27,7 @@ type Exchange struct {
 	// Status and Err are by default those of the answer and of the handler.
 	Record *record.Request
 
-	Memory  *memory.Grant       // counts the memory held for this request; released when the exchange ends
+	Memory *memory.Grant // counts the memory held for this request; released when the exchange ends
 
 	server    *server
 	dialect   *dialect.Dialect // the route's

@@ -91,8 +91,9 @@ func (x *Exchange) log() {
 	if !x.server.Logger.Enabled(ctx, level) {
 		return
 	}
-	if r.Endpoint == "" {
-		r.Endpoint = printable(x.Request.URL.Path, maxShown)
+	endpoint := r.Endpoint
+	if endpoint == "" {
+		endpoint = printable(x.Request.URL.Path, maxShown)
 	}
 	attrs := make([]slog.Attr, 0, 16)
 	text := func(key, value string) {
@@ -106,7 +107,7 @@ func (x *Exchange) log() {
 		}
 	}
 	text("request_id", r.ID)
-	text("endpoint", r.Endpoint)
+	text("endpoint", endpoint)
 	text("key", printable(r.Key, maxShown))
 	text("model", printable(r.Model, maxShown))
 	text("provider", r.Provider)

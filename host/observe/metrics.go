@@ -45,6 +45,8 @@ type Metrics struct {
 	attemptSeconds *prometheus.HistogramVec
 	tokens         *prometheus.CounterVec
 	estimated      *prometheus.CounterVec
+	cost           *prometheus.CounterVec
+	uncertain      prometheus.Counter
 	cooldowns      *prometheus.CounterVec
 	refusals       *prometheus.CounterVec
 	keyTokens      *prometheus.CounterVec
@@ -79,6 +81,8 @@ func NewMetrics(state func() State) *Metrics {
 		attemptSeconds: histogram("kai_attempt_seconds", "How long attempts took, to the end of the answer.", "provider", "model"),
 		tokens:         counter("kai_tokens_total", "Tokens by type. Input includes those of the cache, output those of the reasoning.", "provider", "model", "type"),
 		estimated:      counter("kai_usage_estimated_total", "Answers whose tokens the provider did not count, or not to the end.", "provider", "model"),
+		cost:           counter("kai_cost_total", "What attempts cost by the configured prices, in the configured currency.", "provider", "model"),
+		uncertain:      prometheus.NewCounter(prometheus.CounterOpts{Name: "kai_uncertain_cost_total", Help: "Attempts that the provider may bill though it never counted what they used."}),
 		cooldowns:      counter("kai_cooldowns_total", "Failures that made a target or its provider cool down.", "provider", "model", "class"),
 		refusals:       counter("kai_refusals_total", "Requests that failed before any target was asked, by the kind of the failure.", "kind"),
 		keyTokens:      counter("kai_key_tokens_total", "Tokens by the name of the client's key.", "key"),
@@ -87,7 +91,7 @@ func NewMetrics(state func() State) *Metrics {
 	}
 	m.unknown = newAliasSeries(m, Unknown)
 	m.registry.MustRegister(
-		m.requests, m.seconds, m.firstToken, m.inFlight, m.attempts, m.attemptSeconds, m.tokens, m.estimated, m.cooldowns, m.refusals, m.keyTokens, m.calls, m.fuel,
+		m.requests, m.seconds, m.firstToken, m.inFlight, m.attempts, m.attemptSeconds, m.tokens, m.estimated, m.cost, m.uncertain, m.cooldowns, m.refusals, m.keyTokens, m.calls, m.fuel,
 		&stateCollector{state}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m

@@ -61,6 +61,7 @@ func finished() *record.Request {
 	r.Add(record.Attempt{
 		Target: 0, Provider: "groq", Model: "llama", Duration: 99 * time.Second,
 		Usage: record.Usage{Input: 100, CachedInput: 60, CacheWrite: 5, Output: 20, Reasoning: 7, Estimated: true},
+		Cost:  record.Cost{Nano: 250_000_000, Known: true}, Uncertain: true,
 		Calls: record.Calls{OK: 9, Failed: 1, Broken: 2, Fuel: 5000},
 	})
 	return r
@@ -102,6 +103,8 @@ func TestARequestIsCounted(t *testing.T) {
 		`kai_tokens_total{model="llama",provider="groq",type="output"}`:         "20",
 		`kai_tokens_total{model="llama",provider="groq",type="reasoning"}`:      "7",
 		`kai_usage_estimated_total{model="llama",provider="groq"}`:              "1",
+		`kai_cost_total{model="llama",provider="groq"}`:                         "0.25",
+		`kai_uncertain_cost_total`:                                              "1",
 		`kai_key_tokens_total{key="app"}`:                                       "120",
 		`kai_adapter_calls_total{provider="groq",result="ok"}`:                  "9",
 		`kai_adapter_calls_total{provider="groq",result="failed"}`:              "1",

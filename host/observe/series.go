@@ -126,6 +126,7 @@ type targetSeries struct {
 	seconds   lazy[prometheus.Observer]
 	tokens    [len(tokenTypes)]lazy[prometheus.Counter]
 	estimated lazy[prometheus.Counter]
+	cost      lazy[prometheus.Counter]
 }
 
 func newTargetSeries(m *Metrics, t Target) *targetSeries {
@@ -168,9 +169,16 @@ func (s *targetSeries) estimate() prometheus.Counter {
 	return s.estimated.get(func() prometheus.Counter { return s.m.estimated.WithLabelValues(s.target.Provider, s.target.Model) })
 }
 
+// spend counts an amount of money.
+func (s *targetSeries) spend(nano int64) {
+	if nano > 0 {
+		s.cost.get(func() prometheus.Counter { return s.m.cost.WithLabelValues(s.target.Provider, s.target.Model) }).Add(float64(nano) / 1e9)
+	}
+}
+
 func (s *targetSeries) remove() {
 	of := prometheus.Labels{"provider": s.target.Provider, "model": s.target.Model}
-	for _, vec := range []*prometheus.CounterVec{s.m.attempts, s.m.cooldowns, s.m.tokens, s.m.estimated} {
+	for _, vec := range []*prometheus.CounterVec{s.m.attempts, s.m.cooldowns, s.m.tokens, s.m.estimated, s.m.cost} {
 		vec.DeletePartialMatch(of)
 	}
 	s.m.attemptSeconds.DeletePartialMatch(of)

@@ -11,6 +11,8 @@ type State struct {
 	Refused    bool  // the last one that was offered was not taken
 	Refusals   int64 // how many were not taken
 	LogDropped int64 // lines of the log that nobody will see
+
+	AuditDropped int64 // lines of the audit that nobody will see
 }
 
 // TargetState is how a target does.
@@ -26,6 +28,7 @@ var (
 	configRefused  = prometheus.NewDesc("kai_config_refused", "1 if the last configuration that was offered could not be taken, so that the one before keeps serving.", nil, nil)
 	configRefusals = prometheus.NewDesc("kai_config_refusals_total", "Configurations that could not be taken.", nil, nil)
 	logDropped     = prometheus.NewDesc("kai_log_dropped_total", "Lines of the log that were dropped because whoever takes it was too slow.", nil, nil)
+	auditDropped   = prometheus.NewDesc("kai_audit_dropped_total", "Lines of the audit that were dropped, because they came too fast or could not be written.", nil, nil)
 )
 
 // stateCollector asks for the state at each scrape.
@@ -33,7 +36,7 @@ type stateCollector struct{ state func() State }
 
 // Describe is for prometheus.Collector.
 func (*stateCollector) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{targetState, instances, generation, configRefused, configRefusals, logDropped} {
+	for _, d := range []*prometheus.Desc{targetState, instances, generation, configRefused, configRefusals, logDropped, auditDropped} {
 		to <- d
 	}
 }
@@ -65,4 +68,5 @@ func (c *stateCollector) Collect(to chan<- prometheus.Metric) {
 	gauge(configRefused, refused)
 	count(configRefusals, s.Refusals)
 	count(logDropped, s.LogDropped)
+	count(auditDropped, s.AuditDropped)
 }

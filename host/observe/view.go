@@ -143,6 +143,10 @@ func (v *View) attempt(a *record.Attempt) int64 {
 	if u.Estimated {
 		s.estimate().Inc()
 	}
+	s.spend(a.Cost.Nano)
+	if a.Uncertain {
+		v.m.uncertain.Inc()
+	}
 	if p := v.providers[a.Provider]; p != nil {
 		p.count(&p.ok, "ok", a.Calls.OK)
 		p.count(&p.failed, "failed", a.Calls.Failed)

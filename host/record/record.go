@@ -18,7 +18,7 @@ type Request struct {
 	ID       string // the x-request-id of the answer
 	Began    time.Time
 	Duration time.Duration // until the end of the answer
-	Endpoint string        // the route, such as "/v1/models/{id}"; of an unknown one, the client's path
+	Endpoint string        // the route, such as "/v1/models/{id}"; "": none served the request
 	Client   string        // the address that the request came from, without its port
 	BytesIn  int64         // of the request's body
 
