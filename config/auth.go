@@ -28,7 +28,7 @@ func (l *loader) auth(root *value) Auth {
 	l.decode("#Auth", v, "auth", &f)
 	models := root.get("model_mapping")
 	f.Auth.Groups = l.groups(v.get("groups"), models)
-	r := keyReader{loader: l, models: models, groups: v.get("groups"), auth: &f.Auth, allowed: newAllowances(&f.Auth, models)}
+	r := newKeyReader(l, &f.Auth, models, v.get("groups"))
 	r.checkGroups()
 	r.read(v.get("api_keys"))
 	enabled, known := v.get("enabled").truth()

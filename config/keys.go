@@ -4,20 +4,32 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"regexp"
+	"time"
 )
 
 // Key is an API key of the gateway. Only its hash is kept.
 type Key struct {
 	Name   string   `json:"name"`   // as the file calls it, else "key 1" for the first of the list
-	SHA256 Digest   `json:"sha256"` // of the key's bytes
+	SHA256 Digest   `json:"sha256"` // of the key's bytes; zero with Keys
 	Group  string   `json:"group"`  // the group it belongs to; "": none
 	Models []string `json:"models"` // aliases, or what they begin with and a *; empty: all that its group may use
+
+	Keys     []KeyVersion `json:"keys"`     // instead of SHA256: keys that count as one
+	Expires  time.Time    `json:"expires"`  // it is refused from then on; zero: never
+	Disabled bool         `json:"disabled"` // it is refused
 
 	// Allowed are the aliases that it may use, in the order of model_mapping: what its
 	// own models and those of its groups have in common. Nil means all. Keys share it.
 	Allowed []string `json:"-"`
 
 	ProviderRouting bool `json:"provider_routing"` // its requests may choose models and providers at an upstream
+}
+
+// KeyVersion is one of the keys of an entry that has several, so that a new one can take
+// the place of an old one.
+type KeyVersion struct {
+	SHA256 Digest    `json:"sha256"` // of the key's bytes
+	Until  time.Time `json:"until"`  // it is refused from then on; zero: never
 }
 
 // keyName is what the names of keys and groups may look like: they go into logs, into
@@ -30,6 +42,15 @@ type keyReader struct {
 	auth           *Auth // which gets the keys
 	models, groups *value
 	allowed        *allowances
+	names          map[string]place // of the keys so far
+	digests        map[Digest]place
+}
+
+func newKeyReader(l *loader, auth *Auth, models, groups *value) *keyReader {
+	return &keyReader{
+		loader: l, auth: auth, models: models, groups: groups, allowed: newAllowances(auth, models),
+		names: map[string]place{}, digests: map[Digest]place{},
+	}
 }
 
 // checkGroups checks that each group may use something.
@@ -57,7 +78,6 @@ func (r *keyReader) read(v *value) {
 	if v == nil || v.kind != list {
 		return
 	}
-	names, hashes := map[string]place{}, map[Digest]place{}
 	for i, item := range v.items {
 		path := joinIndex("auth.api_keys", i)
 		key, ok := r.key(item, path)
@@ -66,22 +86,40 @@ func (r *keyReader) read(v *value) {
 		}
 		if key.Name == "" {
 			key.Name = fmt.Sprintf("key %d", i+1)
-		} else if first, twice := names[key.Name]; twice {
+		} else if first, twice := r.names[key.Name]; twice {
 			r.fault(item.get("name"), join(path, "name"), fmt.Sprintf("is the name of another key on line %d: names tell keys apart in the log", first.line))
 		} else {
-			names[key.Name] = item.place
+			r.names[key.Name] = item.place
 		}
-		if first, twice := hashes[key.SHA256]; twice {
-			r.add(item.place, path, fmt.Sprintf("is the same key as on line %d: remove one", first.line))
-		} else {
-			hashes[key.SHA256] = item.place
-		}
-		key.Allowed = r.checkAllowed(item, path, key.Models, r.auth.Chain(key.Group))
-		r.auth.Keys = append(r.auth.Keys, key)
+		r.addKey(key, item, path)
 	}
 }
 
-// key reads one entry: a key, {name, key} or {name, sha256}.
+// addKey adds a key whose name is its own, unless it is the same as another.
+func (r *keyReader) addKey(key Key, item *value, path string) {
+	versions := key.Keys
+	if len(versions) == 0 {
+		versions = []KeyVersion{{SHA256: key.SHA256}}
+	}
+	for i, version := range versions {
+		at, path := item, path
+		if len(key.Keys) > 0 {
+			at, path = item.get("keys").items[i], joinIndex(join(path, "keys"), i)
+		}
+		if first, twice := r.digests[version.SHA256]; twice {
+			r.add(at.place, path, fmt.Sprintf("is the same key as on line %d: remove one", first.line))
+		} else {
+			r.digests[version.SHA256] = at.place
+		}
+	}
+	if now := r.options.Now(); !key.Expires.IsZero() && !now.Before(key.Expires) {
+		r.warn(item.get("expires").place, join(path, "expires"), "is over: the key is refused")
+	}
+	key.Allowed = r.checkAllowed(item, path, key.Models, r.auth.Chain(key.Group))
+	r.auth.Keys = append(r.auth.Keys, key)
+}
+
+// key reads one entry: a key, {name, key}, {name, sha256} or {name, keys}.
 func (r *keyReader) key(item *value, path string) (key Key, ok bool) {
 	if item.bad {
 		return key, false
@@ -95,6 +133,15 @@ func (r *keyReader) key(item *value, path string) (key Key, ok bool) {
 	var f struct {
 		Key
 		Plain Secret `json:"key"` // dropped, only its hash is kept
+		Keys  []struct {
+			KeyVersion
+			Plain Secret `json:"key"`
+		} `json:"keys"`
+	}
+	r.checkInstant(item.get("expires"), join(path, "expires"))
+	listed := item.get("keys")
+	for i, version := range listed.elements() {
+		r.checkInstant(version.get("until"), join(joinIndex(join(path, "keys"), i), "until"))
 	}
 	sound := r.decode("#Key", item, path, &f)
 	key = f.Key
@@ -105,7 +152,35 @@ func (r *keyReader) key(item *value, path string) (key Key, ok bool) {
 	if group := item.get("group"); group.isText() && !r.knownGroup(group, join(path, "group"), r.groups) {
 		key.Group = ""
 	}
+	if listed == nil || listed.kind == null {
+		key.SHA256, ok = r.digest(item, path, sound)
+		return key, ok
+	}
+	for _, other := range []string{"key", "sha256"} {
+		if given := item.get(other); given != nil && given.kind != null {
+			r.fault(given, join(path, other), "stands beside keys: put it into that list")
+			return key, false
+		}
+	}
+	if n := len(listed.items); sound && (n == 0 || n > maxVersions) {
+		r.fault(listed, join(path, "keys"), fmt.Sprintf("must have from 1 to %d keys", maxVersions))
+		return key, false
+	}
+	ok = sound
+	for i := range f.Keys {
+		digest, has := r.digest(listed.items[i], joinIndex(join(path, "keys"), i), sound)
+		key.Keys = append(key.Keys, KeyVersion{digest, f.Keys[i].Until})
+		ok = ok && has
+	}
+	return key, ok
+}
 
+// maxVersions is how many keys may count as one.
+const maxVersions = 8
+
+// digest returns the digest of an entry's key, which it gives as it is or by its digest.
+// sound says that nothing is wrong with the entry itself.
+func (r *keyReader) digest(item *value, path string, sound bool) (d Digest, ok bool) {
 	plain, hash := item.get("key"), item.get("sha256")
 	hasPlain, hasHash := plain != nil && plain.kind != null, hash != nil && hash.kind != null
 	switch {
@@ -116,12 +191,22 @@ func (r *keyReader) key(item *value, path string) (key Key, ok bool) {
 	case hasPlain && hasHash:
 		r.fault(hash, join(path, "sha256"), "stands beside key: give one of them")
 	case hasPlain && !plain.bad:
-		key.SHA256, ok = sha256.Sum256(r.secrets[plain].text), true
+		return sha256.Sum256(r.secrets[plain].text), true
 	case hasHash && sound:
-		ok = true
-		if key.SHA256 == sha256.Sum256(nil) {
+		d.UnmarshalText([]byte(hash.scalar)) // which the schema has checked
+		if d == sha256.Sum256(nil) {
 			r.fault(hash, join(path, "sha256"), "is the hash of nothing: the command that made it read no key")
 		}
+		return d, true
 	}
-	return key, ok
+	return d, false
+}
+
+// checkInstant checks that there is such a day and time.
+func (r *keyReader) checkInstant(v *value, path string) {
+	if v.isText() {
+		if _, err := time.Parse(time.RFC3339, v.scalar); err != nil {
+			r.fault(v, path, "is no instant of any calendar: write it such as 2027-03-01T00:00:00Z")
+		}
+	}
 }

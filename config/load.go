@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/cuecontext"
@@ -24,6 +25,7 @@ var builtIn []byte
 type Options struct {
 	LookupEnv func(name string) (string, bool)  // default os.LookupEnv
 	ReadFile  func(path string) ([]byte, error) // default os.ReadFile, with a limit
+	Now       func() time.Time                  // default time.Now; tells only what is warned of
 	Shipped   []string                          // names of the adapters in the binary; default demo, ollama, openrouter
 
 	// OptionsSchema tells what is known of an adapter: plugin is a name out of
@@ -53,7 +55,8 @@ func Load(path string, o Options) (*Config, error) {
 //   - name: the file's name in messages; relative paths in it are relative to its directory
 //   - error: *Problems with everything that is wrong
 //
-// The same input, variables and files always give the same result. The time is
+// The same input, variables and files always give the same result, except for warnings
+// of keys that have expired. The time is
 // bounded for any input.
 func Parse(name string, src []byte, o Options) (*Config, error) {
 	l, err := newLoader(name, o)
@@ -102,6 +105,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ReadFile == nil {
 		o.ReadFile = readFile
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	if o.Shipped == nil {
 		o.Shipped = []string{"demo", "ollama", "openrouter"}

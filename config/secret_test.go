@@ -27,6 +27,9 @@ func withKey(t *testing.T, path string, v any) string {
 		name, inList := strings.CutSuffix(segment, "[]")
 		last := i == len(segments)-1
 		var next any = map[string]any{"name": "n"}
+		if name == "keys" {
+			next = map[string]any{}
+		}
 		if !inList {
 			next, _ = at[name].(map[string]any)
 			if next.(map[string]any) == nil {

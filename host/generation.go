@@ -167,7 +167,7 @@ func (g *generation) api(version string) http.Handler {
 	if !c.Auth.Enabled {
 		o.Offered = g.offered
 	} else {
-		o.Authenticate = authenticate(key.New(keysOf(&c.Auth)))
+		o.Authenticate = authenticate(key.New(keysOf(&c.Auth)), g.now)
 	}
 	return api.New(o)
 }

@@ -1,9 +1,11 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/dialect"
@@ -19,7 +21,16 @@ func keysOf(c *config.Auth) []key.Key {
 		if _, known := chains[k.Group]; !known {
 			chains[k.Group] = c.Chain(k.Group)
 		}
-		keys[i] = key.Key{Name: k.Name, SHA256: k.SHA256, Groups: chains[k.Group], Routes: k.ProviderRouting}
+		keys[i] = key.Key{
+			Name: k.Name, Groups: chains[k.Group], Routes: k.ProviderRouting,
+			Digests: []key.Digest{{SHA256: k.SHA256}}, Expires: k.Expires, Disabled: k.Disabled,
+		}
+		if len(k.Keys) > 0 {
+			keys[i].Digests = nil
+			for _, version := range k.Keys {
+				keys[i].Digests = append(keys[i].Digests, key.Digest{SHA256: version.SHA256, Until: version.Until})
+			}
+		}
 		if k.Allowed == nil {
 			continue
 		}
@@ -32,16 +43,19 @@ func keysOf(c *config.Auth) []key.Key {
 	return keys
 }
 
-// authenticate finds the principal of a request, for the API.
-func authenticate(known *key.Keys) func(*http.Request, *dialect.Dialect) (context.Context, string, error) {
+// authenticate finds the principal of a request, for the API. With an error, it returns
+// the name of a key that is known and refused.
+func authenticate(known *key.Keys, now func() time.Time) func(*http.Request, *dialect.Dialect) (context.Context, string, error) {
 	return func(r *http.Request, d *dialect.Dialect) (context.Context, string, error) {
 		candidates, err := d.Keys(r)
+		refused := ""
 		for _, candidate := range candidates {
 			var who key.Principal
-			if who, err = known.Check(candidate); err == nil {
+			if who, err = known.Check(candidate, now()); err == nil {
 				return key.WithPrincipal(r.Context(), who), who.Name, nil
 			}
+			refused = cmp.Or(refused, who.Name)
 		}
-		return nil, "", err
+		return nil, refused, err
 	}
 }

@@ -93,7 +93,7 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, parse dialect.P
 	g.metrics.Begin(plan.Alias)
 	x.Record.Provider, x.Record.UpstreamModel = plan.Targets[0].Provider, plan.Targets[0].Model
 	if !who.MayUse(plan.Alias) {
-		return nil, &fault.Error{Kind: fault.Forbidden, Text: fmt.Sprintf("This API key may not use the model '%s'.", plan.Alias)}
+		return nil, &fault.Error{Kind: fault.Forbidden, Code: "model_not_allowed", Text: fmt.Sprintf("This API key may not use the model '%s'.", plan.Alias)}
 	}
 	return &call{
 		gateway: g, http: x, memory: x.Memory, plan: plan, caller: who.Name, request: r, asked: r.Body, size: r.Body.Tokens(), sleep: g.host.opts.Sleep, header: x.Writer.Header().Set,

@@ -321,7 +321,7 @@ func (s *search) exhausted(err error) error {
 		return &fault.Error{Kind: fault.Saturated, Code: "rate_limit_exceeded", RetryAfter: time.Second,
 			Text: "All providers of this model have as many requests as their capacity allows. Try again shortly."}
 	}
-	return &fault.Error{Kind: fault.Forbidden, Text: "This API key may not use any of the targets of the model '" + s.call.plan.Alias + "' that can take this request."}
+	return &fault.Error{Kind: fault.Forbidden, Code: "model_not_allowed", Text: "This API key may not use any of the targets of the model '" + s.call.plan.Alias + "' that can take this request."}
 }
 
 // session identifies what the alias keeps together at one target; "" for nothing.

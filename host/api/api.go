@@ -38,7 +38,8 @@ type Options struct {
 	// Authenticate checks the key of a request to a route that isn't public, or to
 	// an unknown path in the same folder as one. OPTIONS needs no key. The dialect
 	// knows which header has the key. The returned context is passed to the
-	// Handler, and the returned name of the key is logged. nil lets everybody in.
+	// Handler, and the returned name of the key is logged, with an error, too: a
+	// key may be known and refused. nil lets everybody in.
 	Authenticate func(*http.Request, *dialect.Dialect) (ctx context.Context, key string, err error)
 
 	Health func() Health // what GET /health reports; default: healthy, without services
@@ -212,10 +213,10 @@ func (s *server) admit(x *Exchange, r *http.Request) error {
 		return nil
 	}
 	ctx, key, err := s.Authenticate(r, x.dialect)
+	x.record.Key = key
 	if err != nil {
 		return err
 	}
-	x.record.Key = key
 	x.Request = r.WithContext(ctx)
 	return nil
 }
