@@ -24,6 +24,7 @@ type Config struct {
 	CORS         CORS       `json:"cors"`
 	Responses    Responses  `json:"responses"`
 	Admin        Admin      `json:"admin"`
+	Log          Log        `json:"log"`
 	Audit        Audit      `json:"audit"`
 	Warnings     []string   `json:"-"` // what works but is probably not meant, each with its place in the file
 }

@@ -185,6 +185,7 @@ func (l *loader) load(src []byte) *Config {
 		CORS:   l.cors(root),
 
 		Responses: l.responses(root),
+		Log:       l.log(root),
 		Audit:     l.audit(root),
 	}
 	l.bounds = cfg.Server

@@ -162,6 +162,7 @@ func (g *generation) api(version string) http.Handler {
 		OpenAPI:      sync.OnceValues(func() ([]byte, error) { return schema.OpenAPI(g.example()) }),
 		Logger:       g.log,
 		Observe:      g.observe,
+		Access:       c.Log.Access,
 		Now:          g.now,
 	}
 	if !c.Auth.Enabled {

@@ -49,6 +49,10 @@ type Options struct {
 	// debug.SetMemoryLimit serves. Default: nobody is told.
 	SetHeapLimit func(bytes int64)
 
+	// Level is set to log.level of the configuration, at first and when that changes, for a
+	// Logger that uses it. Default: nobody is told.
+	Level *slog.LevelVar
+
 	Stdout io.Writer // where audit.file: stdout goes; default: nowhere
 
 	// LogDropped returns how many lines of the log were dropped so far, for the metrics.
@@ -212,6 +216,9 @@ func (h *Host) share(p config.Provider) *memory.Share {
 // bound takes over a configuration's bounds of memory. What is held stays: where
 // they are lower than before, nothing is added until enough was given back.
 func (h *Host) bound(c *config.Config) {
+	if level := slog.LevelInfo; h.opts.Level != nil && level.UnmarshalText([]byte(c.Log.Level)) == nil {
+		h.opts.Level.Set(level)
+	}
 	h.memory.Set(h.mayHold(c))
 	h.bodies.Set(min(int64(c.Server.MaxBodies), h.memory.Max()))
 	h.responses.Set(min(int64(c.Responses.Memory), h.memory.Max()/8), time.Duration(c.Responses.TTL))

@@ -60,12 +60,13 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	// Kai goes on even if the program that reads its log ends.
 	signal.Ignore(syscall.SIGPIPE)
 	person := isTerminal(stderr)
-	log, queue := logger(stderr, person)
+	level := &slog.LevelVar{}
+	log, queue := logger(stderr, c.Log.Format == "text" || c.Log.Format == "auto" && person, level)
 	defer queue.Close(flushTime)
 	stderr = queue
 	h, err := host.New(host.Options{
 		Config: c, Module: files.Module, Logger: log, CacheDir: wasm.DefaultCacheDir(), Version: version,
-		SetHeapLimit: heapLimit(), LogDropped: queue.Dropped, Stdout: stdout,
+		SetHeapLimit: heapLimit(), LogDropped: queue.Dropped, Stdout: stdout, Level: level,
 	})
 	if err != nil {
 		l.Close()
@@ -171,13 +172,13 @@ func stopOnSignal(ctx context.Context, log *slog.Logger, queue *logqueue.Queue) 
 	return ctx, func() { signal.Stop(signals); close(done); cancel() }
 }
 
-// logger returns a logger that writes text for a person, or else JSON, through a queue.
+// logger returns a logger that writes text or JSON through a queue.
 // The caller must close the queue.
-func logger(w io.Writer, person bool) (*slog.Logger, *logqueue.Queue) {
-	handler := func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) }
-	if person {
+func logger(w io.Writer, text bool, level slog.Leveler) (*slog.Logger, *logqueue.Queue) {
+	handler := func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}) }
+	if text {
 		handler = func(w io.Writer) slog.Handler {
-			return slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: shortTime})
+			return slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: shortTime})
 		}
 	}
 	queue := logqueue.New(w, func(lines int) []byte {

@@ -69,6 +69,7 @@ type Options struct {
 	Version string                 // of the gateway, for GET / and GET /health
 	OpenAPI func() ([]byte, error) // what GET /openapi.json serves, JSON; called once it is asked for. Default: nothing
 	Logger  *slog.Logger           // default: discard
+	Access  string                 // which requests are logged: "errors": those that failed, "off": none; default: all
 	Now     func() time.Time       // default time.Now; only for what is logged
 }
 

@@ -88,7 +88,10 @@ func (x *Exchange) log() {
 	r := &x.record
 	level := x.level()
 	ctx := x.Request.Context()
-	if !x.server.Logger.Enabled(ctx, level) {
+	switch {
+	case x.server.Access == "off", x.server.Access == "errors" && r.Err == nil && r.Status < 400:
+		return
+	case !x.server.Logger.Enabled(ctx, level):
 		return
 	}
 	endpoint := r.Endpoint
@@ -131,9 +134,20 @@ func (x *Exchange) log() {
 	}
 	attrs = append(attrs, milliseconds("duration_ms", r.Duration))
 	if r.Err != nil {
-		text("err", printable(r.Err.Error(), maxLogged))
+		text("code", record.KnownCode(r.Code))
+		text("err", x.errorText(ctx))
 	}
 	x.server.Logger.LogAttrs(ctx, level, "request finished", attrs...)
+}
+
+// errorText is what the log says about the request's error. What a provider said may repeat
+// a prompt, so that is shown at debug only.
+func (x *Exchange) errorText(ctx context.Context) string {
+	err := x.record.Err
+	if e, ok := errors.AsType[*fault.Error](err); ok && e.Foreign && !x.server.Logger.Enabled(ctx, slog.LevelDebug) {
+		return "the provider reported an error; what it said is logged at level debug only"
+	}
+	return printable(err.Error(), maxLogged)
 }
 
 // milliseconds keeps three decimals, because the gateway's own part of a request

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
@@ -228,5 +229,31 @@ func TestErrorsAreCutInTheLog(t *testing.T) {
 	postChat(t, g, "{}")
 	if text, _ := g.logs.next(t)["err"].(string); text != strings.Repeat("é\ufffd", 1000)+"…" {
 		t.Errorf("the log repeats %d bytes of an error", len(text))
+	}
+}
+
+// TestWhichRequestsAreLogged compares what is logged of an answer and of a failure.
+func TestWhichRequestsAreLogged(t *testing.T) {
+	for access, want := range map[string]int{"": 2, "all": 2, "errors": 1, "off": 0} {
+		t.Run(access, func(t *testing.T) {
+			var log bytes.Buffer
+			h := api.New(api.Options{Access: access, Logger: slog.New(slog.NewJSONHandler(&log, nil)), Routes: chatBy(func(_ context.Context, x *api.Exchange) error {
+				if x.Request.Header.Get("X-Fail") != "" {
+					return &fault.Error{Kind: fault.Refused, Code: "a prompt", Text: "a prompt", Foreign: true}
+				}
+				return x.JSON(200, []byte(`{}`))
+			})})
+			for _, fail := range []string{"", "1"} {
+				r := httptest.NewRequest("POST", "/v1/chat/completions", strings.NewReader("{}"))
+				r.Header.Set("X-Fail", fail)
+				h.ServeHTTP(httptest.NewRecorder(), r)
+			}
+			if got := strings.Count(log.String(), "request finished"); got != want {
+				t.Errorf("%d lines, want %d: %s", got, want, log.String())
+			}
+			if strings.Contains(log.String(), "a prompt") {
+				t.Errorf("the log has what a provider said: %s", log.String())
+			}
+		})
 	}
 }

@@ -31,7 +31,7 @@ func DecodeError(payload []byte) *fault.Error {
 		e.Message = "The provider reported an error without a message."
 	}
 	failed := &fault.Error{
-		Kind: fault.FromAdapter(e.Status, e.Code), Type: e.Type, Code: e.Code, Param: e.Param, Text: e.Message, NoRetry: e.NoRetry, Cause: err,
+		Kind: fault.FromAdapter(e.Status, e.Code), Type: e.Type, Code: e.Code, Param: e.Param, Text: e.Message, Foreign: true, NoRetry: e.NoRetry, Cause: err,
 		RetryAfter: time.Duration(min(max(e.RetryAfterMS, 0), math.MaxInt64/int64(time.Millisecond))) * time.Millisecond,
 	}
 	if failed.HTTPStatus() != e.Status {

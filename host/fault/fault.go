@@ -154,6 +154,7 @@ type Error struct {
 	Status     int           // replaces the kind's status, for example by an upstream's; 0: the kind's
 	Type       string        // an adapter's word for its type; "": the type follows from the status
 	RetryAfter time.Duration // until a repeat may succeed; 0: unknown
+	Foreign    bool          // Text has the words of a provider, which may repeat a prompt: only the client may see it
 	NoRetry    bool          // the client must not repeat the request, whatever the kind
 	Cause      error
 }
