@@ -7,7 +7,8 @@ type Auth struct {
 	Enabled     bool    `json:"enabled"`       // a key is required; then Keys is not empty
 	AllowNoAuth bool    `json:"allow_no_auth"` // running without keys is meant; always true when Enabled is false
 	Groups      []Group `json:"groups"`        // in file order
-	Keys        []Key   `json:"api_keys"`      // in file order
+	Keys        []Key   `json:"api_keys"`      // in file order, then those of KeysFile
+	KeysFile    string  `json:"keys_file"`     // a file with more keys, as the configuration has it; "": none
 }
 
 // auth checks that the parts of the section agree. They mean:
@@ -31,6 +32,8 @@ func (l *loader) auth(root *value) Auth {
 	r := newKeyReader(l, &f.Auth, models, v.get("groups"))
 	r.checkGroups()
 	r.read(v.get("api_keys"))
+	file := v.get("keys_file")
+	r.readFile(file)
 	enabled, known := v.get("enabled").truth()
 	allowed, allowedKnown := v.get("allow_no_auth").truth()
 	if v.kind != mapping || !known {
@@ -38,6 +41,10 @@ func (l *loader) auth(root *value) Auth {
 	}
 	listed := v.get("api_keys")
 	switch {
+	case enabled && file.isText():
+		if len(f.Auth.Keys) == 0 && len(l.problems) == 0 && len(l.more[len(l.more)-1].problems) == 0 {
+			l.fault(file, "auth.keys_file", "has no key yet, nor has auth.api_keys: list at least one")
+		}
 	case enabled && (listed == nil || listed.kind == null || listed.kind == list && len(listed.items) == 0):
 		l.fault(v.get("enabled"), "auth.enabled", "true needs a key: list at least one under auth.api_keys")
 	case !enabled && allowedKnown && !allowed && v.sound():

@@ -42,14 +42,29 @@ type keyReader struct {
 	auth           *Auth // which gets the keys
 	models, groups *value
 	allowed        *allowances
-	names          map[string]place // of the keys so far
-	digests        map[Digest]place
+	names          map[string]origin // of the keys so far
+	digests        map[Digest]origin
+	forms          map[string]Key // see known
+}
+
+// origin is where a key stands.
+type origin struct {
+	file string
+	line int
+}
+
+// of says where a key stands, for a message about a place in file.
+func (o origin) of(file string) string {
+	if o.file == file {
+		return fmt.Sprintf("on line %d", o.line)
+	}
+	return fmt.Sprintf("on line %d of %s", o.line, o.file)
 }
 
 func newKeyReader(l *loader, auth *Auth, models, groups *value) *keyReader {
 	return &keyReader{
 		loader: l, auth: auth, models: models, groups: groups, allowed: newAllowances(auth, models),
-		names: map[string]place{}, digests: map[Digest]place{},
+		names: map[string]origin{}, digests: map[Digest]origin{}, forms: map[string]Key{},
 	}
 }
 
@@ -73,30 +88,29 @@ func (r *keyReader) checkAllowed(v *value, path string, own, chain []string) []s
 	return all.aliases
 }
 
-// read reads a list of keys.
+// read reads the list of keys in the configuration.
 func (r *keyReader) read(v *value) {
 	if v == nil || v.kind != list {
 		return
 	}
 	for i, item := range v.items {
 		path := joinIndex("auth.api_keys", i)
-		key, ok := r.key(item, path)
-		if !ok {
-			continue
+		if key, ok := r.key(item, path); ok {
+			r.addKey(key, fmt.Sprintf("key %d", i+1), item, path)
 		}
-		if key.Name == "" {
-			key.Name = fmt.Sprintf("key %d", i+1)
-		} else if first, twice := r.names[key.Name]; twice {
-			r.fault(item.get("name"), join(path, "name"), fmt.Sprintf("is the name of another key on line %d: names tell keys apart in the log", first.line))
-		} else {
-			r.names[key.Name] = item.place
-		}
-		r.addKey(key, item, path)
 	}
 }
 
-// addKey adds a key whose name is its own, unless it is the same as another.
-func (r *keyReader) addKey(key Key, item *value, path string) {
+// addKey adds a key, under the name unnamed if it has none. It reports names and keys that
+// are there twice.
+func (r *keyReader) addKey(key Key, unnamed string, item *value, path string) {
+	if key.Name == "" {
+		key.Name = unnamed
+	} else if first, twice := r.names[key.Name]; twice {
+		r.fault(item.get("name"), join(path, "name"), "is the name of another key "+first.of(r.file)+": names tell keys apart in the log")
+	} else {
+		r.names[key.Name] = origin{r.file, item.place.line}
+	}
 	versions := key.Keys
 	if len(versions) == 0 {
 		versions = []KeyVersion{{SHA256: key.SHA256}}
@@ -107,9 +121,9 @@ func (r *keyReader) addKey(key Key, item *value, path string) {
 			at, path = item.get("keys").items[i], joinIndex(join(path, "keys"), i)
 		}
 		if first, twice := r.digests[version.SHA256]; twice {
-			r.add(at.place, path, fmt.Sprintf("is the same key as on line %d: remove one", first.line))
+			r.add(at.place, path, "is the same key as "+first.of(r.file)+": remove one")
 		} else {
-			r.digests[version.SHA256] = at.place
+			r.digests[version.SHA256] = origin{r.file, at.place.line}
 		}
 	}
 	if now := r.options.Now(); !key.Expires.IsZero() && !now.Before(key.Expires) {

@@ -64,12 +64,18 @@ func Parse(name string, src []byte, o Options) (*Config, error) {
 		return nil, err
 	}
 	cfg := l.load(src)
-	if len(l.problems) > 0 {
-		return nil, &Problems{List: sortProblems(l.problems)}
+	var list []Problem
+	for _, r := range append([]*report{l.report}, l.more...) {
+		list = append(list, sortProblems(r.problems)...)
+	}
+	if len(list) > 0 {
+		return nil, &Problems{List: list}
 	}
 	cfg.File = name
-	for _, w := range sortProblems(l.warnings) {
-		cfg.Warnings = append(cfg.Warnings, w.String())
+	for _, r := range append([]*report{l.report}, l.more...) {
+		for _, w := range sortProblems(r.warnings) {
+			cfg.Warnings = append(cfg.Warnings, w.String())
+		}
 	}
 	return cfg, nil
 }
@@ -130,12 +136,13 @@ func readFile(path string) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, &os.PathError{Op: "open", Path: path, Err: errors.New("not a regular file")}
 	}
-	return io.ReadAll(io.LimitReader(f, maxFile+1))
+	return io.ReadAll(io.LimitReader(f, maxKeysFile+1))
 }
 
 // loader makes one configuration.
 type loader struct {
 	*report
+	more     []*report // of other files that hold a part of the configuration
 	options  Options
 	dir      string // of the file
 	cue      *cue.Context

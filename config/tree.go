@@ -23,39 +23,26 @@ const (
 // of JSON values. whole says where secrets stand, of which no part is shown. A nil
 // result means that nothing more can be said.
 func readTree(src []byte, whole *form, r *report) *value {
-	switch {
-	case len(src) > maxFile:
+	if len(src) > maxFile {
 		r.add(place{1, 1}, "", "is larger than 1 MiB, the limit of a configuration")
 		return nil
-	case !utf8.Valid(src):
-		r.add(endOf(validPrefix(src)), "", "is not UTF-8 from here on: save the file as UTF-8")
+	}
+	if !checkText(src, r) {
 		return nil
 	}
-	if i := bytes.IndexFunc(src, forbidden); i >= 0 {
-		r.add(endOf(src[:i]), "", "holds a control character here: remove it")
-		return nil
-	}
-	decoder := yaml.NewDecoder(bytes.NewReader(src))
-	var document, second yaml.Node
-	err := decode(decoder, &document)
-	if err == errEnd {
-		return &value{kind: mapping, place: place{1, 1}}
-	}
-	if err == nil {
-		switch err = decode(decoder, &second); err {
-		case errEnd:
-			err = nil
-		case nil:
-			r.add(place{second.Line, second.Column}, "", "a second YAML document begins here: a configuration is one document, remove the --- line")
-			return nil
-		}
-	}
-	if err != nil {
+	document, second, err := parseYAML(src)
+	switch {
+	case err != nil:
 		reportSyntax(src, err, r)
 		return nil
+	case second != nil:
+		r.add(place{second.Line, second.Column}, "", "a second YAML document begins here: a configuration is one document, remove the --- line")
+		return nil
+	case document == nil:
+		return &value{kind: mapping, place: place{1, 1}}
 	}
 	b := builder{report: r, open: map[*yaml.Node]bool{}}
-	root := b.build(document.Content[0], spot{form: whole}, 0)
+	root := b.build(document, spot{form: whole}, 0)
 	switch {
 	case b.stopped:
 		return nil
@@ -66,6 +53,39 @@ func readTree(src []byte, whole *form, r *report) *value {
 		return nil
 	}
 	return root
+}
+
+// checkText reports what no YAML may have, and whether there is nothing of it.
+func checkText(src []byte, r *report) bool {
+	if !utf8.Valid(src) {
+		r.add(endOf(validPrefix(src)), "", "is not UTF-8 from here on: save the file as UTF-8")
+		return false
+	}
+	if i := bytes.IndexFunc(src, forbidden); i >= 0 {
+		r.add(endOf(src[:i]), "", "holds a control character here: remove it")
+		return false
+	}
+	return true
+}
+
+// parseYAML returns the content of the one document that src should have; nil if it has
+// none, and second if there is another one.
+func parseYAML(src []byte) (content, second *yaml.Node, err error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(src))
+	var first, other yaml.Node
+	if err := decode(decoder, &first); err == errEnd {
+		return nil, nil, nil
+	} else if err != nil {
+		return nil, nil, err
+	}
+	switch err := decode(decoder, &other); err {
+	case errEnd:
+		return first.Content[0], nil, nil
+	case nil:
+		return first.Content[0], &other, nil
+	default:
+		return nil, nil, err
+	}
 }
 
 // forbidden reports whether YAML has no place for a character.
@@ -127,10 +147,11 @@ type builder struct {
 	values  int
 	open    map[*yaml.Node]bool // the anchors being expanded
 	stopped bool                // a bound was passed
+	line    int                 // how many lines of the file stand before what was parsed
 }
 
 func (b *builder) build(n *yaml.Node, at spot, depth int) *value {
-	v := &value{place: place{n.Line, n.Column}}
+	v := &value{place: place{b.line + n.Line, n.Column}}
 	if b.stopped {
 		return v
 	}
@@ -191,7 +212,7 @@ func (b *builder) buildMapping(v *value, n *yaml.Node, at spot, depth int) {
 	var merged []*value
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, content := n.Content[i], n.Content[i+1]
-		where := place{key.Line, key.Column}
+		where := place{b.line + key.Line, key.Column}
 		if key.Kind == yaml.AliasNode {
 			key = key.Alias
 		}
