@@ -5,7 +5,7 @@ DIST    := $(PLUGINS:%=plugins/dist/%.wasm.gz)
 SDK     := $(shell find sdk plugins/internal -name '*.go' -not -name '*_test.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run install test check plugins needs-go fuzz bench test-clients test-python test-node test-npm sdks wat clean
+.PHONY: help build run install test check plugins needs-go fuzz bench test-clients test-python test-node test-npm test-console sdks wat clean
 
 # Everything is compiled with the same flags, by make and by the tests, so that
 # nothing is compiled twice.
@@ -133,6 +133,15 @@ test-npm:
 
 $(CLIENTS)/node_modules/installed: $(CLIENTS)/package-lock.json
 	cd $(CLIENTS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
+# The console in a real browser: every page, under load.
+test-console: plugins host/consoletest/node_modules/installed ## test the console in Chromium (installs playwright-core below host/consoletest)
+	@command -v chromium >/dev/null || $(call skip,the console: it needs chromium); \
+	go test -count=1 -run '^TestConsoleInABrowser$$' ./host
+
+host/consoletest/node_modules/installed: host/consoletest/package-lock.json
+	cd host/consoletest && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 .venv/installed: examples/requirements.txt $(CLIENTS)/requirements.txt $(CLIENTS)/requirements-anthropic-0.txt

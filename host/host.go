@@ -80,6 +80,7 @@ type Host struct {
 	cells     *route.Cells      // how their models have done
 	gauges    sync.Map          // of *limit.Gauge: what is asked of those that bear only so much, by name
 	loopback  atomic.Bool       // it serves this machine alone
+	port      atomic.Int64      // that it serves; 0: it does not yet
 	metrics   *observe.Metrics
 	requests  *admin.Requests // the last ones, for the admin listener
 	swaps     swaps           // of modules

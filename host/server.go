@@ -28,6 +28,7 @@ const lastWords = 5 * time.Second
 func (h *Host) Serve(ctx context.Context, l net.Listener) error {
 	if a, ok := l.Addr().(*net.TCPAddr); ok {
 		h.loopback.Store(a.IP.IsLoopback())
+		h.port.Store(int64(a.Port))
 	}
 	return h.serve(ctx, l, h.Handler(), func() {})
 }

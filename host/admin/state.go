@@ -11,6 +11,7 @@ type State struct {
 	Health        string        `json:"health"` // as GET /health has it
 	Auth          bool          `json:"auth"`   // clients need keys
 	Example       string        `json:"example"`
+	Port          int           `json:"port"` // of the API; 0: unknown
 	Configuration Configuration `json:"configuration"`
 	Models        []Model       `json:"models"`  // in the configuration's order
 	Targets       []Target      `json:"targets"` // by name

@@ -1,0 +1,124 @@
+// The last 500 requests with their trail, live.
+
+import { events, request } from "./api.js";
+import { clock, count, empty, h, head, pill, replace, time } from "./dom.js";
+
+const most = 500;
+const kind = (r) => (r.status === 499 ? "" : r.status >= 500 || (r.status < 400 && r.class) ? "bad" : r.status >= 400 ? "warn" : "good");
+
+export function requests(root) {
+  let all = [];
+  let opened = null; // the number of the request whose detail is shown
+  let paused = false;
+  let waiting = 0; // that came while paused
+  const closed = new AbortController();
+
+  const search = h("input", { type: "search", placeholder: "model, target, key or id", "aria-label": "Filter", oninput: draw });
+  const status = h("select", { "aria-label": "Status", onchange: draw }, h("option", { value: "" }, "Any status"), h("option", { value: "ok" }, "Answered"), h("option", { value: "failed" }, "Not answered"), h("option", { value: "more" }, "Several attempts"));
+  const live = h("span", { class: "pill" }, "connecting");
+  const pause = h("button", { type: "button", onclick: () => { paused = !paused; waiting = 0; draw(); } }, "Pause");
+  const rows = h("tbody");
+  const none = h("div");
+  const table = h("div", { class: "scroll" }, h("table", {},
+    h("thead", {}, h("tr", {}, h("th", {}, "Time"), h("th", {}, "Status"), h("th", {}, "Model"), h("th", { class: "optional" }, "Target"), h("th", { class: "optional" }, "Trail"), h("th", { class: "optional" }, "Key"),
+      h("th", { class: "num optional" }, "First token"), h("th", { class: "num" }, "Duration"), h("th", { class: "num optional" }, "Tokens"))), rows));
+  root.append(head("Requests", "The last 500, without what was asked or answered.", live, pause),
+    h("div", { class: "stack" }, h("div", { class: "filters" }, search, status), h("section", { class: "panel", "aria-label": "Requests" }, table, none)));
+
+  const words = (r) => [r.model, r.target, r.key, r.id, r.class, String(r.status)].join(" ").toLowerCase();
+  function chosen(r) {
+    if (status.value === "ok" && kind(r) !== "good") return false;
+    if (status.value === "failed" && kind(r) === "good") return false;
+    if (status.value === "more" && r.trail.length < 2) return false;
+    return words(r).includes(search.value.trim().toLowerCase());
+  }
+
+  function detail(r) {
+    const step = (s) => h("div", { class: "step" },
+      h("code", { class: "wrap" }, s.target),
+      h("div", { class: "lane" }, h("i", { class: s.class ? "failed" : "", vars: { "--from": (100 * s.at_ms) / (r.ms || 1) + "%", "--len": (100 * s.ms) / (r.ms || 1) + "%" } }),
+        s.first_ms > 0 && h("b", { title: "first token", vars: { "--first": (100 * (s.at_ms + s.first_ms)) / (r.ms || 1) + "%" } })),
+      h("span", { class: "num" }, s.class ? s.class + " · " : "", time(s.ms), s.cooled ? " · cooled" : ""));
+    const facts = [
+      ["Request", r.id], ["Endpoint", r.endpoint || "–"], ["Key", r.key || "none"], ["Form", r.stream ? "streamed" : "whole"], ["Ended as", (r.class || "answered") + (r.code ? " · " + r.code : "")],
+      ["Input", count(r.usage.input) + (r.usage.cached ? ", " + count(r.usage.cached) + " cached" : "")],
+      ["Output", count(r.usage.output) + (r.usage.reasoning ? ", " + count(r.usage.reasoning) + " reasoning" : "") + (r.usage.estimated ? " (estimated)" : "")],
+      ["First token", r.first_ms ? time(r.first_ms) : "–"],
+    ];
+    if (r.cost !== undefined) facts.push(["Cost", String(r.cost)]);
+    return h("tr", { class: "detail" }, h("td", { colspan: 9 }, h("dl", { class: "facts" }, facts.map(([k, v]) => h("div", {}, h("dt", {}, k), h("dd", {}, v)))),
+      r.trail.length ? h("div", { class: "fall" }, r.trail.map(step)) : h("p", { class: "muted" }, "No target was asked.")));
+  }
+
+  function row(r) {
+    const toggle = () => {
+      opened = opened === r.number ? null : r.number;
+      draw();
+    };
+    const e = h("tr", { class: "row", tabindex: 0, "aria-expanded": String(opened === r.number), "data-focus": "request " + r.number, onclick: toggle, onkeydown: (e) => {
+      if (e.key === "Enter" || e.key === " ") {
+        e.preventDefault();
+        toggle();
+      }
+    } },
+    h("td", { class: "mono" }, clock(r.began)), h("td", {}, pill(r.status, kind(r))), h("td", { class: "mono wrap" }, r.model || h("span", { class: "muted" }, "–")), h("td", { class: "mono wrap optional" }, r.target || "–"),
+    h("td", { class: "optional" }, h("span", { class: "dots", title: r.trail.map((s) => s.target + ": " + (s.class || "answered")).join("\n") }, r.trail.map((s) => h("i", { class: s.class ? "failed" : "" })))),
+    h("td", { class: "optional" }, r.key || h("span", { class: "muted" }, "none")), h("td", { class: "num optional" }, r.first_ms ? time(r.first_ms) : "–"), h("td", { class: "num" }, time(r.ms)),
+    h("td", { class: "num optional" }, r.usage.input + r.usage.output ? count(r.usage.input) + " → " + count(r.usage.output) : "–"));
+    return opened === r.number ? [e, detail(r)] : [e];
+  }
+
+  let due = 0;
+  function draw() {
+    if (due) return;
+    // Under load many come at once: they are drawn together.
+    due = requestAnimationFrame(() => {
+      due = 0;
+      const shown = all.filter(chosen);
+      replace(rows, shown.slice(0, 200).flatMap(row));
+      table.hidden = shown.length === 0;
+      replace(none, shown.length ? (shown.length > 200 ? h("p", { class: "empty" }, "and " + (shown.length - 200) + " older ones: use the filter") : null)
+        : empty(all.length ? "No request fits the filter" : "No requests yet", all.length ? "It looks at models, targets, keys, ids and classes." : "They appear here as soon as they have ended."));
+      pause.textContent = paused ? "Go on" + (waiting ? " (" + waiting + ")" : "") : "Pause";
+    });
+  }
+
+  let held = [];
+  function take(name, data) {
+    if (name === "before") {
+      all = JSON.parse(data);
+      held = [];
+    } else if (name === "request") {
+      held.unshift(JSON.parse(data));
+      waiting = held.length;
+    }
+    if (!paused) {
+      all = [...held, ...all].slice(0, most);
+      held = [];
+    }
+    held.length = Math.min(held.length, most);
+    draw();
+  }
+
+  async function follow() {
+    for (let wait = 500; !closed.signal.aborted; wait = Math.min(8000, 2 * wait)) {
+      try {
+        const res = await request("admin/v1/requests?live=1", { signal: closed.signal });
+        if (res.ok) {
+          live.textContent = "live";
+          live.className = "pill good live";
+          wait = 500;
+          await events(res.body, take);
+        }
+      } catch {
+        // The gateway is gone, or the page was left.
+      }
+      live.textContent = "not connected";
+      live.className = "pill bad";
+      await new Promise((done) => setTimeout(done, wait));
+    }
+  }
+  follow();
+  draw();
+  return { close: () => closed.abort() };
+}

@@ -1,0 +1,221 @@
+// Drives the console in headless Chromium. console_test.go starts the gateway, sends it
+// requests all the while, and says where things are:
+//
+//   node console.mjs CONSOLE CONTROL CHROMIUM PICTURES MORE
+//
+// POST CONTROL/what changes the gateway's world: see console_test.go. PICTURES gets those
+// that docs/console.md shows, and MORE the others.
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { chromium } from "playwright-core";
+
+const [consoleURL, control, executablePath, pictures, more] = process.argv.slice(2);
+const pages = ["overview", "models", "keys", "requests", "playground", "adapters", "system"];
+const token = "the-operators-token";
+const shown = ["overview-dark", "requests-360", "playground-360"]; // and those in light colours
+mkdirSync(pictures, { recursive: true });
+mkdirSync(more, { recursive: true });
+
+async function make(what) {
+  const res = await fetch(control + "/" + what, { method: "POST" });
+  assert.equal(res.status, 200, what + ": " + (await res.text()));
+}
+const step = (words) => console.log("· " + words);
+
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-component-update", "--disable-background-networking", "--no-proxy-server"] });
+const expected = []; // patterns of errors that the step brings about
+
+async function open(options) {
+  const context = await browser.newContext({ viewport: { width: 1200, height: 780 }, locale: "en-GB", reducedMotion: "reduce", ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(30000);
+  page.on("console", (m) => {
+    if (m.type() !== "error" && m.type() !== "warning") return;
+    if (!expected.some((e) => e.test(m.text()))) throw new Error("the console of the browser has: " + m.text() + " " + m.location().url);
+  });
+  page.on("pageerror", (e) => {
+    throw e;
+  });
+  page.on("request", (r) => {
+    const u = new URL(r.url());
+    assert.ok(u.protocol === "data:" || u.origin === new URL(consoleURL).origin, "a request went to " + r.url());
+  });
+  page.on("dialog", (d) => {
+    throw new Error("a script of a name ran: " + d.message());
+  });
+  return page;
+}
+async function login(page) {
+  expected.push(/status of 401/);
+  await page.goto(consoleURL);
+  await page.getByLabel("Token", { exact: true }).fill("wrong");
+  await page.getByRole("button", { name: "Open the console" }).click();
+  await page.getByText("This was not the token").waitFor();
+  await page.getByLabel("Token", { exact: true }).fill(token);
+  await page.keyboard.press("Enter");
+  await page.getByText("connected", { exact: true }).waitFor();
+  expected.pop();
+}
+const go = async (page, name) => {
+  await page.evaluate((n) => (location.hash = n), name);
+  await page.locator(`nav [data-page=${name}][aria-current=page]`).waitFor();
+};
+const picture = async (page, name) => {
+  await page.mouse.move(0, 0);
+  await page.evaluate(() => {
+    document.activeElement.blur();
+    scrollTo(0, 0);
+  });
+  await page.waitForTimeout(400); // so that plots are drawn
+  await page.screenshot({ path: `${shown.includes(name) || !/-(dark|360)$/.test(name) ? pictures : more}/${name}.png`, animations: "disabled" });
+};
+
+const page = await open({ colorScheme: "light" });
+step("the token is asked for, and a wrong one refused");
+await login(page);
+
+step("overview");
+await page.getByText("a minute").waitFor();
+assert.equal(await page.locator(".plot canvas").count(), 4);
+assert.notEqual(await page.locator(".tile dd").first().textContent(), "0");
+await page.getByRole("cell", { name: "<img src=x onerror=alert(1)>" }).waitFor();
+await picture(page, "overview");
+await page.getByLabel("Model", { exact: true }).selectOption("fast");
+await page.waitForTimeout(300);
+
+step("names are shown as text");
+assert.equal(await page.locator("#page img, #page script").count(), 0);
+
+step("a target cools, is tried again, and recovers");
+await go(page, "models");
+await page.getByRole("heading", { name: "smart" }).waitFor();
+await make("break");
+const row = page.getByRole("region", { name: "smart" }).locator(".target", { hasText: "claude/opus" });
+await row.getByText("cooling").waitFor();
+await row.getByText("the account is used up").waitFor();
+await row.getByText(/for \d+ (s|min)/).waitFor();
+assert.equal(await page.locator("nav [data-page=models] .count").isVisible(), true);
+await picture(page, "models");
+await make("mend");
+await row.getByRole("button", { name: "Try again now" }).focus();
+await page.keyboard.press("Enter");
+await row.getByText("well").waitFor();
+
+step("requests, live");
+await go(page, "requests");
+await page.getByText("live", { exact: true }).waitFor();
+const newest = () => page.locator("tbody tr.row").first().getAttribute("data-focus");
+await page.locator("tbody tr.row").first().waitFor();
+const before = await newest();
+await page.waitForFunction((b) => document.querySelector("tbody tr.row")?.dataset.focus !== b, before);
+await page.getByRole("button", { name: "Pause" }).click();
+await page.getByLabel("Status", { exact: true }).selectOption("more");
+const failed = page.locator("tbody tr.row", { hasText: "smart" }).first();
+await failed.focus();
+await page.keyboard.press("Enter");
+await page.locator("tr.detail").waitFor();
+await page.locator("tr.detail").getByText("claude/opus").first().waitFor();
+await page.locator("tr.detail").getByText("quota ·").first().waitFor();
+await picture(page, "trail");
+await failed.focus();
+await page.keyboard.press("Enter");
+await page.getByLabel("Status", { exact: true }).selectOption("");
+await picture(page, "requests");
+await page.getByLabel("Filter", { exact: true }).fill("onerror");
+await page.locator("tbody tr.row").first().waitFor();
+await page.getByLabel("Filter", { exact: true }).fill("no such thing");
+await page.getByText("No request fits the filter").waitFor();
+
+step("playground");
+await go(page, "playground");
+await page.getByLabel("Model", { exact: true }).selectOption("fast");
+await page.getByLabel("Message", { exact: true }).fill("Hello!");
+expected.push(/status of 401/);
+await page.getByLabel("Message", { exact: true }).press("Enter");
+await page.locator(".turn .error", { hasText: "401" }).waitFor();
+expected.pop();
+await page.getByRole("button", { name: "Clear" }).click();
+await page.getByLabel("Client key", { exact: true }).fill("the-app-key");
+await page.getByLabel(/^Offer a tool/).check();
+await page.getByLabel("Message", { exact: true }).fill("What is the weather in Oslo?");
+await page.getByRole("button", { name: "Send" }).click();
+await page.locator(".turn.assistant .text", { hasText: "Let me look" }).waitFor();
+await page.locator(".turn .call", { hasText: "get_weather" }).waitFor();
+await page.locator(".turn details", { hasText: "Oslo" }).waitFor();
+await page.locator(".stats", { hasText: "first token" }).waitFor();
+for (const [name, has] of [["Python", "from openai import OpenAI"], ["Node", "new OpenAI({"], ["curl", "Authorization: Bearer $KAI_KEY"]]) {
+  await page.getByRole("button", { name, exact: true }).click();
+  await page.locator(".code pre", { hasText: has }).waitFor();
+}
+assert.ok(!(await page.locator(".code pre").textContent()).includes("the-app-key"));
+await picture(page, "playground");
+step("a chat that fails");
+expected.push(/status of 5\d\d/);
+await page.getByLabel("Model", { exact: true }).selectOption("broken");
+await page.getByLabel("Message", { exact: true }).fill("Hello!");
+await page.getByLabel("Message", { exact: true }).press("Enter");
+await page.locator(".turn .error", { hasText: /^5\d\d: / }).waitFor();
+expected.pop();
+
+step("keys, adapters");
+await go(page, "keys");
+await page.getByRole("region", { name: "batch" }).waitFor();
+await picture(page, "keys");
+await go(page, "adapters");
+await page.getByRole("region", { name: "claude" }).getByText("1 KiB").or(page.getByRole("region", { name: "claude" }).getByText("MiB").first()).first().waitFor();
+await picture(page, "adapters");
+
+step("a reload that is refused, and one that isn't");
+await go(page, "system");
+await make("misspell");
+expected.push(/status of 409/);
+await page.getByRole("button", { name: "Read the configuration again" }).click();
+await page.getByText("console.yaml:", { exact: false }).waitFor();
+await page.getByText('did you mean "provider"').waitFor();
+expected.pop();
+await picture(page, "system");
+await make("correct");
+await page.getByRole("button", { name: "Read the configuration again" }).click();
+await page.getByText(/Taken: generation \d/).waitFor();
+await page.getByText("Refused at").waitFor({ state: "hidden" });
+
+step("disconnect and return");
+await go(page, "requests");
+await page.getByText("live", { exact: true }).waitFor();
+expected.push(/ERR_|Failed to load resource/);
+await make("down");
+await page.getByText("The gateway can't be reached").waitFor();
+await page.locator(".pill.bad", { hasText: "not connected" }).waitFor();
+await make("up");
+await page.getByText("live", { exact: true }).waitFor();
+await page.getByText("connected", { exact: true }).waitFor();
+assert.equal(await page.locator("#banner").isVisible(), false);
+expected.pop();
+await page.context().close();
+
+step("dark, and 360 pixels wide");
+const dark = await open({ colorScheme: "dark" });
+await login(dark);
+for (const name of pages) {
+  await go(dark, name);
+  await picture(dark, name + "-dark");
+}
+await dark.context().close();
+const phone = await open({ viewport: { width: 360, height: 740 }, colorScheme: "light" });
+await login(phone);
+for (const name of pages) {
+  await go(phone, name);
+  await picture(phone, name + "-360");
+  const wide = await phone.evaluate(() => [document.documentElement.scrollWidth, ...[...document.querySelectorAll("#page *")].filter((e) => e.getBoundingClientRect().right > 361 && !e.closest(".scroll")).map((e) => e.outerHTML.slice(0, 90))]);
+  assert.ok(wide[0] <= 360 && wide.length === 1, name + " is too wide: " + wide.join("\n"));
+}
+step("by keyboard");
+await phone.evaluate(() => document.activeElement.blur());
+const reached = [];
+for (let i = 0; i < 12; i++) {
+  await phone.keyboard.press("Tab");
+  reached.push(await phone.evaluate(() => document.activeElement.dataset.page ?? document.activeElement.className));
+}
+for (const name of pages) assert.ok(reached.includes(name), "Tab does not reach " + name + ": " + reached);
+await browser.close();
+console.log("done");
