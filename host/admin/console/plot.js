@@ -26,7 +26,7 @@ export function plot(title, lines, words) {
       height: 172,
       legend: { show: false },
       cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
-      padding: [8, 8, 0, 0],
+      padding: [8, 18, 0, 0],
       scales: { x: { time: true, range: (_, min, max) => [min, max + 15] }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.15 : 1] } },
       axes: [
         { ...axis, grid: { show: false }, size: 30, space: 70, values: (_, all) => all.map((t) => new Date(t * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })) },
