@@ -78,8 +78,10 @@ var layers = []layer{
 	{pattern: "host/dialect", own: []string{"host/body", "host/facts", "host/fault", "host/memory", "sdk/abi"}},
 	// What is sealed for two dialects knows neither of them.
 	{pattern: "host/dialect/seal", own: []string{"host/facts", "host/fault", "sdk", "sdk/abi"}},
+	// What passes as it came is no dialect's own.
+	{pattern: "host/dialect/native", own: []string{"host/body", "host/dialect", "host/facts", "host/fault", "sdk", "sdk/abi"}},
 	{
-		pattern: "host/dialect/*", own: []string{"host/body", "host/dialect", "host/dialect/chat", "host/dialect/seal", "host/facts", "host/fault", "host/memory", "sdk", "sdk/abi"},
+		pattern: "host/dialect/*", own: []string{"host/body", "host/dialect", "host/dialect/chat", "host/dialect/native", "host/dialect/seal", "host/facts", "host/fault", "host/memory", "sdk", "sdk/abi"},
 		foreign: []string{"github.com/tidwall/gjson"},
 		tests:   []string{"plugins/*"}, // which take what dialects make
 	},

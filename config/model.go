@@ -17,6 +17,7 @@ type Model struct {
 	Targets []Target `json:"targets"` // instead of Provider and Model; else empty
 	Context Quantity `json:"context"` // tokens that the model takes; 0: unknown
 	Hidden  bool     `json:"hidden"`  // it is not listed
+	Native  *bool    `json:"native"`  // nil: as its provider, or its targets' providers, say
 	FallOn  []string `json:"fall_on"` // "policy": what its rules forbid goes to the next target
 	Price   *Price   `json:"price"`   // nil: unknown
 	Routing Routing  `json:"routing"` // complete: what the alias doesn't say is the file's

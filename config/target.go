@@ -18,6 +18,7 @@ type Target struct {
 	Weight   int            `json:"weight"` // the share within the tier
 	Tier     int            `json:"tier"`
 	Context  Quantity       `json:"context"` // tokens; 0: unknown
+	Native   *bool          `json:"native"`  // nil: as its provider says
 	Capacity Capacity       `json:"capacity"`
 	Timeouts TargetTimeouts `json:"timeouts"`
 	Price    *Price         `json:"price"` // the alias's, if it has none; nil: unknown
@@ -83,6 +84,9 @@ func (l *loader) targets(alias entry, m *Model, models *value, providers upstrea
 		}
 		if t.Context == 0 {
 			t.Context = m.Context
+		}
+		if t.Native == nil {
+			t.Native = m.Native
 		}
 		if j := slices.IndexFunc(m.Targets, t.same); j >= 0 {
 			l.fault(item, at, fmt.Sprintf("is the same as targets[%d]: raise that one's weight instead", j))

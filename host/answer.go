@@ -15,7 +15,8 @@ import (
 // the client before commit, so that the attempt can be discarded and another one made.
 // Its methods are called by the request's goroutine only.
 type answer interface {
-	part(inputs int) error // what follows answers so many more of the request's inputs
+	came(name, data []byte, whole bool) // what the upstream sent, before its emissions are applied
+	part(inputs int) error              // what follows answers so many more of the request's inputs
 	apply([]abi.Emission) error
 	commit() bool                                            // allow sending to the client; false: nothing is sent before the end
 	pass(contentType string, piece []byte, flush bool) error // send bytes as they are; they are the whole answer
@@ -29,6 +30,13 @@ type answer interface {
 
 // Whether an answer is complete is noted only after all emissions of a call were
 // applied: a call that finishes the answer and then breaks the protocol completes nothing.
+
+// came tells an answer that passes on what the upstream sends what that is.
+func came(a dialect.Answer, name, data []byte, whole bool) {
+	if p, ok := a.(dialect.Passing); ok {
+		p.Came(name, data, whole)
+	}
+}
 
 // wholeAnswer becomes one JSON object, or bytes that pass as they come.
 type wholeAnswer struct {
@@ -66,6 +74,8 @@ func (a *wholeAnswer) pass(contentType string, piece []byte, flush bool) error {
 	}
 	return nil
 }
+
+func (a *wholeAnswer) came(name, data []byte, whole bool) { came(a.Answer, name, data, whole) }
 
 func (a *wholeAnswer) commit() bool   { return false }
 func (a *wholeAnswer) flush() error   { return nil }
@@ -109,6 +119,8 @@ func (a *streamedAnswer) apply(ems []abi.Emission) (err error) {
 func (a *streamedAnswer) pass(string, []byte, bool) error {
 	return &fault.Error{Kind: fault.Upstream, Code: "upstream_error", Text: "The provider answered without events, which were asked for."}
 }
+
+func (a *streamedAnswer) came(name, data []byte, whole bool) { came(a.Answer, name, data, whole) }
 
 func (a *streamedAnswer) part(int) error { return nil }
 

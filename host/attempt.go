@@ -31,6 +31,8 @@ type attempt struct {
 	adapter  Adapter
 	target   route.Target
 	answer   answer
+	op       abi.Op // what the adapter is asked for
+	native   bool   // the request goes there as it is, and so does the answer to the client
 	last     bool   // no other target will be asked
 	wish     string // a field of the request that the upstream may refuse; "": none
 	without  string // a field that is left out; "": none
@@ -72,7 +74,7 @@ func (a *attempt) run(ctx context.Context) error {
 	r := a.call.request
 	left := r.Inputs
 	size := left
-	if most := a.adapter.Manifest().Profile().MaxInputs[r.Op.String()]; most > 0 && most < left {
+	if most := a.adapter.Manifest().Profile().MaxInputs[a.op.String()]; most > 0 && most < left {
 		size = most
 	}
 	for from := 0; ; from += size {
@@ -156,7 +158,7 @@ func (a *attempt) request(ctx context.Context) (exchange.Turn, error) {
 	} else {
 		text, a.refs = asked.Short(a.target.Model)
 	}
-	failed, err := a.adapter.Request(ctx, a.call.request.Op, a.call.request.Stream, a.target.Options, text, &a.batch)
+	failed, err := a.adapter.Request(ctx, a.op, a.call.request.Stream, a.target.Options, text, &a.batch)
 	a.call.memory.Drop(size)
 	t, err := a.takeTurn(ctx, failed, err)
 	switch {
@@ -170,6 +172,9 @@ func (a *attempt) request(ctx context.Context) (exchange.Turn, error) {
 
 // asked returns the client's request in the form for the adapter.
 func (a *attempt) asked() (asked dialect.Body, err error) {
+	if a.native {
+		return a.call.native.Body(a.adapter.Manifest().Profile().Takes), nil
+	}
 	if asked = a.part; asked == nil {
 		asked = a.call.asked
 	}
@@ -227,7 +232,7 @@ func (a *attempt) step(ctx context.Context, t exchange.Turn) (exchange.Turn, err
 	a.sent = true
 	a.close()
 	up := upstream.Request{Head: t.Head, Body: t.Body, Framing: t.Framing, Memory: a.call.memory}
-	if op := a.call.request.Op; op == abi.Embeddings || op == abi.Images {
+	if a.op == abi.Embeddings || a.op == abi.Images {
 		up.BodyLimit = maxLarge
 	}
 	res, err := a.provider.send(ctx, up)
@@ -259,7 +264,8 @@ func (a *attempt) step(ctx context.Context, t exchange.Turn) (exchange.Turn, err
 	if err != nil {
 		return exchange.Turn{}, err
 	}
-	failed, err := a.adapter.Response(ctx, a.call.request.Op, res.Status, a.exchange.State, res.Head(), short, &a.batch)
+	a.answer.came(nil, body, true)
+	failed, err := a.adapter.Response(ctx, a.op, res.Status, a.exchange.State, res.Head(), short, &a.batch)
 	t, err = a.applyAnswer(ctx, failed, err, content)
 	a.close() // it was read to its end, and its buffer may be large
 	return t, err
@@ -302,7 +308,8 @@ func (a *attempt) event(ctx context.Context, flags int, name, data []byte) error
 	if err != nil {
 		return err
 	}
-	failed, err := a.adapter.Event(ctx, a.call.request.Op, flags, a.exchange.State, name, short, &a.batch)
+	a.answer.came(name, data, false)
+	failed, err := a.adapter.Event(ctx, a.op, flags, a.exchange.State, name, short, &a.batch)
 	if _, err := a.applyAnswer(ctx, failed, err, content); err != nil {
 		return err
 	}
@@ -326,7 +333,7 @@ const maxLarge = 128 << 20
 
 // shortenWhole is shorten for a whole answer. Of one with vectors, it takes out these.
 func (a *attempt) shortenWhole(status int, answer []byte) (short []byte, content *long.Content, err error) {
-	if a.call.request.Op == abi.Embeddings && status < 300 {
+	if a.op == abi.Embeddings && status < 300 {
 		return long.TakeNumbers(answer, a.call.memory)
 	}
 	return a.shorten(answer)
@@ -383,6 +390,8 @@ func commits(m abi.Emission) bool {
 	switch m.Kind {
 	case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs, abi.ToolExtra, abi.ToolSignature:
 		return len(m.Data) > 0
+	case abi.Pass:
+		return m.At == abi.PassContent
 	case abi.Logprobs, abi.Finish:
 		return true
 	}

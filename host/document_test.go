@@ -45,7 +45,7 @@ server: {max_body: 8KiB, read_timeout: %s}
 cors: {enabled: true, allow_origins: ["https://app.example"]}
 auth: {enabled: true, api_keys: [{name: all, key: all}, {name: few, key: few, models: [demo]}]}
 providers:
-  up: {plugin: anthropic, base_url: %q, api_key: k}
+  up: {plugin: anthropic, base_url: %q, api_key: k, native: false}
   em: {plugin: openai, base_url: %[2]q, api_key: k}
   unset: {plugin: anthropic, base_url: %[2]q, api_key: "${UNSET_KEY}"}
 model_mapping:

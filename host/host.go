@@ -76,6 +76,7 @@ type Host struct {
 	bodies    *memory.Limit // of requests, which is a part of it
 	machine   int64         // the memory there is; 0: nobody knows
 	providers providers
+	made      made              // what providers keep for their accounts, by the client whose it is
 	responses *responses.Memory // what clients of the Responses API refer to
 	cells     *route.Cells      // how their models have done
 	gauges    sync.Map          // of *limit.Gauge: what is asked of those that bear only so much, by name

@@ -76,6 +76,11 @@ func TestWhatReachesWhichProvider(t *testing.T) {
 	for model, tc := range map[string]struct{ with, without []string }{
 		"claude": {
 			[]string{`"user_id":"device-of-jo"`, `x-anthropic-billing-header`, `"is_error":true`, `"text":"boom"`, `"cache_control":{"type":"ephemeral"}`, `"signature":"sig=="`,
+				`"tool_use_id":"c1","is_error":true,"content":[{"type":"text","text":"boom"},{"type":"image"`},
+			[]string{"Error: boom", "from the result"},
+		},
+		"translated": {
+			[]string{`"user_id":"device-of-jo"`, `x-anthropic-billing-header`, `"is_error":true`, `"text":"boom"`, `"cache_control":{"type":"ephemeral"}`, `"signature":"sig=="`,
 				`"tool_use_id":"c1","content":[{"type":"text","text":"boom"},{"type":"image"`},
 			[]string{"Error: boom", "from the result"},
 		},

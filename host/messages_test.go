@@ -55,6 +55,7 @@ model_mapping:
   fast: {provider: up, model: m}
   counted: {provider: counting, model: m}
   claude: {provider: claude, model: claude-opus-4-8}
+  translated: {provider: claude, model: claude-opus-4-8, native: false, hidden: true}
   local: {provider: ollama, model: m}
 `, server, u.URL)), u
 }
@@ -250,7 +251,7 @@ func TestModelsForEachClient(t *testing.T) {
 		if (list.Object == "list") == anthropic || (list.HasMore != nil) != anthropic || (list.FirstID != nil) != anthropic {
 			t.Errorf("with version %q the list is %s", version, body)
 		}
-		for i, operations := range []string{"chat embeddings moderations rerank images speech", "chat embeddings moderations rerank images speech count", "chat count", "chat embeddings"} {
+		for i, operations := range []string{"chat embeddings moderations rerank images speech", "chat embeddings moderations rerank images speech count", "chat count messages", "chat embeddings"} {
 			m := list.Data[i]
 			if got := strings.Join(m.Operations, " "); got != operations || len(m.Capabilities) == 0 {
 				t.Errorf("%s can do %q and is %v, want %q", m.ID, got, m.Capabilities, operations)

@@ -52,6 +52,9 @@ type call struct {
 	size    int64  // of the request in tokens, as is estimated
 	request *dialect.Request
 	info    dialect.Info
+	native  *dialect.Native // the request as it came; nil: no target can take it so
+	keeper  string          // the upstream that keeps what the request names; "": it names nothing
+	asking  string          // the upstream that is being asked
 	sleep   func(ctx context.Context, d time.Duration) error
 	header  func(name, value string) // sets a header of the answer, if its head was not sent
 
@@ -73,7 +76,7 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, parse dialect.P
 		return nil, api.Busy(err)
 	}
 	who := key.PrincipalFrom(ctx)
-	r, err := parse(ctx, body, dialect.Caller{Principal: who.Name, Memory: x.Memory})
+	r, err := parse(ctx, body, dialect.Caller{Principal: who.Name, Memory: x.Memory, Header: x.Request.Header})
 	if full, ok := errors.AsType[*memory.Error](err); ok {
 		return nil, api.Busy(full)
 	} else if err != nil {
@@ -95,27 +98,36 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, parse dialect.P
 	if !who.MayUse(plan.Alias) {
 		return nil, &fault.Error{Kind: fault.Forbidden, Code: "model_not_allowed", Text: fmt.Sprintf("This API key may not use the model '%s'.", plan.Alias)}
 	}
-	return &call{
-		gateway: g, http: x, memory: x.Memory, plan: plan, caller: who.Name, request: r, asked: r.Body, size: r.Body.Tokens(), sleep: g.host.opts.Sleep, header: x.Writer.Header().Set,
+	c := &call{
+		gateway: g, http: x, memory: x.Memory, plan: plan, caller: who.Name, request: r, asked: r.Body, sleep: g.host.opts.Sleep, header: x.Writer.Header().Set,
 		info: dialect.Info{ID: rand.Text(), RequestID: x.ID, Created: g.now().Unix(), Model: plan.Alias, Memory: x.Memory},
-	}, nil
+	}
+	if err := c.readNative(int64(len(body))); err != nil {
+		return nil, err
+	}
+	c.size = c.asked.Tokens()
+	return c, nil
 }
 
 // whole answers with one JSON object, or with bytes that pass as they come.
 func (c *call) whole(ctx context.Context) error {
 	var last *wholeAnswer
-	err := c.attempts(ctx, func() answer {
-		last = &wholeAnswer{Answer: c.request.Whole(c.info), http: c.http, now: c.gateway.now}
+	err := c.attempts(ctx, func(native bool) answer {
+		if last = (&wholeAnswer{http: c.http, now: c.gateway.now}); native {
+			last.Answer = c.native.Whole(c.info)
+		} else {
+			last.Answer = c.request.Whole(c.info)
+		}
 		return last
 	})
 	if last != nil && last.passed {
 		if err != nil {
-			c.http.Abort(c.told(err))
+			c.http.Abort(err)
 		}
 		return nil
 	}
 	if err != nil {
-		return c.told(err)
+		return err
 	}
 	return c.http.JSON(200, last.body)
 }
@@ -133,17 +145,22 @@ func (c *call) streamed(ctx context.Context) error {
 	defer client.Close()
 	c.header = client.SetHeader
 
-	err := c.attempts(ctx, func() answer {
-		return &streamedAnswer{Answer: stream.Begin(), client: client, now: c.gateway.now}
+	err := c.attempts(ctx, func(native bool) answer {
+		a := &streamedAnswer{client: client, now: c.gateway.now}
+		if native {
+			a.Answer = stream.(dialect.NativeStream).BeginNative()
+		} else {
+			a.Answer = stream.Begin()
+		}
+		return a
 	})
 	if err != nil {
-		err = c.told(err)
 		client.Fail(func(dst []byte) []byte { return stream.Fail(dst, c.http.ClientError(err)) })
 	}
 	return err // which answers with a status if the head wasn't sent
 }
 
-// told is an error in the terms of the client's request.
+// told is an error about the request's chat form in the terms of the client's request.
 func (c *call) told(err error) error {
 	if e, ok := errors.AsType[*fault.Error](err); ok && c.request.Fault != nil {
 		return c.request.Fault(e)
@@ -151,21 +168,40 @@ func (c *call) told(err error) error {
 	return err
 }
 
-// attempt asks one target. If the upstream refuses what the client merely wishes, it is
-// asked again at once without that, which is no attempt of its own, and the provider
-// remembers it for the next requests. last says that no other target will be asked, so
-// that nothing needs to be kept for one.
-func (c *call) attempt(ctx context.Context, target route.Target, last bool, begin func() answer) outcome {
+// attempt asks one target. If it speaks the client's API, the request goes there as it is.
+// last says that no other target will be asked, so that nothing needs to be kept for one.
+func (c *call) attempt(ctx context.Context, target route.Target, last bool, begin func(native bool) answer) outcome {
 	p := c.gateway.providers[target.Provider]
 	c.http.Record.Provider, c.http.Record.UpstreamModel, c.http.Record.Plugin = target.Provider, target.Model, p.config.Plugin
-	if err := c.prepare(ctx, p, target); err != nil {
+	c.asking = target.Upstream
+	native, err := c.prepare(ctx, p, target)
+	if err != nil {
 		return outcome{err: err}
 	}
+	var o outcome
+	if native {
+		if o = c.pass(ctx, p, target, last, begin); !o.refused {
+			return o
+		}
+	}
+	c.noteWay(false)
+	calls := o.calls
+	o = c.translate(ctx, p, target, last, func() answer { return begin(false) })
+	o.calls.Add(calls)
+	o.err = c.told(o.err)
+	return o
+}
+
+// translate asks a target for an answer to the chat form of the request. If the upstream
+// refuses what the client merely wishes, it is asked again at once without that, which is
+// no attempt of its own, and the provider remembers it for the next requests.
+func (c *call) translate(ctx context.Context, p *provider, target route.Target, last bool, begin func() answer) outcome {
+	op := c.request.Op
 	w := wish{target.Model, c.request.Wish}
 	if w.field != "" && p.refused.refuses(w) {
-		return c.ask(ctx, &attempt{provider: p, target: target, last: last, without: w.field, answer: begin()})
+		return c.ask(ctx, &attempt{provider: p, target: target, op: op, last: last, without: w.field, answer: begin()})
 	}
-	o := c.ask(ctx, &attempt{provider: p, target: target, last: last, wish: w.field, answer: begin()})
+	o := c.ask(ctx, &attempt{provider: p, target: target, op: op, last: last, wish: w.field, answer: begin()})
 	if !o.refused || ctx.Err() != nil {
 		return o
 	}
@@ -173,7 +209,7 @@ func (c *call) attempt(ctx context.Context, target route.Target, last bool, begi
 		p.refused.add(w)
 	}
 	calls := o.calls
-	o = c.ask(ctx, &attempt{provider: p, target: target, last: last, without: w.field, answer: begin()})
+	o = c.ask(ctx, &attempt{provider: p, target: target, op: op, last: last, without: w.field, answer: begin()})
 	o.calls.Add(calls)
 	return o
 }
@@ -194,6 +230,9 @@ func (c *call) ask(ctx context.Context, a *attempt) outcome {
 	if p.config.BaseURL == "" && p.adapter.Manifest().Profile().KnowsModels {
 		a.target.Options = c.gateway.withModels(ctx, target.Options)
 	}
+	if a.native {
+		a.target.Options = withHeaders(target.Options, c.native.Headers)
+	}
 	var end func()
 	a.adapter, end = forRequest(p.adapter)
 	defer end()
@@ -213,7 +252,7 @@ func (c *call) ask(ctx context.Context, a *attempt) outcome {
 		return o
 	}
 	refused := a.refusesWish(err)
-	if (a.committed || a.last) && !refused {
+	if (a.committed || a.last && !a.native) && !refused {
 		a.answer.commit()
 		a.answer.flush() // what came before the failure belongs to the client
 	} else {
@@ -232,21 +271,30 @@ func (a *attempt) refusesWish(err error) bool {
 }
 
 // prepare waits until the provider of a target can be asked, and checks that this request
-// may ask it.
-func (c *call) prepare(ctx context.Context, p *provider, target route.Target) error {
+// may ask it. native says that it can go there as it is.
+func (c *call) prepare(ctx context.Context, p *provider, target route.Target) (native bool, err error) {
 	if err := p.prepare(ctx, time.Duration(c.gateway.config.Server.LoadWait)); err != nil {
-		return err
+		return false, err
 	}
-	if err := p.serves(c.request.Op, target.Options); err != nil {
-		return c.unserved(ctx, err)
+	profile := p.adapter.Manifest().Profile()
+	asked := c.asked
+	if native = c.nativeAt(&target, profile); native {
+		asked = c.native.Body(profile.Takes)
+	} else if c.request.Untranslated != nil {
+		return false, c.request.Untranslated
+	} else if err := p.serves(c.request.Op, target.Options); err != nil {
+		return false, c.unserved(ctx, err)
 	}
-	if err := p.checkRouting(ctx, c.asked); err != nil {
-		return err
+	if err := p.checkRouting(ctx, asked); err != nil {
+		if !native {
+			err = c.told(err)
+		}
+		return false, err
 	}
 	if err := c.memory.Join(p.share); err != nil {
-		return api.Busy(err)
+		return false, api.Busy(err)
 	}
-	return nil
+	return native, nil
 }
 
 // unserved adds to the error for an operation that the target doesn't have which models have
@@ -275,7 +323,7 @@ func (c *call) forgetRequest() {
 		return
 	}
 	c.memory.Drop(c.request.Size)
-	c.asked, c.request.Body, c.request.Form = nil, nil, nil
+	c.asked, c.request.Body, c.request.Form, c.request.Native, c.native = nil, nil, nil, nil, nil
 	c.http.ReleaseBody()
 }
 

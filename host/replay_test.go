@@ -133,7 +133,7 @@ func TestTranscriptsEndToEnd(t *testing.T) {
 	for _, plugin := range plugins.Names() {
 		t.Run(plugin, func(t *testing.T) {
 			// One gateway for all that share their options.
-			groups := map[string][]recorded{}
+			groups := map[recordedGroup][]recorded{}
 			for i, file := range transcripts(t, plugin) {
 				if raceEnabled && i%3 > 0 {
 					continue // make check runs them all without the race detector
@@ -142,21 +142,28 @@ func TestTranscriptsEndToEnd(t *testing.T) {
 				if len(transcript.Views(r.Op())) == 0 {
 					continue // its clients ask in words of their own
 				}
-				groups[r.options] = append(groups[r.options], r)
+				g := recordedGroup{r.options, r.Op().Native()}
+				groups[g] = append(groups[g], r)
 			}
-			for options, group := range groups {
-				replayGroup(t, plugin, options, group)
+			for g, group := range groups {
+				replayGroup(t, plugin, g, group)
 			}
 		})
 	}
 }
 
-func replayGroup(t *testing.T, plugin, options string, group []recorded) {
+// recordedGroup is what recordings share that are replayed through one gateway.
+type recordedGroup struct {
+	options string
+	native  bool // requests go to the upstream as they are
+}
+
+func replayGroup(t *testing.T, plugin string, shared recordedGroup, group []recorded) {
 	up := mock.Start(t, nil)
 	prefix := map[string]string{"gemini": "/v1beta", "openai": "/v1", "openrouter": "/api/v1"}[plugin]
-	provider := fmt.Sprintf("{plugin: %s, base_url: %q, options: %s}", plugin, up.URL+prefix, options)
+	provider := fmt.Sprintf("{plugin: %s, base_url: %q, options: %s, native: %v}", plugin, up.URL+prefix, shared.options, shared.native)
 	if plugin == "demo" {
-		provider = fmt.Sprintf("{plugin: demo, options: %s}", options)
+		provider = fmt.Sprintf("{plugin: demo, options: %s}", shared.options)
 	}
 	var yaml strings.Builder
 	fmt.Fprintf(&yaml, "providers: {up: %s}\nmodel_mapping:\n", provider)

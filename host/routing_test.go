@@ -124,22 +124,16 @@ providers:
   openai: {base_url: %[1]q, api_key: k}
   anthropic: {base_url: %[1]q, api_key: k}
 model_mapping:
-  openrouter: {provider: openrouter, model: small}
-  openai: {provider: openai, model: small}
-  anthropic: {provider: anthropic, model: small}
+  openrouter: {provider: openrouter, model: small, native: false}
+  openai: {provider: openai, model: small, native: false}
+  anthropic: {provider: anthropic, model: small, native: false}
 `, up.URL))
-	fields := []string{
-		`"models":["canary"]`, `"provider":{"order":["canary"]}`, `"preset":"canary"`, `"plugins":[{"id":"canary"}]`, `"route":"canary"`,
-		`"fallbacks":["canary"]`, `"extra_body":{"model":"canary"}`, `"api_base":"http://canary.test"`, `"MODELS":["canary"]`, `"model\u0073":["canary"]`,
-		`"Model":"canary"`, `"model\u0000":"canary"`, `"safeguards":{"canary":1}`, `"tools":[{"type":"openrouter:canary","parameters":{"model":"canary"}}]`,
-		`"tools":[{"type":"advisor_20260301","name":"advisor","model":"canary"}]`,
-	}
 	for _, alias := range []string{"openrouter", "openai", "anthropic"} {
 		for path, rest := range map[string]string{
 			"/v1/responses": `"input":"x"`, "/v1/messages": `"max_tokens":9,"messages":[{"role":"user","content":"x"}]`,
 		} {
 			asked := 0
-			for _, field := range fields {
+			for _, field := range choosing {
 				up.Forget()
 				status, answer := g.send(t, "POST", path, fmt.Sprintf(`{"model":%q,%s,%s}`, alias, rest, field))
 				sent := up.Requests()
@@ -161,4 +155,12 @@ model_mapping:
 	if strings.Contains(g.log.String(), "canary") {
 		t.Errorf("the log shows what clients sent: %s", g.log)
 	}
+}
+
+// choosing are fields that would choose a model or a provider, or that are nobody's business.
+var choosing = []string{
+	`"models":["canary"]`, `"provider":{"order":["canary"]}`, `"preset":"canary"`, `"plugins":[{"id":"canary"}]`, `"route":"canary"`,
+	`"fallbacks":["canary"]`, `"extra_body":{"model":"canary"}`, `"api_base":"http://canary.test"`, `"MODELS":["canary"]`, `"model\u0073":["canary"]`,
+	`"Model":"canary"`, `"model\u0000":"canary"`, `"safeguards":{"canary":1}`, `"tools":[{"type":"openrouter:canary","parameters":{"model":"canary"}}]`,
+	`"tools":[{"type":"advisor_20260301","name":"advisor","model":"canary"}]`,
 }

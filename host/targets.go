@@ -28,7 +28,7 @@ func (h *Host) aliases(c *config.Config) (all []route.Alias, gauges [][]*limit.G
 		upstreams[p.Name] = p
 	}
 	priced := false
-	target := func(alias, provider, model string, options []byte, bears config.Capacity, costs *config.Price) route.Target {
+	target := func(alias, provider, model string, options []byte, native *bool, bears config.Capacity, costs *config.Price) route.Target {
 		prices = append(prices, priceOf(costs))
 		priced = priced || costs != nil
 		gauges = append(gauges, slices.Concat(
@@ -36,6 +36,7 @@ func (h *Host) aliases(c *config.Config) (all []route.Alias, gauges [][]*limit.G
 		return route.Target{
 			ID: len(gauges) - 1, Provider: provider, Upstream: upstreamID(upstreams[provider]), Model: model, Options: options,
 			FirstToken: time.Duration(upstreams[provider].Timeouts.FirstToken),
+			Native:     upstreams[provider].Native && native == nil || native != nil && *native,
 		}
 	}
 	all = make([]route.Alias, len(c.Models))
@@ -44,7 +45,7 @@ func (h *Host) aliases(c *config.Config) (all []route.Alias, gauges [][]*limit.G
 		for _, t := range m.Targets {
 			e := route.Entry{Alias: t.Alias, Weight: float64(t.Weight), Tier: t.Tier}
 			if t.Alias == "" {
-				e.Target = target(m.Alias, t.Provider, t.Model, t.Options, t.Capacity, t.Price)
+				e.Target = target(m.Alias, t.Provider, t.Model, t.Options, t.Native, t.Capacity, t.Price)
 				e.Context = int64(t.Context)
 				if t.Timeouts.FirstToken > 0 {
 					e.FirstToken = time.Duration(t.Timeouts.FirstToken)
@@ -54,7 +55,7 @@ func (h *Host) aliases(c *config.Config) (all []route.Alias, gauges [][]*limit.G
 		}
 		if len(m.Targets) == 0 {
 			a.Sole = true
-			a.Entries = []route.Entry{{Target: target(m.Alias, m.Provider, m.Model, m.Options, config.Capacity{}, m.Price), Weight: 1, Tier: 1}}
+			a.Entries = []route.Entry{{Target: target(m.Alias, m.Provider, m.Model, m.Options, m.Native, config.Capacity{}, m.Price), Weight: 1, Tier: 1}}
 		}
 		all[i] = a
 	}
@@ -114,18 +115,18 @@ func routingOf(r config.Routing) route.Routing {
 type search struct {
 	call     *call
 	choice   route.Choice
-	begin    func() answer // makes the answer of an attempt
-	deadline time.Time     // no attempt begins later
-	left     int           // attempts that are still allowed
-	waits    int           // for a target that was asked before
-	told     error         // what the client gets if nothing comes of it
-	slot     limit.Slot    // the room that the target has for the request
+	begin    func(native bool) answer // makes the answer of an attempt
+	deadline time.Time                // no attempt begins later
+	left     int                      // attempts that are still allowed
+	waits    int                      // for a target that was asked before
+	told     error                    // what the client gets if nothing comes of it
+	slot     limit.Slot               // the room that the target has for the request
 }
 
 // attempts asks the targets of the plan one after the other, until one answers or has
 // begun to, or the client's request is what is wrong. begin makes a new answer for each
 // attempt.
-func (c *call) attempts(ctx context.Context, begin func() answer) error {
+func (c *call) attempts(ctx context.Context, begin func(native bool) answer) error {
 	now := c.gateway.now()
 	s := &search{
 		call: c, begin: begin, left: c.plan.Attempts(), deadline: now.Add(c.plan.Routing.Deadline),
@@ -153,11 +154,11 @@ func (c *call) attempts(ctx context.Context, begin func() answer) error {
 	}
 }
 
-// served reports whether a target has the operation, as far as is known before its adapter
-// is asked.
+// served reports whether a target can take the request, as far as is known before its
+// adapter is asked.
 func (c *call) served(t *route.Target) bool {
 	known := c.gateway.providers[t.Provider].described()
-	return known.Provider == "" || known.Serves(c.request.Op, t.Options)
+	return known.Provider == "" || c.request.Untranslated == nil && known.Serves(c.request.Op, t.Options) || c.nativeAt(t, known)
 }
 
 // room takes the room for the request, if the target bears it.

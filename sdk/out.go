@@ -179,6 +179,17 @@ func (o *Out) StopReasonJSON(choice int, inside []byte) {
 // the choice that comes later still belongs to it, and so does a better reason.
 func (o *Out) Finish(choice int, reason string) { o.string(abi.Finish, abi.At(choice, 0), reason) }
 
+// Pass passes the upstream's event, or its whole answer, on to the client as it came. It is
+// for operations that are [abi.Op.Native], and comes at most once a call. content says that
+// it is a part of what the assistant says or does: after that no other provider is asked.
+func (o *Out) Pass(content bool) {
+	at := int32(0)
+	if content {
+		at = abi.PassContent
+	}
+	o.emit(abi.Pass, at, nil)
+}
+
 // Result states the whole answer of an operation other than chat.
 func (o *Out) Result(json []byte) { o.emit(abi.Result, 0, json) }
 

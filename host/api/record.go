@@ -116,6 +116,9 @@ func (x *Exchange) log() {
 	text("provider", r.Provider)
 	text("upstream_model", r.UpstreamModel)
 	text("plugin", r.Plugin)
+	if r.Native != nil {
+		attrs = append(attrs, slog.Bool("native", *r.Native))
+	}
 	number("status", r.Status)
 	number("attempt", len(r.Attempts))
 	if r.Stream {

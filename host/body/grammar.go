@@ -30,6 +30,7 @@ type Grammar struct {
 // Node says which places are inside of one.
 type Node struct {
 	Fields  []Field // if the value is an object
+	Other   Place   // its fields that are not among them
 	Element Place   // if it is an array
 }
 
@@ -64,7 +65,7 @@ func (g *Grammar) field(p Place, key []byte) Place {
 			return f.Place
 		}
 	}
-	return Elsewhere
+	return g.Places[p].Other
 }
 
 // element returns the place of the elements of the array at p.

@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/facts"
@@ -18,6 +19,9 @@ type Caller struct {
 	// is counted when the request was read is its Size afterwards. Default: nothing is
 	// counted.
 	Memory *memory.Grant
+
+	// Header has the headers of the request. Default: there are none.
+	Header http.Header
 }
 
 // Parse reads the body of a request, and checks all that can be checked without knowing
@@ -69,9 +73,56 @@ type Request struct {
 	Inputs int
 	Part   func(from, n int) Body
 
+	// NativeOp is what adapters of providers are asked for that speak the client's API; see
+	// [abi.Op.Native]. Native reads the request once more, for them. It allocates about twice
+	// as many bytes as the body has. The error is a *fault.Error. Default: there are none.
+	NativeOp abi.Op
+	Native   func() (*Native, error)
+
+	// Untranslated is why the request can't be Body for other adapters, a *fault.Error. Body
+	// then stands for it where nobody asks what it says. Default: it can.
+	Untranslated error
+
 	// Wish is a top-level field of Body that is a wish and no condition: where an upstream
 	// refuses it, the request is repeated without it. "": there is none.
 	Wish string
+}
+
+// Native is a request as its client wrote it, without what never leaves the gateway.
+type Native struct {
+	Size int64 // bytes that it keeps besides the client's body
+
+	// Body returns what an adapter gets: takes reports whether it takes an extension by
+	// that name.
+	Body func(takes func(extension string) bool) Body
+
+	// IDs are those of what a provider keeps for its account, which only the caller may
+	// name whose it is. Unknown is the error for one that is not the caller's, or doesn't
+	// exist, a *fault.Error, where the request has no other form.
+	IDs     []string
+	Unknown error
+
+	// Headers are those of the client's that the adapter gets, a JSON object; nil: none.
+	Headers []byte
+
+	// Whole makes a whole answer, a new one for each attempt. A stream is begun with
+	// [NativeStream].
+	Whole func(Info) Passing
+}
+
+// NativeStream is a Stream that can pass on what a provider sends.
+type NativeStream interface {
+	// BeginNative is Begin for a native attempt.
+	BeginNative() Passing
+}
+
+// Passing is an Answer that passes on what the upstream sent where the adapter says so.
+type Passing interface {
+	Answer
+
+	// Came notes an event, or with whole the whole answer, before the adapter's call for it
+	// is applied. data may change afterwards.
+	Came(name, data []byte, whole bool)
 }
 
 // Body is a request in the form that adapters get. It never changes, and is safe for
@@ -106,6 +157,10 @@ type Info struct {
 	RequestID string // of the exchange, for errors
 	Created   int64  // seconds since 1970
 	Model     string // the alias the client asked for
+
+	// Made notes the id of something that the provider keeps for its account, which the
+	// answer tells the client. Default: nothing is noted.
+	Made func(id string)
 
 	// Memory counts what is kept and made of the answer. Its owner releases it. Default:
 	// nothing is counted.

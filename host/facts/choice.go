@@ -104,6 +104,20 @@ func (a *Answer) take(ch *choice, e abi.Emission) *fault.Error {
 	return nil
 }
 
+// pass adds a PASS. One with content is content of the first choice.
+func (a *Answer) pass(e abi.Emission) *fault.Error {
+	if e.At == abi.PassContent {
+		ch := a.choice(0)
+		if a.final {
+			ch.late = true
+			return lateError()
+		}
+		ch.spoke, ch.late = true, ch.finish != ""
+	}
+	a.add(Delta{Kind: e.Kind})
+	return nil
+}
+
 // addText adds a text of a choice.
 func (a *Answer) addText(h *half, ch *choice, e abi.Emission) {
 	if text := a.joined(h, e); len(text.Data) > 0 {

@@ -46,6 +46,7 @@ import (
 //   - TEXT, REASONING, REFUSAL: Text of Choice
 //   - TOOL_NAME: call number Call of Choice begins, with ID and Name
 //   - TOOL_ARGS, TOOL_EXTRA, TOOL_SIGNATURE: of a call that began
+//   - PASS: what the upstream sent goes to the client as it came
 //   - FINISH: the choice ends, for the reason Name; once for each choice, and last
 //   - others: Text, as the adapter stated it
 type Delta struct {
@@ -121,6 +122,8 @@ func (a *Answer) Apply(ems []abi.Emission) ([]Delta, error) {
 			if err = a.hold(e); err == nil {
 				a.add(Delta{Kind: e.Kind, Text: Text{Data: e.Data}})
 			}
+		case e.Kind == abi.Pass:
+			err = a.pass(e)
 		case aboutChoice(e.Kind):
 			err = a.take(a.choice(e.Choice()), e)
 		}
@@ -266,6 +269,9 @@ func (a *Answer) waiting() (bytes int) {
 	}
 	return bytes
 }
+
+// Said counts bytes of what the assistant says that pass without being stated.
+func (a *Answer) Said(bytes int) { a.stated += int64(bytes) }
 
 // Shown notes that the dialect has rendered what was stated and keeps no more than rest
 // bytes of it. kept returns the size of the dialect's buffers; it is called now and then.

@@ -33,6 +33,7 @@ type Request struct {
 	Provider      string
 	UpstreamModel string // may be the client's choice
 	Plugin        string
+	Native        *bool // whether the request went there as it came; nil: its API has no such way
 
 	Status int    // of the answer, or 499 if the client hung up
 	Class  string // of the failure, one of fault's classes; "": there was none

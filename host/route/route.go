@@ -56,6 +56,7 @@ type Target struct {
 	Options    []byte        // the adapter's options of this model, JSON; nil: none
 	Context    int64         // tokens that it takes; 0: unknown
 	FirstToken time.Duration // in which the first content must come; 0: any
+	Native     bool          // it may get requests of an API that it speaks itself as they are
 
 	via      []string // other aliases that lead here, which the caller must be allowed to use
 	weight   float64

@@ -124,6 +124,7 @@ type collector struct {
 	calls    int // how often emit was called, including emissions that were refused
 	refused  error
 	request  bool               // REQUEST was emitted
+	passed   bool               // PASS was emitted
 	named    map[int32]struct{} // TOOL_ID and TOOL_NAME so far, see checkOnce
 	noMemory error              // a *memory.Error: there was no room for an emission
 }
@@ -177,8 +178,12 @@ func (c *collector) allowed(k abi.Kind) bool {
 		return false
 	case k == abi.Request, k == abi.Body, k == abi.Wait:
 		return c.in != inEvent
+	case k == abi.Pass:
+		return c.op.Native() && c.in != inRequest
 	case k == abi.Result:
-		return c.op != abi.Chat
+		return c.op != abi.Chat && !c.op.Native()
+	case k == abi.Finish, k == abi.End:
+		return c.op == abi.Chat || c.op.Native()
 	case k == abi.State, k == abi.Error, k == abi.Usage:
 		return true
 	}
@@ -208,6 +213,14 @@ func (c *collector) checkOrder(e abi.Emission, p []byte) int32 {
 		if e.At < 0 || e.At > maxWait {
 			return c.refuse(emitWrong, "WAIT: %d milliseconds; at most %d are allowed", e.At, maxWait)
 		}
+	case abi.Pass:
+		if c.passed {
+			return c.refuse(emitWrong, "PASS: a second one in the same call")
+		}
+		if len(p) > 0 || e.At != 0 && e.At != abi.PassContent {
+			return c.refuse(emitWrong, "PASS: it has no payload, and at is 0 or %d", abi.PassContent)
+		}
+		c.passed = true
 	case abi.ToolID, abi.ToolName, abi.ToolArgs, abi.ToolExtra, abi.ToolSignature:
 		if e.Choice() >= abi.MaxChoices || e.Item() >= abi.MaxCalls {
 			return c.refuse(emitWrong, "%s: choice %d, call %d is out of range", e.Kind, e.Choice(), e.Item())

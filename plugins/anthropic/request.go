@@ -34,6 +34,7 @@ type settings struct {
 	effort       sdk.JSON
 	sampling     sdk.JSON
 	cacheControl sdk.JSON
+	client       sdk.JSON // headers of the client's
 }
 
 func readOptions(options sdk.JSON) settings {
@@ -52,6 +53,8 @@ func readOptions(options sdk.JSON) settings {
 			o.sampling = v
 		case "cache_control":
 			o.cacheControl = v
+		case "client_headers":
+			o.client = v
 		}
 	}
 	return o
@@ -65,6 +68,9 @@ const defaultMaxTokens = 32000
 // tokens into POST /v1/messages/count_tokens, whose body has only what is counted:
 // https://platform.claude.com/docs/en/build-with-claude/token-counting.
 func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
+	if r.Op == abi.Messages {
+		return passOn(r, s, out)
+	}
 	q, err := parse(r.Body)
 	if err != nil {
 		return refuse("", "The request is not valid JSON.")
@@ -153,6 +159,12 @@ func headers(o settings) []string {
 			betas = append(betas, ',')
 		}
 		betas, _ = it.Value().AppendStr(betas)
+	}
+	if client, _ := o.client.Get("anthropic-beta").Str(); client != "" {
+		if len(betas) > 0 {
+			betas = append(betas, ',')
+		}
+		betas = append(betas, client...)
 	}
 	if len(betas) > 0 {
 		lines = append(lines, "anthropic-beta: "+string(betas))

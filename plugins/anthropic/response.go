@@ -46,6 +46,9 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	if it.Err() != nil || content.Kind() != sdk.KindArray {
 		return malformed()
 	}
+	if r.Op == abi.Messages {
+		return s.passWhole(kind, content, usage, r.Body, out)
+	}
 	s.Usage.add(usage, out)
 	blocks := sdk.Array(content)
 	for index := 0; blocks.Next() && index <= maxIndex; index++ {

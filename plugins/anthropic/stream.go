@@ -41,8 +41,11 @@ const maxIndex = 1 << 20
 // with the stop reason, which is in the last event but one. The last event is message_stop.
 // Events of unknown types must be ignored.
 func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
-	if e.End || e.Done {
+	switch {
+	case e.End || e.Done:
 		return nil
+	case e.Op == abi.Messages && e.Data.Kind() == sdk.KindObject:
+		return s.passEvent(e, out)
 	}
 	if e.Data.Kind() != sdk.KindObject {
 		return malformed()

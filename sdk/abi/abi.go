@@ -43,12 +43,18 @@ const (
 	Rerank      Op = 7
 	Images      Op = 8
 	Speech      Op = 9
+	Messages    Op = 10 // Anthropic's Messages API, passed on
 )
 
 var opNames = [...]string{
 	Chat: "chat", Completions: "completions", Embeddings: "embeddings", Models: "models", Count: "count",
 	Moderations: "moderations", Rerank: "rerank", Images: "images", Speech: "speech",
+	Messages: "messages",
 }
+
+// Native reports whether the operation is an API of clients whose requests and answers are
+// passed on as they are.
+func (op Op) Native() bool { return op == Messages }
 
 // String returns the name that manifests use, or "" for an operation it does not know.
 func (op Op) String() string {
@@ -123,7 +129,13 @@ const (
 	ToolSignature   Kind = 34 // UTF-8: the provider's signature of a tool call; at: choice and call
 	Citation        Kind = 35 // JSON object: a source of the text, as the provider states it; at: choice
 	StopReason      Kind = 36 // UTF-8: the provider's own word for why a choice ends; at: choice
+
+	// Since minor version 4.
+	Pass Kind = 37 // no payload: the event, or the whole answer, goes to the client as it came; at: PassContent or 0
 )
+
+// PassContent is the at of a PASS whose event is a part of what the assistant says or does.
+const PassContent = 1
 
 // Raw is added to the kinds that AllowsRaw when the payload is the inside of a JSON
 // string literal instead of plain UTF-8.
@@ -143,7 +155,7 @@ var kindNames = [...]string{
 	Text: "TEXT", Reasoning: "REASONING", Refusal: "REFUSAL", ToolID: "TOOL_ID", ToolName: "TOOL_NAME",
 	ToolArgs: "TOOL_ARGS", Logprobs: "LOGPROBS", ToolExtra: "TOOL_EXTRA", DeltaExtra: "DELTA_EXTRA", ChoiceExtra: "CHOICE_EXTRA",
 	ChunkExtra: "CHUNK_EXTRA", Usage: "USAGE", Finish: "FINISH", Error: "ERROR", Result: "RESULT", End: "END",
-	ReasoningDetail: "REASONING_DETAIL", Signature: "SIGNATURE", ToolSignature: "TOOL_SIGNATURE", Citation: "CITATION", StopReason: "STOP_REASON",
+	ReasoningDetail: "REASONING_DETAIL", Signature: "SIGNATURE", ToolSignature: "TOOL_SIGNATURE", Citation: "CITATION", StopReason: "STOP_REASON", Pass: "PASS",
 }
 
 // String returns the name in docs/abi.md, or "" for an unknown kind.

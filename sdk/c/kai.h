@@ -221,7 +221,7 @@ bool kai_split_data_url(kai_bytes inside, kai_bytes *media_type, kai_bytes *base
 /* Those from 6 on are there since minor version 4. */
 typedef enum {
     KAI_CHAT = 1, KAI_COMPLETIONS = 2, KAI_EMBEDDINGS = 3, KAI_MODELS = 4, KAI_COUNT = 5, KAI_MODERATIONS = 6, KAI_RERANK = 7, KAI_IMAGES = 8,
-    KAI_SPEECH = 9
+    KAI_SPEECH = 9, KAI_MESSAGES = 10
 } kai_op;
 
 enum { KAI_OK = 0, KAI_FAILED = 1 };
@@ -310,6 +310,7 @@ void kai_tokens(int64_t prompt, int64_t completion);
 void kai_finish(unsigned choice, const char *reason); /* stop, length, tool_calls, content_filter or function_call */
 void kai_end(void);                                   /* the answer is complete by the upstream's protocol: nothing more is read */
 void kai_result(kai_json json);                       /* of an operation other than chat */
+void kai_pass(bool content);                          /* KAI_MESSAGES: the upstream's event or whole answer goes on as it came; content: the assistant says something */
 
 /* A failure as a client sees it. The message is shown to clients: no addresses, no
  * keys, nothing of other requests. */
@@ -1259,7 +1260,7 @@ enum { /* as docs/abi.md numbers them */
     kai_MANIFEST = 1, kai_REQUEST, kai_BODY, kai_STATE, kai_WAIT,
     kai_TEXT = 16, kai_REASONING, kai_REFUSAL, kai_TOOL_ID, kai_TOOL_NAME, kai_TOOL_ARGS, kai_LOGPROBS, kai_TOOL_EXTRA,
     kai_DELTA_EXTRA, kai_CHOICE_EXTRA, kai_CHUNK_EXTRA, kai_USAGE, kai_FINISH, kai_ERROR, kai_RESULT, kai_END,
-    kai_REASONING_DETAIL, kai_SIGNATURE, kai_TOOL_SIGNATURE, kai_CITATION, kai_STOP_REASON,
+    kai_REASONING_DETAIL, kai_SIGNATURE, kai_TOOL_SIGNATURE, kai_CITATION, kai_STOP_REASON, kai_PASS,
     kai_RAW = 128
 };
 
@@ -1317,6 +1318,7 @@ void kai_usage(kai_json object) { kai_state_fact_(kai_USAGE, 0, 0, object); }
 void kai_finish(unsigned choice, const char *reason) { kai_state_fact_(kai_FINISH, choice, 0, kai_of(reason)); }
 void kai_end(void) { kai_state_fact_(kai_END, 0, 0, kai_of("")); }
 void kai_result(kai_json json) { kai_state_fact_(kai_RESULT, 0, 0, json); }
+void kai_pass(bool content) { kai_state_fact_(kai_PASS, 0, content ? 1 : 0, kai_of("")); }
 
 void kai_tokens(int64_t prompt, int64_t completion) {
     kai_writer w = {0};

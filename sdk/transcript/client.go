@@ -44,6 +44,8 @@ func Views(op abi.Op) []View {
 		return viewAt("/v1/images/generations")
 	case abi.Speech:
 		return viewAt("/v1/audio/speech")
+	case abi.Messages:
+		return viewAt("/v1/messages")
 	}
 	return nil
 }

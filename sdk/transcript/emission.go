@@ -21,6 +21,11 @@ func FormatEmission(e abi.Emission) string {
 		return ""
 	case abi.End:
 		return name
+	case abi.Pass:
+		if e.At == abi.PassContent {
+			return name + " content"
+		}
+		return name
 	case abi.Text, abi.Reasoning, abi.Refusal, abi.Signature, abi.StopReason:
 		return fmt.Sprintf("%s %d %s", name, e.Choice(), quote(e))
 	case abi.ToolID, abi.ToolName, abi.ToolArgs, abi.ToolSignature:

@@ -16,7 +16,7 @@ func TestParseRefuses(t *testing.T) {
 		"an answer without status":  {asked + "-- upstream-response --\nhello\n", `section 2, upstream-response: must begin with a line such as "HTTP/1.1 200 OK", not "hello"`},
 		"a status that is none":     {asked + "-- upstream-response --\nHTTP/1.1 OK\n", `"OK" is no HTTP status`},
 		"another end":               {asked + "-- upstream-response --\nHTTP/1.1 200 OK\nkai-end: Cut\n", `kai-end: Cut is neither "cut" nor "cut in a line"`},
-		"an operation that is none": {asked + "-- op --\nspeech\n", "the section -- op -- must be the name of an operation"},
+		"an operation that is none": {asked + "-- op --\nsong\n", "the section -- op -- must be the name of an operation"},
 		"a header that is none":     {asked + "-- upstream-response --\nHTTP/1.1 200 OK\nhello\n", `"hello" is no header line`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -30,7 +30,7 @@ func TestKitAndGatewayComeToTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := &kit{engine: engine, module: module, log: log, manifest: first.Manifest()}
-	all := &gateways{kit: k, cacheDir: testkit.CacheDir, models: map[string]map[string]bool{}, running: map[string]*gateway{}}
+	all := &gateways{kit: k, cacheDir: testkit.CacheDir, models: map[served]map[string]bool{}, running: map[served]*gateway{}}
 	defer all.close()
 
 	const line, last = `{"text":"Hello"}`, `{"done":true}`

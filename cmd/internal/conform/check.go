@@ -71,10 +71,13 @@ func (c *check) replay(g *guest, t *fixture) outcome {
 	if o.torn == nil && o.Cut {
 		o.torn = errCut
 	}
-	if t.Op() != abi.Chat {
-		o.err = o.result()
-	} else {
+	switch op := t.Op(); {
+	case op == abi.Chat:
 		o.err = o.feed(chat.NewChunks(chat.Info{}))
+	case op.Native():
+		o.err = o.feed(newPassing())
+	default:
+		o.err = o.result()
 	}
 	o.complete = o.err == nil
 	var mistake *fault.Error
@@ -113,6 +116,10 @@ func (o outcome) silent() bool {
 			switch e.Kind {
 			case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs, abi.Result:
 				return false
+			case abi.Pass:
+				if e.At == abi.PassContent {
+					return false
+				}
 			}
 		}
 	}

@@ -93,7 +93,7 @@ func Run(ctx context.Context, o Options, files []string) (*Report, error) {
 	k.manifest = first.Manifest()
 	report := &Report{Manifest: k.manifest, SHA256: sha256.Sum256(o.Module)}
 
-	gateways := &gateways{kit: k, cacheDir: o.CacheDir, models: map[string]map[string]bool{}, running: map[string]*gateway{}}
+	gateways := &gateways{kit: k, cacheDir: o.CacheDir, models: map[served]map[string]bool{}, running: map[served]*gateway{}}
 	defer gateways.close()
 	for _, file := range files {
 		if t, err := open(file); err == nil {

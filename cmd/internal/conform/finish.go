@@ -21,6 +21,8 @@ func (c *check) checkFinish() {
 					return
 				}
 				spoke[e.Choice()] = spoke[e.Choice()] || len(e.Data) > 0
+			case abi.Pass:
+				spoke[0] = spoke[0] || e.At == abi.PassContent
 			}
 		}
 	}

@@ -25,18 +25,26 @@ import (
 type gateways struct {
 	kit      *kit
 	cacheDir string
-	models   map[string]map[string]bool // the models that transcripts ask for, by their options
-	running  map[string]*gateway        // by the options
+	models   map[served]map[string]bool // the models that transcripts ask for
+	running  map[served]*gateway
 }
+
+// served is what the transcripts of one gateway share.
+type served struct {
+	options string
+	native  bool // requests in an API that the adapter knows go to it as they are
+}
+
+func servedOf(t *fixture) served { return served{string(t.Options()), t.Op().Native()} }
 
 // expect records the model that a transcript asks for. The gateway with its options will
 // serve that model.
 func (all *gateways) expect(t *fixture) {
-	options := string(t.Options())
-	if all.models[options] == nil {
-		all.models[options] = map[string]bool{}
+	s := servedOf(t)
+	if all.models[s] == nil {
+		all.models[s] = map[string]bool{}
 	}
-	all.models[options][t.model()] = true
+	all.models[s][t.model()] = true
 }
 
 func (all *gateways) close() {
@@ -47,14 +55,14 @@ func (all *gateways) close() {
 
 // answer sends the request of a view's client and returns what the client gets.
 func (all *gateways) answer(ctx context.Context, t *fixture, v transcript.View) (*answer, error) {
-	options := string(t.Options())
-	g := all.running[options]
+	s := servedOf(t)
+	g := all.running[s]
 	if g == nil {
 		var err error
-		if g, err = all.start(ctx, []byte(options)); err != nil {
+		if g, err = all.start(ctx, s); err != nil {
 			return nil, err
 		}
-		all.running[options] = g
+		all.running[s] = g
 	}
 	g.upstream.play(t.Responses())
 	g.log.reset()
@@ -106,7 +114,7 @@ const noModel = "model"
 // created is the time that every answer has.
 var created = time.Unix(1_700_000_000, 0)
 
-func (all *gateways) start(ctx context.Context, options []byte) (*gateway, error) {
+func (all *gateways) start(ctx context.Context, s served) (*gateway, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -121,20 +129,20 @@ func (all *gateways) start(ctx context.Context, options []byte) (*gateway, error
 		base += strings.TrimSuffix(u.Path, "/")
 	}
 	models := map[string]any{}
-	for m := range all.models[string(options)] {
+	for m := range all.models[s] {
 		models[m] = map[string]any{"provider": provider, "model": m}
 	}
 	// The key allows everything that any client may send.
 	key := map[string]any{"name": "kai", "key": clientKey, "provider_routing": true}
-	served := map[string]any{
+	file := map[string]any{
 		"auth":          map[string]any{"enabled": true, "api_keys": []any{key}},
-		"providers":     map[string]any{provider: map[string]any{"plugin": "adapter.wasm", "base_url": base, "options": json.RawMessage(options)}},
+		"providers":     map[string]any{provider: map[string]any{"plugin": "adapter.wasm", "base_url": base, "options": json.RawMessage(s.options), "native": s.native}},
 		"model_mapping": models,
 	}
 	if models[noModel] != nil {
-		served["default_model"] = noModel
+		file["default_model"] = noModel
 	}
-	text, err := json.Marshal(served)
+	text, err := json.Marshal(file)
 	if err != nil {
 		g.close()
 		return nil, fmt.Errorf("%s: %w", transcript.SectionOptions, err)

@@ -31,18 +31,21 @@ func (a *asked) fullName(name string) string {
 
 // Parse reads a request to /v1/messages.
 //
-// It checks what the gateway promises to check and what it can't pass on; the rest is up
-// to adapter and provider. A field that is null counts as absent, and unknown ones are
+// It checks what the gateway promises to check; the rest is up to adapter and provider.
+// What only a provider that speaks this API can take, such as a server tool, is kept as
+// the request's Untranslated. A field that is null counts as absent, and unknown ones are
 // ignored. Text is spliced and never decoded and encoded again.
 //
 //   - error: a *fault.Error, whose Param is a place as this API names it, such as
 //     messages.2.content.0. Its text begins with the place.
-func Parse(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, error) {
+func Parse(_ context.Context, b []byte, c dialect.Caller) (*dialect.Request, error) {
 	r, err := parse(b, false)
-	if err != nil {
+	if r == nil {
 		return nil, err
 	}
-	r.Op = abi.Chat
+	r.Untranslated = err
+	r.Op, r.NativeOp = abi.Chat, abi.Messages
+	r.Native = func() (*dialect.Native, error) { return r.passed(b, c.Header) }
 	a := r.asked
 	r.Whole = func(i dialect.Info) dialect.Answer { return newWhole(a, i) }
 	r.Streamed = func(i dialect.Info) dialect.Stream { return newStream(a, i) }
@@ -85,7 +88,8 @@ type places struct {
 	given *origins // of the form that was asked for last
 }
 
-// parse reads a request. The result lacks Op, Whole and Streamed.
+// parse reads a request. The result lacks Op, Native, Whole and Streamed. With an error it is
+// nil if nobody can take the request; else it has no Body, and may be taken as it is.
 func parse(b []byte, counting bool) (*request, error) {
 	r := &request{Request: &dialect.Request{}, counting: counting, bytes: len(b), places: &places{}}
 	if err := r.source.read(b); err != nil {
@@ -96,7 +100,8 @@ func parse(b []byte, counting bool) (*request, error) {
 	}
 	t, body, err := r.write(form{})
 	if err != nil {
-		return nil, err
+		r.Model, r.Stream = r.source.model.text(), r.source.stream.isTrue()
+		return r, err
 	}
 	ids, p := t.ids, r.places
 	p.plain = t.origins

@@ -49,7 +49,10 @@ func formOf(t *testing.T, body string, extensions ...string) string {
 // refusalOf returns the error for a request that is refused.
 func refusalOf(t *testing.T, body string) *fault.Error {
 	t.Helper()
-	_, err := Parse(t.Context(), []byte(body), dialect.Caller{})
+	r, err := Parse(t.Context(), []byte(body), dialect.Caller{})
+	if err == nil {
+		err = r.Untranslated
+	}
 	e, ok := errors.AsType[*fault.Error](err)
 	if !ok {
 		t.Fatalf("Parse(%s) = %v, want a *fault.Error", body, err)

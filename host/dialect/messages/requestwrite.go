@@ -66,6 +66,12 @@ func newTranslation(s *source, size int, f form, count bool) *translation {
 // write writes all of the request.
 func (t *translation) write() error {
 	s := t.source
+	switch {
+	case !s.container.isEmpty():
+		return refuse("container", "containers are not available through this gateway: leave it out")
+	case !s.mcpServers.isEmpty():
+		return refuse("mcp_servers", "MCP servers are not available through this gateway: leave it out, and offer their tools as your own")
+	}
 	if err := t.readTools(); err != nil {
 		return err
 	}
@@ -103,7 +109,7 @@ func (t *translation) write() error {
 // say this.
 const CodeThread = "thread_unsupported_request"
 
-// check refuses what can't be passed on.
+// check refuses what nobody can take.
 func (s *source) check(counting bool) error {
 	n, ok := integer(s.maxTokens)
 	switch {
@@ -112,10 +118,6 @@ func (s *source) check(counting bool) error {
 			Kind: fault.Invalid, Param: "thread", Code: CodeThread,
 			Text: "thread: threads are not available through this gateway: leave it out, and send the whole conversation",
 		}
-	case !s.container.isEmpty():
-		return refuse("container", "containers are not available through this gateway: leave it out")
-	case !s.mcpServers.isEmpty():
-		return refuse("mcp_servers", "MCP servers are not available through this gateway: leave it out, and offer their tools as your own")
 	case s.model == nil:
 		return refuse("model", "is required")
 	case !s.model.isString():

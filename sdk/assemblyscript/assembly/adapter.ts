@@ -19,6 +19,8 @@ export enum Op {
   Images = 8,
   /** Since minor version 4. */
   Speech = 9,
+  /** Anthropic's Messages API, passed on as it comes. Since minor version 4. */
+  Messages = 10,
 }
 
 /** What a client asks. */

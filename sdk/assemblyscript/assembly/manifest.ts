@@ -138,6 +138,7 @@ function opName(op: Op): string {
     case Op.Rerank: return "rerank";
     case Op.Images: return "images";
     case Op.Speech: return "speech";
+    case Op.Messages: return "messages";
   }
   return "chat";
 }

@@ -30,6 +30,7 @@ export const enum Emission {
   ToolSignature = 34,
   Citation = 35,
   StopReason = 36,
+  Pass = 37,
   Raw = 128,
 }
 
@@ -246,6 +247,14 @@ export class Out {
   /** Says that the answer is complete by the upstream's own protocol, as [DONE] does: nothing more is read, though the connection may stay open. */
   end(): void {
     this.emit(Emission.End, 0, Bytes.of(""));
+  }
+
+  /**
+   * Passes the upstream's event, or its whole answer, on to the client as it came: once a
+   * call, for Op.Messages. content says that it is a part of what the assistant says or does.
+   */
+  pass(content: bool): void {
+    this.emit(Emission.Pass, content ? 1 : 0, Bytes.of(""));
   }
 
   /** Gives the whole answer of an operation other than chat. */

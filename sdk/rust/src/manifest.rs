@@ -80,6 +80,8 @@ pub enum Op {
     Images = 8,
     /// Since minor version 4.
     Speech = 9,
+    /// Anthropic's Messages API, passed on as it comes. Since minor version 4.
+    Messages = 10,
 }
 
 impl Op {
@@ -93,6 +95,7 @@ impl Op {
             7 => Op::Rerank,
             8 => Op::Images,
             9 => Op::Speech,
+            10 => Op::Messages,
             _ => Op::Chat,
         }
     }
@@ -108,6 +111,7 @@ impl Op {
             Op::Rerank => "rerank",
             Op::Images => "images",
             Op::Speech => "speech",
+            Op::Messages => "messages",
         }
     }
 }

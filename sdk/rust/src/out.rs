@@ -28,6 +28,7 @@ const SIGNATURE: i32 = 33;
 const TOOL_SIGNATURE: i32 = 34;
 const CITATION: i32 = 35;
 const STOP_REASON: i32 = 36;
+const PASS: i32 = 37;
 const RAW: i32 = 128;
 
 /// How an upstream's answer is cut into events.
@@ -257,6 +258,13 @@ impl Out {
     /// does: nothing more is read, though the connection may stay open.
     pub fn end(&mut self) {
         self.emit(END, 0, &[]);
+    }
+
+    /// Passes the upstream's event, or its whole answer, on to the client as it came: once a
+    /// call, for `Op::Messages`. `content` says that it is a part of what the assistant says
+    /// or does.
+    pub fn pass(&mut self, content: bool) {
+        self.emit(PASS, content as i32, &[]);
     }
 
     /// Gives the whole answer of an operation other than chat.

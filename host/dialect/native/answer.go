@@ -1,0 +1,188 @@
+package native
+
+import (
+	"bytes"
+	"unicode/utf8"
+
+	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/facts"
+	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Passage says what becomes of the events of one answer, which pass. It is used for one
+// answer only.
+type Passage interface {
+	// Event appends the data of an event, which is an object. It changes nothing but what is
+	// the gateway's. What is content of the answer, and was told to be, does not come here
+	// and passes unchanged if Watches says so.
+	Event(dst, name, data []byte) []byte
+
+	// Watches reports whether Event has to see content, too.
+	Watches(name []byte) bool
+
+	// End appends the events that the upstream did not come to, if the answer was complete
+	// without them.
+	End(dst []byte) []byte
+
+	// Whole appends a whole answer, an object, as Event does.
+	Whole(dst, data []byte) []byte
+}
+
+// Answer is a [dialect.Passing]: it gives the client what the upstream sent, as far as the
+// adapter passes it on. Only one goroutine may use it at a time.
+type Answer struct {
+	facts   *facts.Answer
+	passage Passage
+	stream  bool // the client gets a stream
+
+	name, data []byte // what came last; valid until the adapter's call was applied
+	whole      bool   // it is a whole answer
+	body       []byte // the whole answer, once it passed
+	held       int    // bytes counted for events that were not sent yet
+}
+
+// NewWhole makes a whole answer, and NewStream one that is streamed.
+func NewWhole(i dialect.Info, p Passage) *Answer { return newAnswer(i, p, false) }
+
+// NewStream makes the answer of one attempt of a stream.
+func NewStream(i dialect.Info, p Passage) *Answer { return newAnswer(i, p, true) }
+
+func newAnswer(i dialect.Info, p Passage, stream bool) *Answer {
+	return &Answer{facts: facts.New(facts.Options{Memory: i.Memory, MaxHeld: i.MaxHeld}), passage: p, stream: stream}
+}
+
+// Came notes what the upstream sent, for the next Apply: an event, or a whole answer.
+func (a *Answer) Came(name, data []byte, whole bool) { a.name, a.data, a.whole = name, data, whole }
+
+// Apply adds the emissions of one adapter call, and appends the event that passes.
+//
+//   - error: a *fault.Error: the adapter's ERROR, a breach of the protocol, an event that
+//     is no JSON, or too little memory. Then nothing was appended.
+func (a *Answer) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
+	if len(ems) == 1 && ems[0].Kind == abi.Pass && a.stream && !a.whole && a.facts.Plain(0) {
+		return a.pass(dst, ems[0].At == abi.PassContent)
+	}
+	deltas, err := a.facts.Apply(ems)
+	if err != nil {
+		return dst, err
+	}
+	for i := range deltas {
+		if deltas[i].Kind == abi.Pass {
+			content := false
+			for _, e := range ems {
+				content = content || e.Kind == abi.Pass && e.At == abi.PassContent
+			}
+			if dst, err = a.pass(dst, content); err != nil {
+				return dst, err
+			}
+		}
+	}
+	a.facts.Shown(0, func() int { return 0 }) // what passes was counted when it was kept
+	return dst, nil
+}
+
+// pass appends what came last, or keeps it if that is the whole answer.
+func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
+	data := a.data
+	switch {
+	case sdk.JSON(data).Kind() != sdk.KindObject || sdk.JSON(data).Valid() != nil:
+		return dst, broken("The provider sent an event that is no JSON object.")
+	case a.whole && a.stream:
+		return dst, broken("The provider sent a whole answer instead of a stream.")
+	case !a.whole && !a.stream:
+		return dst, broken("The provider sent a stream instead of a whole answer.")
+	}
+	// What nobody has seen yet may become as large as a client's patience; what is sent soon is
+	// counted where it is large.
+	if n := len(data) + len(a.name) + eventBytes; a.whole || n > large || !a.facts.Plain(0) {
+		if a.held+n > maxHeld {
+			return dst, broken("The provider's answer is too large.")
+		}
+		if err := a.facts.Hold(n); err != nil {
+			return dst, err
+		}
+		a.held += n
+	}
+	if !utf8.Valid(data) {
+		data = bytes.ToValidUTF8(data, []byte("\uFFFD"))
+	}
+	if a.whole {
+		a.body = oneLine(a.passage.Whole(make([]byte, 0, len(data)+eventBytes), data), 0)
+		return dst, nil
+	}
+	if content {
+		a.facts.Said(max(len(data)-envelope, 0))
+	}
+	name := a.name
+	if len(name) == 0 {
+		name = Type(data) // clients tell events apart by their names
+	}
+	dst = append(append(dst, "event: "...), name...)
+	dst = append(dst, "\ndata: "...)
+	from := len(dst)
+	if content && !a.passage.Watches(name) {
+		dst = append(dst, data...)
+	} else {
+		dst = a.passage.Event(dst, name, data)
+	}
+	return append(oneLine(dst, from), "\n\n"...), nil
+}
+
+const (
+	eventBytes = 128      // about what an event, or another model in it, takes besides its data
+	envelope   = 96       // about what the data of an event has besides the text in it
+	large      = 4 << 10  // bytes of an event that is counted, however soon it is sent
+	maxHeld    = 64 << 20 // bytes of events that may wait for the first content
+)
+
+// oneLine replaces line ends in what b has from a place on. In JSON they stand between tokens
+// only, and in an event they would end the line.
+func oneLine(b []byte, from int) []byte {
+	if bytes.IndexByte(b[from:], '\n') < 0 && bytes.IndexByte(b[from:], '\r') < 0 {
+		return b
+	}
+	for i := from; i < len(b); i++ {
+		if b[i] == '\n' || b[i] == '\r' {
+			b[i] = ' '
+		}
+	}
+	return b
+}
+
+func broken(text string) *fault.Error {
+	return &fault.Error{Kind: fault.Upstream, Code: "upstream_error", Text: text}
+}
+
+// EndMark notes that the upstream said that its answer is complete.
+func (a *Answer) EndMark() { a.facts.EndMark() }
+
+// Complete reports whether the answer is a success if nothing more comes, even if the
+// upstream's connection broke.
+func (a *Answer) Complete() bool { return a.facts.Complete() && (a.stream || a.body != nil) }
+
+// End ends the answer. It appends the whole answer, or what the end of a stream lacks.
+//
+//   - error: a *fault.Error for an answer that is not complete; then nothing was appended
+func (a *Answer) End(dst []byte) ([]byte, error) {
+	if _, err := a.facts.End(); err != nil {
+		return dst, err
+	}
+	if a.stream {
+		return a.passage.End(dst), nil
+	}
+	if a.body == nil {
+		return dst, broken("The provider sent no answer.")
+	}
+	return append(dst, a.body...), nil
+}
+
+// Sent notes that the events have reached the client.
+func (a *Answer) Sent(bool) {
+	a.facts.Drop(a.held)
+	a.held = 0
+}
+
+// Usage returns what the answer cost so far, complete or not.
+func (a *Answer) Usage() facts.Usage { return a.facts.Usage() }

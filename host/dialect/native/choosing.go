@@ -1,0 +1,20 @@
+package native
+
+// Of what passes, these choose another model, provider or account, if not at the provider
+// itself then at a gateway that speaks its API. Adapters whose manifests list more add it.
+var (
+	choosingFields = []string{
+		// Anthropic: https://platform.claude.com/docs/en/api/messages
+		"fallbacks", "fallback_credit_token",
+		// OpenRouter: https://openrouter.ai/docs/guides/routing/model-fallbacks
+		"models", "provider", "route", "preset", "plugins",
+		// Vercel's AI Gateway: https://vercel.com/docs/ai-gateway/models-and-providers/provider-options
+		"providerOptions", "provider_options",
+		// LiteLLM's proxy and Bifrost: https://docs.litellm.ai/docs/proxy/clientside_auth
+		"context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks", "context_window_fallback_dict",
+		"context_fallbacks", "model_list", "model_info", "user_config", "router_settings_override", "specific_deployment",
+		"custom_llm_provider", "litellm_params", "litellm_credential_name", "api_base", "base_url", "api_key",
+		"api_version", "api_type", "extra_body", "extra_headers", "extra_query", "proxy_server_request",
+	}
+	choosingTools = []string{"advisor", "openrouter:"}
+)

@@ -1,0 +1,55 @@
+package native
+
+import (
+	"bytes"
+
+	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/facts"
+)
+
+// Replace appends an object with a text in the place of a string in it, which the names lead
+// to from the top; the object as it is, if there is no such string.
+func Replace(dst, object []byte, text string, names ...string) []byte {
+	from, to := find(object, names)
+	if to == 0 {
+		return append(dst, object...)
+	}
+	dst = facts.AppendString(append(dst, object[:from]...), text)
+	return append(dst, object[to:]...)
+}
+
+// find returns where a string stands in an object; to is 0 if it isn't there.
+func find(object []byte, names []string) (from, to int) {
+	at := object
+	for i, name := range names {
+		f := body.FieldsOf(at)
+		for found := false; !found; {
+			if !f.Next() {
+				return 0, 0
+			}
+			if found = string(f.Key()) == name; found {
+				v := f.Value()
+				from += cap(at) - cap(v)
+				to, at = from+len(v), v
+			} else {
+				f.Value()
+			}
+		}
+		if i == len(names)-1 && (len(at) == 0 || at[0] != '"') {
+			return 0, 0
+		}
+	}
+	return from, to
+}
+
+// Type returns the type of an event, which is the field of that name; "message" without one,
+// as readers of event streams call what has no name.
+func Type(object []byte) []byte {
+	from, to := find(object, typeField)
+	if to == 0 || bytes.ContainsAny(object[from:to], "\\\n\r") {
+		return []byte("message")
+	}
+	return object[from+1 : to-1]
+}
+
+var typeField = []string{"type"}

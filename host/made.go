@@ -1,0 +1,70 @@
+package host
+
+import (
+	"container/list"
+	"sync"
+
+	"github.com/kai-gateway/kai/host/route"
+)
+
+// made remembers what providers keep for their accounts: containers, files, responses. One
+// account serves many clients, so each id belongs to the client whose answer had it first.
+// It keeps the maxMade that were used last. The zero value is ready, and safe for
+// concurrent use.
+type made struct {
+	mu    sync.Mutex
+	known map[madeID]*list.Element
+	order list.List // of *madeBy, the one used last in front
+}
+
+// madeID is an id at an upstream. Different upstreams may have the same.
+type madeID struct{ upstream, id string }
+
+// madeBy says whose it is.
+type madeBy struct {
+	madeID
+	caller string // the name of its key
+}
+
+const (
+	maxMade   = 1 << 16
+	maxMadeID = 256 // bytes of an id; providers' have less than a hundred
+)
+
+// note remembers that the answer of an upstream told a caller an id. What is another
+// caller's already stays so.
+func (m *made) note(caller, id, upstream string) {
+	if len(id) > maxMadeID {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := madeID{upstream, id}
+	if e, ok := m.known[key]; ok {
+		m.order.MoveToFront(e)
+		return
+	}
+	if m.known == nil {
+		m.known = map[madeID]*list.Element{}
+	}
+	m.known[key] = m.order.PushFront(&madeBy{key, caller})
+	if len(m.known) > maxMade {
+		oldest := m.order.Back()
+		m.order.Remove(oldest)
+		delete(m.known, oldest.Value.(*madeBy).madeID)
+	}
+}
+
+// keeper returns the upstream of one of the targets that keeps what a caller names; "" if
+// there is no such thing of that caller's.
+func (m *made) keeper(caller, id string, targets []route.Target) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range targets {
+		if e, ok := m.known[madeID{targets[i].Upstream, id}]; ok && e.Value.(*madeBy).caller == caller {
+			m.order.MoveToFront(e)
+			return targets[i].Upstream
+		}
+	}
+	return ""
+}
