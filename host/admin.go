@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -43,7 +45,28 @@ func (h *Host) Admin(loopback bool, reload func(context.Context) error) *admin.S
 // ServeAdmin serves the admin listener on l until ctx ends, as Serve does the API's.
 func (h *Host) ServeAdmin(ctx context.Context, l net.Listener, reload func(context.Context) error) error {
 	s := h.Admin(admin.IsLoopback(l.Addr()), reload)
+	if a, ok := l.Addr().(*net.TCPAddr); ok {
+		h.adminPort.Store(int64(a.Port))
+	}
 	return h.serve(ctx, l, s, s.Stop)
+}
+
+// console is the console's address for a browser on this machine. Others are not told
+// where it is.
+func (g *generation) console(r *http.Request) string {
+	name, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		name = r.Host
+	}
+	port, c := g.host.adminPort.Load(), g.config.Admin
+	if port == 0 || !c.Enabled || !c.Console || !config.IsLoopback(strings.Trim(name, "[]")) {
+		return ""
+	}
+	host := c.Host
+	if address, err := netip.ParseAddr(host); err == nil && (address.IsUnspecified() || address.IsLoopback()) {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, strconv.FormatInt(port, 10)) + "/"
 }
 
 // observe takes the record of a request that is over.
@@ -152,7 +175,11 @@ func (a administered) State() admin.State {
 		s.Providers = append(s.Providers, a.provider(p))
 	}
 	for _, k := range g.config.Auth.Keys {
-		s.Keys = append(s.Keys, admin.Key{Name: k.Name, Models: append([]string{}, k.Models...), Limits: []admin.Limit{}})
+		shown := admin.Key{Name: k.Name, Group: k.Group, Models: append([]string{}, k.Models...), Disabled: k.Disabled, Limits: []admin.Limit{}}
+		if !k.Expires.IsZero() {
+			shown.Expires = &k.Expires
+		}
+		s.Keys = append(s.Keys, shown)
 	}
 	return s
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -244,5 +245,36 @@ model_mapping: {m: {provider: demo, model: m}}
 	}
 	if status, body := adminAsks(t, "POST", a.URL+"/admin/v1/reload", "Authorization", "Bearer the-token"); status != 404 {
 		t.Errorf("a reload without files is %d %s", status, body)
+	}
+}
+
+// TestWhoIsToldOfTheConsole opens GET / on a gateway that serves its admin listener.
+func TestWhoIsToldOfTheConsole(t *testing.T) {
+	g := newGateway(t, "admin: {console: true}\nmodel_mapping: {m: {provider: demo, model: m}}\n")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- g.host.ServeAdmin(ctx, l, nil) }()
+	at := fmt.Sprintf("http://%s/admin/v1/state", l.Addr())
+	if status, body := adminAsks(t, "GET", at); status != 200 {
+		t.Errorf("the listener answers %d %s", status, body)
+	}
+	link := fmt.Sprintf("http://localhost:%d/", l.Addr().(*net.TCPAddr).Port)
+	for name, told := range map[string]bool{"127.0.0.1:9000": true, "localhost": true, "[::1]:9000": true, "192.0.2.7:9000": false} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Host = name
+		r.Header.Set("Accept", "text/html")
+		w := httptest.NewRecorder()
+		g.host.Handler().ServeHTTP(w, r)
+		if w.Code != 200 || strings.Contains(w.Body.String(), link) != told {
+			t.Errorf("at %s the page is %d, and leads to the console: %t", name, w.Code, !told)
+		}
+	}
+	stop()
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) && err != nil {
+		t.Errorf("the listener ended with %v", err)
 	}
 }

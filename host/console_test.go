@@ -262,7 +262,7 @@ func TestConsoleInABrowser(t *testing.T) {
 	}
 	limited, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	script := exec.CommandContext(limited, "node", "consoletest/console.mjs", "http://"+w.address+"/", control.URL, chromium, pictures, more)
+	script := exec.CommandContext(limited, "node", "consoletest/console.mjs", "http://"+w.address+"/", control.URL, chromium, pictures, more, w.g.URL+"/")
 	if out, err := script.CombinedOutput(); err != nil || !strings.HasSuffix(string(out), "done\n") {
 		t.Errorf("the browser: %v\n%s", err, out)
 	}

@@ -161,6 +161,7 @@ func (g *generation) api(version string) http.Handler {
 		Version:      version,
 		OpenAPI:      sync.OnceValues(func() ([]byte, error) { return schema.OpenAPI(g.example()) }),
 		Logger:       g.log,
+		Console:      g.console,
 		Observe:      g.observe,
 		Access:       c.Log.Access,
 		Now:          g.now,

@@ -82,6 +82,7 @@ type Host struct {
 	gauges    sync.Map          // of *limit.Gauge: what is asked of those that bear only so much, by name
 	loopback  atomic.Bool       // it serves this machine alone
 	port      atomic.Int64      // that it serves; 0: it does not yet
+	adminPort atomic.Int64      // of the admin listener; 0: there is none
 	metrics   *observe.Metrics
 	requests  *admin.Requests // the last ones, for the admin listener
 	swaps     swaps           // of modules

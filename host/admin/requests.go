@@ -54,6 +54,7 @@ type Request struct {
 	MS       float64   `json:"ms"`
 	FirstMS  float64   `json:"first_ms"` // to the first content of a stream; 0: there was none
 	Usage    Usage     `json:"usage"`
+	Cost     *int64    `json:"cost"` // of all attempts, in billionths of the currency; null: not known
 	Trail    []Step    `json:"trail"`
 }
 
@@ -126,6 +127,10 @@ func show(r *record.Request) Request {
 		ID: r.ID, Began: r.Began, Endpoint: printable(r.Endpoint), Key: r.Key, Model: printable(r.Model), Stream: r.Stream,
 		Status: r.Status, Class: r.Class, Code: word(r.Code), MS: ms(r.Duration), FirstMS: ms(r.FirstContent), Usage: usage(r.Usage),
 		Trail: make([]Step, len(r.Attempts)),
+	}
+	if r.Cost.Known {
+		nano := r.Cost.Nano
+		s.Cost = &nano
 	}
 	if r.Provider != "" {
 		s.Target = printable(r.Provider + "/" + r.UpstreamModel)

@@ -33,6 +33,7 @@ type bucket struct {
 	input    int64
 	cached   int64
 	output   int64
+	cost     int64          // in billionths of the currency, as far as it is known
 	first    [bounds]uint32 // times to the first content
 	took     [bounds]uint32 // times to the end of answers
 }
@@ -102,6 +103,7 @@ func (h *hour) add(r *record.Request) {
 	b.input += r.Usage.Input
 	b.cached += r.Usage.CachedInput
 	b.output += r.Usage.Output
+	b.cost = min(b.cost, math.MaxInt64-max(0, r.Cost.Nano)) + max(0, r.Cost.Nano)
 	if r.FirstContent > 0 {
 		b.first[boundOf(r.FirstContent)]++
 	}
@@ -119,6 +121,7 @@ type Series struct {
 	Input    []int64   `json:"input"`
 	Cached   []int64   `json:"cached"`
 	Output   []int64   `json:"output"`
+	Cost     []int64   `json:"cost"`      // in billionths of the currency, of what has a price
 	FirstP50 []float64 `json:"first_p50"` // milliseconds; 0: no stream began
 	FirstP95 []float64 `json:"first_p95"`
 	TookP50  []float64 `json:"took_p50"`
@@ -163,6 +166,7 @@ func (q *Requests) Series(alias string, now time.Time) Series {
 		s.At = append(s.At, at*int64(s.Seconds))
 		s.Requests, s.Failed, s.Refused = append(s.Requests, b.requests), append(s.Failed, b.failed), append(s.Refused, b.refused)
 		s.Input, s.Cached, s.Output = append(s.Input, b.input), append(s.Cached, b.cached), append(s.Output, b.output)
+		s.Cost = append(s.Cost, b.cost)
 		s.FirstP50, s.FirstP95 = append(s.FirstP50, quantile(&b.first, .5)), append(s.FirstP95, quantile(&b.first, .95))
 		s.TookP50, s.TookP95 = append(s.TookP50, quantile(&b.took, .5)), append(s.TookP95, quantile(&b.took, .95))
 		addTo(&first, &b.first)

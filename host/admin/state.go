@@ -100,9 +100,12 @@ type Calls struct {
 
 // Key is a key of a client.
 type Key struct {
-	Name   string   `json:"name"`
-	Models []string `json:"models"` // that it may use; empty: all
-	Limits []Limit  `json:"limits"`
+	Name     string     `json:"name"`
+	Group    string     `json:"group"`
+	Models   []string   `json:"models"` // that it may use; empty: all
+	Expires  *time.Time `json:"expires"`
+	Disabled bool       `json:"disabled"`
+	Limits   []Limit    `json:"limits"`
 }
 
 // Limit is a bound and what is used of it.

@@ -62,6 +62,10 @@ type Options struct {
 	Example string           // the model in the example request of GET /; default: none
 	Offered func() []Offered // what GET / lists for browsers; default: nothing
 
+	// Console returns the console's address for a browser that has opened a page of this
+	// request's host; "": it has none, or not from there. Default: there is none.
+	Console func(*http.Request) string
+
 	// Observe gets the record of each request when it is over. The record must not be
 	// changed, and not be kept: Clone copies it. Default: nobody gets it.
 	Observe func(*record.Request)

@@ -18,7 +18,7 @@ import (
 // Swagger UI, and a page, too, but that names its assets by absolute paths. This
 // page uses relative ones, so it also works behind a path prefix.
 //
-//go:embed docs/index.html docs/start.js
+//go:embed docs/index.html docs/page.css docs/start.js
 var page embed.FS
 
 // docsPolicy keeps the page from loading anything from elsewhere. It allows inline
@@ -43,6 +43,8 @@ func (s *server) docsAsset(_ context.Context, x *Exchange) error {
 		return nil
 	case "start.js":
 		return x.file(page, "docs/start.js", "text/javascript; charset=utf-8")
+	case "page.css":
+		return x.file(page, "docs/page.css", "text/css; charset=utf-8")
 	case "swagger-ui-bundle.js":
 		return x.gzipped(static.FS, "swagger-ui-bundle.js.gz", "text/javascript; charset=utf-8")
 	case "swagger-ui.css":

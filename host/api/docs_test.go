@@ -65,8 +65,8 @@ func TestDocsWorkOffline(t *testing.T) {
 				t.Errorf("the page names something elsewhere:\n%s", page)
 			}
 			links := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(page, -1)
-			if len(links) != 5 {
-				t.Errorf("the page has %d links, want 5", len(links))
+			if len(links) != 8 {
+				t.Errorf("the page has %d links, want 8", len(links))
 			}
 			for _, link := range links {
 				asset, err := at.Parse(link[1])

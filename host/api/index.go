@@ -65,9 +65,16 @@ func (s *server) indexPage(r *http.Request) []byte {
 	var b strings.Builder
 	e := html.EscapeString
 	fmt.Fprintf(&b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"+
-		"<title>Kai</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>%s</style>\n</head>\n<body>\n<h1>Kai <small>%s</small></h1>\n", indexStyle, e(s.Version))
+		"<title>Kai</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>%s</style>\n</head>\n<body>\n<header><b>K</b><h1>Kai <small>%s</small></h1></header>\n", indexStyle, e(s.Version))
 	fmt.Fprintf(&b, "<p>An OpenAI-compatible gateway. Applications use it with the base URL <code>%s/v1</code>.</p>\n", e(base))
-	fmt.Fprintf(&b, "<h2>A first request</h2>\n<pre>%s</pre>\n<p>Or <a href=\"docs\">try it in the browser</a>, where the API is described.</p>\n", e(curl))
+	b.WriteString("<nav><a href=\"docs\"><strong>API</strong> described, and tried in the browser</a>")
+	if s.Console != nil {
+		if address := s.Console(r); address != "" {
+			fmt.Fprintf(&b, "<a href=\"%s\"><strong>Console</strong> for whoever runs this gateway</a>", e(address))
+		}
+	}
+	b.WriteString("<a href=\"health\"><strong>Health</strong> of the gateway and its providers</a></nav>\n")
+	fmt.Fprintf(&b, "<h2>A first request</h2>\n<pre>%s</pre>\n", e(curl))
 	if offered := s.Offered(); len(offered) > 0 {
 		b.WriteString("<h2>Models</h2>\n<table>\n")
 		for _, o := range offered {
@@ -79,7 +86,7 @@ func (s *server) indexPage(r *http.Request) []byte {
 		}
 		b.WriteString("</table>\n")
 	}
-	b.WriteString("<p><a href=\"docs\">API</a> · <a href=\"openapi.json\">openapi.json</a> · <a href=\"health\">health</a></p>\n</body>\n</html>\n")
+	b.WriteString("<footer><a href=\"openapi.json\">openapi.json</a></footer>\n</body>\n</html>\n")
 	return []byte(b.String())
 }
 

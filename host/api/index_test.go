@@ -102,3 +102,18 @@ func TestIndexPageRepeatsNoStrangeHost(t *testing.T) {
 		t.Errorf("behind TLS the page names another address:\n%s", got.body)
 	}
 }
+
+func TestIndexPageLeadsToTheConsole(t *testing.T) {
+	address := ""
+	g := newServer(t, api.Options{Console: func(*http.Request) string { return address }})
+	if got := g.do(t, "GET", "/", "", "Accept", browser); strings.Contains(got.body, "Console") {
+		t.Errorf("without a console the page has:\n%s", got.body)
+	}
+	address = "http://localhost:9001/"
+	if got := g.do(t, "GET", "/", "", "Accept", browser); !strings.Contains(got.body, `<a href="http://localhost:9001/"><strong>Console`) {
+		t.Errorf("the page does not lead to the console:\n%s", got.body)
+	}
+	if got := g.do(t, "GET", "/", ""); strings.Contains(got.body, "9001") {
+		t.Errorf("programs are told of the console: %s", got.body)
+	}
+}

@@ -1,7 +1,7 @@
 // Drives the console in headless Chromium. console_test.go starts the gateway, sends it
 // requests all the while, and says where things are:
 //
-//   node console.mjs CONSOLE CONTROL CHROMIUM PICTURES MORE
+//   node console.mjs CONSOLE CONTROL CHROMIUM PICTURES MORE API
 //
 // POST CONTROL/what changes the gateway's world: see console_test.go. PICTURES gets those
 // that docs/console.md shows, and MORE the others.
@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { chromium } from "playwright-core";
 
-const [consoleURL, control, executablePath, pictures, more] = process.argv.slice(2);
+const [consoleURL, control, executablePath, pictures, more, api] = process.argv.slice(2);
 const pages = ["overview", "models", "keys", "requests", "playground", "adapters", "system"];
 const token = "the-operators-token";
 const shown = ["overview-dark", "requests-360", "playground-360"]; // and those in light colours
@@ -25,7 +25,7 @@ const step = (words) => console.log("· " + words);
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-component-update", "--disable-background-networking", "--no-proxy-server"] });
 const expected = []; // patterns of errors that the step brings about
 
-async function open(options) {
+async function open(options, origin = consoleURL) {
   const context = await browser.newContext({ viewport: { width: 1200, height: 780 }, locale: "en-GB", reducedMotion: "reduce", ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(30000);
@@ -38,7 +38,7 @@ async function open(options) {
   });
   page.on("request", (r) => {
     const u = new URL(r.url());
-    assert.ok(u.protocol === "data:" || u.origin === new URL(consoleURL).origin, "a request went to " + r.url());
+    assert.ok(u.protocol === "data:" || u.origin === new URL(origin).origin, "a request went to " + r.url());
   });
   page.on("dialog", (d) => {
     throw new Error("a script of a name ran: " + d.message());
@@ -67,7 +67,7 @@ const picture = async (page, name) => {
     scrollTo(0, 0);
   });
   await page.waitForTimeout(400); // so that plots are drawn
-  await page.screenshot({ path: `${shown.includes(name) || !/-(dark|360)$/.test(name) ? pictures : more}/${name}.png`, animations: "disabled" });
+  await page.screenshot({ path: `${shown.includes(name) || !/-(dark|light|360)$/.test(name) ? pictures : more}/${name}.png`, animations: "disabled" });
 };
 
 const page = await open({ colorScheme: "light" });
@@ -217,5 +217,17 @@ for (let i = 0; i < 12; i++) {
   reached.push(await phone.evaluate(() => document.activeElement.dataset.page ?? document.activeElement.className));
 }
 for (const name of pages) assert.ok(reached.includes(name), "Tab does not reach " + name + ": " + reached);
+
+step("the API's own pages");
+for (const colorScheme of ["light", "dark"]) {
+  const page = await open({ colorScheme }, api);
+  await page.goto(api);
+  await page.getByRole("heading", { name: "A first request" }).waitFor();
+  await picture(page, "index-" + colorScheme);
+  await page.getByRole("link", { name: "API described" }).click();
+  await page.getByText("/v1/chat/completions", { exact: false }).first().waitFor();
+  await picture(page, "docs-" + colorScheme);
+  await page.context().close();
+}
 await browser.close();
 console.log("done");

@@ -7,6 +7,12 @@ export function keys(root) {
   root.append(head("Keys", "Who may call. The keys themselves are nowhere here: the gateway keeps only their digests."), list);
   let shown = "";
 
+  function mark(k) {
+    if (k.disabled) return pill("disabled", "bad");
+    if (k.expires && Date.parse(k.expires) < Date.now()) return pill("expired", "bad");
+    if (k.limits.some((l) => l.max > 0 && l.used >= l.max)) return pill("used up", "bad");
+    return null;
+  }
   const money = (n) => n.toFixed(2);
   const limit = (l) => h("div", { class: "use" }, h("span", { class: "label" }, l.what + (l.window ? " per " + l.window : "") + (l.of ? " · " + l.of : "")), use(l.used, l.max, l.what === "budget" ? money : count));
 
@@ -16,10 +22,11 @@ export function keys(root) {
     }
     const some = state.keys.some((k) => k.limits.length > 0);
     replace(list, h("div", { class: "stack" },
-      !some && h("p", { class: "muted" }, "No key has a limit or a budget."),
+      !some && h("p", { class: "muted" }, "There are no limits or budgets to show."),
       h("div", { class: "cards" }, state.keys.map((k) => panel(k.name, h("div", { class: "body stack" },
         h("div", {}, h("span", { class: "label" }, "Models "), k.models.length ? k.models.map((m) => [h("span", { class: "tag wrap" }, m), " "]) : "all"),
-        k.limits.map(limit)), k.limits.some((l) => l.max > 0 && l.used >= l.max) ? pill("used up", "bad") : null)))));
+        k.expires && h("div", {}, h("span", { class: "label" }, "Expires "), new Date(k.expires).toLocaleString("en-GB")),
+        k.limits.map(limit)), k.group && h("span", { class: "tag" }, k.group), mark(k))))));
   }
   return {
     update(state) {

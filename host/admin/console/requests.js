@@ -45,7 +45,7 @@ export function requests(root) {
       ["Output", count(r.usage.output) + (r.usage.reasoning ? ", " + count(r.usage.reasoning) + " reasoning" : "") + (r.usage.estimated ? " (estimated)" : "")],
       ["First token", r.first_ms ? time(r.first_ms) : "–"],
     ];
-    if (r.cost !== undefined) facts.push(["Cost", String(r.cost)]);
+    if (r.cost !== null) facts.push(["Cost", (r.cost / 1e9).toFixed(6)]);
     return h("tr", { class: "detail" }, h("td", { colspan: 9 }, h("dl", { class: "facts" }, facts.map(([k, v]) => h("div", {}, h("dt", {}, k), h("dd", {}, v)))),
       r.trail.length ? h("div", { class: "fall" }, r.trail.map(step)) : h("p", { class: "muted" }, "No target was asked.")));
   }
