@@ -87,8 +87,11 @@ var layers = []layer{
 	},
 	// What reads an audit needs no gateway.
 	{pattern: "host/audit", own: []string{"host/record"}},
-	// The one place of Prometheus.
-	{pattern: "host/observe", own: []string{"host/fault", "host/record"}, foreign: []string{"github.com/prometheus/client_golang"}},
+	// The one place of Prometheus and OpenTelemetry.
+	{
+		pattern: "host/observe", own: []string{"host/fault", "host/record"},
+		foreign: []string{"github.com/prometheus/client_golang", "go.opentelemetry.io/proto/otlp", "google.golang.org/protobuf"},
+	},
 	{pattern: "host/*", own: []string{"host/fault", "host/memory", "host/record", "sdk", "sdk/*"}},
 	{
 		pattern: "host", own: []string{"host/*", "host/wasm/modfile", "host/dialect/*", "config", "schema", "sdk", "sdk/*"},

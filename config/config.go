@@ -26,5 +26,6 @@ type Config struct {
 	Admin        Admin      `json:"admin"`
 	Log          Log        `json:"log"`
 	Audit        Audit      `json:"audit"`
+	Telemetry    Telemetry  `json:"telemetry"`
 	Warnings     []string   `json:"-"` // what works but is probably not meant, each with its place in the file
 }

@@ -194,6 +194,7 @@ func (l *loader) load(src []byte) *Config {
 		Responses: l.responses(root),
 		Log:       l.log(root),
 		Audit:     l.audit(root),
+		Telemetry: l.telemetry(root),
 	}
 	l.bounds = cfg.Server
 	cfg.Routing = l.routing(root.get("routing"), nil, "routing")

@@ -71,6 +71,9 @@ func (g *generation) console(r *http.Request) string {
 
 // observe takes the record of a request that is over.
 func (g *generation) observe(r *record.Request) {
+	if r.ForModel {
+		g.host.tracer.Add(r)
+	}
 	if r.ForModel || r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden {
 		g.host.audit.Add(r)
 	}

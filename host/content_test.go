@@ -16,7 +16,7 @@ import (
 
 // TestNothingTellsContent has clients ask with a prompt, and upstreams answer with
 // another text or fail in every way with the client's prompt in what they say. Neither
-// text nor any key is in the metrics, the audit or the log.
+// text nor any key is in the metrics, the audit, the log or the spans.
 func TestNothingTellsContent(t *testing.T) {
 	const prompt, spoken, clientKey, upstreamKey = "prompt-canary-7f3a", "answer-canary-91bc", "key-canary-of-client-55d0", "sk-canary-of-upstream-e2f4"
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
@@ -41,11 +41,12 @@ func TestNothingTellsContent(t *testing.T) {
 	} {
 		answers[fmt.Sprint(status)] = failure(status, code)
 	}
+	collector := mock.Start(t, mock.Status(200))
 	up := mock.Start(t, nil)
 
 	started := testkit.Start(t, testkit.Options{Now: time.Now, Level: slog.LevelInfo, Config: parse(t, fmt.Sprintf(
 		"providers:\n  up: {plugin: openai, base_url: %q, api_key: %s}\nmodel_mapping:\n  m: {provider: up, model: m}\n"+
-			"auth: {enabled: true, api_keys: [{name: app, key: %s}]}\naudit: {file: %q}\n", up.URL, upstreamKey, clientKey, path))})
+			"auth: {enabled: true, api_keys: [{name: app, key: %s}]}\naudit: {file: %q}\ntelemetry: {traces: {endpoint: %q}}\n", up.URL, upstreamKey, clientKey, path, collector.URL))})
 	if err := started.Ready(t); err != nil {
 		t.Fatal(err)
 	}
@@ -84,11 +85,20 @@ func TestNothingTellsContent(t *testing.T) {
 		t.Errorf("the audit has %d lines of %d requests", n, asked)
 	}
 	started.Server.Close() // so that nothing is logged any more
+	var spans strings.Builder
+	for end := time.Now().Add(10 * time.Second); len(collector.Requests()) == 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	}
+	for _, r := range collector.Requests() {
+		spans.WriteString(r.Body)
+	}
+	if !strings.Contains(spans.String(), "gen_ai.request.model") {
+		t.Error("the collector has no spans of attempts")
+	}
 	metrics := scrape(g)
 	if !strings.Contains(metrics, "kai_attempts_total") || strings.Count(g.log.String(), "request finished") != asked {
 		t.Errorf("the metrics or the log don't have the %d requests", asked)
 	}
-	for where, told := range map[string]string{"metrics": metrics, "audit": string(audited), "log": g.log.String()} {
+	for where, told := range map[string]string{"metrics": metrics, "audit": string(audited), "log": g.log.String(), "spans": spans.String()} {
 		for line := range strings.Lines(told) {
 			for _, canary := range []string{"canary", prompt, spoken} {
 				if strings.Contains(line, canary) {

@@ -53,6 +53,10 @@ type Options struct {
 	// Logger that uses it. Default: nobody is told.
 	Level *slog.LevelVar
 
+	// Getenv gives the OTEL_… variables, which fill what telemetry leaves out. Default:
+	// none is set.
+	Getenv func(name string) string
+
 	Stdout io.Writer // where audit.file: stdout goes; default: nowhere
 
 	// LogDropped returns how many lines of the log were dropped so far, for the metrics.
@@ -89,6 +93,7 @@ type Host struct {
 	started   time.Time
 	since     atomic.Int64 // when the current configuration was taken, in Unix milliseconds
 	audit     *audit.Writer
+	tracer    *observe.Tracer
 	taken     atomic.Int64            // configurations
 	refusals  atomic.Int64            // configurations that were not taken
 	refused   atomic.Pointer[refusal] // of the last Swap; nil: it was taken
@@ -115,6 +120,9 @@ func New(o Options) (*Host, error) {
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}
+	if o.Getenv == nil {
+		o.Getenv = func(string) string { return "" }
+	}
 	if o.Stdout == nil {
 		o.Stdout = io.Discard
 	}
@@ -122,6 +130,7 @@ func New(o Options) (*Host, error) {
 	h.since.Store(h.started.UnixMilli())
 	h.metrics = observe.NewMetrics(h.state)
 	h.audit = audit.NewWriter(o.Logger)
+	h.tracer = observe.NewTracer(o.Logger)
 	h.loopback.Store(config.IsLoopback(o.Config.Server.Host))
 	h.engine = wasm.New(wasm.Options{Logger: o.Logger, CacheDir: o.CacheDir})
 	h.machine = memory.Machine()
@@ -133,18 +142,17 @@ func New(o Options) (*Host, error) {
 	h.bound(o.Config)
 	lines, err := h.openAudit(o.Config)
 	if err != nil {
-		h.engine.Close()
-		h.audit.Close(0)
+		h.close(0)
 		return nil, err
 	}
 	g, err := h.build(o.Config, o.Module)
 	if err != nil {
 		lines.Close()
-		h.engine.Close()
-		h.audit.Close(0)
+		h.close(0)
 		return nil, err
 	}
 	h.audit.Use(lines)
+	h.tracer.Use(h.traceConfig(o.Config))
 	h.current.Store(g)
 	h.taken.Add(1)
 	h.opts.Module = nil // which may hold every module
@@ -182,6 +190,7 @@ func (h *Host) Swap(ctx context.Context, c *config.Config, module func(plugin st
 	}
 	h.refused.Store(nil)
 	h.audit.Use(lines)
+	h.tracer.Use(h.traceConfig(c))
 	h.bound(c)
 	h.since.Store(h.opts.Now().UnixMilli())
 	h.taken.Add(1)
@@ -278,8 +287,16 @@ func (h *Host) WaitReady(ctx context.Context) error {
 	return g.wait(ctx)
 }
 
-// auditFlush is how long it may take to write the waiting lines of the audit at the end.
-const auditFlush = 2 * time.Second
+// flushTime is how long it may take at the end to write what waits of the audit, and as
+// long to send what waits of the traces.
+const flushTime = 2 * time.Second
+
+// close ends what the host runs.
+func (h *Host) close(flush time.Duration) {
+	h.engine.Close()
+	h.audit.Close(flush)
+	h.tracer.Close(flush)
+}
 
 // openAudit opens what a configuration says for the audit; nil: nothing is written.
 func (h *Host) openAudit(c *config.Config) (*audit.Output, error) {
@@ -297,6 +314,5 @@ func (h *Host) openAudit(c *config.Config) (*audit.Output, error) {
 // served any more.
 func (h *Host) Close() {
 	h.current.Load().release()
-	h.engine.Close()
-	h.audit.Close(auditFlush)
+	h.close(flushTime)
 }

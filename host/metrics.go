@@ -36,7 +36,7 @@ func (h *Host) state() observe.State {
 	defer g.release()
 	now := g.now()
 	s := observe.State{
-		Generation: h.taken.Load(), Refused: h.refused.Load() != nil, Refusals: h.refusals.Load(), AuditDropped: h.audit.Dropped(), Instances: map[string]int{},
+		Generation: h.taken.Load(), Refused: h.refused.Load() != nil, Refusals: h.refusals.Load(), AuditDropped: h.audit.Dropped(), TracesDropped: h.tracer.Dropped(), Instances: map[string]int{},
 	}
 	if h.opts.LogDropped != nil {
 		s.LogDropped = h.opts.LogDropped()

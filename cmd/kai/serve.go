@@ -66,7 +66,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	stderr = queue
 	h, err := host.New(host.Options{
 		Config: c, Module: files.Module, Logger: log, CacheDir: wasm.DefaultCacheDir(), Version: version,
-		SetHeapLimit: heapLimit(), LogDropped: queue.Dropped, Stdout: stdout, Level: level,
+		SetHeapLimit: heapLimit(), LogDropped: queue.Dropped, Stdout: stdout, Level: level, Getenv: os.Getenv,
 	})
 	if err != nil {
 		l.Close()

@@ -53,7 +53,7 @@ func (s *server) newExchange(w http.ResponseWriter, r *http.Request) *Exchange {
 	x.writer = responseWriter{ResponseWriter: w}
 	x.Writer = &x.writer
 	x.Record = &x.record
-	x.record.ID, x.record.Began, x.record.Client = x.ID, x.Start, clientOf(r)
+	x.record.ID, x.record.Began, x.record.Client, x.record.TraceParent = x.ID, x.Start, clientOf(r), r.Header.Get("Traceparent")
 	w.Header().Set("X-Request-Id", x.ID)
 	return x
 }

@@ -12,7 +12,8 @@ type State struct {
 	Refusals   int64 // how many were not taken
 	LogDropped int64 // lines of the log that nobody will see
 
-	AuditDropped int64 // lines of the audit that nobody will see
+	TracesDropped int64 // requests whose spans nobody will see
+	AuditDropped  int64 // lines of the audit that nobody will see
 }
 
 // TargetState is how a target does.
@@ -29,6 +30,7 @@ var (
 	configRefusals = prometheus.NewDesc("kai_config_refusals_total", "Configurations that could not be taken.", nil, nil)
 	logDropped     = prometheus.NewDesc("kai_log_dropped_total", "Lines of the log that were dropped because whoever takes it was too slow.", nil, nil)
 	auditDropped   = prometheus.NewDesc("kai_audit_dropped_total", "Lines of the audit that were dropped, because they came too fast or could not be written.", nil, nil)
+	tracesDropped  = prometheus.NewDesc("kai_traces_dropped_total", "Requests whose spans were dropped, because the collector was too slow, or away.", nil, nil)
 )
 
 // stateCollector asks for the state at each scrape.
@@ -36,7 +38,7 @@ type stateCollector struct{ state func() State }
 
 // Describe is for prometheus.Collector.
 func (*stateCollector) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{targetState, instances, generation, configRefused, configRefusals, logDropped, auditDropped} {
+	for _, d := range []*prometheus.Desc{targetState, instances, generation, configRefused, configRefusals, logDropped, auditDropped, tracesDropped} {
 		to <- d
 	}
 }
@@ -69,4 +71,5 @@ func (c *stateCollector) Collect(to chan<- prometheus.Metric) {
 	count(configRefusals, s.Refusals)
 	count(logDropped, s.LogDropped)
 	count(auditDropped, s.AuditDropped)
+	count(tracesDropped, s.TracesDropped)
 }

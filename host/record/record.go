@@ -22,6 +22,8 @@ type Request struct {
 	Client   string        // the address that the request came from, without its port
 	BytesIn  int64         // of the request's body
 
+	TraceParent string // the header of that name; foreign
+
 	Key    string // the name of the client's key; never the key itself
 	Model  string // the alias, or what the client asked for if there is none: then it is foreign
 	Alias  string // the alias as configured, "" if the request has come to none

@@ -1,0 +1,62 @@
+package observe
+
+import "strings"
+
+// Names of OpenTelemetry's conventions. Those for generative AI are of v0.1.0, whose
+// attributes are still in development. What was called otherwise until v1.41 of the general
+// conventions has its old name beside it.
+const (
+	attrHTTPMethod = "http.request.method"
+	attrHTTPRoute  = "http.route"
+	attrHTTPStatus = "http.response.status_code"
+	attrErrorType  = "error.type"
+	attrService    = "service.name"
+	attrVersion    = "service.version"
+
+	attrOperation    = "gen_ai.operation.name"
+	attrProvider     = "gen_ai.provider.name"
+	attrModel        = "gen_ai.request.model"
+	attrStream       = "gen_ai.request.stream"
+	attrFirstChunk   = "gen_ai.response.time_to_first_chunk" // seconds
+	attrInput        = "gen_ai.usage.input_tokens"
+	attrOutput       = "gen_ai.usage.output_tokens"
+	attrCacheRead    = "gen_ai.usage.cache_read.input_tokens"
+	attrCacheWrite   = "gen_ai.usage.cache_write.input_tokens"
+	attrCacheWrite41 = "gen_ai.usage.cache_creation.input_tokens" // until v1.41
+	attrReasoning    = "gen_ai.usage.reasoning.output_tokens"
+
+	// The gateway's own.
+	attrRequestID = "kai.request_id"
+	attrAlias     = "kai.alias"
+	attrKey       = "kai.key" // its name
+	attrTarget    = "kai.provider"
+	attrCode      = "kai.error.code"
+	attrEstimated = "kai.usage.estimated"
+)
+
+// operationOf is what the conventions call what an endpoint does.
+func operationOf(endpoint string) string {
+	switch {
+	case strings.HasSuffix(endpoint, "/embeddings"):
+		return "embeddings"
+	case strings.HasSuffix(endpoint, "/chat/completions"):
+		return "chat"
+	case strings.HasSuffix(endpoint, "/completions"):
+		return "text_completion"
+	case strings.HasSuffix(endpoint, "/messages"), strings.HasSuffix(endpoint, "/responses"):
+		return "chat"
+	}
+	return endpoint[strings.LastIndexByte(endpoint, '/')+1:]
+}
+
+// systems are what the conventions call the APIs that shipped adapters speak.
+var systems = map[string]string{"openai": "openai", "anthropic": "anthropic", "gemini": "gcp.gemini", "ollama": "ollama", "openrouter": "openrouter"}
+
+// System returns what the conventions call the API of a provider: by its adapter, or else
+// the provider's own name.
+func System(provider, plugin string) string {
+	if name := systems[plugin]; name != "" {
+		return name
+	}
+	return provider
+}

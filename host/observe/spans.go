@@ -1,0 +1,171 @@
+package observe
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"time"
+
+	common "go.opentelemetry.io/proto/otlp/common/v1"
+	resource "go.opentelemetry.io/proto/otlp/resource/v1"
+	trace "go.opentelemetry.io/proto/otlp/trace/v1"
+
+	"github.com/kai-gateway/kai/host/record"
+)
+
+// parent is what a W3C traceparent says.
+type parent struct {
+	trace   [16]byte
+	span    [8]byte
+	sampled bool
+}
+
+// parseParent reads a traceparent: https://www.w3.org/TR/trace-context/#traceparent-header
+func parseParent(header string) (p parent, ok bool) {
+	// 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01, and more in later versions
+	const length = 55
+	if len(header) < length || len(header) > length && (header[:2] == "00" || header[length] != '-') || header[:2] == "ff" ||
+		header[2] != '-' || header[35] != '-' || header[52] != '-' {
+		return p, false
+	}
+	for i := range length {
+		if c := header[i]; c >= 'A' && c <= 'F' {
+			return p, false
+		}
+	}
+	var version, flags [1]byte
+	for _, part := range []struct {
+		dst  []byte
+		text string
+	}{{version[:], header[:2]}, {p.trace[:], header[3:35]}, {p.span[:], header[36:52]}, {flags[:], header[53:55]}} {
+		if _, err := hex.Decode(part.dst, []byte(part.text)); err != nil {
+			return p, false
+		}
+	}
+	p.sampled = flags[0]&1 == 1
+	return p, p.trace != [16]byte{} && p.span != [8]byte{}
+}
+
+// traced is a request whose spans will be sent.
+type traced struct {
+	*record.Request
+	parent  parent // zero: the request begins a trace
+	systems map[string]string
+}
+
+// conventions say which names attributes have.
+type conventions struct{ now, v41 bool }
+
+// spans returns the spans of a request: one of the server, and one for each attempt.
+func (t *traced) spans(c conventions) []*trace.Span {
+	traceID, spanID := t.parent.trace, id()
+	if traceID == [16]byte{} {
+		rand.Read(traceID[:])
+	}
+	server := &trace.Span{
+		TraceId: traceID[:], SpanId: spanID, Name: "POST " + t.Endpoint, Kind: trace.Span_SPAN_KIND_SERVER,
+		StartTimeUnixNano: nano(t.Began), EndTimeUnixNano: nano(t.Began.Add(t.Duration)),
+		Attributes: []*common.KeyValue{text(attrHTTPMethod, "POST"), text(attrHTTPRoute, t.Endpoint), number(attrHTTPStatus, int64(t.Status)), text(attrRequestID, t.ID)},
+	}
+	if t.parent.span != [8]byte{} {
+		server.ParentSpanId = t.parent.span[:]
+	}
+	server.Attributes = appendTexts(server.Attributes, attrAlias, t.Alias, attrKey, t.Key, attrErrorType, t.Class, attrCode, record.KnownCode(t.Code))
+	if t.Status >= 500 || t.Status < 400 && t.Class != "" {
+		server.Status = &trace.Status{Code: trace.Status_STATUS_CODE_ERROR}
+	}
+	all := []*trace.Span{server}
+	for i := range t.Attempts {
+		s := t.attempt(&t.Attempts[i], c)
+		s.TraceId, s.ParentSpanId = traceID[:], spanID
+		all = append(all, s)
+	}
+	return all
+}
+
+// attempt returns the span of an attempt, without its trace and its parent.
+func (t *traced) attempt(a *record.Attempt, c conventions) *trace.Span {
+	operation := operationOf(t.Endpoint)
+	system := t.systems[a.Provider]
+	if system == "" {
+		system = a.Provider
+	}
+	s := &trace.Span{
+		SpanId: id(), Name: operation + " " + a.Model, Kind: trace.Span_SPAN_KIND_CLIENT,
+		StartTimeUnixNano: nano(a.Began), EndTimeUnixNano: nano(a.Began.Add(a.Duration)),
+		Attributes: []*common.KeyValue{text(attrOperation, operation), text(attrProvider, system), text(attrModel, a.Model), text(attrTarget, a.Provider)},
+	}
+	s.Attributes = appendTexts(s.Attributes, attrErrorType, a.Class, attrCode, record.KnownCode(a.Code))
+	if t.Stream {
+		s.Attributes = append(s.Attributes, flag(attrStream))
+	}
+	if a.FirstContent > 0 {
+		s.Attributes = append(s.Attributes, &common.KeyValue{
+			Key: attrFirstChunk, Value: &common.AnyValue{Value: &common.AnyValue_DoubleValue{DoubleValue: a.FirstContent.Seconds()}},
+		})
+	}
+	u := a.Usage
+	if u.Input > 0 || u.Output > 0 {
+		s.Attributes = append(s.Attributes, number(attrInput, u.Input), number(attrOutput, u.Output))
+	}
+	for _, n := range []struct {
+		key string
+		n   int64
+		is  bool
+	}{
+		{attrCacheRead, u.CachedInput, true}, {attrCacheWrite, u.CacheWrite, c.now}, {attrCacheWrite41, u.CacheWrite, c.v41}, {attrReasoning, u.Reasoning, true},
+	} {
+		if n.is && n.n > 0 {
+			s.Attributes = append(s.Attributes, number(n.key, n.n))
+		}
+	}
+	if u.Estimated {
+		s.Attributes = append(s.Attributes, flag(attrEstimated))
+	}
+	if a.Class != "" {
+		s.Status = &trace.Status{Code: trace.Status_STATUS_CODE_ERROR}
+	}
+	return s
+}
+
+// message returns what is sent for some requests. On the wire it is an
+// ExportTraceServiceRequest, whose only field has the same number.
+func message(batch []traced, c conventions, service, version string) *trace.TracesData {
+	scope := &trace.ScopeSpans{Scope: &common.InstrumentationScope{Name: "github.com/kai-gateway/kai", Version: version}}
+	for i := range batch {
+		scope.Spans = append(scope.Spans, batch[i].spans(c)...)
+	}
+	return &trace.TracesData{ResourceSpans: []*trace.ResourceSpans{{
+		Resource:   &resource.Resource{Attributes: appendTexts(nil, attrService, service, attrVersion, version)},
+		ScopeSpans: []*trace.ScopeSpans{scope},
+	}}}
+}
+
+func id() []byte {
+	b := make([]byte, 8)
+	rand.Read(b)
+	return b
+}
+
+func nano(t time.Time) uint64 { return uint64(t.UnixNano()) }
+
+func text(key, value string) *common.KeyValue {
+	return &common.KeyValue{Key: key, Value: &common.AnyValue{Value: &common.AnyValue_StringValue{StringValue: value}}}
+}
+
+func number(key string, n int64) *common.KeyValue {
+	return &common.KeyValue{Key: key, Value: &common.AnyValue{Value: &common.AnyValue_IntValue{IntValue: n}}}
+}
+
+func flag(key string) *common.KeyValue {
+	return &common.KeyValue{Key: key, Value: &common.AnyValue{Value: &common.AnyValue_BoolValue{BoolValue: true}}}
+}
+
+// appendTexts appends attributes, given as key and value in turn, whose value isn't "".
+func appendTexts(to []*common.KeyValue, pairs ...string) []*common.KeyValue {
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			to = append(to, text(pairs[i], pairs[i+1]))
+		}
+	}
+	return to
+}

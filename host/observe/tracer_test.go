@@ -1,0 +1,229 @@
+package observe
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	common "go.opentelemetry.io/proto/otlp/common/v1"
+	trace "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/kai-gateway/kai/host/record"
+)
+
+// collector takes traces as OpenTelemetry's does.
+type collector struct {
+	*httptest.Server
+	mu      sync.Mutex
+	status  int // that it answers with
+	spans   []*trace.Span
+	headers http.Header // of the last request
+}
+
+func newCollector(t testing.TB) *collector {
+	c := &collector{status: 200}
+	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		var data trace.TracesData
+		if err == nil {
+			err = proto.Unmarshal(b, &data)
+		}
+		if err != nil || r.Header.Get("Content-Type") != "application/x-protobuf" || r.URL.Path != "/v1/traces" {
+			t.Errorf("%s with %s: %v", r.URL, r.Header, err)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.headers = r.Header
+		for _, rs := range data.ResourceSpans {
+			for _, ss := range rs.ScopeSpans {
+				c.spans = append(c.spans, ss.Spans...)
+			}
+		}
+		w.WriteHeader(c.status)
+	}))
+	t.Cleanup(c.Close)
+	return c
+}
+
+func (c *collector) config() TraceConfig {
+	return TraceConfig{Endpoint: c.URL + "/v1/traces", Sample: 1, Conventions: "genai-0.1", Service: "kai", Systems: map[string]string{"groq": "openai"}}
+}
+
+// shown is a span's attributes, in their order.
+func shown(s *trace.Span) string {
+	var parts []string
+	for _, a := range s.Attributes {
+		var v any
+		switch x := a.Value.Value.(type) {
+		case *common.AnyValue_StringValue:
+			v = x.StringValue
+		case *common.AnyValue_IntValue:
+			v = x.IntValue
+		case *common.AnyValue_BoolValue:
+			v = x.BoolValue
+		case *common.AnyValue_DoubleValue:
+			v = x.DoubleValue
+		}
+		parts = append(parts, fmt.Sprint(a.Key, "=", v))
+	}
+	return strings.Join(parts, " ")
+}
+
+// TestSpansOfARequest sends a request of two attempts that is part of a trace.
+func TestSpansOfARequest(t *testing.T) {
+	c := newCollector(t)
+	config := c.config()
+	config.Headers = http.Header{"X-Token": {"secret"}}
+	config.Conventions = "both"
+	tr := NewTracer(slog.New(slog.DiscardHandler))
+	tr.Use(config)
+	r := finished()
+	r.ID, r.Endpoint, r.Began = "req_1", "/v1/messages", time.Unix(100, 0)
+	r.Attempts[0].Began, r.Attempts[1].Began, r.Attempts[1].FirstContent = time.Unix(100, 0), time.Unix(101, 0), 2*time.Second
+	r.Attempts[0].Code = "You asked me who I am"
+	r.TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	tr.Add(r)
+	tr.Close(10 * time.Second)
+	if len(c.spans) != 3 || c.headers.Get("X-Token") != "secret" {
+		t.Fatalf("the collector has %d spans, with %v", len(c.spans), c.headers)
+	}
+	for i, want := range []string{
+		"SPAN_KIND_SERVER POST /v1/messages 100.000s STATUS_CODE_UNSET http.request.method=POST http.route=/v1/messages http.response.status_code=200 kai.request_id=req_1 kai.alias=fast kai.key=app",
+		"SPAN_KIND_CLIENT chat chosen/by-the-client 1.000s STATUS_CODE_ERROR gen_ai.operation.name=chat gen_ai.provider.name=openrouter gen_ai.request.model=chosen/by-the-client kai.provider=openrouter error.type=rate kai.error.code=other gen_ai.request.stream=true",
+		"SPAN_KIND_CLIENT chat llama 99.000s STATUS_CODE_UNSET gen_ai.operation.name=chat gen_ai.provider.name=openai gen_ai.request.model=llama kai.provider=groq gen_ai.request.stream=true gen_ai.response.time_to_first_chunk=2 " +
+			"gen_ai.usage.input_tokens=100 gen_ai.usage.output_tokens=20 gen_ai.usage.cache_read.input_tokens=60 gen_ai.usage.cache_write.input_tokens=5 gen_ai.usage.cache_creation.input_tokens=5 gen_ai.usage.reasoning.output_tokens=7 kai.usage.estimated=true",
+	} {
+		s := c.spans[i]
+		got := fmt.Sprintf("%v %s %.3fs %v %s", s.Kind, s.Name, float64(s.EndTimeUnixNano-s.StartTimeUnixNano)/1e9, s.GetStatus().GetCode(), shown(s))
+		if got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		parent := c.spans[0].SpanId
+		if i == 0 {
+			parent = []byte{0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7}
+		}
+		if fmt.Sprintf("%x", s.TraceId) != "4bf92f3577b34da6a3ce929d0e0e4736" || string(s.ParentSpanId) != string(parent) || s.GetStatus().GetMessage() != "" {
+			t.Errorf("span %d is in trace %x below %x and says %q", i, s.TraceId, s.ParentSpanId, s.GetStatus().GetMessage())
+		}
+	}
+}
+
+func TestSampling(t *testing.T) {
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-"
+	for name, tc := range map[string]struct {
+		sample      float64
+		parent      string
+		least, most int // of 1000 requests
+	}{
+		"all":                         {1, "", 1000, 1000},
+		"none":                        {0, "", 0, 0},
+		"a tenth":                     {0.1, "", 50, 200},
+		"a sampled trace":             {0, trace + "01", 1000, 1000},
+		"a trace that isn't sampled":  {1, trace + "00", 0, 0},
+		"something that is no parent": {0, "01", 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCollector(t)
+			config := c.config()
+			config.Sample = tc.sample
+			tr := NewTracer(slog.New(slog.DiscardHandler))
+			tr.Use(config)
+			for range 1000 {
+				tr.Add(&record.Request{TraceParent: tc.parent})
+			}
+			tr.Close(10 * time.Second)
+			if n := len(c.spans); n < tc.least || n > tc.most || tr.Dropped() > 0 {
+				t.Errorf("%d spans of 1000, and %d dropped; want %d to %d", n, tr.Dropped(), tc.least, tc.most)
+			}
+		})
+	}
+}
+
+// TestTracesThatCantBeSent has a collector refuse them, and one that isn't there.
+func TestTracesThatCantBeSent(t *testing.T) {
+	refuses, away := newCollector(t), newCollector(t)
+	refuses.status = 503
+	away.Close()
+	for _, c := range []*collector{refuses, away} {
+		tr := NewTracer(slog.New(slog.DiscardHandler))
+		tr.Add(finished()) // nothing is sent yet
+		tr.Use(c.config())
+		for range 3 {
+			tr.Add(finished())
+		}
+		tr.Close(10 * time.Second)
+		if tr.Dropped() != 3 {
+			t.Errorf("%d were dropped, want 3", tr.Dropped())
+		}
+	}
+}
+
+// TestASlowCollectorCostsNoRequest fills the queue while a batch is being sent.
+func TestASlowCollectorCostsNoRequest(t *testing.T) {
+	began, end := make(chan struct{}, 1), make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		select {
+		case began <- struct{}{}:
+		default:
+		}
+		<-end
+	}))
+	defer slow.Close()
+	tr := NewTracer(slog.New(slog.DiscardHandler))
+	tr.Use(TraceConfig{Endpoint: slow.URL, Sample: 1})
+	for range maxBatch {
+		tr.Add(finished())
+	}
+	<-began
+	for range maxTraced + 10 {
+		tr.Add(finished())
+	}
+	if tr.Dropped() != 10 {
+		t.Errorf("%d were dropped, want 10", tr.Dropped())
+	}
+	close(end)
+	tr.Close(10 * time.Second)
+}
+
+func TestTraceparent(t *testing.T) {
+	const good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	for header, want := range map[string]bool{
+		good: true, "": false, good + "-x": false, "cc" + good[2:] + "-more": true, "cc" + good[2:] + "more": false, "ff" + good[2:]: false,
+		strings.ToUpper(good): false, strings.Replace(good, "4b", "4g", 1): false, good[:54]: false, strings.ReplaceAll(good, "-", "_"): false,
+		"00-00000000000000000000000000000000-00f067aa0ba902b7-01": false, "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01": false,
+	} {
+		if p, ok := parseParent(header); ok != want || ok && !p.sampled {
+			t.Errorf("parseParent(%q) = %+v, %v", header, p, ok)
+		}
+	}
+}
+
+func FuzzTraceparent(f *testing.F) {
+	f.Add("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	f.Fuzz(func(t *testing.T, header string) {
+		if p, ok := parseParent(header); ok && !strings.Contains(header, fmt.Sprintf("-%x-%x-", p.trace, p.span)) {
+			t.Errorf("parseParent(%q) = %+v", header, p)
+		}
+	})
+}
+
+func BenchmarkTraceOfATenth(b *testing.B) {
+	c := newCollector(b)
+	config := c.config()
+	config.Sample = 0.1
+	tr := NewTracer(slog.New(slog.DiscardHandler))
+	defer tr.Close(time.Second)
+	tr.Use(config)
+	r := finished()
+	b.ReportAllocs()
+	for b.Loop() {
+		tr.Add(r)
+	}
+}
