@@ -85,9 +85,12 @@ func (q *Requests) measure(r *record.Request) {
 	h.add(r)
 }
 
+// numberOf is the number of the bucket of an instant.
+func numberOf(t time.Time) int64 { return max(0, t.UnixNano()/int64(bucketLength)) }
+
 func (h *hour) add(r *record.Request) {
 	end := r.Began.Add(r.Duration)
-	at := end.UnixNano() / int64(bucketLength)
+	at := numberOf(end)
 	b := &h.buckets[at%int64(buckets)]
 	if b.at != at {
 		*b = bucket{at: at}
@@ -152,7 +155,7 @@ func (q *Requests) Series(alias string, now time.Time) Series {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s := Series{Seconds: int(bucketLength / time.Second), Models: []Share{}}
-	last := now.UnixNano() / int64(bucketLength)
+	last := max(int64(buckets), numberOf(now))
 	h := q.hours[alias]
 	if h == nil {
 		h = &hour{}
