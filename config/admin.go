@@ -9,12 +9,13 @@ import (
 
 // Admin is a listener for whoever runs the gateway.
 type Admin struct {
-	Enabled bool   `json:"-"`       // there is such a section; without it the rest is empty
-	Host    string `json:"host"`    // an IP address or a host name
-	Port    int    `json:"port"`    // 0 is any free one; else not the server's
-	Token   Secret `json:"token"`   // what requests must show; there is one if Host is not this machine's alone
-	Metrics bool   `json:"metrics"` // serve /metrics
-	Console bool   `json:"console"` // serve the console
+	Enabled    bool   `json:"-"`           // there is such a section; without it the rest is empty
+	Host       string `json:"host"`        // an IP address or a host name
+	Port       int    `json:"port"`        // 0 is any free one; else not the server's
+	Token      Secret `json:"token"`       // what requests must show; there is one if Host is not this machine's alone
+	Metrics    bool   `json:"metrics"`     // serve /metrics
+	KeyMetrics bool   `json:"key_metrics"` // with series for each key
+	Console    bool   `json:"console"`     // serve the console
 }
 
 // Address returns host and port as net.Listen takes them.

@@ -27,6 +27,11 @@ func labels(c *config.Config, routes []route.Alias) observe.Names {
 	for _, p := range c.Providers {
 		n.Providers = append(n.Providers, p.Name)
 	}
+	if c.Admin.KeyMetrics {
+		for _, k := range c.Auth.Keys {
+			n.Keys = append(n.Keys, k.Name)
+		}
+	}
 	return n
 }
 

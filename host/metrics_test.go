@@ -102,6 +102,21 @@ func TestMetricsOfAGateway(t *testing.T) {
 	}
 }
 
+// TestKeysHaveSeriesOnlyWhereTheConfigurationSaysSo counts tokens of a key, and of none.
+func TestKeysHaveSeriesOnlyWhereTheConfigurationSaysSo(t *testing.T) {
+	up := mock.Start(t, says("fine"))
+	yaml := fmt.Sprintf("providers:\n  up: {plugin: openai, base_url: %q, api_key: a}\nmodel_mapping:\n  m: {provider: up, model: m}\n"+
+		"auth: {enabled: true, api_keys: [{name: app, key: key-of-app-123456}]}\n", up.URL)
+	for more, want := range map[string]bool{"": false, "admin: {key_metrics: true}\n": true} {
+		g := newGateway(t, yaml+more)
+		g.postAs(t, "key-of-app-123456", answerOfM)
+		counted(t, g, `kai_requests_total{alias="m",status="200"}`, "1")
+		if got := metric(t, g, `kai_key_tokens_total{key="app"}`) != ""; got != want {
+			t.Errorf("with %q, a key has a series: %v, want %v", more, got, want)
+		}
+	}
+}
+
 // TestFirstTokenIsTheFirstContent has an upstream send its head, comments and a chunk
 // without content long before it says something.
 func TestFirstTokenIsTheFirstContent(t *testing.T) {
