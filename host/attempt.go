@@ -40,6 +40,7 @@ type attempt struct {
 	plain     bool       // the adapter wants long content itself, not tokens
 	refs      *body.Refs // the request's long content, for which the adapter got tokens
 	exchange  exchange.Exchange
+	form      dialect.Form // what the next request sends instead of a body of the adapter's; nil: there is none
 	part      dialect.Body // the part of the request that is being answered; nil: all of it
 	more      bool         // parts of it follow
 	batch     wasm.Batch   // the emissions of the adapter's last call
@@ -167,6 +168,9 @@ func (a *attempt) request(ctx context.Context) (exchange.Turn, error) {
 	case !t.Send:
 		return exchange.Turn{}, a.applyPaced(ctx)
 	}
+	if len(t.Body) == 0 {
+		a.form, _ = asked.(dialect.Form)
+	}
 	return t, a.apply(a.batch.Emissions)
 }
 
@@ -234,6 +238,11 @@ func (a *attempt) step(ctx context.Context, t exchange.Turn) (exchange.Turn, err
 	up := upstream.Request{Head: t.Head, Body: t.Body, Framing: t.Framing, Memory: a.call.memory}
 	if a.op == abi.Embeddings || a.op == abi.Images {
 		up.BodyLimit = maxLarge
+	}
+	if a.form != nil {
+		var pieces [][]byte
+		up.ContentType, pieces = a.form.Form(a.target.Model)
+		up.Body, up.Rest, a.form = pieces[0], pieces[1:], nil
 	}
 	res, err := a.provider.send(ctx, up)
 	if err != nil {

@@ -53,6 +53,7 @@ model_mapping:
   broken: {provider: demo, model: demo, options: {delay: 777ms}}
   unset: {provider: unset, model: m}
   embed-fine: {provider: em, model: fine}
+  embed-fine-text: {provider: em, model: fine-text}
   embed-fails-404: {provider: em, model: fails-404}
   embed-fails-429: {provider: em, model: fails-429}
   embed-fails-500: {provider: em, model: fails-500}
@@ -66,6 +67,9 @@ func documentedGateway(t *testing.T, readTimeout string) *gateway {
 		var asked struct{ Model string }
 		json.Unmarshal([]byte(x.Body), &asked)
 		status, body := 200, ""
+		if x.URI == strings.TrimPrefix(transcriptions, "/v1") {
+			asked.Model, _, _ = strings.Cut(partsOf(t, x.Request)[0][len("model()="):], "\n")
+		}
 		fmt.Sscanf(asked.Model, "fails-%d", &status)
 		switch {
 		case asked.Model == "fails-late":
@@ -79,6 +83,11 @@ func documentedGateway(t *testing.T, readTimeout string) *gateway {
 			body = `{"data":[{"index":0,"embedding":[0.5,-0.25]}]}`
 		case "/v1"+x.URI == speech && status == 200:
 			mock.Whole(200, "audio/mpeg", "ID3")(x)
+			return
+		case asked.Model == "fine" && x.URI == strings.TrimPrefix(transcriptions, "/v1"):
+			body = `{"text":"Hello"}`
+		case asked.Model == "fine-text":
+			mock.Whole(200, "text/plain", "Hello")(x)
 			return
 		case passedCases["/v1"+x.URI].answer != "":
 			body = as(passedCases["/v1"+x.URI].answer, "dated-name")
@@ -142,6 +151,7 @@ var asks = []struct{ path, fields, stream, broken string }{
 	{"/v1/moderations", `"input":"Hello!"`, ``, `{"model":"demo"}`},
 	{"/v1/images/generations", `"prompt":"An otter"`, ``, `{"model":"demo"}`},
 	{speech, `"input":"Hello!","voice":"alloy"`, ``, `{"model":"demo"}`},
+	{transcriptions, ``, ``, "--b--\r\n"},
 	{"/v1/messages/count_tokens", `"messages":[{"role":"user","content":"Hello!"}]`, ``, `{"model":"demo"}`},
 }
 
@@ -152,7 +162,8 @@ func documentedAnswers(t *testing.T, g *gateway) []documented {
 	var all []documented
 	for _, a := range asks {
 		_, passed := passedCases[a.path]
-		passed = passed || a.path == speech
+		form := a.path == transcriptions
+		passed = passed || a.path == speech || form
 		embed := passed || a.path == "/v1/embeddings" // asks the adapter that can
 		post := func(answer, model string, d documented) {
 			d.answer = "POST " + a.path + " " + answer
@@ -160,17 +171,23 @@ func documentedAnswers(t *testing.T, g *gateway) []documented {
 				model = "embed-" + model
 			}
 			d.body = cmp.Or(d.body, `{"model":"`+model+`",`+a.fields+"}")
+			if form && !d.invalid {
+				d.body = transcribe(model, "", "ID3"+strings.Repeat("x", strings.Count(d.body, "x")))
+			}
 			if d.headers == nil {
 				d.headers = []string{"Authorization", "Bearer all"}
 			}
 			if !slices.Contains(d.headers, "Content-Type") {
-				d.headers = append(slices.Clone(d.headers), "Content-Type", "application/json")
+				d.headers = append(slices.Clone(d.headers), "Content-Type", map[bool]string{true: formOf, false: "application/json"}[form])
 			}
 			all = append(all, d)
 		}
 		post("200 "+map[bool]string{true: "audio/mpeg", false: "application/json"}[a.path == speech], "fine", documented{})
 		if !passed {
 			post("200 application/json", "demo", documented{})
+		}
+		if form {
+			post("200 text/plain", "fine-text", documented{})
 		}
 		if a.stream != "" {
 			for _, model := range []string{"demo", "fine", "fails-late"} {
@@ -256,6 +273,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 	g := documentedGateway(t, "1m")
 	doc := loadDocument(t, g)
 	openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.FileBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("text/plain", openapi3filter.FileBodyDecoder)
 	openapi3filter.RegisterBodyDecoder("audio/mpeg", openapi3filter.FileBodyDecoder)
 	openapi3filter.RegisterBodyDecoder("text/event-stream", openapi3filter.FileBodyDecoder)
 	t.Cleanup(func() {
@@ -294,7 +312,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 var ownFaults = []string{
 	"POST /v1/messages/count_tokens 500 application/json", "POST /v1/embeddings 500 application/json", "POST /v1/rerank 500 application/json",
 	"POST /v1/moderations 500 application/json", "POST /v1/images/generations 500 application/json",
-	"POST /v1/audio/speech 500 application/json",
+	"POST /v1/audio/speech 500 application/json", "POST /v1/audio/transcriptions 500 application/json",
 }
 
 // answersOf returns the names of all answers that a document has.

@@ -135,7 +135,11 @@ func (g *generation) endpoints() []api.Route {
 		{Method: "POST", Path: responsesPath + "/{id}", Dialect: responsesAPI}, // …/cancel, compact, input_tokens
 	}
 	for _, o := range passed.Operations() {
-		routes = append(routes, api.Route{Method: "POST", Path: o.Path, Dialect: dialect.OpenAI(), Handle: g.serve(o.Parse, 2)})
+		copies := int64(2)
+		if o.Form {
+			copies = 0
+		}
+		routes = append(routes, api.Route{Method: "POST", Path: o.Path, Form: o.Form, Dialect: dialect.OpenAI(), Handle: g.serve(o.Parse, copies)})
 	}
 	return routes
 }

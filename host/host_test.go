@@ -54,11 +54,17 @@ func (g *gateway) postAs(t testing.TB, key, body string) (*http.Response, string
 // postTo is postAs for any path.
 func (g *gateway) postTo(t testing.TB, path, key, body string) (*http.Response, string) {
 	t.Helper()
+	return g.postForm(t, path, key, "application/json", body)
+}
+
+// postForm is postTo for a body of any content type.
+func (g *gateway) postForm(t testing.TB, path, key, contentType, body string) (*http.Response, string) {
+	t.Helper()
 	r, err := http.NewRequest("POST", g.URL+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Content-Type", contentType)
 	if key != "" {
 		r.Header.Set("Authorization", "Bearer "+key)
 	}

@@ -25,6 +25,7 @@ model_mapping:
       - {provider: an, model: claude}
       - {provider: oa, model: theirs, tier: 2}
       - {provider: second, model: other, tier: 3}
+cors: {enabled: true, allow_origins: ["https://app.example"]}
 auth:
   enabled: true
   api_keys: [{name: a, key: key-a, models: [mine, claude, several]}, {name: b, key: key-b, models: [claude]}, {name: c, key: key-c, provider_routing: true}]

@@ -172,7 +172,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case route != nil && route.Handle != nil:
-		x.quiet, x.parameter = route.Quiet, parameter
+		x.quiet, x.parameter, x.form = route.Quiet, parameter, route.Form
 		x.finish(route.Handle(x.Request.Context(), x))
 	case route != nil || allow == "":
 		x.fail(s.unknownPath(r))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"os"
 	"strings"
@@ -18,7 +19,13 @@ import (
 // whenever it is full of bytes that really arrived. So a false length costs no
 // more than this, and a true one is copied at most once for each growth. A common
 // large prompt, of about 200 KB, is read without any copy.
-const firstRead = 256 << 10
+//
+// From largeRead on it is made eight times as large, if the length is known: the last copy
+// of a large file then needs little beside it.
+const (
+	firstRead = 256 << 10
+	largeRead = 4 << 20
+)
 
 // body is what was read of a request's body.
 type body struct {
@@ -60,7 +67,7 @@ func (x *Exchange) ReleaseBody() {
 }
 
 func (x *Exchange) readBody() ([]byte, error) {
-	if err := checkContentHeaders(x.Request.Header); err != nil {
+	if err := x.checkContentHeaders(); err != nil {
 		return nil, err
 	}
 	limit := x.server.MaxBody
@@ -96,13 +103,21 @@ func (x *Exchange) readBody() ([]byte, error) {
 			return nil, x.readError(err)
 		}
 		if len(buf) == cap(buf) {
-			if buf, err = x.grow(buf, min(maxSize, 4*int64(cap(buf)))); err != nil {
+			factor := int64(4)
+			if cap(buf) >= largeRead && length >= 0 {
+				factor = 8
+			}
+			if buf, err = x.grow(buf, min(maxSize, factor*int64(cap(buf)))); err != nil {
 				return nil, err
 			}
 		}
 	}
 	if len(buf) == 0 {
-		return nil, &fault.Error{Kind: fault.Invalid, Text: "The request has no body. Send a JSON object."}
+		what := "a JSON object"
+		if x.form {
+			what = "a form"
+		}
+		return nil, &fault.Error{Kind: fault.Invalid, Text: "The request has no body. Send " + what + "."}
 	}
 	return buf, nil
 }
@@ -204,18 +219,23 @@ func size(n int64) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-// checkContentHeaders accepts JSON that is not compressed.
+// checkContentHeaders accepts JSON, or a form where that is what the route takes, that is
+// not compressed.
 //
 // Each header may be repeated, or have several values joined by commas, as some
 // proxies send it. Then all its values must be right.
 //
 // A body without a content type is taken for JSON, but not from a browser: a page
 // of any origin can post such a body without a preflight.
-func checkContentHeaders(h http.Header) error {
+func (x *Exchange) checkContentHeaders() error {
+	h := x.Request.Header
 	for _, coding := range headerValues(h["Content-Encoding"]) {
 		if coding != "" && !strings.EqualFold(coding, "identity") {
 			return &fault.Error{Kind: fault.Unsupported, Text: "Compressed request bodies are not supported. Send the body without Content-Encoding."}
 		}
+	}
+	if x.form {
+		return checkForm(h["Content-Type"])
 	}
 	types := headerValues(h["Content-Type"])
 	for _, t := range types {
@@ -238,6 +258,16 @@ func headerValues(lines []string) (values []string) {
 		}
 	}
 	return values
+}
+
+// checkForm accepts the content type of a form.
+func checkForm(types []string) error {
+	if len(types) == 1 {
+		if media, parameters, err := mime.ParseMediaType(types[0]); err == nil && media == "multipart/form-data" && parameters["boundary"] != "" {
+			return nil
+		}
+	}
+	return &fault.Error{Kind: fault.Unsupported, Text: "The request body must be a form. Send it with 'Content-Type: multipart/form-data; boundary=…'."}
 }
 
 func errNotJSON() error {

@@ -32,6 +32,7 @@ type Exchange struct {
 	server    *server
 	dialect   *dialect.Dialect // the route's
 	parameter string           // the value of the {parameter} in the route's path
+	form      bool             // its body is a form and no JSON
 	quiet     bool             // logged at debug only
 
 	body   body

@@ -27,6 +27,7 @@ type Route struct {
 	Path    string           // as documents and the log show it; it may end in {a name}, which matches the rest, slashes included
 	Public  bool             // needs no key, and pages of other origins may request it
 	Quiet   bool             // requested every few seconds: logged at debug, whatever the answer
+	Form    bool             // takes forms, of type multipart/form-data, and no JSON
 	Page    bool             // for people: GET / doesn't list it
 	Dialect *dialect.Dialect // which header has the key, and how an error looks; default: as the client's headers tell, or OpenAI's
 	Handle  Handler          // nil: the API has something there that Kai has not, so the path is unknown

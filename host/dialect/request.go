@@ -151,6 +151,16 @@ type Body interface {
 	Asks(fields, tools []string) string
 }
 
+// Form is a Body that is no JSON. Adapters get a description of it in JSON, and what is sent
+// upstream is the form.
+type Form interface {
+	Body
+
+	// Form returns the form with that model: its content type, and its bytes in pieces,
+	// which must not be modified.
+	Form(upstreamModel string) (contentType string, pieces [][]byte)
+}
+
 // Info is what the gateway knows about an answer before it begins.
 type Info struct {
 	ID        string // letters and digits, unique, for ids of the answer

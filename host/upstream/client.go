@@ -217,7 +217,11 @@ func (c *Client) Retire() {
 type Request struct {
 	Head    []byte      // payload of REQUEST: "POST /api/chat\nname: value\n"
 	Body    []byte      // must never change: it may be read even after the answer was closed
+	Rest    [][]byte    // what follows Body; the same holds for it
 	Framing abi.Framing // how the answer is expected to be framed
+
+	// ContentType is that of the body. Default: what the adapter says.
+	ContentType string
 
 	// Memory counts what is held of the answer until it is closed. Default: nothing
 	// is counted.
@@ -259,11 +263,14 @@ func (c *Client) send(ctx context.Context, r Request) (*Response, error) {
 	if err != nil {
 		return nil, c.badRequest(err)
 	}
-	content := r.Body
+	content, rest := r.Body, r.Rest
 	if len(content) > 0 {
 		scheme := req.URL.Scheme
 		req.ContentLength = int64(len(content))
-		req.GetBody = func() (io.ReadCloser, error) { return newBody(content, scheme), nil }
+		for _, p := range rest {
+			req.ContentLength += int64(len(p))
+		}
+		req.GetBody = func() (io.ReadCloser, error) { return newBody(content, rest, scheme), nil }
 		req.Body, _ = req.GetBody()
 	}
 	x := newRoundTrip(ctx, c.waits, req.Body != nil)
@@ -285,7 +292,7 @@ func (c *Client) send(ctx context.Context, r Request) (*Response, error) {
 	}
 	// net/http keeps the request, and with it GetBody, until the answer's end. Without
 	// this, GetBody would keep the body.
-	content = nil
+	content, rest = nil, nil
 	x.enter(reading)
 	return newResponse(c, x, answer, r), nil
 }
@@ -305,6 +312,9 @@ func (c *Client) compose(r Request) (*http.Request, error) {
 			return nil, fmt.Errorf("header %q: is the provider's secret", strings.ToLower(c.secret.Header))
 		}
 		head.header[c.secret.Header] = []string{c.secret.Value}
+	}
+	if r.ContentType != "" {
+		head.header["Content-Type"] = []string{r.ContentType}
 	}
 	if _, named := head.header["User-Agent"]; !named {
 		head.header["User-Agent"] = []string{c.userAgent}

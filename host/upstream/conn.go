@@ -11,9 +11,9 @@ import (
 // Over plain HTTP it is a body, which conn recognizes. Over TLS, where every record of
 // 16 KiB is a separate write anyway, it is a type that net/http knows to be in memory,
 // so that head and body share the first record.
-func newBody(p []byte, scheme string) io.ReadCloser {
-	if scheme == "http" || len(p) > inMemory {
-		return &body{rest: p}
+func newBody(p []byte, more [][]byte, scheme string) io.ReadCloser {
+	if scheme == "http" || len(p) > inMemory || len(more) > 0 {
+		return &body{rest: p, more: more}
 	}
 	return io.NopCloser(bytes.NewReader(p))
 }
@@ -22,11 +22,19 @@ func newBody(p []byte, scheme string) io.ReadCloser {
 const inMemory = 64 << 10
 
 // body is a request's body in memory. conn sends it in one piece.
-type body struct{ rest []byte }
+type body struct {
+	rest []byte   // of the piece that is being read
+	more [][]byte // those after it
+}
 
 func (b *body) Read(p []byte) (int, error) {
-	if len(b.rest) == 0 {
-		return 0, io.EOF
+	for len(b.rest) == 0 {
+		if len(b.more) == 0 {
+			return 0, io.EOF
+		}
+		if b.rest, b.more = b.more[0], b.more[1:]; len(b.more) == 0 {
+			b.more = nil // its array would keep the pieces
+		}
 	}
 	n := copy(p, b.rest)
 	if b.rest = b.rest[n:]; len(b.rest) == 0 {
@@ -36,6 +44,15 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 func (b *body) Close() error { return nil }
+
+// left returns how many bytes were not read yet.
+func (b *body) left() int64 {
+	n := int64(len(b.rest))
+	for _, p := range b.more {
+		n += int64(len(p))
+	}
+	return n
+}
 
 // conn sends a request's head and body in one system call and without a copy.
 //
@@ -49,7 +66,7 @@ type conn struct {
 	*net.TCPConn
 	expecting bool        // the next write is the head of a request with a body
 	held      []byte      // that head; its array is reused
-	parts     [2][]byte   // backs vector, so that writing allocates nothing
+	parts     [4][]byte   // backs vector, so that writing allocates nothing
 	vector    net.Buffers // head and body
 }
 
@@ -77,11 +94,11 @@ func (c *conn) Write(p []byte) (int, error) {
 // ReadFrom is called by net/http to send a body, through io.Copy.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	if limited, ok := r.(*io.LimitedReader); ok {
-		if b, ok := limited.R.(*body); ok && int64(len(b.rest)) <= limited.N {
-			p := b.rest
-			b.rest = nil
-			limited.N -= int64(len(p))
-			return c.writeBoth(p)
+		if b, ok := limited.R.(*body); ok && b.left() <= limited.N {
+			p, more := b.rest, b.more
+			limited.N -= b.left()
+			b.rest, b.more = nil, nil
+			return c.writeBoth(p, more...)
 		}
 	}
 	if len(c.held) > 0 {
@@ -92,12 +109,11 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	return c.TCPConn.ReadFrom(r)
 }
 
-// writeBoth sends the held head and p, and returns how much of p was written.
-func (c *conn) writeBoth(p []byte) (int64, error) {
+// writeBoth sends the held head, p and more, and returns how much was written besides the head.
+func (c *conn) writeBoth(p []byte, more ...[]byte) (int64, error) {
 	head := int64(len(c.held))
-	c.parts = [2][]byte{c.held, p}
-	c.vector = c.parts[:]
+	c.vector = append(append(c.parts[:0], c.held, p), more...)
 	n, err := c.vector.WriteTo(c.TCPConn)
-	c.held, c.parts, c.vector = c.held[:0], [2][]byte{}, nil
+	c.held, c.parts, c.vector = c.held[:0], [4][]byte{}, nil
 	return max(n-head, 0), err
 }

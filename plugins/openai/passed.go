@@ -14,17 +14,21 @@ type endpoint struct {
 	path  string
 	what  string // what it gives, for messages
 	input string // the field with what may be too long
-	list  string // the field of an answer that has what was asked for; "": the answer is bytes
+	has   string // the field of an answer that has what was asked for; "": the answer is bytes
+	kind  sdk.Kind
+	bytes bool // the answer may be bytes
 }
 
 // passed are the endpoints that clients know by the same form. Rerank is Cohere's and Jina's
 // invention, which vLLM and others serve at the same place:
 // https://docs.vllm.ai/en/latest/serving/openai_compatible_server/#re-rank-api
 var passed = map[abi.Op]endpoint{
-	abi.Moderations: {"/moderations", "moderations", "input", "results"},
-	abi.Rerank:      {"/rerank", "rerank", "documents", "results"},
-	abi.Images:      {"/images/generations", "images", "prompt", "data"},
-	abi.Speech:      {"/audio/speech", "speech", "input", ""},
+	abi.Moderations: {"/moderations", "moderations", "input", "results", sdk.KindArray, false},
+	abi.Rerank:      {"/rerank", "rerank", "documents", "results", sdk.KindArray, false},
+	abi.Images:      {"/images/generations", "images", "prompt", "data", sdk.KindArray, false},
+	abi.Speech:      {"/audio/speech", "speech", "input", "", sdk.KindAbsent, true},
+
+	abi.Transcriptions: {"/audio/transcriptions", "transcriptions", "file", "text", sdk.KindString, true},
 }
 
 // answer passes a whole answer on, and states what it cost.
@@ -34,7 +38,7 @@ func (p endpoint) answer(r *sdk.Response, out *sdk.Out) error {
 		return p.failure(failure(r.Status, r.Head, body))
 	case body.Valid() == nil && !body.Get("error").Empty():
 		return p.failure(failure(0, r.Head, body))
-	case body.Valid() != nil || body.Get(p.list).Kind() != sdk.KindArray:
+	case body.Valid() != nil || p.has == "" || body.Get(p.has).Kind() != p.kind:
 		return openaichat.Failed(502, "upstream_error", "The provider's answer is none to a request for "+p.what+".")
 	default:
 		tokens(body, out)

@@ -14,6 +14,10 @@ import (
 // don't change as they are.
 func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error {
 	o := readOptions(r.Options)
+	if r.Op == abi.Transcriptions { // what has no body sends the client's form
+		out.Send(sdk.Upstream{Path: o.path(passed[r.Op].path), Framing: abi.Bytes, Headers: o.headers})
+		return nil
+	}
 	e := edit{settings: &o, stream: r.Stream, floats: r.Op == abi.Embeddings && !o.knowsBase64(r.Body)}
 	body, err := e.run(r.Body)
 	if err != nil {
@@ -27,7 +31,7 @@ func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error 
 		up.Path = o.path("/embeddings")
 	} else if to, ok := passed[r.Op]; ok {
 		up.Path = o.path(to.path)
-		if to.list == "" {
+		if to.bytes {
 			up.Framing = abi.Bytes
 		}
 	}

@@ -44,12 +44,14 @@ const (
 	Images      Op = 8
 	Speech      Op = 9
 	Messages    Op = 10 // Anthropic's Messages API, passed on
+
+	Transcriptions Op = 11
 )
 
 var opNames = [...]string{
 	Chat: "chat", Completions: "completions", Embeddings: "embeddings", Models: "models", Count: "count",
 	Moderations: "moderations", Rerank: "rerank", Images: "images", Speech: "speech",
-	Messages: "messages",
+	Messages: "messages", Transcriptions: "transcriptions",
 }
 
 // Native reports whether the operation is an API of clients whose requests and answers are

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -20,6 +21,7 @@ type View struct {
 	Section string // what such a client gets
 	Request string // the section with such a client's request
 	Path    string // where the API is served
+	Form    bool   // clients send a form, which the section describes as an adapter gets it
 
 	// body is a request for the answer of another one, after its model: %v is whether it
 	// asks for a stream.
@@ -46,6 +48,8 @@ func Views(op abi.Op) []View {
 		return viewAt("/v1/audio/speech")
 	case abi.Messages:
 		return viewAt("/v1/messages")
+	case abi.Transcriptions:
+		return []View{{Section: SectionAnswer, Request: SectionClient, Path: "/v1/audio/transcriptions", Form: true}}
 	}
 	return nil
 }
@@ -96,6 +100,39 @@ func (t *Transcript) Asks(v View) []byte {
 		model = []byte(`""`) // never happens with a string
 	}
 	return fmt.Appendf(nil, `{"model":%s,`+v.body+"}", model, asked.Stream)
+}
+
+// Sends returns what a view's client sends: what Asks returns, or the form that it describes,
+// with a file of as many zeros as it says.
+func (t *Transcript) Sends(v View) (contentType string, body []byte) {
+	asked := t.Asks(v)
+	if !v.Form {
+		return "application/json", asked
+	}
+	const boundary = "transcript"
+	for f := sdk.Object(asked); f.Next(); {
+		key, value := f.Key(), f.Value()
+		values := []sdk.JSON{value}
+		if value.Kind() == sdk.KindArray {
+			values = nil
+			for it := sdk.Array(value); it.Next(); {
+				values = append(values, it.Value())
+			}
+		}
+		for _, one := range values {
+			text, _ := one.Str()
+			name, _ := one.Get("filename").Str()
+			media, _ := one.Get("content_type").Str()
+			size, isFile := one.Get("bytes").Int()
+			if !isFile {
+				body = fmt.Appendf(body, "--%s\r\nContent-Disposition: form-data; name=%q\r\n\r\n%s\r\n", boundary, key, text)
+				continue
+			}
+			body = fmt.Appendf(body, "--%s\r\nContent-Disposition: form-data; name=%q; filename=%q\r\nContent-Type: %s\r\n\r\n%s\r\n",
+				boundary, key, name, media, strings.Repeat("0", int(max(0, min(size, 1<<20)))))
+		}
+	}
+	return "multipart/form-data; boundary=" + boundary, append(body, "--"+boundary+"--\r\n"...)
 }
 
 var (

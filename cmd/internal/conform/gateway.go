@@ -66,11 +66,12 @@ func (all *gateways) answer(ctx context.Context, t *fixture, v transcript.View) 
 	}
 	g.upstream.play(t.Responses())
 	g.log.reset()
-	r, err := http.NewRequestWithContext(ctx, "POST", "http://localhost"+v.Path, bytes.NewReader(t.Asks(v)))
+	contentType, body := t.Sends(v)
+	r, err := http.NewRequestWithContext(ctx, "POST", "http://localhost"+v.Path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Content-Type", contentType)
 	r.Header.Set("Authorization", "Bearer "+clientKey)
 	w := &answerWriter{header: http.Header{}}
 	g.serve(w, r)

@@ -15,6 +15,7 @@ type Operation struct {
 	Op    abi.Op
 	Path  string        // where it is served
 	Parse dialect.Parse // reads a request
+	Form  bool          // requests are forms, of type multipart/form-data, and no JSON
 }
 
 // Operations returns all there are.
@@ -46,9 +47,9 @@ func Operations() []Operation {
 			s.fields = append(s.fields, field{name: "stream", check: noStream})
 		}
 		s.grammar = s.newGrammar()
-		operations[i] = Operation{s.op, s.path, s.parse}
+		operations[i] = Operation{Op: s.op, Path: s.path, Parse: s.parse}
 	}
-	return operations
+	return append(operations, Operation{Op: abi.Transcriptions, Path: "/v1/audio/transcriptions", Parse: parseTranscription, Form: true})
 }
 
 // shape is what there is to know of an operation's requests.

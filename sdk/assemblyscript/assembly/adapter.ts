@@ -21,6 +21,8 @@ export enum Op {
   Speech = 9,
   /** Anthropic's Messages API, passed on as it comes. Since minor version 4. */
   Messages = 10,
+  /** Since minor version 4. */
+  Transcriptions = 11,
 }
 
 /** What a client asks. */

@@ -139,6 +139,7 @@ function opName(op: Op): string {
     case Op.Images: return "images";
     case Op.Speech: return "speech";
     case Op.Messages: return "messages";
+    case Op.Transcriptions: return "transcriptions";
   }
   return "chat";
 }

@@ -82,6 +82,8 @@ pub enum Op {
     Speech = 9,
     /// Anthropic's Messages API, passed on as it comes. Since minor version 4.
     Messages = 10,
+    /// Since minor version 4.
+    Transcriptions = 11,
 }
 
 impl Op {
@@ -96,6 +98,7 @@ impl Op {
             8 => Op::Images,
             9 => Op::Speech,
             10 => Op::Messages,
+            11 => Op::Transcriptions,
             _ => Op::Chat,
         }
     }
@@ -112,6 +115,7 @@ impl Op {
             Op::Images => "images",
             Op::Speech => "speech",
             Op::Messages => "messages",
+            Op::Transcriptions => "transcriptions",
         }
     }
 }

@@ -1,0 +1,222 @@
+package passed
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"mime"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/facts"
+	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// form is a checked request of type multipart/form-data with one file. Adapters get a
+// description of it, in which the file has a size and no content. It never changes, and is
+// safe for concurrent use.
+type form struct {
+	bytes []byte
+	parts []part
+	file  part
+	model string // as the client named it; "" if it did not
+	user  string
+}
+
+// ours are the names of fields that Kai reads or writes. No other may look like one of them.
+var ours = []string{"model", "file", "stream", "user"}
+
+// parseTranscription is a [dialect.Parse] for forms.
+func parseTranscription(_ context.Context, b []byte, c dialect.Caller) (*dialect.Request, error) {
+	_, parameters, err := mime.ParseMediaType(c.Header.Get("Content-Type"))
+	if err != nil || parameters["boundary"] == "" {
+		return nil, badForm("its content type names no boundary")
+	}
+	f := &form{bytes: b}
+	parts, bad := parseForm(b, parameters["boundary"])
+	if bad != nil {
+		return nil, bad
+	}
+	if err := f.read(parts); err != nil {
+		return nil, err
+	}
+	return &dialect.Request{
+		Op: abi.Transcriptions, Model: f.model, Body: f, Size: f.size(), Passes: plainText,
+		Whole: func(i dialect.Info) dialect.Answer { return newAnswer(i) },
+	}, nil
+}
+
+// read takes the parts, and checks what Kai promises to check.
+func (f *form) read(parts []part) *fault.Error {
+	seen := map[string]bool{}
+	for _, p := range parts {
+		base, _, _ := strings.Cut(p.name, "[")
+		folded := strings.ToLower(p.name)
+		for _, our := range ours {
+			if p.name != our && strings.ToLower(base) == our {
+				return wrong(p.name, fmt.Sprintf("some servers read this field as %s: send it as %[1]s or leave it out", our))
+			}
+		}
+		if seen[folded] && !strings.HasSuffix(folded, "[]") {
+			return wrong(p.name, "a second field of the same name, whatever the case of its letters: send each field once")
+		}
+		seen[folded] = true
+		if p.file != (p.name == "file") {
+			return wrong(p.name, "only the field file must be a file, with a name")
+		}
+		if p.file {
+			f.file = p
+			continue
+		}
+		if err := f.readField(p); err != nil {
+			return err
+		}
+	}
+	if f.file.name == "" {
+		return wrong("file", "is required")
+	}
+	if f.file.content.To == f.file.content.From {
+		return wrong("file", "must not be empty")
+	}
+	return nil
+}
+
+// readField takes a field that is no file.
+func (f *form) readField(p part) *fault.Error {
+	value := string(p.content.Of(f.bytes))
+	if !utf8.ValidString(value) || strings.IndexByte(value, 0) >= 0 {
+		return wrong(p.name, "must be a text in UTF-8")
+	}
+	switch p.name {
+	case "model":
+		f.model = value
+		return nil // its place is the first one
+	case "user":
+		f.user = value
+	case "stream":
+		if !strings.EqualFold(value, "false") {
+			return wrong("stream", "must be false: the answer comes as a whole")
+		}
+		return nil // which is what is meant without it
+	}
+	f.parts = append(f.parts, p)
+	return nil
+}
+
+// plainText is what a transcription may be besides JSON. What calls itself HTML and is none
+// is a text, too.
+func plainText(mediaType string) (contentType string, ok bool) {
+	switch mediaType {
+	case "text/vtt", "application/x-subrip", "text/srt":
+		return mediaType, true
+	case "", "text/plain", "text/html", "application/octet-stream":
+		return "text/plain; charset=utf-8", true
+	}
+	return "", false
+}
+
+// Form is [dialect.Form]: the model first, the file last, under a boundary that nobody could
+// foresee.
+func (f *form) Form(upstreamModel string) (contentType string, pieces [][]byte) {
+	boundary := "kai-" + rand.Text()
+	before := appendField(nil, boundary, "model", upstreamModel)
+	for _, p := range f.parts {
+		before = appendField(before, boundary, p.name, string(p.content.Of(f.bytes)))
+	}
+	before = fmt.Appendf(before, "--%s\r\nContent-Disposition: form-data; name=\"file\"; filename=\"%s\"\r\nContent-Type: %s\r\n\r\n",
+		boundary, f.file.fileName, f.file.mediaType)
+	return "multipart/form-data; boundary=" + boundary, [][]byte{before, f.file.content.Of(f.bytes), []byte("\r\n--" + boundary + "--\r\n")}
+}
+
+func appendField(dst []byte, boundary, name, value string) []byte {
+	return fmt.Appendf(dst, "--%s\r\nContent-Disposition: form-data; name=\"%s\"\r\n\r\n%s\r\n", boundary, name, value)
+}
+
+// Body describes the form in JSON: each field is a string, or an array of strings where its
+// name ends in [], and the file an object.
+//
+//	{"model":"m","language":"en","timestamp_granularities[]":["word"],"file":{"filename":"a.mp3","content_type":"audio/mpeg","bytes":25}}
+func (f *form) Body(upstreamModel string) []byte {
+	out := facts.AppendString([]byte(`{"model":`), upstreamModel)
+	for i, p := range f.parts {
+		list := strings.HasSuffix(p.name, "[]")
+		if list && f.first(p.name) != i {
+			continue // it is in the list already
+		}
+		out = append(facts.AppendString(append(out, ','), p.name), ':')
+		if !list {
+			out = facts.AppendString(out, string(p.content.Of(f.bytes)))
+			continue
+		}
+		out = append(out, '[')
+		for k, q := range f.parts[i:] {
+			if q.name == p.name {
+				if k > 0 {
+					out = append(out, ',')
+				}
+				out = facts.AppendString(out, string(q.content.Of(f.bytes)))
+			}
+		}
+		out = append(out, ']')
+	}
+	out = facts.AppendString(append(out, `,"file":{"filename":`...), f.file.fileName)
+	out = facts.AppendString(append(out, `,"content_type":`...), f.file.mediaType)
+	out = strconv.AppendInt(append(out, `,"bytes":`...), int64(f.file.content.To-f.file.content.From), 10)
+	return append(out, "}}"...)
+}
+
+// first returns the index of the first part with a name.
+func (f *form) first(name string) int {
+	for i, p := range f.parts {
+		if p.name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// Short is Body: there is no content in it that could be long.
+func (f *form) Short(upstreamModel string) ([]byte, *body.Refs) { return f.Body(upstreamModel), nil }
+
+// Len returns about how many bytes Body allocates.
+func (f *form) Len(bool) int64 { return 2 * f.size() }
+
+// size returns how many bytes the form needs besides the client's body.
+func (f *form) size() int64 {
+	size := int64(1 << 10)
+	for _, p := range f.parts {
+		size += int64(len(p.name)+p.content.To-p.content.From) + 128
+	}
+	return size
+}
+
+// Without returns the form itself: it has no field that can be a wish.
+func (f *form) Without(string) dialect.Body { return f }
+
+// Conversation returns "": a form belongs to none.
+func (f *form) Conversation() string { return "" }
+
+// User is who the client says the request is for.
+func (f *form) User() string { return f.user }
+
+// Tokens estimates how many tokens the texts of the form have. What is in the file nobody
+// knows.
+func (f *form) Tokens() int64 { return f.size() / 4 }
+
+// Asks returns the first of the fields that the form has, whatever the case of their letters
+// and what stands in brackets behind; "" if there is none.
+func (f *form) Asks(fields, _ []string) string {
+	for _, p := range f.parts {
+		base, _, _ := strings.Cut(p.name, "[")
+		for _, field := range fields {
+			if strings.EqualFold(base, field) || strings.EqualFold(p.name, field) {
+				return field
+			}
+		}
+	}
+	return ""
+}
