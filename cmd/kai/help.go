@@ -72,6 +72,7 @@ Example:
 			run: func(_ context.Context, args []string, s streams) int { return reload(args, s.out, s.err) },
 		},
 		targetsCommand(),
+		keysCommand(),
 		usageCommand(),
 		{
 			name: "plugin", usage: "plugin COMMAND", about: `write, test and ship adapters; "kai help plugin" tells more`,

@@ -22,6 +22,7 @@ type Source struct {
 
 	Shipped []string                          // the names of adapters that need no file
 	Module  func(name string) ([]byte, error) // returns the module of a shipped adapter
+	Instead map[string][]byte                 // content that stands for that of files, by path, to try it before it is written
 }
 
 // Files are the files of one configuration and the modules of its adapters. Each
@@ -84,6 +85,9 @@ func (f *Files) file(path string) ([]byte, error) {
 // read reads a file, or returns it from the cache.
 func (f *Files) read(path string) file {
 	read, ok := f.cache[path]
+	if instead, has := f.source.Instead[path]; has && !ok {
+		read, ok = file{content: instead}, true
+	}
 	if !ok {
 		read = readFile(path)
 		f.cache[path] = read

@@ -1,0 +1,84 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAddKeyKeepsTheRest(t *testing.T) {
+	digest := sha256.Sum256([]byte("new"))
+	added := "{name: app, sha256: " + hex.EncodeToString(digest[:]) + "}"
+	for name, tc := range map[string]struct {
+		alone     bool
+		src, want string // + stands for the new entry
+	}{
+		"an empty file of keys":        {true, "", "- +\n"},
+		"only a comment":               {true, "# ours", "# ours\n- +\n"},
+		"an empty list":                {true, "# ours\n[]\n", "# ours\n- +\n\n"},
+		"a list":                       {true, "# ours\n- {name: a, key: x} # first\n\n- name: b\n  key: y\n# end\n", "# ours\n- {name: a, key: x} # first\n\n- name: b\n  key: y\n- +\n# end\n"},
+		"a list without a last line":   {true, "- {name: a, key: x}", "- {name: a, key: x}\n- +\n"},
+		"an indented list":             {true, "  - {name: a, key: x}\n", "  - {name: a, key: x}\n  - +\n"},
+		"a configuration without auth": {false, "model_mapping: {}\n", "model_mapping: {}\nauth:\n  enabled: true\n  api_keys:\n    - +\n"},
+		"auth without keys":            {false, "auth:\n  enabled: true # on\n", "auth:\n  api_keys:\n    - +\n  enabled: true # on\n"},
+		"no keys yet":                  {false, "auth:\n  api_keys: # none\n  enabled: true\n", "auth:\n  api_keys: # none\n    - +\n  enabled: true\n"},
+		"an empty list of keys":        {false, "auth:\n  api_keys: []\n  enabled: true\n", "auth:\n  api_keys: \n    - +\n  enabled: true\n"},
+		"keys":                         {false, "auth:\n  api_keys:\n  - {name: a, key: x} # ä\n\n  enabled: true\nserver: {port: 1}\n", "auth:\n  api_keys:\n  - {name: a, key: x} # ä\n  - +\n\n  enabled: true\nserver: {port: 1}\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := AddKey([]byte(tc.src), tc.alone, NewKey{Name: "app", SHA256: digest})
+			if want := strings.Replace(tc.want, "+", added, 1); err != nil || string(got) != want {
+				t.Errorf("%v\n%s, want\n%s", err, got, want)
+			}
+		})
+	}
+	for name, src := range map[string]string{
+		"in brackets": "auth:\n  api_keys: [{name: a, key: x}]\n", "in braces": "auth: {enabled: true}\n", "no YAML": "auth: {", "a text that goes on": "auth:\n  api_keys:\n  - |\n    key\n  enabled: true\n",
+	} {
+		if got, err := AddKey([]byte(src), false, NewKey{Name: "app", SHA256: digest}); err == nil {
+			t.Errorf("%s: became %s", name, got)
+		}
+	}
+}
+
+func TestAddKeyWritesAllOfIt(t *testing.T) {
+	k := NewKey{Name: "1e3", SHA256: sha256.Sum256([]byte("new")), Group: "true", Models: []string{"gpt-*", "a b"}, Expires: time.Date(2027, 1, 1, 1, 0, 0, 0, time.FixedZone("", 3600))}
+	got, err := AddKey(nil, true, k)
+	if want := "- {name: \"1e3\", sha256: " + hex.EncodeToString(k.SHA256[:]) + ", group: \"true\", models: [\"gpt-*\", \"a b\"], expires: 2027-01-01T00:00:00Z}\n"; err != nil || string(got) != want {
+		t.Errorf("%v\n%s, want\n%s", err, got, want)
+	}
+}
+
+func TestRotateKeyKeepsTheRest(t *testing.T) {
+	digest := sha256.Sum256([]byte("new"))
+	until := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	added := "{sha256: " + hex.EncodeToString(digest[:]) + "}"
+	for name, tc := range map[string]struct {
+		src, want string // + stands for the new key, ~ for the end
+	}{
+		"on one line":          {"- {name: a, sha256: abc, group: g} # mine\n- {name: b, key: x}\n", "- {name: a, keys: [+, {sha256: abc, until: ~}], group: g} # mine\n- {name: b, key: x}\n"},
+		"on several":           {"- name: a\n  sha256: 'abc' # old\n  group: g\n", "- name: a\n  keys: [+, {sha256: abc, until: ~}] # old\n  group: g\n"},
+		"a key of a variable":  {"- name: a\n  key: ${KEY}\n", "- name: a\n  keys: [+, {key: \"${KEY}\", until: ~}]\n"},
+		"once more":            {"- {name: a, keys: [{sha256: abc}, {sha256: abd, until: 2026-01-01T00:00:00Z}]}\n", "- {name: a, keys: [+, {sha256: abc, until: ~}, {sha256: abd, until: 2026-01-01T00:00:00Z}]}\n"},
+		"once more, on lines":  {"- name: a\n  keys:\n    - {sha256: abc}\n  group: g\n", "- name: a\n  keys:\n    - +\n    - {sha256: abc, until: ~}\n  group: g\n"},
+		"each field on a line": {"- name: a\n  keys:\n    - sha256: abc\n  group: g\n", "- name: a\n  keys:\n    - +\n    - sha256: abc\n      until: ~\n  group: g\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := RotateKey([]byte(tc.src), true, "a", digest, until)
+			if want := strings.NewReplacer("+", added, "~", "2027-01-01T00:00:00Z").Replace(tc.want); err != nil || string(got) != want {
+				t.Errorf("%v\n%s, want\n%s", err, got, want)
+			}
+		})
+	}
+	if _, err := RotateKey([]byte("- {name: a, key: x}\n"), true, "b", digest, until); !errors.Is(err, ErrNoSuchKey) {
+		t.Errorf("a name that is not there: %v", err)
+	}
+	for name, src := range map[string]string{"a file": "- {name: a, key: {file: x}}\n", "an alias": "- &k {name: a, sha256: abc}\n- *k\n"} {
+		if got, err := RotateKey([]byte(src), true, "a", digest, until); err == nil {
+			t.Errorf("%s: became %s", name, got)
+		}
+	}
+}
