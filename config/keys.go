@@ -2,6 +2,7 @@ package config
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"time"
@@ -146,11 +147,8 @@ func (r *keyReader) key(item *value, path string) (key Key, ok bool) {
 	}
 	var f struct {
 		Key
-		Plain Secret `json:"key"` // dropped, only its hash is kept
-		Keys  []struct {
-			KeyVersion
-			Plain Secret `json:"key"`
-		} `json:"keys"`
+		Plain Secret            `json:"key"`  // dropped, only its hash is kept
+		Keys  []json.RawMessage `json:"keys"` // read one by one, since there are two forms of them
 	}
 	r.checkInstant(item.get("expires"), join(path, "expires"))
 	listed := item.get("keys")
@@ -181,10 +179,19 @@ func (r *keyReader) key(item *value, path string) (key Key, ok bool) {
 		return key, false
 	}
 	ok = sound
-	for i := range f.Keys {
-		digest, has := r.digest(listed.items[i], joinIndex(join(path, "keys"), i), sound)
-		key.Keys = append(key.Keys, KeyVersion{digest, f.Keys[i].Until})
-		ok = ok && has
+	for i, item := range listed.items {
+		var version KeyVersion
+		if s, cut := r.secrets[item]; cut {
+			version.SHA256 = sha256.Sum256(s.text)
+		} else {
+			has := false
+			version.SHA256, has = r.digest(item, joinIndex(join(path, "keys"), i), sound)
+			ok = ok && has
+			if until := item.get("until"); until.isText() {
+				version.Until, _ = time.Parse(time.RFC3339, until.scalar) // as checkInstant has it
+			}
+		}
+		key.Keys = append(key.Keys, version)
 	}
 	return key, ok
 }

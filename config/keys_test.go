@@ -25,6 +25,7 @@ auth:
       keys:
         - {sha256: %x, until: 2027-05-31T00:00:00Z}
         - {key: new}
+        - newer
 `, sum("old"))), o)
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +39,7 @@ auth:
 		{Name: "until-june", SHA256: sum("a"), Expires: may(32, 0)},
 		{Name: "over", SHA256: sum("b"), Expires: may(9, 10)},
 		{Name: "off", SHA256: sum("c"), Disabled: true},
-		{Name: "moving", Keys: []KeyVersion{{SHA256: sum("old"), Until: may(31, 0)}, {SHA256: sum("new")}}},
+		{Name: "moving", Keys: []KeyVersion{{SHA256: sum("old"), Until: may(31, 0)}, {SHA256: sum("new")}, {SHA256: sum("newer")}}},
 	}
 	if !reflect.DeepEqual(cfg.Auth.Keys, want) {
 		t.Errorf("keys\n%+v, want\n%+v", cfg.Auth.Keys, want)

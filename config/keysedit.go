@@ -161,8 +161,12 @@ func RotateKey(src []byte, alone bool, name string, digest Digest, until time.Ti
 		return nil, err
 	}
 	return d.finish(func(keys []any) []any {
+		entry, ok := keys[index].(map[string]any)
+		if !ok {
+			return nil // it has keys that are no text
+		}
 		keys = slices.Clone(keys)
-		keys[index] = rotated(keys[index].(map[string]any), hex.EncodeToString(digest[:]), end)
+		keys[index] = rotated(entry, hex.EncodeToString(digest[:]), end)
 		return keys
 	})
 }
@@ -230,11 +234,12 @@ func rotated(entry map[string]any, digest, end string) map[string]any {
 	versions := []any{map[string]any{"sha256": digest}}
 	if old, listed := entry["keys"].([]any); listed {
 		for _, v := range old {
-			v := cloneMap(v.(map[string]any))
-			if v["until"] == nil {
-				v["until"] = ends
+			version, _ := v.(map[string]any)
+			version = cloneMap(version)
+			if version["until"] == nil {
+				version["until"] = ends
 			}
-			versions = append(versions, v)
+			versions = append(versions, version)
 		}
 	} else {
 		old := map[string]any{"until": ends}
