@@ -95,7 +95,7 @@ model_mapping:
 	g.postAs(t, "wrong-"+canary, `{"model":"m","messages":[]}`)
 	bearer := []string{"Authorization", "Bearer admin-" + canary}
 	status, reload := adminAsks(t, "POST", a.URL+"/admin/v1/reload", bearer...)
-	if status != http.StatusConflict || !strings.Contains(reload, "providers.up.base_url") {
+	if status != http.StatusConflict || !strings.Contains(reload, "providers.up.base_url") || !strings.Contains(reload, `{"error":{"message":"The configuration was refused`) {
 		t.Errorf("a reload that is refused is %d %s", status, reload)
 	}
 	all := reload

@@ -118,14 +118,19 @@ func answer(w http.ResponseWriter, status int, v any) {
 	w.Write(append(body, '\n'))
 }
 
+// failure is the shape of errors.
+type failure struct {
+	Error    words     `json:"error"`
+	Problems []Problem `json:"problems,omitempty"` // of a configuration
+}
+
+type words struct {
+	Message string `json:"message"`
+}
+
 // refuse answers with an error in the shape of the gateway's API.
 func refuse(w http.ResponseWriter, status int, why string) {
-	type inner struct {
-		Message string `json:"message"`
-	}
-	answer(w, status, struct {
-		Error inner `json:"error"`
-	}{inner{why}})
+	answer(w, status, failure{Error: words{why}})
 }
 
 func (s *Server) state(w http.ResponseWriter, _ *http.Request) {
@@ -159,10 +164,7 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 			Generation int64 `json:"generation"`
 		}{s.opts.Gateway.State().Configuration.Generation})
 	case ok:
-		answer(w, http.StatusConflict, struct {
-			Error    struct{ Message string } `json:"error"`
-			Problems []Problem                `json:"problems"`
-		}{struct{ Message string }{"The configuration was refused; the one before keeps serving."}, refused.Problems})
+		answer(w, http.StatusConflict, failure{words{"The configuration was refused; the one before keeps serving."}, refused.Problems})
 	default:
 		refuse(w, http.StatusServiceUnavailable, "The configuration could not be read again; the log says why.")
 	}

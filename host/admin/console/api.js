@@ -42,7 +42,7 @@ export async function get(path, init) {
   const res = await request(path, init);
   const body = await res.json().catch(() => ({}));
   if (!res.ok) {
-    const e = new Error(body.error?.message ?? body.error?.Message ?? "The gateway answered with " + res.status + ".");
+    const e = new Error(body.error?.message ?? "The gateway answered with " + res.status + ".");
     e.status = res.status;
     e.body = body;
     throw e;
