@@ -43,14 +43,14 @@ var logLevels = map[string]slog.Level{
 }
 
 // adapter begins to load the module of a provider into its sandbox, which keeps that
-// many instances.
-func (h *Host) adapter(p config.Provider, workers int, module []byte) Adapter {
+// many instances. With later it may be loaded when it is first used.
+func (h *Host) adapter(p config.Provider, workers int, m modfile.Module, later bool) Adapter {
 	if h.opts.Adapter != nil {
 		return h.opts.Adapter(p)
 	}
 	l := p.Limits
-	return h.engine.Adapter(p.Name, module, wasm.AdapterOptions{
-		Options: p.Options, Kept: workers, LogLevel: logLevels[p.Log], Fresh: p.Isolation == "request", Share: h.share(p),
+	return h.engine.Open(p.Name, m, wasm.AdapterOptions{
+		Later: later, Options: p.Options, Kept: workers, LogLevel: logLevels[p.Log], Fresh: p.Isolation == "request", Share: h.share(p),
 		Limits: wasm.Limits{
 			Memory: int64(l.Memory), Kept: int64(l.KeptMemory), Input: int(l.Input), Fuel: l.Fuel, Time: time.Duration(l.Time),
 			Output: int(l.Output), State: l.State, LogLines: l.LogLines,

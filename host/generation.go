@@ -23,6 +23,7 @@ import (
 	"github.com/kai-gateway/kai/host/observe"
 	"github.com/kai-gateway/kai/host/price"
 	"github.com/kai-gateway/kai/host/route"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/schema"
 )
 
@@ -58,17 +59,17 @@ func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error
 	}
 	g.metrics = h.metrics.View(labels(c, routes))
 	for _, p := range loadOrder(c.Providers) {
-		m, err := module(p.Plugin)
+		m, shipped, err := h.module(p.Plugin, module)
 		if err == nil {
-			err = checkPin(p, m)
+			err = checkPin(p, m.Digest)
 		}
 		if err != nil {
 			g.release()
 			return nil, problems(p.Problem(err.Error()))
 		}
-		id := identityOf(p, c.Server.Workers, m)
+		id := identityOf(p, c.Server.Workers, m.Digest)
 		g.providers[p.Name] = h.providers.hold(id, func() *provider {
-			return newProvider(id, h.adapter(p, id.workers, m), h.share(p), m, g.now)
+			return newProvider(id, h.adapter(p, id.workers, m, shipped && h.current.Load() == nil), h.share(p), profileOf(m), g.now)
 		})
 	}
 	for _, p := range c.Providers {
@@ -78,12 +79,35 @@ func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error
 	return g, nil
 }
 
+// module returns the module of a plugin: a shipped one, or what read gives.
+func (h *Host) module(plugin string, read func(plugin string) ([]byte, error)) (m modfile.Module, shipped bool, err error) {
+	if h.opts.Shipped != nil {
+		if m, shipped = h.opts.Shipped(plugin); shipped {
+			return m, true, nil
+		}
+	}
+	b, err := read(plugin)
+	if err != nil {
+		return modfile.Module{}, false, err
+	}
+	return modfile.ModuleOf(b), false, nil
+}
+
+// profileOf returns the profile in a module's manifest, if that can be read without running
+// the module; else an empty one.
+func profileOf(m modfile.Module) modfile.Profile {
+	if !m.Found {
+		return modfile.Profile{}
+	}
+	return m.Manifest.Profile()
+}
+
 // checkPin refuses a module that is not the one the configuration names.
-func checkPin(p config.Provider, module []byte) error {
+func checkPin(p config.Provider, digest [sha256.Size]byte) error {
 	if p.SHA256 == "" {
 		return nil
 	}
-	if got := fmt.Sprintf("%x", sha256.Sum256(module)); got != p.SHA256 {
+	if got := fmt.Sprintf("%x", digest); got != p.SHA256 {
 		return fmt.Errorf("the module's sha256 is %s and not the one that providers.%s.sha256 names: check where %s comes from, or name its digest", got, p.Name, p.Plugin)
 	}
 	return nil
@@ -183,7 +207,11 @@ func (g *generation) api(version string) http.Handler {
 func (g *generation) wait(ctx context.Context) error {
 	var failed []config.Problem
 	for _, p := range g.config.Providers { // whose places are those of this configuration
-		if err := g.providers[p.Name].adapter.Wait(ctx, time.Hour); ctx.Err() != nil {
+		adapter := g.providers[p.Name].adapter
+		if ready, _ := adapter.Status(); ready {
+			continue // one that was loaded before need not be loaded now
+		}
+		if err := adapter.Wait(ctx, time.Hour); ctx.Err() != nil {
 			return context.Cause(ctx)
 		} else if err != nil {
 			failed = append(failed, p.Problem(err.Error()))

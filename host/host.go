@@ -26,16 +26,22 @@ import (
 	"github.com/kai-gateway/kai/host/observe"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 )
 
 // Options configures New. Config and Module are required.
 type Options struct {
-	Config   *config.Config
-	Module   func(plugin string) ([]byte, error) // gives the module of a config.Provider's Plugin
-	Logger   *slog.Logger                        // default: discard
-	CacheDir string                              // for compiled adapters; "": nothing is kept
-	Version  string                              // the gateway's
-	Now      func() time.Time                    // for "created" and the log; default time.Now
+	Config *config.Config
+	Module func(plugin string) ([]byte, error) // gives the module of a config.Provider's Plugin
+	// Shipped gives what is known of a module whose bytes need not be read before it is
+	// loaded, so that an adapter that was loaded in an earlier process and is not used takes
+	// no time or memory. Default: Module gives all modules.
+	Shipped func(plugin string) (modfile.Module, bool)
+
+	Logger   *slog.Logger     // default: discard
+	CacheDir string           // for compiled adapters; "": nothing is kept
+	Version  string           // the gateway's
+	Now      func() time.Time // for "created" and the log; default time.Now
 
 	// Sleep waits where an adapter asks for it, until ctx ends. Default: so long.
 	Sleep func(ctx context.Context, d time.Duration) error

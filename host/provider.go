@@ -43,11 +43,7 @@ type provider struct {
 	holds    int      // of generations; providers' mutex guards it
 }
 
-func newProvider(id identity, adapter Adapter, share *memory.Share, module []byte, now func() time.Time) *provider {
-	var profile modfile.Profile
-	if m, found, err := modfile.ReadManifest(module); found && err == nil { // loading the module reports what is wrong with it
-		profile = m.Profile()
-	}
+func newProvider(id identity, adapter Adapter, share *memory.Share, profile modfile.Profile, now func() time.Time) *provider {
 	return &provider{
 		identity: id,
 		name:     id.config.Name,

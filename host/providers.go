@@ -24,11 +24,11 @@ type identity struct {
 	workers int               // instances kept while idle
 }
 
-func identityOf(c config.Provider, workers int, module []byte) identity {
+func identityOf(c config.Provider, workers int, digest [sha256.Size]byte) identity {
 	if c.Limits.Instances > 0 {
 		workers = c.Limits.Instances
 	}
-	return identity{config: c, digest: sha256.Sum256(module), workers: workers}
+	return identity{config: c, digest: digest, workers: workers}
 }
 
 func (i identity) same(other identity) bool {

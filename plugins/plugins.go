@@ -8,6 +8,7 @@ package plugins
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"embed"
 	"errors"
 	"fmt"
@@ -28,6 +29,22 @@ var ErrUnknown = errors.New("no adapter of that name is shipped")
 
 // ErrNotBuilt is the error if the binary was built without the compiled adapters.
 var ErrNotBuilt = errors.New("this binary was built without its adapters: run \"make build\"")
+
+// Describe returns what the build knew of a shipped adapter, without decompressing its
+// module: the SHA-256 digest of the module, and its manifest, JSON. ok is false if there is
+// none, or if it doesn't say.
+func Describe(name string) (digest [sha256.Size]byte, manifest []byte, ok bool) {
+	packed, err := dist.ReadFile("dist/" + name + ".wasm.gz")
+	if err != nil {
+		return digest, nil, false
+	}
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil || len(r.Extra) <= len(digest) {
+		return digest, nil, false
+	}
+	copy(digest[:], r.Extra)
+	return digest, r.Extra[len(digest):], true
+}
 
 // Module returns the compiled module of a shipped adapter. It decompresses the module each
 // time, so keep the result as long as you need it.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/live"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/plugins"
 )
 
@@ -18,7 +19,19 @@ const defaultFile = "config/api.yaml"
 // source returns where the configuration and the adapters come from. file is the
 // configuration that the command line names, or "".
 func source(file string) live.Source {
-	return live.Source{File: func() string { return configFile(file) }, Shipped: plugins.Names(), Module: plugins.Module}
+	return live.Source{File: func() string { return configFile(file) }, Shipped: plugins.Names(), Module: plugins.Module, Describe: shipped}
+}
+
+// shipped returns what is known of a shipped adapter before its module is decompressed.
+func shipped(name string) (m modfile.Module, ok bool) {
+	digest, manifest, ok := plugins.Describe(name)
+	if !ok {
+		return m, false
+	}
+	parsed, err := modfile.ParseManifest(manifest)
+	return modfile.Module{
+		Digest: digest, Manifest: parsed, Found: true, Read: func() ([]byte, error) { return plugins.Module(name) },
+	}, err == nil
 }
 
 // configFile returns the configuration to use: the file that the command line names, else

@@ -65,7 +65,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	defer queue.Close(flushTime)
 	stderr = queue
 	h, err := host.New(host.Options{
-		Config: c, Module: files.Module, Logger: log, CacheDir: wasm.DefaultCacheDir(), Version: version,
+		Config: c, Module: files.Module, Shipped: shipped, Logger: log, CacheDir: wasm.DefaultCacheDir(), Version: version,
 		SetHeapLimit: heapLimit(), LogDropped: queue.Dropped, Stdout: stdout, Level: level, Getenv: os.Getenv,
 	})
 	if err != nil {
@@ -91,7 +91,8 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if adminListener != nil {
 		running.Go(func() { serveAdmin(ctx, log, h, reloads, adminListener) })
 	}
-	announce(log, c, l.Addr()) // only now, when signals and "kai reload" are answered
+	defer time.AfterFunc(time.Second, debug.FreeOSMemory).Stop() // of what starting took
+	announce(log, c, l.Addr())                                   // only now, when signals and "kai reload" are answered
 	running.Go(func() { invite(ctx, stderr, person, log, h, c, l.Addr()) })
 	err = h.Serve(ctx, l)
 	stop()

@@ -23,6 +23,10 @@ type Source struct {
 	Shipped []string                          // the names of adapters that need no file
 	Module  func(name string) ([]byte, error) // returns the module of a shipped adapter
 	Instead map[string][]byte                 // content that stands for that of files, by path, to try it before it is written
+
+	// Describe returns what is known of a shipped adapter without reading its module.
+	// Default: its module is read.
+	Describe func(name string) (modfile.Module, bool)
 }
 
 // Files are the files of one configuration and the modules of its adapters. Each
@@ -106,6 +110,11 @@ func (f *Files) Forget() {
 // options are not checked.
 func (f *Files) schema(plugin, dir string) (config.Adapter, error) {
 	isFile := strings.HasSuffix(plugin, ".wasm")
+	if !isFile && f.source.Describe != nil {
+		if m, ok := f.source.Describe(plugin); ok {
+			return describe(m), nil
+		}
+	}
 	if isFile && !filepath.IsAbs(plugin) {
 		plugin = filepath.Join(dir, plugin)
 	}
@@ -128,9 +137,13 @@ func (f *Files) schema(plugin, dir string) (config.Adapter, error) {
 	if !found {
 		return config.Adapter{}, config.ErrUnknownAdapter
 	}
-	a := Describe(manifest.Profile())
-	a.SHA256 = fmt.Sprintf("%x", sha256.Sum256(module))
-	return a, nil
+	return describe(modfile.Module{Manifest: manifest, Digest: sha256.Sum256(module)}), nil
+}
+
+func describe(m modfile.Module) config.Adapter {
+	a := Describe(m.Manifest.Profile())
+	a.SHA256 = fmt.Sprintf("%x", m.Digest)
+	return a
 }
 
 // Describe returns what a configuration has to know of an adapter, except the digest

@@ -3,9 +3,11 @@ package wasm
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 
 	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -16,6 +18,7 @@ type AdapterOptions struct {
 	LogLevel slog.Level // the lowest level of the guest's log that is written; default slog.LevelInfo (the zero value)
 	Limits   Limits
 	Fresh    bool          // each request gets instances of its own, see ForRequest
+	Later    bool          // a module whose code is in the cache, because it was loaded before, is loaded when somebody first waits for the adapter; until then it counts as ready and takes no memory
 	Share    *memory.Share // the provider's share, in which the memory of instances is counted; default: it is not counted
 }
 
@@ -31,13 +34,18 @@ type Adapter struct {
 // Adapter returns an adapter at once and begins to load its module in the background.
 // name is the provider's name, for the log. The caller must close the adapter.
 func (e *Engine) Adapter(name string, module []byte, opts AdapterOptions) *Adapter {
+	return e.Open(name, modfile.Module{Read: func() ([]byte, error) { return module, nil }}, opts)
+}
+
+// Open is Adapter for a module that is read when it is loaded.
+func (e *Engine) Open(name string, m modfile.Module, opts AdapterOptions) *Adapter {
 	if len(opts.Options) == 0 {
 		opts.Options = []byte("{}")
 	}
 	limits := opts.Limits.withDefaults()
 	log := logger{log: e.opts.Logger.With("provider", name), level: opts.LogLevel, rate: &rate{limit: limits.LogLines}}
 	a := &Adapter{
-		loader: &loader{engine: e, name: name, module: module, ready: make(chan struct{}), refs: 2},
+		loader: &loader{engine: e, name: name, read: m.Read, ready: make(chan struct{}), refs: 1},
 		runner: &runner{
 			slots: e.slots, wait: e.opts.CallWait, limits: &limits, log: log,
 			tenant: &tenant{}, pause: &breaker{}, pace: &pace{},
@@ -47,7 +55,12 @@ func (e *Engine) Adapter(name string, module []byte, opts AdapterOptions) *Adapt
 		},
 		fresh: opts.Fresh,
 	}
-	e.enqueue(a)
+	a.loader.begin = sync.OnceFunc(func() { e.enqueue(a) })
+	if opts.Later && m.Found && e.cache.knows(m.Digest) {
+		a.cached = &m.Manifest
+	} else {
+		a.begin()
+	}
 	return a
 }
 

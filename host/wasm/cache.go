@@ -75,8 +75,33 @@ func (c *codeCache) warn(kind string, err error) {
 	}
 }
 
-// open returns the folder for the code of an instrumented module, or "" if the cache
-// can't be used. The folder's checksum was compared, so the code in it is as it was
+// knows reports whether a module of that digest was loaded before, so that its code is
+// probably in the cache. Whether that can be used, open finds out.
+func (c *codeCache) knows(digest [sha256.Size]byte) bool {
+	if c.dir == "" {
+		return false
+	}
+	info, err := os.Lstat(c.mark(digest))
+	return err == nil && info.Mode().IsRegular()
+}
+
+// remember notes that a module of that digest was loaded.
+func (c *codeCache) remember(digest [sha256.Size]byte) {
+	if c.dir == "" {
+		return
+	}
+	if err := makePrivate(c.dir, c.dir); err == nil {
+		_ = os.WriteFile(c.mark(digest), nil, 0o600) // without it, the next start loads the module at once
+	}
+}
+
+func (c *codeCache) mark(digest [sha256.Size]byte) string {
+	return filepath.Join(c.dir, markPrefix+hex.EncodeToString(digest[:]))
+}
+
+const markPrefix = "loaded-"
+
+// open returns the folder for the code of an instrumented module, or "" if the cache can't be used. The folder's checksum was compared, so the code in it is as it was
 // written.
 func (c *codeCache) open(wasm []byte) string {
 	if c.dir == "" {
@@ -190,6 +215,13 @@ func (c *codeCache) trim(size int64, age time.Duration, now time.Time) {
 	for _, e := range entries {
 		if size -= e.size; size < 0 || now.Sub(e.used) > age {
 			err = errors.Join(err, os.RemoveAll(e.path))
+		}
+	}
+	marks, _ := fs.Glob(os.DirFS(c.dir), markPrefix+"*")
+	for _, name := range marks {
+		path := filepath.Join(c.dir, name)
+		if info, e := os.Lstat(path); e == nil && now.Sub(info.ModTime()) > age {
+			err = errors.Join(err, os.Remove(path))
 		}
 	}
 	if err != nil {

@@ -28,7 +28,7 @@ func TestCollectorRefuses(t *testing.T) {
 		"two requests":                    {inRequest, abi.Chat, []emitted{request, request}, emitWrong, "a second one"},
 		"a wait after its request":        {inRequest, abi.Chat, []emitted{request, {5, 10, ""}}, emitWrong, "WAIT after REQUEST"},
 		"a negative wait":                 {inRequest, abi.Chat, []emitted{{5, -1, ""}}, emitWrong, "-1 milliseconds"},
-		"a framing that is none":          {inRequest, abi.Chat, []emitted{{2, 3, "POST /\n"}}, emitWrong, "framing 3"},
+		"a framing that is none":          {inRequest, abi.Chat, []emitted{{2, 9, "POST /\n"}}, emitWrong, "framing 9"},
 		"a request from an event":         {inEvent, abi.Chat, []emitted{request}, emitWrong, "not allowed here"},
 		"a manifest from an event":        {inEvent, abi.Chat, []emitted{{1, 0, "{}"}}, emitWrong, "not allowed here"},
 		"text from the manifest":          {inManifest, 0, []emitted{{16, 0, "hi"}}, emitWrong, "not allowed here"},

@@ -178,8 +178,9 @@ func (e *Engine) tidy() {
 	e.cache.trim(cacheSize, cacheAge, time.Now())
 }
 
-// enqueue adds a new adapter, which is loaded in the background.
+// enqueue adds an adapter, which is loaded in the background.
 func (e *Engine) enqueue(a *Adapter) {
+	a.ref()
 	e.mu.Lock()
 	closed := e.closed
 	e.adapters[a] = struct{}{}

@@ -154,7 +154,7 @@ func TestEngineCloseAnswersWhoWaits(t *testing.T) {
 }
 
 func TestWaitGivesUp(t *testing.T) {
-	a := &Adapter{loader: &loader{ready: make(chan struct{})}}
+	a := &Adapter{loader: &loader{ready: make(chan struct{}), begin: func() {}}}
 	if err := a.Wait(t.Context(), time.Millisecond); !errors.Is(err, ErrNotReady) {
 		t.Errorf("error = %v, want ErrNotReady", err)
 	}

@@ -14,15 +14,24 @@ import (
 // may share it (see Adapter.ForRequest).
 type loader struct {
 	engine *Engine
-	name   string // the provider's
-	module []byte // nil once it was loaded
+	name   string                 // the provider's
+	read   func() ([]byte, error) // gives the module; nil once it was loaded
+	begin  func()                 // puts it into the queue, once
+	cached *modfile.Manifest      // of a module that may be loaded later, because its code is in the cache
 
 	ready   chan struct{} // closed when loading has ended
 	version *version      // set before ready is closed, unless err is
 	err     error         // why loading failed; set before ready is closed
 
 	mu   sync.Mutex
-	refs int // the owner has one, and one is held while the adapter is being loaded
+	refs int // the owner has one, and one is held from begin until the adapter was loaded
+}
+
+// ref takes one more reference.
+func (l *loader) ref() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refs++
 }
 
 // unref gives up one reference and reports whether it was the last.
@@ -40,7 +49,11 @@ func (a *Adapter) load() {
 	// All other calls are bounded, so a slot becomes free in the end.
 	seat := seat{slots: a.engine.slots, tenant: a.tenant, wait: time.Hour}
 	c := caller{ctx: context.Background(), seat: &seat, pace: a.pace}
-	v, err := a.engine.acquire(a.module, a.runner.limits, c)
+	module, err := a.read()
+	var v *version
+	if err == nil {
+		v, err = a.engine.acquire(module, a.runner.limits, c)
+	}
 	if err != nil {
 		a.loaded(nil, err)
 		return
@@ -71,6 +84,7 @@ func (a *Adapter) load() {
 	}
 	a.engine.opts.Logger.Info("adapter ready", "provider", a.name, "plugin", v.manifest.Name,
 		"version", v.manifest.Version, "sha256", fmt.Sprintf("%x", v.digest[:6]), "duration_ms", time.Since(begin).Milliseconds())
+	a.engine.cache.remember(v.digest)
 	a.loaded(v, nil)
 }
 
@@ -78,27 +92,29 @@ func (a *Adapter) loaded(v *version, err error) {
 	if err != nil && !errors.Is(err, errClosed) {
 		a.engine.opts.Logger.Error("adapter failed to load", "provider", a.name, "err", err)
 	}
-	a.loader.version, a.err, a.module = v, err, nil
+	a.loader.version, a.err, a.read = v, err, nil
 	// This comes before ready is closed, so that whoever has waited for ready has the last
 	// reference, and frees the adapter by closing it.
 	a.release()
 	close(a.ready)
 }
 
-// Status reports without waiting whether the adapter can be called. While the adapter
-// is being loaded, ready is false and err is nil. If loading failed, err says why.
+// Status reports without waiting whether the adapter can be called after Wait, at once or
+// nearly so. While the adapter is being loaded for the first time, ready is false and err
+// is nil. If loading failed, err says why.
 func (l *loader) Status() (ready bool, err error) {
 	select {
 	case <-l.ready:
 		return l.err == nil, l.err
 	default:
-		return false, nil
+		return l.cached != nil, nil
 	}
 }
 
-// Wait waits until loading has ended, for at most d. The error is ErrNotReady, the
-// context's cause, or the reason why loading failed.
+// Wait waits until loading has ended, for at most d, and begins it if nobody has. The error
+// is ErrNotReady, the context's cause, or the reason why loading failed.
 func (l *loader) Wait(ctx context.Context, d time.Duration) error {
+	l.begin()
 	select {
 	case <-l.ready:
 		return l.err
@@ -117,4 +133,9 @@ func (l *loader) Wait(ctx context.Context, d time.Duration) error {
 }
 
 // Manifest returns what the module says about itself. The adapter must be ready.
-func (l *loader) Manifest() modfile.Manifest { return l.version.manifest }
+func (l *loader) Manifest() modfile.Manifest {
+	if l.cached != nil {
+		return *l.cached
+	}
+	return l.version.manifest
+}

@@ -3,23 +3,33 @@ package author
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 )
 
-// compress compresses data with gzip. The same data gives the same bytes.
-func compress(data []byte) ([]byte, error) {
+// compress compresses a module with gzip. The same module gives the same bytes. Its digest
+// and its manifest are in the header, where plugins.Describe finds them without
+// decompressing the module.
+func compress(module []byte) ([]byte, error) {
 	var b bytes.Buffer
 	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := w.Write(data); err != nil {
+	digest := sha256.Sum256(module)
+	if manifest, found := modfile.FindManifest(module); found && len(digest)+len(manifest) <= maxExtra {
+		w.Extra = slices.Concat(digest[:], manifest)
+	}
+	if _, err := w.Write(module); err != nil {
 		return nil, err
 	}
 	if err := w.Close(); err != nil {
@@ -27,6 +37,9 @@ func compress(data []byte) ([]byte, error) {
 	}
 	return b.Bytes(), nil
 }
+
+// maxExtra is how many bytes the header of a gzip file may have: RFC 1952.
+const maxExtra = 1<<16 - 1
 
 // WriteFile writes data to path, compressed if path ends in .gz. It replaces the file in one
 // step, so that a gateway which watches it never sees half of it. The file gets the time

@@ -83,11 +83,16 @@ func (p Profile) Operations(options []byte) []string {
 	return all
 }
 
+// FindManifest returns the manifest in a module's custom section, JSON as it is.
+func FindManifest(module []byte) (manifest []byte, found bool) {
+	return fuel.CustomSection(module, abi.ManifestSection)
+}
+
 // ReadManifest reads the manifest in a module's custom section, without compiling the
 // module. found is false if there is none. Then only running the module gives its
 // manifest.
 func ReadManifest(module []byte) (m Manifest, found bool, err error) {
-	data, found := fuel.CustomSection(module, abi.ManifestSection)
+	data, found := FindManifest(module)
 	if !found {
 		return Manifest{}, false, nil
 	}
