@@ -21,6 +21,9 @@ type Config struct {
 	Routing      Routing    `json:"routing"`       // how targets are tried where an alias doesn't say
 	DefaultModel string     `json:"default_model"` // the alias used when a request names none; "" when requests must name one
 	Auth         Auth       `json:"auth"`
+	Limits       CallLimits `json:"limits"` // of the whole gateway
+	Pricing      Pricing    `json:"pricing"`
+	Ledger       string     `json:"ledger"` // an absolute path, or one from where the program runs; "": none
 	CORS         CORS       `json:"cors"`
 	Responses    Responses  `json:"responses"`
 	Admin        Admin      `json:"admin"`

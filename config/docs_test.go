@@ -78,6 +78,10 @@ func describedElsewhere(path string) (section, key string) {
 	for _, s := range []struct{ here, section string }{
 		{"model_mapping.ALIAS.routing.", "routing"},
 		{"model_mapping.ALIAS.targets[].price.", "model_mapping.ALIAS.price"},
+		{"model_mapping.ALIAS.limits.", "limits"},
+		{"auth.groups.GROUP.limits.", "limits"},
+		{"auth.api_keys[].limits.", "limits"},
+		{"auth.groups.GROUP.budget.", "auth.api_keys[].budget"},
 	} {
 		if _, key, ok := strings.Cut(path, s.here); ok {
 			return s.section, key

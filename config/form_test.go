@@ -192,7 +192,7 @@ func compareFields(t *testing.T, f *form, path string, typ reflect.Type) {
 		case typ.Kind() == reflect.Slice && typ.Elem().Kind() == reflect.Struct:
 			if below := key.element().keys(); below != nil {
 				compareFields(t, key.element(), at+"[]", typ.Elem())
-			} else {
+			} else if key.keys() != nil { // else it holds texts, such as rates
 				compareFields(t, key.keys().rest, at+"."+key.key, typ.Elem())
 			}
 		}

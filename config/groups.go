@@ -12,6 +12,9 @@ type Group struct {
 	Name   string   `json:"-"`
 	Parent string   `json:"parent"` // the group above; "": none
 	Models []string `json:"models"` // aliases, or what they begin with and a *; empty: all that Parent may use
+
+	Limits CallLimits `json:"limits"` // of its keys together, and those of the groups below
+	Budget *Budget    `json:"budget"` // likewise; nil: none
 }
 
 // maxGroups is how many groups a key may belong to, one above the other.
@@ -43,6 +46,7 @@ func (l *loader) groups(v, models *value) []Group {
 			continue
 		}
 		g := Group{}
+		l.checkSpending(e.value, path)
 		l.decode("#Group", e.value, path, &g)
 		g.Name = e.key
 		if parent := e.value.get("parent"); parent.isText() {

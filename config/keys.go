@@ -23,6 +23,9 @@ type Key struct {
 	// own models and those of its groups have in common. Nil means all. Keys share it.
 	Allowed []string `json:"-"`
 
+	Limits CallLimits `json:"limits"`
+	Budget *Budget    `json:"budget"` // nil: none
+
 	ProviderRouting bool `json:"provider_routing"` // its requests may choose models and providers at an upstream
 }
 
@@ -72,7 +75,9 @@ func newKeyReader(l *loader, auth *Auth, models, groups *value) *keyReader {
 // checkGroups checks that each group may use something.
 func (r *keyReader) checkGroups() {
 	for _, g := range r.auth.Groups {
-		r.checkAllowed(r.groups.get(g.Name), join("auth.groups", g.Name), g.Models, r.auth.Chain(g.Parent))
+		v, path := r.groups.get(g.Name), join("auth.groups", g.Name)
+		allowed := r.checkAllowed(v, path, g.Models, r.auth.Chain(g.Parent))
+		r.expectPrices(v, path, allowed)
 	}
 }
 
@@ -131,6 +136,7 @@ func (r *keyReader) addKey(key Key, unnamed string, item *value, path string) {
 		r.warn(item.get("expires").place, join(path, "expires"), "is over: the key is refused")
 	}
 	key.Allowed = r.checkAllowed(item, path, key.Models, r.auth.Chain(key.Group))
+	r.expectPrices(item, path, key.Allowed)
 	r.auth.Keys = append(r.auth.Keys, key)
 }
 
@@ -155,6 +161,7 @@ func (r *keyReader) key(item *value, path string) (key Key, ok bool) {
 	for i, version := range listed.elements() {
 		r.checkInstant(version.get("until"), join(joinIndex(join(path, "keys"), i), "until"))
 	}
+	r.checkSpending(item, path)
 	sound := r.decode("#Key", item, path, &f)
 	key = f.Key
 	if name := item.get("name"); name.isText() { // to compare it with others, though something else may be wrong

@@ -151,6 +151,7 @@ type loader struct {
 	adapters map[string]*adapter // by the provider's plugin as the file has it
 	whole    *form               // what the schema says of a file
 	homes    []home              // for suggestions, see allHomes
+	budgets  *[]budgetAt         // of all files, to be checked when the models are known
 	bounds   Server              // which providers' limits are held against; zero if it has problems
 }
 
@@ -161,6 +162,7 @@ func newLoader(name string, o Options) (*loader, error) {
 		dir:      filepath.Dir(name),
 		cue:      cuecontext.New(),
 		secrets:  map[*value]secret{},
+		budgets:  &[]budgetAt{},
 		adapters: map[string]*adapter{},
 	}
 	l.schema = l.cue.CompileString(schema.Config, cue.Filename("schema/config.cue"))
@@ -195,15 +197,19 @@ func (l *loader) load(src []byte) *Config {
 		Log:       l.log(root),
 		Audit:     l.audit(root),
 		Telemetry: l.telemetry(root),
+		Limits:    l.limits(root),
+		Pricing:   l.pricing(root),
 	}
 	l.bounds = cfg.Server
 	cfg.Routing = l.routing(root.get("routing"), nil, "routing")
 	providers := l.providers(root)
 	cfg.Models = l.models(root, providers, cfg.Routing)
+	l.checkBudgets(cfg.Models, root.get("model_mapping"))
 	for _, u := range providers {
 		cfg.Providers = append(cfg.Providers, u.Provider)
 	}
 	cfg.Admin = l.admin(root, cfg.Server)
 	cfg.DefaultModel = l.defaultModel(root)
+	cfg.Ledger = l.ledger(root)
 	return cfg
 }

@@ -14,13 +14,14 @@ type Model struct {
 	Model    string          `json:"model"`    // as the provider calls it; "" with Targets
 	Options  json.RawMessage `json:"options"`  // the provider's options, overridden key by key by the model's, checked and with defaults
 
-	Targets []Target `json:"targets"` // instead of Provider and Model; else empty
-	Context Quantity `json:"context"` // tokens that the model takes; 0: unknown
-	Hidden  bool     `json:"hidden"`  // it is not listed
-	Native  *bool    `json:"native"`  // nil: as its provider, or its targets' providers, say
-	FallOn  []string `json:"fall_on"` // "policy": what its rules forbid goes to the next target
-	Price   *Price   `json:"price"`   // nil: unknown
-	Routing Routing  `json:"routing"` // complete: what the alias doesn't say is the file's
+	Targets []Target   `json:"targets"` // instead of Provider and Model; else empty
+	Context Quantity   `json:"context"` // tokens that the model takes; 0: unknown
+	Hidden  bool       `json:"hidden"`  // it is not listed
+	Native  *bool      `json:"native"`  // nil: as its provider, or its targets' providers, say
+	FallOn  []string   `json:"fall_on"` // "policy": what its rules forbid goes to the next target
+	Price   *Price     `json:"price"`   // nil: unknown
+	Limits  CallLimits `json:"limits"`  // of all callers together
+	Routing Routing    `json:"routing"` // complete: what the alias doesn't say is the file's
 }
 
 // models reads model_mapping, which is the heart of a configuration. shared is the

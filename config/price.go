@@ -90,8 +90,10 @@ func (l *loader) checkMoney(v *value, path string) {
 	}
 }
 
-// checkAmounts checks the amounts of an alias and its targets.
+// checkAmounts checks the limits and prices of an alias and its targets, before it is
+// decoded.
 func (l *loader) checkAmounts(alias *value, path string) {
+	l.checkRates(alias.get("limits"), join(path, "limits"))
 	l.checkMoney(alias.get("price"), join(path, "price"))
 	for i, target := range alias.get("targets").elements() {
 		l.checkMoney(target.get("price"), join(joinIndex(join(path, "targets"), i), "price"))

@@ -47,6 +47,7 @@ type attempt struct {
 	bytes     int64        // of payloads that the adapter emitted so far
 	held      int64        // bytes counted for the body of the next upstream request
 	sent      bool         // something was sent upstream
+	accepted  bool         // the upstream began to answer, and did not say that it failed
 	finalStep bool         // no further step can refer to the client's request
 	spoke     bool         // there was content: the request will not be sent again without its wish
 	committed bool         // the client may have seen content: no other target can answer
@@ -65,6 +66,7 @@ type outcome struct {
 	tokens    int64 // that it used; below 0: nobody knows
 	usage     record.Usage
 	calls     record.Calls
+	uncertain bool      // the provider may have done more than usage has
 	first     time.Time // when the client got the first content of a stream; zero: it got none
 }
 
@@ -248,7 +250,7 @@ func (a *attempt) step(ctx context.Context, t exchange.Turn) (exchange.Turn, err
 	if err != nil {
 		return exchange.Turn{}, a.withSetup(err)
 	}
-	a.response = res
+	a.response, a.accepted = res, res.Status < 300
 	t.Body = nil
 	a.call.memory.Drop(a.held)
 	a.held = 0
@@ -426,6 +428,7 @@ func (a *attempt) takeTurn(ctx context.Context, failed bool, err error) (exchang
 	}
 	switch {
 	case t.Failed:
+		a.accepted = false
 		return t, nil // apply returns the ERROR, and counts the usage beside it
 	case failed:
 		return exchange.Turn{}, a.adapterError(nil, "The adapter of provider '%s' failed without a reason.", a.provider.name)

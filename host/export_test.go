@@ -21,3 +21,14 @@ func (h *Host) Providers() int {
 	defer h.providers.mu.Unlock()
 	return len(h.providers.all)
 }
+
+// Counted gives how much of a limit or a budget is used, by the ID of its bucket; -1 if
+// there is no such one.
+func (h *Host) Counted(id string) int64 {
+	for _, b := range h.current.Load().limits.all() {
+		if b.ID == id {
+			return h.limits.Used(b)
+		}
+	}
+	return -1
+}

@@ -22,6 +22,7 @@ import (
 	"github.com/kai-gateway/kai/host/admin"
 	"github.com/kai-gateway/kai/host/audit"
 	"github.com/kai-gateway/kai/host/dialect/responses"
+	"github.com/kai-gateway/kai/host/limit"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/observe"
 	"github.com/kai-gateway/kai/host/route"
@@ -90,6 +91,9 @@ type Host struct {
 	responses *responses.Memory // what clients of the Responses API refer to
 	cells     *route.Cells      // how their models have done
 	gauges    sync.Map          // of *limit.Gauge: what is asked of those that bear only so much, by name
+	limits    *limit.Local      // what keys, groups, aliases and all together have used and spent
+	learnt    sync.Map          // of *limit.Estimator: how many tokens requests have, by alias
+	ledger    *ledgerKeeper     // where that is kept; nil: nowhere
 	loopback  atomic.Bool       // it serves this machine alone
 	port      atomic.Int64      // that it serves; 0: it does not yet
 	adminPort atomic.Int64      // of the admin listener; 0: there is none
@@ -147,7 +151,11 @@ func New(o Options) (*Host, error) {
 	h.responses = responses.NewMemory(h.memory.Grant(), o.Now)
 	h.bound(o.Config)
 	lines, err := h.openAudit(o.Config)
+	if err == nil {
+		err = h.openLimits(o.Config)
+	}
 	if err != nil {
+		lines.Close()
 		h.close(0)
 		return nil, err
 	}
@@ -198,6 +206,7 @@ func (h *Host) Swap(ctx context.Context, c *config.Config, module func(plugin st
 	h.audit.Use(lines)
 	h.tracer.Use(h.traceConfig(c))
 	h.bound(c)
+	h.limits.Keep(g.limits.all())
 	h.since.Store(h.opts.Now().UnixMilli())
 	h.taken.Add(1)
 	old := h.current.Swap(g)
@@ -302,6 +311,7 @@ func (h *Host) close(flush time.Duration) {
 	h.engine.Close()
 	h.audit.Close(flush)
 	h.tracer.Close(flush)
+	h.ledger.close()
 }
 
 // openAudit opens what a configuration says for the audit; nil: nothing is written.

@@ -14,14 +14,16 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/key"
 	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/host/record"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/sse"
 )
 
 // serve returns the handler for one endpoint of an API. api has authenticated the client
 // before. The steps, in this order: read and check the request, plan the targets of its
-// alias, attempt one target after the other until one answers, and send what it says to
-// the client.
+// alias, take the room that the request needs of all limits, attempt one target after the
+// other until one answers, send what it says to the client, and give back the room that was
+// not used.
 //
 //   - copies: how many times the body's length parse may allocate
 //
@@ -34,6 +36,10 @@ func (g *generation) serve(parse dialect.Parse, copies int64) api.Handler {
 		if err != nil {
 			return err
 		}
+		if err := c.enter(ctx); err != nil {
+			return err
+		}
+		defer c.leave()
 		if c.request.Stream {
 			return c.streamed(ctx)
 		}
@@ -61,6 +67,9 @@ type call struct {
 	// asked is the request's Body. It becomes nil when nothing can need it any more:
 	// once the answer is committed, or the request to the last target was sent.
 	asked dialect.Body
+
+	admission *admission // what it takes of the limits; nil: there are none
+	ratio     float64    // of tokens to those estimated by bytes, as is learnt; 0: unknown
 }
 
 // admit reads and checks the request, and plans which targets may answer it. The
@@ -247,6 +256,9 @@ func (c *call) ask(ctx context.Context, a *attempt) outcome {
 	o := outcome{tokens: -1, usage: c.usageOf(usage, err), calls: a.batch.Calls, first: a.answer.firstSent()}
 	if usage.Known {
 		o.tokens = usage.Total
+	}
+	if o.usage == (record.Usage{}) {
+		o.usage, o.uncertain = c.unspoken(ctx, a, err)
 	}
 	if err == nil {
 		return o

@@ -17,6 +17,7 @@ import (
 	"github.com/kai-gateway/kai/host/key"
 	"github.com/kai-gateway/kai/host/limit"
 	"github.com/kai-gateway/kai/host/price"
+	"github.com/kai-gateway/kai/host/record"
 	"github.com/kai-gateway/kai/host/route"
 )
 
@@ -211,6 +212,9 @@ func (s *search) attempt(ctx context.Context, target *route.Target, lease *route
 	o.err, o.tokens = errAbandoned, -1
 	begun := c.gateway.now()
 	defer func() {
+		if o.err == errAbandoned { // nobody knows how far it had come
+			o.usage = record.Usage{Input: c.size, Estimated: true}
+		}
 		now := c.gateway.now()
 		cooled := lease.Done(now, healthOf(ctx, o.err))
 		s.slot.Done(now, o.tokens)

@@ -19,7 +19,7 @@ func (c *call) note(ctx context.Context, target *route.Target, o outcome, begun,
 	r := c.http.Record
 	a := record.Attempt{
 		Target: target.ID, Provider: target.Provider, Model: target.Model,
-		Began: begun, Duration: now.Sub(begun), Usage: o.usage, Calls: o.calls, Cooled: cooled,
+		Began: begun, Duration: now.Sub(begun), Usage: o.usage, Calls: o.calls, Cooled: cooled, Uncertain: o.uncertain,
 	}
 	if o.err != nil {
 		if e, ok := errors.AsType[*fault.Error](o.err); ok {
@@ -44,13 +44,38 @@ func (c *call) note(ctx context.Context, target *route.Target, o outcome, begun,
 // bytesPerToken is how many bytes of text a token has, roughly.
 const bytesPerToken = 4
 
+// tokensOf estimates the tokens of a text.
+func (c *call) tokensOf(bytes int64) int64 {
+	n := (bytes + bytesPerToken - 1) / bytesPerToken
+	if c.ratio > 0 && n > 0 {
+		n = max(1, int64(float64(n)*c.ratio))
+	}
+	return n
+}
+
+// unspoken is what an attempt used of which nothing came, by what is likely: the input, if
+// the upstream had begun to answer, or if the client hung up on it. uncertain: it may be
+// some tokens, or none.
+//
+//   - err: how the attempt ended
+func (c *call) unspoken(ctx context.Context, a *attempt, err error) (u record.Usage, uncertain bool) {
+	slow := fault.KindOf(err) == fault.Slow
+	switch {
+	case err == nil, !a.sent, c.request.Op == abi.Count:
+		return u, false
+	case ctx.Err() != nil, a.accepted && !slow:
+		return record.Usage{Input: c.size, Estimated: true}, false
+	}
+	return u, slow
+}
+
 // usageOf is what an attempt used: what the provider counted, or else what the lengths of
 // the texts suggest. A provider that was cut short may have counted only a part.
 //
 //   - err: how the attempt ended
 func (c *call) usageOf(u facts.Usage, err error) record.Usage {
 	r := record.Usage{Input: u.Prompt, CachedInput: u.Cached, CacheWrite: u.CacheWrite, Output: u.Completion, Reasoning: u.Reasoning}
-	if stated := (u.Stated + bytesPerToken - 1) / bytesPerToken; stated > r.Output && (err != nil || !u.Known) {
+	if stated := c.tokensOf(u.Stated); stated > r.Output && (err != nil || !u.Known) {
 		r.Output, r.Estimated = stated, true
 	}
 	if u.Priced {

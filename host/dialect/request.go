@@ -146,6 +146,10 @@ type Body interface {
 	User() string
 	Tokens() int64
 
+	// MaxOutput is how many tokens the answer may have at most, all its choices together;
+	// 0 if the request doesn't say.
+	MaxOutput() int64
+
 	// Asks returns the first part by which the request asks for one of the top-level
 	// fields, or for a tool whose type begins so; "" if there is none.
 	Asks(fields, tools []string) string

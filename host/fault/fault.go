@@ -37,6 +37,7 @@ const (
 	Full     // there is no room: memory, processor time
 	Stopping // the gateway is shutting down
 	Gone     // the client hung up
+	Limited  // a limit or a budget of its key, its groups, its alias or the gateway is reached
 
 	// An attempt at a target. The kinds are those that the choice of the next target
 	// needs: they say who is at fault, whatever the status was.
@@ -98,6 +99,7 @@ var rules = [kinds]rule{
 	Full:     {name: "full", status: 503},
 	Stopping: {name: "stopping", status: 503},
 	Gone:     {name: "gone", status: 499},
+	Limited:  {name: "limited", status: 429},
 
 	Refused:    {name: "client", status: 400},
 	Context:    {name: "context", status: 400, next: true},

@@ -29,7 +29,7 @@ func TestEachKindHasItsRule(t *testing.T) {
 // What a client did wrong takes nothing away from others, and is the same
 // everywhere.
 func TestAClientsFaultBlamesNobody(t *testing.T) {
-	for _, k := range []Kind{Invalid, UnknownModel, Unauthenticated, Forbidden, NotFound, MethodNotAllowed, Timeout, TooLarge, Unsupported, Full, Stopping, Gone, Refused, Policy} {
+	for _, k := range []Kind{Invalid, UnknownModel, Unauthenticated, Forbidden, NotFound, MethodNotAllowed, Timeout, TooLarge, Unsupported, Full, Stopping, Gone, Limited, Refused, Policy} {
 		if who, _ := k.Blame(); who != Nobody || k.Next() || k.Repeat() {
 			t.Errorf("%v: blames %v, next %v, repeat %v", k, who, k.Next(), k.Repeat())
 		}

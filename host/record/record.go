@@ -29,6 +29,8 @@ type Request struct {
 	Alias  string // the alias as configured, "" if the request has come to none
 	Stream bool
 
+	Instead string // the alias whose targets were asked instead, since a budget was spent; "": Alias's own
+
 	ForModel bool // the endpoint is one at which a model answers
 
 	// The target that was asked last, or would have been asked first.

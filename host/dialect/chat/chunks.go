@@ -67,6 +67,7 @@ func appendHead(dst []byte, info Info, object string) []byte {
 //     little memory. Then nothing was appended.
 func (c *Chunks) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	if c.direct && len(ems) == 1 && ems[0].Kind == abi.Text && ems[0].At == 0 && len(ems[0].Data) > 0 && !facts.HasHalf(ems[0]) {
+		c.facts.Said(len(ems[0].Data))
 		dst = append(dst, c.text...)
 		dst = facts.Text{Raw: ems[0].Raw, Data: ems[0].Data}.AppendTo(dst)
 		dst = append(dst, textEnd...)

@@ -23,6 +23,8 @@ type Request struct {
 	tools  []foreignTool // whose type is not function
 	effort body.Span     // the field, with its key; zero if there is none
 
+	maxOutput, choices int64 // tokens of a choice, and how many choices; 0: it doesn't say
+
 	media, mediaBytes int64 // images, sounds and files in it, and their size
 }
 

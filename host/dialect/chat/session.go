@@ -46,6 +46,11 @@ func (r *Request) User() string {
 	return ""
 }
 
+// MaxOutput is how many tokens all choices together may have; 0 if the request doesn't say.
+func (r *Request) MaxOutput() int64 {
+	return min(r.maxOutput, 1<<40) * max(1, r.choices)
+}
+
 // Tokens estimates how many tokens the request has: a quarter of its bytes, and a thousand
 // for each image, sound or file.
 func (r *Request) Tokens() int64 {

@@ -67,9 +67,11 @@ func (r *Request) read(text string, written bool) error {
 			p = checkNumber(v, -2, 2).within(name)
 		case "n":
 			p = checkInt(v, 1, 128).within(name)
+			r.choices = v.Int()
 		case "max_tokens", "max_completion_tokens":
 			n, ok := integer(v)
 			p = require(ok && n >= 1, name, "must be an integer of at least 1")
+			r.maxOutput = max(r.maxOutput, int64(n))
 		case "logprobs":
 			p = checkBool(v).within(name)
 			logprobs = v.Bool()

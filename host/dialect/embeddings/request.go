@@ -277,5 +277,8 @@ func (r *Request) User() string { return r.user }
 // Tokens estimates how many tokens the request has: a quarter of its bytes.
 func (r *Request) Tokens() int64 { return int64(len(r.Whole()) / 4) }
 
+// MaxOutput is [dialect.Body]: vectors are no tokens.
+func (*Request) MaxOutput() int64 { return 0 }
+
 // Asks returns the first of the fields that the request has; "" if there is none.
 func (r *Request) Asks(fields, _ []string) string { return r.Has(fields) }

@@ -154,6 +154,10 @@ func (r *Request) User() string { return "" }
 // Tokens estimates how many tokens the request has: a quarter of its bytes.
 func (r *Request) Tokens() int64 { return int64(len(r.Whole()) / 4) }
 
+// MaxOutput is [dialect.Body]. It is not read: how long answers usually are is the better
+// guess, since clients of this API must always state a most.
+func (*Request) MaxOutput() int64 { return 0 }
+
 // Asks returns the first part of the request by which it asks for one of the fields, or for
 // a tool whose type begins so; "" if there is none. Those that are known to choose count
 // besides.

@@ -207,6 +207,9 @@ func (f *form) User() string { return f.user }
 // knows.
 func (f *form) Tokens() int64 { return f.size() / 4 }
 
+// MaxOutput is [dialect.Body].
+func (*form) MaxOutput() int64 { return 0 }
+
 // Asks returns the first of the fields that the form has, whatever the case of their letters
 // and what stands in brackets behind; "" if there is none.
 func (f *form) Asks(fields, _ []string) string {

@@ -106,6 +106,7 @@ type events struct {
 //     that is too large, or too little memory. Then nothing was appended.
 func (e *events) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	if e.direct && len(ems) == 1 && isShortText(ems[0]) {
+		e.facts.Said(len(ems[0].Data))
 		return e.appendText(dst, facts.Text{Raw: ems[0].Raw, Data: ems[0].Data})
 	}
 	e.direct = false

@@ -1,0 +1,179 @@
+package host
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/key"
+	"github.com/kai-gateway/kai/host/limit"
+	"github.com/kai-gateway/kai/host/record"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// admission is what a request takes of the limits.
+type admission struct {
+	lease   limit.Lease
+	learnt  *limit.Estimator // of the alias
+	bytes   int64            // the tokens of the input, estimated by nothing but its bytes
+	buckets []*limit.Bucket
+	room    [8]*limit.Bucket // for the usual number of them
+}
+
+// enter lets a request in if all limits have room for it, which it takes until leave. If a
+// budget is spent that names an alias for this case, the request goes on as one for that.
+// The error is a *fault.Error.
+func (c *call) enter(ctx context.Context) error {
+	if c.gateway.limits == nil {
+		return nil
+	}
+	who := key.PrincipalFrom(ctx)
+	a := &admission{bytes: c.size}
+	refused := c.take(ctx, a, &who)
+	if refused != nil && refused.Bucket.Then != "" && refused.Bucket.Then != c.plan.Alias && who.MayUse(refused.Bucket.Then) {
+		plan, err := c.gateway.routes.Plan(refused.Bucket.Then)
+		if err != nil {
+			return err
+		}
+		c.plan, c.info.Model = plan, plan.Alias
+		r := c.http.Record
+		r.Instead, r.Provider, r.UpstreamModel = plan.Alias, plan.Targets[0].Provider, plan.Targets[0].Model
+		refused = c.take(ctx, a, &who)
+	}
+	if refused != nil {
+		showRoom(c.http.Writer.Header(), refused.Bucket, refused.Left, max(0, refused.Wait))
+		return notAdmitted(refused, c.gateway.now())
+	}
+	if a.lease != nil {
+		c.admission = a
+		a.show(c.http.Writer.Header())
+	}
+	return nil
+}
+
+// take takes room in all buckets of the request, as it is planned now.
+func (c *call) take(ctx context.Context, a *admission, who *key.Principal) (refused *limit.Refusal) {
+	a.buckets = c.gateway.limits.of(a.room[:0], who, c.plan.Alias)
+	if len(a.buckets) == 0 {
+		return nil
+	}
+	learnt, _ := c.gateway.host.learnt.LoadOrStore(c.plan.Alias, &limit.Estimator{})
+	a.learnt = learnt.(*limit.Estimator)
+	c.ratio = a.learnt.Ratio()
+	c.size = max(1, int64(float64(a.bytes)*c.ratio))
+	a.lease, refused = c.gateway.host.limits.Admit(ctx, a.buckets, c.needs(a))
+	return refused
+}
+
+// needs is what the request will probably need, at the price of its dearest target. A count
+// of tokens needs none.
+func (c *call) needs(a *admission) (r limit.Reserve) {
+	switch c.request.Op {
+	case abi.Count:
+		return r
+	case abi.Chat:
+		if r.Output = c.asked.MaxOutput(); r.Output <= 0 {
+			r.Output = a.learnt.Output()
+		}
+	}
+	r.Input = c.size
+	if slices.ContainsFunc(a.buckets, func(b *limit.Bucket) bool { return b.Unit == limit.Money }) && c.gateway.prices != nil {
+		for i := range c.plan.Targets {
+			p := c.gateway.prices[c.plan.Targets[i].ID]
+			r.InputCost = max(r.InputCost, p.Of(record.Usage{Input: r.Input}).Nano)
+			r.OutputCost = max(r.OutputCost, p.Of(record.Usage{Output: r.Output}).Nano)
+		}
+	}
+	return r
+}
+
+// leave gives back what the request has taken, but what it used. It must be deferred, so
+// that it runs once however the request ends.
+func (c *call) leave() {
+	a := c.admission
+	if a == nil {
+		return
+	}
+	r := c.http.Record
+	a.lease.Settle(limit.Usage{Input: r.Usage.Input, Output: r.Usage.Output, Cost: r.Cost.Nano})
+	if n := len(r.Attempts); n > 0 && r.Attempts[n-1].Class == "" && !r.Usage.Estimated {
+		a.learnt.Learn(a.bytes, r.Usage.Input, r.Usage.Output)
+	}
+}
+
+// show tells the client what is left of the limits of its key: of those for requests, and
+// of those for tokens, that of which the smallest part is left.
+func (a *admission) show(h http.Header) {
+	for _, unit := range [...]limit.Unit{limit.Requests, limit.Tokens} {
+		tightest, least := -1, 2.0
+		for i, b := range a.buckets {
+			if b.Owner != limit.Key || b.Unit != unit {
+				continue
+			}
+			left, _ := a.lease.Left(i)
+			if part := float64(left) / float64(max(1, b.Limit)); part < least {
+				tightest, least = i, part
+			}
+		}
+		if tightest >= 0 {
+			left, reset := a.lease.Left(tightest)
+			showRoom(h, a.buckets[tightest], left, reset)
+		}
+	}
+}
+
+// showRoom tells the client what is left of a limit of its key for requests or tokens, as
+// OpenAI does: https://platform.openai.com/docs/guides/rate-limits
+func showRoom(h http.Header, b *limit.Bucket, left int64, reset time.Duration) {
+	if b.Owner != limit.Key || b.Unit != limit.Requests && b.Unit != limit.Tokens {
+		return
+	}
+	what := unitWords[b.Unit]
+	h.Set("X-Ratelimit-Limit-"+what, strconv.FormatInt(b.Limit, 10))
+	h.Set("X-Ratelimit-Remaining-"+what, strconv.FormatInt(left, 10))
+	h.Set("X-Ratelimit-Reset-"+what, reset.Round(time.Millisecond).String())
+}
+
+// notAdmitted is what a client gets that isn't let in. It names limits of its own key and
+// groups, and of nobody else.
+func notAdmitted(r *limit.Refusal, now time.Time) error {
+	b := r.Bucket
+	e := &fault.Error{Kind: fault.Limited, Code: "rate_limit_exceeded", RetryAfter: max(0, r.Wait), NoRetry: r.Wait < 0 || r.Wait >= longestRetry}
+	whose, most := " of this gateway", ""
+	if b.Owner == limit.Key || b.Owner == limit.Group {
+		whose, most = " of "+ownerWords[b.Owner]+" '"+b.Name+"'", strconv.FormatInt(b.Limit, 10)+" "
+	}
+	what := limitNames[b.Unit] + perWords[b.Window]
+	switch {
+	case r.TooLarge:
+		e.Code = "request_too_large_for_limit"
+		e.Text = "This request alone needs more than twice what the limit of " + most + what + whose + " allows, so it will never be let in. Send a shorter one."
+		if b.Unit == limit.Money {
+			e.Text = "This request alone costs more than twice the budget" + whose + " for " + periodNames[b.Period] + ", so it will never be let in. Send a shorter one."
+		}
+	case b.Unit == limit.Money:
+		e.Code = "budget_exceeded"
+		e.Text = "The budget" + whose + " for " + periodNames[b.Period] + " is spent."
+		if r.Wait >= 0 {
+			e.Text += " The next one begins at " + now.Add(r.Wait).In(b.Zone).Round(time.Second).Format(time.RFC3339) + "."
+		}
+	case b.Limit == 0:
+		e.Text = "The limits" + whose + " allow no " + limitNames[b.Unit] + "."
+	case b.Unit == limit.Concurrent:
+		e.Code = "concurrency_limit_exceeded"
+		e.Text = "The limit of " + most + what + whose + " is reached. Try again when one of them has ended."
+	default:
+		e.Text = "The limit of " + most + what + whose + " is reached. Try again in " + max(r.Wait, time.Second).Round(time.Second).String() + "."
+	}
+	return e
+}
+
+// How limits are called in what clients read.
+var (
+	limitNames  = [...]string{limit.Requests: "requests", limit.Tokens: "tokens", limit.InputTokens: "input tokens", limit.OutputTokens: "output tokens", limit.Concurrent: "requests at one time", limit.Money: "money"}
+	perWords    = map[time.Duration]string{0: "", time.Second: " per second", time.Minute: " per minute", time.Hour: " per hour", 24 * time.Hour: " per day"}
+	periodNames = [...]string{limit.Total: "all time", limit.Day: "the day", limit.Week: "the week", limit.Month: "the month"}
+)

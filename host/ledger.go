@@ -1,0 +1,107 @@
+package host
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/limit"
+	"github.com/kai-gateway/kai/host/limit/ledger"
+)
+
+// openLimits makes what counts for limits and budgets, with what the ledger remembers.
+func (h *Host) openLimits(c *config.Config) error {
+	o := limit.Options{Now: h.opts.Now, Warn: h.warnOfBudget}
+	if c.Ledger == "" {
+		h.limits = limit.NewLocal(o)
+		return nil
+	}
+	file, all, err := ledger.Open(c.Ledger)
+	if err != nil {
+		return err
+	}
+	o.Track, o.Saved = true, map[string]limit.Saved{}
+	for name, value := range all {
+		var s limit.Saved
+		if err := s.UnmarshalBinary(value); err != nil {
+			file.Close()
+			return fmt.Errorf("read the ledger %s: %w", c.Ledger, err)
+		}
+		o.Saved[name] = s
+	}
+	h.limits = limit.NewLocal(o)
+	h.ledger = &ledgerKeeper{path: c.Ledger, file: file, counts: h.limits, log: h.log, stop: make(chan struct{})}
+	h.ledger.running.Go(h.ledger.run)
+	return nil
+}
+
+// warnOfBudget logs that a budget is nearly spent.
+func (h *Host) warnOfBudget(b *limit.Bucket, spent int64) {
+	h.log.Warn("budget nearly spent", slog.String("budget", b.ID), slog.Float64("spent", float64(spent)/1e9), slog.Float64("of", float64(b.Limit)/1e9))
+}
+
+// ledgerKeeper writes counts into the ledger. A nil one does nothing.
+type ledgerKeeper struct {
+	path    string
+	file    *ledger.File
+	counts  *limit.Local
+	log     *slog.Logger
+	failing bool // the last write failed
+
+	stop    chan struct{}
+	running sync.WaitGroup
+}
+
+// ledgerEvery is how much a kill of the process loses at most.
+const ledgerEvery = time.Second
+
+// run writes what has changed, until close.
+func (k *ledgerKeeper) run() {
+	tick := time.NewTicker(ledgerEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			k.write()
+		case <-k.stop:
+			return
+		}
+	}
+}
+
+func (k *ledgerKeeper) write() {
+	changed := k.counts.Changed()
+	if len(changed) == 0 {
+		return
+	}
+	values := make(map[string][]byte, len(changed))
+	for name, s := range changed {
+		values[name], _ = s.MarshalBinary() // which never fails
+	}
+	err := k.file.Put(values)
+	if err != nil {
+		k.counts.Unsaved(changed)
+	}
+	if failing := err != nil; failing != k.failing {
+		if k.failing = failing; failing {
+			k.log.Error("the ledger can't be written, and a restart will forget what is used and spent from now on", "ledger", k.path, "err", err)
+		} else {
+			k.log.Info("the ledger is written again", "ledger", k.path)
+		}
+	}
+}
+
+// close writes what is left, and lets go of the file.
+func (k *ledgerKeeper) close() {
+	if k == nil {
+		return
+	}
+	close(k.stop)
+	k.running.Wait()
+	k.write()
+	if err := k.file.Close(); err != nil {
+		k.log.Error("close the ledger", "ledger", k.path, "err", err)
+	}
+}

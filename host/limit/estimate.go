@@ -1,0 +1,62 @@
+package limit
+
+import "sync"
+
+// Estimator learns how many tokens the requests to one alias have, and the answers. Its
+// zero value knows nothing. It is safe for concurrent use.
+type Estimator struct {
+	mu     sync.Mutex
+	ratio  float64 // tokens for one that was estimated by its bytes; 0: nothing is known
+	output float64 // tokens of an answer
+}
+
+const (
+	// lesson is how much one request counts of what is learnt.
+	lesson = 1.0 / 32
+	// farthest bounds what can be learnt, so that nobody teaches nonsense on which the
+	// reservations of others depend.
+	farthest = 4
+	// unlearnt is how many tokens an answer is taken for as long as none has come.
+	unlearnt = 500
+)
+
+// Ratio returns by how much to multiply an estimate of tokens that comes from bytes.
+func (e *Estimator) Ratio() float64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ratio == 0 {
+		return 1
+	}
+	return e.ratio
+}
+
+// Output returns how many tokens an answer will probably have.
+func (e *Estimator) Output() int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.output == 0 {
+		return unlearnt
+	}
+	return int64(e.output) + 1
+}
+
+// Learn takes in what a provider counted.
+//
+//   - estimated: the input as it was estimated by its bytes
+func (e *Estimator) Learn(estimated, input, output int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if estimated > 0 && input > 0 {
+		r := min(max(float64(input)/float64(estimated), 1.0/farthest), farthest)
+		if e.ratio == 0 {
+			e.ratio = 1
+		}
+		e.ratio += (r - e.ratio) * lesson
+	}
+	if output > 0 {
+		if e.output == 0 {
+			e.output = unlearnt
+		}
+		e.output += (float64(output) - e.output) * lesson
+	}
+}

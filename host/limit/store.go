@@ -1,0 +1,286 @@
+package limit
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Store counts what requests use, for whoever has a limit. It is safe for concurrent use.
+type Store interface {
+	// Admit lets a request in if every bucket has room for it, and counts it in all of
+	// them, in one step. If one has not, it counts nothing in any of them.
+	//
+	// The lease must be settled, exactly once, when the request is over.
+	Admit(ctx context.Context, buckets []*Bucket, r Reserve) (Lease, *Refusal)
+}
+
+// Lease is the room that a request takes. It belongs to the request's goroutine.
+type Lease interface {
+	// Settle ends the request: it counts what was used instead of what was reserved, and
+	// the request no longer as running. What was reserved too much is given back to the
+	// period that it was taken from; what was used beyond it counts now. Further calls do
+	// nothing.
+	Settle(Usage)
+
+	// Left returns what the i-th bucket had left when the request had been let in, and in
+	// what time it will be as if nothing had been used. It is for buckets with a window.
+	Left(i int) (remaining int64, reset time.Duration)
+}
+
+// Refusal says why a request isn't let in.
+type Refusal struct {
+	Bucket *Bucket       // that it has to wait longest for
+	Left   int64         // of it
+	Wait   time.Duration // until it would be let in; below 0: it never will be
+
+	// TooLarge says that what the request needs is more than twice of what the limit
+	// allows, however long it waits.
+	TooLarge bool
+}
+
+// Options configures NewLocal.
+type Options struct {
+	Now func() time.Time // default time.Now
+
+	// Warn is told, once in each period, that so much of a budget is spent that somebody
+	// should know. Default: nobody is told.
+	Warn func(b *Bucket, spent int64)
+
+	// Saved has counts of an earlier process, by the ID of their bucket; it is taken over.
+	Saved map[string]Saved
+
+	// Track says that Changed will be called.
+	Track bool
+}
+
+// Local counts in this process. Its zero value can't be used.
+type Local struct {
+	now   func() time.Time
+	warn  func(b *Bucket, spent int64)
+	track bool
+
+	mu       sync.Mutex
+	counters map[string]*counter
+	changed  []*counter // since they were saved; those of which the field changed is set
+	saved    map[string]Saved
+}
+
+var _ Store = (*Local)(nil)
+
+// NewLocal returns a store that has counted nothing but what was saved.
+func NewLocal(o Options) *Local {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Warn == nil {
+		o.Warn = func(*Bucket, int64) {}
+	}
+	return &Local{now: o.Now, warn: o.Warn, track: o.Track, counters: map[string]*counter{}, saved: o.Saved}
+}
+
+// counter returns the counter of a bucket at t. The caller has the lock.
+func (s *Local) counter(b *Bucket, t time.Time) *counter {
+	c := s.counters[b.ID]
+	if c == nil {
+		c = &counter{index: -1}
+		if old, ok := s.saved[b.ID]; ok {
+			c.index, c.end, c.now, c.before, c.debt, c.warned = old.Index, old.End, old.Now, old.Before, old.Debt, old.Warned
+			delete(s.saved, b.ID)
+		}
+		s.counters[b.ID] = c
+	}
+	c.bucket = b
+	c.roll(t)
+	return c
+}
+
+// lease is a request that a Local has let in.
+type lease struct {
+	store   *Local
+	settled bool
+	charges []charge
+	room    [8]charge // for the usual number of them
+}
+
+// charge is what a request has reserved in one bucket.
+type charge struct {
+	counter *counter
+	bucket  *Bucket
+	index   int64 // of the period that it was taken from
+	taken   int64
+	left    int64
+	reset   time.Duration
+}
+
+// Admit is [Store].
+func (s *Local) Admit(_ context.Context, buckets []*Bucket, r Reserve) (Lease, *Refusal) {
+	l := &lease{store: s}
+	l.charges = l.room[:0]
+	t := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var refused *Refusal
+	for _, b := range buckets {
+		c := s.counter(b, t)
+		must, may := b.reserve(r)
+		free := b.Limit - c.used(t)
+		need := max(min(must, b.Limit), 1)
+		switch {
+		case must == 0 && may == 0:
+			need, free = 0, 0
+		case must > 2*b.Limit && b.Limit > 0 && b.Unit != Requests && b.Unit != Concurrent:
+			refused = worse(refused, &Refusal{Bucket: b, Left: max(0, free), Wait: -1, TooLarge: true})
+			continue
+		case free < need:
+			refused = worse(refused, &Refusal{Bucket: b, Left: max(0, free), Wait: c.wait(t, need)})
+			continue
+		}
+		must = min(must, b.Limit)
+		l.charges = append(l.charges, charge{counter: c, bucket: b, index: c.index, taken: must + min(may, max(0, free-must))})
+	}
+	if refused != nil {
+		return nil, refused
+	}
+	for i := range l.charges {
+		l.charges[i].apply(t)
+		s.mark(l.charges[i].counter)
+	}
+	return l, nil
+}
+
+// worse returns the refusal that a client has to wait longer for.
+func worse(a, b *Refusal) *Refusal {
+	if a == nil || a.Wait >= 0 && (b.Wait < 0 || b.Wait > a.Wait) {
+		return b
+	}
+	return a
+}
+
+// apply counts what a request reserves.
+func (ch *charge) apply(t time.Time) {
+	c := ch.counter
+	c.now = sum(c.now, ch.taken)
+	if c.bucket.Window > 0 {
+		ch.left, ch.reset = max(0, c.bucket.Limit-c.used(t)), c.reset(t)
+	}
+}
+
+// Left is [Lease].
+func (l *lease) Left(i int) (int64, time.Duration) { return l.charges[i].left, l.charges[i].reset }
+
+// Settle is [Lease].
+func (l *lease) Settle(u Usage) {
+	for _, b := range l.store.settle(l, u) {
+		l.store.warn(b.bucket, b.spent)
+	}
+}
+
+// warning is a budget of which most is spent.
+type warning struct {
+	bucket *Bucket
+	spent  int64
+}
+
+// settle settles a lease. It returns of which budgets somebody should know now.
+func (s *Local) settle(l *lease, u Usage) (warn []warning) {
+	t := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.settled {
+		return nil
+	}
+	l.settled = true
+	for i := range l.charges {
+		ch := &l.charges[i]
+		c := ch.counter
+		c.roll(t)
+		switch ch.bucket.Unit {
+		case Requests:
+			continue
+		case Concurrent:
+			c.now--
+			continue
+		}
+		if used := max(0, ch.bucket.used(u)); used > ch.taken {
+			c.charge(t, used-ch.taken)
+		} else {
+			c.refund(ch.index, ch.taken-used)
+		}
+		s.mark(c)
+		if b := ch.bucket; b.Unit == Money && c.now >= b.Warn && b.Limit > 0 && !c.warned && c.now > 0 {
+			c.warned = true
+			warn = append(warn, warning{b, c.now})
+		}
+	}
+	return warn
+}
+
+// Used returns how much of a bucket is used now: in its window, at this time, or in its
+// period.
+func (s *Local) Used(b *Bucket) int64 {
+	t := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.counters[b.ID]
+	if _, saved := s.saved[b.ID]; c == nil && !saved {
+		return 0
+	}
+	c = s.counter(b, t)
+	return c.used(t)
+}
+
+// Keep forgets the counts of buckets that no configuration has any more, unless something
+// still counts there.
+func (s *Local) Keep(buckets []*Bucket) {
+	known := make(map[string]bool, len(buckets))
+	for _, b := range buckets {
+		known[b.ID] = true
+	}
+	t := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, c := range s.counters {
+		if !known[id] {
+			if c.roll(t); c.idle() {
+				delete(s.counters, id)
+			}
+		}
+	}
+}
+
+// mark notes that a count has changed. The caller has the lock.
+func (s *Local) mark(c *counter) {
+	if s.track && !c.changed && c.bucket.Unit != Concurrent {
+		c.changed = true
+		s.changed = append(s.changed, c)
+	}
+}
+
+// Changed returns the counts that have changed since the last call, by the ID of their
+// bucket. How many requests run is none of them.
+func (s *Local) Changed() map[string]Saved {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.changed) == 0 {
+		return nil
+	}
+	all := make(map[string]Saved, len(s.changed))
+	for _, c := range s.changed {
+		c.changed = false
+		all[c.bucket.ID] = Saved{c.index, c.end, c.now, c.before, c.debt, c.warned}
+	}
+	s.changed = s.changed[:0]
+	return all
+}
+
+// Unsaved marks counts as changed again, which could not be saved.
+func (s *Local) Unsaved(counts map[string]Saved) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range counts {
+		if c := s.counters[id]; c != nil {
+			s.mark(c)
+		}
+	}
+}
