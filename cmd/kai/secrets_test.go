@@ -89,7 +89,7 @@ func withSecret(t *testing.T, upstream string, f config.Field, v any) string {
 			next = map[string]any{}
 		}
 		var set any = next
-		if inList {
+		if inList && name != "keys" { // which belong to a key that has a name
 			next["name"] = "other"
 		}
 		if i == len(segments)-1 {
