@@ -58,10 +58,17 @@ func (a *wholeAnswer) apply(ems []abi.Emission) error {
 }
 
 func (a *wholeAnswer) part(inputs int) error {
-	if parted, ok := a.Answer.(dialect.Parted); ok {
-		return parted.Part(inputs)
+	_, err := beginPart(a.Answer, nil, inputs)
+	a.ended = false
+	return err
+}
+
+// beginPart begins a part of an answer that may have several.
+func beginPart(a dialect.Answer, dst []byte, inputs int) ([]byte, error) {
+	if parted, ok := a.(dialect.Parted); ok {
+		return parted.Part(dst, inputs)
 	}
-	return nil
+	return dst, nil
 }
 
 func (a *wholeAnswer) pass(contentType string, piece []byte, flush bool) error {
@@ -122,7 +129,13 @@ func (a *streamedAnswer) pass(string, []byte, bool) error {
 
 func (a *streamedAnswer) came(name, data []byte, whole bool) { came(a.Answer, name, data, whole) }
 
-func (a *streamedAnswer) part(int) error { return nil }
+func (a *streamedAnswer) part(inputs int) (err error) {
+	a.ended = false
+	if a.buf, err = beginPart(a.Answer, a.buf, inputs); err != nil {
+		return err
+	}
+	return a.flush()
+}
 
 func (a *streamedAnswer) commit() bool {
 	a.committed = true

@@ -80,6 +80,9 @@ func (a *attempt) run(ctx context.Context) error {
 	if most := a.adapter.Manifest().Profile().MaxInputs[a.op.String()]; most > 0 && most < left {
 		size = most
 	}
+	if r.InputsAtOnce > 0 {
+		size = min(size, r.InputsAtOnce)
+	}
 	for from := 0; ; from += size {
 		n := min(size, left)
 		left -= n

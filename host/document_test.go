@@ -79,6 +79,8 @@ func documentedGateway(t *testing.T, readTimeout string) *gateway {
 				"event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n"
 		case status == 404 && !strings.HasPrefix(x.URI, "/v1/"): // the adapter openai asks
 			body = `{"error":{"message":"as asked","code":"model_not_found"}}`
+		case x.URI == "/completions" && status == 200:
+			body = `{"choices":[{"index":0,"text":"Hi","finish_reason":"stop"}]}`
 		case x.URI == "/embeddings":
 			body = `{"data":[{"index":0,"embedding":[0.5,-0.25]}]}`
 		case "/v1"+x.URI == speech && status == 200:
@@ -146,6 +148,8 @@ var asks = []struct{ path, fields, stream, broken string }{
 	{"/v1/chat/completions", `"messages":[{"role":"user","content":"Hello!"}]`, `,"stream":true`, `{"model":"demo"}`},
 	{"/v1/responses", `"input":"Hello!"`, `,"stream":true`, `{"model":"demo"}`},
 	{"/v1/messages", `"max_tokens":9000,"messages":[{"role":"user","content":"Hello!"}]`, `,"stream":true`, `{"model":"demo"}`},
+	{"/v1/completions", `"prompt":"Hello!"`, `,"stream":true`, `{"model":"demo"}`},
+	{"/v1/fim/completions", `"prompt":"Hello!"`, `,"stream":true`, `{"model":"demo"}`},
 	{"/v1/embeddings", `"input":"Hello!"`, ``, `{"model":"demo"}`},
 	{"/v1/rerank", `"query":"q","documents":["a"]`, ``, `{"model":"demo"}`},
 	{"/v1/moderations", `"input":"Hello!"`, ``, `{"model":"demo"}`},
@@ -164,7 +168,7 @@ func documentedAnswers(t *testing.T, g *gateway) []documented {
 		_, passed := passedCases[a.path]
 		form := a.path == transcriptions
 		passed = passed || a.path == speech || form
-		embed := passed || a.path == "/v1/embeddings" // asks the adapter that can
+		embed := passed || a.path == "/v1/embeddings" || strings.HasSuffix(a.path, "/completions") && !strings.Contains(a.path, "chat") // asks the adapter that can
 		post := func(answer, model string, d documented) {
 			d.answer = "POST " + a.path + " " + answer
 			if embed && strings.HasPrefix(model, "f") {
@@ -191,6 +195,9 @@ func documentedAnswers(t *testing.T, g *gateway) []documented {
 		}
 		if a.stream != "" {
 			for _, model := range []string{"demo", "fine", "fails-late"} {
+				if embed && model != "demo" {
+					continue // they are answered by an adapter that can only chat
+				}
 				post("200 text/event-stream", model, documented{body: `{"model":"` + model + `",` + a.fields + a.stream + "}"})
 			}
 		}
@@ -415,6 +422,8 @@ func (d documented) hold(t *testing.T, doc *openapi3.T) {
 // eventSchemas are what the events of a stream are, and what an event is that fails.
 var eventSchemas = map[string][2]string{
 	"/v1/chat/completions": {"ChatCompletionChunk", "Error"},
+	"/v1/completions":      {"Completion", "Error"},
+	"/v1/fim/completions":  {"ChatCompletionChunk", "Error"},
 	"/v1/responses":        {"ResponseEvent", "ResponseEvent"},
 	"/v1/messages":         {"AnthropicEvent", "AnthropicError"},
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/chat"
+	"github.com/kai-gateway/kai/host/dialect/completions"
 	"github.com/kai-gateway/kai/host/dialect/embeddings"
 	"github.com/kai-gateway/kai/host/dialect/messages"
 	"github.com/kai-gateway/kai/host/dialect/passed"
@@ -140,7 +141,9 @@ const (
 	messagesPath  = "/v1/messages"
 	responsesPath = "/v1/responses"
 
-	embeddingsPath = "/v1/embeddings"
+	completionsPath = "/v1/completions"
+	fimPath         = "/v1/fim/completions"
+	embeddingsPath  = "/v1/embeddings"
 )
 
 // endpoints are those of the APIs that clients speak.
@@ -149,6 +152,8 @@ func (g *generation) endpoints() []api.Route {
 	routes := []api.Route{
 		// A chat completion's repaired form, and that without long content, are copies of it.
 		{Method: "POST", Path: api.ChatPath, Dialect: dialect.OpenAI(), Handle: g.serve(chat.Parse, 2)},
+		{Method: "POST", Path: completionsPath, Dialect: dialect.OpenAI(), Handle: g.serve(completions.Parse, 3)},
+		{Method: "POST", Path: fimPath, Dialect: completions.FIM(), Handle: g.serve(completions.ParseFIM, 3)},
 		{Method: "POST", Path: embeddingsPath, Dialect: dialect.OpenAI(), Handle: g.serve(embeddings.Parse, 2)},
 		// One of Messages is written anew besides.
 		{Method: "POST", Path: messagesPath, Dialect: messages.Messages(), Handle: g.serve(messages.Parse, 4)},

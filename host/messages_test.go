@@ -251,7 +251,7 @@ func TestModelsForEachClient(t *testing.T) {
 		if (list.Object == "list") == anthropic || (list.HasMore != nil) != anthropic || (list.FirstID != nil) != anthropic {
 			t.Errorf("with version %q the list is %s", version, body)
 		}
-		for i, operations := range []string{"chat embeddings moderations rerank images speech transcriptions", "chat embeddings moderations rerank images speech transcriptions count", "chat count messages", "chat embeddings"} {
+		for i, operations := range []string{"chat completions embeddings moderations rerank images speech transcriptions", "chat completions embeddings moderations rerank images speech transcriptions count", "chat count messages", "chat completions embeddings"} {
 			m := list.Data[i]
 			if got := strings.Join(m.Operations, " "); got != operations || len(m.Capabilities) == 0 {
 				t.Errorf("%s can do %q and is %v, want %q", m.ID, got, m.Capabilities, operations)

@@ -17,6 +17,7 @@ import (
 	"github.com/kai-gateway/kai/host/record"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/sse"
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // serve returns the handler for one endpoint of an API. api has authenticated the client
@@ -317,6 +318,9 @@ func (c *call) unserved(ctx context.Context, err error) error {
 		return err
 	}
 	text := fmt.Sprintf("The model '%s' can't %s; ", c.plan.Alias, ability)
+	if c.request.Op == abi.Completions {
+		text += "ask it at " + api.ChatPath + ", or another model: "
+	}
 	switch able := c.gateway.able(ctx, c.request.Op); {
 	case len(able) == 0:
 		text += "no model that is configured here and that this key may use can."

@@ -118,7 +118,7 @@ var operations = map[abi.Op]string{
 
 // abilities are what a model can that has an operation which only some providers have.
 var abilities = map[abi.Op]string{
-	abi.Embeddings: "make embeddings", abi.Moderations: "judge content", abi.Rerank: "rank documents", abi.Images: "make images", abi.Speech: "speak", abi.Transcriptions: "transcribe",
+	abi.Completions: "complete text", abi.Embeddings: "make embeddings", abi.Moderations: "judge content", abi.Rerank: "rank documents", abi.Images: "make images", abi.Speech: "speak", abi.Transcriptions: "transcribe",
 }
 
 // checkRouting refuses a request that would choose another model, provider or account at

@@ -73,6 +73,32 @@ func Bearer(r *http.Request) (string, error) {
 	return key, nil
 }
 
+// EitherKey returns the keys of a request for APIs whose clients send one as x-api-key, as a
+// Bearer, or two: that of the header Authorization comes first.
+func EitherKey(r *http.Request) ([]string, error) {
+	authorization, err := Header(r, "Authorization")
+	if err != nil {
+		return nil, err
+	}
+	own, err := Header(r, "X-Api-Key")
+	if err != nil {
+		return nil, err
+	}
+	if authorization == "" && own == "" {
+		return nil, NoKey("No API key was sent. Send one in the header 'x-api-key: <key>' or 'Authorization: Bearer <key>'.")
+	}
+	bearer, err := Bearer(r)
+	switch {
+	case own == "" && err != nil:
+		return nil, err
+	case own == "":
+		return []string{bearer}, nil
+	case err != nil || own == bearer:
+		return []string{own}, nil
+	}
+	return []string{bearer, own}, nil
+}
+
 // Header returns the value of a header that has a key in it, "" if there is none. Two
 // different ones are refused, because two readers may take different ones of them. The
 // same one twice, which proxies also join, is one. name is in its canonical form.

@@ -73,6 +73,10 @@ type Request struct {
 	Inputs int
 	Part   func(from, n int) Body
 
+	// InputsAtOnce is how many of the inputs one request may have at most, whatever an
+	// adapter takes. 0: any number.
+	InputsAtOnce int
+
 	// NativeOp is what adapters of providers are asked for that speak the client's API; see
 	// [abi.Op.Native]. Native reads the request once more, for them. It allocates about twice
 	// as many bytes as the body has. The error is a *fault.Error. Default: there are none.
@@ -218,9 +222,9 @@ type Answer interface {
 // Parted is an Answer to a request that can be cut into several.
 type Parted interface {
 	// Part ends what was answered to the inputs so far, if there were any, and begins the
-	// answer to the next n inputs. The error is a *fault.Error for an answer that lacks
-	// something.
-	Part(n int) error
+	// answer to the next n inputs. In a stream it appends the events that follow. The error
+	// is a *fault.Error for an answer that lacks something.
+	Part(dst []byte, n int) ([]byte, error)
 }
 
 // Stream is one streamed answer as its client sees it, whichever attempts it takes.

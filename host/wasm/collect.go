@@ -181,13 +181,13 @@ func (c *collector) allowed(k abi.Kind) bool {
 	case k == abi.Pass:
 		return c.op.Native() && c.in != inRequest
 	case k == abi.Result:
-		return c.op != abi.Chat && !c.op.Native()
+		return !c.chats() && !c.op.Native()
 	case k == abi.Finish, k == abi.End:
-		return c.op == abi.Chat || c.op.Native()
+		return c.chats() || c.op.Native()
 	case k == abi.State, k == abi.Error, k == abi.Usage:
 		return true
 	}
-	return c.op == abi.Chat
+	return c.chats()
 }
 
 // checkOrder checks that an emission may come after those before it, and that its at is
@@ -415,3 +415,6 @@ func shorten(p []byte) []byte {
 	}
 	return p
 }
+
+// chats reports whether the operation's answers are texts, in choices.
+func (c *collector) chats() bool { return c.op == abi.Chat || c.op == abi.Completions }

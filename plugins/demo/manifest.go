@@ -27,7 +27,7 @@ var manifest = sdk.Manifest{
 	License:      "Apache-2.0",
 	Homepage:     "https://github.com/kai-gateway/kai/tree/main/plugins/demo",
 	Provider:     "demo",
-	Ops:          []abi.Op{abi.Chat, abi.Embeddings, abi.Count},
+	Ops:          []abi.Op{abi.Chat, abi.Completions, abi.Embeddings, abi.Count},
 	Capabilities: []string{"streaming", "tools", "vision", "json"},
 	PlainContent: true, // it repeats what was asked
 	KnowsModels:  true,

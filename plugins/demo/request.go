@@ -14,6 +14,9 @@ func (adapter) Request(r *sdk.Request, _ *struct{}, out *sdk.Out) error {
 	if r.Op == abi.Embeddings {
 		return embed(r.Body, out)
 	}
+	if r.Op == abi.Completions {
+		return complete(r, out)
+	}
 	q := read(r.Body)
 	if q.strange != "" {
 		return &sdk.Error{

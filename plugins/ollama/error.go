@@ -95,6 +95,10 @@ func explain(status int, text, kind string, s *state) *sdk.Error {
 		e := refuse("tools", "This model takes no tools. Ollama says: "+text)
 		e.Code = "unsupported_parameter"
 		return e
+	case has("does not support insert"):
+		e := refuse("suffix", "This model can't fill in the text before a suffix.")
+		e.Code = "unsupported_parameter"
+		return e
 	case has("does not support embeddings"):
 		e := refuse("model", "This model can't make embeddings.")
 		e.Code = "unsupported_operation"

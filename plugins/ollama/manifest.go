@@ -20,7 +20,8 @@ func Plugin() *sdk.Plugin {
 		License:        "Apache-2.0",
 		Homepage:       "https://github.com/kai-gateway/kai/tree/main/plugins/ollama",
 		Provider:       "ollama",
-		Ops:            []abi.Op{abi.Chat, abi.Embeddings},
+		Ops:            []abi.Op{abi.Chat, abi.Completions, abi.Embeddings},
+		MaxInputs:      []sdk.MaxInputs{{Op: abi.Completions, N: 1}},
 		Capabilities:   []string{"tools", "vision", "reasoning", "structured_output", "logprobs"},
 		DefaultBaseURL: "http://localhost:11434",
 		Setup:          "start Ollama with 'ollama serve', and get the model once with 'ollama pull {model}'",
@@ -29,7 +30,7 @@ func Plugin() *sdk.Plugin {
 	}, adapter{})
 }
 
-// options are the options of a provider and of a model, in CUE. All but the first four are
+// options are the options of a provider and of a model, in CUE. All but the first five are
 // "options" of a native request, under the same names.
 const options = `
 // How long the model stays loaded: seconds, or a duration such as "10m"; negative is for ever.
@@ -40,6 +41,8 @@ think?: bool | "low" | "medium" | "high" | "max"
 truncate?: bool
 // Whether the oldest part of the context makes room while the model writes. Ollama's default is true.
 shift?: bool
+// Whether the prompt of a completion is put into the model's template, as Ollama's own /v1/completions does, or sent as it is.
+completions?: "raw" | "template"
 
 // Loading: a request that changes one of these loads the model anew.
 num_ctx?:           int & >=1

@@ -6,11 +6,14 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Request turns a chat completion into POST /api/chat, and a request for embeddings into
-// POST /api/embed.
+// Request turns a chat completion into POST /api/chat, a completion into POST /api/generate,
+// and a request for embeddings into POST /api/embed.
 func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
 	if r.Op == abi.Embeddings {
 		return embed(r, out)
+	}
+	if r.Op == abi.Completions {
+		return complete(r, out)
 	}
 	var topK sdk.JSON // not OpenAI's
 	q, err := sdk.ParseChat(r.Body, func(key string, v sdk.JSON) {
@@ -153,7 +156,7 @@ func writeOptions(w *sdk.Writer, q *sdk.Chat, topK, options sdk.JSON) {
 	}
 	for it := sdk.Object(options); it.Next(); {
 		switch string(it.Key()) {
-		case "keep_alive", "truncate", "shift", "think":
+		case "keep_alive", "truncate", "shift", "think", "completions":
 			continue
 		}
 		if !overridden(it.Key()) {

@@ -1,6 +1,7 @@
 package ollama
 
 import (
+	"github.com/kai-gateway/kai/plugins/internal/completion"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -10,6 +11,13 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	if r.Op == abi.Embeddings {
 		return embedded(r, s, out)
 	}
+	if r.Op == abi.Completions {
+		return completion.Failure(answered(r, s, out))
+	}
+	return answered(r, s, out)
+}
+
+func answered(r *sdk.Response, s *state, out *sdk.Out) error {
 	if r.Status < 200 || r.Status > 299 {
 		return failed(r, s)
 	}

@@ -1,6 +1,7 @@
 package ollama
 
 import (
+	"github.com/kai-gateway/kai/plugins/internal/completion"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -11,6 +12,9 @@ import (
 func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	if e.End || e.Done || s.Ended {
 		return nil
+	}
+	if e.Op == abi.Completions {
+		return completion.Failure(take(e.Data, s, out))
 	}
 	return take(e.Data, s, out)
 }
@@ -30,6 +34,14 @@ func take(data sdk.JSON, s *state, out *sdk.Out) error {
 		case "message":
 			if err := message(v, s, out); err != nil {
 				return err
+			}
+		case "response": // instead of the message, from /api/generate
+			inside, ok := text(v)
+			if !ok {
+				return malformed()
+			}
+			if len(inside) > 0 {
+				out.TextJSON(0, inside)
 			}
 		case "done":
 			done, _ = v.Bool()

@@ -25,7 +25,7 @@ var manifest = sdk.Manifest{
 	License:        "Apache-2.0",
 	Homepage:       "https://github.com/kai-gateway/kai/tree/main/plugins/openai",
 	Provider:       "openai",
-	Ops:            []abi.Op{abi.Chat, abi.Embeddings, abi.Moderations, abi.Rerank, abi.Images, abi.Speech, abi.Transcriptions},
+	Ops:            []abi.Op{abi.Chat, abi.Completions, abi.Embeddings, abi.Moderations, abi.Rerank, abi.Images, abi.Speech, abi.Transcriptions},
 	OptionalOps:    []sdk.OptionalOp{{Op: abi.Count, Option: "count_tokens"}},
 	Capabilities:   []string{"streaming", "tools", "vision", "audio", "json", "reasoning", "logprobs"},
 	DefaultBaseURL: "https://api.openai.com/v1",
@@ -76,6 +76,8 @@ developer_role?: "developer" | "system"
 drop?: [...string]
 // Fields for requests that don't have them.
 body?: {...}
+// Where completions are, below base_url, if not at /completions.
+completions_path?: =~"^/[A-Za-z0-9/_.-]+$"
 // The server that counts tokens, and where: vLLM's base_url is its root, without /v1.
 count_tokens?: "llama.cpp" | "vllm"
 `

@@ -27,7 +27,11 @@ func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error 
 		return count(&o, r.Body, body, out)
 	}
 	up := sdk.Upstream{Path: o.path("/chat/completions"), Framing: abi.Whole, Headers: o.headers, Body: body}
-	if r.Op == abi.Embeddings {
+	if r.Op == abi.Completions {
+		if up.Path = o.completions; up.Path == "" {
+			up.Path = o.path("/completions")
+		}
+	} else if r.Op == abi.Embeddings {
 		up.Path = o.path("/embeddings")
 	} else if to, ok := passed[r.Op]; ok {
 		up.Path = o.path(to.path)
@@ -51,6 +55,7 @@ type settings struct {
 	systemRole  bool   // the role developer becomes system
 	drop        sdk.JSON
 	body        sdk.JSON
+	completions string // where completions are; "": at the usual place
 	counter     string // "llama.cpp" or vLLM; "": there is none
 	editHistory bool   // messages may have to be changed
 }
@@ -80,6 +85,8 @@ func readOptions(options sdk.JSON) settings {
 			o.body = v
 		case "count_tokens":
 			o.counter = text
+		case "completions_path":
+			o.completions = text
 		}
 	}
 	if o.reasoning == "keep" {

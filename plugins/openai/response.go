@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"github.com/kai-gateway/kai/plugins/internal/completion"
 	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -24,6 +25,12 @@ func (adapter) Response(r *sdk.Response, _ *openaichat.State, out *sdk.Out) erro
 	if to, ok := passed[r.Op]; ok {
 		return to.answer(r, out)
 	}
+	if r.Op == abi.Completions {
+		if r.Status < 200 || r.Status > 299 {
+			return completion.Failure(failure(r.Status, r.Head, r.Body))
+		}
+		return dialect.WholeCompletion(r, out)
+	}
 	if r.Status < 200 || r.Status > 299 {
 		return failure(r.Status, r.Head, r.Body)
 	}
@@ -34,6 +41,9 @@ func (adapter) Response(r *sdk.Response, _ *openaichat.State, out *sdk.Out) erro
 func (adapter) Event(e *sdk.Event, s *openaichat.State, out *sdk.Out) error {
 	if to, ok := passed[e.Op]; ok {
 		return to.event()
+	}
+	if e.Op == abi.Completions {
+		return dialect.CompletionEvent(e, s, out)
 	}
 	return dialect.Event(e, s, out)
 }

@@ -26,7 +26,7 @@ var manifest = sdk.Manifest{
 	License:        "Apache-2.0",
 	Homepage:       "https://github.com/kai-gateway/kai/tree/main/plugins/openrouter",
 	Provider:       "openrouter",
-	Ops:            []abi.Op{abi.Chat, abi.Embeddings},
+	Ops:            []abi.Op{abi.Chat, abi.Completions, abi.Embeddings},
 	Capabilities:   []string{"streaming", "tools", "vision", "audio", "json", "reasoning", "logprobs"},
 	DefaultBaseURL: "https://openrouter.ai/api/v1",
 	Auth:           sdk.Auth{Secret: "api_key", Header: "authorization", Format: "Bearer {}"},

@@ -17,6 +17,9 @@ func (adapter) Request(r *sdk.Request, s *openaichat.State, out *sdk.Out) error 
 		up.Framing = abi.SSE
 	}
 	o := readOptions(r.Options)
+	if r.Op == abi.Completions {
+		up.Path = "/completions"
+	}
 	if r.Op == abi.Embeddings { // https://openrouter.ai/docs/api/reference/embeddings
 		up.Path = "/embeddings"
 		o = o.forEmbeddings()

@@ -1,6 +1,7 @@
 package openrouter
 
 import (
+	"github.com/kai-gateway/kai/plugins/internal/completion"
 	"github.com/kai-gateway/kai/plugins/internal/embedding"
 	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/sdk"
@@ -23,6 +24,12 @@ func (adapter) Response(r *sdk.Response, s *openaichat.State, out *sdk.Out) erro
 	if r.Op == abi.Embeddings {
 		return embedded(r, out)
 	}
+	if r.Op == abi.Completions {
+		if r.Status < 200 || r.Status > 299 {
+			return completion.Failure(refused(r))
+		}
+		return dialect.WholeCompletion(r, out)
+	}
 	if r.Status < 200 || r.Status > 299 {
 		return explain(refused(r), s)
 	}
@@ -44,5 +51,8 @@ func embedded(r *sdk.Response, out *sdk.Out) error {
 
 // Event handles one chunk of a stream.
 func (adapter) Event(e *sdk.Event, s *openaichat.State, out *sdk.Out) error {
+	if e.Op == abi.Completions {
+		return dialect.CompletionEvent(e, s, out)
+	}
 	return explain(dialect.Event(e, s, out), s)
 }

@@ -36,6 +36,8 @@ func Views(op abi.Op) []View {
 	switch op {
 	case abi.Chat:
 		return chatViews()
+	case abi.Completions:
+		return viewAt("/v1/completions")
 	case abi.Embeddings:
 		return viewAt("/v1/embeddings")
 	case abi.Moderations:
@@ -137,7 +139,7 @@ func (t *Transcript) Sends(v View) (contentType string, body []byte) {
 
 var (
 	// What the gateway makes for an answer has 26 random letters and digits in its ids.
-	madeID    = regexp.MustCompile(`\b(chatcmpl-|[a-z]{2,8}_)[A-Z2-7]{26}`)
+	madeID    = regexp.MustCompile(`\b(chatcmpl-|cmpl-|[a-z]{2,8}_)[A-Z2-7]{26}`)
 	callID    = regexp.MustCompile(`"(call|toolu)_[A-Za-z0-9]{10,}"`)
 	completed = regexp.MustCompile(`"completed_at":[0-9]+`)
 

@@ -22,6 +22,15 @@ func Parse(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, err
 	}, nil
 }
 
+// Answers returns what makes whole and streamed answers in the form of chat completions, for a
+// request that is none.
+//
+//   - usage: a stream's last chunk has the usage
+func Answers(usage bool) (whole func(dialect.Info) dialect.Answer, streamed func(dialect.Info) dialect.Stream) {
+	return func(i dialect.Info) dialect.Answer { return NewWhole(infoOf(i)) },
+		func(i dialect.Info) dialect.Stream { return newStream(i, usage) }
+}
+
 func infoOf(i dialect.Info) Info {
 	return Info{ID: "chatcmpl-" + i.ID, Created: i.Created, Model: i.Model, Memory: i.Memory, MaxHeld: i.MaxHeld}
 }

@@ -38,15 +38,15 @@ func (a *answer) begin(n int) {
 }
 
 // Part is [dialect.Parted].
-func (a *answer) Part(n int) error {
+func (a *answer) Part(dst []byte, n int) ([]byte, error) {
 	if a.inputs > 0 {
 		if _, err := a.part.End(); err != nil {
-			return err
+			return dst, err
 		}
 		a.earlier, a.later = a.Usage(), true
 	}
 	a.begin(n)
-	return nil
+	return dst, nil
 }
 
 // Apply adds the emissions of one adapter call, and appends nothing. The error is a

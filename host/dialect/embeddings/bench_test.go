@@ -51,7 +51,7 @@ func BenchmarkAnswer(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				a := newAnswer(dialect.Info{Model: "m"}, base64)
-				a.Part(manyVectors)
+				a.Part(nil, manyVectors)
 				if _, err := a.Apply(nil, ems); err != nil {
 					b.Fatal(err)
 				}

@@ -134,7 +134,7 @@ func TestPart(t *testing.T) {
 func answered(base64 bool, parts ...[]abi.Emission) (string, error) {
 	a := newAnswer(dialect.Info{Model: "m"}, base64)
 	for _, ems := range parts {
-		if err := a.Part(2); err != nil {
+		if _, err := a.Part(nil, 2); err != nil {
 			return "", err
 		}
 		if _, err := a.Apply(nil, ems); err != nil {
@@ -219,7 +219,7 @@ func TestAnswerCountsItsMemory(t *testing.T) {
 	total.Set(8 << 20)
 	grant := total.Grant()
 	a := newAnswer(dialect.Info{Model: "m", Memory: &grant}, false)
-	a.Part(manyVectors)
+	a.Part(nil, manyVectors)
 	_, err := a.Apply(nil, stated(string(result)))
 	var e *fault.Error
 	if !errors.As(err, &e) || e.Kind != fault.Share {
@@ -238,7 +238,7 @@ func FuzzResult(f *testing.F) {
 			return
 		}
 		a := newAnswer(dialect.Info{Model: "m"}, false)
-		a.Part(inputs)
+		a.Part(nil, inputs)
 		if _, err := a.Apply(nil, stated(string(data))); err != nil {
 			return
 		}

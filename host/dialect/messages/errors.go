@@ -2,7 +2,6 @@ package messages
 
 import (
 	"fmt"
-	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -14,36 +13,10 @@ import (
 // Messages is the dialect of Anthropic's API.
 func Messages() *dialect.Dialect {
 	return &dialect.Dialect{
-		Keys: keys, Challenge: "Bearer",
+		Keys: dialect.EitherKey, Challenge: "Bearer",
 		Translate: translate, AppendError: appendError, IDHeader: "request-id", Marker: "Anthropic-Version",
 		AppendModel: appendModel, AppendModels: appendModels,
 	}
-}
-
-// keys returns the keys of a request. Anthropic's clients send one as x-api-key, as a
-// Bearer, or two: that of the header Authorization comes first.
-func keys(r *http.Request) ([]string, error) {
-	authorization, err := dialect.Header(r, "Authorization")
-	if err != nil {
-		return nil, err
-	}
-	own, err := dialect.Header(r, "X-Api-Key")
-	if err != nil {
-		return nil, err
-	}
-	if authorization == "" && own == "" {
-		return nil, dialect.NoKey("No API key was sent. Send one in the header 'x-api-key: <key>' or 'Authorization: Bearer <key>'.")
-	}
-	bearer, err := dialect.Bearer(r)
-	switch {
-	case own == "" && err != nil:
-		return nil, err
-	case own == "":
-		return []string{bearer}, nil
-	case err != nil || own == bearer:
-		return []string{own}, nil
-	}
-	return []string{bearer, own}, nil
 }
 
 // appendError appends an error in Anthropic's shape, on one line:

@@ -134,7 +134,10 @@ type choice struct {
 	finish   sdk.JSON
 	native   sdk.JSON // the finish reason in the words of the model's own provider
 	failure  sdk.JSON // "error"
+	text     sdk.JSON // of a completion
 	extra    []byte   // an object of unknown fields, without its closing bracket
+
+	isCompletion bool // of the operation completions
 }
 
 func (c *choice) read(raw sdk.JSON) error {
@@ -168,6 +171,12 @@ func (c *choice) read(raw sdk.JSON) error {
 			}
 		case "native_finish_reason":
 			c.native = v
+		case "text":
+			if c.isCompletion {
+				c.text = v
+				break
+			}
+			c.extra = AppendField(c.extra, it.Key(), v)
 		default:
 			c.extra = AppendField(c.extra, it.Key(), v)
 		}

@@ -1,0 +1,274 @@
+package completions
+
+import (
+	"bytes"
+	"context"
+	"strconv"
+
+	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/dialect/chat"
+	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+const (
+	maxPrompts = 2048
+	longText   = 1 << 10 // bytes of a text from which on it goes by reference
+
+	// What the length of an answer is if the client doesn't say: OpenAI's default, and a
+	// length for editors, since Mistral has none.
+	usualTokens = 16
+	fimTokens   = 256
+)
+
+// The places of a request that Kai looks at, in the order of names.
+const (
+	atPrompt = body.First + iota
+	atSuffix
+	atMaxTokens
+	atN
+	atBestOf
+	atEcho
+	atLogprobs
+	atStream
+	atStreamOptions
+	atStop
+	atUser
+	atSeed
+	atRandomSeed
+	atItem // prompt[]
+)
+
+var names = [...]string{
+	"prompt", "suffix", "max_tokens", "n", "best_of", "echo", "logprobs", "stream", "stream_options", "stop", "user", "seed", "random_seed",
+}
+
+var grammar = newGrammar()
+
+func newGrammar() body.Grammar {
+	g := body.Grammar{
+		Needs: "prompt",
+		Known: func(name []byte) bool {
+			switch string(name) {
+			case "model", "temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty", "logit_bias":
+				return true
+			}
+			for _, known := range names {
+				if string(name) == known {
+					return true
+				}
+			}
+			return false
+		},
+		Places: make([]body.Node, atItem+1),
+	}
+	top := []body.Field{{Name: "model", Place: body.Model}}
+	for i, name := range names {
+		top = append(top, body.Field{Name: name, Place: atPrompt + body.Place(i)})
+	}
+	g.Places[body.Top].Fields = top
+	g.Places[atPrompt].Element = atItem
+	return g
+}
+
+// Request is a checked request for completions. It never changes, and is safe for
+// concurrent use.
+type Request struct {
+	body.Doc
+	Model  string // as the client named it; "" if it did not
+	Stream bool
+
+	options
+	user   string
+	prompt body.Span
+	items  []body.Span // the prompts, if there are several; else nil
+	edits  []body.Edit
+	output int64 // tokens that the answer may have
+	copied int   // bytes of options.echo
+}
+
+// options are what the answer depends on.
+type options struct {
+	n        int      // alternatives for each prompt
+	logprobs int      // alternatives for each token; below 0: no logprobs are wanted
+	usage    bool     // of a stream: the client wants a last chunk with the usage
+	echo     [][]byte // what stands before each completion, insides of string literals; nil: nothing
+}
+
+// Parse reads a request to POST /v1/completions. It is a [dialect.Parse].
+func Parse(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, error) {
+	r, err := ParseRequest(b, false)
+	if err != nil {
+		return nil, err
+	}
+	return &dialect.Request{
+		Op: abi.Completions, Model: r.Model, Stream: r.Stream, Body: r, Size: r.Size(),
+		Inputs: max(1, len(r.items)), InputsAtOnce: max(1, abi.MaxChoices/r.n), Part: r.part,
+		Whole:    func(i dialect.Info) dialect.Answer { return newAnswer(i, &r.options, false) },
+		Streamed: func(i dialect.Info) dialect.Stream { return stream{i, &r.options} },
+	}, nil
+}
+
+// ParseFIM reads a request to POST /v1/fim/completions, whose answers look like those of
+// chats. It is a [dialect.Parse].
+func ParseFIM(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, error) {
+	r, err := ParseRequest(b, true)
+	if err != nil {
+		return nil, err
+	}
+	q := &dialect.Request{Op: abi.Completions, Model: r.Model, Stream: r.Stream, Body: r, Size: r.Size()}
+	q.Whole, q.Streamed = chat.Answers(r.usage)
+	return q, nil
+}
+
+// ParseRequest checks the body of a request. The Request keeps body, which must not change
+// from then on.
+//
+// What adapters get says how long the answer may be. It has no field that asks for nothing,
+// such as "echo":false, because some servers refuse the fields that they don't have,
+// whatever is in them. Of texts without logprobs, the gateway itself makes the echo.
+//
+//   - fim: the request has Mistral's form: one text, and random_seed instead of seed
+//   - error: a *fault.Error
+func ParseRequest(b []byte, fim bool) (*Request, error) {
+	b = bytes.TrimPrefix(b, []byte("\ufeff"))
+	r := &Request{options: options{n: 1, logprobs: -1}}
+	f := fields{b: b}
+	if err := r.Scan(b, &grammar, &f); err != nil {
+		return nil, err
+	}
+	if err := r.read(&f, fim); err != nil {
+		return nil, err
+	}
+	r.Mend(r.edits)
+	return r, nil
+}
+
+// fields are what the scan finds.
+type fields struct {
+	b      []byte
+	values [len(names)]body.Span // zero if there is no such field
+	keys   [len(names)]int
+}
+
+// Begin and End note nothing.
+func (*fields) Begin(body.Place, int) {}
+func (*fields) End(body.Place, int)   {}
+
+// Value notes a field, and returns the long text in it.
+func (f *fields) Value(at body.Place, b []byte, value body.Span, key int) (long body.Span) {
+	if at != atItem {
+		f.values[at-atPrompt], f.keys[at-atPrompt] = value, key
+	}
+	if (at == atItem || at == atPrompt || at == atSuffix) && b[value.From] == '"' && value.To-value.From > longText {
+		return body.Span{From: value.From + 1, To: value.To - 1}
+	}
+	return body.Span{}
+}
+
+// has reports whether there is a field, and with what value. One that is null isn't there.
+func (f *fields) has(at body.Place) (v sdk.JSON, there bool) {
+	v = f.values[at-atPrompt].Of(f.b)
+	return v, len(v) > 0 && v.Kind() != sdk.KindNull
+}
+
+// integer returns the value of a field, or usual if it isn't there.
+func (f *fields) integer(at body.Place, least, most, usual int64) (int64, *fault.Error) {
+	v, there := f.has(at)
+	if !there {
+		return usual, nil
+	}
+	n, ok := v.Int()
+	if !ok || n < least || n > most {
+		must := "must be an integer of at least " + strconv.FormatInt(least, 10)
+		if most < maxInt {
+			must = "must be an integer from " + strconv.FormatInt(least, 10) + " to " + strconv.FormatInt(most, 10)
+		}
+		return 0, wrong(names[at-atPrompt], must)
+	}
+	return n, nil
+}
+
+const maxInt = 1 << 31
+
+// boolean returns the value of a field, false if it isn't there.
+func (f *fields) boolean(at body.Place) (bool, *fault.Error) {
+	v, there := f.has(at)
+	if !there {
+		return false, nil
+	}
+	is, ok := v.Bool()
+	if !ok {
+		return false, wrong(names[at-atPrompt], "must be true or false")
+	}
+	return is, nil
+}
+
+// text returns the value of a field, "" if it isn't there.
+func (f *fields) text(at body.Place) (sdk.JSON, *fault.Error) {
+	v, there := f.has(at)
+	if there && v.Kind() != sdk.KindString {
+		return nil, wrong(names[at-atPrompt], "must be a string")
+	}
+	return v, nil
+}
+
+func wrong(at, must string) *fault.Error {
+	return &fault.Error{Kind: fault.Invalid, Param: at, Text: at + ": " + must}
+}
+
+func place(item int) string { return "prompt[" + strconv.Itoa(item) + "]" }
+
+// Size returns how many bytes the Request keeps besides the body.
+func (r *Request) Size() int64 {
+	return r.Doc.Size() + int64(cap(r.items))*16 + int64(r.copied) + int64(len(r.echo))*24
+}
+
+// part returns the request for n of its prompts, the first of which is from.
+func (r *Request) part(from, n int) dialect.Body {
+	if n >= len(r.items) {
+		return r
+	}
+	first, last := r.items[from], r.items[from+n-1]
+	edits := append([]body.Edit(nil), r.edits...)
+	cut := func(from, to int) { edits = append(edits, body.Edit{Span: body.Span{From: from, To: to}}) }
+	if n == 1 { // without the brackets
+		cut(r.prompt.From, first.From)
+		cut(last.To, r.prompt.To)
+	} else {
+		cut(r.items[0].From, first.From)
+		cut(last.To, r.items[len(r.items)-1].To)
+	}
+	p := *r
+	p.items = r.items[from : from+n]
+	p.Mend(edits)
+	return &p
+}
+
+// Without returns the request itself: it has no field that can be a wish.
+func (r *Request) Without(string) dialect.Body { return r }
+
+// Conversation returns "": the request belongs to none.
+func (r *Request) Conversation() string { return "" }
+
+// User is who the client says the request is for.
+func (r *Request) User() string { return r.user }
+
+// Tokens estimates how many tokens the request has: a quarter of its bytes.
+func (r *Request) Tokens() int64 { return int64(len(r.Whole()) / 4) }
+
+// MaxOutput is how many tokens the answer may have: those of every choice together.
+func (r *Request) MaxOutput() int64 { return r.output }
+
+// Asks returns the first of the fields that the request has; "" if there is none.
+func (r *Request) Asks(fields, _ []string) string { return r.Has(fields) }
+
+// FIM is the dialect of Mistral's form: OpenAI's, but editors send their key as a Bearer, as
+// x-api-key, or as both.
+func FIM() *dialect.Dialect {
+	d := dialect.OpenAI()
+	d.Keys = dialect.EitherKey
+	return d
+}

@@ -1,0 +1,91 @@
+package openaichat
+
+import (
+	"github.com/kai-gateway/kai/plugins/internal/completion"
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// WholeCompletion is Whole for the operation completions, and CompletionEvent is Event for it.
+// The text of a choice is its text, or, as Mistral has it, the content of its message or delta.
+func (d *Dialect) WholeCompletion(r *sdk.Response, out *sdk.Out) error {
+	var s State
+	return completion.Failure(d.explain(d.completion(r.Head, r.Body, &s, true, out)))
+}
+
+// CompletionEvent handles one event of a stream.
+func (d *Dialect) CompletionEvent(e *sdk.Event, s *State, out *sdk.Out) error {
+	if e.Done || e.End {
+		return nil
+	}
+	if string(e.Name) == "error" {
+		return completion.Failure(d.Failure(nil, e.Data))
+	}
+	return completion.Failure(d.explain(d.completion(nil, e.Data, s, false, out)))
+}
+
+// completion states an answer, or a chunk of one. Choices without an index have that of their
+// position.
+func (d *Dialect) completion(head sdk.Head, body sdk.JSON, s *State, whole bool, out *sdk.Out) error {
+	var a answer
+	extra, err := a.read(d, body, nil)
+	if err != nil {
+		return err
+	}
+	d.emitUsage(a.usage, out)
+	if a.failure != nil {
+		return d.Failure(head, a.failure)
+	}
+	if whole && a.choices == nil {
+		return Failed(502, "upstream_error", d.Name+" answered without any choice.")
+	}
+	s.emitExtra(extra, out)
+	it := sdk.Array(a.choices)
+	for position := 0; it.Next(); position++ {
+		c := choice{index: position, isCompletion: true}
+		if err := c.read(it.Value()); err != nil {
+			return err
+		}
+		if err := d.emitCompletion(head, &c, whole, out); err != nil {
+			return err
+		}
+	}
+	if it.Err() != nil {
+		return errMalformed
+	}
+	return nil
+}
+
+func (d *Dialect) emitCompletion(head sdk.Head, c *choice, whole bool, out *sdk.Out) error {
+	if err := d.failed(c, head); err != nil {
+		return err
+	}
+	d.emitUsage(c.usage, out)
+	if c.index >= abi.MaxChoices {
+		return errMalformed
+	}
+	if c.text == nil {
+		var m message
+		if err := m.read(c.message); err != nil {
+			return err
+		}
+		c.text = m.content
+	}
+	if inside, ok := c.text.RawStr(); ok {
+		out.TextJSON(c.index, inside)
+	} else if c.text != nil {
+		return errPart
+	}
+	if array := completion.Logprobs(nil, c.logprobs); array != nil {
+		out.Logprobs(c.index, array)
+	}
+	c.emitEnd(out)
+	reason := c.reason()
+	if reason == "" && whole {
+		reason = abi.FinishStop
+	}
+	if reason != "" {
+		out.Finish(c.index, reason)
+	}
+	return nil
+}
