@@ -238,7 +238,8 @@ func (r recorded) compareRequests(t *testing.T, requests []mock.Request, prefix 
 			break
 		}
 		asked := requests[n]
-		if got, want := asked.Method+" "+asked.URI+"\n\n"+asked.Body+"\n", withoutHeaders(string(s.Data), prefix); got != want {
+		got, want := asked.Method+" "+asked.URI+"\n\n"+asked.Body+"\n", withoutHeaders(string(s.Data), prefix)
+		if strings.TrimRight(got, "\n") != strings.TrimRight(want, "\n") {
 			t.Errorf("upstream request %d\n got: %s\nwant: %s", n+1, got, want)
 		}
 		n++

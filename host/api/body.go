@@ -125,7 +125,8 @@ func (x *Exchange) readBody() ([]byte, error) {
 // grow copies buf into a buffer with room for size bytes, and counts its memory.
 func (x *Exchange) grow(buf []byte, size int64) ([]byte, error) {
 	size = max(size, int64(len(buf))+1)
-	more := size - x.body.held
+	counted := min(size, x.server.MaxBody) // the byte more that finds the end is nobody's
+	more := counted - x.body.held
 	if !x.server.Bodies.Take(more) {
 		return nil, Busy(fmt.Errorf("the %d MiB that all bodies may have (server.max_bodies) are in use", x.server.Bodies.Max()>>20))
 	}
@@ -133,7 +134,7 @@ func (x *Exchange) grow(buf []byte, size int64) ([]byte, error) {
 		x.server.Bodies.Give(more)
 		return nil, Busy(err)
 	}
-	x.body.held = size
+	x.body.held = counted
 	grown := make([]byte, len(buf), size)
 	copy(grown, buf)
 	return grown, nil
