@@ -32,7 +32,10 @@ func (c *call) readNative(size int64) error {
 	}
 	r.Size += n.Size
 	for _, id := range n.IDs {
-		keeper := c.gateway.host.made.keeper(c.caller, id, c.plan.Targets)
+		keeper := ""
+		if id != "" { // of more ids than anybody looks at
+			keeper = c.gateway.host.made.keeper(c.caller, id, c.plan.Targets)
+		}
 		if keeper == "" || c.keeper != "" && c.keeper != keeper {
 			if r.Untranslated != nil {
 				return n.Unknown

@@ -298,6 +298,20 @@ func TestIDsBelongToWhoMadeThem(t *testing.T) {
 			if status, _ := asks("key-a", inInput); status == 200 {
 				t.Error("what a model called a tool with became the caller's")
 			}
+			// More ids than are looked at are refused, whoever has the last one.
+			documents := func(n int) string {
+				return `,"system":[` + strings.TrimPrefix(strings.Repeat(`,{"type":"document","source":{"type":"file","file_id":"file_1"}}`, n), ",") + `]`
+			}
+			if status, answer := asks("key-a", documents(1000)); status != 200 {
+				t.Errorf("one file, a thousand times: %d %s", status, answer)
+			}
+			many := documents(1)
+			for n := range 300 {
+				many = strings.TrimSuffix(many, "]") + fmt.Sprintf(`,{"type":"document","source":{"type":"file","file_id":"other_%d"}}]`, n)
+			}
+			if status, answer := asks("key-a", many); status == 200 || len(up.Requests()) > 0 {
+				t.Errorf("300 files: %d %s", status, answer)
+			}
 			// The other one's answer has the same id, and doesn't take it away.
 			asks("key-b", "")
 			if status, _ := asks("key-b", container); status != 404 {

@@ -68,8 +68,8 @@ func answersOfTranscripts(t *testing.T) map[string]json.RawMessage {
 			var answer struct {
 				Choices []struct{ Message json.RawMessage }
 			}
-			if json.Unmarshal(body, &answer) != nil || len(answer.Choices) == 0 {
-				continue // a stream, or an error
+			if json.Unmarshal(body, &answer) != nil || len(answer.Choices) == 0 || answer.Choices[0].Message == nil {
+				continue // a stream, an error, or a completion
 			}
 			messages[file] = answer.Choices[0].Message
 		}

@@ -107,7 +107,11 @@ func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long b
 		n.cuts = append(n.cuts, body.Edit{Span: body.WithComma(b, field)})
 		return body.Span{}
 	case ID:
-		if id, ok := sdk.JSON(text).Str(); ok && id != "" && !slices.Contains(n.ids, id) && len(n.ids) < maxIDs {
+		switch id, ok := sdk.JSON(text).Str(); {
+		case !ok || id == "" || len(n.ids) > maxIDs || slices.Contains(n.ids, id):
+		case len(n.ids) == maxIDs:
+			n.ids = append(n.ids, "")
+		default:
 			n.ids = append(n.ids, id)
 		}
 		return body.Span{}
@@ -125,12 +129,10 @@ func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long b
 	return body.Span{}
 }
 
-// maxIDs is how many ids of a request or an answer are looked at. A request with more is
-// refused by whoever asks whether all are known: see [Request.Many].
+// maxIDs is how many ids of a request or an answer are looked at. One more of a request is
+// "", which is nobody's, so that a request with more is refused like one that names
+// another's.
 const maxIDs = 256
-
-// Many reports whether the request names more ids than are looked at.
-func (r *Request) Many() bool { return len(r.IDs) >= maxIDs }
 
 // Anonymous returns the request without the field that says who its user is.
 func (r *Request) Anonymous() dialect.Body {
