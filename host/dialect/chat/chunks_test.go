@@ -596,7 +596,7 @@ func TestAdapterErrors(t *testing.T) {
 					t.Fatalf("%s: error = %v, want an *fault.Error", form, err)
 				}
 				got := *e
-				got.Text, got.Cause = "", nil
+				got.Text, got.Cause, got.Foreign = "", nil, false
 				if got != tc.want || !strings.Contains(e.Text, tc.text) {
 					t.Errorf("%s: error = %+v, want %+v with %q", form, *e, tc.want, tc.text)
 				}
