@@ -53,9 +53,10 @@ func TestExamplesNameTheModel(t *testing.T) {
 	if !strings.Contains(string(got), `\"model\":\"my \\\"own\\\"\"`) {
 		t.Error("the example of a stream does not name the model")
 	}
+	text := strings.ReplaceAll(string(got), "gpt-4o-mini-tts", "") // the demo doesn't speak
 	for _, other := range []string{"demo", "granite-local", "gpt-4", "claude"} {
-		if at := strings.Index(string(got), other); at >= 0 {
-			t.Errorf("an example names another model: %s", got[max(0, at-60):at+60])
+		if at := strings.Index(text, other); at >= 0 {
+			t.Errorf("an example names another model: %s", text[max(0, at-60):at+60])
 		}
 	}
 }

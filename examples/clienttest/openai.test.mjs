@@ -358,7 +358,7 @@ describe("errors", () => {
   fails("an unknown model", OpenAI.BadRequestError, { ...bad, message: /Model 'nope' not found in configuration/ }, { model: "nope" });
   fails("refused by the provider", OpenAI.BadRequestError, { ...bad, message: /the mock says 400/ }, { model: "router/400" });
   fails("a wrong key", OpenAI.AuthenticationError, { status: 401, type: "authentication_error", code: "invalid_api_key" }, {}, guarded("sk-wrong"));
-  fails("a key for another model", OpenAI.PermissionDeniedError, { status: 403, type: "permission_error" }, { model: "router/text" }, guarded("sk-demo"));
+  fails("a key for another model", OpenAI.PermissionDeniedError, { status: 403, type: "permission_error", code: "model_not_allowed" }, { model: "router/text" }, guarded("sk-demo"));
   fails("a model the provider lacks", OpenAI.NotFoundError, { status: 404, type: "not_found_error", code: "model_not_found", param: "model" }, { model: "ollama/404" });
   fails("too often", OpenAI.RateLimitError, { status: 429, type: "rate_limit_error", code: "rate_limit_exceeded" }, { model: "router/429" });
 

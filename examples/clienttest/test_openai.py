@@ -439,12 +439,13 @@ class Errors(unittest.TestCase):
                            typ="authentication_error", code="invalid_api_key")
         self.assertEqual(error.response.headers["www-authenticate"], "Bearer")
         self.assertNotIn("sk-wrong", error.message)
-        self.check(openai.PermissionDeniedError, 403, "router/text", api=guarded("sk-demo"), typ="permission_error")
+        self.check(openai.PermissionDeniedError, 403, "router/text", api=guarded("sk-demo"),
+                   typ="permission_error", code="model_not_allowed")
 
     def test_404(self):
         self.check(openai.NotFoundError, 404, "ollama/404", typ="not_found_error", code="model_not_found", param="model")
         with self.assertRaises(openai.NotFoundError) as caught:
-            client().moderations.create(model="demo", input="text")
+            client().batches.list()
         self.assertEqual(caught.exception.type, "not_found_error")
         self.assertIn("/v1/chat/completions", caught.exception.message)
 
