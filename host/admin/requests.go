@@ -7,18 +7,16 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
+	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/record"
 )
 
-// kept is how many requests are remembered, and maxShown how many characters of what a
-// client chose are shown.
+// kept is how many requests are remembered.
 const (
-	kept     = 500
-	maxShown = 100
-	maxLive  = 16 // live answers at one time
-	backlog  = 64 // requests that a live answer may be behind
+	kept    = 500
+	maxLive = 16 // live answers at one time
+	backlog = 64 // requests that a live answer may be behind
 )
 
 // Requests are the last requests and the last hour in numbers. Its methods are safe for
@@ -124,7 +122,7 @@ func (q *Requests) Calls(provider string) Calls {
 
 func show(r *record.Request) Request {
 	s := Request{
-		ID: r.ID, Began: r.Began, Endpoint: printable(r.Endpoint), Key: r.Key, Model: printable(r.Model), Stream: r.Stream,
+		ID: r.ID, Began: r.Began, Endpoint: fault.Shown(r.Endpoint, fault.MaxShown), Key: r.Key, Model: fault.Shown(r.Model, fault.MaxShown), Stream: r.Stream,
 		Status: r.Status, Class: r.Class, Code: word(r.Code), MS: ms(r.Duration), FirstMS: ms(r.FirstContent), Usage: usage(r.Usage),
 		Trail: make([]Step, len(r.Attempts)),
 	}
@@ -133,12 +131,12 @@ func show(r *record.Request) Request {
 		s.Cost = &nano
 	}
 	if r.Provider != "" {
-		s.Target = printable(r.Provider + "/" + r.UpstreamModel)
+		s.Target = fault.Shown(r.Provider+"/"+r.UpstreamModel, fault.MaxShown)
 	}
 	for i := range r.Attempts {
 		a := &r.Attempts[i]
 		s.Trail[i] = Step{
-			Target: printable(a.Provider + "/" + a.Model), Class: a.Class, Code: word(a.Code), AtMS: ms(a.Began.Sub(r.Began)), MS: ms(a.Duration),
+			Target: fault.Shown(a.Provider+"/"+a.Model, fault.MaxShown), Class: a.Class, Code: word(a.Code), AtMS: ms(a.Began.Sub(r.Began)), MS: ms(a.Duration),
 			FirstMS: ms(a.FirstContent), Cooled: a.Cooled, Usage: usage(a.Usage),
 		}
 	}
@@ -158,24 +156,6 @@ func word(code string) string {
 		return ""
 	}
 	return code
-}
-
-// printable makes foreign text one that can be shown.
-func printable(s string) string {
-	shown := 0
-	for i := range s {
-		if shown == maxShown {
-			s = s[:i] + "…"
-			break
-		}
-		shown++
-	}
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
 }
 
 // filter chooses among requests. Empty fields choose all.

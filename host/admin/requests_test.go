@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/record"
 )
 
@@ -73,12 +74,12 @@ func TestFilters(t *testing.T) {
 
 func TestForeignTextIsBounded(t *testing.T) {
 	r := request("m", noon)
-	r.Model = "\x1b[31m" + strings.Repeat("ü", 3*maxShown)
+	r.Model = "\x1b[31m" + strings.Repeat("ü", 3*fault.MaxShown)
 	r.Code = "sk-secret-0123"
 	r.Attempts[0].Code = "rate_limit_exceeded"
 	r.Attempts[0].Model = "a\nb"
 	s := show(r)
-	if strings.ContainsRune(s.Model, '\x1b') || len([]rune(s.Model)) != maxShown+1 {
+	if strings.ContainsRune(s.Model, '\x1b') || len([]rune(s.Model)) != fault.MaxShown+1 {
 		t.Errorf("a client's model is shown as %q", s.Model)
 	}
 	if s.Code != "" || s.Trail[0].Code != "rate_limit_exceeded" || strings.Contains(s.Trail[0].Target, "\n") {

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/kai-gateway/kai/host/fault"
 )
@@ -57,14 +56,14 @@ func (s *server) unknownPath(r *http.Request) error {
 	}
 	return &fault.Error{
 		Kind: fault.NotFound,
-		Text: fmt.Sprintf("There is no %s %s here.%s %s", printable(r.Method, maxShown), printable(r.URL.Path, maxShown), advice, s.table.served),
+		Text: fmt.Sprintf("There is no %s %s here.%s %s", fault.Shown(r.Method, fault.MaxShown), fault.Shown(r.URL.Path, fault.MaxShown), advice, s.table.served),
 	}
 }
 
 func wrongMethod(r *http.Request, allow string) error {
 	return &fault.Error{
 		Kind: fault.MethodNotAllowed,
-		Text: fmt.Sprintf("%s does not take %s; it takes %s.", printable(r.URL.Path, maxShown), printable(r.Method, maxShown), allow),
+		Text: fmt.Sprintf("%s does not take %s; it takes %s.", fault.Shown(r.URL.Path, fault.MaxShown), fault.Shown(r.Method, fault.MaxShown), allow),
 	}
 }
 
@@ -76,28 +75,6 @@ func wantsWebSocket(r *http.Request) bool {
 func noWebSocket(r *http.Request) error {
 	return &fault.Error{
 		Kind: fault.MethodNotAllowed, Status: http.StatusUpgradeRequired,
-		Text: fmt.Sprintf("Kai speaks no WebSocket; send requests to %s with POST.", printable(r.URL.Path, maxShown)),
+		Text: fmt.Sprintf("Kai speaks no WebSocket; send requests to %s with POST.", fault.Shown(r.URL.Path, fault.MaxShown)),
 	}
-}
-
-// maxShown is how many characters of a client's text an error repeats at most.
-const maxShown = 100
-
-// printable makes foreign text safe to show on terminals and in logs: characters
-// that are not printable become U+FFFD, and the text is cut after limit characters.
-func printable(s string, limit int) string {
-	shown := 0
-	for i := range s {
-		if shown == limit {
-			s = s[:i] + "…"
-			break
-		}
-		shown++
-	}
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
 }

@@ -26,7 +26,7 @@ func (s *server) getModel(ctx context.Context, x *Exchange) error {
 		return &fault.Error{
 			Kind: fault.NotFound, Code: "model_not_found",
 			Param: "model",
-			Text:  "Model '" + printable(id, maxShown) + "' not found" + s.Suggest(ctx, id),
+			Text:  "Model '" + fault.Shown(id, fault.MaxShown) + "' not found" + s.Suggest(ctx, id),
 		}
 	}
 	return x.JSON(http.StatusOK, x.dialect.AppendModel(nil, models[i]))

@@ -54,7 +54,7 @@ func (s *server) checkHost(r *http.Request) error {
 	return &fault.Error{
 		Kind: fault.Forbidden,
 		Text: fmt.Sprintf("This gateway serves its own machine, without keys, and is not known as '%s': a name may lead web pages to it. "+
-			"Use an address or localhost, add the name to server.hosts, or set auth.enabled.", printable(r.Host, maxShown)),
+			"Use an address or localhost, add the name to server.hosts, or set auth.enabled.", fault.Shown(r.Host, fault.MaxShown)),
 	}
 }
 
@@ -69,7 +69,7 @@ func (s *server) checkOrigin(r *http.Request) error {
 	// that was put into the wrong header.
 	page := "This page"
 	if len(origins) == 1 && strings.Contains(origins[0], "://") {
-		page = "Pages of the origin '" + printable(origins[0], maxShown) + "'"
+		page = "Pages of the origin '" + fault.Shown(origins[0], fault.MaxShown) + "'"
 	}
 	return &fault.Error{
 		Kind: fault.Forbidden,

@@ -25,7 +25,7 @@ func trail(all []record.Attempt) []step {
 	}
 	steps := make([]step, len(all))
 	for i, a := range all {
-		steps[i] = step{printable(a.Provider+"/"+a.Model, maxShown), a.Class, float64(a.Duration.Microseconds()) / 1000}
+		steps[i] = step{fault.Shown(a.Provider+"/"+a.Model, fault.MaxShown), a.Class, float64(a.Duration.Microseconds()) / 1000}
 	}
 	return steps
 }
@@ -96,7 +96,7 @@ func (x *Exchange) log() {
 	}
 	endpoint := r.Endpoint
 	if endpoint == "" {
-		endpoint = printable(x.Request.URL.Path, maxShown)
+		endpoint = fault.Shown(x.Request.URL.Path, fault.MaxShown)
 	}
 	attrs := make([]slog.Attr, 0, 16)
 	text := func(key, value string) {
@@ -111,8 +111,8 @@ func (x *Exchange) log() {
 	}
 	text("request_id", r.ID)
 	text("endpoint", endpoint)
-	text("key", printable(r.Key, maxShown))
-	text("model", printable(r.Model, maxShown))
+	text("key", fault.Shown(r.Key, fault.MaxShown))
+	text("model", fault.Shown(r.Model, fault.MaxShown))
 	text("provider", r.Provider)
 	text("upstream_model", r.UpstreamModel)
 	text("plugin", r.Plugin)
@@ -150,7 +150,7 @@ func (x *Exchange) errorText(ctx context.Context) string {
 	if e, ok := errors.AsType[*fault.Error](err); ok && e.Foreign && !x.server.Logger.Enabled(ctx, slog.LevelDebug) {
 		return "the provider reported an error; what it said is logged at level debug only"
 	}
-	return printable(err.Error(), maxLogged)
+	return fault.Shown(err.Error(), maxLogged)
 }
 
 // milliseconds keeps three decimals, because the gateway's own part of a request

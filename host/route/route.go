@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/kai-gateway/kai/host/fault"
 )
@@ -118,7 +117,7 @@ func (t *Table) Plan(alias string) (*Plan, error) {
 	}
 	return nil, &fault.Error{
 		Kind: fault.UnknownModel,
-		Text: "Model '" + printable(alias) + "' not found in configuration",
+		Text: "Model '" + fault.Shown(alias, fault.MaxShown) + "' not found in configuration",
 	}
 }
 
@@ -151,28 +150,6 @@ func isOpenName(s string) bool {
 		}
 	}
 	return true
-}
-
-// maxShown is how many characters of a client's alias an error repeats.
-const maxShown = 100
-
-// printable makes a client's text safe for messages on terminals and in logs: characters
-// that are not printable become U+FFFD, and a long text is cut.
-func printable(s string) string {
-	shown := 0
-	for i := range s {
-		if shown == maxShown {
-			s = s[:i] + "…"
-			break
-		}
-		shown++
-	}
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
 }
 
 // wrong says what the configuration's checks should have found before.
