@@ -30,6 +30,16 @@ type Usage struct {
 	Stated int64 // bytes of texts and arguments of calls that the answer has, whoever counted
 }
 
+// Plus returns the usage of an answer in parts: that of one part and of another. What they
+// cost together is known if both say it.
+func (u Usage) Plus(other Usage) Usage {
+	return Usage{
+		Prompt: u.Prompt + other.Prompt, Completion: u.Completion + other.Completion, Total: u.Total + other.Total, Known: u.Known || other.Known,
+		Cached: u.Cached + other.Cached, CacheWrite: u.CacheWrite + other.CacheWrite, Reasoning: u.Reasoning + other.Reasoning,
+		Cost: u.Cost + other.Cost, Priced: u.Priced && other.Priced, Stated: u.Stated + other.Stated,
+	}
+}
+
 // usage is the usage object, merged from every USAGE.
 type usage struct {
 	prompt, completion, total count

@@ -38,3 +38,13 @@ func TestDetailsOfUsage(t *testing.T) {
 		})
 	}
 }
+
+func TestUsageOfParts(t *testing.T) {
+	one := Usage{Prompt: 1, Completion: 2, Total: 3, Known: true, Cached: 4, CacheWrite: 5, Reasoning: 6, Cost: 7, Priced: true, Stated: 8}
+	if got, want := one.Plus(one), (Usage{Prompt: 2, Completion: 4, Total: 6, Known: true, Cached: 8, CacheWrite: 10, Reasoning: 12, Cost: 14, Priced: true, Stated: 16}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got := one.Plus(Usage{}); got != (Usage{Prompt: 1, Completion: 2, Total: 3, Known: true, Cached: 4, CacheWrite: 5, Reasoning: 6, Cost: 7, Stated: 8}) {
+		t.Errorf("with a part that says nothing it is %+v", got)
+	}
+}

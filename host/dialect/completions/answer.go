@@ -246,17 +246,9 @@ func (a *answer) Complete() bool { return a.facts.Complete() }
 
 // Usage returns the sum of all parts.
 func (a *answer) Usage() facts.Usage {
-	u, e := a.facts.Usage(), &a.earlier
-	u.Prompt += e.Prompt
-	u.Completion += e.Completion
-	u.Total += e.Total
-	u.Cached += e.Cached
-	u.CacheWrite += e.CacheWrite
-	u.Reasoning += e.Reasoning
-	u.Stated += e.Stated
-	u.Known = u.Known || e.Known
+	u := a.facts.Usage()
 	if a.later {
-		u.Cost, u.Priced = u.Cost+e.Cost, u.Priced && e.Priced
+		u = u.Plus(a.earlier)
 	}
 	return u
 }

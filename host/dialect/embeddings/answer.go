@@ -64,14 +64,9 @@ func (a *answer) Complete() bool { return a.part.Complete() }
 
 // Usage returns the sum of all parts.
 func (a *answer) Usage() facts.Usage {
-	u, e := a.part.Usage(), &a.earlier
-	u.Prompt += e.Prompt
-	u.Completion += e.Completion
-	u.Total += e.Total
-	u.Cached += e.Cached
-	u.Known = u.Known || e.Known
+	u := a.part.Usage()
 	if a.later {
-		u.Cost, u.Priced = u.Cost+e.Cost, u.Priced && e.Priced
+		u = u.Plus(a.earlier)
 	}
 	return u
 }
