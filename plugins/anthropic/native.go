@@ -89,43 +89,23 @@ func (s *state) passEvent(e *sdk.Event, out *sdk.Out) error {
 		out.Pass(true)
 		return nil
 	}
-	var kind, delta, content, message, usage, failure sdk.JSON
-	it := sdk.Object(e.Data)
-	for it.Next() {
-		switch v := it.Value(); string(it.Key()) {
-		case "type":
-			kind = v
-		case "delta":
-			delta = v
-		case "content_block":
-			content = v
-		case "message":
-			message = v
-		case "usage":
-			usage = v
-		case "error":
-			failure = v
-		}
+	v, err := s.readEvent(e)
+	if err != nil {
+		return err
 	}
-	if it.Err() != nil {
-		return malformed()
-	}
-	if !failure.Empty() || string(inside(kind)) == "error" || string(e.Name) == "error" {
-		return s.explain(failed(0, nil, failure))
-	}
-	switch string(inside(kind)) {
+	switch string(inside(v.kind)) {
 	case "content_block_delta":
 		out.Pass(true)
 	case "content_block_start":
-		block := string(inside(content.Get("type")))
+		block := string(inside(v.content.Get("type")))
 		out.Pass(block != "text" && block != "thinking")
 	case "message_start":
-		s.Usage.add(message.Get("usage"), out)
+		s.Usage.add(v.message.Get("usage"), out)
 		out.Pass(false)
 	case "message_delta":
-		s.Usage.add(usage, out)
+		s.Usage.add(v.usage, out)
 		out.Pass(false)
-		s.stop(delta.Get("stop_reason"), out)
+		s.stop(v.delta.Get("stop_reason"), out)
 	case "message_stop":
 		out.Pass(false)
 		out.End()

@@ -50,55 +50,69 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	if e.Data.Kind() != sdk.KindObject {
 		return malformed()
 	}
-	var kind, delta, content, message, usage, failure sdk.JSON
+	v, err := s.readEvent(e)
+	if err != nil {
+		return err
+	}
 	index := 0
-	it := sdk.Object(e.Data)
-	for it.Next() {
-		v := it.Value()
-		switch string(it.Key()) {
-		case "type":
-			kind = v
-		case "index":
-			n, ok := v.Int()
-			if !ok || n < 0 || n > maxIndex {
-				return malformed()
-			}
-			index = int(n)
-		case "delta":
-			delta = v
-		case "content_block":
-			content = v
-		case "message":
-			message = v
-		case "usage":
-			usage = v
-		case "error":
-			failure = v
+	if v.index != nil {
+		n, ok := v.index.Int()
+		if !ok || n < 0 || n > maxIndex {
+			return malformed()
 		}
+		index = int(n)
 	}
-	if it.Err() != nil {
-		return malformed()
-	}
-	// Something in front of the API may leave out the type or the event's name.
-	if !failure.Empty() || string(inside(kind)) == "error" || string(e.Name) == "error" {
-		return s.explain(failed(0, nil, failure))
-	}
-	switch string(inside(kind)) {
+	switch string(inside(v.kind)) {
 	case "content_block_delta":
-		return s.add(index, delta, out)
+		return s.add(index, v.delta, out)
 	case "content_block_start":
-		return s.begin(index, content, out)
+		return s.begin(index, v.content, out)
 	case "content_block_stop":
 		s.finish(index, out)
 	case "message_start":
-		s.Usage.add(message.Get("usage"), out)
+		s.Usage.add(v.message.Get("usage"), out)
 	case "message_delta":
-		s.Usage.add(usage, out)
-		return s.end(delta, out)
+		s.Usage.add(v.usage, out)
+		return s.end(v.delta, out)
 	case "message_stop":
 		out.End()
 	}
 	return nil
+}
+
+// event has the fields of an event that say something; nil: it doesn't have them.
+type event struct{ kind, index, delta, content, message, usage sdk.JSON }
+
+// readEvent reads an event. The error is what the event says that failed, or that it is none.
+func (s *state) readEvent(e *sdk.Event) (v event, err error) {
+	var failure sdk.JSON
+	it := sdk.Object(e.Data)
+	for it.Next() {
+		switch value := it.Value(); string(it.Key()) {
+		case "type":
+			v.kind = value
+		case "index":
+			v.index = value
+		case "delta":
+			v.delta = value
+		case "content_block":
+			v.content = value
+		case "message":
+			v.message = value
+		case "usage":
+			v.usage = value
+		case "error":
+			failure = value
+		}
+	}
+	if it.Err() != nil {
+		return v, malformed()
+	}
+	// Something in front of the API may leave out the type or the event's name.
+	if !failure.Empty() || string(inside(v.kind)) == "error" || string(e.Name) == "error" {
+		return v, s.explain(failed(0, nil, failure))
+	}
+	return v, nil
 }
 
 // inside returns the inside of a string, or nil for anything else. An iterator must have
