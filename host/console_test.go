@@ -54,7 +54,6 @@ type world struct {
 	g      *gateway
 	broken atomic.Bool // the account of smart's first target is used up
 	start  time.Time
-	speed  time.Duration // how much faster the past hour goes by
 
 	mu      sync.Mutex
 	yaml    string

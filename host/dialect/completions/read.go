@@ -148,7 +148,7 @@ func (r *Request) limit(f *fields, fim bool) (tokens int64) {
 		r.edits = append(r.edits, body.Edit{Span: null, By: strconv.AppendInt(nil, int64(tokens), 10)})
 		return tokens
 	}
-	key := f.keys[atPrompt-atPrompt]
+	key := f.keys[0] // the prompt's
 	field := append(strconv.AppendInt([]byte(`"max_tokens":`), int64(tokens), 10), ',')
 	r.edits = append(r.edits, body.Edit{Span: body.Span{From: key, To: key}, By: field})
 	return tokens

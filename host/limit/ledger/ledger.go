@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 var (
@@ -26,7 +27,7 @@ type File struct{ db *bbolt.DB }
 // process can open it until it is closed.
 func Open(path string) (*File, map[string][]byte, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: patience, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		err = errUsed
 	}
 	if err != nil {
