@@ -1,0 +1,148 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// aDaysRequests is what the key of ledgerYAML may ask in a day.
+const aDaysRequests = 1_000_000
+
+// ledgerYAML is a configuration that counts the requests of a key in a ledger.
+func ledgerYAML(path string) string {
+	return fmt.Sprintf(`
+model_mapping:
+  m: {provider: demo, model: demo, price: {input: 1, output: 1}}
+providers:
+  demo: {plugin: demo}
+auth:
+  enabled: true
+  api_keys:
+    - {name: app, key: test-key, limits: {requests: %d/d}, budget: {month: 1000000}}
+ledger: %q
+`, aDaysRequests, path)
+}
+
+// used asks once and tells how many requests of the key have been counted, this one
+// among them. It is 0 if the gateway gave no answer.
+func (p *process) used() int {
+	req, err := http.NewRequest("POST", p.url+"/chat/completions", strings.NewReader(`{"model":"m","messages":[{"role":"user","content":"hi"}]}`))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer test-key")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0
+	}
+	defer res.Body.Close()
+	io.Copy(io.Discard, res.Body)
+	left, err := strconv.Atoi(res.Header.Get("X-Ratelimit-Remaining-Requests"))
+	if err != nil || res.StatusCode != 200 {
+		p.t.Errorf("status %d, remaining %q", res.StatusCode, res.Header.Get("X-Ratelimit-Remaining-Requests"))
+	}
+	return aDaysRequests - left
+}
+
+// TestAKillLosesNothingThatWasWritten kills a gateway in the middle of requests, again
+// and again: the file stays whole, and what it had before the last write is counted on.
+func TestAKillLosesNothingThatWasWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	yaml := ledgerYAML(path)
+	before := 0
+	for round := range 3 {
+		p := start(t, yaml)
+		first := p.used()
+		if first <= before {
+			t.Fatalf("round %d: %d requests are counted; want more than the %d that were written before the kill", round, first, before)
+		}
+		counted := first
+		for range 20 {
+			counted = p.used()
+		}
+		// What is counted now is written once the file has changed after it, and again
+		// after that: the first of the two writes may have begun before.
+		for range 2 {
+			at := modified(t, path)
+			eventually(t, "the ledger is written", func() bool { p.used(); return modified(t, path).After(at) })
+		}
+		before = counted
+		asking := make(chan int)
+		go func() {
+			last := 0
+			for n := p.used(); n > 0; n = p.used() {
+				last = n
+			}
+			asking <- last
+		}()
+		time.Sleep(time.Duration(round) * 137 * time.Millisecond) // at another moment of the writer's second
+		p.signal(syscall.SIGKILL)
+		p.wait()
+		if last := <-asking; last != 0 && last < before {
+			t.Errorf("round %d: the last answer counts %d requests, an earlier one %d", round, last, before)
+		}
+	}
+	if last := start(t, yaml).used(); last <= before {
+		t.Errorf("%d requests are counted; want more than %d", last, before)
+	}
+}
+
+func modified(t *testing.T, path string) time.Time {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.ModTime()
+}
+
+// TestAnEndLosesNothing ends a gateway as a service manager does: each request is counted
+// by the next one.
+func TestAnEndLosesNothing(t *testing.T) {
+	yaml := ledgerYAML(filepath.Join(t.TempDir(), "ledger.db"))
+	p := start(t, yaml)
+	for range 5 {
+		p.used()
+	}
+	p.signal(syscall.SIGTERM)
+	if code := p.wait(); code != 0 {
+		t.Fatalf("it ended with %d", code)
+	}
+	if n := start(t, yaml).used(); n != 6 {
+		t.Errorf("%d requests are counted; want 6", n)
+	}
+}
+
+// TestALedgerHasOneProcess starts a second gateway with the ledger of the first, which is
+// refused with a way out and harms nothing.
+func TestALedgerHasOneProcess(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	yaml := ledgerYAML(path)
+	p := start(t, yaml)
+	p.used()
+	file := filepath.Join(t.TempDir(), "kai.yaml")
+	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := kaiCommand(t, p.cmd.Path, nil, "serve", "--config", file, "--port", "0")
+	out, err := cmd.CombinedOutput()
+	if err == nil || cmd.ProcessState.ExitCode() != 2 {
+		t.Errorf("the second gateway ended with %d, want 2:\n%s", cmd.ProcessState.ExitCode(), out)
+	}
+	for _, part := range []string{path, "another process has it open", "each gateway needs a file of its own"} {
+		if !strings.Contains(string(out), part) {
+			t.Errorf("the second gateway does not say %q:\n%s", part, out)
+		}
+	}
+	if n := p.used(); n != 2 {
+		t.Errorf("%d requests are counted by the first; want 2", n)
+	}
+}
