@@ -118,7 +118,7 @@ func commandNames() (names []string) {
 // help lists the commands.
 func help() string {
 	var b strings.Builder
-	b.WriteString("Kai is an OpenAI-compatible gateway to local and hosted language models.\n\nUsage:\n\n")
+	b.WriteString("Kai is a gateway to local and hosted language models, with OpenAI's and Anthropic's APIs.\n\nUsage:\n\n")
 	for _, c := range commands() {
 		fmt.Fprintf(&b, "  kai %s\n                          %s\n", c.usage, c.about)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -32,5 +33,40 @@ func TestREADMEAsksAllAPIs(t *testing.T) {
 	}
 	if len(left) > 0 {
 		t.Errorf("README.md shows no request to %v", left)
+	}
+}
+
+// TestREADMEListsAllCommands holds the commands of README.md against those of "kai help".
+func TestREADMEListsAllCommands(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range commandNames() {
+		if !strings.Contains(string(text), "\nkai "+name) {
+			t.Errorf("README.md does not list kai %s", name)
+		}
+	}
+}
+
+// TestEveryDocumentIsListed holds the list of documents against the folder.
+func TestEveryDocumentIsListed(t *testing.T) {
+	documents, err := os.ReadFile("../../docs/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("../../docs/design/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(files, pages...) {
+		path := strings.TrimPrefix(file, "../../docs/")
+		if path != "README.md" && !strings.Contains(string(documents), "]("+path+")") {
+			t.Errorf("docs/README.md has no link to %s", path)
+		}
 	}
 }
