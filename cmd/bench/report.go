@@ -70,7 +70,7 @@ func (r *report) costs(s *scenario, c samples) {
 		cells[server] = fmt.Sprintf("%.2f µs", median(v))
 	}
 	ratio := c.ratio(kai, s.against)
-	r.row(s.name, "CPU per "+s.unit, cells, fmt.Sprintf("%.2f × %s", ratio, s.against), atMost(s.aim, "%.1f ×"), ratio <= s.aim)
+	r.row(s.name, "CPU per "+s.unit, cells, fmt.Sprintf("%.2f × %s", ratio, s.against), atMost(s.aim, "%.2f ×"), ratio <= s.aim)
 	if c[linked] == nil || s.unit != "chunk" {
 		return
 	}
@@ -84,7 +84,7 @@ func (r *report) memory(s *scenario, m samples) {
 		cells[server] = fmt.Sprintf("%.1f KiB", median(v))
 	}
 	ratio := m.ratio(kai, s.against)
-	r.row("", "memory per stream", cells, fmt.Sprintf("%.2f × %s", ratio, s.against), atMost(s.memory, "%.1f ×"), ratio <= s.memory)
+	r.row("", "memory per stream", cells, fmt.Sprintf("%.2f × %s", ratio, s.against), atMost(s.memory, "%.2f ×"), ratio <= s.memory)
 }
 
 func (r *report) latency(took map[string][]time.Duration) {
@@ -121,10 +121,19 @@ func (r *report) beside(first bool, env string, livez, other []time.Duration) {
 	}
 }
 
-func (r *report) starts(cold, warm, idle []float64) {
-	r.values("start", "cold, until the demo's reply", cold, "ms", 3000)
-	r.values("", "warm, until the demo's reply", warm, "ms", 200)
-	r.values("", "memory when idle", idle, "MiB", 80)
+// The aims of a start, in the units of its rows.
+const (
+	coldAim, warmAim     = 700, 130 // ms
+	unaskedAim, askedAim = 30, 44   // MiB
+	binaryAim            = 38       // MiB
+)
+
+func (r *report) starts(m startSamples) {
+	r.values("start", "cold, until the demo's reply", m.cold, "ms", coldAim)
+	r.values("", "warm, until the demo's reply", m.warm, "ms", warmAim)
+	r.values("", "memory when nothing was asked", m.idle, "MiB", unaskedAim)
+	r.values("", "memory after one model was asked", m.asked, "MiB", askedAim)
+	r.values("", "size of the binary", m.binary, "MiB", binaryAim)
 }
 
 // values adds a row with values of Kai only: the median, the highest, and the aim for the
