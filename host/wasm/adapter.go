@@ -34,7 +34,7 @@ type Adapter struct {
 // Adapter returns an adapter at once and begins to load its module in the background.
 // name is the provider's name, for the log. The caller must close the adapter.
 func (e *Engine) Adapter(name string, module []byte, opts AdapterOptions) *Adapter {
-	return e.Open(name, modfile.Module{Read: func() ([]byte, error) { return module, nil }}, opts)
+	return e.Open(name, modfile.ModuleOf(module), opts)
 }
 
 // Open is Adapter for a module that is read when it is loaded.
@@ -45,7 +45,7 @@ func (e *Engine) Open(name string, m modfile.Module, opts AdapterOptions) *Adapt
 	limits := opts.Limits.withDefaults()
 	log := logger{log: e.opts.Logger.With("provider", name), level: opts.LogLevel, rate: &rate{limit: limits.LogLines}}
 	a := &Adapter{
-		loader: &loader{engine: e, name: name, read: m.Read, ready: make(chan struct{}), refs: 1},
+		loader: &loader{engine: e, name: name, module: m, ready: make(chan struct{}), refs: 1},
 		runner: &runner{
 			slots: e.slots, wait: e.opts.CallWait, limits: &limits, log: log,
 			tenant: &tenant{}, pause: &breaker{}, pace: &pace{},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -19,6 +20,8 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
+
+	"github.com/kai-gateway/kai/host/wasm/fuel"
 )
 
 // DefaultCacheDir returns the folder in which compiled adapters are kept. It is in the
@@ -64,6 +67,85 @@ const (
 	checksumFile = "checksum"
 )
 
+// A prepared module is a file of its own: a checksum, the length of the next part, the
+// module's manifest and transcript as sections of an empty module, and the instrumented
+// module. So a module that was loaded before need neither be unpacked nor instrumented.
+func (c *codeCache) preparedFile(digest [sha256.Size]byte) string {
+	return filepath.Join(c.dir, fmt.Sprintf("prepared-%d-%x", fuel.Version, digest))
+}
+
+const (
+	preparedFiles = "prepared-*"
+	preparedHead  = 8 // bytes of the checksum and the length
+)
+
+// prepared returns what keep has written for the module of that digest, or nil.
+func (c *codeCache) prepared(digest [sha256.Size]byte) (sections, wasm []byte) {
+	if c.dir == "" || digest == [sha256.Size]byte{} {
+		return nil, nil
+	}
+	path := c.preparedFile(digest)
+	if _, err := os.Lstat(path); err != nil {
+		return nil, nil
+	}
+	err := makePrivate(c.dir, c.dir)
+	if err == nil {
+		err = checkPrivate(path, 0)
+	}
+	var all []byte
+	if err == nil {
+		all, err = os.ReadFile(path)
+	}
+	if err != nil {
+		c.warn("compiled adapters are not kept", err)
+		return nil, nil
+	}
+	if len(all) < preparedHead || binary.LittleEndian.Uint32(all) != crc32.Checksum(all[4:], castagnoli) {
+		os.Remove(path)
+		return nil, nil
+	}
+	now := time.Now()
+	os.Chtimes(path, now, now)
+	n := preparedHead + int(binary.LittleEndian.Uint32(all[4:]))
+	return all[preparedHead:n:n], all[n:]
+}
+
+// keep writes a prepared module, all of it or nothing.
+func (c *codeCache) keep(digest [sha256.Size]byte, sections, wasm []byte) {
+	if c.dir == "" {
+		return
+	}
+	err := makePrivate(c.dir, c.dir)
+	if err == nil {
+		err = c.writePrepared(c.preparedFile(digest), sections, wasm)
+	}
+	if err != nil {
+		c.warn("compiled adapters are not kept", err)
+	}
+}
+
+func (c *codeCache) writePrepared(path string, sections, wasm []byte) error {
+	f, err := os.CreateTemp(c.dir, "prepared-*.tmp")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // unless it was renamed
+	size := binary.LittleEndian.AppendUint32(nil, uint32(len(sections)))
+	sum := crc32.Update(crc32.Update(crc32.Checksum(size, castagnoli), castagnoli, sections), castagnoli, wasm)
+	for _, part := range [][]byte{binary.LittleEndian.AppendUint32(nil, sum), size, sections, wasm} {
+		if _, err = f.Write(part); err != nil {
+			break
+		}
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// castagnoli is the table of all checksums.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
 // warn logs a kind of trouble, the first time that it is called with it.
 func (c *codeCache) warn(kind string, err error) {
 	c.mu.Lock()
@@ -101,8 +183,8 @@ func (c *codeCache) mark(digest [sha256.Size]byte) string {
 
 const markPrefix = "loaded-"
 
-// open returns the folder for the code of an instrumented module, or "" if the cache can't be used. The folder's checksum was compared, so the code in it is as it was
-// written.
+// open returns the folder for the code of an instrumented module, or "" if the cache can't
+// be used. The folder's checksum was compared, so the code in it is as it was written.
 func (c *codeCache) open(wasm []byte) string {
 	if c.dir == "" {
 		return ""
@@ -188,7 +270,9 @@ func (c *codeCache) trim(size int64, age time.Duration, now time.Time) {
 	}
 	var entries []entry
 	names, err := fs.Glob(os.DirFS(c.dir), entryFolders)
-	for _, name := range names {
+	prepared, preparedErr := fs.Glob(os.DirFS(c.dir), preparedFiles)
+	err = errors.Join(err, preparedErr)
+	for _, name := range append(names, prepared...) {
 		e := entry{path: filepath.Join(c.dir, name)}
 		filepath.WalkDir(e.path, func(_ string, d fs.DirEntry, err error) error {
 			if err != nil {
@@ -329,7 +413,7 @@ func kindName(m fs.FileMode) string {
 // checksum returns a text that changes if the files are damaged by accident: their
 // names, sizes and CRCs.
 func checksum(files []string) (string, error) {
-	h := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	h := crc32.New(castagnoli)
 	text := ""
 	for _, path := range files {
 		f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)

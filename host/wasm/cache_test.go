@@ -34,6 +34,8 @@ func TestTheCacheIsTrimmed(t *testing.T) {
 		write(fmt.Sprintf("module-%d/wazero-v1/m", i), time.Duration(i)*time.Hour)
 	}
 	write("module-4/checksum", time.Minute) // used lately, though written long ago
+	write("prepared-1-a", 3*time.Hour)
+	write("prepared-1-b", time.Minute)
 	write("notes/mine", 10000*time.Hour)
 	c := newCodeCache(dir, slog.New(slog.DiscardHandler))
 	left := func() (names []string) {
@@ -44,11 +46,11 @@ func TestTheCacheIsTrimmed(t *testing.T) {
 		return names
 	}
 	c.trim(1<<20, 150*time.Minute, now)
-	if got, want := left(), []string{"module-0", "module-1", "module-2", "module-4", "notes"}; !slices.Equal(got, want) {
+	if got, want := left(), []string{"module-0", "module-1", "module-2", "module-4", "notes", "prepared-1-b"}; !slices.Equal(got, want) {
 		t.Errorf("left by age are %v, want %v", got, want)
 	}
-	c.trim(350, time.Hour*1000, now)
-	if got, want := left(), []string{"module-0", "module-4", "notes"}; !slices.Equal(got, want) {
+	c.trim(450, time.Hour*1000, now)
+	if got, want := left(), []string{"module-0", "module-4", "notes", "prepared-1-b"}; !slices.Equal(got, want) {
 		t.Errorf("left by size are %v, want %v: what was used lately, and what is not the cache's", got, want)
 	}
 	var log bytes.Buffer
@@ -126,6 +128,67 @@ func TestTwoBytesMakeNoDifference(t *testing.T) {
 	}
 }
 
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// prepared gives the one file of a prepared module.
+func (t cacheTest) prepared() string {
+	t.Helper()
+	files := glob(t.T, filepath.Join(t.dir, preparedFiles))
+	if len(files) != 1 {
+		t.Fatalf("the cache has the prepared modules %v, want one", files)
+	}
+	return files[0]
+}
+
+// TestADamagedPreparedModuleIsMadeAnew breaks the file of a prepared module, or has an
+// earlier program have written it.
+func TestADamagedPreparedModuleIsMadeAnew(t *testing.T) {
+	c := cacheTest{t, filepath.Join(t.TempDir(), "cache")}
+	c.load()
+	good, err := os.ReadFile(c.prepared())
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := func(at int) []byte {
+		b := slices.Clone(good)
+		b[at] ^= 1
+		return b
+	}
+	for name, broken := range map[string][]byte{
+		"nothing": {}, "half a head": good[:5], "half": good[:len(good)/2], "another checksum": flipped(0), "another length": flipped(4),
+		"another section": flipped(preparedHead + 9), "another instruction": flipped(len(good) - 20), "a byte more": append(slices.Clone(good), 0),
+	} {
+		if err := os.WriteFile(c.prepared(), broken, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if log := c.load(); log != "" {
+			t.Errorf("%s: %s", name, log)
+		}
+		if now, _ := os.ReadFile(c.prepared()); !bytes.Equal(now, good) {
+			t.Errorf("%s: the file was not made anew", name)
+		}
+	}
+	// What another version of the instrumentation has made is not looked at.
+	older := strings.Replace(c.prepared(), "prepared-", "prepared-0", 1)
+	if err := os.Rename(c.prepared(), older); err != nil {
+		t.Fatal(err)
+	}
+	c.load()
+	if _, err := os.Stat(strings.Replace(older, "prepared-0", "prepared-", 1)); err != nil {
+		t.Error(err)
+	}
+	if left := glob(t, filepath.Join(c.dir, "*.tmp")); len(left) > 0 {
+		t.Errorf("left is %v", left)
+	}
+}
+
 // TestVersionsOfWazeroShareAnEntry: a program with another version of wazero compiles the
 // module once, and drops nothing.
 func TestVersionsOfWazeroShareAnEntry(t *testing.T) {
@@ -186,8 +249,11 @@ func TestOnlyAnOwnCacheIsUsed(t *testing.T) {
 		"the code is a link": {func(c cacheTest) error {
 			return replace(c.file(), func(p string) error { return os.Symlink("/dev/zero", p) })
 		}, "is a link"},
-		"the checksum is a pipe": {func(c cacheTest) error { return replace(filepath.Join(entry(c), checksumFile), fifo) }, "special file"},
-		"an entry is a pipe":     {func(c cacheTest) error { return replace(entry(c), fifo) }, "not a directory"},
+		"others can write a module":    {func(c cacheTest) error { return os.Chmod(c.prepared(), 0o602) }, "others can write"},
+		"a prepared module is a pipe":  {func(c cacheTest) error { return replace(c.prepared(), fifo) }, "special file"},
+		"a prepared one is a stranger": {func(c cacheTest) error { return stranger(c.prepared()) }, "belongs to user 4242"},
+		"the checksum is a pipe":       {func(c cacheTest) error { return replace(filepath.Join(entry(c), checksumFile), fifo) }, "special file"},
+		"an entry is a pipe":           {func(c cacheTest) error { return replace(entry(c), fifo) }, "not a directory"},
 		"the directory is a file": {func(c cacheTest) error {
 			return replace(c.dir, func(p string) error { return os.WriteFile(p, nil, 0o600) })
 		}, "not a directory"},

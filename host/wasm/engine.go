@@ -25,6 +25,7 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/host/wasm/modfile"
 )
 
 // Options configures New. The zero value is ready for production use, without a
@@ -204,35 +205,34 @@ func (e *Engine) forget(a *Adapter) {
 	}
 }
 
-// acquire returns the version of a module. It compiles the module if that is not in
-// memory. If the module has to run for that, it runs for c, within limits, which are
+// acquire returns the version of a module. It reads and compiles the module if that is not
+// in memory. If the module has to run for that, it runs for c, within limits, which are
 // those of its adapter.
-func (e *Engine) acquire(module []byte, limits *Limits, c caller) (*version, error) {
-	digest := sha256.Sum256(module)
+func (e *Engine) acquire(m modfile.Module, limits *Limits, c caller) (*version, error) {
 	e.mu.Lock()
-	v := e.live[digest]
+	v := e.live[m.Digest]
 	if v == nil {
-		v, _ = e.kept.Peek(digest)
+		v, _ = e.kept.Peek(m.Digest)
 	}
 	if v != nil {
 		v.refs++ // before Remove, whose callback closes a version without references
-		e.kept.Remove(digest)
-		e.live[digest] = v
+		e.kept.Remove(m.Digest)
+		e.live[m.Digest] = v
 		e.mu.Unlock()
 		return v, nil
 	}
 	e.mu.Unlock()
 
 	// Only load calls acquire, so nobody else compiles the same module meanwhile.
-	v, err := compile(module, e.cache, limits, c)
+	v, err := compile(m, e.cache, limits, c)
 	if err != nil {
 		return nil, err
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	v.digest, v.refs = digest, 1
+	v.refs = 1
 	e.untidy = true
-	e.live[digest] = v
+	e.live[m.Digest] = v
 	return v, nil
 }
 

@@ -14,10 +14,10 @@ import (
 // may share it (see Adapter.ForRequest).
 type loader struct {
 	engine *Engine
-	name   string                 // the provider's
-	read   func() ([]byte, error) // gives the module; nil once it was loaded
-	begin  func()                 // puts it into the queue, once
-	cached *modfile.Manifest      // of a module that may be loaded later, because its code is in the cache
+	name   string            // the provider's
+	module modfile.Module    // what can be known before it is loaded; without Read once it was
+	begin  func()            // puts it into the queue, once
+	cached *modfile.Manifest // of a module that may be loaded later, because its code is in the cache
 
 	ready   chan struct{} // closed when loading has ended
 	version *version      // set before ready is closed, unless err is
@@ -49,11 +49,7 @@ func (a *Adapter) load() {
 	// All other calls are bounded, so a slot becomes free in the end.
 	seat := seat{slots: a.engine.slots, tenant: a.tenant, wait: time.Hour}
 	c := caller{ctx: context.Background(), seat: &seat, pace: a.pace}
-	module, err := a.read()
-	var v *version
-	if err == nil {
-		v, err = a.engine.acquire(module, a.runner.limits, c)
-	}
+	v, err := a.engine.acquire(a.loader.module, a.runner.limits, c)
 	if err != nil {
 		a.loaded(nil, err)
 		return
@@ -92,7 +88,7 @@ func (a *Adapter) loaded(v *version, err error) {
 	if err != nil && !errors.Is(err, errClosed) {
 		a.engine.opts.Logger.Error("adapter failed to load", "provider", a.name, "err", err)
 	}
-	a.loader.version, a.err, a.read = v, err, nil
+	a.loader.version, a.err, a.loader.module.Read = v, err, nil
 	// This comes before ready is closed, so that whoever has waited for ready has the last
 	// reference, and frees the adapter by closing it.
 	a.release()

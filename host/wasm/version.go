@@ -32,26 +32,32 @@ type version struct {
 	transcript *transcript.Transcript // the module's, until it was replayed; only the loader uses it
 }
 
-// compile checks, instruments and compiles a module, and finds its manifest. If the
-// module has to run for that, limits bound it. The error is a *modfile.LoadError.
-func compile(module []byte, cache *codeCache, limits *Limits, c caller) (*version, error) {
-	m, err := fuel.Instrument(module, fuel.Options{StartFuel: modfile.StartFuel})
+// compile checks, instruments and compiles a module, and finds its manifest. What the cache
+// has of it is not done again, and then the module is not even read. If the module has to
+// run for its manifest, limits bound it. The error is a *modfile.LoadError, unless the module
+// can't be read.
+func compile(m modfile.Module, cache *codeCache, limits *Limits, c caller) (*version, error) {
+	sections, wasm := cache.prepared(m.Digest)
+	if wasm == nil {
+		module, err := m.Read()
+		if err != nil {
+			return nil, err
+		}
+		if sections, wasm, err = prepare(module); err != nil {
+			return nil, &modfile.LoadError{Err: err}
+		}
+		cache.keep(m.Digest, sections, wasm)
+	}
+	carried, _, err := modfile.ReadTranscript(sections)
 	if err != nil {
 		return nil, &modfile.LoadError{Err: err}
 	}
-	if err := modfile.CheckABI(m); err != nil {
-		return nil, &modfile.LoadError{Err: err}
-	}
-	carried, _, err := modfile.ReadTranscript(module)
-	if err != nil {
-		return nil, &modfile.LoadError{Err: err}
-	}
-	entry := cache.open(m.Wasm)
-	v, err := compileWith(m.Wasm, entry)
+	entry := cache.open(wasm)
+	v, err := compileWith(wasm, entry)
 	if entry != "" {
 		if err == nil {
 			cache.close(entry)
-		} else if plain, plainErr := compileWith(m.Wasm, ""); plainErr == nil {
+		} else if plain, plainErr := compileWith(wasm, ""); plainErr == nil {
 			// The module is fine. The cache was to blame: its disk may be full.
 			cache.warn("compiled adapters are not kept", err)
 			cache.drop(entry)
@@ -61,13 +67,29 @@ func compile(module []byte, cache *codeCache, limits *Limits, c caller) (*versio
 	if err != nil {
 		return nil, &modfile.LoadError{Err: err}
 	}
-	v.pages = m.Memory.Min
-	v.transcript = carried
-	if v.manifest, err = v.readManifest(module, limits, c); err != nil {
+	v.digest, v.transcript = m.Digest, carried
+	for _, memory := range v.compiled.ExportedMemories() { // one, as CheckABI has seen
+		v.pages = memory.Min()
+	}
+	if v.manifest, err = v.readManifest(sections, limits, c); err != nil {
 		v.close()
 		return nil, &modfile.LoadError{Err: err}
 	}
 	return v, nil
+}
+
+// prepare checks and instruments a module. sections is an empty module with what the
+// loader reads of the original: its manifest and its transcript.
+func prepare(module []byte) (sections, wasm []byte, err error) {
+	m, err := fuel.Instrument(module, fuel.Options{StartFuel: modfile.StartFuel})
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := modfile.CheckABI(m); err != nil {
+		return nil, nil, err
+	}
+	sections, err = modfile.Sections(module)
+	return sections, m.Wasm, err
 }
 
 func compileWith(wasm []byte, cacheDir string) (*version, error) {

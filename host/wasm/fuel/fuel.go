@@ -41,6 +41,10 @@ const (
 	ImportName   = "spend"
 )
 
+// Version changes whenever the result of [Instrument] does, so that what was kept of an
+// earlier program is not used. TestVersion says when.
+const Version = 1
+
 // Options are the limits of [Instrument]. Zero or less means the default.
 type Options struct {
 	MaxSize         int   // bytes of a module; default 16 MiB. The instrumented module may have twice as many

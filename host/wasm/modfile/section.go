@@ -31,6 +31,23 @@ func ParseTranscript(data []byte) (*transcript.Transcript, error) {
 	return t, nil
 }
 
+// Sections returns an empty module with the sections that Kai reads of a module: its
+// manifest and its transcript.
+func Sections(module []byte) ([]byte, error) {
+	out := []byte("\x00asm\x01\x00\x00\x00")
+	for _, name := range []string{abi.ManifestSection, abi.TranscriptSection} {
+		data, found := fuel.CustomSection(module, name)
+		if !found {
+			continue
+		}
+		var err error
+		if out, err = fuel.WithCustomSection(out, name, data); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 // WithoutTranscript returns the module without its transcript, for tools that replay
 // transcripts themselves.
 func WithoutTranscript(module []byte) ([]byte, error) {
