@@ -166,9 +166,14 @@ func notAdmitted(r *limit.Refusal, now time.Time) error {
 		e.Code = "concurrency_limit_exceeded"
 		e.Text = "The limit of " + most + what + whose + " is reached. Try again when one of them has ended."
 	default:
-		e.Text = "The limit of " + most + what + whose + " is reached. Try again in " + max(r.Wait, time.Second).Round(time.Second).String() + "."
+		e.Text = "The limit of " + most + what + whose + " is reached. Try again in " + wholeSeconds(r.Wait).String() + "."
 	}
 	return e
+}
+
+// wholeSeconds rounds up, as the header Retry-After does.
+func wholeSeconds(d time.Duration) time.Duration {
+	return (max(d, time.Second) + time.Second - 1).Truncate(time.Second)
 }
 
 // How limits are called in what clients read.

@@ -23,6 +23,14 @@ func validate(args []string, stdout, stderr io.Writer) int {
 	if name == "" {
 		name = "the built-in configuration"
 	}
-	fmt.Fprintf(stdout, "%s is valid: %d models, %d providers\n", name, len(c.Models), len(c.Providers))
+	fmt.Fprintf(stdout, "%s is valid: %s, %s\n", name, count(len(c.Models), "model"), count(len(c.Providers), "provider"))
 	return exitDone
+}
+
+// count writes a number of things, such as "1 model" and "2 models".
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprint(n, " ", thing)
 }
