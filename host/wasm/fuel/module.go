@@ -461,7 +461,7 @@ func (p *parsed) dataSegment(r *reader, index uint32) {
 		p.constant(r)
 	}
 	n := r.count(len(r.data), "bytes of data")
-	if n > pieceBytes {
+	if n > pieceBytes && p.counted { // without a count, nothing can name it
 		p.large = append(p.large, index)
 		p.grow(r, at, helperBytes)
 	}

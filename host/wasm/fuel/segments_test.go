@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -66,6 +67,15 @@ func TestSegmentsAreJoined(t *testing.T) {
 			}
 			sameMemory(t, plain, joined)
 		})
+	}
+}
+
+// TestALargeSegmentNeedsNoCount: a module whose instructions name no data segments has none
+// for that either.
+func TestALargeSegmentNeedsNoCount(t *testing.T) {
+	wasm := mustInstrument(t, withData(active(0, strings.Repeat("x", pieceBytes+1))).bytes(), Options{}).Wasm
+	if _, err := newRuntime(t).CompileModule(context.Background(), wasm); err != nil {
+		t.Error(err)
 	}
 }
 
