@@ -94,6 +94,8 @@ var layers = []layer{
 		pattern: "host/observe", own: []string{"host/fault", "host/record"},
 		foreign: []string{"github.com/prometheus/client_golang", "go.opentelemetry.io/proto/otlp", "google.golang.org/protobuf"},
 	},
+	{pattern: "host/upstream", own: []string{"host/fault", "host/memory", "host/upstream/*", "sdk", "sdk/*"}, tests: []string{"internal/testkit/wire"}},
+	{pattern: "host/upstream/h1", tests: []string{"internal/testkit/wire"}}, // knows nothing of providers
 	{pattern: "host/*", own: []string{"host/fault", "host/memory", "host/record", "sdk", "sdk/*"}},
 	{
 		pattern: "host", own: []string{"host/*", "host/limit/ledger", "host/wasm/modfile", "host/dialect/*", "config", "schema", "sdk", "sdk/*"},
@@ -102,6 +104,7 @@ var layers = []layer{
 	// For tests of whole gateways, and for nothing else. Their upstreams know nothing of
 	// Kai, so that tests inside of package host can have them, too.
 	{pattern: "internal/testkit/mock"},
+	{pattern: "internal/testkit/wire"}, // the same below HTTP
 	{pattern: "internal/testkit", own: []string{"host", "host/live", "host/wasm/modfile", "config", "plugins"}},
 	// Measures the program from outside, with modules it makes for that.
 	{pattern: "cmd/bench", own: []string{"host/wasm", "host/wasm/*", "plugins", "sdk/abi"}},

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kai-gateway/kai/internal/testkit/wire"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -68,7 +69,7 @@ func BenchmarkWhole(b *testing.B) {
 	for _, size := range []int{200, 200_000} {
 		body := bytes.Repeat([]byte("x"), size)
 		b.Run(fmt.Sprintf("%d/upstream", size), func(b *testing.B) {
-			c := newTestClient(b, startEcho(b, jsonHead+sized(smallAnswer)))
+			c := newTestClient(b, startEcho(b, jsonHead+wire.Sized(smallAnswer)))
 			r := post(abi.Whole)
 			r.Body = body
 			b.ReportAllocs()
@@ -84,7 +85,7 @@ func BenchmarkWhole(b *testing.B) {
 			}
 		})
 		b.Run(fmt.Sprintf("%d/nethttp", size), func(b *testing.B) {
-			url := startEcho(b, jsonHead+sized(smallAnswer)) + "/api/chat"
+			url := startEcho(b, jsonHead+wire.Sized(smallAnswer)) + "/api/chat"
 			transport := &http.Transport{DisableCompression: true}
 			defer transport.CloseIdleConnections()
 			b.ReportAllocs()
@@ -121,7 +122,7 @@ func BenchmarkStream(b *testing.B) {
 		"sse":    {abi.SSE, sseHead, "data: " + line + "\n\n"},
 	} {
 		b.Run(name, func(b *testing.B) {
-			c := newTestClient(b, startEcho(b, tc.head+chunked+strings.Repeat(chunk(tc.event), events)+chunk("")))
+			c := newTestClient(b, startEcho(b, tc.head+chunked+strings.Repeat(wire.Chunk(tc.event), events)+wire.Chunk("")))
 			flushes := 0
 			b.ReportAllocs()
 			for b.Loop() {

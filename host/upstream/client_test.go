@@ -16,14 +16,15 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/kai-gateway/kai/internal/testkit/wire"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 func TestWhatIsSent(t *testing.T) {
 	got := make(chan *http.Request, 1)
-	s := startServer(t, func(c net.Conn, r *http.Request) bool {
+	s := wire.Start(t, func(c net.Conn, r *http.Request) bool {
 		got <- r
-		return answers(jsonHead+sized("{}"))(c, r)
+		return wire.Answers(jsonHead+wire.Sized("{}"))(c, r)
 	})
 	for name, tc := range map[string]struct {
 		request Request
@@ -57,7 +58,7 @@ func TestWhatIsSent(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newTestClient(t, s.url+"/base/?v=1", func(o *Options) {
+			c := newTestClient(t, s.URL+"/base/?v=1", func(o *Options) {
 				o.Secret, o.UserAgent = Secret{Header: "authorization", Value: "Bearer hunter2"}, "kai/1"
 			})
 			if out := run(c, tc.request); out.err != nil {
@@ -68,7 +69,7 @@ func TestWhatIsSent(t *testing.T) {
 			if r.Method != tc.method || r.RequestURI != tc.target || string(body) != tc.body {
 				t.Errorf("sent %s %s with %q, want %s %s with %q", r.Method, r.RequestURI, body, tc.method, tc.target, tc.body)
 			}
-			if "http://"+r.Host != s.url {
+			if "http://"+r.Host != s.URL {
 				t.Errorf("sent host %q, want base_url's", r.Host)
 			}
 			for k, want := range tc.header {
@@ -81,8 +82,8 @@ func TestWhatIsSent(t *testing.T) {
 }
 
 func TestRequestsThatAreNotAllowed(t *testing.T) {
-	s := startServer(t, answers(""))
-	c := newTestClient(t, s.url, func(o *Options) { o.Secret = Secret{Header: "x-api-key", Value: "hunter2"} })
+	s := wire.Start(t, wire.Answers(""))
+	c := newTestClient(t, s.URL, func(o *Options) { o.Secret = Secret{Header: "x-api-key", Value: "hunter2"} })
 	for name, head := range map[string]string{
 		"no head":                      "",
 		"a path out of base_url":       "GET /../a",
@@ -97,7 +98,7 @@ func TestRequestsThatAreNotAllowed(t *testing.T) {
 			wantError(t, out.err, 502, "adapter_error", "'ollama'")
 		})
 	}
-	if n := s.conns.Load(); n != 0 {
+	if n := s.Conns.Load(); n != 0 {
 		t.Errorf("%d connections were made, want none", n)
 	}
 }
@@ -129,13 +130,13 @@ func TestNewRefuses(t *testing.T) {
 }
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
-	other := startServer(t, answers(jsonHead+sized("{}")))
-	s := startServer(t, answers("HTTP/1.1 307 Temporary Redirect\r\nLocation: "+other.url+"/\r\n"+sized("moved")))
-	out := run(newTestClient(t, s.url), post(abi.Whole))
+	other := wire.Start(t, wire.Answers(jsonHead+wire.Sized("{}")))
+	s := wire.Start(t, wire.Answers("HTTP/1.1 307 Temporary Redirect\r\nLocation: "+other.URL+"/\r\n"+wire.Sized("moved")))
+	out := run(newTestClient(t, s.URL), post(abi.Whole))
 	if out.err == nil || !strings.Contains(out.err.Error(), "redirect, status 307") {
 		t.Errorf("answer = %d %q, %v, want an error that tells of a redirect", out.status, out.body, out.err)
 	}
-	if n := other.conns.Load(); n != 0 {
+	if n := other.Conns.Load(); n != 0 {
 		t.Errorf("%d connections were made where it leads, want none", n)
 	}
 }
@@ -146,22 +147,22 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 		answer  string
 		read    func(*Response) // instead of everything
 	}{
-		"a whole answer":           {abi.Whole, jsonHead + sized("{}"), nil},
-		"a stream":                 {abi.SSE, sseHead + chunked + chunk("data: 1\n\n") + chunk(""), nil},
-		"a stream in gzip":         {abi.SSE, sseHead + "Content-Encoding: gzip\r\n" + chunked + chunk(gzipped("data: 1\n\n")) + chunk(""), nil},
+		"a whole answer":           {abi.Whole, jsonHead + wire.Sized("{}"), nil},
+		"a stream":                 {abi.SSE, sseHead + chunked + wire.Chunk("data: 1\n\n") + wire.Chunk(""), nil},
+		"a stream in gzip":         {abi.SSE, sseHead + "Content-Encoding: gzip\r\n" + chunked + wire.Chunk(gzipped("data: 1\n\n")) + wire.Chunk(""), nil},
 		"an answer without a body": {abi.SSE, "HTTP/1.1 204 No Content\r\n\r\n", nil},
-		"a stream left at [DONE]": {abi.SSE, sseHead + chunked + chunk("data: [DONE]\n\n") + chunk(""), func(r *Response) {
+		"a stream left at [DONE]": {abi.SSE, sseHead + chunked + wire.Chunk("data: [DONE]\n\n") + wire.Chunk(""), func(r *Response) {
 			r.Next()
 		}},
-		"an answer nobody reads": {abi.Whole, jsonHead + sized("{}"), func(*Response) {}},
+		"an answer nobody reads": {abi.Whole, jsonHead + wire.Sized("{}"), func(*Response) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			noLeaks(t)
-			s := startServer(t, func(c net.Conn, _ *http.Request) bool {
+			wire.NoLeaks(t)
+			s := wire.Start(t, func(c net.Conn, _ *http.Request) bool {
 				io.WriteString(c, tc.answer)
 				return true
 			})
-			c := newTestClient(t, s.url)
+			c := newTestClient(t, s.URL)
 			for range 5 {
 				if tc.read == nil {
 					if out := run(c, post(tc.framing)); out.err != nil {
@@ -176,7 +177,7 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 				tc.read(resp)
 				resp.Close()
 			}
-			if n := s.conns.Load(); n != 1 {
+			if n := s.Conns.Load(); n != 1 {
 				t.Errorf("%d connections for 5 requests, want 1", n)
 			}
 			c.Close()
@@ -187,7 +188,7 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 // TestStaleConnections: a kept connection that turns out dead costs no client
 // its answer, and nothing is repeated that may have been done.
 func TestStaleConnections(t *testing.T) {
-	ok := func(c net.Conn) bool { io.WriteString(c, jsonHead+sized("{}")); return true }
+	ok := func(c net.Conn) bool { io.WriteString(c, jsonHead+wire.Sized("{}")); return true }
 	shut := func(c net.Conn) bool { return false }
 	for name, tc := range map[string]struct {
 		handle   []func(net.Conn) bool // of each request that arrives
@@ -196,16 +197,16 @@ func TestStaleConnections(t *testing.T) {
 		requests int32
 	}{
 		"closed before a byte":         {[]func(net.Conn) bool{ok, shut, ok}, post(abi.Whole), false, 3},
-		"reset before a byte":          {[]func(net.Conn) bool{ok, func(c net.Conn) bool { reset(c); return false }, ok}, post(abi.Whole), false, 3},
+		"reset before a byte":          {[]func(net.Conn) bool{ok, func(c net.Conn) bool { wire.Reset(c); return false }, ok}, post(abi.Whole), false, 3},
 		"closed, without a body":       {[]func(net.Conn) bool{ok, shut, ok}, Request{Head: []byte("GET /")}, false, 3},
 		"repeated once only":           {[]func(net.Conn) bool{ok, shut, shut, ok}, post(abi.Whole), true, 3},
 		"not with a part of an answer": {[]func(net.Conn) bool{ok, func(c net.Conn) bool { io.WriteString(c, "HTTP/1.1 200 OK\r\n"); return false }}, post(abi.Whole), true, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			noLeaks(t)
+			wire.NoLeaks(t)
 			var arrived atomic.Int32
-			s := startServer(t, func(c net.Conn, _ *http.Request) bool { return tc.handle[arrived.Add(1)-1](c) })
-			c := newTestClient(t, s.url)
+			s := wire.Start(t, func(c net.Conn, _ *http.Request) bool { return tc.handle[arrived.Add(1)-1](c) })
+			c := newTestClient(t, s.URL)
 			if out := run(c, tc.request); out.err != nil {
 				t.Fatal(out.err)
 			}
@@ -247,7 +248,7 @@ func TestOneWrite(t *testing.T) {
 				return
 			}
 			sizes <- n
-			io.WriteString(c, jsonHead+sized("{}"))
+			io.WriteString(c, jsonHead+wire.Sized("{}"))
 		}
 	}()
 	c := newTestClient(t, "http://"+l.Addr().String())
@@ -266,7 +267,7 @@ func TestOneWrite(t *testing.T) {
 // TestBodies: bodies of all sizes arrive as they are, also where one write is
 // not enough, over plain connections and over TLS.
 func TestBodies(t *testing.T) {
-	noLeaks(t)
+	wire.NoLeaks(t)
 	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -309,19 +310,19 @@ func TestCertificatesAreVerified(t *testing.T) {
 }
 
 func TestProxy(t *testing.T) {
-	noLeaks(t)
-	proxy := startServer(t, func(c net.Conn, r *http.Request) bool {
-		fmt.Fprintf(c, "%s%s", jsonHead, sized(r.RequestURI+" "+r.Header.Get("Proxy-Authorization")))
+	wire.NoLeaks(t)
+	proxy := wire.Start(t, func(c net.Conn, r *http.Request) bool {
+		fmt.Fprintf(c, "%s%s", jsonHead, wire.Sized(r.RequestURI+" "+r.Header.Get("Proxy-Authorization")))
 		return false
 	})
-	direct := startServer(t, answers(jsonHead+sized("direct")))
-	withUser := strings.Replace(proxy.url, "http://", "http://user:hunter2@", 1)
+	direct := wire.Start(t, wire.Answers(jsonHead+wire.Sized("direct")))
+	withUser := strings.Replace(proxy.URL, "http://", "http://user:hunter2@", 1)
 
 	for name, tc := range map[string]struct{ base, proxy, want string }{
 		"a proxy that is named": {"http://upstream.test/v1", withUser, "http://upstream.test/v1/api/chat Basic dXNlcjpodW50ZXIy"},
-		"none for loopback":     {direct.url, proxy.url, "direct"},
-		"none":                  {direct.url, "none", "direct"},
-		"none by default":       {direct.url, "", "direct"},
+		"none for loopback":     {direct.URL, proxy.URL, "direct"},
+		"none":                  {direct.URL, "none", "direct"},
+		"none by default":       {direct.URL, "", "direct"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := run(newTestClient(t, tc.base, func(o *Options) { o.Proxy = tc.proxy }), post(abi.Whole))
@@ -333,31 +334,31 @@ func TestProxy(t *testing.T) {
 }
 
 func TestProxyThatRefuses(t *testing.T) {
-	proxy := startServer(t, answers("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"))
-	out := run(newTestClient(t, "https://upstream.test", func(o *Options) { o.Proxy = proxy.url }), post(abi.Whole))
+	proxy := wire.Start(t, wire.Answers("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"))
+	out := run(newTestClient(t, "https://upstream.test", func(o *Options) { o.Proxy = proxy.URL }), post(abi.Whole))
 	wantError(t, out.err, 502, "upstream_error", "is not reachable")
 }
 
 // TestManyStreams: streams that run at once don't mix, and their connections
 // are kept.
 func TestManyStreams(t *testing.T) {
-	noLeaks(t)
+	wire.NoLeaks(t)
 	const streams, events = 50, 200
-	s := startServer(t, func(c net.Conn, r *http.Request) bool {
+	s := wire.Start(t, func(c net.Conn, r *http.Request) bool {
 		who, _ := io.ReadAll(r.Body)
 		w := bufio.NewWriter(c)
 		io.WriteString(w, ndjsonHead+chunked)
 		for i := range events {
-			io.WriteString(w, chunk(fmt.Sprintf("{%q:%d,\"x\":%q}\n", who, i, strings.Repeat("y", i))))
+			io.WriteString(w, wire.Chunk(fmt.Sprintf("{%q:%d,\"x\":%q}\n", who, i, strings.Repeat("y", i))))
 			if i%7 == 0 {
 				w.Flush()
 			}
 		}
-		io.WriteString(w, chunk(""))
+		io.WriteString(w, wire.Chunk(""))
 		w.Flush()
 		return true
 	})
-	c := newTestClient(t, s.url)
+	c := newTestClient(t, s.URL)
 	var all sync.WaitGroup
 	for i := range streams {
 		all.Go(func() {
@@ -380,7 +381,7 @@ func TestManyStreams(t *testing.T) {
 	all.Wait()
 	// A request may take a connection that comes back while its own is being
 	// made; that one is kept for another request.
-	if n := s.conns.Load(); n > 2*streams {
+	if n := s.Conns.Load(); n > 2*streams {
 		t.Errorf("%d connections for %d streams at a time", n, streams)
 	}
 }

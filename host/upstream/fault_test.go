@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net"
@@ -18,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kai-gateway/kai/internal/testkit/wire"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -28,11 +28,6 @@ const (
 	chunked    = "Transfer-Encoding: chunked\r\n\r\n"
 	untilClose = "Connection: close\r\n\r\n"
 )
-
-// chunk writes one chunk of a chunked body; without data it is the last.
-func chunk(s string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(s), s) }
-
-func sized(s string) string { return fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(s), s) }
 
 func gzipped(s string) string {
 	var b bytes.Buffer
@@ -60,36 +55,36 @@ func TestFaults(t *testing.T) {
 		message string
 	}{
 		"closed without an answer": {
-			handle: answers(""),
+			handle: wire.Answers(""),
 			status: 502, code: "upstream_error", message: "'ollama' closed the connection without an answer",
 		},
 		"reset without an answer": {
-			handle: func(c net.Conn, _ *http.Request) bool { reset(c); return false },
+			handle: func(c net.Conn, _ *http.Request) bool { wire.Reset(c); return false },
 			status: 502, code: "upstream_error", message: "closed the connection without an answer",
 		},
 		"garbage instead of HTTP": {
-			handle: answers("\x00\x01SSH-2.0-OpenSSH_9\r\n\r\n"),
+			handle: wire.Answers("\x00\x01SSH-2.0-OpenSSH_9\r\n\r\n"),
 			status: 502, code: "upstream_error", message: "not an HTTP answer",
 		},
 		"a garbled header": {
-			handle: answers("HTTP/1.1 200 OK\r\nfoo\r\n\r\n"),
+			handle: wire.Answers("HTTP/1.1 200 OK\r\nfoo\r\n\r\n"),
 			status: 502, code: "upstream_error", message: "not an HTTP answer",
 		},
 		"endless headers": {
-			handle: answers("HTTP/1.1 200 OK\r\nx: " + strings.Repeat("y", 300<<10) + "\r\n\r\n"),
+			handle: wire.Answers("HTTP/1.1 200 OK\r\nx: " + strings.Repeat("y", 300<<10) + "\r\n\r\n"),
 			status: 502, code: "upstream_error", message: "too many headers",
 		},
 		"a head that breaks off": {
-			handle: answers("HTTP/1.1 200 OK\r\nContent-Type: a\r\n"),
+			handle: wire.Answers("HTTP/1.1 200 OK\r\nContent-Type: a\r\n"),
 			status: 502, code: "upstream_error", message: "closed the connection without an answer",
 		},
 		"switching protocols": {
-			handle: answers("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nhello"),
+			handle: wire.Answers("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nhello"),
 			status: 502, code: "upstream_error", message: "informational",
 		},
 		"silence before the head": {
 			options: func(o *Options) { o.FirstByte = 50 * time.Millisecond },
-			handle:  func(c net.Conn, _ *http.Request) bool { hangUp(c); return false },
+			handle:  func(c net.Conn, _ *http.Request) bool { wire.HangUp(c); return false },
 			status:  504, code: "upstream_timeout", message: "did not answer in time",
 		},
 		"silence behind the head": {
@@ -97,7 +92,7 @@ func TestFaults(t *testing.T) {
 			options: impatient,
 			handle: func(c net.Conn, _ *http.Request) bool {
 				io.WriteString(c, sseHead+chunked)
-				hangUp(c)
+				wire.HangUp(c)
 				return false
 			},
 			status: 504, code: "upstream_timeout", message: "stopped answering",
@@ -106,8 +101,8 @@ func TestFaults(t *testing.T) {
 			framing: abi.SSE,
 			options: impatient,
 			handle: func(c net.Conn, _ *http.Request) bool {
-				io.WriteString(c, sseHead+chunked+chunk("data: 1\n\n")+chunk("data: 2"))
-				hangUp(c)
+				io.WriteString(c, sseHead+chunked+wire.Chunk("data: 1\n\n")+wire.Chunk("data: 2"))
+				wire.HangUp(c)
 				return false
 			},
 			frames: []string{"1"},
@@ -117,68 +112,68 @@ func TestFaults(t *testing.T) {
 			options: impatient,
 			handle: func(c net.Conn, _ *http.Request) bool {
 				io.WriteString(c, jsonHead+"Content-Length: 100\r\n\r\n{")
-				hangUp(c)
+				wire.HangUp(c)
 				return false
 			},
 			status: 504, code: "upstream_timeout", message: "stopped answering",
 		},
 		"a chunked stream cut off between chunks": {
 			framing: abi.SSE,
-			handle:  answers(sseHead + chunked + chunk("data: 1\n\n") + chunk("data: 2\n\n")),
+			handle:  wire.Answers(sseHead + chunked + wire.Chunk("data: 1\n\n") + wire.Chunk("data: 2\n\n")),
 			frames:  []string{"1", "2"},
 			status:  502, code: "upstream_error", message: "before its answer was complete",
 		},
 		"a chunked stream cut off within a chunk": {
 			framing: abi.NDJSON,
-			handle:  answers(ndjsonHead + chunked + chunk("{}\n") + "20\r\n{\"a\":"),
+			handle:  wire.Answers(ndjsonHead + chunked + wire.Chunk("{}\n") + "20\r\n{\"a\":"),
 			frames:  []string{"{}"},
 			status:  502, code: "upstream_error", message: "before its answer was complete",
 		},
 		"a stream shorter than declared": {
 			framing: abi.NDJSON,
-			handle:  answers(ndjsonHead + "Content-Length: 100\r\n\r\n{}\n"),
+			handle:  wire.Answers(ndjsonHead + "Content-Length: 100\r\n\r\n{}\n"),
 			frames:  []string{"{}"},
 			status:  502, code: "upstream_error", message: "before its answer was complete",
 		},
 		"a body shorter than declared": {
-			handle: answers(jsonHead + "Content-Length: 100\r\n\r\n{}"),
+			handle: wire.Answers(jsonHead + "Content-Length: 100\r\n\r\n{}"),
 			status: 502, code: "upstream_error", message: "before its answer was complete",
 		},
 		"garbage between chunks": {
 			framing: abi.NDJSON,
-			handle:  answers(ndjsonHead + chunked + chunk("{}\n") + "zz\r\n"),
+			handle:  wire.Answers(ndjsonHead + chunked + wire.Chunk("{}\n") + "zz\r\n"),
 			frames:  []string{"{}"},
 			status:  502, code: "upstream_error", message: "broke off its answer",
 		},
 		"a last event without blank line": {
 			framing: abi.SSE,
-			handle:  answers(sseHead + chunked + chunk("data: 1\n\ndata: 2") + chunk("")),
+			handle:  wire.Answers(sseHead + chunked + wire.Chunk("data: 1\n\ndata: 2") + wire.Chunk("")),
 			frames:  []string{"1", "2"},
 		},
 		"a last line without end": {
 			framing: abi.NDJSON,
-			handle:  answers(ndjsonHead + untilClose + "{\"a\":1}\n{\"a\":2}"),
+			handle:  wire.Answers(ndjsonHead + untilClose + "{\"a\":1}\n{\"a\":2}"),
 			frames:  []string{`{"a":1}`, `{"a":2}`},
 		},
 		"CRLF, comments and names": {
 			framing: abi.SSE,
-			handle:  answers(sseHead + chunked + chunk(": hi\r\n\r\nevent: x\r\ndata:1\r\n\r\n:\r\ndata: 2\r\n\r\n") + chunk("")),
+			handle:  wire.Answers(sseHead + chunked + wire.Chunk(": hi\r\n\r\nevent: x\r\ndata:1\r\n\r\n:\r\ndata: 2\r\n\r\n") + wire.Chunk("")),
 			frames:  []string{"x|1", "2"},
 		},
 		"characters and lines split over chunks": {
 			framing: abi.SSE,
-			handle:  answers(sseHead + chunked + chunk("da") + chunk("ta: \xe2\x82") + chunk("\xac\n") + chunk("\nd") + chunk("ata: 2\n\n") + chunk("")),
+			handle:  wire.Answers(sseHead + chunked + wire.Chunk("da") + wire.Chunk("ta: \xe2\x82") + wire.Chunk("\xac\n") + wire.Chunk("\nd") + wire.Chunk("ata: 2\n\n") + wire.Chunk("")),
 			frames:  []string{"€", "2"},
 		},
 		"a line of 8 MiB": {
 			framing: abi.NDJSON,
-			handle:  answers(ndjsonHead + chunked + chunk(long+"\n") + chunk("") + ""),
+			handle:  wire.Answers(ndjsonHead + chunked + wire.Chunk(long+"\n") + wire.Chunk("") + ""),
 			frames:  []string{long},
 		},
 		"a line over the limit": {
 			framing: abi.NDJSON,
 			options: limits,
-			handle:  answers(ndjsonHead + chunked + chunk("{}\n") + chunk(strings.Repeat("x", 1001)+"\n") + chunk("")),
+			handle:  wire.Answers(ndjsonHead + chunked + wire.Chunk("{}\n") + wire.Chunk(strings.Repeat("x", 1001)+"\n") + wire.Chunk("")),
 			frames:  []string{"{}"},
 			status:  502, code: "upstream_error", message: "a line of more than 1000 bytes",
 		},
@@ -197,12 +192,12 @@ func TestFaults(t *testing.T) {
 		},
 		"a body at the limit": {
 			options: limits,
-			handle:  answers(jsonHead + sized(strings.Repeat("x", 2000))),
+			handle:  wire.Answers(jsonHead + wire.Sized(strings.Repeat("x", 2000))),
 			body:    strings.Repeat("x", 2000),
 		},
 		"a body over the limit": {
 			options: limits,
-			handle:  answers(jsonHead + sized(strings.Repeat("x", 2001))),
+			handle:  wire.Answers(jsonHead + wire.Sized(strings.Repeat("x", 2001))),
 			status:  502, code: "upstream_error", message: "an answer of more than 2000 bytes",
 		},
 		"an endless body": {
@@ -231,15 +226,15 @@ func TestFaults(t *testing.T) {
 			status: 502, code: "upstream_error", message: "an answer of more than 2000 bytes",
 		},
 		"gzip": {
-			handle: answers(jsonHead + "Content-Encoding: gzip\r\n" + sized(gzipped(`{"a":1}`))),
+			handle: wire.Answers(jsonHead + "Content-Encoding: gzip\r\n" + wire.Sized(gzipped(`{"a":1}`))),
 			body:   `{"a":1}`,
 		},
 		"gzip by its old name, without bytes": {
-			handle: answers(jsonHead + "Content-Encoding: X-GZIP\r\n" + sized("")),
+			handle: wire.Answers(jsonHead + "Content-Encoding: X-GZIP\r\n" + wire.Sized("")),
 		},
 		"a stream in gzip": {
 			framing: abi.NDJSON,
-			handle:  answers(ndjsonHead + "Content-Encoding: gzip\r\n" + chunked + chunk(gzipped("1\n2\n")) + chunk("")),
+			handle:  wire.Answers(ndjsonHead + "Content-Encoding: gzip\r\n" + chunked + wire.Chunk(gzipped("1\n2\n")) + wire.Chunk("")),
 			frames:  []string{"1", "2"},
 		},
 		"gzip cut off, though HTTP was not": {
@@ -249,52 +244,52 @@ func TestFaults(t *testing.T) {
 				z := gzip.NewWriter(&b)
 				io.WriteString(z, "1\n")
 				z.Flush()
-				io.WriteString(c, ndjsonHead+"Content-Encoding: gzip\r\n"+sized(b.String()))
+				io.WriteString(c, ndjsonHead+"Content-Encoding: gzip\r\n"+wire.Sized(b.String()))
 				return false
 			},
 			frames: []string{"1"},
 			status: 502, code: "upstream_error", message: "before its answer was complete",
 		},
 		"something else called gzip": {
-			handle: answers(jsonHead + "Content-Encoding: gzip\r\n" + sized(`{"a":1,"b":2,"c":3}`)),
+			handle: wire.Answers(jsonHead + "Content-Encoding: gzip\r\n" + wire.Sized(`{"a":1,"b":2,"c":3}`)),
 			status: 502, code: "upstream_error", message: "cannot be decompressed",
 		},
 		"gzip that is corrupt": {
-			handle: answers(jsonHead + "Content-Encoding: gzip\r\n" + sized(gzipped(long)[:10]+"\xff\xff\xff\xff\xff\xff\xff\xff")),
+			handle: wire.Answers(jsonHead + "Content-Encoding: gzip\r\n" + wire.Sized(gzipped(long)[:10]+"\xff\xff\xff\xff\xff\xff\xff\xff")),
 			status: 502, code: "upstream_error", message: "cannot be decompressed",
 		},
 		"a bomb": {
-			handle: answers(jsonHead + "Content-Encoding: gzip\r\n" + sized(gzipped(strings.Repeat(" ", 33<<20)))),
+			handle: wire.Answers(jsonHead + "Content-Encoding: gzip\r\n" + wire.Sized(gzipped(strings.Repeat(" ", 33<<20)))),
 			status: 502, code: "upstream_error", message: "an answer of more than 32 MiB",
 		},
 		"a bomb of one line": {
 			framing: abi.SSE,
 			options: limits,
-			handle:  answers(sseHead + "Content-Encoding: gzip\r\n" + sized(gzipped("data: "+long))),
+			handle:  wire.Answers(sseHead + "Content-Encoding: gzip\r\n" + wire.Sized(gzipped("data: "+long))),
 			status:  502, code: "upstream_error", message: "a line of more than 1000 bytes",
 		},
 		"an encoding not asked for": {
-			handle: answers(jsonHead + "Content-Encoding: br\r\n" + sized("abc")),
+			handle: wire.Answers(jsonHead + "Content-Encoding: br\r\n" + wire.Sized("abc")),
 			status: 502, code: "upstream_error", message: "encoding",
 		},
 		"a web page": {
-			handle: answers("HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n" + sized("<html>")),
+			handle: wire.Answers("HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n" + wire.Sized("<html>")),
 			status: 502, code: "upstream_error", message: "web page",
 		},
 		"a web page for a stream": {
 			framing: abi.SSE,
-			handle:  answers("HTTP/1.1 200 OK\r\nContent-Type: Text/HTML\r\n" + sized("<html>")),
+			handle:  wire.Answers("HTTP/1.1 200 OK\r\nContent-Type: Text/HTML\r\n" + wire.Sized("<html>")),
 			status:  502, code: "upstream_error", message: "base_url",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			noLeaks(t)
-			s := startServer(t, tc.handle)
+			wire.NoLeaks(t)
+			s := wire.Start(t, tc.handle)
 			var change []func(*Options)
 			if tc.options != nil {
 				change = append(change, tc.options)
 			}
-			out := run(newTestClient(t, s.url, change...), post(tc.framing))
+			out := run(newTestClient(t, s.URL, change...), post(tc.framing))
 			if !slices.Equal(out.frames, tc.frames) {
 				t.Errorf("frames = %.200q, want %.200q", out.frames, tc.frames)
 			}
@@ -307,7 +302,7 @@ func TestFaults(t *testing.T) {
 			case out.err != nil:
 				t.Errorf("error = %v, want none", out.err)
 			}
-			if got := s.requests.Load(); got != 1 {
+			if got := s.Requests.Load(); got != 1 {
 				t.Errorf("%d requests were sent, want 1", got)
 			}
 		})
@@ -315,15 +310,15 @@ func TestFaults(t *testing.T) {
 }
 
 func TestResetWithinStream(t *testing.T) {
-	noLeaks(t)
+	wire.NoLeaks(t)
 	seen := make(chan bool)
-	s := startServer(t, func(c net.Conn, _ *http.Request) bool {
-		io.WriteString(c, sseHead+chunked+chunk("data: 1\n\n"))
+	s := wire.Start(t, func(c net.Conn, _ *http.Request) bool {
+		io.WriteString(c, sseHead+chunked+wire.Chunk("data: 1\n\n"))
 		<-seen
-		reset(c)
+		wire.Reset(c)
 		return false
 	})
-	resp, err := newTestClient(t, s.url).Do(context.Background(), post(abi.SSE))
+	resp, err := newTestClient(t, s.URL).Do(context.Background(), post(abi.SSE))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,7 +358,7 @@ func TestNoConnection(t *testing.T) {
 		"an unknown name":   {"http://missing.test", 502, "upstream_error", "host name was not found"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			noLeaks(t)
+			wire.NoLeaks(t)
 			c, err := newClient(Options{Provider: "ollama", BaseURL: tc.url}, net.Dialer{
 				Resolver: fakeDNS(map[string][4]byte{"metadata.test.": {169, 254, 169, 254}}),
 			})
@@ -377,7 +372,7 @@ func TestNoConnection(t *testing.T) {
 }
 
 func TestConnectTimeout(t *testing.T) {
-	noLeaks(t)
+	wire.NoLeaks(t)
 	// A TCP connection that never becomes a TLS one.
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -389,17 +384,17 @@ func TestConnectTimeout(t *testing.T) {
 }
 
 func TestCommentsKeepAStreamAlive(t *testing.T) {
-	noLeaks(t)
+	wire.NoLeaks(t)
 	const idle = 400 * time.Millisecond
-	s := startServer(t, func(c net.Conn, _ *http.Request) bool {
+	s := wire.Start(t, func(c net.Conn, _ *http.Request) bool {
 		io.WriteString(c, sseHead+chunked)
 		for begin := time.Now(); time.Since(begin) < 2*idle; time.Sleep(idle / 8) {
-			io.WriteString(c, chunk(": still here\n\n"))
+			io.WriteString(c, wire.Chunk(": still here\n\n"))
 		}
-		io.WriteString(c, chunk("data: 1\n\n")+chunk(""))
+		io.WriteString(c, wire.Chunk("data: 1\n\n")+wire.Chunk(""))
 		return false
 	})
-	out := run(newTestClient(t, s.url, func(o *Options) { o.Idle = idle }), post(abi.SSE))
+	out := run(newTestClient(t, s.URL, func(o *Options) { o.Idle = idle }), post(abi.SSE))
 	if out.err != nil || !slices.Equal(out.frames, []string{"1"}) {
 		t.Errorf("frames %q, error %v; want the event behind the comments", out.frames, out.err)
 	}
@@ -410,21 +405,21 @@ func TestCancel(t *testing.T) {
 	for name, head := range map[string]string{
 		"before the head":       "",
 		"behind the head":       sseHead + chunked,
-		"within the stream":     sseHead + chunked + chunk("data: 1\n\n"),
+		"within the stream":     sseHead + chunked + wire.Chunk("data: 1\n\n"),
 		"while kinds are told":  jsonHead + chunked,
 		"within a whole answer": "HTTP/1.1 500 No\r\nContent-Length: 10\r\n\r\n{",
 	} {
 		t.Run(name, func(t *testing.T) {
-			noLeaks(t)
+			wire.NoLeaks(t)
 			waiting, gone := make(chan bool), make(chan time.Time, 1)
-			s := startServer(t, func(c net.Conn, _ *http.Request) bool {
+			s := wire.Start(t, func(c net.Conn, _ *http.Request) bool {
 				io.WriteString(c, head)
 				close(waiting)
-				hangUp(c)
+				wire.HangUp(c)
 				gone <- time.Now()
 				return false
 			})
-			c := newTestClient(t, s.url)
+			c := newTestClient(t, s.URL)
 			ctx, cancel := context.WithCancelCause(context.Background())
 			done := make(chan error)
 			go func() {
@@ -454,7 +449,7 @@ func TestCancel(t *testing.T) {
 }
 
 func TestCancelOverHTTP2(t *testing.T) {
-	noLeaks(t)
+	wire.NoLeaks(t)
 	gone := make(chan bool)
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.ReadAll(r.Body)
@@ -487,15 +482,15 @@ func TestCancelOverHTTP2(t *testing.T) {
 }
 
 func TestCloseEndsTheUpstreamsWork(t *testing.T) {
-	noLeaks(t)
+	wire.NoLeaks(t)
 	gone := make(chan bool)
-	s := startServer(t, func(c net.Conn, _ *http.Request) bool {
-		io.WriteString(c, sseHead+chunked+chunk("data: 1\n\n"))
-		hangUp(c)
+	s := wire.Start(t, func(c net.Conn, _ *http.Request) bool {
+		io.WriteString(c, sseHead+chunked+wire.Chunk("data: 1\n\n"))
+		wire.HangUp(c)
 		close(gone)
 		return false
 	})
-	resp, err := newTestClient(t, s.url).Do(context.Background(), post(abi.SSE))
+	resp, err := newTestClient(t, s.URL).Do(context.Background(), post(abi.SSE))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kai-gateway/kai/internal/testkit/wire"
 	"github.com/kai-gateway/kai/sdk/abi"
 	rules "github.com/kai-gateway/kai/sdk/exchange"
 )
@@ -174,7 +175,7 @@ func FuzzRedactor(f *testing.F) {
 // TestAnswersDontTellTheKey has an upstream that repeats the key in every way at
 // every place an adapter, a client or the log could see.
 func TestAnswersDontTellTheKey(t *testing.T) {
-	noLeaks(t)
+	wire.NoLeaks(t)
 	for name, encode := range encodings {
 		t.Run(name, func(t *testing.T) {
 			told := encode(testKey)
@@ -184,7 +185,7 @@ func TestAnswersDontTellTheKey(t *testing.T) {
 			}
 			answer := func(status, contentType, body string) string {
 				return "HTTP/1.1 " + status + "\r\nContent-Type: " + contentType + "\r\nX-Request-Id: " + told +
-					"\r\nX-RateLimit-Of: " + strings.Repeat("x", 1<<10-8) + told + "\r\n" + sized(body)
+					"\r\nX-RateLimit-Of: " + strings.Repeat("x", 1<<10-8) + told + "\r\n" + wire.Sized(body)
 			}
 			for place, tc := range map[string]struct {
 				framing abi.Framing
@@ -201,13 +202,13 @@ func TestAnswersDontTellTheKey(t *testing.T) {
 				"a strange coding": {abi.Whole, "HTTP/1.1 200 OK\r\nContent-Encoding: " + told + "\r\nContent-Length: 0\r\n\r\n"},
 				"a strange length": {abi.Whole, "HTTP/1.1 200 OK\r\nContent-Length: " + told + "\r\n\r\n"},
 			} {
-				s := startServer(t, func(c net.Conn, _ *http.Request) bool {
+				s := wire.Start(t, func(c net.Conn, _ *http.Request) bool {
 					for _, b := range []byte(tc.answer) { // so that no read sees it whole
 						c.Write([]byte{b})
 					}
 					return false
 				})
-				c := newTestClient(t, s.url, func(o *Options) {
+				c := newTestClient(t, s.URL, func(o *Options) {
 					o.Secret = Secret{Header: "authorization", Value: "Bearer " + testKey, Key: testKey}
 				})
 				var seen strings.Builder

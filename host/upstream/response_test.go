@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kai-gateway/kai/internal/testkit/wire"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -54,11 +55,11 @@ func TestWholeOrStream(t *testing.T) {
 			}
 			byByte := answer + chunked
 			for _, b := range []byte(tc.body) {
-				byByte += chunk(string([]byte{b}))
+				byByte += wire.Chunk(string([]byte{b}))
 			}
-			for how, answer := range map[string]string{"at once": answer + sized(tc.body), "byte by byte": byByte + chunk("")} {
-				s := startServer(t, answers(answer))
-				out := run(newTestClient(t, s.url), post(tc.framing))
+			for how, answer := range map[string]string{"at once": answer + wire.Sized(tc.body), "byte by byte": byByte + wire.Chunk("")} {
+				s := wire.Start(t, wire.Answers(answer))
+				out := run(newTestClient(t, s.URL), post(tc.framing))
 				if out.err != nil {
 					t.Fatalf("%s: error = %v", how, out.err)
 				}
@@ -81,10 +82,10 @@ func TestWholeOrStream(t *testing.T) {
 }
 
 func TestResponseHead(t *testing.T) {
-	s := startServer(t, answers("HTTP/1.1 429 No\r\nX-Request-Id: r1\r\nContent-Type: application/json\r\nX-RateLimit-Reset: 5\r\n"+
+	s := wire.Start(t, wire.Answers("HTTP/1.1 429 No\r\nX-Request-Id: r1\r\nContent-Type: application/json\r\nX-RateLimit-Reset: 5\r\n"+
 		"Set-Cookie: a=b\r\nServer: x\r\nRetry-After: 7\r\nLocation: http://evil.test\r\nRateLimit: a;r=1\r\nAnthropic-Ratelimit-Tokens-Limit: 9\r\n"+
-		"RateLimit: b;r=2\r\nRequest-Id: \xff\tx  \r\nX-Generation-Id: "+strings.Repeat("g", 2000)+"\r\n"+sized("{}")))
-	resp, err := newTestClient(t, s.url).Do(context.Background(), post(abi.Whole))
+		"RateLimit: b;r=2\r\nRequest-Id: \xff\tx  \r\nX-Generation-Id: "+strings.Repeat("g", 2000)+"\r\n"+wire.Sized("{}")))
+	resp, err := newTestClient(t, s.URL).Do(context.Background(), post(abi.Whole))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,13 +104,13 @@ func TestResponseHead(t *testing.T) {
 // told before it would wait.
 func TestBuffered(t *testing.T) {
 	next := make(chan bool)
-	s := startServer(t, func(c net.Conn, _ *http.Request) bool {
-		io.WriteString(c, sseHead+chunked+chunk("data: 1\n\ndata: 2\n\ndata: 3\n\ndat"))
+	s := wire.Start(t, func(c net.Conn, _ *http.Request) bool {
+		io.WriteString(c, sseHead+chunked+wire.Chunk("data: 1\n\ndata: 2\n\ndata: 3\n\ndat"))
 		<-next
-		io.WriteString(c, chunk("a: 4\n\n")+chunk("data: 5\n")+chunk(""))
+		io.WriteString(c, wire.Chunk("a: 4\n\n")+wire.Chunk("data: 5\n")+wire.Chunk(""))
 		return false
 	})
-	resp, err := newTestClient(t, s.url).Do(context.Background(), post(abi.SSE))
+	resp, err := newTestClient(t, s.URL).Do(context.Background(), post(abi.SSE))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,22 +142,22 @@ func TestBuffered(t *testing.T) {
 // TestStreamedGzip: every flush of the server reaches the reader at once.
 func TestStreamedGzip(t *testing.T) {
 	next := make(chan bool)
-	s := startServer(t, func(c net.Conn, _ *http.Request) bool {
+	s := wire.Start(t, func(c net.Conn, _ *http.Request) bool {
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
 		io.WriteString(c, sseHead+"Content-Encoding: gzip\r\n"+chunked)
 		for range 3 {
 			io.WriteString(z, "data: "+strings.Repeat("x", 100)+"\n\n")
 			z.Flush()
-			io.WriteString(c, chunk(b.String()))
+			io.WriteString(c, wire.Chunk(b.String()))
 			b.Reset()
 			<-next
 		}
 		z.Close()
-		io.WriteString(c, chunk(b.String())+chunk(""))
+		io.WriteString(c, wire.Chunk(b.String())+wire.Chunk(""))
 		return true
 	})
-	resp, err := newTestClient(t, s.url).Do(context.Background(), post(abi.SSE))
+	resp, err := newTestClient(t, s.URL).Do(context.Background(), post(abi.SSE))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,19 +175,19 @@ func TestStreamedGzip(t *testing.T) {
 
 // TestBurst: what is read into lent buffers comes out as it went in.
 func TestBurst(t *testing.T) {
-	noLeaks(t)
+	wire.NoLeaks(t)
 	var want []string
 	for i := range 20_000 {
 		want = append(want, strings.Repeat(string(rune('a'+i%26)), i%300))
 	}
 	text := "data: " + strings.Join(want, "\n\ndata: ") + "\n\n"
 	for name, answer := range map[string]string{
-		"of known length": sseHead + sized(text),
-		"in chunks":       sseHead + chunked + chunk(text[:100_000]) + chunk(text[100_000:]) + chunk(""),
+		"of known length": sseHead + wire.Sized(text),
+		"in chunks":       sseHead + chunked + wire.Chunk(text[:100_000]) + wire.Chunk(text[100_000:]) + wire.Chunk(""),
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := startServer(t, answers(answer))
-			out := run(newTestClient(t, s.url), post(abi.SSE))
+			s := wire.Start(t, wire.Answers(answer))
+			out := run(newTestClient(t, s.URL), post(abi.SSE))
 			if out.err != nil || !slices.Equal(out.frames, want) {
 				t.Errorf("%d frames and error %v, want the %d that were sent", len(out.frames), out.err, len(want))
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/internal/testkit/wire"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -31,9 +32,9 @@ func TestWebPages(t *testing.T) {
 			if media != "" {
 				head += "Content-Type: " + media + "\r\n"
 			}
-			s := startServer(t, answers(head+sized("\n<!DOCTYPE html><html><head><title>Just a moment</title>")))
+			s := wire.Start(t, wire.Answers(head+wire.Sized("\n<!DOCTYPE html><html><head><title>Just a moment</title>")))
 			for _, asked := range []abi.Framing{abi.Whole, abi.SSE, abi.NDJSON} {
-				c, err := New(Options{Provider: "up", BaseURL: s.url, Usual: "https://usual.example/v1", Now: func() time.Time { return time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC) }})
+				c, err := New(Options{Provider: "up", BaseURL: s.URL, Usual: "https://usual.example/v1", Now: func() time.Time { return time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC) }})
 				if err != nil {
 					t.Fatal(err)
 				}
