@@ -5,7 +5,7 @@ DIST    := $(PLUGINS:%=plugins/dist/%.wasm.gz)
 SDK     := $(shell find sdk plugins/internal -name '*.go' -not -name '*_test.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help build run install test check plugins needs-go fuzz bench test-clients test-python test-node test-npm test-console sdks wat clean
+.PHONY: help build run install test check plugins needs-go fuzz bench bench-records soak test-clients test-python test-node test-npm test-console sdks wat clean
 
 # Everything is compiled with the same flags, by make and by the tests, so that
 # nothing is compiled twice.
@@ -90,6 +90,17 @@ bench: build ## measure speed and memory against a bare proxy (7 minutes; BENCH=
 	go build -o bin/bench ./cmd/bench
 	./bin/bench $(BENCH)
 	$(if $(BENCH),,go test -run '^$$' -bench FuelOverhead ./host/wasm)
+	$(if $(BENCH),,@$(MAKE) --no-print-directory bench-records)
+
+# What a request costs that is counted, written down and traced, against what it may.
+bench-records: ## measure what metrics, audit, traces and the console's memory cost a request
+	go test -run '^$$' -bench '^Benchmark(Request|Scrape|TraceOfATenth|Add)$$' ./host/observe ./host/audit ./host/admin
+
+SOAK ?= 10m
+
+soak: build ## keep up a load with everything on for SOAK (10m), and watch the memory
+	go build -o bin/bench ./cmd/bench
+	./bin/bench -native '' -soak $(SOAK)
 
 CLIENTS := examples/clienttest/clients
 

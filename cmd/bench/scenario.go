@@ -264,11 +264,9 @@ func writeConfig(file, upstream string) error {
 	for _, s := range scenarios {
 		fmt.Fprintf(&b, "  %s: {plugin: %s, base_url: \"http://%s%s\", api_key: %q}\n", s.name, s.plugin, upstream, s.path, "bench")
 	}
-	fmt.Fprintf(&b, "  soak: {plugin: openrouter, base_url: \"http://%s%s\", api_key: bench}\n", upstream, soakPath)
 	b.WriteString("model_mapping:\n")
 	for _, s := range scenarios {
 		fmt.Fprintf(&b, "  %s: {provider: %s, model: openai/gpt-4o-mini}\n", s.name, s.name)
 	}
-	b.WriteString("  soak: {provider: soak, model: openai/gpt-4o-mini}\n")
 	return os.WriteFile(file, []byte(b.String()), 0o600)
 }

@@ -1,10 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -13,15 +18,63 @@ const (
 	soakPath   = "/sse/50/100ms"
 	soakAim    = 1.05
 	soakStream = 300 // how many streams are under way; each takes five seconds
+	leastSoak  = time.Minute
 )
 
+// writeSoakConfig writes a configuration with everything on that remembers or counts: keys
+// with limits and budgets and a ledger, an admin listener with its console, an audit, traces
+// and metrics for a collector, and two targets for the alias.
+func (b *bench) writeSoakConfig(file, admin string) error {
+	_, port, err := net.SplitHostPort(admin)
+	if err != nil {
+		return err
+	}
+	text := strings.NewReplacer("UPSTREAM", "http://"+b.upstream.addr, "PORT", port).Replace(`
+admin: {port: PORT, console: true, key_metrics: true}
+audit: {file: audit.jsonl}
+ledger: ledger.db
+telemetry: {traces: {endpoint: "UPSTREAM/v1/traces", sample: 0.1}, metrics: {endpoint: "UPSTREAM/v1/metrics", interval: 5s}, conventions: both}
+limits: {concurrent: 5000}
+auth:
+  enabled: true
+  groups: {all: {limits: {tokens: 900G/d}, budget: {month: 900000000}}}
+  api_keys: [{name: soak, key: not-needed, group: all, limits: {requests: 100k/s, tokens: 100G/h, concurrent: 4000}, budget: {day: 900000000}}]
+providers:
+  one: {plugin: openrouter, base_url: "UPSTREAM` + soakPath + `", api_key: bench}
+  two: {plugin: openrouter, base_url: "UPSTREAM` + soakPath + `", api_key: bench}
+  small: {plugin: openrouter, base_url: "UPSTREAM/whole", api_key: bench}
+model_mapping:
+  soak:
+    targets: [{provider: one, model: a, weight: 3}, {provider: two, model: b}]
+    price: {input: 1, output: 2}
+  small: {provider: small, model: c, price: {input: 1, output: 2}}
+`)
+	return os.WriteFile(file, []byte(text), 0o600)
+}
+
+// freeAddress returns an address that nobody listens at.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
 // runSoak keeps a gateway under a steady load: streams that end and begin, small requests,
-// and now and then a large one. It compares the memory around minute 2 with that of the
-// last minute.
+// and now and then a large one, while somebody watches. It compares the memory early, at a
+// fifth of the time, with that at the end, each over a tenth of the time.
 func (b *bench) runSoak(ctx context.Context, stdout io.Writer) error {
-	const early = 2 * time.Minute
-	if b.soak < early+time.Minute {
-		return errors.New("-soak must be 3m or more: it compares minute 2 with the last one")
+	if b.soak < leastSoak {
+		return fmt.Errorf("-soak must be %v or more", leastSoak)
+	}
+	admin, err := freeAddress()
+	if err == nil {
+		err = b.writeSoakConfig(b.file("config.yaml"), admin)
+	}
+	if err != nil {
+		return err
 	}
 	p, err := b.start(ctx, kai)
 	if err != nil {
@@ -32,49 +85,58 @@ func (b *bench) runSoak(ctx context.Context, stdout io.Writer) error {
 	defer cancel()
 
 	load := func(workers int, pause time.Duration, body, want []byte) error {
-		var wg sync.WaitGroup
-		errs := make(chan error, workers)
-		for i := range workers {
-			wg.Go(func() {
-				c := &client{addr: p.addr, request: newRequest(p.addr, "/v1/chat/completions", body), want: want}
-				defer c.close()
-				// They don't start all at once, because then they would stay in step.
-				for wait := time.Duration(i) * 5 * time.Second / soakStream; sleep(ctx, wait); wait = pause {
-					if err := c.do(nil); err != nil {
-						errs <- err
-						cancel()
-						return
-					}
+		return together(ctx, cancel, workers, func(i int) error {
+			c := &client{addr: p.addr, request: newRequest(p.addr, "/v1/chat/completions", body), want: want}
+			defer c.close()
+			// They don't start all at once, because then they would stay in step.
+			for wait := time.Duration(i) * 5 * time.Second / soakStream; sleep(ctx, wait); wait = pause {
+				if err := c.do(nil); err != nil {
+					return err
 				}
-			})
-		}
-		wg.Wait()
-		close(errs)
-		return <-errs
+			}
+			return nil
+		})
 	}
+	errs := make([]error, 4)
 	var wg sync.WaitGroup
-	var streamErr, smallErr, largeErr error
 	done, whole := []byte("data: [DONE]\n\n"), []byte(`"total_tokens":19`)
-	wg.Go(func() { streamErr = load(soakStream, 0, chatBody("soak", true, "Go on."), done) })
+	wg.Go(func() { errs[0] = load(soakStream, 0, chatBody("soak", true, "Go on."), done) })
 	wg.Go(func() {
-		smallErr = load(8, 20*time.Millisecond, chatBody("small", false, "What does a gateway do?"), whole)
+		errs[1] = load(8, 20*time.Millisecond, chatBody("small", false, "What does a gateway do?"), whole)
 	})
-	wg.Go(func() { largeErr = load(1, 100*time.Millisecond, chatBody("large", false, longTalk()...), whole) })
+	wg.Go(func() { errs[2] = load(1, 100*time.Millisecond, chatBody("small", false, longTalk()...), whole) })
+	wg.Go(func() { errs[3] = watch(ctx, cancel, "http://"+admin) })
 
+	fmt.Fprintf(stdout, "%d streams of 50 chunks, a chunk every 100 ms; 8 clients with small requests, one with requests of 200 KB; a console, a Prometheus, a collector, and a reload every 30 s\n", soakStream)
+	early, late, err := b.watchMemory(ctx, p, stdout)
+	cancel()
+	wg.Wait()
+	if err := errors.Join(append(errs, err)...); err != nil {
+		return err
+	}
+	verdict := "met"
+	if late/early > soakAim {
+		verdict = "MISSED"
+	}
+	fmt.Fprintf(stdout, "memory at the end against that after a fifth of the time: %.3f ×, aim %.2f ×: %s\n", late/early, soakAim, verdict)
+	return nil
+}
+
+// watchMemory looks at a process every second until ctx ends, and returns the medians of its
+// memory, in MiB, after a fifth of the time and at the end.
+func (b *bench) watchMemory(ctx context.Context, p *process, stdout io.Writer) (early, late float64, err error) {
 	var minute, atEarly, atEnd []float64
-	begin := time.Now()
-	fmt.Fprintf(stdout, "%d streams of 50 chunks, a chunk every 100 ms; 8 clients with small requests, one with requests of 200 KB\n", soakStream)
+	span, begin := b.soak/10, time.Now()
 	for sleep(ctx, time.Second) {
 		n, err := p.rss()
 		if err != nil {
-			cancel()
-			break
+			return 0, 0, err
 		}
 		since, mib := time.Since(begin), float64(n)/(1<<20)
-		if d := since - early; -30*time.Second <= d && d <= 30*time.Second {
+		if d := since - b.soak/5; -span/2 <= d && d <= span/2 {
 			atEarly = append(atEarly, mib)
 		}
-		if b.soak-since <= time.Minute {
+		if b.soak-since <= span {
 			atEnd = append(atEnd, mib)
 		}
 		if minute = append(minute, mib); len(minute) == 60 {
@@ -82,20 +144,67 @@ func (b *bench) runSoak(ctx context.Context, stdout io.Writer) error {
 			minute = nil
 		}
 	}
+	if len(atEnd) == 0 || len(atEarly) == 0 {
+		return 0, 0, errors.New("ended too early")
+	}
+	return median(atEarly), median(atEnd), nil
+}
+
+// together runs n workers until all have ended, and returns the first error, which ends them all.
+func together(ctx context.Context, cancel func(), n int, work func(i int) error) error {
+	errs := make(chan error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			if err := work(i); err != nil && ctx.Err() == nil {
+				errs <- err
+				cancel()
+			}
+		})
+	}
 	wg.Wait()
-	if err := errors.Join(streamErr, smallErr, largeErr); err != nil {
+	close(errs)
+	return <-errs
+}
+
+// watch does what an open console, a Prometheus and an operator do: it asks for the state
+// and the hour every two seconds, for the metrics every five, follows the requests, and has
+// the configuration read again every 30.
+func watch(ctx context.Context, cancel func(), admin string) error {
+	ask := func(method, path string, every time.Duration) func() error {
+		return func() error {
+			for sleep(ctx, every) {
+				if err := fetch(ctx, method, admin+path); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	all := []func() error{
+		ask("GET", "/admin/v1/state", 2*time.Second), ask("GET", "/admin/v1/series", 2*time.Second), ask("GET", "/metrics", 5*time.Second),
+		ask("POST", "/admin/v1/reload", 30*time.Second), func() error { return fetch(ctx, "GET", admin+"/admin/v1/requests?live=1") },
+	}
+	return together(ctx, cancel, len(all), func(i int) error { return all[i]() })
+}
+
+// fetch reads an answer to its end. That ctx ends before is no error.
+func fetch(ctx context.Context, method, url string) error {
+	r, err := http.NewRequestWithContext(ctx, method, url, nil)
+	if err != nil {
 		return err
 	}
-	if len(atEnd) == 0 || len(atEarly) == 0 {
-		return errors.New("ended before the last minute")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
 	}
-	ratio := median(atEnd) / median(atEarly)
-	verdict := "met"
-	if ratio > soakAim {
-		verdict = "MISSED"
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		line, _ := bufio.NewReader(res.Body).ReadString('\n')
+		return fmt.Errorf("%s %s: status %d: %s", method, r.URL.Path, res.StatusCode, line)
 	}
-	fmt.Fprintf(stdout, "memory of the last minute against minute 2: %.3f ×, aim %.2f ×: %s\n", ratio, soakAim, verdict)
-	return nil
+	_, err = io.Copy(io.Discard, res.Body)
+	return err
 }
 
 // sleep waits for d. It reports whether ctx has not ended meanwhile.

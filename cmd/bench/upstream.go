@@ -35,6 +35,10 @@ func newUpstream() http.Handler {
 	mux.HandleFunc("POST /ndjson/{chunks}/{every}/api/chat", func(w http.ResponseWriter, r *http.Request) {
 		stream(w, r, "application/x-ndjson", ollamaLines, ollamaEnd)
 	})
+	// As a collector of OpenTelemetry, it takes everything.
+	for _, path := range []string{"POST /v1/traces", "POST /v1/metrics"} {
+		mux.HandleFunc(path, func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) })
+	}
 	vectors := manyNumbers()
 	mux.HandleFunc("POST "+vectorsPath+"/api/embed", func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
