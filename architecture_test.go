@@ -92,7 +92,7 @@ var layers = []layer{
 	// The one place of Prometheus and OpenTelemetry.
 	{
 		pattern: "host/observe", own: []string{"host/fault", "host/record"},
-		foreign: []string{"github.com/prometheus/client_golang", "go.opentelemetry.io/proto/otlp", "google.golang.org/protobuf"},
+		foreign: []string{"github.com/prometheus/client_golang", "github.com/prometheus/client_model", "go.opentelemetry.io/proto/otlp", "google.golang.org/protobuf"},
 	},
 	{pattern: "host/upstream", own: []string{"host/fault", "host/memory", "host/upstream/*", "sdk", "sdk/*"}, tests: []string{"internal/testkit/wire"}},
 	{pattern: "host/upstream/h1", tests: []string{"internal/testkit/wire"}}, // knows nothing of providers

@@ -26,6 +26,7 @@ type Key struct {
 	Limits CallLimits `json:"limits"`
 	Budget *Budget    `json:"budget"` // nil: none
 
+	Content         bool `json:"content"`          // what it asks and is answered is in traces, if Telemetry.Content is set
 	ProviderRouting bool `json:"provider_routing"` // its requests may choose models and providers at an upstream
 }
 

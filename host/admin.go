@@ -79,7 +79,7 @@ func (g *generation) observe(r *record.Request) {
 	}
 	g.metrics.End(r)
 	if g.config.Admin.Enabled && (r.ForModel || strings.HasPrefix(r.Endpoint, "/v1/") && r.Status >= 400) {
-		g.host.requests.Add(r)
+		g.host.requests.Add(r, g.targets)
 	}
 }
 
@@ -112,7 +112,11 @@ func (h *Host) swapped(old, now *generation) {
 	}
 	h.swaps.of = left
 	h.swaps.mu.Unlock()
-	h.requests.Forget(aliases, providers)
+	targets := map[string]bool{}
+	for _, name := range now.targets {
+		targets[name] = true
+	}
+	h.requests.Forget(aliases, providers, targets)
 }
 
 // problemsOf returns what is wrong with a configuration, for the admin listener.
@@ -172,18 +176,12 @@ func (a administered) State() admin.State {
 		s.Models = append(s.Models, g.adminModel(m))
 	}
 	for _, t := range targets {
-		s.Targets = append(s.Targets, admin.Target{Name: t.Target, State: t.State, Class: t.Class, WaitMS: t.Wait.Milliseconds(), Always: t.Always})
+		s.Targets = append(s.Targets, admin.Target{Name: t.Target, State: t.State, Class: t.Class, WaitMS: t.Wait.Milliseconds(), Always: t.Always, Recent: a.h.requests.Recent(t.Target, g.now())})
 	}
 	for _, p := range g.order {
 		s.Providers = append(s.Providers, a.provider(p))
 	}
-	for _, k := range g.config.Auth.Keys {
-		shown := admin.Key{Name: k.Name, Group: k.Group, Models: append([]string{}, k.Models...), Disabled: k.Disabled, Limits: []admin.Limit{}}
-		if !k.Expires.IsZero() {
-			shown.Expires = &k.Expires
-		}
-		s.Keys = append(s.Keys, shown)
-	}
+	a.showKeys(g, &s)
 	return s
 }
 

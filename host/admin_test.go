@@ -62,9 +62,9 @@ func adminState(t *testing.T, a *httptest.Server) (s admin.State) {
 	return s
 }
 
-// TestTheAdminListenerTellsNoSecrets has requests end in every way, with canaries as keys,
+// TestTrapTheAdminListenerTellsSecrets has requests end in every way, with canaries as keys,
 // addresses, prompts and answers, and reads every answer of the admin listener.
-func TestTheAdminListenerTellsNoSecrets(t *testing.T) {
+func TestTrapTheAdminListenerTellsSecrets(t *testing.T) {
 	const canary = "canary-51d0"
 	words := []mock.Answer{
 		mock.JSON(`{"id":"x","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"` + canary + `"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}`),

@@ -203,7 +203,7 @@ func (a *attempt) asked() (asked dialect.Body, err error) {
 func (a *attempt) step(ctx context.Context, t exchange.Turn) (exchange.Turn, error) {
 	a.sent = true
 	a.close()
-	up := upstream.Request{Head: t.Head, Body: t.Body, Framing: t.Framing, Memory: a.call.memory}
+	up := upstream.Request{Head: t.Head, Body: t.Body, Framing: t.Framing, Memory: a.call.memory, Trace: a.call.trace}
 	if a.op == abi.Embeddings || a.op == abi.Images {
 		up.BodyLimit = maxLarge
 	}
@@ -349,6 +349,7 @@ func (a *attempt) apply(ems []abi.Emission) error {
 	if err := a.answer.apply(ems); err != nil {
 		return err
 	}
+	a.call.spoken.add(ems)
 	if !a.committed && slices.ContainsFunc(ems, commits) {
 		a.spoke = true
 		a.committed = a.answer.commit()

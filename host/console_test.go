@@ -24,25 +24,30 @@ import (
 
 const consoleYAML = `
 admin: {token: the-operators-token, console: true}
+pricing: {currency: EUR}
+limits: {concurrent: 2000}
 auth:
   enabled: true
+  groups: {team: {limits: {tokens: 10M/d}}}
   api_keys:
-    - {name: app, key: the-app-key}
-    - {name: ci, key: the-ci-key, models: [fast, granite-local]}
-    - {name: batch, key: the-batch-key, models: [smart]}
+    - {name: app, key: the-app-key, group: team, limits: {requests: [50/s, 30k/h], concurrent: 40}}
+    - {name: ci, key: the-ci-key, models: [fast, granite-local], limits: {tokens: 2M/h}}
+    - {name: batch, key: the-batch-key, models: [smart], budget: {month: 200}, group: team}
+    - {name: intern, key: the-interns-key, models: [smart], budget: {day: 0.10}, expires: 2999-01-01T00:00:00Z}
 providers:
   openai: {plugin: openai, base_url: "UP/fast", api_key: sk-12345678}
   claude: {plugin: openai, base_url: "UP/smart", api_key: sk-12345678}
   broken: {plugin: openai, base_url: "UP/broken", api_key: sk-12345678}
 model_mapping:
-  fast: {provider: openai, model: gpt-5-mini}
+  fast: {provider: openai, model: gpt-5-mini, price: {input: 2.5, output: 10}, limits: {requests: 100/s}}
   smart:
     targets:
       - {provider: claude, model: opus, weight: 3}
       - {provider: openai, model: gpt-5, weight: 1}
       - {alias: granite-local, tier: 2}
     routing: {attempts: 3, sticky: user}
-  granite-local: {provider: demo, model: granite}
+    price: {input: 15, output: 75}
+  granite-local: {provider: demo, model: granite, price: free}
   <img src=x onerror=alert(1)>: {provider: openai, model: <script>alert(2)</script>}
   broken: {provider: broken, model: none}
   openai/*: {provider: openai, model: "*"}
@@ -185,6 +190,18 @@ func (w *world) down() {
 	w.server.Close()
 }
 
+// ask sends a request for smart with a key.
+func (w *world) ask(ctx context.Context, key string) (status int, err error) {
+	r, _ := http.NewRequestWithContext(ctx, "POST", w.g.URL+"/v1/chat/completions", strings.NewReader(`{"model":"smart","max_tokens":90,"messages":[{"role":"user","content":"Hello!"}]}`))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+key)
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	return res.StatusCode, res.Body.Close()
+}
+
 // control does what the browser's script asks for.
 func (w *world) control(rw http.ResponseWriter, r *http.Request) {
 	var err error
@@ -193,6 +210,12 @@ func (w *world) control(rw http.ResponseWriter, r *http.Request) {
 		w.broken.Store(true)
 	case "mend":
 		w.broken.Store(false)
+	case "spend": // one request of the key with the small budget
+		_, err = w.ask(r.Context(), "the-interns-key")
+	case "fill":
+		for status := 0; status != http.StatusTooManyRequests && err == nil; {
+			status, err = w.ask(r.Context(), "the-interns-key")
+		}
 	case "misspell":
 		w.mu.Lock()
 		w.yaml = strings.Replace(w.yaml, "fast: {provider:", "fast: {providr:", 1)
@@ -226,7 +249,7 @@ func TestConsoleInABrowser(t *testing.T) {
 	}
 	w := &world{start: time.Now()}
 	up := mock.Start(t, w.answer)
-	w.yaml = strings.ReplaceAll(consoleYAML, "UP", up.URL)
+	w.yaml = strings.ReplaceAll(consoleYAML, "UP", up.URL) + fmt.Sprintf("audit: {file: %q}\n", filepath.Join(t.TempDir(), "audit.jsonl"))
 	c, err := w.parse()
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,9 @@
 package host
 
-import "github.com/kai-gateway/kai/host/memory"
+import (
+	"github.com/kai-gateway/kai/host/limit"
+	"github.com/kai-gateway/kai/host/memory"
+)
 
 // Held gives what is counted of everything, of bodies, and of a provider's share,
 // without what is kept for reuse.
@@ -27,7 +30,7 @@ func (h *Host) Providers() int {
 func (h *Host) Counted(id string) int64 {
 	for _, b := range h.current.Load().limits.all() {
 		if b.ID == id {
-			return h.limits.Used(b)
+			return h.limits.Used([]*limit.Bucket{b})[0]
 		}
 	}
 	return -1

@@ -43,6 +43,7 @@ type generation struct {
 	prices    []*price.Price       // by the ID of a target; nil: nothing has a price
 	providers map[string]*provider // which the generation holds
 	order     []*provider          // as configured
+	targets   []string             // names of targets, by their ID: provider/model
 	metrics   *observe.View
 	refs      atomic.Int64 // the host's and one for each request; closed at 0
 }
@@ -59,7 +60,11 @@ func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error
 	if g.routes, err = route.New(routes, c.DefaultModel, h.cells); err != nil {
 		return nil, err
 	}
-	g.metrics = h.metrics.View(labels(c, routes))
+	names := labels(c, routes, h.conventions(c))
+	for _, t := range names.Targets {
+		g.targets = append(g.targets, t.Provider+"/"+t.Model)
+	}
+	g.metrics = h.metrics.View(names)
 	for _, p := range loadOrder(c.Providers) {
 		m, shipped, err := h.module(p.Plugin, module)
 		if err == nil {

@@ -104,6 +104,7 @@ type Host struct {
 	since     atomic.Int64 // when the current configuration was taken, in Unix milliseconds
 	audit     *audit.Writer
 	tracer    *observe.Tracer
+	pusher    *observe.Pusher
 	taken     atomic.Int64            // configurations
 	refusals  atomic.Int64            // configurations that were not taken
 	refused   atomic.Pointer[refusal] // of the last Swap; nil: it was taken
@@ -140,7 +141,7 @@ func New(o Options) (*Host, error) {
 	h.since.Store(h.started.UnixMilli())
 	h.metrics = observe.NewMetrics(h.state)
 	h.audit = audit.NewWriter(o.Logger)
-	h.tracer = observe.NewTracer(o.Logger)
+	h.tracer, h.pusher = observe.NewTracer(o.Logger), h.metrics.Pusher(o.Logger)
 	h.loopback.Store(config.IsLoopback(o.Config.Server.Host))
 	h.engine = wasm.New(wasm.Options{Logger: o.Logger, CacheDir: o.CacheDir})
 	h.machine = memory.Machine()
@@ -167,6 +168,7 @@ func New(o Options) (*Host, error) {
 	}
 	h.audit.Use(lines)
 	h.tracer.Use(h.traceConfig(o.Config))
+	h.pusher.Use(h.pushConfig(o.Config))
 	h.current.Store(g)
 	h.taken.Add(1)
 	h.opts.Module = nil // which may hold every module
@@ -205,6 +207,7 @@ func (h *Host) Swap(ctx context.Context, c *config.Config, module func(plugin st
 	h.refused.Store(nil)
 	h.audit.Use(lines)
 	h.tracer.Use(h.traceConfig(c))
+	h.pusher.Use(h.pushConfig(c))
 	h.bound(c)
 	h.limits.Keep(g.limits.all())
 	h.since.Store(h.opts.Now().UnixMilli())
@@ -311,6 +314,7 @@ func (h *Host) close(flush time.Duration) {
 	h.engine.Close()
 	h.audit.Close(flush)
 	h.tracer.Close(flush)
+	h.pusher.Close(flush)
 	h.ledger.close()
 }
 
@@ -329,6 +333,7 @@ func (h *Host) openAudit(c *config.Config) (*audit.Output, error) {
 // Close frees the adapters and the idle connections to upstreams. Nothing may be
 // served any more.
 func (h *Host) Close() {
+	h.pusher.Close(flushTime) // which looks at the state a last time
 	h.current.Load().release()
 	h.close(flushTime)
 }

@@ -39,7 +39,7 @@ func TestTheLedgerRemembers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []int64{600, 1, 0} {
-		if got := h.limits.Used(buckets[i]); got != want {
+		if got := h.limits.Used(buckets[i : i+1])[0]; got != want {
 			t.Errorf("%s: %d after the restart, want %d", buckets[i].ID, got, want)
 		}
 	}

@@ -2,8 +2,10 @@ package host
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/limit"
 	"github.com/kai-gateway/kai/host/observe"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/wasm"
@@ -14,7 +16,9 @@ import (
 func (h *Host) Metrics() http.Handler { return h.metrics.Handler() }
 
 // labels are the names of a configuration that metrics may use.
-func labels(c *config.Config, routes []route.Alias) observe.Names {
+//
+//   - conventions: by which attempts are counted besides; "": none
+func labels(c *config.Config, routes []route.Alias, conventions string) observe.Names {
 	var n observe.Names
 	for _, a := range routes {
 		n.Aliases = append(n.Aliases, a.Name)
@@ -26,6 +30,9 @@ func labels(c *config.Config, routes []route.Alias) observe.Names {
 	}
 	for _, p := range c.Providers {
 		n.Providers = append(n.Providers, p.Name)
+	}
+	if conventions != "" {
+		n.Conventions = observe.Conventions{Names: conventions, Systems: systemsOf(c)}
 	}
 	if c.Admin.KeyMetrics {
 		for _, k := range c.Auth.Keys {
@@ -51,6 +58,9 @@ func (h *Host) state() observe.State {
 			s.Instances[p.name] = a.Instances()
 		}
 	}
+	if g.config.Admin.KeyMetrics {
+		s.Budgets = g.budgets()
+	}
 	g.routes.Each(func(p *route.Plan) {
 		for i := range p.Targets {
 			t := &p.Targets[i]
@@ -62,6 +72,26 @@ func (h *Host) state() observe.State {
 		}
 	})
 	return s
+}
+
+// budgets are the budgets of keys and groups, in the configuration's order.
+func (g *generation) budgets() []observe.BudgetState {
+	if g.limits == nil {
+		return nil
+	}
+	all := slices.DeleteFunc(g.limits.first(g.config, g.config.Auth.Keys), func(b *limit.Bucket) bool { return b.Unit != limit.Money })
+	states := make([]observe.BudgetState, len(all))
+	used := make([]int64, 0, len(all))
+	for some := range slices.Chunk(all, 1000) { // so that no request waits for long
+		used = append(used, g.host.limits.Used(some)...)
+	}
+	for i, b := range all {
+		states[i] = observe.BudgetState{Owner: ownerWords[b.Owner] + " " + b.Name, Period: periodWords[b.Period], Used: 1}
+		if b.Limit > 0 {
+			states[i].Used = float64(used[i]) / float64(b.Limit)
+		}
+	}
+	return states
 }
 
 // cellsOf returns the cells that say how a target does. A model that clients choose has

@@ -117,9 +117,9 @@ func TestKeysHaveSeriesOnlyWhereTheConfigurationSaysSo(t *testing.T) {
 	}
 }
 
-// TestFirstTokenIsTheFirstContent has an upstream send its head, comments and a chunk
+// TestTrapTheFirstTokenIsARoleOrAKeepAlive has an upstream send its head, comments and a chunk
 // without content long before it says something.
-func TestFirstTokenIsTheFirstContent(t *testing.T) {
+func TestTrapTheFirstTokenIsARoleOrAKeepAlive(t *testing.T) {
 	const silence = 400 * time.Millisecond
 	up := mock.Start(t, mock.Steps(
 		mock.SSE(": alive\n\n", `data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}`+"\n\n"), mock.Pause(silence),

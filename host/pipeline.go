@@ -41,6 +41,7 @@ func (g *generation) serve(parse dialect.Parse, copies int64) api.Handler {
 			return err
 		}
 		defer c.leave()
+		defer func() { x.Record.Content = c.spoken.content() }()
 		if c.request.Stream {
 			return c.streamed(ctx)
 		}
@@ -62,6 +63,9 @@ type call struct {
 	native  *dialect.Native // the request as it came; nil: no target can take it so
 	keeper  string          // the upstream that keeps what the request names; "": it names nothing
 	asking  string          // the upstream that is being asked
+	trace   string          // the traceparent that it gets; "": none
+	span    [8]byte         // that of the attempt in it
+	spoken  *spoken         // collects what is said; nil: nobody does
 	sleep   func(ctx context.Context, d time.Duration) error
 	header  func(name, value string) // sets a header of the answer, if its head was not sent
 
@@ -86,6 +90,9 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, parse dialect.P
 		return nil, api.Busy(err)
 	}
 	who := key.PrincipalFrom(ctx)
+	if len(who.Groups) > 0 {
+		x.Record.Group = who.Groups[0]
+	}
 	r, err := parse(ctx, body, dialect.Caller{Principal: who.Name, Memory: x.Memory, Header: x.Request.Header})
 	if full, ok := errors.AsType[*memory.Error](err); ok {
 		return nil, api.Busy(full)
@@ -116,6 +123,9 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, parse dialect.P
 		return nil, err
 	}
 	c.size = c.asked.Tokens()
+	if who.Content && g.config.Telemetry.Content {
+		c.spoken = c.listen()
+	}
 	return c, nil
 }
 
@@ -184,6 +194,10 @@ func (c *call) attempt(ctx context.Context, target route.Target, last bool, begi
 	p := c.gateway.providers[target.Provider]
 	c.http.Record.Provider, c.http.Record.UpstreamModel, c.http.Record.Plugin = target.Provider, target.Model, p.config.Plugin
 	c.asking = target.Upstream
+	c.spoken.begin()
+	if c.trace, c.span = "", [8]byte{}; p.config.Trace {
+		c.trace, c.span = c.gateway.host.tracer.Outward(c.http.Record)
+	}
 	native, err := c.prepare(ctx, p, target)
 	if err != nil {
 		return outcome{err: err}

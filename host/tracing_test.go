@@ -43,3 +43,32 @@ func TestWhereTracesGo(t *testing.T) {
 		})
 	}
 }
+
+// TestWhereMetricsGo does the same for metrics.
+func TestWhereMetricsGo(t *testing.T) {
+	const models = "model_mapping:\n  m: {provider: demo, model: demo}\n"
+	base := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://env:4318/", "OTEL_EXPORTER_OTLP_HEADERS": "x-key=a%20b", "OTEL_METRIC_EXPORT_INTERVAL": "5000"}
+	for name, tc := range map[string]struct {
+		yaml string
+		env  map[string]string
+		want string // endpoint, interval, the header X-Key, and by which names attempts are counted
+	}{
+		"nowhere":                 {"", nil, " 1m0s  "},
+		"as configured":           {`telemetry: {metrics: {endpoint: "http://otel:4318", interval: 15s, headers: {X-Key: secret}}, conventions: both}`, nil, "http://otel:4318/v1/metrics 15s secret both"},
+		"as the environment says": {"", base, "http://env:4318/v1/metrics 5s a b genai-0.1"},
+		"as it says for metrics":  {"", map[string]string{"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://env/m"}, "http://env/m 1m0s  genai-0.1"},
+		"traces alone":            {"", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://env", "OTEL_METRICS_EXPORTER": "none"}, " 1m0s  "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := config.Parse("api.yaml", []byte(models+tc.yaml+"\n"), config.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := &Host{opts: Options{Getenv: func(name string) string { return tc.env[name] }}}
+			got := h.pushConfig(c)
+			if s := fmt.Sprint(got.Endpoint, " ", got.Every, " ", got.Headers.Get("X-Key"), " ", h.conventions(c)); s != tc.want {
+				t.Errorf("got %q, want %q", s, tc.want)
+			}
+		})
+	}
+}

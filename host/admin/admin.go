@@ -35,6 +35,10 @@ type Gateway interface {
 	Settings() Settings
 	State() State
 	ResetTarget(name string) bool // provider/model; false: there is none of this name
+
+	// Spent sums up the audit since a day, by columns such as key and alias. It reads until
+	// ctx ends. The error is ErrNoAudit, or says which column there isn't.
+	Spent(ctx context.Context, by []string, since time.Time) (Spent, error)
 }
 
 // Options configures New. Gateway is required.
@@ -54,6 +58,7 @@ type Server struct {
 	mux      *http.ServeMux
 	stopping chan struct{}
 	stop     sync.Once
+	summing  sync.Mutex // an audit is being summed up
 }
 
 // New returns a server. Stop must be called before its http.Server is shut down, or live
@@ -69,6 +74,7 @@ func New(o Options) *Server {
 	s.mux.HandleFunc("GET /admin/v1/state", s.state)
 	s.mux.HandleFunc("GET /admin/v1/requests", s.requests)
 	s.mux.HandleFunc("GET /admin/v1/series", s.series)
+	s.mux.HandleFunc("GET /admin/v1/usage", s.usage)
 	s.mux.HandleFunc("POST /admin/v1/targets/{target...}", s.reset)
 	s.mux.HandleFunc("POST /admin/v1/reload", s.reload)
 	s.mux.HandleFunc("GET /metrics", s.metrics)
@@ -76,7 +82,7 @@ func New(o Options) *Server {
 	s.mux.HandleFunc("GET /console/{file}", s.file)
 	s.mux.HandleFunc("GET /{$}", s.page)
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, http.StatusNotFound, "There is nothing at this path; the listener has /admin/v1/state, /admin/v1/requests, /admin/v1/series, /metrics and the console at /.")
+		refuse(w, http.StatusNotFound, "There is nothing at this path; the listener has /admin/v1/state, /admin/v1/requests, /admin/v1/series, /admin/v1/usage, /metrics and the console at /.")
 	})
 	return s
 }

@@ -16,7 +16,10 @@ type fake struct {
 }
 
 func (f *fake) Settings() Settings { return f.settings }
-func (f *fake) State() State       { return State{Now: time.Unix(1_700_000_000, 0)} }
+func (*fake) Spent(_ context.Context, by []string, since time.Time) (Spent, error) {
+	return Spent{By: by, Since: since}, nil
+}
+func (f *fake) State() State { return State{Now: time.Unix(1_700_000_000, 0)} }
 func (f *fake) ResetTarget(name string) bool {
 	f.reset = name
 	return name != "no/such"

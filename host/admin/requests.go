@@ -28,12 +28,13 @@ type Requests struct {
 	count   int64 // of all since the start
 	hours   map[string]*hour
 	calls   map[string]*Calls // by provider
+	targets map[string]*recent
 	readers map[chan Request]filter
 }
 
 // NewRequests returns an empty memory of requests.
 func NewRequests() *Requests {
-	return &Requests{hours: map[string]*hour{"": {}}, calls: map[string]*Calls{}, readers: map[chan Request]filter{}}
+	return &Requests{hours: map[string]*hour{"": {}}, calls: map[string]*Calls{}, targets: map[string]*recent{}, readers: map[chan Request]filter{}}
 }
 
 // Request is a request as it is shown. It has nothing of what was asked or answered.
@@ -78,7 +79,9 @@ type Usage struct {
 }
 
 // Add takes the record of a request that is over. It keeps nothing of r.
-func (q *Requests) Add(r *record.Request) {
+//
+//   - targets: the names of targets as configured, by the number that attempts have
+func (q *Requests) Add(r *record.Request, targets []string) {
 	shown := show(r)
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -98,6 +101,9 @@ func (q *Requests) Add(r *record.Request) {
 		c.Failed += a.Calls.Failed
 		c.Broken += a.Calls.Broken
 		c.Fuel += a.Calls.Fuel
+		if a.Target < len(targets) {
+			q.recentOf(targets[a.Target]).add(a)
+		}
 	}
 	for reader, f := range q.readers {
 		if !f.takes(&shown) {
@@ -108,6 +114,16 @@ func (q *Requests) Add(r *record.Request) {
 		default: // it is too slow; the number of what it gets next tells it that some are missing
 		}
 	}
+}
+
+// recentOf returns what is known of a target. The mutex is held.
+func (q *Requests) recentOf(target string) *recent {
+	r := q.targets[target]
+	if r == nil {
+		r = &recent{}
+		q.targets[target] = r
+	}
+	return r
 }
 
 // Calls returns the calls of a provider's adapter.

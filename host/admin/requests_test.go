@@ -27,7 +27,7 @@ func request(alias string, began time.Time) *record.Request {
 func TestOnlyTheLastRequestsAreKept(t *testing.T) {
 	q := NewRequests()
 	for range kept + 7 {
-		q.Add(request("m", noon))
+		q.Add(request("m", noon), nil)
 	}
 	all := q.last(filter{})
 	if len(all) != kept || all[0].Number != kept+7 || all[kept-1].Number != 8 {
@@ -46,7 +46,7 @@ func TestFilters(t *testing.T) {
 		if status >= 400 {
 			r.Class = "server"
 		}
-		q.Add(r)
+		q.Add(r, nil)
 	}
 	for name, tc := range map[string]struct {
 		query string
@@ -92,7 +92,7 @@ func TestASlowReaderHoldsNobodyUp(t *testing.T) {
 	q := NewRequests()
 	_, slow := q.listen(filter{})
 	for range 3 * backlog {
-		q.Add(request("m", noon))
+		q.Add(request("m", noon), nil)
 	}
 	if len(slow) != backlog {
 		t.Errorf("%d requests wait for a reader, want %d", len(slow), backlog)
@@ -114,7 +114,7 @@ func TestASlowReaderHoldsNobodyUp(t *testing.T) {
 func TestAnHour(t *testing.T) {
 	q := NewRequests()
 	for minute := range 90 { // of which the first half hour is too old
-		q.Add(request("m", noon.Add(time.Duration(minute)*time.Minute)))
+		q.Add(request("m", noon.Add(time.Duration(minute)*time.Minute)), nil)
 	}
 	failed := request("n", noon.Add(89*time.Minute))
 	failed.Status, failed.Class = 502, "server"
@@ -123,7 +123,7 @@ func TestAnHour(t *testing.T) {
 	gone := request("n", noon.Add(89*time.Minute))
 	gone.Status, gone.Class = statusHungUp, "gone"
 	for _, r := range []*record.Request{failed, refused, gone} {
-		q.Add(r)
+		q.Add(r, nil)
 	}
 	s := q.Series("", noon.Add(89*time.Minute+2*time.Second))
 	total := func(all []int64) (n int64) {
@@ -155,12 +155,12 @@ func TestAnHour(t *testing.T) {
 func TestHoursAreBounded(t *testing.T) {
 	q := NewRequests()
 	for i := range 10 * maxHours {
-		q.Add(request(fmt.Sprintf("m%d", i), noon))
+		q.Add(request(fmt.Sprintf("m%d", i), noon), nil)
 	}
 	if len(q.hours) != maxHours {
 		t.Errorf("%d hours are kept, want %d", len(q.hours), maxHours)
 	}
-	q.Forget(map[string]bool{"m1": true}, nil)
+	q.Forget(map[string]bool{"m1": true}, nil, nil)
 	if len(q.hours) != 2 || len(q.calls) != 0 {
 		t.Errorf("after all but one alias went, there are %d hours and the calls of %d providers", len(q.hours), len(q.calls))
 	}
@@ -174,10 +174,10 @@ func TestOddTimes(t *testing.T) {
 		}
 	}
 	q := NewRequests()
-	q.Add(request("m", noon.Add(48*time.Hour)))
-	q.Add(request("m", noon))
-	q.Add(request("m", time.Unix(0, 0)))
-	q.Add(request("m", time.Time{}))
+	q.Add(request("m", noon.Add(48*time.Hour)), nil)
+	q.Add(request("m", noon), nil)
+	q.Add(request("m", time.Unix(0, 0)), nil)
+	q.Add(request("m", time.Time{}), nil)
 	q.Series("", time.Time{})
 	if s := q.Series("", noon.Add(2*time.Second)); len(s.At) != buckets {
 		t.Errorf("there are %d buckets", len(s.At))
@@ -188,7 +188,7 @@ func BenchmarkAdd(b *testing.B) {
 	q := NewRequests()
 	r := request("m", noon)
 	for b.Loop() {
-		q.Add(r)
+		q.Add(r, nil)
 	}
 }
 
@@ -196,7 +196,7 @@ func BenchmarkAdd(b *testing.B) {
 func BenchmarkSeries(b *testing.B) {
 	q := NewRequests()
 	for i := range 100 * maxHours {
-		q.Add(request(fmt.Sprintf("m%d", i%maxHours), noon.Add(time.Duration(i)*time.Second)))
+		q.Add(request(fmt.Sprintf("m%d", i%maxHours), noon.Add(time.Duration(i)*time.Second)), nil)
 	}
 	for b.Loop() {
 		q.Series("", noon.Add(time.Hour))

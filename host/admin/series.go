@@ -206,9 +206,9 @@ func (h *hour) share(name string, last int64) Share {
 	return s
 }
 
-// Forget drops the hours of aliases and the calls of providers that a new configuration
-// doesn't have.
-func (q *Requests) Forget(aliases, providers map[string]bool) {
+// Forget drops the hours of aliases, the calls of providers and what is known of targets
+// that a new configuration doesn't have.
+func (q *Requests) Forget(aliases, providers, targets map[string]bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for name := range q.hours {
@@ -219,6 +219,11 @@ func (q *Requests) Forget(aliases, providers map[string]bool) {
 	for name := range q.calls {
 		if !providers[name] {
 			delete(q.calls, name)
+		}
+	}
+	for name := range q.targets {
+		if !targets[name] {
+			delete(q.targets, name)
 		}
 	}
 }

@@ -16,9 +16,15 @@ type State struct {
 	Models        []Model       `json:"models"`  // in the configuration's order
 	Targets       []Target      `json:"targets"` // by name
 	Providers     []Provider    `json:"providers"`
-	Keys          []Key         `json:"keys"`
-	Memory        Use           `json:"memory"` // bytes, of all requests and answers and the adapters' memory
-	Bodies        Use           `json:"bodies"` // bytes of requests, which is a part of it
+	Keys          []Key         `json:"keys"`      // the first 1,000
+	MoreKeys      int           `json:"more_keys"` // that are not shown
+	Groups        []Group       `json:"groups"`
+	Limits        []Limit       `json:"limits"`   // of all callers together, by alias and of the gateway
+	Currency      string        `json:"currency"` // of all money
+	Cache         *Cache        `json:"cache"`    // null: there is none
+	Shared        *Shared       `json:"shared"`   // null: this gateway counts alone
+	Memory        Use           `json:"memory"`   // bytes, of all requests and answers and the adapters' memory
+	Bodies        Use           `json:"bodies"`   // bytes of requests, which is a part of it
 }
 
 // Configuration is which one is served.
@@ -70,6 +76,7 @@ type Target struct {
 	Class  string `json:"class"` // of the failure it cools for
 	WaitMS int64  `json:"wait_ms"`
 	Always bool   `json:"always"` // it is asked whatever its state is
+	Recent Recent `json:"recent"`
 }
 
 // Provider is a provider and its adapter.
@@ -105,16 +112,39 @@ type Key struct {
 	Models   []string   `json:"models"` // that it may use; empty: all
 	Expires  *time.Time `json:"expires"`
 	Disabled bool       `json:"disabled"`
-	Limits   []Limit    `json:"limits"`
+	Limits   []Limit    `json:"limits"` // its own, without those of its group
 }
 
-// Limit is a bound and what is used of it.
+// Group is a group of keys. What its keys use counts for it and for its parents.
+type Group struct {
+	Name   string  `json:"name"`
+	Parent string  `json:"parent"` // "": none
+	Limits []Limit `json:"limits"`
+}
+
+// Limit is a bound and what is used of it. Money is in units of the currency.
 type Limit struct {
-	Of     string  `json:"of"`   // key or group
-	What   string  `json:"what"` // such as "requests", "tokens", "budget"
-	Window string  `json:"window"`
-	Used   float64 `json:"used"`
-	Max    float64 `json:"max"`
+	Name string  `json:"name,omitempty"` // of the alias whose it is, in State.Limits; "" is the gateway
+	What string  `json:"what"`           // requests, tokens, input_tokens, output_tokens, concurrent or money
+	Per  string  `json:"per"`            // second, minute, hour or day of a window that slides; day, week, month or total of a budget; "": none
+	Used float64 `json:"used"`
+	Max  float64 `json:"max"`            // 0 forbids
+	Warn float64 `json:"warn,omitempty"` // of a budget: from here on, the log has a warning
+}
+
+// Cache is how the cache of answers does.
+type Cache struct {
+	Entries  int64            `json:"entries"`
+	Memory   Use              `json:"memory"`   // bytes
+	Requests map[string]int64 `json:"requests"` // since the start, by what the cache did for them
+}
+
+// Shared is how the store does that several gateways count in.
+type Shared struct {
+	Up       bool   `json:"up"`
+	Replicas int    `json:"replicas"`  // that were seen last, this one included
+	OnOutage string `json:"on_outage"` // what happens while it is away: local, deny or allow
+	Errors   int64  `json:"errors"`    // since the start
 }
 
 // Use is how much of something is used.

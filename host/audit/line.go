@@ -20,6 +20,7 @@ type Line struct {
 	Time   time.Time `json:"time"` // when the request came
 	ID     string    `json:"id"`
 	Key    string    `json:"key"`   // its name
+	Group  string    `json:"group"` // that the key belongs to
 	Alias  string    `json:"alias"` // as configured; "": there was none
 	Target string    `json:"target"`
 	Status int       `json:"status"`
@@ -49,6 +50,7 @@ func appendLine(b []byte, r *record.Request) []byte {
 	b = appendText(b, "id", r.ID)
 	b = appendText(b, "endpoint", r.Endpoint)
 	b = appendText(b, "key", r.Key)
+	b = appendText(b, "group", r.Group)
 	b = appendText(b, "alias", r.Alias)
 	if n := len(r.Attempts); n > 0 {
 		last := &r.Attempts[n-1]

@@ -11,6 +11,11 @@ type Saved struct {
 	Warned                        bool
 }
 
+// counter returns a counter that goes on from what was saved.
+func (s Saved) counter() *counter {
+	return &counter{index: s.Index, end: s.End, now: s.Now, before: s.Before, debt: s.Debt, warned: s.Warned}
+}
+
 // savedSize is the length of a Saved in binary: five numbers and a byte.
 const savedSize = 5*8 + 1
 

@@ -13,6 +13,10 @@ type Store interface {
 	//
 	// The lease must be settled, exactly once, when the request is over.
 	Admit(ctx context.Context, buckets []*Bucket, r Reserve) (Lease, *Refusal)
+
+	// Used returns how much each of the buckets counts now, what is reserved included. It
+	// counts nothing, and is for whoever watches.
+	Used(buckets []*Bucket) []int64
 }
 
 // Lease is the room that a request takes. It belongs to the request's goroutine.
@@ -85,7 +89,7 @@ func (s *Local) counter(b *Bucket, t time.Time) *counter {
 	if c == nil {
 		c = &counter{index: -1}
 		if old, ok := s.saved[b.ID]; ok {
-			c.index, c.end, c.now, c.before, c.debt, c.warned = old.Index, old.End, old.Now, old.Before, old.Debt, old.Warned
+			c = old.counter()
 			delete(s.saved, b.ID)
 		}
 		s.counters[b.ID] = c
@@ -214,20 +218,6 @@ func (s *Local) settle(l *lease, u Usage) (warn []warning) {
 		}
 	}
 	return warn
-}
-
-// Used returns how much of a bucket is used now: in its window, at this time, or in its
-// period.
-func (s *Local) Used(b *Bucket) int64 {
-	t := s.now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.counters[b.ID]
-	if _, saved := s.saved[b.ID]; c == nil && !saved {
-		return 0
-	}
-	c = s.counter(b, t)
-	return c.used(t)
 }
 
 // Keep forgets the counts of buckets that no configuration has any more, unless something

@@ -25,10 +25,14 @@ const (
 	attrCacheWrite41 = "gen_ai.usage.cache_creation.input_tokens" // until v1.41
 	attrReasoning    = "gen_ai.usage.reasoning.output_tokens"
 
+	attrInputMessages  = "gen_ai.input.messages"
+	attrOutputMessages = "gen_ai.output.messages"
+
 	// The gateway's own.
 	attrRequestID = "kai.request_id"
 	attrAlias     = "kai.alias"
-	attrKey       = "kai.key" // its name
+	attrKey       = "kai.key"   // its name
+	attrGroup     = "kai.group" // of the key
 	attrTarget    = "kai.provider"
 	attrCode      = "kai.error.code"
 	attrEstimated = "kai.usage.estimated"

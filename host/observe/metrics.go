@@ -52,6 +52,8 @@ type Metrics struct {
 	keyTokens      *prometheus.CounterVec
 	calls          *prometheus.CounterVec
 	fuel           *prometheus.CounterVec
+	sharedSeconds  *prometheus.HistogramVec // without labels; a vector, so that it is there once it is used
+	genAI          *genAI
 
 	unknown *aliasSeries // of requests that came to no alias
 
@@ -89,13 +91,18 @@ func NewMetrics(state func() State) *Metrics {
 		calls:          counter("kai_adapter_calls_total", "Calls of adapters in their sandbox. failed: the adapter stated an error; broken: it broke its contract.", "provider", "result"),
 		fuel:           counter("kai_adapter_fuel_total", "What adapters have executed, in units of fuel.", "provider"),
 	}
+	m.sharedSeconds = histogram("kai_shared_seconds", "How long the shared store took to answer.")
+	m.genAI = newGenAI(m.registry.MustRegister)
 	m.unknown = newAliasSeries(m, Unknown)
 	m.registry.MustRegister(
-		m.requests, m.seconds, m.firstToken, m.inFlight, m.attempts, m.attemptSeconds, m.tokens, m.estimated, m.cost, m.uncertain, m.cooldowns, m.refusals, m.keyTokens, m.calls, m.fuel,
+		m.requests, m.seconds, m.firstToken, m.inFlight, m.attempts, m.attemptSeconds, m.tokens, m.estimated, m.cost, m.uncertain, m.cooldowns, m.refusals, m.keyTokens, m.calls, m.fuel, m.sharedSeconds,
 		&stateCollector{state}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
 }
+
+// Shared counts how long the store took to answer that several gateways share.
+func (m *Metrics) Shared(d time.Duration) { m.sharedSeconds.WithLabelValues().Observe(d.Seconds()) }
 
 // scrapeTime is how long a scrape may take. Prometheus gives up after 10 s by default.
 const scrapeTime = 10 * time.Second

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -135,8 +137,8 @@ func TestARequestIsCounted(t *testing.T) {
 	}
 }
 
-// TestClientsAddNoSeries has clients and upstreams say what they like.
-func TestClientsAddNoSeries(t *testing.T) {
+// TestTrapClientsAddNoSeries has clients and upstreams say what they like.
+func TestTrapClientsAddNoSeries(t *testing.T) {
 	n := names
 	n.Keys = nil
 	for i := range 10_000 {
@@ -174,8 +176,8 @@ func TestClientsAddNoSeries(t *testing.T) {
 	}
 }
 
-// TestSeriesVanishWithTheirNames: a reload removes an alias, a target, a provider and a key.
-func TestSeriesVanishWithTheirNames(t *testing.T) {
+// TestTrapSeriesOutliveTheirModel: a reload removes an alias, a target, a provider and a key.
+func TestTrapSeriesOutliveTheirModel(t *testing.T) {
 	m := NewMetrics(none)
 	old := m.View(names)
 	old.Begin("fast")
@@ -206,10 +208,17 @@ func TestMetricsAreLinted(t *testing.T) {
 	if err != nil {
 		t.Skip("promtool is not installed; it is in Debian's package prometheus")
 	}
+	up := true
 	m := NewMetrics(func() State {
-		return State{Targets: []TargetState{{Target{"groq", "llama"}, 0}}, Instances: map[string]int{"groq": 1}}
+		return State{
+			Targets: []TargetState{{Target{"groq", "llama"}, 0}}, Instances: map[string]int{"groq": 1}, Budgets: []BudgetState{{"key app", "day", 0.5}},
+			Cache: &CacheState{Requests: map[string]int64{"hit": 1}}, Shared: &up,
+		}
 	})
-	v := m.View(names)
+	m.Shared(time.Millisecond)
+	n := names
+	n.Conventions.Names = "both"
+	v := m.View(n)
 	v.Begin("fast")
 	v.End(finished())
 	v.End(&record.Request{ForModel: true, Class: "invalid", Status: 400})
@@ -228,6 +237,15 @@ func BenchmarkRequest(b *testing.B) {
 	for b.Loop() {
 		v.Begin("fast")
 		v.End(r)
+	}
+	aim(b, 1500*time.Nanosecond)
+}
+
+// aim reports how long one run may take, and says if it took longer.
+func aim(b *testing.B, most time.Duration) {
+	b.ReportMetric(float64(most.Nanoseconds()), "ns-allowed")
+	if each := b.Elapsed() / time.Duration(max(1, b.N)); each > most {
+		b.Logf("MISSED: %v each, and %v are allowed", each, most)
 	}
 }
 
@@ -249,5 +267,53 @@ func BenchmarkScrape(b *testing.B) {
 	}
 	for b.Loop() {
 		scrape(b, m)
+	}
+	aim(b, 300*time.Millisecond)
+}
+
+// TestTrapHistogramsEndTooSoon has an answer take five minutes, as those of reasoning models
+// do.
+func TestTrapHistogramsEndTooSoon(t *testing.T) {
+	m := NewMetrics(none)
+	v := m.View(names)
+	r := finished()
+	r.Duration, r.FirstContent = 5*time.Minute, 4*time.Minute
+	v.Begin("fast")
+	v.End(r)
+	got := scrape(t, m)
+	for series, want := range map[string]string{
+		`kai_request_seconds_bucket{alias="fast",stream="true",le="163.84"}`: "0", `kai_request_seconds_bucket{alias="fast",stream="true",le="327.68"}`: "1",
+		`kai_first_token_seconds_bucket{alias="fast",le="163.84"}`: "0", `kai_first_token_seconds_bucket{alias="fast",le="327.68"}`: "1",
+	} {
+		if v := value(got, series); v != want {
+			t.Errorf("%s is %q, want %q", series, v, want)
+		}
+	}
+}
+
+// TestTrapMetricsAreSpreadOverFiles counts in many goroutines at once: one scrape has all of
+// it, and nothing was written anywhere.
+func TestTrapMetricsAreSpreadOverFiles(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	t.Setenv("TMPDIR", dir)
+	t.Setenv("PROMETHEUS_MULTIPROC_DIR", dir)
+	m := NewMetrics(none)
+	v := m.View(names)
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			for range 50 {
+				v.Begin("fast")
+				v.End(finished())
+			}
+		})
+	}
+	all.Wait()
+	if got := value(scrape(t, m), `kai_requests_total{alias="fast",status="200"}`); got != "1000" {
+		t.Errorf("%s of 1000 requests were counted", got)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
+		t.Errorf("counting made the files %v (%v)", files, err)
 	}
 }

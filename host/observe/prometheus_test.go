@@ -48,13 +48,22 @@ func TestADashboardOfARealPrometheus(t *testing.T) {
 	if err != nil {
 		t.Skip("prometheus is not installed; it is Debian's package of that name")
 	}
-	m := NewMetrics(func() State { return State{Targets: []TargetState{{Target{"groq", "llama"}, 0}}} })
+	up := true
+	cached := int64(0)
+	m := NewMetrics(func() State {
+		cached += 10
+		return State{
+			Targets: []TargetState{{Target{"groq", "llama"}, 0}}, Budgets: []BudgetState{{"key app", "day", 0.95}},
+			Cache: &CacheState{Bytes: 1, Requests: map[string]int64{"hit": cached}}, Shared: &up,
+		}
+	})
 	v := m.View(names)
 	scraped := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for range 10 {
 			v.Begin("fast")
 			v.End(finished())
 			v.End(&record.Request{ForModel: true, Class: "invalid", Status: 400})
+			m.Shared(time.Millisecond)
 		}
 		m.Handler().ServeHTTP(w, r)
 	}))

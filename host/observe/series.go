@@ -127,6 +127,7 @@ type targetSeries struct {
 	tokens    [len(tokenTypes)]lazy[prometheus.Counter]
 	estimated lazy[prometheus.Counter]
 	cost      lazy[prometheus.Counter]
+	genAI     genAIByOperation
 }
 
 func newTargetSeries(m *Metrics, t Target) *targetSeries {
@@ -182,6 +183,7 @@ func (s *targetSeries) remove() {
 		vec.DeletePartialMatch(of)
 	}
 	s.m.attemptSeconds.DeletePartialMatch(of)
+	s.m.genAI.remove(s.target)
 }
 
 // providerSeries are the series of one provider's adapter.

@@ -48,8 +48,15 @@ func parseParent(header string) (p parent, ok bool) {
 // traced is a request whose spans will be sent.
 type traced struct {
 	*record.Request
-	parent  parent // zero: the request begins a trace
 	systems map[string]string
+}
+
+// size is how many bytes of texts there are.
+func (t *traced) size() int64 {
+	if t.Content == nil {
+		return 0
+	}
+	return int64(len(t.Content.Input) + len(t.Content.Output))
 }
 
 // conventions say which names attributes have.
@@ -57,19 +64,17 @@ type conventions struct{ now, v41 bool }
 
 // spans returns the spans of a request: one of the server, and one for each attempt.
 func (t *traced) spans(c conventions) []*trace.Span {
-	traceID, spanID := t.parent.trace, id()
-	if traceID == [16]byte{} {
-		rand.Read(traceID[:])
-	}
+	identify(&t.Trace)
+	traceID, spanID := t.Trace.ID, t.Trace.Span[:]
 	server := &trace.Span{
 		TraceId: traceID[:], SpanId: spanID, Name: "POST " + t.Endpoint, Kind: trace.Span_SPAN_KIND_SERVER,
 		StartTimeUnixNano: nano(t.Began), EndTimeUnixNano: nano(t.Began.Add(t.Duration)),
 		Attributes: []*common.KeyValue{text(attrHTTPMethod, "POST"), text(attrHTTPRoute, t.Endpoint), number(attrHTTPStatus, int64(t.Status)), text(attrRequestID, t.ID)},
 	}
-	if t.parent.span != [8]byte{} {
-		server.ParentSpanId = t.parent.span[:]
+	if t.Trace.Parent != [8]byte{} {
+		server.ParentSpanId = t.Trace.Parent[:]
 	}
-	server.Attributes = appendTexts(server.Attributes, attrAlias, t.Alias, attrKey, t.Key, attrErrorType, t.Class, attrCode, record.KnownCode(t.Code))
+	server.Attributes = appendTexts(server.Attributes, attrAlias, t.Alias, attrKey, t.Key, attrGroup, t.Group, attrErrorType, t.Class, attrCode, record.KnownCode(t.Code))
 	if t.Status >= 500 || t.Status < 400 && t.Class != "" {
 		server.Status = &trace.Status{Code: trace.Status_STATUS_CODE_ERROR}
 	}
@@ -77,6 +82,9 @@ func (t *traced) spans(c conventions) []*trace.Span {
 	for i := range t.Attempts {
 		s := t.attempt(&t.Attempts[i], c)
 		s.TraceId, s.ParentSpanId = traceID[:], spanID
+		if t.Content != nil && i == len(t.Attempts)-1 {
+			s.Attributes = appendTexts(s.Attributes, attrInputMessages, t.Content.Input, attrOutputMessages, t.Content.Output)
+		}
 		all = append(all, s)
 	}
 	return all
@@ -89,8 +97,12 @@ func (t *traced) attempt(a *record.Attempt, c conventions) *trace.Span {
 	if system == "" {
 		system = a.Provider
 	}
+	spanID := a.Span[:]
+	if a.Span == [8]byte{} {
+		spanID = id()
+	}
 	s := &trace.Span{
-		SpanId: id(), Name: operation + " " + a.Model, Kind: trace.Span_SPAN_KIND_CLIENT,
+		SpanId: spanID, Name: operation + " " + a.Model, Kind: trace.Span_SPAN_KIND_CLIENT,
 		StartTimeUnixNano: nano(a.Began), EndTimeUnixNano: nano(a.Began.Add(a.Duration)),
 		Attributes: []*common.KeyValue{text(attrOperation, operation), text(attrProvider, system), text(attrModel, a.Model), text(attrTarget, a.Provider)},
 	}
@@ -127,10 +139,13 @@ func (t *traced) attempt(a *record.Attempt, c conventions) *trace.Span {
 	return s
 }
 
+// scopeName says who makes the spans and the metrics.
+const scopeName = "github.com/kai-gateway/kai"
+
 // message returns what is sent for some requests. On the wire it is an
 // ExportTraceServiceRequest, whose only field has the same number.
 func message(batch []traced, c conventions, service, version string) *trace.TracesData {
-	scope := &trace.ScopeSpans{Scope: &common.InstrumentationScope{Name: "github.com/kai-gateway/kai", Version: version}}
+	scope := &trace.ScopeSpans{Scope: &common.InstrumentationScope{Name: scopeName, Version: version}}
 	for i := range batch {
 		scope.Spans = append(scope.Spans, batch[i].spans(c)...)
 	}
@@ -138,6 +153,16 @@ func message(batch []traced, c conventions, service, version string) *trace.Trac
 		Resource:   &resource.Resource{Attributes: appendTexts(nil, attrService, service, attrVersion, version)},
 		ScopeSpans: []*trace.ScopeSpans{scope},
 	}}}
+}
+
+// identify gives a trace and the request's span in it the ids that they don't have yet.
+func identify(t *record.Trace) {
+	if t.ID == [16]byte{} {
+		rand.Read(t.ID[:])
+	}
+	if t.Span == [8]byte{} {
+		rand.Read(t.Span[:])
+	}
 }
 
 func id() []byte {

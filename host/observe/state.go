@@ -14,6 +14,23 @@ type State struct {
 
 	TracesDropped int64 // requests whose spans nobody will see
 	AuditDropped  int64 // lines of the audit that nobody will see
+
+	Budgets []BudgetState // where the configuration says that keys have series
+	Cache   *CacheState   // nil: there is no cache
+	Shared  *bool         // whether the shared store can be reached; nil: there is none
+}
+
+// BudgetState is how much of a budget is used.
+type BudgetState struct {
+	Owner  string // such as "key app" or "group team"
+	Period string // day, week, month or total
+	Used   float64
+}
+
+// CacheState is how the cache of answers does.
+type CacheState struct {
+	Bytes    int64
+	Requests map[string]int64 // by what the cache did for them
 }
 
 // TargetState is how a target does.
@@ -33,12 +50,20 @@ var (
 	tracesDropped  = prometheus.NewDesc("kai_traces_dropped_total", "Requests whose spans were dropped, because the collector was too slow, or away.", nil, nil)
 )
 
+// Series of what not every configuration has.
+var (
+	budgetUsed    = prometheus.NewDesc("kai_budget_used_ratio", "Which part of a budget is spent or reserved; 1 is all of it.", []string{"owner", "period"}, nil)
+	cacheRequests = prometheus.NewDesc("kai_cache_requests_total", "Requests by what the cache of answers did for them.", []string{"result"}, nil)
+	cacheBytes    = prometheus.NewDesc("kai_cache_bytes", "Bytes that the cache of answers holds.", nil, nil)
+	sharedUp      = prometheus.NewDesc("kai_shared_up", "1 if the shared store can be reached.", nil, nil)
+)
+
 // stateCollector asks for the state at each scrape.
 type stateCollector struct{ state func() State }
 
 // Describe is for prometheus.Collector.
 func (*stateCollector) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{targetState, instances, generation, configRefused, configRefusals, logDropped, auditDropped, tracesDropped} {
+	for _, d := range []*prometheus.Desc{targetState, instances, generation, configRefused, configRefusals, logDropped, auditDropped, tracesDropped, budgetUsed, cacheRequests, cacheBytes, sharedUp} {
 		to <- d
 	}
 }
@@ -63,13 +88,48 @@ func (c *stateCollector) Collect(to chan<- prometheus.Metric) {
 		gauge(instances, float64(n), provider)
 	}
 	gauge(generation, float64(s.Generation))
-	refused := 0.0
-	if s.Refused {
-		refused = 1
-	}
-	gauge(configRefused, refused)
+	gauge(configRefused, one(s.Refused))
 	count(configRefusals, s.Refusals)
 	count(logDropped, s.LogDropped)
 	count(auditDropped, s.AuditDropped)
 	count(tracesDropped, s.TracesDropped)
+	for _, b := range budgetSeries(s.Budgets) {
+		gauge(budgetUsed, b.Used, b.Owner, b.Period)
+	}
+	if s.Cache != nil {
+		gauge(cacheBytes, float64(s.Cache.Bytes))
+		for result, n := range s.Cache.Requests {
+			to <- prometheus.MustNewConstMetric(cacheRequests, prometheus.CounterValue, float64(n), result)
+		}
+	}
+	if s.Shared != nil {
+		gauge(sharedUp, one(*s.Shared))
+	}
+}
+
+// one is 1 for what is so, and 0 for what isn't.
+func one(so bool) float64 {
+	if so {
+		return 1
+	}
+	return 0
+}
+
+// budgetSeries keeps the budgets of the first owners. Of all others it keeps, for each
+// period, the one of which most is used.
+func budgetSeries(all []BudgetState) []BudgetState {
+	owners, most := map[string]bool{}, map[string]float64{}
+	var kept []BudgetState
+	for _, b := range all {
+		if owners[b.Owner] || len(owners) < maxKeys {
+			owners[b.Owner] = true
+			kept = append(kept, b)
+		} else {
+			most[b.Period] = max(most[b.Period], b.Used)
+		}
+	}
+	for period, used := range most {
+		kept = append(kept, BudgetState{Other, period, used})
+	}
+	return kept
 }

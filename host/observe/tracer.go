@@ -1,15 +1,10 @@
 package observe
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,10 +27,10 @@ type TraceConfig struct {
 
 // How traces wait and leave.
 const (
-	maxTraced   = 2048            // requests that may wait
-	maxBatch    = 256             // requests that are sent at once
-	batchDelay  = 2 * time.Second // after which fewer are sent, too
-	sendTimeout = 10 * time.Second
+	maxTraced  = 2048            // requests that may wait
+	maxBatch   = 256             // requests that are sent at once
+	batchDelay = 2 * time.Second // after which fewer are sent, too
+	maxContent = 16 << 20        // bytes of texts that may wait; beyond it, spans go without
 )
 
 // Tracer sends spans of requests to a collector, in the background. A collector that is
@@ -50,19 +45,15 @@ type Tracer struct {
 	queue   chan traced
 	config  atomic.Pointer[TraceConfig] // nil: there are no traces
 	dropped atomic.Int64
-	quit    chan struct{}
-	stop    sync.Once
-	done    chan struct{}
+	content atomic.Int64 // bytes of texts in the queue
+	background
 }
 
 // NewTracer returns a tracer that sends nothing before Use. The caller closes it.
 func NewTracer(log *slog.Logger) *Tracer {
 	t := &Tracer{
-		log: log, queue: make(chan traced, maxTraced), quit: make(chan struct{}), done: make(chan struct{}),
-		client: &http.Client{
-			Timeout:       sendTimeout,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return errors.New("a redirect is not followed") },
-		},
+		log: log, queue: make(chan traced, maxTraced), background: newBackground(),
+		client: newSender(),
 	}
 	go t.run()
 	return t
@@ -80,36 +71,71 @@ func (t *Tracer) Use(c TraceConfig) {
 // Dropped returns how many requests have no spans at the collector though they should.
 func (t *Tracer) Dropped() int64 { return t.dropped.Load() }
 
-// Add sends the spans of a request that is over, if it is sampled. A request that is part
-// of a trace is sampled if the trace is.
+// Begin decides whether the spans of a request are sent, if that wasn't decided yet. A
+// request that is part of a trace is sampled if the trace is.
+func (t *Tracer) Begin(r *record.Request) {
+	if r.Trace.Decided {
+		return
+	}
+	c := t.config.Load()
+	p, ok := parseParent(r.TraceParent)
+	if ok {
+		r.Trace = record.Trace{Decided: true, Sampled: p.sampled, ID: p.trace, Parent: p.span}
+		return
+	}
+	r.Trace = record.Trace{Decided: true, Sampled: c != nil && rand.Float64() < c.Sample}
+}
+
+// Outward returns a traceparent for an upstream that may know of the trace, and the id that
+// the attempt's span has in it. Without a collector that is the client's, if it sent one,
+// and there is no span. "": there is nothing to tell.
+func (t *Tracer) Outward(r *record.Request) (header string, span [8]byte) {
+	t.Begin(r)
+	flags := 0
+	if r.Trace.Sampled {
+		flags = 1
+	}
+	if t.config.Load() == nil {
+		if r.Trace.Parent == [8]byte{} {
+			return "", span
+		}
+		return fmt.Sprintf("00-%x-%x-%02x", r.Trace.ID, r.Trace.Parent, flags), span
+	}
+	identify(&r.Trace)
+	copy(span[:], id())
+	return fmt.Sprintf("00-%x-%x-%02x", r.Trace.ID, span, flags), span
+}
+
+// Add sends the spans of a request that is over, if it is sampled.
 func (t *Tracer) Add(r *record.Request) {
 	c := t.config.Load()
 	if c == nil {
 		return
 	}
-	p, ok := parseParent(r.TraceParent)
-	if ok && !p.sampled || !ok && rand.Float64() >= c.Sample {
+	if t.Begin(r); !r.Trace.Sampled {
 		return
 	}
-	if !ok {
-		p = parent{}
+	one := traced{r.Clone(), c.Systems}
+	if size := one.size(); size > 0 && t.content.Add(size) > maxContent {
+		t.content.Add(-size)
+		one.Content = nil
 	}
 	select {
-	case t.queue <- traced{r.Clone(), p, c.Systems}:
+	case t.queue <- one:
 	default:
+		t.content.Add(-one.size())
 		t.dropped.Add(1)
 	}
 }
 
-// Close sends what waits, for at most d. Nothing may be added any more.
-func (t *Tracer) Close(d time.Duration) {
-	t.stop.Do(func() { close(t.quit) })
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-t.done:
-	case <-timer.C:
+// Wanted reports whether a request's spans are sent, so that it is worth collecting more for
+// them.
+func (t *Tracer) Wanted(r *record.Request) bool {
+	if t.config.Load() == nil {
+		return false
 	}
+	t.Begin(r)
+	return r.Trace.Sampled
 }
 
 // run sends batches until the tracer is closed.
@@ -133,6 +159,9 @@ func (t *Tracer) run() {
 			} else {
 				t.log.Info("traces are sent again", "dropped", t.Dropped())
 			}
+		}
+		for i := range batch {
+			t.content.Add(-batch[i].size())
 		}
 		clear(batch)
 		batch = batch[:0]
@@ -168,22 +197,5 @@ func (t *Tracer) send(batch []traced) error {
 	if err != nil {
 		return err
 	}
-	r, err := http.NewRequestWithContext(context.Background(), "POST", c.Endpoint, bytes.NewReader(body))
-	if err != nil {
-		return errors.New("the endpoint is no URL")
-	}
-	for name, values := range c.Headers {
-		r.Header[name] = values
-	}
-	r.Header.Set("Content-Type", "application/x-protobuf")
-	res, err := t.client.Do(r)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	io.CopyN(io.Discard, res.Body, 64<<10)
-	if res.StatusCode/100 != 2 {
-		return fmt.Errorf("the collector answers with status %d", res.StatusCode)
-	}
-	return nil
+	return post(t.client, c.Endpoint, c.Headers, body)
 }

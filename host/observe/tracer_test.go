@@ -85,6 +85,7 @@ func TestSpansOfARequest(t *testing.T) {
 	tr := NewTracer(slog.New(slog.DiscardHandler))
 	tr.Use(config)
 	r := finished()
+	r.Group = "team"
 	r.ID, r.Endpoint, r.Began = "req_1", "/v1/messages", time.Unix(100, 0)
 	r.Attempts[0].Began, r.Attempts[1].Began, r.Attempts[1].FirstContent = time.Unix(100, 0), time.Unix(101, 0), 2*time.Second
 	r.Attempts[0].Code = "You asked me who I am"
@@ -95,7 +96,7 @@ func TestSpansOfARequest(t *testing.T) {
 		t.Fatalf("the collector has %d spans, with %v", len(c.spans), c.headers)
 	}
 	for i, want := range []string{
-		"SPAN_KIND_SERVER POST /v1/messages 100.000s STATUS_CODE_UNSET http.request.method=POST http.route=/v1/messages http.response.status_code=200 kai.request_id=req_1 kai.alias=fast kai.key=app",
+		"SPAN_KIND_SERVER POST /v1/messages 100.000s STATUS_CODE_UNSET http.request.method=POST http.route=/v1/messages http.response.status_code=200 kai.request_id=req_1 kai.alias=fast kai.key=app kai.group=team",
 		"SPAN_KIND_CLIENT chat chosen/by-the-client 1.000s STATUS_CODE_ERROR gen_ai.operation.name=chat gen_ai.provider.name=openrouter gen_ai.request.model=chosen/by-the-client kai.provider=openrouter error.type=rate kai.error.code=other gen_ai.request.stream=true",
 		"SPAN_KIND_CLIENT chat llama 99.000s STATUS_CODE_UNSET gen_ai.operation.name=chat gen_ai.provider.name=openai gen_ai.request.model=llama kai.provider=groq gen_ai.request.stream=true gen_ai.response.time_to_first_chunk=2 " +
 			"gen_ai.usage.input_tokens=100 gen_ai.usage.output_tokens=20 gen_ai.usage.cache_read.input_tokens=60 gen_ai.usage.cache_write.input_tokens=5 gen_ai.usage.cache_creation.input_tokens=5 gen_ai.usage.reasoning.output_tokens=7 kai.usage.estimated=true",
@@ -112,6 +113,21 @@ func TestSpansOfARequest(t *testing.T) {
 		if fmt.Sprintf("%x", s.TraceId) != "4bf92f3577b34da6a3ce929d0e0e4736" || string(s.ParentSpanId) != string(parent) || s.GetStatus().GetMessage() != "" {
 			t.Errorf("span %d is in trace %x below %x and says %q", i, s.TraceId, s.ParentSpanId, s.GetStatus().GetMessage())
 		}
+	}
+}
+
+// TestTrapATraceHasOneEventAChunk traces a stream of many tokens: it has two spans without
+// events, however long it is.
+func TestTrapATraceHasOneEventAChunk(t *testing.T) {
+	c := newCollector(t)
+	tr := NewTracer(slog.New(slog.DiscardHandler))
+	tr.Use(c.config())
+	r := &record.Request{ForModel: true, Alias: "fast", Stream: true, Status: 200, Usage: record.Usage{Output: 100_000}}
+	r.Add(record.Attempt{Provider: "groq", Model: "llama", Usage: r.Usage})
+	tr.Add(r)
+	tr.Close(10 * time.Second)
+	if len(c.spans) != 2 || len(c.spans[0].Events)+len(c.spans[1].Events) > 0 {
+		t.Errorf("a stream has %d spans: %v", len(c.spans), c.spans)
 	}
 }
 
@@ -192,6 +208,51 @@ func TestASlowCollectorCostsNoRequest(t *testing.T) {
 	tr.Close(10 * time.Second)
 }
 
+// TestAnUpstreamThatMayKnowTheTrace is told of spans that the collector gets, or, without a
+// collector, of the client's.
+func TestAnUpstreamThatMayKnowTheTrace(t *testing.T) {
+	const client = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0"
+	c := newCollector(t)
+	tr := NewTracer(slog.New(slog.DiscardHandler))
+	for parent, want := range map[string]string{"": "", client + "1": client + "1", client + "0": client + "0", "nonsense": ""} {
+		if got, span := tr.Outward(&record.Request{TraceParent: parent}); got != want || span != [8]byte{} {
+			t.Errorf("without a collector, %q becomes %q", parent, got)
+		}
+	}
+	tr.Use(c.config())
+	r := finished()
+	r.TraceParent = client + "1"
+	for i := range r.Attempts {
+		header, span := tr.Outward(r)
+		if want := fmt.Sprintf("%s%x-01", client[:36], span); header != want || span == [8]byte{} {
+			t.Errorf("attempt %d is told %q, want %q", i, header, want)
+		}
+		r.Attempts[i].Span = span
+	}
+	unsampled := &record.Request{TraceParent: client + "0"}
+	if header, _ := tr.Outward(unsampled); !strings.HasPrefix(header, client[:36]) || !strings.HasSuffix(header, "-00") {
+		t.Errorf("an upstream is told %q of a trace that isn't sampled", header)
+	}
+	begun := &record.Request{}
+	header, span := tr.Outward(begun)
+	begun.Add(record.Attempt{Span: span})
+	for _, r := range []*record.Request{r, unsampled, begun} {
+		tr.Add(r)
+	}
+	tr.Close(10 * time.Second)
+	if len(c.spans) != 5 {
+		t.Fatalf("the collector has %d spans", len(c.spans))
+	}
+	for i, a := range r.Attempts {
+		if s := c.spans[1+i]; string(s.SpanId) != string(a.Span[:]) || string(s.ParentSpanId) != string(c.spans[0].SpanId) {
+			t.Errorf("the span of attempt %d is %x below %x, but the upstream was told %x", i, s.SpanId, s.ParentSpanId, a.Span)
+		}
+	}
+	if s := c.spans[4]; header != fmt.Sprintf("00-%x-%x-01", s.TraceId, s.SpanId) {
+		t.Errorf("the upstream was told %q, but the span is %x of %x", header, s.SpanId, s.TraceId)
+	}
+}
+
 func TestTraceparent(t *testing.T) {
 	const good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	for header, want := range map[string]bool{
@@ -224,6 +285,8 @@ func BenchmarkTraceOfATenth(b *testing.B) {
 	r := finished()
 	b.ReportAllocs()
 	for b.Loop() {
+		r.Trace = record.Trace{} // decided anew
 		tr.Add(r)
 	}
+	aim(b, 3*time.Microsecond)
 }

@@ -12,6 +12,8 @@ type Names struct {
 	Targets   []Target // by the ID of the route's target; several may be equal
 	Providers []string
 	Keys      []string // of the clients' keys; nil: they have no series
+
+	Conventions Conventions // by which attempts are counted besides
 }
 
 // View is what one configuration counts with. It has found all series beforehand, so that
@@ -23,6 +25,8 @@ type View struct {
 	providers map[string]*providerSeries
 	keys      map[string]*keySeries
 	other     *keySeries // of keys without a series of their own; nil: there are none
+
+	conventions Conventions
 }
 
 // View returns the view of a configuration. Whoever asked for it closes it. A series lives
@@ -30,7 +34,7 @@ type View struct {
 func (m *Metrics) View(n Names) *View {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	v := &View{m: m, aliases: map[string]*aliasSeries{}, providers: map[string]*providerSeries{}, keys: map[string]*keySeries{}}
+	v := &View{m: m, conventions: n.Conventions, aliases: map[string]*aliasSeries{}, providers: map[string]*providerSeries{}, keys: map[string]*keySeries{}}
 	for _, name := range n.Aliases {
 		v.aliases[name] = m.aliases.hold(name, func() *aliasSeries { return newAliasSeries(m, name) })
 	}
@@ -111,7 +115,7 @@ func (v *View) End(r *record.Request) {
 	}
 	used := int64(0)
 	for i := range r.Attempts {
-		used += v.attempt(&r.Attempts[i])
+		used += v.attempt(r, &r.Attempts[i])
 	}
 	key := v.keys[r.Key]
 	if key == nil {
@@ -126,18 +130,21 @@ func (v *View) End(r *record.Request) {
 const statusHungUp = 499
 
 // attempt counts an attempt, and returns how many tokens it used.
-func (v *View) attempt(a *record.Attempt) int64 {
+func (v *View) attempt(r *record.Request, a *record.Attempt) int64 {
 	if a.Target < 0 || a.Target >= len(v.targets) {
 		return 0
 	}
 	s := v.targets[a.Target]
 	s.attempt(a.Class).Inc()
 	s.duration().Observe(a.Duration.Seconds())
+	if v.conventions.Names != "" {
+		v.m.genAI.observe(&v.conventions, s, r, a)
+	}
 	if a.Cooled {
 		s.cooldown(a.Class).Inc()
 	}
 	u := a.Usage
-	for kind, n := range [...]int64{u.Input, u.CachedInput, u.CacheWrite, u.Output, u.Reasoning} {
+	for kind, n := range u.ByType() {
 		s.add(kind, n)
 	}
 	if u.Estimated {

@@ -2,7 +2,8 @@
 // which model, what was tried, how it ended, how long it took and what it used.
 //
 // The log, the metrics, the traces, the audit and the console all show the same record,
-// so that they never contradict each other. It has no prompt, no answer and no key. What
+// so that they never contradict each other. It has no prompt, no answer and no key, but for
+// Content, which is nil unless somebody asked for it. What
 // is foreign in it, which the fields say, must be made printable where it is shown.
 package record
 
@@ -23,8 +24,10 @@ type Request struct {
 	BytesIn  int64         // of the request's body
 
 	TraceParent string // the header of that name; foreign
+	Trace       Trace
 
 	Key    string // the name of the client's key; never the key itself
+	Group  string // that the key belongs to; "": none, or no such key was let in
 	Model  string // the alias, or what the client asked for if there is none: then it is foreign
 	Alias  string // the alias as configured, "" if the request has come to none
 	Stream bool
@@ -49,7 +52,24 @@ type Request struct {
 	Usage        Usage         // of the answer; what was tried before is in Attempts
 	Cost         Cost          // of all attempts; known if that of each is
 
+	// Content is what was said, where the operator has asked for it twice; else nil. Nothing
+	// but spans may show it.
+	Content *Content
+
 	first [1]Attempt // room for the usual number of attempts
+}
+
+// Content is what a request and its answer say, in JSON as OpenTelemetry's conventions have
+// messages. It never changes.
+type Content struct{ Input, Output string }
+
+// Trace is the trace that a request is part of.
+type Trace struct {
+	Decided bool     // it is decided whether its spans are sent
+	Sampled bool     // they are
+	ID      [16]byte // zero: nobody needed one yet
+	Span    [8]byte  // of the request as a whole; zero: nobody needed one yet
+	Parent  [8]byte  // the client's; zero: the request begins the trace
 }
 
 // Attempt is one attempt to get an answer.
@@ -67,6 +87,7 @@ type Attempt struct {
 	Cost         Cost   // of the usage, by the configured price
 	Price        string // the version of that price; "": there is none
 	Calls        Calls
+	Span         [8]byte // the id that its span has, if the provider was told; else zero
 
 	// Uncertain says that the provider may have done something that it never counted, so
 	// that it may bill it. It is no part of Usage and Cost.
@@ -108,6 +129,12 @@ type Usage struct {
 	// Estimated says that the provider did not count, or not to the end, so that the
 	// numbers come from the lengths of texts.
 	Estimated bool
+}
+
+// ByType returns the numbers in the order input, cached input, cache write, output and
+// reasoning.
+func (u Usage) ByType() [5]int64 {
+	return [...]int64{u.Input, u.CachedInput, u.CacheWrite, u.Output, u.Reasoning}
 }
 
 // Add records an attempt and what it cost.

@@ -223,6 +223,10 @@ type Request struct {
 	// ContentType is that of the body. Default: what the adapter says.
 	ContentType string
 
+	// Trace is sent as the header traceparent, whatever the adapter says. "": none is
+	// added.
+	Trace string
+
 	// Memory counts what is held of the answer until it is closed. Default: nothing
 	// is counted.
 	Memory *memory.Grant
@@ -315,6 +319,9 @@ func (c *Client) compose(r Request) (*http.Request, error) {
 	}
 	if r.ContentType != "" {
 		head.header["Content-Type"] = []string{r.ContentType}
+	}
+	if r.Trace != "" {
+		head.header["Traceparent"] = []string{r.Trace}
 	}
 	if _, named := head.header["User-Agent"]; !named {
 		head.header["User-Agent"] = []string{c.userAgent}

@@ -1,7 +1,7 @@
 // The shell: which page is shown, whether the gateway can be reached, light or dark.
 
 import { get } from "./api.js";
-import { h } from "./dom.js";
+import { h, setCurrency } from "./dom.js";
 import { overview } from "./overview.js";
 import { models } from "./models.js";
 import { keys } from "./keys.js";
@@ -74,22 +74,29 @@ function connected(error) {
   if (error) banner.textContent = error.status ? error.message : "The gateway can't be reached. What is shown was true at " + (state ? new Date(state.now).toLocaleTimeString("en-GB") : "no time") + "; the page tries again.";
 }
 
+// poll asks for the state, and again after a while. A page that nobody sees asks nothing.
 const every = 2000;
+let timer = 0;
+let busy = false;
 async function poll() {
-  if (!document.hidden) {
-    try {
-      state = await get("admin/v1/state");
-      connected(null);
-      document.getElementById("version").textContent = state.version;
-      badge("models", state.targets.filter((t) => t.state === "cooling").length, "targets that cool");
-      badge("system", state.configuration.refused ? 1 : 0, "a configuration was refused");
-      page?.update?.(state);
-    } catch (e) {
-      connected(e);
-    }
+  clearTimeout(timer);
+  if (busy || document.hidden) return;
+  busy = true;
+  try {
+    state = await get("admin/v1/state");
+    setCurrency(state.currency);
+    connected(null);
+    document.getElementById("version").textContent = state.version;
+    badge("models", state.targets.filter((t) => t.state === "cooling").length, "targets that cool");
+    badge("system", state.configuration.refused ? 1 : 0, "a configuration was refused");
+    page?.update?.(state);
+  } catch (e) {
+    connected(e);
   }
-  setTimeout(poll, every);
+  busy = false;
+  timer = setTimeout(poll, every);
 }
+document.addEventListener("visibilitychange", poll);
 
 const themes = ["auto", "light", "dark"];
 const dark = matchMedia("(prefers-color-scheme: dark)");

@@ -64,4 +64,13 @@ export function time(ms) {
   return s < 172800 ? Math.floor(s / 3600) + " h" : Math.floor(s / 86400) + " d";
 }
 
+let currency = "USD";
+export const setCurrency = (code) => (currency = code || currency);
+
+// money is an amount in units of the configured currency. Small ones keep two digits.
+export function money(n) {
+  const digits = n === 0 || Math.abs(n) >= 0.1 ? { minimumFractionDigits: 2, maximumFractionDigits: 2 } : { maximumSignificantDigits: 2 };
+  return new Intl.NumberFormat("en", { style: "currency", currency, currencyDisplay: "narrowSymbol", ...digits }).format(n);
+}
+
 export const clock = (when) => new Date(when).toLocaleTimeString("en-GB");

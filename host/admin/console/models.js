@@ -1,7 +1,7 @@
 // Aliases with their targets, and how those do.
 
 import { post } from "./api.js";
-import { bar, empty, h, head, pill, replace, time } from "./dom.js";
+import { bar, count, empty, h, head, percent, pill, replace, time } from "./dom.js";
 
 const states = { well: ["well", "good"], trying: ["trying", "info"], cooling: ["cooling", "bad"] };
 const reasons = {
@@ -28,6 +28,14 @@ export function models(root) {
     }
   }
 
+  // lately says how fast a target was, and how often it failed.
+  function lately(r) {
+    if (!r?.attempts) return h("span", { class: "lately muted" }, "not asked lately");
+    const [what, p50, p95] = r.first_p50 ? ["first token", r.first_p50, r.first_p95] : ["answer", r.took_p50, r.took_p95];
+    return h("span", { class: "lately", title: count(r.attempts) + " attempts in the last half hour or so" },
+      p50 > 0 && [h("span", {}, what + " ", h("b", {}, time(p50))), h("span", {}, "p95 " + time(p95))], r.failed > 0 && h("span", { class: "failed" }, percent(r.failed / r.attempts) + " failed"));
+  }
+
   function target(entry, m, state, tiers) {
     if (entry.alias) {
       return h("div", { class: "target" }, h("span", { class: "tag tier" }, "tier " + entry.tier), h("span", { class: "wrap" }, "all targets of ", h("code", {}, entry.alias)));
@@ -41,7 +49,8 @@ export function models(root) {
       h("span", { class: "tag tier" }, "tier " + entry.tier),
       h("code", { class: "wrap" }, entry.target),
       h("span", { class: "share", title: "share within its tier" }, m.sole ? "only target" : [bar(share), entry.weight ? Math.round(100 * share) + " %" : "drained"]),
-      h("span", { class: "state" }, pill(word, kind), t.state === "cooling" && [h("span", {}, reasons[t.class] ?? t.class), until], t.state === "cooling" && t.always && h("span", {}, "asked nevertheless")),
+      lately(t.recent),
+      h("span", { class: "state" }, pill(word, kind), t.state === "cooling" && [until, h("span", {}, reasons[t.class] ?? t.class)], t.state === "cooling" && t.always && h("span", {}, "asked nevertheless")),
       h("span", { class: "act" }, t.state !== "well" && h("button", { class: "small", type: "button", "data-focus": m.alias + " " + entry.target, onclick: (e) => reset(entry.target, e.currentTarget) }, "Try again now")));
   }
 
@@ -66,7 +75,7 @@ export function models(root) {
   return {
     update(state) {
       // Only what has changed is drawn anew, so that nothing moves under a pointer.
-      const now = JSON.stringify([state.models, state.targets.map((t) => ({ ...t, wait_ms: Math.round((t.wait_ms + Date.parse(state.now)) / 3000) * (t.wait_ms > 0) }))]);
+      const now = JSON.stringify([state.models, state.targets.map((t) => ({ ...t, recent: { ...t.recent, attempts: t.recent.attempts > 0 }, wait_ms: Math.round((t.wait_ms + Date.parse(state.now)) / 3000) * (t.wait_ms > 0) }))]);
       if (now !== shown) {
         shown = now;
         show(state);

@@ -1,7 +1,7 @@
 // The last hour: requests, failures, times, tokens, money.
 
 import { get } from "./api.js";
-import { count, empty, h, head, panel, percent, replace, time } from "./dom.js";
+import { count, empty, h, head, money, panel, percent, replace, time } from "./dom.js";
 import { plot } from "./plot.js";
 
 const sum = (list) => list.reduce((a, b) => a + b, 0);
@@ -15,11 +15,12 @@ export function overview(root) {
     first: plot("Time to the first token", [{ label: "p95", color: 2 }, { label: "p50", color: 1, fill: true }], time),
     tokens: plot("Tokens", [{ label: "all", color: 1, bars: true }, { label: "output", color: 4, bars: true }], count),
     took: plot("Time to the end", [{ label: "p95", color: 2 }, { label: "p50", color: 1, fill: true }], time),
+    cost: plot("Cost", [{ label: "of answers with a price", color: 5, bars: true }], money),
   };
-  const top = h("div");
+  const top = h("div", { class: "fill" });
   root.append(
     head("Overview", "The last hour, in steps of 15 seconds.", choice),
-    h("div", { class: "stack" }, tiles, h("div", { class: "two" }, Object.values(made).map((p) => p.element)), top),
+    h("div", { class: "stack" }, tiles, h("div", { class: "two" }, Object.values(made).map((p) => p.element), top)),
   );
 
   const tile = (label, value, unit, about) => h("div", { class: "panel tile" }, h("dt", {}, label), h("dd", {}, value, unit && h("small", {}, unit)), h("p", {}, about));
@@ -42,7 +43,7 @@ export function overview(root) {
     const refused = sum(s.refused);
     const input = sum(s.input);
     const output = sum(s.output);
-    const cost = s.cost ? sum(s.cost) / 1e9 : 0;
+    const cost = sum(s.cost) / 1e9;
     const [value, unit] = s.whole.first_p50 ? time(s.whole.first_p50).split(" ") : ["–", ""];
     replace(
       tiles,
@@ -50,12 +51,13 @@ export function overview(root) {
       tile("Failed", n ? percent(failed / n) : "–", "", failed + " failed, " + refused + " refused"),
       tile("First token", value, unit, s.whole.first_p95 ? "p50; p95 is " + time(s.whole.first_p95) : "of streams; there was none"),
       tile("Tokens", count(input + output), "", count(input) + " in, " + count(output) + " out"),
-      tile("Cost", cost ? cost.toFixed(cost < 1 ? 4 : 2) : "–", "", cost ? "of answers with a price" : "no answer had a price"),
+      tile("Cost", cost ? money(cost) : "–", "", cost ? "of priced answers" : "no answer had a price"),
     );
     made.requests.update(s.at, [s.requests, s.refused.map((v, i) => v + s.failed[i]), s.failed]);
     made.first.update(s.at, [gap(s.first_p95), gap(s.first_p50)]);
     made.tokens.update(s.at, [s.input.map((v, i) => v + s.output[i]), s.output]);
     made.took.update(s.at, [gap(s.took_p95), gap(s.took_p50)]);
+    made.cost.update(s.at, [s.cost.map((v) => v / 1e9)]);
     const rows = s.models.map((m) => h("tr", {},
       h("td", { class: "mono wrap" }, m.alias), h("td", { class: "num" }, count(m.requests)),
       h("td", { class: "num" }, m.failed ? count(m.failed) : h("span", { class: "muted" }, "0")),

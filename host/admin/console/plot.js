@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// plot makes a panel. lines are {label, color: 1 to 4, bars, fill}; words makes text of a
+// plot makes a panel. lines are {label, color: 1 to 5, bars, fill}; words makes text of a
 // value. update(at, values) shows lists, one for each line; null is a gap.
 export function plot(title, lines, words) {
   const box = h("div", { class: "plot", role: "img" });

@@ -1,7 +1,7 @@
 // The last 500 requests with their trail, live.
 
 import { events, request } from "./api.js";
-import { clock, count, empty, h, head, pill, replace, time } from "./dom.js";
+import { clock, count, empty, h, head, money, pill, replace, time } from "./dom.js";
 
 const most = 500;
 const kind = (r) => (r.status === 499 ? "" : r.status >= 500 || (r.status < 400 && r.class) ? "bad" : r.status >= 400 ? "warn" : "good");
@@ -12,6 +12,8 @@ export function requests(root) {
   let paused = false;
   let waiting = 0; // that came while paused
   const closed = new AbortController();
+  let stream = new AbortController(); // of the live answer; ended while nobody sees the page
+  document.addEventListener("visibilitychange", () => document.hidden && stream.abort(), { signal: closed.signal });
 
   const search = h("input", { type: "search", placeholder: "model, target, key or id", "aria-label": "Filter", oninput: draw });
   const status = h("select", { "aria-label": "Status", onchange: draw }, h("option", { value: "" }, "Any status"), h("option", { value: "ok" }, "Answered"), h("option", { value: "failed" }, "Not answered"), h("option", { value: "more" }, "Several attempts"));
@@ -45,7 +47,7 @@ export function requests(root) {
       ["Output", count(r.usage.output) + (r.usage.reasoning ? ", " + count(r.usage.reasoning) + " reasoning" : "") + (r.usage.estimated ? " (estimated)" : "")],
       ["First token", r.first_ms ? time(r.first_ms) : "–"],
     ];
-    if (r.cost !== null) facts.push(["Cost", (r.cost / 1e9).toFixed(6)]);
+    if (r.cost !== null) facts.push(["Cost", money(r.cost / 1e9)]);
     return h("tr", { class: "detail" }, h("td", { colspan: 9 }, h("dl", { class: "facts" }, facts.map(([k, v]) => h("div", {}, h("dt", {}, k), h("dd", {}, v)))),
       r.trail.length ? h("div", { class: "fall" }, r.trail.map(step)) : h("p", { class: "muted" }, "No target was asked.")));
   }
@@ -102,8 +104,13 @@ export function requests(root) {
 
   async function follow() {
     for (let wait = 500; !closed.signal.aborted; wait = Math.min(8000, 2 * wait)) {
+      if (document.hidden) {
+        await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
+        continue;
+      }
+      stream = new AbortController();
       try {
-        const res = await request("admin/v1/requests?live=1", { signal: closed.signal });
+        const res = await request("admin/v1/requests?live=1", { signal: AbortSignal.any([closed.signal, stream.signal]) });
         if (res.ok) {
           live.textContent = "live";
           live.className = "pill good live";
@@ -113,6 +120,7 @@ export function requests(root) {
       } catch {
         // The gateway is gone, or the page was left.
       }
+      if (document.hidden) continue;
       live.textContent = "not connected";
       live.className = "pill bad";
       await new Promise((done) => setTimeout(done, wait));
