@@ -160,7 +160,7 @@ func (c *call) streamed(ctx context.Context) error {
 	stream := c.request.Streamed(c.info)
 	client := sse.New(c.http.Writer, sse.Options{
 		HeadWait: time.Duration(server.StreamHeadWait), WriteTimeout: time.Duration(server.WriteTimeout), Gone: cancel,
-		Alive: stream.KeepAlive,
+		Alive: stream.KeepAlive, Conn: sse.ConnFrom(c.http.Request.Context()),
 	})
 	defer client.Close()
 	c.header = client.SetHeader

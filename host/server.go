@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/sse"
 )
 
 // errShutdown is the cause that ends requests which run longer than shutdown_timeout.
@@ -44,12 +45,13 @@ func (h *Host) serve(ctx context.Context, l net.Listener, handler http.Handler, 
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		BaseContext:       func(net.Listener) context.Context { return base },
+		ConnContext:       sse.ConnContext,
 		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
 
 		DisableGeneralOptionsHandler: true,
 	}
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(l) }()
+	go func() { served <- s.Serve(sse.Listen(l)) }()
 	select {
 	case err := <-served:
 		s.Close()

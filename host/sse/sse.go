@@ -4,6 +4,7 @@
 package sse
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -27,6 +28,10 @@ type Options struct {
 	// Alive appends what is sent in a silence. If it appends nothing, nothing is sent. It is
 	// called while the Writer is locked, and must not use it. Default: a comment.
 	Alive func(dst []byte) []byte
+
+	// Conn is the client's connection. Events that net/http would cut are gathered there,
+	// and written at once. Default: they are not gathered.
+	Conn *Conn
 
 	// Gone is called once, with an error that wraps ErrGone, when a write fails, even
 	// the write of a comment. It must not use the Writer. It can be a
@@ -143,11 +148,7 @@ func (s *Writer) write(p []byte) error {
 	}
 	s.last = time.Now()
 	s.extend(s.last)
-	_, err := s.w.Write(p)
-	if err == nil {
-		err = s.rc.Flush()
-	}
-	if err != nil {
+	if err := s.send(p); err != nil {
 		s.err = fmt.Errorf("%w: %w", ErrGone, err)
 		s.timer.Stop()
 		if s.opts.Gone != nil {
@@ -155,6 +156,22 @@ func (s *Writer) write(p []byte) error {
 		}
 	}
 	return s.err
+}
+
+// corkFrom is from how many bytes on events are gathered. Less fits into net/http's buffer,
+// even with the head.
+const corkFrom = 3 << 10
+
+// send writes p and flushes it.
+func (s *Writer) send(p []byte) (err error) {
+	if c := s.opts.Conn; c != nil && len(p) >= corkFrom {
+		c.Cork()
+		defer func() { err = cmp.Or(c.Uncork(), err) }()
+	}
+	if _, err = s.w.Write(p); err != nil {
+		return err
+	}
+	return s.rc.Flush()
 }
 
 // extend sets the deadline for the next writes. One that was set less than a second ago
