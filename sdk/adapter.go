@@ -25,6 +25,7 @@
 package sdk
 
 import (
+	"encoding/binary"
 	"errors"
 	"strings"
 	"unsafe"
@@ -100,6 +101,7 @@ type call struct {
 	request  *Request
 	response *Response
 	event    *Event
+	frames   []byte // of a call with several events: those after event, each after its length
 	state    []byte // the exchange's state before the call
 	out      Out
 }
@@ -124,6 +126,9 @@ func New[S any](m Manifest, a Adapter[S]) *Plugin {
 		return &Plugin{Manifest: m, run: func(c *call) error {
 			s := append([]byte(nil), c.state...)
 			err := dispatch(c, any(&s).(*S))
+			for err == nil && c.next() {
+				err = dispatch(c, any(&s).(*S))
+			}
 			c.out.state(c.state, s)
 			return err
 		}}
@@ -138,6 +143,9 @@ func New[S any](m Manifest, a Adapter[S]) *Plugin {
 	return &Plugin{Manifest: m, run: func(c *call) error {
 		clear(bytes[copy(bytes, c.state):])
 		err := dispatch(c, s)
+		for err == nil && c.next() {
+			err = dispatch(c, s)
+		}
 		before := c.state
 		if len(before) == 0 && isZero(bytes) {
 			return err // still the zero state
@@ -145,6 +153,24 @@ func New[S any](m Manifest, a Adapter[S]) *Plugin {
 		c.out.state(before, bytes)
 		return err
 	}}
+}
+
+// next makes the next frame the call's event. It reports false if there is none, as in
+// every call with one event.
+func (c *call) next() bool {
+	if len(c.frames) == 0 {
+		return false
+	}
+	c.out.emit(abi.Next, 0, nil)
+	c.takeFrame(c.event.Op)
+	return true
+}
+
+// takeFrame makes the first of the frames the call's event.
+func (c *call) takeFrame(op abi.Op) {
+	n := 4 + int(binary.LittleEndian.Uint32(c.frames))
+	*c.event = Event{Op: op, Data: JSON(c.frames[4:n:n])}
+	c.frames = c.frames[n:]
 }
 
 // fail emits err as the request's ERROR.

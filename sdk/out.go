@@ -2,12 +2,14 @@ package sdk
 
 import (
 	"strconv"
+	"unsafe"
 
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Out is where an adapter states facts. Its methods copy their arguments. If the
-// adapter's method returns an error, nothing that it stated counts except usage.
+// Out is where an adapter states facts. Its methods copy their arguments, except for parts
+// of the call's input (Request.Body, Event.Data and so on), which nobody may write to. If
+// the adapter's method returns an error, nothing that it stated counts except usage.
 //
 // Methods ending in JSON take the inside of a JSON string literal (JSON.RawStr),
 // so that text passes from the upstream to the client without being decoded.
@@ -228,6 +230,5 @@ func (o *Out) text(kind abi.Kind, choice, item int, p []byte) {
 }
 
 func (o *Out) string(kind abi.Kind, at int32, s string) {
-	o.buf = append(o.buf[:0], s...)
-	o.emit(kind, at, o.buf)
+	o.emit(kind, at, unsafe.Slice(unsafe.StringData(s), len(s)))
 }

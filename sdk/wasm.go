@@ -13,6 +13,10 @@ import (
 //go:noescape
 func kaiEmit(kind, at int32, p unsafe.Pointer, n int32) int32
 
+//go:wasmimport kai_v1 emit_all
+//go:noescape
+func kaiEmitAll(records unsafe.Pointer, n int32) int32
+
 //go:wasmimport kai_v1 log
 //go:noescape
 func kaiLog(level int32, p unsafe.Pointer, n int32)
@@ -40,10 +44,6 @@ func logLine(level Level, text string) {
 	}
 }
 
-func (o *Out) emit(kind abi.Kind, at int32, p []byte) {
-	kaiEmit(int32(kind), at, unsafe.Pointer(unsafe.SliceData(p)), int32(len(p)))
-}
-
 //go:wasmexport kai_abi_v1
 func exportHandshake() int32 { return abi.Minor }
 
@@ -54,6 +54,7 @@ func exportManifest() int32 {
 		return 2
 	}
 	one.out.emit(abi.Manifest, 0, plugin.Manifest.AppendJSON(nil))
+	table.flush()
 	return abi.StatusOK
 }
 
@@ -61,7 +62,7 @@ func exportManifest() int32 {
 func exportBuffer(min int32) unsafe.Pointer {
 	if int(min) > len(input) || input == nil {
 		// So the old input can be collected first.
-		input, theRequest, theResponse, theEvent, one.state = nil, Request{}, Response{}, Event{}, nil
+		input, theRequest, theResponse, theEvent, one.state, one.frames = nil, Request{}, Response{}, Event{}, nil, nil
 		n := max(int(min), 16<<10)
 		b := make([]byte, n+8)
 		input = b[-uintptr(unsafe.Pointer(unsafe.SliceData(b)))&7:][:n]
@@ -111,6 +112,14 @@ func exportEvent(op, flags, stateLen, nameLen, dataLen int32) int32 {
 	return run()
 }
 
+//go:wasmexport kai_events
+func exportEvents(op, stateLen, framesLen int32) int32 {
+	one.request, one.response, one.event, one.state = nil, nil, &theEvent, section(0, stateLen)
+	one.frames = section(int32(abi.Align(int(stateLen))), framesLen)
+	one.takeFrame(abi.Op(op))
+	return run()
+}
+
 // run runs the call described in one. After a panic, the status makes the gateway discard
 // the instance, whose state is unknown.
 func run() (status int32) {
@@ -124,9 +133,11 @@ func run() (status int32) {
 	}()
 	if err := plugin.run(&one); err != nil {
 		one.fail(err)
-		return abi.StatusFailed
+		one.frames = nil
+		status = abi.StatusFailed
 	}
-	return abi.StatusOK
+	table.flush()
+	return status
 }
 
 func panicText(v any) string {

@@ -15,6 +15,7 @@ import (
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/host/wasm/modfile"
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // inspection is what "kai plugin inspect" shows. Its JSON is for programs, and only ever
@@ -240,7 +241,7 @@ func (i *inspection) print(w io.Writer) {
 		fmt.Fprintf(w, "%s, an adapter\n", i.Module)
 	}
 	line("sha256", "%s", i.SHA256)
-	line("contract", "ABI %s", i.ABI)
+	line("contract", "ABI %s%s", i.ABI, i.quick())
 	if described {
 		i.printDescription(line)
 	}
@@ -285,6 +286,17 @@ func (i *inspection) print(w io.Writer) {
 			fmt.Fprintf(w, "  %s\n", name)
 		}
 	}
+}
+
+// quick says by which of the contract's optional parts the module needs fewer calls.
+func (i *inspection) quick() (text string) {
+	if slices.Contains(i.Imports, abi.Module+"."+abi.ImportEmitAll) {
+		text += "; states what it found in tables"
+	}
+	if slices.Contains(i.Exports, abi.ExportEvents) {
+		text += "; takes several events in one call"
+	}
+	return text
 }
 
 // printDescription writes what the manifest says.

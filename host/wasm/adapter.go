@@ -48,7 +48,7 @@ func (e *Engine) Open(name string, m modfile.Module, opts AdapterOptions) *Adapt
 		loader: &loader{engine: e, name: name, module: m, ready: make(chan struct{}), refs: 1},
 		runner: &runner{
 			slots: e.slots, wait: e.opts.CallWait, limits: &limits, log: log,
-			tenant: &tenant{}, pause: &breaker{}, pace: &pace{},
+			tenant: &tenant{}, pause: &breaker{}, pace: &pace{}, eventsBroke: new(atomic.Int32),
 		},
 		pool: &pool{
 			options: opts.Options, limits: &limits, share: opts.Share, logs: log, maxIdle: max(opts.Kept, 1), live: new(atomic.Int32),

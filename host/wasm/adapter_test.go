@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +60,28 @@ func TestGoGuest(t *testing.T) {
 		t.Errorf("response: failed %v, err %v, emitted %v", failed, err, b.Emissions)
 	}
 
+	t.Run("many emissions", func(t *testing.T) {
+		if err := event(a, `{"do":"many","say":"as it \u0063ame"}`, &b); err != nil {
+			t.Fatal(err)
+		}
+		var want []string
+		for i := range 300 {
+			want = append(want, fmt.Sprintf("text %03d", i))
+			if i == 150 {
+				want = append(want, `as it \u0063ame`, strings.Repeat("x", 5000))
+			}
+		}
+		for i, e := range b.Emissions {
+			if e.Kind == abi.Text && (i >= len(want) || string(e.Data) != want[i]) {
+				t.Fatalf("emission %d is %.100q", i, e.Data)
+			}
+		}
+		if n := len(b.Emissions); n != len(want)+1 || b.Emissions[n-1].Kind != abi.State {
+			t.Errorf("%d emissions, want %d and the state", n, len(want))
+		}
+	})
+	t.Run("several events", func(t *testing.T) { eventsAgree(t, a) })
+
 	broken := map[string]FailureKind{"panic": Trap, "loop": OutOfFuel, "recurse": OutOfFuel, "grow": Trap, "flood": OutOfFuel}
 	for do, want := range broken {
 		t.Run(do, func(t *testing.T) {
@@ -78,6 +102,46 @@ func TestGoGuest(t *testing.T) {
 	}
 	event(a, `{"do":"log"}`, &b)
 	t.Log(log.String())
+}
+
+// eventsAgree gives the echo several events one by one and in one call.
+func eventsAgree(t *testing.T, a *Adapter) {
+	frames := framesOf(t, `{"say":"a"}`, `{"do":"count"}`, `{"do":"many","say":"b"}`, `{"do":"count"}`)
+	var b Batch
+	var want []string
+	var state []byte
+	for data := range frames.All() {
+		if _, err := a.Event(t.Context(), abi.Chat, 0, state, nil, data, &b); err != nil {
+			t.Fatal(err)
+		}
+		ems := slices.Clone(b.Emissions)
+		last := len(ems) - 1
+		if ems[last].Kind != abi.State {
+			t.Fatalf("there is no state: %s", emissions(ems))
+		}
+		state = bytes.Clone(ems[last].Data)
+		want = append(want, emissions(ems[:last]))
+	}
+	want[len(want)-1] += fmt.Sprintf(", STATE 0 %q", state)
+	if !a.Events(t.Context(), abi.Chat, nil, frames, &b) {
+		t.Fatal("kai_events came to nothing")
+	}
+	if got := byFrame(&b, frames); got != strings.Join(want, " | ") {
+		t.Errorf("together: %.2000s\none by one: %.2000s", got, strings.Join(want, " | "))
+	}
+	if b.Calls.OK != 5 {
+		t.Errorf("%d calls, want 5", b.Calls.OK)
+	}
+
+	// One that fails has all given one by one, and the adapter goes on to take several.
+	for range brokenInARow + 1 {
+		if a.Events(t.Context(), abi.Chat, nil, framesOf(t, `{"say":"a"}`, `{"do":"fail"}`), &b) || len(b.Emissions) > 0 {
+			t.Error("events of which one fails are a success")
+		}
+	}
+	if !a.TakesEvents() {
+		t.Error("failures count as breaking")
+	}
 }
 
 func BenchmarkEvent(b *testing.B) {

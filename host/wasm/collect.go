@@ -96,6 +96,7 @@ const (
 	inRequest
 	inResponse
 	inEvent
+	inEvents
 	exports // how many there are
 )
 
@@ -127,6 +128,12 @@ type collector struct {
 	passed   bool               // PASS was emitted
 	named    map[int32]struct{} // TOOL_ID and TOOL_NAME so far, see checkOnce
 	noMemory error              // a *memory.Error: there was no room for an emission
+
+	// Of kai_events only:
+	frames []byte // those after the one that is being answered, as Frames has them
+	before int    // the length of the state before the call
+	extra  int    // how many bytes of payload are allowed for a frame, besides 4 for each byte of input
+	stated bool   // STATE was emitted
 }
 
 // begin prepares for a call that may emit max bytes.
@@ -176,8 +183,10 @@ func (c *collector) allowed(k abi.Kind) bool {
 		return k == abi.Error
 	case k == abi.Manifest:
 		return false
+	case k == abi.Next:
+		return c.in == inEvents
 	case k == abi.Request, k == abi.Body, k == abi.Wait:
-		return c.in != inEvent
+		return c.in != inEvent && c.in != inEvents
 	case k == abi.Pass:
 		return c.op.Native() && c.in != inRequest
 	case k == abi.Result:
@@ -213,6 +222,13 @@ func (c *collector) checkOrder(e abi.Emission, p []byte) int32 {
 		if e.At < 0 || e.At > maxWait {
 			return c.refuse(emitWrong, "WAIT: %d milliseconds; at most %d are allowed", e.At, maxWait)
 		}
+	case abi.Next:
+		return c.next(p)
+	case abi.State:
+		if c.in == inEvents && (len(c.frames) > 0 || c.stated) {
+			return c.refuse(emitWrong, "STATE: in %s it comes once, after the last NEXT", abi.ExportEvents)
+		}
+		c.stated = true
 	case abi.Pass:
 		if c.passed {
 			return c.refuse(emitWrong, "PASS: a second one in the same call")
@@ -235,6 +251,28 @@ func (c *collector) checkOrder(e abi.Emission, p []byte) int32 {
 		}
 	}
 	return emitOK
+}
+
+// next begins the emissions about the next frame of kai_events. They have the limits of a
+// call of their own.
+func (c *collector) next(p []byte) int32 {
+	if len(p) > 0 {
+		return c.refuse(emitWrong, "NEXT: it has no payload")
+	}
+	if len(c.frames) == 0 {
+		return c.refuse(emitWrong, "NEXT: there is no further frame")
+	}
+	c.nextFrame()
+	c.calls, c.passed = 0, false
+	clear(c.named)
+	return emitOK
+}
+
+// nextFrame begins the next of the frames, or the first.
+func (c *collector) nextFrame() {
+	var frame []byte
+	frame, c.frames = cutFrame(c.frames)
+	c.max = len(c.batch.buf) + 4*(c.before+len(frame)) + c.extra
 }
 
 // checkOnce refuses a second TOOL_ID or TOOL_NAME for the same tool call.

@@ -20,8 +20,9 @@ type instance struct {
 	memory api.Memory
 	fuel   api.MutableGlobal
 
-	buffer, request, response, event api.Function
-	stacks                           [4]stack // of these functions
+	buffer, request, response, event, events api.Function // events is nil if the module has none
+
+	stacks [5]stack // of these functions
 
 	limits  *Limits
 	refused error // a *memory.Error: the guest's memory could not grow during this call
@@ -137,8 +138,6 @@ func (in *instance) failed(err error) error {
 	return &CallError{Kind: kind, Err: err, Stderr: string(in.stderr)}
 }
 
-var zeros [8]byte
-
 // writeInput copies the sections one after the other into the guest's buffer, each to
 // an address that is a multiple of 8. It asks the guest for a larger buffer if needed.
 func (in *instance) writeInput(sections [3][]byte) error {
@@ -165,13 +164,19 @@ func (in *instance) writeInput(sections [3][]byte) error {
 		}
 		in.size = want
 	}
-	at := in.ptr
+	to, ok := in.memory.Read(in.ptr, uint32(total))
+	if !ok {
+		return &CallError{Kind: BadOutput, Err: errors.New("the guest's memory is smaller than its buffer")}
+	}
 	for _, s := range sections {
-		pad := abi.Align(len(s)) - len(s)
-		if !in.write(at, s) || !in.memory.Write(at+uint32(len(s)), zeros[:pad]) {
-			return &CallError{Kind: BadOutput, Err: errors.New("the guest's memory is smaller than its buffer")}
+		n := len(s)
+		for ; len(s) > pieceBytes; s = s[pieceBytes:] {
+			to = to[copy(to, s[:pieceBytes]):]
 		}
-		at += uint32(abi.Align(len(s)))
+		to = to[copy(to, s):]
+		pad := abi.Align(n) - n
+		clear(to[:pad])
+		to = to[pad:]
 	}
 	return nil
 }
@@ -187,41 +192,12 @@ func (in *instance) stackSize() (bytes int) {
 // pieceBytes is how much is copied at once: Go's collector has to wait for a copy, too.
 const pieceBytes = 256 << 10
 
-// write copies p into the guest's memory. It reports whether that is large enough.
-func (in *instance) write(at uint32, p []byte) bool {
-	to, ok := in.memory.Read(at, uint32(len(p)))
-	for ok && len(p) > 0 {
-		n := copy(to[:min(len(to), pieceBytes)], p)
-		to, p = to[n:], p[n:]
-	}
-	return ok
-}
-
 func (in *instance) close() {
 	if in.counted != nil {
 		in.counted.Add(-1)
 		in.counted = nil
 	}
 	in.module.Close(context.Background())
-}
-
-// emitFunction is the import emit.
-func emitFunction(ctx context.Context, mod api.Module, stack []uint64) {
-	in := instanceFrom(ctx, mod)
-	kind, at := api.DecodeI32(stack[0]), api.DecodeI32(stack[1])
-	n := api.DecodeU32(stack[3])
-	if in.collect.calls++; in.collect.calls > freeEmits {
-		in.charge(1000 + int64(n))
-	}
-	p, ok := in.memory.Read(api.DecodeU32(stack[2]), n)
-	if !ok {
-		stack[0] = api.EncodeI32(in.collect.refuse(emitWrong, "kind %d: its payload is outside of memory", kind))
-		return
-	}
-	stack[0] = api.EncodeI32(in.collect.emit(kind, at, p))
-	if n > pieceBytes {
-		in.turn() // checking so much takes as long as a slice
-	}
 }
 
 // logFunction is the import log.

@@ -172,6 +172,7 @@ func bare(b *testing.B, wasm []byte) *instance {
 	}
 	_, err = r.NewHostModuleBuilder(abi.Module).
 		NewFunctionBuilder().WithGoModuleFunction(ignore, []api.ValueType{i32, i32, i32, i32}, []api.ValueType{i32}).Export(abi.ImportEmit).
+		NewFunctionBuilder().WithGoModuleFunction(ignore, []api.ValueType{i32, i32}, []api.ValueType{i32}).Export(abi.ImportEmitAll).
 		NewFunctionBuilder().WithGoModuleFunction(ignore, []api.ValueType{i32, i32, i32}, nil).Export(abi.ImportLog).
 		Instantiate(in.ctx)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -21,6 +22,8 @@ type runner struct {
 	log    logger
 	pause  *breaker
 	pace   *pace
+
+	eventsBroke *atomic.Int32 // how many calls of kai_events broke in a row
 }
 
 // Paused returns the time that is left of a pause; 0: there is none.
@@ -37,6 +40,7 @@ type invocation struct {
 	op       abi.Op
 	sections [3][]byte
 	params   [5]uint64
+	frames   *Frames // of kai_events: its second section
 }
 
 func (i *invocation) size() int {
@@ -60,16 +64,14 @@ func (r *runner) call(ctx context.Context, p *pool, i invocation, out *Batch) (f
 			return false, &PausedError{left}
 		}
 	}
-	seat := &out.seat
-	seat.slots, seat.tenant, seat.wait = r.slots, r.tenant, r.wait
-	c := caller{ctx: ctx, seat: seat, pace: r.pace}
+	c := r.caller(ctx, out)
 	if failed, err = r.once(c, p, &i, out, false); err != nil {
 		if broke, ok := errors.AsType[*CallError](err); ok && broke.Kind == Trap {
 			r.report(ctx, broke)
 			failed, err = r.once(c, p, &i, out, true)
 		}
 	}
-	seat.leave()
+	c.seat.leave()
 	if err == nil {
 		if out.Calls.Fuel += out.Cost.Fuel; failed {
 			out.Calls.Failed++
@@ -96,6 +98,14 @@ func (r *runner) call(ctx context.Context, p *pool, i invocation, out *Batch) (f
 	}
 	out.Reset()
 	return failed, err
+}
+
+// caller returns the one that a call runs for which fills out. After the call, its seat
+// must be left.
+func (r *runner) caller(ctx context.Context, out *Batch) caller {
+	seat := &out.seat
+	seat.slots, seat.tenant, seat.wait = r.slots, r.tenant, r.wait
+	return caller{ctx: ctx, seat: seat, pace: r.pace}
 }
 
 // shortInput is below how many bytes of input a call may begin without a slot. Most
@@ -150,10 +160,19 @@ func (r *runner) once(c caller, p *pool, i *invocation, out *Batch, fresh bool) 
 		fn = in.request
 	case inResponse:
 		fn = in.response
+	case inEvents:
+		fn = in.events
 	}
 	in.collect.begin(out, i.in, i.op, 4*i.size()+r.limits.Output)
 	in.collect.state = r.limits.State
-	status, err := in.call(c, fn, i.sections, i.params, r.limits.fuel(i.size()))
+	if i.frames != nil {
+		in.collect.frames, in.collect.before, in.collect.extra = i.sections[1], len(i.sections[0]), r.limits.Output
+		in.collect.nextFrame()
+	}
+	status, err := in.call(c, fn, i.sections, i.params, i.budget(r.limits))
+	if err == nil && status == abi.StatusOK {
+		err = in.collect.checkFrames()
+	}
 	in.collect.batch = nil
 	if err == nil && status > abi.StatusFailed {
 		err = &CallError{Kind: Trap, Err: fmt.Errorf("returned status %d", api.DecodeI32(uint64(status))), Stderr: string(in.stderr)}

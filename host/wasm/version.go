@@ -25,6 +25,7 @@ type version struct {
 	refs     int // guarded by Engine.mu
 	manifest modfile.Manifest
 	pages    uint32 // pages of memory that an instance begins with
+	events   bool   // the module has kai_events
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
 	cache    wazero.CompilationCache
@@ -71,6 +72,7 @@ func compile(m modfile.Module, cache *codeCache, limits *Limits, c caller) (*ver
 	for _, memory := range v.compiled.ExportedMemories() { // one, as CheckABI has seen
 		v.pages = memory.Min()
 	}
+	_, v.events = v.compiled.ExportedFunctions()[abi.ExportEvents]
 	if v.manifest, err = v.readManifest(sections, limits, c); err != nil {
 		v.close()
 		return nil, &modfile.LoadError{Err: err}
@@ -129,6 +131,7 @@ func (v *version) compile(wasm []byte, cacheDir string) (err error) {
 	}
 	_, err = v.runtime.NewHostModuleBuilder(abi.Module).
 		NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(emitFunction), i32(4), i32(1)).Export(abi.ImportEmit).
+		NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(emitAllFunction), i32(2), i32(1)).Export(abi.ImportEmitAll).
 		NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(logFunction), i32(3), nil).Export(abi.ImportLog).
 		Instantiate(ctx)
 	if err != nil {
@@ -236,7 +239,11 @@ func (v *version) instantiate(c caller, log logger, limits *Limits, grant *memor
 	in.request = module.ExportedFunction(abi.ExportRequest)
 	in.response = module.ExportedFunction(abi.ExportResponse)
 	in.event = module.ExportedFunction(abi.ExportEvent)
-	in.stacks = [...]stack{stackOf(in.buffer), stackOf(in.request), stackOf(in.response), stackOf(in.event)}
+	in.stacks = [5]stack{stackOf(in.buffer), stackOf(in.request), stackOf(in.response), stackOf(in.event)}
+	if v.events {
+		in.events = module.ExportedFunction(abi.ExportEvents)
+		in.stacks[4] = stackOf(in.events)
+	}
 
 	var none Batch
 	in.collect.begin(&none, inConfigure, 0, 1<<20)

@@ -11,6 +11,7 @@ import "strings"
 const (
 	Module          = "kai_v1"       // the import module
 	ImportEmit      = "emit"         // emit(kind, at, ptr, len) -> i32
+	ImportEmitAll   = "emit_all"     // emit_all(ptr, n) -> i32, since minor version 5
 	ImportLog       = "log"          // log(level, ptr, len)
 	ExportHandshake = "kai_abi_v1"   // () -> minor
 	ExportManifest  = "kai_manifest" // () -> status
@@ -19,6 +20,7 @@ const (
 	ExportRequest   = "kai_request"
 	ExportResponse  = "kai_response"
 	ExportEvent     = "kai_event"
+	ExportEvents    = "kai_events"   // optional; several events in one call, since minor version 5
 	ManifestSection = "kai.manifest" // custom section; counts instead of ExportManifest
 	Memory          = "memory"       // the one exported memory
 
@@ -26,7 +28,7 @@ const (
 )
 
 // Minor is the minor version of ABI v1 that this package describes.
-const Minor = 4
+const Minor = 5
 
 // Op is the operation that a call is for.
 type Op int32
@@ -108,6 +110,7 @@ const (
 	Body        Kind = 3  // bytes, appended to the request's body
 	State       Kind = 4  // bytes, replace the stream's state
 	Wait        Kind = 5  // no payload; at: milliseconds before REQUEST is sent
+	Next        Kind = 6  // no payload: in kai_events, what follows is about the next frame (since minor version 5)
 	Text        Kind = 16 // UTF-8; at: choice
 	Reasoning   Kind = 17 // UTF-8; at: choice
 	Refusal     Kind = 18 // UTF-8; at: choice
@@ -136,6 +139,13 @@ const (
 	Pass Kind = 37 // no payload: the event, or the whole answer, goes to the client as it came; at: PassContent or 0
 )
 
+// RecordBytes is the size of a record of emit_all: kind, at, address and length, each a u32 in
+// little endian.
+const RecordBytes = 16
+
+// MaxRecords is how many records a call of emit_all may have.
+const MaxRecords = 4096
+
 // PassContent is the at of a PASS whose event is a part of what the assistant says or does.
 const PassContent = 1
 
@@ -153,7 +163,7 @@ func (k Kind) AllowsRaw() bool {
 }
 
 var kindNames = [...]string{
-	Manifest: "MANIFEST", Request: "REQUEST", Body: "BODY", State: "STATE", Wait: "WAIT",
+	Manifest: "MANIFEST", Request: "REQUEST", Body: "BODY", State: "STATE", Wait: "WAIT", Next: "NEXT",
 	Text: "TEXT", Reasoning: "REASONING", Refusal: "REFUSAL", ToolID: "TOOL_ID", ToolName: "TOOL_NAME",
 	ToolArgs: "TOOL_ARGS", Logprobs: "LOGPROBS", ToolExtra: "TOOL_EXTRA", DeltaExtra: "DELTA_EXTRA", ChoiceExtra: "CHOICE_EXTRA",
 	ChunkExtra: "CHUNK_EXTRA", Usage: "USAGE", Finish: "FINISH", Error: "ERROR", Result: "RESULT", End: "END",
@@ -205,6 +215,10 @@ const (
 	MaxTranscript = 64 << 10 // bytes of the transcript in a module
 	MaxChoices    = 128      // choices of one answer
 	MaxCalls      = 1024     // tool calls of one choice
+
+	MaxFrames     = 32      // frames in a call of kai_events
+	MaxFrame      = 2 << 10 // bytes of each of them
+	MaxFrameBytes = 8 << 10 // bytes of all, with their lengths
 )
 
 // HeaderForAdapters reports whether adapters see a header of the upstream's answer: the content

@@ -257,7 +257,8 @@ kai_bytes kai_head(kai_bytes head, const char *name);
 
 /* ---- what an adapter states ----
  *
- * What is given is copied at once. Nothing counts if the call fails. Functions that
+ * What is given is copied at once, unless it is a part of the call's input, which nobody
+ * may write to. Nothing counts if the call fails. Functions that
  * end in _json take the inside of a JSON string literal (kai_raw_string), so that
  * text passes from the upstream to the client without being decoded. */
 
@@ -384,6 +385,15 @@ typedef struct {
     KAI_EXPORT(kai_event) int kai_export_event_(int op, int flags, size_t n, size_t name, size_t data) {          \
         kai_event e = kai_event_(op, flags, n, name, data, &kai_state_, sizeof kai_state_);                       \
         return kai_done_(on_event(&e, &kai_state_), &kai_state_, sizeof kai_state_);                              \
+    }                                                                                                             \
+    KAI_EXPORT(kai_events) int kai_export_events_(int op, size_t n, size_t frames) {                              \
+        kai_frames_state_ f = kai_frames_(op, n, frames, &kai_state_, sizeof kai_state_);                         \
+        int status;                                                                                               \
+        do {                                                                                                      \
+            kai_event e = kai_next_frame_(&f);                                                                    \
+            status = on_event(&e, &kai_state_);                                                                   \
+        } while (status == KAI_OK && kai_more_frames_(&f));                                                       \
+        return kai_done_(status, &kai_state_, sizeof kai_state_);                                                 \
     }
 
 #define KAI_EXPORT(name) __attribute__((export_name(#name)))
@@ -393,6 +403,16 @@ kai_request kai_request_(int op, int flags, size_t options, size_t body, void *s
 kai_response kai_response_(int op, int status, size_t before, size_t head, size_t body, void *state, size_t size);
 kai_event kai_event_(int op, int flags, size_t before, size_t name, size_t data, void *state, size_t size);
 int kai_done_(int status, const void *state, size_t size);
+
+/* The events of a call with several. */
+typedef struct {
+    int op;
+    kai_bytes rest; /* each after its length */
+} kai_frames_state_;
+
+kai_frames_state_ kai_frames_(int op, size_t before, size_t frames, void *state, size_t size);
+kai_event kai_next_frame_(kai_frames_state_ *f);
+bool kai_more_frames_(const kai_frames_state_ *f);
 
 #pragma GCC visibility pop
 
@@ -465,7 +485,7 @@ void *kai_alloc(size_t n) {
     return p;
 }
 
-KAI_EXPORT(kai_abi_v1) int kai_export_abi_(void) { return 4; }
+KAI_EXPORT(kai_abi_v1) int kai_export_abi_(void) { return 5; }
 
 KAI_EXPORT(kai_buffer) uint8_t *kai_export_buffer_(size_t min) {
     uint8_t *at = kai_heap_();
@@ -1253,18 +1273,59 @@ kai_event kai_event_(int op, int flags, size_t before, size_t name, size_t data,
 
 /* ---- emissions ---- */
 
-__attribute__((import_module("kai_v1"), import_name("emit"))) int kai_emit_(int kind, int at, const uint8_t *p, size_t n);
+__attribute__((import_module("kai_v1"), import_name("emit"))) int kai_emit_one_(int kind, int at, const uint8_t *p, size_t n);
+__attribute__((import_module("kai_v1"), import_name("emit_all"))) int kai_emit_all_(const void *records, size_t n);
 __attribute__((import_module("kai_v1"), import_name("log"))) void kai_log_(int level, const uint8_t *p, size_t n);
 
 enum { /* as docs/abi.md numbers them */
-    kai_MANIFEST = 1, kai_REQUEST, kai_BODY, kai_STATE, kai_WAIT,
+    kai_MANIFEST = 1, kai_REQUEST, kai_BODY, kai_STATE, kai_WAIT, kai_NEXT,
     kai_TEXT = 16, kai_REASONING, kai_REFUSAL, kai_TOOL_ID, kai_TOOL_NAME, kai_TOOL_ARGS, kai_LOGPROBS, kai_TOOL_EXTRA,
     kai_DELTA_EXTRA, kai_CHOICE_EXTRA, kai_CHUNK_EXTRA, kai_USAGE, kai_FINISH, kai_ERROR, kai_RESULT, kai_END,
     kai_REASONING_DETAIL, kai_SIGNATURE, kai_TOOL_SIGNATURE, kai_CITATION, kai_STOP_REASON, kai_PASS,
     kai_RAW = 128
 };
 
-/* What the host refuses fails the call, whatever the adapter does then. */
+/* The emissions of a call are collected, so that one call of the gateway takes them all:
+ * crossing the boundary costs more than most emissions do. */
+enum { kai_RECORDS_ = 128, kai_COPIES_ = 4096 };
+
+static struct {
+    int kind, at;
+    const uint8_t *p;
+    size_t n;
+} kai_records_[kai_RECORDS_];
+
+static size_t kai_collected_;
+static uint8_t kai_copies_[kai_COPIES_]; /* payloads that the adapter may overwrite */
+static size_t kai_copied_;
+
+/* Gives the gateway what was collected. What it refuses fails the call, whatever the
+ * adapter does then. */
+static void kai_flush_(void) {
+    if (kai_collected_) kai_emit_all_(kai_records_, kai_collected_);
+    kai_collected_ = kai_copied_ = 0;
+}
+
+/* States a fact. The payload is copied, unless it is a part of the call's input, which
+ * stays as it is until the call returns. */
+static void kai_emit_(int kind, int at, const uint8_t *p, size_t n) {
+    bool copied = n && !(kai_input_ && p >= kai_input_ && p < kai_input_ + kai_input_room_);
+    if (copied && n > kai_COPIES_) {
+        kai_flush_();
+        kai_emit_one_(kind, at, p, n);
+        return;
+    }
+    if (kai_collected_ == kai_RECORDS_ || (copied && n > kai_COPIES_ - kai_copied_)) kai_flush_();
+    if (copied) {
+        p = __builtin_memcpy(kai_copies_ + kai_copied_, p, n);
+        kai_copied_ += n;
+    }
+    kai_records_[kai_collected_].kind = kind;
+    kai_records_[kai_collected_].at = at;
+    kai_records_[kai_collected_].p = p;
+    kai_records_[kai_collected_++].n = n;
+}
+
 static void kai_state_fact_(int kind, unsigned choice, unsigned item, kai_bytes b) {
     kai_emit_(kind, (int)(choice << 16 | (item & 0xffff)), b.at, b.len);
 }
@@ -1348,7 +1409,7 @@ int kai_done_(int status, const void *state, size_t size) {
     bool zero = !kai_before_;
     for (size_t i = 0; i < size; i++) zero = zero && !after.at[i];
     if (changed && !zero) kai_emit_(kai_STATE, 0, after.at, after.len);
-    if (!kai_has_error_) return status;
+    if (!kai_has_error_) return kai_flush_(), status;
     kai_writer w = {0};
     kai_write_object(&w);
     kai_write_key(&w, "status");
@@ -1362,7 +1423,27 @@ int kai_done_(int status, const void *state, size_t size) {
     if (kai_error_.no_retry) kai_write_key(&w, "no_retry"), kai_write_bool(&w, true);
     kai_write_end(&w);
     kai_emit_(kai_ERROR, 0, w.text.at, w.text.len);
+    kai_flush_();
     return KAI_FAILED;
+}
+
+kai_frames_state_ kai_frames_(int op, size_t before, size_t frames, void *state, size_t size) {
+    kai_load_(before, state, size);
+    size_t at = kai_align_(before);
+    return (kai_frames_state_){op, kai_section_(&at, frames)};
+}
+
+kai_event kai_next_frame_(kai_frames_state_ *f) {
+    const uint8_t *p = f->rest.at;
+    size_t n = p[0] | (size_t)p[1] << 8 | (size_t)p[2] << 16 | (size_t)p[3] << 24;
+    f->rest = (kai_bytes){p + 4 + n, f->rest.len - 4 - n};
+    return (kai_event){.op = (kai_op)f->op, .data = {p + 4, n}};
+}
+
+bool kai_more_frames_(const kai_frames_state_ *f) {
+    if (!f->rest.len) return false;
+    kai_emit_(kai_NEXT, 0, NULL, 0);
+    return true;
 }
 
 /* ---- the manifest ---- */
@@ -1439,6 +1520,7 @@ int kai_emit_manifest_(const kai_manifest *m) {
     kai_write_end(&w);
     kai_write_end(&w);
     kai_emit_(kai_MANIFEST, 0, w.text.at, w.text.len);
+    kai_flush_();
     return KAI_OK;
 }
 

@@ -12,7 +12,7 @@ import (
 // TestVersion instruments every module of the tests. If the results are not those of
 // Version, raise it and put the new sum here.
 func TestVersion(t *testing.T) {
-	const want = "1 f6c526d214e2e67a"
+	const want = "1 e3c81b44c7a48c7b"
 	h := sha256.New()
 	root := os.DirFS("../testdata")
 	n := 0

@@ -12,22 +12,25 @@ import (
 // functions are the exports of an adapter's module, with the number of their
 // parameters. All parameters and results are i32, and each returns one.
 var functions = []struct {
-	name   string
-	params int
+	name     string
+	params   int
+	optional bool
 }{
-	{abi.ExportHandshake, 0},
-	{abi.ExportManifest, 0},
-	{abi.ExportBuffer, 1},
-	{abi.ExportConfigure, 1},
-	{abi.ExportRequest, 4},
-	{abi.ExportResponse, 5},
-	{abi.ExportEvent, 5},
+	{abi.ExportHandshake, 0, false},
+	{abi.ExportManifest, 0, false},
+	{abi.ExportBuffer, 1, false},
+	{abi.ExportConfigure, 1, false},
+	{abi.ExportRequest, 4, false},
+	{abi.ExportResponse, 5, false},
+	{abi.ExportEvent, 5, false},
+	{abi.ExportEvents, 3, true},
 }
 
 // imports are the functions that an adapter's module may import from the gateway.
 var imports = map[string]struct{ params, results int }{
-	abi.ImportEmit: {4, 1},
-	abi.ImportLog:  {3, 0},
+	abi.ImportEmit:    {4, 1},
+	abi.ImportEmitAll: {2, 1},
+	abi.ImportLog:     {3, 0},
 }
 
 // CheckABI returns every reason why m isn't an adapter: what it doesn't export, and
@@ -51,6 +54,7 @@ func CheckABI(m *fuel.Module) error {
 	for _, f := range functions {
 		e, ok := exported[f.name]
 		switch {
+		case !ok && f.optional:
 		case !ok:
 			fail("it exports no %s", f.name)
 		case e.Kind != fuel.Function || !allI32(e.Type, f.params, 1):
@@ -80,7 +84,7 @@ func checkImport(i fuel.Import) error {
 	case abi.Module:
 		f, ok := imports[i.Name]
 		if !ok {
-			return fmt.Errorf("it imports %s, which Kai does not have (it has emit and log)", name)
+			return fmt.Errorf("it imports %s, which Kai does not have (it has emit, emit_all and log)", name)
 		}
 		if !allI32(i.Type, f.params, f.results) {
 			return fmt.Errorf("it imports %s with other parameters than Kai's", name)

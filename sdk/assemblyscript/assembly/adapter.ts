@@ -125,6 +125,8 @@ export abstract class Plugin {
   abstract request(r: Request): i32;
   abstract response(r: Response, state: Bytes): i32;
   abstract event(e: Event, state: Bytes): i32;
+  /** Takes several events, each after its length. */
+  abstract events(op: Op, frames: Bytes, state: Bytes): i32;
 }
 
 class Kept<S> extends Plugin {
@@ -157,6 +159,21 @@ class Kept<S> extends Plugin {
   event(e: Event, state: Bytes): i32 {
     this.load(state);
     return this.done(state, this.adapter.event(e, this.state, this.out));
+  }
+
+  events(op: Op, frames: Bytes, state: Bytes): i32 {
+    this.load(state);
+    const end = frames.at + frames.length;
+    let at = frames.at;
+    let failure: Failure | null = null;
+    while (true) {
+      const n = load<i32>(at);
+      failure = this.adapter.event(new Event(op, this.empty, new Json(at + 4, n), false, false), this.state, this.out);
+      at += 4 + n;
+      if (failure || at >= end) break;
+      this.out.emit(Emission.Next, 0, this.empty);
+    }
+    return this.done(state, failure);
   }
 
   private load(before: Bytes): void {

@@ -3,6 +3,7 @@
 import "./abort"; // which --use abort=… names
 import { Event, Head, Op, Request, Response, plugin } from "./adapter";
 import { Bytes, Json } from "./json";
+import { flush, inputAt } from "./table";
 
 /** The input of a call. It is outside of what is collected. */
 let buffer: usize = 0;
@@ -26,10 +27,11 @@ function section(length: i32): usize {
 }
 
 /**
- * Ends a call. What it made is garbage now. A little of that may wait, since collecting
+ * Ends a call. The gateway gets what it stated, and what it made is garbage now. A little of that may wait, since collecting
  * takes longer than a usual call; what a large input made may not.
  */
 function close(status: i32, input: i32): i32 {
+  flush();
   if (++calls >= 16 || input > 16384) {
     calls = 0;
     __collect();
@@ -38,14 +40,14 @@ function close(status: i32, input: i32): i32 {
 }
 
 /** The minor version of ABI v1 that this package is written for. */
-const MINOR = 4;
+const MINOR = 5;
 
 export function kai_abi_v1(): i32 {
   return MINOR;
 }
 
 export function kai_manifest(): i32 {
-  return plugin().manifest();
+  return close(plugin().manifest(), 0);
 }
 
 export function kai_buffer(min: i32): usize {
@@ -53,6 +55,7 @@ export function kai_buffer(min: i32): usize {
     if (buffer) heap.free(buffer);
     buffer = heap.alloc(min); // a multiple of 16
     room = min;
+    inputAt(buffer, room);
   }
   return buffer;
 }
@@ -79,4 +82,10 @@ export function kai_event(op: i32, flags: i32, state: i32, name: i32, data: i32)
   const before = new Bytes(section(state), state);
   const e = new Event(op, new Bytes(section(name), name), new Json(section(data), data), (flags & 1) != 0, (flags & 2) != 0);
   return close(plugin().event(e, before), data);
+}
+
+export function kai_events(op: i32, state: i32, frames: i32): i32 {
+  open();
+  const before = new Bytes(section(state), state);
+  return close(plugin().events(op, new Bytes(section(frames), frames), before), frames);
 }

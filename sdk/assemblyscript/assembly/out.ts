@@ -1,5 +1,5 @@
-import { emit } from "./imports";
 import { Bytes } from "./json";
+import { state } from "./table";
 import { Text, Writer } from "./writer";
 
 /** The kinds of emission, as docs/abi.md numbers them. */
@@ -9,6 +9,7 @@ export const enum Emission {
   Body = 3,
   State = 4,
   Wait = 5,
+  Next = 6,
   Text = 16,
   Reasoning = 17,
   Refusal = 18,
@@ -76,7 +77,7 @@ export class Out {
    * The gateway adds the secret, the host and everything about the connection.
    */
   send(u: Upstream): void {
-    if (u.waitMS > 0) emit(Emission.Wait, u.waitMS, 0, 0);
+    if (u.waitMS > 0) this.wait(u.waitMS);
     const body = u.body;
     let typed = body === null;
     const head = new Text(128).add(u.method).add(" ").add(u.path).add("\n");
@@ -95,7 +96,7 @@ export class Out {
    * without upstream.
    */
   wait(ms: i32): void {
-    emit(Emission.Wait, ms, 0, 0);
+    state(Emission.Wait, ms, 0, 0);
   }
 
   /** Adds to what the assistant says in a choice. */
@@ -269,7 +270,7 @@ export class Out {
 
   /** States a fact by the ABI's number. What the gateway refuses fails the call, whatever the adapter does then. */
   emit(kind: i32, at: i32, payload: Bytes): void {
-    emit(kind, at, payload.at, payload.length);
+    state(kind, at, payload.at, payload.length);
   }
 }
 

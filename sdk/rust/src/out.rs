@@ -7,6 +7,7 @@ const REQUEST: i32 = 2;
 const BODY: i32 = 3;
 pub(crate) const STATE: i32 = 4;
 const WAIT: i32 = 5;
+pub(crate) const NEXT: i32 = 6;
 const TEXT: i32 = 16;
 const REASONING: i32 = 17;
 const REFUSAL: i32 = 18;

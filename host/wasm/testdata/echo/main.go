@@ -29,6 +29,8 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	case "panic":
 		var m map[string]int
 		m["x"] = 1
+	case "fail":
+		return &sdk.Error{Status: 429, Message: "slow down"}
 	case "loop":
 		for {
 			s.Events++
@@ -50,6 +52,22 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 		}
 	case "log":
 		sdk.Log(sdk.LevelWarn, "a line\nwith \x1b[31mcontrols")
+	case "many": // more than fits into one table, of memory that is used again
+		b := make([]byte, 0, 8<<10)
+		for i := range 300 {
+			b = append(b[:0], "text "...)
+			b = append(b, byte('0'+i/100), byte('0'+i/10%10), byte('0'+i%10))
+			out.Text(0, b)
+			if i == 150 {
+				out.TextJSON(0, raw(e.Data.Get("say")))
+				b = append(b[:0], make([]byte, 5000)...)
+				for j := range b {
+					b[j] = 'x'
+				}
+				out.Text(0, b)
+			}
+		}
+		clear(b[:cap(b)])
 	case "count":
 		out.Tokens(int64(s.Events), 0)
 	default:

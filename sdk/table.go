@@ -1,0 +1,65 @@
+//go:build wasip1
+
+package sdk
+
+import (
+	"unsafe"
+
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// table collects the emissions of a call, so that one call of the gateway takes them all:
+// crossing the boundary costs more than most emissions do. An instance runs one call at a
+// time, so there is one table. It is empty between calls.
+var table emissionTable
+
+type emissionTable struct {
+	records [128]record
+	n       int // how many there are
+
+	// Payloads that the adapter may overwrite. They never move, since records have their
+	// addresses.
+	copies [4 << 10]byte
+	used   int
+}
+
+// record is an emission in the form that emit_all takes.
+type record struct{ kind, at, ptr, len uint32 }
+
+// emit states a fact. The payload is copied, unless it is a part of the call's input, which
+// stays as it is until the call returns.
+func (o *Out) emit(kind abi.Kind, at int32, p []byte) {
+	t := &table
+	if len(p) > len(t.copies) && !inInput(p) {
+		t.flush()
+		kaiEmit(int32(kind), at, unsafe.Pointer(unsafe.SliceData(p)), int32(len(p)))
+		return
+	}
+	if t.n == len(t.records) {
+		t.flush()
+	}
+	if len(p) > 0 && !inInput(p) {
+		if len(p) > len(t.copies)-t.used {
+			t.flush()
+		}
+		kept := t.copies[t.used:]
+		p = kept[:copy(kept, p)]
+		t.used += len(p)
+	}
+	t.records[t.n] = record{uint32(kind), uint32(at), address(p), uint32(len(p))}
+	t.n++
+}
+
+// flush gives the gateway what was collected. What it refuses fails the call, whatever
+// the adapter does then.
+func (t *emissionTable) flush() {
+	if t.n > 0 {
+		kaiEmitAll(unsafe.Pointer(&t.records), int32(t.n))
+	}
+	t.n, t.used = 0, 0
+}
+
+func address(p []byte) uint32 { return uint32(uintptr(unsafe.Pointer(unsafe.SliceData(p)))) }
+
+// inInput reports whether p, which isn't empty, is a part of the call's input.
+func inInput(p []byte) bool { return address(p)-address(input) < uint32(len(input)) }
