@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -44,6 +43,7 @@ type attempt struct {
 	part      dialect.Body // the part of the request that is being answered; nil: all of it
 	more      bool         // parts of it follow
 	batch     wasm.Batch   // the emissions of the adapter's last call
+	frames    wasm.Frames  // events that were read and not given to the adapter yet
 	bytes     int64        // of payloads that the adapter emitted so far
 	held      int64        // bytes counted for the body of the next upstream request
 	sent      bool         // something was sent upstream
@@ -166,7 +166,7 @@ func (a *attempt) request(ctx context.Context) (exchange.Turn, error) {
 	}
 	failed, err := a.adapter.Request(ctx, a.op, a.call.request.Stream, a.target.Options, text, &a.batch)
 	a.call.memory.Drop(size)
-	t, err := a.takeTurn(ctx, failed, err)
+	t, err := a.takeTurn(ctx, a.batch.Emissions, failed, err)
 	switch {
 	case err != nil:
 		return exchange.Turn{}, err
@@ -248,54 +248,6 @@ func (a *attempt) step(ctx context.Context, t exchange.Turn) (exchange.Turn, err
 	return t, err
 }
 
-// events gives the adapter the frames of a stream, one by one, until the stream or the
-// answer ends. What the client can see of them is flushed when the next frame has not
-// arrived yet.
-func (a *attempt) events(ctx context.Context, res *upstream.Response) error {
-	for {
-		if !res.Buffered() {
-			if err := a.answer.flush(); err != nil {
-				return err
-			}
-		}
-		frame, err := res.Next()
-		switch {
-		case err == io.EOF:
-			return a.event(ctx, abi.FlagEnd, nil, nil)
-		case err != nil:
-			return err
-		}
-		flags, pass := a.exchange.Frame(frame.Data)
-		switch {
-		case !pass:
-			continue
-		case flags == abi.FlagDone:
-			frame.Name, frame.Data = nil, nil
-		}
-		if err := a.event(ctx, flags, frame.Name, frame.Data); err != nil || a.exchange.Ended {
-			return err
-		}
-	}
-}
-
-// event gives the adapter one event, or a flag without data, and applies what it makes
-// of it.
-func (a *attempt) event(ctx context.Context, flags int, name, data []byte) error {
-	short, content, err := a.shorten(data)
-	if err != nil {
-		return err
-	}
-	a.answer.came(name, data, false)
-	failed, err := a.adapter.Event(ctx, a.op, flags, a.exchange.State, name, short, &a.batch)
-	if _, err := a.applyAnswer(ctx, failed, err, content); err != nil {
-		return err
-	}
-	if a.exchange.Ended {
-		a.answer.EndMark()
-	}
-	return nil
-}
-
 // shorten takes the long strings out of a part of the upstream's answer, unless the
 // adapter wants them. content is what was taken out; nil: nothing.
 func (a *attempt) shorten(part []byte) (short []byte, content *long.Content, err error) {
@@ -328,11 +280,16 @@ func (a *attempt) applyAnswer(ctx context.Context, failed bool, err error, conte
 			return exchange.Turn{}, a.contentError(err)
 		}
 	}
-	t, err := a.takeTurn(ctx, failed, err)
+	return a.applyTurn(ctx, a.batch.Emissions, failed, err)
+}
+
+// applyTurn applies emissions of a call, which ended as failed and err say.
+func (a *attempt) applyTurn(ctx context.Context, ems []abi.Emission, failed bool, err error) (exchange.Turn, error) {
+	t, err := a.takeTurn(ctx, ems, failed, err)
 	if err != nil {
 		return exchange.Turn{}, err
 	}
-	return t, a.apply(a.batch.Emissions)
+	return t, a.apply(ems)
 }
 
 // contentError is the error for an answer whose long content could not be put back.
@@ -376,20 +333,20 @@ func commits(m abi.Emission) bool {
 	return false
 }
 
-// takeTurn takes the state and the next request out of the batch, which are for the
-// host and not for the client. failed and err are how the call ended.
-func (a *attempt) takeTurn(ctx context.Context, failed bool, err error) (exchange.Turn, error) {
+// takeTurn takes the state and the next request out of a call's emissions, which are for
+// the host and not for the client. failed and err are how the call ended.
+func (a *attempt) takeTurn(ctx context.Context, ems []abi.Emission, failed bool, err error) (exchange.Turn, error) {
 	if err != nil {
 		return exchange.Turn{}, a.callError(ctx, err)
 	}
-	body, err := a.bodyBuffer()
+	body, err := a.bodyBuffer(ems)
 	if err != nil {
 		return exchange.Turn{}, err
 	}
-	for _, m := range a.batch.Emissions {
+	for _, m := range ems {
 		a.bytes += int64(len(m.Data))
 	}
-	t, err := a.exchange.Take(a.batch.Emissions, body)
+	t, err := a.exchange.Take(ems, body)
 	if err != nil {
 		return exchange.Turn{}, a.adapterError(err, "Provider '%s' needed more than %d requests for one answer.", a.provider.name, exchange.MaxRequests)
 	}
@@ -409,10 +366,10 @@ func (a *attempt) takeTurn(ctx context.Context, failed bool, err error) (exchang
 	return t, err
 }
 
-// bodyBuffer returns a buffer for the BODY emissions of the batch. It is counted.
-func (a *attempt) bodyBuffer() ([]byte, error) {
+// bodyBuffer returns a buffer for the BODY emissions of a call. It is counted.
+func (a *attempt) bodyBuffer(ems []abi.Emission) ([]byte, error) {
 	size := int64(0)
-	for _, m := range a.batch.Emissions {
+	for _, m := range ems {
 		if m.Kind == abi.Body {
 			size += int64(len(m.Data))
 		}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -30,7 +31,13 @@ import (
 
 // plainAdapter is an adapter without a sandbox for an upstream that sends what is to
 // be stated: lines of kind and payload, as events or all in one.
-type plainAdapter struct{ requests atomic.Int32 }
+type plainAdapter struct {
+	requests atomic.Int32
+	joins    bool // it takes several events in one call
+
+	mu     sync.Mutex
+	events []int // of each call, how many events it got; below 0: the call came to nothing
+}
 
 func (*plainAdapter) Wait(context.Context, time.Duration) error { return nil }
 func (*plainAdapter) Status() (bool, error)                     { return true, nil }
@@ -61,9 +68,37 @@ func (*plainAdapter) Response(_ context.Context, _ abi.Op, status int, _, _, bod
 	return state(body, out), nil
 }
 
-func (*plainAdapter) Event(_ context.Context, _ abi.Op, flags int, _, _, data []byte, out *wasm.Batch) (bool, error) {
+func (a *plainAdapter) Event(_ context.Context, _ abi.Op, flags int, _, _, data []byte, out *wasm.Batch) (bool, error) {
+	a.note(1)
 	out.Reset()
 	return state(data, out), nil
+}
+
+func (a *plainAdapter) TakesEvents() bool { return a.joins }
+
+// Events states what is in each event. It comes to nothing if one has an error, or the word
+// that says so.
+func (a *plainAdapter) Events(_ context.Context, _ abi.Op, _ []byte, frames *wasm.Frames, out *wasm.Batch) bool {
+	out.Reset()
+	n := 0
+	for data := range frames.All() {
+		if n++; n > 1 {
+			out.Append(abi.Emission{Kind: abi.Next}, nil)
+		}
+		if state(data, out) || strings.Contains(string(data), "ALONE") {
+			out.Reset()
+			a.note(-frames.Len())
+			return false
+		}
+	}
+	a.note(n)
+	return true
+}
+
+func (a *plainAdapter) note(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.events = append(a.events, n)
 }
 
 // state states each line of a text, such as `TEXT Hi`.
@@ -327,7 +362,7 @@ func TestNothingIsSentBesideAnError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := attempt{call: &call{}}
 			a.batch.Emissions = ems
-			if next, err := a.takeTurn(t.Context(), true, nil); err != nil || next.Send {
+			if next, err := a.takeTurn(t.Context(), a.batch.Emissions, true, nil); err != nil || next.Send {
 				t.Errorf("error %v, next request %v; want neither", err, next.Send)
 			}
 		})

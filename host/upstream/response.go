@@ -289,6 +289,10 @@ func (r *Response) Buffered() bool {
 	return r.aheadValid
 }
 
+// More reports whether the read that brought the last frame has brought more, which may be
+// another frame. Unlike Buffered it leaves the frame valid.
+func (r *Response) More() bool { return r.aheadValid || r.decoder != nil && r.decoder.More() }
+
 // pull returns what Next should return, if that is known without reading (ok).
 func (r *Response) pull() (f frame.Frame, err error, ok bool) {
 	f, ok, err = r.decoder.Next()

@@ -66,6 +66,12 @@ func (x *Exchange) Take(ems []abi.Emission, body []byte) (Turn, error) {
 	return t, nil
 }
 
+// MayJoin reports whether a frame may be one of several in a call of kai_events: it has no
+// name, is short, and is neither empty nor an end mark.
+func MayJoin(name, data []byte) bool {
+	return len(name) == 0 && len(data) > 0 && len(data) <= abi.MaxFrame && !IsDone(data)
+}
+
 // Frame says whether the adapter gets a frame of a streamed answer (pass), and with which flags
 // of kai_event. With FlagDone it gets no data.
 func (x *Exchange) Frame(data []byte) (flags int, pass bool) {

@@ -126,6 +126,10 @@ func (d *Decoder) End() (Frame, bool, error) {
 	return d.give()
 }
 
+// More reports whether bytes of the piece that was fed last follow the frame that Next
+// returned. Whether they have another frame is for Next to tell.
+func (d *Decoder) More() bool { return d.in != nil && d.at < len(d.in) }
+
 // Held returns how many bytes the Decoder has allocated, for callers that limit the memory of
 // many streams.
 func (d *Decoder) Held() int { return cap(d.line) + cap(d.nameOwn) + cap(d.dataOwn) }

@@ -19,6 +19,18 @@ type Caller interface {
 	Call(in sdk.Input) ([]abi.Emission, error)
 }
 
+// Joiner is a Caller that may take several events in one call, as the gateway gives an
+// adapter those that one read brought.
+type Joiner interface {
+	Caller
+	// Join returns how many of the events that follow should go into one call. Below 2,
+	// the next one gets a call of its own.
+	Join() int
+	// CallEvents returns what was stated about each event's data. If it reports false,
+	// nothing happened, and the events go to Call, one by one.
+	CallEvents(op abi.Op, state []byte, events [][]byte) (ems [][]abi.Emission, ok bool)
+}
+
 // Native calls a plugin that is linked into the program.
 type Native struct{ Plugin *sdk.Plugin }
 
@@ -121,6 +133,7 @@ func (t *Transcript) Run(c Caller) (*Replay, error) {
 		return nil, fmt.Errorf("%s: %w", SectionClient, err)
 	}
 	x := replaying{caller: c, replay: r, op: t.Op()}
+	x.joiner, _ = c.(Joiner)
 	err := x.call(sdk.Input{Request: &sdk.Request{Op: t.Op(), Stream: asked.Stream, Options: t.Options(), Body: body}})
 	for _, res := range t.Responses() {
 		if err != nil || r.Failed || !x.pending {
@@ -134,6 +147,9 @@ func (t *Transcript) Run(c Caller) (*Replay, error) {
 // replaying is one replay of a transcript.
 type replaying struct {
 	caller   Caller
+	joiner   Joiner   // the caller; nil: it takes each event by itself
+	joined   [][]byte // events for one call, which was not made yet
+	room     int      // how many more it takes
 	replay   *Replay
 	op       abi.Op
 	exchange exchange.Exchange
@@ -147,6 +163,11 @@ func (x *replaying) call(in sdk.Input) error {
 	if err != nil {
 		return err
 	}
+	return x.apply(ems)
+}
+
+// apply applies what was stated in a call, or about one of the events of a call.
+func (x *replaying) apply(ems []abi.Emission) error {
 	x.replay.Calls = append(x.replay.Calls, ems)
 	for _, e := range ems {
 		x.replay.Finished = x.replay.Finished || e.Kind == abi.Finish || e.Kind == abi.Result
@@ -196,6 +217,12 @@ func (x *replaying) answer(res Response) error {
 		if !ok {
 			break
 		}
+		if x.joins(f) {
+			continue
+		}
+		if err := x.callJoined(); err != nil || x.replay.Failed || x.exchange.Ended {
+			return err
+		}
 		flags, pass := x.exchange.Frame(f.Data)
 		if !pass {
 			continue
@@ -207,6 +234,9 @@ func (x *replaying) answer(res Response) error {
 		if err := x.call(sdk.Input{Event: &ev}); err != nil || x.replay.Failed || x.exchange.Ended {
 			return err
 		}
+	}
+	if err := x.callJoined(); err != nil || x.replay.Failed || x.exchange.Ended {
+		return err
 	}
 	if res.Cut {
 		x.replay.Cut = true

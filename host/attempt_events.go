@@ -1,0 +1,117 @@
+package host
+
+import (
+	"context"
+	"io"
+
+	"github.com/kai-gateway/kai/host/upstream"
+	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/sdk/abi"
+	"github.com/kai-gateway/kai/sdk/exchange"
+)
+
+// eventsTaker is an Adapter that may take several events in one call. Its methods are
+// documented at wasm.Adapter.
+type eventsTaker interface {
+	TakesEvents() bool
+	Events(ctx context.Context, op abi.Op, state []byte, frames *wasm.Frames, out *wasm.Batch) bool
+}
+
+var _ eventsTaker = (*wasm.Adapter)(nil)
+
+// events gives the adapter the frames of a stream until the stream or the answer ends.
+// What the client can see of them is flushed when the next frame has not arrived yet. If
+// the adapter takes several events in one call, it gets the frames of one read so. No
+// frame waits for one that has not arrived.
+func (a *attempt) events(ctx context.Context, res *upstream.Response) error {
+	taker, _ := a.adapter.(eventsTaker)
+	if taker != nil && !taker.TakesEvents() {
+		taker = nil
+	}
+	for {
+		if !res.Buffered() {
+			if err := a.giveFrames(ctx, taker); err != nil || a.exchange.Ended {
+				return err
+			}
+			if err := a.answer.flush(); err != nil {
+				return err
+			}
+		}
+		f, err := res.Next()
+		if err == nil && taker != nil && exchange.MayJoin(f.Name, f.Data) && (a.frames.Len() > 0 || res.More()) {
+			if a.frames.Add(f.Data) {
+				continue
+			}
+			if err := a.giveFrames(ctx, taker); err != nil || a.exchange.Ended {
+				return err
+			}
+			a.frames.Add(f.Data) // there is room now
+			continue
+		}
+		if err := a.giveFrames(ctx, taker); err != nil || a.exchange.Ended {
+			return err
+		}
+		switch {
+		case err == io.EOF:
+			return a.event(ctx, abi.FlagEnd, nil, nil)
+		case err != nil:
+			return err
+		}
+		flags, pass := a.exchange.Frame(f.Data)
+		switch {
+		case !pass:
+			continue
+		case flags == abi.FlagDone:
+			f.Name, f.Data = nil, nil
+		}
+		if err := a.event(ctx, flags, f.Name, f.Data); err != nil || a.exchange.Ended {
+			return err
+		}
+	}
+}
+
+// giveFrames gives the adapter the frames that were read before, if there are any: all in
+// one call, or else one by one.
+func (a *attempt) giveFrames(ctx context.Context, taker eventsTaker) error {
+	if a.frames.Len() == 0 {
+		return nil
+	}
+	defer a.frames.Reset()
+	if a.frames.Len() > 1 && taker.Events(ctx, a.op, a.exchange.State, &a.frames, &a.batch) {
+		for data, ems := range a.batch.EachFrame(&a.frames) {
+			a.answer.came(nil, data, false)
+			if _, err := a.applyTurn(ctx, ems, false, nil); err != nil {
+				return err
+			}
+			if a.exchange.Ended {
+				a.answer.EndMark()
+				return nil
+			}
+		}
+		return nil
+	}
+	for data := range a.frames.All() {
+		if err := a.event(ctx, 0, nil, data); err != nil || a.exchange.Ended {
+			return err
+		}
+	}
+	return nil
+}
+
+// event gives the adapter one event, or a flag without data, and applies what it makes
+// of it.
+func (a *attempt) event(ctx context.Context, flags int, name, data []byte) error {
+	short, content, err := a.shorten(data)
+	if err != nil {
+		return err
+	}
+	a.answer.came(name, data, false)
+	failed, err := a.adapter.Event(ctx, a.op, flags, a.exchange.State, name, short, &a.batch)
+	if _, err := a.applyAnswer(ctx, failed, err, content); err != nil {
+		return err
+	}
+	if a.exchange.Ended {
+		a.answer.EndMark()
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package host
+
+import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/kai-gateway/kai/internal/testkit/mock"
+)
+
+// asOne makes events of some lines that one write brings.
+func asOne(lines ...string) string {
+	var b strings.Builder
+	for _, line := range lines {
+		fmt.Fprintf(&b, "data: %s\n\n", line)
+	}
+	return b.String()
+}
+
+// TestEventsOfOneReadGoIntoOneCall: as many as a call may have, and whatever becomes of it,
+// the client gets what single calls would give it.
+func TestEventsOfOneReadGoIntoOneCall(t *testing.T) {
+	words := func(n int) (lines []string) {
+		for i := range n {
+			lines = append(lines, fmt.Sprintf("TEXT %d.", i))
+		}
+		return lines
+	}
+	long := "TEXT " + strings.Repeat("x", 2048)
+	for name, tc := range map[string]struct {
+		sent    string
+		calls   []int // how many events each gets; below 0: it came to nothing
+		content string
+		failure string
+	}{
+		"three":                           {asOne("TEXT a", "TEXT b", "FINISH stop"), []int{3, 1}, "ab", ""},
+		"one alone":                       {asOne("TEXT a\ndata: FINISH stop"), []int{1, 1}, "a", ""},
+		"more than a call takes":          {asOne(append(words(34), "FINISH stop")...), []int{32, 3, 1}, contentOf(words(34)), ""},
+		"more bytes than a call takes":    {asOne(append(repeated("TEXT "+strings.Repeat("y", 1000), 9), "FINISH stop")...), nil, strings.Repeat("y", 9000), ""},
+		"with a name":                     {"event: e\n" + asOne("TEXT a", "TEXT b", "TEXT c") + "event: e\n" + asOne("FINISH stop"), []int{1, 2, 1, 1}, "abc", ""},
+		"a long one between":              {asOne("TEXT a", "TEXT b", long, "TEXT c", "FINISH stop"), nil, "ab" + strings.Repeat("x", 2048) + "c", ""},
+		"empty ones between":              {asOne("TEXT a", "", "TEXT b", "FINISH stop"), nil, "ab", ""},
+		"[DONE] at the end":               {asOne("TEXT a", "TEXT b", "[DONE]"), []int{2, 1}, "ab", ""},
+		"what follows [DONE]":             {asOne("TEXT a", "TEXT b", "[DONE]", "TEXT c", "TEXT d"), []int{2, 1}, "ab", ""},
+		"the adapter's end in the middle": {asOne("TEXT a\ndata: FINISH stop", "END", "TEXT never", "TEXT never"), []int{4}, "a", ""},
+		"an error in the middle":          {asOne("TEXT a", "TEXT b", `ERROR {"message":"Broken."}`, "TEXT c"), []int{-4, 1, 1, 1}, "ab", "Broken."},
+		"one that needs a call alone":     {asOne("TEXT a", "TEXT ALONE", "FINISH stop"), []int{-3, 1, 1, 1, 1}, "aALONE", ""},
+		"facts against the rules":         {asOne("TEXT a", "FINISH stop", "USAGE {}", "TEXT late", "TEXT later"), []int{5}, "a", ""},
+	} {
+		for _, stream := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, stream %v", name, stream), func(t *testing.T) {
+				answers := map[bool][3]any{}
+				for _, joins := range []bool{false, true} {
+					up := mock.Start(t, mock.SSE(tc.sent))
+					s, adapter, _ := gatewayOf(t, nil, up.URL)
+					adapter.joins = joins
+					code, content, failure := ask(t, s, stream, "Hi")
+					answers[joins] = [3]any{code, content, failure}
+					if stream && (content != tc.content || failure != tc.failure) {
+						t.Errorf("joined %v: got %q and the error %q, want %q and %q", joins, content, failure, tc.content, tc.failure)
+					}
+					if adapter.mu.Lock(); joins && tc.calls != nil && !slices.Equal(adapter.events, tc.calls) {
+						t.Errorf("the calls got %v events, want %v", adapter.events, tc.calls)
+					}
+					adapter.mu.Unlock()
+				}
+				if answers[true] != answers[false] {
+					t.Errorf("together the events give %q, one by one %q", answers[true], answers[false])
+				}
+			})
+		}
+	}
+}
+
+func repeated(line string, n int) []string { return slices.Repeat([]string{line}, n) }
+
+func contentOf(lines []string) string {
+	return strings.ReplaceAll(strings.Join(lines, ""), "TEXT ", "")
+}
+
+// TestNoEventWaitsForOneThatHasNotArrived: the client sees what a read brought before the
+// upstream sends more.
+func TestNoEventWaitsForOneThatHasNotArrived(t *testing.T) {
+	seen := make(chan struct{})
+	pieces := []string{asOne("TEXT a1"), asOne("TEXT b1", "TEXT b2"), asOne("TEXT c1", "TEXT c2") + "data: TEXT d", "1\n\n", asOne("FINISH stop")}
+	up := mock.Start(t, func(x *mock.Exchange) {
+		x.Head(200, "text/event-stream")
+		for i, piece := range pieces {
+			x.Send(piece)
+			if i < len(pieces)-1 {
+				<-seen
+			}
+		}
+	})
+	s, adapter, _ := gatewayOf(t, nil, up.URL)
+	adapter.joins = true
+	res, err := http.Post(s.URL+"/v1/chat/completions", "application/json", strings.NewReader(`{"model":"m","stream":true,"messages":[{"role":"user","content":"Hi"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	in := bufio.NewScanner(res.Body)
+	for _, last := range []string{`"a1"`, `"b2"`, `"c2"`, `"d1"`} {
+		for in.Scan() && !strings.Contains(in.Text(), last) {
+		}
+		if err := in.Err(); err != nil {
+			t.Fatalf("before %s: %v", last, err)
+		}
+		seen <- struct{}{}
+	}
+	text := ""
+	for in.Scan() {
+		text += in.Text()
+	}
+	if !strings.Contains(text, `"finish_reason":"stop"`) || !strings.HasSuffix(text, "data: [DONE]") {
+		t.Errorf("the end is %q", text)
+	}
+	adapter.mu.Lock()
+	defer adapter.mu.Unlock()
+	if want := []int{1, 2, 2, 1, 1, 1}; !slices.Equal(adapter.events, want) {
+		t.Errorf("the calls got %v events, want %v", adapter.events, want)
+	}
+}
