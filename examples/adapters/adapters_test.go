@@ -76,8 +76,37 @@ func TestExamples(t *testing.T) {
 				}
 				return described(r.Calls...)
 			})
+			agree(t, modules, filepath.Base(file)+", "+name+", several events in a call", func(a *wasm.Adapter) string {
+				r, err := tr.Run(joining{sandboxed{a}})
+				if err != nil {
+					return fmt.Sprintf("broken: %v\n", err)
+				}
+				return described(r.Calls...)
+			})
 		}
 	}
+}
+
+// joining is an adapter that gets as many events in one call as it can take.
+type joining struct{ sandboxed }
+
+func (joining) Join() int { return abi.MaxFrames }
+
+func (j joining) CallEvents(op abi.Op, state []byte, events [][]byte) (all [][]abi.Emission, ok bool) {
+	var frames wasm.Frames
+	for _, data := range events {
+		if !frames.Add(data) {
+			return nil, false
+		}
+	}
+	var b wasm.Batch
+	if !j.adapter.Events(context.Background(), op, state, &frames, &b) {
+		return nil, false
+	}
+	for _, ems := range b.EachFrame(&frames) {
+		all = append(all, ems)
+	}
+	return all, true
 }
 
 // loadAll builds the adapter of every language in its folder of dir.

@@ -53,6 +53,7 @@ func (c *check) run() {
 	}
 	c.checkViews()
 	c.checkFinish()
+	c.checkJoined()
 	c.vary()
 	c.compareInstances()
 }
