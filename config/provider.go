@@ -26,7 +26,7 @@ type Provider struct {
 
 	SHA256    string `json:"sha256"`    // the digest of the only module that may be used, in lower case; "" for any
 	Isolation string `json:"isolation"` // "request": each request gets instances that no other one has used; else "call"
-	Native    bool   `json:"native"`    // requests in an API that the provider speaks itself go there as they are
+	Native    *bool  `json:"native"`    // requests in an API that the provider speaks itself go there as they are; nil: where it surely is the provider's
 	Trace     bool   `json:"trace"`     // requests carry the trace that they are part of
 	Limits    Limits `json:"limits"`
 
