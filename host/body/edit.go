@@ -1,7 +1,6 @@
 package body
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 )
@@ -32,11 +31,6 @@ func WithComma(body []byte, field Span) Span {
 	return field
 }
 
-// withoutComma returns b without a comma at its end.
-func withoutComma(b []byte) []byte {
-	return bytes.TrimSuffix(bytes.TrimRight(b, " \n\r\t"), []byte(","))
-}
-
 // edited is a body after its edits.
 type edited struct {
 	body   []byte
@@ -57,11 +51,7 @@ func (d *Doc) apply(edits []Edit) edited {
 	done := 0 // bytes of the body that are in out
 	for _, e := range edits {
 		if e.From < done {
-			if e.To > done { // the last field, whose comma went with the one before it
-				out = withoutComma(out)
-				done = e.To
-			}
-			continue
+			continue // fields of one name, whose commas are the same
 		}
 		if d.model.From >= done && d.model.From < e.From {
 			model = d.model.shift(len(out) - done)

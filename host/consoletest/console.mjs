@@ -198,6 +198,28 @@ await page.getByRole("button", { name: "Read the configuration again" }).click()
 await page.getByText(/Taken: generation \d/).waitFor();
 await page.getByText("Refused at").waitFor({ state: "hidden" });
 
+step("a page that nobody sees asks for nothing");
+await go(page, "requests");
+await page.getByText("live", { exact: true }).waitFor();
+let asked = 0;
+const counts = () => asked++;
+page.on("request", counts);
+const hide = (hidden) => page.evaluate((hidden) => {
+  Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+  document.dispatchEvent(new Event("visibilitychange"));
+}, hidden);
+await hide(true);
+await page.waitForTimeout(500); // for what is on its way
+asked = 0;
+await page.waitForTimeout(5000);
+assert.equal(asked, 0, "a hidden page asked for something");
+const last = await newest();
+await hide(false);
+await page.waitForFunction((b) => document.querySelector("tbody tr.row")?.dataset.focus !== b, last);
+await page.getByText("live", { exact: true }).waitFor();
+assert.ok(asked > 1);
+page.off("request", counts);
+
 step("disconnect and return");
 await go(page, "requests");
 await page.getByText("live", { exact: true }).waitFor();

@@ -90,9 +90,6 @@ func (x *Exchange) Send(r Request) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	if cause := x.Cause(); cause != nil {
-		return cause
-	}
 	k, err := x.client.take(), error(nil)
 	if k == nil {
 		if k, err = x.dial(); err != nil {
@@ -215,13 +212,11 @@ func (x *Exchange) Close() {
 		return
 	}
 	x.closed = true
-	running, last := x.stop(), x.Stage()
-	k := x.detach(last)
+	running := x.stop()
+	k := x.detach(x.Stage())
 	if k != nil {
 		if running && x.Cause() == nil && x.whole && x.keep && x.body.err == io.EOF && k.in.Buffered() == 0 {
-			if last == Draining {
-				k.socket.SetReadDeadline(time.Time{})
-			}
+			k.socket.SetReadDeadline(time.Time{}) // Drain may have set it
 			x.client.keep(k)
 		} else {
 			k.close()
