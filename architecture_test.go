@@ -56,13 +56,15 @@ var layers = []layer{
 	{pattern: "host/limit/ledger", foreign: []string{"go.etcd.io/bbolt"}}, // knows no limits, only names and bytes
 	// Everybody's memory is counted in one place.
 	{pattern: "host/memory"},
+	// What may stand in a JSON string is checked in one place, too, by vectors where the processor has them.
+	{pattern: "host/quoted", foreign: []string{"golang.org/x/sys/cpu"}},
 	{pattern: "host/record"}, // what is known of a request, which all of host may show
 	{
 		pattern: "host/api", own: []string{"host/fault", "host/dialect", "host/memory", "host/record", "sdk", "sdk/*"},
 		foreign: []string{"github.com/julienschmidt/httprouter", "github.com/swaggest/swgui"},
 	},
 	{
-		pattern: "host/wasm", own: []string{"host/fault", "host/memory", "host/record", "host/wasm/*", "sdk", "sdk/*"},
+		pattern: "host/wasm", own: []string{"host/fault", "host/memory", "host/quoted", "host/record", "host/wasm/*", "sdk", "sdk/*"},
 		foreign: []string{"github.com/tetratelabs/wazero", "github.com/hashicorp/golang-lru/v2"},
 		tests:   []string{"plugins"},
 	},
@@ -96,7 +98,7 @@ var layers = []layer{
 	},
 	{pattern: "host/upstream", own: []string{"host/fault", "host/memory", "host/upstream/*", "sdk", "sdk/*"}, tests: []string{"internal/testkit/wire"}},
 	{pattern: "host/upstream/h1", tests: []string{"internal/testkit/wire"}}, // knows nothing of providers
-	{pattern: "host/*", own: []string{"host/fault", "host/memory", "host/record", "sdk", "sdk/*"}},
+	{pattern: "host/*", own: []string{"host/fault", "host/memory", "host/quoted", "host/record", "sdk", "sdk/*"}},
 	{
 		pattern: "host", own: []string{"host/*", "host/limit/ledger", "host/wasm/modfile", "host/dialect/*", "config", "schema", "sdk", "sdk/*"},
 		tests: []string{"internal/testkit", "internal/testkit/mock", "plugins", "plugins/*", "host/wasm/*", "github.com/openai/openai-go/v3", "github.com/getkin/kin-openapi"},

@@ -1,10 +1,10 @@
 package body
 
 import (
-	"encoding/binary"
-	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/kai-gateway/kai/host/quoted"
 )
 
 // scalar reads a number or a literal.
@@ -65,10 +65,6 @@ func (s *scanner) digits(i int) (end int, err error) {
 
 // string reads the rest of a string whose opening quote is before i and gives
 // what follows the closing one.
-//
-// It looks at 8 bytes at a time. In stop, the highest bit of a byte is set where
-// the byte is a quote, a backslash or a control character; the borrow of a
-// subtraction can set bits too many, but only above the first right one.
 func (s *scanner) string(i int) (end int, escaped bool, err error) {
 	if s.sound {
 		if end = StringEnd(s.b, i); end == 0 {
@@ -76,27 +72,13 @@ func (s *scanner) string(i int) (end int, escaped bool, err error) {
 		}
 		return end, false, nil
 	}
-	const (
-		low  = 0x0101010101010101
-		high = 0x8080808080808080
-	)
-	b, from := s.b, i
-	var seen uint64 // all bytes so far, or-ed: is there one beyond ASCII?
+	from, isASCII := i, true
 	for {
-		for i+8 <= len(b) {
-			w := binary.LittleEndian.Uint64(b[i:])
-			quote, backslash := w^low*'"', w^low*'\\'
-			stop := high & ((quote-low)&^quote | (backslash-low)&^backslash | (w-low*' ')&^w)
-			seen |= w
-			if stop != 0 {
-				i += bits.TrailingZeros64(stop) / 8
-				break
-			}
-			i += 8
-		}
+		stop, ascii := quoted.Stop(s.b, i)
+		i, isASCII = stop, isASCII && ascii
 		switch c := s.at(i); {
 		case c == '"':
-			if seen&high != 0 && !utf8.Valid(b[from:i]) {
+			if !isASCII && !quoted.Valid(s.b[from:i]) {
 				return i, escaped, s.notUTF8(Span{from, i})
 			}
 			return i + 1, escaped, nil
@@ -105,13 +87,10 @@ func (s *scanner) string(i int) (end int, escaped bool, err error) {
 			if i, err = s.escape(i); err != nil {
 				return i, escaped, err
 			}
-		case i >= len(b):
+		case i >= len(s.b):
 			return i, escaped, s.fail(i, `expected '"' at the end of a string`)
-		case c < ' ':
+		default:
 			return i, escaped, s.fail(i, `a control character in a string; write \n for a line end, \u00XX for others`)
-		default: // one of the last seven bytes
-			seen |= uint64(c)
-			i++
 		}
 	}
 }

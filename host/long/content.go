@@ -153,7 +153,7 @@ type form uint8
 const (
 	inside  form = iota // as it was between the quotes
 	decoded             // decoded, as text
-	quoted              // escaped once more, for JSON that is itself in a JSON string
+	nested              // escaped once more, for JSON that is itself in a JSON string
 )
 
 func (c *Content) expand(e abi.Emission, m *memory.Grant) ([]byte, error) {
@@ -176,11 +176,11 @@ func (c *Content) expand(e abi.Emission, m *memory.Grant) ([]byte, error) {
 			p.before, end = p.before[:len(p.before)-1], end+1
 		}
 		p.form = formOf(e, e.Data[:len(e.Data)-len(rest)+len(p.before)])
-		if p.form != quoted && bytes.IndexByte(content, '\\') < 0 {
+		if p.form != nested && bytes.IndexByte(content, '\\') < 0 {
 			p.form = inside // without escapes, both are the same
 		}
 		size += len(p.before) + len(content)
-		if p.form == quoted {
+		if p.form == nested {
 			size += escapes(content)
 		}
 		if c.limit -= len(content); c.limit < 0 {
@@ -205,7 +205,7 @@ func (c *Content) expand(e abi.Emission, m *memory.Grant) ([]byte, error) {
 			out = append(out, p.content...)
 		case decoded:
 			out = sdk.AppendUnquote(out, p.content)
-		case quoted:
+		case nested:
 			out = appendEscaped(out, p.content)
 		}
 	}
@@ -239,7 +239,7 @@ func formOf(e abi.Emission, before []byte) form {
 	case abi.ToolArgs:
 		switch {
 		case e.Raw && oddQuotes(before, `\"`):
-			return quoted
+			return nested
 		case e.Raw, oddQuotes(before, `"`):
 			return inside
 		}

@@ -2,8 +2,8 @@ package long
 
 import (
 	"bytes"
-	"encoding/binary"
-	"unicode/utf8"
+
+	"github.com/kai-gateway/kai/host/quoted"
 )
 
 // find returns the long strings of a body, in order. It recognizes strings by their quotes
@@ -79,69 +79,9 @@ func dataURL(s []byte) int {
 // well-formed escapes and without control characters. Halves of characters become U+FFFD,
 // in s itself.
 func insideString(s []byte) bool {
-	const (
-		low  = 0x0101010101010101
-		high = 0x8080808080808080
-	)
-	var seen uint64
-	for i := 0; i < len(s); {
-		if i+8 <= len(s) {
-			w := binary.LittleEndian.Uint64(s[i:])
-			backslash := w ^ low*'\\'
-			if stop := high & ((backslash-low)&^backslash | (w-low*' ')&^w); stop == 0 {
-				seen |= w
-				i += 8
-				continue
-			}
-		}
-		c := s[i]
-		seen |= uint64(c)
-		switch {
-		case c < ' ' || c == '"':
-			return false
-		case c != '\\':
-			i++
-		case i+1 == len(s):
-			return false
-		case s[i+1] != 'u':
-			if bytes.IndexByte([]byte(`"\/bfnrt`), s[i+1]) < 0 {
-				return false
-			}
-			i += 2
-		default:
-			first := codeUnit(s[i:])
-			if first < 0 {
-				return false
-			}
-			if first >= 0xd800 && first < 0xe000 {
-				if second := codeUnit(s[i+6:]); first < 0xdc00 && second >= 0xdc00 && second < 0xe000 {
-					i += 6
-				} else {
-					copy(s[i+2:], "fffd")
-				}
-			}
-			i += 6
-		}
+	ok, surrogates, isUTF8 := quoted.Inside(s)
+	if surrogates {
+		quoted.MendHalves(s, `\`, false)
 	}
-	return seen&high == 0 || utf8.Valid(s)
-}
-
-// codeUnit returns the value of the escape \uXXXX that s begins with, or -1 if s begins
-// with something else.
-func codeUnit(s []byte) int {
-	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
-		return -1
-	}
-	n := 0
-	for _, c := range s[2:6] {
-		switch {
-		case '0' <= c && c <= '9':
-			n = n<<4 | int(c-'0')
-		case 'a' <= c|0x20 && c|0x20 <= 'f':
-			n = n<<4 | int(c|0x20-'a'+10)
-		default:
-			return -1
-		}
-	}
-	return n
+	return ok && isUTF8
 }

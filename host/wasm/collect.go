@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/host/quoted"
 	"github.com/kai-gateway/kai/host/record"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -292,23 +291,25 @@ func (c *collector) checkOnce(e abi.Emission) int32 {
 func (c *collector) accept(e abi.Emission, p []byte) int32 {
 	switch e.Kind {
 	case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs, abi.Signature, abi.ToolSignature, abi.StopReason:
-		if !utf8.Valid(p) {
+		inside, surrogates, isUTF8 := true, false, true
+		if e.Raw {
+			inside, surrogates, isUTF8 = quoted.Inside(p)
+		} else {
+			isUTF8 = quoted.Valid(p)
+		}
+		if !inside {
+			return c.refuse(emitWrong, "%s: not the inside of a JSON string", e.Kind)
+		}
+		if !isUTF8 {
 			// A broken upstream sent it, and the adapter passed it on. encoding/json would do the same.
 			p = bytes.ToValidUTF8(p, []byte("\uFFFD"))
-		}
-		surrogates := false
-		if e.Raw {
-			inside := false
-			if inside, surrogates = insideString(p); !inside {
-				return c.refuse(emitWrong, "%s: not the inside of a JSON string", e.Kind)
-			}
 		}
 		if code := c.keep(e, p); code != emitOK {
 			return code
 		}
 		kept := c.kept(len(p))
 		if surrogates {
-			mendHalves(kept, `\`, true)
+			quoted.MendHalves(kept, `\`, true)
 		}
 		if e.Kind == abi.ToolArgs && len(kept) > 0 && kept[0] != '\\' && bytes.Contains(kept, unicodeEscape) {
 			// The arguments are JSON themselves, which the client decodes once more. If
@@ -317,7 +318,7 @@ func (c *collector) accept(e abi.Emission, p []byte) int32 {
 			if e.Raw {
 				mark = `\\`
 			}
-			mendHalves(kept, mark, true)
+			quoted.MendHalves(kept, mark, true)
 		}
 		return emitOK
 	case abi.Logprobs:
@@ -351,7 +352,7 @@ func (c *collector) acceptJSON(e abi.Emission, p []byte, want sdk.Kind, name str
 	if v.Kind() != want || v.Valid() != nil {
 		return c.refuse(emitWrong, "%s: not a JSON %s", e.Kind, name)
 	}
-	if !utf8.Valid(p) {
+	if !quoted.Valid(p) {
 		p = bytes.ToValidUTF8(p, []byte("\uFFFD"))
 	}
 	if hugeNumber(p) {
@@ -362,7 +363,7 @@ func (c *collector) acceptJSON(e abi.Emission, p []byte, want sdk.Kind, name str
 	}
 	kept := c.kept(len(p))
 	if bytes.Contains(kept, unicodeEscape) {
-		mendHalves(kept, `\`, false)
+		quoted.MendHalves(kept, `\`, false)
 	}
 	if bytes.IndexByte(kept, '\n') < 0 && bytes.IndexByte(kept, '\r') < 0 {
 		return emitOK
@@ -409,41 +410,6 @@ func (c *collector) refuse(code int32, format string, args ...any) int32 {
 		c.refused = fmt.Errorf("emission refused: "+format, args...)
 	}
 	return code
-}
-
-// insideString reports whether p, which is UTF-8, may be between the quotes of a JSON
-// string, and whether it has escapes of surrogates.
-func insideString(p []byte) (inside, surrogates bool) {
-	for i := 0; i < len(p); i++ {
-		switch c := p[i]; {
-		case c == '"' || c < ' ':
-			return false, false
-		case c == '\\':
-			i++
-			if i == len(p) {
-				return false, false
-			}
-			if p[i] == 'u' {
-				if len(p)-i < 5 || !hex4(p[i+1:i+5]) {
-					return false, false
-				}
-				surrogates = surrogates || p[i+1]|0x20 == 'd' && p[i+2] >= '8'
-				i += 4
-			} else if strings.IndexByte(`"\/bfnrt`, p[i]) < 0 {
-				return false, false
-			}
-		}
-	}
-	return true, surrogates
-}
-
-func hex4(p []byte) bool {
-	for _, c := range p {
-		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
-			return false
-		}
-	}
-	return true
 }
 
 // shorten cuts a text that a message quotes.

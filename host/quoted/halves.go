@@ -1,4 +1,4 @@
-package wasm
+package quoted
 
 import (
 	"bytes"
@@ -10,11 +10,11 @@ import (
 // becomes U+FFFD, as in Go's decoder of JSON. The escape for that is as long as the one
 // that it replaces.
 
-// mendHalves replaces the halves in p, which is JSON or the inside of a string, by
+// MendHalves replaces the halves in p, which is JSON or the inside of a string, by
 // U+FFFD. mark is the backslash of its escapes: `\`, or `\\` in JSON that is itself
 // inside a string. With edges, a half at the beginning or end of p stays, because the
 // other half may be in the emission before or after this one.
-func mendHalves(p []byte, mark string, edges bool) {
+func MendHalves(p []byte, mark string, edges bool) {
 	for i := 0; ; {
 		next := bytes.IndexByte(p[i:], '\\')
 		if next < 0 {

@@ -1,0 +1,8 @@
+//go:build !amd64
+
+package quoted
+
+const vectors = false
+
+func stopInBlocks(*byte, int) (before int, beyond bool) { panic("quoted: no vectors") }
+func validInBlocks(*byte, int) (done int, ok bool)      { panic("quoted: no vectors") }
