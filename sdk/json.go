@@ -9,8 +9,8 @@ import (
 // JSON is one raw JSON value, perhaps with white space around it. If it is empty, the value is
 // absent, and every method answers as for a missing field.
 //
-// Nothing here decodes into Go values. The iterators Object and Array walk over the bytes,
-// check the syntax of everything they pass, and return slices of the bytes. They allocate
+// Nothing here decodes into Go values. A Reader and the iterators Object and Array walk over the
+// bytes, check the syntax of everything they pass, and return slices of the bytes. They allocate
 // nothing, except for keys with escapes. What they return is valid as long as the bytes are.
 //
 // The grammar is that of RFC 8259, with two changes. Values nest at most 512 deep. Invalid
@@ -37,7 +37,12 @@ const (
 
 // Kind returns the type of the value, by its first byte. It doesn't check the rest.
 func (v JSON) Kind() Kind {
-	switch c := peek(v, space(v, 0)); c {
+	return kindOf(peek(v, space(v, 0)))
+}
+
+// kindOf returns the kind of a value that begins with c.
+func kindOf(c byte) Kind {
+	switch c {
 	case 'n':
 		return KindNull
 	case 't', 'f':
@@ -48,12 +53,11 @@ func (v JSON) Kind() Kind {
 		return KindArray
 	case '{':
 		return KindObject
-	default:
-		if c == '-' || isDigit(c) {
-			return KindNumber
-		}
-		return KindAbsent
 	}
+	if c == '-' || isDigit(c) {
+		return KindNumber
+	}
+	return KindAbsent
 }
 
 // Valid checks the whole value. The error is a *SyntaxError. An absent value is not valid.
@@ -244,13 +248,23 @@ func (v JSON) RawStr() (inside []byte, ok bool) {
 	return inside, ok
 }
 
+// Inside is RawStr for a value that a Reader or an iterator has returned, which has checked it.
+// So Inside only looks at the first byte.
+func (v JSON) Inside() (inside []byte, ok bool) {
+	if len(v) >= 2 && v[0] == '"' {
+		return v[1 : len(v)-1], true
+	}
+	return nil, false
+}
+
 // Get returns the value of a key of an object. If the key is there several times, the first
 // counts. The result is absent if there is no such key, if v is not an object, or if the syntax
 // is broken before the end of the value. To read more than two keys, use Object.
 func (v JSON) Get(key string) JSON {
-	for it := Object(v); it.Next(); {
-		if string(it.Key()) == key {
-			return it.Value()
+	r := NewReader(v)
+	for top := r.Object(); r.Next(top); {
+		if string(r.Key()) == key {
+			return r.Value()
 		}
 	}
 	return nil

@@ -30,23 +30,12 @@ func (it *ObjectIter) Next() bool {
 	if !it.next('}', faultObjectSeparator) {
 		return false
 	}
-	b, start := it.b, it.i+1
-	if peek(b, it.i) != '"' {
-		return it.fail(it.i, faultKey)
-	}
-	end, escaped, f := scanString(b, start)
+	key, i, f := scanKey(it.b, it.i)
 	if f != 0 {
-		return it.fail(end, f)
+		return it.fail(i, f)
 	}
-	it.key = b[start : end-1]
-	if escaped {
-		it.key = AppendUnquote(make([]byte, 0, len(it.key)), it.key)
-	}
-	i := space(b, end)
-	if peek(b, i) != ':' {
-		return it.fail(i, faultColon)
-	}
-	return it.take(space(b, i+1))
+	it.key = key
+	return it.take(i)
 }
 
 // Key returns the current field's key. It is decoded if it has escapes, and otherwise as it is,
@@ -79,17 +68,9 @@ type cursor struct {
 	fault fault
 }
 
-type position uint8
-
-const (
-	first  position = iota // after the opening bracket
-	within                 // after a value
-	done
-)
-
 func (c *cursor) open(v []byte, bracket byte, f fault) {
 	i := space(v, 0)
-	c.b, c.i = v, i+1
+	c.b, c.i, c.at = v, i+1, first
 	if peek(v, i) == bracket {
 		return
 	}
@@ -118,7 +99,7 @@ func (c *cursor) next(bracket byte, f fault) bool {
 		c.end()
 		return false
 	case c.at == first:
-		c.at = within
+		c.at = behind
 	case peek(b, i) == ',':
 		i = space(b, i+1)
 	default:

@@ -207,6 +207,26 @@ func skipKey(b []byte, i int) (int, fault) {
 	return space(b, i+1), 0
 }
 
+// scanKey reads the key of a field at i, and its colon. It returns the key, decoded if it has
+// escapes, and where the value begins, or where the fault is.
+func scanKey(b []byte, i int) (key []byte, value int, f fault) {
+	if peek(b, i) != '"' {
+		return nil, i, faultKey
+	}
+	end, escaped, f := scanString(b, i+1)
+	if f != 0 {
+		return nil, end, f
+	}
+	key = b[i+1 : end-1]
+	if escaped {
+		key = AppendUnquote(make([]byte, 0, len(key)), key)
+	}
+	if i = space(b, end); peek(b, i) != ':' {
+		return nil, i, faultColon
+	}
+	return key, space(b, i+1), 0
+}
+
 func scanLiteral(b []byte, i int, word string) (int, fault) {
 	if len(b)-i >= len(word) && string(b[i:i+len(word)]) == word {
 		return i + len(word), 0

@@ -494,16 +494,17 @@ func BenchmarkOllamaLine(b *testing.B) {
 	b.SetBytes(int64(len(ollamaLine)))
 	for b.Loop() {
 		var content []byte
-		for it := Object(ollamaLine); it.Next(); {
-			switch string(it.Key()) {
+		r := NewReader(ollamaLine)
+		for top := r.Object(); r.Next(top); {
+			switch string(r.Key()) {
 			case "message":
-				for m := Object(it.Value()); m.Next(); {
-					if string(m.Key()) == "content" {
-						content, _ = m.Value().RawStr()
+				for message := r.Object(); r.Next(message); {
+					if string(r.Key()) == "content" {
+						content, _ = r.Value().Inside()
 					}
 				}
 			case "done":
-				it.Value().Bool()
+				r.Value().Bool()
 			}
 		}
 		if len(content) != 6 {

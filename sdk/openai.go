@@ -179,18 +179,32 @@ func (c ToolCall) Object() (object JSON, ok bool) {
 func ToolCalls(array JSON) iter.Seq[ToolCall] {
 	return func(yield func(ToolCall) bool) {
 		for items := Array(array); items.Next(); {
-			c := ToolCall{Raw: items.Value(), ID: items.Value().Get("id")}
-			for f := Object(items.Value().Get("function")); f.Next(); {
-				switch string(f.Key()) {
-				case "name":
-					c.Name = f.Value()
-				case "arguments":
-					c.Arguments = f.Value()
-				}
-			}
-			if !yield(c) {
+			if !yield(toolCall(items.Value())) {
 				return
 			}
 		}
 	}
+}
+
+func toolCall(raw JSON) ToolCall {
+	c := ToolCall{Raw: raw}
+	named := false
+	r := NewReader(raw)
+	for call := r.Object(); r.Next(call); {
+		switch key := string(r.Key()); {
+		case key == "id" && c.ID == nil:
+			c.ID = r.Value()
+		case key == "function" && !named && r.Kind() == KindObject:
+			named = true
+			for function := r.Object(); r.Next(function); {
+				switch string(r.Key()) {
+				case "name":
+					c.Name = r.Value()
+				case "arguments":
+					c.Arguments = r.Value()
+				}
+			}
+		}
+	}
+	return c
 }

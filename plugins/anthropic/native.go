@@ -60,8 +60,7 @@ func withFields(object, more []byte) []byte {
 }
 
 // passWhole passes on a whole message.
-func (s *state) passWhole(kind, content, usage, whole sdk.JSON, out *sdk.Out) error {
-	reason := sdk.JSON(whole).Get("stop_reason")
+func (s *state) passWhole(kind, content, usage, reason sdk.JSON, out *sdk.Out) error {
 	if string(inside(kind)) != "message" || content.Kind() != sdk.KindArray {
 		return malformed()
 	}
@@ -89,15 +88,15 @@ func (s *state) passEvent(e *sdk.Event, out *sdk.Out) error {
 		out.Pass(true)
 		return nil
 	}
-	v, err := s.readEvent(e)
-	if err != nil {
+	var v event
+	if err := s.readEvent(e, &v); err != nil {
 		return err
 	}
 	switch string(inside(v.kind)) {
 	case "content_block_delta":
 		out.Pass(true)
 	case "content_block_start":
-		block := string(inside(v.content.Get("type")))
+		block := string(inside(v.part.kind))
 		out.Pass(block != "text" && block != "thinking")
 	case "message_start":
 		s.Usage.add(v.message.Get("usage"), out)
@@ -105,7 +104,7 @@ func (s *state) passEvent(e *sdk.Event, out *sdk.Out) error {
 	case "message_delta":
 		s.Usage.add(v.usage, out)
 		out.Pass(false)
-		s.stop(v.delta.Get("stop_reason"), out)
+		s.stop(v.part.reason, out)
 	case "message_stop":
 		out.Pass(false)
 		out.End()

@@ -11,7 +11,7 @@ import (
 
 // Response handles a whole answer: a message, a count, or an error.
 func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
-	var kind, content, usage, failure, tokens sdk.JSON
+	var kind, content, usage, failure, tokens, reason, details sdk.JSON
 	it := sdk.Object(r.Body)
 	for it.Next() {
 		v := it.Value()
@@ -26,6 +26,10 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 			failure = v
 		case "input_tokens":
 			tokens = v
+		case "stop_reason":
+			reason = v
+		case "stop_details":
+			details = v
 		}
 	}
 	if r.Status < 200 || r.Status > 299 {
@@ -47,22 +51,20 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 		return malformed()
 	}
 	if r.Op == abi.Messages {
-		return s.passWhole(kind, content, usage, r.Body, out)
+		return s.passWhole(kind, content, usage, reason, out)
 	}
 	s.Usage.add(usage, out)
-	blocks := sdk.Array(content)
-	for index := 0; blocks.Next() && index <= maxIndex; index++ {
-		if err := s.begin(index, blocks.Value(), out); err != nil {
+	blocks := sdk.NewReader(content)
+	index := 0
+	for list := blocks.Array(); blocks.Next(list) && index <= maxIndex; index++ {
+		var p part
+		p.read(&blocks)
+		if err := s.begin(index, &p, out); err != nil {
 			return err
 		}
 		s.finish(index, out)
 	}
-	if blocks.Err() != nil {
-		return malformed()
-	}
-	if err := s.end(r.Body, out); err != nil {
-		return err
-	}
+	s.end(reason, details, out)
 	if !s.Ended {
 		return upstream("Anthropic's answer is not complete.")
 	}

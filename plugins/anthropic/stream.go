@@ -50,8 +50,8 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	if e.Data.Kind() != sdk.KindObject {
 		return malformed()
 	}
-	v, err := s.readEvent(e)
-	if err != nil {
+	var v event
+	if err := s.readEvent(e, &v); err != nil {
 		return err
 	}
 	index := 0
@@ -64,16 +64,19 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	}
 	switch string(inside(v.kind)) {
 	case "content_block_delta":
-		return s.add(index, v.delta, out)
+		return s.add(index, &v.part, out)
 	case "content_block_start":
-		return s.begin(index, v.content, out)
+		return s.begin(index, &v.part, out)
 	case "content_block_stop":
 		s.finish(index, out)
 	case "message_start":
 		s.Usage.add(v.message.Get("usage"), out)
 	case "message_delta":
 		s.Usage.add(v.usage, out)
-		return s.end(v.delta, out)
+		if v.part.wrong {
+			return malformed()
+		}
+		s.end(v.part.reason, v.part.details, out)
 	case "message_stop":
 		out.End()
 	}
@@ -81,95 +84,115 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 }
 
 // event has the fields of an event that say something; nil: it doesn't have them.
-type event struct{ kind, index, delta, content, message, usage sdk.JSON }
+type event struct {
+	kind, index, message, usage sdk.JSON
+	part                        part // its "delta" or "content_block"
+}
 
-// readEvent reads an event. The error is what the event says that failed, or that it is none.
-func (s *state) readEvent(e *sdk.Event) (v event, err error) {
-	var failure sdk.JSON
-	it := sdk.Object(e.Data)
-	for it.Next() {
-		switch value := it.Value(); string(it.Key()) {
+// part has the fields of a content block, of what is added to one, or of how a message ended.
+type part struct {
+	kind, text, thinking, signature, partial, data, id, name, input, citation, citations sdk.JSON
+	reason, details                                                                      sdk.JSON
+	wrong                                                                                bool // it is no object
+}
+
+// read reads the part that r is before.
+func (p *part) read(r *sdk.Reader) {
+	if r.Kind() != sdk.KindObject {
+		p.wrong = r.Kind() != sdk.KindNull
+		return
+	}
+	for fields := r.Object(); r.Next(fields); {
+		v := r.Value()
+		switch string(r.Key()) {
 		case "type":
-			v.kind = value
-		case "index":
-			v.index = value
-		case "delta":
-			v.delta = value
-		case "content_block":
-			v.content = value
-		case "message":
-			v.message = value
-		case "usage":
-			v.usage = value
-		case "error":
-			failure = value
+			p.kind = v
+		case "text":
+			p.text = v
+		case "thinking":
+			p.thinking = v
+		case "signature":
+			p.signature = v
+		case "partial_json":
+			p.partial = v
+		case "data":
+			p.data = v
+		case "id":
+			p.id = v
+		case "name":
+			p.name = v
+		case "input":
+			p.input = v
+		case "citation":
+			p.citation = v
+		case "citations":
+			p.citations = v
+		case "stop_reason":
+			p.reason = v
+		case "stop_details":
+			p.details = v
 		}
 	}
-	if it.Err() != nil {
-		return v, malformed()
+}
+
+// readEvent reads an event. The error is what the event says that failed, or that it is none.
+func (s *state) readEvent(e *sdk.Event, v *event) error {
+	var failure sdk.JSON
+	r := sdk.NewReader(e.Data)
+	for top := r.Object(); r.Next(top); {
+		switch string(r.Key()) {
+		case "type":
+			v.kind = r.Value()
+		case "index":
+			v.index = r.Value()
+		case "delta", "content_block":
+			v.part.read(&r)
+		case "message":
+			v.message = r.Value()
+		case "usage":
+			v.usage = r.Value()
+		case "error":
+			failure = r.Value()
+		}
+	}
+	if r.Err() != nil {
+		return malformed()
 	}
 	// Something in front of the API may leave out the type or the event's name.
 	if !failure.Empty() || string(inside(v.kind)) == "error" || string(e.Name) == "error" {
-		return v, s.explain(failed(0, nil, failure))
-	}
-	return v, nil
-}
-
-// inside returns the inside of a string, or nil for anything else. An iterator must have
-// checked v. JSON.RawStr would scan every text once more.
-func inside(v sdk.JSON) []byte {
-	if len(v) >= 2 && v[0] == '"' {
-		return v[1 : len(v)-1]
+		return s.explain(failed(0, nil, failure))
 	}
 	return nil
 }
 
+// inside returns the inside of a string, or nil for anything else. A Reader or an iterator must
+// have checked v.
+func inside(v sdk.JSON) []byte {
+	b, _ := v.Inside()
+	return b
+}
+
 // begin states the beginning of a block. In a stream, that has only the name of a tool and
 // what never comes in deltas. In a whole answer, it is the whole block.
-func (s *state) begin(index int, content sdk.JSON, out *sdk.Out) error {
-	var kind, text, thinking, signature, data, id, name, input, citations sdk.JSON
-	it := sdk.Object(content)
-	for it.Next() {
-		v := it.Value()
-		switch string(it.Key()) {
-		case "type":
-			kind = v
-		case "text":
-			text = v
-		case "thinking":
-			thinking = v
-		case "signature":
-			signature = v
-		case "data":
-			data = v
-		case "id":
-			id = v
-		case "name":
-			name = v
-		case "input":
-			input = v
-		case "citations":
-			citations = v
-		}
-	}
-	if it.Err() != nil || kind == nil {
+func (s *state) begin(index int, p *part, out *sdk.Out) error {
+	if p.wrong || p.kind == nil {
 		return malformed()
 	}
 	*s.entry(index) = block{Index: uint32(index)}
-	switch string(inside(kind)) {
+	switch string(inside(p.kind)) {
 	case "text":
-		out.TextJSON(0, inside(text))
-		for it := sdk.Array(citations); it.Next(); {
+		out.TextJSON(0, inside(p.text))
+		for it := sdk.Array(p.citations); it.Next(); {
 			cite(it.Value(), out)
 		}
 	case "thinking":
-		think(index, inside(thinking), inside(signature), out)
+		think(index, inside(p.thinking), inside(p.signature), out)
 	case "redacted_thinking":
-		if len(inside(data)) > 0 {
-			redacted(index, inside(data), out)
+		if len(inside(p.data)) > 0 {
+			redacted(index, inside(p.data), out)
 		}
 	case "tool_use":
-		return s.beginCall(index, id, name, input, out)
+		return s.beginCall(index, p.id, p.name, p.input, out)
 	}
 	// All other blocks are about tools that Anthropic's servers run themselves.
 	return nil
@@ -196,43 +219,24 @@ func (s *state) beginCall(index int, id, name, input sdk.JSON, out *sdk.Out) err
 }
 
 // add states what a delta adds to a block.
-func (s *state) add(index int, delta sdk.JSON, out *sdk.Out) error {
-	var kind, text, thinking, signature, partial, citation sdk.JSON
-	it := sdk.Object(delta)
-	for it.Next() {
-		v := it.Value()
-		switch string(it.Key()) {
-		case "type":
-			kind = v
-		case "text":
-			text = v
-		case "thinking":
-			thinking = v
-		case "signature":
-			signature = v
-		case "partial_json":
-			partial = v
-		case "citation":
-			citation = v
-		}
-	}
-	if it.Err() != nil || kind == nil {
+func (s *state) add(index int, p *part, out *sdk.Out) error {
+	if p.wrong || p.kind == nil {
 		return malformed()
 	}
-	switch string(inside(kind)) {
+	switch string(inside(p.kind)) {
 	case "text_delta":
-		out.TextJSON(0, inside(text))
+		out.TextJSON(0, inside(p.text))
 	case "thinking_delta":
-		think(index, inside(thinking), nil, out)
+		think(index, inside(p.thinking), nil, out)
 	case "signature_delta":
-		think(index, nil, inside(signature), out)
+		think(index, nil, inside(p.signature), out)
 	case "input_json_delta":
-		if b, part := s.call(index), inside(partial); b != nil && len(part) > 0 {
+		if b, part := s.call(index), inside(p.partial); b != nil && len(part) > 0 {
 			b.Begun = true
 			out.ToolArgsJSON(0, int(b.Call-1), part)
 		}
 	case "citations_delta":
-		cite(citation, out)
+		cite(p.citation, out)
 	}
 	return nil
 }
@@ -260,25 +264,11 @@ func cite(citation sdk.JSON, out *sdk.Out) {
 	}
 }
 
-// end states how the answer ended, if verdict says so. verdict is the delta of a message, or
-// a whole message.
-func (s *state) end(verdict sdk.JSON, out *sdk.Out) error {
-	var reason, details sdk.JSON
-	it := sdk.Object(verdict)
-	for it.Next() {
-		switch string(it.Key()) {
-		case "stop_reason":
-			reason = it.Value()
-		case "stop_details":
-			details = it.Value()
-		}
-	}
-	if it.Err() != nil {
-		return malformed()
-	}
+// end states how the answer ended, if there is a stop reason.
+func (s *state) end(reason, details sdk.JSON, out *sdk.Out) {
 	word := inside(reason)
 	if s.Ended || len(word) == 0 {
-		return nil
+		return
 	}
 	s.Ended = true
 	if string(word) == "refusal" {
@@ -286,7 +276,6 @@ func (s *state) end(verdict sdk.JSON, out *sdk.Out) error {
 	}
 	out.StopReasonJSON(0, word)
 	out.Finish(0, s.finishReason(word))
-	return nil
 }
 
 // finishReason maps a stop reason:

@@ -143,7 +143,7 @@ func candidate(raw sdk.JSON, position int, s *state, whole bool, out *sdk.Out) e
 		return malformed()
 	}
 	word, _ := finish.Str()
-	if err := parts(content.Get("parts"), index, s, word != "" || whole, out); err != nil {
+	if err := parts(content, index, s, word != "" || whole, out); err != nil {
 		return err
 	}
 	if logprobs.Kind() == sdk.KindObject {
@@ -193,49 +193,34 @@ func finishReason(word string, message sdk.JSON) (string, error) {
 
 // parts states the parts of a candidate's content. last says that the candidate
 // ends with them.
-func parts(list sdk.JSON, choice int, s *state, last bool, out *sdk.Out) error {
-	it := sdk.Array(list)
+func parts(content sdk.JSON, choice int, s *state, last bool, out *sdk.Out) error {
 	var signature sdk.JSON // of the text
-	for it.Next() {
-		var p part
-		if err := p.read(it.Value()); err != nil {
-			return err
-		}
-		switch {
-		case p.call != nil:
-			if err := s.call(p.call, p.signature, choice, out); err != nil {
-				return err
+	if content.Kind() == sdk.KindObject {
+		r := sdk.NewReader(content)
+		for fields := r.Object(); r.Next(fields); {
+			if string(r.Key()) != "parts" {
+				continue
 			}
-			continue
-		case p.text != nil:
-			inside, ok := p.text.RawStr()
-			switch {
-			case !ok:
-				return malformed()
-			case p.thought:
-				out.ReasoningJSON(choice, inside)
-			default:
-				out.TextJSON(choice, inside)
+			for list := r.Array(); r.Next(list); {
+				var p part
+				if err := p.read(&r); err != nil {
+					return err
+				}
+				if err := p.emit(choice, s, out); err != nil {
+					return err
+				}
+				if p.call == nil && p.signature != nil {
+					signature = p.signature
+				}
 			}
-		case p.inline != nil:
-			emitMedia(p.inline, choice, out)
-		case p.file != nil:
-			if uri, ok := p.file.Get("fileUri").RawStr(); ok {
-				emitImage(uri, choice, out)
-			}
-		case p.unknown:
-			return upstream("Gemini answered with content of a type that the gateway does not know.")
 		}
-		if p.signature != nil {
-			signature = p.signature
+		if r.Err() != nil {
+			return malformed()
 		}
-	}
-	if it.Err() != nil {
-		return malformed()
 	}
 	// The signature of the text comes with the last part. If the choice has calls, it is
 	// not passed on: it would come back as the signature of a call that has none.
-	if inside, _ := signature.RawStr(); last && !s.Called.has(choice) {
+	if inside, _ := signature.Inside(); last && !s.Called.has(choice) {
 		out.SignatureJSON(choice, inside)
 	}
 	return nil
@@ -248,14 +233,14 @@ type part struct {
 	unknown                             bool // it has a field whose meaning is not known
 }
 
-func (p *part) read(raw sdk.JSON) error {
-	it := sdk.Object(raw)
-	for it.Next() {
-		v := it.Value()
+// read reads the part that r is before.
+func (p *part) read(r *sdk.Reader) error {
+	for fields := r.Object(); r.Next(fields); {
+		v := r.Value()
 		if v.Kind() == sdk.KindNull {
 			continue
 		}
-		switch string(it.Key()) {
+		switch string(r.Key()) {
 		case "text":
 			p.text = v
 		case "thought":
@@ -274,8 +259,35 @@ func (p *part) read(raw sdk.JSON) error {
 			p.unknown = true
 		}
 	}
-	if it.Err() != nil {
+	if r.Err() != nil {
 		return malformed()
+	}
+	return nil
+}
+
+// emit states a part.
+func (p *part) emit(choice int, s *state, out *sdk.Out) error {
+	switch {
+	case p.call != nil:
+		return s.call(p.call, p.signature, choice, out)
+	case p.text != nil:
+		inside, ok := p.text.Inside()
+		switch {
+		case !ok:
+			return malformed()
+		case p.thought:
+			out.ReasoningJSON(choice, inside)
+		default:
+			out.TextJSON(choice, inside)
+		}
+	case p.inline != nil:
+		emitMedia(p.inline, choice, out)
+	case p.file != nil:
+		if uri, ok := p.file.Get("fileUri").RawStr(); ok {
+			emitImage(uri, choice, out)
+		}
+	case p.unknown:
+		return upstream("Gemini answered with content of a type that the gateway does not know.")
 	}
 	return nil
 }

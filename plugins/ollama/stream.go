@@ -27,14 +27,16 @@ func take(data sdk.JSON, s *state, out *sdk.Out) error {
 	}
 	var failure, logprobs, reason, prompt, cached, completion sdk.JSON
 	done := false
-	it := sdk.Object(data)
-	for it.Next() {
-		v := it.Value()
-		switch string(it.Key()) {
-		case "message":
-			if err := message(v, s, out); err != nil {
+	r := sdk.NewReader(data)
+	for top := r.Object(); r.Next(top); {
+		if string(r.Key()) == "message" {
+			if err := message(&r, s, out); err != nil {
 				return err
 			}
+			continue
+		}
+		v := r.Value()
+		switch string(r.Key()) {
 		case "response": // instead of the message, from /api/generate
 			inside, ok := text(v)
 			if !ok {
@@ -59,7 +61,7 @@ func take(data sdk.JSON, s *state, out *sdk.Out) error {
 			completion = v
 		}
 	}
-	if it.Err() != nil {
+	if r.Err() != nil {
 		return malformed()
 	}
 	if !failure.Empty() {
@@ -113,21 +115,20 @@ func finishReason(v sdk.JSON) (string, error) {
 	return abi.FinishStop, nil
 }
 
-// message states the new content of a line's message.
-func message(v sdk.JSON, s *state, out *sdk.Out) error {
+// message states the new content of a line's message, which r is before.
+func message(r *sdk.Reader, s *state, out *sdk.Out) error {
 	var thinking, content, calls sdk.JSON
-	it := sdk.Object(v)
-	for it.Next() {
-		switch string(it.Key()) {
+	for fields := r.Object(); r.Next(fields); {
+		switch string(r.Key()) {
 		case "content":
-			content = it.Value()
+			content = r.Value()
 		case "thinking":
-			thinking = it.Value()
+			thinking = r.Value()
 		case "tool_calls":
-			calls = it.Value()
+			calls = r.Value()
 		}
 	}
-	if it.Err() != nil {
+	if r.Err() != nil {
 		return malformed()
 	}
 	if inside, ok := text(thinking); !ok {
@@ -146,11 +147,10 @@ func message(v sdk.JSON, s *state, out *sdk.Out) error {
 	return nil
 }
 
-// text returns the inside of a string, which may be absent or null. An iterator must have
-// checked v. JSON.RawStr would scan every token once more.
+// text returns the inside of a string, which may be absent or null. A Reader must have checked v.
 func text(v sdk.JSON) (inside []byte, ok bool) {
-	if len(v) >= 2 && v[0] == '"' {
-		return v[1 : len(v)-1], true
+	if inside, ok := v.Inside(); ok {
+		return inside, true
 	}
 	return nil, len(v) == 0 || v[0] == 'n'
 }
@@ -192,18 +192,19 @@ func toolCalls(calls sdk.JSON, s *state, out *sdk.Out) error {
 // always there.
 func writeTokens(w *sdk.Writer, tokens sdk.JSON, alternatives bool) {
 	w.Array()
-	for it := sdk.Array(tokens); it.Next(); {
+	r := sdk.NewReader(tokens)
+	for list := r.Array(); r.Next(list); {
 		var token, logprob, bytes, top sdk.JSON
-		for f := sdk.Object(it.Value()); f.Next(); {
-			switch string(f.Key()) {
+		for fields := r.Object(); r.Next(fields); {
+			switch string(r.Key()) {
 			case "token":
-				token = f.Value()
+				token = r.Value()
 			case "logprob":
-				logprob = f.Value()
+				logprob = r.Value()
 			case "bytes":
-				bytes = f.Value()
+				bytes = r.Value()
 			case "top_logprobs":
-				top = f.Value()
+				top = r.Value()
 			}
 		}
 		w.Object()

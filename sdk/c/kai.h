@@ -115,6 +115,9 @@ bool kai_int(kai_json v, int64_t *value);
 bool kai_string(kai_json v, kai_bytes *value);
 /* What stands between the quotes of a string, undecoded. */
 bool kai_raw_string(kai_json v, kai_bytes *inside);
+/* Is kai_raw_string for a value of a reader or a walk, which has checked it: it only
+ * looks at the first byte. */
+bool kai_inside(kai_json v, kai_bytes *inside);
 
 /* The text that the inside of a JSON string literal stands for. Lone surrogates and
  * each byte of invalid UTF-8 become U+FFFD. If inside is malformed, a backslash that
@@ -149,6 +152,46 @@ typedef struct {
 kai_walk kai_object(kai_json v);
 kai_walk kai_array(kai_json v);
 bool kai_next(kai_walk *w);
+
+/* Reads a JSON value from its beginning to its end, every byte of it once:
+ *
+ *     kai_reader r = kai_read(body);
+ *     for (int top = kai_read_object(&r); kai_read_next(&r, top);)
+ *         if (kai_is(r.key, "message"))
+ *             for (int m = kai_read_object(&r); kai_read_next(&r, m);) ...
+ *         else if (kai_is(r.key, "done")) kai_bool(kai_read_value(&r), &done);
+ *     if (r.fault.message) ...
+ *
+ * A value is taken whole, or gone into, or else passed by kai_read_next. Whichever it
+ * is, all of it is checked. It is the way to read what is nested and long; a kai_walk
+ * is simpler where that doesn't matter. */
+typedef struct {
+    kai_bytes key;   /* of the field that kai_read_next went to; see kai_walk */
+    kai_fault fault; /* that ended the reading */
+    kai_bytes all_;  /* the rest is the reader's own */
+    size_t start_, at_;
+    uint64_t objects_[8];
+    int depth_;
+    uint8_t place_;
+    bool is_object_;
+} kai_reader;
+
+/* A reader that is before v. */
+kai_reader kai_read(kai_json v);
+/* These go into the current value, and kai_read_next then goes to its fields or
+ * elements: it takes what they return. Absent and null, and a value that was read
+ * before, have none. Any other type is a fault. */
+int kai_read_object(kai_reader *r);
+int kai_read_array(kai_reader *r);
+/* Goes to the next field or element of what in stands for. False at the end and at a
+ * fault, which may be one of the value before. If a walk inside of the current value
+ * was left early, the rest of it is passed, and that walk is over. */
+bool kai_read_next(kai_reader *r, int in);
+/* The type of the current value by its first byte; the value is not read. */
+kai_kind kai_read_kind(const kai_reader *r);
+/* The current value. It is absent if its syntax is broken, which ends the reading,
+ * and if it was gone into. */
+kai_json kai_read_value(kai_reader *r);
 
 /* Builds JSON and puts the commas. {0} is empty. It trusts its caller with the
  * shape (a key before each value of an object, one value in all) and ends the call
@@ -835,10 +878,7 @@ static bool kai_scan_end_(kai_scan *s) {
 
 static kai_fault kai_fault_(const kai_scan *s) { return (kai_fault){s->fault ? s->i : 0, s->fault}; }
 
-kai_kind kai_kind_of(kai_json v) {
-    kai_scan s = {.b = v};
-    kai_space_(&s);
-    uint8_t c = kai_peek_(&s);
+static kai_kind kai_kind_by_(uint8_t c) {
     switch (c) {
     case 'n': return KAI_NULL;
     case 't': case 'f': return KAI_BOOL;
@@ -847,6 +887,12 @@ kai_kind kai_kind_of(kai_json v) {
     case '{': return KAI_OBJECT;
     }
     return c == '-' || kai_digit_(c) ? KAI_NUMBER : KAI_ABSENT;
+}
+
+kai_kind kai_kind_of(kai_json v) {
+    kai_scan s = {.b = v};
+    kai_space_(&s);
+    return kai_kind_by_(kai_peek_(&s));
 }
 
 kai_fault kai_check(kai_json v) {
@@ -938,6 +984,12 @@ static bool kai_literal_(kai_json v, kai_bytes *inside, bool *escaped) {
 bool kai_raw_string(kai_json v, kai_bytes *inside) {
     bool escaped;
     return kai_literal_(v, inside, &escaped);
+}
+
+bool kai_inside(kai_json v, kai_bytes *inside) {
+    if (v.len < 2 || v.at[0] != '"') return false;
+    *inside = kai_slice_(v, 1, v.len - 1);
+    return true;
 }
 
 bool kai_string(kai_json v, kai_bytes *value) {
@@ -1066,6 +1118,116 @@ bool kai_next(kai_walk *w) {
         w->fault = kai_fault_(&s);
     }
     return more;
+}
+
+/* ---- readers ---- */
+
+/* Where a reader is: before the current value, which was not read yet, or behind it,
+ * behind the opening bracket, or at the end. */
+enum { kai_at_before_, kai_at_behind_, kai_at_first_, kai_at_done_ };
+
+kai_reader kai_read(kai_json v) {
+    kai_scan s = {.b = v};
+    kai_space_(&s);
+    return (kai_reader){.all_ = v, .start_ = s.i};
+}
+
+/* Ends the reading with the fault of s, if there is one. */
+static bool kai_read_stop_(kai_reader *r, const kai_scan *s) {
+    r->place_ = kai_at_done_;
+    r->fault = kai_fault_(s);
+    return false;
+}
+
+/* Goes behind what was read, which ends before i, and checks that only white space
+ * follows the outermost value. */
+static bool kai_read_behind_(kai_reader *r, size_t i) {
+    r->at_ = i;
+    r->place_ = kai_at_behind_;
+    kai_scan s = {.b = r->all_, .i = i};
+    return r->depth_ > 0 || kai_scan_end_(&s) || kai_read_stop_(r, &s);
+}
+
+/* Reads and checks the current value. */
+static bool kai_read_pass_(kai_reader *r) {
+    kai_scan s = {.b = r->all_, .i = r->start_};
+    if (!kai_scan_value_(&s, (size_t)r->depth_)) return kai_read_stop_(r, &s);
+    return kai_read_behind_(r, s.i);
+}
+
+static int kai_read_enter_(kai_reader *r, uint8_t bracket, const char *why) {
+    if (r->place_ != kai_at_before_) return 0;
+    kai_scan s = {.b = r->all_, .i = r->start_};
+    uint8_t c = kai_peek_(&s);
+    if (c == bracket && r->depth_ < kai_depth_) {
+        uint64_t *word = &r->objects_[r->depth_ / 64], bit = (uint64_t)1 << r->depth_ % 64;
+        r->is_object_ = c == '{';
+        *word = r->is_object_ ? *word | bit : *word & ~bit;
+        r->at_ = r->start_ + 1;
+        r->place_ = kai_at_first_;
+        return ++r->depth_;
+    }
+    if (c == 'n') {
+        kai_read_pass_(r);
+        return 0;
+    }
+    if (s.i < s.b.len || r->depth_ > 0) kai_wrong_(&s, c == bracket ? "nested more than 512 deep" : why);
+    kai_read_stop_(r, &s);
+    return 0;
+}
+
+int kai_read_object(kai_reader *r) { return kai_read_enter_(r, '{', "expected an object"); }
+int kai_read_array(kai_reader *r) { return kai_read_enter_(r, '[', "expected an array"); }
+
+/* Goes to the next field or element of the innermost object or array. At its end, that
+ * is closed. */
+static bool kai_read_step_(kai_reader *r) {
+    if (r->place_ == kai_at_before_ && !kai_read_pass_(r)) return false;
+    kai_scan s = {.b = r->all_, .i = r->at_};
+    kai_space_(&s);
+    uint8_t c = kai_peek_(&s);
+    if (c == (r->is_object_ ? '}' : ']')) {
+        int left = --r->depth_;
+        if (left > 0) r->is_object_ = r->objects_[(left - 1) / 64] >> (left - 1) % 64 & 1;
+        r->start_ = s.i + 1;
+        kai_read_behind_(r, s.i + 1);
+        return false;
+    }
+    if (r->place_ != kai_at_first_) {
+        if (c != ',') {
+            kai_wrong_(&s, r->is_object_ ? "expected a comma or the end of the object"
+                                         : "expected a comma or the end of the array");
+            return kai_read_stop_(r, &s);
+        }
+        s.i++;
+        kai_space_(&s);
+    }
+    if (r->is_object_) {
+        if (!kai_scan_key_(&s, &r->key)) return kai_read_stop_(r, &s);
+        if (s.escaped) r->key = kai_unquote(r->key);
+    }
+    r->start_ = s.i;
+    r->place_ = kai_at_before_;
+    return true;
+}
+
+bool kai_read_next(kai_reader *r, int in) {
+    if (in == 0 || r->depth_ < in || r->place_ == kai_at_done_) return false;
+    while (r->depth_ > in) {
+        while (kai_read_step_(r)) {}
+        if (r->place_ == kai_at_done_) return false;
+    }
+    return kai_read_step_(r);
+}
+
+kai_kind kai_read_kind(const kai_reader *r) {
+    kai_scan s = {.b = r->all_, .i = r->start_};
+    return r->place_ == kai_at_before_ || r->place_ == kai_at_behind_ ? kai_kind_by_(kai_peek_(&s)) : KAI_ABSENT;
+}
+
+kai_json kai_read_value(kai_reader *r) {
+    if ((r->place_ == kai_at_before_ && !kai_read_pass_(r)) || r->place_ != kai_at_behind_) return (kai_json){0};
+    return kai_slice_(r->all_, r->start_, r->at_);
 }
 
 kai_json kai_get(kai_json v, const char *key) {

@@ -1,8 +1,6 @@
 package openaichat
 
 import (
-	"slices"
-
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -11,26 +9,40 @@ import (
 // absent here.
 type answer struct {
 	failure sdk.JSON // "error"
-	choices sdk.JSON
 	usage   sdk.JSON
+	choices []choice // nil: there are none
+	wrong   bool     // some of them can't be read
 }
 
-// read reads body and appends to dst an object with the fields that it doesn't know. It drops
-// id, object, created and model, which the gateway writes itself: the model that answered may
-// be a fallback or a dated name, but clients look for the alias that they asked for. It drops
+// form says how choices are read.
+type form uint8
+
+const (
+	parts form = iota // parts of messages; a choice without an index is the first
+	whole             // whole messages; without an index, a choice has that of its position
+	texts             // of the operation completions, whole or in parts; as whole
+)
+
+// read reads body, once, and appends to dst an object with the fields that it doesn't know. It
+// drops id, object, created and model, which the gateway writes itself: the model that answered
+// may be a fallback or a dated name, but clients look for the alias that they asked for. It drops
 // OpenAI's obfuscation, too, which is random padding against people who measure packets. The
 // gateway's packets are different ones:
 // https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream_options
-func (a *answer) read(d *Dialect, body sdk.JSON, dst []byte) ([]byte, error) {
-	it := sdk.Object(body)
-	for it.Next() {
-		v := it.Value()
+func (a *answer) read(d *Dialect, body sdk.JSON, as form, dst []byte) ([]byte, error) {
+	r := sdk.NewReader(body)
+	for top := r.Object(); r.Next(top); {
+		if string(r.Key()) == "choices" && r.Kind() == sdk.KindArray {
+			a.readChoices(&r, as)
+			continue
+		}
+		v := r.Value()
 		if IsNothing(v) {
 			continue
 		}
-		switch string(it.Key()) {
+		switch key := r.Key(); string(key) {
 		case "choices":
-			a.choices = v
+			a.wrong = true
 		case "error":
 			if !v.Empty() {
 				a.failure = v
@@ -38,24 +50,44 @@ func (a *answer) read(d *Dialect, body sdk.JSON, dst []byte) ([]byte, error) {
 		case "usage":
 			a.usage = v
 		case "object":
-			if inside, _ := v.RawStr(); string(inside) == "error" && a.failure == nil {
+			if inside, _ := v.Inside(); string(inside) == "error" && a.failure == nil {
 				a.failure = body // vLLM and Mistral send this: https://github.com/vllm-project/vllm/issues/12886
 			}
 		case "id", "created", "model", "obfuscation":
 		case "x_groq":
 			if rest := a.readGroq(v); len(rest) > 0 {
-				dst = AppendField(dst, it.Key(), rest)
+				dst = AppendField(dst, key, rest)
 			}
 		default:
-			if !slices.Contains(d.Private, string(it.Key())) {
-				dst = AppendField(dst, it.Key(), v)
+			if !has(d.Private, key) {
+				dst = AppendField(dst, key, v)
 			}
 		}
 	}
-	if it.Err() != nil {
+	if r.Err() != nil {
 		return nil, errMalformed
 	}
 	return dst, nil
+}
+
+// readChoices reads "choices", of which there may be as many as an answer can have.
+func (a *answer) readChoices(r *sdk.Reader, as form) {
+	a.choices = a.choices[:0]
+	for list := r.Array(); r.Next(list); {
+		if len(a.choices) == abi.MaxChoices {
+			a.wrong = true
+			return
+		}
+		c := choice{}
+		if as != parts {
+			c.index = len(a.choices)
+		}
+		a.choices = append(a.choices, c)
+		if err := a.choices[len(a.choices)-1].read(r, as); err != nil {
+			a.wrong = true
+			return
+		}
+	}
 }
 
 // readGroq reads Groq's own object: it has the usage of a stream, whether that was asked for
@@ -89,17 +121,22 @@ func (a *answer) readGroq(v sdk.JSON) (rest sdk.JSON) {
 // (https://platform.moonshot.ai/docs/api/chat) and SGLang
 // (https://github.com/sgl-project/sglang/blob/main/python/sglang/srt/entrypoints/openai/protocol.py).
 func (d *Dialect) emitUsage(usage sdk.JSON, out *sdk.Out) {
+	if len(usage) == 0 {
+		return
+	}
 	var (
-		b                   []byte
 		cached, reasoning   sdk.JSON
 		prompted, completed bool // there are details of the prompt, and of the completion
+		size                = len("{")
 	)
-	for f := sdk.Object(usage); f.Next(); {
-		v := f.Value()
-		if IsNothing(v) {
+	r := sdk.NewReader(usage)
+	for fields := r.Object(); r.Next(fields); {
+		v := r.Value()
+		if d.drops(r.Key(), v) {
 			continue
 		}
-		switch string(f.Key()) {
+		size += len(`"":,`) + len(r.Key()) + len(v)
+		switch string(r.Key()) {
 		case "prompt_cache_hit_tokens", "cached_tokens":
 			cached = v
 		case "reasoning_tokens":
@@ -109,12 +146,21 @@ func (d *Dialect) emitUsage(usage sdk.JSON, out *sdk.Out) {
 		case "completion_tokens_details":
 			completed = true
 		}
-		if !slices.Contains(d.PrivateUsage, string(f.Key())) {
+	}
+	moved := cached.Kind() == sdk.KindNumber && !prompted || reasoning.Kind() == sdk.KindNumber && !completed
+	switch {
+	case size == len("{"):
+		return
+	case size == len(usage) && !moved: // it is already what would be written
+		out.Usage(usage)
+		return
+	}
+	const most = len(`,"completion_tokens_details":{"reasoning_tokens":}`)
+	b := make([]byte, 0, size+len(cached)+len(reasoning)+2*most)
+	for f := sdk.Object(usage); f.Next(); {
+		if v := f.Value(); !d.drops(f.Key(), v) {
 			b = AppendField(b, f.Key(), v)
 		}
-	}
-	if len(b) == 0 {
-		return
 	}
 	if cached.Kind() == sdk.KindNumber && !prompted {
 		b = append(append(append(b, `,"prompt_tokens_details":{"cached_tokens":`...), cached...), '}')
@@ -125,10 +171,23 @@ func (d *Dialect) emitUsage(usage sdk.JSON, out *sdk.Out) {
 	out.Usage(append(b, '}'))
 }
 
+// drops reports whether a field of the usage is not passed on.
+func (d *Dialect) drops(key []byte, v sdk.JSON) bool { return IsNothing(v) || has(d.PrivateUsage, key) }
+
+// has reports whether a name is among names.
+func has(names []string, name []byte) bool {
+	for _, one := range names {
+		if string(name) == one {
+			return true
+		}
+	}
+	return false
+}
+
 // choice is one element of "choices".
 type choice struct {
 	index    int
-	message  sdk.JSON // or the delta
+	message  message  // or the delta
 	usage    sdk.JSON // of Moonshot, in a stream
 	logprobs sdk.JSON
 	finish   sdk.JSON
@@ -136,29 +195,44 @@ type choice struct {
 	failure  sdk.JSON // "error"
 	text     sdk.JSON // of a completion
 	extra    []byte   // an object of unknown fields, without its closing bracket
-
-	isCompletion bool // of the operation completions
 }
 
-func (c *choice) read(raw sdk.JSON) error {
-	it := sdk.Object(raw)
-	var delta sdk.JSON
-	for it.Next() {
-		v := it.Value()
+// read reads the choice that r is before. After an error, r is somewhere in it.
+func (c *choice) read(r *sdk.Reader, as form) error {
+	if k := r.Kind(); k != sdk.KindObject && k != sdk.KindNull {
+		return errMalformed
+	}
+	isDelta := false
+	for fields := r.Object(); r.Next(fields); {
+		switch string(r.Key()) {
+		case "delta":
+			// Perplexity sends the message so far beside each delta:
+			// https://docs.perplexity.ai/api-reference/chat-completions-post
+			read, err := c.message.read(r)
+			if err != nil {
+				return err
+			}
+			isDelta = isDelta || read
+			continue
+		case "message":
+			if !isDelta {
+				if _, err := c.message.read(r); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		v := r.Value()
 		if IsNothing(v) {
 			continue
 		}
-		switch string(it.Key()) {
+		switch key := r.Key(); string(key) {
 		case "index":
 			n, ok := v.Int()
 			if !ok || n < 0 || n >= abi.MaxChoices {
 				return errMalformed
 			}
 			c.index = int(n)
-		case "delta":
-			delta = v
-		case "message":
-			c.message = v
 		case "usage":
 			c.usage = v
 		case "finish_reason":
@@ -172,22 +246,14 @@ func (c *choice) read(raw sdk.JSON) error {
 		case "native_finish_reason":
 			c.native = v
 		case "text":
-			if c.isCompletion {
+			if as == texts {
 				c.text = v
 				break
 			}
-			c.extra = AppendField(c.extra, it.Key(), v)
+			c.extra = AppendField(c.extra, key, v)
 		default:
-			c.extra = AppendField(c.extra, it.Key(), v)
+			c.extra = AppendField(c.extra, key, v)
 		}
-	}
-	if it.Err() != nil {
-		return errMalformed
-	}
-	if delta != nil {
-		// Perplexity sends the message so far beside each delta:
-		// https://docs.perplexity.ai/api-reference/chat-completions-post
-		c.message = delta
 	}
 	return nil
 }
@@ -198,7 +264,7 @@ func (d *Dialect) failed(c *choice, head sdk.Head) error {
 	if c.failure != nil {
 		return d.Failure(head, c.failure)
 	}
-	switch inside, _ := c.finish.RawStr(); string(inside) {
+	switch inside, _ := c.finish.Inside(); string(inside) {
 	case "error", // OpenRouter, Mistral, vLLM
 		"abort",                        // vLLM, when it shuts down
 		"network_error",                // Z.ai: https://docs.z.ai/api-reference/llm/chat-completion
@@ -215,7 +281,7 @@ func (d *Dialect) failed(c *choice, head sdk.Head) error {
 // besides OpenAI's, such as "eos" and "stop_sequence". They mean a good end, except for those
 // that failed knows.
 func (c *choice) reason() string {
-	inside, ok := c.finish.RawStr()
+	inside, ok := c.finish.Inside()
 	if !ok {
 		return ""
 	}
@@ -245,7 +311,7 @@ func (c *choice) emitEnd(out *sdk.Out) {
 	if tokens := c.logprobs.Get("content"); tokens.Kind() == sdk.KindArray && !IsNothing(tokens) {
 		out.Logprobs(c.index, tokens)
 	}
-	if inside, ok := c.native.RawStr(); ok {
+	if inside, ok := c.native.Inside(); ok {
 		out.StopReasonJSON(c.index, inside)
 	}
 	if len(c.extra) > 0 {
@@ -255,6 +321,9 @@ func (c *choice) emitEnd(out *sdk.Out) {
 
 // IsNothing reports whether a value from an iterator means the same as its absence.
 func IsNothing(v sdk.JSON) bool {
+	if len(v) == 0 {
+		return true
+	}
 	switch v[0] {
 	case 'n':
 		return true
@@ -267,10 +336,13 @@ func IsNothing(v sdk.JSON) bool {
 // AppendField appends a field to an object that has no closing bracket yet. If dst is empty,
 // it begins an object.
 func AppendField(dst []byte, key []byte, value sdk.JSON) []byte {
-	if len(dst) == 0 {
-		dst = append(dst, '{')
-	} else {
+	switch {
+	case len(dst) > 0:
 		dst = append(dst, ',')
+	case cap(dst) == 0: // there is rarely a second one
+		dst = append(make([]byte, 0, len(key)+len(value)+len(`{"":}`)), '{')
+	default:
+		dst = append(dst, '{')
 	}
 	dst = sdk.AppendQuote(dst, string(key))
 	dst = append(dst, ':')

@@ -27,31 +27,21 @@ func (d *Dialect) CompletionEvent(e *sdk.Event, s *State, out *sdk.Out) error {
 // completion states an answer, or a chunk of one. Choices without an index have that of their
 // position.
 func (d *Dialect) completion(head sdk.Head, body sdk.JSON, s *State, whole bool, out *sdk.Out) error {
-	var a answer
-	extra, err := a.read(d, body, nil)
+	var one [1]choice
+	a := answer{choices: one[:0]}
+	extra, err := a.read(d, body, texts, nil)
 	if err != nil {
 		return err
 	}
 	d.emitUsage(a.usage, out)
-	if a.failure != nil {
-		return d.Failure(head, a.failure)
-	}
-	if whole && a.choices == nil {
-		return Failed(502, "upstream_error", d.Name+" answered without any choice.")
+	if err := a.failed(d, head, whole); err != nil {
+		return err
 	}
 	s.emitExtra(extra, out)
-	it := sdk.Array(a.choices)
-	for position := 0; it.Next(); position++ {
-		c := choice{index: position, isCompletion: true}
-		if err := c.read(it.Value()); err != nil {
+	for i := range a.choices {
+		if err := d.emitCompletion(head, &a.choices[i], whole, out); err != nil {
 			return err
 		}
-		if err := d.emitCompletion(head, &c, whole, out); err != nil {
-			return err
-		}
-	}
-	if it.Err() != nil {
-		return errMalformed
 	}
 	return nil
 }
@@ -61,17 +51,10 @@ func (d *Dialect) emitCompletion(head sdk.Head, c *choice, whole bool, out *sdk.
 		return err
 	}
 	d.emitUsage(c.usage, out)
-	if c.index >= abi.MaxChoices {
-		return errMalformed
-	}
 	if c.text == nil {
-		var m message
-		if err := m.read(c.message); err != nil {
-			return err
-		}
-		c.text = m.content
+		c.text = c.message.content
 	}
-	if inside, ok := c.text.RawStr(); ok {
+	if inside, ok := c.text.Inside(); ok {
 		out.TextJSON(c.index, inside)
 	} else if c.text != nil {
 		return errPart

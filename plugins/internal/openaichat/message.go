@@ -2,6 +2,7 @@ package openaichat
 
 import (
 	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // message is a message or a delta.
@@ -10,18 +11,40 @@ type message struct {
 	reasoning sdk.JSON // text
 	details   sdk.JSON // the same reasoning in its typed form: an array
 	refusal   sdk.JSON
-	calls     sdk.JSON
+	calls     []toolCall
 	extra     []byte // an object of unknown fields, without its closing bracket
+	filled    bool   // something was read
 }
 
-func (m *message) read(raw sdk.JSON) error {
-	it := sdk.Object(raw)
-	for it.Next() {
-		v := it.Value()
+// read reads the message that r is before. It reports whether there is one that says anything. If
+// so, what was read before is forgotten.
+func (m *message) read(r *sdk.Reader) (something bool, err error) {
+	if r.Kind() != sdk.KindObject {
+		if !IsNothing(r.Value()) {
+			err = errMalformed
+		}
+		return false, err
+	}
+	fields := r.Object()
+	if !r.Next(fields) {
+		return false, nil
+	}
+	if m.filled {
+		*m = message{}
+	}
+	m.filled = true
+	for more := true; more; more = r.Next(fields) {
+		if string(r.Key()) == "tool_calls" && r.Kind() == sdk.KindArray {
+			if err := m.readCalls(r); err != nil {
+				return true, err
+			}
+			continue
+		}
+		v := r.Value()
 		if IsNothing(v) {
 			continue
 		}
-		switch string(it.Key()) {
+		switch key := r.Key(); string(key) {
 		case "content":
 			m.content = v
 		case "role":
@@ -37,23 +60,38 @@ func (m *message) read(raw sdk.JSON) error {
 			// This is older than tools. Some servers send one without name and arguments
 			// beside the calls, and clients would take it for a call.
 			if !isStub(v) {
-				m.extra = AppendField(m.extra, it.Key(), v)
+				m.extra = AppendField(m.extra, key, v)
 			}
 		case "tool_calls":
-			m.calls = v
+			return true, errMalformed
 		case "reasoning_details":
 			// Clients send them back unmodified in the next turn:
 			// https://openrouter.ai/docs/use-cases/reasoning-tokens
 			m.details = v
 		default:
-			m.extra = AppendField(m.extra, it.Key(), v)
+			m.extra = AppendField(m.extra, key, v)
 		}
 	}
-	if it.Err() != nil {
-		return errMalformed
+	return true, nil
+}
+
+// readCalls reads "tool_calls".
+func (m *message) readCalls(r *sdk.Reader) error {
+	for list := r.Array(); r.Next(list); {
+		if len(m.calls) == maxParts {
+			return errMalformed
+		}
+		m.calls = append(m.calls, toolCall{})
+		if err := m.calls[len(m.calls)-1].read(r); err != nil {
+			return err
+		}
 	}
 	return nil
 }
+
+// maxParts is how many tool calls, or parts of them, one message may have. A message with more
+// of them than there can be calls is none.
+const maxParts = abi.MaxCalls
 
 // isStub reports whether all fields of an object are empty.
 func isStub(v sdk.JSON) bool {
@@ -73,19 +111,19 @@ func (m *message) isPlain() bool {
 
 // emit states everything except the tool calls.
 func (m *message) emit(choice int, out *sdk.Out) error {
-	if inside, ok := m.reasoning.RawStr(); ok {
+	if inside, ok := m.reasoning.Inside(); ok {
 		out.ReasoningJSON(choice, inside)
 	} else if m.details != nil {
 		m.emitDetails(choice, out)
 	}
-	if inside, ok := m.content.RawStr(); ok {
+	if inside, ok := m.content.Inside(); ok {
 		out.TextJSON(choice, inside)
 	} else if m.content != nil {
 		if err := emitParts(choice, m.content, out); err != nil {
 			return err
 		}
 	}
-	if inside, ok := m.refusal.RawStr(); ok {
+	if inside, ok := m.refusal.Inside(); ok {
 		out.RefusalJSON(choice, inside)
 	}
 	for it := sdk.Array(m.details); it.Next(); {

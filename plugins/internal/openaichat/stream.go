@@ -33,32 +33,28 @@ func (d *Dialect) event(e *sdk.Event, s *State, out *sdk.Out) error {
 		return d.Failure(nil, e.Data)
 	}
 	var (
-		a     answer
+		one   [1]choice // on the stack, as most chunks have one
 		space [256]byte
 	)
-	extra, err := a.read(d, e.Data, space[:0])
+	a := answer{choices: one[:0]}
+	extra, err := a.read(d, e.Data, parts, space[:0])
 	if err != nil {
 		return err
 	}
 	if a.usage != nil {
 		d.emitUsage(a.usage, out)
 	}
-	if a.failure != nil {
-		return d.Failure(nil, a.failure)
+	if err := a.failed(d, nil, false); err != nil {
+		return err
 	}
 	s.emitExtra(extra, out)
 	s.Text = pattern{}
-	it := sdk.Array(a.choices)
-	n := 0
-	for ; it.Next(); n++ {
-		if err := d.emitDelta(s, e.Data, it.Value(), out); err != nil {
+	for i := range a.choices {
+		if err := d.emitDelta(s, e.Data, &a.choices[i], out); err != nil {
 			return err
 		}
 	}
-	if it.Err() != nil {
-		return errMalformed
-	}
-	if n > 1 || a.usage != nil {
+	if len(a.choices) > 1 || a.usage != nil {
 		s.Text = pattern{}
 	}
 	return nil
@@ -80,31 +76,22 @@ func (s *State) emitExtra(extra []byte, out *sdk.Out) {
 }
 
 // emitDelta states the new content of a choice.
-func (d *Dialect) emitDelta(s *State, chunk, raw sdk.JSON, out *sdk.Out) error {
-	var c choice
-	if err := c.read(raw); err != nil {
-		return err
-	}
+func (d *Dialect) emitDelta(s *State, chunk sdk.JSON, c *choice, out *sdk.Out) error {
 	if c.usage != nil {
 		d.emitUsage(c.usage, out)
 	}
-	if err := d.failed(&c, nil); err != nil {
+	if err := d.failed(c, nil); err != nil {
 		return err
 	}
-	var m message
-	if err := m.read(c.message); err != nil {
-		return err
-	}
+	m := &c.message
 	if c.isPlain() && m.isPlain() {
 		s.Text.remember(chunk, m.content, c.index)
 	}
 	if err := m.emit(c.index, out); err != nil {
 		return err
 	}
-	if m.calls != nil {
-		if err := s.emitCalls(c.index, m.calls, out); err != nil {
-			return err
-		}
+	if err := s.emitCalls(c.index, m.calls, out); err != nil {
+		return err
 	}
 	c.emitEnd(out)
 	if reason := c.reason(); reason != "" {
@@ -113,24 +100,17 @@ func (d *Dialect) emitDelta(s *State, chunk, raw sdk.JSON, out *sdk.Out) error {
 	return nil
 }
 
-func (s *State) emitCalls(choice int, calls sdk.JSON, out *sdk.Out) error {
-	it := sdk.Array(calls)
-	for position := 0; it.Next(); position++ {
-		var call toolCall
-		if err := call.read(it.Value()); err != nil {
-			return err
-		}
+func (s *State) emitCalls(choice int, calls []toolCall, out *sdk.Out) error {
+	for position := range calls {
+		call := &calls[position]
 		if call.index < 0 {
 			call.index = s.Last.unstated(choice, position, textOf(call.name) != 0)
 		}
-		n := s.number(choice, &call)
+		n := s.number(choice, call)
 		if n > maxItem {
 			return errMalformed
 		}
 		call.emit(choice, n, out)
-	}
-	if it.Err() != nil {
-		return errMalformed
 	}
 	return nil
 }
@@ -183,7 +163,7 @@ func differ(a, b uint64) bool { return a != 0 && b != 0 && a != b }
 
 // textOf returns the fingerprint of a string, or 0 if it is empty or absent.
 func textOf(v sdk.JSON) uint64 {
-	if inside, _ := v.RawStr(); len(inside) > 0 {
+	if inside, _ := v.Inside(); len(inside) > 0 {
 		return fingerprint(inside)
 	}
 	return 0

@@ -15,15 +15,29 @@ type toolCall struct {
 	extra     []byte // an object of unknown fields, without its closing bracket
 }
 
-func (c *toolCall) read(raw sdk.JSON) error {
+// read reads the call that r is before.
+func (c *toolCall) read(r *sdk.Reader) error {
 	c.index = -1
-	it := sdk.Object(raw)
-	for it.Next() {
-		v := it.Value()
+	if k := r.Kind(); k != sdk.KindObject && k != sdk.KindNull {
+		return errMalformed
+	}
+	for fields := r.Object(); r.Next(fields); {
+		if string(r.Key()) == "function" && r.Kind() == sdk.KindObject {
+			for function := r.Object(); r.Next(function); {
+				switch string(r.Key()) {
+				case "name":
+					c.name = r.Value()
+				case "arguments":
+					c.arguments = r.Value()
+				}
+			}
+			continue
+		}
+		v := r.Value()
 		if IsNothing(v) {
 			continue
 		}
-		switch string(it.Key()) {
+		switch key := r.Key(); string(key) {
 		case "index":
 			n, ok := v.Int()
 			if !ok || n < 0 || n > maxItem {
@@ -32,31 +46,19 @@ func (c *toolCall) read(raw sdk.JSON) error {
 			c.index, c.counted = int(n), true
 		case "id":
 			c.id = v
-		case "type":
-		case "function":
-			for f := sdk.Object(v); f.Next(); {
-				switch string(f.Key()) {
-				case "name":
-					c.name = f.Value()
-				case "arguments":
-					c.arguments = f.Value()
-				}
-			}
+		case "type", "function":
 		default:
 			// Clients send them back unmodified in the next turn. Google's OpenAI
 			// layer has the signature of a thought there, and generation 3 of
 			// Gemini refuses a call without it:
 			// https://ai.google.dev/gemini-api/docs/thought-signatures
-			if string(it.Key()) == "extra_content" {
+			if string(key) == "extra_content" {
 				if c.signature = onlySignature(v); c.signature != nil {
 					continue
 				}
 			}
-			c.extra = AppendField(c.extra, it.Key(), v)
+			c.extra = AppendField(c.extra, key, v)
 		}
-	}
-	if it.Err() != nil {
-		return errMalformed
 	}
 	return nil
 }
@@ -90,12 +92,12 @@ func (c *toolCall) emit(choice, n int, out *sdk.Out) {
 	if name, _ := c.name.Str(); name != "" {
 		out.ToolName(choice, n, name)
 	}
-	if inside, ok := c.arguments.RawStr(); ok {
+	if inside, ok := c.arguments.Inside(); ok {
 		out.ToolArgsJSON(choice, n, inside)
 	} else if c.arguments.Kind() == sdk.KindObject {
 		out.ToolArgs(choice, n, c.arguments)
 	}
-	if inside, ok := c.signature.RawStr(); ok {
+	if inside, ok := c.signature.Inside(); ok {
 		out.ToolSignatureJSON(choice, n, inside)
 	}
 	if len(c.extra) > 0 {

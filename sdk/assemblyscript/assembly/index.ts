@@ -29,7 +29,7 @@
  */
 
 export { Adapter, Event, Head, NoState, Op, Request, Response, register } from "./adapter";
-export { Bytes, Fault, Fields, Items, Json, Kind, unquote } from "./json";
+export { Bytes, Fault, Fields, Items, Json, Kind, Reader, unquote } from "./json";
 export { Failure } from "./failure";
 export { Level, log } from "./log";
 export { Auth, Manifest } from "./manifest";

@@ -98,13 +98,7 @@ export class Json extends Bytes {
   get kind(): Kind {
     begin(this);
     space();
-    const c = peek();
-    if (c == 0x22) return Kind.String;
-    if (c == 0x7b) return Kind.Object;
-    if (c == 0x5b) return Kind.Array;
-    if (c == 0x6e) return Kind.Null;
-    if (c == 0x74 || c == 0x66) return Kind.Bool;
-    return c == 0x2d || isDigit(c) ? Kind.Number : Kind.Absent;
+    return kindOf(peek());
   }
 
   /** Checks the whole value; null: it is well formed. An absent one is not. */
@@ -157,6 +151,15 @@ export class Json extends Bytes {
   /** What stands between the quotes of a string, undecoded; null for anything else. */
   get inside(): Bytes | null {
     return this.literal();
+  }
+
+  /**
+   * Is inside for a string that a reader or a walk gave, which has checked it: it only
+   * looks at the first byte.
+   */
+  get checkedInside(): Bytes | null {
+    if (this.length < 2 || load<u8>(this.at) != 0x22) return null;
+    return new Bytes(this.at + 1, this.length - 2);
   }
 
   /**
@@ -321,6 +324,187 @@ export class Items extends Walk {
   next(): bool {
     return this.advance(0x5d, Wrong.ArraySeparator) && this.take();
   }
+}
+
+/**
+ * Reads a JSON value from its beginning to its end, every byte of it once:
+ *
+ *     const r = new Reader(body);
+ *     for (const top = r.object(); r.next(top); ) {
+ *       if (r.key.is("message")) {
+ *         for (const m = r.object(); r.next(m); ) { … } // goes into the value
+ *       } else if (r.key.is("done")) {
+ *         done = r.value().isTrue; // takes it whole
+ *       }
+ *     }
+ *     if (r.fault) { … }
+ *
+ * A value is taken whole, or gone into, or else passed by next(). Whichever it is, all
+ * of it is checked. It is the way to read what is nested and long; fields() and items()
+ * are simpler where that does not matter.
+ */
+export class Reader {
+  /** The key of the field that next() went to, decoded if it holds escapes and else as it stands. */
+  key: Bytes = NO_KEY;
+  /** What ended the reading, if something did. Ask when next() has given false for the outermost value. */
+  fault: Fault | null = null;
+  private start: usize; // where the current value begins
+  private place: usize; // of the next byte to read
+  private depth: i32 = 0; // how many objects and arrays are open
+  private at: Position = Position.Before;
+  private isObject: bool = false; // the innermost of them is an object
+  private kinds: StaticArray<u64> = new StaticArray<u64>(MAX_DEPTH / 64); // a bit for each of them: it is an object
+
+  /** A reader that is before a value. */
+  constructor(private all: Json) {
+    begin(all);
+    space();
+    this.start = cursor;
+    this.place = cursor;
+  }
+
+  /**
+   * Goes into the current value, which must be an object, and next() then goes to its
+   * fields: it takes what this returns. Absent and null, and a value that was read
+   * before, have none. Anything else is a fault.
+   */
+  object(): i32 {
+    return this.enter(0x7b, Wrong.Object);
+  }
+
+  /** Goes into the current value, which must be an array, as object() does. */
+  array(): i32 {
+    return this.enter(0x5b, Wrong.Array);
+  }
+
+  /**
+   * Goes to the next field or element of what inside stands for; false at the end and at
+   * a fault, which may be one of the value before. If a walk inside of the current value
+   * was left early, the rest of it is passed, and that walk is over.
+   */
+  next(inside: i32): bool {
+    if (inside == 0 || this.depth < inside || this.at == Position.Done) return false;
+    while (this.depth > inside) {
+      while (this.step()) {}
+      if (this.at == Position.Done) return false;
+    }
+    return this.step();
+  }
+
+  /** The type of the current value by its first byte; the value is not read. One that was gone into is absent afterwards. */
+  get kind(): Kind {
+    if (this.at > Position.Behind || this.start >= this.all.at + this.all.length) return Kind.Absent;
+    return kindOf(load<u8>(this.start));
+  }
+
+  /** The current value. It is absent if its syntax is broken, which ends the reading, and if it was gone into. */
+  value(): Json {
+    if (this.at == Position.Before) this.pass();
+    if (this.at != Position.Behind || this.place == this.start) return ABSENT;
+    return new Json(this.start, <i32>(this.place - this.start));
+  }
+
+  private go(to: usize): void {
+    begin(this.all);
+    cursor = to;
+  }
+
+  private enter(bracket: u8, why: Wrong): i32 {
+    if (this.at != Position.Before) return 0;
+    this.go(this.start);
+    const c = peek();
+    if (c == bracket && this.depth < MAX_DEPTH) {
+      const word = this.depth >> 6, bit = (<u64>1) << (this.depth & 63);
+      this.isObject = c == 0x7b;
+      this.kinds[word] = this.isObject ? this.kinds[word] | bit : this.kinds[word] & ~bit;
+      this.place = this.start + 1;
+      this.at = Position.First;
+      return ++this.depth;
+    }
+    if (c == 0x6e) {
+      this.pass();
+      return 0;
+    }
+    if (cursor < end || this.depth > 0) fail(c == bracket ? Wrong.Depth : why);
+    this.stop();
+    return 0;
+  }
+
+  /** Goes to the next field or element of the innermost object or array. At its end, that is closed. */
+  private step(): bool {
+    if (this.at == Position.Before && !this.pass()) return false;
+    this.go(this.place);
+    space();
+    const c = peek();
+    if (c == (this.isObject ? 0x7d : 0x5d)) {
+      const left = --this.depth;
+      if (left > 0) this.isObject = ((this.kinds[(left - 1) >> 6] >> ((left - 1) & 63)) & 1) != 0;
+      this.start = ++cursor;
+      this.behind();
+      return false;
+    }
+    if (this.at != Position.First) {
+      if (c != 0x2c) {
+        fail(this.isObject ? Wrong.ObjectSeparator : Wrong.ArraySeparator);
+        return this.stop();
+      }
+      cursor++;
+      space();
+    }
+    if (this.isObject) {
+      const from = cursor + 1;
+      if (!skipKey()) return this.stop();
+      this.start = cursor;
+      this.key = new Bytes(from, <i32>(keyEnd - from));
+      if (escaped) this.key = Bytes.of(unquote(this.key));
+    } else {
+      this.start = cursor;
+    }
+    this.at = Position.Before;
+    return true;
+  }
+
+  /** Reads and checks the current value. */
+  private pass(): bool {
+    this.go(this.start);
+    return skip(this.depth) ? this.behind() : this.stop();
+  }
+
+  /** Goes behind what was read up to the cursor, and checks that only white space follows the outermost value. */
+  private behind(): bool {
+    this.place = cursor;
+    this.at = Position.Behind;
+    if (this.depth > 0) return true;
+    skipEnd();
+    return wrong == Wrong.Nothing || this.stop();
+  }
+
+  private stop(): bool {
+    this.at = Position.Done;
+    this.fault = faultOf(this.all);
+    return false;
+  }
+}
+
+/** Where a reader is. */
+enum Position {
+  /** Before the current value, which was not read yet. */
+  Before,
+  /** Behind the current value. */
+  Behind,
+  /** Behind the opening bracket. */
+  First,
+  Done,
+}
+
+/** The kind of a value that begins with c. */
+function kindOf(c: u8): Kind {
+  if (c == 0x22) return Kind.String;
+  if (c == 0x7b) return Kind.Object;
+  if (c == 0x5b) return Kind.Array;
+  if (c == 0x6e) return Kind.Null;
+  if (c == 0x74 || c == 0x66) return Kind.Bool;
+  return c == 0x2d || isDigit(c) ? Kind.Number : Kind.Absent;
 }
 
 // What is below goes over bytes from cursor to end. A module has one thread and

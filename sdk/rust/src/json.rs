@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// How many objects and arrays may enclose each other.
-const MAX_DEPTH: usize = 512;
+pub(crate) const MAX_DEPTH: usize = 512;
 
 /// One raw JSON value, perhaps with white space around it. An empty one is an
 /// absent value: every method then answers as for a missing field.
@@ -31,6 +31,21 @@ pub enum Kind {
     Object,
 }
 
+impl Kind {
+    /// The type of a value that begins with c.
+    pub(crate) fn of(c: u8) -> Kind {
+        match c {
+            b'n' => Kind::Null,
+            b't' | b'f' => Kind::Bool,
+            b'"' => Kind::String,
+            b'[' => Kind::Array,
+            b'{' => Kind::Object,
+            b'-' | b'0'..=b'9' => Kind::Number,
+            _ => Kind::Absent,
+        }
+    }
+}
+
 impl<'a> Json<'a> {
     /// The absent value.
     pub const ABSENT: Json<'static> = Json(&[]);
@@ -52,15 +67,7 @@ impl<'a> Json<'a> {
 
     /// Tells the type of the value by its first byte; the rest is not checked.
     pub fn kind(self) -> Kind {
-        match peek(self.0, space(self.0, 0)) {
-            b'n' => Kind::Null,
-            b't' | b'f' => Kind::Bool,
-            b'"' => Kind::String,
-            b'[' => Kind::Array,
-            b'{' => Kind::Object,
-            b'-' | b'0'..=b'9' => Kind::Number,
-            _ => Kind::Absent,
-        }
+        Kind::of(peek(self.0, space(self.0, 0)))
     }
 
     /// Checks the whole value. An absent value is an error, too.
@@ -166,6 +173,15 @@ impl<'a> Json<'a> {
         self.literal().map(|(inside, _)| inside)
     }
 
+    /// Is [`Json::raw_str`] for a value that a [`Reader`](crate::Reader) or an
+    /// iterator gave, which has checked it: it only looks at the first byte.
+    pub fn inside(self) -> Option<&'a [u8]> {
+        match self.0 {
+            [b'"', inside @ .., _] => Some(inside),
+            _ => None,
+        }
+    }
+
     /// Whether this is the string `s`.
     pub fn is(self, s: &str) -> bool {
         self.str().map_or(false, |t| t == s)
@@ -263,22 +279,10 @@ impl<'a> Iterator for Fields<'a> {
         if !c.next(b'}', Wrong::ObjectSeparator) {
             return None;
         }
-        let (b, start) = (c.b, c.i + 1);
-        if peek(b, c.i) != b'"' {
-            return c.fail(Fault(c.i, Wrong::Key));
+        match scan_key(c.b, c.i) {
+            Ok((key, i)) => Some((key, c.take(i)?)),
+            Err(f) => c.fail(f),
         }
-        let (end, escaped) = match scan_string(b, start) {
-            Ok(found) => found,
-            Err(f) => return c.fail(f),
-        };
-        let i = space(b, end);
-        if peek(b, i) != b':' {
-            return c.fail(Fault(i, Wrong::Colon));
-        }
-        let value = c.take(space(b, i + 1))?;
-        let inside = &b[start..end - 1];
-        let key = if escaped { Cow::Owned(unquote(inside).into_bytes()) } else { Cow::Borrowed(inside) };
-        Some((key, value))
     }
 }
 
@@ -419,10 +423,10 @@ impl std::error::Error for SyntaxError {}
 
 /// What is wrong, and at which byte.
 #[derive(Clone, Copy)]
-struct Fault(usize, Wrong);
+pub(crate) struct Fault(pub usize, pub Wrong);
 
 #[derive(Clone, Copy)]
-enum Wrong {
+pub(crate) enum Wrong {
     Value,
     Literal,
     Number,
@@ -439,7 +443,7 @@ enum Wrong {
 }
 
 impl Fault {
-    fn error(self, b: &[u8]) -> SyntaxError {
+    pub fn error(self, b: &[u8]) -> SyntaxError {
         // What is wrong behind the last byte is always the same.
         let message = if self.0 >= b.len() {
             "it ends too early"
@@ -466,12 +470,12 @@ impl Fault {
 
 /// The byte at i, or 0 behind the end: like any other control character, 0 is an
 /// error wherever peek is asked.
-fn peek(b: &[u8], i: usize) -> u8 {
+pub(crate) fn peek(b: &[u8], i: usize) -> u8 {
     b.get(i).copied().unwrap_or(0)
 }
 
 /// Skips white space from i on.
-fn space(b: &[u8], mut i: usize) -> usize {
+pub(crate) fn space(b: &[u8], mut i: usize) -> usize {
     while matches!(b.get(i), Some(b' ' | b'\n' | b'\r' | b'\t')) {
         i += 1;
     }
@@ -480,7 +484,7 @@ fn space(b: &[u8], mut i: usize) -> usize {
 
 /// Passes the value at i, which depth objects and arrays enclose, and gives where
 /// it ends.
-fn skip(b: &[u8], i: usize, depth: usize) -> Result<usize, Fault> {
+pub(crate) fn skip(b: &[u8], i: usize, depth: usize) -> Result<usize, Fault> {
     match peek(b, i) {
         b'{' | b'[' => skip_nested(b, i, depth),
         _ => skip_flat(b, i),
@@ -567,6 +571,22 @@ fn skip_key(b: &[u8], i: usize) -> Result<usize, Fault> {
         return Err(Fault(i, Wrong::Colon));
     }
     Ok(space(b, i + 1))
+}
+
+/// Reads a key and its colon, and gives the key, decoded if it holds escapes, and
+/// where the value begins.
+pub(crate) fn scan_key(b: &[u8], i: usize) -> Result<(Cow<'_, [u8]>, usize), Fault> {
+    if peek(b, i) != b'"' {
+        return Err(Fault(i, Wrong::Key));
+    }
+    let (end, escaped) = scan_string(b, i + 1)?;
+    let inside = &b[i + 1..end - 1];
+    let colon = space(b, end);
+    if peek(b, colon) != b':' {
+        return Err(Fault(colon, Wrong::Colon));
+    }
+    let key = if escaped { Cow::Owned(unquote(inside).into_bytes()) } else { Cow::Borrowed(inside) };
+    Ok((key, space(b, colon + 1)))
 }
 
 fn scan_literal(b: &[u8], i: usize, word: &[u8]) -> Result<usize, Fault> {

@@ -64,6 +64,7 @@ mod json;
 mod manifest;
 mod openai;
 mod out;
+mod reader;
 mod state;
 mod writer;
 
@@ -76,5 +77,6 @@ pub use json::{unquote, Fields, Items, Json, Kind, SyntaxError};
 pub use manifest::{Auth, Manifest, Op, Routing};
 pub use openai::{messages, parts, split_data_url, tool_calls, Message, Messages, Part, Parts, ToolCall, ToolCalls};
 pub use out::{Framing, Out, Upstream};
+pub use reader::{Depth, Reader};
 pub use state::{Flat, State};
 pub use writer::{quote, Writer};

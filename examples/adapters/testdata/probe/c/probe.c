@@ -88,6 +88,43 @@ static int on_request(const kai_request *r, struct state *s) {
     });
 }
 
+static int enter(kai_reader *r) { return kai_read_kind(r) == KAI_OBJECT ? kai_read_object(r) : kai_read_array(r); }
+
+static void go_into(kai_reader *r, int level) {
+    bool object = kai_read_kind(r) == KAI_OBJECT;
+    int n = 0;
+    for (int in = enter(r); kai_read_next(r, in); n++) {
+        if (object) say(33, r->key);
+        kai_kind kind = kai_read_kind(r);
+        say_int(35, kind);
+        bool nested = kind == KAI_OBJECT || kind == KAI_ARRAY;
+        if (n % 3 == 0) {
+            if (nested && level < 20) go_into(r, level + 1);
+            say(34, kai_read_value(r));
+        } else if (n % 3 == 1 && nested) {
+            kai_read_next(r, enter(r));
+        }
+    }
+}
+
+static void read(kai_json v) {
+    kai_reader reader = kai_read(v);
+    kai_kind kind = kai_read_kind(&reader);
+    if (kind == KAI_OBJECT || kind == KAI_ARRAY) go_into(&reader, 0);
+    else say(34, kai_read_value(&reader));
+    say_fault(36, reader.fault);
+    kai_reader strict = kai_read(v);
+    for (int top = kai_read_object(&strict); kai_read_next(&strict, top);) {
+        say(37, strict.key);
+        for (int list = kai_read_array(&strict); kai_read_next(&strict, list);) {
+            kai_bytes inside = {0};
+            kai_inside(kai_read_value(&strict), &inside);
+            say(38, inside);
+        }
+    }
+    say_fault(39, strict.fault);
+}
+
 static int on_response(const kai_response *r, struct state *s) {
     (void)s;
     kai_json v = r->body;
@@ -156,6 +193,7 @@ static int on_response(const kai_response *r, struct state *s) {
     kai_write_null(&out);
     kai_write_end(&out);
     say(32, kai_written(&out));
+    read(v);
     return KAI_OK;
 }
 

@@ -152,7 +152,58 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	w.Null()
 	w.End()
 	say.bytes(32, w.Bytes())
+	read(v, say)
 	return nil
+}
+
+// read reads v in the ways that a Reader has.
+func read(v sdk.JSON, say said) {
+	reader := sdk.NewReader(v)
+	if k := reader.Kind(); k == sdk.KindObject || k == sdk.KindArray {
+		goInto(&reader, 0, say)
+	} else {
+		say.bytes(34, reader.Value())
+	}
+	say.fault(36, reader.Err())
+	strict := sdk.NewReader(v)
+	for top := strict.Object(); strict.Next(top); {
+		say.bytes(37, strict.Key())
+		for list := strict.Array(); strict.Next(list); {
+			inside, _ := strict.Value().Inside()
+			say.bytes(38, inside)
+		}
+	}
+	say.fault(39, strict.Err())
+}
+
+// goInto goes into the current value. Of what is in it, the first, fourth and so on are gone
+// into, too, or taken; the second and so on are left early, and the third passed.
+func goInto(r *sdk.Reader, level int, say said) {
+	object := r.Kind() == sdk.KindObject
+	for n, in := 0, enter(r); r.Next(in); n++ {
+		if object {
+			say.bytes(33, r.Key())
+		}
+		kind := r.Kind()
+		say.int(35, int64(kind))
+		nested := kind == sdk.KindObject || kind == sdk.KindArray
+		switch {
+		case n%3 == 0:
+			if nested && level < 20 {
+				goInto(r, level+1, say)
+			}
+			say.bytes(34, r.Value())
+		case n%3 == 1 && nested:
+			r.Next(enter(r))
+		}
+	}
+}
+
+func enter(r *sdk.Reader) sdk.Depth {
+	if r.Kind() == sdk.KindObject {
+		return r.Object()
+	}
+	return r.Array()
 }
 
 // Event counts in its state, and panics if told to.

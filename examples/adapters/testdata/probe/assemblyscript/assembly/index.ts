@@ -1,7 +1,7 @@
 // Is go/probe.go in AssemblyScript.
 
 import {
-  Adapter, Bytes, Event, Failure, Fault, Framing, Json, Level, Manifest, Messages, Op, Out, Parts, Request, Response,
+  Adapter, Bytes, Event, Failure, Fault, Framing, Json, Kind, Level, Manifest, Messages, Op, Out, Parts, Reader, Request, Response,
   ToolCalls, Upstream, Writer, log, register, splitDataURL,
 } from "../../../../../../sdk/assemblyscript/assembly";
 
@@ -24,6 +24,43 @@ function fault(out: Out, n: i32, f: Fault | null): void {
 
 function say(out: Out, n: i32, text: string): void {
   out.toolArgs(0, n, Bytes.of(text));
+}
+
+function enter(r: Reader): i32 {
+  return r.kind == Kind.Object ? r.object() : r.array();
+}
+
+function goInto(r: Reader, level: i32, out: Out): void {
+  const object = r.kind == Kind.Object;
+  let n = 0;
+  for (const inside = enter(r); r.next(inside); n++) {
+    if (object) out.toolArgs(0, 33, r.key);
+    const kind = r.kind;
+    say(out, 35, (<i32>kind).toString());
+    const nested = kind == Kind.Object || kind == Kind.Array;
+    if (n % 3 == 0) {
+      if (nested && level < 20) goInto(r, level + 1, out);
+      out.toolArgs(0, 34, r.value());
+    } else if (n % 3 == 1 && nested) {
+      r.next(enter(r));
+    }
+  }
+}
+
+function read(v: Json, out: Out): void {
+  const reader = new Reader(v);
+  if (reader.kind == Kind.Object || reader.kind == Kind.Array) goInto(reader, 0, out);
+  else out.toolArgs(0, 34, reader.value());
+  fault(out, 36, reader.fault);
+  const strict = new Reader(v);
+  for (const top = strict.object(); strict.next(top); ) {
+    out.toolArgs(0, 37, strict.key);
+    for (const list = strict.array(); strict.next(list); ) {
+      const inside = strict.value().checkedInside;
+      out.toolArgs(0, 38, inside ? inside : Bytes.of(""));
+    }
+  }
+  fault(out, 39, strict.fault);
 }
 
 class Probe extends Adapter<State> {
@@ -151,6 +188,7 @@ class Probe extends Adapter<State> {
     w.null();
     w.end();
     out.toolArgs(0, 32, w.bytes);
+    read(v, out);
     return null;
   }
 

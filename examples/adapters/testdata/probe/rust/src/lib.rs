@@ -1,8 +1,8 @@
 //! Is go/probe.go in Rust.
 
 use kai::{
-    log, messages, parts, split_data_url, tool_calls, Adapter, Error, Event, Framing, Json, Level, Manifest, Op, Out,
-    Request, Response, SyntaxError, Upstream, Writer,
+    log, messages, parts, split_data_url, tool_calls, Adapter, Depth, Error, Event, Framing, Json, Kind, Level, Manifest,
+    Op, Out, Reader, Request, Response, SyntaxError, Upstream, Writer,
 };
 
 kai::adapter!(Probe);
@@ -166,6 +166,7 @@ impl Adapter for Probe {
         w.null();
         w.end();
         say.bytes(32, w.bytes());
+        read(v, say);
         Ok(())
     }
 
@@ -195,5 +196,60 @@ impl Adapter for Probe {
         say.bytes(8, e.name);
         say.json(9, e.data);
         Ok(())
+    }
+}
+
+fn read(v: Json, say: &mut Said) {
+    let mut reader = Reader::new(v);
+    match reader.kind() {
+        Kind::Object | Kind::Array => go_into(&mut reader, 0, say),
+        _ => say.json(34, reader.value()),
+    }
+    say.fault(36, reader.check());
+    let mut strict = Reader::new(v);
+    let top = strict.object();
+    while strict.next(top) {
+        say.bytes(37, strict.key());
+        let list = strict.array();
+        while strict.next(list) {
+            say.bytes(38, strict.value().inside().unwrap_or_default());
+        }
+    }
+    say.fault(39, strict.check());
+}
+
+fn go_into(r: &mut Reader, level: usize, say: &mut Said) {
+    let object = r.kind() == Kind::Object;
+    let inside = enter(r);
+    let mut n = 0;
+    while r.next(inside) {
+        if object {
+            say.bytes(33, r.key());
+        }
+        let kind = r.kind();
+        say.int(35, kind as i64);
+        let nested = kind == Kind::Object || kind == Kind::Array;
+        match n % 3 {
+            0 => {
+                if nested && level < 20 {
+                    go_into(r, level + 1, say);
+                }
+                say.json(34, r.value());
+            }
+            1 if nested => {
+                let early = enter(r);
+                r.next(early);
+            }
+            _ => {}
+        }
+        n += 1;
+    }
+}
+
+fn enter(r: &mut Reader) -> Depth {
+    if r.kind() == Kind::Object {
+        r.object()
+    } else {
+        r.array()
     }
 }
