@@ -56,11 +56,12 @@ var layers = []layer{
 	{pattern: "host/limit/ledger", foreign: []string{"go.etcd.io/bbolt"}}, // knows no limits, only names and bytes
 	// Everybody's memory is counted in one place.
 	{pattern: "host/memory"},
+	{pattern: "host/buffer"}, // large slices of bytes, which outlive whom they were lent to
 	// What may stand in a JSON string is checked in one place, too, by vectors where the processor has them.
 	{pattern: "host/quoted", foreign: []string{"golang.org/x/sys/cpu"}},
 	{pattern: "host/record"}, // what is known of a request, which all of host may show
 	{
-		pattern: "host/api", own: []string{"host/fault", "host/dialect", "host/memory", "host/record", "sdk", "sdk/*"},
+		pattern: "host/api", own: []string{"host/buffer", "host/fault", "host/dialect", "host/memory", "host/record", "sdk", "sdk/*"},
 		foreign: []string{"github.com/julienschmidt/httprouter", "github.com/swaggest/swgui"},
 	},
 	{
@@ -107,7 +108,7 @@ var layers = []layer{
 	// Kai, so that tests inside of package host can have them, too.
 	{pattern: "internal/testkit/mock"},
 	{pattern: "internal/testkit/wire"}, // the same below HTTP
-	{pattern: "internal/testkit", own: []string{"host", "host/live", "host/wasm/modfile", "config", "plugins"}},
+	{pattern: "internal/testkit", own: []string{"host", "host/buffer", "host/live", "host/wasm/modfile", "config", "plugins"}},
 	// Measures the program from outside, with modules it makes for that.
 	{pattern: "cmd/bench", own: []string{"host/wasm", "host/wasm/*", "plugins", "sdk/abi"}},
 	{pattern: "cmd/bench/linked", own: []string{"cmd/internal/logqueue", "host", "host/*", "host/wasm/modfile", "config", "plugins", "plugins/*", "sdk", "sdk/abi"}},

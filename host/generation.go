@@ -195,6 +195,7 @@ func (g *generation) api(version string) http.Handler {
 		MaxBody:      g.host.maxBody(c),
 		Bodies:       g.host.bodies,
 		Memory:       g.host.memory,
+		Buffers:      g.host.buffers,
 		ReadTimeout:  time.Duration(c.Server.ReadTimeout),
 		WriteTimeout: time.Duration(c.Server.WriteTimeout),
 		Version:      version,

@@ -21,6 +21,7 @@ import (
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/admin"
 	"github.com/kai-gateway/kai/host/audit"
+	"github.com/kai-gateway/kai/host/buffer"
 	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/host/limit"
 	"github.com/kai-gateway/kai/host/memory"
@@ -66,6 +67,10 @@ type Options struct {
 
 	Stdout io.Writer // where audit.file: stdout goes; default: nowhere
 
+	// Buffers lends what large requests are held in. Default: one of its own. Tests give one
+	// that is poisoned.
+	Buffers *buffer.Pool
+
 	// LogDropped returns how many lines of the log were dropped so far, for the metrics.
 	// Default: none.
 	LogDropped func() int64
@@ -85,6 +90,7 @@ type Host struct {
 	// generations refer to the same.
 	memory    *memory.Total // what is held
 	bodies    *memory.Limit // of requests, which is a part of it
+	buffers   *buffer.Pool  // what large requests are held in
 	machine   int64         // the memory there is; 0: nobody knows
 	providers providers
 	made      made              // what providers keep for their accounts, by the client whose it is
@@ -137,7 +143,10 @@ func New(o Options) (*Host, error) {
 	if o.Stdout == nil {
 		o.Stdout = io.Discard
 	}
-	h := &Host{opts: o, log: o.Logger, cells: route.NewCells(), requests: admin.NewRequests(), started: o.Now()}
+	if o.Buffers == nil {
+		o.Buffers = &buffer.Pool{}
+	}
+	h := &Host{opts: o, log: o.Logger, buffers: o.Buffers, cells: route.NewCells(), requests: admin.NewRequests(), started: o.Now()}
 	h.since.Store(h.started.UnixMilli())
 	h.metrics = observe.NewMetrics(h.state)
 	h.audit = audit.NewWriter(o.Logger)

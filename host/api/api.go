@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kai-gateway/kai/host/buffer"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/record"
@@ -56,6 +57,7 @@ type Options struct {
 	MaxBody      int64         // the largest body of one request, in bytes; default 32 MiB
 	Bodies       *memory.Limit // for all bodies held at one time; default 1 GiB
 	Memory       *memory.Total // counts everything held at one time; default: no limit
+	Buffers      *buffer.Pool  // lends what large bodies are read into; default: they are allocated
 	ReadTimeout  time.Duration // how long a body may take to arrive; default 60 s
 	WriteTimeout time.Duration // how long a client may take to accept an answer written by JSON; default 60 s
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kai-gateway/kai/host/buffer"
 	"github.com/kai-gateway/kai/host/fault"
 )
 
@@ -35,7 +36,8 @@ type body struct {
 	unread bool // the request was answered before its body ended
 	bytes  []byte
 	err    error
-	held   int64 // bytes counted in Options.Bodies and in the exchange's memory
+	owner  *buffer.Owner // of bytes; nil: they belong to Go's collector
+	held   int64         // bytes counted in Options.Bodies and in the exchange's memory
 }
 
 // Body returns the request's body. The first call reads it. The bytes are valid
@@ -58,12 +60,12 @@ func (x *Exchange) Body() ([]byte, error) {
 }
 
 // ReleaseBody gives back the memory of the body before the exchange ends. The
-// bytes that Body returned must not be used any more.
+// bytes that Body returned must not be used any more: the next request may get them.
 func (x *Exchange) ReleaseBody() {
 	x.Memory.Drop(x.body.held)
 	x.server.Bodies.Give(x.body.held)
-	x.body.held = 0
-	x.body.bytes = nil
+	x.body.owner.Release()
+	x.body.held, x.body.bytes, x.body.owner = 0, nil, nil
 }
 
 func (x *Exchange) readBody() ([]byte, error) {
@@ -135,8 +137,14 @@ func (x *Exchange) grow(buf []byte, size int64) ([]byte, error) {
 		return nil, Busy(err)
 	}
 	x.body.held = counted
-	grown := make([]byte, len(buf), size)
-	copy(grown, buf)
+	pool := x.server.Buffers
+	if x.form {
+		pool = nil // its files are sent on as they are, and may still be on their way when all else is over
+	}
+	grown, owner := pool.Lend(int(size))
+	grown = append(grown, buf...)
+	x.body.owner.Release()
+	x.body.owner = owner
 	return grown, nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
+	"github.com/kai-gateway/kai/host/buffer"
 )
 
 // Time is "created" in every answer of a test's gateway.
@@ -55,7 +56,7 @@ func Start(t testing.TB, o Options) *Gateway {
 	g.Host, err = host.New(host.Options{
 		Config: o.Config, Module: Module, CacheDir: CacheDir, Version: "test", Sleep: o.Sleep,
 		Logger: slog.New(slog.NewJSONHandler(g.Log, &slog.HandlerOptions{Level: o.Level})),
-		Now:    o.Now,
+		Now:    o.Now, Buffers: &buffer.Pool{Poison: true},
 	})
 	if err != nil {
 		t.Fatalf("%v (run \"make plugins\")", err)
