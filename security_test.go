@@ -14,7 +14,7 @@ import (
 )
 
 // witness is a test as docs/security.md names it: `host/api.TestCORS`.
-var witness = regexp.MustCompile("`([a-z/]+)\\.((?:Test|Fuzz)[A-Za-z0-9_]+)`")
+var witness = regexp.MustCompile("`([a-z0-9/]+)\\.((?:Test|Fuzz)[A-Za-z0-9_]+)`")
 
 // TestSecurityDocument holds docs/security.md against the source: each promise
 // names a test, and each test that it names is there and runs in "make test". So

@@ -66,7 +66,7 @@ func (f *form) typeWords() string {
 		return "secret"
 	case kinds&cue.BoolKind != 0:
 		return "true, false"
-	case kinds&cue.NumberKind != 0:
+	case kinds&cue.NumberKind != 0 && kinds&cue.StringKind == 0:
 		return "number"
 	}
 	return "text"
@@ -85,7 +85,7 @@ func (f *form) rangeWords() string {
 		return "each " + f.element().describe()
 	case kinds&cue.StructKind != 0, kinds == cue.BoolKind, f.secret:
 		return ""
-	case kinds&cue.NumberKind != 0: // without its words, which repeat the type
+	case kinds&cue.NumberKind != 0 && kinds&cue.StringKind == 0: // without its words, which repeat the type
 		return strings.TrimPrefix(describe(f.schema, 0), "a whole number from ")
 	}
 	return f.describe()

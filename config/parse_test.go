@@ -253,6 +253,24 @@ model_mapping:
 	}
 }
 
+func TestHTTPVersions(t *testing.T) {
+	const form = "providers: {p: {plugin: ollama%s}}\nmodel_mapping: {a: {provider: p, model: m}}\n"
+	for given, want := range map[string]HTTPVersion{
+		"": "auto", ", http_version: ~": "auto", ", http_version: auto": "auto",
+		", http_version: 1.1": "1.1", `, http_version: "1.1"`: "1.1", ", http_version: 2": "2", `, http_version: "2"`: "2",
+	} {
+		if got := mustParse(t, fmt.Sprintf(form, given)).Providers[0].HTTP; got != want {
+			t.Errorf("%q is %q, want %q", given, got, want)
+		}
+	}
+	for _, given := range []string{"1", "3", "1.0", "h2", "true", "[2]"} {
+		_, err := Parse("api.yaml", fmt.Appendf(nil, form, ", http_version: "+given), Options{Shipped: []string{"ollama"}})
+		if err == nil || !strings.Contains(err.Error(), "providers.p.http_version: must be auto, 1.1 or 2") {
+			t.Errorf("%s: %v, want it refused", given, err)
+		}
+	}
+}
+
 func TestPathsAreRelativeToTheFile(t *testing.T) {
 	dir := t.TempDir()
 	for name, content := range map[string]string{

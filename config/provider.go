@@ -18,14 +18,15 @@ type Provider struct {
 	Unset   string          `json:"-"`        // the environment variable that would give APIKey; "" when it is configured or none is wanted
 	Options json.RawMessage `json:"options"`  // the adapter's own, an object, checked and with defaults; required ones may be left to the models
 
-	Timeouts Timeouts `json:"timeouts"`
-	Capacity Capacity `json:"capacity"`
-	Proxy    string   `json:"proxy"` // "none", "environment" or an http, https or socks5 URL
-	Log      string   `json:"log"`   // what is passed on of the adapter's log: "off", "error", "warn", "info" or "debug"
+	Timeouts Timeouts    `json:"timeouts"`
+	Capacity Capacity    `json:"capacity"`
+	Proxy    string      `json:"proxy"` // "none", "environment" or an http, https or socks5 URL
+	HTTP     HTTPVersion `json:"http_version"`
+	Log      string      `json:"log"` // what is passed on of the adapter's log: "off", "error", "warn", "info" or "debug"
 
 	SHA256    string `json:"sha256"`    // the digest of the only module that may be used, in lower case; "" for any
 	Isolation string `json:"isolation"` // "request": each request gets instances that no other one has used; else "call"
-	Native    bool   `json:"native"`    // requests in an API that the provider speaks itself go there as they are
+	Native    *bool  `json:"native"`    // requests in an API that the provider speaks itself go there as they are; nil: where it surely is the provider's
 	Trace     bool   `json:"trace"`     // requests carry the trace that they are part of
 	Limits    Limits `json:"limits"`
 
@@ -44,6 +45,15 @@ func (p Provider) Problem(message string) Problem {
 func (p Provider) Same(other Provider) bool {
 	p.plugin, other.plugin = Problem{}, Problem{}
 	return reflect.DeepEqual(p, other)
+}
+
+// HTTPVersion is "auto", "1.1" or "2". A file may give it as a number.
+type HTTPVersion string
+
+// UnmarshalJSON reads a number or a text.
+func (v *HTTPVersion) UnmarshalJSON(b []byte) error {
+	*v = HTTPVersion(strings.Trim(string(b), `"`))
+	return nil
 }
 
 // Limits bound what one provider and its adapter may take.

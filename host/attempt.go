@@ -34,6 +34,7 @@ type attempt struct {
 	native   bool   // the request goes there as it is, and so does the answer to the client
 	last     bool   // no other target will be asked
 	wish     string // a field of the request that the upstream may refuse; "": none
+	fallback bool   // if the upstream doesn't serve a native request at all, it gets it in translation
 	without  string // a field that is left out; "": none
 
 	plain     bool       // the adapter wants long content itself, not tokens
@@ -182,7 +183,8 @@ func (a *attempt) request(ctx context.Context) (exchange.Turn, error) {
 // asked returns the client's request in the form for the adapter.
 func (a *attempt) asked() (asked dialect.Body, err error) {
 	if a.native {
-		return a.call.native.Body(a.adapter.Manifest().Profile().Takes), nil
+		mine := func(id string) bool { return a.call.gateway.host.made.has(a.call.caller, id, a.target.Upstream) }
+		return a.call.native.Body(a.adapter.Manifest().Profile().Takes, mine), nil
 	}
 	if asked = a.part; asked == nil {
 		asked = a.call.asked
@@ -407,7 +409,7 @@ func (a *attempt) restoreContent(body []byte) ([]byte, error) {
 // releaseRequest drops the client's request if neither this attempt nor another one can
 // need it any more.
 func (a *attempt) releaseRequest() {
-	if a.finalStep && !a.more && (a.committed || a.last) && (a.spoke || a.wish == "") {
+	if a.finalStep && !a.more && (a.committed || a.last) && (a.spoke || a.wish == "") && (a.accepted || !a.fallback) {
 		a.refs = nil
 		a.call.forgetRequest()
 	}

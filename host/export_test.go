@@ -12,6 +12,9 @@ func (h *Host) Held(provider string) [3]int64 {
 	return [3]int64{h.memory.Used(), h.bodies.Used(), h.memory.Share(provider, 0).Used()}
 }
 
+// IsAt reports whether a base_url leads to the host of another.
+var IsAt = isAt
+
 // Memory bounds what the gateway holds.
 func (h *Host) Memory() *memory.Total { return h.memory }
 

@@ -55,6 +55,14 @@ func (m *made) note(caller, id, upstream string) {
 	}
 }
 
+// has reports whether an id at an upstream is a caller's.
+func (m *made) has(caller, id, upstream string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, ok := m.known[madeID{upstream, id}]
+	return ok && e.Value.(*madeBy).caller == caller
+}
+
 // keeper returns the upstream of one of the targets that keeps what a caller names; "" if
 // there is no such thing of that caller's.
 func (m *made) keeper(caller, id string, targets []route.Target) string {

@@ -10,6 +10,7 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/host/wasm/modfile"
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // readNative reads the request as it came, if some target may take it so, and finds where
@@ -24,8 +25,11 @@ func (c *call) readNative(size int64) error {
 	}
 	n, err := r.Native()
 	c.memory.Drop(2 * size)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case n == nil:
+		return r.Untranslated
 	}
 	if err := c.memory.Hold(n.Size); err != nil {
 		return api.Busy(err)
@@ -37,57 +41,100 @@ func (c *call) readNative(size int64) error {
 			keeper = c.gateway.host.made.keeper(c.caller, id, c.plan.Targets)
 		}
 		if keeper == "" || c.keeper != "" && c.keeper != keeper {
-			if r.Untranslated != nil {
+			if r.Untranslated != nil && n.Unknown != nil {
 				return n.Unknown
 			}
-			return nil // what it names is nothing to others, so that it can be translated
+			return r.Untranslated // nil: what it names is nothing to others, so that it can be translated
 		}
 		c.keeper = keeper
 	}
 	c.native = n
 	if c.asked == nil {
-		c.asked = n.Body(func(string) bool { return false })
+		c.asked = n.Body(func(string) bool { return false }, anything)
 	}
 	c.info.Made = func(id string) { c.gateway.host.made.note(c.caller, id, c.asking) }
 	return nil
 }
 
+// anything is what takes every name.
+func anything(string) bool { return true }
+
 // mayPass reports whether a target may take the request as it came, as far as is known
 // before its adapter was loaded.
 func (c *call) mayPass(t route.Target) bool {
 	known := c.gateway.providers[t.Provider].described()
-	return t.Native && (known.Provider == "" || known.Serves(c.request.NativeOp, t.Options))
+	return t.Native && (known.Provider == "" || c.gateway.speaks(c.request.NativeOp, &t, known))
+}
+
+// speaks reports whether an adapter that says that of itself speaks an API of clients with a
+// target. Many servers have OpenAI's chat completions and no Responses, or such that lose more
+// than a translation. So these are used where it is surely OpenAI that answers, or where
+// somebody has asked for it.
+func (g *generation) speaks(op abi.Op, t *route.Target, known modfile.Profile) bool {
+	return known.Serves(op, t.Options) && (op != abi.Responses || t.NativeAsked || !slices.Contains(known.Ops, op.String()) ||
+		isAt(g.providers[t.Provider].config.BaseURL, known.DefaultBaseURL))
+}
+
+// isAt reports whether a base_url leads to the host of another, or to one below its name, such
+// as those that are for a region.
+func isAt(base, home string) bool {
+	scheme, host := splitURL(base)
+	ours, name := splitURL(home)
+	return name != "" && scheme == ours && (host == name || strings.HasSuffix(host, "."+name))
+}
+
+// splitURL returns the scheme of a URL, and its host with its port, if it has one.
+func splitURL(u string) (scheme, host string) {
+	scheme, rest, _ := strings.Cut(strings.ToLower(u), "://")
+	host, _, _ = strings.Cut(rest, "/")
+	return scheme, host
 }
 
 // nativeAt reports whether the request goes to a target as it came, if its adapter says
 // that of itself.
 func (c *call) nativeAt(t *route.Target, known modfile.Profile) bool {
-	return c.native != nil && t.Native && known.Serves(c.request.NativeOp, t.Options) && (c.keeper == "" || c.keeper == t.Upstream)
+	return c.native != nil && t.Native && c.gateway.speaks(c.request.NativeOp, t, known) && (c.keeper == "" || c.keeper == t.Upstream)
 }
 
-// thinking is the wish that a model refuses in the words of the client's API, so that its
-// requests are translated, which says it in words that the model knows.
-const thinking = "native thinking"
+// What a model can refuse as it came, so that its requests are translated from then on.
+const (
+	thinking = "native thinking" // thinking in the words of the client's API; a translation says it in words that the model knows
+	passage  = "native passage"  // everything: it isn't served in the client's API
+)
+
+// codeUnserved is the code with which adapters state that the upstream doesn't serve the
+// model, or anything, in the API of a request that passes.
+const codeUnserved = "unsupported_operation"
 
 // pass asks a target that speaks the client's API. refused, of the outcome, says that it
 // has to be asked in translation.
 func (c *call) pass(ctx context.Context, p *provider, target route.Target, last bool, begin func(native bool) answer) outcome {
-	w := wish{target.Model, thinking}
+	thinks, passes := wish{target.Model, thinking}, wish{target.Model, passage}
 	field := c.request.Wish
-	if !p.adapter.Manifest().Profile().Serves(c.request.Op, target.Options) {
-		field = "" // it can't be translated for this target
+	translates := c.request.Untranslated == nil && p.adapter.Manifest().Profile().Serves(c.request.Op, target.Options)
+	if !translates {
+		field = ""
 	}
-	if field != "" && p.refused.refuses(w) {
+	if field != "" && p.refused.refuses(thinks) || translates && p.refused.refuses(passes) {
+		return outcome{refused: true}
+	}
+	answer := begin(true)
+	if answer == nil {
 		return outcome{refused: true}
 	}
 	c.noteWay(true)
 	o := c.ask(ctx, &attempt{
-		provider: p, target: target, op: c.request.NativeOp, native: true, last: last, wish: field, answer: begin(true),
+		provider: p, target: target, op: c.request.NativeOp, native: true, last: last, wish: field, fallback: translates, answer: answer,
 	})
-	if o.refused = o.refused && ctx.Err() == nil; o.refused {
-		if e, _ := errors.AsType[*fault.Error](o.err); e.Code == codeUnsupported {
-			p.refused.add(w)
-		}
+	e, _ := errors.AsType[*fault.Error](o.err)
+	switch {
+	case e == nil || ctx.Err() != nil:
+		o.refused = false
+	case o.refused && e.Code == codeUnsupported:
+		p.refused.add(thinks)
+	case translates && !o.committed && c.asked != nil && e.Code == codeUnserved:
+		o.refused = true
+		p.refused.add(passes)
 	}
 	return o
 }

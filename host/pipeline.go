@@ -167,11 +167,15 @@ func (c *call) streamed(ctx context.Context) error {
 
 	err := c.attempts(ctx, func(native bool) answer {
 		a := &streamedAnswer{client: client, now: c.gateway.now}
-		if native {
-			a.Answer = stream.(dialect.NativeStream).BeginNative()
-		} else {
+		if !native {
 			a.Answer = stream.Begin()
+			return a
 		}
+		passes := stream.(dialect.NativeStream).BeginNative()
+		if passes == nil {
+			return nil
+		}
+		a.Answer = passes
 		return a
 	})
 	if err != nil {
@@ -207,6 +211,9 @@ func (c *call) attempt(ctx context.Context, target route.Target, last bool, begi
 		if o = c.pass(ctx, p, target, last, begin); !o.refused {
 			return o
 		}
+		if c.request.Untranslated != nil {
+			return outcome{err: c.request.Untranslated, calls: o.calls}
+		}
 	}
 	c.noteWay(false)
 	calls := o.calls
@@ -220,6 +227,10 @@ func (c *call) attempt(ctx context.Context, target route.Target, last bool, begi
 // refuses what the client merely wishes, it is asked again at once without that, which is
 // no attempt of its own, and the provider remembers it for the next requests.
 func (c *call) translate(ctx context.Context, p *provider, target route.Target, last bool, begin func() answer) outcome {
+	if c.request.Remember != nil {
+		c.request.Remember()
+		c.request.Remember = nil
+	}
 	op := c.request.Op
 	w := wish{target.Model, c.request.Wish}
 	if w.field != "" && p.refused.refuses(w) {
@@ -306,7 +317,7 @@ func (c *call) prepare(ctx context.Context, p *provider, target route.Target) (n
 	profile := p.adapter.Manifest().Profile()
 	asked := c.asked
 	if native = c.nativeAt(&target, profile); native {
-		asked = c.native.Body(profile.Takes)
+		asked = c.native.Body(profile.Takes, anything)
 	} else if c.request.Untranslated != nil {
 		return false, c.request.Untranslated
 	} else if err := p.serves(c.request.Op, target.Options); err != nil {
@@ -353,7 +364,7 @@ func (c *call) forgetRequest() {
 		return
 	}
 	c.memory.Drop(c.request.Size)
-	c.asked, c.request.Body, c.request.Form, c.request.Native, c.native = nil, nil, nil, nil, nil
+	c.asked, c.request.Body, c.request.Form, c.request.Native, c.request.Remember, c.native = nil, nil, nil, nil, nil, nil
 	c.http.ReleaseBody()
 }
 

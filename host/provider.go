@@ -150,7 +150,7 @@ func (p *provider) connect() {
 		Provider: p.name, BaseURL: c.BaseURL, Usual: p.adapter.Manifest().Profile().DefaultBaseURL, Proxy: c.Proxy,
 		Connect: time.Duration(c.Timeouts.Connect), FirstByte: time.Duration(c.Timeouts.FirstByte), Idle: time.Duration(c.Timeouts.Idle),
 		Now:       p.now,
-		LineLimit: int(c.Limits.Input),
+		LineLimit: int(c.Limits.Input), HTTPVersion: string(c.HTTP),
 	}
 	if a := p.adapter.Manifest().Profile().Auth; a.Header != "" && !c.APIKey.IsZero() {
 		key := c.APIKey.Reveal()

@@ -30,6 +30,9 @@ func (h *Host) aliases(c *config.Config) (all []route.Alias, gauges [][]*limit.G
 	}
 	priced := false
 	target := func(alias, provider, model string, options []byte, native *bool, bears config.Capacity, costs *config.Price) route.Target {
+		if native == nil {
+			native = upstreams[provider].Native
+		}
 		prices = append(prices, priceOf(costs))
 		priced = priced || costs != nil
 		gauges = append(gauges, slices.Concat(
@@ -37,7 +40,7 @@ func (h *Host) aliases(c *config.Config) (all []route.Alias, gauges [][]*limit.G
 		return route.Target{
 			ID: len(gauges) - 1, Provider: provider, Upstream: upstreamID(upstreams[provider]), Model: model, Options: options,
 			FirstToken: time.Duration(upstreams[provider].Timeouts.FirstToken),
-			Native:     upstreams[provider].Native && native == nil || native != nil && *native,
+			Native:     native == nil || *native, NativeAsked: native != nil && *native,
 		}
 	}
 	all = make([]route.Alias, len(c.Models))

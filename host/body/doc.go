@@ -11,6 +11,7 @@
 package body
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/kai-gateway/kai/sdk"
@@ -24,7 +25,6 @@ type Doc struct {
 	abridged *abridged // nil if nothing is edited and no content is long
 
 	fields  Span     // what is between the braces of the top level
-	empty   bool     // there is no field
 	model   Span     // the value of "model"; zero if there is none
 	long    []Span   // content that goes by reference, without quotes, in order
 	foreign [][]byte // names of fields that the grammar doesn't know, folded
@@ -51,11 +51,15 @@ func (d *Doc) Mend(edits []Edit) []byte {
 	return d.abridged.body
 }
 
-// Without returns the same body without a field of the top level, which begins with its
-// name. It is not the only one.
-func (d *Doc) Without(field Span) Doc {
+// Without returns the same body without some fields, each of which begins with its name. Those
+// of the top level are not the only ones.
+func (d *Doc) Without(fields ...Span) Doc {
 	left := *d
-	left.Mend(append(slices.Clone(d.edits), Edit{Span: WithComma(d.bytes, field)}))
+	edits := slices.Clone(d.edits)
+	for _, field := range fields {
+		edits = append(edits, Edit{Span: WithComma(d.bytes, field)})
+	}
+	left.Mend(edits)
 	return left
 }
 
@@ -113,9 +117,9 @@ func (d *Doc) Len(plain bool) int64 {
 func (d *Doc) Body(upstreamModel string) []byte {
 	if len(d.edits) > 0 {
 		e := d.apply(d.edits)
-		return withModel(e.body, e.fields, d.empty, e.model, upstreamModel)
+		return withModel(e.body, e.fields, e.model, upstreamModel)
 	}
-	return withModel(d.bytes, d.fields.From, d.empty, d.model, upstreamModel)
+	return withModel(d.bytes, d.fields.From, d.model, upstreamModel)
 }
 
 // Short is Body with a token in place of each long content, whose bytes refs has. Without
@@ -125,7 +129,7 @@ func (d *Doc) Short(upstreamModel string) (body []byte, refs *Refs) {
 		return d.Body(upstreamModel), nil
 	}
 	a := d.abridged
-	body = withModel(a.body, a.fields, d.empty, a.model, upstreamModel)
+	body = withModel(a.body, a.fields, a.model, upstreamModel)
 	if len(d.long) == 0 {
 		return body, nil
 	}
@@ -134,13 +138,13 @@ func (d *Doc) Short(upstreamModel string) (body []byte, refs *Refs) {
 
 // withModel returns the object in body with a model: instead of the value at old,
 // or, if there is none, in front of the fields.
-func withModel(body []byte, fields int, empty bool, old Span, model string) []byte {
+func withModel(body []byte, fields int, old Span, model string) []byte {
 	out := make([]byte, 0, len(body)+len(model)+len(`"model":"",`))
 	if old == (Span{}) {
 		out = append(out, body[:fields]...)
 		out = append(out, `"model":`...)
 		out = sdk.AppendQuote(out, model)
-		if !empty {
+		if rest := bytes.TrimLeft(body[fields:], " \n\r\t"); len(rest) > 0 && rest[0] != '}' {
 			out = append(out, ',')
 		}
 		return append(out, body[fields:]...)

@@ -1,6 +1,7 @@
 package body
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 )
@@ -31,6 +32,11 @@ func WithComma(body []byte, field Span) Span {
 	return field
 }
 
+// withoutComma returns b without a comma at its end.
+func withoutComma(b []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimRight(b, " \n\r\t"), []byte(","))
+}
+
 // edited is a body after its edits.
 type edited struct {
 	body   []byte
@@ -51,7 +57,11 @@ func (d *Doc) apply(edits []Edit) edited {
 	done := 0 // bytes of the body that are in out
 	for _, e := range edits {
 		if e.From < done {
-			continue // fields of one name, whose commas are the same
+			if e.To > done { // the last field, whose comma went with the one before it
+				out = withoutComma(out)
+				done = e.To
+			}
+			continue
 		}
 		if d.model.From >= done && d.model.From < e.From {
 			model = d.model.shift(len(out) - done)

@@ -126,7 +126,7 @@ func (s *scanner) begin(i int, c byte) (next int, begun bool, err error) {
 	i = s.space(i + 1)
 	if s.at(i) == c+2 { // the closing one: '}' or ']'
 		if s.depth == 1 {
-			s.doc.fields, s.doc.empty = Span{i, i}, true
+			s.doc.fields = Span{i, i}
 		}
 		if s.depth > 2 && here > Top {
 			s.note(here, Span{from, i + 1}, s.keyAt)

@@ -79,13 +79,19 @@ type Request struct {
 
 	// NativeOp is what adapters of providers are asked for that speak the client's API; see
 	// [abi.Op.Native]. Native reads the request once more, for them. It allocates about twice
-	// as many bytes as the body has. The error is a *fault.Error. Default: there are none.
+	// as many bytes as the body has, and returns nil for one that can't go there. The error is
+	// a *fault.Error. Default: there are none.
 	NativeOp abi.Op
 	Native   func() (*Native, error)
 
 	// Untranslated is why the request can't be Body for other adapters, a *fault.Error. Body
 	// then stands for it where nobody asks what it says. Default: it can.
 	Untranslated error
+
+	// Remember keeps what later requests may refer to, if this one is answered in
+	// translation. It is called at most once, before the first attempt of that kind. Default:
+	// nothing is kept.
+	Remember func()
 
 	// Wish is a top-level field of Body that is a wish and no condition: where an upstream
 	// refuses it, the request is repeated without it. "": there is none.
@@ -97,12 +103,14 @@ type Native struct {
 	Size int64 // bytes that it keeps besides the client's body
 
 	// Body returns what an adapter gets: takes reports whether it takes an extension by
-	// that name.
-	Body func(takes func(extension string) bool) Body
+	// that name, and mine whether the caller was told the id of something where the request
+	// goes. What is not its own is left out, if the request says it besides.
+	Body func(takes, mine func(name string) bool) Body
 
 	// IDs are those of what a provider keeps for its account, which only the caller may
 	// name whose it is. Unknown is the error for one that is not the caller's, or doesn't
-	// exist, a *fault.Error, where the request has no other form.
+	// exist, a *fault.Error, where the request has no other form. Default: what is wrong with
+	// that form says it.
 	IDs     []string
 	Unknown error
 
@@ -116,7 +124,8 @@ type Native struct {
 
 // NativeStream is a Stream that can pass on what a provider sends.
 type NativeStream interface {
-	// BeginNative is Begin for a native attempt.
+	// BeginNative is Begin for a native attempt. It returns nil if what the client got
+	// already can't go on with what the provider will send.
 	BeginNative() Passing
 }
 
@@ -177,7 +186,7 @@ type Info struct {
 	Model     string // the alias the client asked for
 
 	// Made notes the id of something that the provider keeps for its account, which the
-	// answer tells the client. Default: nothing is noted.
+	// answer tells the client. Default: nothing is noted, and no answer passes as it is.
 	Made func(id string)
 
 	// Memory counts what is kept and made of the answer. Its owner releases it. Default:

@@ -57,6 +57,8 @@ type Target struct {
 	FirstToken time.Duration // in which the first content must come; 0: any
 	Native     bool          // it may get requests of an API that it speaks itself as they are
 
+	NativeAsked bool // the configuration says so itself
+
 	via      []string // other aliases that lead here, which the caller must be allowed to use
 	weight   float64
 	identity uint64 // the same in every replica

@@ -23,7 +23,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/textproto"
@@ -34,6 +33,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/host/upstream/h1"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -52,6 +52,13 @@ type Options struct {
 	UserAgent string           // sent unless the adapter sets one; default "kai"
 	Now       func() time.Time // for dates in answers; default time.Now
 	TLS       *tls.Config      // for private certificate authorities, for example; copied; default: the system's
+
+	// HTTPVersion is "auto", "1.1" or "2". "auto" is 1.1 over http://, and over https:// what
+	// the server prefers. "2" over http:// needs a server that expects it, and no proxy.
+	// Default "auto".
+	HTTPVersion string
+
+	transport bool // for tests: net/http's Transport for everything
 }
 
 // Secret is the header that authorizes requests at the provider. It is added
@@ -98,11 +105,13 @@ type Client struct {
 	secret    Secret
 	redact    *redactor
 	userAgent string
-	waits     waits
+	waits     h1.Waits
 	lineLimit int
 	bodyLimit int
 	now       func() time.Time
-	transport *http.Transport
+	own       *h1.Client      // for HTTP/1.1 without a proxy; else nil
+	transport *http.Transport // for everything else; else nil
+	onlyHTTP2 bool            // the transport speaks nothing else
 	retired   atomic.Bool
 	bursts    sync.Pool // of *[burstSize]byte: see Response.fill
 }
@@ -127,11 +136,11 @@ func newClient(o Options, dialer net.Dialer) (*Client, error) {
 		secret:    Secret{Header: textproto.CanonicalMIMEHeaderKey(o.Secret.Header), Value: o.Secret.Value},
 		redact:    newRedactor(o.Secret.key()),
 		userAgent: orDefault(o.UserAgent, "kai"),
-		waits: waits{
-			connecting: orDefault(o.Connect, defaultConnect),
-			answering:  orDefault(o.FirstByte, defaultFirstByte),
-			reading:    orDefault(o.Idle, defaultIdle),
-			draining:   drainWait,
+		waits: h1.Waits{
+			h1.Connecting: orDefault(o.Connect, defaultConnect),
+			h1.Answering:  orDefault(o.FirstByte, defaultFirstByte),
+			h1.Reading:    orDefault(o.Idle, defaultIdle),
+			h1.Draining:   drainWait,
 		},
 		lineLimit: orDefault(o.LineLimit, defaultLimit),
 		bodyLimit: orDefault(o.BodyLimit, defaultLimit),
@@ -147,69 +156,36 @@ func newClient(o Options, dialer net.Dialer) (*Client, error) {
 	if !isHeaderValue(c.userAgent) {
 		return nil, errors.New("user agent: not a valid header value")
 	}
-	proxy, proxyHost, err := parseProxy(o.Proxy, base)
-	if err != nil {
-		return nil, fmt.Errorf("proxy: %w", err)
-	}
-
-	guard := newGuard(base.url.Hostname(), proxyHost)
-	dialer.Timeout = c.waits[connecting]
-	dialer.Control = guard.control
-	config := &tls.Config{}
-	if o.TLS != nil {
-		config = o.TLS.Clone()
-	}
-	// Records of 16 KiB from the start: Go begins with small ones, which would cut
-	// the first 128 KiB of a prompt into some ninety writes.
-	config.DynamicRecordSizingDisabled = true
-	c.transport = &http.Transport{
-		Proxy: proxy,
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			nc, err := dialer.DialContext(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			if tcp, ok := nc.(*net.TCPConn); ok && base.url.Scheme == "http" {
-				return &conn{TCPConn: tcp}, nil
-			}
-			return nc, nil
-		},
-		TLSClientConfig:        config,
-		TLSHandshakeTimeout:    c.waits[connecting],
-		DisableCompression:     true, // decompressed here, so that limits apply to the result
-		ForceAttemptHTTP2:      true,
-		MaxIdleConnsPerHost:    maxIdle,
-		IdleConnTimeout:        90 * time.Second,
-		MaxResponseHeaderBytes: 256 << 10,
-		ReadBufferSize:         readBuffer,
-		HTTP2: &http.HTTP2Config{
-			// A connection carries many streams. Pings tell that it is dead before
-			// each of them has waited for its own time-out.
-			SendPingTimeout: 30 * time.Second,
-			PingTimeout:     15 * time.Second,
-			// How much of an answer may arrive before it is read. Go's default of 4 MiB
-			// would be held for each client that stops reading.
-			MaxReceiveBufferPerStream: streamWindow,
-		},
+	if err := c.connectBy(o, dialer); err != nil {
+		return nil, err
 	}
 	return c, nil
 }
 
-const (
-	maxIdle      = 512       // idle connections kept; with Go's default of 2, most requests of a burst would dial
-	streamWindow = 128 << 10 // bytes of an answer over HTTP/2; 1 MB/s over a connection of 100 ms
-	readBuffer   = 4 << 10   // bytes of each connection's buffer; 16 KiB would save only 0.04 µs for each event of a burst
-)
-
 // Close closes the idle connections. Connections in use are closed when their answer
 // ends. The client must not be used afterwards.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+func (c *Client) Close() {
+	if c.own != nil {
+		c.own.Close()
+		return
+	}
+	c.transport.CloseIdleConnections()
+}
 
 // Retire is for a client that has a successor, which uses connections of its own. It
 // closes the idle connections, now and whenever an answer ends. The client can still be
 // used.
 func (c *Client) Retire() {
 	c.retired.Store(true)
+	c.closeIdle()
+}
+
+// closeIdle closes the idle connections of a client that has retired.
+func (c *Client) closeIdle() {
+	if c.own != nil {
+		c.own.Retire()
+		return
+	}
 	c.transport.CloseIdleConnections()
 }
 
@@ -263,57 +239,39 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 
 // send sends a request and waits for the head of its answer.
 func (c *Client) send(ctx context.Context, r Request) (*Response, error) {
-	req, err := c.compose(r)
+	m, err := c.compose(r)
 	if err != nil {
 		return nil, c.badRequest(err)
 	}
-	content, rest := r.Body, r.Rest
-	if len(content) > 0 {
-		scheme := req.URL.Scheme
-		req.ContentLength = int64(len(content))
-		for _, p := range rest {
-			req.ContentLength += int64(len(p))
-		}
-		req.GetBody = func() (io.ReadCloser, error) { return newBody(content, rest, scheme), nil }
-		req.Body, _ = req.GetBody()
+	if len(r.Body) == 0 {
+		r.Rest = nil
 	}
-	x := newRoundTrip(ctx, c.waits, req.Body != nil)
-	req = req.WithContext(x.ctx)
-	answer, err := c.transport.RoundTrip(req)
-	if err != nil && x.stale() {
-		// The server closes connections that were idle for a while, or was restarted.
-		// The other idle ones are hardly better, so the repeat gets a new connection.
-		c.transport.CloseIdleConnections()
-		if req.GetBody != nil {
-			req.Body, _ = req.GetBody()
-		}
-		answer, err = c.transport.RoundTrip(req)
+	if c.own != nil {
+		return c.sendOwn(ctx, m, r)
 	}
-	if err != nil {
-		err = c.failure(x, err)
-		x.end()
-		return nil, err
-	}
-	// net/http keeps the request, and with it GetBody, until the answer's end. Without
-	// this, GetBody would keep the body.
-	content, rest = nil, nil
-	x.enter(reading)
-	return newResponse(c, x, answer, r), nil
+	return c.sendTransport(ctx, m, r)
 }
 
-// compose makes the HTTP request. If there is an error, the adapter is to blame.
-func (c *Client) compose(r Request) (*http.Request, error) {
+// message is the head of a request.
+type message struct {
+	method string
+	url    *url.URL
+	header http.Header
+}
+
+// compose makes the head of the request. If there is an error, the adapter is to blame.
+func (c *Client) compose(r Request) (message, error) {
 	head, err := parseHead(r.Head)
 	if err != nil {
-		return nil, err
+		return message{}, err
 	}
 	u, err := c.base.join(head.path)
 	if err != nil {
-		return nil, err
+		return message{}, err
 	}
 	if c.secret.Header != "" {
 		if _, named := head.header[c.secret.Header]; named {
-			return nil, fmt.Errorf("header %q: is the provider's secret", strings.ToLower(c.secret.Header))
+			return message{}, fmt.Errorf("header %q: is the provider's secret", strings.ToLower(c.secret.Header))
 		}
 		head.header[c.secret.Header] = []string{c.secret.Value}
 	}
@@ -333,40 +291,7 @@ func (c *Client) compose(r Request) (*http.Request, error) {
 		coding = "gzip"
 	}
 	head.header["Accept-Encoding"] = []string{coding}
-
-	req := &http.Request{
-		Method: head.method,
-		URL:    u,
-		Host:   u.Host,
-		Header: head.header,
-		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
-	return req, nil
-}
-
-// parseProxy returns the transport's proxy function, nil for none, and the host
-// of the proxy if the configuration names one.
-func parseProxy(s string, base baseURL) (func(*http.Request) (*url.URL, error), string, error) {
-	if base.loopback() {
-		s = "none"
-	}
-	switch s {
-	case "", "none":
-		return nil, "", nil
-	case "environment":
-		return http.ProxyFromEnvironment, "", nil
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.Hostname() == "" {
-		// The parser's message would show a password.
-		return nil, "", errors.New(`must be "none", "environment" or a URL such as http://proxy.example:3128`)
-	}
-	switch u.Scheme {
-	case "http", "https", "socks5", "socks5h":
-	default:
-		return nil, "", fmt.Errorf("scheme %q is not one of http, https, socks5, socks5h", u.Scheme)
-	}
-	return http.ProxyURL(u), u.Hostname(), nil
+	return message{head.method, u, head.header}, nil
 }
 
 func orDefault[T comparable](v, fallback T) T {

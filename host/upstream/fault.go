@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -12,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/upstream/h1"
 )
 
 // Codes of the errors this package makes.
@@ -51,19 +51,19 @@ func (c *Client) notReachable(why string, err error) *fault.Error {
 	return e
 }
 
-// failure returns the error for the caller, for an error of the network or of net/http. It
-// must be called before x.end, while x is still in the stage that failed.
-func (c *Client) failure(x *roundTrip, err error) error {
-	if cause := context.Cause(x.ctx); cause != nil {
-		if late, ok := errors.AsType[*timeout](cause); ok {
-			return c.late(late.stage, late)
+// failure returns the error for the caller, for an error of the network or of a client for
+// HTTP. It must be called before x is closed, while x is still in the stage that failed.
+func (c *Client) failure(x exchange, err error) error {
+	if cause := x.Cause(); cause != nil {
+		if late, ok := errors.AsType[*h1.Timeout](cause); ok {
+			return c.late(late.Stage, late)
 		}
 		return cause
 	}
-	switch at := x.currentStage(); at {
-	case connecting:
+	switch x.Stage() {
+	case h1.Connecting:
 		return c.unreachable(err)
-	case answering:
+	case h1.Answering:
 		return c.failed(noAnswer(err), err)
 	default:
 		return c.failed(brokenAnswer(err), err)
@@ -71,14 +71,14 @@ func (c *Client) failure(x *roundTrip, err error) error {
 }
 
 // late returns the error for a stage that took too long.
-func (c *Client) late(at stage, err error) *fault.Error {
+func (c *Client) late(at h1.Stage, err error) *fault.Error {
 	var e *fault.Error
 	kind := fault.Slow
 	switch at {
-	case connecting:
+	case h1.Connecting:
 		e = c.notReachable("no connection in time. Is its base_url right, and is it running?", err)
 		kind = fault.UnsentSlow
-	case answering:
+	case h1.Answering:
 		e = c.failed("did not answer in time", err)
 	default:
 		e = c.failed("stopped answering in the middle of its answer", err)
@@ -90,7 +90,7 @@ func (c *Client) late(at stage, err error) *fault.Error {
 // unreachable returns the error that says why a request got no connection.
 func (c *Client) unreachable(err error) *fault.Error {
 	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
-		return c.late(connecting, err)
+		return c.late(h1.Connecting, err)
 	}
 	why := "the connection failed. Is its base_url right?"
 	_, refused := errors.AsType[*refusedError](err)
@@ -126,10 +126,11 @@ func (c *Client) unreachable(err error) *fault.Error {
 
 // noAnswer says why no head of an answer came. The text follows the provider's name.
 func noAnswer(err error) string {
+	_, refused := errors.AsType[*h1.FormatError](err)
 	switch text := err.Error(); {
-	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, "malformed MIME"), strings.Contains(text, "unsupported transfer encoding"):
+	case refused, strings.Contains(text, "malformed HTTP"), strings.Contains(text, "malformed MIME"), strings.Contains(text, "unsupported transfer encoding"):
 		return "sent something that is not an HTTP answer. Is its base_url right?"
-	case strings.Contains(text, "response headers exceeded"):
+	case errors.Is(err, h1.ErrHeadTooLong), strings.Contains(text, "response headers exceeded"):
 		return "sent an answer with too many headers"
 	}
 	return "closed the connection without an answer"

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/host/upstream/h1"
 	"github.com/kai-gateway/kai/sdk/abi"
 	rules "github.com/kai-gateway/kai/sdk/exchange"
 	"github.com/kai-gateway/kai/sdk/frame"
@@ -33,12 +34,11 @@ type Response struct {
 	Status int // as the upstream sent it, 200 or more
 
 	client  *Client
-	x       *roundTrip
+	x       exchange
 	header  http.Header
-	raw     io.ReadCloser // the body as it comes over the connection
-	body    io.Reader     // the body decompressed, and timed
-	length  int64         // the length of the raw body; -1: unknown
-	limit   int           // how many bytes a whole body may have
+	body    io.Reader // the body decompressed
+	length  int64     // the length of the raw body; -1: unknown
+	limit   int       // how many bytes a whole body may have
 	whole   bool
 	bytes   bool   // it is read by Piece
 	window  []byte // empty: what Piece reads into
@@ -62,19 +62,32 @@ type Response struct {
 	aheadValid bool
 }
 
-func newResponse(c *Client, x *roundTrip, answer *http.Response, r Request) *Response {
+// exchange is a request and its answer, over the client of its own or over net/http.
+type exchange interface {
+	// Read reads the body as it comes over the connection. Each read has a time-out. The
+	// error is io.EOF, or for Client.failure.
+	io.Reader
+	Stage() h1.Stage // which it is in, or failed in
+	Cause() error    // why it was ended from this side: the cause of the context's end, or an *h1.Timeout; nil: it was not
+	Drain()          // from now on, the body is read for the connection's sake, for a short time
+	Close()
+}
+
+var (
+	_ exchange = (*h1.Exchange)(nil)
+	_ exchange = (*roundTrip)(nil)
+)
+
+func newResponse(c *Client, x exchange, status int, header http.Header, length int64, r Request) *Response {
 	return &Response{
-		Status: answer.StatusCode,
+		Status: status,
 		client: c,
 		x:      x,
-		header: answer.Header,
-		raw:    answer.Body,
-		body:   &timedBody{body: answer.Body, x: x},
-		length: answer.ContentLength,
+		header: header,
+		body:   x,
+		length: length,
 		limit:  orDefault(r.BodyLimit, c.bodyLimit),
 		memory: r.Memory,
-
-		overHTTP2: answer.ProtoMajor == 2,
 	}
 }
 
@@ -375,23 +388,22 @@ func (r *Response) Close() {
 	if r.err == nil {
 		r.drain()
 	}
-	r.raw.Close()
-	r.x.end()
+	r.x.Close()
 	r.drop(r.held)
 	r.returnBurst()
 	if r.client.retired.Load() {
-		r.client.transport.CloseIdleConnections()
+		r.client.closeIdle()
 	}
 }
 
 // drain reads the rest of a body that is no longer wanted, if it is short and comes
 // soon.
 func (r *Response) drain() {
-	r.x.enter(draining)
+	r.x.Drain()
 	p := r.client.bursts.Get().(*[burstSize]byte)
 	defer r.client.bursts.Put(p)
 	for left := drainSize; left > 0; {
-		n, err := r.raw.Read(p[:])
+		n, err := r.x.Read(p[:])
 		if err != nil {
 			return
 		}

@@ -33,6 +33,19 @@ func post(framing abi.Framing) Request {
 	return Request{Head: []byte("POST /api/chat\ncontent-type: application/json\n"), Body: []byte(`{"model":"m"}`), Framing: framing}
 }
 
+// clients are the ways by which requests go upstream. What is promised of answers is promised
+// for each.
+var clients = map[string]func(*Options){
+	"own":      func(o *Options) { o.HTTPVersion = "1.1" },
+	"net/http": func(o *Options) { o.transport = true },
+}
+
+func eachClient(t *testing.T, test func(t *testing.T, with func(*Options))) {
+	for name, with := range clients {
+		t.Run(name, func(t *testing.T) { test(t, with) })
+	}
+}
+
 // outcome is what a request came to.
 type outcome struct {
 	status int

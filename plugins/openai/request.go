@@ -18,6 +18,9 @@ func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error 
 		out.Send(sdk.Upstream{Path: o.path(passed[r.Op].path), Framing: abi.Bytes, Headers: o.headers})
 		return nil
 	}
+	if r.Op == abi.Responses {
+		return passOn(r, &o, out)
+	}
 	e := edit{settings: &o, stream: r.Stream, floats: r.Op == abi.Embeddings && !o.knowsBase64(r.Body)}
 	body, err := e.run(r.Body)
 	if err != nil {

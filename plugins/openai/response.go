@@ -22,6 +22,9 @@ func (adapter) Response(r *sdk.Response, _ *openaichat.State, out *sdk.Out) erro
 	if r.Op == abi.Embeddings {
 		return embedded(r, out)
 	}
+	if r.Op == abi.Responses {
+		return passedWhole(r, out)
+	}
 	if to, ok := passed[r.Op]; ok {
 		return to.answer(r, out)
 	}
@@ -41,6 +44,9 @@ func (adapter) Response(r *sdk.Response, _ *openaichat.State, out *sdk.Out) erro
 func (adapter) Event(e *sdk.Event, s *openaichat.State, out *sdk.Out) error {
 	if to, ok := passed[e.Op]; ok {
 		return to.event()
+	}
+	if e.Op == abi.Responses {
+		return responses.Event(e, out)
 	}
 	if e.Op == abi.Completions {
 		return dialect.CompletionEvent(e, s, out)

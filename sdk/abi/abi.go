@@ -28,7 +28,7 @@ const (
 )
 
 // Minor is the minor version of ABI v1 that this package describes.
-const Minor = 5
+const Minor = 6
 
 // Op is the operation that a call is for.
 type Op int32
@@ -48,17 +48,19 @@ const (
 	Messages    Op = 10 // Anthropic's Messages API, passed on
 
 	Transcriptions Op = 11
+
+	Responses Op = 12 // OpenAI's Responses API, passed on; since minor version 6
 )
 
 var opNames = [...]string{
 	Chat: "chat", Completions: "completions", Embeddings: "embeddings", Models: "models", Count: "count",
 	Moderations: "moderations", Rerank: "rerank", Images: "images", Speech: "speech",
-	Messages: "messages", Transcriptions: "transcriptions",
+	Messages: "messages", Transcriptions: "transcriptions", Responses: "responses",
 }
 
 // Native reports whether the operation is an API of clients whose requests and answers are
 // passed on as they are.
-func (op Op) Native() bool { return op == Messages }
+func (op Op) Native() bool { return op == Messages || op == Responses }
 
 // String returns the name that manifests use, or "" for an operation it does not know.
 func (op Op) String() string {

@@ -261,10 +261,10 @@ bool kai_split_data_url(kai_bytes inside, kai_bytes *media_type, kai_bytes *base
 
 /* ---- the calls ---- */
 
-/* Those from 6 on are there since minor version 4. */
+/* Those from 6 on are there since minor version 4, KAI_RESPONSES since 6. */
 typedef enum {
     KAI_CHAT = 1, KAI_COMPLETIONS = 2, KAI_EMBEDDINGS = 3, KAI_MODELS = 4, KAI_COUNT = 5, KAI_MODERATIONS = 6, KAI_RERANK = 7, KAI_IMAGES = 8,
-    KAI_SPEECH = 9, KAI_MESSAGES = 10, KAI_TRANSCRIPTIONS = 11
+    KAI_SPEECH = 9, KAI_MESSAGES = 10, KAI_TRANSCRIPTIONS = 11, KAI_RESPONSES = 12
 } kai_op;
 
 enum { KAI_OK = 0, KAI_FAILED = 1 };
@@ -354,7 +354,7 @@ void kai_tokens(int64_t prompt, int64_t completion);
 void kai_finish(unsigned choice, const char *reason); /* stop, length, tool_calls, content_filter or function_call */
 void kai_end(void);                                   /* the answer is complete by the upstream's protocol: nothing more is read */
 void kai_result(kai_json json);                       /* of an operation other than chat */
-void kai_pass(bool content);                          /* KAI_MESSAGES: the upstream's event or whole answer goes on as it came; content: the assistant says something */
+void kai_pass(bool content);                          /* KAI_MESSAGES, KAI_RESPONSES: the upstream's event or whole answer goes on as it came; content: the assistant says something */
 
 /* A failure as a client sees it. The message is shown to clients: no addresses, no
  * keys, nothing of other requests. */
@@ -528,7 +528,7 @@ void *kai_alloc(size_t n) {
     return p;
 }
 
-KAI_EXPORT(kai_abi_v1) int kai_export_abi_(void) { return 5; }
+KAI_EXPORT(kai_abi_v1) int kai_export_abi_(void) { return 6; }
 
 KAI_EXPORT(kai_buffer) uint8_t *kai_export_buffer_(size_t min) {
     uint8_t *at = kai_heap_();

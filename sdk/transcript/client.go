@@ -50,6 +50,8 @@ func Views(op abi.Op) []View {
 		return viewAt("/v1/audio/speech")
 	case abi.Messages:
 		return viewAt("/v1/messages")
+	case abi.Responses:
+		return viewAt("/v1/responses")
 	case abi.Transcriptions:
 		return []View{{Section: SectionAnswer, Request: SectionClient, Path: "/v1/audio/transcriptions", Form: true}}
 	}

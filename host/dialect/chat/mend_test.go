@@ -75,7 +75,7 @@ func TestToolCallsWithoutACallAreLeftOut(t *testing.T) {
 		`{"tool_calls":null,"role":"assistant","content":"a"}`:            `{"role":"assistant","content":"a"}`,
 		`{"role":"assistant","tool_calls" : null , "content":"a"}`:        `{"role":"assistant","content":"a"}`,
 		`{"tool_calls":[],"role":"assistant","tool_calls":[]}`:            `{"role":"assistant"}`,
-		`{"role":"assistant","tool_calls":[],"tool_calls":[]}`:            `{"role":"assistant","tool_calls":[]}`,
+		`{"role":"assistant","tool_calls":[],"tool_calls":[]}`:            `{"role":"assistant"}`,
 		`{"role":"assistant","content":"a","function_call":null}`:         `{"role":"assistant","content":"a","function_call":null}`,
 		`{"role":"assistant","tool_calls":[{"id":"a"}]}`:                  `{"role":"assistant","tool_calls":[{"id":"a"}]}`,
 		`{"role":"user","content":[{"type":"text","tool_calls":[]}]}`:     `{"role":"user","content":[{"type":"text","tool_calls":[]}]}`,

@@ -8,6 +8,7 @@ import (
 	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/native"
+	"github.com/kai-gateway/kai/host/dialect/seal"
 	"github.com/kai-gateway/kai/host/facts"
 	"github.com/kai-gateway/kai/host/fault"
 )
@@ -24,6 +25,7 @@ const (
 	atTool      // tools[]
 	atToolType  // tools[].type
 	atID        // an id of the provider's
+	atSignature // a signature
 )
 
 // nativeForm is the form of a request. Ids of files stand in blocks of many types.
@@ -40,7 +42,9 @@ var nativeForm = native.Form{
 	},
 	Roles: map[body.Place]native.Role{
 		atSafeguard: native.Cut, atMetadata: native.User, atContainer: native.ID, atID: native.ID, atTool: native.Tool, atToolType: native.ToolType,
+		atSignature: native.Sealed,
 	},
+	Seal: seal.Prefix,
 }
 
 // answerForm is the form of an answer, and of its events, as far as they have ids.
@@ -59,7 +63,7 @@ func nativePlaces(top body.Node) []body.Node {
 	return []body.Node{
 		body.Top: top,
 		anywhere: {
-			Fields: []body.Field{{Name: "input", Place: ofTheTool}, {Name: "file_id", Place: atID}, {Name: "container", Place: atContainer}},
+			Fields: []body.Field{{Name: "input", Place: ofTheTool}, {Name: "file_id", Place: atID}, {Name: "container", Place: atContainer}, {Name: "signature", Place: atSignature}},
 			Other:  anywhere, Element: anywhere,
 		},
 		ofTheTool:   {Other: ofTheTool, Element: ofTheTool},
@@ -68,6 +72,7 @@ func nativePlaces(top body.Node) []body.Node {
 		atTools:     {Element: atTool},
 		atTool:      {Fields: []body.Field{{Name: "type", Place: atToolType}, {Name: "input_schema", Place: ofTheTool}}, Other: anywhere, Element: anywhere},
 		atID:        {},
+		atSignature: {},
 	}
 }
 
@@ -78,15 +83,16 @@ func nativeKnown(name []byte) bool { return known(name) || string(name) == "safe
 // client's user is.
 const extOwn = extNative
 
-// passed reads a request as it is.
+// passed reads a request as it is. It returns nil for one with what Kai has sealed, which is
+// nothing to a provider.
 func (r *request) passed(b []byte, header http.Header) (*dialect.Native, error) {
 	q, err := native.Parse(b, &nativeForm)
-	if err != nil {
+	if err != nil || q.Sealed {
 		return nil, err
 	}
 	return &dialect.Native{
 		Size: 2 * q.Size(), IDs: q.IDs, Headers: clientHeaders(header),
-		Body: func(takes func(string) bool) dialect.Body {
+		Body: func(takes, _ func(string) bool) dialect.Body {
 			if takes(extOwn) {
 				return q
 			}

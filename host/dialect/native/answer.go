@@ -40,6 +40,7 @@ type Answer struct {
 	name, data []byte // what came last; valid until the adapter's call was applied
 	whole      bool   // it is a whole answer
 	body       []byte // the whole answer, once it passed
+	passed     int    // events that passed
 	held       int    // bytes counted for events that were not sent yet
 }
 
@@ -112,6 +113,7 @@ func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 		a.body = oneLine(a.passage.Whole(make([]byte, 0, len(data)+eventBytes), data), 0)
 		return dst, nil
 	}
+	a.passed++
 	if content {
 		a.facts.Said(max(len(data)-envelope, 0))
 	}
@@ -154,6 +156,9 @@ func oneLine(b []byte, from int) []byte {
 func broken(text string) *fault.Error {
 	return &fault.Error{Kind: fault.Upstream, Code: "upstream_error", Text: text}
 }
+
+// Passed is how many events have passed.
+func (a *Answer) Passed() int { return a.passed }
 
 // EndMark notes that the upstream said that its answer is complete.
 func (a *Answer) EndMark() { a.facts.EndMark() }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/facts"
+	"github.com/kai-gateway/kai/sdk"
 )
 
 // Replace appends an object with a text in the place of a string in it, which the names lead
@@ -40,6 +41,17 @@ func find(object []byte, names []string) (from, to int) {
 		}
 	}
 	return from, to
+}
+
+// Text returns a string of an object, which the names lead to from the top; "" if there is no
+// such string.
+func Text(object []byte, names ...string) string {
+	from, to := find(object, names)
+	if to == 0 {
+		return ""
+	}
+	text, _ := sdk.JSON(object[from:to]).Str()
+	return text
 }
 
 // Type returns the type of an event, which is the field of that name; "message" without one,

@@ -25,12 +25,20 @@ import (
 type Role uint8
 
 const (
-	Passed   Role = iota // nothing: it passes
-	Cut                  // a field of the top level that never leaves the gateway
-	ID                   // a string: the id of something that the provider keeps
-	Tool                 // an object: a tool
-	ToolType             // its type
-	User                 // a field of the top level that says who the client's user is
+	Passed    Role = iota // nothing: it passes
+	Cut                   // a field of the top level that never leaves the gateway
+	ID                    // a string: the id of something that the provider keeps
+	Sealed                // a string: if it is the gateway's own, nobody else can read it
+	User                  // a field of the top level that says who the client's user is
+	Tool                  // an object: a tool
+	ToolType              // its type
+	ToolModel             // a model that it uses
+	InnerType             // the same of a tool that stands anywhere but in the list of them
+	InnerModel
+	Item     // an object: one that the provider may have made and may keep
+	ItemID   // its id
+	ItemType // its type
+	ItemSeal // a string of its that is Sealed
 )
 
 // Form is what of an API's requests, or of its answers, concerns the gateway. Every string
@@ -39,6 +47,18 @@ const (
 type Form struct {
 	Grammar body.Grammar
 	Roles   map[body.Place]Role
+
+	// Seal is what a string begins with that the gateway has sealed itself.
+	Seal string
+
+	// Refers reports whether an Item of a type is nothing without what the provider keeps
+	// of it, so that only the caller may name it whose it is. sealed: it brings along what
+	// the provider has sealed. Default: none is.
+	Refers func(kind string, sealed bool) bool
+
+	// At returns the path of a field of a tool, as this API writes it. Default:
+	// tools.0.type.
+	At func(tool int, field string) string
 }
 
 // longText is how many bytes a string has from which on it goes by reference.
@@ -48,10 +68,26 @@ const longText = 1 << 10
 // use.
 type Request struct {
 	body.Doc
-	IDs []string // which it names, each once
+	IDs    []string // which it names, each once
+	Sealed bool     // there is something in it that only the gateway can read
 
-	tools []string  // their types, folded; "": it has none
-	user  body.Span // the field that says who the user is, with its key; zero if there is none
+	form   *Form
+	tools  []tool
+	models []int       // tools that have a model
+	items  []namedItem // those with an id
+	user   body.Span   // the field that says who the user is, with its key; zero if there is none
+}
+
+// tool is the type of a tool, and its number; below 0: it is in no list.
+type tool struct {
+	number int
+	kind   string // folded
+}
+
+// namedItem is where the id of an item stands, with its key.
+type namedItem struct {
+	id string
+	at body.Span
 }
 
 // Parse checks the body of a request and finds what concerns the gateway. The Request keeps
@@ -59,15 +95,28 @@ type Request struct {
 //
 //   - error: a *fault.Error
 func Parse(b []byte, f *Form) (*Request, error) {
-	r := &Request{}
+	r := &Request{form: f}
 	n := notes{form: f}
 	if err := r.Scan(bytes.TrimPrefix(b, []byte("\ufeff")), &f.Grammar, &n); err != nil {
 		return nil, err
 	}
 	r.Mend(n.cuts)
-	r.IDs, r.tools, r.user = n.ids, n.tools, n.user
+	r.IDs, r.Sealed = n.ids, n.sealed
+	r.tools, r.models, r.items, r.user = n.tools, n.models, n.items, n.user
 	return r, nil
 }
+
+// Size returns how many bytes the Request keeps besides the body.
+func (r *Request) Size() int64 {
+	size := r.Doc.Size()
+	if len(r.items) > 0 { // which Mine may copy the body without
+		size += int64(len(r.Whole()) + len(r.items)*itemBytes)
+	}
+	return size
+}
+
+// itemBytes is about what is kept of an item's id.
+const itemBytes = 96
 
 // IDs returns the ids in an answer, or an event of one, each once; nil if it is not what the
 // form says. It changes b.
@@ -81,22 +130,50 @@ func IDs(b []byte, f *Form) []string {
 
 // notes are what a scan finds.
 type notes struct {
-	form  *Form
-	cuts  []body.Edit
-	ids   []string
-	tools []string
-	user  body.Span
+	form   *Form
+	cuts   []body.Edit
+	ids    []string
+	seen   map[string]bool // those in ids, once they are many
+	sealed bool
+	tool   int // the number of the next one
+	tools  []tool
+	models []int
+	user   body.Span
+
+	items []namedItem
+	from  int      // where in items those of the item begin that is being read
+	kinds []string // its types: one, if nobody tries anything
+	seals bool     // it has something sealed
 }
 
-// Begin counts the tools.
+// Begin counts the tools, and begins an item.
 func (n *notes) Begin(at body.Place, _ int) {
-	if n.form.Roles[at] == Tool {
-		n.tools = append(n.tools, "")
+	switch n.form.Roles[at] {
+	case Tool:
+		n.tool++
+	case Item:
+		n.from, n.kinds, n.seals = len(n.items), n.kinds[:0], false
 	}
 }
 
-// End notes nothing.
-func (*notes) End(body.Place, int) {}
+// End ends an item: the id of one that only refers is an id like others, and that of any
+// other can be left out.
+func (n *notes) End(at body.Place, _ int) {
+	if n.form.Roles[at] != Item || n.form.Refers == nil || len(n.items) == n.from {
+		return
+	}
+	refers := len(n.kinds) == 0 && n.form.Refers("", n.seals)
+	for _, kind := range n.kinds {
+		refers = refers || n.form.Refers(kind, n.seals)
+	}
+	if !refers {
+		return
+	}
+	for _, it := range n.items[n.from:] {
+		n.name(it.id)
+	}
+	n.items = n.items[:n.from]
+}
 
 // Value notes a value with a role, and returns what goes by reference of any other.
 func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long body.Span) {
@@ -107,19 +184,40 @@ func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long b
 		n.cuts = append(n.cuts, body.Edit{Span: body.WithComma(b, field)})
 		return body.Span{}
 	case ID:
-		switch id, ok := sdk.JSON(text).Str(); {
-		case !ok || id == "" || len(n.ids) > maxIDs || slices.Contains(n.ids, id):
-		case len(n.ids) == maxIDs:
-			n.ids = append(n.ids, "")
-		default:
-			n.ids = append(n.ids, id)
+		if id, ok := sdk.JSON(text).Str(); ok {
+			n.name(id)
 		}
 		return body.Span{}
-	case ToolType:
-		if kind, _ := sdk.JSON(text).Str(); len(n.tools) > 0 {
-			n.tools[len(n.tools)-1] = string(body.Fold([]byte(kind)))
+	case ItemID:
+		if id, ok := sdk.JSON(text).Str(); ok {
+			n.items = append(n.items, namedItem{id, field})
 		}
 		return body.Span{}
+	case ItemType:
+		kind, _ := sdk.JSON(text).Str()
+		n.kinds = append(n.kinds, kind)
+		return body.Span{}
+	case ItemSeal:
+		n.seals = n.seals || text[0] == '"'
+		n.seal(text)
+	case Sealed:
+		n.seal(text)
+	case ToolType, InnerType:
+		number := n.tool - 1
+		if n.form.Roles[at] == InnerType {
+			number = -1
+		}
+		kind, _ := sdk.JSON(text).Str()
+		n.tools = append(n.tools, tool{number, string(body.Fold([]byte(kind)))})
+		return body.Span{}
+	case ToolModel:
+		if text[0] != 'n' {
+			n.models = append(n.models, n.tool-1)
+		}
+	case InnerModel:
+		if text[0] != 'n' {
+			n.models = append(n.models, -1)
+		}
 	case User:
 		n.user = field
 	}
@@ -129,10 +227,30 @@ func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long b
 	return body.Span{}
 }
 
+// seal notes whether a string is what the gateway has sealed.
+func (n *notes) seal(text []byte) {
+	n.sealed = n.sealed || text[0] == '"' && bytes.HasPrefix(text[1:], []byte(n.form.Seal))
+}
+
+// name notes an id.
+func (n *notes) name(id string) {
+	switch {
+	case id == "" || len(n.ids) > maxIDs || n.seen[id]:
+		return
+	case len(n.ids) == maxIDs:
+		id = ""
+	}
+	if n.seen == nil {
+		n.seen = map[string]bool{}
+	}
+	n.seen[id] = true
+	n.ids = append(n.ids, id)
+}
+
 // maxIDs is how many ids of a request or an answer are looked at. One more of a request is
 // "", which is nobody's, so that a request with more is refused like one that names
 // another's.
-const maxIDs = 256
+const maxIDs = 4096
 
 // Anonymous returns the request without the field that says who its user is.
 func (r *Request) Anonymous() dialect.Body {
@@ -141,6 +259,23 @@ func (r *Request) Anonymous() dialect.Body {
 	}
 	left := *r
 	left.Doc, left.user = r.Doc.Without(r.user), body.Span{}
+	return &left
+}
+
+// Mine returns the request without the ids of items that are not the caller's where it is
+// sent: what such an item is, it says itself.
+func (r *Request) Mine(mine func(id string) bool) dialect.Body {
+	var others []body.Span
+	for _, it := range r.items {
+		if !mine(it.id) {
+			others = append(others, it.at)
+		}
+	}
+	if others == nil {
+		return r
+	}
+	left := *r
+	left.Doc = r.Doc.Without(others...)
 	return &left
 }
 
@@ -157,22 +292,36 @@ func (r *Request) User() string { return "" }
 func (r *Request) Tokens() int64 { return int64(len(r.Whole()) / 4) }
 
 // MaxOutput is [dialect.Body]. It is not read: how long answers usually are is the better
-// guess, since clients of this API must always state a most.
+// guess, since clients of Messages must always state a most.
 func (*Request) MaxOutput() int64 { return 0 }
 
 // Asks returns the first part of the request by which it asks for one of the fields, or for
-// a tool whose type begins so; "" if there is none. Those that are known to choose count
-// besides.
+// a tool whose type begins so, or that names a model; "" if there is none. Those that are
+// known to choose count besides.
 func (r *Request) Asks(fields, tools []string) string {
 	if field := cmp.Or(r.Has(fields), r.Has(choosingFields)); field != "" {
 		return field
 	}
-	for i, kind := range r.tools {
+	for _, t := range r.tools {
 		for _, prefix := range slices.Concat(tools, choosingTools) {
-			if strings.HasPrefix(kind, string(body.Fold([]byte(prefix)))) {
-				return "tools." + strconv.Itoa(i) + ".type"
+			if strings.HasPrefix(t.kind, string(body.Fold([]byte(prefix)))) {
+				return r.at(t.number, "type")
 			}
 		}
 	}
+	if len(r.models) > 0 {
+		return r.at(r.models[0], "model")
+	}
 	return ""
+}
+
+// at returns the path of a field of a tool.
+func (r *Request) at(tool int, field string) string {
+	switch {
+	case tool < 0:
+		return "tools"
+	case r.form.At != nil:
+		return r.form.At(tool, field)
+	}
+	return "tools." + strconv.Itoa(tool) + "." + field
 }

@@ -58,6 +58,14 @@
 // their own names. A response that was completed or is incomplete can be remembered; one
 // that failed is not.
 //
+// # Native answers
+//
+// A provider that speaks this API gets the request as it is, and its events pass: see
+// package native. Then the response, its id and the numbers of its events are the
+// provider's, and Kai remembers nothing of it. Before the first of them a keep-alive is a
+// comment, and later an event "keepalive". Once a response of Kai's has begun, no native
+// answer follows.
+//
 // # What has no place
 //
 // Choices but the first, citations, pictures and other extra fields of a message are

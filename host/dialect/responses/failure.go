@@ -55,6 +55,9 @@ func (s *stream) Fail(dst []byte, e *fault.Error) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.busy = true // for good: nothing may follow
+	if p := s.passing; p != nil && p.shown {
+		s.begun, s.seq, s.passedID = true, p.Passed(), p.passage.id
+	}
 	sent := s.seq
 	dst = s.appendBegin(dst)
 
@@ -77,7 +80,7 @@ func (s *stream) Fail(dst []byte, e *fault.Error) []byte {
 	dst = append(dst, "\n\n"...)
 
 	o := object{status: statusFailed, failure: appendFailure(nil, shown.Code, shown.Text)}
-	if s.events != nil {
+	if s.events != nil && s.translated {
 		o.items, o.tier = s.events.sentItems(sent), s.events.tier
 	}
 	dst = s.appendHead(dst, "response.failed")

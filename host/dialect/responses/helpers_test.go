@@ -20,12 +20,26 @@ func raws(texts ...string) (all []json.RawMessage) {
 
 // parsed reads a request of alice.
 func parsed(o Options, body string) (*dialect.Request, *fault.Error) {
-	r, err := Parse(o)(context.Background(), []byte(body), dialect.Caller{Principal: "alice"})
+	r, err := translated(o, "alice", []byte(body))
 	var e *fault.Error
 	if err != nil && !errors.As(err, &e) {
 		panic("not a *fault.Error: " + err.Error())
 	}
 	return r, e
+}
+
+// translated reads a request that is answered in translation.
+func translated(o Options, principal string, body []byte) (*dialect.Request, error) {
+	r, err := Parse(o)(context.Background(), body, dialect.Caller{Principal: principal})
+	switch {
+	case err != nil:
+		return nil, err
+	case r.Untranslated != nil:
+		return nil, r.Untranslated
+	case r.Remember != nil:
+		r.Remember()
+	}
+	return r, nil
 }
 
 // chatBody returns the chat completion that a request becomes.

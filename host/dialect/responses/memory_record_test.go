@@ -18,7 +18,7 @@ import (
 // the id of the response, and that of its message.
 func answered(t *testing.T, o Options, principal, id, body, answer string) (chat string) {
 	t.Helper()
-	r, err := Parse(o)(context.Background(), []byte(body), dialect.Caller{Principal: principal})
+	r, err := translated(o, principal, []byte(body))
 	if err != nil {
 		t.Fatalf("%s is refused: %v", body, err)
 	}
@@ -155,7 +155,7 @@ func TestReferences(t *testing.T) {
 	}
 	refused := func(o Options, request, principal string) {
 		t.Helper()
-		_, err := Parse(o)(context.Background(), []byte(request), dialect.Caller{Principal: principal})
+		_, err := translated(o, principal, []byte(request))
 		var e *fault.Error
 		if !errors.As(err, &e) || e.HTTPStatus() != 404 || e.Param != "input[2].id" || e.Type != "invalid_request_error" ||
 			e.Text != "input[2].id: Item with id 'msg_1_1' not found. Kai keeps items only for a while; with store set to false the client sends them whole." {

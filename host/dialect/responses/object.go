@@ -10,12 +10,15 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// response is what is known of a response before its answer. It never changes.
+// response is what is known of a response before its answer. It does not change, but for
+// passedID when the answer has failed.
 type response struct {
 	asked asked
 	info  dialect.Info
 	began time.Time        // when info.Created was
 	now   func() time.Time // the clock
+
+	passedID string // the id by which the client knows it, of a provider's response that passed; "": it is Kai's
 }
 
 // newResponse returns a response that begins now.
@@ -24,7 +27,12 @@ func newResponse(a asked, i dialect.Info) *response {
 }
 
 // id returns the response's id.
-func (r *response) id() string { return "resp_" + r.info.ID }
+func (r *response) id() string {
+	if r.passedID != "" {
+		return r.passedID
+	}
+	return "resp_" + r.info.ID
+}
 
 // seconds returns the time in seconds since 1970.
 func (r *response) seconds() int64 {
@@ -65,9 +73,8 @@ func (r *response) appendObject(dst []byte, o object) (out []byte, spans [][2]in
 	if o.short {
 		e = &echo{}
 	}
-	dst = append(dst, `{"id":"resp_`...)
-	dst = append(dst, r.info.ID...)
-	dst = append(dst, `","object":"response","created_at":`...)
+	dst = facts.AppendString(append(dst, `{"id":`...), r.id())
+	dst = append(dst, `,"object":"response","created_at":`...)
 	dst = strconv.AppendInt(dst, r.info.Created, 10)
 	dst = append(dst, `,"completed_at":`...)
 	if o.completedAt == 0 {

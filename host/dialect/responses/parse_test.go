@@ -37,7 +37,7 @@ func TestNothingOfTheBodyIsKept(t *testing.T) {
 	m, _ := newMemory(1 << 20)
 	body := []byte(`{"model":"mm","instructions":"i","tools":[{"type":"namespace","name":"nn","tools":[{"type":"custom","name":"ff"}]}],"tool_choice":"auto",
 		"input":[{"role":"user","content":"Hi"},{"type":"custom_tool_call","call_id":"c","namespace":"nn","name":"ff","input":"x"},{"type":"custom_tool_call_output","call_id":"c","output":"y"}]}`)
-	r, err := Parse(Options{Store: m})(context.Background(), body, dialect.Caller{})
+	r, err := translated(Options{Store: m}, "", body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func FuzzParse(f *testing.F) {
 	put(f, m, "alice", itemKey("msg_1"), `{"id":"msg_1","type":"message","role":"assistant","content":[{"type":"output_text","text":"a"}]}`,
 		responseKey("resp_1"), `{"previous":"","input":[{"role":"user","content":"b"}],"output":["msg_1"],"response":{}}`)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		r, err := Parse(Options{Store: m})(context.Background(), bytes.Clone(body), dialect.Caller{Principal: "alice"})
+		r, err := translated(Options{Store: m}, "alice", bytes.Clone(body))
 		if err != nil {
 			var e *fault.Error
 			if !errors.As(err, &e) || r != nil {

@@ -3,6 +3,7 @@ package responses
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/chat"
@@ -49,11 +50,31 @@ func Parse(o Options) dialect.Parse {
 			return nil, err
 		}
 		t.conversation = conversation{reading: &t.reading, tools: &t.tools, room: 3*len(b) + 4<<20, memory: c.Memory}
-		r, err := t.translate(ctx)
-		if err != nil {
+		if err := t.fields.checkAlways(); err != nil {
 			return nil, err
 		}
+		r, err := t.translate(ctx)
+		if err != nil {
+			if full, ok := errors.AsType[*memory.Error](err); ok {
+				return nil, full
+			}
+			r = t.untranslated()
+			r.Untranslated = err
+		}
+		r.NativeOp = abi.Responses
+		r.Native = func() (*dialect.Native, error) { return passed(b, err) }
 		return r, nil
+	}
+}
+
+// untranslated returns a request that only a provider that speaks this API can take.
+func (t *translation) untranslated() *dialect.Request {
+	a := asked{echo: echoOf(t.fields)}
+	model, _ := t.fields["model"].Str()
+	return &dialect.Request{
+		Op: abi.Chat, Model: model, Stream: t.fields.flag("stream", false), Size: int64(a.echo.size() + len(t.items)*inputBytes),
+		Whole:    func(i dialect.Info) dialect.Answer { return newWhole(a, i) },
+		Streamed: func(i dialect.Info) dialect.Stream { return newStream(a, i) },
 	}
 }
 
@@ -114,13 +135,14 @@ func (t *translation) request(ctx context.Context, c *chat.Request, size int) *d
 	if !t.compact {
 		a.tools = t.tools.table()
 	}
-	if t.owned.store != nil && t.fields.flag("store", true) {
-		a.keep = t.keeper(ctx)
-		a.store = a.keep != nil
+	var remember func()
+	if a.store = t.owned.store != nil && t.fields.flag("store", true); a.store {
+		a.keep, remember = t.keeper(ctx)
 	}
 	origins := t.conversation.origins
 	return &dialect.Request{
-		Op: abi.Chat, Model: c.Model, Stream: c.Stream, Body: c,
+		Remember: remember,
+		Op:       abi.Chat, Model: c.Model, Stream: c.Stream, Body: c,
 		Size:     int64(size+a.echo.size()+len(t.items)*inputBytes+len(t.tools.list)*toolBytes) + c.Size(),
 		Whole:    func(i dialect.Info) dialect.Answer { return newWhole(a, i) },
 		Streamed: func(i dialect.Info) dialect.Stream { return newStream(a, i) },
@@ -135,19 +157,28 @@ const (
 	toolBytes  = 256
 )
 
-// keeper remembers the input, and returns what remembers the response. A compaction takes
-// the place of all that was before it. nil: the input can't be remembered.
-func (t *translation) keeper(ctx context.Context) func(string, []byte, [][]byte) {
-	o, r := t.owned, record{}
-	if !t.compact {
-		r.previous, _ = t.fields["previous_response_id"].Str()
-		var err error
-		if r.input, err = o.keepInput(ctx, t.items); err != nil {
-			return nil
+// keeper returns what remembers the response, and what remembers the input before: without
+// that, nothing is remembered. A compaction takes the place of all that was before it.
+func (t *translation) keeper(ctx context.Context) (keep func(string, []byte, [][]byte), remember func()) {
+	o := t.owned
+	var known *record
+	remember = func() {
+		r := &record{}
+		if !t.compact {
+			r.previous, _ = t.fields["previous_response_id"].Str()
+			var err error
+			if r.input, err = o.keepInput(ctx, t.items); err != nil {
+				return
+			}
 		}
+		known = r
 	}
 	ctx = context.WithoutCancel(ctx) // who hangs up at the end may ask for the response later
-	return func(id string, response []byte, items [][]byte) { o.keep(ctx, r, id, response, items) }
+	return func(id string, response []byte, items [][]byte) {
+		if known != nil {
+			o.keep(ctx, *known, id, response, items)
+		}
+	}, remember
 }
 
 // readInput checks the input, and reads it if it is a string.

@@ -66,10 +66,7 @@ func oneOf(words ...string) func(sdk.JSON) bool {
 // rules are checked in this order. What is missing here has the same name in a chat
 // completion, and is checked there.
 var rules = []rule{
-	{"model", isString, mustBeString},
-	{"stream", isBool, mustBeBool},
 	{"store", isBool, mustBeBool},
-	{"background", isBool, mustBeBool},
 	{"instructions", isString, mustBeString},
 	{"previous_response_id", isString, mustBeString},
 	{"max_output_tokens", func(v sdk.JSON) bool { n, ok := v.Int(); return ok && n >= 1 }, "must be an integer of at least 1"},
@@ -119,7 +116,18 @@ func (f fields) check() *fault.Error {
 			return wrong(r.field, r.must)
 		}
 	}
-	if background, _ := f["background"].Bool(); background {
+	return nil
+}
+
+// checkAlways checks what must be so whoever answers. What a response cost that nobody waits
+// for could not be counted.
+func (f fields) checkAlways() *fault.Error {
+	for _, r := range []rule{{"model", isString, mustBeString}, {"stream", isBool, mustBeBool}, {"background", isBool, mustBeBool}} {
+		if v := f[r.field]; v != nil && !r.ok(v) {
+			return wrong(r.field, r.must)
+		}
+	}
+	if f.flag("background", false) {
 		return unsupported("background", "not supported: Kai answers while the client waits; leave it out")
 	}
 	return nil

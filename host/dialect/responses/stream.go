@@ -22,6 +22,9 @@ type stream struct {
 	busy  bool // an attempt owns what follows: guarded by mu for everybody else
 	seq   int  // the number of the next event
 	begun bool // the first two events were rendered
+
+	translated bool     // the last attempt is none that passes: guarded by mu
+	passing    *passing // it is one that does; nil: it isn't: guarded by mu
 }
 
 // newStream returns a stream of which nothing was sent.
@@ -33,6 +36,9 @@ func (s *stream) Begin() dialect.Answer {
 	if s.events != nil {
 		s.events.release()
 	}
+	s.mu.Lock()
+	s.translated, s.passing = true, nil
+	s.mu.Unlock()
 	s.events = &events{answer: newAnswer(s.response), stream: s}
 	s.events.answer.events = s.events
 	return s.events
@@ -40,13 +46,18 @@ func (s *stream) Begin() dialect.Answer {
 
 // KeepAlive appends what is sent in silence. Some clients count only events as a sign of
 // life, so it is one: the response in progress, without what may be large in it. If
-// events are about to be sent anyway, it is nothing.
+// events are about to be sent anyway, it is nothing. Where a provider's events may pass, it
+// is a comment before the first of them, because only the provider can begin its response.
 func (s *stream) KeepAlive(dst []byte) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.busy:
 		return dst
+	case s.passing != nil && s.passing.shown:
+		return s.passing.keepAlive(dst)
+	case !s.begun && !s.translated && s.info.Made != nil:
+		return append(dst, ": waiting\n\n"...) // the provider may begin the response itself
 	case !s.begun:
 		return s.appendBegin(dst)
 	}

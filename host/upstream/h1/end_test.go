@@ -223,6 +223,23 @@ func TestStagesThatTakeTooLong(t *testing.T) {
 	}
 }
 
+// TestAServerThatSaysToGoOn: an informational answer is none that refuses the body.
+func TestAServerThatSaysToGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := pipe(t, patient, func(c net.Conn) {
+			swallow(c)
+			io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\n")
+			time.Sleep(time.Minute)
+			body, _ := io.ReadAll(io.LimitReader(c, 100_000))
+			io.WriteString(c, okHead+wire.Sized(string(body[99_990:])))
+			wire.HangUp(c)
+		})
+		wantBody(t, c, post(strings.Repeat("x", 99_990)+"0123456789"), "0123456789")
+		c.Close()
+		synctest.Wait()
+	})
+}
+
 func TestConnectingThatTakesTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTestClient(t, "server.test:80", func(o *Options) {

@@ -90,6 +90,9 @@ func (x *Exchange) Send(r Request) error {
 	if err := r.check(); err != nil {
 		return err
 	}
+	if cause := x.Cause(); cause != nil {
+		return cause
+	}
 	k, err := x.client.take(), error(nil)
 	if k == nil {
 		if k, err = x.dial(); err != nil {
@@ -212,11 +215,13 @@ func (x *Exchange) Close() {
 		return
 	}
 	x.closed = true
-	running := x.stop()
-	k := x.detach(x.Stage())
+	running, last := x.stop(), x.Stage()
+	k := x.detach(last)
 	if k != nil {
 		if running && x.Cause() == nil && x.whole && x.keep && x.body.err == io.EOF && k.in.Buffered() == 0 {
-			k.socket.SetReadDeadline(time.Time{}) // Drain may have set it
+			if last == Draining {
+				k.socket.SetReadDeadline(time.Time{})
+			}
 			x.client.keep(k)
 		} else {
 			k.close()

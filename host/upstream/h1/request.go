@@ -153,10 +153,18 @@ func (x *Exchange) writeLarge(k *conn) (whole bool, err error) {
 		x.readBy(time.Now().Add(time.Millisecond))
 		_, err = k.in.Peek(1)
 		x.readBy(time.Time{})
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
+		if !errors.Is(err, os.ErrDeadlineExceeded) && !k.promises() {
 			return false, nil // reading the head tells what it is
 		}
 	}
+}
+
+// promises reports whether what has come is, or may become, an informational answer, behind
+// which the server goes on reading.
+func (k *conn) promises() bool {
+	const informational = "HTTP/1.1 1"
+	begin, _ := k.in.Peek(min(k.in.Buffered(), len(informational)))
+	return len(begin) > 0 && strings.HasPrefix(informational, string(begin))
 }
 
 // records has memory for the first record of a request.

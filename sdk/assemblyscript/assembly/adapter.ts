@@ -23,6 +23,8 @@ export enum Op {
   Messages = 10,
   /** Since minor version 4. */
   Transcriptions = 11,
+  /** OpenAI's Responses API, passed on as it comes. Since minor version 6. */
+  Responses = 12,
 }
 
 /** What a client asks. */

@@ -40,7 +40,7 @@ function close(status: i32, input: i32): i32 {
 }
 
 /** The minor version of ABI v1 that this package is written for. */
-const MINOR = 5;
+const MINOR = 6;
 
 export function kai_abi_v1(): i32 {
   return MINOR;

@@ -140,6 +140,7 @@ function opName(op: Op): string {
     case Op.Speech: return "speech";
     case Op.Messages: return "messages";
     case Op.Transcriptions: return "transcriptions";
+    case Op.Responses: return "responses";
   }
   return "chat";
 }

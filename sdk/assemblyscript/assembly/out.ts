@@ -252,7 +252,8 @@ export class Out {
 
   /**
    * Passes the upstream's event, or its whole answer, on to the client as it came: once a
-   * call, for Op.Messages. content says that it is a part of what the assistant says or does.
+   * call, for Op.Messages and Op.Responses. content says that it is a part of what the
+   * assistant says or does.
    */
   pass(content: bool): void {
     this.emit(Emission.Pass, content ? 1 : 0, Bytes.of(""));

@@ -252,7 +252,7 @@ pub mod exports {
     }
 
     /// The minor version of ABI v1 that this crate is written for.
-    const MINOR: i32 = 5;
+    const MINOR: i32 = 6;
 
     pub fn handshake() -> i32 {
         std::panic::set_hook(Box::new(|info| log(Level::Error, &info.to_string())));

@@ -84,6 +84,8 @@ pub enum Op {
     Messages = 10,
     /// Since minor version 4.
     Transcriptions = 11,
+    /// OpenAI's Responses API, passed on as it comes. Since minor version 6.
+    Responses = 12,
 }
 
 impl Op {
@@ -99,6 +101,7 @@ impl Op {
             9 => Op::Speech,
             10 => Op::Messages,
             11 => Op::Transcriptions,
+            12 => Op::Responses,
             _ => Op::Chat,
         }
     }
@@ -116,6 +119,7 @@ impl Op {
             Op::Speech => "speech",
             Op::Messages => "messages",
             Op::Transcriptions => "transcriptions",
+            Op::Responses => "responses",
         }
     }
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/kai-gateway/kai/host/upstream/h1"
 )
 
 func testRoundTrip() *roundTrip {
-	return newRoundTrip(context.Background(), waits{connecting: time.Hour, answering: time.Hour, reading: time.Minute, draining: time.Hour}, false)
+	return newRoundTrip(context.Background(), h1.Waits{time.Hour, time.Hour, time.Minute, time.Hour}, false)
 }
 
 func TestStale(t *testing.T) {
@@ -21,10 +23,10 @@ func TestStale(t *testing.T) {
 		"a byte of the answer came":                  {func(x *roundTrip) { x.answered.Store(true) }, false},
 		"the server thought about it":                {func(x *roundTrip) { x.connected = x.connected.Add(-staleWithin) }, false},
 		"the caller left":                            {func(x *roundTrip) { x.cancel(nil) }, false},
-		"there was no second connection to be found": {func(x *roundTrip) { x.stage = connecting }, false},
+		"there was no second connection to be found": {func(x *roundTrip) { x.stage = h1.Connecting }, false},
 	} {
 		x := testRoundTrip()
-		x.enter(answering)
+		x.enter(h1.Answering)
 		x.reused, x.connected = true, time.Now()
 		tc.change(x)
 		if got := x.stale(); got != tc.want {
@@ -38,14 +40,14 @@ func TestStale(t *testing.T) {
 func TestTimer(t *testing.T) {
 	for name, tc := range map[string]struct {
 		prepare func(*roundTrip)
-		stage   stage // of the time-out
+		stage   h1.Stage // of the time-out
 		ended   bool
 	}{
-		"no connection in all the time":          {func(x *roundTrip) {}, connecting, true},
-		"a stage that has just begun":            {func(x *roundTrip) { x.enter(answering) }, 0, false},
-		"a read that has just begun":             {func(x *roundTrip) { x.enter(reading); x.endRead(); x.beginRead() }, 0, false},
-		"a read that began long ago":             {func(x *roundTrip) { x.enter(reading); x.due.Store(int64(time.Minute)) }, reading, true},
-		"nobody reads, because a client is slow": {func(x *roundTrip) { x.enter(reading); x.endRead() }, 0, false},
+		"no connection in all the time":          {func(x *roundTrip) {}, h1.Connecting, true},
+		"a stage that has just begun":            {func(x *roundTrip) { x.enter(h1.Answering) }, 0, false},
+		"a read that has just begun":             {func(x *roundTrip) { x.enter(h1.Reading); x.endRead(); x.beginRead() }, 0, false},
+		"a read that began long ago":             {func(x *roundTrip) { x.enter(h1.Reading); x.due.Store(int64(time.Minute)) }, h1.Reading, true},
+		"nobody reads, because a client is slow": {func(x *roundTrip) { x.enter(h1.Reading); x.endRead() }, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := testRoundTrip()
@@ -54,8 +56,8 @@ func TestTimer(t *testing.T) {
 			tc.prepare(x)
 			x.expire()
 			cause := context.Cause(x.ctx)
-			late, ok := errors.AsType[*timeout](cause)
-			if ok != tc.ended || ok && late.stage != tc.stage {
+			late, ok := errors.AsType[*h1.Timeout](cause)
+			if ok != tc.ended || ok && late.Stage != tc.stage {
 				t.Errorf("the context's cause = %v, want a time-out: %v, of stage %d", cause, tc.ended, tc.stage)
 			}
 		})

@@ -1,0 +1,248 @@
+package responses
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/dialect/native"
+	"github.com/kai-gateway/kai/host/dialect/seal"
+	"github.com/kai-gateway/kai/host/fault"
+)
+
+// The places of a request, and of an answer, that are the gateway's business where a
+// provider speaks this API.
+const (
+	anywhere       = body.First + iota
+	ofTheTool      // what a tool is called with, its schema, or what is only repeated: whatever it says, it is nobody's id
+	atCut          // client_metadata
+	atID           // an id of the provider's
+	atIDList       // several of them
+	atObject       // an object that the provider keeps, by its id or with it: conversation, container, prompt
+	atText         // text
+	atTextFormat   // text.format
+	atToolList     // tools
+	atTool         // tools[]
+	atToolType     // tools[].type
+	atToolModel    // tools[].model
+	atInnerList    // tools of an item, or of a namespace
+	atInner        // one of them
+	atInnerType    // its type
+	atInnerModel   // its model
+	atItems        // input
+	atNativeItem   // input[]
+	atNativeItemID // input[].id
+	atNativeType   // input[].type, and role, which takes its place
+	atNativeSeal   // input[].encrypted_content
+)
+
+// namesIDs are the fields that name what a provider keeps, wherever they stand.
+var namesIDs = []body.Field{
+	{Name: "file_id", Place: atID}, {Name: "container_id", Place: atID}, {Name: "skill_id", Place: atID}, {Name: "previous_response_id", Place: atID},
+	{Name: "file_ids", Place: atIDList}, {Name: "vector_store_ids", Place: atIDList}, {Name: "container", Place: atObject},
+}
+
+// withIDs returns a node of fields in which there may be ids besides, and further ones deeper.
+func withIDs(fields ...body.Field) body.Node {
+	return body.Node{Fields: slices.Concat(fields, namesIDs), Other: anywhere, Element: anywhere}
+}
+
+// nativeForm is the form of a request.
+var nativeForm = native.Form{
+	Grammar: body.Grammar{
+		Needs: "input", Known: func(name []byte) bool { return known(name) || string(name) == "client_metadata" },
+		Places: []body.Node{
+			body.Top: withIDs(
+				body.Field{Name: "model", Place: body.Model}, body.Field{Name: "client_metadata", Place: atCut},
+				body.Field{Name: "metadata", Place: ofTheTool}, body.Field{Name: "conversation", Place: atObject},
+				body.Field{Name: "prompt", Place: atObject}, body.Field{Name: "text", Place: atText},
+				body.Field{Name: "tools", Place: atToolList}, body.Field{Name: "input", Place: atItems},
+			),
+			anywhere:     withIDs(),
+			ofTheTool:    {Other: ofTheTool, Element: ofTheTool},
+			atID:         {},
+			atIDList:     {Element: atID},
+			atObject:     withIDs(body.Field{Name: "id", Place: atID}),
+			atText:       withIDs(body.Field{Name: "format", Place: atTextFormat}),
+			atTextFormat: withIDs(body.Field{Name: "schema", Place: ofTheTool}),
+			atToolList:   {Element: atTool},
+			atTool:       toolNode(atToolType, atToolModel),
+			atInnerList:  {Element: atInner},
+			atInner:      toolNode(atInnerType, atInnerModel),
+			atItems:      {Element: atNativeItem, Other: anywhere},
+			atNativeItem: withIDs(
+				body.Field{Name: "id", Place: atNativeItemID}, body.Field{Name: "type", Place: atNativeType}, body.Field{Name: "role", Place: atNativeType},
+				body.Field{Name: "encrypted_content", Place: atNativeSeal}, body.Field{Name: "arguments", Place: ofTheTool},
+				body.Field{Name: "tools", Place: atInnerList},
+			),
+			atNativeSeal: {},
+		},
+	},
+	Roles: map[body.Place]native.Role{
+		atCut: native.Cut, atID: native.ID, atObject: native.ID,
+		atTool: native.Tool, atToolType: native.ToolType, atToolModel: native.ToolModel, atInnerType: native.InnerType, atInnerModel: native.InnerModel,
+		atNativeItem: native.Item, atNativeItemID: native.ItemID, atNativeType: native.ItemType, atNativeSeal: native.ItemSeal,
+	},
+	Seal:   seal.Prefix,
+	Refers: refers,
+	At:     func(tool int, field string) string { return "tools[" + strconv.Itoa(tool) + "]." + field },
+}
+
+func toolNode(kind, model body.Place) body.Node {
+	return withIDs(
+		body.Field{Name: "type", Place: kind}, body.Field{Name: "model", Place: model}, body.Field{Name: "tools", Place: atInnerList},
+		body.Field{Name: "parameters", Place: ofTheTool}, body.Field{Name: "output_schema", Place: ofTheTool}, body.Field{Name: "filters", Place: ofTheTool},
+	)
+}
+
+// refers reports whether an item is nothing without what the provider keeps of it:
+// references, which need neither a type nor a role, and reasoning that isn't sealed.
+func refers(kind string, sealed bool) bool {
+	return kind == "" || kind == "item_reference" || kind == "reasoning" && !sealed
+}
+
+// answerForm is the form of an answer, and of its events, as far as they have ids. What is
+// only repeated of the request is none of it, nor is what the model wrote: with that, a
+// client could make anything its own.
+var answerForm = native.Form{
+	Grammar: body.Grammar{
+		Known: func([]byte) bool { return false },
+		Places: []body.Node{
+			body.Top: {Fields: []body.Field{
+				{Name: "id", Place: inID}, {Name: "output", Place: inItems}, {Name: "conversation", Place: inKept},
+				{Name: "response", Place: inResponse}, {Name: "item", Place: inItem}, {Name: "part", Place: inPart}, {Name: "annotation", Place: inSource},
+				{Name: "data", Place: inItems},
+			}},
+			inResponse: {Fields: []body.Field{{Name: "id", Place: inID}, {Name: "output", Place: inItems}, {Name: "conversation", Place: inKept}}},
+			inItems:    {Element: inItem},
+			inItem: {Fields: []body.Field{
+				{Name: "id", Place: inID}, {Name: "container_id", Place: inID}, {Name: "environment", Place: inKept}, {Name: "content", Place: inParts},
+			}},
+			inKept:    {Fields: []body.Field{{Name: "id", Place: inID}, {Name: "container_id", Place: inID}}},
+			inParts:   {Element: inPart},
+			inPart:    {Fields: []body.Field{{Name: "annotations", Place: inSources}}},
+			inSources: {Element: inSource},
+			inSource:  {Fields: []body.Field{{Name: "file_id", Place: inID}, {Name: "container_id", Place: inID}}},
+		},
+	},
+	Roles: map[body.Place]native.Role{inID: native.ID},
+}
+
+// The places of answerForm.
+const (
+	inResponse = body.First + iota
+	inItems
+	inItem
+	inKept
+	inParts
+	inPart
+	inSources
+	inSource
+	inID
+)
+
+// passed reads a request as it is. It returns nil for one with what Kai has sealed, which is
+// nothing to a provider. untranslated is why the request can't be translated, if it can't.
+func passed(b []byte, untranslated *fault.Error) (*dialect.Native, error) {
+	q, err := native.Parse(b, &nativeForm)
+	if err != nil || q.Sealed {
+		return nil, err
+	}
+	var unknown error
+	if untranslated != nil && !strings.HasSuffix(untranslated.Param, "id") { // which says already that there is no such thing
+		unknown = &fault.Error{
+			Kind: fault.NotFound, Type: "invalid_request_error",
+			Text: "The request names something that does not exist, such as a file, a container or a vector store. What a provider keeps can be named only with the key that it was made with.",
+		}
+	}
+	return &dialect.Native{
+		Size: 2 * q.Size(), IDs: q.IDs, Unknown: unknown,
+		Body:  func(_, mine func(string) bool) dialect.Body { return q.Mine(mine) },
+		Whole: func(i dialect.Info) dialect.Passing { return native.NewWhole(i, &passage{info: i}) },
+	}, nil
+}
+
+// BeginNative makes the answer of an attempt at a provider that speaks this API; nil if a
+// response of Kai's own has begun already, as the one sign of life that all clients count.
+func (s *stream) BeginNative() dialect.Passing {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.begun {
+		return nil
+	}
+	s.translated = false
+	s.passing = &passing{stream: s, passage: passage{info: s.info}}
+	s.passing.Answer = native.NewStream(s.info, &s.passing.passage)
+	return s.passing
+}
+
+// passing is the answer of a native attempt.
+type passing struct {
+	*native.Answer
+	stream  *stream
+	passage passage
+	shown   bool // some of it was sent: guarded by the stream's mu
+}
+
+// Sent notes that events have reached the client.
+func (p *passing) Sent(dropped bool) {
+	p.Answer.Sent(dropped)
+	if !p.shown {
+		p.stream.mu.Lock()
+		p.shown = true
+		p.stream.mu.Unlock()
+	}
+}
+
+// keepAlive appends an event that says nothing, as OpenAI sends it, too.
+func (p *passing) keepAlive(dst []byte) []byte {
+	return append(dst, "event: keepalive\ndata: {\"type\":\"keepalive\"}\n\n"...)
+}
+
+// passage passes on an answer of a provider that speaks this API. The model is the alias.
+type passage struct {
+	info dialect.Info
+	id   string // of the response; "": not known yet
+}
+
+// Watches reports whether content has to be looked at: no delta has anything that is the
+// gateway's.
+func (p *passage) Watches(name []byte) bool { return !isDelta(name) }
+
+func isDelta(name []byte) bool {
+	const end = ".delta"
+	return len(name) > len(end) && string(name[len(name)-len(end):]) == end
+}
+
+// Event appends an event.
+func (p *passage) Event(dst, name, data []byte) []byte {
+	if isDelta(name) {
+		return append(dst, data...)
+	}
+	p.note(data)
+	return native.Replace(dst, data, p.info.Model, "response", "model")
+}
+
+// note notes the ids that an answer tells.
+func (p *passage) note(data []byte) {
+	if p.id == "" {
+		p.id = native.Text(data, "response", "id")
+	}
+	if p.info.Made == nil {
+		return
+	}
+	for _, id := range native.IDs(slices.Clone(data), &answerForm) {
+		p.info.Made(id)
+	}
+}
+
+// End appends nothing: the event that says that the answer is complete is the last one.
+func (p *passage) End(dst []byte) []byte { return dst }
+
+// Whole appends a whole answer.
+func (p *passage) Whole(dst, data []byte) []byte {
+	p.note(data)
+	return native.Replace(dst, data, p.info.Model, "model")
+}

@@ -1,0 +1,96 @@
+package openai
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/kai-gateway/kai/plugins/internal/responsesapi"
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// responses reads answers of the Responses API.
+var responses = responsesapi.Dialect{
+	Name:    "The provider",
+	Failure: func(head sdk.Head, e sdk.JSON) error { return ofResponses.failure(failure(0, head, e)) },
+}
+
+// ofResponses says what errors are about.
+var ofResponses = endpoint{what: "Responses API", input: "input"}
+
+// passOn sends a request of the Responses API as the client wrote it. Of the options, those
+// count that say what is never sent, and what is sent where a request says nothing; the others
+// are about chat completions.
+func passOn(r *sdk.Request, o *settings, out *sdk.Out) error {
+	e := edit{settings: o}
+	body, err := e.responses(r.Body)
+	if err != nil {
+		return err
+	}
+	up := sdk.Upstream{Path: o.path("/responses"), Framing: abi.Whole, Headers: o.headers, Body: body}
+	if r.Stream {
+		up.Framing = abi.SSE
+	}
+	out.Send(up)
+	return nil
+}
+
+// ofChat are the fields of chat completions that the Responses API doesn't have.
+var ofChat = []string{
+	"messages", "verbosity", "response_format", "max_tokens", "max_completion_tokens", "stream_options", "stop", "n", "seed",
+	"logit_bias", "logprobs", "frequency_penalty", "presence_penalty", "modalities", "audio", "prediction", "web_search_options",
+	"functions", "function_call",
+}
+
+// responses makes the upstream's body of a request of the Responses API.
+func (e *edit) responses(body sdk.JSON) ([]byte, error) {
+	if len(e.drop) == 0 && len(e.body) == 0 {
+		return body, nil
+	}
+	it := sdk.Object(body)
+	for it.Next() {
+		if key, v := it.Key(), it.Value(); e.drops(key) {
+			e.changed = true
+		} else {
+			e.field(key, v)
+		}
+	}
+	if it.Err() != nil {
+		return nil, &sdk.Error{Status: 400, Type: sdk.InvalidRequest, Message: "The request is not valid JSON."}
+	}
+	for f := sdk.Object(e.body); f.Next(); {
+		key, v := string(f.Key()), f.Value()
+		if key == "reasoning_effort" {
+			key, v = "reasoning", slices.Concat(sdk.JSON(`{"effort":`), v, sdk.JSON(`}`))
+		}
+		if body.Get(key) == nil && !e.drops([]byte(key)) && !slices.Contains(ofChat, key) {
+			e.changed = true
+			e.field([]byte(key), v)
+		}
+	}
+	if !e.changed {
+		return body, nil
+	}
+	return append(e.out, '}'), nil
+}
+
+// passedWhole passes on a whole answer of the Responses API. An error may say that there is no
+// such API, or that the model isn't served in it: then the gateway translates.
+func passedWhole(r *sdk.Response, out *sdk.Out) error {
+	if r.Status >= 200 && r.Status <= 299 {
+		return responses.Whole(r.Head, r.Body, out)
+	}
+	err := ofResponses.failure(failure(r.Status, r.Head, r.Body))
+	if e, ok := err.(*sdk.Error); ok && (e.NoRetry && (r.Status == 404 || r.Status == 405) || onlyInChat(r.Body)) {
+		e.Status, e.Code, e.Type, e.NoRetry = 404, "unsupported_operation", sdk.NotFoundError, true
+	}
+	return err
+}
+
+// onlyInChat reports whether a refusal says that the model is served in chat completions only,
+// as OpenAI says it of the other way round: "This model is only supported in v1/responses and
+// not in v1/chat/completions."
+func onlyInChat(body sdk.JSON) bool {
+	text, _ := body.Get("error").Get("message").Str()
+	return strings.Contains(text, "supported in v1/chat/completions") || strings.Contains(text, "not supported with the Responses API")
+}
