@@ -52,9 +52,9 @@ const (
 	Month
 )
 
-// around returns the period that t lies in, in seconds since 1970: from start to before
+// Around returns the period that t lies in, in seconds since 1970: from start to before
 // end. The total begins at 0 and has no end, which is 0, too.
-func (p Period) around(t time.Time, zone *time.Location) (start, end int64) {
+func (p Period) Around(t time.Time, zone *time.Location) (start, end int64) {
 	if p == Total {
 		return 0, 0
 	}
@@ -83,9 +83,9 @@ type Usage struct {
 	Cost          int64 // in billionths
 }
 
-// reserve returns what a bucket must have room for to let a request in, and what is
+// Needs returns what a bucket must have room for to let a request in, and what is
 // reserved beyond that as far as there is room.
-func (b *Bucket) reserve(r Reserve) (must, may int64) {
+func (b *Bucket) Needs(r Reserve) (must, may int64) {
 	switch b.Unit {
 	case Requests, Concurrent:
 		return 1, 0
@@ -99,8 +99,9 @@ func (b *Bucket) reserve(r Reserve) (must, may int64) {
 	return r.InputCost, r.OutputCost
 }
 
-// used returns what a request used of a bucket whose reservations are settled.
-func (b *Bucket) used(u Usage) int64 {
+// Spent returns what a request used of a bucket whose reservations are settled, which are
+// all but Requests and Concurrent.
+func (b *Bucket) Spent(u Usage) int64 {
 	switch b.Unit {
 	case Tokens:
 		return u.Input + u.Output

@@ -32,7 +32,7 @@ func (c *counter) roll(t time.Time) {
 	case b.Unit == Concurrent:
 	case b.Unit == Money:
 		if c.index < 0 || c.end != 0 && t.Unix() >= c.end {
-			c.index, c.end = b.Period.around(t, b.Zone)
+			c.index, c.end = b.Period.Around(t, b.Zone)
 			c.now, c.warned = 0, false
 		}
 	case c.index < 0:
@@ -174,6 +174,24 @@ func (c *counter) reset(t time.Time) time.Duration {
 		return c.left(t)
 	}
 	return 0
+}
+
+// refusal says why a request that must and may have so much is not let in at t, after roll;
+// nil: it is.
+func (c *counter) refusal(t time.Time, must, may int64) *Refusal {
+	b := c.bucket
+	if must == 0 && may == 0 {
+		return nil
+	}
+	free := b.Limit - c.used(t)
+	need := max(min(must, b.Limit), 1)
+	switch {
+	case must > 2*b.Limit && b.Limit > 0 && b.Unit != Requests && b.Unit != Concurrent:
+		return &Refusal{Bucket: b, Left: max(0, free), Wait: -1, TooLarge: true}
+	case free < need:
+		return &Refusal{Bucket: b, Left: max(0, free), Wait: c.wait(t, need)}
+	}
+	return nil
 }
 
 // idle reports whether nothing counts, after roll.

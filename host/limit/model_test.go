@@ -94,7 +94,7 @@ func TestRandomSchedules(t *testing.T) {
 						model[b.ID] = m
 					}
 					m.roll(b, clock.t)
-					must, may := b.reserve(r)
+					must, may := b.Needs(r)
 					free := b.Limit - m.used(b, clock.t)
 					fits := min(must, b.Limit)
 					if must+may > 0 && free < max(1, fits) || must > 2*b.Limit && must > 1 {
@@ -142,9 +142,9 @@ func TestRandomSchedules(t *testing.T) {
 					if b.Unit == Requests || b.Unit == Concurrent {
 						continue
 					}
-					more := b.used(u) - h.taken[i]
+					more := b.Spent(u) - h.taken[i]
 					if b.ID == "c" {
-						sumUsed, sumCounted = sumUsed+b.used(u), sumCounted+more
+						sumUsed, sumCounted = sumUsed+b.Spent(u), sumCounted+more
 					}
 					switch {
 					case more > 0 && b.Unit == Money:

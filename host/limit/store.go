@@ -17,6 +17,10 @@ type Store interface {
 	// Used returns how much each of the buckets counts now, what is reserved included. It
 	// counts nothing, and is for whoever watches.
 	Used(buckets []*Bucket) []int64
+
+	// Keep forgets the counts of buckets that no configuration has any more, unless
+	// something still counts there.
+	Keep(buckets []*Bucket)
 }
 
 // Lease is the room that a request takes. It belongs to the request's goroutine.
@@ -41,6 +45,10 @@ type Refusal struct {
 	// TooLarge says that what the request needs is more than twice of what the limit
 	// allows, however long it waits.
 	TooLarge bool
+
+	// Unavailable says that nobody knows, since what counts doesn't answer. Bucket is nil
+	// then.
+	Unavailable bool
 }
 
 // Options configures NewLocal.
@@ -127,21 +135,14 @@ func (s *Local) Admit(_ context.Context, buckets []*Bucket, r Reserve) (Lease, *
 	var refused *Refusal
 	for _, b := range buckets {
 		c := s.counter(b, t)
-		must, may := b.reserve(r)
-		free := b.Limit - c.used(t)
-		need := max(min(must, b.Limit), 1)
-		switch {
-		case must == 0 && may == 0:
-			need, free = 0, 0
-		case must > 2*b.Limit && b.Limit > 0 && b.Unit != Requests && b.Unit != Concurrent:
-			refused = worse(refused, &Refusal{Bucket: b, Left: max(0, free), Wait: -1, TooLarge: true})
-			continue
-		case free < need:
-			refused = worse(refused, &Refusal{Bucket: b, Left: max(0, free), Wait: c.wait(t, need)})
+		must, may := b.Needs(r)
+		if no := c.refusal(t, must, may); no != nil {
+			refused = refused.or(no)
 			continue
 		}
 		must = min(must, b.Limit)
-		l.charges = append(l.charges, charge{counter: c, bucket: b, index: c.index, taken: must + min(may, max(0, free-must))})
+		taken := must + min(may, max(0, b.Limit-c.used(t)-must))
+		l.charges = append(l.charges, charge{counter: c, bucket: b, index: c.index, taken: taken})
 	}
 	if refused != nil {
 		return nil, refused
@@ -153,12 +154,12 @@ func (s *Local) Admit(_ context.Context, buckets []*Bucket, r Reserve) (Lease, *
 	return l, nil
 }
 
-// worse returns the refusal that a client has to wait longer for.
-func worse(a, b *Refusal) *Refusal {
-	if a == nil || a.Wait >= 0 && (b.Wait < 0 || b.Wait > a.Wait) {
-		return b
+// or returns the refusal that a client has to wait longer for. r may be nil.
+func (r *Refusal) or(other *Refusal) *Refusal {
+	if r == nil || r.Wait >= 0 && (other.Wait < 0 || other.Wait > r.Wait) {
+		return other
 	}
-	return a
+	return r
 }
 
 // apply counts what a request reserves.
@@ -206,7 +207,7 @@ func (s *Local) settle(l *lease, u Usage) (warn []warning) {
 			c.now--
 			continue
 		}
-		if used := max(0, ch.bucket.used(u)); used > ch.taken {
+		if used := max(0, ch.bucket.Spent(u)); used > ch.taken {
 			c.charge(t, used-ch.taken)
 		} else {
 			c.refund(ch.index, ch.taken-used)
@@ -220,8 +221,7 @@ func (s *Local) settle(l *lease, u Usage) (warn []warning) {
 	return warn
 }
 
-// Keep forgets the counts of buckets that no configuration has any more, unless something
-// still counts there.
+// Keep is [Store].
 func (s *Local) Keep(buckets []*Bucket) {
 	known := make(map[string]bool, len(buckets))
 	for _, b := range buckets {

@@ -11,7 +11,7 @@ func TestWhatIsUsedIsShownAndNotCounted(t *testing.T) {
 	clock := &clock{noon}
 	requests := &Bucket{ID: "r", Unit: Requests, Limit: 2, Window: time.Minute}
 	money := &Bucket{ID: "m", Unit: Money, Limit: 100, Period: Day, Zone: time.UTC, Warn: 1 << 60}
-	start, end := Day.around(noon, time.UTC)
+	start, end := Day.Around(noon, time.UTC)
 	s := NewLocal(Options{Now: clock.now, Track: true, Saved: map[string]Saved{"m": {Index: start, End: end, Now: 40}}})
 	both := []*Bucket{requests, money}
 	check := func(when string, wantRequests, wantMoney int64) {

@@ -1,0 +1,33 @@
+package limit
+
+import "time"
+
+// at returns the counter of a bucket with a count that is kept elsewhere, at t.
+func (s Saved) at(b *Bucket, t time.Time) *counter {
+	c := &counter{bucket: b, index: s.Index, end: s.End, now: s.Now, before: s.Before, debt: s.Debt, warned: s.Warned}
+	c.roll(t)
+	return c
+}
+
+// Used returns how much of a bucket is used at t by its count.
+func (s Saved) Used(b *Bucket, t time.Time) int64 { return s.at(b, t).used(t) }
+
+// Left returns what a bucket with a window has left at t by its count, and in what time it
+// will be as if nothing had been used.
+func (s Saved) Left(b *Bucket, t time.Time) (remaining int64, reset time.Duration) {
+	c := s.at(b, t)
+	return max(0, b.Limit-c.used(t)), c.reset(t)
+}
+
+// Judge says why a request is not let in at t by counts that are kept elsewhere, one for
+// each bucket; nil: it is let in.
+func Judge(buckets []*Bucket, counts []Saved, r Reserve, t time.Time) *Refusal {
+	var refused *Refusal
+	for i, b := range buckets {
+		must, may := b.Needs(r)
+		if no := counts[i].at(b, t).refusal(t, must, may); no != nil {
+			refused = refused.or(no)
+		}
+	}
+	return refused
+}
