@@ -54,6 +54,11 @@ var layers = []layer{
 	{pattern: "config", own: []string{"schema"}, foreign: []string{"cuelang.org/go", "go.yaml.in/yaml/v3"}},
 
 	{pattern: "host/limit/ledger", foreign: []string{"go.etcd.io/bbolt"}}, // knows no limits, only names and bytes
+	// Counts in what gateways share, of which it knows only that it runs scripts.
+	{pattern: "host/limit/fleet", own: []string{"host/limit"}, tests: []string{"host/shared", "internal/testkit/redis"}},
+	// The one place of the store that gateways share.
+	{pattern: "host/shared", tests: []string{"internal/testkit/redis"}},
+	{pattern: "internal/testkit/redis"},
 	// Everybody's memory is counted in one place.
 	{pattern: "host/memory"},
 	{pattern: "host/buffer"}, // large slices of bytes, which outlive whom they were lent to
@@ -101,8 +106,8 @@ var layers = []layer{
 	{pattern: "host/upstream/h1", tests: []string{"internal/testkit/wire"}}, // knows nothing of providers
 	{pattern: "host/*", own: []string{"host/fault", "host/memory", "host/quoted", "host/record", "sdk", "sdk/*"}},
 	{
-		pattern: "host", own: []string{"host/*", "host/limit/ledger", "host/wasm/modfile", "host/dialect/*", "config", "schema", "sdk", "sdk/*"},
-		tests: []string{"internal/testkit", "internal/testkit/mock", "plugins", "plugins/*", "host/wasm/*", "github.com/openai/openai-go/v3", "github.com/getkin/kin-openapi"},
+		pattern: "host", own: []string{"host/*", "host/limit/fleet", "host/limit/ledger", "host/wasm/modfile", "host/dialect/*", "config", "schema", "sdk", "sdk/*"},
+		tests: []string{"internal/testkit", "internal/testkit/mock", "internal/testkit/redis", "plugins", "plugins/*", "host/wasm/*", "github.com/openai/openai-go/v3", "github.com/getkin/kin-openapi"},
 	},
 	// For tests of whole gateways, and for nothing else. Their upstreams know nothing of
 	// Kai, so that tests inside of package host can have them, too.
@@ -121,7 +126,7 @@ var layers = []layer{
 	{pattern: "cmd/internal/*"}, // programs of the Makefile
 	{
 		pattern: "cmd/*", own: []string{"cmd/internal/*", "host", "host/*", "host/wasm/modfile", "config", "schema", "plugins", "plugins/*", "sdk", "sdk/*"},
-		tests: []string{"internal/testkit", "internal/testkit/mock", "github.com/rogpeppe/go-internal", "github.com/openai/openai-go/v3"},
+		tests: []string{"internal/testkit", "internal/testkit/mock", "internal/testkit/redis", "github.com/rogpeppe/go-internal", "github.com/openai/openai-go/v3"},
 	},
 }
 

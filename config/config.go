@@ -24,6 +24,7 @@ type Config struct {
 	Limits       CallLimits `json:"limits"` // of the whole gateway
 	Pricing      Pricing    `json:"pricing"`
 	Ledger       string     `json:"ledger"` // an absolute path, or one from where the program runs; "": none
+	Shared       Shared     `json:"shared"`
 	CORS         CORS       `json:"cors"`
 	Responses    Responses  `json:"responses"`
 	Admin        Admin      `json:"admin"`

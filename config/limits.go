@@ -67,12 +67,19 @@ func (l *loader) pricing(root *value) Pricing {
 	return p
 }
 
-// ledger reads where counts are kept. Budgets without it are worth a warning.
-func (l *loader) ledger(root *value) string {
+// ledger reads where counts are kept. Budgets that neither it nor a shared store remembers
+// are worth a warning.
+func (l *loader) ledger(root *value, shared Shared) string {
 	v := root.get("ledger")
+	if v.isText() && shared.Enabled {
+		l.fault(v, "ledger", "can't be beside shared, which keeps the counts of all gateways: remove one of them")
+	}
+	if !v.isText() && root.get("shared") != nil {
+		return ""
+	}
 	if !v.isText() {
 		for _, b := range (*l.budgets)[:min(1, len(*l.budgets))] {
-			b.report.warn(b.value.place, b.path, "is forgotten at every restart: give the configuration a ledger, the path of a file that remembers what was spent")
+			b.report.warn(b.value.place, b.path, "is forgotten at every restart: give the configuration a ledger, the path of a file that remembers what was spent, or a shared store")
 		}
 		return ""
 	}

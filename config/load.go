@@ -210,6 +210,7 @@ func (l *loader) load(src []byte) *Config {
 	}
 	cfg.Admin = l.admin(root, cfg.Server)
 	cfg.DefaultModel = l.defaultModel(root)
-	cfg.Ledger = l.ledger(root)
+	cfg.Shared = l.shared(root)
+	cfg.Ledger = l.ledger(root, cfg.Shared)
 	return cfg
 }

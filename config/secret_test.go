@@ -18,6 +18,9 @@ func withKey(t *testing.T, path string, v any) string {
 		"model_mapping": map[string]any{"a": map[string]any{"provider": "openrouter", "model": "m"}},
 		"auth":          map[string]any{"enabled": true, "api_keys": []any{"another-key"}},
 	}
+	if strings.HasPrefix(path, "shared.") {
+		root["shared"] = map[string]any{"url": "redis://redis", "secret": "another-secret-of-many"}
+	}
 	at := root
 	segments := strings.Split(path, ".")
 	for i, segment := range segments {

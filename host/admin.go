@@ -168,7 +168,7 @@ func (a administered) State() admin.State {
 	g := a.h.acquire()
 	defer g.release()
 	s := admin.State{
-		Version: a.h.opts.Version, Started: a.h.started, Now: g.now(), Health: g.health().Status, Auth: g.config.Auth.Enabled, Example: g.example(), Port: int(a.h.port.Load()),
+		Version: a.h.opts.Version, Started: a.h.started, Now: g.now(), Health: g.health().Status, Auth: g.config.Auth.Enabled, Example: g.example(), Port: int(a.h.port.Load()), Shared: a.h.sharedState(),
 		Configuration: a.configuration(g), Models: []admin.Model{}, Targets: []admin.Target{}, Providers: []admin.Provider{}, Keys: []admin.Key{},
 		Memory: admin.Use{Used: a.h.memory.Used(), Max: a.h.memory.Max()}, Bodies: admin.Use{Used: a.h.bodies.Used(), Max: a.h.bodies.Max()},
 	}

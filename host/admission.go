@@ -33,7 +33,7 @@ func (c *call) enter(ctx context.Context) error {
 	who := key.PrincipalFrom(ctx)
 	a := &admission{bytes: c.size}
 	refused := c.take(ctx, a, &who)
-	if refused != nil && refused.Bucket.Then != "" && refused.Bucket.Then != c.plan.Alias && who.MayUse(refused.Bucket.Then) {
+	if refused != nil && !refused.Unavailable && refused.Bucket.Then != "" && refused.Bucket.Then != c.plan.Alias && who.MayUse(refused.Bucket.Then) {
 		plan, err := c.gateway.routes.Plan(refused.Bucket.Then)
 		if err != nil {
 			return err
@@ -42,6 +42,12 @@ func (c *call) enter(ctx context.Context) error {
 		r := c.http.Record
 		r.Instead, r.Provider, r.UpstreamModel = plan.Alias, plan.Targets[0].Provider, plan.Targets[0].Model
 		refused = c.take(ctx, a, &who)
+	}
+	if refused != nil && refused.Unavailable {
+		return &fault.Error{
+			Kind: fault.Full, Code: "limits_unavailable", RetryAfter: refused.Wait,
+			Text: "What this gateway's limits allow can't be asked at the moment. Try again in a second.",
+		}
 	}
 	if refused != nil {
 		showRoom(c.http.Writer.Header(), refused.Bucket, refused.Left, max(0, refused.Wait))

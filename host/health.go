@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/limit/fleet"
 	"github.com/kai-gateway/kai/host/route"
 )
 
@@ -25,6 +26,14 @@ func (g *generation) health() api.Health {
 			where = " for " + r.where
 		}
 		services[0].Message = fmt.Sprintf("The configuration of %s was refused%s, the one before keeps serving; the log says why", r.at.UTC().Format(time.DateTime), where)
+	}
+	if s := g.host.shared; s != nil {
+		up := api.Service{Key: "shared", Name: "shared", Status: api.Healthy, Message: "The shared store answers"}
+		if !s.Up() {
+			broken = true
+			up.Status, up.Message = api.Degraded, awayMessages[g.host.outage]
+		}
+		services = append(services, up)
 	}
 	used := map[string]bool{}      // a provider that no model is mapped to serves nothing
 	cooling := map[string]string{} // what cools of a provider
@@ -73,6 +82,13 @@ func (g *generation) health() api.Health {
 		status = api.Degraded
 	}
 	return api.Health{Status: status, Services: services}
+}
+
+// awayMessages say what follows from a shared store that doesn't answer.
+var awayMessages = [...]string{
+	fleet.Divide: "The shared store does not answer; this gateway enforces its share of each limit",
+	fleet.Deny:   "The shared store does not answer; requests with limits are refused",
+	fleet.Allow:  "The shared store does not answer; limits are not enforced",
 }
 
 // coolingOf says what of a target is left alone for a while; "" for nothing.

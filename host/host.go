@@ -24,9 +24,11 @@ import (
 	"github.com/kai-gateway/kai/host/buffer"
 	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/host/limit"
+	"github.com/kai-gateway/kai/host/limit/fleet"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/observe"
 	"github.com/kai-gateway/kai/host/route"
+	"github.com/kai-gateway/kai/host/shared"
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/host/wasm/modfile"
 )
@@ -97,7 +99,10 @@ type Host struct {
 	responses *responses.Memory // what clients of the Responses API refer to
 	cells     *route.Cells      // how their models have done
 	gauges    sync.Map          // of *limit.Gauge: what is asked of those that bear only so much, by name
-	limits    *limit.Local      // what keys, groups, aliases and all together have used and spent
+	limits    limit.Store       // what keys, groups, aliases and all together have used and spent
+	fleet     *fleet.Store      // which other gateways know, too; nil: there are none
+	shared    *shared.Client    // what these share; nil: nothing
+	outage    fleet.Outage      // what happens while that is away
 	learnt    sync.Map          // of *limit.Estimator: how many tokens requests have, by alias
 	ledger    *ledgerKeeper     // where that is kept; nil: nowhere
 	loopback  atomic.Bool       // it serves this machine alone
@@ -325,6 +330,7 @@ func (h *Host) close(flush time.Duration) {
 	h.tracer.Close(flush)
 	h.pusher.Close(flush)
 	h.ledger.close()
+	h.closeShared()
 }
 
 // openAudit opens what a configuration says for the audit; nil: nothing is written.

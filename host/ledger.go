@@ -11,8 +11,12 @@ import (
 	"github.com/kai-gateway/kai/host/limit/ledger"
 )
 
-// openLimits makes what counts for limits and budgets, with what the ledger remembers.
+// openLimits makes what counts for limits and budgets: with other gateways, or here with what
+// the ledger remembers.
 func (h *Host) openLimits(c *config.Config) error {
+	if c.Shared.Enabled {
+		return h.openShared(c)
+	}
 	o := limit.Options{Now: h.opts.Now, Warn: h.warnOfBudget}
 	if c.Ledger == "" {
 		h.limits = limit.NewLocal(o)
@@ -31,8 +35,9 @@ func (h *Host) openLimits(c *config.Config) error {
 		}
 		o.Saved[name] = s
 	}
-	h.limits = limit.NewLocal(o)
-	h.ledger = &ledgerKeeper{path: c.Ledger, file: file, counts: h.limits, log: h.log, stop: make(chan struct{})}
+	counts := limit.NewLocal(o)
+	h.limits = counts
+	h.ledger = &ledgerKeeper{path: c.Ledger, file: file, counts: counts, log: h.log, stop: make(chan struct{})}
 	h.ledger.running.Go(h.ledger.run)
 	return nil
 }

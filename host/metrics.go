@@ -50,6 +50,10 @@ func (h *Host) state() observe.State {
 	s := observe.State{
 		Generation: h.taken.Load(), Refused: h.refused.Load() != nil, Refusals: h.refusals.Load(), AuditDropped: h.audit.Dropped(), TracesDropped: h.tracer.Dropped(), Instances: map[string]int{},
 	}
+	if h.shared != nil {
+		up := h.shared.Up()
+		s.Shared = &up
+	}
 	if h.opts.LogDropped != nil {
 		s.LogDropped = h.opts.LogDropped()
 	}

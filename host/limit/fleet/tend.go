@@ -1,0 +1,183 @@
+package fleet
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"time"
+)
+
+// run keeps the heart beating, and has the server know what it must, until Close.
+//
+//   - tended: New has done so
+func (s *Store) run(tended bool) {
+	tick := time.NewTicker(s.o.Beat)
+	defer tick.Stop()
+	for {
+		var again <-chan time.Time
+		if !tended {
+			again = time.After(s.o.Timeout)
+		}
+		select {
+		case <-tick.C:
+		case <-again:
+		case <-s.wake:
+		case <-s.stop:
+			return
+		}
+		tended = s.tend()
+	}
+}
+
+// tend looks after the store: the heart beats, and nothing stays in doubt or overdue. It
+// reports whether it could; if the server is away, there is nothing to do.
+func (s *Store) tend() bool {
+	if !s.o.Server.Up() {
+		s.ready.Store(false)
+		return true
+	}
+	s.mu.Lock()
+	incarnation, doubtful := s.incarnation, s.doubtful
+	s.mu.Unlock()
+	if doubtful || incarnation == "" || !s.beats(incarnation) {
+		ctx, cancel := context.WithTimeout(context.Background(), s.o.Timeout)
+		defer cancel()
+		if !s.rejoin(ctx, incarnation) || !s.beats(s.current()) {
+			return false
+		}
+	}
+	if !s.flush() {
+		return false
+	}
+	s.mu.Lock()
+	s.away = nil
+	s.mu.Unlock()
+	s.ready.Store(true)
+	return true
+}
+
+func (s *Store) current() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.incarnation
+}
+
+// beats has the heart beat once. It reports whether the server knows the incarnation.
+func (s *Store) beats(incarnation string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), s.o.Timeout)
+	defer cancel()
+	answer, err := s.beat(ctx, []string{s.gateways, s.leases(incarnation)}, []string{incarnation, s.life})
+	if err != nil || len(answer) <= heading || answer[0] != done {
+		return false
+	}
+	s.heard(answer)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gatewaysNow = max(1, answer[heading])
+	return true
+}
+
+// rejoin takes another incarnation in the place of one, unless somebody has done so already.
+// It reports whether there is one that the server knows.
+func (s *Store) rejoin(ctx context.Context, instead string) bool {
+	select {
+	case s.joining <- struct{}{}:
+		defer func() { <-s.joining }()
+	case <-ctx.Done():
+		return false
+	}
+	s.mu.Lock()
+	if s.incarnation != instead {
+		s.mu.Unlock()
+		return true
+	}
+	next := newIncarnation()
+	if instead != "" {
+		s.earlier = append(s.earlier, instead)
+	}
+	// From here on, what begins and ends does so in the new one. It adds up there, in
+	// whatever order the server hears of it.
+	s.incarnation, s.doubtful = next, false
+	keys, args := []string{s.gateways, s.leases(next)}, []string{next}
+	for key, n := range s.running {
+		keys, args = append(keys, key), append(args, strconv.FormatInt(n, 10))
+	}
+	args = append(args, s.earlier...)
+	s.mu.Unlock()
+	answer, err := s.join(ctx, keys, args)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil || len(answer) < heading {
+		s.doubtful = true
+		return false
+	}
+	s.earlier = nil
+	s.heard(answer)
+	return true
+}
+
+// flush tells the server all that is overdue. It reports whether nothing is left.
+func (s *Store) flush() bool {
+	for {
+		s.mu.Lock()
+		s.gatherSpent()
+		if len(s.overdue) == 0 {
+			s.mu.Unlock()
+			return true
+		}
+		t := s.overdue[0]
+		incarnation := s.incarnation
+		s.mu.Unlock()
+		ctx, cancel := context.WithTimeout(context.Background(), s.o.Timeout)
+		ok := s.announce(ctx, t) && s.tell(ctx, t, incarnation)
+		cancel()
+		if !ok {
+			return false
+		}
+		s.mu.Lock()
+		s.overdue = s.overdue[1:]
+		s.mu.Unlock()
+	}
+}
+
+// mostSpent is how many counts one settlement may change.
+const mostSpent = 256
+
+// gatherSpent makes a settlement of what was spent while the server was away. The caller has
+// the lock.
+func (s *Store) gatherSpent() {
+	for len(s.spent) > 0 {
+		t := &settlement{lease: &lease{store: s, incarnation: s.incarnation, id: strconv.FormatUint(s.lease.Add(1), 36)}, late: true, spent: []*spent{}}
+		for k, v := range s.spent {
+			if len(t.spent) == mostSpent {
+				break
+			}
+			t.spent = append(t.spent, v)
+			t.lease.buckets, t.lease.keys = append(t.lease.buckets, v.bucket), append(t.lease.keys, v.key)
+			delete(s.spent, k)
+		}
+		s.overdue = append(s.overdue, t)
+	}
+}
+
+// announce has the server make a lease for what was spent without one. It may be asked to
+// again as long as that lease was not settled.
+func (s *Store) announce(ctx context.Context, t *settlement) bool {
+	if t.spent == nil || t.declared {
+		return true
+	}
+	answer, err := s.declare(ctx, []string{s.leases(t.lease.incarnation)}, []string{t.lease.id})
+	if err != nil || len(answer) < heading {
+		return false
+	}
+	if answer[0] == unknown { // its incarnation is gone: the present one has to do
+		t.lease.incarnation = s.current()
+		s.hurry()
+		return false
+	}
+	t.declared = true
+	if n := len(t.spent); n > 0 {
+		s.o.Logger.Info("what was used without the shared store is added to it", slog.Int("limits", n))
+	}
+	return true
+}

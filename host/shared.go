@@ -1,0 +1,81 @@
+package host
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/admin"
+	"github.com/kai-gateway/kai/host/limit"
+	"github.com/kai-gateway/kai/host/limit/fleet"
+	"github.com/kai-gateway/kai/host/shared"
+)
+
+// outages are what the words of shared.on_outage mean.
+var outages = map[string]fleet.Outage{"local": fleet.Divide, "deny": fleet.Deny, "allow": fleet.Allow}
+
+// sharedServer is the client as limits need it.
+type sharedServer struct{ *shared.Client }
+
+// Script is for fleet.Server.
+func (s sharedServer) Script(text string) fleet.Run { return s.Client.Script(text) }
+
+// openShared connects to what gateways share, and has limits counted there.
+func (h *Host) openShared(c *config.Config) error {
+	s := c.Shared
+	o := shared.Options{
+		Addresses: s.Addresses, Socket: s.Socket, Sentinel: s.Sentinel, User: s.User, Password: s.Password.Reveal(), Database: s.Database,
+		Prefix: s.Prefix, Secret: s.Secret.Reveal(), Timeout: time.Duration(s.Timeout), Logger: h.log, Observe: h.metrics.Shared,
+		Durable: slices.ContainsFunc(limitsOf(c).all(), func(b *limit.Bucket) bool { return b.Unit == limit.Money }),
+	}
+	if s.TLS {
+		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		if s.CA != "" {
+			pem, err := os.ReadFile(s.CA)
+			if err != nil {
+				return fmt.Errorf("read shared.ca: %w", err)
+			}
+			if o.TLS.RootCAs = x509.NewCertPool(); !o.TLS.RootCAs.AppendCertsFromPEM(pem) {
+				return fmt.Errorf("read shared.ca: %s has no certificate in PEM's form", s.CA)
+			}
+		}
+	}
+	client, err := shared.Open(o)
+	if err != nil {
+		return err
+	}
+	h.shared, h.outage = client, outages[s.OnOutage]
+	h.fleet = fleet.New(fleet.Options{
+		Server: sharedServer{client}, Outage: h.outage, Timeout: o.Timeout, Now: h.opts.Now, Warn: h.warnOfBudget, Logger: h.log,
+	})
+	h.limits = h.fleet
+	return nil
+}
+
+// sharedState is how the store does that gateways share; nil: there is none.
+func (h *Host) sharedState() *admin.Shared {
+	if h.shared == nil {
+		return nil
+	}
+	s := &admin.Shared{Up: h.shared.Up(), Replicas: h.fleet.Gateways(), Errors: h.shared.Errors()}
+	for word, outage := range outages {
+		if outage == h.outage {
+			s.OnOutage = word
+		}
+	}
+	return s
+}
+
+// closeShared lets go of what gateways share.
+func (h *Host) closeShared() {
+	if h.fleet != nil {
+		h.fleet.Close()
+	}
+	if h.shared != nil {
+		h.shared.Close()
+	}
+}
