@@ -43,7 +43,7 @@ var layers = []layer{
 	{pattern: "plugins", tests: []string{"plugins/*", "config", "sdk", "sdk/abi"}},
 	{pattern: "plugins/*", own: []string{"plugins/internal/*", "sdk", "sdk/abi"}, tests: []string{"sdk/*"}},
 	{pattern: "plugins/internal/adaptertest", own: []string{"sdk", "sdk/*"}},                                                                                           // for the adapters' tests
-	{pattern: "plugins/internal/openaichat", own: []string{"plugins/internal/completion", "sdk", "sdk/abi"}, tests: []string{"plugins/internal/adaptertest", "sdk/*"}}, // it reads completions, too
+	{pattern: "plugins/internal/openaichat", own: []string{"plugins/internal/errortext", "sdk", "sdk/abi"}, tests: []string{"plugins/internal/adaptertest", "sdk/*"}}, // what fails in a completion
 	{pattern: "plugins/internal/*", own: []string{"sdk", "sdk/abi"}, tests: []string{"plugins/internal/adaptertest", "sdk/*"}},
 	{pattern: "plugins/*/wasm", own: []string{"plugins/*", "sdk"}},
 
@@ -90,8 +90,10 @@ var layers = []layer{
 	{pattern: "host/dialect/seal", own: []string{"host/facts", "host/fault", "sdk", "sdk/abi"}},
 	// What passes as it came is no dialect's own.
 	{pattern: "host/dialect/native", own: []string{"host/body", "host/dialect", "host/facts", "host/fault", "sdk", "sdk/abi"}},
+	// Nor is what requests that are no conversations have in common.
+	{pattern: "host/dialect/plain", own: []string{"host/body", "host/dialect", "host/fault", "sdk"}},
 	{
-		pattern: "host/dialect/*", own: []string{"host/body", "host/dialect", "host/dialect/chat", "host/dialect/native", "host/dialect/seal", "host/facts", "host/fault", "host/memory", "sdk", "sdk/abi"},
+		pattern: "host/dialect/*", own: []string{"host/body", "host/dialect", "host/dialect/chat", "host/dialect/native", "host/dialect/plain", "host/dialect/seal", "host/facts", "host/fault", "host/memory", "sdk", "sdk/abi"},
 		foreign: []string{"github.com/tidwall/gjson"},
 		tests:   []string{"plugins/*"}, // which take what dialects make
 	},

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/kai-gateway/kai/plugins/internal/embedding"
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -81,7 +82,7 @@ func embedded(r *sdk.Response, out *sdk.Out) error {
 		return malformed()
 	}
 	if !body.Get("error").Empty() {
-		return embedding.Failure(failure(0, nil, body))
+		return errortext.InEmbeddings(failure(0, nil, body))
 	}
 	list := body.Get("embeddings")
 	if list.Kind() != sdk.KindArray {

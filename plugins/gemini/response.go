@@ -1,7 +1,7 @@
 package gemini
 
 import (
-	"github.com/kai-gateway/kai/plugins/internal/embedding"
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/plugins/internal/tokencount"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -11,7 +11,7 @@ import (
 func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	if r.Status < 200 || r.Status > 299 {
 		if r.Op == abi.Embeddings {
-			return embedding.Failure(failure(r.Status, r.Head, r.Body))
+			return errortext.InEmbeddings(failure(r.Status, r.Head, r.Body))
 		}
 		return s.explain(failure(r.Status, r.Head, r.Body))
 	}

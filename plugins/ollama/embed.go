@@ -2,6 +2,7 @@ package ollama
 
 import (
 	"github.com/kai-gateway/kai/plugins/internal/embedding"
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -59,7 +60,7 @@ func embed(r *sdk.Request, out *sdk.Out) error {
 // embedded states the vectors of an answer.
 func embedded(r *sdk.Response, s *state, out *sdk.Out) error {
 	if r.Status < 200 || r.Status > 299 {
-		return embedding.Failure(failed(r, s))
+		return errortext.InEmbeddings(failed(r, s))
 	}
 	body := sdk.JSON(r.Body)
 	if body.Kind() != sdk.KindObject || body.Valid() != nil {
@@ -68,7 +69,7 @@ func embedded(r *sdk.Response, s *state, out *sdk.Out) error {
 	vectors := body.Get("embeddings")
 	if vectors.Kind() != sdk.KindArray {
 		if text, kind := unwrap(body); !body.Get("error").Empty() {
-			return embedding.Failure(explain(500, text, kind, s))
+			return errortext.InEmbeddings(explain(500, text, kind, s))
 		}
 		return notEmbedded()
 	}

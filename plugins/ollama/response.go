@@ -1,7 +1,7 @@
 package ollama
 
 import (
-	"github.com/kai-gateway/kai/plugins/internal/completion"
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -12,7 +12,7 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 		return embedded(r, s, out)
 	}
 	if r.Op == abi.Completions {
-		return completion.Failure(answered(r, s, out))
+		return errortext.InCompletions(answered(r, s, out))
 	}
 	return answered(r, s, out)
 }

@@ -1,7 +1,7 @@
 package ollama
 
 import (
-	"github.com/kai-gateway/kai/plugins/internal/completion"
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -14,7 +14,7 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 		return nil
 	}
 	if e.Op == abi.Completions {
-		return completion.Failure(take(e.Data, s, out))
+		return errortext.InCompletions(take(e.Data, s, out))
 	}
 	return take(e.Data, s, out)
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/kai-gateway/kai/plugins/internal/embedding"
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/sdk"
 )
@@ -21,9 +22,9 @@ func (o *settings) knowsBase64(body sdk.JSON) bool {
 func embedded(r *sdk.Response, out *sdk.Out) error {
 	switch body := sdk.JSON(r.Body); {
 	case r.Status < 200 || r.Status > 299:
-		return embedding.Failure(failure(r.Status, r.Head, body))
+		return errortext.InEmbeddings(failure(r.Status, r.Head, body))
 	case body.Valid() == nil && !body.Get("error").Empty():
-		return embedding.Failure(failure(0, r.Head, body))
+		return errortext.InEmbeddings(failure(0, r.Head, body))
 	case !embedding.OpenAI(body, out):
 		return openaichat.Failed(502, "upstream_error", "The provider's answer is no list of embeddings.")
 	}

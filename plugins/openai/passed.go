@@ -2,8 +2,8 @@ package openai
 
 import (
 	"bytes"
-	"strings"
 
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -79,14 +79,5 @@ func tokens(body sdk.JSON, out *sdk.Out) {
 
 // failure says of an error that is in terms of chat what it means here.
 func (p endpoint) failure(err error) error {
-	e, ok := err.(*sdk.Error)
-	if !ok {
-		return err
-	}
-	if e.Param == "messages" {
-		e.Param = p.input
-	}
-	e.Message = strings.Replace(e.Message, "The messages are longer than the model's context", "The field "+p.input+" is longer than the model takes", 1)
-	e.Message = strings.Replace(e.Message, "has no chat completions at this place", "has no "+p.what+" at this place", 1)
-	return e
+	return errortext.Instead(err, p.input, "The field "+p.input+" is longer than the model takes", p.what)
 }

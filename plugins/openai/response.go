@@ -1,7 +1,7 @@
 package openai
 
 import (
-	"github.com/kai-gateway/kai/plugins/internal/completion"
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -30,7 +30,7 @@ func (adapter) Response(r *sdk.Response, _ *openaichat.State, out *sdk.Out) erro
 	}
 	if r.Op == abi.Completions {
 		if r.Status < 200 || r.Status > 299 {
-			return completion.Failure(failure(r.Status, r.Head, r.Body))
+			return errortext.InCompletions(failure(r.Status, r.Head, r.Body))
 		}
 		return dialect.WholeCompletion(r, out)
 	}

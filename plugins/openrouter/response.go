@@ -1,8 +1,8 @@
 package openrouter
 
 import (
-	"github.com/kai-gateway/kai/plugins/internal/completion"
 	"github.com/kai-gateway/kai/plugins/internal/embedding"
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -26,7 +26,7 @@ func (adapter) Response(r *sdk.Response, s *openaichat.State, out *sdk.Out) erro
 	}
 	if r.Op == abi.Completions {
 		if r.Status < 200 || r.Status > 299 {
-			return completion.Failure(refused(r))
+			return errortext.InCompletions(refused(r))
 		}
 		return dialect.WholeCompletion(r, out)
 	}
@@ -40,9 +40,9 @@ func (adapter) Response(r *sdk.Response, s *openaichat.State, out *sdk.Out) erro
 func embedded(r *sdk.Response, out *sdk.Out) error {
 	switch body := sdk.JSON(r.Body); {
 	case r.Status < 200 || r.Status > 299:
-		return embedding.Failure(refused(r))
+		return errortext.InEmbeddings(refused(r))
 	case body.Valid() == nil && !body.Get("error").Empty():
-		return embedding.Failure(failure(0, r.Head, body.Get("error")))
+		return errortext.InEmbeddings(failure(0, r.Head, body.Get("error")))
 	case !embedding.OpenAI(body, out):
 		return openaichat.Failed(502, "upstream_error", "OpenRouter's answer is no list of embeddings.")
 	}

@@ -5,7 +5,6 @@ package embedding
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/kai-gateway/kai/sdk"
 )
@@ -108,18 +107,4 @@ func OpenAI(body sdk.JSON, out *sdk.Out) bool {
 	Count(usage.Get("prompt_tokens"), out)
 	out.Result(vectors.Bytes())
 	return true
-}
-
-// Failure says of an error that is in terms of chat what it means for embeddings.
-func Failure(err error) error {
-	e, ok := err.(*sdk.Error)
-	if !ok {
-		return err
-	}
-	if e.Param == "messages" {
-		e.Param = "input"
-	}
-	e.Message = strings.Replace(e.Message, "The messages are longer than the model's context", "The input is longer than the model takes", 1)
-	e.Message = strings.Replace(e.Message, "has no chat completions at this place", "has no embeddings at this place", 1)
-	return e
 }

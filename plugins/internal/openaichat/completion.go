@@ -1,7 +1,7 @@
 package openaichat
 
 import (
-	"github.com/kai-gateway/kai/plugins/internal/completion"
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -10,7 +10,7 @@ import (
 // The text of a choice is its text, or, as Mistral has it, the content of its message or delta.
 func (d *Dialect) WholeCompletion(r *sdk.Response, out *sdk.Out) error {
 	var s State
-	return completion.Failure(d.explain(d.completion(r.Head, r.Body, &s, true, out)))
+	return errortext.InCompletions(d.explain(d.completion(r.Head, r.Body, &s, true, out)))
 }
 
 // CompletionEvent handles one event of a stream.
@@ -19,9 +19,9 @@ func (d *Dialect) CompletionEvent(e *sdk.Event, s *State, out *sdk.Out) error {
 		return nil
 	}
 	if string(e.Name) == "error" {
-		return completion.Failure(d.Failure(nil, e.Data))
+		return errortext.InCompletions(d.Failure(nil, e.Data))
 	}
-	return completion.Failure(d.explain(d.completion(nil, e.Data, s, false, out)))
+	return errortext.InCompletions(d.explain(d.completion(nil, e.Data, s, false, out)))
 }
 
 // completion states an answer, or a chunk of one. Choices without an index have that of their
@@ -59,7 +59,7 @@ func (d *Dialect) emitCompletion(head sdk.Head, c *choice, whole bool, out *sdk.
 	} else if c.text != nil {
 		return errPart
 	}
-	if array := completion.Logprobs(nil, c.logprobs); array != nil {
+	if array := olderLogprobs(nil, c.logprobs); array != nil {
 		out.Logprobs(c.index, array)
 	}
 	c.emitEnd(out)
@@ -71,4 +71,44 @@ func (d *Dialect) emitCompletion(head sdk.Head, c *choice, whole bool, out *sdk.
 		out.Finish(c.index, reason)
 	}
 	return nil
+}
+
+// olderLogprobs appends, in the form of chat completions, the tokens of an object in the older
+// form: arrays of equal length. Each token keeps its text_offset. It appends nothing of an
+// object without tokens.
+func olderLogprobs(dst []byte, older sdk.JSON) []byte {
+	if older.Get("tokens").Kind() != sdk.KindArray {
+		return dst
+	}
+	var w sdk.Writer
+	w.Reset(dst)
+	w.Array()
+	logprobs, tops, offsets := sdk.Array(older.Get("token_logprobs")), sdk.Array(older.Get("top_logprobs")), sdk.Array(older.Get("text_offset"))
+	for it := sdk.Array(older.Get("tokens")); it.Next(); {
+		w.Object()
+		w.Key("token").Raw(it.Value())
+		if w.Key("logprob"); logprobs.Next() {
+			w.Raw(logprobs.Value())
+		} else {
+			w.Null()
+		}
+		w.Key("bytes").Null()
+		w.Key("top_logprobs").Array()
+		if tops.Next() {
+			for f := sdk.Object(tops.Value()); f.Next(); {
+				w.Object()
+				w.Key("token").String(string(f.Key()))
+				w.Key("logprob").Raw(f.Value())
+				w.Key("bytes").Null()
+				w.End()
+			}
+		}
+		w.End()
+		if offsets.Next() {
+			w.Key("text_offset").Raw(offsets.Value())
+		}
+		w.End()
+	}
+	w.End()
+	return w.Bytes()
 }

@@ -1,0 +1,44 @@
+package errortext
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+func TestInsteadOfChat(t *testing.T) {
+	for name, tc := range map[string]struct {
+		say  func(error) error
+		from sdk.Error
+		want sdk.Error
+	}{
+		"a prompt that is too long": {
+			InCompletions, sdk.Error{Param: "messages", Message: "The messages are longer than the model's context: 9 tokens"},
+			sdk.Error{Param: "prompt", Message: "The prompt and the answer are longer than the model's context: 9 tokens"},
+		},
+		"no completions": {
+			InCompletions, sdk.Error{Message: "The provider has no chat completions at this place."}, sdk.Error{Message: "The provider has no completions at this place."},
+		},
+		"no embeddings": {
+			InEmbeddings, sdk.Error{Message: "The provider has no chat completions at this place."}, sdk.Error{Message: "The provider has no embeddings at this place."},
+		},
+		"a text that is too long": {
+			InEmbeddings, sdk.Error{Param: "messages", Message: "The messages are longer than the model's context."}, sdk.Error{Param: "input", Message: "The input is longer than the model takes."},
+		},
+		"what is the same everywhere": {
+			InEmbeddings, sdk.Error{Param: "model", Message: "The provider is busy."}, sdk.Error{Param: "model", Message: "The provider is busy."},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got *sdk.Error
+			if err := tc.say(&tc.from); !errors.As(err, &got) || *got != tc.want {
+				t.Errorf("got %+v, want %+v", got, tc.want)
+			}
+		})
+	}
+	other := errors.New("another error")
+	if InCompletions(other) != other || InCompletions(nil) != nil {
+		t.Error("an error that is none of the SDK's was changed")
+	}
+}
