@@ -29,6 +29,20 @@ func AppendOpenAIError(dst []byte, e *fault.Error, _ string) []byte {
 	return append(dst, "}}"...)
 }
 
+// OpenAIEvents is what is the same in the streams of those APIs of OpenAI that end a stream
+// with [DONE], or just so. It is embedded in a [Stream].
+type OpenAIEvents struct{}
+
+// KeepAlive appends a comment, which clients skip.
+func (OpenAIEvents) KeepAlive(dst []byte) []byte { return append(dst, ": keep-alive\n\n"...) }
+
+// Fail appends the event that ends a stream after a failure: the error, without an end mark.
+func (OpenAIEvents) Fail(dst []byte, e *fault.Error) []byte {
+	dst = append(dst, "data: "...)
+	dst = AppendOpenAIError(dst, e, "")
+	return append(dst, "\n\n"...)
+}
+
 // openAIType returns OpenAI's type of an error with an HTTP status.
 func openAIType(status int) string {
 	switch {

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/kai-gateway/kai/host/dialect"
-	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -36,23 +35,15 @@ func infoOf(i dialect.Info) Info {
 }
 
 // chunkStream is the client's view of a streamed answer: the chunks of one attempt.
-type chunkStream struct{ info Info }
+type chunkStream struct {
+	dialect.OpenAIEvents
+	info Info
+}
 
 func newStream(i dialect.Info, usage bool) chunkStream {
 	info := infoOf(i)
 	info.IncludeUsage = usage
-	return chunkStream{info}
+	return chunkStream{info: info}
 }
 
 func (s chunkStream) Begin() dialect.Answer { return NewChunks(s.info) }
-
-// KeepAlive appends a comment, which clients skip.
-func (chunkStream) KeepAlive(dst []byte) []byte { return append(dst, ": keep-alive\n\n"...) }
-
-// Fail appends the event that ends a stream after a failure: the error, without an end
-// mark.
-func (chunkStream) Fail(dst []byte, e *fault.Error) []byte {
-	dst = append(dst, "data: "...)
-	dst = dialect.AppendOpenAIError(dst, e, "")
-	return append(dst, "\n\n"...)
-}

@@ -5,28 +5,27 @@ import (
 	"strconv"
 
 	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/dialect/plain"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// maxAlternatives is how many logprobs a token may have. OpenAI's own limit is 5, but other
-// servers give more.
-const maxAlternatives = 20
+const (
+	maxAlternatives = 5  // logprobs that a token may have besides its own, as OpenAI's API says
+	maxBestOf       = 20 // completions of which the best ones are wanted, as it says, too
+)
 
 // read fills r, checks what Kai promises to check, and notes what must be edited.
 func (r *Request) read(f *fields, fim bool) *fault.Error {
-	ok := true
-	if v := sdk.JSON(r.Doc.Model()); len(v) > 0 && v.Kind() != sdk.KindNull {
-		if r.Model, ok = v.Str(); !ok {
-			return wrong("model", "must be a string")
-		}
+	if err := r.ReadModel(); err != nil {
+		return err
 	}
 	user, err := f.text(atUser)
 	if err != nil {
 		return err
 	}
-	r.user, _ = user.Str()
+	r.Caller, _ = user.Str()
 	if r.Stream, err = f.boolean(atStream); err != nil {
 		return err
 	}
@@ -34,14 +33,14 @@ func (r *Request) read(f *fields, fim bool) *fault.Error {
 		return err
 	}
 	if v, there := f.has(atStop); there && !isStop(v) {
-		return wrong("stop", "must be a text or an array of texts")
+		return plain.Wrong("stop", "must be a text or an array of texts")
 	}
 	texts, err := r.readPrompt(f)
 	if err != nil {
 		return err
 	}
 	if fim && (!texts || len(r.items) > 0) {
-		return wrong("prompt", "must be one text")
+		return plain.Wrong("prompt", "must be one text")
 	}
 	dropped, err := r.readNumbers(f, texts, fim)
 	if err != nil {
@@ -60,13 +59,13 @@ func (r *Request) readUsage(f *fields) *fault.Error {
 	case !there:
 		return nil
 	case v.Kind() != sdk.KindObject:
-		return wrong("stream_options", "must be an object")
+		return plain.Wrong("stream_options", "must be an object")
 	}
 	usage := v.Get("include_usage")
 	ok := true
 	if k := usage.Kind(); k != sdk.KindAbsent && k != sdk.KindNull {
 		if r.usage, ok = usage.Bool(); !ok {
-			return wrong("stream_options.include_usage", "must be true or false")
+			return plain.Wrong("stream_options.include_usage", "must be true or false")
 		}
 	}
 	return nil
@@ -91,9 +90,12 @@ func (r *Request) readNumbers(f *fields, texts, fim bool) (dropped []body.Place,
 	if err != nil {
 		return nil, err
 	}
-	best, err := f.integer(atBestOf, 1, abi.MaxChoices, n)
+	best, err := f.integer(atBestOf, 0, maxBestOf, n)
 	if err != nil {
 		return nil, err
+	}
+	if best == 0 {
+		best = n
 	}
 	logprobs, err := f.integer(atLogprobs, 0, maxAlternatives, -1)
 	if err != nil {
@@ -112,17 +114,17 @@ func (r *Request) readNumbers(f *fields, texts, fim bool) (dropped []body.Place,
 	case err != nil:
 		return nil, err
 	case best < n:
-		return nil, wrong("best_of", "must be at least n")
+		return nil, plain.Wrong("best_of", "must be at least n")
 	case best > n && r.Stream:
-		return nil, wrong("best_of", "must be n in a stream, because the best answers are known only at their end")
+		return nil, plain.Wrong("best_of", "must be n in a stream, because the best answers are known only at their end")
 	case limit == 0 && !echo:
-		return nil, wrong("max_tokens", "must be at least 1 without echo")
+		return nil, plain.Wrong("max_tokens", "must be at least 1 without echo")
 	}
 	r.n, r.logprobs = int(n), int(logprobs)
 	if limit < 0 {
 		limit = r.limit(f, fim)
 	}
-	r.output = limit * best * int64(max(1, len(r.items)))
+	r.Output = limit * best * int64(max(1, len(r.items)))
 	if echo && texts && logprobs < 0 && limit != 0 {
 		r.copyPrompts(f.b)
 		echo = false
@@ -196,60 +198,34 @@ func (r *Request) readPrompt(f *fields) (texts bool, err *fault.Error) {
 	r.prompt = f.values[0]
 	switch {
 	case !there:
-		return false, wrong("prompt", "is required: a text, or an array of texts or tokens")
+		return false, plain.Wrong("prompt", "is required: a text, or an array of texts or tokens")
 	case v.Kind() == sdk.KindString:
 		return true, nil
 	case v.Kind() != sdk.KindArray:
-		return false, wrong("prompt", "must be a text, or an array of texts, tokens or lists of tokens")
+		return false, plain.Wrong("prompt", "must be a text, or an array of texts, tokens or lists of tokens")
 	}
-	kind, at, n := sdk.KindAbsent, r.prompt.From, 0
-	for it := sdk.Array(v); it.Next(); n++ {
-		item := it.Value()
-		if n == 0 {
-			kind = item.Kind()
-		}
-		switch {
-		case item.Kind() != kind:
-			return false, wrong(place(n), "must be of the same kind as the items before it")
-		case kind == sdk.KindNumber && !isToken(item):
-			return false, wrong(place(n), "must be a token, an integer of at least 0")
-		case kind == sdk.KindArray && !areTokens(item):
-			return false, wrong(place(n), "must have tokens, integers of at least 0, and nothing else")
-		case kind == sdk.KindNumber:
-			continue
-		case kind != sdk.KindString && kind != sdk.KindArray:
-			return false, wrong(place(n), "must be a text, a token or a list of tokens")
-		case n == maxPrompts:
-			return false, wrong("prompt", "must have at most "+strconv.Itoa(maxPrompts)+" items")
-		}
-		at += 1 + bytes.Index(f.b[at+1:r.prompt.To], item[:1]) // between two items there are only commas and space
-		r.items = append(r.items, body.Span{From: at, To: at + len(item)})
-		at += len(item) - 1
+	items, kind, err := plain.Items("prompt", f.b, r.prompt, maxPrompts, checkPrompt)
+	if err != nil {
+		return false, err
 	}
-	if n == 0 {
-		return false, wrong("prompt", "must not be empty")
-	}
+	r.items = items
 	if len(r.items) == 1 { // is the only one, and needs no array
 		only := r.items[0]
-		r.edits = append(r.edits, body.Edit{Span: body.Span{From: r.prompt.From, To: only.From}}, body.Edit{Span: body.Span{From: only.To, To: r.prompt.To}})
+		r.edits = append(r.edits, without(r.prompt, only)...)
 		r.prompt, r.items = only, nil
 	}
 	return kind == sdk.KindString, nil
 }
 
-func isToken(v sdk.JSON) bool {
-	n, ok := v.Int()
-	return ok && n >= 0
-}
-
-func areTokens(list sdk.JSON) bool {
-	n := 0
-	for it := sdk.Array(list); it.Next(); n++ {
-		if !isToken(it.Value()) {
-			return false
-		}
+// checkPrompt returns what is wrong with one of several prompts; "": nothing.
+func checkPrompt(v sdk.JSON) string {
+	switch v.Kind() {
+	case sdk.KindString, sdk.KindNumber:
+		return ""
+	case sdk.KindArray:
+		return plain.CheckTokens(v)
 	}
-	return n > 0
+	return "must be a text, a token or a list of tokens"
 }
 
 // copyPrompts keeps the prompts for the answer, which outlives the request.

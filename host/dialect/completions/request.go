@@ -8,6 +8,7 @@ import (
 	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/chat"
+	"github.com/kai-gateway/kai/host/dialect/plain"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -76,17 +77,14 @@ func newGrammar() body.Grammar {
 // Request is a checked request for completions. It never changes, and is safe for
 // concurrent use.
 type Request struct {
-	body.Doc
-	Model  string // as the client named it; "" if it did not
+	plain.Request
 	Stream bool
 
 	options
-	user   string
 	prompt body.Span
 	items  []body.Span // the prompts, if there are several; else nil
 	edits  []body.Edit
-	output int64 // tokens that the answer may have
-	copied int   // bytes of options.echo
+	copied int // bytes of options.echo
 }
 
 // options are what the answer depends on.
@@ -107,7 +105,7 @@ func Parse(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, err
 		Op: abi.Completions, Model: r.Model, Stream: r.Stream, Body: r, Size: r.Size(),
 		Inputs: max(1, len(r.items)), InputsAtOnce: max(1, abi.MaxChoices/r.n), Part: r.part,
 		Whole:    func(i dialect.Info) dialect.Answer { return newAnswer(i, &r.options, false) },
-		Streamed: func(i dialect.Info) dialect.Stream { return stream{i, &r.options} },
+		Streamed: func(i dialect.Info) dialect.Stream { return stream{info: i, options: &r.options} },
 	}, nil
 }
 
@@ -186,7 +184,7 @@ func (f *fields) integer(at body.Place, least, most, usual int64) (int64, *fault
 		if most < maxInt {
 			must = "must be an integer from " + strconv.FormatInt(least, 10) + " to " + strconv.FormatInt(most, 10)
 		}
-		return 0, wrong(names[at-atPrompt], must)
+		return 0, plain.Wrong(names[at-atPrompt], must)
 	}
 	return n, nil
 }
@@ -201,7 +199,7 @@ func (f *fields) boolean(at body.Place) (bool, *fault.Error) {
 	}
 	is, ok := v.Bool()
 	if !ok {
-		return false, wrong(names[at-atPrompt], "must be true or false")
+		return false, plain.Wrong(names[at-atPrompt], "must be true or false")
 	}
 	return is, nil
 }
@@ -210,16 +208,10 @@ func (f *fields) boolean(at body.Place) (bool, *fault.Error) {
 func (f *fields) text(at body.Place) (sdk.JSON, *fault.Error) {
 	v, there := f.has(at)
 	if there && v.Kind() != sdk.KindString {
-		return nil, wrong(names[at-atPrompt], "must be a string")
+		return nil, plain.Wrong(names[at-atPrompt], "must be a string")
 	}
 	return v, nil
 }
-
-func wrong(at, must string) *fault.Error {
-	return &fault.Error{Kind: fault.Invalid, Param: at, Text: at + ": " + must}
-}
-
-func place(item int) string { return "prompt[" + strconv.Itoa(item) + "]" }
 
 // Size returns how many bytes the Request keeps besides the body.
 func (r *Request) Size() int64 {
@@ -231,39 +223,20 @@ func (r *Request) part(from, n int) dialect.Body {
 	if n >= len(r.items) {
 		return r
 	}
-	first, last := r.items[from], r.items[from+n-1]
-	edits := append([]body.Edit(nil), r.edits...)
-	cut := func(from, to int) { edits = append(edits, body.Edit{Span: body.Span{From: from, To: to}}) }
+	edits := plain.Keep(r.items, from, n)
 	if n == 1 { // without the brackets
-		cut(r.prompt.From, first.From)
-		cut(last.To, r.prompt.To)
-	} else {
-		cut(r.items[0].From, first.From)
-		cut(last.To, r.items[len(r.items)-1].To)
+		edits = append(edits, without(r.prompt, body.Span{From: r.items[0].From, To: r.items[len(r.items)-1].To})...)
 	}
 	p := *r
 	p.items = r.items[from : from+n]
-	p.Mend(edits)
+	p.Mend(append(edits, r.edits...))
 	return &p
 }
 
-// Without returns the request itself: it has no field that can be a wish.
-func (r *Request) Without(string) dialect.Body { return r }
-
-// Conversation returns "": the request belongs to none.
-func (r *Request) Conversation() string { return "" }
-
-// User is who the client says the request is for.
-func (r *Request) User() string { return r.user }
-
-// Tokens estimates how many tokens the request has: a quarter of its bytes.
-func (r *Request) Tokens() int64 { return int64(len(r.Whole()) / 4) }
-
-// MaxOutput is how many tokens the answer may have: those of every choice together.
-func (r *Request) MaxOutput() int64 { return r.output }
-
-// Asks returns the first of the fields that the request has; "" if there is none.
-func (r *Request) Asks(fields, _ []string) string { return r.Has(fields) }
+// without returns the edits that leave what is inside of a span alone.
+func without(span, inside body.Span) []body.Edit {
+	return []body.Edit{{Span: body.Span{From: span.From, To: inside.From}}, {Span: body.Span{From: inside.To, To: span.To}}}
+}
 
 // FIM is the dialect of Mistral's form: OpenAI's, but editors send their key as a Bearer, as
 // x-api-key, or as both.

@@ -3,26 +3,16 @@ package completions
 import (
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/facts"
-	"github.com/kai-gateway/kai/host/fault"
 )
 
 // stream is the client's view of a streamed answer.
 type stream struct {
+	dialect.OpenAIEvents
 	info    dialect.Info
 	options *options
 }
 
 func (s stream) Begin() dialect.Answer { return newAnswer(s.info, s.options, true) }
-
-// KeepAlive appends a comment, which clients skip.
-func (stream) KeepAlive(dst []byte) []byte { return append(dst, ": keep-alive\n\n"...) }
-
-// Fail appends the event that ends a stream after a failure: the error, without an end mark.
-func (stream) Fail(dst []byte, e *fault.Error) []byte {
-	dst = append(dst, "data: "...)
-	dst = dialect.AppendOpenAIError(dst, e, "")
-	return append(dst, "\n\n"...)
-}
 
 // show appends the events for what was stated since the last call: for each choice, one with
 // its text, and one with the reason for its end.

@@ -3,10 +3,10 @@ package embeddings
 import (
 	"bytes"
 	"context"
-	"strconv"
 
 	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/dialect/plain"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -48,11 +48,9 @@ var grammar = body.Grammar{
 // Request is a checked request for embeddings: what clients send, and what adapters get. It
 // never changes, and is safe for concurrent use.
 type Request struct {
-	body.Doc
-	Model  string // as the client named it; "" if it did not
-	Base64 bool   // the client wants its vectors in base64
+	plain.Request
+	Base64 bool // the client wants its vectors in base64
 
-	user  string
 	items []body.Span // of an array of texts, of lists of tokens, or of objects; else nil
 	edits []body.Edit
 }
@@ -128,11 +126,8 @@ func (r *Request) read(b []byte, n *notes) *fault.Error {
 		v = s.Of(b)
 		return v, len(v) > 0 && v.Kind() != sdk.KindNull
 	}
-	ok := true
-	if v, there := sdk.JSON(r.Doc.Model()), len(r.Doc.Model()) > 0; there && v.Kind() != sdk.KindNull {
-		if r.Model, ok = v.Str(); !ok {
-			return wrong("model", "must be a string")
-		}
+	if err := r.ReadModel(); err != nil {
+		return err
 	}
 	if v, there := field(n.format); there {
 		switch format, _ := v.Str(); format {
@@ -140,65 +135,40 @@ func (r *Request) read(b []byte, n *notes) *fault.Error {
 		case "base64":
 			r.Base64 = true
 		default:
-			return wrong("encoding_format", "must be float or base64")
+			return plain.Wrong("encoding_format", "must be float or base64")
 		}
 	}
 	if v, there := field(n.dimensions); there {
 		if d, ok := v.Int(); !ok || d < 1 {
-			return wrong("dimensions", "must be an integer of at least 1")
+			return plain.Wrong("dimensions", "must be an integer of at least 1")
 		}
 	}
 	if v, there := field(n.user); there {
-		if r.user, ok = v.Str(); !ok {
-			return wrong("user", "must be a string")
+		ok := false
+		if r.Caller, ok = v.Str(); !ok {
+			return plain.Wrong("user", "must be a string")
 		}
 	}
 	v, there := field(n.input)
 	if !there {
-		return wrong("input", "is required: a text, or an array of texts or tokens")
+		return plain.Wrong("input", "is required: a text, or an array of texts or tokens")
 	}
-	return r.readInput(v, n.input.From)
+	return r.readInput(b, n.input, v)
 }
 
-// readInput checks the input, which stands at from.
-func (r *Request) readInput(input sdk.JSON, from int) *fault.Error {
+// readInput checks the input, which stands at a place in b.
+func (r *Request) readInput(b []byte, at body.Span, input sdk.JSON) (err *fault.Error) {
 	switch input.Kind() {
 	case sdk.KindString:
 		if len(input) == len(`""`) {
-			return wrong("input", "must not be empty")
+			return plain.Wrong("input", "must not be empty")
 		}
 		return nil
 	case sdk.KindArray:
-	default:
-		return wrong("input", "must be a text, or an array of texts, tokens or lists of tokens")
+		r.items, _, err = plain.Items("input", b, at, maxInputs, checkItem)
+		return err
 	}
-	kind, at := sdk.KindAbsent, from
-	n := 0
-	for it := sdk.Array(input); it.Next(); n++ {
-		v := it.Value()
-		if n == 0 {
-			kind = v.Kind()
-		}
-		if v.Kind() != kind {
-			return wrong(place(n), "must be of the same kind as the items before it")
-		}
-		if problem := checkItem(v); problem != "" {
-			return wrong(place(n), problem)
-		}
-		if kind == sdk.KindNumber {
-			continue
-		}
-		if n == maxInputs {
-			return wrong("input", "must have at most "+strconv.Itoa(maxInputs)+" items")
-		}
-		at += 1 + bytes.Index(input[at+1-from:], v[:1]) // between two items there are only commas and space
-		r.items = append(r.items, body.Span{From: at, To: at + len(v)})
-		at += len(v) - 1
-	}
-	if n == 0 {
-		return wrong("input", "must not be empty")
-	}
-	return nil
+	return plain.Wrong("input", "must be a text, or an array of texts, tokens or lists of tokens")
 }
 
 // checkItem returns what is wrong with an item of the input; "": nothing. What an object
@@ -209,36 +179,13 @@ func checkItem(v sdk.JSON) string {
 		if len(v) == len(`""`) {
 			return "must not be empty"
 		}
-	case sdk.KindNumber:
-		if !isToken(v) {
-			return "must be a token, an integer of at least 0"
-		}
 	case sdk.KindArray:
-		n := 0
-		for it := sdk.Array(v); it.Next(); n++ {
-			if !isToken(it.Value()) {
-				return "must have nothing but tokens, integers of at least 0"
-			}
-		}
-		if n == 0 {
-			return "must not be empty"
-		}
-	case sdk.KindObject:
+		return plain.CheckTokens(v)
+	case sdk.KindNumber, sdk.KindObject:
 	default:
 		return "must be a text, a token or a list of tokens"
 	}
 	return ""
-}
-
-func isToken(v sdk.JSON) bool {
-	n, ok := v.Int()
-	return ok && n >= 0
-}
-
-func place(item int) string { return "input[" + strconv.Itoa(item) + "]" }
-
-func wrong(at, must string) *fault.Error {
-	return &fault.Error{Kind: fault.Invalid, Param: at, Text: at + ": " + must}
 }
 
 // Inputs returns how many vectors the client wants.
@@ -252,33 +199,8 @@ func (r *Request) part(from, n int) dialect.Body {
 	if n >= len(r.items) {
 		return r
 	}
-	edits := append([]body.Edit(nil), r.edits...)
-	if from > 0 {
-		edits = append(edits, body.Edit{Span: body.Span{From: r.items[0].From, To: r.items[from].From}})
-	}
-	if to := from + n; to < len(r.items) {
-		edits = append(edits, body.Edit{Span: body.Span{From: r.items[to-1].To, To: r.items[len(r.items)-1].To}})
-	}
 	p := *r
 	p.items = r.items[from : from+n]
-	p.Mend(edits)
+	p.Mend(append(plain.Keep(r.items, from, n), r.edits...))
 	return &p
 }
-
-// Without returns the request itself: it has no field that can be a wish.
-func (r *Request) Without(string) dialect.Body { return r }
-
-// Conversation returns "": a request for embeddings belongs to none.
-func (r *Request) Conversation() string { return "" }
-
-// User is who the client says the request is for.
-func (r *Request) User() string { return r.user }
-
-// Tokens estimates how many tokens the request has: a quarter of its bytes.
-func (r *Request) Tokens() int64 { return int64(len(r.Whole()) / 4) }
-
-// MaxOutput is [dialect.Body]: vectors are no tokens.
-func (*Request) MaxOutput() int64 { return 0 }
-
-// Asks returns the first of the fields that the request has; "" if there is none.
-func (r *Request) Asks(fields, _ []string) string { return r.Has(fields) }
