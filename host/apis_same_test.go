@@ -10,6 +10,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/chat"
+	textapi "github.com/kai-gateway/kai/host/dialect/completions"
 	anthropicapi "github.com/kai-gateway/kai/host/dialect/messages"
 	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -21,6 +22,14 @@ type utterance struct {
 	Calls           []string // each: name and arguments
 	End             string   // done, length or filter
 	Prompt, Answer  int      // tokens
+
+	refusal string // in chat completions: the part of Text that is one
+}
+
+// asText is what an API says of it that knows nothing but text.
+func (s utterance) asText() utterance {
+	s.Text, s.Reasoning, s.Calls, s.refusal = strings.TrimSuffix(s.Text, s.refusal), "", nil, ""
+	return s
 }
 
 // readers parse a request of each API and read its whole answer.
@@ -51,13 +60,36 @@ var readers = map[string]struct {
 				return s, err
 			}
 			m := a.Choices[0].Message
-			s = utterance{Text: m.Content + m.Refusal, Reasoning: m.Reasoning, Prompt: a.Usage.Prompt, Answer: a.Usage.Answer}
+			s = utterance{Text: m.Content + m.Refusal, Reasoning: m.Reasoning, Prompt: a.Usage.Prompt, Answer: a.Usage.Answer, refusal: m.Refusal}
 			s.End = map[string]string{"stop": "done", "tool_calls": "done", "length": "length", "content_filter": "filter"}[a.Choices[0].FinishReason]
 			for _, c := range m.ToolCalls {
 				s.Calls = append(s.Calls, c.Function.Name+" "+compacted(c.Function.Arguments))
 			}
 			return s, nil
 		},
+	},
+	"completions": {
+		textapi.Parse, `{"model":"m","prompt":"hi"}`,
+		func(answer []byte) (s utterance, err error) {
+			var a struct {
+				Choices []struct {
+					Text         string
+					FinishReason string `json:"finish_reason"`
+				}
+				Usage struct {
+					Prompt int `json:"prompt_tokens"`
+					Answer int `json:"completion_tokens"`
+				}
+			}
+			if err := json.Unmarshal(answer, &a); err != nil {
+				return s, err
+			}
+			c := a.Choices[0]
+			return utterance{Text: c.Text, End: map[string]string{"stop": "done", "length": "length", "content_filter": "filter"}[c.FinishReason], Prompt: a.Usage.Prompt, Answer: a.Usage.Answer}, nil
+		},
+	},
+	"FIM": {
+		textapi.ParseFIM, `{"model":"m","prompt":"hi"}`, nil, // like chat
 	},
 	"messages": {
 		anthropicapi.Parse, `{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}`,
@@ -148,13 +180,22 @@ func TestAPIsSayTheSame(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			if got[name], err = sayWhole(asked, script, r.read); err != nil {
+			read := r.read
+			if read == nil {
+				read = readers["chat"].read
+			}
+			if got[name], err = sayWhole(asked, script, read); err != nil {
 				t.Fatalf("seed %d, %s: %v", seed, name, err)
 			}
 		}
 		for name, s := range got {
-			if fmt.Sprint(s) != fmt.Sprint(got["chat"]) || s.End == "" {
-				t.Fatalf("seed %d: in %s the answer is\n%+v\nand in chat\n%+v", seed, name, s, got["chat"])
+			want := got["chat"]
+			if name == "completions" {
+				want = want.asText()
+			}
+			s.refusal, want.refusal = "", ""
+			if fmt.Sprint(s) != fmt.Sprint(want) || s.End == "" {
+				t.Fatalf("seed %d: in %s the answer is\n%+v\nand in chat\n%+v", seed, name, s, want)
 			}
 		}
 	}

@@ -43,25 +43,28 @@ var clientAPIs = []clientAPI{
 		name: "completions", path: "/v1/completions",
 		body: `{"model":"m","max_tokens":9000,"prompt":%q,"stream":%v}`,
 		ends: "data: [DONE]\n\n", failed: `data: {"error":`,
-		text: func(t testing.TB, answer string) string {
-			t.Helper()
-			var b strings.Builder
-			for event := range strings.SplitSeq(answer, "\n\n") {
-				var chunk struct{ Choices []struct{ Text string } }
-				data := strings.TrimPrefix(event, "data: ")
-				if !strings.HasPrefix(data, "{") {
-					continue
-				}
-				if err := json.Unmarshal([]byte(data), &chunk); err != nil {
-					t.Fatal(err)
-				}
-				for _, c := range chunk.Choices {
-					b.WriteString(c.Text)
-				}
-			}
-			return b.String()
-		},
+		text: completionText,
 	},
+}
+
+// completionText is the text of a streamed completion.
+func completionText(t testing.TB, answer string) string {
+	t.Helper()
+	var b strings.Builder
+	for event := range strings.SplitSeq(answer, "\n\n") {
+		var chunk struct{ Choices []struct{ Text string } }
+		data := strings.TrimPrefix(event, "data: ")
+		if !strings.HasPrefix(data, "{") {
+			continue
+		}
+		if err := json.Unmarshal([]byte(data), &chunk); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range chunk.Choices {
+			b.WriteString(c.Text)
+		}
+	}
+	return b.String()
 }
 
 // asks returns the body of a request.

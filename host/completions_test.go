@@ -14,7 +14,12 @@ import (
 // completionGateway serves a model of each adapter, which all ask up.
 func completionGateway(t testing.TB, up *mock.Upstream) *gateway {
 	t.Helper()
-	return newGateway(t, fmt.Sprintf(`
+	return newGateway(t, completionYAML(up.URL))
+}
+
+// completionYAML is the configuration of completionGateway.
+func completionYAML(url string) string {
+	return fmt.Sprintf(`
 providers:
   ol: {plugin: ollama, base_url: "%[1]s"}
   oa: {plugin: openai, base_url: "%[1]s/v1", api_key: k}
@@ -40,7 +45,7 @@ model_mapping:
 auth:
   enabled: true
   api_keys: [{name: a, key: key-a}]
-`, up.URL))
+`, url)
 }
 
 const (
@@ -191,7 +196,7 @@ func TestCompletions(t *testing.T) {
 		"an empty list":           {asked: `{"model":"openai","prompt":[]}`, status: 400, says: `"param":"prompt"`},
 		"a mixed list":            {asked: `{"model":"openai","prompt":["a",1]}`, status: 400, says: `"param":"prompt[1]"`},
 		"an empty list of tokens": {asked: `{"model":"openai","prompt":[[1],[]]}`, status: 400, says: `"param":"prompt[1]"`},
-		"too many logprobs":       {asked: `{"model":"openai","prompt":"a","logprobs":21}`, status: 400, says: `"param":"logprobs"`},
+		"too many logprobs":       {asked: `{"model":"openai","prompt":"a","logprobs":6}`, status: 400, says: `"param":"logprobs"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			up.Answer(mock.Whole(max(200, tc.refuses), "application/json", tc.upstream))

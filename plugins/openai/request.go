@@ -21,7 +21,7 @@ func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error 
 	if r.Op == abi.Responses {
 		return passOn(r, &o, out)
 	}
-	e := edit{settings: &o, stream: r.Stream, floats: r.Op == abi.Embeddings && !o.knowsBase64(r.Body)}
+	e := edit{settings: &o, stream: r.Stream, floats: r.Op == abi.Embeddings && !o.knowsBase64(r.Body), mistral: r.Op == abi.Completions && o.asMistral()}
 	body, err := e.run(r.Body)
 	if err != nil {
 		return err
@@ -109,10 +109,15 @@ func (o *settings) drops(key []byte) bool {
 	return false
 }
 
+// asMistral reports whether completions are Mistral's, by where they are:
+// https://docs.mistral.ai/api/endpoint/fim
+func (o *settings) asMistral() bool { return strings.HasSuffix(o.completions, "/fim/completions") }
+
 // edit makes the upstream's body from the client's.
 type edit struct {
 	*settings
 	stream  bool
+	mistral bool   // the seed has the name that it has at Mistral
 	floats  bool   // the server is asked for numbers and never for base64
 	out     []byte // an object without its closing bracket; empty before its first field
 	changed bool   // out differs from the client's body
@@ -158,6 +163,11 @@ func (e *edit) run(body sdk.JSON) ([]byte, error) {
 		case "tools":
 			if err := checkTools(v); err != nil {
 				return nil, err
+			}
+		case "seed":
+			if e.mistral && body.Get("random_seed") == nil {
+				e.changed = true
+				key = []byte("random_seed")
 			}
 		}
 		e.field(key, v)

@@ -64,21 +64,21 @@ func separated(list []byte) []byte {
 	return list
 }
 
-// appendTop appends the object with the alternatives for a token. Those with the same text are
-// one, and the first of them counts.
+// appendTop appends the object with the alternatives for a token, and the token itself. Those
+// with the same text are one, and the first of them counts.
 func appendTop(dst []byte, text, logprob, top sdk.JSON) []byte {
 	if logprob.Kind() == sdk.KindNull {
 		return append(dst, "null"...)
 	}
 	var seen [maxAlternatives + 1]sdk.JSON
 	n := 0
-	add := func(text, logprob sdk.JSON) {
+	add := func(text, logprob sdk.JSON, most int) {
 		for _, other := range seen[:n] {
 			if bytes.Equal(other, text) {
 				return
 			}
 		}
-		if n == len(seen) || text.Kind() != sdk.KindString || logprob.Kind() != sdk.KindNumber {
+		if n == most || text.Kind() != sdk.KindString || logprob.Kind() != sdk.KindNumber {
 			return
 		}
 		seen[n] = text
@@ -89,9 +89,9 @@ func appendTop(dst []byte, text, logprob, top sdk.JSON) []byte {
 	}
 	dst = append(dst, '{')
 	for it := sdk.Array(top); it.Next(); {
-		add(it.Value().Get("token"), it.Value().Get("logprob"))
+		add(it.Value().Get("token"), it.Value().Get("logprob"), maxAlternatives)
 	}
-	add(text, logprob)
+	add(text, logprob, len(seen))
 	return append(dst, '}')
 }
 
