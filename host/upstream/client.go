@@ -150,10 +150,10 @@ func newClient(o Options, dialer net.Dialer) (*Client, error) {
 		c.now = time.Now
 	}
 	c.bursts.New = func() any { return new([burstSize]byte) }
-	if o.Secret.Header != "" && (!isToken(o.Secret.Header) || !isHeaderValue(o.Secret.Value)) {
+	if o.Secret.Header != "" && (!h1.IsToken(o.Secret.Header) || !h1.IsValue(o.Secret.Value)) {
 		return nil, errors.New("secret: not a valid header")
 	}
-	if !isHeaderValue(c.userAgent) {
+	if !h1.IsValue(c.userAgent) {
 		return nil, errors.New("user agent: not a valid header value")
 	}
 	if err := c.connectBy(o, dialer); err != nil {

@@ -7,6 +7,8 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
+
+	"github.com/kai-gateway/kai/host/upstream/h1"
 )
 
 // Limits of an adapter's request head.
@@ -62,13 +64,13 @@ func parseHead(p []byte) (head, error) {
 
 func checkHeader(name, value string) error {
 	switch {
-	case !isToken(name):
+	case !h1.IsToken(name):
 		return errors.New("not a header name")
 	case name != strings.ToLower(name):
 		return errors.New("must be lower case")
 	case isReserved(name):
 		return errors.New("is not the adapter's to set")
-	case !isHeaderValue(value):
+	case !h1.IsValue(value):
 		return errors.New("has a control character")
 	}
 	return nil
@@ -100,17 +102,4 @@ func isReserved(name string) bool {
 		return true
 	}
 	return slices.ContainsFunc(reservedPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
-}
-
-var tokenBytes = byteSet("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-
-func isToken(s string) bool { return s != "" && allIn(s, tokenBytes) }
-
-func isHeaderValue(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < 0x20 && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
 }

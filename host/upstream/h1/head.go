@@ -167,7 +167,7 @@ func parseStatus(line string) (h head, isOld bool, err error) {
 		return head{}, false, malformed("the status is too long")
 	case h.status < 100:
 		return head{}, false, refused("the status is too small")
-	case !isValue(reason):
+	case !IsValue(reason):
 		return head{}, false, refused("the status line has a control character")
 	}
 	return h, version[0] == '0', nil
@@ -184,11 +184,11 @@ func parseField(line string) (name, value string, err error) {
 	switch {
 	case !ok:
 		return "", "", malformed("a header line without a colon")
-	case !isToken(name) && isToken(strings.ReplaceAll(name, " ", "")):
+	case !IsToken(name) && IsToken(strings.ReplaceAll(name, " ", "")):
 		return "", "", refused("a header's name with a space")
-	case !isToken(name):
+	case !IsToken(name):
 		return "", "", malformed("a header's name with a character that none has")
-	case !isValue(value):
+	case !IsValue(value):
 		return "", "", malformed("a header with a control character")
 	}
 	return name, strings.Trim(value, " \t"), nil

@@ -36,17 +36,17 @@ var owned = map[string]bool{
 // check refuses a request that a server could read as something else.
 func (r *Request) check() error {
 	switch {
-	case !isToken(r.Method) || r.Method == http.MethodHead || r.Method == http.MethodConnect:
+	case !IsToken(r.Method) || r.Method == http.MethodHead || r.Method == http.MethodConnect:
 		return &RequestError{fmt.Sprintf("method %q", r.Method)}
 	case !strings.HasPrefix(r.Target, "/") || !isVisible(r.Target):
 		return &RequestError{fmt.Sprintf("target %q", r.Target)}
 	}
 	for name, values := range r.Header {
-		if !isToken(name) || owned[http.CanonicalHeaderKey(name)] {
+		if !IsToken(name) || owned[http.CanonicalHeaderKey(name)] {
 			return &RequestError{fmt.Sprintf("header %q", name)}
 		}
 		for _, v := range values {
-			if !isValue(v) {
+			if !IsValue(v) {
 				return &RequestError{fmt.Sprintf("header %q has a control character", name)}
 			}
 		}
@@ -194,8 +194,8 @@ func (k *conn) writeRecords() error {
 	return err
 }
 
-// isToken reports whether s can be a method or a header's name (RFC 9110, 5.6.2).
-func isToken(s string) bool {
+// IsToken reports whether s can be a method or a header's name (RFC 9110, 5.6.2).
+func IsToken(s string) bool {
 	for i := range len(s) {
 		if !tokens[s[i]] {
 			return false
@@ -227,8 +227,8 @@ func isHost(s string) bool {
 	return isVisible(s) && !strings.ContainsAny(s, "/\\@?#,\"<>")
 }
 
-// isValue reports whether s can be the value of a header (RFC 9110, 5.5).
-func isValue(s string) bool {
+// IsValue reports whether s can be the value of a header (RFC 9110, 5.5).
+func IsValue(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return false
