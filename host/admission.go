@@ -74,13 +74,12 @@ func (c *call) take(ctx context.Context, a *admission, who *key.Principal) (refu
 	return refused
 }
 
-// needs is what the request will probably need, at the price of its dearest target. A count
-// of tokens needs none.
+// needs is what the request will probably need, at the price of its dearest target.
 func (c *call) needs(a *admission) (r limit.Reserve) {
-	switch c.request.Op {
-	case abi.Count:
+	switch {
+	case c.free():
 		return r
-	case abi.Chat:
+	case c.request.Op == abi.Chat:
 		if r.Output = c.asked.MaxOutput(); r.Output <= 0 {
 			r.Output = a.learnt.Output()
 		}

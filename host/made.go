@@ -24,6 +24,7 @@ type madeID struct{ upstream, id string }
 type madeBy struct {
 	madeID
 	caller string // the name of its key
+	alias  string // that it was made with
 }
 
 const (
@@ -31,9 +32,9 @@ const (
 	maxMadeID = 256 // bytes of an id; providers' have less than a hundred
 )
 
-// note remembers that the answer of an upstream told a caller an id. What is another
-// caller's already stays so.
-func (m *made) note(caller, id, upstream string) {
+// note remembers that the answer of an upstream told a caller of an alias an id. What is
+// another caller's already stays so.
+func (m *made) note(caller, id, upstream, alias string) {
 	if len(id) > maxMadeID {
 		return
 	}
@@ -47,11 +48,34 @@ func (m *made) note(caller, id, upstream string) {
 	if m.known == nil {
 		m.known = map[madeID]*list.Element{}
 	}
-	m.known[key] = m.order.PushFront(&madeBy{key, caller})
+	m.known[key] = m.order.PushFront(&madeBy{key, caller, alias})
 	if len(m.known) > maxMade {
 		oldest := m.order.Back()
 		m.order.Remove(oldest)
 		delete(m.known, oldest.Value.(*madeBy).madeID)
+	}
+}
+
+// alias returns the alias with which a caller has made what has an id at an upstream; ok is
+// false if there is no such thing of that caller's.
+func (m *made) alias(caller, id, upstream string) (alias string, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, ok := m.known[madeID{upstream, id}]
+	if !ok || e.Value.(*madeBy).caller != caller {
+		return "", false
+	}
+	m.order.MoveToFront(e)
+	return e.Value.(*madeBy).alias, true
+}
+
+// forget forgets what a caller has made.
+func (m *made) forget(caller, id, upstream string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e, ok := m.known[madeID{upstream, id}]; ok && e.Value.(*madeBy).caller == caller {
+		m.order.Remove(e)
+		delete(m.known, madeID{upstream, id})
 	}
 }
 

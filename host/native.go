@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -52,7 +53,7 @@ func (c *call) readNative(size int64) error {
 	if c.asked == nil {
 		c.asked = n.Body(func(string) bool { return false }, anything)
 	}
-	c.info.Made = func(id string) { c.gateway.host.made.note(c.caller, id, c.asking) }
+	c.info.Made = func(id string) { c.gateway.host.made.note(c.caller, id, c.asking, cmp.Or(r.Model, c.plan.Alias)) }
 	return nil
 }
 
@@ -71,7 +72,7 @@ func (c *call) mayPass(t route.Target) bool {
 // than a translation. So these are used where it is surely OpenAI that answers, or where
 // somebody has asked for it.
 func (g *generation) speaks(op abi.Op, t *route.Target, known modfile.Profile) bool {
-	return known.Serves(op, t.Options) && (op != abi.Responses || t.NativeAsked || !slices.Contains(known.Ops, op.String()) ||
+	return known.Serves(op, t.Options) && (op == abi.Messages || t.NativeAsked || !slices.Contains(known.Ops, op.String()) ||
 		isAt(g.providers[t.Provider].config.BaseURL, known.DefaultBaseURL))
 }
 

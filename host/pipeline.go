@@ -33,20 +33,29 @@ import (
 func (g *generation) serve(parse dialect.Parse, copies int64) api.Handler {
 	return func(ctx context.Context, x *api.Exchange) error {
 		x.Record.ForModel = true
-		c, err := g.admit(ctx, x, parse, copies)
+		body, err := x.Body()
 		if err != nil {
 			return err
 		}
-		if err := c.enter(ctx); err != nil {
-			return err
-		}
-		defer c.leave()
-		defer func() { x.Record.Content = c.spoken.content() }()
-		if c.request.Stream {
-			return c.streamed(ctx)
-		}
-		return c.whole(ctx)
+		return g.answer(ctx, x, body, parse, copies)
 	}
+}
+
+// answer is what serve does once the body was read.
+func (g *generation) answer(ctx context.Context, x *api.Exchange, body []byte, parse dialect.Parse, copies int64) error {
+	c, err := g.admit(ctx, x, body, parse, copies)
+	if err != nil {
+		return err
+	}
+	if err := c.enter(ctx); err != nil {
+		return err
+	}
+	defer c.leave()
+	defer func() { x.Record.Content = c.spoken.content() }()
+	if c.request.Stream {
+		return c.streamed(ctx)
+	}
+	return c.whole(ctx)
 }
 
 // call is one client request on its way through the gateway. It lives as long as the
@@ -79,11 +88,7 @@ type call struct {
 
 // admit reads and checks the request, and plans which targets may answer it. The
 // error is a *fault.Error.
-func (g *generation) admit(ctx context.Context, x *api.Exchange, parse dialect.Parse, copies int64) (*call, error) {
-	body, err := x.Body()
-	if err != nil {
-		return nil, err
-	}
+func (g *generation) admit(ctx context.Context, x *api.Exchange, body []byte, parse dialect.Parse, copies int64) (*call, error) {
 	before := x.Memory.Used()
 	copies *= int64(len(body))
 	if err := x.Memory.Hold(copies); err != nil {

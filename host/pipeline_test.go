@@ -153,7 +153,11 @@ func gatewayFor(t *testing.T, parse dialect.Parse, total *memory.Total, upstream
 		Models: g.models, Memory: total,
 		Routes: []api.Route{{Method: "POST", Path: api.ChatPath, Handle: func(ctx context.Context, x *api.Exchange) error {
 			last = x.Record
-			c, err := g.admit(ctx, x, parse, 2)
+			body, err := x.Body()
+			if err != nil {
+				return err
+			}
+			c, err := g.admit(ctx, x, body, parse, 2)
 			if err != nil {
 				return err
 			}

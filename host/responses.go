@@ -23,7 +23,8 @@ func (g *generation) remembered() responses.Store {
 	return g.host.responses
 }
 
-// getResponse answers GET /v1/responses/{id} with a response that is remembered.
+// getResponse answers GET /v1/responses/{id} with a response that is remembered, or that its
+// provider keeps.
 func (g *generation) getResponse(ctx context.Context, x *api.Exchange) error {
 	if x.Request.URL.Query().Get("stream") == "true" {
 		return &fault.Error{
@@ -32,6 +33,9 @@ func (g *generation) getResponse(ctx context.Context, x *api.Exchange) error {
 		}
 	}
 	body, err := responses.Find(ctx, g.remembered(), key.PrincipalFrom(ctx).Name, x.Parameter())
+	if fault.KindOf(err) == fault.NotFound {
+		return g.kept(ctx, x, "GET", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -41,8 +45,39 @@ func (g *generation) getResponse(ctx context.Context, x *api.Exchange) error {
 // deleteResponse answers DELETE /v1/responses/{id}: the response is forgotten.
 func (g *generation) deleteResponse(ctx context.Context, x *api.Exchange) error {
 	body, err := responses.Delete(ctx, g.remembered(), key.PrincipalFrom(ctx).Name, x.Parameter())
+	if fault.KindOf(err) == fault.NotFound {
+		return g.kept(ctx, x, "DELETE", err)
+	}
 	if err != nil {
 		return err
 	}
 	return x.JSON(200, body)
+}
+
+// kept asks the provider that keeps what the caller has made there. What is not the caller's
+// is not there.
+//
+//   - missing: the error if there is no such thing
+func (g *generation) kept(ctx context.Context, x *api.Exchange, method string, missing error) error {
+	query := x.Request.URL.Query()
+	id, part, ok := responses.Asked(x.Parameter(), query)
+	if !ok || part != "" && method != "GET" {
+		return missing
+	}
+	caller := key.PrincipalFrom(ctx).Name
+	for _, p := range g.order {
+		upstream := upstreamID(p.config)
+		alias, ok := g.host.made.alias(caller, id, upstream)
+		if !ok {
+			continue
+		}
+		x.Record.ForModel = true
+		k := responses.Kept{Method: method, ID: id, Part: part, Query: query.Encode(), Model: alias}
+		err := g.answer(ctx, x, nil, responses.ParseKept(k), 0)
+		if err == nil && method == "DELETE" {
+			g.host.made.forget(caller, id, upstream)
+		}
+		return err
+	}
+	return missing
 }

@@ -41,6 +41,9 @@ func (c *call) note(ctx context.Context, target *route.Target, o outcome, begun,
 	r.Add(a)
 }
 
+// free reports whether no model is asked: tokens are counted, or a response is looked up.
+func (c *call) free() bool { return c.request.Op == abi.Count || c.request.Op == abi.Stored }
+
 // bytesPerToken is how many bytes of text a token has, roughly.
 const bytesPerToken = 4
 
@@ -61,7 +64,7 @@ func (c *call) tokensOf(bytes int64) int64 {
 func (c *call) unspoken(ctx context.Context, a *attempt, err error) (u record.Usage, uncertain bool) {
 	slow := fault.KindOf(err) == fault.Slow
 	switch {
-	case err == nil, !a.sent, c.request.Op == abi.Count:
+	case err == nil, !a.sent, c.free():
 		return u, false
 	case ctx.Err() != nil, a.accepted && !slow:
 		return record.Usage{Input: c.size, Estimated: true}, false
@@ -81,7 +84,7 @@ func (c *call) usageOf(u facts.Usage, err error) record.Usage {
 	if u.Priced {
 		r.Stated = record.Cost{Nano: u.Cost, Known: true}
 	}
-	answered := err == nil && c.request.Op != abi.Count || u.Stated > 0
+	answered := err == nil && !c.free() || u.Stated > 0
 	if answered && !u.Known {
 		r.Input, r.Estimated = c.size, true
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/plugins/internal/responsesapi"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -85,6 +86,38 @@ func passedWhole(r *sdk.Response, out *sdk.Out) error {
 		e.Status, e.Code, e.Type, e.NoRetry = 404, "unsupported_operation", sdk.NotFoundError, true
 	}
 	return err
+}
+
+// askKept asks for a response that the server keeps.
+func askKept(r *sdk.Request, o *settings, out *sdk.Out) error {
+	text := func(name string) string {
+		s, _ := r.Body.Get(name).Str()
+		return s
+	}
+	path := "/responses/" + text("id")
+	if part := text("part"); part != "" {
+		path += "/" + part
+	}
+	if query := text("query"); query != "" {
+		path += "?" + query
+	}
+	out.Send(sdk.Upstream{Method: text("method"), Path: o.path(path), Framing: abi.Whole, Headers: o.headers})
+	return nil
+}
+
+// kept passes on what the server says of a response that it keeps.
+func kept(r *sdk.Response, out *sdk.Out) error {
+	switch body := sdk.JSON(r.Body); {
+	case r.Status == 404:
+		return &sdk.Error{Status: 404, Type: sdk.NotFoundError, Message: "The provider does not have this response, or not any more.", NoRetry: true}
+	case r.Status < 200 || r.Status > 299:
+		return ofResponses.failure(failure(r.Status, r.Head, body))
+	case body.Kind() != sdk.KindObject || body.Valid() != nil:
+		return openaichat.Failed(502, "upstream_error", "The provider's answer is no response.")
+	}
+	out.Pass(true)
+	out.Finish(0, abi.FinishStop)
+	return nil
 }
 
 // onlyInChat reports whether a refusal says that the model is served in chat completions only,

@@ -21,6 +21,9 @@ func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error 
 	if r.Op == abi.Responses {
 		return passOn(r, &o, out)
 	}
+	if r.Op == abi.Stored {
+		return askKept(r, &o, out)
+	}
 	e := edit{settings: &o, stream: r.Stream, floats: r.Op == abi.Embeddings && !o.knowsBase64(r.Body), mistral: r.Op == abi.Completions && o.asMistral()}
 	body, err := e.run(r.Body)
 	if err != nil {

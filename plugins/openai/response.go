@@ -25,6 +25,9 @@ func (adapter) Response(r *sdk.Response, _ *openaichat.State, out *sdk.Out) erro
 	if r.Op == abi.Responses {
 		return passedWhole(r, out)
 	}
+	if r.Op == abi.Stored {
+		return kept(r, out)
+	}
 	if to, ok := passed[r.Op]; ok {
 		return to.answer(r, out)
 	}

@@ -49,18 +49,20 @@ const (
 
 	Transcriptions Op = 11
 
-	Responses Op = 12 // OpenAI's Responses API, passed on; since minor version 6
+	// Since minor version 6.
+	Responses Op = 12 // OpenAI's Responses API, passed on
+	Stored    Op = 13 // a response that the provider keeps
 )
 
 var opNames = [...]string{
 	Chat: "chat", Completions: "completions", Embeddings: "embeddings", Models: "models", Count: "count",
 	Moderations: "moderations", Rerank: "rerank", Images: "images", Speech: "speech",
-	Messages: "messages", Transcriptions: "transcriptions", Responses: "responses",
+	Messages: "messages", Transcriptions: "transcriptions", Responses: "responses", Stored: "stored",
 }
 
 // Native reports whether the operation is an API of clients whose requests and answers are
 // passed on as they are.
-func (op Op) Native() bool { return op == Messages || op == Responses }
+func (op Op) Native() bool { return op == Messages || op == Responses || op == Stored }
 
 // String returns the name that manifests use, or "" for an operation it does not know.
 func (op Op) String() string {

@@ -196,7 +196,7 @@ func (p *part) check(at spot) *fault.Error {
 	switch p.kind {
 	case "input_image":
 		switch {
-		case p.imageURL == nil && p.fileID != nil:
+		case p.fileID != nil:
 			return at.in("file_id").unsupported("Kai keeps no files; send image_url")
 		case !isString(p.imageURL):
 			return at.in("image_url").wrong("must be a string, a link or a data: URL")
@@ -205,7 +205,7 @@ func (p *part) check(at spot) *fault.Error {
 		}
 	case "input_file":
 		switch {
-		case p.fileData == nil && p.fileURL == nil && p.fileID != nil:
+		case p.fileID != nil:
 			return at.in("file_id").unsupported("Kai keeps no files; send file_data or file_url")
 		case p.fileData == nil && p.fileURL == nil:
 			return at.in("file_data").wrong("a file needs file_data or file_url")

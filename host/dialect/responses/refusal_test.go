@@ -94,6 +94,8 @@ func TestRefusals(t *testing.T) {
 		"an image without an image":    {body: part(`{"type":"input_image"}`), param: "input[1].content[1].image_url", text: "input[1].content[1].image_url: must be a string, a link or a data: URL"},
 		"an image as in chat":          {body: part(`{"type":"input_image","image_url":{"url":"x"}}`), param: "input[1].content[1].image_url", text: "input[1].content[1].image_url: must be a string, a link or a data: URL"},
 		"an image's detail":            {body: part(`{"type":"input_image","image_url":"x","detail":"all"}`), param: "input[1].content[1].detail", text: "input[1].content[1].detail: must be one of low, high, auto, original"},
+		"an image, and a file's id":    {body: part(`{"type":"input_image","image_url":"https://x/y.png","file_id":"f"}`), param: "input[1].content[1].file_id", code: up, text: "input[1].content[1].file_id: Kai keeps no files; send image_url"},
+		"a file, and a file's id":      {body: part(`{"type":"input_file","file_data":"AAAA","file_id":"f"}`), param: "input[1].content[1].file_id", code: up, text: "input[1].content[1].file_id: Kai keeps no files; send file_data or file_url"},
 		"a file's id":                  {body: part(`{"type":"input_file","file_id":"f"}`), param: "input[1].content[1].file_id", code: up, text: "input[1].content[1].file_id: Kai keeps no files; send file_data or file_url"},
 		"a file without a file":        {body: part(`{"type":"input_file","filename":"a"}`), param: "input[1].content[1].file_data", text: "input[1].content[1].file_data: a file needs file_data or file_url"},
 		"a file's data":                {body: part(`{"type":"input_file","file_data":1}`), param: "input[1].content[1].file_data", text: "input[1].content[1].file_data: must be a string"},

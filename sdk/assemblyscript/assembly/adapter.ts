@@ -25,6 +25,8 @@ export enum Op {
   Transcriptions = 11,
   /** OpenAI's Responses API, passed on as it comes. Since minor version 6. */
   Responses = 12,
+  /** A response that the provider keeps. Since minor version 6. */
+  Stored = 13,
 }
 
 /** What a client asks. */

@@ -141,6 +141,7 @@ function opName(op: Op): string {
     case Op.Messages: return "messages";
     case Op.Transcriptions: return "transcriptions";
     case Op.Responses: return "responses";
+    case Op.Stored: return "stored";
   }
   return "chat";
 }

@@ -86,6 +86,8 @@ pub enum Op {
     Transcriptions = 11,
     /// OpenAI's Responses API, passed on as it comes. Since minor version 6.
     Responses = 12,
+    /// A response that the provider keeps. Since minor version 6.
+    Stored = 13,
 }
 
 impl Op {
@@ -102,6 +104,7 @@ impl Op {
             10 => Op::Messages,
             11 => Op::Transcriptions,
             12 => Op::Responses,
+            13 => Op::Stored,
             _ => Op::Chat,
         }
     }
@@ -120,6 +123,7 @@ impl Op {
             Op::Messages => "messages",
             Op::Transcriptions => "transcriptions",
             Op::Responses => "responses",
+            Op::Stored => "stored",
         }
     }
 }

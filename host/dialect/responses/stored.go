@@ -1,0 +1,82 @@
+package responses
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/dialect/native"
+	"github.com/kai-gateway/kai/host/facts"
+
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Kept says what is asked of a response that a provider keeps.
+type Kept struct {
+	Method string // GET or DELETE
+	ID     string
+	Part   string // below the response's path: InputItems, or "" for the response itself
+	Query  string // of the URL, as the provider gets it; "": none
+	Model  string // the alias that it was made with
+}
+
+// InputItems is the part of a response that has what was said before it.
+const InputItems = "input_items"
+
+// keptForm is the form of the request to an adapter.
+var keptForm = native.Form{
+	Grammar: body.Grammar{
+		Needs: "id", Known: func([]byte) bool { return false },
+		Places: []body.Node{body.Top: {Fields: []body.Field{{Name: "model", Place: body.Model}, {Name: "id", Place: atID}}}},
+	},
+	Roles: map[body.Place]native.Role{atID: native.ID},
+}
+
+// ParseKept returns what makes a request of k, whatever the body. Only the target that keeps
+// the response can be asked.
+func ParseKept(k Kept) dialect.Parse {
+	return func(context.Context, []byte, dialect.Caller) (*dialect.Request, error) {
+		b := sdk.AppendQuote([]byte(`{"method":`), k.Method)
+		b = facts.AppendString(append(b, `,"id":`...), k.ID)
+		if k.Part != "" {
+			b = facts.AppendString(append(b, `,"part":`...), k.Part)
+		}
+		if k.Query != "" {
+			b = facts.AppendString(append(b, `,"query":`...), k.Query)
+		}
+		b = append(b, '}')
+		return &dialect.Request{
+			Op: abi.Stored, NativeOp: abi.Stored, Model: k.Model, Size: int64(len(b)), Untranslated: noResponse(),
+			Native: func() (*dialect.Native, error) {
+				q, err := native.Parse(b, &keptForm)
+				if err != nil {
+					return nil, err
+				}
+				return &dialect.Native{
+					Size: q.Size(), IDs: q.IDs,
+					Body:  func(_, _ func(string) bool) dialect.Body { return q },
+					Whole: func(i dialect.Info) dialect.Passing { return native.NewWhole(i, &passage{info: i}) },
+				}, nil
+			},
+		}, nil
+	}
+}
+
+// queries are the fields of a URL's query that a provider gets.
+var queries = []string{"after", "before", "include", "include[]", "limit", "order"}
+
+// Asked returns what a path below that of responses asks for: an id, and a part of the response
+// with it; ok is false if there is no such part. values is the URL's query, of which what is
+// not the provider's is deleted.
+func Asked(path string, values map[string][]string) (id, part string, ok bool) {
+	for name := range values {
+		if !slices.Contains(queries, name) {
+			delete(values, name)
+		}
+	}
+	id, part, deeper := strings.Cut(path, "/")
+	return id, part, !deeper || part == InputItems
+}

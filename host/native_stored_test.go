@@ -1,0 +1,135 @@
+package host_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/kai-gateway/kai/internal/testkit"
+	"github.com/kai-gateway/kai/internal/testkit/mock"
+)
+
+// keeps answers as a provider that keeps its responses.
+func keeps(x *mock.Exchange) {
+	switch {
+	case x.Method == "POST" && x.URI == "/responses":
+		mock.JSON(ownWhole("1"))(x)
+	case x.Method == "POST":
+		mock.JSON(wholeChat)(x)
+	case x.Method == "GET" && x.URI == "/responses/resp_1":
+		mock.JSON(ownWhole("1"))(x)
+	case x.Method == "GET" && strings.HasPrefix(x.URI, "/responses/resp_1/input_items"):
+		mock.JSON(`{"object":"list","data":[{"id":"msg_in","type":"message","role":"user","content":[]}],"model":"kept","novel":1}`)(x)
+	case x.Method == "DELETE" && x.URI == "/responses/resp_1":
+		mock.JSON(`{"id":"resp_1","object":"response","deleted":true}`)(x)
+	default:
+		mock.Whole(404, "application/json", `{"error":{"message":"Response not found.","type":"invalid_request_error","param":null,"code":null}}`)(x)
+	}
+}
+
+// TestStoredResponses: what a provider keeps can be looked up, continued and deleted by who made
+// it, and by nobody else, for whom it doesn't exist.
+func TestStoredResponses(t *testing.T) {
+	up := mock.Start(t, keeps)
+	const yaml = `
+auth: {enabled: true, api_keys: [{name: a, key: key-a}, {name: b, key: key-b}, {name: c, key: key-c, models: [other]}]}
+providers: {own: {plugin: openai, base_url: %q, api_key: sk-upstream, native: true, options: {organization: org-1}}}
+model_mapping: {m: {provider: own, model: gpt-x}, other: {provider: own, model: gpt-y}}
+`
+	g := newGateway(t, fmt.Sprintf(yaml, up.URL))
+	const path = "/v1/responses/resp_1"
+	send := func(method, path, key string) (int, string) {
+		up.Forget()
+		return g.send(t, method, path, "", "Authorization: Bearer "+key)
+	}
+	nowhere, missing := send("GET", path, "key-a")
+	if nowhere != 404 || len(up.Requests()) > 0 {
+		t.Fatalf("before it was made: %d %s", nowhere, missing)
+	}
+	if status, answer := g.asks(t, "key-a", ""); status != 200 {
+		t.Fatalf("%d %s", status, answer)
+	}
+	for name, tc := range map[string]struct{ method, path, want, asked string }{
+		"the response":                      {"GET", path, strings.Replace(ownWhole("1"), "gpt-x", "m", 1), "/responses/resp_1"},
+		"with a query":                      {"GET", path + "?include[]=a.b&limit=2&api_key=x&stream=false", "", "/responses/resp_1?include%5B%5D=a.b&limit=2"},
+		"what was said before":              {"GET", path + "/input_items?order=asc", `{"object":"list","data":[{"id":"msg_in","type":"message","role":"user","content":[]}],"model":"m","novel":1}`, "/responses/resp_1/input_items?order=asc"},
+		"another part":                      {"GET", path + "/events", "404", ""},
+		"a part of a part":                  {"GET", path + "/input_items/x", "404", ""},
+		"a part that is deleted":            {"DELETE", path + "/input_items", "404", ""},
+		"its stream":                        {"GET", path + "?stream=true", "400", ""},
+		"its message, which is no response": {"GET", "/v1/responses/msg_1", "404", "/responses/msg_1"},
+		"a path":                            {"GET", "/v1/responses/resp_1%2f..%2fmodels", "404", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, answer := send(tc.method, tc.path, "key-a")
+			if len(tc.want) == 3 && fmt.Sprint(status) != tc.want || len(tc.want) > 3 && (status != 200 || answer != tc.want) {
+				t.Errorf("%d %s", status, answer)
+			}
+			if tc.asked == "" && len(up.Requests()) > 0 || tc.asked != "" && (up.Last().URI != tc.asked || up.Last().Header.Get("Openai-Organization") != "org-1" || up.Last().Body != "") {
+				t.Errorf("the provider got %v", up.Requests())
+			}
+			for _, other := range []string{"key-b", "key-c"} {
+				status, answer := send(tc.method, tc.path, other)
+				if status == 200 || len(up.Requests()) > 0 {
+					t.Errorf("another caller: %d %s", status, answer)
+				}
+				if tc.want != "400" && answer != missing {
+					t.Errorf("another caller learns that it exists: %s", answer)
+				}
+			}
+		})
+	}
+	if !strings.Contains(g.log.String(), `"native":true`) {
+		t.Errorf("the log is %s", g.log)
+	}
+
+	// What was said before is the caller's, too.
+	up.Forget()
+	if status, answer := g.send(t, "POST", "/v1/responses", `{"model":"m","input":[{"type":"item_reference","id":"msg_in"}]}`, "Authorization: Bearer key-a"); status != 200 || up.Last().URI != "/responses" {
+		t.Errorf("%d %s after %v", status, answer, up.Requests())
+	}
+
+	// After another configuration without the alias, it isn't there; with it, it is again.
+	g.reload(t, strings.Replace(fmt.Sprintf(yaml, up.URL), "{m: {provider: own, model: gpt-x}, ", "{", 1), testkit.Module)
+	if status, answer := send("GET", path, "key-a"); status == 200 || len(up.Requests()) > 0 {
+		t.Errorf("without its alias: %d %s", status, answer)
+	}
+	g.reload(t, fmt.Sprintf(yaml, up.URL), testkit.Module)
+
+	if status, answer := send("DELETE", path, "key-b"); status != 404 || len(up.Requests()) > 0 {
+		t.Errorf("another caller deletes it: %d %s", status, answer)
+	}
+	if status, answer := send("DELETE", path, "key-a"); status != 200 || answer != `{"id":"resp_1","object":"response","deleted":true}` {
+		t.Errorf("%d %s", status, answer)
+	}
+	for _, method := range []string{"GET", "DELETE"} {
+		if status, answer := send(method, path, "key-a"); status != 404 || len(up.Requests()) > 0 || answer != missing {
+			t.Errorf("after it was deleted, %s: %d %s", method, status, answer)
+		}
+	}
+	if status, answer := g.asks(t, "key-a", `,"previous_response_id":"resp_1"`); status != 400 {
+		t.Errorf("it is continued: %d %s", status, answer)
+	}
+}
+
+// TestStoredResponsesCostNothing: looking up a response is a request, and no tokens.
+func TestStoredResponsesCostNothing(t *testing.T) {
+	up := mock.Start(t, keeps)
+	g := newGateway(t, fmt.Sprintf(`
+auth: {enabled: true, api_keys: [{name: a, key: key-a, limits: {requests: 3/h, tokens: 1000000/h}}]}
+providers: {own: {plugin: openai, base_url: %q, api_key: k, native: true}}
+model_mapping: {m: {provider: own, model: gpt-x}}
+`, up.URL))
+	g.asks(t, "key-a", "")
+	g.settled(t)
+	used := g.host.Counted("key a tokens 1h0m0s")
+	for n, want := range []int{200, 200, 429} {
+		if status, answer := g.send(t, "GET", "/v1/responses/resp_1", "", "Authorization: Bearer key-a"); status != want {
+			t.Errorf("request %d: %d %s", n, status, answer)
+		}
+	}
+	g.settled(t)
+	if now := g.host.Counted("key a tokens 1h0m0s"); used <= 0 || now != used {
+		t.Errorf("%d tokens are counted, and after the lookups %d", used, now)
+	}
+}
