@@ -72,13 +72,13 @@ func (s *scanner) string(i int) (end int, escaped bool, err error) {
 		}
 		return end, false, nil
 	}
-	from, isASCII := i, true
+	from, beyond := i, false
 	for {
-		stop, ascii := quoted.Stop(s.b, i)
-		i, isASCII = stop, isASCII && ascii
+		stop, t := quoted.Stop(s.b, i)
+		i, beyond, escaped = stop, beyond || t.Beyond, escaped || t.Escaped
 		switch c := s.at(i); {
 		case c == '"':
-			if !isASCII && !quoted.Valid(s.b[from:i]) {
+			if beyond && !quoted.Valid(s.b[from:i]) {
 				return i, escaped, s.notUTF8(Span{from, i})
 			}
 			return i + 1, escaped, nil
@@ -95,12 +95,9 @@ func (s *scanner) string(i int) (end int, escaped bool, err error) {
 	}
 }
 
-// escape reads the escape whose backslash is at i.
+// escape reads the escape of a code unit whose backslash is at i.
 func (s *scanner) escape(i int) (end int, err error) {
-	switch s.at(i + 1) {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return i + 2, nil
-	case 'u':
+	if s.at(i+1) == 'u' {
 		for j := i + 2; j < i+6; j++ {
 			if c := s.at(j); !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f') {
 				return j, s.fail(j, `expected four hexadecimal digits behind \u`)

@@ -3,7 +3,6 @@
 package quoted
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"unicode/utf8"
@@ -17,52 +16,70 @@ const (
 	few   = 16 // bytes that are looked at before vectors are worth their beginning
 )
 
-// Stop returns the index of the first byte in b, from i on, that is a quote, a backslash or a
-// control character; len(b) if there is none. ascii says that all bytes before it are ASCII.
-func Stop(b []byte, i int) (stop int, ascii bool) {
-	if !vectors || len(b)-i < few+block {
-		stop, seen := stopInWords(b, i)
-		return stop, seen&high == 0
-	}
-	stop, seen := stopInWords(b[:i+few], i)
-	if stop == i+few {
-		n, beyond := stopInBlocks(&b[stop], len(b)-stop)
-		var more uint64
-		stop, more = stopInWords(b, stop+n) // which finds what the blocks did
-		if beyond {
-			return stop, false
-		}
-		seen |= more
-	}
-	return stop, seen&high == 0
+// Text is what is known of the text before a stop.
+type Text struct {
+	Beyond  bool // there is a byte beyond ASCII
+	Escaped bool // there is an escape
 }
 
-// stopInWords is Stop without vectors. seen has the bytes before the stop, or-ed.
+// Stop returns the index of the first byte in b, from i on, that is a quote, a control character,
+// or a backslash; len(b) if there is none. It passes escapes of two characters: the backslash that
+// it returns begins one of a code unit, or none.
+func Stop(b []byte, i int) (stop int, t Text) {
+	until := len(b)
+	if vectors && until-i >= few+block {
+		until = i + few
+	}
+	stop, found := stopInWords(b, i, until, &t)
+	if found || until == len(b) {
+		return stop, t
+	}
+	n, beyond, escaped := stopInBlocks(&b[stop], len(b)-stop)
+	t.Beyond, t.Escaped = t.Beyond || beyond, t.Escaped || escaped
+	stop, _ = stopInWords(b, stop+n, len(b), &t) // which finds what the blocks did
+	return stop, t
+}
+
+// stopInWords is Stop without vectors, and adds to t. If nothing was found before until, it
+// returns where it went on to, which may be beyond.
 //
-// It reads 8 bytes at a time. In found, the highest bit of each byte says that the byte is a
+// It reads 8 bytes at a time. In marked, the highest bit of each byte says that the byte is a
 // quote, a backslash or a control character. The borrow of a subtraction can set too many bits,
 // but only above the first right one.
-func stopInWords(b []byte, i int) (stop int, seen uint64) {
-	for i+8 <= len(b) {
-		w := binary.LittleEndian.Uint64(b[i:])
-		quote, backslash := w^low*'"', w^low*'\\'
-		found := high & ((quote-low)&^quote | (backslash-low)&^backslash | (w-low*' ')&^w)
-		if found != 0 {
-			n := bits.TrailingZeros64(found) &^ 7
-			return i + n/8, seen | w&(1<<n-1)
+func stopInWords(b []byte, i, until int, t *Text) (stop int, found bool) {
+	var seen uint64 // the bytes so far, or-ed
+	for i < until {
+		if i+8 <= len(b) {
+			w := binary.LittleEndian.Uint64(b[i:])
+			quote, backslash := w^low*'"', w^low*'\\'
+			marked := high & ((quote-low)&^quote | (backslash-low)&^backslash | (w-low*' ')&^w)
+			if marked == 0 {
+				seen |= w
+				i += 8
+				continue
+			}
+			n := bits.TrailingZeros64(marked) &^ 7
+			seen |= w & (1<<n - 1)
+			i += n / 8
+		} else if c := b[i]; c >= ' ' && c != '"' && c != '\\' {
+			seen |= uint64(c)
+			i++
+			continue
 		}
-		seen |= w
-		i += 8
-	}
-	for ; i < len(b); i++ {
-		c := b[i]
-		if c == '"' || c == '\\' || c < ' ' {
+		if b[i] != '\\' || i+1 == len(b) || !escapes[b[i+1]] {
+			found = true
 			break
 		}
-		seen |= uint64(c)
+		t.Escaped = true
+		i += 2
 	}
-	return i, seen
+	t.Beyond = t.Beyond || seen&high != 0
+	return i, found
 }
+
+// escapes are the characters that make an escape together with a backslash before them, except
+// for u.
+var escapes = [256]bool{'"': true, '\\': true, '/': true, 'b': true, 'f': true, 'n': true, 'r': true, 't': true}
 
 // Valid reports whether b is UTF-8.
 func Valid(b []byte) bool {
@@ -97,40 +114,30 @@ func Valid(b []byte) bool {
 // concerned: without quotes and control characters, and with good escapes. If so, surrogates says
 // that it has escapes of surrogates, and isUTF8 that it is UTF-8.
 func Inside(p []byte) (ok, surrogates, isUTF8 bool) {
-	isASCII := true
+	beyond := false
 	for i := 0; ; {
-		stop, ascii := Stop(p, i)
-		isASCII = isASCII && ascii
+		stop, t := Stop(p, i)
+		beyond = beyond || t.Beyond
 		if stop == len(p) {
-			return true, surrogates, isASCII || Valid(p)
+			return true, surrogates, !beyond || Valid(p)
 		}
-		n := escape(p[stop:])
-		if n == 0 {
+		if !isCodeUnit(p[stop:]) {
 			return false, false, false
 		}
-		surrogates = surrogates || n == 6 && p[stop+2]|0x20 == 'd' && p[stop+3] >= '8'
-		i = stop + n
+		surrogates = surrogates || p[stop+2]|0x20 == 'd' && p[stop+3] >= '8'
+		i = stop + 6
 	}
 }
 
-// escape returns the length of the escape that p begins with; 0: it begins with none.
-func escape(p []byte) int {
-	if len(p) < 2 || p[0] != '\\' {
-		return 0
-	}
-	if p[1] != 'u' {
-		if bytes.IndexByte([]byte(`"\/bfnrt`), p[1]) < 0 {
-			return 0
-		}
-		return 2
-	}
-	if len(p) < 6 {
-		return 0
+// isCodeUnit reports whether p begins with the escape of a code unit.
+func isCodeUnit(p []byte) bool {
+	if len(p) < 6 || p[0] != '\\' || p[1] != 'u' {
+		return false
 	}
 	for _, c := range p[2:6] {
 		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
-			return 0
+			return false
 		}
 	}
-	return 6
+	return true
 }

@@ -5,11 +5,12 @@ import "golang.org/x/sys/cpu"
 // vectors says that the processor has AVX2.
 var vectors = cpu.X86.HasAVX2
 
-// stopInBlocks looks at the n bytes at p, in whole blocks. It returns how many bytes are before
-// the first stop, or how many bytes the blocks have. beyond says that some of them are not ASCII.
+// stopInBlocks looks at the n bytes at p, in whole blocks, and passes escapes of two characters.
+// It returns how many bytes are before the first stop, or were looked at, and what is known of
+// them.
 //
 //go:noescape
-func stopInBlocks(p *byte, n int) (before int, beyond bool)
+func stopInBlocks(p *byte, n int) (before int, beyond, escaped bool)
 
 // validInBlocks looks at the n bytes at p, in whole blocks. Three bytes must stand before p, and
 // be the end of characters. It returns how many bytes the blocks have, and whether they are UTF-8,

@@ -6,21 +6,23 @@
 	VMOVD AX, X      \
 	VPBROADCASTB X, Y
 
-// func stopInBlocks(p *byte, n int) (before int, beyond bool)
-TEXT ·stopInBlocks(SB), NOSPLIT, $0-25
+// func stopInBlocks(p *byte, n int) (before int, beyond, escaped bool)
+TEXT ·stopInBlocks(SB), NOSPLIT, $0-26
 	MOVQ p+0(FP), SI
 	MOVQ n+8(FP), CX
-	ANDQ $~31, CX
+	SUBQ $32, CX             // where the last block may begin
+	LEAQ ·escapes(SB), DI
 	FILL(0x22, X0, Y0)       // quotes
 	FILL(0x5C, X1, Y1)       // backslashes
 	FILL(0x1F, X2, Y2)       // the last control character
-	VPXOR Y3, Y3, Y3         // all bytes so far, or-ed
+	VPXOR Y3, Y3, Y3         // all bytes of blocks without a stop, or-ed
+	XORL R8, R8              // the highest bits of the bytes before stops
+	XORL R9, R9              // 1: there was an escape
 	XORQ AX, AX
-	XORL R8, R8              // the highest bits of the last block's bytes before its stop
-	CMPQ AX, CX
-	JEQ  end
 
 next:
+	CMPQ AX, CX
+	JGT  end
 	VMOVDQU  (SI)(AX*1), Y4
 	VPCMPEQB Y4, Y0, Y5
 	VPCMPEQB Y4, Y1, Y6
@@ -33,27 +35,38 @@ next:
 	JNZ      stop
 	VPOR     Y4, Y3, Y3
 	ADDQ     $32, AX
-	CMPQ     AX, CX
-	JNE      next
-	JMP      end
+	JMP      next
 
 stop:
-	VPMOVMSKB Y4, R8
+	VPMOVMSKB Y4, R10
 	BSFL     BX, DX
-	ADDQ     DX, AX
-	MOVL     BX, R9
-	DECL     R9
+	MOVL     BX, R11
+	DECL     R11
 	NOTL     BX
-	ANDL     BX, R9          // the bits below the stop's
-	ANDL     R9, R8
+	ANDL     BX, R11         // the bits below the stop's
+	ANDL     R11, R10
+	ORL      R10, R8
+	ADDQ     DX, AX
+	CMPB     (SI)(AX*1), $0x5C
+	JNE      end
+	LEAQ     30(CX), R12
+	CMPQ     AX, R12
+	JGT      end             // nothing is behind the backslash
+	MOVBLZX  1(SI)(AX*1), R12
+	CMPB     (DI)(R12*1), $0
+	JEQ      end
+	MOVL     $1, R9
+	ADDQ     $2, AX
+	JMP      next
 
 end:
-	VPMOVMSKB Y3, R9
-	ORL      R9, R8
+	VPMOVMSKB Y3, R10
+	ORL      R10, R8
 	VZEROUPPER
 	MOVQ     AX, before+16(FP)
 	TESTL    R8, R8
 	SETNE    beyond+24(FP)
+	MOVB     R9, escaped+25(FP)
 	RET
 
 // func validInBlocks(p *byte, n int) (done int, ok bool)

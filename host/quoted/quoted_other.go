@@ -4,5 +4,5 @@ package quoted
 
 const vectors = false
 
-func stopInBlocks(*byte, int) (before int, beyond bool) { panic("quoted: no vectors") }
-func validInBlocks(*byte, int) (done int, ok bool)      { panic("quoted: no vectors") }
+func stopInBlocks(*byte, int) (before int, beyond, escaped bool) { panic("quoted: no vectors") }
+func validInBlocks(*byte, int) (done int, ok bool)               { panic("quoted: no vectors") }

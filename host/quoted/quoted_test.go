@@ -10,24 +10,31 @@ import (
 )
 
 // plainStop is Stop, byte by byte.
-func plainStop(b []byte, i int) (stop int, ascii bool) {
-	ascii = true
-	for ; i < len(b) && b[i] != '"' && b[i] != '\\' && b[i] >= ' '; i++ {
-		ascii = ascii && b[i] < utf8.RuneSelf
+func plainStop(b []byte, i int) (stop int, t Text) {
+	for i < len(b) {
+		switch c := b[i]; {
+		case c == '"' || c < ' ', c == '\\' && (i+1 == len(b) || !strings.ContainsRune(`"\/bfnrt`, rune(b[i+1]))):
+			return i, t
+		case c == '\\':
+			t.Escaped = true
+			i += 2
+		default:
+			t.Beyond = t.Beyond || c >= utf8.RuneSelf
+			i++
+		}
 	}
-	return i, ascii
+	return i, t
 }
 
 func checkStop(t *testing.T, b []byte, i int) {
 	t.Helper()
-	stop, ascii := Stop(b, i)
-	wantStop, wantASCII := plainStop(b, i)
-	if stop != wantStop || ascii != wantASCII {
-		t.Fatalf("Stop(%q, %d) = %d, %t, want %d, %t", b, i, stop, ascii, wantStop, wantASCII)
+	want, about := plainStop(b, i)
+	if stop, got := Stop(b, i); stop != want || got != about {
+		t.Fatalf("Stop(%q, %d) = %d, %v, want %d, %v", b, i, stop, got, want, about)
 	}
-	words, seen := stopInWords(b, i)
-	if words != wantStop || (seen&high == 0) != wantASCII {
-		t.Fatalf("stopInWords(%q, %d) = %d, %x, want %d, %t", b, i, words, seen, wantStop, wantASCII)
+	var got Text
+	if stop, _ := stopInWords(b, i, len(b), &got); stop != want || got != about {
+		t.Fatalf("stopInWords(%q, %d) = %d, %v, want %d, %v", b, i, stop, got, want, about)
 	}
 }
 
@@ -42,7 +49,16 @@ func TestStopFindsEveryByteEverywhere(t *testing.T) {
 			b[at] = 'a'
 		}
 	}
-	for _, b := range []string{"", "é", strings.Repeat("é", 100) + `"é`, strings.Repeat("a", 99) + "\x1fé", strings.Repeat("a", 48) + "\"" + strings.Repeat("\xff", 99)} {
+	for c := range 256 {
+		b := bytes.Repeat([]byte("a"), 120)
+		for at := range len(b) - 1 {
+			b[at], b[at+1] = '\\', byte(c)
+			checkStop(t, b, 0)
+			checkStop(t, b[:at+2], min(at, 7))
+			b[at], b[at+1] = 'a', 'a'
+		}
+	}
+	for _, b := range []string{"", "é", strings.Repeat(`\"`, 99), `a` + strings.Repeat(`\\`, 99), strings.Repeat(`\"é`, 40) + "\n", strings.Repeat("é", 100) + `"é`, strings.Repeat("a", 99) + "\x1fé", strings.Repeat("a", 48) + "\"" + strings.Repeat("\xff", 99)} {
 		for i := range len(b) + 1 {
 			checkStop(t, []byte(b), i)
 		}
@@ -134,11 +150,8 @@ func BenchmarkStop(b *testing.B) {
 		p := []byte(text)
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				for i := 0; i < len(p) && p[i] != '"'; i += 2 {
-					i, _ = Stop(p, i)
-					if p[i] == '"' {
-						break
-					}
+				if i, _ := Stop(p, 0); p[i] != '"' {
+					b.Fatal("no quote")
 				}
 			}
 		})
