@@ -33,12 +33,13 @@ func abridge(d *Doc) *abridged {
 		rand.Read(random[:])
 		a.nonce = hex.EncodeToString(random[:])
 	}
+	const longestToken = len(tokenStart) + nonceLen + len(":4294967295@")
+	tokens := make([]byte, 0, longestToken*len(d.long))
 	for n, s := range d.long {
-		const longestToken = len(tokenStart) + nonceLen + len(":4294967295@")
-		token := append(make([]byte, 0, longestToken), tokenStart...)
-		token = append(append(token, a.nonce...), ':')
-		token = append(strconv.AppendInt(token, int64(n), 10), '@')
-		all = append(all, Edit{s, token})
+		from := len(tokens)
+		tokens = append(append(append(tokens, tokenStart...), a.nonce...), ':')
+		tokens = append(strconv.AppendInt(tokens, int64(n), 10), '@')
+		all = append(all, Edit{s, tokens[from:]})
 	}
 	a.edited = d.apply(all)
 	return a

@@ -45,19 +45,28 @@ type foreignTool struct {
 //
 //   - error: a *fault.Error
 func ParseRequest(b []byte) (*Request, error) {
-	b = bytes.TrimPrefix(b, []byte("\ufeff"))
+	return parseRequest(bytes.TrimPrefix(b, []byte("\ufeff")), (*body.Doc).Scan, false)
+}
+
+// ParseMade is ParseRequest for a body that a dialect has made. Messages and tools must have the
+// form that they must have, and [body.Doc.Scan] must have accepted all strings in the client's
+// request, so neither is checked again.
+func ParseMade(b []byte) (*Request, error) { return parseRequest(b, (*body.Doc).Rescan, true) }
+
+func parseRequest(b []byte, scan func(*body.Doc, []byte, *body.Grammar, body.Reader) error, made bool) (*Request, error) {
 	p := &struct { // one allocation
 		Request
 		notes
 	}{}
 	r := &p.Request
-	if err := r.Scan(b, &grammar, &p.notes); err != nil {
+	if err := scan(&r.Doc, b, &grammar, &p.notes); err != nil {
 		return nil, err
 	}
 	text := r.Mend(p.mend(b))
+	made = made && p.messages > 0
 	r.effort, r.media, r.mediaBytes = p.notes.effort, p.encoded, p.encodedBytes
 	p.notes = notes{}
-	if err := r.read(textOf(text), false); err != nil {
+	if err := r.read(text, made); err != nil {
 		return nil, err
 	}
 	return r, nil

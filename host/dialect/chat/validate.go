@@ -2,7 +2,6 @@ package chat
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -35,81 +34,91 @@ func (p *problem) error() *fault.Error {
 // to check; everything else passes. A field that is null counts as absent. Messages that
 // Kai has written, and the tools beside them, need no check.
 //
-// gjson sees only what scan has accepted. The paths it is given are constants: a
-// client's string in one would be read as gjson's own language.
-func (r *Request) read(text string, written bool) error {
-	var p *problem
-	var hasMessages, logprobs, topLogprobs bool
-	gjson.Parse(text).ForEach(func(key, v gjson.Result) bool {
-		if v.Type == gjson.Null {
-			return true
+// gjson sees only what scan has accepted, and no messages, since it would decode them. The
+// paths it is given are constants: a client's string in one would be read as gjson's own
+// language.
+func (r *Request) read(text []byte, written bool) error {
+	var asked asked
+	fields := sdk.NewReader(text)
+	for top := fields.Object(); fields.Next(top); {
+		name := fields.Key()
+		if fields.Kind() == sdk.KindNull {
+			continue
 		}
-		name := key.Str
-		if written && (name == "messages" || name == "tools") {
-			hasMessages = hasMessages || name == "messages"
-			return true
+		var p *problem
+		if string(name) == "messages" {
+			asked.messages = true
+			if !written {
+				p = checkMessages(&fields)
+			}
+		} else if !written || string(name) != "tools" {
+			p = r.readField(name, gjson.Parse(textOf(fields.Value())), &asked)
 		}
-		switch name {
-		case "model":
-			// Decoded as adapters will decode it; gjson has its own way with
-			// lone surrogates.
-			var ok bool
-			r.Model, ok = sdk.JSON(r.Doc.Model()).Str()
-			p = require(ok, name, "must be a string")
-		case "messages":
-			hasMessages = true
-			p = checkMessages(v).within(name)
-		case "temperature":
-			p = checkNumber(v, 0, 2).within(name)
-		case "top_p":
-			p = checkNumber(v, 0, 1).within(name)
-		case "presence_penalty", "frequency_penalty":
-			p = checkNumber(v, -2, 2).within(name)
-		case "n":
-			p = checkInt(v, 1, 128).within(name)
-			r.choices = v.Int()
-		case "max_tokens", "max_completion_tokens":
-			n, ok := integer(v)
-			p = require(ok && n >= 1, name, "must be an integer of at least 1")
-			r.maxOutput = max(r.maxOutput, int64(n))
-		case "logprobs":
-			p = checkBool(v).within(name)
-			logprobs = v.Bool()
-		case "top_logprobs":
-			p = checkInt(v, 0, 20).within(name)
-			topLogprobs = v.Num > 0
-		case "seed":
-			_, ok := integer(v)
-			p = require(ok, name, "must be an integer of 64 bits")
-		case "stop":
-			p = checkStop(v).within(name)
-		case "stream":
-			p = checkBool(v).within(name)
-			r.Stream = v.Bool()
-		case "store":
-			r.Store = v.Type == gjson.True
-		case "stream_options":
-			p = r.readStreamOptions(v).within(name)
-		case "tools":
-			p = r.readTools(v).within(name)
-		case "tool_choice":
-			p = require(v.Type == gjson.String || v.IsObject(), name,
-				"must be a string such as auto, or an object that names a tool")
-		case "response_format":
-			p = checkResponseFormat(v).within(name)
+		if p != nil {
+			return p.within(string(name)).error()
 		}
-		return p == nil
-	})
-	if p == nil {
-		p = require(hasMessages, "messages", "is required: an array of at least one message")
 	}
-	if p == nil {
-		p = require(logprobs || !topLogprobs, "top_logprobs", "needs logprobs to be true")
-	}
-	if p != nil {
-		return p.error()
+	switch {
+	case !asked.messages:
+		return (&problem{"messages", "is required: an array of at least one message"}).error()
+	case asked.topLogprobs && !asked.logprobs:
+		return (&problem{"top_logprobs", "needs logprobs to be true"}).error()
 	}
 	return nil
+}
+
+// asked is what read needs to know of fields when it has seen all.
+type asked struct{ messages, logprobs, topLogprobs bool }
+
+// readField reads a field of the top level. The problem's path is that within the field.
+func (r *Request) readField(name []byte, v gjson.Result, asked *asked) (p *problem) {
+	switch string(name) {
+	case "model":
+		// Decoded as adapters will decode it; gjson has its own way with
+		// lone surrogates.
+		var ok bool
+		r.Model, ok = sdk.JSON(r.Doc.Model()).Str()
+		p = require(ok, "", "must be a string")
+	case "temperature":
+		p = checkNumber(v, 0, 2)
+	case "top_p":
+		p = checkNumber(v, 0, 1)
+	case "presence_penalty", "frequency_penalty":
+		p = checkNumber(v, -2, 2)
+	case "n":
+		p = checkInt(v, 1, 128)
+		r.choices = v.Int()
+	case "max_tokens", "max_completion_tokens":
+		n, ok := integer(v)
+		p = require(ok && n >= 1, "", "must be an integer of at least 1")
+		r.maxOutput = max(r.maxOutput, int64(n))
+	case "logprobs":
+		p = checkBool(v)
+		asked.logprobs = v.Bool()
+	case "top_logprobs":
+		p = checkInt(v, 0, 20)
+		asked.topLogprobs = v.Num > 0
+	case "seed":
+		_, ok := integer(v)
+		p = require(ok, "", "must be an integer of 64 bits")
+	case "stop":
+		p = checkStop(v)
+	case "stream":
+		p = checkBool(v)
+		r.Stream = v.Bool()
+	case "store":
+		r.Store = v.Type == gjson.True
+	case "stream_options":
+		p = r.readStreamOptions(v)
+	case "tools":
+		p = r.readTools(v)
+	case "tool_choice":
+		p = require(v.Type == gjson.String || v.IsObject(), "",
+			"must be a string such as auto, or an object that names a tool")
+	case "response_format":
+		p = checkResponseFormat(v)
+	}
+	return p
 }
 
 func require(ok bool, at, must string) *problem {
@@ -182,56 +191,81 @@ func (r *Request) readStreamOptions(v gjson.Result) *problem {
 
 var roles = []string{"system", "developer", "user", "assistant", "tool", "function"}
 
-func checkMessages(v gjson.Result) *problem {
-	if !v.IsArray() {
+// checkMessages checks the messages that r is before, and goes on behind the first problem.
+func checkMessages(r *sdk.Reader) *problem {
+	if r.Kind() != sdk.KindArray {
 		return &problem{"", "must be an array of messages"}
 	}
-	n, p := each(v, checkMessage)
+	n, p := eachIn(r, checkMessage)
 	if p == nil {
 		p = require(n > 0, "", "must hold at least one message")
 	}
 	return p
 }
 
-func checkMessage(m gjson.Result) *problem {
-	if !m.IsObject() {
+// eachIn checks the elements of the array that r is before until the first problem.
+func eachIn(r *sdk.Reader, check func(*sdk.Reader) *problem) (n int, p *problem) {
+	for list := r.Array(); r.Next(list); n++ {
+		if p := check(r); p != nil {
+			return n, p.within("[" + strconv.Itoa(n) + "]")
+		}
+	}
+	return n, nil
+}
+
+func checkMessage(r *sdk.Reader) *problem {
+	if r.Kind() != sdk.KindObject {
 		return &problem{"", "must be an object with role and content"}
 	}
-	var role, content, callID gjson.Result
-	m.ForEach(func(key, v gjson.Result) bool {
-		switch key.Str {
+	var role sdk.JSON
+	var content, callID sdk.Kind
+	var part *problem // what is wrong with a part of the content
+	for fields := r.Object(); r.Next(fields); {
+		switch string(r.Key()) {
 		case "role":
-			role = v
+			role = r.Value()
 		case "content":
-			content = v
+			if content, part = r.Kind(), nil; content == sdk.KindArray {
+				_, part = eachIn(r, checkPart)
+			}
 		case "tool_call_id":
-			callID = v
+			callID = r.Kind()
 		}
-		return true
-	})
-	if role.Type != gjson.String || !slices.Contains(roles, role.Str) {
+	}
+	var known bool
+	var text [16]byte
+	said, _ := role.AppendStr(text[:0])
+	for _, one := range roles {
+		known = known || string(said) == one
+	}
+	if !known {
 		return &problem{".role", "must be one of " + strings.Join(roles, ", ")}
 	}
-	if role.Str == "tool" && callID.Type != gjson.String {
+	if string(said) == "tool" && callID != sdk.KindString {
 		return &problem{".tool_call_id", "a tool message needs the id of the call it answers, a string"}
 	}
 	switch {
-	case content.Type == gjson.String:
+	case content == sdk.KindString:
 		return nil
-	case content.IsArray():
-		_, p := each(content, checkPart)
-		return p.within(".content")
-	case role.Str != "assistant":
+	case content == sdk.KindArray:
+		return part.within(".content")
+	case string(said) != "assistant":
 		return &problem{".content", "must be a string or an array of content parts"}
 	}
-	return require(!present(content), ".content", "must be a string, an array of content parts, or null")
+	return require(content == sdk.KindNull || content == sdk.KindAbsent, ".content", "must be a string, an array of content parts, or null")
 }
 
-func checkPart(v gjson.Result) *problem {
-	if !v.IsObject() {
+func checkPart(r *sdk.Reader) *problem {
+	if r.Kind() != sdk.KindObject {
 		return &problem{"", `must be an object such as {"type": "text", "text": "…"}`}
 	}
-	return require(v.Get("type").Type == gjson.String, ".type", "must be a string such as text or image_url")
+	kind := sdk.KindAbsent
+	for fields := r.Object(); r.Next(fields); {
+		if kind == sdk.KindAbsent && string(r.Key()) == "type" {
+			kind = r.Kind()
+		}
+	}
+	return require(kind == sdk.KindString, ".type", "must be a string such as text or image_url")
 }
 
 func (r *Request) readTools(v gjson.Result) *problem {

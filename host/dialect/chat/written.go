@@ -54,7 +54,7 @@ func ParseWritten(b []byte, m *Marks) (*Request, error) {
 	if err := r.Rescan(head, &grammar, &m.notes); err != nil {
 		return nil, err
 	}
-	if err := r.read(textOf(head), m.messages > 0); err != nil {
+	if err := r.read(head, m.messages > 0); err != nil {
 		return nil, err
 	}
 	r.Extend(b, m.long)

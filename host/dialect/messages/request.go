@@ -127,7 +127,11 @@ func (r *request) write(f form) (*translation, *chat.Request, error) {
 	if err := t.write(); err != nil {
 		return nil, nil, err
 	}
-	body, err := chat.ParseRequest(t.out)
+	parse := chat.ParseMade
+	if t.thoughts.halves {
+		parse = chat.ParseRequest
+	}
+	body, err := parse(t.out)
 	if e, ok := errors.AsType[*fault.Error](err); ok {
 		return nil, nil, t.origins.fault(e)
 	}

@@ -79,7 +79,10 @@ func TestThoughtsOfTheHistory(t *testing.T) {
 	details := seal.Seal(seal.Content{Details: raws(openai, `{"type":"reasoning.text","format":"unknown","index":1}`, `{"type":"reasoning.text","text":"own"}`)})
 	ofCall := seal.Seal(seal.Content{Calls: map[string]json.RawMessage{"c2": json.RawMessage(gemini), "c9": json.RawMessage(gemini)}})
 	ofText := seal.Seal(seal.Content{Message: json.RawMessage(gemini)})
+	half := seal.Seal(seal.Content{Details: raws(`{"type":"reasoning.summary","summary":"a\ud83d"}`)})
 	testRows(t, map[string]row{
+		"half a character that was sealed, before another thought": {said(hi + `,` + assistant(`[`+thinking(`Hm.`, half)+`,`+text(`a`)+`]`) + `,` + assistant(`[`+thinking(`Well.`, ``)+`]`)),
+			became(hi + `,` + thought(`"a"`, `Hm.`, `,"reasoning_details":[{"type":"reasoning.summary","summary":"a\ufffd"}]`) + `,` + thought(`""`, `Well.`))},
 		"plain":               {said(hi + `,` + assistant(`[`+thinking(`Hm.\n`, `kai1.`)+`,`+text(`a`)+`]`)), became(hi + `,` + thought(`"a"`, `Hm.\n`))},
 		"without a signature": {said(hi + `,` + assistant(`[`+thinking(`Hm.`, ``)+`,{"type":"thinking","thinking":"Well."},`+text(`a`)+`]`)), became(hi + `,` + thought(`"a"`, `Hm.\n\nWell.`))},
 		"Claude's own": {said(hi + `,` + assistant(`[`+thinking(`Hm.`, `Eq\/u==`)+`,{"type":"redacted_thinking","data":"zzz"},`+thinking(``, `second`)+`,`+text(`a`)+`]`)),

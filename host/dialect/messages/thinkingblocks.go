@@ -24,11 +24,12 @@ type thoughts struct {
 	ofCalls   map[string][]byte // and for the calls, by their ids
 	index     int               // of Claude's next block
 	room      int               // bytes that what is sealed may still open to, in all messages
+	halves    bool              // there may be halves of characters, in what was sealed
 }
 
 // begin begins the thoughts of another message.
 func (t *thoughts) begin() {
-	*t = thoughts{text: t.text[:0], details: t.details[:0], room: t.room}
+	*t = thoughts{text: t.text[:0], details: t.details[:0], room: t.room, halves: t.halves}
 }
 
 // add takes a block.
@@ -89,6 +90,7 @@ func (t *thoughts) open(b *block, place at) error {
 	}
 	text := b.thinking.inside()
 	for _, detail := range c.Details {
+		t.noteHalves(detail)
 		t.separate()
 		if text != nil && lacksText(detail) {
 			t.details = append(append(t.details, `{"text":"`...), text...)
@@ -99,16 +101,20 @@ func (t *thoughts) open(b *block, place at) error {
 		t.details = append(t.details, detail...)
 	}
 	if c.Message != nil {
+		t.noteHalves(c.Message)
 		t.ofMessage = c.Message
 	}
 	for id, fields := range c.Calls {
 		if t.ofCalls == nil {
 			t.ofCalls = map[string][]byte{}
 		}
+		t.noteHalves(fields)
 		t.ofCalls[id] = fields
 	}
 	return nil
 }
+
+func (t *thoughts) noteHalves(opened []byte) { t.halves = t.halves || seal.HasHalves(opened) }
 
 // lacksText reports whether a detail is of a text that it doesn't have.
 func lacksText(detail []byte) bool {

@@ -160,11 +160,7 @@ func (c *conversation) addReasoning(it *item, f *itemFields) *fault.Error {
 	return nil
 }
 
-// noteHalves notes whether what was sealed may have halves of characters in it. Unlike the
-// rest, it was not checked with the client's body.
-func (c *conversation) noteHalves(opened []byte) {
-	c.halves = c.halves || bytes.Contains(opened, []byte(`\ud`)) || bytes.Contains(opened, []byte(`\uD`))
-}
+func (c *conversation) noteHalves(opened []byte) { c.halves = c.halves || seal.HasHalves(opened) }
 
 // maxInflation is how many times more bytes than it has deflate may open to:
 // https://zlib.net/zlib_tech.html

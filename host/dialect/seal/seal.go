@@ -262,3 +262,9 @@ func inflate(packed []byte, limit int) ([]byte, error) {
 	_, err := out.ReadFrom(io.LimitReader(r, int64(limit)+1))
 	return out.Bytes(), err
 }
+
+// HasHalves reports whether what was sealed may have halves of characters in it. Unlike the rest
+// of a request, it was not checked with the client's body.
+func HasHalves(opened []byte) bool {
+	return bytes.Contains(opened, []byte(`\ud`)) || bytes.Contains(opened, []byte(`\uD`))
+}
