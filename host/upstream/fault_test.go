@@ -434,11 +434,11 @@ func TestCancel(t *testing.T) {
 				})
 				c := newTestClient(t, s.URL, with)
 				ctx, cancel := context.WithCancelCause(context.Background())
-				done := make(chan error)
+				done := make(chan error, 1)
 				go func() {
 					resp, err := c.Do(ctx, post(abi.SSE))
 					if err == nil {
-						defer resp.Close()
+						defer resp.Close() // which ends the connection, if the context's end didn't
 						if resp.Whole() {
 							_, err = resp.Body()
 						}
