@@ -185,6 +185,12 @@ auth:
 	if r := s.Targets[0].Recent; r.Attempts != 1 || r.Failed != 0 {
 		t.Errorf("the target has done %+v", r)
 	}
+	if log := g.log.String(); !strings.Contains(log, `"key":"app","group":"team","model":"m"`) || !strings.Contains(log, `"cost":2.5,`) {
+		t.Errorf("the log is %s", log)
+	}
+	if _, body := adminAsks(t, "GET", a.URL+"/admin/v1/requests"); !strings.Contains(body, `"key":"app","group":"team",`) {
+		t.Errorf("the requests are %s", body)
+	}
 	// A file that logrotate left, and one that is too old.
 	line, _ := os.ReadFile(path)
 	for end := time.Now().Add(10 * time.Second); len(line) == 0 && time.Now().Before(end); line, _ = os.ReadFile(path) {

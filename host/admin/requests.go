@@ -44,6 +44,7 @@ type Request struct {
 	Began    time.Time `json:"began"`
 	Endpoint string    `json:"endpoint"`
 	Key      string    `json:"key"`
+	Group    string    `json:"group"` // of the key
 	Model    string    `json:"model"`
 	Target   string    `json:"target"` // that answered, or was asked last
 	Stream   bool      `json:"stream"`
@@ -138,7 +139,7 @@ func (q *Requests) Calls(provider string) Calls {
 
 func show(r *record.Request) Request {
 	s := Request{
-		ID: r.ID, Began: r.Began, Endpoint: fault.Shown(r.Endpoint, fault.MaxShown), Key: r.Key, Model: fault.Shown(r.Model, fault.MaxShown), Stream: r.Stream,
+		ID: r.ID, Began: r.Began, Endpoint: fault.Shown(r.Endpoint, fault.MaxShown), Key: r.Key, Group: r.Group, Model: fault.Shown(r.Model, fault.MaxShown), Stream: r.Stream,
 		Status: r.Status, Class: r.Class, Code: word(r.Code), MS: ms(r.Duration), FirstMS: ms(r.FirstContent), Usage: usage(r.Usage),
 		Trail: make([]Step, len(r.Attempts)),
 	}

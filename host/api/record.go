@@ -112,6 +112,7 @@ func (x *Exchange) log() {
 	text("request_id", r.ID)
 	text("endpoint", endpoint)
 	text("key", fault.Shown(r.Key, fault.MaxShown))
+	text("group", r.Group)
 	text("model", fault.Shown(r.Model, fault.MaxShown))
 	text("provider", r.Provider)
 	text("upstream_model", r.UpstreamModel)
@@ -128,6 +129,9 @@ func (x *Exchange) log() {
 	number("completion_tokens", int(r.Usage.Output))
 	if r.Usage.Estimated {
 		attrs = append(attrs, slog.Bool("estimated", true))
+	}
+	if r.Cost.Known && r.Cost.Nano > 0 {
+		attrs = append(attrs, slog.Float64("cost", float64(r.Cost.Nano)/1e9))
 	}
 	if r.FirstContent != 0 {
 		attrs = append(attrs, milliseconds("first_chunk_ms", r.FirstContent))

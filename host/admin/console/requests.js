@@ -42,7 +42,7 @@ export function requests(root) {
         s.first_ms > 0 && h("b", { title: "first token", vars: { "--first": (100 * (s.at_ms + s.first_ms)) / (r.ms || 1) + "%" } })),
       h("span", { class: "num" }, s.class ? s.class + " · " : "", time(s.ms), s.cooled ? " · cooled" : ""));
     const facts = [
-      ["Request", r.id], ["Endpoint", r.endpoint || "–"], ["Key", r.key || "none"], ["Form", r.stream ? "streamed" : "whole"], ["Ended as", (r.class || "answered") + (r.code ? " · " + r.code : "")],
+      ["Request", r.id], ["Endpoint", r.endpoint || "–"], ["Key", (r.key || "none") + (r.group ? " of " + r.group : "")], ["Form", r.stream ? "streamed" : "whole"], ["Ended as", (r.class || "answered") + (r.code ? " · " + r.code : "")],
       ["Input", count(r.usage.input) + (r.usage.cached ? ", " + count(r.usage.cached) + " cached" : "")],
       ["Output", count(r.usage.output) + (r.usage.reasoning ? ", " + count(r.usage.reasoning) + " reasoning" : "") + (r.usage.estimated ? " (estimated)" : "")],
       ["First token", r.first_ms ? time(r.first_ms) : "–"],
