@@ -23,8 +23,9 @@ FILE is what "audit.file" of the configuration names, or an older one, compresse
 gzip or not; - is standard input. Tokens of the input include those from the cache,
 those of the output the reasoning. ESTIMATED counts requests whose provider did not
 count to the end. COST is exact, in the currency of the prices, and UNPRICED counts the
-requests whose cost nobody knows. Lines that can't be read, such as the last one after a crash, are left
-out, and standard error says how many they were.
+requests whose cost nobody knows. Those that reached no provider cost nothing. Lines
+that can't be read, such as the last one after a crash, are left out, and standard
+error says how many they were.
 
 Example:
 

@@ -89,7 +89,7 @@ type Sum struct {
 	Tokens   Tokens // those of all; Estimated says nothing here
 
 	Estimated int64   // requests whose provider did not count to the end
-	Priced    int64   // requests with a known cost
+	Priced    int64   // requests with a known cost, those included that reached no provider
 	nano      big.Int // what they cost
 }
 
@@ -106,9 +106,12 @@ func (s *Sum) add(l *Line) {
 	s.Tokens.CacheWrite += l.Tokens.CacheWrite
 	s.Tokens.Output += l.Tokens.Output
 	s.Tokens.Reasoning += l.Tokens.Reasoning
-	if l.Cost != nil {
+	switch {
+	case l.Cost != nil:
 		s.Priced++
 		s.nano.Add(&s.nano, big.NewInt(*l.Cost))
+	case l.Target == "": // it reached no provider, so it cost nothing
+		s.Priced++
 	}
 }
 
