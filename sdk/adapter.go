@@ -125,11 +125,13 @@ func New[S any](m Manifest, a Adapter[S]) *Plugin {
 	if _, raw := any(zero).([]byte); raw {
 		return &Plugin{Manifest: m, run: func(c *call) error {
 			s := append([]byte(nil), c.state...)
-			err := dispatch(c, any(&s).(*S))
-			for err == nil && c.next() {
+			var err error
+			for more := true; more; more = err == nil && c.next() {
 				err = dispatch(c, any(&s).(*S))
 			}
-			c.out.state(c.state, s)
+			if !same(c.state, s) {
+				c.out.emit(abi.State, 0, s)
+			}
 			return err
 		}}
 	}
@@ -142,25 +144,26 @@ func New[S any](m Manifest, a Adapter[S]) *Plugin {
 	bytes := unsafe.Slice((*byte)(unsafe.Pointer(s)), unsafe.Sizeof(*s))
 	return &Plugin{Manifest: m, run: func(c *call) error {
 		clear(bytes[copy(bytes, c.state):])
-		err := dispatch(c, s)
-		for err == nil && c.next() {
+		var err error
+		for more := true; more; more = err == nil && c.next() {
 			err = dispatch(c, s)
 		}
 		before := c.state
 		if len(before) == 0 && isZero(bytes) {
 			return err // still the zero state
 		}
-		c.out.state(before, bytes)
+		if !same(before, bytes) {
+			c.out.emitKept(abi.State, 0, bytes)
+		}
 		return err
 	}}
 }
 
 // next makes the next frame the call's event. It reports false if there is none, as in
 // every call with one event.
-func (c *call) next() bool {
-	if len(c.frames) == 0 {
-		return false
-	}
+func (c *call) next() bool { return len(c.frames) > 0 && c.nextFrame() }
+
+func (c *call) nextFrame() bool {
 	c.out.emit(abi.Next, 0, nil)
 	c.takeFrame(c.event.Op)
 	return true

@@ -217,12 +217,6 @@ func (o *Out) fail(e *Error) {
 	o.emit(abi.Error, 0, o.buf)
 }
 
-func (o *Out) state(before, after []byte) {
-	if !same(before, after) {
-		o.emit(abi.State, 0, after)
-	}
-}
-
 func (o *Out) text(kind abi.Kind, choice, item int, p []byte) {
 	if len(p) > 0 {
 		o.emit(kind, abi.At(choice, item), p)

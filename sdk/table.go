@@ -29,23 +29,41 @@ type record struct{ kind, at, ptr, len uint32 }
 // emit states a fact. The payload is copied, unless it is a part of the call's input, which
 // stays as it is until the call returns.
 func (o *Out) emit(kind abi.Kind, at int32, p []byte) {
-	t := &table
-	if len(p) > len(t.copies) && !inInput(p) {
-		t.flush()
-		kaiEmit(int32(kind), at, unsafe.Pointer(unsafe.SliceData(p)), int32(len(p)))
+	if len(p) > 0 && !inInput(p) {
+		table.addCopy(kind, at, p)
 		return
 	}
+	// As in emitKept, which would be another call: one costs as much as all else here.
+	t := &table
 	if t.n == len(t.records) {
 		t.flush()
 	}
-	if len(p) > 0 && !inInput(p) {
-		if len(p) > len(t.copies)-t.used {
-			t.flush()
-		}
-		kept := t.copies[t.used:]
-		p = kept[:copy(kept, p)]
-		t.used += len(p)
+	t.records[t.n] = record{uint32(kind), uint32(at), address(p), uint32(len(p))}
+	t.n++
+}
+
+// emitKept is emit for a payload that stays where and what it is until the call returns.
+func (o *Out) emitKept(kind abi.Kind, at int32, p []byte) {
+	t := &table
+	if t.n == len(t.records) {
+		t.flush()
 	}
+	t.records[t.n] = record{uint32(kind), uint32(at), address(p), uint32(len(p))}
+	t.n++
+}
+
+// addCopy adds an emission with a copy of its payload.
+func (t *emissionTable) addCopy(kind abi.Kind, at int32, p []byte) {
+	if t.n == len(t.records) || len(p) > len(t.copies)-t.used {
+		t.flush()
+	}
+	if len(p) > len(t.copies) {
+		kaiEmit(int32(kind), at, unsafe.Pointer(unsafe.SliceData(p)), int32(len(p)))
+		return
+	}
+	kept := t.copies[t.used:]
+	p = kept[:copy(kept, p)]
+	t.used += len(p)
 	t.records[t.n] = record{uint32(kind), uint32(at), address(p), uint32(len(p))}
 	t.n++
 }
