@@ -33,17 +33,17 @@ const (
 )
 
 // note remembers that the answer of an upstream told a caller of an alias an id. What is
-// another caller's already stays so.
-func (m *made) note(caller, id, upstream, alias string) {
+// another caller's already stays so. It reports whether it was nobody's before.
+func (m *made) note(caller, id, upstream, alias string) (first bool) {
 	if len(id) > maxMadeID {
-		return
+		return false
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := madeID{upstream, id}
 	if e, ok := m.known[key]; ok {
 		m.order.MoveToFront(e)
-		return
+		return false
 	}
 	if m.known == nil {
 		m.known = map[madeID]*list.Element{}
@@ -54,6 +54,7 @@ func (m *made) note(caller, id, upstream, alias string) {
 		m.order.Remove(oldest)
 		delete(m.known, oldest.Value.(*madeBy).madeID)
 	}
+	return true
 }
 
 // alias returns the alias with which a caller has made what has an id at an upstream; ok is

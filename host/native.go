@@ -16,7 +16,7 @@ import (
 
 // readNative reads the request as it came, if some target may take it so, and finds where
 // what it names is kept. size is that of the client's body. The error is a *fault.Error.
-func (c *call) readNative(size int64) error {
+func (c *call) readNative(ctx context.Context, size int64) error {
 	r := c.request
 	if r.Native == nil || !slices.ContainsFunc(c.plan.Targets, c.mayPass) {
 		return r.Untranslated
@@ -39,6 +39,7 @@ func (c *call) readNative(size int64) error {
 	for _, id := range n.IDs {
 		keeper := ""
 		if id != "" { // of more ids than anybody looks at
+			c.gateway.host.recall(ctx, c.caller, id, upstreamsOf(c.plan.Targets))
 			keeper = c.gateway.host.made.keeper(c.caller, id, c.plan.Targets)
 		}
 		if keeper == "" || c.keeper != "" && c.keeper != keeper {
@@ -53,7 +54,7 @@ func (c *call) readNative(size int64) error {
 	if c.asked == nil {
 		c.asked = n.Body(func(string) bool { return false }, anything)
 	}
-	c.info.Made = func(id string) { c.gateway.host.made.note(c.caller, id, c.asking, cmp.Or(r.Model, c.plan.Alias)) }
+	c.info.Made = func(id string) { c.gateway.host.note(c.caller, id, c.asking, cmp.Or(r.Model, c.plan.Alias)) }
 	return nil
 }
 

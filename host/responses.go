@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"time"
 
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/dialect"
@@ -19,6 +20,9 @@ func (g *generation) parseResponses() dialect.Parse {
 func (g *generation) remembered() responses.Store {
 	if g.config.Responses.Memory == 0 {
 		return nil
+	}
+	if g.host.shared != nil {
+		return &sharedResponses{g.host.shared, g.host.responses, time.Duration(g.config.Responses.TTL), int(g.config.Responses.Memory) / 4}
 	}
 	return g.host.responses
 }
@@ -65,8 +69,12 @@ func (g *generation) kept(ctx context.Context, x *api.Exchange, method string, m
 		return missing
 	}
 	caller := key.PrincipalFrom(ctx).Name
+	var upstreams []string
 	for _, p := range g.order {
-		upstream := upstreamID(p.config)
+		upstreams = append(upstreams, upstreamID(p.config))
+	}
+	g.host.recall(ctx, caller, id, upstreams)
+	for _, upstream := range upstreams {
 		alias, ok := g.host.made.alias(caller, id, upstream)
 		if !ok {
 			continue
@@ -75,7 +83,7 @@ func (g *generation) kept(ctx context.Context, x *api.Exchange, method string, m
 		k := responses.Kept{Method: method, ID: id, Part: part, Query: query.Encode(), Model: alias}
 		err := g.answer(ctx, x, nil, responses.ParseKept(k), 0)
 		if err == nil && method == "DELETE" {
-			g.host.made.forget(caller, id, upstream)
+			g.host.forget(ctx, caller, id, upstream)
 		}
 		return err
 	}

@@ -53,6 +53,8 @@ func (h *Host) openShared(c *config.Config) error {
 		Server: sharedServer{client}, Outage: h.outage, Timeout: o.Timeout, Now: h.opts.Now, Warn: h.warnOfBudget, Logger: h.log,
 	})
 	h.limits = h.fleet
+	h.cells.Tell = h.tellCooling
+	client.Follow(coolings, h.hearCooling)
 	return nil
 }
 

@@ -123,6 +123,12 @@ var rules = [kinds]rule{
 // String returns the kind's class, as it stands in the log.
 func (k Kind) String() string { return rules[k].name }
 
+// Named returns the first kind of a class; ok is false if there is none.
+func Named(class string) (k Kind, ok bool) {
+	i := slices.IndexFunc(rules[:], func(r rule) bool { return r.name == class })
+	return Kind(max(0, i)), i >= 0
+}
+
 // Classes returns the names of all kinds, each one once.
 func Classes() []string {
 	var all []string

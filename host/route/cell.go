@@ -37,6 +37,8 @@ type Cell struct {
 	told  atomic.Int64 // the part of it that the upstream asked for
 
 	window window
+	about  cellKey
+	tell   func(CoolingDown) // nil: nobody is told
 
 	mu       sync.Mutex
 	failures int        // in a row
@@ -180,6 +182,25 @@ func (c *Cell) cool(end time.Time, kind fault.Kind) {
 		c.until.Store(n)
 		c.reason = kind
 	}
+}
+
+// cooled takes over a cooldown that another gateway has seen begin.
+func (c *Cell) cooled(o CoolingDown) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !o.Told.IsZero() {
+		c.told.Store(max(c.told.Load(), o.Told.UnixNano()))
+	}
+	c.cool(o.Until, o.Kind)
+}
+
+// announce tells others how the cell cools.
+func (c *Cell) announce() {
+	if c.tell == nil {
+		return
+	}
+	until, told := c.Until()
+	c.tell(CoolingDown{Upstream: c.about.provider, Model: c.about.model, Whole: c.about.whole, Until: until, Told: told, Kind: c.Reason()})
 }
 
 // next returns the length of the next cooldown, give or take a tenth.

@@ -3,6 +3,9 @@ package route
 import (
 	"container/list"
 	"sync"
+	"time"
+
+	"github.com/kai-gateway/kai/host/fault"
 )
 
 // maxOpenModels is how many cells are remembered of models that clients name themselves,
@@ -14,6 +17,10 @@ const maxOpenModels = 4096
 // that a reload forgets nothing: a cell lives as long as some table holds it. It is safe
 // for concurrent use.
 type Cells struct {
+	// Tell is called for each cooldown that begins here, or gets longer; nil: it isn't. It
+	// is set before anything else, and must not wait.
+	Tell func(CoolingDown)
+
 	mu   sync.Mutex
 	held map[cellKey]*heldCell
 	open map[cellKey]*list.Element // of order
@@ -25,6 +32,16 @@ type cellKey struct {
 	provider string // identifies an upstream with the key that is used for it
 	model    string // "" for all of the provider
 	whole    bool   // all of the provider: a model may be called ""
+}
+
+// CoolingDown is a cooldown of an upstream, or of one of its models.
+type CoolingDown struct {
+	Upstream string // as a Target has it
+	Model    string
+	Whole    bool       // it is of the upstream, with all of its models
+	Until    time.Time  // when it ends
+	Told     time.Time  // when the part of it ends that the upstream asked for; zero: it asked for none
+	Kind     fault.Kind // of the failure
 }
 
 type heldCell struct {
@@ -47,7 +64,7 @@ func (c *Cells) hold(k cellKey) *Cell {
 	defer c.mu.Unlock()
 	h := c.held[k]
 	if h == nil {
-		h = &heldCell{cell: &Cell{}}
+		h = &heldCell{cell: &Cell{about: k, tell: c.Tell}}
 		c.held[k] = h
 	}
 	h.holds++
@@ -75,13 +92,26 @@ func (c *Cells) ofModel(k cellKey) *Cell {
 		c.lru.MoveToFront(e)
 		return e.Value.(*openCell).cell
 	}
-	cell := &Cell{}
+	cell := &Cell{about: k, tell: c.Tell}
 	c.open[k] = c.lru.PushFront(&openCell{k, cell})
 	if c.lru.Len() > maxOpenModels {
 		last := c.lru.Back()
 		delete(c.open, c.lru.Remove(last).(*openCell).key)
 	}
 	return cell
+}
+
+// Cool takes over a cooldown that another gateway has seen begin, for what is known here. It
+// shortens none, and a success ends it as any other.
+func (c *Cells) Cool(o CoolingDown) {
+	k := cellKey{provider: o.Upstream, model: o.Model, whole: o.Whole}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h := c.held[k]; h != nil {
+		h.cell.cooled(o)
+	} else if e := c.open[k]; e != nil {
+		e.Value.(*openCell).cell.cooled(o)
+	}
 }
 
 // Reset closes the cells of those models of an upstream that are meant, and the cell of the

@@ -80,12 +80,15 @@ func (l *Lease) Done(now time.Time, err error) (cooled bool) {
 		return false
 	}
 	kind := fault.KindOf(err)
+	cell, probe := l.health.model, l.modelProbe
 	switch blame, _ := kind.Blame(); {
-	case kind == fault.Missing && l.health.open:
+	case blame == fault.Nobody, kind == fault.Missing && l.health.open:
+		return false
 	case blame == fault.Provider:
-		return l.health.provider.failed(now, kind, fault.RetryAfterOf(err), l.providerProbe, l.health.rule)
-	case blame == fault.Target:
-		return l.health.model.failed(now, kind, fault.RetryAfterOf(err), l.modelProbe, l.health.rule)
+		cell, probe = l.health.provider, l.providerProbe
 	}
-	return false
+	if cooled = cell.failed(now, kind, fault.RetryAfterOf(err), probe, l.health.rule); cooled {
+		cell.announce()
+	}
+	return cooled
 }

@@ -154,14 +154,20 @@ func (s *conns) alive() bool {
 	}
 }
 
-// examine looks at what the server says of itself, and warns of what loses counts.
-func (c *Client) examine(info string) error {
+// factsOf reads what INFO answers.
+func factsOf(info string) map[string]string {
 	facts := map[string]string{}
 	for line := range strings.SplitSeq(info, "\r\n") {
 		if name, value, ok := strings.Cut(line, ":"); ok {
 			facts[name] = value
 		}
 	}
+	return facts
+}
+
+// examine looks at what the server says of itself, and warns of what loses counts.
+func (c *Client) examine(info string) error {
+	facts := factsOf(info)
 	// Valkey says here which Redis it is like.
 	if major, rest, ok := strings.Cut(facts["redis_version"], "."); ok {
 		minor, _, _ := strings.Cut(rest, ".")

@@ -51,7 +51,7 @@ const (
 	tripAfter    = 3 // failures in a row
 	firstWait    = time.Second
 	longestWait  = 30 * time.Second
-	valueTimeout = 2 * time.Second // for large values
+	valueTimeout = time.Second // for large values
 )
 
 // Client is the connection. It is safe for concurrent use.
@@ -63,6 +63,9 @@ type Client struct {
 	failed atomic.Int32 // in a row
 	errors atomic.Int64 // since the start
 	wake   chan struct{}
+	later  chan func(context.Context)
+	looked atomic.Int64    // at the server's memory, when, in nanoseconds
+	noRoom atomic.Bool     // there was none
 	ctx    context.Context // until Close
 	cancel context.CancelFunc
 	loop   sync.WaitGroup
@@ -86,7 +89,7 @@ func Open(o Options) (*Client, error) {
 	if o.Observe == nil {
 		o.Observe = func(time.Duration) {}
 	}
-	c := &Client{o: o, wake: make(chan struct{}, 1)}
+	c := &Client{o: o, wake: make(chan struct{}, 1), later: make(chan func(context.Context), mostLater)}
 	var err error
 	if c.keys, err = newKeys(o.Secret); err != nil {
 		return nil, err
@@ -100,6 +103,7 @@ func Open(o Options) (*Client, error) {
 	c.up.Store(err == nil)
 	c.tell(err)
 	c.loop.Go(c.run)
+	c.loop.Go(c.runLater)
 	return c, nil
 }
 
@@ -164,6 +168,29 @@ func (c *Client) run() {
 	}
 }
 
+// mostLater is how much waits to be done in the background.
+const mostLater = 1024
+
+// Later does something in the background, for which nobody waits, one after the other until
+// Close. What is too much is not done.
+func (c *Client) Later(f func(ctx context.Context)) {
+	select {
+	case c.later <- f:
+	default:
+	}
+}
+
+func (c *Client) runLater() {
+	for {
+		select {
+		case f := <-c.later:
+			f(c.ctx)
+		case <-c.ctx.Done():
+			return
+		}
+	}
+}
+
 // changed calls who watches.
 func (c *Client) changed() {
 	c.mu.Lock()
@@ -221,10 +248,8 @@ func (c *Client) call(ctx context.Context, bulk bool, commands ...[]string) ([]r
 			err = answers[i].err()
 		}
 	}
-	if r, ok := errors.AsType[refusal](err); ok && strings.HasPrefix(string(r), "NOSCRIPT") {
-		return nil, err
-	}
 	switch r, ok := errors.AsType[refusal](err); {
+	case ok && (strings.HasPrefix(string(r), "NOSCRIPT") || commands[0][0] == "INFO"): // which it may not know, or not tell
 	case err == nil:
 		c.failed.Store(0)
 		c.o.Observe(time.Since(begun))

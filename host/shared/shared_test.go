@@ -433,3 +433,23 @@ func TestManyAskAtOnce(t *testing.T) {
 	all.Wait()
 	until(t, "it is there", c.Up)
 }
+
+// TestValuesLeaveRoomForCounts: when the server's memory is nearly full, values are not put
+// there, and counting goes on.
+func TestValuesLeaveRoomForCounts(t *testing.T) {
+	r := redis.Start(t, "--maxmemory", "8mb")
+	c := open(t, Options{Addresses: []string{r.Address}})
+	large := []Value{{"large", make([]byte, 1<<20)}}
+	var err error
+	for i := 0; i < 20 && err == nil; i++ {
+		large[0].Name = fmt.Sprint(i)
+		c.looked.Store(0)
+		err = c.Put(t.Context(), large, time.Minute)
+	}
+	if !errors.Is(err, ErrFull) {
+		t.Fatalf("error = %v", err)
+	}
+	if count(t, c) != 1 || !c.Up() {
+		t.Error("nothing is counted any more")
+	}
+}

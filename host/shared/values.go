@@ -2,6 +2,8 @@ package shared
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"strconv"
 	"time"
 )
@@ -12,15 +14,30 @@ type Value struct {
 	Value []byte
 }
 
+// ErrFull is the error of Put when the server's memory is nearly full: counts need the rest.
+var ErrFull = errors.New("the memory of the shared store is nearly full")
+
 // Put keeps values for so long.
 func (c *Client) Put(ctx context.Context, values []Value, ttl time.Duration) error {
+	return c.put(ctx, values, ttl)
+}
+
+// PutNew keeps a value for so long, unless its name has one.
+func (c *Client) PutNew(ctx context.Context, v Value, ttl time.Duration) error {
+	return c.put(ctx, []Value{v}, ttl, "NX")
+}
+
+func (c *Client) put(ctx context.Context, values []Value, ttl time.Duration, how ...string) error {
+	if c.full(ctx) {
+		return ErrFull
+	}
 	commands := make([][]string, len(values))
 	for i, v := range values {
 		sealed, err := c.keys.seal(v.Name, v.Value)
 		if err != nil {
 			return err
 		}
-		commands[i] = []string{"SET", c.Key("v", v.Name), string(sealed), "PX", milliseconds(ttl)}
+		commands[i] = append([]string{"SET", c.Key("v", v.Name), string(sealed), "PX", milliseconds(ttl)}, how...)
 	}
 	_, err := c.each(ctx, commands)
 	return err
@@ -57,6 +74,34 @@ func (c *Client) Delete(ctx context.Context, names []string) error {
 	}
 	_, err := c.each(ctx, commands)
 	return err
+}
+
+// How much of the server's memory values may be part of, and how often it is looked at.
+const (
+	fullPercent = 75
+	fullEvery   = 5 * time.Second
+)
+
+// full reports whether there is no room for values. Without a bound there always is, and
+// who isn't allowed to ask is told nothing else.
+func (c *Client) full(ctx context.Context) bool {
+	now := time.Now().UnixNano()
+	if last := c.looked.Load(); now-last < int64(fullEvery) || !c.looked.CompareAndSwap(last, now) {
+		return c.noRoom.Load()
+	}
+	answers, err := c.call(ctx, true, []string{"INFO", "memory"})
+	if err != nil {
+		return false
+	}
+	facts := factsOf(string(answers[0].text))
+	used, err := strconv.ParseInt(facts["used_memory"], 10, 64)
+	most, err2 := strconv.ParseInt(facts["maxmemory"], 10, 64)
+	full := err == nil && err2 == nil && most > 0 && used > most/100*fullPercent
+	if full && !c.noRoom.Load() {
+		c.o.Logger.Warn("the shared store's memory is nearly full: responses and answers are not kept there", slog.Int64("used", used), slog.Int64("of", most))
+	}
+	c.noRoom.Store(full)
+	return full
 }
 
 // each has commands executed for large values.

@@ -324,6 +324,9 @@ func (s *Store) Gateways() int {
 	return int(s.gatewaysNow)
 }
 
+// Offset is how far the server's clock is ahead of this one, as far as it is known.
+func (s *Store) Offset() time.Duration { return time.Duration(s.offset.Load()) }
+
 // mostPeeked is how many buckets one request of the server looks at: others wait meanwhile.
 const mostPeeked = 200
 

@@ -1,0 +1,71 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/route"
+)
+
+// coolings is the board of what gateways tell each other of targets.
+const coolings = "cooling"
+
+// longestCooling is how long a gateway leaves something alone because another one says so.
+const longestCooling = 24 * time.Hour
+
+// cooling is a note that something cools down. Its times are those of the store's clock, in
+// Unix milliseconds.
+type cooling struct {
+	Upstream string `json:"upstream"`
+	Model    string `json:"model,omitempty"`
+	Whole    bool   `json:"whole,omitempty"`
+	Until    int64  `json:"until"`
+	Told     int64  `json:"told,omitempty"`
+	Class    string `json:"class"`
+}
+
+// tellCooling tells other gateways that something cools down.
+func (h *Host) tellCooling(c route.CoolingDown) {
+	offset := h.fleet.Offset()
+	note := cooling{Upstream: c.Upstream, Model: c.Model, Whole: c.Whole, Until: c.Until.Add(offset).UnixMilli(), Class: c.Kind.String()}
+	if !c.Told.IsZero() {
+		note.Told = c.Told.Add(offset).UnixMilli()
+	}
+	text, err := json.Marshal(note)
+	if err != nil {
+		return // which can't be
+	}
+	name := strconv.FormatBool(c.Whole) + " " + c.Upstream + "\n" + c.Model
+	h.shared.Later(func(ctx context.Context) {
+		_ = h.shared.Note(ctx, coolings, name, string(text)) // the others find out themselves
+	})
+}
+
+// hearCooling takes over that something cools down.
+func (h *Host) hearCooling(name, text string) {
+	var note cooling
+	if err := json.Unmarshal([]byte(text), &note); err != nil {
+		return
+	}
+	kind, ok := fault.Named(note.Class)
+	now, offset := h.opts.Now(), h.fleet.Offset()
+	here := func(ms int64) time.Time { return time.UnixMilli(ms).Add(-offset) }
+	c := route.CoolingDown{Upstream: note.Upstream, Model: note.Model, Whole: note.Whole, Until: here(note.Until), Kind: kind}
+	switch {
+	case !ok:
+		return
+	case !c.Until.After(now):
+		h.shared.Later(func(ctx context.Context) { _ = h.shared.Forget(ctx, coolings, name) })
+		return
+	}
+	if latest := now.Add(longestCooling); c.Until.After(latest) {
+		c.Until = latest
+	}
+	if told := here(note.Told); note.Told > 0 && told.After(now) {
+		c.Told = told
+	}
+	h.cells.Cool(c)
+}
