@@ -26,6 +26,7 @@ type Config struct {
 	Ledger       string     `json:"ledger"` // an absolute path, or one from where the program runs; "": none
 	Shared       Shared     `json:"shared"`
 	CORS         CORS       `json:"cors"`
+	Cache        Cache      `json:"cache"`
 	Responses    Responses  `json:"responses"`
 	Admin        Admin      `json:"admin"`
 	Log          Log        `json:"log"`

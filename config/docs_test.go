@@ -129,7 +129,7 @@ func TestDocumentedConfigurations(t *testing.T) {
 	options.OptionsSchema = func(string, string) (Adapter, error) {
 		return Adapter{OptionsCUE: "...", DefaultBaseURL: "https://api.example.com/v1", Secret: true}, nil
 	}
-	for name, want := range map[string]int{"routing.md": 6, "limits.md": 2, "deployment.md": 1, "../README.md": 4} {
+	for name, want := range map[string]int{"routing.md": 6, "limits.md": 2, "cache.md": 1, "deployment.md": 1, "../README.md": 4} {
 		found := 0
 		for _, block := range strings.Split(readDocument(t, name), "```yaml\n")[1:] {
 			if block, _, _ = strings.Cut(block, "```"); !strings.Contains(block, "model_mapping:") {

@@ -193,6 +193,7 @@ func (l *loader) load(src []byte) *Config {
 		Auth:   l.auth(root),
 		CORS:   l.cors(root),
 
+		Cache:     l.cache(root),
 		Responses: l.responses(root),
 		Log:       l.log(root),
 		Audit:     l.audit(root),
@@ -203,7 +204,7 @@ func (l *loader) load(src []byte) *Config {
 	l.bounds = cfg.Server
 	cfg.Routing = l.routing(root.get("routing"), nil, "routing")
 	providers := l.providers(root)
-	cfg.Models = l.models(root, providers, cfg.Routing)
+	cfg.Models = l.models(root, providers, cfg.Routing, cfg.Cache)
 	l.checkBudgets(cfg.Models, root.get("model_mapping"))
 	for _, u := range providers {
 		cfg.Providers = append(cfg.Providers, u.Provider)

@@ -20,13 +20,14 @@ type Model struct {
 	Native  *bool      `json:"native"`  // nil: as its provider, or its targets' providers, say
 	FallOn  []string   `json:"fall_on"` // "policy": what its rules forbid goes to the next target
 	Price   *Price     `json:"price"`   // nil: unknown
+	Cache   ModelCache `json:"cache"`   // complete: what the alias doesn't say is the file's
 	Limits  CallLimits `json:"limits"`  // of all callers together
 	Routing Routing    `json:"routing"` // complete: what the alias doesn't say is the file's
 }
 
-// models reads model_mapping, which is the heart of a configuration. shared is the
-// routing of aliases that have none of their own.
-func (l *loader) models(root *value, providers upstreams, shared Routing) []Model {
+// models reads model_mapping, which is the heart of a configuration. shared and kept are
+// the routing and the cache of aliases that have none of their own.
+func (l *loader) models(root *value, providers upstreams, shared Routing, kept Cache) []Model {
 	v := root.get("model_mapping")
 	if v == nil || v.kind != mapping || v.bad {
 		return nil
@@ -49,6 +50,7 @@ func (l *loader) models(root *value, providers upstreams, shared Routing) []Mode
 		l.decode("#Model", e.value, path, &m)
 		m.Alias, m.Options = e.key, nil
 		l.checkPrice(e.value.get("price"), join(path, "price"), m.Price)
+		l.completeCache(&m, e.value.get("cache"), kept, join(path, "cache"))
 		m.Routing = shared
 		if own := e.value.get("routing"); own != nil && own.sound() {
 			m.Routing = l.routing(own, root.get("routing"), join(path, "routing"))

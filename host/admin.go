@@ -78,6 +78,7 @@ func (g *generation) observe(r *record.Request) {
 		g.host.audit.Add(r)
 	}
 	g.metrics.End(r)
+	g.host.countCached(r.Cache)
 	if g.config.Admin.Enabled && (r.ForModel || strings.HasPrefix(r.Endpoint, "/v1/") && r.Status >= 400) {
 		g.host.requests.Add(r, g.targets)
 	}
@@ -182,6 +183,7 @@ func (a administered) State() admin.State {
 		s.Providers = append(s.Providers, a.provider(p))
 	}
 	a.showKeys(g, &s)
+	s.Cache = g.cacheState()
 	return s
 }
 

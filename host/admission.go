@@ -75,9 +75,10 @@ func (c *call) take(ctx context.Context, a *admission, who *key.Principal) (refu
 }
 
 // needs is what the request will probably need, at the price of its dearest target.
+// An answer that was kept needs nothing.
 func (c *call) needs(a *admission) (r limit.Reserve) {
 	switch {
-	case c.free():
+	case c.free(), c.kept != nil && c.kept.found != nil:
 		return r
 	case c.request.Op == abi.Chat:
 		if r.Output = c.asked.MaxOutput(); r.Output <= 0 {

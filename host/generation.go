@@ -40,6 +40,7 @@ type generation struct {
 	routes    *route.Table
 	gauges    [][]*limit.Gauge     // by the ID of a target: what counts the requests to it
 	limits    *limits              // nil: there are none
+	caching   *caching             // nil: no answers are kept
 	prices    []*price.Price       // by the ID of a target; nil: nothing has a price
 	providers map[string]*provider // which the generation holds
 	order     []*provider          // as configured
@@ -56,7 +57,7 @@ func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error
 
 	var err error
 	routes, gauges, prices := h.aliases(c)
-	g.gauges, g.prices, g.limits = gauges, prices, limitsOf(c)
+	g.gauges, g.prices, g.limits, g.caching = gauges, prices, limitsOf(c), cachingOf(c)
 	if g.routes, err = route.New(routes, c.DefaultModel, h.cells); err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/kai-gateway/kai/host/admin"
 	"github.com/kai-gateway/kai/host/audit"
 	"github.com/kai-gateway/kai/host/buffer"
+	"github.com/kai-gateway/kai/host/cache"
 	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/host/limit"
 	"github.com/kai-gateway/kai/host/limit/fleet"
@@ -104,6 +105,9 @@ type Host struct {
 	shared    *shared.Client    // what these share; nil: nothing
 	outage    fleet.Outage      // what happens while that is away
 	learnt    sync.Map          // of *limit.Estimator: how many tokens requests have, by alias
+	cache     *cache.Local      // answers that are kept
+	hits      atomic.Int64      // requests that got such a one
+	misses    atomic.Int64      // requests whose answers may be kept, for which there was none
 	ledger    *ledgerKeeper     // where that is kept; nil: nowhere
 	loopback  atomic.Bool       // it serves this machine alone
 	port      atomic.Int64      // that it serves; 0: it does not yet
@@ -161,8 +165,9 @@ func New(o Options) (*Host, error) {
 	h.machine = memory.Machine()
 	h.bodies = memory.NewLimit(0)
 	h.memory = memory.New(memory.Options{
-		Limit: h.mayHold(o.Config), Machine: h.machine, Reclaim: h.engine.Reclaim, SetHeapLimit: o.SetHeapLimit,
+		Limit: h.mayHold(o.Config), Machine: h.machine, Reclaim: h.reclaim, SetHeapLimit: o.SetHeapLimit,
 	})
+	h.cache = cache.NewLocal(h.memory, o.Now)
 	h.responses = responses.NewMemory(h.memory.Grant(), o.Now)
 	h.bound(o.Config)
 	lines, err := h.openAudit(o.Config)
@@ -233,6 +238,15 @@ func (h *Host) Swap(ctx context.Context, c *config.Config, module func(plugin st
 	return nil
 }
 
+// reclaim frees what is only kept for reuse: of a provider, or of all and the answers that are
+// kept.
+func (h *Host) reclaim(of *memory.Share) {
+	h.engine.Reclaim(of)
+	if of == nil {
+		h.cache.Clear()
+	}
+}
+
 // unknownMachine is what a machine is taken for of which the memory is not known.
 const unknownMachine = 4 << 30
 
@@ -266,6 +280,7 @@ func (h *Host) bound(c *config.Config) {
 	h.memory.Set(h.mayHold(c))
 	h.bodies.Set(min(int64(c.Server.MaxBodies), h.memory.Max()))
 	h.responses.Set(min(int64(c.Responses.Memory), h.memory.Max()/8), time.Duration(c.Responses.TTL))
+	h.cache.Set(h.cacheSize(c))
 	for _, p := range c.Providers {
 		h.share(p).Set(cmp.Or(int64(p.Limits.Share), h.memory.Max()/2))
 	}

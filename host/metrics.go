@@ -62,6 +62,10 @@ func (h *Host) state() observe.State {
 			s.Instances[p.name] = a.Instances()
 		}
 	}
+	if g.caching != nil {
+		entries, bytes := h.cache.Held()
+		s.Cache = &observe.CacheState{Entries: int64(entries), Bytes: bytes}
+	}
 	if g.config.Admin.KeyMetrics {
 		s.Budgets = g.budgets()
 	}

@@ -22,9 +22,9 @@ import (
 
 // serve returns the handler for one endpoint of an API. api has authenticated the client
 // before. The steps, in this order: read and check the request, plan the targets of its
-// alias, take the room that the request needs of all limits, attempt one target after the
-// other until one answers, send what it says to the client, and give back the room that was
-// not used.
+// alias, look for an answer that was kept, take the room that the request needs of all limits,
+// attempt one target after the other until one answers, send what it says to the client, and
+// give back the room that was not used.
 //
 //   - copies: how many times the body's length parse may allocate
 //
@@ -47,6 +47,7 @@ func (g *generation) answer(ctx context.Context, x *api.Exchange, body []byte, p
 	if err != nil {
 		return err
 	}
+	c.lookUp(ctx)
 	if err := c.enter(ctx); err != nil {
 		return err
 	}
@@ -83,6 +84,7 @@ type call struct {
 	asked dialect.Body
 
 	admission *admission // what it takes of the limits; nil: there are none
+	kept      *kept      // what it has to do with the cache; nil: nothing
 	ratio     float64    // of tokens to those estimated by bytes, as is learnt; 0: unknown
 }
 
@@ -137,7 +139,7 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, body []byte, pa
 // whole answers with one JSON object, or with bytes that pass as they come.
 func (c *call) whole(ctx context.Context) error {
 	var last *wholeAnswer
-	err := c.attempts(ctx, func(native bool) answer {
+	err := c.answers(ctx, func(native bool) answer {
 		if last = (&wholeAnswer{http: c.http, now: c.gateway.now}); native {
 			last.Answer = c.native.Whole(c.info)
 		} else {
@@ -170,7 +172,7 @@ func (c *call) streamed(ctx context.Context) error {
 	defer client.Close()
 	c.header = client.SetHeader
 
-	err := c.attempts(ctx, func(native bool) answer {
+	err := c.answers(ctx, func(native bool) answer {
 		a := &streamedAnswer{client: client, now: c.gateway.now}
 		if !native {
 			a.Answer = stream.Begin()

@@ -138,9 +138,7 @@ func (c *call) attempts(ctx context.Context, begin func(native bool) answer) err
 	}
 	if !c.plan.Sole {
 		who := key.PrincipalFrom(ctx)
-		s.choice.Allowed = func(t *route.Target) bool {
-			return !slices.ContainsFunc(t.Via(), func(alias string) bool { return !who.MayUse(alias) })
-		}
+		s.choice.Allowed = func(t *route.Target) bool { return mayLeadTo(&who, t) }
 		if slices.ContainsFunc(c.plan.Targets, func(t route.Target) bool { return c.served(&t) }) {
 			s.choice.Able = c.served // else the first one says what it can't do
 		}
@@ -156,6 +154,11 @@ func (c *call) attempts(ctx context.Context, begin func(native bool) answer) err
 			return err
 		}
 	}
+}
+
+// mayLeadTo reports whether a caller may use all aliases that lead to a target.
+func mayLeadTo(who *key.Principal, t *route.Target) bool {
+	return !slices.ContainsFunc(t.Via(), func(alias string) bool { return !who.MayUse(alias) })
 }
 
 // served reports whether a target can take the request, as far as is known before its
@@ -181,6 +184,9 @@ func (s *search) ask(ctx context.Context, target *route.Target, lease route.Leas
 	for again := false; ; again = true {
 		s.left--
 		o := s.attempt(ctx, target, &lease)
+		if o.err == nil {
+			s.call.keep(ctx, target, &o)
+		}
 		if o.err == nil || o.committed || ctx.Err() != nil {
 			return true, o.err
 		}

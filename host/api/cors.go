@@ -55,7 +55,7 @@ func (c cors) setHeaders(h http.Header, r *http.Request) (isPreflight bool) {
 		h.Set("Access-Control-Allow-Origin", origin)
 	}
 	if !isPreflight {
-		h.Set("Access-Control-Expose-Headers", "x-request-id, retry-after, x-should-retry, request-id, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens")
+		h.Set("Access-Control-Expose-Headers", "x-request-id, retry-after, x-should-retry, request-id, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, x-kai-cache, age")
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", r.Header.Get("Access-Control-Request-Method"))

@@ -16,7 +16,7 @@ func TestCORS(t *testing.T) {
 	all := api.CORS{Enabled: true, AllowOrigins: []string{"*"}}
 	some := api.CORS{Enabled: true, AllowOrigins: []string{"http://localhost:3000", app}}
 	off := api.CORS{AllowOrigins: []string{"*"}}
-	const expose = "x-request-id, retry-after, x-should-retry, request-id, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"
+	const expose = "x-request-id, retry-after, x-should-retry, request-id, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, x-kai-cache, age"
 	const preflightVary = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 
 	preflight := func(origin string, more ...string) []string {

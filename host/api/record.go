@@ -120,6 +120,7 @@ func (x *Exchange) log() {
 	if r.Native != nil {
 		attrs = append(attrs, slog.Bool("native", *r.Native))
 	}
+	text("cache", r.Cache)
 	number("status", r.Status)
 	number("attempt", len(r.Attempts))
 	if r.Stream {

@@ -69,6 +69,7 @@ func appendLine(b []byte, r *record.Request) []byte {
 			b = append(b, ']')
 		}
 	}
+	b = appendText(b, "cache", r.Cache)
 	b = appendNumber(b, "status", int64(r.Status))
 	b = appendText(b, "class", r.Class)
 	b = appendText(b, "code", record.KnownCode(r.Code))
@@ -95,7 +96,9 @@ func appendLine(b []byte, r *record.Request) []byte {
 	if r.Cost.Known {
 		b = append(b, `,"cost_nano":`...)
 		b = strconv.AppendInt(b, r.Cost.Nano, 10)
-		b = appendText(b, "price", r.Attempts[len(r.Attempts)-1].Price)
+		if n := len(r.Attempts); n > 0 {
+			b = appendText(b, "price", r.Attempts[n-1].Price)
+		}
 	}
 	b = appendNumber(b, "bytes_in", r.BytesIn)
 	b = appendText(b, "client", r.Client)

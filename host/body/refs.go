@@ -111,6 +111,28 @@ func (r *Refs) Expand(body []byte) ([]byte, error) {
 	}
 }
 
+// Pieces calls yield with the bytes of body, in order, and with the long content where Expand
+// would put it. Nothing is copied.
+func (r *Refs) Pieces(body []byte, yield func([]byte)) error {
+	if r == nil {
+		yield(body)
+		return nil
+	}
+	for i := 0; ; {
+		token, content, err := r.next(body, i)
+		switch {
+		case err != nil:
+			return adapterMistake(err)
+		case token.To == 0:
+			yield(body[i:])
+			return nil
+		}
+		yield(body[i:token.From])
+		yield(content)
+		i = token.To
+	}
+}
+
 // next finds the first token at or behind from, and its content. Without one,
 // the token is zero.
 func (r *Refs) next(body []byte, from int) (token Span, content []byte, err error) {

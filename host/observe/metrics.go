@@ -49,6 +49,7 @@ type Metrics struct {
 	uncertain      prometheus.Counter
 	cooldowns      *prometheus.CounterVec
 	refusals       *prometheus.CounterVec
+	cached         *prometheus.CounterVec
 	keyTokens      *prometheus.CounterVec
 	calls          *prometheus.CounterVec
 	fuel           *prometheus.CounterVec
@@ -87,6 +88,7 @@ func NewMetrics(state func() State) *Metrics {
 		uncertain:      prometheus.NewCounter(prometheus.CounterOpts{Name: "kai_uncertain_cost_total", Help: "Attempts that the provider may bill though it never counted what they used."}),
 		cooldowns:      counter("kai_cooldowns_total", "Failures that made a target or its provider cool down.", "provider", "model", "class"),
 		refusals:       counter("kai_refusals_total", "Requests that failed before any target was asked, by the kind of the failure.", "kind"),
+		cached:         counter("kai_cache_requests_total", "Requests whose answers may be kept. hit: one was; miss: none was.", "alias", "result"),
 		keyTokens:      counter("kai_key_tokens_total", "Tokens by the name of the client's key.", "key"),
 		calls:          counter("kai_adapter_calls_total", "Calls of adapters in their sandbox. failed: the adapter stated an error; broken: it broke its contract.", "provider", "result"),
 		fuel:           counter("kai_adapter_fuel_total", "What adapters have executed, in units of fuel.", "provider"),
@@ -95,7 +97,7 @@ func NewMetrics(state func() State) *Metrics {
 	m.genAI = newGenAI(m.registry.MustRegister)
 	m.unknown = newAliasSeries(m, Unknown)
 	m.registry.MustRegister(
-		m.requests, m.seconds, m.firstToken, m.inFlight, m.attempts, m.attemptSeconds, m.tokens, m.estimated, m.cost, m.uncertain, m.cooldowns, m.refusals, m.keyTokens, m.calls, m.fuel, m.sharedSeconds,
+		m.requests, m.seconds, m.firstToken, m.inFlight, m.attempts, m.attemptSeconds, m.tokens, m.estimated, m.cost, m.uncertain, m.cooldowns, m.refusals, m.cached, m.keyTokens, m.calls, m.fuel, m.sharedSeconds,
 		&stateCollector{state}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m

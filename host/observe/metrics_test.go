@@ -56,7 +56,7 @@ var names = Names{
 // finished is the record of a stream that a second attempt answered.
 func finished() *record.Request {
 	r := &record.Request{
-		ForModel: true, Alias: "fast", Model: "fast", Key: "app", Stream: true, Status: 200,
+		ForModel: true, Alias: "fast", Model: "fast", Key: "app", Stream: true, Status: 200, Cache: "miss",
 		Duration: 100 * time.Second, FirstContent: 3 * time.Second,
 	}
 	r.Add(record.Attempt{Target: 1, Provider: "openrouter", Model: "chosen/by-the-client", Duration: time.Second, Class: "rate", Cooled: true})
@@ -107,6 +107,7 @@ func TestARequestIsCounted(t *testing.T) {
 		`kai_usage_estimated_total{model="llama",provider="groq"}`:              "1",
 		`kai_cost_total{model="llama",provider="groq"}`:                         "0.25",
 		`kai_uncertain_cost_total`:                                              "1",
+		`kai_cache_requests_total{alias="fast",result="miss"}`:                  "1",
 		`kai_key_tokens_total{key="app"}`:                                       "120",
 		`kai_adapter_calls_total{provider="groq",result="ok"}`:                  "9",
 		`kai_adapter_calls_total{provider="groq",result="failed"}`:              "1",
@@ -212,7 +213,7 @@ func TestMetricsAreLinted(t *testing.T) {
 	m := NewMetrics(func() State {
 		return State{
 			Targets: []TargetState{{Target{"groq", "llama"}, 0}}, Instances: map[string]int{"groq": 1}, Budgets: []BudgetState{{"key app", "day", 0.5}},
-			Cache: &CacheState{Requests: map[string]int64{"hit": 1}}, Shared: &up,
+			Cache: &CacheState{}, Shared: &up,
 		}
 	})
 	m.Shared(time.Millisecond)

@@ -20,13 +20,13 @@ func TestWhatNotEveryConfigurationHas(t *testing.T) {
 	up := true
 	s = State{
 		Budgets: []BudgetState{{"key app", "day", 0.25}, {"key app", "month", 1.5}},
-		Cache:   &CacheState{Bytes: 77, Requests: map[string]int64{"hit": 3, "miss": 4}}, Shared: &up,
+		Cache:   &CacheState{Entries: 3, Bytes: 77}, Shared: &up,
 	}
 	m.Shared(3 * time.Millisecond)
 	all := scrape(t, m)
 	for series, want := range map[string]string{
 		`kai_budget_used_ratio{owner="key app",period="day"}`: "0.25", `kai_budget_used_ratio{owner="key app",period="month"}`: "1.5",
-		`kai_cache_bytes`: "77", `kai_cache_requests_total{result="hit"}`: "3", `kai_cache_requests_total{result="miss"}`: "4",
+		`kai_cache_bytes`: "77", `kai_cache_entries`: "3",
 		`kai_shared_up`: "1", `kai_shared_seconds_count`: "1",
 	} {
 		if got := value(all, series); got != want {

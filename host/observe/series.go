@@ -77,6 +77,7 @@ type aliasSeries struct {
 	seconds  [2]lazy[prometheus.Observer] // of whole answers, and of streams
 	first    lazy[prometheus.Observer]
 	inFlight lazy[prometheus.Gauge]
+	cache    [2]lazy[prometheus.Counter] // misses, and hits
 }
 
 func newAliasSeries(m *Metrics, name string) *aliasSeries { return &aliasSeries{m: m, name: name} }
@@ -102,12 +103,21 @@ func (s *aliasSeries) flying() prometheus.Gauge {
 	return s.inFlight.get(func() prometheus.Gauge { return s.m.inFlight.WithLabelValues(s.name) })
 }
 
+func (s *aliasSeries) cached(hit bool) prometheus.Counter {
+	i, result := 0, "miss"
+	if hit {
+		i, result = 1, "hit"
+	}
+	return s.cache[i].get(func() prometheus.Counter { return s.m.cached.WithLabelValues(s.name, result) })
+}
+
 func (s *aliasSeries) remove() {
 	of := prometheus.Labels{"alias": s.name}
 	s.m.requests.DeletePartialMatch(of)
 	s.m.seconds.DeletePartialMatch(of)
 	s.m.firstToken.DeletePartialMatch(of)
 	s.m.inFlight.DeletePartialMatch(of)
+	s.m.cached.DeletePartialMatch(of)
 }
 
 // Target is a provider and one of its models, as configured: a * in the model stands for

@@ -29,8 +29,8 @@ type BudgetState struct {
 
 // CacheState is how the cache of answers does.
 type CacheState struct {
-	Bytes    int64
-	Requests map[string]int64 // by what the cache did for them
+	Entries int64
+	Bytes   int64
 }
 
 // TargetState is how a target does.
@@ -52,10 +52,10 @@ var (
 
 // Series of what not every configuration has.
 var (
-	budgetUsed    = prometheus.NewDesc("kai_budget_used_ratio", "Which part of a budget is spent or reserved; 1 is all of it.", []string{"owner", "period"}, nil)
-	cacheRequests = prometheus.NewDesc("kai_cache_requests_total", "Requests by what the cache of answers did for them.", []string{"result"}, nil)
-	cacheBytes    = prometheus.NewDesc("kai_cache_bytes", "Bytes that the cache of answers holds.", nil, nil)
-	sharedUp      = prometheus.NewDesc("kai_shared_up", "1 if the shared store can be reached.", nil, nil)
+	budgetUsed   = prometheus.NewDesc("kai_budget_used_ratio", "Which part of a budget is spent or reserved; 1 is all of it.", []string{"owner", "period"}, nil)
+	cacheEntries = prometheus.NewDesc("kai_cache_entries", "Answers that are kept.", nil, nil)
+	cacheBytes   = prometheus.NewDesc("kai_cache_bytes", "What the answers that are kept take of the memory.", nil, nil)
+	sharedUp     = prometheus.NewDesc("kai_shared_up", "1 if the shared store can be reached.", nil, nil)
 )
 
 // stateCollector asks for the state at each scrape.
@@ -63,7 +63,7 @@ type stateCollector struct{ state func() State }
 
 // Describe is for prometheus.Collector.
 func (*stateCollector) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{targetState, instances, generation, configRefused, configRefusals, logDropped, auditDropped, tracesDropped, budgetUsed, cacheRequests, cacheBytes, sharedUp} {
+	for _, d := range []*prometheus.Desc{targetState, instances, generation, configRefused, configRefusals, logDropped, auditDropped, tracesDropped, budgetUsed, cacheEntries, cacheBytes, sharedUp} {
 		to <- d
 	}
 }
@@ -97,10 +97,8 @@ func (c *stateCollector) Collect(to chan<- prometheus.Metric) {
 		gauge(budgetUsed, b.Used, b.Owner, b.Period)
 	}
 	if s.Cache != nil {
+		gauge(cacheEntries, float64(s.Cache.Entries))
 		gauge(cacheBytes, float64(s.Cache.Bytes))
-		for result, n := range s.Cache.Requests {
-			to <- prometheus.MustNewConstMetric(cacheRequests, prometheus.CounterValue, float64(n), result)
-		}
 	}
 	if s.Shared != nil {
 		gauge(sharedUp, one(*s.Shared))

@@ -110,6 +110,9 @@ func (v *View) End(r *record.Request) {
 	}
 	s.request(r.Status).Inc()
 	s.duration(r.Stream).Observe(r.Duration.Seconds())
+	if r.Cache != "" {
+		s.cached(r.Cache == "hit").Inc()
+	}
 	if r.FirstContent > 0 {
 		s.firstToken().Observe(r.FirstContent.Seconds())
 	}

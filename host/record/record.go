@@ -32,6 +32,8 @@ type Request struct {
 	Alias  string // the alias as configured, "" if the request has come to none
 	Stream bool
 
+	Cache string // "hit": the answer was kept; "miss": it may be kept from now on; "": neither
+
 	Instead string // the alias whose targets were asked instead, since a budget was spent; "": Alias's own
 
 	ForModel bool // the endpoint is one at which a model answers

@@ -35,6 +35,10 @@ func (p *Plan) Attempts() int {
 	return min(len(p.Targets), 4)
 }
 
+// FirstTier returns the targets that are asked before all others. The caller must not change
+// them.
+func (p *Plan) FirstTier() []Target { return p.Targets[:p.tiers[0].to] }
+
 // Soonest returns how long it takes until any of the targets may be asked again; 0 if one
 // may be now.
 func (p *Plan) Soonest(now time.Time) time.Duration {
