@@ -154,7 +154,11 @@ func (r *Response) settle(asked abi.Framing) error {
 	for form == rules.Undecided {
 		ended := !r.more()
 		if ended && r.err != nil && r.err != io.EOF {
-			return r.err
+			if len(r.start) == 0 {
+				return r.err
+			}
+			form = rules.Whole // Body says what is wrong: the answer had begun
+			break
 		}
 		form, framing = a.Look(r.start, ended)
 	}
