@@ -90,6 +90,7 @@ bench: build ## measure speed and memory against a bare proxy (7 minutes; BENCH=
 	go build -o bin/bench ./cmd/bench
 	./bin/bench $(BENCH)
 	$(if $(BENCH),,go test -run '^$$' -bench FuelOverhead ./host/wasm)
+	$(if $(BENCH),,go test -run '^$$' -bench '^BenchmarkAdmission$$' ./host)
 	$(if $(BENCH),,@$(MAKE) --no-print-directory bench-records)
 
 # What a request costs that is counted, written down and traced, against what it may.

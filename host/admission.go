@@ -80,7 +80,7 @@ func (c *call) needs(a *admission) (r limit.Reserve) {
 	switch {
 	case c.free(), c.kept != nil && c.kept.found != nil:
 		return r
-	case c.request.Op == abi.Chat:
+	case c.request.Op != abi.Embeddings && c.request.Op != abi.Moderations && c.request.Op != abi.Rerank: // which say nothing
 		if r.Output = c.asked.MaxOutput(); r.Output <= 0 {
 			r.Output = a.learnt.Output()
 		}
@@ -161,7 +161,7 @@ func notAdmitted(r *limit.Refusal, now time.Time) error {
 			e.Text = "This request alone costs more than twice the budget" + whose + " for " + periodNames[b.Period] + ", so it will never be let in. Send a shorter one."
 		}
 	case b.Unit == limit.Money:
-		e.Code = "budget_exceeded"
+		e.Code, e.NoRetry = "budget_exceeded", true
 		e.Text = "The budget" + whose + " for " + periodNames[b.Period] + " is spent."
 		if r.Wait >= 0 {
 			e.Text += " The next one begins at " + now.Add(r.Wait).In(b.Zone).Round(time.Second).Format(time.RFC3339) + "."

@@ -43,7 +43,8 @@ type documented struct {
 const documentedModels = `
 server: {max_body: 8KiB, read_timeout: %s}
 cors: {enabled: true, allow_origins: ["https://app.example"]}
-auth: {enabled: true, api_keys: [{name: all, key: all}, {name: few, key: few, models: [demo]}]}
+cache: {when: asked}
+auth: {enabled: true, api_keys: [{name: all, key: all, limits: {requests: 1M/d, tokens: 999M/d}}, {name: few, key: few, models: [demo]}]}
 providers:
   up: {plugin: anthropic, base_url: %q, api_key: k, native: false}
   em: {plugin: openai, base_url: %[2]q, api_key: k}
@@ -189,6 +190,9 @@ func documentedAnswers(t *testing.T, g *gateway) []documented {
 		post("200 "+map[bool]string{true: "audio/mpeg", false: "application/json"}[a.path == speech], "fine", documented{})
 		if !passed {
 			post("200 application/json", "demo", documented{})
+			for range 2 {
+				post("200 application/json", "demo", documented{headers: []string{"Authorization", "Bearer all", "X-Kai-Cache", "use"}})
+			}
 		}
 		if form {
 			post("200 text/plain", "fine-text", documented{})
@@ -400,7 +404,7 @@ func (d documented) hold(t *testing.T, doc *openapi3.T) {
 		t.Errorf("the document allows no such answer: %v\n%s", err, body)
 	}
 	response := operation.Responses.Status(answer.StatusCode).Value
-	for _, header := range []string{"Retry-After", "X-Should-Retry", "Www-Authenticate", "Request-Id", "Upgrade"} {
+	for _, header := range []string{"Retry-After", "X-Should-Retry", "Www-Authenticate", "Request-Id", "Upgrade", "X-Kai-Cache", "Age", "X-Ratelimit-Limit-Requests", "X-Ratelimit-Reset-Tokens"} {
 		if answer.Header.Get(header) != "" && response.Headers[strings.ToLower(header)] == nil {
 			t.Errorf("the document does not tell of the answer's header %s", header)
 		}

@@ -42,8 +42,9 @@ func (h *Host) openLimits(c *config.Config) error {
 	return nil
 }
 
-// warnOfBudget logs that a budget is nearly spent.
+// warnOfBudget logs and counts that a budget is nearly spent.
 func (h *Host) warnOfBudget(b *limit.Bucket, spent int64) {
+	h.metrics.BudgetWarning(ownerWords[b.Owner])
 	h.log.Warn("budget nearly spent", slog.String("budget", b.ID), slog.Float64("spent", float64(spent)/1e9), slog.Float64("of", float64(b.Limit)/1e9))
 }
 

@@ -50,6 +50,7 @@ type Metrics struct {
 	cooldowns      *prometheus.CounterVec
 	refusals       *prometheus.CounterVec
 	cached         *prometheus.CounterVec
+	warnings       *prometheus.CounterVec
 	keyTokens      *prometheus.CounterVec
 	calls          *prometheus.CounterVec
 	fuel           *prometheus.CounterVec
@@ -89,6 +90,7 @@ func NewMetrics(state func() State) *Metrics {
 		cooldowns:      counter("kai_cooldowns_total", "Failures that made a target or its provider cool down.", "provider", "model", "class"),
 		refusals:       counter("kai_refusals_total", "Requests that failed before any target was asked, by the kind of the failure.", "kind"),
 		cached:         counter("kai_cache_requests_total", "Requests whose answers may be kept. hit: one was; miss: none was.", "alias", "result"),
+		warnings:       counter("kai_budget_warnings_total", "Budgets of which most was spent, each once in its period, by whose they are.", "owner"),
 		keyTokens:      counter("kai_key_tokens_total", "Tokens by the name of the client's key.", "key"),
 		calls:          counter("kai_adapter_calls_total", "Calls of adapters in their sandbox. failed: the adapter stated an error; broken: it broke its contract.", "provider", "result"),
 		fuel:           counter("kai_adapter_fuel_total", "What adapters have executed, in units of fuel.", "provider"),
@@ -97,7 +99,7 @@ func NewMetrics(state func() State) *Metrics {
 	m.genAI = newGenAI(m.registry.MustRegister)
 	m.unknown = newAliasSeries(m, Unknown)
 	m.registry.MustRegister(
-		m.requests, m.seconds, m.firstToken, m.inFlight, m.attempts, m.attemptSeconds, m.tokens, m.estimated, m.cost, m.uncertain, m.cooldowns, m.refusals, m.cached, m.keyTokens, m.calls, m.fuel, m.sharedSeconds,
+		m.requests, m.seconds, m.firstToken, m.inFlight, m.attempts, m.attemptSeconds, m.tokens, m.estimated, m.cost, m.uncertain, m.cooldowns, m.refusals, m.cached, m.warnings, m.keyTokens, m.calls, m.fuel, m.sharedSeconds,
 		&stateCollector{state}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -105,6 +107,11 @@ func NewMetrics(state func() State) *Metrics {
 
 // Shared counts how long the store took to answer that several gateways share.
 func (m *Metrics) Shared(d time.Duration) { m.sharedSeconds.WithLabelValues().Observe(d.Seconds()) }
+
+// BudgetWarning counts that most of a budget is spent.
+//
+//   - owner: the kind of owner, such as "key", of which there are few
+func (m *Metrics) BudgetWarning(owner string) { m.warnings.WithLabelValues(owner).Inc() }
 
 // scrapeTime is how long a scrape may take. Prometheus gives up after 10 s by default.
 const scrapeTime = 10 * time.Second
