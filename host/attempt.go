@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/buffer"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/long"
@@ -40,18 +41,19 @@ type attempt struct {
 	plain     bool       // the adapter wants long content itself, not tokens
 	refs      *body.Refs // the request's long content, for which the adapter got tokens
 	exchange  exchange.Exchange
-	form      dialect.Form // what the next request sends instead of a body of the adapter's; nil: there is none
-	part      dialect.Body // the part of the request that is being answered; nil: all of it
-	more      bool         // parts of it follow
-	batch     wasm.Batch   // the emissions of the adapter's last call
-	frames    wasm.Frames  // events that were read and not given to the adapter yet
-	bytes     int64        // of payloads that the adapter emitted so far
-	held      int64        // bytes counted for the body of the next upstream request
-	sent      bool         // something was sent upstream
-	accepted  bool         // the upstream began to answer, and did not say that it failed
-	finalStep bool         // no further step can refer to the client's request
-	spoke     bool         // there was content: the request will not be sent again without its wish
-	committed bool         // the client may have seen content: no other target can answer
+	form      dialect.Form  // what the next request sends instead of a body of the adapter's; nil: there is none
+	part      dialect.Body  // the part of the request that is being answered; nil: all of it
+	more      bool          // parts of it follow
+	batch     wasm.Batch    // the emissions of the adapter's last call
+	frames    wasm.Frames   // events that were read and not given to the adapter yet
+	bytes     int64         // of payloads that the adapter emitted so far
+	held      int64         // bytes counted for the body of the next upstream request
+	lent      *buffer.Owner // of that body; nil: it belongs to Go's collector
+	sent      bool          // something was sent upstream
+	accepted  bool          // the upstream began to answer, and did not say that it failed
+	finalStep bool          // no further step can refer to the client's request
+	spoke     bool          // there was content: the request will not be sent again without its wish
+	committed bool          // the client may have seen content: no other target can answer
 
 	response *upstream.Response // the last one, as long as it is open
 
@@ -206,6 +208,9 @@ func (a *attempt) step(ctx context.Context, t exchange.Turn) (exchange.Turn, err
 	a.sent = true
 	a.close()
 	up := upstream.Request{Head: t.Head, Body: t.Body, Framing: t.Framing, Memory: a.call.memory, Trace: a.call.trace}
+	if a.lent != nil {
+		up.Sent, a.lent = a.lent.Release, nil
+	}
 	if a.op == abi.Embeddings || a.op == abi.Images {
 		up.BodyLimit = maxLarge
 	}
@@ -379,11 +384,18 @@ func (a *attempt) bodyBuffer(ems []abi.Emission) ([]byte, error) {
 	if size == 0 {
 		return nil, nil
 	}
-	if err := a.call.memory.Hold(size); err != nil {
+	return a.room(int(size))
+}
+
+// room returns an empty slice with room for size bytes, for the body of the next upstream
+// request, and makes its owner lent. It is counted.
+func (a *attempt) room(size int) (b []byte, err error) {
+	if err := a.call.memory.Hold(int64(size)); err != nil {
 		return nil, err
 	}
-	a.held += size
-	return make([]byte, 0, size), nil
+	a.held += int64(size)
+	b, a.lent = a.call.gateway.host.buffers.Lend(size)
+	return b, nil
 }
 
 // restoreContent puts the client's long content back into the body of an upstream
@@ -392,16 +404,14 @@ func (a *attempt) restoreContent(body []byte) ([]byte, error) {
 	if a.refs == nil {
 		return body, nil
 	}
-	a.refs.Hold = func(bytes int64) error {
-		err := a.call.memory.Hold(bytes)
-		if err == nil {
-			a.held += bytes
-		}
-		return err
-	}
+	short := a.lent
+	a.refs.Room = a.room
 	body, err := a.refs.Expand(body)
 	if err != nil {
 		return nil, a.adapterError(err, "The adapter of provider '%s' made a request that can't be sent.", a.provider.name)
+	}
+	if a.lent != short {
+		short.Release() // the body was copied out of it
 	}
 	return body, nil
 }

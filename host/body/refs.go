@@ -52,9 +52,9 @@ type Refs struct {
 	// client's body plus 1 MiB.
 	Limit int
 
-	// Hold is called before Expand allocates bytes; Expand returns its error. Default:
-	// nothing is called.
-	Hold func(bytes int64) error
+	// Room returns an empty slice with room for exactly size bytes, which Expand fills;
+	// Expand returns its error. Default: it is allocated.
+	Room func(size int) ([]byte, error)
 
 	nonce string
 	body  []byte
@@ -94,12 +94,15 @@ func (r *Refs) Expand(body []byte) ([]byte, error) {
 	if tokens == 0 {
 		return body, nil
 	}
-	if r.Hold != nil {
-		if err := r.Hold(int64(size)); err != nil {
+	var out []byte
+	if r.Room == nil {
+		out = make([]byte, 0, size)
+	} else {
+		var err error
+		if out, err = r.Room(size); err != nil {
 			return nil, err
 		}
 	}
-	out := make([]byte, 0, size)
 	for i := 0; ; {
 		token, content, _ := r.next(body, i)
 		if token.To == 0 {

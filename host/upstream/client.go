@@ -192,9 +192,14 @@ func (c *Client) closeIdle() {
 // Request is a request that an adapter asks for.
 type Request struct {
 	Head    []byte      // payload of REQUEST: "POST /api/chat\nname: value\n"
-	Body    []byte      // must never change: it may be read even after the answer was closed
+	Body    []byte      // must never change before Sent: it may be read even after the answer was closed
 	Rest    [][]byte    // what follows Body; the same holds for it
 	Framing abi.Framing // how the answer is expected to be framed
+
+	// Sent is called once, during Do, when nothing will read Body any more. net/http may read
+	// it even afterwards: of a request that it sends, Sent is not called. Default: nobody is
+	// told.
+	Sent func()
 
 	// ContentType is that of the body. Default: what the adapter says.
 	ContentType string

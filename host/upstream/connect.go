@@ -156,6 +156,9 @@ func parseProxy(s string, base baseURL) (func(*http.Request) (*url.URL, error), 
 func (c *Client) sendOwn(ctx context.Context, m message, r Request) (*Response, error) {
 	x := c.own.Start(ctx)
 	err := x.Send(h1.Request{Method: m.method, Target: m.url.RequestURI(), Header: m.header, Body: r.Body, Rest: r.Rest})
+	if r.Sent != nil {
+		r.Sent()
+	}
 	if err != nil {
 		if bad, ok := errors.AsType[*h1.RequestError](err); ok {
 			err = c.badRequest(bad)
