@@ -248,7 +248,7 @@ func (a *attempt) step(ctx context.Context, t exchange.Turn) (exchange.Turn, err
 	if err != nil {
 		return exchange.Turn{}, err
 	}
-	a.answer.came(nil, body, true)
+	a.came(nil, body, true)
 	failed, err := a.adapter.Response(ctx, a.op, res.Status, a.exchange.State, res.Head(), short, &a.batch)
 	t, err = a.applyAnswer(ctx, failed, err, content)
 	a.close() // it was read to its end, and its buffer may be large

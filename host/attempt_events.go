@@ -79,7 +79,7 @@ func (a *attempt) giveFrames(ctx context.Context, taker eventsTaker) error {
 	defer a.frames.Reset()
 	if a.frames.Len() > 1 && taker.Events(ctx, a.op, a.exchange.State, &a.frames, &a.batch) {
 		for data, ems := range a.batch.EachFrame(&a.frames) {
-			a.answer.came(nil, data, false)
+			a.came(nil, data, false)
 			if _, err := a.applyTurn(ctx, ems, false, nil); err != nil {
 				return err
 			}
@@ -105,7 +105,7 @@ func (a *attempt) event(ctx context.Context, flags int, name, data []byte) error
 	if err != nil {
 		return err
 	}
-	a.answer.came(name, data, false)
+	a.came(name, data, false)
 	failed, err := a.adapter.Event(ctx, a.op, flags, a.exchange.State, name, short, &a.batch)
 	if _, err := a.applyAnswer(ctx, failed, err, content); err != nil {
 		return err

@@ -21,6 +21,8 @@ type spoken struct {
 	input   []message
 	choices map[int]*spokenChoice
 	room    int // bytes of the answer's texts that still fit in
+
+	told func(name, data []byte, whole bool) []abi.Emission // what is said in an answer that passes; nil: nobody knows
 }
 
 // spokenChoice is one choice of an answer. Texts are insides of JSON string literals.
@@ -60,7 +62,20 @@ func (c *call) listen() *spoken {
 		return nil
 	}
 	defer c.memory.Drop(size)
-	return &spoken{input: messagesOf(c.asked.Body(c.plan.Alias))}
+	s := &spoken{input: messagesOf(c.asked.Body(c.plan.Alias))}
+	if c.native != nil {
+		s.told = c.native.Told
+	}
+	return s
+}
+
+// came tells the answer what the upstream sent. Of what passes as it came, no adapter states
+// what it says.
+func (a *attempt) came(name, data []byte, whole bool) {
+	a.answer.came(name, data, whole)
+	if s := a.call.spoken; s != nil && s.told != nil && a.native {
+		s.add(s.told(name, data, whole))
+	}
 }
 
 // messagesOf reads the messages of a chat completion.

@@ -123,6 +123,27 @@ func TestContentIsTracedOnlyIfAskedForTwice(t *testing.T) {
 	}
 }
 
+// TestContentOfAnswersThatPassIsTraced has a provider that speaks the client's API answer,
+// whole and as a stream.
+func TestContentOfAnswersThatPassIsTraced(t *testing.T) {
+	up, collector := mock.Start(t, nil), mock.Start(t, mock.Status(200))
+	g := newGateway(t, fmt.Sprintf("providers:\n  claude: {plugin: anthropic, base_url: %q, api_key: a}\nmodel_mapping:\n  m: {provider: claude, model: m}\n"+
+		"auth: {enabled: true, api_keys: [{name: app, key: key-of-app-123456, content: true}]}\ntelemetry: {content: true, traces: {endpoint: %q}}\n", up.URL, collector.URL))
+	for i, answer := range []mock.Answer{mock.JSON(fmt.Sprintf(nativeWhole, "")), mock.SSE(nativeStream)} {
+		collector.Forget()
+		up.Answer(answer)
+		if res, got := g.postTo(t, "/v1/messages", "key-of-app-123456", fmt.Sprintf(nativeAsk, fmt.Sprintf(`,"stream":%v`, i == 1))); res.StatusCode != 200 {
+			t.Fatalf("the answer is %d %s", res.StatusCode, got)
+		}
+		spans := sentTo(t, collector, "/v1/traces", "gen_ai.output.messages")
+		for _, has := range []string{`[{"role":"user","parts":[{"type":"text","content":"hi"}]}]`, `[{"role":"assistant","parts":[{"type":"text","content":"native"}],"finish_reason":"stop"}]`} {
+			if !strings.Contains(spans, has) {
+				t.Errorf("the spans don't have %s: %q", has, spans)
+			}
+		}
+	}
+}
+
 // TestLongContentIsCut sends and gets more text than a span has room for.
 func TestLongContentIsCut(t *testing.T) {
 	up := mock.Start(t, says(strings.Repeat("é", 200<<10)))

@@ -120,6 +120,10 @@ type Native struct {
 	// Whole makes a whole answer, a new one for each attempt. A stream is begun with
 	// [NativeStream].
 	Whole func(Info) Passing
+
+	// Told returns what the assistant says in an event or a whole answer that passes, as
+	// adapters would state it; they do state why it ends. Default: nothing is known of that.
+	Told func(name, data []byte, whole bool) []abi.Emission
 }
 
 // NativeStream is a Stream that can pass on what a provider sends.

@@ -161,6 +161,7 @@ func passed(b []byte, untranslated *fault.Error) (*dialect.Native, error) {
 		Size: 2 * q.Size(), IDs: q.IDs, Unknown: unknown,
 		Body:  func(_, mine func(string) bool) dialect.Body { return q.Mine(mine) },
 		Whole: func(i dialect.Info) dialect.Passing { return native.NewWhole(i, &passage{info: i}) },
+		Told:  nativeTold,
 	}, nil
 }
 
