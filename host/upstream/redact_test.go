@@ -208,18 +208,20 @@ func TestAnswersDontTellTheKey(t *testing.T) {
 					}
 					return false
 				})
-				c := newTestClient(t, s.URL, func(o *Options) {
-					o.Secret = Secret{Header: "authorization", Value: "Bearer " + testKey, Key: testKey}
-				})
-				var seen strings.Builder
-				if res, err := c.Do(t.Context(), post(tc.framing)); err == nil {
-					seen.Write(res.Head())
-					res.Close()
-				}
-				out := run(c, post(tc.framing))
-				fmt.Fprintf(&seen, "%s %q %v %v", out.body, out.frames, out.err, errors.Unwrap(out.err))
-				if got := seen.String(); tells(got, testKey) {
-					t.Errorf("%s tells it: %.500q", place, got)
+				for client, with := range clients {
+					c := newTestClient(t, s.URL, with, func(o *Options) {
+						o.Secret = Secret{Header: "authorization", Value: "Bearer " + testKey, Key: testKey}
+					})
+					var seen strings.Builder
+					if res, err := c.Do(t.Context(), post(tc.framing)); err == nil {
+						seen.Write(res.Head())
+						res.Close()
+					}
+					out := run(c, post(tc.framing))
+					fmt.Fprintf(&seen, "%s %q %v %v", out.body, out.frames, out.err, errors.Unwrap(out.err))
+					if got := seen.String(); tells(got, testKey) {
+						t.Errorf("%s tells it by %s: %.500q", place, client, got)
+					}
 				}
 			}
 		})

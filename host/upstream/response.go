@@ -208,7 +208,9 @@ func (r *Response) more() bool {
 // found without growing again. The error is a *memory.Error.
 func (r *Response) grow() error {
 	size := smallSize
-	if n := cap(r.start); n > 0 {
+	if n := cap(r.start); n == 0 && r.length >= 0 && r.body == io.Reader(r.x) {
+		size = int(min(smallSize, r.length+1)) // it is not compressed, so it won't be longer
+	} else if n > 0 {
 		size = max(2*n, int(min(r.length+1, 1<<20)))
 		if int64(n) <= r.length {
 			size = int(min(int64(size), r.length+1))

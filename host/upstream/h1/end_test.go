@@ -123,6 +123,31 @@ func TestCancelWhileConnecting(t *testing.T) {
 	})
 }
 
+// TestCancelWhileNobodyReads: the connection doesn't wait for the exchange's goroutine, which
+// may be busy elsewhere.
+func TestCancelWhileNobodyReads(t *testing.T) {
+	wire.NoLeaks(t)
+	gone := make(chan bool)
+	s := wire.Start(t, func(c net.Conn, _ *http.Request) bool {
+		io.WriteString(c, chunksHead+wire.Chunk("a"))
+		wire.HangUp(c)
+		close(gone)
+		return false
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	x := newTestClient(t, s.Addr).Start(ctx)
+	defer x.Close()
+	if err := x.Send(post("")); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	<-gone
+	if _, err := io.ReadAll(x); err != context.Canceled {
+		t.Errorf("error = %v, want %v", err, context.Canceled)
+	}
+}
+
 // TestCancelAtTheEnd: if the context ends just when the answer does, the connection is
 // either closed or sound.
 func TestCancelAtTheEnd(t *testing.T) {

@@ -19,9 +19,6 @@ const (
 	lastWords = time.Second
 )
 
-// past is a deadline that has passed.
-var past = time.Unix(1, 0)
-
 // Exchange is one request and its answer. One goroutine uses it, and must close it.
 type Exchange struct {
 	// What the head of the answer says, after Send.
@@ -284,7 +281,8 @@ func (x *Exchange) expire(now time.Duration) {
 	}
 }
 
-// end ends the exchange, and whatever its goroutine waits for.
+// end ends the exchange: its connection is closed, and with it ends whatever its goroutine
+// waits for.
 func (x *Exchange) end(cause error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -297,7 +295,7 @@ func (x *Exchange) endLocked(cause error) {
 	}
 	x.cause = cause
 	if x.conn != nil {
-		x.conn.socket.SetDeadline(past)
+		x.conn.close()
 	}
 }
 
