@@ -102,6 +102,7 @@ SOAK ?= 10m
 soak: build ## keep up a load with everything on for SOAK (10m), and watch the memory
 	go build -o bin/bench ./cmd/bench
 	./bin/bench -native '' -soak $(SOAK)
+	KAI_SOAK=1 go test -count=1 -run '^TestSoak' ./host/limit/fleet
 
 CLIENTS := examples/clienttest/clients
 

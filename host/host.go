@@ -188,6 +188,7 @@ func New(o Options) (*Host, error) {
 	h.audit.Use(lines)
 	h.tracer.Use(h.traceConfig(o.Config))
 	h.pusher.Use(h.pushConfig(o.Config))
+	h.limits.Keep(g.limits.all())
 	h.current.Store(g)
 	h.taken.Add(1)
 	h.opts.Module = nil // which may hold every module

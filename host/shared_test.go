@@ -68,7 +68,7 @@ func TestAFleetLetsInWhatOneGatewayWould(t *testing.T) {
 	}
 }
 
-func TestASharedStoreThatIsNotThere(t *testing.T) {
+func TestTrapAStoreThatWasNeverThere(t *testing.T) {
 	up := mock.Start(t, mock.SSE(sseChunk("a"), sseStop, sseUsage, sseDone))
 	nowhere := strings.TrimPrefix(mock.Nowhere(t), "http://")
 	for outage, tc := range map[string]struct {

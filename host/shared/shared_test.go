@@ -408,8 +408,8 @@ func FuzzReply(f *testing.F) {
 	})
 }
 
-// TestManyAskAtOnce asks on one connection from many goroutines, some of which give up.
-func TestManyAskAtOnce(t *testing.T) {
+// TestTrapAnswersAreMixedUp asks on one connection from many goroutines, some of which give up.
+func TestTrapAnswersAreMixedUp(t *testing.T) {
 	r := redis.Start(t)
 	c := open(t, Options{Addresses: []string{r.Address}})
 	echo := c.Script(`return {tonumber(ARGV[1])}`)
@@ -434,9 +434,9 @@ func TestManyAskAtOnce(t *testing.T) {
 	until(t, "it is there", c.Up)
 }
 
-// TestValuesLeaveRoomForCounts: when the server's memory is nearly full, values are not put
+// TestTrapCountsAreEvicted: when the server's memory is nearly full, values are not put
 // there, and counting goes on.
-func TestValuesLeaveRoomForCounts(t *testing.T) {
+func TestTrapCountsAreEvicted(t *testing.T) {
 	r := redis.Start(t, "--maxmemory", "8mb")
 	c := open(t, Options{Addresses: []string{r.Address}})
 	large := []Value{{"large", make([]byte, 1<<20)}}

@@ -15,9 +15,11 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,6 +88,8 @@ type Store struct {
 	gatewaysNow int64             // that lived at the last heartbeat
 	overdue     []*settlement     // in this order
 	spent       map[spentKey]*spent
+	limits      string       // stands for the limits of the configuration
+	other       difference   // of other gateways' limits
 	away        *limit.Local // counts while the server is away; nil: it isn't
 }
 
@@ -302,14 +306,20 @@ func (s *Store) entered(l *lease) {
 // leases is the key of what an incarnation has let in.
 func (s *Store) leases(incarnation string) string { return s.o.Server.Key("l", incarnation) }
 
-// Keep is [limit.Store]. The server forgets by itself.
+// Keep is [limit.Store]. The server forgets by itself. Other gateways are told what limits
+// there are, by a digest.
 func (s *Store) Keep(buckets []*limit.Bucket) {
 	known := make(map[string]bool, len(buckets))
-	for _, b := range buckets {
+	limits := make([]string, len(buckets))
+	for i, b := range buckets {
 		known[b.ID] = true
+		limits[i] = fmt.Sprintln(b.ID, b.Limit)
 	}
+	slices.Sort(limits)
+	digest := s.o.Server.Key("limits", strings.Join(limits, ""))
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.limits = digest[len(digest)-16:]
 	for id := range s.known {
 		if !known[id] {
 			delete(s.known, id)

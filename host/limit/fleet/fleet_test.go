@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -403,4 +404,75 @@ func BenchmarkAdmission(b *testing.B) {
 			}
 		})
 	})
+}
+
+// TestTrapACluster: gateways that come from different nodes of a cluster count at the same
+// one, in one step.
+func TestTrapACluster(t *testing.T) {
+	var fleet []*Store
+	for _, r := range redis.StartCluster(t) {
+		fleet = append(fleet, gateway(t, r, Options{}))
+	}
+	buckets := []*limit.Bucket{bucket(limit.Requests, 30, 24*time.Hour), bucket(limit.Tokens, 1<<40, 24*time.Hour), bucket(limit.Concurrent, 100, 0)}
+	passed := 0
+	for i := range 60 {
+		if l, no := fleet[i%3].Admit(t.Context(), buckets, limit.Reserve{Input: 7}); no == nil {
+			passed++
+			l.Settle(limit.Usage{Input: 9})
+		}
+	}
+	if passed != 30 || used(t, fleet[1], buckets[1]) != 270 || used(t, fleet[2], buckets[2]) != 0 {
+		t.Errorf("%d passed, %d tokens are counted, %d run", passed, used(t, fleet[1], buckets[1]), used(t, fleet[2], buckets[2]))
+	}
+}
+
+// TestTrapTwoVersionsOfALimit: while gateways have different limits on one count, each keeps
+// its own, and all are told if that lasts.
+func TestTrapTwoVersionsOfALimit(t *testing.T) {
+	r := redis.Start(t)
+	var log lines
+	one := gateway(t, r, Options{Beat: 20 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	other := gateway(t, r, Options{Beat: 20 * time.Millisecond})
+	low, high := bucket(limit.Requests, 10, 24*time.Hour), bucket(limit.Requests, 20, 24*time.Hour)
+	one.Keep([]*limit.Bucket{low})
+	other.Keep([]*limit.Bucket{high})
+	passed := [2]int{}
+	for range 30 {
+		for i, s := range []*Store{one, other} {
+			if _, no := s.Admit(t.Context(), []*limit.Bucket{[]*limit.Bucket{low, high}[i]}, limit.Reserve{}); no == nil {
+				passed[i]++
+			}
+		}
+	}
+	if passed != [2]int{5, 15} {
+		t.Errorf("%d and %d pass limits of 10 and 20, asked in turns, want 5 and 15", passed[0], passed[1])
+	}
+	until(t, "the difference is seen", func() bool { one.mu.Lock(); defer one.mu.Unlock(); return !one.other.since.IsZero() })
+	if log.has("other limits") {
+		t.Error("what is usual is warned of")
+	}
+	one.mu.Lock()
+	one.other.since = one.other.since.Add(-usual)
+	one.mu.Unlock()
+	until(t, "it is warned of", func() bool { return log.has("other gateways have other limits") })
+	other.Keep([]*limit.Bucket{low})
+	until(t, "it is over", func() bool { return log.has("the same limits again") })
+}
+
+// lines is a log that may be read while others write.
+type lines struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) has(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Contains(l.b.String(), text)
 }

@@ -100,8 +100,8 @@ func stopUnderLoad(t *testing.T, pause time.Duration) {
 	}
 }
 
-// TestWhileTheStoreIsAway lets in what was configured for that.
-func TestWhileTheStoreIsAway(t *testing.T) {
+// TestTrapAnOutageIsAllOrNothing lets in what was configured for that.
+func TestTrapAnOutageIsAllOrNothing(t *testing.T) {
 	for name, tc := range map[string]struct {
 		outage Outage
 		want   int

@@ -5,7 +5,8 @@ package fleet
 //
 // All keys of a fleet have one hash tag, so that they are in one slot of a cluster:
 //
-//	{kai}:gateways     hash: incarnation → when its heart beat last, in milliseconds
+//	{kai}:gateways     hash: incarnation → when its heart beat last, in milliseconds, and the
+//	                   digest of its limits
 //	{kai}:l:INC        hash: lease → what it reserved, "period:amount;" for each bucket that
 //	                   is no count of running requests; "0" says that the incarnation is known
 //	{kai}:b:DIGEST     text: the count of a bucket, "index now before debt end warned"
@@ -130,7 +131,7 @@ for k = 3, #KEYS do
     if not beats then
       beats = {}
       local all = redis.call('HGETALL', KEYS[1])
-      for j = 1, #all, 2 do beats[all[j]] = tonumber(all[j + 1]) end
+      for j = 1, #all, 2 do beats[all[j]] = tonumber(string.match(all[j + 1], '^%d+')) end
     end
     local held = redis.call('HGETALL', KEYS[k])
     for j = 1, #held, 2 do
@@ -234,20 +235,24 @@ return answer
 `
 
 // beating says that a gateway lives. KEYS: the gateways, its leases. ARGV: incarnation, how
-// long a heart may not beat. It answers how many gateways live.
+// long a heart may not beat, the digest of its limits. It answers how many gateways live, and
+// how many of them have other limits.
 const beating = counting + `
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 or redis.call('HEXISTS', KEYS[2], '0') == 0 then return {-1, sec, us} end
 local now = sec * 1000 + math.floor(us / 1000)
-redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now))
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f %s', now, ARGV[3]))
 redis.call('PEXPIRE', KEYS[2], 86400000)
-local alive = 0
+local alive, others = 0, 0
 local all = redis.call('HGETALL', KEYS[1])
 for k = 1, #all, 2 do
-  local beat = tonumber(all[k + 1])
-  if beat >= now - tonumber(ARGV[2]) then alive = alive + 1
+  local beat, limits = string.match(all[k + 1], '^(%d+) ?(.*)$')
+  beat = tonumber(beat)
+  if beat >= now - tonumber(ARGV[2]) then
+    alive = alive + 1
+    if limits ~= '' and limits ~= ARGV[3] then others = others + 1 end
   elseif beat < now - 4 * tonumber(ARGV[2]) then redis.call('HDEL', KEYS[1], all[k]) end
 end
-return {1, sec, us, alive}
+return {1, sec, us, alive, others}
 `
 
 // joining makes an incarnation known, with the requests that run, and forgets earlier ones

@@ -66,15 +66,44 @@ func (s *Store) current() string {
 func (s *Store) beats(incarnation string) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), s.o.Timeout)
 	defer cancel()
-	answer, err := s.beat(ctx, []string{s.gateways, s.leases(incarnation)}, []string{incarnation, s.life})
-	if err != nil || len(answer) <= heading || answer[0] != done {
+	s.mu.Lock()
+	limits := s.limits
+	s.mu.Unlock()
+	answer, err := s.beat(ctx, []string{s.gateways, s.leases(incarnation)}, []string{incarnation, s.life, limits})
+	if err != nil || len(answer) < heading+2 || answer[0] != done {
 		return false
 	}
 	s.heard(answer)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gatewaysNow = max(1, answer[heading])
+	s.other.note(s.o.Logger, s.now(), limits != "" && answer[heading+1] > 0)
 	return true
+}
+
+// difference is that other gateways have other limits, on the same counts.
+type difference struct {
+	since time.Time // zero: they have the same
+	told  bool
+}
+
+// usual is how long that lasts while a change of the configuration reaches them.
+const usual = time.Minute
+
+// note logs when it lasts, and when it is over.
+func (d *difference) note(log *slog.Logger, now time.Time, is bool) {
+	switch {
+	case !is && d.told:
+		log.Info("other gateways have the same limits again")
+		fallthrough
+	case !is:
+		*d = difference{}
+	case d.since.IsZero():
+		d.since = now
+	case !d.told && now.Sub(d.since) >= usual:
+		d.told = true
+		log.Warn("other gateways have other limits for what is counted together: give all of them the same configuration")
+	}
 }
 
 // rejoin takes another incarnation in the place of one, unless somebody has done so already.

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kai-gateway/kai/internal/testkit/mock"
+	"github.com/kai-gateway/kai/internal/testkit/redis"
+)
+
+// fleetYAML is the configuration of each of several gateways.
+func fleetYAML(up, redis string) string {
+	return fmt.Sprintf(`
+providers: {openai: {base_url: %q, api_key: k}}
+model_mapping:
+  m: {provider: openai, model: small, price: {input: 1, output: 1}}
+  demo: {provider: demo, model: demo, price: free}
+auth:
+  enabled: true
+  api_keys:
+    - {name: app, key: app, limits: {requests: 90/d}, budget: {month: 1000}}
+    - {name: streams, key: streams, limits: {concurrent: 50}}
+shared: {url: "redis://%s", secret: 0123456789abcdef0123456789abcdef, timeout: 2s}
+`, up, redis)
+}
+
+// askAs sends a request with a key, and returns its status and answer. The body is read to
+// its end only of an error.
+func (p *process) askAs(t *testing.T, key, model string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequest("POST", p.url+"/chat/completions", strings.NewReader(fmt.Sprintf(`{"model":%q,"stream":true,"messages":[{"role":"user","content":"hi"}]}`, model)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+key)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Error(err)
+		return &http.Response{Body: http.NoBody}, ""
+	}
+	if res.StatusCode == 200 {
+		return res, ""
+	}
+	b, _ := io.ReadAll(res.Body)
+	res.Body.Close()
+	return res, string(b)
+}
+
+// TestThreeProcessesKeepOneLimit loads three gateways at one limit, then kills one of them
+// while all the room there is for streams is its own.
+func TestThreeProcessesKeepOneLimit(t *testing.T) {
+	t.Parallel()
+	up := mock.Start(t, mock.Steps(mock.SSE("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n"), mock.Hang))
+	r := redis.Start(t)
+	var fleet []*process
+	for range 3 {
+		fleet = append(fleet, startBuilt(t, fleetYAML(up.URL, r.Address)))
+	}
+	var passed, refused atomic.Int64
+	var all sync.WaitGroup
+	for i := range 9 {
+		all.Go(func() {
+			for range 20 {
+				res, text := fleet[i%3].askAs(t, "app", "demo")
+				switch {
+				case res.StatusCode == 200:
+					_, _ = io.Copy(io.Discard, res.Body)
+					res.Body.Close()
+					passed.Add(1)
+				case res.StatusCode == 429 && strings.Contains(text, "The limit of 90 requests per day of key 'app' is reached."):
+					refused.Add(1)
+				default:
+					t.Errorf("%d %s", res.StatusCode, text)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if passed.Load() != 90 || refused.Load() != 90 {
+		t.Errorf("%d passed and %d were refused, want the 90 that one gateway would let in", passed.Load(), refused.Load())
+	}
+
+	for range 50 {
+		res, text := fleet[0].askAs(t, "streams", "m")
+		if res.StatusCode != 200 {
+			t.Fatalf("%d %s", res.StatusCode, text)
+		}
+		defer res.Body.Close()
+	}
+	for _, p := range fleet {
+		if res, text := p.askAs(t, "streams", "m"); res.StatusCode != 429 || !strings.Contains(text, "concurrency_limit_exceeded") {
+			t.Fatalf("one too many: %d %s", res.StatusCode, text)
+		}
+	}
+	fleet[0].signal(syscall.SIGKILL)
+	killed := time.Now()
+	eventually(t, "the room of the dead is free", func() bool {
+		res, _ := fleet[1].askAs(t, "streams", "m")
+		if res.StatusCode == 200 {
+			t.Cleanup(func() { res.Body.Close() })
+		}
+		return res.StatusCode == 200
+	})
+	if took := time.Since(killed); took < 5*time.Second || took > time.Minute {
+		t.Errorf("it took %v, want about 15 s", took)
+	}
+	for i := range 49 {
+		res, text := fleet[1+i%2].askAs(t, "streams", "m")
+		if res.StatusCode != 200 {
+			t.Fatalf("of the room of the dead, %d are free: %s", i, text)
+		}
+		defer res.Body.Close()
+	}
+	if res, _ := fleet[2].askAs(t, "streams", "m"); res.StatusCode != 429 {
+		t.Error("one too many is let in")
+	}
+}
+
+// TestTheFleetOfTheExamples runs the script that people are told to.
+func TestTheFleetOfTheExamples(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"redis-server", "nginx", "bash", "curl"} {
+		if _, err := exec.LookPath(program); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatal(program + " is not installed")
+			}
+			t.Skip("no " + program + " on this machine: Debian's packages redis-server, nginx-light, bash and curl have it all")
+		}
+	}
+	kai := builtProgram(t)
+	var said string
+	for range 3 { // somebody else may have one of the ports
+		_, port, err := net.SplitHostPort(redis.Free(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, _ := strconv.Atoi(port); n > 65000 {
+			continue
+		}
+		command := exec.Command("bash", "../../examples/fleet/run", "--check")
+		command.Env = append(os.Environ(), "KAI="+kai, "PORT="+port, "XDG_CACHE_HOME="+cacheHome, "XDG_RUNTIME_DIR="+runtimeDir(t))
+		out, err := command.CombinedOutput()
+		if said = string(out); err == nil {
+			break
+		}
+	}
+	if want := "Of 60 requests to three gateways, 40 were let in and 20 refused; the limit is 40.\n"; said != want {
+		t.Errorf("it says %q, want %q", said, want)
+	}
+}
