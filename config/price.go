@@ -41,6 +41,9 @@ type Price struct {
 
 	// Of a million tokens.
 	Input, CachedInput, CacheWrite, Output, Reasoning Money
+
+	AudioHour  Money // of an hour of sound
+	AudioKnown bool  // it is given
 }
 
 // UnmarshalJSON reads one of the words, or the prices by tokens.
@@ -55,6 +58,7 @@ func (p *Price) UnmarshalJSON(b []byte) error {
 		CachedInput *Money `json:"cached_input"`
 		CacheWrite  *Money `json:"cache_write"`
 		Reasoning   *Money `json:"reasoning"`
+		AudioHour   *Money `json:"audio_hour"`
 		Reported    bool   `json:"reported"`
 	}
 	if err := json.Unmarshal(b, &f); err != nil {
@@ -71,6 +75,9 @@ func (p *Price) UnmarshalJSON(b []byte) error {
 		return *m
 	}
 	p.Input, p.Output = *f.Input, *f.Output
+	if p.AudioKnown = f.AudioHour != nil; p.AudioKnown {
+		p.AudioHour = *f.AudioHour
+	}
 	p.CachedInput, p.CacheWrite, p.Reasoning = or(f.CachedInput, f.Input), or(f.CacheWrite, f.Input), or(f.Reasoning, f.Output)
 	return nil
 }

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -32,7 +33,10 @@ func (c *call) enter(ctx context.Context) error {
 	}
 	who := key.PrincipalFrom(ctx)
 	a := &admission{bytes: c.size}
-	refused := c.take(ctx, a, &who)
+	refused, err := c.take(ctx, a, &who)
+	if err != nil {
+		return err
+	}
 	if refused != nil && !refused.Unavailable && refused.Bucket.Then != "" && refused.Bucket.Then != c.plan.Alias && who.MayUse(refused.Bucket.Then) {
 		plan, err := c.gateway.routes.Plan(refused.Bucket.Then)
 		if err != nil {
@@ -41,7 +45,9 @@ func (c *call) enter(ctx context.Context) error {
 		c.plan, c.info.Model = plan, plan.Alias
 		r := c.http.Record
 		r.Instead, r.Provider, r.UpstreamModel = plan.Alias, plan.Targets[0].Provider, plan.Targets[0].Model
-		refused = c.take(ctx, a, &who)
+		if refused, err = c.take(ctx, a, &who); err != nil {
+			return err
+		}
 	}
 	if refused != nil && refused.Unavailable {
 		return &fault.Error{
@@ -60,18 +66,44 @@ func (c *call) enter(ctx context.Context) error {
 	return nil
 }
 
-// take takes room in all buckets of the request, as it is planned now.
-func (c *call) take(ctx context.Context, a *admission, who *key.Principal) (refused *limit.Refusal) {
+// take takes room in all buckets of the request, as it is planned now. The error is a
+// *fault.Error, for a request whose cost can't be known.
+func (c *call) take(ctx context.Context, a *admission, who *key.Principal) (refused *limit.Refusal, err error) {
 	a.buckets = c.gateway.limits.of(a.room[:0], who, c.plan.Alias)
 	if len(a.buckets) == 0 {
-		return nil
+		return nil, nil
+	}
+	if err := c.checkSound(a); err != nil {
+		return nil, err
 	}
 	learnt, _ := c.gateway.host.learnt.LoadOrStore(c.plan.Alias, &limit.Estimator{})
 	a.learnt = learnt.(*limit.Estimator)
 	c.ratio = a.learnt.Ratio()
 	c.size = max(1, int64(float64(a.bytes)*c.ratio))
 	a.lease, refused = c.gateway.host.limits.Admit(ctx, a.buckets, c.needs(a))
-	return refused
+	return refused, nil
+}
+
+// spends reports whether the request is paid out of a budget.
+func (a *admission) spends() bool {
+	return slices.ContainsFunc(a.buckets, func(b *limit.Bucket) bool { return b.Unit == limit.Money })
+}
+
+// checkSound refuses what may be billed by the length of its sound if a budget has to pay for
+// it and a target has no price for that.
+func (c *call) checkSound(a *admission) error {
+	if c.request.Op != abi.Transcriptions || !a.spends() {
+		return nil
+	}
+	for i := range c.plan.Targets {
+		if prices := c.gateway.prices; prices == nil || !prices[c.plan.Targets[i].ID].KnowsSound() {
+			return &fault.Error{
+				Kind: fault.Unusable, Status: http.StatusBadRequest, Code: "unsupported_operation", Param: "model",
+				Text: fmt.Sprintf("A budget pays for this request, and what the model '%s' costs for an hour of sound is not configured (price.audio_hour; 0 if the provider counts tokens).", c.plan.Alias),
+			}
+		}
+	}
+	return nil
 }
 
 // needs is what the request will probably need, at the price of its dearest target.
@@ -86,10 +118,10 @@ func (c *call) needs(a *admission) (r limit.Reserve) {
 		}
 	}
 	r.Input = c.size
-	if slices.ContainsFunc(a.buckets, func(b *limit.Bucket) bool { return b.Unit == limit.Money }) && c.gateway.prices != nil {
+	if a.spends() && c.gateway.prices != nil {
 		for i := range c.plan.Targets {
 			p := c.gateway.prices[c.plan.Targets[i].ID]
-			r.InputCost = max(r.InputCost, p.Of(record.Usage{Input: r.Input}).Nano)
+			r.InputCost = max(r.InputCost, p.Of(record.Usage{Input: r.Input, Sound: c.request.Sound}).Nano)
 			r.OutputCost = max(r.OutputCost, p.Of(record.Usage{Output: r.Output}).Nano)
 		}
 	}

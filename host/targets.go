@@ -79,9 +79,13 @@ func priceOf(p *config.Price) *price.Price {
 	case !p.Known:
 		return price.New(nil, true)
 	}
-	return price.New(&price.Rates{
-		Input: int64(p.Input), CachedInput: int64(p.CachedInput), CacheWrite: int64(p.CacheWrite), Output: int64(p.Output), Reasoning: int64(p.Reasoning),
-	}, p.Reported)
+	rates := &price.Rates{
+		Input: int64(p.Input), CachedInput: int64(p.CachedInput), CacheWrite: int64(p.CacheWrite), Output: int64(p.Output), Reasoning: int64(p.Reasoning), Sound: -1,
+	}
+	if p.AudioKnown {
+		rates.Sound = int64(p.AudioHour)
+	}
+	return price.New(rates, p.Reported)
 }
 
 // gauge returns what counts the requests to something that bears only so many; nothing if

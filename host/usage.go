@@ -67,13 +67,13 @@ func (c *call) unspoken(ctx context.Context, a *attempt, err error) (u record.Us
 	case err == nil, !a.sent, c.free():
 		return u, false
 	case ctx.Err() != nil, a.accepted && !slow:
-		return record.Usage{Input: c.size, Estimated: true}, false
+		return record.Usage{Input: c.size, Sound: c.request.Sound, Estimated: true}, false
 	}
 	return u, slow
 }
 
 // usageOf is what an attempt used: what the provider counted, or else what the lengths of
-// the texts suggest. A provider that was cut short may have counted only a part.
+// the texts and of the sound suggest. A provider that was cut short may have counted only a part.
 //
 //   - err: how the attempt ended
 func (c *call) usageOf(u facts.Usage, err error) record.Usage {
@@ -84,9 +84,12 @@ func (c *call) usageOf(u facts.Usage, err error) record.Usage {
 	if u.Priced {
 		r.Stated = record.Cost{Nano: u.Cost, Known: true}
 	}
+	if c.request.Op == abi.Transcriptions {
+		r.Sound = u.Sound
+	}
 	answered := err == nil && !c.free() || u.Stated > 0
-	if answered && !u.Known {
-		r.Input, r.Estimated = c.size, true
+	if answered && !u.Known && r.Sound == 0 {
+		r.Input, r.Sound, r.Estimated = c.size, c.request.Sound, true
 	}
 	return r
 }

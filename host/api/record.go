@@ -128,6 +128,9 @@ func (x *Exchange) log() {
 	}
 	number("prompt_tokens", int(r.Usage.Input))
 	number("completion_tokens", int(r.Usage.Output))
+	if r.Usage.Sound > 0 {
+		attrs = append(attrs, slog.Float64("audio_seconds", r.Usage.Sound.Seconds()))
+	}
 	if r.Usage.Estimated {
 		attrs = append(attrs, slog.Bool("estimated", true))
 	}

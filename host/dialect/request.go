@@ -3,6 +3,7 @@ package dialect
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/facts"
@@ -62,6 +63,9 @@ type Request struct {
 	// reaches the client as it comes. mediaType is the upstream's, in lower case. Default:
 	// no such answer does.
 	Passes func(mediaType string) (contentType string, ok bool)
+
+	// Sound is about how long the sound is that the request has in it; 0: it has none.
+	Sound time.Duration
 
 	// Fault says in the client's terms what is wrong with Body, for errors of adapters,
 	// which know nothing else. Default: Body's terms are the client's.

@@ -3,6 +3,7 @@ package facts
 import (
 	"math"
 	"strconv"
+	"time"
 
 	"github.com/kai-gateway/kai/host/fault"
 
@@ -22,6 +23,9 @@ type Usage struct {
 	CacheWrite int64 // of Prompt: tokens written to a cache
 	Reasoning  int64 // of Completion: tokens of the reasoning
 
+	// Sound is how much of it the answer is about, where the provider counts that; else 0.
+	Sound time.Duration
+
 	// Cost is what the provider says that the answer costs, in billionths of its currency,
 	// rounded up. Priced: it says so; else Cost is 0.
 	Cost   int64
@@ -36,7 +40,7 @@ func (u Usage) Plus(other Usage) Usage {
 	return Usage{
 		Prompt: u.Prompt + other.Prompt, Completion: u.Completion + other.Completion, Total: u.Total + other.Total, Known: u.Known || other.Known,
 		Cached: u.Cached + other.Cached, CacheWrite: u.CacheWrite + other.CacheWrite, Reasoning: u.Reasoning + other.Reasoning,
-		Cost: u.Cost + other.Cost, Priced: u.Priced && other.Priced, Stated: u.Stated + other.Stated,
+		Sound: u.Sound + other.Sound, Cost: u.Cost + other.Cost, Priced: u.Priced && other.Priced, Stated: u.Stated + other.Stated,
 	}
 }
 
@@ -112,6 +116,7 @@ func (u *usage) summary() Usage {
 		CacheWrite: u.detail("prompt_tokens_details", "cache_write_tokens"),
 		Reasoning:  u.detail("completion_tokens_details", "reasoning_tokens"),
 	}
+	s.Sound = time.Duration(math.Ceil(max(0, u.amount("seconds", maxSound))*1e3)) * time.Millisecond
 	s.Cost, s.Priced = u.cost()
 	if !u.total.known {
 		s.Total = s.Prompt + s.Completion
@@ -136,15 +141,27 @@ const maxCost = 1e6
 // cost reads the field with which OpenRouter and others say what an answer costs:
 // https://openrouter.ai/docs/use-cases/usage-accounting
 func (u *usage) cost() (nano int64, ok bool) {
-	f := u.rest.find("cost")
-	if f == nil || f.nest != nil {
-		return 0, false
-	}
-	x, err := strconv.ParseFloat(string(unquoted(f.value)), 64)
-	if err != nil || x < 0 || x > maxCost {
+	x := u.amount("cost", maxCost)
+	if x < 0 {
 		return 0, false
 	}
 	return int64(math.Ceil(x*1e9 - 1e-3)), true // not one more for what is lost in binary
+}
+
+// maxSound is how many seconds of sound an answer is believed to be about, a fortnight.
+const maxSound = 14 * 24 * 60 * 60
+
+// amount returns a number of the usage's own, from 0 to most; below 0 if there is none.
+func (u *usage) amount(key string, most float64) float64 {
+	f := u.rest.find(key)
+	if f == nil || f.nest != nil {
+		return -1
+	}
+	x, err := strconv.ParseFloat(string(unquoted(f.value)), 64)
+	if err != nil || x < 0 || x > most {
+		return -1
+	}
+	return x
 }
 
 // appendTo appends OpenAI's usage object. Its three counts are always there, because

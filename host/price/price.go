@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"time"
 
 	"github.com/kai-gateway/kai/host/record"
 )
@@ -20,6 +21,8 @@ type Rates struct {
 	CacheWrite  int64 // of tokens written to a cache
 	Output      int64
 	Reasoning   int64
+
+	Sound int64 // of an hour of sound, in millionths of the currency; below 0: nobody knows
 }
 
 // Price is what a target costs. It never changes, and is safe for concurrent use. A nil
@@ -43,7 +46,11 @@ func New(rates *Rates, reported bool) *Price {
 func (p *Price) signed() *Price {
 	text := fmt.Sprint("kai price 1 ", p.free, p.reported)
 	if p.rates != nil {
-		text += fmt.Sprint(*p.rates)
+		r := p.rates
+		text += fmt.Sprintf("{%d %d %d %d %d}", r.Input, r.CachedInput, r.CacheWrite, r.Output, r.Reasoning)
+		if r.Sound >= 0 {
+			text += fmt.Sprint(" sound ", r.Sound)
+		}
 	}
 	sum := sha256.Sum256([]byte(text))
 	p.version = hex.EncodeToString(sum[:6])
@@ -62,6 +69,11 @@ func (p *Price) Version() string {
 // IsFree reports whether nothing that a target does costs anything.
 func (p *Price) IsFree() bool { return p != nil && p.free }
 
+// KnowsSound reports whether what is transcribed has a price, however it is counted.
+func (p *Price) KnowsSound() bool {
+	return p.IsFree() || p != nil && p.rates != nil && p.rates.Sound >= 0
+}
+
 // Of returns what an answer cost, rounded up. An estimated answer is charged at least what
 // the provider stated before it was cut.
 func (p *Price) Of(u record.Usage) record.Cost {
@@ -72,7 +84,7 @@ func (p *Price) Of(u record.Usage) record.Cost {
 		return record.Cost{Known: true}
 	}
 	byTokens := record.Cost{}
-	if p.rates != nil {
+	if p.rates != nil && (u.Sound == 0 || p.rates.Sound >= 0) {
 		byTokens = record.Cost{Nano: p.rates.of(u), Known: true}
 	}
 	if !p.reported || !u.Stated.Known {
@@ -99,6 +111,9 @@ func (r *Rates) of(u record.Usage) int64 {
 		lo, carry = bits.Add64(lo, l, 0)
 		hi, _ = bits.Add64(hi, h, carry)
 	}
+	h, l := r.ofSound(u.Sound)
+	lo, carry := bits.Add64(lo, l, 0)
+	hi, _ = bits.Add64(hi, h, carry)
 	// Tokens times millionths for a million tokens are in millionths of a millionth, of
 	// which a billionth has a thousand.
 	const perNano = 1000
@@ -110,4 +125,16 @@ func (r *Rates) of(u record.Usage) int64 {
 		nano++
 	}
 	return int64(min(nano, math.MaxInt64))
+}
+
+// ofSound returns a cost in millionths of a millionth, rounded up. Milliseconds times
+// millionths for an hour are 3.6 times as many.
+func (r *Rates) ofSound(d time.Duration) (hi, lo uint64) {
+	hi, lo = bits.Mul64(uint64(max(0, d.Milliseconds()))*5, uint64(max(0, r.Sound)))
+	hi, rest := hi/18, hi%18
+	if lo, rest = bits.Div64(rest, lo, 18); rest > 0 {
+		lo, rest = bits.Add64(lo, 1, 0)
+		hi += rest
+	}
+	return hi, lo
 }

@@ -3,6 +3,7 @@ package price
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/kai-gateway/kai/host/record"
 )
@@ -21,6 +22,16 @@ func TestCosts(t *testing.T) {
 		},
 		"a part of a billionth counts as one":       {New(&Rates{Input: 1}, false), record.Usage{Input: 1}, record.Cost{Nano: 1, Known: true}},
 		"nothing used":                              {New(rates, false), record.Usage{}, record.Cost{Known: true}},
+		"an hour of sound":                          {New(&Rates{Sound: 360_000}, false), record.Usage{Sound: time.Hour}, record.Cost{Nano: 360_000_000, Known: true}},
+		"a second of sound":                         {New(&Rates{Sound: 360_000}, false), record.Usage{Sound: time.Second}, record.Cost{Nano: 100_000, Known: true}},
+		"a part of a billionth of sound":            {New(&Rates{Sound: 1}, false), record.Usage{Sound: time.Millisecond}, record.Cost{Nano: 1, Known: true}},
+		"sound and tokens":                          {New(&Rates{Input: 1_000_000, Sound: 360_000}, false), record.Usage{Input: 1, Sound: time.Second}, record.Cost{Nano: 101_000, Known: true}},
+		"sound that costs nothing":                  {New(&Rates{}, false), record.Usage{Sound: time.Hour}, record.Cost{Known: true}},
+		"sound without a price":                     {New(&Rates{Input: 1, Sound: -1}, false), record.Usage{Input: 7, Sound: time.Hour}, record.Cost{}},
+		"tokens where sound has no price":           {New(&Rates{Input: 1_000_000, Sound: -1}, false), record.Usage{Input: 1}, record.Cost{Nano: 1000, Known: true}},
+		"sound of which the provider says the cost": {New(&Rates{Sound: -1}, true), record.Usage{Sound: time.Hour, Stated: record.Cost{Nano: 5, Known: true}}, record.Cost{Nano: 5, Known: true}},
+		"more sound than there is":                  {New(&Rates{Sound: math.MaxInt64}, false), record.Usage{Sound: math.MaxInt64}, record.Cost{Nano: math.MaxInt64, Known: true}},
+		"sound below zero":                          {New(&Rates{Sound: 5}, false), record.Usage{Sound: -5}, record.Cost{Known: true}},
 		"free":                                      {Free(), record.Usage{Input: 1 << 40, Stated: record.Cost{Nano: 5, Known: true}}, record.Cost{Known: true}},
 		"no price":                                  {nil, record.Usage{Input: 7}, record.Cost{}},
 		"the provider's own figure":                 {New(nil, true), record.Usage{Input: 7, Stated: record.Cost{Nano: 5, Known: true}}, record.Cost{Nano: 5, Known: true}},
@@ -44,6 +55,7 @@ func TestAVersionNamesWhatAPriceSays(t *testing.T) {
 	seen := map[string]bool{(*Price)(nil).Version(): true}
 	for _, p := range []*Price{
 		Free(), New(nil, true), New(&Rates{}, false), New(&Rates{}, true), New(&Rates{Input: 1}, false), New(&Rates{Output: 1}, false), New(&Rates{Reasoning: 1}, false),
+		New(&Rates{Sound: 1}, false), New(&Rates{Sound: -1}, false),
 	} {
 		if seen[p.Version()] {
 			t.Errorf("%+v has the version of another price", p)
@@ -52,5 +64,15 @@ func TestAVersionNamesWhatAPriceSays(t *testing.T) {
 	}
 	if a, b := New(&Rates{Input: 1}, false), New(&Rates{Input: 1}, false); a.Version() != b.Version() {
 		t.Error("the same price has two versions")
+	}
+}
+
+func TestWhoseSoundHasAPrice(t *testing.T) {
+	for p, want := range map[*Price]bool{
+		nil: false, Free(): true, New(nil, true): false, New(&Rates{Sound: -1}, true): false, New(&Rates{}, false): true, New(&Rates{Sound: 1}, true): true,
+	} {
+		if got := p.KnowsSound(); got != want {
+			t.Errorf("%+v: %v, want %v", p, got, want)
+		}
 	}
 }

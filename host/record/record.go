@@ -118,13 +118,15 @@ func (c *Calls) Add(o Calls) {
 	c.Fuel += o.Fuel
 }
 
-// Usage is what an answer used, in tokens.
+// Usage is what an answer used, in tokens if nothing else is said.
 type Usage struct {
 	Input       int64 // all of them, those below included
 	CachedInput int64 // read from a cache
 	CacheWrite  int64 // written to a cache
 	Output      int64 // all of them, the reasoning included
 	Reasoning   int64
+
+	Sound time.Duration // how much of it was transcribed, where that is billed and not tokens
 
 	Stated Cost // what the provider says that it costs
 
