@@ -72,6 +72,12 @@ func documentedGateway(t *testing.T, readTimeout string) *gateway {
 			asked.Model, _, _ = strings.Cut(partsOf(t, x.Request)[0][len("model()="):], "\n")
 		}
 		fmt.Sscanf(asked.Model, "fails-%d", &status)
+		for _, s := range passedStreams {
+			if s.path == "/v1"+x.URI && s.want == "" && status == 200 && (strings.Contains(x.Body, `"stream":true`) || strings.Contains(x.Body, `"stream_format":"sse"`) || strings.Contains(x.Body, `name="stream"`)) {
+				mock.SSE(s.events...)(x)
+				return
+			}
+		}
 		switch {
 		case asked.Model == "fails-late":
 			body = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"a\",\"role\":\"assistant\",\"content\":[]}}\n\n" +
@@ -154,9 +160,9 @@ var asks = []struct{ path, fields, stream, broken string }{
 	{"/v1/embeddings", `"input":"Hello!"`, ``, `{"model":"demo"}`},
 	{"/v1/rerank", `"query":"q","documents":["a"]`, ``, `{"model":"demo"}`},
 	{"/v1/moderations", `"input":"Hello!"`, ``, `{"model":"demo"}`},
-	{"/v1/images/generations", `"prompt":"An otter"`, ``, `{"model":"demo"}`},
-	{speech, `"input":"Hello!","voice":"alloy"`, ``, `{"model":"demo"}`},
-	{transcriptions, ``, ``, "--b--\r\n"},
+	{"/v1/images/generations", `"prompt":"An otter"`, `,"stream":true`, `{"model":"demo"}`},
+	{speech, `"input":"Hello!","voice":"alloy"`, `,"stream_format":"sse"`, `{"model":"demo"}`},
+	{transcriptions, ``, `in a form`, "--b--\r\n"},
 	{"/v1/messages/count_tokens", `"messages":[{"role":"user","content":"Hello!"}]`, ``, `{"model":"demo"}`},
 }
 
@@ -177,7 +183,11 @@ func documentedAnswers(t *testing.T, g *gateway) []documented {
 			}
 			d.body = cmp.Or(d.body, `{"model":"`+model+`",`+a.fields+"}")
 			if form && !d.invalid {
-				d.body = transcribe(model, "", "ID3"+strings.Repeat("x", strings.Count(d.body, "x")))
+				stream := ""
+				if strings.Contains(answer, "event-stream") {
+					stream = fieldOf("stream", "true")
+				}
+				d.body = transcribe(model, stream, "ID3"+strings.Repeat("x", strings.Count(d.body, "x")))
 			}
 			if d.headers == nil {
 				d.headers = []string{"Authorization", "Bearer all"}
@@ -199,10 +209,10 @@ func documentedAnswers(t *testing.T, g *gateway) []documented {
 		}
 		if a.stream != "" {
 			for _, model := range []string{"demo", "fine", "fails-late"} {
-				if embed && model != "demo" {
-					continue // they are answered by an adapter that can only chat
+				if embed && model != map[bool]string{true: "fine", false: "demo"}[passed] {
+					continue // they are answered by an adapter that can only chat, and the demo only speaks text
 				}
-				post("200 text/event-stream", model, documented{body: `{"model":"` + model + `",` + a.fields + a.stream + "}"})
+				post("200 text/event-stream", model, documented{body: `{"model":"` + map[bool]string{true: "embed-"}[passed] + model + `",` + a.fields + a.stream + "}"})
 			}
 		}
 		post("400 application/json", "", documented{body: a.broken, invalid: true})
@@ -216,7 +226,7 @@ func documentedAnswers(t *testing.T, g *gateway) []documented {
 		post("502 application/json", "fails-500", documented{})
 		post("504 application/json", "fails-504", documented{})
 		post("503 application/json", "unset", documented{})
-		if a.stream != "" {
+		if a.stream != "" && !passed {
 			post("500 application/json", "broken", documented{})
 		}
 		if strings.HasPrefix(a.path, "/v1/messages") {
@@ -430,6 +440,10 @@ var eventSchemas = map[string][2]string{
 	"/v1/fim/completions":  {"ChatCompletionChunk", "Error"},
 	"/v1/responses":        {"ResponseEvent", "ResponseEvent"},
 	"/v1/messages":         {"AnthropicEvent", "AnthropicError"},
+
+	"/v1/images/generations": {"ImageEvent", "Error"},
+	speech:                   {"SpeechEvent", "Error"},
+	transcriptions:           {"TranscriptionEvent", "Error"},
 }
 
 // validateEvents holds each event of a stream against the document.

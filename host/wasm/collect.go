@@ -187,11 +187,11 @@ func (c *collector) allowed(k abi.Kind) bool {
 	case k == abi.Request, k == abi.Body, k == abi.Wait:
 		return c.in != inEvent && c.in != inEvents
 	case k == abi.Pass:
-		return c.op.Native() && c.in != inRequest
+		return c.op.Native() && c.in != inRequest || c.streams()
 	case k == abi.Result:
 		return !c.chats() && !c.op.Native()
 	case k == abi.Finish, k == abi.End:
-		return c.chats() || c.op.Native()
+		return c.chats() || c.op.Native() || c.streams()
 	case k == abi.State, k == abi.Error, k == abi.Usage:
 		return true
 	}
@@ -419,6 +419,10 @@ func shorten(p []byte) []byte {
 	}
 	return p
 }
+
+// streams reports whether the call is for an event that may pass, of an operation whose whole
+// answers are a RESULT.
+func (c *collector) streams() bool { return c.op.Streams() && (c.in == inEvent || c.in == inEvents) }
 
 // chats reports whether the operation's answers are texts, in choices.
 func (c *collector) chats() bool { return c.op == abi.Chat || c.op == abi.Completions }

@@ -78,6 +78,8 @@ drop?: [...string]
 body?: {...}
 // Where completions are, below base_url, if not at /completions.
 completions_path?: =~"^/[A-Za-z0-9/_.-]+$"
+// The form in which the server knows rerank, if it is not Cohere's and Jina's.
+rerank?: "tei"
 // The server that counts tokens, and where: vLLM's base_url is its root, without /v1.
 count_tokens?: "llama.cpp" | "vllm"
 `

@@ -31,30 +31,121 @@ var passed = map[abi.Op]endpoint{
 	abi.Transcriptions: {"/audio/transcriptions", "transcriptions", "file", "text", sdk.KindString, true},
 }
 
+// framing is how the answer is asked for.
+func (p endpoint) framing(stream bool) abi.Framing {
+	switch {
+	case stream:
+		return abi.SSE
+	case p.bytes:
+		return abi.Bytes
+	}
+	return abi.Whole
+}
+
+// prepare returns the body to send, and remembers what the answer is to be.
+func (p endpoint) prepare(r *sdk.Request, o *settings, body []byte, s *openaichat.State) ([]byte, error) {
+	switch r.Op {
+	case abi.Rerank:
+		if o.tei {
+			return asTEI(body, s)
+		}
+	case abi.Images:
+		n, _ := sdk.JSON(body).Get("n").Int()
+		s.Wanted = max(1, n)
+	}
+	return body, nil
+}
+
 // answer passes a whole answer on, and states what it cost.
-func (p endpoint) answer(r *sdk.Response, out *sdk.Out) error {
-	switch body := sdk.JSON(r.Body); {
+func (p endpoint) answer(r *sdk.Response, s *openaichat.State, out *sdk.Out) error {
+	switch body := sdk.JSON(bytes.TrimSpace(r.Body)); {
 	case r.Status < 200 || r.Status > 299:
-		return p.failure(failure(r.Status, r.Head, body))
+		return p.failure(failure(r.Status, r.Head, r.Body))
 	case body.Valid() == nil && !body.Get("error").Empty():
 		return p.failure(failure(0, r.Head, body))
+	case s.Ranks && body.Kind() == sdk.KindArray && body.Valid() == nil:
+		return fromTEI(body, s, out)
 	case body.Valid() != nil || p.has == "" || body.Get(p.has).Kind() != p.kind:
 		return openaichat.Failed(502, "upstream_error", "The provider's answer is none to a request for "+p.what+".")
 	default:
-		tokens(body, out)
-		out.Result(bytes.TrimSpace(body))
+		used(body, out)
+		if r.Op == abi.Transcriptions {
+			sound(body, out)
+		}
+		out.Result(body)
 		return nil
 	}
 }
 
-// event refuses a stream, which nobody asked for.
-func (p endpoint) event() error {
-	return openaichat.Failed(502, "upstream_error", "The provider answered a request for "+p.what+" with events.")
+// event passes an event of a stream on, whatever it says, and states what the stream cost and
+// when it is complete. These end a stream: https://platform.openai.com/docs/api-reference/images-streaming,
+// https://platform.openai.com/docs/api-reference/audio/speech-audio-done-event and
+// https://platform.openai.com/docs/api-reference/audio/transcript-text-done-event
+func (p endpoint) event(e *sdk.Event, s *openaichat.State, out *sdk.Out) error {
+	if e.Done || e.End {
+		return nil
+	}
+	data := sdk.JSON(e.Data)
+	var kind, failed, choices sdk.JSON
+	fields := sdk.Object(data)
+	for fields.Next() {
+		switch string(fields.Key()) {
+		case "type":
+			kind = fields.Value()
+		case "error":
+			failed = fields.Value()
+		case "choices":
+			choices = fields.Value()
+		}
+	}
+	switch {
+	case data.Kind() != sdk.KindObject || fields.Err() != nil:
+		return openaichat.Failed(502, "upstream_error", "The provider answered a request for "+p.what+" with events that are none.")
+	case !failed.Empty() || string(e.Name) == "error":
+		return p.failure(failure(0, nil, data))
+	}
+	switch word, _ := kind.Str(); word {
+	case "image_generation.completed":
+		used(data, out)
+		out.Pass(true)
+		if s.Came++; s.Came == s.Wanted {
+			out.Finish(0, abi.FinishStop)
+		}
+	case "speech.audio.done", "transcript.text.done":
+		used(data, out)
+		sound(data, out)
+		out.Pass(true)
+		out.Finish(0, abi.FinishStop)
+		out.End()
+	case "image_generation.partial_image", "speech.audio.delta", "transcript.text.delta", "transcript.text.segment":
+		out.Pass(true)
+	default:
+		used(data, out)
+		chunk(choices, out)
+	}
+	return nil
 }
 
-// tokens states how many tokens an answer cost, if it says so: as OpenAI's images and Jina's
+// chunk passes on what is none of OpenAI's events, or a piece of vLLM's transcriptions, which
+// has the form of chats: https://docs.vllm.ai/en/latest/serving/openai_compatible_server/#transcriptions-api
+func chunk(choices sdk.JSON, out *sdk.Out) {
+	var text, reason sdk.JSON
+	for it := sdk.Array(choices); it.Next(); {
+		text, reason = it.Value().Get("delta").Get("content"), it.Value().Get("finish_reason")
+	}
+	out.Pass(!text.Empty())
+	switch word, _ := reason.Str(); word {
+	case "":
+	case "length":
+		out.Finish(0, abi.FinishLength)
+	default:
+		out.Finish(0, abi.FinishStop)
+	}
+}
+
+// used states how many tokens an answer cost, if it says so: as OpenAI's images and Jina's
 // rerank do in usage, or Cohere in meta.
-func tokens(body sdk.JSON, out *sdk.Out) {
+func used(body sdk.JSON, out *sdk.Out) {
 	counted := body.Get("usage")
 	if counted.Kind() != sdk.KindObject {
 		counted = body.Get("meta").Get("tokens")
@@ -75,6 +166,24 @@ func tokens(body sdk.JSON, out *sdk.Out) {
 	if prompt > 0 || completion > 0 {
 		out.Tokens(prompt, completion)
 	}
+}
+
+// sound states how many seconds of sound were heard, where a transcription is billed by them:
+// in usage, or without one in the duration of a verbose answer.
+func sound(body sdk.JSON, out *sdk.Out) {
+	usage := body.Get("usage")
+	seconds := usage.Get("seconds")
+	if usage.Kind() != sdk.KindObject {
+		seconds = body.Get("duration")
+	}
+	if seconds.Empty() {
+		return
+	}
+	var w sdk.Writer
+	w.Object()
+	w.Key("seconds").Raw(seconds)
+	w.End()
+	out.Usage(w.Bytes())
 }
 
 // failure says of an error that is in terms of chat what it means here.

@@ -12,10 +12,11 @@ import (
 
 // Request passes the body on. It decodes none of it, and copies the fields that the options
 // don't change as they are.
-func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error {
+func (adapter) Request(r *sdk.Request, s *openaichat.State, out *sdk.Out) error {
 	o := readOptions(r.Options)
+	to, passes := passed[r.Op]
 	if r.Op == abi.Transcriptions { // what has no body sends the client's form
-		out.Send(sdk.Upstream{Path: o.path(passed[r.Op].path), Framing: abi.Bytes, Headers: o.headers})
+		out.Send(sdk.Upstream{Path: o.path(to.path), Framing: to.framing(r.Stream), Headers: o.headers})
 		return nil
 	}
 	if r.Op == abi.Responses {
@@ -24,7 +25,7 @@ func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error 
 	if r.Op == abi.Stored {
 		return askKept(r, &o, out)
 	}
-	e := edit{settings: &o, stream: r.Stream, floats: r.Op == abi.Embeddings && !o.knowsBase64(r.Body), mistral: r.Op == abi.Completions && o.asMistral()}
+	e := edit{settings: &o, stream: r.Stream && !passes, floats: r.Op == abi.Embeddings && !o.knowsBase64(r.Body), mistral: r.Op == abi.Completions && o.asMistral()}
 	body, err := e.run(r.Body)
 	if err != nil {
 		return err
@@ -39,10 +40,10 @@ func (adapter) Request(r *sdk.Request, _ *openaichat.State, out *sdk.Out) error 
 		}
 	} else if r.Op == abi.Embeddings {
 		up.Path = o.path("/embeddings")
-	} else if to, ok := passed[r.Op]; ok {
-		up.Path = o.path(to.path)
-		if to.bytes {
-			up.Framing = abi.Bytes
+	} else if passes {
+		up.Path, up.Framing = o.path(to.path), to.framing(r.Stream)
+		if up.Body, err = to.prepare(r, &o, body, s); err != nil {
+			return err
 		}
 	}
 	if r.Stream {
@@ -63,6 +64,7 @@ type settings struct {
 	body        sdk.JSON
 	completions string // where completions are; "": at the usual place
 	counter     string // "llama.cpp" or vLLM; "": there is none
+	tei         bool   // rerank has the form of Text Embeddings Inference
 	editHistory bool   // messages may have to be changed
 }
 
@@ -93,6 +95,8 @@ func readOptions(options sdk.JSON) settings {
 			o.counter = text
 		case "completions_path":
 			o.completions = text
+		case "rerank":
+			o.tei = text == "tei"
 		}
 	}
 	if o.reasoning == "keep" {

@@ -15,7 +15,7 @@ var dialect = openaichat.Dialect{
 }
 
 // Response handles a whole answer of any operation.
-func (adapter) Response(r *sdk.Response, _ *openaichat.State, out *sdk.Out) error {
+func (adapter) Response(r *sdk.Response, s *openaichat.State, out *sdk.Out) error {
 	if r.Op == abi.Count {
 		return counted(r, out)
 	}
@@ -29,7 +29,7 @@ func (adapter) Response(r *sdk.Response, _ *openaichat.State, out *sdk.Out) erro
 		return kept(r, out)
 	}
 	if to, ok := passed[r.Op]; ok {
-		return to.answer(r, out)
+		return to.answer(r, s, out)
 	}
 	if r.Op == abi.Completions {
 		if r.Status < 200 || r.Status > 299 {
@@ -46,7 +46,7 @@ func (adapter) Response(r *sdk.Response, _ *openaichat.State, out *sdk.Out) erro
 // Event handles one event of a stream.
 func (adapter) Event(e *sdk.Event, s *openaichat.State, out *sdk.Out) error {
 	if to, ok := passed[e.Op]; ok {
-		return to.event()
+		return to.event(e, s, out)
 	}
 	if e.Op == abi.Responses {
 		return responses.Event(e, out)

@@ -64,6 +64,10 @@ var opNames = [...]string{
 // passed on as they are.
 func (op Op) Native() bool { return op == Messages || op == Responses || op == Stored }
 
+// Streams reports whether the events of an answer are passed on as they are, as those of a
+// Native operation, while a whole answer is a RESULT or bytes.
+func (op Op) Streams() bool { return op == Images || op == Speech || op == Transcriptions }
+
 // String returns the name that manifests use, or "" for an operation it does not know.
 func (op Op) String() string {
 	if op > 0 && int(op) < len(opNames) {

@@ -128,13 +128,12 @@ func (d Difference) String() string {
 func (t *Transcript) Run(c Caller) (*Replay, error) {
 	r := &Replay{}
 	body := bytes.TrimSpace(t.Get(SectionClient))
-	var asked struct{ Stream bool }
-	if err := json.Unmarshal(body, &asked); err != nil {
+	if err := json.Unmarshal(body, &struct{}{}); err != nil {
 		return nil, fmt.Errorf("%s: %w", SectionClient, err)
 	}
 	x := replaying{caller: c, replay: r, op: t.Op()}
 	x.joiner, _ = c.(Joiner)
-	err := x.call(sdk.Input{Request: &sdk.Request{Op: t.Op(), Stream: asked.Stream, Options: t.Options(), Body: body}})
+	err := x.call(sdk.Input{Request: &sdk.Request{Op: t.Op(), Stream: streams(t.Op(), body), Options: t.Options(), Body: body}})
 	for _, res := range t.Responses() {
 		if err != nil || r.Failed || !x.pending {
 			break
@@ -142,6 +141,21 @@ func (t *Transcript) Run(c Caller) (*Replay, error) {
 		err = x.answer(res)
 	}
 	return r, err
+}
+
+// streams reports whether a request asks for a stream, in the words of its operation.
+func streams(op abi.Op, body sdk.JSON) bool {
+	switch stream := body.Get("stream"); op {
+	case abi.Speech:
+		format, _ := body.Get("stream_format").Str()
+		return format == "sse"
+	case abi.Transcriptions: // whose fields are those of a form
+		word, _ := stream.Str()
+		return word == "true"
+	default:
+		is, _ := stream.Bool()
+		return is
+	}
 }
 
 // replaying is one replay of a transcript.

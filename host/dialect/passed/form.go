@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/dialect/plain"
 	"github.com/kai-gateway/kai/host/fault"
 )
 
@@ -64,7 +65,7 @@ func parseForm(b []byte, boundary string) ([]part, *fault.Error) {
 		}
 		p.content = body.Span{From: at, To: end}
 		if !p.file && end-at > maxField {
-			return nil, wrong(p.name, fmt.Sprintf("must have at most %d KiB", maxField>>10))
+			return nil, plain.Wrong(p.name, fmt.Sprintf("must have at most %d KiB", maxField>>10))
 		}
 		parts = append(parts, p)
 		i = end + len(delimiter)

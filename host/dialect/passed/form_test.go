@@ -41,6 +41,7 @@ func TestForm(t *testing.T) {
 		"a field that repeats":    {asForm("--b", disposition+`"x[]"`, "", "1", "--b", disposition+`"y"`, "", "", "--b", disposition+`"x[]"`, "", "2"), "", `{"model":"up","x[]":["1","2"],"y":"",` + file + `}`},
 		"a name without quotes":   {asForm("--b", disposition+`model`, "", "m"), "m", `{"model":"up",` + file + `}`},
 		"headers in capitals":     {asForm("--b", `CONTENT-DISPOSITION: FORM-DATA; NAME="model"`, "X-Other: 1", "", "m"), "m", `{"model":"up",` + file + `}`},
+		"a stream":                {asForm("--b", disposition+`"stream"`, "", "True"), "", `{"model":"up","stream":"True",` + file + `}`},
 		"no stream":               {asForm("--b", disposition+`"stream"`, "", "False"), "", `{"model":"up",` + file + `}`},
 		"a name of a file, coded": {written("--b", disposition+`"file"; filename="x"; filename*=UTF-8''gr%C3%BC%C3%9F.wav`, "", "RIFF", "--b--"), "", `{"model":"up","file":{"filename":"grüß.wav","content_type":"application/octet-stream","bytes":4}}`},
 		"a file in a folder":      {written("--b", disposition+`"file"; filename="C:\\a\..\b\\c;\"d%22.wav"`, "Content-Type: a\tb", "", "RIFF", "--b--"), "", `{"model":"up","file":{"filename":"c__d_22.wav","content_type":"application/octet-stream","bytes":4}}`},
@@ -51,8 +52,8 @@ func TestForm(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := string(r.Body.Body("up")); got != tc.want || r.Model != tc.model {
-				t.Errorf("the adapter gets %s, and the model is %q, want %s", got, r.Model, tc.want)
+			if got := string(r.Body.Body("up")); got != tc.want || r.Model != tc.model || r.Stream != (name == "a stream") {
+				t.Errorf("the adapter gets %s, the model is %q, and streamed: %v; want %s", got, r.Model, r.Stream, tc.want)
 			}
 			f := r.Body.(*form)
 			contentType, pieces := f.Form(`up`)
@@ -110,7 +111,6 @@ func TestFormRefuses(t *testing.T) {
 		"a list of models":                 {field(`"model[]"`, "m"), "model[]"},
 		"a model in brackets":              {field(`"model[0]"`, "m"), "model[0]"},
 		"a stream in capitals":             {field(`"STREAM"`, "false"), "STREAM"},
-		"a stream":                         {field(`"stream"`, "true"), "stream"},
 		"a stream that is no word":         {field(`"stream"`, "1"), "stream"},
 		"two fields but for their case":    {asForm("--b", disposition+`"x"`, "", "1", "--b", disposition+`"X"`, "", "2"), "X"},
 		"a name with a quote":              {field(`"mod\"el"`, "m"), ""},

@@ -7,10 +7,12 @@ import (
 	"mime"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/dialect/plain"
 	"github.com/kai-gateway/kai/host/facts"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -20,11 +22,12 @@ import (
 // description of it, in which the file has a size and no content. It never changes, and is
 // safe for concurrent use.
 type form struct {
-	bytes []byte
-	parts []part
-	file  part
-	model string // as the client named it; "" if it did not
-	user  string
+	bytes  []byte
+	parts  []part
+	file   part
+	model  string // as the client named it; "" if it did not
+	user   string
+	stream bool // the client wants events
 }
 
 // ours are the names of fields that Kai reads or writes. No other may look like one of them.
@@ -45,8 +48,9 @@ func parseTranscription(_ context.Context, b []byte, c dialect.Caller) (*dialect
 		return nil, err
 	}
 	return &dialect.Request{
-		Op: abi.Transcriptions, Model: f.model, Body: f, Size: f.size(), Passes: plainText,
-		Whole: func(i dialect.Info) dialect.Answer { return newAnswer(i) },
+		Op: abi.Transcriptions, Model: f.model, Stream: f.stream, Body: f, Size: f.size(), Passes: plainText, Sound: f.sound(),
+		Whole:    func(i dialect.Info) dialect.Answer { return newAnswer(i) },
+		Streamed: func(i dialect.Info) dialect.Stream { return stream{info: i, text: true} },
 	}, nil
 }
 
@@ -58,15 +62,15 @@ func (f *form) read(parts []part) *fault.Error {
 		folded := strings.ToLower(p.name)
 		for _, our := range ours {
 			if p.name != our && strings.ToLower(base) == our {
-				return wrong(p.name, fmt.Sprintf("some servers read this field as %s: send it as %[1]s or leave it out", our))
+				return plain.Wrong(p.name, fmt.Sprintf("some servers read this field as %s: send it as %[1]s or leave it out", our))
 			}
 		}
 		if seen[folded] && !strings.HasSuffix(folded, "[]") {
-			return wrong(p.name, "a second field of the same name, whatever the case of its letters: send each field once")
+			return plain.Wrong(p.name, "a second field of the same name, whatever the case of its letters: send each field once")
 		}
 		seen[folded] = true
 		if p.file != (p.name == "file") {
-			return wrong(p.name, "only the field file must be a file, with a name")
+			return plain.Wrong(p.name, "only the field file must be a file, with a name")
 		}
 		if p.file {
 			f.file = p
@@ -77,10 +81,10 @@ func (f *form) read(parts []part) *fault.Error {
 		}
 	}
 	if f.file.name == "" {
-		return wrong("file", "is required")
+		return plain.Wrong("file", "is required")
 	}
 	if f.file.content.To == f.file.content.From {
-		return wrong("file", "must not be empty")
+		return plain.Wrong("file", "must not be empty")
 	}
 	return nil
 }
@@ -89,7 +93,7 @@ func (f *form) read(parts []part) *fault.Error {
 func (f *form) readField(p part) *fault.Error {
 	value := string(p.content.Of(f.bytes))
 	if !utf8.ValidString(value) || strings.IndexByte(value, 0) >= 0 {
-		return wrong(p.name, "must be a text in UTF-8")
+		return plain.Wrong(p.name, "must be a text in UTF-8")
 	}
 	switch p.name {
 	case "model":
@@ -98,10 +102,12 @@ func (f *form) readField(p part) *fault.Error {
 	case "user":
 		f.user = value
 	case "stream":
-		if !strings.EqualFold(value, "false") {
-			return wrong("stream", "must be false: the answer comes as a whole")
+		if f.stream = strings.EqualFold(value, "true"); !f.stream && !strings.EqualFold(value, "false") {
+			return plain.Wrong("stream", "must be true or false")
 		}
-		return nil // which is what is meant without it
+		if !f.stream {
+			return nil // which is what is meant without it
+		}
 	}
 	f.parts = append(f.parts, p)
 	return nil
@@ -192,6 +198,16 @@ func (f *form) size() int64 {
 		size += int64(len(p.name)+p.content.To-p.content.From) + 128
 	}
 	return size
+}
+
+// soundBytes is how many bytes a second of sound in a file has at least, roughly: that much has
+// speech that is compressed well. Others have up to a hundred times as many.
+const soundBytes = 4000
+
+// sound estimates how long the sound in the file is, at least a second. It is rather too long
+// than too short.
+func (f *form) sound() time.Duration {
+	return max(time.Second, time.Duration(f.file.content.To-f.file.content.From)*(time.Second/soundBytes))
 }
 
 // Without returns the form itself: it has no field that can be a wish.

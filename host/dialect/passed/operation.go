@@ -32,10 +32,11 @@ func Operations() []Operation {
 		{op: abi.Images, path: "/v1/images/generations", fields: []field{
 			{name: "prompt", needed: true, long: true, check: text},
 			{name: "n", check: atLeastOne},
+			{name: "stream", check: aBoolean, streams: isTrue},
 		}},
 		{op: abi.Speech, path: "/v1/audio/speech", passes: sound, fields: []field{
 			{name: "input", needed: true, long: true, check: text},
-			{name: "stream_format", check: asAudio},
+			{name: "stream_format", check: audioOrSSE, streams: isSSE},
 			{name: "stream", check: anything}, // some servers begin earlier with it
 		}},
 	}
@@ -67,6 +68,8 @@ type field struct {
 	needed bool
 	long   bool                           // a long text in it, or in the list in it, goes by reference
 	check  func(v sdk.JSON) (must string) // what the value must be; "": it is right
+
+	streams func(v sdk.JSON) bool // whether the value asks for events; nil: none does
 }
 
 // Each field of a shape has two places: its own, and that of the elements of a list in it.
@@ -143,11 +146,28 @@ func atLeastOne(v sdk.JSON) string {
 	return ""
 }
 
-func asAudio(v sdk.JSON) string {
-	if format, _ := v.Str(); format != "audio" {
-		return "must be audio"
+func audioOrSSE(v sdk.JSON) string {
+	if format, _ := v.Str(); format != "audio" && format != "sse" {
+		return "must be audio or sse"
 	}
 	return ""
+}
+
+func isSSE(v sdk.JSON) bool {
+	format, _ := v.Str()
+	return format == "sse"
+}
+
+func aBoolean(v sdk.JSON) string {
+	if _, ok := v.Bool(); !ok {
+		return "must be true or false"
+	}
+	return ""
+}
+
+func isTrue(v sdk.JSON) bool {
+	is, _ := v.Bool()
+	return is
 }
 
 func anything(sdk.JSON) string { return "" }

@@ -10,6 +10,12 @@ type State struct {
 	Text  pattern
 
 	Effort bool // for adapters: the client asked for an effort
+
+	// For the adapter openai: of a stream of pictures, how many are wanted, and how many came.
+	// Of what is ranked, how many are wanted; 0: all; and whether the server has a form of its
+	// own for that.
+	Wanted, Came int64
+	Ranks        bool
 }
 
 // lastCall is the tool call that the last part belonged to. The number of a call is the
