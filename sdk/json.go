@@ -261,10 +261,9 @@ func (v JSON) Inside() (inside []byte, ok bool) {
 // counts. The result is absent if there is no such key, if v is not an object, or if the syntax
 // is broken before the end of the value. To read more than two keys, use Object.
 func (v JSON) Get(key string) JSON {
-	r := NewReader(v)
-	for top := r.Object(); r.Next(top); {
-		if string(r.Key()) == key {
-			return r.Value()
+	for it := Object(v); it.Next(); {
+		if string(it.Key()) == key {
+			return it.Value()
 		}
 	}
 	return nil
