@@ -112,23 +112,11 @@ func New[S any](m Manifest, a Adapter[S]) *Plugin {
 	if err := m.check(); err != nil {
 		panic("sdk.New: " + err.Error())
 	}
-	dispatch := func(c *call, s *S) error {
-		switch {
-		case c.request != nil:
-			return a.Request(c.request, s, &c.out)
-		case c.response != nil:
-			return a.Response(c.response, s, &c.out)
-		}
-		return a.Event(c.event, s, &c.out)
-	}
 	var zero S
 	if _, raw := any(zero).([]byte); raw {
 		return &Plugin{Manifest: m, run: func(c *call) error {
 			s := append([]byte(nil), c.state...)
-			var err error
-			for more := true; more; more = err == nil && c.next() {
-				err = dispatch(c, any(&s).(*S))
-			}
+			err := dispatch(a, c, any(&s).(*S))
 			if !same(c.state, s) {
 				c.out.emit(abi.State, 0, s)
 			}
@@ -144,10 +132,7 @@ func New[S any](m Manifest, a Adapter[S]) *Plugin {
 	bytes := unsafe.Slice((*byte)(unsafe.Pointer(s)), unsafe.Sizeof(*s))
 	return &Plugin{Manifest: m, run: func(c *call) error {
 		clear(bytes[copy(bytes, c.state):])
-		var err error
-		for more := true; more; more = err == nil && c.next() {
-			err = dispatch(c, s)
-		}
+		err := dispatch(a, c, s)
 		before := c.state
 		if len(before) == 0 && isZero(bytes) {
 			return err // still the zero state
@@ -159,14 +144,22 @@ func New[S any](m Manifest, a Adapter[S]) *Plugin {
 	}}
 }
 
-// next makes the next frame the call's event. It reports false if there is none, as in
-// every call with one event.
-func (c *call) next() bool { return len(c.frames) > 0 && c.nextFrame() }
-
-func (c *call) nextFrame() bool {
-	c.out.emit(abi.Next, 0, nil)
-	c.takeFrame(c.event.Op)
-	return true
+// dispatch calls the adapter's method, for an event once for each frame.
+func dispatch[S any](a Adapter[S], c *call, s *S) error {
+	switch {
+	case c.request != nil:
+		return a.Request(c.request, s, &c.out)
+	case c.response != nil:
+		return a.Response(c.response, s, &c.out)
+	}
+	for {
+		err := a.Event(c.event, s, &c.out)
+		if err != nil || len(c.frames) == 0 {
+			return err
+		}
+		c.out.emit(abi.Next, 0, nil)
+		c.takeFrame(c.event.Op)
+	}
 }
 
 // takeFrame makes the first of the frames the call's event.

@@ -29,7 +29,7 @@ type record struct{ kind, at, ptr, len uint32 }
 // emit states a fact. The payload is copied, unless it is a part of the call's input, which
 // stays as it is until the call returns.
 func (o *Out) emit(kind abi.Kind, at int32, p []byte) {
-	if len(p) > 0 && !inInput(p) {
+	if !inInput(p) {
 		table.addCopy(kind, at, p)
 		return
 	}
@@ -79,5 +79,6 @@ func (t *emissionTable) flush() {
 
 func address(p []byte) uint32 { return uint32(uintptr(unsafe.Pointer(unsafe.SliceData(p)))) }
 
-// inInput reports whether p, which isn't empty, is a part of the call's input.
+// inInput reports whether p is a part of the call's input. If p is empty, nothing depends
+// on that.
 func inInput(p []byte) bool { return address(p)-address(input) < uint32(len(input)) }

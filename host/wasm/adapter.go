@@ -95,7 +95,7 @@ func (a *Adapter) Request(ctx context.Context, op abi.Op, stream bool, options, 
 	if stream {
 		flags = abi.FlagStream
 	}
-	return a.call(ctx, invocation{
+	return a.call(ctx, &invocation{
 		in: inRequest, op: op, sections: [3][]byte{options, body},
 		params: [5]uint64{uint64(op), flags, uint64(len(options)), uint64(len(body))},
 	}, out)
@@ -103,7 +103,7 @@ func (a *Adapter) Request(ctx context.Context, op abi.Op, stream bool, options, 
 
 // Response runs kai_response on an answer that the upstream sent whole.
 func (a *Adapter) Response(ctx context.Context, op abi.Op, status int, state, head, body []byte, out *Batch) (failed bool, err error) {
-	return a.call(ctx, invocation{
+	return a.call(ctx, &invocation{
 		in: inResponse, op: op, sections: [3][]byte{state, head, body},
 		params: [5]uint64{uint64(op), uint64(status), uint64(len(state)), uint64(len(head)), uint64(len(body))},
 	}, out)
@@ -112,14 +112,14 @@ func (a *Adapter) Response(ctx context.Context, op abi.Op, status int, state, he
 // Event runs kai_event on one event of a streamed answer. flags are abi.FlagEnd and
 // abi.FlagDone.
 func (a *Adapter) Event(ctx context.Context, op abi.Op, flags int, state, name, data []byte, out *Batch) (failed bool, err error) {
-	return a.call(ctx, invocation{
+	return a.call(ctx, &invocation{
 		in: inEvent, op: op, sections: [3][]byte{state, name, data},
 		params: [5]uint64{uint64(op), uint64(flags), uint64(len(state)), uint64(len(name)), uint64(len(data))},
 	}, out)
 }
 
 // call runs an invocation in the adapter's pool and fills out, see runner.call.
-func (a *Adapter) call(ctx context.Context, i invocation, out *Batch) (failed bool, err error) {
+func (a *Adapter) call(ctx context.Context, i *invocation, out *Batch) (failed bool, err error) {
 	if a.err != nil {
 		out.Reset()
 		return false, a.err

@@ -142,7 +142,9 @@ func (c *collector) begin(b *Batch, in export, op abi.Op, max int) {
 	if len(c.named) > keepNamed {
 		c.named = nil
 	}
-	clear(c.named)
+	if len(c.named) > 0 {
+		clear(c.named)
+	}
 }
 
 // keepNamed is the size up to which the map of names is reused for the next call.

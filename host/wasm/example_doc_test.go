@@ -115,7 +115,7 @@ func TestLayoutOfTheDocument(t *testing.T) {
 	}
 	in.begin(anybody(a), fuelStart, 0)
 	defer in.finish()
-	if err := in.writeInput([3][]byte{state, name, data}); err != nil {
+	if err := in.writeInput(&[3][]byte{state, name, data}); err != nil {
 		t.Fatal(err)
 	}
 	got, _ := in.memory.Read(in.ptr, 64)

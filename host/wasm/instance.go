@@ -78,14 +78,14 @@ func (in *instance) writeStderr(p []byte) {
 	}
 }
 
-// call writes the sections into the guest's buffer and runs fn for c, with a budget of
-// fuel. If it succeeds, the emissions are in the collector's batch, checked.
-func (in *instance) call(c caller, fn api.Function, sections [3][]byte, params [5]uint64, budget int64) (status uint32, err error) {
+// call writes an invocation's sections into the guest's buffer and runs fn for c, with a
+// budget of fuel. If it succeeds, the emissions are in the collector's batch, checked.
+func (in *instance) call(c caller, fn api.Function, i *invocation, budget int64) (status uint32, err error) {
 	in.refused = nil
-	in.begin(c, budget, len(sections[0])+len(sections[1])+len(sections[2]))
-	err = in.writeInput(sections)
+	in.begin(c, budget, i.size())
+	err = in.writeInput(&i.sections)
 	if err == nil {
-		in.stack = params
+		in.stack = i.params
 		err = in.run(fn, in.stack[:])
 	}
 	left := in.finish()
@@ -140,10 +140,10 @@ func (in *instance) failed(err error) error {
 
 // writeInput copies the sections one after the other into the guest's buffer, each to
 // an address that is a multiple of 8. It asks the guest for a larger buffer if needed.
-func (in *instance) writeInput(sections [3][]byte) error {
+func (in *instance) writeInput(sections *[3][]byte) error {
 	total := 0
-	for _, s := range sections {
-		total += abi.Align(len(s))
+	for i := range sections {
+		total += abi.Align(len(sections[i]))
 	}
 	if uint32(total) > in.size || in.size == 0 {
 		want := max(uint32(total), 16<<10)
@@ -168,15 +168,17 @@ func (in *instance) writeInput(sections [3][]byte) error {
 	if !ok {
 		return &CallError{Kind: BadOutput, Err: errors.New("the guest's memory is smaller than its buffer")}
 	}
-	for _, s := range sections {
-		n := len(s)
+	for i := range sections {
+		s := sections[i]
+		pad := abi.Align(len(s)) - len(s)
 		for ; len(s) > pieceBytes; s = s[pieceBytes:] {
 			to = to[copy(to, s[:pieceBytes]):]
 		}
 		to = to[copy(to, s):]
-		pad := abi.Align(n) - n
-		clear(to[:pad])
-		to = to[pad:]
+		for range pad {
+			to[0] = 0
+			to = to[1:]
+		}
 	}
 	return nil
 }

@@ -216,7 +216,7 @@ func (unlimited) Set(uint64)  {}
 func mustRun(b *testing.B, c caller, in *instance, i *invocation) {
 	in.begin(c, fuelStart, 0)
 	defer in.finish()
-	if err := in.writeInput(i.sections); err != nil {
+	if err := in.writeInput(&i.sections); err != nil {
 		b.Fatal(err)
 	}
 	fn := in.event

@@ -54,7 +54,7 @@ func (i *invocation) size() int {
 //   - err: a *CallError if the guest broke; a *PausedError for a request during a
 //     pause; ErrBusy; ErrNoMemory; a *memory.Error for a call that would have needed
 //     more memory than there is; or the context's cause
-func (r *runner) call(ctx context.Context, p *pool, i invocation, out *Batch) (failed bool, err error) {
+func (r *runner) call(ctx context.Context, p *pool, i *invocation, out *Batch) (failed bool, err error) {
 	out.Reset()
 	if n := i.size(); n > r.limits.Input {
 		return false, &CallError{Kind: TooLarge, Err: fmt.Errorf("%d bytes; at most %d are given to an adapter", n, r.limits.Input)}
@@ -65,10 +65,10 @@ func (r *runner) call(ctx context.Context, p *pool, i invocation, out *Batch) (f
 		}
 	}
 	c := r.caller(ctx, out)
-	if failed, err = r.once(c, p, &i, out, false); err != nil {
+	if failed, err = r.once(c, p, i, out, false); err != nil {
 		if broke, ok := errors.AsType[*CallError](err); ok && broke.Kind == Trap {
 			r.report(ctx, broke)
-			failed, err = r.once(c, p, &i, out, true)
+			failed, err = r.once(c, p, i, out, true)
 		}
 	}
 	c.seat.leave()
@@ -90,7 +90,7 @@ func (r *runner) call(ctx context.Context, p *pool, i invocation, out *Batch) (f
 			broke.Large = i.size() >= largeInput
 		}
 		if !broke.Large {
-			if d := r.pause.broke(&i, time.Now()); d > 0 {
+			if d := r.pause.broke(i, time.Now()); d > 0 {
 				r.log.log.Warn("adapter paused: it broke on different inputs in a row", "pause", d.String())
 			}
 		}
@@ -169,7 +169,7 @@ func (r *runner) once(c caller, p *pool, i *invocation, out *Batch, fresh bool) 
 		in.collect.frames, in.collect.before, in.collect.extra = i.sections[1], len(i.sections[0]), r.limits.Output
 		in.collect.nextFrame()
 	}
-	status, err := in.call(c, fn, i.sections, i.params, i.budget(r.limits))
+	status, err := in.call(c, fn, i, i.budget(r.limits))
 	if err == nil && status == abi.StatusOK {
 		err = in.collect.checkFrames()
 	}

@@ -56,8 +56,8 @@ type caller struct {
 }
 
 // pace is the size of the first slice of an adapter's calls. It grows with every call
-// that could have had larger slices, and falls after a slice that took long. The zero
-// value is ready to use.
+// that could have had larger slices or was over soon, and falls after a slice that took
+// long. The zero value is ready to use.
 type pace struct{ units atomic.Int64 }
 
 func (p *pace) first() int64 {
@@ -123,7 +123,7 @@ func (in *instance) finish() int64 {
 		s.exact = false
 		runtime.UnlockOSThread()
 	}
-	if first := s.pace.first(); s.turns > 0 && !s.slow && first < sliceMost {
+	if first := s.pace.first(); first < sliceMost && !s.slow && (s.turns > 0 || time.Since(in.made)-s.started < sliceTime/4) {
 		s.pace.set(first + first/16 + 1)
 	}
 	s.caller = caller{}

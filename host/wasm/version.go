@@ -172,7 +172,7 @@ func (v *version) readManifest(module []byte, limits *Limits, c caller) (modfile
 	defer in.close()
 	var b Batch
 	in.collect.begin(&b, inManifest, 0, 1<<20)
-	status, err := in.call(c, in.module.ExportedFunction(abi.ExportManifest), [3][]byte{}, [5]uint64{}, in.limits.fuel(0))
+	status, err := in.call(c, in.module.ExportedFunction(abi.ExportManifest), &invocation{}, in.limits.fuel(0))
 	if err != nil {
 		return modfile.Manifest{}, fmt.Errorf("%s: %w", abi.ExportManifest, err)
 	}
@@ -247,7 +247,7 @@ func (v *version) instantiate(c caller, log logger, limits *Limits, grant *memor
 
 	var none Batch
 	in.collect.begin(&none, inConfigure, 0, 1<<20)
-	minor, err := in.call(c, module.ExportedFunction(abi.ExportHandshake), [3][]byte{}, [5]uint64{}, in.limits.fuel(0))
+	minor, err := in.call(c, module.ExportedFunction(abi.ExportHandshake), &invocation{}, in.limits.fuel(0))
 	if err == nil && int32(minor) < 0 {
 		err = errors.New("the handshake failed")
 	}
@@ -263,7 +263,7 @@ func (in *instance) configure(c caller, options []byte) error {
 	var b Batch
 	in.collect.begin(&b, inConfigure, 0, 1<<20)
 	status, err := in.call(c, in.module.ExportedFunction(abi.ExportConfigure),
-		[3][]byte{options}, [5]uint64{uint64(len(options))}, in.limits.fuel(len(options)))
+		&invocation{sections: [3][]byte{options}, params: [5]uint64{uint64(len(options))}}, in.limits.fuel(len(options)))
 	if err != nil {
 		return fmt.Errorf("%s: %w", abi.ExportConfigure, err)
 	}
