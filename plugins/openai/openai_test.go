@@ -50,6 +50,10 @@ func FuzzResponse(f *testing.F) {
 		if !failed && (status < 200 || status > 299) {
 			t.Errorf("status %d is no error", status)
 		}
+		for _, op := range []abi.Op{abi.Responses, abi.Stored} {
+			adaptertest.Call(t, openai.Plugin(), sdk.Input{Response: &sdk.Response{Op: op, Status: status, Body: body}})
+			adaptertest.Call(t, openai.Plugin(), sdk.Input{Event: &sdk.Event{Op: abi.Responses, Data: body}})
+		}
 		adaptertest.Call(t, openai.Plugin(), sdk.Input{Event: &sdk.Event{Data: body}})
 		adaptertest.Call(t, openai.Plugin(), sdk.Input{Event: &sdk.Event{Name: []byte("error"), Data: body}})
 	})
@@ -71,7 +75,9 @@ func FuzzRequest(f *testing.F) {
 			t.Skip()
 		}
 		for _, stream := range []bool{false, true} {
-			adaptertest.Call(t, openai.Plugin(), sdk.Input{Request: &sdk.Request{Stream: stream, Options: sdk.JSON(options), Body: sdk.JSON(body)}})
+			for _, op := range []abi.Op{abi.Chat, abi.Responses, abi.Stored} {
+				adaptertest.Call(t, openai.Plugin(), sdk.Input{Request: &sdk.Request{Op: op, Stream: stream, Options: sdk.JSON(options), Body: sdk.JSON(body)}})
+			}
 		}
 	})
 }

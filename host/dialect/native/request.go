@@ -100,7 +100,11 @@ func Parse(b []byte, f *Form) (*Request, error) {
 	if err := r.Scan(bytes.TrimPrefix(b, []byte("\ufeff")), &f.Grammar, &n); err != nil {
 		return nil, err
 	}
-	r.Mend(n.cuts)
+	cuts := make([]body.Edit, len(n.cuts))
+	for i, field := range n.cuts {
+		cuts[i].Span = body.WithComma(r.Whole(), field)
+	}
+	r.Mend(cuts)
 	r.IDs, r.Sealed = n.ids, n.sealed
 	r.tools, r.models, r.items, r.user = n.tools, n.models, n.items, n.user
 	return r, nil
@@ -131,7 +135,7 @@ func IDs(b []byte, f *Form) []string {
 // notes are what a scan finds.
 type notes struct {
 	form   *Form
-	cuts   []body.Edit
+	cuts   []body.Span
 	ids    []string
 	seen   map[string]bool // those in ids, once they are many
 	sealed bool
@@ -181,7 +185,7 @@ func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long b
 	text := value.Of(b)
 	switch n.form.Roles[at] {
 	case Cut:
-		n.cuts = append(n.cuts, body.Edit{Span: body.WithComma(b, field)})
+		n.cuts = append(n.cuts, field)
 		return body.Span{}
 	case ID:
 		if id, ok := sdk.JSON(text).Str(); ok {
