@@ -147,6 +147,50 @@ func TestNativeResponsesChooseNothing(t *testing.T) {
 	}
 }
 
+// TestNativeOpenRouterChoosesNothing: its own fields for routing are refused in its other APIs,
+// too, and what the operator has set of them is sent.
+func TestNativeOpenRouterChoosesNothing(t *testing.T) {
+	up := mock.Start(t, func(x *mock.Exchange) {
+		if x.URI == "/messages" {
+			mock.JSON(fmt.Sprintf(nativeWhole, ""))(x)
+			return
+		}
+		mock.JSON(ownWhole("1"))(x)
+	})
+	g := newGateway(t, fmt.Sprintf(`
+providers: {own: {plugin: openrouter, base_url: %q, api_key: k, options: {messages: true, responses: true, provider: {zdr: true}}}}
+model_mapping: {m: {provider: own, model: the-model}}
+`, up.URL))
+	for _, path := range []string{"/v1/responses", "/v1/messages"} {
+		ask := func(more string) (int, string) {
+			up.Forget()
+			if path == "/v1/responses" {
+				return g.asks(t, "any", more)
+			}
+			res, answer := g.anthropic(t, "POST", path, fmt.Sprintf(nativeAsk, more))
+			return res.StatusCode, answer
+		}
+		if status, answer := ask(`,"metadata":{"user_id":"jo"}`); status != 200 || up.Last().URI != strings.TrimPrefix(path, "/v1") ||
+			!strings.Contains(up.Last().Body, `"provider":{"zdr":true}`) || !strings.Contains(up.Last().Body, `"the-model"`) || !strings.Contains(answer, "native") {
+			t.Errorf("%s: %d %s after %v", path, status, answer, up.Requests())
+		}
+		if path == "/v1/messages" && strings.Contains(up.Last().Body, "jo") {
+			t.Errorf("who the user is was sent: %s", up.Last())
+		}
+		for _, field := range choosing {
+			status, answer := ask("," + field)
+			for _, r := range up.Requests() {
+				if strings.Contains(r.String(), "canary") && !strings.Contains(field, "safeguards") {
+					t.Errorf("%s, %s: the provider got %s", path, field, r)
+				}
+			}
+			if len(up.Requests()) == 0 && status != 403 && status != 400 {
+				t.Errorf("%s, %s: %d %s", path, field, status, answer)
+			}
+		}
+	}
+}
+
 // TestNativeResponsesWhereTheyAreSure: without being told to, only OpenAI itself is asked in its
 // own API.
 func TestNativeResponsesWhereTheyAreSure(t *testing.T) {

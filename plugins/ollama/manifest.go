@@ -21,6 +21,7 @@ func Plugin() *sdk.Plugin {
 		Homepage:       "https://github.com/kai-gateway/kai/tree/main/plugins/ollama",
 		Provider:       "ollama",
 		Ops:            []abi.Op{abi.Chat, abi.Completions, abi.Embeddings},
+		OptionalOps:    []sdk.OptionalOp{{Op: abi.Messages, Option: "messages"}, {Op: abi.Responses, Option: "responses"}},
 		MaxInputs:      []sdk.MaxInputs{{Op: abi.Completions, N: 1}},
 		Capabilities:   []string{"tools", "vision", "reasoning", "structured_output", "logprobs"},
 		DefaultBaseURL: "http://localhost:11434",
@@ -43,6 +44,9 @@ truncate?: bool
 shift?: bool
 // Whether the prompt of a completion is put into the model's template, as Ollama's own /v1/completions does, or sent as it is.
 completions?: "raw" | "template"
+// Whether requests to /v1/messages and /v1/responses go to Ollama's own as they are, which takes none of these options.
+messages?:  bool
+responses?: bool
 
 // Loading: a request that changes one of these loads the model anew.
 num_ctx?:           int & >=1

@@ -15,6 +15,9 @@ func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
 	if r.Op == abi.Completions {
 		return complete(r, out)
 	}
+	if r.Op.Native() {
+		return passOn(r, out)
+	}
 	var topK sdk.JSON // not OpenAI's
 	q, err := sdk.ParseChat(r.Body, func(key string, v sdk.JSON) {
 		if key == "top_k" {

@@ -11,6 +11,9 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	if r.Op == abi.Embeddings {
 		return embedded(r, s, out)
 	}
+	if r.Op.Native() {
+		return passed(r, out)
+	}
 	if r.Op == abi.Completions {
 		return errortext.InCompletions(answered(r, s, out))
 	}

@@ -13,6 +13,9 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	if e.End || e.Done || s.Ended {
 		return nil
 	}
+	if e.Op.Native() {
+		return others.Event(e, out)
+	}
 	if e.Op == abi.Completions {
 		return errortext.InCompletions(take(e.Data, s, out))
 	}

@@ -4,20 +4,18 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/plugins/internal/openaichat"
-	"github.com/kai-gateway/kai/plugins/internal/responsesapi"
+	"github.com/kai-gateway/kai/plugins/internal/passing"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // responses reads answers of the Responses API.
-var responses = responsesapi.Dialect{
+var responses = passing.Dialect{
 	Name:    "The provider",
-	Failure: func(head sdk.Head, e sdk.JSON) error { return ofResponses.failure(failure(0, head, e)) },
+	Failure: func(_ abi.Op, head sdk.Head, e sdk.JSON) error { return errortext.InResponses(failure(0, head, e)) },
 }
-
-// ofResponses says what errors are about.
-var ofResponses = endpoint{what: "Responses API", input: "input"}
 
 // passOn sends a request of the Responses API as the client wrote it. Of the options, those
 // count that say what is never sent, and what is sent where a request says nothing; the others
@@ -79,11 +77,11 @@ func (e *edit) responses(body sdk.JSON) ([]byte, error) {
 // such API, or that the model isn't served in it: then the gateway translates.
 func passedWhole(r *sdk.Response, out *sdk.Out) error {
 	if r.Status >= 200 && r.Status <= 299 {
-		return responses.Whole(r.Head, r.Body, out)
+		return responses.Whole(r, out)
 	}
-	err := ofResponses.failure(failure(r.Status, r.Head, r.Body))
-	if e, ok := err.(*sdk.Error); ok && (e.NoRetry && (r.Status == 404 || r.Status == 405) || onlyInChat(r.Body)) {
-		e.Status, e.Code, e.Type, e.NoRetry = 404, "unsupported_operation", sdk.NotFoundError, true
+	err := passing.Unserved(errortext.InResponses(failure(r.Status, r.Head, r.Body)), r.Status)
+	if e, ok := err.(*sdk.Error); ok && onlyInChat(r.Body) {
+		return passing.NotHere(e)
 	}
 	return err
 }
@@ -111,7 +109,7 @@ func kept(r *sdk.Response, out *sdk.Out) error {
 	case r.Status == 404:
 		return &sdk.Error{Status: 404, Type: sdk.NotFoundError, Message: "The provider does not have this response, or not any more.", NoRetry: true}
 	case r.Status < 200 || r.Status > 299:
-		return ofResponses.failure(failure(r.Status, r.Head, body))
+		return errortext.InResponses(failure(r.Status, r.Head, body))
 	case body.Kind() != sdk.KindObject || body.Valid() != nil:
 		return openaichat.Failed(502, "upstream_error", "The provider's answer is no response.")
 	}

@@ -27,6 +27,7 @@ var manifest = sdk.Manifest{
 	Homepage:       "https://github.com/kai-gateway/kai/tree/main/plugins/openrouter",
 	Provider:       "openrouter",
 	Ops:            []abi.Op{abi.Chat, abi.Completions, abi.Embeddings},
+	OptionalOps:    []sdk.OptionalOp{{Op: abi.Messages, Option: "messages"}, {Op: abi.Responses, Option: "responses"}},
 	Capabilities:   []string{"streaming", "tools", "vision", "audio", "json", "reasoning", "logprobs"},
 	DefaultBaseURL: "https://openrouter.ai/api/v1",
 	Auth:           sdk.Auth{Secret: "api_key", Header: "authorization", Format: "Bearer {}"},
@@ -79,4 +80,7 @@ reasoning?: {
 	summary?:    "auto" | "concise" | "detailed"
 }
 plugins?: [...{id!: string, ...}]
+// Whether requests to /v1/messages and /v1/responses go to OpenRouter's own as they are.
+messages?:  bool
+responses?: bool
 `

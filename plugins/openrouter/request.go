@@ -11,6 +11,9 @@ import (
 // Request passes the body on as it is. In front of it, it puts options for fields that the
 // client has left out.
 func (adapter) Request(r *sdk.Request, s *openaichat.State, out *sdk.Out) error {
+	if r.Op.Native() {
+		return passOn(r, out)
+	}
 	s.Effort = r.Body.Get("reasoning_effort").Kind() == sdk.KindString
 	up := sdk.Upstream{Path: "/chat/completions", Framing: abi.Whole, Body: r.Body}
 	if r.Stream {
@@ -60,6 +63,16 @@ func readOptions(options sdk.JSON) settings {
 					o.fields[i] = v
 				}
 			}
+		}
+	}
+	return o
+}
+
+// without returns the options without one that is a field of the request.
+func (o settings) without(option string) settings {
+	for i, name := range bodyOptions {
+		if name == option {
+			o.fields[i] = nil
 		}
 	}
 	return o

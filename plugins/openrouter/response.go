@@ -24,6 +24,9 @@ func (adapter) Response(r *sdk.Response, s *openaichat.State, out *sdk.Out) erro
 	if r.Op == abi.Embeddings {
 		return embedded(r, out)
 	}
+	if r.Op.Native() {
+		return passed(r, out)
+	}
 	if r.Op == abi.Completions {
 		if r.Status < 200 || r.Status > 299 {
 			return errortext.InCompletions(refused(r))
@@ -51,6 +54,9 @@ func embedded(r *sdk.Response, out *sdk.Out) error {
 
 // Event handles one chunk of a stream.
 func (adapter) Event(e *sdk.Event, s *openaichat.State, out *sdk.Out) error {
+	if e.Op.Native() {
+		return others.Event(e, out)
+	}
 	if e.Op == abi.Completions {
 		return dialect.CompletionEvent(e, s, out)
 	}

@@ -30,6 +30,11 @@ func InCompletions(err error) error {
 	return Instead(err, "prompt", "The prompt and the answer are longer than the model's context", "completions")
 }
 
+// InResponses is Instead for the Responses API.
+func InResponses(err error) error {
+	return Instead(err, "input", "The input is longer than the model's context", "Responses API")
+}
+
 // InEmbeddings is Instead for embeddings.
 func InEmbeddings(err error) error {
 	return Instead(err, "input", "The input is longer than the model takes", "embeddings")

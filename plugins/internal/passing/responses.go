@@ -1,10 +1,4 @@
-// Package responsesapi passes on answers of OpenAI's Responses API, whole and streamed, and
-// states what the gateway has to know of them: what they cost, and whether they are complete.
-// It is for adapters whose upstream speaks that API.
-// https://platform.openai.com/docs/api-reference/responses
-//
-// Nothing is kept between two calls.
-package responsesapi
+package passing
 
 import (
 	"bytes"
@@ -13,18 +7,10 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Dialect says how the answers of one kind of server differ from others'.
-type Dialect struct {
-	Name string // begins the sentences about the server: "OpenRouter"
-
-	// Failure explains an error within an answer, an object or a string.
-	Failure func(head sdk.Head, e sdk.JSON) error
-}
-
 // response has the fields of a response object that say how it ended.
 type response struct{ object, status, failure, details, output, usage sdk.JSON }
 
-func read(v sdk.JSON) (r response, ok bool) {
+func readResponse(v sdk.JSON) (r response, ok bool) {
 	it := sdk.Object(v)
 	for it.Next() {
 		switch v := it.Value(); string(it.Key()) {
@@ -45,32 +31,29 @@ func read(v sdk.JSON) (r response, ok bool) {
 	return r, it.Err() == nil
 }
 
-// Whole passes on a whole answer, if it is complete. It may be an error with status 200.
-func (d *Dialect) Whole(head sdk.Head, body sdk.JSON, out *sdk.Out) error {
-	r, ok := read(body)
+// wholeResponse passes on a whole response.
+func (d *Dialect) wholeResponse(head sdk.Head, body sdk.JSON, out *sdk.Out) error {
+	r, ok := readResponse(body)
 	if !ok {
 		return d.malformed()
 	}
-	usage(r.usage, out)
+	responseUsage(r.usage, out)
 	switch status := string(inside(r.status)); {
 	case !r.failure.Empty() || status == "failed":
-		return d.Failure(head, r.failure)
+		return d.Failure(abi.Responses, head, r.failure)
 	case r.output.Kind() != sdk.KindArray || len(r.object) > 0 && string(inside(r.object)) != "response":
 		return d.malformed()
 	case status == "completed" || status == "incomplete" || r.status == nil:
 		out.Pass(true)
-		out.Finish(0, reason(&r))
+		out.Finish(0, whyEnded(&r))
 		return nil
 	}
-	return &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", Message: d.Name + "'s answer is not complete."}
+	return d.incomplete()
 }
 
-// Event passes on an event, whatever its type. What begins a message or reasoning says
+// responsesEvent passes on an event of a response. What begins a message or reasoning says
 // nothing yet; a call of a tool does, and so does an item that is done.
-func (d *Dialect) Event(e *sdk.Event, out *sdk.Out) error {
-	if e.End || e.Done {
-		return nil
-	}
+func (d *Dialect) responsesEvent(e *sdk.Event, out *sdk.Out) error {
 	if isDelta(e.Name) {
 		out.Pass(true)
 		return nil
@@ -98,25 +81,25 @@ func (d *Dialect) Event(e *sdk.Event, out *sdk.Out) error {
 	}
 	switch {
 	case !failure.Empty():
-		return d.Failure(nil, failure)
+		return d.Failure(abi.Responses, nil, failure)
 	case string(name) == "error" || string(e.Name) == "error": // OpenAI's documents have it flat
-		return d.Failure(nil, e.Data)
+		return d.Failure(abi.Responses, nil, e.Data)
 	case isDelta(name):
 		out.Pass(true)
 		return nil
 	}
 	switch string(name) {
 	case "response.completed", "response.incomplete", "response.failed", "response.cancelled":
-		r, ok := read(whole)
+		r, ok := readResponse(whole)
 		if !ok {
 			return d.malformed()
 		}
-		usage(r.usage, out)
+		responseUsage(r.usage, out)
 		if string(name) == "response.failed" || string(name) == "response.cancelled" || !r.failure.Empty() {
-			return d.Failure(nil, r.failure)
+			return d.Failure(abi.Responses, nil, r.failure)
 		}
 		out.Pass(false)
-		out.Finish(0, reason(&r))
+		out.Finish(0, whyEnded(&r))
 		out.End()
 	case "response.output_item.added":
 		kind := string(inside(item.Get("type")))
@@ -132,8 +115,8 @@ func (d *Dialect) Event(e *sdk.Event, out *sdk.Out) error {
 // isDelta reports whether an event adds to what the assistant says or does.
 func isDelta(name []byte) bool { return bytes.HasSuffix(name, []byte(".delta")) }
 
-// reason returns why a response ended, in the words of chat completions.
-func reason(r *response) string {
+// whyEnded returns why a response ended, in the words of chat completions.
+func whyEnded(r *response) string {
 	switch string(inside(r.details.Get("reason"))) {
 	case "max_output_tokens":
 		return abi.FinishLength
@@ -152,8 +135,8 @@ func reason(r *response) string {
 	return abi.FinishStop
 }
 
-// usage states what a response cost.
-func usage(v sdk.JSON, out *sdk.Out) {
+// responseUsage states what a response cost.
+func responseUsage(v sdk.JSON, out *sdk.Out) {
 	var input, output, total, cached, written, thought, cost sdk.JSON
 	for it := sdk.Object(v); it.Next(); {
 		switch v := it.Value(); string(it.Key()) {
@@ -199,17 +182,4 @@ func usage(v sdk.JSON, out *sdk.Out) {
 	if len(w.Bytes()) > len("{}") {
 		out.Usage(w.Bytes())
 	}
-}
-
-func (d *Dialect) malformed() error {
-	return &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", Message: d.Name + " sent an answer that is not what its API promises."}
-}
-
-// inside returns the inside of a string that an iterator has checked, or nil for anything
-// else.
-func inside(v sdk.JSON) []byte {
-	if len(v) >= 2 && v[0] == '"' {
-		return v[1 : len(v)-1]
-	}
-	return nil
 }

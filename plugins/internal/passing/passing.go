@@ -1,0 +1,80 @@
+// Package passing passes on answers of the APIs that clients speak, OpenAI's Responses and
+// Anthropic's Messages, whole and streamed. It states what the gateway has to know of them: what
+// they cost, and whether they are complete. It is for adapters whose upstream speaks such an API;
+// Anthropic's own adapter does more.
+//
+// https://platform.openai.com/docs/api-reference/responses
+// https://platform.claude.com/docs/en/api/messages
+//
+// Nothing is kept between two calls.
+package passing
+
+import (
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// Dialect says how the answers of one kind of server differ from others'.
+type Dialect struct {
+	Name string // begins the sentences about the server: "OpenRouter"
+
+	// Failure explains an error within an answer, an object or a string. head is nil in a
+	// stream.
+	Failure func(op abi.Op, head sdk.Head, e sdk.JSON) error
+}
+
+// Whole passes on a whole answer with a status of 2xx, if it is complete. It may be an error all
+// the same.
+func (d *Dialect) Whole(r *sdk.Response, out *sdk.Out) error {
+	if r.Op == abi.Responses {
+		return d.wholeResponse(r.Head, r.Body, out)
+	}
+	return d.wholeMessage(r.Head, r.Body, out)
+}
+
+// Event passes on an event, whatever its type.
+func (d *Dialect) Event(e *sdk.Event, out *sdk.Out) error {
+	switch {
+	case e.End || e.Done:
+		return nil
+	case e.Op == abi.Responses:
+		return d.responsesEvent(e, out)
+	}
+	return d.messagesEvent(e, out)
+}
+
+// Unserved makes of an error that there is no such path what makes the gateway translate: that
+// the API is not served. Such an error can't be repeated.
+//
+//   - status: the upstream's
+func Unserved(err error, status int) error {
+	if e, ok := err.(*sdk.Error); ok && e.NoRetry && (status == 404 || status == 405) && e.Code == "upstream_error" {
+		return NotHere(e)
+	}
+	return err
+}
+
+// NotHere makes an error one that makes the gateway translate.
+func NotHere(e *sdk.Error) error {
+	e.Status, e.Code, e.Type, e.NoRetry = 404, "unsupported_operation", sdk.NotFoundError, true
+	return e
+}
+
+func (d *Dialect) malformed() error {
+	return failed(d.Name + " sent an answer that is not what its API promises.")
+}
+
+func (d *Dialect) incomplete() error { return failed(d.Name + "'s answer is not complete.") }
+
+func failed(text string) error {
+	return &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", Message: text}
+}
+
+// inside returns the inside of a string that an iterator has checked, or nil for anything
+// else.
+func inside(v sdk.JSON) []byte {
+	if len(v) >= 2 && v[0] == '"' {
+		return v[1 : len(v)-1]
+	}
+	return nil
+}
