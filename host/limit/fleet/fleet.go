@@ -68,16 +68,16 @@ type Options struct {
 
 // Store is a limit.Store that is shared. Close it at the end.
 type Store struct {
-	o                                        Options
-	admit, settle, beat, join, declare, peek Run
-	gateways                                 string // the key
-	life                                     string // of a gateway without a heartbeat, in milliseconds
-	ready                                    atomic.Bool
-	offset                                   atomic.Int64 // of the server's clock to this one, in nanoseconds
-	lease                                    atomic.Uint64
-	joining                                  chan struct{} // has room for who joins
-	wake, stop                               chan struct{}
-	loop                                     sync.WaitGroup
+	o                                               Options
+	admit, settle, beat, join, declare, peek, leave Run
+	gateways                                        string // the key
+	life                                            string // of a gateway without a heartbeat, in milliseconds
+	ready                                           atomic.Bool
+	offset                                          atomic.Int64 // of the server's clock to this one, in nanoseconds
+	lease                                           atomic.Uint64
+	joining                                         chan struct{} // has room for who joins
+	wake, stop                                      chan struct{}
+	loop                                            sync.WaitGroup
 
 	mu          sync.Mutex
 	known       map[string]*entry // by the ID of a bucket
@@ -121,7 +121,7 @@ func New(o Options) *Store {
 	}
 	run := o.Server.Script
 	s := &Store{
-		o: o, admit: run(admitting), settle: run(settling), beat: run(beating), join: run(joining), declare: run(declaring), peek: run(peeking),
+		o: o, admit: run(admitting), settle: run(settling), beat: run(beating), join: run(joining), declare: run(declaring), peek: run(peeking), leave: run(leaving),
 		gateways: o.Server.Key("", "gateways"), life: strconv.FormatInt(3*o.Beat.Milliseconds(), 10),
 		joining: make(chan struct{}, 1), wake: make(chan struct{}, 1), stop: make(chan struct{}),
 		known: map[string]*entry{}, running: map[string]int64{}, spent: map[spentKey]*spent{}, gatewaysNow: 1,
@@ -137,10 +137,22 @@ func New(o Options) *Store {
 	return s
 }
 
-// Close ends the heartbeat. Requests that still run end as those of a dead gateway.
+// Close ends the heartbeat, after all that is known was told to the server. Requests that
+// still run end as those of a dead gateway.
 func (s *Store) Close() {
 	close(s.stop)
 	s.loop.Wait()
+	if !s.o.Server.Up() || !s.tend() {
+		return
+	}
+	s.mu.Lock()
+	incarnation, idle := s.incarnation, len(s.running) == 0
+	s.mu.Unlock()
+	if idle {
+		ctx, cancel := context.WithTimeout(context.Background(), s.o.Timeout)
+		defer cancel()
+		_, _ = s.leave(ctx, []string{s.gateways}, []string{incarnation}) // else it counts as dead soon
+	}
 }
 
 // hurry has the loop look after the store at once.

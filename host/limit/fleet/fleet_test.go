@@ -239,7 +239,7 @@ func TestTrapClocksOfGatewaysDrift(t *testing.T) {
 // ends for the others.
 func TestTrapADeadGatewayHoldsItsRoom(t *testing.T) {
 	r := redis.Start(t)
-	beat := 50 * time.Millisecond
+	beat := 300 * time.Millisecond
 	dead := New(Options{Server: server{Client: connect(t, r)}, Beat: beat, Timeout: 2 * time.Second})
 	alive := gateway(t, r, Options{Beat: beat})
 	b := bucket(limit.Concurrent, 50, 0)
@@ -250,7 +250,7 @@ func TestTrapADeadGatewayHoldsItsRoom(t *testing.T) {
 	if _, no := alive.Admit(t.Context(), []*limit.Bucket{b}, limit.Reserve{}); no == nil {
 		t.Fatal("one too many is let in")
 	}
-	dead.Close() // as a kill does: nothing is told to anybody
+	dead.Close() // its heart stops, and it takes nothing back of what runs
 	until(t, "the room of the dead is free", func() bool {
 		l, no := alive.Admit(t.Context(), []*limit.Bucket{b}, limit.Reserve{})
 		if no == nil {
@@ -269,11 +269,11 @@ func TestTrapADeadGatewayHoldsItsRoom(t *testing.T) {
 // TestTrapAnotherGatewayIsTakenForDead: the heart beats.
 func TestTrapAnotherGatewayIsTakenForDead(t *testing.T) {
 	r := redis.Start(t)
-	beat := 30 * time.Millisecond
+	beat := 500 * time.Millisecond
 	one, other := gateway(t, r, Options{Beat: beat}), gateway(t, r, Options{Beat: beat})
 	b := bucket(limit.Concurrent, 1, 0)
 	l := mustAdmit(t, one, limit.Reserve{}, b)
-	for end := time.Now().Add(10 * beat); time.Now().Before(end); time.Sleep(beat / 3) {
+	for end := time.Now().Add(5 * beat); time.Now().Before(end); time.Sleep(beat / 10) {
 		if _, no := other.Admit(t.Context(), []*limit.Bucket{b}, limit.Reserve{}); no == nil {
 			t.Fatal("what another gateway lets run is forgotten")
 		}
@@ -475,4 +475,23 @@ func (l *lines) has(text string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return strings.Contains(l.b.String(), text)
+}
+
+// TestWhoEndsIsNotAwaited: a gateway that ends in good order tells all that it used, and
+// counts as none of the gateways at once.
+func TestWhoEndsIsNotAwaited(t *testing.T) {
+	r := redis.Start(t)
+	link := &lossy{Server: server{Client: connect(t, r)}}
+	ends := New(Options{Server: link, Beat: time.Hour, Timeout: 2 * time.Second})
+	stays := gateway(t, r, Options{Beat: 20 * time.Millisecond})
+	until(t, "two are seen", func() bool { return stays.Gateways() == 2 })
+	b := bucket(limit.Tokens, 1000, 24*time.Hour)
+	l := mustAdmit(t, ends, limit.Reserve{Input: 10}, b)
+	link.lose.Store(1)
+	l.Settle(limit.Usage{Input: 7})
+	ends.Close()
+	until(t, "one is seen", func() bool { return stays.Gateways() == 1 })
+	if got := used(t, stays, b); got != 7 {
+		t.Errorf("%d tokens are counted, want 7", got)
+	}
 }

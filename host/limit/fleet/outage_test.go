@@ -12,15 +12,18 @@ import (
 	"github.com/kai-gateway/kai/internal/testkit/redis"
 )
 
+// briefly is short, and long enough for a busy machine.
+const briefly = 500 * time.Millisecond
+
 // brief is a gateway that doesn't wait long.
 func brief(t testing.TB, r *redis.Server, outage Outage) *Store {
 	t.Helper()
-	c, err := shared.Open(shared.Options{Addresses: []string{r.Address}, Secret: secret, Timeout: 100 * time.Millisecond})
+	c, err := shared.Open(shared.Options{Addresses: []string{r.Address}, Secret: secret, Timeout: briefly})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	return gateway(t, r, Options{Server: server{Client: c}, Timeout: 100 * time.Millisecond, Outage: outage, Beat: 200 * time.Millisecond})
+	return gateway(t, r, Options{Server: server{Client: c}, Timeout: briefly, Outage: outage, Beat: 200 * time.Millisecond})
 }
 
 // TestTrapAnAdmissionHangsWithTheStore stops the server under load: nobody waits for longer
@@ -55,7 +58,7 @@ func stopUnderLoad(t *testing.T, pause time.Duration) {
 				begun := time.Now()
 				l, no := fleet[i%2].Admit(t.Context(), []*limit.Bucket{tokens, requests, running}, limit.Reserve{Input: 5, Output: 20})
 				took := time.Since(begun)
-				if took > 90*time.Millisecond {
+				if took > briefly*9/10 {
 					slow.Add(1)
 				}
 				for old := longest.Load(); int64(took) > old && !longest.CompareAndSwap(old, int64(took)); old = longest.Load() {
@@ -83,11 +86,11 @@ func stopUnderLoad(t *testing.T, pause time.Duration) {
 	for _, s := range fleet {
 		until(t, "nothing is overdue", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.overdue)+len(s.spent) == 0 && !s.doubtful })
 	}
-	if n := time.Duration(longest.Load()); n > 2*time.Second { // 100 ms, on a machine with much else to do
+	if n := time.Duration(longest.Load()); n > 10*briefly { // on a machine with much else to do
 		t.Errorf("an admission took %v", n)
 	}
-	if during > 16*4 {
-		t.Errorf("%d admissions waited, want no more than those before anybody knew", during)
+	if during > let.Load()/4 {
+		t.Errorf("%d of %d admissions waited, want no more than those before anybody knew", during, let.Load())
 	}
 	if got := used(t, fleet[0], requests); got != let.Load() {
 		t.Errorf("%d requests are counted, want %d", got, let.Load())

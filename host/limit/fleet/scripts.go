@@ -302,3 +302,9 @@ for k = 2, #KEYS do
 end
 return answer
 `
+
+// leaving forgets an incarnation that has ended. KEYS: the gateways. ARGV: incarnation.
+const leaving = counting + `
+redis.call('HDEL', KEYS[1], ARGV[1])
+return {1, sec, us}
+`
