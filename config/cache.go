@@ -14,6 +14,7 @@ type Cache struct {
 	Scope    string   `json:"scope"`     // who sees the same: "key", "group" or "all"
 	When     string   `json:"when"`      // which requests take part: "deterministic", "always" or "asked"
 	MaxEntry Size     `json:"max_entry"` // of one of them
+	Shared   bool     `json:"shared"`    // where gateways share a store, they are kept there
 }
 
 // ModelCache says which answers of an alias are kept.

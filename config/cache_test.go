@@ -14,7 +14,7 @@ model_mapping:
   own: {provider: demo, model: m, cache: {ttl: 5m, when: always}}
   none: {provider: demo, model: m, cache: false}
 `)
-	if want := (Cache{Enabled: true, Size: 256 << 20, TTL: Duration(time.Hour), Scope: "group", When: "deterministic", MaxEntry: 1 << 20}); c.Cache != want {
+	if want := (Cache{Enabled: true, Size: 256 << 20, TTL: Duration(time.Hour), Scope: "group", When: "deterministic", MaxEntry: 1 << 20, Shared: true}); c.Cache != want {
 		t.Errorf("the section is %+v, want %+v", c.Cache, want)
 	}
 	for i, want := range []ModelCache{{TTL: Duration(time.Hour), When: "deterministic"}, {TTL: Duration(5 * time.Minute), When: "always"}, {Off: true}} {

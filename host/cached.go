@@ -23,16 +23,20 @@ import (
 // caching says which answers a configuration has kept, by their alias; nil: none. Aliases
 // that keep none are not in it.
 type caching struct {
+	store    cache.Store
 	scope    string // as the configuration has it
 	maxEntry int    // bytes
 	aliases  map[string]config.ModelCache
 }
 
-func cachingOf(c *config.Config) *caching {
+func (h *Host) cachingOf(c *config.Config) *caching {
 	if !c.Cache.Enabled {
 		return nil
 	}
-	k := &caching{scope: c.Cache.Scope, maxEntry: int(c.Cache.MaxEntry), aliases: map[string]config.ModelCache{}}
+	k := &caching{store: h.cache, scope: c.Cache.Scope, maxEntry: int(c.Cache.MaxEntry), aliases: map[string]config.ModelCache{}}
+	if h.shared != nil && c.Cache.Shared {
+		k.store = &sharedAnswers{h.shared, h.cache, h.memory}
+	}
 	for _, m := range c.Models {
 		if !m.Cache.Off {
 			k.aliases[m.Alias] = m.Cache
@@ -105,7 +109,7 @@ func (c *call) lookUp(ctx context.Context) {
 
 // find looks for the answer.
 func (c *call) find(ctx context.Context, k *kept) {
-	e, ok := c.gateway.host.cache.Get(ctx, k.key)
+	e, ok := c.gateway.caching.store.Get(ctx, k.key)
 	if !ok {
 		return
 	}
@@ -113,8 +117,8 @@ func (c *call) find(ctx context.Context, k *kept) {
 	if k.age = max(0, c.gateway.now().Sub(e.Made)); k.age >= k.ttl {
 		return
 	}
-	// A stream holds all that is made of it until its end.
-	if c.memory.Hold(cache.ReadBytes(e.Value)+int64(len(e.Value))) == nil {
+	// A stream holds all that is made of it until its end, and what others keep was copied.
+	if c.memory.Hold(cache.ReadBytes(e.Value)+2*int64(len(e.Value))) == nil {
 		k.found, _ = cache.Read(e.Value) // nil if it is broken
 	}
 }
@@ -306,7 +310,7 @@ func (c *call) keep(ctx context.Context, target *route.Target, o *outcome) {
 		return
 	}
 	if value, ok := k.recorder.Value(); ok {
-		c.gateway.host.cache.Put(ctx, k.key, cache.Entry{Value: value, Made: c.gateway.now()}, k.ttl)
+		c.gateway.caching.store.Put(ctx, k.key, cache.Entry{Value: value, Made: c.gateway.now()}, k.ttl)
 	}
 }
 

@@ -18,6 +18,12 @@ var IsAt = isAt
 // Memory bounds what the gateway holds.
 func (h *Host) Memory() *memory.Total { return h.memory }
 
+// KeptAnswers gives how many answers are kept in this process.
+func (h *Host) KeptAnswers() int {
+	entries, _ := h.cache.Held()
+	return entries
+}
+
 // Kept gives what is counted for a provider, with its idle instances.
 func (h *Host) Kept(provider string) int64 { return h.memory.Share(provider, 0).Used() }
 

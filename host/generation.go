@@ -57,7 +57,7 @@ func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error
 
 	var err error
 	routes, gauges, prices := h.aliases(c)
-	g.gauges, g.prices, g.limits, g.caching = gauges, prices, limitsOf(c), cachingOf(c)
+	g.gauges, g.prices, g.limits, g.caching = gauges, prices, limitsOf(c), h.cachingOf(c)
 	if g.routes, err = route.New(routes, c.DefaultModel, h.cells); err != nil {
 		return nil, err
 	}

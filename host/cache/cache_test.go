@@ -2,14 +2,12 @@ package cache
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -330,95 +328,6 @@ func TestTheTemperatureOfARequest(t *testing.T) {
 	if _, err := NewHash().Members([]byte(`{"a":`), nil); err == nil {
 		t.Error("half a request has a key")
 	}
-}
-
-// values are kept in a map, as a server would keep them.
-type values struct {
-	mu  sync.Mutex
-	all map[string][]byte
-	err error
-}
-
-func (v *values) Value(ctx context.Context, name string) ([]byte, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.err != nil {
-		return nil, v.err
-	}
-	return v.all[name], ctx.Err()
-}
-
-func (v *values) SetValue(_ context.Context, name string, value []byte, _ time.Duration) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.all[name] = bytes.Clone(value)
-	return v.err
-}
-
-func sealedIn(t *testing.T, v *values, secret string) *Sealed {
-	t.Helper()
-	s, err := NewSealed(v, []byte(secret), time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-const secret = "a secret of some length"
-
-func TestSealedAnswersAreForAllWithTheSecret(t *testing.T) {
-	v := &values{all: map[string][]byte{}}
-	one, other := sealedIn(t, v, secret), sealedIn(t, v, secret)
-	made := noon.Add(123 * time.Millisecond)
-	one.Put(t.Context(), keyOf(1), Entry{Value: []byte("canary"), Made: made}, time.Minute)
-	if e, ok := other.Get(t.Context(), keyOf(1)); !ok || string(e.Value) != "canary" || !e.Made.Equal(made) {
-		t.Errorf("got %+v, %t", e, ok)
-	}
-	if _, ok := other.Get(t.Context(), keyOf(2)); ok {
-		t.Error("an entry is there that nobody has put")
-	}
-	for name, value := range v.all {
-		if strings.Contains(name, "canary") || bytes.Contains(value, []byte("canary")) {
-			t.Errorf("it can be read: %s %q", name, value)
-		}
-	}
-	if _, err := NewSealed(v, []byte("short"), time.Second); err == nil {
-		t.Error("a short secret is taken")
-	}
-}
-
-// TestTrapTheSharedStoreIsAnAttackSurface changes what is kept in every way that somebody
-// can who may write there.
-func TestTrapTheSharedStoreIsAnAttackSurface(t *testing.T) {
-	v := &values{all: map[string][]byte{}}
-	s := sealedIn(t, v, secret)
-	s.Put(t.Context(), keyOf(1), Entry{Value: []byte("an answer"), Made: noon}, time.Minute)
-	name := keyOf(1).name()
-	good := v.all[name]
-	misses := func(what string, k Key, s *Sealed) {
-		t.Helper()
-		if e, ok := s.Get(t.Context(), k); ok {
-			t.Errorf("%s, there is %q", what, e.Value)
-		}
-	}
-	for bit := range 8 * len(good) {
-		v.all[name] = bytes.Clone(good)
-		v.all[name][bit/8] ^= 1 << (bit % 8)
-		misses(fmt.Sprintf("with bit %d flipped", bit), keyOf(1), s)
-	}
-	for n := range good {
-		v.all[name] = good[:n]
-		misses(fmt.Sprintf("cut to %d bytes", n), keyOf(1), s)
-	}
-	v.all[name] = good
-	v.all[keyOf(2).name()] = good
-	misses("under another key", keyOf(2), s)
-	misses("with another secret", keyOf(1), sealedIn(t, v, "another secret of some length"))
-	if _, ok := s.Get(t.Context(), keyOf(1)); !ok {
-		t.Error("unchanged, it isn't there")
-	}
-	v.err = errors.New("away")
-	misses("when nobody answers", keyOf(1), s)
 }
 
 func BenchmarkLocal(b *testing.B) {

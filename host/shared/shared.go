@@ -172,11 +172,13 @@ func (c *Client) run() {
 const mostLater = 1024
 
 // Later does something in the background, for which nobody waits, one after the other until
-// Close. What is too much is not done.
-func (c *Client) Later(f func(ctx context.Context)) {
+// Close. What is too much is not done: false.
+func (c *Client) Later(f func(ctx context.Context)) bool {
 	select {
 	case c.later <- f:
+		return true
 	default:
+		return false
 	}
 }
 

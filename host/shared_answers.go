@@ -1,0 +1,63 @@
+package host
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"github.com/kai-gateway/kai/host/cache"
+	"github.com/kai-gateway/kai/host/memory"
+	"github.com/kai-gateway/kai/host/shared"
+)
+
+// sharedAnswers keeps answers for all gateways of a fleet, sealed as all that is shared. What
+// the store can't take is kept here.
+type sharedAnswers struct {
+	store  *shared.Client
+	here   *cache.Local
+	memory *memory.Total // counts what waits to be sent there
+}
+
+var _ cache.Store = (*sharedAnswers)(nil)
+
+// answerWait is how long a look-up waits. To wait longer costs more than a hit is worth.
+const answerWait = 20 * time.Millisecond
+
+func answerName(k cache.Key) string { return "answer\n" + string(k[:]) }
+
+// madeBytes is what an entry begins with there: the milliseconds since 1970 at which it was
+// made. Its value follows.
+const madeBytes = 8
+
+// Get is [cache.Store].
+func (s *sharedAnswers) Get(ctx context.Context, k cache.Key) (cache.Entry, bool) {
+	// To give up is no failure of the store, which may serve others in time.
+	asked, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	defer time.AfterFunc(answerWait, giveUp).Stop()
+	found, err := s.store.Get(asked, []string{answerName(k)}, 0)
+	if err != nil || len(found[0]) < madeBytes {
+		return s.here.Get(ctx, k)
+	}
+	made := time.UnixMilli(int64(binary.BigEndian.Uint64(found[0])))
+	return cache.Entry{Value: found[0][madeBytes:], Made: made}, true
+}
+
+// Put is [cache.Store]. Nobody waits for it.
+func (s *sharedAnswers) Put(_ context.Context, k cache.Key, e cache.Entry, ttl time.Duration) {
+	size := int64(madeBytes + len(e.Value))
+	if !s.memory.Take(size) {
+		return
+	}
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, size), uint64(e.Made.UnixMilli()))
+	b = append(b, e.Value...)
+	queued := s.store.Later(func(ctx context.Context) {
+		defer s.memory.Give(size)
+		if s.store.Put(ctx, []shared.Value{{Name: answerName(k), Value: b}}, ttl) != nil {
+			s.here.Put(ctx, k, cache.Entry{Value: b[madeBytes:], Made: e.Made}, ttl)
+		}
+	})
+	if !queued {
+		s.memory.Give(size)
+	}
+}
