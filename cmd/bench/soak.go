@@ -22,8 +22,9 @@ const (
 )
 
 // writeSoakConfig writes a configuration with everything on that remembers or counts: keys
-// with limits and budgets and a ledger, an admin listener with its console, an audit, traces
-// and metrics for a collector, and two targets for the alias.
+// with limits and budgets and a ledger, a cache whose entries come and go, an admin listener
+// with its console, an audit, traces and metrics for a collector, and two targets for the
+// alias.
 func (b *bench) writeSoakConfig(file, admin string) error {
 	_, port, err := net.SplitHostPort(admin)
 	if err != nil {
@@ -33,6 +34,7 @@ func (b *bench) writeSoakConfig(file, admin string) error {
 admin: {port: PORT, console: true, key_metrics: true}
 audit: {file: audit.jsonl}
 ledger: ledger.db
+cache: {size: 32MiB, when: asked}
 telemetry: {traces: {endpoint: "UPSTREAM/v1/traces", sample: 0.1}, metrics: {endpoint: "UPSTREAM/v1/metrics", interval: 5s}, conventions: both}
 limits: {concurrent: 5000}
 auth:
@@ -47,7 +49,7 @@ model_mapping:
   soak:
     targets: [{provider: one, model: a, weight: 3}, {provider: two, model: b}]
     price: {input: 1, output: 2}
-  small: {provider: small, model: c, price: {input: 1, output: 2}}
+  small: {provider: small, model: c, price: {input: 1, output: 2}, cache: {when: always, ttl: 1s}}
 `)
 	return os.WriteFile(file, []byte(text), 0o600)
 }
