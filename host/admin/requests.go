@@ -48,6 +48,7 @@ type Request struct {
 	Model    string    `json:"model"`
 	Target   string    `json:"target"` // that answered, or was asked last
 	Stream   bool      `json:"stream"`
+	Cache    string    `json:"cache"` // "hit": the answer was kept; "miss": it may be kept from now on; "": neither
 	Status   int       `json:"status"`
 	Class    string    `json:"class"` // of the failure
 	Code     string    `json:"code"`
@@ -139,7 +140,7 @@ func (q *Requests) Calls(provider string) Calls {
 
 func show(r *record.Request) Request {
 	s := Request{
-		ID: r.ID, Began: r.Began, Endpoint: fault.Shown(r.Endpoint, fault.MaxShown), Key: r.Key, Group: r.Group, Model: fault.Shown(r.Model, fault.MaxShown), Stream: r.Stream,
+		ID: r.ID, Began: r.Began, Endpoint: fault.Shown(r.Endpoint, fault.MaxShown), Key: r.Key, Group: r.Group, Model: fault.Shown(r.Model, fault.MaxShown), Stream: r.Stream, Cache: r.Cache,
 		Status: r.Status, Class: r.Class, Code: word(r.Code), MS: ms(r.Duration), FirstMS: ms(r.FirstContent), Usage: usage(r.Usage),
 		Trail: make([]Step, len(r.Attempts)),
 	}

@@ -190,7 +190,9 @@ await page.getByRole("button", { name: "Read the configuration again" }).click()
 await page.getByText("console.yaml:", { exact: false }).waitFor();
 await page.getByText('did you mean "provider"').waitFor();
 expected.pop();
-await page.getByRole("region", { name: "Cache of answers" }).getByText("off", { exact: true }).waitFor();
+const kept = page.getByRole("region", { name: "Cache of answers" });
+await kept.getByText("on", { exact: true }).waitFor();
+await kept.getByText(/^Requests: hit$/).waitFor();
 await page.getByRole("region", { name: "Shared store" }).getByText("off", { exact: true }).waitFor();
 await picture(page, "system");
 await make("correct");

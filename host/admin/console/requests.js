@@ -42,14 +42,14 @@ export function requests(root) {
         s.first_ms > 0 && h("b", { title: "first token", vars: { "--first": (100 * (s.at_ms + s.first_ms)) / (r.ms || 1) + "%" } })),
       h("span", { class: "num" }, s.class ? s.class + " · " : "", time(s.ms), s.cooled ? " · cooled" : ""));
     const facts = [
-      ["Request", r.id], ["Endpoint", r.endpoint || "–"], ["Key", (r.key || "none") + (r.group ? " of " + r.group : "")], ["Form", r.stream ? "streamed" : "whole"], ["Ended as", (r.class || "answered") + (r.code ? " · " + r.code : "")],
+      ["Request", r.id], ["Endpoint", r.endpoint || "–"], ["Key", (r.key || "none") + (r.group ? " of " + r.group : "")], ["Form", (r.stream ? "streamed" : "whole") + (r.cache === "hit" ? ", from the cache" : "")], ["Ended as", (r.class || "answered") + (r.code ? " · " + r.code : "")],
       ["Input", count(r.usage.input) + (r.usage.cached ? ", " + count(r.usage.cached) + " cached" : "")],
       ["Output", count(r.usage.output) + (r.usage.reasoning ? ", " + count(r.usage.reasoning) + " reasoning" : "") + (r.usage.estimated ? " (estimated)" : "")],
       ["First token", r.first_ms ? time(r.first_ms) : "–"],
     ];
     if (r.cost !== null) facts.push(["Cost", money(r.cost / 1e9)]);
     return h("tr", { class: "detail" }, h("td", { colspan: 9 }, h("dl", { class: "facts" }, facts.map(([k, v]) => h("div", {}, h("dt", {}, k), h("dd", {}, v)))),
-      r.trail.length ? h("div", { class: "fall" }, r.trail.map(step)) : h("p", { class: "muted" }, "No target was asked.")));
+      r.trail.length ? h("div", { class: "fall" }, r.trail.map(step)) : h("p", { class: "muted" }, r.cache === "hit" ? "The answer was kept: no target was asked." : "No target was asked.")));
   }
 
   function row(r) {
@@ -64,7 +64,7 @@ export function requests(root) {
       }
     } },
     h("td", { class: "mono" }, clock(r.began)), h("td", {}, pill(r.status, kind(r))), h("td", { class: "mono wrap" }, r.model || h("span", { class: "muted" }, "–")), h("td", { class: "mono wrap optional" }, r.target || "–"),
-    h("td", { class: "optional" }, h("span", { class: "dots", title: r.trail.map((s) => s.target + ": " + (s.class || "answered")).join("\n") }, r.trail.map((s) => h("i", { class: s.class ? "failed" : "" })))),
+    h("td", { class: "optional" }, r.cache === "hit" && h("span", { class: "tag", title: "the answer was kept" }, "cache"), h("span", { class: "dots", title: r.trail.map((s) => s.target + ": " + (s.class || "answered")).join("\n") }, r.trail.map((s) => h("i", { class: s.class ? "failed" : "" })))),
     h("td", { class: "optional" }, r.key || h("span", { class: "muted" }, "none")), h("td", { class: "num optional" }, r.first_ms ? time(r.first_ms) : "–"), h("td", { class: "num" }, time(r.ms)),
     h("td", { class: "num optional" }, r.usage.input + r.usage.output ? count(r.usage.input) + " → " + count(r.usage.output) : "–"));
     return opened === r.number ? [e, detail(r)] : [e];
