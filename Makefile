@@ -120,11 +120,13 @@ test-python:
 	$(MAKE) --no-print-directory .venv/installed || $(call skip,the clients in Python: pip can't install them); \
 	set -ex; \
 	go run ./examples/clienttest .venv/bin/python examples/clienttest/test_openai.py; \
-	for client in responses anthropic agents embeddings docs; do \
+	for client in responses anthropic agents embeddings more docs; do \
 		go run ./examples/clienttest .venv/bin/python $(CLIENTS)/test_$$client.py; done; \
 	PYTHONPATH=.venv/anthropic-0 go run ./examples/clienttest .venv/bin/python $(CLIENTS)/test_anthropic.py; \
-	for api in openai responses messages embeddings; do \
-		go run ./examples/clienttest .venv/bin/python examples/$${api}_client.py; done
+	for api in openai responses messages embeddings completions; do \
+		go run ./examples/clienttest .venv/bin/python examples/$${api}_client.py; done; \
+	for api in rerank audio; do \
+		go run ./examples/clienttest .venv/bin/python examples/$${api}_client.py --model openai/script; done
 
 test-node:
 	@npm --version >/dev/null 2>&1 && node -e 'process.exit(+(parseInt(process.versions.node) < 20))' || \
@@ -132,8 +134,10 @@ test-node:
 	$(MAKE) --no-print-directory examples/node_modules/installed || $(call skip,the examples for Node: npm can't install what they need); \
 	set -ex; \
 	go run ./examples/clienttest node --test --test-reporter=spec examples/clienttest/openai.test.mjs; \
-	for api in openai responses messages embeddings; do \
-		go run ./examples/clienttest node examples/$${api}_client.mjs; done
+	for api in openai responses messages embeddings completions; do \
+		go run ./examples/clienttest node examples/$${api}_client.mjs; done; \
+	for api in rerank audio; do \
+		go run ./examples/clienttest node examples/$${api}_client.mjs --model openai/script; done
 
 # These want Node 22, which npm has for Linux; elsewhere the machine's own must do.
 test-npm:

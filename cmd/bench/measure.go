@@ -70,7 +70,7 @@ func measure(ctx context.Context, o options, stdout io.Writer) error {
 		return b.runSoak(ctx, stdout)
 	}
 	begin := time.Now()
-	for _, section := range []func(context.Context) error{b.closed, b.open, b.latency, b.beside, b.starts, b.swaps, b.loads, b.idle} {
+	for _, section := range []func(context.Context) error{b.closed, b.open, b.latency, b.beside, b.starts, b.swaps, b.loads, b.idle, b.uploads} {
 		if err := section(ctx); err != nil {
 			return err
 		}

@@ -134,7 +134,7 @@ func sections() []string {
 	for _, s := range scenarios {
 		names = append(names, s.name)
 	}
-	return append(names, "latency", "beside", "start", "swap", "load", "idle")
+	return append(names, "latency", "beside", "start", "swap", "load", "idle", "upload")
 }
 
 const systemPrompt = "You are a helpful assistant."
@@ -264,9 +264,11 @@ func writeConfig(file, upstream string) error {
 	for _, s := range scenarios {
 		fmt.Fprintf(&b, "  %s: {plugin: %s, base_url: \"http://%s%s\", api_key: %q}\n", s.name, s.plugin, upstream, s.path, "bench")
 	}
+	fmt.Fprintf(&b, "  upload: {plugin: openai, base_url: \"http://%s%s\", api_key: bench}\n", upstream, uploadPath)
 	b.WriteString("model_mapping:\n")
 	for _, s := range scenarios {
 		fmt.Fprintf(&b, "  %s: {provider: %s, model: openai/gpt-4o-mini}\n", s.name, s.name)
 	}
+	b.WriteString("  upload: {provider: upload, model: whisper-1}\n")
 	return os.WriteFile(file, []byte(b.String()), 0o600)
 }

@@ -19,6 +19,7 @@ import (
 //	/sse/2000/0s/16/chat/completions        the same, 16 in a write
 //	/ndjson/50/200ms/api/chat               50 lines of Ollama, one every 200 ms
 //	/vectors/api/embed                      2,048 vectors of 1,024 numbers of Ollama
+//	/upload/audio/transcriptions            a text, after a form was read slowly
 //
 // A stream of 0 chunks goes on until the client hangs up.
 func newUpstream() http.Handler {
@@ -45,6 +46,7 @@ func newUpstream() http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, vectors)
 	})
+	serveUploads(mux)
 	return mux
 }
 

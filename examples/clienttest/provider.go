@@ -20,7 +20,8 @@ import (
 //	POST /gemini/v1beta/models/MODEL:METHOD    Gemini
 //
 // Those of Anthropic and Gemini also count tokens, of which every request has 42, and
-// all but Anthropic's make embeddings, whatever their model: see embeddings.go.
+// all but Anthropic's make embeddings, whatever their model: see embeddings.go. What else there
+// is of OpenAI's API is in openaimore.go.
 //
 // It is told over HTTP what to do, because the tests that use it are programs in other
 // languages. The model asked for is the scenario it plays:
@@ -75,6 +76,7 @@ func newProvider() *provider {
 	p.mux.HandleFunc("POST /anthropic/v1/messages/count_tokens", answerWith(`{"input_tokens": 42}`))
 	p.mux.HandleFunc("POST /gemini/v1beta/models/script:countTokens", answerWith(`{"totalTokens": 42}`))
 	p.embeddings()
+	p.more()
 	p.mux.HandleFunc("POST /script", p.script)
 	p.mux.HandleFunc("GET /seen", p.seen)
 	p.mux.HandleFunc("POST /release", p.release)
