@@ -124,3 +124,21 @@ func TestNoEventWaitsForOneThatHasNotArrived(t *testing.T) {
 		t.Errorf("the calls got %v events, want %v", adapter.events, want)
 	}
 }
+
+// TestJoinedEventsLetAnotherTargetAnswer: what fails before the first content is given up,
+// though it came together with what would have been content.
+func TestJoinedEventsLetAnotherTargetAnswer(t *testing.T) {
+	for name, sent := range map[string]string{
+		"an error behind what is no content": asOne(`USAGE {"prompt_tokens":900}`, `CHUNK_EXTRA {"x":1}`, `ERROR {"status":429,"message":"Slow down."}`, "TEXT never"),
+		"an end without content":             asOne(`USAGE {"prompt_tokens":900}`, "END", "TEXT never"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			first, second := mock.Start(t, mock.SSE(sent)), mock.Start(t, mock.SSE(asOne("TEXT go", "TEXT od", "FINISH stop")))
+			s, adapter, _ := gatewayOf(t, nil, first.URL, second.URL)
+			adapter.joins = true
+			if code, content, failure := ask(t, s, true, "Hi"); code != 200 || content != "good" || failure != "" {
+				t.Errorf("%d %q %q, want the second's answer", code, content, failure)
+			}
+		})
+	}
+}

@@ -226,8 +226,8 @@ func (c *collector) checkOrder(e abi.Emission, p []byte) int32 {
 	case abi.Next:
 		return c.next(p)
 	case abi.State:
-		if c.in == inEvents && (len(c.frames) > 0 || c.stated) {
-			return c.refuse(emitWrong, "STATE: in %s it comes once, after the last NEXT", abi.ExportEvents)
+		if c.in == inEvents && c.stated {
+			return c.refuse(emitWrong, "STATE: a second one in %s", abi.ExportEvents)
 		}
 		c.stated = true
 	case abi.Pass:
@@ -262,6 +262,9 @@ func (c *collector) next(p []byte) int32 {
 	}
 	if len(c.frames) == 0 {
 		return c.refuse(emitWrong, "NEXT: there is no further frame")
+	}
+	if c.stated { // a call that fails at this frame may state it, which makes no difference
+		return c.refuse(emitWrong, "NEXT: after STATE, which comes at the end")
 	}
 	c.nextFrame()
 	c.calls, c.passed = 0, false

@@ -184,8 +184,8 @@ func TestHostileAnswersToSeveralEvents(t *testing.T) {
 		"more NEXT than frames":           {script(inSeveral, 0, next, next, next), "NEXT: there is no further frame", ""},
 		"NEXT without end":                {script(inSeveral, 0, repeatNext(abi.MaxRecords-4000)...), "NEXT: there is no further frame", ""},
 		"NEXT with a payload":             {script(inSeveral, 0, told{kind: abi.Next, payload: "x"}), "NEXT: it has no payload", ""},
-		"the state before the last frame": {script(inSeveral, 0, state, next, next), "STATE: in kai_events it comes once", ""},
-		"the state twice":                 {script(inSeveral, 0, next, next, state, state), "STATE: in kai_events it comes once", ""},
+		"the state before the last frame": {script(inSeveral, 0, state, next, next), "NEXT: after STATE", ""},
+		"the state twice":                 {script(inSeveral, 0, next, next, state, state), "STATE: a second one in kai_events", ""},
 		"a state over the limit":          {script(inSeveral, 0, next, next, told{kind: abi.State, ptr: 8, len: abi.MaxState + 1}), "at most 4096 are kept", ""},
 		"the same name twice in a frame":  {script(inSeveral, 0, told{kind: abi.ToolName, payload: "f"}, told{kind: abi.ToolName, payload: "f"}, next, next), "a second one for choice 0", ""},
 		"a request":                       {script(inSeveral, 0, told{kind: abi.Request, payload: "POST /\n"}, next, next), "REQUEST is not allowed here", ""},
@@ -198,6 +198,7 @@ func TestHostileAnswersToSeveralEvents(t *testing.T) {
 		"a loop":                          {script(inSeveral, thenLoop, next, next), "out of fuel", ""},
 		"a status that is none":           {script(inSeveral, 7, next, next), "returned status 7", ""},
 		"a failure":                       {script(inSeveral, thenFail, text("a"), next), "", ""},
+		"a failure with a state":          {script(inSeveral, thenFail, next, state, told{kind: abi.Error, payload: "{}"}), "", ""},
 		"an error":                        {script(inSeveral, 0, text("a"), told{kind: abi.Error, payload: `{"message":"No."}`}), "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
