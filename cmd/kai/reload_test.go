@@ -75,6 +75,10 @@ func TestReloadTellsWhatNeedsAStart(t *testing.T) {
 	eventually(t, "it says that it takes a start", func() bool {
 		return strings.Contains(p.text(), `"msg":"server.read_header_timeout changes with the next start only","used":"10s","configured":"3s"`)
 	})
+	p.write(p.file, demoConfig+"shared: {url: \"redis://127.0.0.1:1\", secret: 0123456789abcdef}\n")
+	eventually(t, "it says so of what is counted in", func() bool {
+		return strings.Contains(p.text(), `"msg":"shared and ledger change with the next start only"`)
+	})
 }
 
 func TestChangedModuleIsPickedUp(t *testing.T) {

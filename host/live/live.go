@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"reflect"
 	"syscall"
 	"time"
 
@@ -47,6 +48,8 @@ type Reloader struct {
 	log     *slog.Logger
 	started config.Server // from the configuration at the start
 	admin   config.Admin  // the same
+	shared  config.Shared // the same
+	ledger  string        // the same
 
 	files    map[string]state  // the files that the gateway runs on, or that it refused last
 	watcher  *fsnotify.Watcher // nil if the system has none
@@ -81,7 +84,7 @@ func New(o Options) *Reloader {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	r := &Reloader{
-		opts: o, log: o.Logger, started: o.Config.Server, admin: o.Config.Admin, files: o.Files.used,
+		opts: o, log: o.Logger, started: o.Config.Server, admin: o.Config.Admin, shared: o.Config.Shared, ledger: o.Config.Ledger, files: o.Files.used,
 		hup: make(chan os.Signal, 1), requests: make(chan request),
 	}
 	if o.OnSIGHUP {
@@ -248,6 +251,9 @@ func (r *Reloader) apply(ctx context.Context, why string, read candidate) error 
 	}
 	if was, now := r.started.ReadHeaderTimeout, c.Server.ReadHeaderTimeout; was != now {
 		r.log.Warn("server.read_header_timeout changes with the next start only", "used", was.String(), "configured", now.String())
+	}
+	if !reflect.DeepEqual(r.shared, c.Shared) || r.ledger != c.Ledger {
+		r.log.Warn("shared and ledger change with the next start only")
 	}
 	r.log.Info("reloaded", "why", why, "models", len(c.Models), "duration_ms", time.Since(read.begin).Milliseconds())
 	return nil

@@ -151,11 +151,36 @@ func (s *Store) put(b *limit.Bucket, key string, at time.Time, amount int64) {
 	} else {
 		index = at.UnixMicro() / b.Window.Microseconds()
 	}
-	k := spentKey{key, index}
-	if s.spent[k] == nil {
-		s.spent[k] = &spent{bucket: b, key: key, index: index}
+	s.add(b, spentKey{key, index}, amount)
+}
+
+// add adds to what was spent of a bucket in a period. The caller has the lock.
+func (s *Store) add(b *limit.Bucket, k spentKey, amount int64) {
+	v := s.spent[k]
+	if v == nil {
+		s.sweep()
+		v = &spent{bucket: b, key: k.key, index: k.index}
+		s.spent[k] = v
 	}
-	s.spent[k].amount += amount
+	v.amount += amount
+}
+
+// fewSpent is how many notes of what was spent are kept in any case.
+const fewSpent = 4096
+
+// sweep forgets what was spent in windows that have passed, now and then. The caller has the
+// lock.
+func (s *Store) sweep() {
+	if len(s.spent) < max(fewSpent, 2*s.swept) {
+		return
+	}
+	now := s.now().UnixMicro()
+	for k, v := range s.spent {
+		if w := v.bucket.Window.Microseconds(); v.bucket.Unit != limit.Money && (v.index+2)*w <= now {
+			delete(s.spent, k)
+		}
+	}
+	s.swept = len(s.spent)
 }
 
 // spend notes what a request has used, of which the server has forgotten everything.
@@ -167,11 +192,7 @@ func (s *Store) spend(t *settlement, at time.Time) {
 		case b.Unit == limit.Concurrent:
 			s.doubtful = s.doubtful || !t.late // it was carried over as one that runs
 		case t.spent != nil:
-			k := spentKey{t.spent[i].key, t.spent[i].index}
-			if s.spent[k] == nil {
-				s.spent[k] = &spent{bucket: b, key: k.key, index: k.index}
-			}
-			s.spent[k].amount += t.spent[i].amount
+			s.add(b, spentKey{t.spent[i].key, t.spent[i].index}, t.spent[i].amount)
 		case b.Unit == limit.Requests:
 			s.put(b, t.lease.keys[i], t.lease.at, 1)
 		default:

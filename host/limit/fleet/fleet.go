@@ -88,6 +88,7 @@ type Store struct {
 	gatewaysNow int64             // that lived at the last heartbeat
 	overdue     []*settlement     // in this order
 	spent       map[spentKey]*spent
+	swept       int          // how many there were after the last sweep
 	limits      string       // stands for the limits of the configuration
 	other       difference   // of other gateways' limits
 	away        *limit.Local // counts while the server is away; nil: it isn't

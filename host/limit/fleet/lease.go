@@ -47,7 +47,19 @@ func (l *lease) Settle(u limit.Usage) {
 		}
 	}
 	t.late = true
+	s.postpone(t)
+}
+
+// mostOverdue is how many settlements wait for the server. More than this there are only if
+// it comes and goes for very long; then the oldest stay as they were reserved.
+const mostOverdue = 1 << 16
+
+// postpone has a settlement told later.
+func (s *Store) postpone(t *settlement) {
 	s.mu.Lock()
+	if len(s.overdue) >= mostOverdue {
+		s.overdue = s.overdue[1:]
+	}
 	s.overdue = append(s.overdue, t)
 	s.doubtful = true
 	s.mu.Unlock()
@@ -148,10 +160,4 @@ func (t *settlement) period(i int) int64 {
 }
 
 // doubt notes that nobody knows whether a request was let in.
-func (s *Store) doubt(l *lease) {
-	s.mu.Lock()
-	s.overdue = append(s.overdue, &settlement{lease: l, void: true, late: true})
-	s.doubtful = true
-	s.mu.Unlock()
-	s.hurry()
-}
+func (s *Store) doubt(l *lease) { s.postpone(&settlement{lease: l, void: true, late: true}) }

@@ -240,3 +240,27 @@ func TestTrapALostAnswerCountsTwice(t *testing.T) {
 		return used(t, s, requests) == want && used(t, s, tokens) == 7*want && used(t, s, running) == 0
 	})
 }
+
+// TestALongOutageTakesLittleMemory: what was used in windows that have passed is forgotten.
+func TestALongOutageTakesLittleMemory(t *testing.T) {
+	r := redis.Start(t)
+	link := &broken{Server: server{Client: connect(t, r)}}
+	var ahead atomic.Int64
+	s := New(Options{Server: link, Beat: 20 * time.Millisecond, Timeout: 2 * time.Second, Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+	t.Cleanup(s.Close)
+	b, money := bucket(limit.Requests, 100, time.Second), &limit.Bucket{ID: "m", Unit: limit.Money, Limit: 1 << 40, Zone: time.UTC}
+	link.cut(true)
+	for range 3 * fewSpent {
+		ahead.Add(int64(time.Second))
+		mustAdmit(t, s, limit.Reserve{InputCost: 1}, b, money).Settle(limit.Usage{Cost: 1})
+	}
+	s.mu.Lock()
+	notes := len(s.spent)
+	s.mu.Unlock()
+	if notes > fewSpent {
+		t.Errorf("%d notes are kept of %d windows", notes, 3*fewSpent)
+	}
+	ahead.Store(0)
+	link.cut(false)
+	until(t, "the money is added", func() bool { return used(t, s, money) == 3*fewSpent })
+}

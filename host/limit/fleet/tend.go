@@ -164,7 +164,9 @@ func (s *Store) flush() bool {
 			return false
 		}
 		s.mu.Lock()
-		s.overdue = s.overdue[1:]
+		if len(s.overdue) > 0 && s.overdue[0] == t { // else it was one too many
+			s.overdue = s.overdue[1:]
+		}
 		s.mu.Unlock()
 	}
 }
