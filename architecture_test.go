@@ -87,7 +87,7 @@ var layers = []layer{
 	{pattern: "host/fault"}, // the kinds of failure, which all of host may use
 	// What the APIs of clients share, and one package for each of them, which reads its
 	// requests and makes its answers. Several make chat completions of theirs.
-	{pattern: "host/dialect", own: []string{"host/body", "host/facts", "host/fault", "host/memory", "sdk/abi"}},
+	{pattern: "host/dialect", own: []string{"host/body", "host/buffer", "host/facts", "host/fault", "host/memory", "sdk/abi"}},
 	// What is sealed for two dialects knows neither of them.
 	{pattern: "host/dialect/seal", own: []string{"host/facts", "host/fault", "sdk", "sdk/abi"}},
 	// What passes as it came is no dialect's own.
@@ -95,7 +95,7 @@ var layers = []layer{
 	// Nor is what requests that are no conversations have in common.
 	{pattern: "host/dialect/plain", own: []string{"host/body", "host/dialect", "host/fault", "sdk"}},
 	{
-		pattern: "host/dialect/*", own: []string{"host/body", "host/dialect", "host/dialect/chat", "host/dialect/native", "host/dialect/plain", "host/dialect/seal", "host/facts", "host/fault", "host/memory", "sdk", "sdk/abi"},
+		pattern: "host/dialect/*", own: []string{"host/body", "host/buffer", "host/dialect", "host/dialect/chat", "host/dialect/native", "host/dialect/plain", "host/dialect/seal", "host/facts", "host/fault", "host/memory", "sdk", "sdk/abi"},
 		foreign: []string{"github.com/tidwall/gjson"},
 		tests:   []string{"plugins/*"}, // which take what dialects make
 	},

@@ -100,7 +100,7 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, body []byte, pa
 	if len(who.Groups) > 0 {
 		x.Record.Group = who.Groups[0]
 	}
-	r, err := parse(ctx, body, dialect.Caller{Principal: who.Name, Memory: x.Memory, Header: x.Request.Header})
+	r, err := parse(ctx, body, dialect.Caller{Principal: who.Name, Memory: x.Memory, Header: x.Request.Header, Buffers: g.host.buffers})
 	if full, ok := errors.AsType[*memory.Error](err); ok {
 		return nil, api.Busy(full)
 	} else if err != nil {
@@ -371,6 +371,8 @@ func (c *call) forgetRequest() {
 		return
 	}
 	c.memory.Drop(c.request.Size)
+	c.request.Owner.Release()
+	c.request.Owner = nil
 	c.asked, c.request.Body, c.request.Form, c.request.Native, c.request.Remember, c.native = nil, nil, nil, nil, nil, nil
 	c.http.ReleaseBody()
 }

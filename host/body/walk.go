@@ -3,6 +3,7 @@ package body
 import (
 	"bytes"
 
+	"github.com/kai-gateway/kai/host/quoted"
 	"github.com/kai-gateway/kai/sdk"
 )
 
@@ -156,20 +157,17 @@ func ValueEnd(b []byte, i int) int {
 // StringEnd returns what follows the closing quote of a string whose opening one is before
 // i; 0 if there is none.
 func StringEnd(b []byte, i int) int {
-	start := i
-	for i <= len(b) {
-		n := bytes.IndexByte(b[i:], '"')
-		if n < 0 {
+	for i < len(b) {
+		stop, _ := quoted.Stop(b, i)
+		switch {
+		case stop == len(b):
 			return 0
+		case b[stop] == '"':
+			return stop + 1
+		case b[stop] == '\\':
+			stop++ // what is escaped is passed with it
 		}
-		i += n + 1
-		backslashes := i - 2
-		for backslashes >= start && b[backslashes] == '\\' {
-			backslashes--
-		}
-		if (i-2-backslashes)%2 == 0 {
-			return i
-		}
+		i = stop + 1
 	}
 	return 0
 }

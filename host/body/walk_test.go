@@ -3,6 +3,7 @@ package body
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/kai-gateway/kai/sdk"
@@ -151,4 +152,34 @@ func (r *told) End(at Place, i int)   { *r = append(*r, fmt.Sprint("end ", at, "
 func (r *told) Value(at Place, b []byte, value Span, key int) Span {
 	*r = append(*r, fmt.Sprintf("%d %s %d", at, value.Of(b), key))
 	return Span{}
+}
+
+// TestStringEndIsThatOfAWalkByteByByte: whatever stands in it, a string ends at the first quote
+// that no backslash takes for itself.
+func TestStringEndIsThatOfAWalkByteByByte(t *testing.T) {
+	plain := func(b []byte, i int) int {
+		for ; i < len(b); i++ {
+			switch b[i] {
+			case '\\':
+				i++
+			case '"':
+				return i + 1
+			}
+		}
+		return 0
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	const bytes = "aaaaaaaaaa\"\\\\nué\x00\xff"
+	for range 20_000 {
+		b := make([]byte, r.IntN(200))
+		for i := range b {
+			if b[i] = 'x'; r.IntN(4) == 0 {
+				b[i] = bytes[r.IntN(len(bytes))]
+			}
+		}
+		from := r.IntN(len(b) + 1)
+		if got, want := StringEnd(b, from), plain(b, from); got != want {
+			t.Fatalf("StringEnd(%q, %d) = %d, want %d", b, from, got, want)
+		}
+	}
 }

@@ -26,7 +26,8 @@ const classes = 4 * 8
 // collections. The zero value is ready to use, and a nil *Pool lends nothing. It is safe for
 // concurrent use.
 type Pool struct {
-	// Poison overwrites slices when they are released, for tests of who uses them afterwards.
+	// Poison overwrites slices when they are released, and lends small ones, too, for tests of
+	// who uses them afterwards.
 	Poison bool
 
 	free [classes]sync.Pool // of *slab, by class
@@ -46,10 +47,10 @@ type Owner struct {
 // released once. The bytes in it are of whoever had it before. The owner is nil if the slice
 // was allocated and is left to Go's collector.
 func (p *Pool) Lend(size int) ([]byte, *Owner) {
-	if p == nil || size < least || size > most {
+	if p == nil || size > most || size < least && !p.Poison {
 		return make([]byte, 0, size), nil
 	}
-	class, room := classOf(size)
+	class, room := classOf(max(size, least))
 	s, _ := p.free[class].Get().(*slab)
 	if s == nil {
 		s = &slab{make([]byte, room)}

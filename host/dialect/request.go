@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/buffer"
 	"github.com/kai-gateway/kai/host/facts"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/memory"
@@ -23,6 +24,10 @@ type Caller struct {
 
 	// Header has the headers of the request. Default: there are none.
 	Header http.Header
+
+	// Buffers lends what the request is written into, if its dialect makes another one of it.
+	// Default: it is allocated.
+	Buffers *buffer.Pool
 }
 
 // Parse reads the body of a request, and checks all that can be checked without knowing
@@ -47,6 +52,10 @@ type Request struct {
 
 	Body Body  // what adapters get
 	Size int64 // bytes that the request keeps besides the client's body
+
+	// Owner owns the bytes of Body, if they were lent. It is released when Body is not used
+	// any more, and nothing else may refer to them then.
+	Owner *buffer.Owner
 
 	// Form returns the request in the form for an adapter that takes more than OpenAI's
 	// chat completions have: takes reports whether it takes an extension by that name.

@@ -30,7 +30,7 @@ func TestRecordedRequestsSuitEveryAdapter(t *testing.T) {
 			t.Fatal(err)
 		}
 		base := filepath.Base(name)
-		r, err := parse(b, strings.HasPrefix(base, "count-"))
+		r, err := parse(b, strings.HasPrefix(base, "count-"), nil)
 		if base == "claude-code-search-agent-files-03.json" { // which has a server tool
 			if err == nil || !strings.HasPrefix(err.Error(), "tools.0: server tools are not available") {
 				t.Errorf("%s: %v", base, err)

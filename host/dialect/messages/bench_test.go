@@ -27,7 +27,7 @@ func conversation(size int) []byte {
 func BenchmarkParse(b *testing.B) {
 	for name, size := range map[string]int{"2 KB": 1 << 10, "200 KB": 200 << 10} {
 		text := conversation(size)
-		r, err := parse(text, false)
+		r, err := parse(text, false, nil)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -36,7 +36,7 @@ func BenchmarkParse(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(text)))
 			for b.Loop() {
-				if _, err := parse(text, false); err != nil {
+				if _, err := parse(text, false, nil); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -54,7 +54,7 @@ func BenchmarkParse(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(text)))
 			for b.Loop() {
-				r, err := parse(text, false)
+				r, err := parse(text, false, nil)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -42,7 +42,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte, extensions uint8) {
 		size := len(b)
-		r, err := parse(b, extensions&8 != 0)
+		r, err := parse(b, extensions&8 != 0, nil)
 		if err != nil {
 			e, ok := err.(*fault.Error)
 			if !ok || e.Kind != fault.Invalid {
@@ -105,7 +105,7 @@ func TestHostileRequestsAreBounded(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			start := time.Now()
-			r, err := parse(b, false)
+			r, err := parse(b, false, nil)
 			runtime.ReadMemStats(&after)
 			if took := time.Since(start); took > 20*time.Second {
 				t.Errorf("it took %v", took)
@@ -149,7 +149,7 @@ func FuzzForms(f *testing.F) {
 			}
 		}
 		body := said(strings.Join(append(messages, hi), `,`), `,"system":[`+text(`s`)+`]`, tools(`{"name":"n","defer_loading":true}`), mark)
-		r, err := parse([]byte(body), false)
+		r, err := parse([]byte(body), false, nil)
 		if err != nil {
 			t.Fatalf("%s is refused: %v", body, err)
 		}

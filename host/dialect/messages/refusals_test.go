@@ -131,7 +131,7 @@ func TestFaultsOfTheChatRequestNameTheClientsPlaces(t *testing.T) {
 		{param: "tools[1].type", text: "No.", want: "tools.2", says: "tools.2: No."},
 		{param: "tools[2]", text: "No.", want: "tools[2]", says: "No."},
 	} {
-		r, err := parse([]byte(body), false)
+		r, err := parse([]byte(body), false, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +140,7 @@ func TestFaultsOfTheChatRequestNameTheClientsPlaces(t *testing.T) {
 			t.Errorf("%q, %q is %q, %q, want %q, %q", tc.param, tc.text, e.Param, e.Text, tc.want, tc.says)
 		}
 	}
-	r, err := parse([]byte(body), false)
+	r, err := parse([]byte(body), false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

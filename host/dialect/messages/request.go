@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/kai-gateway/kai/host/buffer"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/fault"
@@ -39,7 +40,7 @@ func (a *asked) fullName(name string) string {
 //   - error: a *fault.Error, whose Param is a place as this API names it, such as
 //     messages.2.content.0. Its text begins with the place.
 func Parse(_ context.Context, b []byte, c dialect.Caller) (*dialect.Request, error) {
-	r, err := parse(b, false)
+	r, err := parse(b, false, c.Buffers)
 	if r == nil {
 		return nil, err
 	}
@@ -54,8 +55,8 @@ func Parse(_ context.Context, b []byte, c dialect.Caller) (*dialect.Request, err
 
 // ParseCount reads a request to /v1/messages/count_tokens: one to /v1/messages that needs
 // no limit, since its tokens are only counted.
-func ParseCount(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, error) {
-	r, err := parse(b, true)
+func ParseCount(_ context.Context, b []byte, c dialect.Caller) (*dialect.Request, error) {
+	r, err := parse(b, true, c.Buffers)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +91,7 @@ type places struct {
 
 // parse reads a request. The result lacks Op, Native, Whole and Streamed. With an error it is
 // nil if nobody can take the request; else it has no Body, and may be taken as it is.
-func parse(b []byte, counting bool) (*request, error) {
+func parse(b []byte, counting bool, buffers *buffer.Pool) (*request, error) {
 	r := &request{Request: &dialect.Request{}, counting: counting, bytes: len(b), places: &places{}}
 	if err := r.source.read(b); err != nil {
 		return nil, err
@@ -98,7 +99,7 @@ func parse(b []byte, counting bool) (*request, error) {
 	if err := r.source.check(counting); err != nil {
 		return nil, err
 	}
-	t, body, err := r.write(form{})
+	t, body, err := r.write(form{}, buffers)
 	if err != nil {
 		r.Model, r.Stream = r.source.model.text(), r.source.stream.isTrue()
 		return r, err
@@ -108,7 +109,7 @@ func parse(b []byte, counting bool) (*request, error) {
 	p.given = &p.plain
 	r.found = t.found
 	r.asked = asked{names: t.names, ids: func(id string) bool { _, has := ids[id]; return has }}
-	r.Model, r.Stream, r.Body = body.Model, body.Stream, body
+	r.Model, r.Stream, r.Body, r.Owner = body.Model, body.Stream, body, t.owner
 	r.Size = int64(len(t.out)+t.origins.size()+64*len(ids)) + body.Size()
 	r.Fault = func(e *fault.Error) *fault.Error { return p.given.fault(e) }
 	if t.effort != "" {
@@ -122,8 +123,8 @@ func parse(b []byte, counting bool) (*request, error) {
 }
 
 // write writes the request in a form, and checks it as what it has become.
-func (r *request) write(f form) (*translation, *chat.Request, error) {
-	t := newTranslation(&r.source, r.bytes, f, r.counting)
+func (r *request) write(f form, buffers *buffer.Pool) (*translation, *chat.Request, error) {
+	t := newTranslation(&r.source, r.bytes, f, r.counting, buffers)
 	if err := t.write(); err != nil {
 		return nil, nil, err
 	}
@@ -149,7 +150,7 @@ func (r *request) formFor(takes func(extension string) bool) (dialect.Body, erro
 		r.places.given = &r.places.plain
 		return r.Body, nil
 	}
-	t, body, err := r.write(f)
+	t, body, err := r.write(f, nil)
 	if err != nil {
 		return nil, err
 	}

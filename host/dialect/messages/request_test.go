@@ -15,7 +15,7 @@ import (
 // chatOf returns the chat request that a client's request becomes.
 func chatOf(t *testing.T, body string) string {
 	t.Helper()
-	r, err := parse([]byte(body), false)
+	r, err := parse([]byte(body), false, nil)
 	if err != nil {
 		t.Fatalf("parse(%s): %v", body, err)
 	}
@@ -25,7 +25,7 @@ func chatOf(t *testing.T, body string) string {
 // formOf returns the form of it for an adapter that takes the extensions.
 func formOf(t *testing.T, body string, extensions ...string) string {
 	t.Helper()
-	r, err := parse([]byte(body), false)
+	r, err := parse([]byte(body), false, nil)
 	if err != nil {
 		t.Fatalf("parse(%s): %v", body, err)
 	}

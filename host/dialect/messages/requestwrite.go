@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"strconv"
 
+	"github.com/kai-gateway/kai/host/buffer"
 	"github.com/kai-gateway/kai/host/fault"
 
 	"github.com/kai-gateway/kai/sdk"
@@ -28,6 +29,7 @@ type translation struct {
 	count  bool // it is only to be counted
 
 	out     []byte
+	owner   *buffer.Owner // of out, as long as that didn't grow
 	content content
 	here    at                   // of what is being written
 	blocks  [1 + maxNested]block // that are being read, the inner ones behind those they are in
@@ -55,10 +57,11 @@ type found struct{ cache, topK, native bool }
 // unknown is an index that was not looked for.
 const unknown = -2
 
-func newTranslation(s *source, size int, f form, count bool) *translation {
+func newTranslation(s *source, size int, f form, count bool, buffers *buffer.Pool) *translation {
+	out, owner := buffers.Lend(size + size/8 + 1024)
 	return &translation{
 		source: s, form: f, count: count, lastUser: unknown,
-		out: make([]byte, 0, size+size/8+1024), ids: map[string]struct{}{},
+		out: out, owner: owner, ids: map[string]struct{}{},
 		thoughts: thoughts{room: 2*size + minRestored},
 	}
 }

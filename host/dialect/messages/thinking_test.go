@@ -33,7 +33,7 @@ func TestEffort(t *testing.T) {
 			if tc.want != "" {
 				want, wished = became(hi, `,"reasoning_effort":"`+tc.want+`"`), "reasoning_effort"
 			}
-			r, err := parse([]byte(said(hi, tc.fields)), false)
+			r, err := parse([]byte(said(hi, tc.fields)), false, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,7 +105,7 @@ func TestSealedContentIsBounded(t *testing.T) {
 	}
 	// A few bytes that open to many.
 	bomb := thinking(``, seal.Seal(seal.Content{Details: raws(`{"data":"` + strings.Repeat("a", 60<<10) + `"}`)}))
-	if _, err := parse([]byte(said(hi+`,`+assistant(`[`+bomb+`]`))), false); err != nil {
+	if _, err := parse([]byte(said(hi+`,`+assistant(`[`+bomb+`]`))), false, nil); err != nil {
 		t.Errorf("60 KB that were sealed in %d bytes are refused: %v", len(bomb), err)
 	}
 	e = refusalOf(t, said(hi+`,`+assistant(`[`+bomb+`,`+bomb+`]`)))

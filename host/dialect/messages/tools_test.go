@@ -85,7 +85,7 @@ func TestNamesOfTools(t *testing.T) {
 func TestNamesOnTheirWayBack(t *testing.T) {
 	long := strings.Repeat("mcp__a_long_name__", 5)[:80]
 	short := shortName(long)
-	r, err := parse([]byte(said(hi+`,`+assistant(`[`+toolUse(`c1`, long, `{}`)+`]`), tools(`{"name":"`+long+`"}`, `{"name":"`+long[:64]+`"}`))), false)
+	r, err := parse([]byte(said(hi+`,`+assistant(`[`+toolUse(`c1`, long, `{}`)+`]`), tools(`{"name":"`+long+`"}`, `{"name":"`+long[:64]+`"}`))), false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

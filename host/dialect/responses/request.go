@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/kai-gateway/kai/host/buffer"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/fault"
@@ -45,7 +46,7 @@ func Parse(o Options) dialect.Parse {
 	}
 	return func(ctx context.Context, b []byte, c dialect.Caller) (*dialect.Request, error) {
 		b = bytes.TrimPrefix(b, []byte("\ufeff"))
-		t := translation{owned: owned{o.Store, c.Principal}, budget: o.MaxBody, memory: c.Memory}
+		t := translation{owned: owned{o.Store, c.Principal}, budget: o.MaxBody, memory: c.Memory, buffers: c.Buffers}
 		if err := t.reading.read(b); err != nil {
 			return nil, err
 		}
@@ -85,7 +86,9 @@ type translation struct {
 	budget       int64 // bytes that may be added from memory
 	added        int   // those that were
 	memory       *memory.Grant
-	history      []item // what was remembered of the conversation
+	buffers      *buffer.Pool
+	owner        *buffer.Owner // of what was written, if it was lent
+	history      []item        // what was remembered of the conversation
 	compact      bool
 	tools        declarations
 	conversation conversation
@@ -142,7 +145,7 @@ func (t *translation) request(ctx context.Context, c *chat.Request, size int) *d
 	origins := t.conversation.origins
 	return &dialect.Request{
 		Remember: remember,
-		Op:       abi.Chat, Model: c.Model, Stream: c.Stream, Body: c,
+		Op:       abi.Chat, Model: c.Model, Stream: c.Stream, Body: c, Owner: t.owner,
 		Size:     int64(size+a.echo.size()+len(t.items)*inputBytes+len(t.tools.list)*toolBytes) + c.Size(),
 		Whole:    func(i dialect.Info) dialect.Answer { return newWhole(a, i) },
 		Streamed: func(i dialect.Info) dialect.Stream { return newStream(a, i) },
@@ -229,7 +232,9 @@ func (t *translation) readTools(items []item) *fault.Error {
 
 // write returns the chat completion.
 func (t *translation) write(items []item, size int) ([]byte, *fault.Error) {
-	out, err := t.fields.appendSettings(make([]byte, 0, size+size/8+1024), t.compact)
+	out, owner := t.buffers.Lend(size + size/8 + 1024)
+	t.owner = owner
+	out, err := t.fields.appendSettings(out, t.compact)
 	if err != nil {
 		return nil, err
 	}
