@@ -453,3 +453,33 @@ func TestTrapCountsAreEvicted(t *testing.T) {
 		t.Error("nothing is counted any more")
 	}
 }
+
+// TestAnotherMasterIsFound ends the master that a sentinel watches: its replica takes over,
+// and is counted at.
+func TestAnotherMasterIsFound(t *testing.T) {
+	master := redis.Start(t)
+	host, port, _ := net.SplitHostPort(master.Address)
+	replica := redis.Start(t, "--replicaof", host+" "+port)
+	until(t, "the replica follows", func() bool { return strings.Contains(replica.Do("INFO", "replication"), "master_link_status:up") })
+	sentinel := redis.StartSentinel(t, "main", master)
+	c := open(t, Options{Addresses: []string{sentinel.Address}, Sentinel: "main", Timeout: 500 * time.Millisecond})
+	if count(t, c) != 1 {
+		t.Fatal("it is not the first count")
+	}
+	until(t, "the replica has it", func() bool { return strings.Contains(replica.Do("DBSIZE"), ":1") })
+	until(t, "the sentinel knows the replica", func() bool { return strings.Contains(sentinel.Do("SENTINEL", "REPLICAS", "main"), "name") })
+	told := make(chan string, 9)
+	c.Follow("board", func(_, text string) { told <- text })
+	master.Kill()
+	run := c.Script(`return {redis.call('INCR', KEYS[1])}`)
+	until(t, "the replica is counted at", func() bool {
+		n, err := run(t.Context(), []string{c.Key("b", "x")}, nil)
+		return err == nil && n[0] == 2
+	})
+	if err := c.Note(t.Context(), "board", "x", "text"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-told; got != "text" {
+		t.Errorf("told %q", got)
+	}
+}

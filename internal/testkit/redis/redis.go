@@ -109,6 +109,9 @@ func (s *Server) answers(ended <-chan struct{}) bool {
 func (s *Server) Pause()  { s.signal(syscall.SIGSTOP) }
 func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
 
+// Kill ends the server as a machine that burns does.
+func (s *Server) Kill() { s.signal(syscall.SIGKILL) }
+
 func (s *Server) signal(what syscall.Signal) {
 	s.t.Helper()
 	if err := s.process.Signal(what); err != nil {
@@ -208,7 +211,7 @@ func StartSentinel(t testing.TB, name string, s *Server) *Server {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "sentinel.conf")
 	host, port, _ := net.SplitHostPort(s.Address)
-	if err := os.WriteFile(file, fmt.Appendf(nil, "sentinel monitor %s %s %s 1\n", name, host, port), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, "sentinel monitor %[1]s %[2]s %[3]s 1\nsentinel down-after-milliseconds %[1]s 500\nsentinel failover-timeout %[1]s 5000\n", name, host, port), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return start(t, "", file, "--sentinel")
