@@ -8,7 +8,7 @@
 // exactly that call, and an instance can be thrown away between any two calls.
 //
 // A guest can't hang the process, since every loop and function burns fuel. It can't
-// take more memory than its limit, and reaches nothing but the two imports of the ABI.
+// take more memory than its limit, and reaches nothing but the three imports of the ABI.
 // What it emits is checked before anyone else sees it.
 package wasm
 

@@ -100,6 +100,9 @@ func (a *Adapter) Events(ctx context.Context, op abi.Op, state []byte, frames *F
 // together runs an invocation of kai_events, as Events says.
 func (r *runner) together(ctx context.Context, p *pool, i *invocation, out *Batch) bool {
 	out.Reset()
+	if i.size() > r.limits.Input {
+		return false
+	}
 	c := r.caller(ctx, out)
 	failed, err := r.once(c, p, i, out, false)
 	c.seat.leave()

@@ -271,6 +271,22 @@ func TestBudgetsOfSeveralEventsAreTheSum(t *testing.T) {
 	}
 }
 
+// TestEventsThatAreTooMuchTogetherAreTakenAlone: a call's input has its limit, which each of
+// them may be below.
+func TestEventsThatAreTooMuchTogetherAreTakenAlone(t *testing.T) {
+	a := newAdapter(t, hostile(t, "tables"), nil)
+	frames := framesOf(t, string(script(inSeveral, 0, next)), "b")
+	var b Batch
+	a.runner.limits.Input = len(frames.encoded)
+	if !a.Events(t.Context(), abi.Chat, nil, frames, &b) {
+		t.Error("as much as the limit is too much")
+	}
+	made := a.made.Load()
+	if a.Events(t.Context(), abi.Chat, []byte("s"), frames, &b) || a.made.Load() != made || !a.TakesEvents() {
+		t.Error("more than the limit is given to the adapter, or held against it")
+	}
+}
+
 // TestEventsThatBreakAgainAndAgainAreGivenUp: each costs an instance, which single calls
 // would not.
 func TestEventsThatBreakAgainAndAgainAreGivenUp(t *testing.T) {
