@@ -113,7 +113,8 @@ type Client struct {
 	transport *http.Transport // for everything else; else nil
 	onlyHTTP2 bool            // the transport speaks nothing else
 	retired   atomic.Bool
-	bursts    sync.Pool // of *[burstSize]byte: see Response.fill
+	smalls    sync.Pool // of *[smallSize]byte: see Response.fill
+	bursts    sync.Pool // of *[burstSize]byte
 }
 
 // New checks the options and makes a client. It opens no connection.
@@ -149,6 +150,7 @@ func newClient(o Options, dialer net.Dialer) (*Client, error) {
 	if c.now == nil {
 		c.now = time.Now
 	}
+	c.smalls.New = func() any { return new([smallSize]byte) }
 	c.bursts.New = func() any { return new([burstSize]byte) }
 	if o.Secret.Header != "" && (!h1.IsToken(o.Secret.Header) || !h1.IsValue(o.Secret.Value)) {
 		return nil, errors.New("secret: not a valid header")

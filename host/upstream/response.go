@@ -17,8 +17,8 @@ import (
 
 // Sizes in bytes of the buffers that a stream is read into.
 const (
-	smallSize = 4 << 10  // each open stream keeps one
-	burstSize = 32 << 10 // borrowed from a pool while reads fill their buffer
+	smallSize = 4 << 10
+	burstSize = 32 << 10 // while reads fill their buffer
 )
 
 // What Close spends to reach the end of a body, so that its connection can be reused:
@@ -45,8 +45,8 @@ type Response struct {
 	start   []byte // the part of the body that was read by settle, to find out its kind, or by Body
 	err     error  // why no more bytes come: io.EOF, or the error for the caller
 	decoder *frame.Decoder
-	small   []byte
-	burst   *[burstSize]byte // used instead of small during a burst; nil most of the time
+	small   *[smallSize]byte // what the decoder reads from; nil while nothing comes
+	burst   *[burstSize]byte // used instead of small during a burst
 	filled  bool             // the last read filled its buffer, so more is probably waiting
 	ended   bool             // the decoder knows that the body has ended
 	closed  bool
@@ -68,6 +68,7 @@ type exchange interface {
 	// error is io.EOF, or for Client.failure.
 	io.Reader
 	Stage() h1.Stage // which it is in, or failed in
+	Wait()           // until there is something to read, or nothing more to wait for
 	Cause() error    // why it was ended from this side: the cause of the context's end, or an *h1.Timeout; nil: it was not
 	Drain()          // from now on, the body is read for the connection's sake, for a short time
 	Close()
@@ -176,9 +177,6 @@ func (r *Response) settle(asked abi.Framing) error {
 	}
 	r.decoder = frame.NewDecoder(framing, r.client.lineLimit)
 	r.decoder.Feed(r.start)
-	if cap(r.start) == smallSize {
-		r.small = r.start[:smallSize] // free once the decoder has read it, before the next read
-	}
 	r.start = nil
 	return nil
 }
@@ -351,21 +349,20 @@ func (r *Response) fill() {
 	if r.err = r.count(&r.lines, r.decoder.Held()); r.err != nil {
 		return
 	}
-	// A burst is read in large pieces, so that there are fewer reads and flushes. Most
-	// streams are slow, and keep little memory while they wait.
-	if r.filled && r.burst == nil {
-		r.burst = r.client.bursts.Get().(*[burstSize]byte)
-	} else if !r.filled {
-		r.returnBurst()
-	}
+	// The decoder has read all that it was fed, so its buffer is free. A burst is read in large
+	// pieces, so that there are fewer reads and flushes. Most streams are slow, and hold no
+	// buffer while they wait.
+	r.returnBuffer()
 	var p []byte
-	if r.burst != nil {
+	if r.filled {
+		r.burst = r.client.bursts.Get().(*[burstSize]byte)
 		p = r.burst[:]
 	} else {
-		if r.small == nil {
-			r.small = make([]byte, smallSize)
+		if r.body == io.Reader(r.x) {
+			r.x.Wait()
 		}
-		p = r.small
+		r.small = r.client.smalls.Get().(*[smallSize]byte)
+		p = r.small[:]
 	}
 	n, err := r.read(p)
 	r.err = err
@@ -375,7 +372,12 @@ func (r *Response) fill() {
 	}
 }
 
-func (r *Response) returnBurst() {
+// returnBuffer gives back what the decoder was fed with.
+func (r *Response) returnBuffer() {
+	if r.small != nil {
+		r.client.smalls.Put(r.small)
+		r.small = nil
+	}
 	if r.burst != nil {
 		r.client.bursts.Put(r.burst)
 		r.burst = nil
@@ -396,7 +398,7 @@ func (r *Response) Close() {
 	}
 	r.x.Close()
 	r.drop(r.held)
-	r.returnBurst()
+	r.returnBuffer()
 	if r.client.retired.Load() {
 		r.client.closeIdle()
 	}

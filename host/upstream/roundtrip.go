@@ -154,6 +154,9 @@ func (x *roundTrip) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Wait does nothing: net/http has no way to wait without reading.
+func (x *roundTrip) Wait() {}
+
 // Drain says that the rest of the body is only read so that the connection can be kept. All
 // of it must come within the wait for that.
 func (x *roundTrip) Drain() { x.enter(h1.Draining) }

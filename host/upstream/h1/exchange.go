@@ -167,6 +167,19 @@ func (x *Exchange) sendOver(k *conn, r *Request) error {
 	return nil
 }
 
+// Wait waits until there is something to read, or nothing more to wait for, which Read
+// tells. So who reads a slow body needs no memory while nothing comes.
+func (x *Exchange) Wait() {
+	if x.closed || x.body.err != nil || x.body.framing == nothingFollows || x.body.in.Buffered() > 0 {
+		return
+	}
+	if draining, err := x.await(Reading); draining || err != nil {
+		return
+	}
+	x.body.in.Peek(1) // an error comes again
+	x.rest()
+}
+
 // Read reads the body of the answer. It waits for the first bytes, and returns what came
 // with them.
 //

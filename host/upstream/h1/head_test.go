@@ -278,3 +278,57 @@ func TestWhatIsReadAtOnce(t *testing.T) {
 		t.Errorf("read %q, want all that came", got)
 	}
 }
+
+// TestWait: waiting takes nothing of the body, and ends when there is nothing to wait for.
+func TestWait(t *testing.T) {
+	for name, tc := range map[string]struct{ answer, body string }{
+		"a length":           {okHead + wire.Sized("abc"), "abc"},
+		"chunks":             {chunksHead + wire.Chunk("abc") + wire.Chunk(""), "abc"},
+		"up to the end":      {okHead + "\r\nabc", "abc"},
+		"nothing":            {okHead + wire.Sized(""), ""},
+		"no content":         {"HTTP/1.1 204 No Content\r\n\r\n", ""},
+		"one that broke off": {okHead + "Content-Length: 5\r\n\r\nabc", "abc"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wire.NoLeaks(t)
+			s := wire.Start(t, wire.Answers(tc.answer))
+			x := newTestClient(t, s.Addr).Start(context.Background())
+			defer x.Close()
+			if err := x.Send(post("")); err != nil {
+				t.Fatal(err)
+			}
+			var got []byte
+			var err error
+			for p := make([]byte, 2); err == nil; {
+				var n int
+				x.Wait()
+				n, err = x.Read(p)
+				got = append(got, p[:n]...)
+			}
+			x.Wait()
+			if string(got) != tc.body || (err == io.EOF) != (name != "one that broke off") {
+				t.Errorf("body = %q, %v, want %q", got, err, tc.body)
+			}
+		})
+	}
+}
+
+func TestWaitEnds(t *testing.T) {
+	wire.NoLeaks(t)
+	s := wire.Start(t, func(c net.Conn, _ *http.Request) bool {
+		io.WriteString(c, chunksHead)
+		wire.HangUp(c)
+		return false
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	x := newTestClient(t, s.Addr).Start(ctx)
+	defer x.Close()
+	if err := x.Send(post("")); err != nil {
+		t.Fatal(err)
+	}
+	go cancel()
+	x.Wait()
+	if _, err := x.Read(make([]byte, 1)); err != context.Canceled {
+		t.Errorf("error = %v, want %v", err, context.Canceled)
+	}
+}
