@@ -155,3 +155,25 @@ func BenchmarkEvent(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkSeveralEvents is BenchmarkEvent for 16 events in one call. Its time is that of
+// all.
+func BenchmarkSeveralEvents(b *testing.B) {
+	a := newAdapter(b, buildGo(b, "./testdata/echo"), nil)
+	var batch Batch
+	frames := framesOf(b, slices.Repeat([]string{`{"say":"hello"}`}, 16)...)
+	b.ReportAllocs()
+	for b.Loop() {
+		if !a.Events(context.Background(), abi.Chat, nil, frames, &batch) {
+			b.Fatal("it came to nothing")
+		}
+		n := 0
+		for _, ems := range batch.EachFrame(frames) {
+			n += len(ems)
+		}
+		if n != 17 { // a text each, and the state
+			b.Fatalf("%d emissions", n)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*frames.Len()), "ns/event")
+}
