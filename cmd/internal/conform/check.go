@@ -49,8 +49,11 @@ func (c *check) run() {
 		return
 	}
 	c.checkAnswered()
-	if c.transcript.Op() == abi.Chat {
+	switch c.transcript.Op() {
+	case abi.Chat:
 		c.checkDialects()
+	case abi.Completions:
+		c.checkCompletions()
 	}
 	c.checkViews()
 	c.checkFinish()
@@ -74,7 +77,7 @@ func (c *check) replay(g *guest, t *fixture) outcome {
 		o.torn = errCut
 	}
 	switch op := t.Op(); {
-	case op == abi.Chat:
+	case op == abi.Chat, op == abi.Completions:
 		o.err = o.feed(chat.NewChunks(chat.Info{}))
 	case op.Native(), op.Streams() && o.passesEvents():
 		o.err = o.feed(newPassing())

@@ -1,11 +1,13 @@
 package conform
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/chat"
+	"github.com/kai-gateway/kai/host/dialect/completions"
 	"github.com/kai-gateway/kai/host/dialect/messages"
 	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/host/fault"
@@ -63,6 +65,26 @@ func (c *check) checkDialects() {
 			}
 			if got, want := reason(c.recorded.feed(a)), reason(c.recorded.err); got != want {
 				c.result.fail("every API has the answer", "with \"stream\":%s, POST %s ends with %s, and chat with %s", stream, v.Path, got, want)
+			}
+		}
+	}
+}
+
+// checkCompletions gives what the adapter stated to the forms of completions, whole and as a
+// stream, as checkDialects does. Where several prompts or tokens were sent, there is one form.
+func (c *check) checkCompletions() {
+	for path, parse := range map[string]dialect.Parse{"/v1/completions": completions.Parse, "/v1/fim/completions": completions.ParseFIM} {
+		asked, err := parse(c.ctx, bytes.TrimSpace(c.transcript.Get(transcript.SectionClient)), dialect.Caller{})
+		if err != nil {
+			continue // the gateway says so, or the other form has it
+		}
+		info := dialect.Info{ID: "0", Model: "m"}
+		for how, a := range map[string]dialect.Answer{"whole": asked.Whole(info), "streamed": asked.Streamed(info).Begin()} {
+			if parted, ok := a.(dialect.Parted); ok {
+				parted.Part(nil, max(1, asked.Inputs)) // which can't fail at the beginning
+			}
+			if got, want := reason(c.recorded.feed(a)), reason(c.recorded.err); got != want {
+				c.result.fail("every API has the answer", "%s, POST %s ends with %s, and chat would with %s", how, path, got, want)
 			}
 		}
 	}
