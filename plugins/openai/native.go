@@ -110,7 +110,7 @@ func kept(r *sdk.Response, out *sdk.Out) error {
 		return &sdk.Error{Status: 404, Type: sdk.NotFoundError, Message: "The provider does not have this response, or not any more.", NoRetry: true}
 	case r.Status < 200 || r.Status > 299:
 		return errortext.InResponses(failure(r.Status, r.Head, body))
-	case body.Kind() != sdk.KindObject || body.Valid() != nil:
+	case body.Kind() != sdk.KindObject || body.Valid() != nil || body.Get("object").Kind() != sdk.KindString:
 		return openaichat.Failed(502, "upstream_error", "The provider's answer is no response.")
 	}
 	out.Pass(true)
