@@ -56,7 +56,9 @@ func (c *call) enter(ctx context.Context) error {
 		}
 	}
 	if refused != nil {
-		showRoom(c.http.Writer.Header(), refused.Bucket, refused.Left, max(0, refused.Wait))
+		if b := refused.Bucket; b.Owner == limit.Key && (b.Unit == limit.Requests || b.Unit == limit.Tokens) {
+			showRoom(c.http.Writer.Header(), []room{{b, refused.Left, max(0, refused.Wait)}})
+		}
 		return notAdmitted(refused, c.gateway.now())
 	}
 	if a.lease != nil {
@@ -76,8 +78,7 @@ func (c *call) take(ctx context.Context, a *admission, who *key.Principal) (refu
 	if err := c.checkSound(a); err != nil {
 		return nil, err
 	}
-	learnt, _ := c.gateway.host.learnt.LoadOrStore(c.plan.Alias, &limit.Estimator{})
-	a.learnt = learnt.(*limit.Estimator)
+	a.learnt = c.gateway.learnt[c.plan.Alias]
 	c.ratio = a.learnt.Ratio()
 	c.size = max(1, int64(float64(a.bytes)*c.ratio))
 	a.lease, refused = c.gateway.host.limits.Admit(ctx, a.buckets, c.needs(a))
@@ -145,34 +146,66 @@ func (c *call) leave() {
 // show tells the client what is left of the limits of its key: of those for requests, and
 // of those for tokens, that of which the smallest part is left.
 func (a *admission) show(h http.Header) {
+	var told [2]room
+	n := 0
 	for _, unit := range [...]limit.Unit{limit.Requests, limit.Tokens} {
-		tightest, least := -1, 2.0
+		least := 2.0
+		var tightest room
 		for i, b := range a.buckets {
 			if b.Owner != limit.Key || b.Unit != unit {
 				continue
 			}
-			left, _ := a.lease.Left(i)
+			left, reset := a.lease.Left(i)
 			if part := float64(left) / float64(max(1, b.Limit)); part < least {
-				tightest, least = i, part
+				least, tightest = part, room{b, left, reset}
 			}
 		}
-		if tightest >= 0 {
-			left, reset := a.lease.Left(tightest)
-			showRoom(h, a.buckets[tightest], left, reset)
+		if tightest.of != nil {
+			told[n] = tightest
+			n++
 		}
 	}
+	showRoom(h, told[:n])
 }
 
-// showRoom tells the client what is left of a limit of its key for requests or tokens, as
-// OpenAI does: https://platform.openai.com/docs/guides/rate-limits
-func showRoom(h http.Header, b *limit.Bucket, left int64, reset time.Duration) {
-	if b.Owner != limit.Key || b.Unit != limit.Requests && b.Unit != limit.Tokens {
+// room is what a limit has left, and in what time it will be as if nothing had been used.
+type room struct {
+	of    *limit.Bucket
+	left  int64
+	reset time.Duration
+}
+
+// roomHeaders are those of a limit for requests, and of one for tokens.
+var roomHeaders = [...][3]string{
+	limit.Requests: {"X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests"},
+	limit.Tokens:   {"X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens"},
+}
+
+// showRoom tells the client what is left of limits of its key for requests or tokens, of each
+// at most one, as OpenAI does: https://platform.openai.com/docs/guides/rate-limits. Each
+// answer has these headers, so all of them are in one text.
+func showRoom(h http.Header, told []room) {
+	var buf [160]byte
+	var ends [2 * 3]int
+	text, n := buf[:0], 0
+	for _, r := range told {
+		text = strconv.AppendInt(text, r.of.Limit, 10)
+		ends[n] = len(text)
+		text = strconv.AppendInt(text, r.left, 10)
+		ends[n+1] = len(text)
+		text = append(text, r.reset.Round(time.Millisecond).String()...)
+		ends[n+2] = len(text)
+		n += 3
+	}
+	if n == 0 {
 		return
 	}
-	what := unitWords[b.Unit]
-	h.Set("X-Ratelimit-Limit-"+what, strconv.FormatInt(b.Limit, 10))
-	h.Set("X-Ratelimit-Remaining-"+what, strconv.FormatInt(left, 10))
-	h.Set("X-Ratelimit-Reset-"+what, reset.Round(time.Millisecond).String())
+	all, values, from := string(text), make([]string, n), 0
+	for i := range values {
+		values[i] = all[from:ends[i]]
+		from = ends[i]
+		h[roomHeaders[told[i/3].of.Unit][i%3]] = values[i : i+1 : i+1]
+	}
 }
 
 // notAdmitted is what a client gets that isn't let in. It names limits of its own key and

@@ -38,13 +38,14 @@ type generation struct {
 	now       func() time.Time
 	handler   http.Handler
 	routes    *route.Table
-	gauges    [][]*limit.Gauge     // by the ID of a target: what counts the requests to it
-	limits    *limits              // nil: there are none
-	caching   *caching             // nil: no answers are kept
-	prices    []*price.Price       // by the ID of a target; nil: nothing has a price
-	providers map[string]*provider // which the generation holds
-	order     []*provider          // as configured
-	targets   []string             // names of targets, by their ID: provider/model
+	gauges    [][]*limit.Gauge            // by the ID of a target: what counts the requests to it
+	limits    *limits                     // nil: there are none
+	learnt    map[string]*limit.Estimator // by alias: how many tokens requests have; nil: there are no limits
+	caching   *caching                    // nil: no answers are kept
+	prices    []*price.Price              // by the ID of a target; nil: nothing has a price
+	providers map[string]*provider        // which the generation holds
+	order     []*provider                 // as configured
+	targets   []string                    // names of targets, by their ID: provider/model
 	metrics   *observe.View
 	refs      atomic.Int64 // the host's and one for each request; closed at 0
 }
@@ -58,6 +59,9 @@ func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error
 	var err error
 	routes, gauges, prices := h.aliases(c)
 	g.gauges, g.prices, g.limits, g.caching = gauges, prices, limitsOf(c), h.cachingOf(c)
+	if g.limits != nil {
+		g.learnt = h.estimators(c)
+	}
 	if g.routes, err = route.New(routes, c.DefaultModel, h.cells); err != nil {
 		return nil, err
 	}

@@ -18,7 +18,8 @@ import (
 //	checked before, counted after: a burst passes   TestTrapABurstPassesALimit, limit.TestManyAtOncePassNoLimit
 //	a refusal counts, so that nobody recovers       limit.TestARefusedRequestCountsNowhere
 //	a reservation is more than the limit            limit.TestAReservationFitsIntoTheLimit
-//	an answer settles as nothing, or as too much    TestWhatAnAnswerCosts, TestWhatOtherAnswersCost, TestAHangUpPaysInEveryAPI
+//	an answer settles as nothing, or as too much    TestWhatAnAnswerCosts, TestWhatOtherAnswersCost,
+//	                                                TestWhatPassedAnswersCost, TestAHangUpPaysInEveryAPI
 //	a debt is forgotten                             limit.TestADebtIsPaidByWaiting
 //	one request counts twice                        TestTrapARequestIsCountedTwice
 //	a budget is checked, and charged later          limit.TestManyAtOncePassNoLimit, limit.TestRandomSchedules
@@ -221,6 +222,48 @@ func TestWhatOtherAnswersCost(t *testing.T) {
 			}
 			if g.host.Counted("key app requests 24h0m0s") != 1 {
 				t.Error("the request is not counted")
+			}
+		})
+	}
+}
+
+// TestWhatPassedAnswersCost cuts answers that pass as they come at every stage, whole and
+// streamed, and compares what is charged with what was delivered.
+func TestWhatPassedAnswersCost(t *testing.T) {
+	messages := func(stream string) string {
+		return `{"model":"claude","max_tokens":50,"messages":[{"role":"user","content":"hi"}],"mcp_servers":[]` + stream + `}`
+	}
+	const streamed = `,"stream":true`
+	long := strings.Replace(nativeText, `"text":"native"`, `"text":"`+strings.Repeat("0123456789", 40)+`"`, 1) // 100 tokens
+	for name, tc := range map[string]struct {
+		body          string
+		answer        mock.Answer
+		input, output int64 // tokens, estimated where they are many; below 0: at least so many
+	}{
+		"whole":                   {messages(""), mock.JSON(fmt.Sprintf(nativeWhole, "")), 5, 2},
+		"a stream":                {messages(streamed), mock.SSE(nativeStream), 5, 2},
+		"cut before its start":    {messages(streamed), mock.Steps(mock.SSE(": ping\n\n"), mock.Cut), -1, 0},
+		"cut behind its start":    {messages(streamed), mock.Steps(mock.SSE(nativeStart), mock.Cut), 5, 1},
+		"cut in its text":         {messages(streamed), mock.Steps(mock.SSE(nativeStart+long), mock.Cut), 5, 100},
+		"cut behind its end":      {messages(streamed), mock.Steps(mock.SSE(nativeStart+long+nativeEnd), mock.Cut), 5, 2},
+		"an error in its text":    {messages(streamed), mock.SSE(nativeStart + long + "event: error\ndata: " + overloaded + "\n\n"), 5, 100},
+		"an error before it":      {messages(streamed), mock.Whole(529, "application/json", overloaded), 0, 0},
+		"a whole one that is cut": {messages(""), mock.Steps(func(x *mock.Exchange) { x.Head(200, "application/json"); x.Send(nativeWhole[:40]) }, mock.Cut), -1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t, fmt.Sprintf(`
+providers: {an: {plugin: anthropic, base_url: %q, api_key: k}}
+model_mapping: {claude: {targets: [{provider: an, model: claude-x}], routing: {attempts: 1}, price: {input: 1, output: 10}}}
+auth:
+  enabled: true
+  groups: {team: {limits: {concurrent: 100}}}
+  api_keys: [{name: app, key: app, group: team, limits: {input_tokens: 1M/d, output_tokens: 1M/d}, budget: {total: 5}}]
+`, mock.Start(t, tc.answer).URL))
+			_, answer := g.postTo(t, "/v1/messages", "app", tc.body)
+			g.settled(t)
+			input, output, money := g.host.Counted("key app input_tokens 24h0m0s"), g.host.Counted("key app output_tokens 24h0m0s"), g.host.Counted("key app money total")
+			if off := max(output-tc.output, tc.output-output); off > tc.output/10 || tc.input >= 0 && input != tc.input || tc.input < 0 && (input < -tc.input || input > 60) || money != input*1000+output*10_000 {
+				t.Errorf("%d and %d tokens are counted, which cost %d; want %d and %d; the client got %s", input, output, money, tc.input, tc.output, answer)
 			}
 		})
 	}
