@@ -192,7 +192,7 @@ await page.getByText('did you mean "provider"').waitFor();
 expected.pop();
 const kept = page.getByRole("region", { name: "Cache of answers" });
 await kept.getByText("on", { exact: true }).waitFor();
-await kept.getByText(/^Requests: hit$/).waitFor();
+await kept.getByText("Requests that it answered").waitFor();
 await page.getByRole("region", { name: "Shared store" }).getByText("off", { exact: true }).waitFor();
 await picture(page, "system");
 await make("correct");

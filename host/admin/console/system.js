@@ -3,6 +3,7 @@
 import { post } from "./api.js";
 import { bytes, clock, count, h, head, panel, pill, replace, time, use } from "./dom.js";
 
+const results = { hit: "Requests that it answered", miss: "Requests that it could not" };
 const outages = { local: "counts alone, with its part of each limit", deny: "refuses requests", allow: "lets all requests in" };
 
 export function system(root) {
@@ -32,7 +33,7 @@ export function system(root) {
     if (!c) return panel("Cache of answers", off("Every request is answered by a model: the configuration has no cache section."), pill("off"));
     return panel("Cache of answers", list([
       ["Answers kept", count(c.entries)], ["Memory", use(c.memory.used, c.memory.max, bytes)],
-      ...Object.entries(c.requests ?? {}).map(([what, n]) => ["Requests: " + what, count(n)]),
+      ...Object.entries(c.requests ?? {}).map(([what, n]) => [results[what] ?? "Requests: " + what, count(n)]),
     ]), pill("on", "good"));
   }
   function shared(s) {
