@@ -38,7 +38,7 @@ func (a *attempt) events(ctx context.Context, res *upstream.Response) error {
 			}
 		}
 		f, err := res.Next()
-		if err == nil && taker != nil && exchange.MayJoin(f.Name, f.Data) && (a.frames.Len() > 0 || res.More()) {
+		if err == nil && taker != nil && exchange.MayJoin(a.op, f.Name, f.Data) && (a.frames.Len() > 0 || res.More()) {
 			if a.frames.Add(f.Data) {
 				continue
 			}

@@ -201,7 +201,7 @@ func TestAimsAreForTheMedian(t *testing.T) {
 	r.values("", "without an aim", []float64{1}, "ms", 0)
 	r.idle("idle", "one and a half", samples{"instance": {2, 4}, "same": {3, 6}}, "same", idleAim)
 	for i, want := range []string{"2 ms|at most 900 ms|200 ms|met", "202 ms|at most 203 ms|200 ms|MISSED", "1 ms|at most 1 ms||", "4.5 MiB|1.50 × an instance of 3.0 MiB|1.1 ×|MISSED"} {
-		if got := strings.Join(r.rows[i][6:], "|"); got != want {
+		if got := strings.Join(r.rows[i][7:], "|"); got != want {
 			t.Errorf("row %d is %s, want %s", i, got, want)
 		}
 	}

@@ -128,7 +128,7 @@ func (p *process) ready(ctx context.Context) error {
 // where Kai is compared with itself.
 func (b *bench) servers(s *scenario) []string {
 	all := []string{s.against}
-	if s.against == chat {
+	if s.against == chat || s.against == translated {
 		return append(all, kai)
 	}
 	if b.native != "" && s.streams <= 1000 {

@@ -50,7 +50,7 @@ func percentile(v []time.Duration, p int) time.Duration {
 // report is the table of results.
 type report struct{ rows [][]string }
 
-var columns = []string{"scenario", "what", bare, translator, linked, chat, kai, "result", "aim", ""}
+var columns = []string{"scenario", "what", bare, translator, linked, chat, translated, kai, "result", "aim", ""}
 
 // row adds a line. cells are by server.
 func (r *report) row(scenario, what string, cells map[string]string, result, aim string, met bool) {
@@ -61,7 +61,7 @@ func (r *report) row(scenario, what string, cells map[string]string, result, aim
 			verdict = "MISSED"
 		}
 	}
-	r.rows = append(r.rows, []string{scenario, what, cells[bare], cells[translator], cells[linked], cells[chat], cells[kai], result, aim, verdict})
+	r.rows = append(r.rows, []string{scenario, what, cells[bare], cells[translator], cells[linked], cells[chat], cells[translated], cells[kai], result, aim, verdict})
 }
 
 func (r *report) costs(s *scenario, c samples) {

@@ -15,6 +15,7 @@ const (
 	bare       = "proxy"      // httputil.ReverseProxy
 	linked     = "linked"     // Kai with its adapters linked
 	chat       = "chat"       // Kai as it ships, asked for the same in a chat completion
+	translated = "translated" // Kai as it ships, asked for the same of a provider that doesn't speak the client's API
 	kai        = "kai"        // Kai as it ships
 	translator = "translator" // encoding/json
 )
@@ -27,7 +28,8 @@ type scenario struct {
 	path   string // the path of the upstream's API, which says how it answers
 	api    string // the path of Kai's API that clients speak; "": chat completions
 	body   []byte // in that API
-	plain  []byte // of a scenario against chat: the same in a chat completion
+	plain  []byte // of a scenario against chat: the same in a chat completion; against translated: to the other model
+	other  string // of a scenario against translated: the path of the other provider's API
 	unit   string // what the processor time is divided by: "request" or "chunk"
 	units  int    // how many units an answer has
 
@@ -107,6 +109,11 @@ var scenarios = []scenario{
 		name: "messages", what: "long, through the Messages API", plugin: "openrouter", path: "/sse/2000/0s",
 		api: messagesPath, body: messagesBody("messages", true, "Say much."), plain: chatBody("messages", true, "Say much."),
 		unit: "chunk", units: 2000, workers: 4, against: chat, aim: 1.2,
+	},
+	{
+		name: "native", what: "burst, through the Responses API to a provider that speaks it", plugin: "openai", path: "/own/100/0s", other: "/sse/100/0s",
+		api: responsesPath, body: responsesBody("native", true, "Say something."), plain: responsesBody("native-"+translated, true, "Say something."),
+		unit: "chunk", units: 100, workers: 16, against: translated, aim: 0.8,
 	},
 	{
 		name: "responses-large", what: "large, through the Responses API", plugin: "openrouter", path: "/whole",
@@ -232,6 +239,8 @@ func (s *scenario) request(server, addr string) []byte {
 		path = s.path + path
 	case chat:
 		path, body = chatPath, s.plain
+	case translated:
+		body = s.plain
 	}
 	return newRequest(addr, path, body)
 }
@@ -259,16 +268,20 @@ func (s *scenario) end(server string) []byte {
 
 // writeConfig writes a configuration in which every scenario is a model.
 func writeConfig(file, upstream string) error {
-	var b strings.Builder
-	b.WriteString("providers:\n")
-	for _, s := range scenarios {
-		fmt.Fprintf(&b, "  %s: {plugin: %s, base_url: \"http://%s%s\", api_key: %q}\n", s.name, s.plugin, upstream, s.path, "bench")
+	var providers, models strings.Builder
+	add := func(name, plugin, path, more string) {
+		fmt.Fprintf(&providers, "  %s: {plugin: %s, base_url: \"http://%s%s\", api_key: %q%s}\n", name, plugin, upstream, path, "bench", more)
+		fmt.Fprintf(&models, "  %s: {provider: %s, model: openai/gpt-4o-mini}\n", name, name)
 	}
-	fmt.Fprintf(&b, "  upload: {plugin: openai, base_url: \"http://%s%s\", api_key: bench}\n", upstream, uploadPath)
-	b.WriteString("model_mapping:\n")
 	for _, s := range scenarios {
-		fmt.Fprintf(&b, "  %s: {provider: %s, model: openai/gpt-4o-mini}\n", s.name, s.name)
+		if s.against == translated {
+			add(s.name, s.plugin, s.path, ", native: true")
+			add(s.name+"-"+translated, s.plugin, s.other, ", native: false")
+			continue
+		}
+		add(s.name, s.plugin, s.path, "")
 	}
-	b.WriteString("  upload: {provider: upload, model: whisper-1}\n")
-	return os.WriteFile(file, []byte(b.String()), 0o600)
+	fmt.Fprintf(&providers, "  upload: {plugin: openai, base_url: \"http://%s%s\", api_key: bench}\n", upstream, uploadPath)
+	models.WriteString("  upload: {provider: upload, model: whisper-1}\n")
+	return os.WriteFile(file, []byte("providers:\n"+providers.String()+"model_mapping:\n"+models.String()), 0o600)
 }

@@ -17,6 +17,7 @@ import (
 //	/whole/chat/completions                 one JSON object
 //	/sse/2000/0s/chat/completions           2,000 chunks as fast as they can be written, each by itself
 //	/sse/2000/0s/16/chat/completions        the same, 16 in a write
+//	/own/100/0s/responses                   100 chunks of the Responses API
 //	/ndjson/50/200ms/api/chat               50 lines of Ollama, one every 200 ms
 //	/vectors/api/embed                      2,048 vectors of 1,024 numbers of Ollama
 //	/upload/audio/transcriptions            a text, after a form was read slowly
@@ -33,6 +34,12 @@ func newUpstream() http.Handler {
 	sse := func(w http.ResponseWriter, r *http.Request) { stream(w, r, "text/event-stream", sseEvents, sseEnd) }
 	mux.HandleFunc("POST /sse/{chunks}/{every}/chat/completions", sse)
 	mux.HandleFunc("POST /sse/{chunks}/{every}/{together}/chat/completions", sse)
+	mux.HandleFunc("POST /own/{chunks}/{every}/responses", func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, ownStart)
+		stream(w, r, "text/event-stream", ownEvents, ownEnd)
+	})
 	mux.HandleFunc("POST /ndjson/{chunks}/{every}/api/chat", func(w http.ResponseWriter, r *http.Request) {
 		stream(w, r, "application/x-ndjson", ollamaLines, ollamaEnd)
 	})
@@ -120,6 +127,7 @@ var words = strings.Split("The| gateway| reads| each| event|,| hands| it| to| th
 var (
 	sseEvents   = make([]string, len(words))
 	ollamaLines = make([]string, len(words))
+	ownEvents   = make([]string, len(words))
 )
 
 func init() {
@@ -127,8 +135,26 @@ func init() {
 		sseEvents[i] = `data: {"id":"gen-1786988078-KaiSample0000000001","object":"chat.completion.chunk","created":1786988078,` +
 			`"model":"openai/gpt-4o-mini","provider":"OpenAI","choices":[{"index":0,"delta":{"content":"` + w +
 			`","role":"assistant"},"finish_reason":null,"native_finish_reason":null}]}` + "\n\n"
+		ownEvents[i] = ownEvent("response.output_text.delta", fmt.Sprintf(`"content_index":0,"delta":"%s","item_id":"%s","logprobs":[],"obfuscation":"Sa9QXj1w","output_index":0,"sequence_number":%d`, w, ownItem, 4+i))
 		ollamaLines[i] = fmt.Sprintf(`{"model":"granite4:tiny-h","created_at":"2026-11-23T01:56:14.%09dZ","message":{"role":"assistant","content":"%s"},"done":false}`+"\n", 1+i*7927281, w)
 	}
+}
+
+// The events of OpenAI's Responses API, as its documents have them.
+const (
+	ownItem     = "msg_68b4ac9a1d2c8192b6b0b0a2f3c4d5e60123456789abcdef"
+	ownResponse = `"response":{"id":"resp_68b4ac98f7d48192a2f6d1c0e9b8a7f60123456789abcdef","object":"response","created_at":1786988078,"error":null,"incomplete_details":null,"model":"gpt-4o-mini-2024-07-18"`
+)
+
+var (
+	ownStart = ownEvent("response.created", ownResponse+`,"status":"in_progress","output":[],"usage":null}`) +
+		ownEvent("response.output_item.added", `"item":{"id":"`+ownItem+`","type":"message","status":"in_progress","content":[],"role":"assistant"},"output_index":0`) +
+		ownEvent("response.content_part.added", `"content_index":0,"item_id":"`+ownItem+`","output_index":0,"part":{"type":"output_text","annotations":[],"text":""}`)
+	ownEnd = ownEvent("response.completed", ownResponse+`,"status":"completed","output":[],"usage":{"input_tokens":15,"output_tokens":2000,"total_tokens":2015}}`)
+)
+
+func ownEvent(name, data string) string {
+	return "event: " + name + "\ndata: {\"type\":\"" + name + "\"," + data + "}\n\n"
 }
 
 const (

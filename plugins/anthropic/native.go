@@ -84,7 +84,7 @@ func (s *state) stop(reason sdk.JSON, out *sdk.Out) {
 // passEvent passes on an event, whatever its type. What begins a block of text or thinking
 // says nothing yet; a call of a tool, or what one of Anthropic's own found, does.
 func (s *state) passEvent(e *sdk.Event, out *sdk.Out) error {
-	if string(e.Name) == "content_block_delta" {
+	if string(e.Name) == "content_block_delta" || bytes.HasPrefix(e.Data, []byte(`{"type":"content_block_delta",`)) {
 		out.Pass(true)
 		return nil
 	}

@@ -67,9 +67,17 @@ func (x *Exchange) Take(ems []abi.Emission, body []byte) (Turn, error) {
 }
 
 // MayJoin reports whether a frame may be one of several in a call of kai_events: it has no
-// name, is short, and is neither empty nor an end mark.
-func MayJoin(name, data []byte) bool {
-	return len(name) == 0 && len(data) > 0 && len(data) <= abi.MaxFrame && !IsDone(data)
+// name, is short, and is neither empty nor an end mark. In the APIs of clients, the name may be
+// one that the data begins with as its type.
+func MayJoin(op abi.Op, name, data []byte) bool {
+	return (len(name) == 0 || op.Native() && isTyped(data, name)) && len(data) > 0 && len(data) <= abi.MaxFrame && !IsDone(data)
+}
+
+// isTyped reports whether data is {"type":"NAME" and whatever follows.
+func isTyped(data, name []byte) bool {
+	const begin = `{"type":"`
+	end := len(begin) + len(name)
+	return len(data) > end && string(data[:len(begin)]) == begin && string(data[len(begin):end]) == string(name) && data[end] == '"'
 }
 
 // Frame says whether the adapter gets a frame of a streamed answer (pass), and with which flags

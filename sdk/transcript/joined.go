@@ -10,7 +10,7 @@ import (
 
 // joins reports whether a frame was put aside for a call with several events.
 func (x *replaying) joins(f frame.Frame) bool {
-	if x.joiner == nil || !exchange.MayJoin(f.Name, f.Data) {
+	if x.joiner == nil || !exchange.MayJoin(x.op, f.Name, f.Data) {
 		return false
 	}
 	if len(x.joined) == 0 {

@@ -57,7 +57,7 @@ func (d *Dialect) wholeMessage(head sdk.Head, body sdk.JSON, out *sdk.Out) error
 // messagesEvent passes on an event of a message. What begins a block of text or thinking says
 // nothing yet; a call of a tool does.
 func (d *Dialect) messagesEvent(e *sdk.Event, out *sdk.Out) error {
-	if string(e.Name) == "content_block_delta" {
+	if string(e.Name) == "content_block_delta" || string(typeOf(e.Data)) == "content_block_delta" {
 		out.Pass(true)
 		return nil
 	}

@@ -10,6 +10,8 @@
 package passing
 
 import (
+	"bytes"
+
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -68,6 +70,20 @@ func (d *Dialect) incomplete() error { return failed(d.Name + "'s answer is not 
 
 func failed(text string) error {
 	return &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", Message: text}
+}
+
+// typeOf returns the type of an event that begins with it, without reading further; nil of any
+// other.
+func typeOf(data sdk.JSON) []byte {
+	const begin = `{"type":"`
+	if len(data) < len(begin) || string(data[:len(begin)]) != begin {
+		return nil
+	}
+	end := bytes.IndexByte(data[len(begin):], '"')
+	if end < 0 {
+		return nil
+	}
+	return data[len(begin) : len(begin)+end]
 }
 
 // inside returns the inside of a string that an iterator has checked, or nil for anything

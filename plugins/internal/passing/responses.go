@@ -54,7 +54,7 @@ func (d *Dialect) wholeResponse(head sdk.Head, body sdk.JSON, out *sdk.Out) erro
 // responsesEvent passes on an event of a response. What begins a message or reasoning says
 // nothing yet; a call of a tool does, and so does an item that is done.
 func (d *Dialect) responsesEvent(e *sdk.Event, out *sdk.Out) error {
-	if isDelta(e.Name) {
+	if isDelta(e.Name) || isDelta(typeOf(e.Data)) {
 		out.Pass(true)
 		return nil
 	}
