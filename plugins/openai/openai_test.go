@@ -44,15 +44,27 @@ func FuzzResponse(f *testing.F) {
 			f.Add(r.Status, []byte(r.Body))
 		}
 	})
+	_, ranks, err := adaptertest.Call(f, openai.Plugin(), sdk.Input{Request: &sdk.Request{
+		Op: abi.Rerank, Options: sdk.JSON(`{"rerank":"tei"}`), Body: sdk.JSON(`{"query":"q","documents":["a"],"top_n":1}`),
+	}})
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		emitted, _, _ := adaptertest.Call(t, openai.Plugin(), sdk.Input{Response: &sdk.Response{Status: status, Head: sdk.Head("retry-after-ms: 1e3\n"), Body: body}})
 		failed := len(emitted) > 0 && emitted[len(emitted)-1].Kind == abi.Error
 		if !failed && (status < 200 || status > 299) {
 			t.Errorf("status %d is no error", status)
 		}
-		for _, op := range []abi.Op{abi.Responses, abi.Stored} {
+		for _, op := range []abi.Op{abi.Responses, abi.Stored, abi.Completions, abi.Rerank, abi.Images, abi.Speech, abi.Transcriptions} {
 			adaptertest.Call(t, openai.Plugin(), sdk.Input{Response: &sdk.Response{Op: op, Status: status, Body: body}})
-			adaptertest.Call(t, openai.Plugin(), sdk.Input{Event: &sdk.Event{Op: abi.Responses, Data: body}})
+			adaptertest.Call(t, openai.Plugin(), sdk.Input{Event: &sdk.Event{Op: op, Data: body}})
+		}
+		ranked, _, _ := adaptertest.Call(t, openai.Plugin(), sdk.Input{State: ranks, Response: &sdk.Response{Op: abi.Rerank, Status: 200, Body: body}})
+		for _, e := range ranked {
+			if e.Kind == abi.Result && !json.Valid(e.Data) {
+				t.Errorf("the ranks are %s", e.Data)
+			}
 		}
 		adaptertest.Call(t, openai.Plugin(), sdk.Input{Event: &sdk.Event{Data: body}})
 		adaptertest.Call(t, openai.Plugin(), sdk.Input{Event: &sdk.Event{Name: []byte("error"), Data: body}})
@@ -69,13 +81,15 @@ func FuzzRequest(f *testing.F) {
 		f.Add(options, string(tr.Get(transcript.SectionClient)))
 	})
 	f.Add(`{"drop":["a"],"body":{"b":1}}`, ` { "a" : 1 } `)
+	f.Add(`{"rerank":"tei"}`, `{"query":"q","documents":["a",{"text":"b"}],"top_n":1,"return_documents":true}`)
+	f.Add(`{"completions_path":"/fim/completions"}`, `{"prompt":"a","seed":1}`)
 	f.Add(`{"reasoning_history":"drop"}`, `{"messages":[{"role":"assistant","reasoning":""},{}]}`)
 	f.Fuzz(func(t *testing.T, options, body string) {
 		if !json.Valid([]byte(options)) || !json.Valid([]byte(body)) || sdk.JSON(body).Kind() != sdk.KindObject {
 			t.Skip()
 		}
 		for _, stream := range []bool{false, true} {
-			for _, op := range []abi.Op{abi.Chat, abi.Responses, abi.Stored} {
+			for _, op := range []abi.Op{abi.Chat, abi.Responses, abi.Stored, abi.Completions, abi.Rerank, abi.Images} {
 				adaptertest.Call(t, openai.Plugin(), sdk.Input{Request: &sdk.Request{Op: op, Stream: stream, Options: sdk.JSON(options), Body: sdk.JSON(body)}})
 			}
 		}
