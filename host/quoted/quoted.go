@@ -14,6 +14,10 @@ const (
 
 	block = 32 // bytes that vectors look at together
 	few   = 16 // bytes that are looked at before vectors are worth their beginning
+
+	// piece is how many bytes vectors look at without a pause, since Go's collector has to wait
+	// for them.
+	piece = 256 << 10
 )
 
 // Text is what is known of the text before a stop.
@@ -34,9 +38,18 @@ func Stop(b []byte, i int) (stop int, t Text) {
 	if found || until == len(b) {
 		return stop, t
 	}
-	n, beyond, escaped := stopInBlocks(&b[stop], len(b)-stop)
-	t.Beyond, t.Escaped = t.Beyond || beyond, t.Escaped || escaped
-	stop, _ = stopInWords(b, stop+n, len(b), &t) // which finds what the blocks did
+	for len(b)-stop >= block {
+		n, beyond, escaped := stopInBlocks(&b[stop], min(len(b)-stop, piece))
+		t.Beyond, t.Escaped = t.Beyond || beyond, t.Escaped || escaped
+		stop += n
+		if stop == len(b) {
+			break
+		}
+		if stop, found = stopInWords(b, stop, stop+1, &t); found { // it finds what the blocks did
+			return stop, t
+		}
+	}
+	stop, _ = stopInWords(b, stop, len(b), &t)
 	return stop, t
 }
 
@@ -95,12 +108,14 @@ func Valid(b []byte) bool {
 		}
 		i += size
 	}
-	n, ok := validInBlocks(&b[i], len(b)-i)
-	if !ok {
-		return false
+	for len(b)-i >= block {
+		n, ok := validInBlocks(&b[i], min(len(b)-i, piece))
+		if !ok {
+			return false
+		}
+		i += n
 	}
 	// A character may begin in the last block and go on behind it.
-	i += n
 	for back := 1; back <= 3; back++ {
 		if c := b[i-back]; c >= 0xC0 {
 			i -= back

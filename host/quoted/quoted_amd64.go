@@ -2,8 +2,8 @@ package quoted
 
 import "golang.org/x/sys/cpu"
 
-// vectors says that the processor has AVX2.
-var vectors = cpu.X86.HasAVX2
+// vectors says that the processor has AVX2, and BMI2, which came with it.
+var vectors = cpu.X86.HasAVX2 && cpu.X86.HasBMI2
 
 // stopInBlocks looks at the n bytes at p, in whole blocks, and passes escapes of two characters.
 // It returns how many bytes are before the first stop, or were looked at, and what is known of

@@ -10,14 +10,17 @@
 TEXT ·stopInBlocks(SB), NOSPLIT, $0-26
 	MOVQ p+0(FP), SI
 	MOVQ n+8(FP), CX
+	LEAQ -2(CX), R13         // the last byte that has one behind it
 	SUBQ $32, CX             // where the last block may begin
 	LEAQ ·escapes(SB), DI
 	FILL(0x22, X0, Y0)       // quotes
 	FILL(0x5C, X1, Y1)       // backslashes
 	FILL(0x1F, X2, Y2)       // the last control character
-	VPXOR Y3, Y3, Y3         // all bytes of blocks without a stop, or-ed
-	XORL R8, R8              // the highest bits of the bytes before stops
+	VPXOR Y3, Y3, Y3         // all bytes of blocks that were passed, or-ed
+	XORL R8, R8              // the highest bits of the last block's bytes before its stop
 	XORL R9, R9              // 1: there was an escape
+	MOVL $1, R14
+	MOVL $3, R15
 	XORQ AX, AX
 
 next:
@@ -32,32 +35,43 @@ next:
 	VPOR     Y5, Y7, Y5
 	VPMOVMSKB Y5, BX
 	TESTL    BX, BX
-	JNZ      stop
+	JNZ      marked
+
+pass:
 	VPOR     Y4, Y3, Y3
 	ADDQ     $32, AX
 	JMP      next
 
-stop:
-	VPMOVMSKB Y4, R10
+marked:                      // BX has a bit for each byte that was found
 	BSFL     BX, DX
-	MOVL     BX, R11
-	DECL     R11
-	NOTL     BX
-	ANDL     BX, R11         // the bits below the stop's
-	ANDL     R11, R10
-	ORL      R10, R8
-	ADDQ     DX, AX
-	CMPB     (SI)(AX*1), $0x5C
-	JNE      end
-	LEAQ     30(CX), R12
-	CMPQ     AX, R12
-	JGT      end             // nothing is behind the backslash
-	MOVBLZX  1(SI)(AX*1), R12
-	CMPB     (DI)(R12*1), $0
-	JEQ      end
+	LEAQ     (AX)(DX*1), R12
+	CMPB     (SI)(R12*1), $0x5C
+	JNE      stop
+	CMPQ     R12, R13
+	JGT      stop
+	MOVBLZX  1(SI)(R12*1), R10
+	CMPB     (DI)(R10*1), $0
+	JEQ      stop
 	MOVL     $1, R9
-	ADDQ     $2, AX
+	CMPL     DX, $31
+	JEQ      over
+	SHLXL    DX, R15, R10    // the bits of the escape
+	NOTL     R10
+	ANDL     R10, BX
+	JNZ      marked
+	JMP      pass
+
+over:                        // an escape that ends in the next block
+	VPOR     Y4, Y3, Y3
+	ADDQ     $33, AX
 	JMP      next
+
+stop:
+	VPMOVMSKB Y4, R8
+	SHLXL    DX, R14, R10
+	DECL     R10             // the bits below the stop's
+	ANDL     R10, R8
+	MOVQ     R12, AX
 
 end:
 	VPMOVMSKB Y3, R10

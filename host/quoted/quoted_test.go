@@ -101,6 +101,26 @@ func TestValidAtTheEnd(t *testing.T) {
 	}
 }
 
+func TestTextsOfSeveralPieces(t *testing.T) {
+	long := []byte(strings.Repeat(`x\nö`, piece))
+	for _, at := range []int{len(long), piece - 1, piece, piece + 40, 2*piece + 3, len(long) - 1} {
+		b := bytes.Clone(long)
+		if at < len(b) {
+			b[at] = '"'
+		}
+		checkStop(t, b, 0)
+		if got, want := Valid(b), utf8.Valid(b); got != want {
+			t.Errorf("Valid with a quote at %d = %t", at, got)
+		}
+		if at < len(b) {
+			b[at] = 0xff
+			if Valid(b) {
+				t.Errorf("a wrong byte at %d is not found", at)
+			}
+		}
+	}
+}
+
 func TestInside(t *testing.T) {
 	for in, want := range map[string][3]bool{
 		``: {true, false, true}, `a`: {true, false, true}, `é\n\"\\\/\b\f\r\t`: {true, false, true}, `\u00e9\uD83D`: {true, true, true},
