@@ -283,6 +283,7 @@ func (c *call) answers(ctx context.Context, begin func(native bool) answer) erro
 // replay answers with what is kept. If it fails, nothing was sent, unless the error is that
 // of a client that is gone.
 func (c *call) replay(a answer) error {
+	c.remember()
 	for _, part := range c.kept.found {
 		if err := a.part(part.Inputs); err != nil {
 			return err

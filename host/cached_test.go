@@ -207,6 +207,30 @@ func TestEveryAPIAnswersFromOneEntry(t *testing.T) {
 	}
 }
 
+// TestAConversationGoesOnFromAHit: a kept answer is remembered under its own id, as any is.
+func TestAConversationGoesOnFromAHit(t *testing.T) {
+	g, up, _ := keeping(t, saysCounted("the canary"), "", "")
+	for _, stream := range []string{"", `"stream":true,`} {
+		ids := map[string]bool{}
+		for _, want := range []string{"miss", "hit"} {
+			if stream != "" {
+				want = "hit"
+			}
+			result, answer, _ := g.askedWith(t, "/v1/responses", "mate", `{`+stream+`"model":"m","temperature":0,"input":"x"}`)
+			id := regexp.MustCompile(`resp_[^"]+`).FindString(answer)
+			if result != want || id == "" || ids[id] {
+				t.Fatalf("the cache says %q, want %q, of %q: %s", result, want, id, answer)
+			}
+			ids[id] = true
+			up.Forget()
+			result, answer, status := g.askedWith(t, "/v1/responses", "mate", `{"model":"m","temperature":0,"input":"more `+id+`","previous_response_id":"`+id+`"}`)
+			if status != 200 || result != "miss" || !strings.Contains(up.Last().Body, "the canary") {
+				t.Errorf("after %q: %d %q %s", id, status, result, answer)
+			}
+		}
+	}
+}
+
 // TestTrapWhatMattersIsLeftOutOfTheKey changes one thing at a time, in the request and by
 // a reload.
 func TestTrapWhatMattersIsLeftOutOfTheKey(t *testing.T) {

@@ -191,6 +191,15 @@ func (c *call) streamed(ctx context.Context) error {
 	return err // which answers with a status if the head wasn't sent
 }
 
+// remember keeps what later requests may refer to, once it is known that this one is answered
+// in translation, or with an answer that was kept.
+func (c *call) remember() {
+	if c.request.Remember != nil {
+		c.request.Remember()
+		c.request.Remember = nil
+	}
+}
+
 // told is an error about the request's chat form in the terms of the client's request.
 func (c *call) told(err error) error {
 	if e, ok := errors.AsType[*fault.Error](err); ok && c.request.Fault != nil {
@@ -234,10 +243,7 @@ func (c *call) attempt(ctx context.Context, target route.Target, last bool, begi
 // refuses what the client merely wishes, it is asked again at once without that, which is
 // no attempt of its own, and the provider remembers it for the next requests.
 func (c *call) translate(ctx context.Context, p *provider, target route.Target, last bool, begin func() answer) outcome {
-	if c.request.Remember != nil {
-		c.request.Remember()
-		c.request.Remember = nil
-	}
+	c.remember()
 	op := c.request.Op
 	w := wish{target.Model, c.request.Wish}
 	if w.field != "" && p.refused.refuses(w) {
