@@ -73,7 +73,7 @@ func (c *call) mayPass(t route.Target) bool {
 // than a translation. So these are used where it is surely OpenAI that answers, or where
 // somebody has asked for it.
 func (g *generation) speaks(op abi.Op, t *route.Target, known modfile.Profile) bool {
-	return known.Serves(op, t.Options) && (op == abi.Messages || t.NativeAsked || !slices.Contains(known.Ops, op.String()) ||
+	return known.Serves(op, t.Options) && (op == abi.Messages || op == abi.CountMessages || t.NativeAsked || !slices.Contains(known.Ops, op.String()) ||
 		isAt(g.providers[t.Provider].config.BaseURL, known.DefaultBaseURL))
 }
 

@@ -21,7 +21,7 @@ var manifest = sdk.Manifest{
 	License:        "Apache-2.0",
 	Homepage:       "https://github.com/kai-gateway/kai/tree/main/plugins/anthropic",
 	Provider:       "anthropic",
-	Ops:            []abi.Op{abi.Chat, abi.Count, abi.Messages},
+	Ops:            []abi.Op{abi.Chat, abi.Count, abi.Messages, abi.CountMessages},
 	Capabilities:   []string{"tools", "vision", "documents", "reasoning", "structured_output", "prompt_caching"},
 	DefaultBaseURL: "https://api.anthropic.com",
 	Auth:           sdk.Auth{Secret: "api_key", Header: "x-api-key", Format: "{}"},

@@ -68,6 +68,10 @@ const defaultMaxTokens = 32000
 // tokens into POST /v1/messages/count_tokens, whose body has only what is counted:
 // https://platform.claude.com/docs/en/build-with-claude/token-counting.
 func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
+	if r.Op == abi.CountMessages {
+		out.Send(sdk.Upstream{Path: "/v1/messages/count_tokens", Framing: abi.Whole, Headers: headers(readOptions(r.Options)), Body: r.Body})
+		return nil
+	}
 	if r.Op == abi.Messages {
 		return passOn(r, s, out)
 	}

@@ -41,6 +41,14 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	if !failure.Empty() || string(inside(kind)) == "error" {
 		return s.explain(failed(0, r.Head, failure))
 	}
+	if r.Op == abi.CountMessages {
+		if n, ok := tokens.Int(); it.Err() != nil || !ok || n < 0 {
+			return malformed()
+		}
+		out.Pass(true)
+		out.Finish(0, abi.FinishStop)
+		return nil
+	}
 	if r.Op == abi.Count {
 		if it.Err() != nil || !tokencount.State(tokens, out) {
 			return malformed()

@@ -52,17 +52,21 @@ const (
 	// Since minor version 6.
 	Responses Op = 12 // OpenAI's Responses API, passed on
 	Stored    Op = 13 // a response that the provider keeps
+
+	CountMessages Op = 14 // the tokens of a request of Anthropic's Messages API, passed on
 )
 
 var opNames = [...]string{
 	Chat: "chat", Completions: "completions", Embeddings: "embeddings", Models: "models", Count: "count",
 	Moderations: "moderations", Rerank: "rerank", Images: "images", Speech: "speech",
-	Messages: "messages", Transcriptions: "transcriptions", Responses: "responses", Stored: "stored",
+	Messages: "messages", Transcriptions: "transcriptions", Responses: "responses", Stored: "stored", CountMessages: "count_messages",
 }
 
 // Native reports whether the operation is an API of clients whose requests and answers are
 // passed on as they are.
-func (op Op) Native() bool { return op == Messages || op == Responses || op == Stored }
+func (op Op) Native() bool {
+	return op == Messages || op == Responses || op == Stored || op == CountMessages
+}
 
 // Streams reports whether the events of an answer are passed on as they are, as those of a
 // Native operation, while a whole answer is a RESULT or bytes.

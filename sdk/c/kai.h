@@ -261,10 +261,11 @@ bool kai_split_data_url(kai_bytes inside, kai_bytes *media_type, kai_bytes *base
 
 /* ---- the calls ---- */
 
-/* Those from 6 on are there since minor version 4, KAI_RESPONSES and KAI_STORED since 6. */
+/* Those from 6 on are there since minor version 4, those from 12 on since 6. */
 typedef enum {
     KAI_CHAT = 1, KAI_COMPLETIONS = 2, KAI_EMBEDDINGS = 3, KAI_MODELS = 4, KAI_COUNT = 5, KAI_MODERATIONS = 6, KAI_RERANK = 7, KAI_IMAGES = 8,
-    KAI_SPEECH = 9, KAI_MESSAGES = 10, KAI_TRANSCRIPTIONS = 11, KAI_RESPONSES = 12, KAI_STORED = 13
+    KAI_SPEECH = 9, KAI_MESSAGES = 10, KAI_TRANSCRIPTIONS = 11, KAI_RESPONSES = 12, KAI_STORED = 13,
+    KAI_COUNT_MESSAGES = 14
 } kai_op;
 
 enum { KAI_OK = 0, KAI_FAILED = 1 };

@@ -48,6 +48,8 @@ func Views(op abi.Op) []View {
 		return viewAt("/v1/images/generations")
 	case abi.Speech:
 		return viewAt("/v1/audio/speech")
+	case abi.CountMessages:
+		return viewAt("/v1/messages/count_tokens")
 	case abi.Messages:
 		return viewAt("/v1/messages")
 	case abi.Responses:

@@ -57,10 +57,12 @@ func Parse(_ context.Context, b []byte, c dialect.Caller) (*dialect.Request, err
 // no limit, since its tokens are only counted.
 func ParseCount(_ context.Context, b []byte, c dialect.Caller) (*dialect.Request, error) {
 	r, err := parse(b, true, c.Buffers)
-	if err != nil {
+	if r == nil {
 		return nil, err
 	}
-	r.Op, r.Stream, r.Whole = abi.Count, false, newCount
+	r.Untranslated = err
+	r.Op, r.NativeOp, r.Stream, r.Whole = abi.Count, abi.CountMessages, false, newCount
+	r.Native = func() (*dialect.Native, error) { return r.passed(b, c.Header) }
 	return r.Request, nil
 }
 

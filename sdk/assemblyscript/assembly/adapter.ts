@@ -27,6 +27,8 @@ export enum Op {
   Responses = 12,
   /** A response that the provider keeps. Since minor version 6. */
   Stored = 13,
+  /** The tokens of a request of Anthropic's Messages API. Since minor version 6. */
+  CountMessages = 14,
 }
 
 /** What a client asks. */

@@ -142,6 +142,7 @@ function opName(op: Op): string {
     case Op.Transcriptions: return "transcriptions";
     case Op.Responses: return "responses";
     case Op.Stored: return "stored";
+    case Op.CountMessages: return "count_messages";
   }
   return "chat";
 }

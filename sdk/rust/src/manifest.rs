@@ -88,6 +88,8 @@ pub enum Op {
     Responses = 12,
     /// A response that the provider keeps. Since minor version 6.
     Stored = 13,
+    /// The tokens of a request of Anthropic's Messages API. Since minor version 6.
+    CountMessages = 14,
 }
 
 impl Op {
@@ -105,6 +107,7 @@ impl Op {
             11 => Op::Transcriptions,
             12 => Op::Responses,
             13 => Op::Stored,
+            14 => Op::CountMessages,
             _ => Op::Chat,
         }
     }
@@ -124,6 +127,7 @@ impl Op {
             Op::Transcriptions => "transcriptions",
             Op::Responses => "responses",
             Op::Stored => "stored",
+            Op::CountMessages => "count_messages",
         }
     }
 }
