@@ -70,6 +70,9 @@ func withSecret(t *testing.T, upstream string, f config.Field, v any) string {
 		"model_mapping": map[string]any{"a": map[string]any{"provider": "openrouter", "model": "m"}},
 		"auth":          map[string]any{"enabled": true, "api_keys": []any{"key-of-the-test"}},
 	}
+	if strings.HasPrefix(f.Path, "shared.") { // which nothing connects to before the next start
+		root["shared"] = map[string]any{"url": "redis://127.0.0.1:1", "secret": "another-secret-of-many"}
+	}
 	path := f.Path
 	switch f.Type {
 	case "list":
