@@ -42,7 +42,7 @@ var layers = []layer{
 
 	{pattern: "plugins", tests: []string{"plugins/*", "config", "sdk", "sdk/abi"}},
 	{pattern: "plugins/*", own: []string{"plugins/internal/*", "sdk", "sdk/abi"}, tests: []string{"sdk/*"}},
-	{pattern: "plugins/internal/adaptertest", own: []string{"sdk", "sdk/*"}},                                                                                           // for the adapters' tests
+	{pattern: "plugins/internal/adaptertest", own: []string{"sdk", "sdk/*"}},                                                                                          // for the adapters' tests
 	{pattern: "plugins/internal/openaichat", own: []string{"plugins/internal/errortext", "sdk", "sdk/abi"}, tests: []string{"plugins/internal/adaptertest", "sdk/*"}}, // what fails in a completion
 	{pattern: "plugins/internal/*", own: []string{"sdk", "sdk/abi"}, tests: []string{"plugins/internal/adaptertest", "sdk/*"}},
 	{pattern: "plugins/*/wasm", own: []string{"plugins/*", "sdk"}},
