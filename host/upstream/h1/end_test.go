@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,6 +146,35 @@ func TestCancelWhileNobodyReads(t *testing.T) {
 	<-gone
 	if _, err := io.ReadAll(x); err != context.Canceled {
 		t.Errorf("error = %v, want %v", err, context.Canceled)
+	}
+}
+
+// TestAResetWhileNobodyReads: a body that lasts until the connection ends has not ended well
+// if that was reset.
+func TestAResetWhileNobodyReads(t *testing.T) {
+	wire.NoLeaks(t)
+	begun := make(chan bool)
+	addr := wire.Listen(t, func(c net.Conn) {
+		swallow(c)
+		io.WriteString(c, okHead+"\r\nabc")
+		<-begun
+		wire.Reset(c)
+	})
+	x := newTestClient(t, addr).Start(context.Background())
+	defer x.Close()
+	if err := x.Send(Request{Method: "GET", Target: "/"}); err != nil {
+		t.Fatal(err)
+	}
+	p := make([]byte, 3)
+	if _, err := io.ReadFull(x, p); err != nil {
+		t.Fatal(err)
+	}
+	close(begun)
+	x.Wait()
+	for range 2 {
+		if n, err := x.Read(p); n != 0 || !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("Read = %d, %v, want %v", n, err, syscall.ECONNRESET)
+		}
 	}
 }
 

@@ -176,7 +176,14 @@ func (x *Exchange) Wait() {
 	if draining, err := x.await(Reading); draining || err != nil {
 		return
 	}
-	x.body.in.Peek(1) // an error comes again
+	if _, err := x.body.in.Peek(1); err != nil && err != io.EOF {
+		// The system tells only once that a connection was reset. The read after that
+		// would see an end, and take it for that of the body.
+		if cause := x.Cause(); cause != nil {
+			err = cause
+		}
+		x.body.err = err
+	}
 	x.rest()
 }
 
