@@ -46,6 +46,7 @@ type attempt struct {
 	more      bool          // parts of it follow
 	batch     wasm.Batch    // the emissions of the adapter's last call
 	frames    wasm.Frames   // events that were read and not given to the adapter yet
+	named     uint32        // a bit for each of them, the first the lowest: it has a name, which is its type
 	bytes     int64         // of payloads that the adapter emitted so far
 	held      int64         // bytes counted for the body of the next upstream request
 	lent      *buffer.Owner // of that body; nil: it belongs to Go's collector

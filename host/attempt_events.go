@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"io"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/exchange"
+	"github.com/kai-gateway/kai/sdk/frame"
 )
 
 // eventsTaker is an Adapter that may take several events in one call. Its methods are
@@ -39,13 +41,13 @@ func (a *attempt) events(ctx context.Context, res *upstream.Response) error {
 		}
 		f, err := res.Next()
 		if err == nil && taker != nil && exchange.MayJoin(a.op, f.Name, f.Data) && (a.frames.Len() > 0 || res.More()) {
-			if a.frames.Add(f.Data) {
+			if a.putAside(f) {
 				continue
 			}
 			if err := a.giveFrames(ctx, taker); err != nil || a.exchange.Ended {
 				return err
 			}
-			a.frames.Add(f.Data) // there is room now
+			a.putAside(f) // there is room now
 			continue
 		}
 		if err := a.giveFrames(ctx, taker); err != nil || a.exchange.Ended {
@@ -70,13 +72,28 @@ func (a *attempt) events(ctx context.Context, res *upstream.Response) error {
 	}
 }
 
+// putAside keeps a frame for giveFrames. It reports whether there was room.
+func (a *attempt) putAside(f frame.Frame) bool {
+	bit := uint32(1) << a.frames.Len()
+	if !a.frames.Add(f.Data) {
+		return false
+	}
+	if len(f.Name) > 0 {
+		a.named |= bit
+	}
+	return true
+}
+
 // giveFrames gives the adapter the frames that were read before, if there are any: all in
 // one call, or else one by one.
 func (a *attempt) giveFrames(ctx context.Context, taker eventsTaker) error {
 	if a.frames.Len() == 0 {
 		return nil
 	}
-	defer a.frames.Reset()
+	defer func() {
+		a.frames.Reset()
+		a.named = 0
+	}()
 	if a.frames.Len() > 1 && taker.Events(ctx, a.op, a.exchange.State, &a.frames, &a.batch) {
 		for data, ems := range a.batch.EachFrame(&a.frames) {
 			a.came(nil, data, false)
@@ -90,8 +107,14 @@ func (a *attempt) giveFrames(ctx context.Context, taker eventsTaker) error {
 		}
 		return nil
 	}
+	named := a.named
 	for data := range a.frames.All() {
-		if err := a.event(ctx, 0, nil, data); err != nil || a.exchange.Ended {
+		var name []byte
+		if named&1 != 0 { // exchange.MayJoin has seen that it begins so
+			name, _, _ = bytes.Cut(data[len(`{"type":"`):], []byte{'"'})
+		}
+		named >>= 1
+		if err := a.event(ctx, 0, name, data); err != nil || a.exchange.Ended {
 			return err
 		}
 	}

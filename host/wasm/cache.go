@@ -22,6 +22,7 @@ import (
 	"github.com/tetratelabs/wazero"
 
 	"github.com/kai-gateway/kai/host/wasm/fuel"
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // DefaultCacheDir returns the folder in which compiled adapters are kept. It is in the
@@ -71,8 +72,12 @@ const (
 // module's manifest and transcript as sections of an empty module, and the instrumented
 // module. So a module that was loaded before need neither be unpacked nor instrumented.
 func (c *codeCache) preparedFile(digest [sha256.Size]byte) string {
-	return filepath.Join(c.dir, fmt.Sprintf("prepared-%d-%x", fuel.Version, digest))
+	return filepath.Join(c.dir, fmt.Sprintf("prepared-%d.%d.%d-%x", fuel.Version, abi.Minor, checks, digest))
 }
+
+// checks changes whenever modfile.CheckABI, modfile.StartFuel, a limit of fuel.Instrument,
+// or what modfile.Sections keeps does: what was kept is not checked again.
+const checks = 1
 
 const (
 	preparedFiles = "prepared-*"
