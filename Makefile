@@ -75,7 +75,8 @@ check: plugins ## format, vet, test with the race detector
 	@echo "Tests that the race detector would slow down for nothing (2 of 3)."
 	@$(TEST) -vet=off -timeout 60m -run '$(HEAVY)' ./host ./host/wasm/... ./cmd/internal/conform ./cmd/kai ./examples/adapters
 	@echo "All others, with the race detector (3 of 3)."
-	@CGO_ENABLED=1 $(TEST) -vet=off -race -shuffle=on -timeout 90m ./...
+	@# ./host comes first, because it takes longest.
+	@CGO_ENABLED=1 $(TEST) -vet=off -race -shuffle=on -timeout 90m ./host ./...
 
 FUZZTIME ?= 5s
 
