@@ -17,8 +17,8 @@ const maxOpenModels = 4096
 // that a reload forgets nothing: a cell lives as long as some table holds it. It is safe
 // for concurrent use.
 type Cells struct {
-	// Tell is called for each cooldown that begins here, or gets longer; nil: it isn't. It
-	// is set before anything else, and must not wait.
+	// Tell is called for each cooldown that begins here, or gets longer, but of models that
+	// clients name themselves; nil: it isn't. It is set before anything else, and must not wait.
 	Tell func(CoolingDown)
 
 	mu   sync.Mutex
@@ -81,7 +81,8 @@ func (c *Cells) release(k cellKey) {
 }
 
 // ofModel returns the cell of a model that a client named. A model that is in the
-// configuration, too, has the cell it has there.
+// configuration, too, has the cell it has there. How others cool is not told: clients could
+// name any number of them.
 func (c *Cells) ofModel(k cellKey) *Cell {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -92,7 +93,7 @@ func (c *Cells) ofModel(k cellKey) *Cell {
 		c.lru.MoveToFront(e)
 		return e.Value.(*openCell).cell
 	}
-	cell := &Cell{about: k, tell: c.Tell}
+	cell := &Cell{about: k}
 	c.open[k] = c.lru.PushFront(&openCell{k, cell})
 	if c.lru.Len() > maxOpenModels {
 		last := c.lru.Back()

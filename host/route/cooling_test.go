@@ -45,3 +45,19 @@ func TestCooldownsAreTold(t *testing.T) {
 		t.Error("a success doesn't close it")
 	}
 }
+
+// TestTrapClientsNameModelsWithoutEnd: how a model cools that only a client named isn't told.
+func TestTrapClientsNameModelsWithoutEnd(t *testing.T) {
+	var told []CoolingDown
+	cells := NewCells()
+	cells.Tell = func(c CoolingDown) { told = append(told, c) }
+	h := Health{provider: cells.hold(cellKey{provider: "up", whole: true}), model: cells.ofModel(cellKey{provider: "up", model: "named"}), rule: &rule}
+	done(h, start, &fault.Error{Kind: fault.Rate, RetryAfter: time.Minute})
+	if h.model.State(start) != Cooling || len(told) > 0 {
+		t.Errorf("told %+v", told)
+	}
+	done(h, start, failure(fault.Auth))
+	if len(told) != 1 || !told[0].Whole {
+		t.Errorf("of the provider, told %+v", told)
+	}
+}

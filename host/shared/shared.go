@@ -4,7 +4,8 @@
 //
 // Nothing waits longer for the store than it was told to. After three failures in a row the
 // store counts as away: then nobody asks it but one who looks whether it is back, after a
-// second first and every half minute at last.
+// second first and every half minute at last. At once if only a connection may have ended,
+// but not if the store goes again soon after it came back.
 //
 // Names are in the store as digests, and values are sealed, both under a secret that only
 // the gateways have. Who reads the store learns none of them, and who writes to it can't
@@ -132,9 +133,17 @@ func (c *Client) Watch(f func()) {
 // run looks whether the store is back, until Close.
 func (c *Client) run() {
 	was, wait := c.Up(), time.Duration(0)
+	var since time.Time     // when it came back; zero: it was there from the start
+	var flaps time.Duration // how long to wait first when it goes, which is longer each time
 	for {
 		if up := c.Up(); up != was {
-			if was, wait = up, 0; !up { // perhaps only the connection ended
+			if was = up; up {
+				since = time.Now()
+			} else {
+				if flaps = min(max(2*flaps, firstWait), longestWait); time.Since(since) > longestWait {
+					flaps = 0 // perhaps only the connection ended
+				}
+				wait = flaps
 				c.tell(ErrAway)
 			}
 			c.changed()

@@ -483,3 +483,23 @@ func TestAnotherMasterIsFound(t *testing.T) {
 		t.Errorf("told %q", got)
 	}
 }
+
+// TestTrapAStoreThatRefusesScriptsFlaps: it answers whoever looks whether it is back, and
+// nothing else. Each time it goes, it is left alone for longer.
+func TestTrapAStoreThatRefusesScriptsFlaps(t *testing.T) {
+	r := redis.Start(t)
+	r.Do("ACL", "SETUSER", "kai", "on", ">pw", "~{kai}:*", "&kai:*", "+@read", "+@write", "+publish", "+subscribe", "+time")
+	var log syncBuffer
+	c := open(t, Options{Addresses: []string{r.Address}, User: "kai", Password: "pw", Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	run := c.Script(`return {1}`)
+	begun := time.Now()
+	until(t, "it goes three times", func() bool {
+		if _, err := run(t.Context(), nil, nil); err == nil {
+			t.Fatal("a script runs")
+		}
+		return strings.Count(log.String(), "can't be reached") >= 3
+	})
+	if took := time.Since(begun); took < firstWait {
+		t.Errorf("it went three times within %v", took)
+	}
+}

@@ -264,3 +264,26 @@ func TestALongOutageTakesLittleMemory(t *testing.T) {
 	link.cut(false)
 	until(t, "the money is added", func() bool { return used(t, s, money) == 3*fewSpent })
 }
+
+// TestTrapEarlierIncarnationsPileUp: while none can be joined, few of those are remembered that
+// were tried.
+func TestTrapEarlierIncarnationsPileUp(t *testing.T) {
+	r := redis.Start(t)
+	link := &broken{Server: server{Client: connect(t, r)}}
+	s := New(Options{Server: link, Beat: time.Hour, Timeout: 2 * time.Second})
+	t.Cleanup(s.Close)
+	link.cut(true)
+	r.Kill()
+	last := ""
+	for range 2 * mostEarlier {
+		last = s.current()
+		if s.rejoin(t.Context(), last) {
+			t.Fatal("a dead server knows an incarnation")
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.earlier); n != mostEarlier || s.earlier[n-1] != last {
+		t.Errorf("%d are remembered, the last of them %q, want %d and %q", n, s.earlier[n-1], mostEarlier, last)
+	}
+}

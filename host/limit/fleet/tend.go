@@ -106,6 +106,10 @@ func (d *difference) note(log *slog.Logger, now time.Time, is bool) {
 	}
 }
 
+// mostEarlier is how many incarnations are remembered for the server to forget: more than
+// can be tried until a heart counts as dead, and the others die by themselves.
+const mostEarlier = 1000
+
 // rejoin takes another incarnation in the place of one, unless somebody has done so already.
 // It reports whether there is one that the server knows.
 func (s *Store) rejoin(ctx context.Context, instead string) bool {
@@ -123,6 +127,7 @@ func (s *Store) rejoin(ctx context.Context, instead string) bool {
 	next := newIncarnation()
 	if instead != "" {
 		s.earlier = append(s.earlier, instead)
+		s.earlier = s.earlier[max(0, len(s.earlier)-mostEarlier):]
 	}
 	// From here on, what begins and ends does so in the new one. It adds up there, in
 	// whatever order the server hears of it.
