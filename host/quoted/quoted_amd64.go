@@ -37,6 +37,8 @@ const (
 
 // utf8Rules has what can be wrong by the high half of the first of two bytes, by its low half, and
 // by the high half of the second. What all three say is wrong.
+//
+//lint:ignore U1000 quoted_amd64.s reads it
 var utf8Rules = [3][16]uint8{
 	{
 		0x0: tooLong, 0x1: tooLong, 0x2: tooLong, 0x3: tooLong, 0x4: tooLong, 0x5: tooLong, 0x6: tooLong, 0x7: tooLong,

@@ -208,9 +208,3 @@ func (n *conn) send(q *question, commands [][]string) error {
 	}
 	return nil
 }
-
-// end ends the connection.
-func (n *conn) end() {
-	n.net.Close()
-	<-n.ended
-}
