@@ -7,14 +7,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/kai-gateway/kai/host/sse"
 	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
@@ -324,6 +328,37 @@ func TestHangUpEndsTheUpstreamRequest(t *testing.T) {
 				t.Error("the upstream's connection stays open")
 			}
 		})
+	}
+}
+
+// TestAClientThatReadsNothingIsLoggedAsGone: large events are gathered before they are
+// written, and the log knows that they weren't taken.
+func TestAClientThatReadsNothingIsLoggedAsGone(t *testing.T) {
+	large := line(strings.Repeat("x", 8<<10))
+	up := mock.Start(t, mock.NDJSON(slices.Repeat([]string{large}, 4000)...)) // more than sockets hold
+	g := newGateway(t, ollamaAt(up.URL)+"server: {write_timeout: 100ms}\n")
+	s := httptest.NewUnstartedServer(g.host.Handler())
+	s.Listener, s.Config.ConnContext = sse.Listen(s.Listener), sse.ConnContext
+	s.Start()
+	defer s.Close()
+	c, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprintf(c, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(streamed), streamed)
+	const finished = `"msg":"request finished"`
+	for begin := time.Now(); !strings.Contains(g.log.String(), finished); time.Sleep(time.Millisecond) {
+		if time.Since(begin) > time.Minute {
+			t.Fatalf("the request goes on: %s", g.log)
+		}
+	}
+	log := g.log.String()
+	got := log[strings.LastIndex(log[:strings.Index(log, finished)], "\n")+1:]
+	for _, want := range []string{`"level":"INFO"`, `"status":499`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the log has no %s: %s", want, got)
+		}
 	}
 }
 

@@ -188,6 +188,9 @@ func (c *call) streamed(ctx context.Context) error {
 	if err != nil {
 		client.Fail(func(dst []byte) []byte { return stream.Fail(dst, c.http.ClientError(err)) })
 	}
+	if errors.Is(err, sse.ErrGone) {
+		err = &fault.Error{Kind: fault.Gone, Cause: err, Text: "The client did not take its answer."}
+	}
 	return err // which answers with a status if the head wasn't sent
 }
 

@@ -45,7 +45,7 @@ func (x *Exchange) note(err error) {
 // end a request's context give it another cause.
 func (x *Exchange) hungUp() bool {
 	err := x.record.Err
-	return x.writer.failed || errors.Is(err, errHungUp) ||
+	return x.writer.failed || errors.Is(err, errHungUp) || err != nil && fault.KindOf(err) == fault.Gone ||
 		errors.Is(err, context.Canceled) && context.Cause(x.Request.Context()) == context.Canceled
 }
 

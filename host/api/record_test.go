@@ -47,6 +47,14 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+// failLate fails when the answer has begun.
+func failLate(err error) api.Handler {
+	return func(_ context.Context, x *api.Exchange) error {
+		x.Begin("text/plain")
+		return err
+	}
+}
+
 func TestLogLevels(t *testing.T) {
 	for name, tc := range map[string]struct {
 		chat     api.Handler
@@ -61,6 +69,8 @@ func TestLogLevels(t *testing.T) {
 		"an upstream's failure":   {chat: failWith(&fault.Error{Kind: fault.Upstream, Text: "m"}), level: "WARN", status: 502},
 		"the gateway's failure":   {chat: failWith(errors.New("x")), level: "WARN", status: 500},
 		"a cancelled upstream":    {chat: failWith(context.Canceled), level: "WARN", status: 500},
+		"a client that is gone":   {chat: failLate(&fault.Error{Kind: fault.Gone, Text: "m"}), level: "INFO", status: 499},
+		"a failure in mid-answer": {chat: failLate(&fault.Error{Kind: fault.Upstream, Text: "m"}), level: "WARN", status: 200},
 		"a status of the handler": {chat: func(_ context.Context, x *api.Exchange) error { x.Record.Status = 499; return x.JSON(200, nil) }, level: "INFO", status: 499},
 		"models":                  {request: "GET /v1/models", level: "INFO", endpoint: "/v1/models", status: 200},
 		"a model":                 {request: "GET /v1/models/gpt-4", level: "INFO", endpoint: "/v1/models/{id}", status: 200},
