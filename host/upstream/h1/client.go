@@ -24,7 +24,9 @@
 // for no "100 Continue" and speaks neither HTTP/2 nor methods without a body in their
 // answer, such as HEAD. The answer is only read when the request was sent, except for an
 // answer to a request that the server doesn't want to read to its end. So a server that
-// sends its answer while it still reads the request is read late.
+// sends its answer while it still reads the request is read late. Without TLS, the rest of a
+// body is not sent if the server takes nothing for 100 ms while an answer with any final
+// status waits, even with 200.
 package h1
 
 import (

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/kai-gateway/kai/internal/testkit/wire"
@@ -378,6 +379,40 @@ func TestEarlyAnswers(t *testing.T) {
 				t.Errorf("kept: %v, want %v", got, tc.kept)
 			}
 			c.Close()
+		})
+	}
+}
+
+// TestEarlyAnswersBehindInformationalOnes: who has promised to read on may still refuse.
+func TestEarlyAnswersBehindInformationalOnes(t *testing.T) {
+	const refusal = "HTTP/1.1 413 Too Large\r\n"
+	for name, parts := range map[string][]string{
+		"together":         {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n" + refusal + wire.Sized("no")},
+		"after each other": {"HTTP/1.1 100 Continue\r\n\r\n", refusal + wire.Sized("no")},
+		"in pieces":        {"HTTP/1.1 100 Conti", "nue\r\n\r\nHTTP/1.1 ", refusal[len("HTTP/1.1 "):] + wire.Sized("no")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ended := make(chan bool)
+				c := pipe(t, patient, func(c net.Conn) {
+					swallow(c)
+					for _, p := range parts {
+						time.Sleep(2 * stall)
+						io.WriteString(c, p)
+					}
+					<-ended
+				})
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				defer cancel()
+				x := c.Start(ctx)
+				err := x.Send(post(strings.Repeat("x", smallBody+1)))
+				body, _ := io.ReadAll(x)
+				x.Close()
+				close(ended)
+				if err != nil || x.Status != 413 || string(body) != "no" {
+					t.Errorf("answer = %d %q, %v, want the refusal", x.Status, body, err)
+				}
+			})
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -151,7 +152,7 @@ func (x *Exchange) writeLarge(k *conn) (whole bool, err error) {
 			continue
 		}
 		x.readBy(time.Now().Add(time.Millisecond))
-		_, err = k.in.Peek(1)
+		_, err = k.in.Peek(min(k.in.Buffered()+1, bufferSize)) // more than had come
 		x.readBy(time.Time{})
 		if !errors.Is(err, os.ErrDeadlineExceeded) && !k.promises() {
 			return false, nil // reading the head tells what it is
@@ -159,12 +160,20 @@ func (x *Exchange) writeLarge(k *conn) (whole bool, err error) {
 	}
 }
 
-// promises reports whether what has come is, or may become, an informational answer, behind
-// which the server goes on reading.
-func (k *conn) promises() bool {
+// promises reports whether what has come are informational answers, or may become one. The
+// server goes on reading behind those.
+func (k *conn) promises() (some bool) {
 	const informational = "HTTP/1.1 1"
-	begin, _ := k.in.Peek(min(k.in.Buffered(), len(informational)))
-	return len(begin) > 0 && strings.HasPrefix(informational, string(begin))
+	waiting, _ := k.in.Peek(k.in.Buffered())
+	for whole := true; whole && len(waiting) > 0; {
+		n := min(len(waiting), len(informational))
+		if string(waiting[:n]) != informational[:n] {
+			return false
+		}
+		some = true
+		_, waiting, whole = bytes.Cut(waiting, []byte("\r\n\r\n"))
+	}
+	return some
 }
 
 // records has memory for the first record of a request.
