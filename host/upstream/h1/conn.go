@@ -72,8 +72,8 @@ func (k *conn) quiet() bool {
 type socket struct {
 	net.Conn
 	raw     syscall.RawConn // nil: only deadlines can tell whether a read would wait
-	peeking bool            // reads don't wait
-	peeked  int             // how many bytes these have brought
+	peeking bool            // reads don't wait, and nothing is written
+	peeked  int             // how many bytes these have brought, and how often something was to be written
 
 	// What readNow gives to and gets from the callback of raw.
 	try func(fd uintptr) bool
@@ -96,6 +96,17 @@ func (s *socket) Read(p []byte) (int, error) {
 	n, err := s.readNow(p)
 	s.peeked += n
 	return n, err
+}
+
+// Write is what TLS writes with. While an idle connection is looked at, TLS may want to answer
+// what has come, and a server that takes nothing would keep it waiting. So nothing is sent:
+// such a connection isn't used again.
+func (s *socket) Write(p []byte) (int, error) {
+	if s.peeking {
+		s.peeked++
+		return 0, errNothing
+	}
+	return s.Conn.Write(p)
 }
 
 // errNothing is the error of a read that would have to wait. As TLS sees it, the

@@ -186,6 +186,48 @@ func TestIdleTLSConnectionsThatChange(t *testing.T) {
 	}
 }
 
+// TestLookingAtAnIdleTLSConnectionWritesNothing, even if TLS would have something to say.
+func TestLookingAtAnIdleTLSConnectionWritesNothing(t *testing.T) {
+	wire.NoLeaks(t)
+	certified, _ := startTLS(t, func(http.ResponseWriter, *http.Request) {})
+	config := &tls.Config{Certificates: certified.TLS.Certificates}
+	end := make(chan bool)
+	addr := wire.Listen(t, func(raw net.Conn) {
+		c := tls.Server(raw, config)
+		c.Read(make([]byte, 1000))
+		io.WriteString(c, okHead+wire.Sized("ok"))
+		io.WriteString(raw, "no record of TLS") // which has an alert sent
+		<-end
+	})
+	defer close(end)
+	var conn *counter
+	c := newTestClient(t, addr, withTLS(certified), func(o *Options) {
+		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			raw, err := new(net.Dialer).DialContext(ctx, network, address)
+			conn = &counter{Conn: raw}
+			return conn, err
+		}
+	})
+	defer c.Close()
+	x := c.Start(context.Background())
+	defer x.Close()
+	if err := x.Send(Request{Method: "GET", Target: "/"}); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(x); string(b) != "ok" || err != nil {
+		t.Fatalf("answer = %q, %v", b, err)
+	}
+	before := conn.writes.Load()
+	for begin := time.Now(); x.conn.quiet(); {
+		if time.Since(begin) > time.Minute {
+			t.Fatal("it looks as if nothing had come")
+		}
+	}
+	if n := conn.writes.Load() - before; n != 0 {
+		t.Errorf("%d writes, want none", n)
+	}
+}
+
 func TestEarlyAnswersOverTLS(t *testing.T) {
 	wire.NoLeaks(t)
 	s, addr := startTLS(t, func(w http.ResponseWriter, r *http.Request) {
