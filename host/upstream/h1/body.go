@@ -61,8 +61,8 @@ func (b *body) readChunks(p []byte) (n int, err error) {
 	for {
 		switch {
 		case b.last:
-			if n > 0 && b.in.Buffered() < 2 {
-				return n, nil
+			if end, _ := b.in.Peek(min(b.in.Buffered(), 2)); n > 0 && string(end) != "\r\n" {
+				return n, nil // trailers may have to be waited for
 			}
 			return n, b.trailers()
 		case b.behind:

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/kai-gateway/kai/internal/testkit/wire"
 )
@@ -251,31 +252,40 @@ func TestErrorsRepeatNothing(t *testing.T) {
 // TestWhatIsReadAtOnce: several chunks that have come come together, and nobody waits for
 // the rest of one.
 func TestWhatIsReadAtOnce(t *testing.T) {
-	wire.NoLeaks(t)
-	s := wire.Start(t, func(c net.Conn, _ *http.Request) bool {
-		io.WriteString(c, chunksHead+wire.Chunk("ab")+wire.Chunk("cd")+"5\r\nef")
-		wire.HangUp(c)
-		return false
-	})
-	c := newTestClient(t, s.Addr)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	x := c.Start(ctx)
-	defer x.Close()
-	if err := x.Send(post("")); err != nil {
-		t.Fatal(err)
-	}
-	p := make([]byte, 100)
-	var got string
-	for len(got) < 6 {
-		n, err := x.Read(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got += string(p[:n])
-	}
-	if got != "abcdef" {
-		t.Errorf("read %q, want all that came", got)
+	for name, tc := range map[string]struct{ answer, want string }{
+		"two chunks, and a part of one": {wire.Chunk("ab") + wire.Chunk("cd") + "5\r\nef", "abcdef"},
+		"a part of the size":            {wire.Chunk("ab") + "1", "ab"},
+		"a part of the end":             {wire.Chunk("ab") + "0\r\n\r", "ab"},
+		"a part of the trailers":        {wire.Chunk("ab") + "0\r\nA: b", "ab"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wire.NoLeaks(t)
+			s := wire.Start(t, func(c net.Conn, _ *http.Request) bool {
+				io.WriteString(c, chunksHead+tc.answer)
+				wire.HangUp(c)
+				return false
+			})
+			c := newTestClient(t, s.Addr)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			x := c.Start(ctx)
+			defer x.Close()
+			if err := x.Send(post("")); err != nil {
+				t.Fatal(err)
+			}
+			p := make([]byte, 100)
+			var got string
+			for len(got) < len(tc.want) {
+				n, err := x.Read(p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got += string(p[:n])
+			}
+			if got != tc.want {
+				t.Errorf("read %q, want all that came: %q", got, tc.want)
+			}
+		})
 	}
 }
 
