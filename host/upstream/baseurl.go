@@ -31,6 +31,8 @@ func parseBaseURL(s string) (baseURL, error) {
 		return baseURL{}, errors.New("has no host")
 	case u.Fragment != "" || strings.Contains(s, "#"):
 		return baseURL{}, errors.New("must not have a fragment")
+	case strings.ContainsFunc(u.RawQuery, func(c rune) bool { return c <= ' ' || c >= 0x7f }):
+		return baseURL{}, errors.New("has a character in its query that must be percent-encoded")
 	}
 	b := baseURL{url: *u, path: strings.TrimRight(u.EscapedPath(), "/"), names: map[string]bool{}}
 	if b.path != "" {

@@ -108,6 +108,8 @@ func TestRequestsThatAreNotAllowed(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	for name, o := range map[string]Options{
 		"no base_url":            {},
+		"a space in its query":   {BaseURL: "http://host?key=hunter2 x"},
+		"letters in its query":   {BaseURL: "http://host?key=hunter2ä"},
 		"a user in base_url":     {BaseURL: "http://hunter2@host"},
 		"a secret of two lines":  {BaseURL: "http://host", Secret: Secret{Header: "authorization", Value: "hunter2\r\nx: y"}},
 		"a secret without place": {BaseURL: "http://host", Secret: Secret{Header: "a b", Value: "hunter2"}},
