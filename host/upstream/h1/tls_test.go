@@ -75,19 +75,24 @@ func (c *counter) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
+// counting has a client put a counter into each of its connections; conn is the last one.
+func counting(conn **counter) func(*Options) {
+	return func(o *Options) {
+		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			raw, err := new(net.Dialer).DialContext(ctx, network, address)
+			*conn = &counter{Conn: raw}
+			return *conn, err
+		}
+	}
+}
+
 func TestHeadAndBodyShareARecord(t *testing.T) {
 	s, addr := startTLS(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.Write(body)
 	})
 	var conn *counter
-	c := newTestClient(t, addr, withTLS(s), func(o *Options) {
-		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-			raw, err := new(net.Dialer).DialContext(ctx, network, address)
-			conn = &counter{Conn: raw}
-			return conn, err
-		}
-	})
+	c := newTestClient(t, addr, withTLS(s), counting(&conn))
 	wantBody(t, c, post("a"), "a")
 	for size, want := range map[int]int32{10_000: 1, 3*recordSize - 1000: 3} {
 		before := conn.writes.Load()
@@ -201,13 +206,7 @@ func TestLookingAtAnIdleTLSConnectionWritesNothing(t *testing.T) {
 	})
 	defer close(end)
 	var conn *counter
-	c := newTestClient(t, addr, withTLS(certified), func(o *Options) {
-		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-			raw, err := new(net.Dialer).DialContext(ctx, network, address)
-			conn = &counter{Conn: raw}
-			return conn, err
-		}
-	})
+	c := newTestClient(t, addr, withTLS(certified), counting(&conn))
 	defer c.Close()
 	x := c.Start(context.Background())
 	defer x.Close()
