@@ -35,7 +35,7 @@ func (h *Host) cachingOf(c *config.Config) *caching {
 	}
 	k := &caching{store: h.cache, scope: c.Cache.Scope, maxEntry: int(c.Cache.MaxEntry), aliases: map[string]config.ModelCache{}}
 	if h.shared != nil && c.Cache.Shared {
-		k.store = &sharedAnswers{h.shared, h.cache, h.memory}
+		k.store = &sharedAnswers{h.shared, h.cache, h.memory, &h.unsent, k.maxEntry}
 	}
 	for _, m := range c.Models {
 		if !m.Cache.Off {

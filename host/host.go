@@ -106,6 +106,7 @@ type Host struct {
 	outage    fleet.Outage      // what happens while that is away
 	learnt    sync.Map          // of *limit.Estimator: how many tokens requests have, by alias
 	cache     *cache.Local      // answers that are kept
+	unsent    memory.Limit      // bytes of answers on their way to where all gateways keep them
 	hits      atomic.Int64      // requests that got such a one
 	misses    atomic.Int64      // requests whose answers may be kept, for which there was none
 	ledger    *ledgerKeeper     // where that is kept; nil: nowhere
@@ -282,6 +283,7 @@ func (h *Host) bound(c *config.Config) {
 	h.bodies.Set(min(int64(c.Server.MaxBodies), h.memory.Max()))
 	h.responses.Set(min(int64(c.Responses.Memory), h.memory.Max()/8), time.Duration(c.Responses.TTL))
 	h.cache.Set(h.cacheSize(c))
+	h.unsent.Set(h.cacheSize(c) / 2)
 	for _, p := range c.Providers {
 		h.share(p).Set(cmp.Or(int64(p.Limits.Share), h.memory.Max()/2))
 	}

@@ -13,9 +13,11 @@ import (
 // sharedAnswers keeps answers for all gateways of a fleet, sealed as all that is shared. What
 // the store can't take is kept here.
 type sharedAnswers struct {
-	store  *shared.Client
-	here   *cache.Local
-	memory *memory.Total // counts what waits to be sent there
+	store    *shared.Client
+	here     *cache.Local
+	memory   *memory.Total // counts what waits to be sent there, and what look-ups may bring
+	waiting  *memory.Limit // bounds what waits
+	maxEntry int           // bytes of an answer
 }
 
 var _ cache.Store = (*sharedAnswers)(nil)
@@ -29,8 +31,13 @@ func answerName(k cache.Key) string { return "answer\n" + string(k[:]) }
 // made. Its value follows.
 const madeBytes = 8
 
-// Get is [cache.Store].
+// Get is [cache.Store]. While it runs, it may hold an answer twice: sealed, and opened.
 func (s *sharedAnswers) Get(ctx context.Context, k cache.Key) (cache.Entry, bool) {
+	size := 2 * int64(s.maxEntry)
+	if !s.memory.Take(size) {
+		return s.here.Get(ctx, k)
+	}
+	defer s.memory.Give(size)
 	// To give up is no failure of the store, which may serve others in time.
 	asked, giveUp := context.WithCancel(ctx)
 	defer giveUp()
@@ -43,21 +50,37 @@ func (s *sharedAnswers) Get(ctx context.Context, k cache.Key) (cache.Entry, bool
 	return cache.Entry{Value: found[0][madeBytes:], Made: made}, true
 }
 
-// Put is [cache.Store]. Nobody waits for it.
-func (s *sharedAnswers) Put(_ context.Context, k cache.Key, e cache.Entry, ttl time.Duration) {
+// Put is [cache.Store]. Nobody waits for it. What can't wait for the store is kept here.
+func (s *sharedAnswers) Put(ctx context.Context, k cache.Key, e cache.Entry, ttl time.Duration) {
+	if !s.send(k, e, ttl) {
+		s.here.Put(ctx, k, e, ttl)
+	}
+}
+
+// send has the store keep an entry, soon. It reports whether there is room to wait for that.
+func (s *sharedAnswers) send(k cache.Key, e cache.Entry, ttl time.Duration) bool {
 	size := int64(madeBytes + len(e.Value))
+	if !s.waiting.Take(size) {
+		return false
+	}
 	if !s.memory.Take(size) {
-		return
+		s.waiting.Give(size)
+		return false
+	}
+	sent := func() {
+		s.memory.Give(size)
+		s.waiting.Give(size)
 	}
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, size), uint64(e.Made.UnixMilli()))
 	b = append(b, e.Value...)
 	queued := s.store.Later(func(ctx context.Context) {
-		defer s.memory.Give(size)
+		defer sent()
 		if s.store.Put(ctx, []shared.Value{{Name: answerName(k), Value: b}}, ttl) != nil {
 			s.here.Put(ctx, k, cache.Entry{Value: b[madeBytes:], Made: e.Made}, ttl)
 		}
 	})
 	if !queued {
-		s.memory.Give(size)
+		sent()
 	}
+	return queued
 }
