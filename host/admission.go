@@ -49,14 +49,8 @@ func (c *call) enter(ctx context.Context) error {
 			return err
 		}
 	}
-	if refused != nil && refused.Unavailable {
-		return &fault.Error{
-			Kind: fault.Full, Code: "limits_unavailable", RetryAfter: refused.Wait,
-			Text: "What this gateway's limits allow can't be asked at the moment. Try again in a second.",
-		}
-	}
 	if refused != nil {
-		if b := refused.Bucket; b.Owner == limit.Key && (b.Unit == limit.Requests || b.Unit == limit.Tokens) {
+		if b := refused.Bucket; !refused.Unavailable && b.Owner == limit.Key && (b.Unit == limit.Requests || b.Unit == limit.Tokens) {
 			showRoom(c.http.Writer.Header(), []room{{b, refused.Left, max(0, refused.Wait)}})
 		}
 		return notAdmitted(refused, c.gateway.now())
@@ -65,6 +59,28 @@ func (c *call) enter(ctx context.Context) error {
 		c.admission = a
 		a.show(c.http.Writer.Header())
 	}
+	return nil
+}
+
+// again lets a request in that was let in for a kept answer, which needs nothing, and has to
+// ask a model after all. It sets no headers, which may be on their way already. The error is
+// a *fault.Error.
+func (c *call) again(ctx context.Context) error {
+	a := c.admission
+	if a == nil {
+		return nil
+	}
+	c.leave()
+	c.admission = nil
+	who := key.PrincipalFrom(ctx)
+	refused, err := c.take(ctx, a, &who)
+	if err != nil {
+		return err
+	}
+	if refused != nil {
+		return notAdmitted(refused, c.gateway.now())
+	}
+	c.admission = a
 	return nil
 }
 
@@ -211,6 +227,12 @@ func showRoom(h http.Header, told []room) {
 // notAdmitted is what a client gets that isn't let in. It names limits of its own key and
 // groups, and of nobody else.
 func notAdmitted(r *limit.Refusal, now time.Time) error {
+	if r.Unavailable {
+		return &fault.Error{
+			Kind: fault.Full, Code: "limits_unavailable", RetryAfter: r.Wait,
+			Text: "What this gateway's limits allow can't be asked at the moment. Try again in a second.",
+		}
+	}
 	b := r.Bucket
 	e := &fault.Error{Kind: fault.Limited, Code: "rate_limit_exceeded", RetryAfter: max(0, r.Wait), NoRetry: r.Wait < 0 || r.Wait >= longestRetry}
 	whose, most := " of this gateway", ""

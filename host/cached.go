@@ -94,7 +94,7 @@ func (c *call) lookUp(ctx context.Context) {
 	}
 	who := key.PrincipalFrom(ctx)
 	k := &kept{ttl: time.Duration(rule.TTL), maxEntry: all.maxEntry}
-	if k.key, ok = c.cacheKey(&who, all.scope, rule.When); !ok {
+	if k.key, ok = c.cacheKey(ctx, &who, all.scope, rule.When); !ok {
 		return
 	}
 	c.kept = k
@@ -171,9 +171,10 @@ func cacheControl(h http.Header) (noCache, noStore bool) {
 // is false if the answer is none to keep.
 //
 // Of whom: the targets of the first tier that this caller may be led to, since only their
-// answers are kept. That another one may choose at the upstream what this one may not is a
+// answers are kept. An adapter without an upstream may speak of all models that the caller
+// may use. That another one may choose at the upstream what this one may not is a
 // part of it, too.
-func (c *call) cacheKey(who *key.Principal, scope, when string) (k cache.Key, ok bool) {
+func (c *call) cacheKey(ctx context.Context, who *key.Principal, scope, when string) (k cache.Key, ok bool) {
 	h := cache.NewHash()
 	h.Text(scopeOf(who, scope))
 	h.Text(strconv.FormatBool(who.Routes))
@@ -194,7 +195,11 @@ func (c *call) cacheKey(who *key.Principal, scope, when string) (k cache.Key, ok
 		h.Text(p.config.BaseURL)
 		h.Bytes(p.identity.digest[:])
 		h.Text(t.Model)
-		h.Bytes(t.Options)
+		if p.config.BaseURL == "" {
+			h.Bytes(c.gateway.withModels(ctx, t.Options))
+		} else {
+			h.Bytes(t.Options)
+		}
 		cold = cold && isZero(sdk.JSON(t.Options).Get("temperature"))
 	}
 	h.Number(targets)
@@ -273,6 +278,10 @@ func (c *call) answers(ctx context.Context, begin func(native bool) answer) erro
 		// It is none that can be told. Nothing of it was sent.
 		c.memory.Drop(c.memory.Used() - before)
 		c.noteCache(cacheMiss)
+		k.found = nil
+		if err := c.again(ctx); err != nil {
+			return err
+		}
 	}
 	return c.attempts(ctx, func(native bool) answer {
 		k.recorder = cache.NewRecorder(c.memory, k.maxEntry)

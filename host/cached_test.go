@@ -410,6 +410,49 @@ func TestHitsCountAsRequests(t *testing.T) {
 	}
 }
 
+// TestTrapAHitThatCantBeToldIsFree: a blank answer is a complete one, but no summary of a
+// conversation. Who wants that asks a model, so a spent budget refuses it.
+func TestTrapAHitThatCantBeToldIsFree(t *testing.T) {
+	up := mock.Start(t, saysCounted(" "))
+	g, _ := configured(t, strings.Replace(keepingYAML(up, "scope: all, when: always", ""), "total: 5", "total: 0.0005", 1))
+	const compact = `{"model":"m","input":[{"type":"message","role":"user","content":"x"},{"type":"compaction_trigger"}]}`
+	if result, answer, status := g.askedWith(t, "/v1/responses", "alone", compact); result != "miss" || status != 502 {
+		t.Fatalf("a blank summary: %q %d %s", result, status, answer)
+	}
+	same := strings.Replace(up.Last().Body, `"small"`, `"m"`, 1)
+	g.chats(t, "alone", same, "miss")
+	g.chats(t, "app", same, "hit") // so the budget is not spent yet
+	up.Forget()
+	if result, answer, status := g.askedWith(t, "/v1/responses", "app", compact); result != "miss" || status != 502 || len(up.Requests()) == 0 {
+		t.Fatalf("%q %d %s", result, status, answer)
+	}
+	g.settled(t)
+	up.Forget()
+	for _, stream := range []string{"", `"stream":true,`} {
+		result, answer, status := g.askedWith(t, "/v1/responses", "app", strings.Replace(compact, "{", "{"+stream, 1))
+		if result != "miss" || status != 429 || !strings.Contains(answer, "budget_exceeded") || len(up.Requests()) > 0 {
+			t.Errorf("with a spent budget: %q %d %s, after %d requests to the upstream", result, status, answer, len(up.Requests()))
+		}
+	}
+}
+
+// TestTrapAnAnswerSpeaksOfWhatOnlyAnotherMayUse: the demo names the models that a caller may use.
+func TestTrapAnAnswerSpeaksOfWhatOnlyAnotherMayUse(t *testing.T) {
+	up := mock.Start(t, counting())
+	yaml := strings.NewReplacer(
+		"providers: {", "providers: {de: {plugin: demo}, ",
+		"model_mapping:\n", "model_mapping:\n  d: {provider: de, model: demo, price: free}\n",
+		"[m, lead]", "[m, lead, d]",
+	).Replace(keepingYAML(up, "scope: all", ""))
+	g, _ := configured(t, yaml)
+	body := strings.Replace(cold, `"m"`, `"d"`, 1)
+	g.chats(t, "alone", body, "miss")
+	g.chats(t, "alone", body, "hit")
+	g.chats(t, "app", body, "hit")  // may use the same
+	g.chats(t, "out", body, "miss") // may not use one of them
+	g.chats(t, "out", body, "hit")
+}
+
 // TestTrapAHitRateThatNobodySees reads the metrics.
 func TestTrapAHitRateThatNobodySees(t *testing.T) {
 	g, _ := configured(t, "admin: {console: true}\n"+keepingYAML(mock.Start(t, counting()), "", ""))
