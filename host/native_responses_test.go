@@ -267,6 +267,35 @@ func TestNativeResponsesAreTranslatedElsewhere(t *testing.T) {
 	}
 }
 
+// TestNoRefusalOfOneRequestEndsPassage: what a provider doesn't have of one request, or repeats of
+// it, says nothing about others.
+func TestNoRefusalOfOneRequestEndsPassage(t *testing.T) {
+	for name, tc := range map[string]struct {
+		status  int
+		refusal string
+	}{
+		"an item that was not stored": {404, `{"error":{"message":"Item with id 'rs_1' not found. Items are not persisted when 'store' is set to false.","type":"invalid_request_error","param":"input","code":null}}`},
+		"a name that says no route":   {404, `{"error":{"message":"Thing with id 'no route' not found.","type":"invalid_request_error","param":null,"code":null}}`},
+		"something without a name":    {404, `{"error":{"message":"Nothing of that kind is left.","type":"invalid_request_error","param":null,"code":null}}`},
+		"words that the client wrote": {400, `{"error":{"message":"Invalid value: 'only supported in v1/chat/completions'.","type":"invalid_request_error","param":"include[0]","code":"invalid_value"}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, up := ownGateway(t, "")
+			up.Answer(mock.Whole(tc.status, "application/json", tc.refusal))
+			for range 2 {
+				up.Forget()
+				status, answer := g.asks(t, "key-a", "")
+				if got := up.Requests(); len(got) != 1 || got[0].URI != "/responses" || status == 200 {
+					t.Errorf("%d %s after %v", status, answer, got)
+				}
+				if strings.Contains(tc.refusal, "with id") && (status != 404 || !strings.Contains(answer, "does not have something that the request names")) {
+					t.Errorf("%d %s", status, answer)
+				}
+			}
+		})
+	}
+}
+
 // TestNativeResponsesCutAtEveryByte: a stream is a success exactly when its last event came,
 // and what the client gets is what the provider sent so far.
 func TestNativeResponsesCutAtEveryByte(t *testing.T) {

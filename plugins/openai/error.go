@@ -198,9 +198,12 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 	case r.status == 403:
 		e.Code = "upstream_auth"
 		lead = "The gateway's account at the provider may not do this"
-	case r.status == 404 && !errortext.IsPath(r.said) && strings.Contains(strings.ToLower(r.said), "file"):
+	case r.status == 404 && r.lacksNamed():
 		e.Status, e.Code, e.Param = 404, "", r.param
-		lead = "The provider does not have a file that the request names"
+		lead = "The provider does not have something that the request names"
+		if r.saysFile() {
+			lead = "The provider does not have a file that the request names"
+		}
 	case r.status == 404, r.status == 405:
 		e.NoRetry = true
 		lead, advice = "The provider has no chat completions at this place",
@@ -297,6 +300,14 @@ func (r *report) unknownModel() bool {
 	return r.status == 404 && errortext.IsAboutModel(r.said) && !errortext.IsPath(r.said) ||
 		r.status == 400 && strings.EqualFold(r.said, "model not exist") // DeepSeek
 }
+
+// lacksNamed reports whether a 404 says that the server doesn't have what the request names,
+// such as a file, or an item of a response that was not stored.
+func (r *report) lacksNamed() bool {
+	return r.param != "" && r.param != "model" || strings.Contains(r.said, " with id ") || r.saysFile() && !errortext.IsPath(r.said)
+}
+
+func (r *report) saysFile() bool { return strings.Contains(strings.ToLower(r.said), "file") }
 
 // statusOf returns the HTTP status that a word stands for.
 func statusOf(kind string) int {

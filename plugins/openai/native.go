@@ -79,7 +79,10 @@ func passedWhole(r *sdk.Response, out *sdk.Out) error {
 	if r.Status >= 200 && r.Status <= 299 {
 		return responses.Whole(r, out)
 	}
-	err := passing.Unserved(errortext.InResponses(failure(r.Status, r.Head, r.Body)), r.Status)
+	err := errortext.InResponses(failure(r.Status, r.Head, r.Body))
+	if said := readReport(r.Body); r.Status == 405 || said.foreign != nil || errortext.IsPath(said.said) {
+		err = passing.Unserved(err, r.Status)
+	}
 	if e, ok := err.(*sdk.Error); ok && onlyInChat(r.Body) {
 		return passing.NotHere(e)
 	}
@@ -120,8 +123,12 @@ func kept(r *sdk.Response, out *sdk.Out) error {
 
 // onlyInChat reports whether a refusal says that the model is served in chat completions only,
 // as OpenAI says it of the other way round: "This model is only supported in v1/responses and
-// not in v1/chat/completions."
+// not in v1/chat/completions." Refusals of anything but the model may repeat what a client wrote.
 func onlyInChat(body sdk.JSON) bool {
-	text, _ := body.Get("error").Get("message").Str()
+	e := body.Get("error")
+	if param, _ := e.Get("param").Str(); param != "model" {
+		return false
+	}
+	text, _ := e.Get("message").Str()
 	return strings.Contains(text, "supported in v1/chat/completions") || strings.Contains(text, "not supported with the Responses API")
 }
