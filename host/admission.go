@@ -32,7 +32,7 @@ func (c *call) enter(ctx context.Context) error {
 		return nil
 	}
 	who := key.PrincipalFrom(ctx)
-	a := &admission{bytes: c.size}
+	a := &admission{bytes: c.size - c.before}
 	refused, err := c.take(ctx, a, &who)
 	if err != nil {
 		return err
@@ -94,9 +94,12 @@ func (c *call) take(ctx context.Context, a *admission, who *key.Principal) (refu
 	if err := c.checkSound(a); err != nil {
 		return nil, err
 	}
+	if err := c.checkTools(a); err != nil {
+		return nil, err
+	}
 	a.learnt = c.gateway.learnt[c.plan.Alias]
 	c.ratio = a.learnt.Ratio()
-	c.size = max(1, int64(float64(a.bytes)*c.ratio))
+	c.size = max(1, int64(float64(a.bytes)*c.ratio)) + c.before
 	a.lease, refused = c.gateway.host.limits.Admit(ctx, a.buckets, c.needs(a))
 	return refused, nil
 }
@@ -121,6 +124,18 @@ func (c *call) checkSound(a *admission) error {
 		}
 	}
 	return nil
+}
+
+// checkTools refuses tools that the provider runs and bills apart from tokens, if a budget has to
+// pay for them.
+func (c *call) checkTools(a *admission) error {
+	if c.native == nil || c.native.Billed == "" || c.free() || !a.spends() {
+		return nil
+	}
+	return &fault.Error{
+		Kind: fault.Unusable, Status: http.StatusBadRequest, Code: "unsupported_operation", Param: c.native.Billed,
+		Text: c.native.Billed + ": a budget pays for this request, and what this tool costs is not known",
+	}
 }
 
 // needs is what the request will probably need, at the price of its dearest target.
@@ -155,7 +170,11 @@ func (c *call) leave() {
 	r := c.http.Record
 	a.lease.Settle(limit.Usage{Input: r.Usage.Input, Output: r.Usage.Output, Cost: r.Cost.Nano})
 	if n := len(r.Attempts); n > 0 && r.Attempts[n-1].Class == "" && !r.Usage.Estimated {
-		a.learnt.Learn(a.bytes, r.Usage.Input, r.Usage.Output)
+		bytes := a.bytes
+		if c.before > 0 {
+			bytes = 0 // most of the input was not in the request, so that it says nothing of its bytes
+		}
+		a.learnt.Learn(bytes, r.Usage.Input, r.Usage.Output)
 	}
 }
 

@@ -25,6 +25,7 @@ type madeBy struct {
 	madeID
 	caller string // the name of its key
 	alias  string // that it was made with
+	tokens int64  // of the conversation that ends with it; 0: nobody knows, or it is no response
 }
 
 const (
@@ -48,7 +49,7 @@ func (m *made) note(caller, id, upstream, alias string) (first bool) {
 	if m.known == nil {
 		m.known = map[madeID]*list.Element{}
 	}
-	m.known[key] = m.order.PushFront(&madeBy{key, caller, alias})
+	m.known[key] = m.order.PushFront(&madeBy{madeID: key, caller: caller, alias: alias})
 	if len(m.known) > maxMade {
 		oldest := m.order.Back()
 		m.order.Remove(oldest)
@@ -68,6 +69,27 @@ func (m *made) alias(caller, id, upstream string) (alias string, ok bool) {
 	}
 	m.order.MoveToFront(e)
 	return e.Value.(*madeBy).alias, true
+}
+
+// weigh notes how many tokens a conversation has that ends with a response of a caller's.
+func (m *made) weigh(caller, id, upstream string, tokens int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e, ok := m.known[madeID{upstream, id}]; ok && e.Value.(*madeBy).caller == caller {
+		e.Value.(*madeBy).tokens = tokens
+	}
+}
+
+// weight returns how many tokens a conversation has that ends with what a caller names; 0 if
+// nobody knows.
+func (m *made) weight(caller, id, upstream string) int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, ok := m.known[madeID{upstream, id}]
+	if !ok || e.Value.(*madeBy).caller != caller {
+		return 0
+	}
+	return e.Value.(*madeBy).tokens
 }
 
 // forget forgets what a caller has made.

@@ -36,6 +36,7 @@ func (c *call) readNative(ctx context.Context, size int64) error {
 		return api.Busy(err)
 	}
 	r.Size += n.Size
+	before := int64(0)
 	for _, id := range n.IDs {
 		keeper := ""
 		if id != "" { // of more ids than anybody looks at
@@ -49,12 +50,16 @@ func (c *call) readNative(ctx context.Context, size int64) error {
 			return r.Untranslated // nil: what it names is nothing to others, so that it can be translated
 		}
 		c.keeper = keeper
+		before = max(before, c.gateway.host.made.weight(c.caller, id, keeper))
 	}
-	c.native = n
+	c.native, c.before = n, before
 	if c.asked == nil {
 		c.asked = n.Body(func(string) bool { return false }, anything)
 	}
-	c.info.Made = func(id string) { c.gateway.host.note(c.caller, id, c.asking, cmp.Or(r.Model, c.plan.Alias)) }
+	c.info.Made = func(id string) {
+		c.named = cmp.Or(c.named, id)
+		c.gateway.host.note(c.caller, id, c.asking, cmp.Or(r.Model, c.plan.Alias))
+	}
 	return nil
 }
 
@@ -125,9 +130,13 @@ func (c *call) pass(ctx context.Context, p *provider, target route.Target, last 
 		return outcome{refused: true}
 	}
 	c.noteWay(true)
+	c.named = ""
 	o := c.ask(ctx, &attempt{
 		provider: p, target: target, op: c.request.NativeOp, native: true, last: last, wish: field, fallback: translates, answer: answer,
 	})
+	if o.err == nil && o.tokens > 0 && c.named != "" {
+		c.gateway.host.made.weigh(c.caller, c.named, target.Upstream, o.tokens)
+	}
 	e, _ := errors.AsType[*fault.Error](o.err)
 	switch {
 	case e == nil || ctx.Err() != nil:

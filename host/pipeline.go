@@ -72,6 +72,8 @@ type call struct {
 	info    dialect.Info
 	native  *dialect.Native // the request as it came; nil: no target can take it so
 	keeper  string          // the upstream that keeps what the request names; "": it names nothing
+	before  int64           // the tokens of the conversation that it goes on with, which the provider keeps; 0: unknown, or none
+	named   string          // the first id of what a provider keeps in the answer; "": none yet
 	asking  string          // the upstream that is being asked
 	trace   string          // the traceparent that it gets; "": none
 	span    [8]byte         // that of the attempt in it
@@ -129,7 +131,7 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, body []byte, pa
 	if err := c.readNative(ctx, int64(len(body))); err != nil {
 		return nil, err
 	}
-	c.size = c.asked.Tokens()
+	c.size = c.asked.Tokens() + c.before
 	if who.Content && g.config.Telemetry.Content {
 		c.spoken = c.listen()
 	}

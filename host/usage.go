@@ -56,8 +56,9 @@ func (c *call) tokensOf(bytes int64) int64 {
 	return n
 }
 
-// unspoken is what an attempt used of which nothing came, by what is likely: the input, if
-// the upstream had begun to answer, or if the client hung up on it. uncertain: it may be
+// unspoken is what an attempt used of which nothing came that could be counted, by what is
+// likely: the input, if the upstream had begun to answer, or if the client hung up on it, and of
+// pictures and speech, once some came, as much as such answers usually have. uncertain: it may be
 // some tokens, or none.
 //
 //   - err: how the attempt ended
@@ -67,7 +68,11 @@ func (c *call) unspoken(ctx context.Context, a *attempt, err error) (u record.Us
 	case err == nil, !a.sent, c.free():
 		return u, false
 	case ctx.Err() != nil, a.accepted && !slow:
-		return record.Usage{Input: c.size, Sound: c.request.Sound, Estimated: true}, false
+		u = record.Usage{Input: c.size, Sound: c.request.Sound, Estimated: true}
+		if op := c.request.Op; a.spoke && c.admission != nil && (op == abi.Images || op == abi.Speech) {
+			u.Output = c.admission.learnt.Output() // the length of what came says nothing
+		}
+		return u, false
 	}
 	return u, slow
 }

@@ -127,6 +127,10 @@ type Native struct {
 	IDs     []string
 	Unknown error
 
+	// Billed is the place of a tool's type which the provider runs and bills apart from
+	// tokens; "": there is none.
+	Billed string
+
 	// Headers are those of the client's that the adapter gets, a JSON object; nil: none.
 	Headers []byte
 

@@ -91,7 +91,7 @@ func (r *request) passed(b []byte, header http.Header) (*dialect.Native, error) 
 		return nil, err
 	}
 	return &dialect.Native{
-		Size: 2 * q.Size(), IDs: q.IDs, Headers: clientHeaders(header), Told: nativeTold,
+		Size: 2 * q.Size(), IDs: q.IDs, Billed: q.Billed(), Headers: clientHeaders(header), Told: nativeTold,
 		Body: func(takes, _ func(string) bool) dialect.Body {
 			if takes(extOwn) {
 				return q

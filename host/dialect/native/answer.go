@@ -114,12 +114,12 @@ func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 		return dst, nil
 	}
 	a.passed++
-	if content {
-		a.facts.Said(max(len(data)-envelope, 0))
-	}
 	name := a.name
 	if len(name) == 0 {
 		name = Type(data) // clients tell events apart by their names
+	}
+	if content {
+		a.facts.Said(textIn(name, data))
 	}
 	dst = append(append(dst, "event: "...), name...)
 	dst = append(dst, "\ndata: "...)
@@ -138,6 +138,23 @@ const (
 	large      = 4 << 10  // bytes of an event that is counted, however soon it is sent
 	maxHeld    = 64 << 20 // bytes of events that may wait for the first content
 )
+
+// texts are where an event has what the model wrote in it: OpenAI's, and then Anthropic's.
+var texts = [...][]string{{"delta"}, {"delta", "text"}, {"delta", "partial_json"}, {"delta", "thinking"}, {"item", "encrypted_content"}}
+
+// textIn returns how many bytes an event adds to what the model wrote. Those that say that a
+// part is done repeat it.
+func textIn(name, data []byte) int {
+	for _, names := range texts {
+		if from, to := find(data, names); to > 0 {
+			return to - from - len(`""`)
+		}
+	}
+	if bytes.HasSuffix(name, []byte(".done")) {
+		return 0
+	}
+	return max(len(data)-envelope, 0)
+}
 
 // oneLine replaces line ends in what b has from a place on. In JSON they stand between tokens
 // only, and in an event they would end the line.

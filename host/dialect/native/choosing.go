@@ -18,3 +18,8 @@ var (
 	}
 	choosingTools = []string{"advisor", "openrouter:"}
 )
+
+// billedTools are how the types of tools begin that the providers run and bill by the call, by
+// the hour or by the picture: https://developers.openai.com/api/docs/pricing and
+// https://platform.claude.com/docs/en/about-claude/pricing
+var billedTools = []string{"web_search", "file_search", "code_interpreter", "image_generation", "code_execution"}

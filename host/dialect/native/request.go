@@ -306,17 +306,53 @@ func (r *Request) Asks(fields, tools []string) string {
 	if field := cmp.Or(r.Has(fields), r.Has(choosingFields)); field != "" {
 		return field
 	}
+	prefixes := slices.Concat(tools, choosingTools)
+	for i, prefix := range prefixes {
+		prefixes[i] = string(body.Fold([]byte(prefix)))
+	}
 	for _, t := range r.tools {
-		for _, prefix := range slices.Concat(tools, choosingTools) {
-			if strings.HasPrefix(t.kind, string(body.Fold([]byte(prefix)))) {
-				return r.at(t.number, "type")
-			}
+		if t.beginsWith(prefixes) {
+			return r.at(t.number, "type")
 		}
 	}
 	if len(r.models) > 0 {
 		return r.at(r.models[0], "model")
 	}
 	return ""
+}
+
+func (t *tool) beginsWith(prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(t.kind, p) })
+}
+
+// Billed returns the place of the type of the first tool that a provider runs and bills apart
+// from tokens; "" if there is none. A shell is one only with an environment of the provider's.
+func (r *Request) Billed() string {
+	for _, t := range r.tools {
+		if t.beginsWith(billedTools) || strings.HasPrefix(t.kind, "shell") && (t.number < 0 || r.isHosted(t.number)) {
+			return r.at(t.number, "type")
+		}
+	}
+	return ""
+}
+
+// isHosted reports whether a tool in the list has an environment that isn't local.
+func (r *Request) isHosted(number int) bool {
+	tools := sdk.Array(sdk.JSON(r.Whole()).Get("tools"))
+	for n := 0; tools.Next(); n++ {
+		if n != number {
+			continue
+		}
+		for f := sdk.Object(tools.Value()); f.Next(); {
+			if v := f.Value(); string(body.Fold(f.Key())) == "environment" && v.Kind() == sdk.KindObject {
+				if kind, _ := v.Get("type").Str(); kind != "local" {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return false
 }
 
 // at returns the path of a field of a tool.

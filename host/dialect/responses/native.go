@@ -158,7 +158,7 @@ func passed(b []byte, untranslated *fault.Error) (*dialect.Native, error) {
 		}
 	}
 	return &dialect.Native{
-		Size: 2 * q.Size(), IDs: q.IDs, Unknown: unknown,
+		Size: 2 * q.Size(), IDs: q.IDs, Unknown: unknown, Billed: q.Billed(),
 		Body:  func(_, mine func(string) bool) dialect.Body { return q.Mine(mine) },
 		Whole: func(i dialect.Info) dialect.Passing { return native.NewWhole(i, &passage{info: i}) },
 		Told:  nativeTold,
