@@ -129,3 +129,16 @@ func TestBudgetsPayForNoToolOfUnknownCost(t *testing.T) {
 		}
 	}
 }
+
+// TestSkillsOfTheAccountBelongToNobody: those that everybody has can be named.
+func TestSkillsOfTheAccountBelongToNobody(t *testing.T) {
+	g, up := nativeGateway(t, "")
+	up.Answer(mock.JSON(fmt.Sprintf(nativeWhole, "")))
+	for skill, want := range map[string]int{"pptx": 200, "skill_01AbC": 404} {
+		up.Forget()
+		res, answer := g.anthropic(t, "POST", "/v1/messages", fmt.Sprintf(nativeAsk, `,"container":{"skills":[{"type":"custom","skill_id":"`+skill+`","version":"latest"}]}`))
+		if res.StatusCode != want || len(up.Requests()) != map[int]int{200: 1}[want] {
+			t.Errorf("%s: %d %s", skill, res.StatusCode, answer)
+		}
+	}
+}

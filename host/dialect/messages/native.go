@@ -25,6 +25,7 @@ const (
 	atTool      // tools[]
 	atToolType  // tools[].type
 	atID        // an id of the provider's
+	atSkill     // the name of a skill, or the id of one of the account's own
 	atSignature // a signature
 )
 
@@ -41,7 +42,7 @@ var nativeForm = native.Form{
 		}),
 	},
 	Roles: map[body.Place]native.Role{
-		atSafeguard: native.Cut, atMetadata: native.User, atContainer: native.ID, atID: native.ID, atTool: native.Tool, atToolType: native.ToolType,
+		atSafeguard: native.Cut, atMetadata: native.User, atContainer: native.ID, atID: native.ID, atSkill: native.Skill, atTool: native.Tool, atToolType: native.ToolType,
 		atSignature: native.Sealed,
 	},
 	Seal: seal.Prefix,
@@ -63,7 +64,7 @@ func nativePlaces(top body.Node) []body.Node {
 	return []body.Node{
 		body.Top: top,
 		anywhere: {
-			Fields: []body.Field{{Name: "input", Place: ofTheTool}, {Name: "file_id", Place: atID}, {Name: "container", Place: atContainer}, {Name: "signature", Place: atSignature}},
+			Fields: []body.Field{{Name: "input", Place: ofTheTool}, {Name: "file_id", Place: atID}, {Name: "container", Place: atContainer}, {Name: "skill_id", Place: atSkill}, {Name: "signature", Place: atSignature}},
 			Other:  anywhere, Element: anywhere,
 		},
 		ofTheTool:   {Other: ofTheTool, Element: ofTheTool},
@@ -72,6 +73,7 @@ func nativePlaces(top body.Node) []body.Node {
 		atTools:     {Element: atTool},
 		atTool:      {Fields: []body.Field{{Name: "type", Place: atToolType}, {Name: "input_schema", Place: ofTheTool}}, Other: anywhere, Element: anywhere},
 		atID:        {},
+		atSkill:     {},
 		atSignature: {},
 	}
 }

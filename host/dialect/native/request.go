@@ -28,6 +28,7 @@ const (
 	Passed    Role = iota // nothing: it passes
 	Cut                   // a field of the top level that never leaves the gateway
 	ID                    // a string: the id of something that the provider keeps
+	Skill                 // a string: an ID if it begins with "skill_", else the name of what everybody has
 	Sealed                // a string: if it is the gateway's own, nobody else can read it
 	User                  // a field of the top level that says who the client's user is
 	Tool                  // an object: a tool
@@ -116,8 +117,19 @@ func (r *Request) Size() int64 {
 	if len(r.items) > 0 { // which Mine may copy the body without
 		size += int64(len(r.Whole()) + len(r.items)*itemBytes)
 	}
+	size += int64(len(r.tools)*toolBytes + len(r.models)*modelBytes)
+	for _, id := range r.IDs {
+		size += int64(len(id) + idBytes)
+	}
 	return size
 }
+
+// What is kept of a tool, of a model, and of an id besides its text.
+const (
+	toolBytes  = 32
+	modelBytes = 8
+	idBytes    = 16
+)
 
 // itemBytes is about what is kept of an item's id.
 const itemBytes = 96
@@ -189,6 +201,11 @@ func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long b
 		return body.Span{}
 	case ID:
 		if id, ok := sdk.JSON(text).Str(); ok {
+			n.name(id)
+		}
+		return body.Span{}
+	case Skill:
+		if id, ok := sdk.JSON(text).Str(); ok && strings.HasPrefix(id, "skill_") {
 			n.name(id)
 		}
 		return body.Span{}

@@ -81,7 +81,7 @@ var nativeForm = native.Form{
 		},
 	},
 	Roles: map[body.Place]native.Role{
-		atCut: native.Cut, atID: native.ID, atObject: native.ID,
+		atCut: native.Cut, atID: native.ID, atIDList: native.ID, atObject: native.ID,
 		atTool: native.Tool, atToolType: native.ToolType, atToolModel: native.ToolModel, atInnerType: native.InnerType, atInnerModel: native.InnerModel,
 		atNativeItem: native.Item, atNativeItemID: native.ItemID, atNativeType: native.ItemType, atNativeSeal: native.ItemSeal,
 	},
