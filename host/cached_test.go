@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -75,29 +74,11 @@ func keeping(t *testing.T, answer mock.Answer, section, model string) (*gateway,
 // askedWith sends a request with headers, and returns what the cache says of it and the answer.
 func (g *gateway) askedWith(t *testing.T, path, key, body string, headers ...string) (result, answer string, status int) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), "POST", g.URL+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Authorization", "Bearer "+key)
-	r.Header.Set("Content-Type", "application/json")
-	for _, h := range headers {
-		name, value, _ := strings.Cut(h, ": ")
-		r.Header.Add(name, value)
-	}
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	res, answer := g.postForm(t, path, key, "application/json", body, headers...)
 	if result = res.Header.Get("X-Kai-Cache"); result == "hit" && res.Header.Get("Age") == "" {
 		t.Error("a hit doesn't say its age")
 	}
-	return result, string(b), res.StatusCode
+	return result, answer, res.StatusCode
 }
 
 // chats asks the chat endpoint as a key, and fails unless the cache says what it should.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/internal/testkit"
@@ -57,8 +58,8 @@ func (g *gateway) postTo(t testing.TB, path, key, body string) (*http.Response, 
 	return g.postForm(t, path, key, "application/json", body)
 }
 
-// postForm is postTo for a body of any content type.
-func (g *gateway) postForm(t testing.TB, path, key, contentType, body string) (*http.Response, string) {
+// postForm is postTo for a body of any content type, with more headers such as "name: value".
+func (g *gateway) postForm(t testing.TB, path, key, contentType, body string, headers ...string) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequest("POST", g.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -67,6 +68,10 @@ func (g *gateway) postForm(t testing.TB, path, key, contentType, body string) (*
 	r.Header.Set("Content-Type", contentType)
 	if key != "" {
 		r.Header.Set("Authorization", "Bearer "+key)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Add(name, value)
 	}
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
@@ -88,4 +93,29 @@ func transcripts(t testing.TB, plugin string) []string {
 		t.Fatalf("no transcripts of %s (%v)", plugin, err)
 	}
 	return files
+}
+
+// wantGone waits until an upstream's connection has ended, behind a client that hung up.
+func wantGone(t *testing.T, gone <-chan bool) {
+	t.Helper()
+	select {
+	case <-gone:
+	case <-time.After(2 * time.Minute): // else its silence would be waited for, five minutes
+		t.Error("the upstream's connection stays open")
+	}
+}
+
+// hangUpOnceAsked sends a request, and ends it by cancel once the upstream was asked.
+func hangUpOnceAsked(req *http.Request, asked <-chan bool, cancel func()) {
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		if res, err := http.DefaultClient.Do(req); err == nil {
+			io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+		}
+	}()
+	<-asked
+	cancel()
+	<-done
 }

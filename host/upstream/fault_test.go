@@ -203,28 +203,14 @@ func TestFaults(t *testing.T) {
 			},
 			"an endless body": {
 				options: limits,
-				handle: func(c net.Conn, _ *http.Request) bool {
-					io.WriteString(c, jsonHead+untilClose)
-					for {
-						if _, err := io.WriteString(c, strings.Repeat("x", 4096)); err != nil {
-							return false
-						}
-					}
-				},
-				status: 502, code: "upstream_error", message: "an answer of more than 2000 bytes",
+				handle:  endless,
+				status:  502, code: "upstream_error", message: "an answer of more than 2000 bytes",
 			},
 			"an endless body that might be lines": {
 				framing: abi.NDJSON,
 				options: limits,
-				handle: func(c net.Conn, _ *http.Request) bool {
-					io.WriteString(c, jsonHead+untilClose)
-					for {
-						if _, err := io.WriteString(c, strings.Repeat("x", 4096)); err != nil {
-							return false
-						}
-					}
-				},
-				status: 502, code: "upstream_error", message: "an answer of more than 2000 bytes",
+				handle:  endless,
+				status:  502, code: "upstream_error", message: "an answer of more than 2000 bytes",
 			},
 			"gzip": {
 				handle: wire.Answers(jsonHead + "Content-Encoding: gzip\r\n" + wire.Sized(gzipped(`{"a":1}`))),
@@ -522,4 +508,14 @@ func TestNoDescriptorIsNotTheUpstreamsFault(t *testing.T) {
 	c := &Client{provider: "ollama"}
 	err := c.unreachable(&net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", syscall.EMFILE)})
 	wantError(t, err, 502, "upstream_error", "Kai has as many files and connections open as the system allows")
+}
+
+// endless answers with a body that never ends.
+func endless(c net.Conn, _ *http.Request) bool {
+	io.WriteString(c, jsonHead+untilClose)
+	for {
+		if _, err := io.WriteString(c, strings.Repeat("x", 4096)); err != nil {
+			return false
+		}
+	}
 }
