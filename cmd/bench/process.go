@@ -183,6 +183,14 @@ func (o *observed) until(msg string) (entry, error) {
 	}
 }
 
+// loaded reads the log up to the line that says that the adapter of a provider is ready.
+func (o *observed) loaded(provider string) (e entry, err error) {
+	for err == nil && e.Provider != provider {
+		e, err = o.until("adapter ready")
+	}
+	return e, err
+}
+
 // addressIn waits for the line in the log that says where a gateway listens.
 func addressIn(ctx context.Context, log string) (string, error) {
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(time.Millisecond) {
