@@ -132,7 +132,7 @@ func TestItIsReached(t *testing.T) {
 		},
 		"the one of a cluster that has the keys": func(t *testing.T) Options {
 			var o Options
-			for _, s := range redis.StartCluster(t) {
+			for _, s := range redis.StartCluster(t, 0) {
 				o.Addresses = append(o.Addresses, s.Address)
 			}
 			return o
@@ -179,7 +179,7 @@ func TestACertificateOfOthersIsRefused(t *testing.T) {
 // TestTrapAClusterWithKeysInSeveralSlots: from whichever node a gateway comes, it counts at
 // the same one.
 func TestTrapAClusterWithKeysInSeveralSlots(t *testing.T) {
-	cluster := redis.StartCluster(t)
+	cluster := redis.StartCluster(t, 0)
 	for i, s := range cluster {
 		if got := count(t, open(t, Options{Addresses: []string{s.Address}})); got != int64(i+1) {
 			t.Errorf("it counts %d, want %d", got, i+1)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -410,7 +411,7 @@ func BenchmarkAdmission(b *testing.B) {
 // one, in one step.
 func TestTrapACluster(t *testing.T) {
 	var fleet []*Store
-	for _, r := range redis.StartCluster(t) {
+	for _, r := range redis.StartCluster(t, 0) {
 		fleet = append(fleet, gateway(t, r, Options{}))
 	}
 	buckets := []*limit.Bucket{bucket(limit.Requests, 30, 24*time.Hour), bucket(limit.Tokens, 1<<40, 24*time.Hour), bucket(limit.Concurrent, 100, 0)}
@@ -423,6 +424,58 @@ func TestTrapACluster(t *testing.T) {
 	}
 	if passed != 30 || used(t, fleet[1], buckets[1]) != 270 || used(t, fleet[2], buckets[2]) != 0 {
 		t.Errorf("%d passed, %d tokens are counted, %d run", passed, used(t, fleet[1], buckets[1]), used(t, fleet[2], buckets[2]))
+	}
+}
+
+// TestTrapAMasterOfAClusterDies: when the master that counts is killed, gateways go on at the
+// replica that takes its place, with what it knew.
+func TestTrapAMasterOfAClusterDies(t *testing.T) {
+	nodes := redis.StartCluster(t, 1)
+	var addresses []string
+	for _, n := range nodes {
+		addresses = append(addresses, n.Address)
+	}
+	var fleet []*Store
+	for range 2 {
+		c, err := shared.Open(shared.Options{Addresses: addresses, Secret: secret, Timeout: 2 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		fleet = append(fleet, gateway(t, nil, Options{Server: server{Client: c}, Outage: Deny}))
+	}
+	day := bucket(limit.Requests, 30, 24*time.Hour)
+	for i := range 10 {
+		mustAdmit(t, fleet[i%2], limit.Reserve{}, day).Settle(limit.Usage{})
+	}
+	master := slices.IndexFunc(nodes[:3], func(n *redis.Server) bool { return !strings.HasPrefix(n.Do("DBSIZE"), ":0") })
+	if master < 0 {
+		t.Fatal("no master has a key")
+	}
+	until(t, "the replica has what was counted", func() bool {
+		_, written, _ := strings.Cut(nodes[master].Do("INFO", "replication"), "master_repl_offset:")
+		written, _, _ = strings.Cut(written, "\r\n")
+		return strings.Contains(nodes[master].Do("INFO", "replication"), "state=online,offset="+written+",")
+	})
+	nodes[master].Kill()
+	for _, s := range fleet {
+		until(t, "somebody counts again", func() bool {
+			l, no := s.Admit(t.Context(), []*limit.Bucket{bucket(limit.Concurrent, 100, 0)}, limit.Reserve{})
+			if no == nil {
+				l.Settle(limit.Usage{})
+			}
+			return no == nil
+		})
+	}
+	passed := 0
+	for i := range 60 {
+		if l, no := fleet[i%2].Admit(t.Context(), []*limit.Bucket{day}, limit.Reserve{}); no == nil {
+			passed++
+			l.Settle(limit.Usage{})
+		}
+	}
+	if passed != 20 {
+		t.Errorf("%d passed after the 10 that the dead master had counted, of 30", passed)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -184,16 +185,18 @@ func (s *Server) Dump() []byte {
 	return b
 }
 
-// StartCluster runs three masters of a cluster until the test ends.
-func StartCluster(t testing.TB) []*Server {
+// StartCluster runs three masters of a cluster until the test ends, each with so many
+// replicas, which come after the masters.
+func StartCluster(t testing.TB, replicas int) []*Server {
 	t.Helper()
 	var all []*Server
 	words := []string{"--cluster", "create"}
-	for range 3 {
-		s := Start(t, "--cluster-enabled", "yes")
+	for range 3 * (1 + replicas) {
+		s := Start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--repl-diskless-sync-delay", "0")
 		all, words = append(all, s), append(words, s.Address)
 	}
-	if out, err := exec.Command("redis-cli", append(words, "--cluster-yes")...).CombinedOutput(); err != nil {
+	words = append(words, "--cluster-replicas", strconv.Itoa(replicas), "--cluster-yes")
+	if out, err := exec.Command("redis-cli", words...).CombinedOutput(); err != nil {
 		t.Fatalf("redis-cli: %v\n%s", err, out)
 	}
 	for _, s := range all {
