@@ -37,7 +37,7 @@ func (h *Host) Providers() int {
 // Counted gives how much of a limit or a budget is used, by the ID of its bucket; -1 if
 // there is no such one.
 func (h *Host) Counted(id string) int64 {
-	for _, b := range h.current.Load().limits.all() {
+	for _, b := range h.current.Load().buckets() {
 		if b.ID == id {
 			return h.limits.Used([]*limit.Bucket{b})[0]
 		}

@@ -32,22 +32,22 @@ import (
 // one; a request keeps the one it began with. What counts or remembers something is
 // the Host's: a generation refers to it.
 type generation struct {
-	host      *Host
-	config    *config.Config
-	log       *slog.Logger
-	now       func() time.Time
-	handler   http.Handler
-	routes    *route.Table
-	gauges    [][]*limit.Gauge            // by the ID of a target: what counts the requests to it
-	limits    *limits                     // nil: there are none
-	learnt    map[string]*limit.Estimator // by alias: how many tokens requests have; nil: there are no limits
-	caching   *caching                    // nil: no answers are kept
-	prices    []*price.Price              // by the ID of a target; nil: nothing has a price
-	providers map[string]*provider        // which the generation holds
-	order     []*provider                 // as configured
-	targets   []string                    // names of targets, by their ID: provider/model
-	metrics   *observe.View
-	refs      atomic.Int64 // the host's and one for each request; closed at 0
+	host       *Host
+	config     *config.Config
+	log        *slog.Logger
+	now        func() time.Time
+	handler    http.Handler
+	routes     *route.Table
+	capacities [][]*limit.Bucket           // by the ID of a target: what it bears
+	limits     *limits                     // nil: there are none
+	learnt     map[string]*limit.Estimator // by alias: how many tokens requests have; nil: there are no limits
+	caching    *caching                    // nil: no answers are kept
+	prices     []*price.Price              // by the ID of a target; nil: nothing has a price
+	providers  map[string]*provider        // which the generation holds
+	order      []*provider                 // as configured
+	targets    []string                    // names of targets, by their ID: provider/model
+	metrics    *observe.View
+	refs       atomic.Int64 // the host's and one for each request; closed at 0
 }
 
 // build makes a generation and begins to compile those of its adapters that no other
@@ -57,8 +57,8 @@ func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error
 	g.refs.Store(1)
 
 	var err error
-	routes, gauges, prices := h.aliases(c)
-	g.gauges, g.prices, g.limits, g.caching = gauges, prices, limitsOf(c), h.cachingOf(c)
+	routes, capacities, prices := aliasesOf(c)
+	g.capacities, g.prices, g.limits, g.caching = capacities, prices, limitsOf(c), h.cachingOf(c)
 	if g.limits != nil {
 		g.learnt = h.estimators(c)
 	}

@@ -99,7 +99,6 @@ type Host struct {
 	made      made              // what providers keep for their accounts, by the client whose it is
 	responses *responses.Memory // what clients of the Responses API refer to
 	cells     *route.Cells      // how their models have done
-	gauges    sync.Map          // of *limit.Gauge: what is asked of those that bear only so much, by name
 	limits    limit.Store       // what keys, groups, aliases and all together have used and spent
 	fleet     *fleet.Store      // which other gateways know, too; nil: there are none
 	shared    *shared.Client    // what these share; nil: nothing
@@ -189,7 +188,7 @@ func New(o Options) (*Host, error) {
 	h.audit.Use(lines)
 	h.tracer.Use(h.traceConfig(o.Config))
 	h.pusher.Use(h.pushConfig(o.Config))
-	h.limits.Keep(g.limits.all())
+	h.limits.Keep(g.buckets())
 	h.current.Store(g)
 	h.taken.Add(1)
 	h.opts.Module = nil // which may hold every module
@@ -230,7 +229,7 @@ func (h *Host) Swap(ctx context.Context, c *config.Config, module func(plugin st
 	h.tracer.Use(h.traceConfig(c))
 	h.pusher.Use(h.pushConfig(c))
 	h.bound(c)
-	h.limits.Keep(g.limits.all())
+	h.limits.Keep(g.buckets())
 	h.since.Store(h.opts.Now().UnixMilli())
 	h.taken.Add(1)
 	old := h.current.Swap(g)

@@ -44,7 +44,7 @@ func limitsOf(c *config.Config) *limits {
 
 // The words in the IDs of buckets, which must stay as they are: a count is found by them.
 var (
-	ownerWords  = [...]string{limit.Key: "key", limit.Group: "group", limit.Alias: "alias", limit.Gateway: "gateway"}
+	ownerWords  = [...]string{limit.Key: "key", limit.Group: "group", limit.Alias: "alias", limit.Gateway: "gateway", limit.Provider: "provider", limit.Target: "target"}
 	unitWords   = [...]string{limit.Requests: "requests", limit.Tokens: "tokens", limit.InputTokens: "input_tokens", limit.OutputTokens: "output_tokens", limit.Concurrent: "concurrent", limit.Money: "money"}
 	periodWords = [...]string{limit.Total: "total", limit.Day: "day", limit.Week: "week", limit.Month: "month"}
 )

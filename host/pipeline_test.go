@@ -129,7 +129,7 @@ func gatewayFor(t *testing.T, parse dialect.Parse, total *memory.Total, upstream
 	c.Server.StreamHeadWait, c.Server.WriteTimeout, c.Server.LoadWait = config.Duration(time.Minute), config.Duration(time.Minute), config.Duration(time.Minute)
 	g := &generation{
 		host: &Host{opts: Options{Sleep: sleep}, memory: total}, metrics: observe.NewMetrics(nil).View(observe.Names{}), config: c, log: slog.New(slog.DiscardHandler), now: time.Now,
-		providers: map[string]*provider{}, gauges: make([][]*limit.Gauge, 1),
+		providers: map[string]*provider{}, capacities: make([][]*limit.Bucket, 1),
 	}
 	alias := route.Alias{Name: "m", Routing: route.Routing{Deadline: time.Minute}}
 	for i, base := range upstreams {

@@ -21,12 +21,12 @@ import (
 	"github.com/kai-gateway/kai/host/route"
 )
 
-// aliases are the routes of a configuration, and what each of their targets bears and
+// aliasesOf are the routes of a configuration, and what each of their targets bears and
 // costs, by its ID. prices is nil if nothing has a price.
-func (h *Host) aliases(c *config.Config) (all []route.Alias, gauges [][]*limit.Gauge, prices []*price.Price) {
-	upstreams := map[string]config.Provider{}
+func aliasesOf(c *config.Config) (all []route.Alias, capacities [][]*limit.Bucket, prices []*price.Price) {
+	upstreams, bearing := map[string]config.Provider{}, map[string][]*limit.Bucket{}
 	for _, p := range c.Providers {
-		upstreams[p.Name] = p
+		upstreams[p.Name], bearing[p.Name] = p, capacityOf(limit.Provider, p.Name, p.Capacity)
 	}
 	priced := false
 	target := func(alias, provider, model string, options []byte, native *bool, bears config.Capacity, costs *config.Price) route.Target {
@@ -35,10 +35,9 @@ func (h *Host) aliases(c *config.Config) (all []route.Alias, gauges [][]*limit.G
 		}
 		prices = append(prices, priceOf(costs))
 		priced = priced || costs != nil
-		gauges = append(gauges, slices.Concat(
-			h.gauge("provider "+provider, upstreams[provider].Capacity), h.gauge("target "+alias+" "+provider+" "+model, bears)))
+		capacities = append(capacities, slices.Concat(bearing[provider], capacityOf(limit.Target, alias+" "+provider+" "+model, bears)))
 		return route.Target{
-			ID: len(gauges) - 1, Provider: provider, Upstream: upstreamID(upstreams[provider]), Model: model, Options: options,
+			ID: len(capacities) - 1, Provider: provider, Upstream: upstreamID(upstreams[provider]), Model: model, Options: options,
 			FirstToken: time.Duration(upstreams[provider].Timeouts.FirstToken),
 			Native:     native == nil || *native, NativeAsked: native != nil && *native,
 		}
@@ -66,7 +65,7 @@ func (h *Host) aliases(c *config.Config) (all []route.Alias, gauges [][]*limit.G
 	if !priced {
 		prices = nil
 	}
-	return all, gauges, prices
+	return all, capacities, prices
 }
 
 // priceOf returns what a target costs; nil if nobody knows.
@@ -86,18 +85,6 @@ func priceOf(p *config.Price) *price.Price {
 		rates.Sound = int64(p.AudioHour)
 	}
 	return price.New(rates, p.Reported)
-}
-
-// gauge returns what counts the requests to something that bears only so many; nothing if
-// it bears any number. It outlives configurations, and a reload changes its bounds.
-func (h *Host) gauge(name string, c config.Capacity) []*limit.Gauge {
-	if c == (config.Capacity{}) {
-		return nil
-	}
-	rate := func(r config.Rate) limit.Rate { return limit.Rate{N: int64(r.N), Per: r.Per} }
-	g, _ := h.gauges.LoadOrStore(name, &limit.Gauge{})
-	g.(*limit.Gauge).Set(limit.Bounds{Requests: rate(c.Requests), Tokens: rate(c.Tokens), Concurrent: c.Concurrent})
-	return []*limit.Gauge{g.(*limit.Gauge)}
 }
 
 // upstreamID identifies a provider by what its health depends on: where its requests go,
@@ -128,7 +115,8 @@ type search struct {
 	left     int                      // attempts that are still allowed
 	waits    int                      // for a target that was asked before
 	told     error                    // what the client gets if nothing comes of it
-	slot     limit.Slot               // the room that the target has for the request
+	place    place                    // the room that it takes at the target
+	full     *limit.Refusal           // of the target that has room first, of those that had none
 }
 
 // attempts asks the targets of the plan one after the other, until one answers or has
@@ -147,7 +135,7 @@ func (c *call) attempts(ctx context.Context, begin func(native bool) answer) err
 			s.choice.Able = c.served // else the first one says what it can't do
 		}
 	}
-	s.choice.Room = s.room
+	s.choice.Room = func(t *route.Target) bool { return s.room(ctx, t.ID) }
 	for {
 		target, lease, err := s.choice.Next(c.gateway.now())
 		if target == nil {
@@ -170,16 +158,6 @@ func mayLeadTo(who *key.Principal, t *route.Target) bool {
 func (c *call) served(t *route.Target) bool {
 	known := c.gateway.providers[t.Provider].described()
 	return known.Provider == "" || c.request.Untranslated == nil && known.Serves(c.request.Op, t.Options) || c.nativeAt(t, known)
-}
-
-// room takes the room for the request, if the target bears it.
-func (s *search) room(t *route.Target) (ok bool) {
-	gauges := s.call.gateway.gauges[t.ID]
-	if len(gauges) == 0 {
-		return true
-	}
-	s.slot, ok = limit.Take(gauges, s.call.gateway.now(), s.call.size)
-	return ok
 }
 
 // ask asks a target, and once more after a while if that is worth it and no other target
@@ -212,7 +190,7 @@ func (s *search) ask(ctx context.Context, target *route.Target, lease route.Leas
 		if err := s.call.sleep(ctx, wait); err != nil {
 			return true, err
 		}
-		if s.waits++; !s.room(target) {
+		if s.waits++; !s.room(ctx, target.ID) {
 			return false, nil
 		}
 		lease = target.Health().Take()
@@ -230,7 +208,7 @@ func (s *search) attempt(ctx context.Context, target *route.Target, lease *route
 		}
 		now := c.gateway.now()
 		cooled := lease.Done(now, healthOf(ctx, o.err))
-		s.slot.Done(now, o.tokens)
+		s.place.leave(o.tokens)
 		c.note(ctx, target, o, begun, now, cooled)
 	}()
 	if !c.plan.Sole {
@@ -335,9 +313,8 @@ func (s *search) exhausted(err error) error {
 			e.Kind, e.Code = fault.Busy, "overloaded"
 		}
 		return e
-	case s.choice.Full:
-		return &fault.Error{Kind: fault.Saturated, Code: "rate_limit_exceeded", RetryAfter: time.Second,
-			Text: "All providers of this model have as many requests as their capacity allows. Try again shortly."}
+	case s.full != nil:
+		return s.errFull()
 	}
 	return &fault.Error{Kind: fault.Forbidden, Code: "model_not_allowed", Text: "This API key may not use any of the targets of the model '" + s.call.plan.Alias + "' that can take this request."}
 }

@@ -1,3 +1,5 @@
+// Package limit bounds how much may happen in a time, and at one time. It knows neither what
+// is counted nor for whom.
 package limit
 
 import "time"
@@ -40,6 +42,8 @@ const (
 	Group
 	Alias
 	Gateway
+	Provider // what it bears
+	Target   // what it bears
 )
 
 // Period is a period of the calendar.

@@ -19,9 +19,8 @@ type Choice struct {
 	Able func(*Target) bool
 
 	// Room reports whether a target has room for one request more, and takes it; nil:
-	// all have. Full notes that one had not.
+	// all have.
 	Room func(*Target) bool
-	Full bool
 
 	plan    *Plan
 	session uint64
@@ -159,13 +158,7 @@ func (c *Choice) ready(t *tier, weighted bool, now time.Time) (int, Lease) {
 // errFull blames nobody.
 var errFull = &fault.Error{Kind: fault.Saturated}
 
-func (c *Choice) full(n int) bool {
-	if c.Room == nil || c.Room(&c.plan.Targets[n]) {
-		return false
-	}
-	c.Full = true
-	return true
-}
+func (c *Choice) full(n int) bool { return c.Room != nil && !c.Room(&c.plan.Targets[n]) }
 
 // coolest returns the target whose cooldown ends first, of those that cool by a guess.
 func (c *Choice) coolest(now time.Time) (*Target, Lease, error) {
