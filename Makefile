@@ -121,7 +121,7 @@ test-python:
 	$(MAKE) --no-print-directory .venv/installed || $(call skip,the clients in Python: pip can't install them); \
 	set -ex; \
 	go run ./examples/clienttest .venv/bin/python examples/clienttest/test_openai.py; \
-	for client in responses anthropic agents embeddings more docs; do \
+	for client in responses anthropic native agents embeddings more docs; do \
 		go run ./examples/clienttest .venv/bin/python $(CLIENTS)/test_$$client.py; done; \
 	PYTHONPATH=.venv/anthropic-0 go run ./examples/clienttest .venv/bin/python $(CLIENTS)/test_anthropic.py; \
 	for api in openai responses messages embeddings completions; do \

@@ -31,11 +31,11 @@ func openConfig(upstream string) string {
 		"auth: {allow_no_auth: true}\n" + models(upstream)
 }
 
-// guardedConfig wants keys: sk-everything, or sk-demo for the model demo only.
+// guardedConfig wants keys: sk-everything or sk-other, or sk-demo for the model demo only.
 // A stream's head comes after 50 ms; a body may have 64 KiB.
 func guardedConfig(upstream string) string {
 	return "server: {host: 127.0.0.1, port: 0, shutdown_timeout: 1s, stream_head_wait: 50ms, max_body: 64KiB}\n" +
-		"auth:\n  enabled: true\n  api_keys:\n    - sk-everything\n    - {name: guest, key: sk-demo, models: [demo]}\n" + models(upstream)
+		"auth:\n  enabled: true\n  api_keys:\n    - sk-everything\n    - {name: guest, key: sk-demo, models: [demo]}\n    - {name: other, key: sk-other}\n" + models(upstream)
 }
 
 // models maps the demo, every scenario, and two models that cannot answer: one
@@ -50,10 +50,14 @@ func models(upstream string) string {
   openai: {base_url: "%[2]s/openai/v1", api_key: sk-upstream}
   anthropic: {base_url: "%[2]s/anthropic", api_key: sk-upstream}
   gemini: {base_url: "%[2]s/gemini/v1beta", api_key: sk-upstream}
+  own-openai: {plugin: openai, base_url: "%[2]s/own/v1", api_key: sk-upstream, native: true}
+  own-anthropic: {plugin: anthropic, base_url: "%[2]s/own", api_key: sk-upstream, native: true}
 model_mapping:
   demo: {provider: demo, model: demo, options: {delay: 0}}
   locked: {provider: locked, model: text}
   down: {provider: down, model: text}
+  openai/native: {provider: own-openai, model: gpt}
+  anthropic/native: {provider: own-anthropic, model: claude}
 `, upstream, upstream)
 	for _, s := range scenarios {
 		fmt.Fprintf(&b, "  ollama/%s: {provider: ollama, model: %q}\n", s, s)

@@ -21,7 +21,7 @@ import (
 //
 // Those of Anthropic and Gemini also count tokens, of which every request has 42, and
 // all but Anthropic's make embeddings, whatever their model: see embeddings.go. What else there
-// is of OpenAI's API is in openaimore.go.
+// is of OpenAI's API is in openaimore.go, and what passes natively below /own, in native.go.
 //
 // It is told over HTTP what to do, because the tests that use it are programs in other
 // languages. The model asked for is the scenario it plays:
@@ -52,6 +52,9 @@ type provider struct {
 	mu      sync.Mutex
 	marks   map[string]*traffic
 	outside []string // host and port of each refused request
+
+	responses map[string]stored // by their ID, see native.go
+	made      int               // how many there ever were
 }
 
 // traffic is what reached the provider under one mark.
@@ -67,7 +70,7 @@ type traffic struct {
 }
 
 func newProvider() *provider {
-	p := &provider{marks: map[string]*traffic{}, outside: []string{}}
+	p := &provider{marks: map[string]*traffic{}, outside: []string{}, responses: map[string]stored{}}
 	p.mux.HandleFunc("POST /api/chat", p.serve(func() dialect { return ollama{} }))
 	p.mux.HandleFunc("POST /api/v1/chat/completions", p.serve(func() dialect { return openRouter{} }))
 	p.mux.HandleFunc("POST /openai/v1/chat/completions", p.serve(func() dialect { return openAI{} }))
@@ -77,6 +80,7 @@ func newProvider() *provider {
 	p.mux.HandleFunc("POST /gemini/v1beta/models/script:countTokens", answerWith(`{"totalTokens": 42}`))
 	p.embeddings()
 	p.more()
+	p.native()
 	p.mux.HandleFunc("POST /script", p.script)
 	p.mux.HandleFunc("GET /seen", p.seen)
 	p.mux.HandleFunc("POST /release", p.release)
