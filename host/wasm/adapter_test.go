@@ -81,6 +81,17 @@ func TestGoGuest(t *testing.T) {
 		}
 	})
 	t.Run("several events", func(t *testing.T) { eventsAgree(t, a) })
+	t.Run("sleep", func(t *testing.T) {
+		begin := time.Now()
+		if err := event(a, `{"do":"sleep"}`, &b); err != nil || len(b.Emissions) != 2 || string(b.Emissions[0].Data) != "slept" {
+			t.Errorf("emissions %s, error %v", emissions(b.Emissions), err)
+		}
+		if took := time.Since(begin); took > time.Minute {
+			t.Errorf("an hour of the guest's clock took %v", took)
+		}
+	})
+
+	t.Run("a long life", func(t *testing.T) { staysSmall(t, a) })
 
 	broken := map[string]FailureKind{"panic": Trap, "loop": OutOfFuel, "recurse": OutOfFuel, "grow": Trap, "flood": OutOfFuel}
 	for do, want := range broken {
@@ -102,6 +113,28 @@ func TestGoGuest(t *testing.T) {
 	}
 	event(a, `{"do":"log"}`, &b)
 	t.Log(log.String())
+}
+
+// staysSmall has the echo collect its garbage some hundred times, in one instance. Go's runtime
+// stops to help the collector when that seems to take half of all time, and then the heap grows
+// and grows.
+func staysSmall(t *testing.T, a *Adapter) {
+	var b Batch
+	made := a.made.Load()
+	var early int64
+	for n := range 6000 {
+		if err := event(a, `{"do":"waste"}`, &b); err != nil {
+			t.Fatal(err)
+		}
+		if n == 100 {
+			early = int64(b.Cost.Memory)
+		}
+	}
+	late := int64(b.Cost.Memory)
+	t.Logf("%d KiB after 100 calls, %d KiB after 6,000", early>>10, late>>10)
+	if late > early+1<<20 || late > 8<<20 || a.made.Load() != made {
+		t.Errorf("memory of %d KiB after 100 calls, %d KiB after 6,000, and %d new instances", early>>10, late>>10, a.made.Load()-made)
+	}
 }
 
 // eventsAgree gives the echo several events one by one and in one call.

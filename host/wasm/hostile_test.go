@@ -298,15 +298,17 @@ func TestWASITellsNothing(t *testing.T) {
 			t.Errorf("%s = %d, %q, %v; want %d and nothing", name, got, memory, err, wasiBadf)
 		}
 	}
-	for _, name := range []string{"args_sizes_get", "environ_sizes_get"} {
-		if got, memory, err := call(name, out, out+4); err != nil || got != wasiOK || string(memory) != strings.Repeat("\x00", 8)+untouched[8:] {
-			t.Errorf("%s = %d, %q, %v; want two zeros", name, got, memory, err)
+	for name, want := range map[string]string{"args_sizes_get": strings.Repeat("\x00", 8), "environ_sizes_get": "\x01\x00\x00\x00\x08\x00\x00\x00"} {
+		if got, memory, err := call(name, out, out+4); err != nil || got != wasiOK || string(memory) != want+untouched[8:] {
+			t.Errorf("%s = %d, %q, %v; want %q", name, got, memory, err, want)
 		}
 	}
-	for _, name := range []string{"args_get", "environ_get"} {
-		if got, memory, err := call(name, out, out+32); err != nil || got != wasiOK || string(memory) != untouched {
-			t.Errorf("%s = %d, %q, %v; want nothing", name, got, memory, err)
-		}
+	if got, memory, err := call("args_get", out, out+32); err != nil || got != wasiOK || string(memory) != untouched {
+		t.Errorf("args_get = %d, %q, %v; want nothing", got, memory, err)
+	}
+	const address = "\x10\x20\x00\x00" // of the variable, at out+8
+	if got, memory, err := call("environ_get", out, out+8); err != nil || got != wasiOK || string(memory) != address+untouched[:4]+environment+untouched[16:] {
+		t.Errorf("environ_get = %d, %q, %v; want nothing but %q", got, memory, err, environment)
 	}
 	if got, memory, err := call("clock_time_get", 0, 1, out); err != nil || got != wasiOK || binary.LittleEndian.Uint64(memory) > uint64(time.Hour) {
 		t.Errorf("clock_time_get = %d, %q, %v; want a count that is no time", got, memory, err)
@@ -317,6 +319,7 @@ func TestWASITellsNothing(t *testing.T) {
 	}
 	for name, places := range map[string][][]uint32{ // addresses of what is written or read
 		"args_sizes_get": {{end, out}, {out, end - 3}}, "environ_sizes_get": {{0xffffffff, out}, {out, 0xfffffffc}},
+		"environ_get":   {{end - 3, out}, {out, end - 7}, {0xffffffff, 0xffffffff}},
 		"clock_res_get": {{0, end - 7}, {0, 0xffffffff}}, "clock_time_get": {{0, 0, end - 7}, {0, 0, 0xfffffff8}},
 		"random_get": {{end, 1}, {end - 8, 9}, {0xffffffff, 0xffffffff}, {0, 0xffffffff}},
 		"fd_write":   {{2, end, 1, out}, {2, out, 0xffffffff, out}, {2, out, 1025, out}, {1, end - 4, 1, out}, {2, out, 1, out}}, // the vectors hold 0x55555555

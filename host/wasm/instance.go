@@ -30,7 +30,9 @@ type instance struct {
 	counted *atomic.Int32 // of its pool; nil: it isn't counted
 	ctx     *callContext
 	collect collector
-	clock   uint64 // the fake clock of WASI, in nanoseconds
+	before  int64  // fuel that was spent in earlier calls
+	slept   int64  // nanoseconds by which the guest's clock was put forward
+	clock   int64  // what the guest's clock showed last, in nanoseconds
 	stderr  []byte // the end of what the guest wrote to its standard error
 	logs    logger
 	ptr     uint32    // what kai_buffer returned: the address of the input

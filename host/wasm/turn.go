@@ -72,13 +72,14 @@ func (p *pace) set(units int64) { p.units.Store(max(sliceLeast, min(units, slice
 // spending is the fuel and the time that the current call of an instance spends.
 type spending struct {
 	caller
-	limit time.Duration // of used
-	left  int64         // fuel that is left besides the current slice
-	slice int64         // units that the current slice began with
-	size  int64         // units that the next slice should have
-	slow  bool          // a slice took too long, and others were not the reason: slices don't grow any more
-	turns int           // how often the host had its turn
-	ended error         // why the host ended the call
+	limit  time.Duration // of used
+	budget int64         // fuel that the call began with
+	left   int64         // fuel that is left besides the current slice
+	slice  int64         // units that the current slice began with
+	size   int64         // units that the next slice should have
+	slow   bool          // a slice took too long, and others were not the reason: slices don't grow any more
+	turns  int           // how often the host had its turn
+	ended  error         // why the host ended the call
 
 	timed bool // the following are known
 
@@ -102,7 +103,7 @@ func (in *instance) begin(c caller, budget int64, input int) {
 	} else {
 		first = modfile.StartFuel // the module sets it itself
 	}
-	in.spending = spending{caller: c, limit: in.limits.time(input), left: budget - first, slice: first, size: first}
+	in.spending = spending{caller: c, limit: in.limits.time(input), budget: budget, left: budget - first, slice: first, size: first}
 	if first < sliceMost {
 		in.spending.start(time.Since(in.made))
 	}
@@ -127,10 +128,17 @@ func (in *instance) finish() int64 {
 		s.pace.set(first + first/16 + 1)
 	}
 	s.caller = caller{}
-	if in.fuel == nil {
-		return s.left
+	left := s.left
+	if in.fuel != nil {
+		left += int64(in.fuel.Get())
 	}
-	return s.left + int64(in.fuel.Get())
+	in.before += s.budget - left
+	return left
+}
+
+// spent returns how much fuel the instance has spent until now, in this call and all before.
+func (in *instance) spent() int64 {
+	return in.before + in.spending.budget - in.spending.left - int64(in.fuel.Get())
 }
 
 // spendFunction is the function that an instrumented module calls when its slice is

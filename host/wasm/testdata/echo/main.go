@@ -3,6 +3,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -68,6 +70,15 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 			}
 		}
 		clear(b[:cap(b)])
+	case "waste":
+		garbage = make([]byte, 100<<10)
+		out.Text(0, []byte("wasted"))
+	case "sleep":
+		begin := time.Now()
+		time.Sleep(time.Hour)
+		if slept := time.Since(begin); slept >= time.Hour && slept < time.Hour+time.Second {
+			out.Text(0, []byte("slept"))
+		}
 	case "count":
 		out.Tokens(int64(s.Events), 0)
 	default:
@@ -75,6 +86,8 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	}
 	return nil
 }
+
+var garbage []byte
 
 func recurse(n int) int {
 	if n < 0 {
