@@ -100,7 +100,7 @@ bench-records: ## measure what metrics, audit, traces and the console's memory c
 
 SOAK ?= 10m
 
-soak: build ## keep up a load with everything on for SOAK (10m), and watch the memory
+soak: build ## keep up two loads for SOAK (10m) each, with everything on, and watch memory, descriptors and goroutines
 	go build -o bin/bench ./cmd/bench
 	./bin/bench -native '' -soak $(SOAK)
 	KAI_SOAK=1 go test -count=1 -run '^TestSoak' ./host/limit/fleet

@@ -5,8 +5,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -231,5 +233,29 @@ func TestScenariosAgainstChatAskTheSame(t *testing.T) {
 	}
 	if found != 4 {
 		t.Errorf("%d scenarios compare an API with chat", found)
+	}
+}
+
+// TestHoldingsAreRead reads what this process holds, as of a gateway with an admin listener.
+func TestHoldingsAreRead(t *testing.T) {
+	const text = "# TYPE go_goroutines gauge\ngo_goroutines_total 7\ngo_goroutines 1.5e+03\n"
+	admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/metrics" {
+			http.NotFound(w, r)
+			return
+		}
+		io.WriteString(w, text)
+	}))
+	defer admin.Close()
+	p := &process{cmd: &exec.Cmd{Process: &os.Process{Pid: os.Getpid()}}}
+	h, err := p.holdings(t.Context(), admin.URL)
+	if err != nil || h[0] < 1 || h[1] < 3 || h[2] != 1500 {
+		t.Errorf("holdings = %v, %v; want more than 1 MiB and 3 descriptors, and 1,500 goroutines", h, err)
+	}
+	if _, err := metricOf([]byte(text), "go_threads"); err == nil {
+		t.Error("a metric that isn't there is no error")
+	}
+	if got, want := medians([]holdings{{1, 9, 5}, {3, 7, 5}, {2, 8, 6}}), (holdings{2, 8, 5}); got != want {
+		t.Errorf("medians = %v, want %v", got, want)
 	}
 }

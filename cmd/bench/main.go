@@ -45,7 +45,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	only := f.String("only", "", "scenarios to run, separated by commas; default: all")
 	f.IntVar(&o.rounds, "rounds", 5, "how often each process has its turn in a scenario")
 	f.DurationVar(&o.slice, "slice", time.Second, "how long a turn takes")
-	f.DurationVar(&o.soak, "soak", 0, "instead of the scenarios, keep up a steady load for so long, with everything on, and watch the memory; 10m is usual")
+	f.DurationVar(&o.soak, "soak", 0, "instead of the scenarios, keep up two steady loads for so long each, with everything on, and watch memory, descriptors and goroutines; 10m is usual")
 	f.BoolVar(&o.verbose, "v", false, "print every turn")
 	f.Usage = func() {
 		fmt.Fprintf(stderr, "Usage: bench [flags]\n\nScenarios: %s\n\n", strings.Join(sections(), ", "))
@@ -66,7 +66,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Minute+o.soak)
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Minute+2*o.soak)
 	defer cancel()
 	o.progress = stderr
 	if err := measure(ctx, o, stdout); err != nil {
