@@ -79,12 +79,13 @@ func statusOf(kind string) int {
 	return 0
 }
 
-// explain adds to a refusal that it is about the effort that the client asked for.
-func (s *state) explain(e *sdk.Error) *sdk.Error {
-	if s.Effort && e.Status == 400 && e.Code == "" && refusesEffort(e.Message) {
+// explain adds to a refusal that it is about the effort that the client asked for. Any other
+// error, and none, stays as it is.
+func (s *state) explain(err error) error {
+	if e, ok := err.(*sdk.Error); ok && s.Effort && e.Status == 400 && e.Code == "" && refusesEffort(e.Message) {
 		errortext.RefusedEffort(e, false)
 	}
-	return e
+	return err
 }
 
 // refusesEffort reports whether a model cannot think, or not in the form in which it was

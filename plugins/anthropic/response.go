@@ -11,6 +11,9 @@ import (
 
 // Response handles a whole answer: a message, a count, or an error.
 func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
+	if r.Op == abi.Messages && r.Status >= 200 && r.Status <= 299 {
+		return s.explain(messages.Whole(r, &s.Usage, out))
+	}
 	var kind, content, usage, failure, tokens, reason, details sdk.JSON
 	it := sdk.Object(r.Body)
 	for it.Next() {
@@ -58,10 +61,7 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	if it.Err() != nil || content.Kind() != sdk.KindArray {
 		return malformed()
 	}
-	if r.Op == abi.Messages {
-		return s.passWhole(kind, content, usage, reason, out)
-	}
-	s.Usage.add(usage, out)
+	s.Usage.Add(usage, out)
 	blocks := sdk.NewReader(content)
 	index := 0
 	for list := blocks.Array(); blocks.Next(list) && index <= maxIndex; index++ {

@@ -1,13 +1,14 @@
 package anthropic
 
 import (
+	"github.com/kai-gateway/kai/plugins/internal/passing"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // state is what the adapter remembers between the events of a stream.
 type state struct {
-	Usage  usage
+	Usage  passing.Usage
 	Blocks [64]block // by the block's index modulo 64
 	Calls  uint16    // how many tool calls there were so far; the number of the next one
 	Ended  bool      // the stop reason has come
@@ -44,10 +45,9 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	switch {
 	case e.End || e.Done:
 		return nil
-	case e.Op == abi.Messages && e.Data.Kind() == sdk.KindObject:
-		return s.passEvent(e, out)
-	}
-	if e.Data.Kind() != sdk.KindObject {
+	case e.Op == abi.Messages:
+		return s.explain(messages.Event(e, &s.Usage, out))
+	case e.Data.Kind() != sdk.KindObject:
 		return malformed()
 	}
 	var v event
@@ -70,9 +70,9 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	case "content_block_stop":
 		s.finish(index, out)
 	case "message_start":
-		s.Usage.add(v.message.Get("usage"), out)
+		s.Usage.Add(v.message.Get("usage"), out)
 	case "message_delta":
-		s.Usage.add(v.usage, out)
+		s.Usage.Add(v.usage, out)
 		if v.part.wrong {
 			return malformed()
 		}

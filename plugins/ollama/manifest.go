@@ -8,6 +8,7 @@
 package ollama
 
 import (
+	"github.com/kai-gateway/kai/plugins/internal/passing"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -80,7 +81,8 @@ var _ sdk.Adapter[state] = adapter{}
 
 // state is what the adapter remembers between the calls of an exchange.
 type state struct {
-	Calls  uint32 // how many tool calls there were so far; the number of the next one
-	Effort bool   // the client itself asked for thinking
-	Ended  bool   // the line with "done":true has come
+	Calls  uint32        // how many tool calls there were so far; the number of the next one
+	Effort bool          // the client itself asked for thinking
+	Ended  bool          // the line with "done":true has come
+	Usage  passing.Usage // of a message that passes
 }

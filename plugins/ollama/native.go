@@ -41,9 +41,9 @@ func passOn(r *sdk.Request, out *sdk.Out) error {
 
 // passed passes on a whole answer of another API. A server without it makes the gateway
 // translate.
-func passed(r *sdk.Response, out *sdk.Out) error {
+func passed(r *sdk.Response, s *state, out *sdk.Out) error {
 	if r.Status >= 200 && r.Status <= 299 {
-		return others.Whole(r, out)
+		return others.Whole(r, &s.Usage, out)
 	}
 	plain := *r
 	if message := sdk.JSON(r.Body).Get("error").Get("message"); message.Kind() == sdk.KindString {
@@ -53,9 +53,19 @@ func passed(r *sdk.Response, out *sdk.Out) error {
 		w.End()
 		plain.Body = w.Bytes()
 	}
-	err := passing.Unserved(failed(&plain, &state{}), r.Status)
+	err := passing.Unserved(failed(&plain, &state{}), r.Status, tooOld(r.Op))
 	if r.Op == abi.Responses {
 		return errortext.InResponses(err)
 	}
 	return err
+}
+
+// tooOld says that the server has nothing where an API should be.
+func tooOld(op abi.Op) string {
+	since := "0.14"
+	if op == abi.Responses {
+		since = "0.13.3"
+	}
+	return "This Ollama has no /v1/" + op.String() + ", and this request can't be translated into a chat: Ollama has that API since version " + since +
+		". Update it, or set the option " + op.String() + " to false. base_url must be the root of the server."
 }

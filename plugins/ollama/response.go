@@ -12,7 +12,7 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 		return embedded(r, s, out)
 	}
 	if r.Op.Native() {
-		return passed(r, out)
+		return passed(r, s, out)
 	}
 	if r.Op == abi.Completions {
 		return errortext.InCompletions(answered(r, s, out))

@@ -14,7 +14,7 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 		return nil
 	}
 	if e.Op.Native() {
-		return others.Event(e, out)
+		return others.Event(e, &s.Usage, out)
 	}
 	if e.Op == abi.Completions {
 		return errortext.InCompletions(take(e.Data, s, out))

@@ -77,17 +77,20 @@ func (e *edit) responses(body sdk.JSON) ([]byte, error) {
 // such API, or that the model isn't served in it: then the gateway translates.
 func passedWhole(r *sdk.Response, out *sdk.Out) error {
 	if r.Status >= 200 && r.Status <= 299 {
-		return responses.Whole(r, out)
+		return responses.Whole(r, nil, out)
 	}
 	err := errortext.InResponses(failure(r.Status, r.Head, r.Body))
 	if said := readReport(r.Body); r.Status == 405 || said.foreign != nil || errortext.IsPath(said.said) {
-		err = passing.Unserved(err, r.Status)
+		err = passing.Unserved(err, r.Status, noResponses)
 	}
 	if e, ok := err.(*sdk.Error); ok && onlyInChat(r.Body) {
 		return passing.NotHere(e)
 	}
 	return err
 }
+
+const noResponses = "The provider's server has nothing at /responses below base_url, and this request can't be translated into a chat completion. " +
+	"Is base_url right, and does the server have the Responses API? Else set native to false."
 
 // askKept asks for a response that the server keeps.
 func askKept(r *sdk.Request, o *settings, out *sdk.Out) error {

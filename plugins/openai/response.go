@@ -49,7 +49,7 @@ func (adapter) Event(e *sdk.Event, s *openaichat.State, out *sdk.Out) error {
 		return to.event(e, s, out)
 	}
 	if e.Op == abi.Responses {
-		return responses.Event(e, out)
+		return responses.Event(e, nil, out)
 	}
 	if e.Op == abi.Completions {
 		return dialect.CompletionEvent(e, s, out)

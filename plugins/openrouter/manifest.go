@@ -8,7 +8,6 @@
 package openrouter
 
 import (
-	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -18,7 +17,7 @@ func Plugin() *sdk.Plugin { return sdk.New(manifest, adapter{}) }
 
 type adapter struct{}
 
-var _ sdk.Adapter[openaichat.State] = adapter{}
+var _ sdk.Adapter[state] = adapter{}
 
 var manifest = sdk.Manifest{
 	Name:           "openrouter",

@@ -2,6 +2,7 @@ package openrouter
 
 import (
 	"github.com/kai-gateway/kai/plugins/internal/errortext"
+	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/plugins/internal/passing"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -13,6 +14,12 @@ import (
 var others = passing.Dialect{Name: "OpenRouter", Failure: func(op abi.Op, head sdk.Head, e sdk.JSON) error {
 	return inTerms(op, failure(0, head, e))
 }}
+
+// state is what is remembered between the events of a stream.
+type state struct {
+	openaichat.State
+	Usage passing.Usage // of a message that passes
+}
 
 // inTerms returns an error that is in terms of chat in those of another API.
 func inTerms(op abi.Op, err error) error {
@@ -54,9 +61,10 @@ func passOn(r *sdk.Request, out *sdk.Out) error {
 }
 
 // passed passes on a whole answer of another API. Where it isn't, the gateway translates.
-func passed(r *sdk.Response, out *sdk.Out) error {
+func passed(r *sdk.Response, s *state, out *sdk.Out) error {
 	if r.Status >= 200 && r.Status <= 299 {
-		return others.Whole(r, out)
+		return others.Whole(r, &s.Usage, out)
 	}
-	return inTerms(r.Op, passing.Unserved(refused(r), r.Status))
+	return inTerms(r.Op, passing.Unserved(refused(r), r.Status, "There is no "+r.Op.String()+" API below the provider's base_url, and this request can't be translated into a chat completion. "+
+		"Is base_url right? Else set the option "+r.Op.String()+" to false."))
 }

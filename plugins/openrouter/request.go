@@ -3,14 +3,13 @@ package openrouter
 import (
 	"bytes"
 
-	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // Request passes the body on as it is. In front of it, it puts options for fields that the
 // client has left out.
-func (adapter) Request(r *sdk.Request, s *openaichat.State, out *sdk.Out) error {
+func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
 	if r.Op.Native() {
 		return passOn(r, out)
 	}

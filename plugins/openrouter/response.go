@@ -20,12 +20,12 @@ var dialect = openaichat.Dialect{
 
 // Response handles a whole answer. Even with status 200 it may be an error:
 // https://openrouter.ai/docs/api/reference/errors-and-debugging
-func (adapter) Response(r *sdk.Response, s *openaichat.State, out *sdk.Out) error {
+func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	if r.Op == abi.Embeddings {
 		return embedded(r, out)
 	}
 	if r.Op.Native() {
-		return passed(r, out)
+		return passed(r, s, out)
 	}
 	if r.Op == abi.Completions {
 		if r.Status < 200 || r.Status > 299 {
@@ -34,9 +34,9 @@ func (adapter) Response(r *sdk.Response, s *openaichat.State, out *sdk.Out) erro
 		return dialect.WholeCompletion(r, out)
 	}
 	if r.Status < 200 || r.Status > 299 {
-		return explain(refused(r), s)
+		return explain(refused(r), &s.State)
 	}
-	return explain(dialect.Whole(r, out), s)
+	return explain(dialect.Whole(r, out), &s.State)
 }
 
 // embedded states the vectors of an answer.
@@ -53,12 +53,12 @@ func embedded(r *sdk.Response, out *sdk.Out) error {
 }
 
 // Event handles one chunk of a stream.
-func (adapter) Event(e *sdk.Event, s *openaichat.State, out *sdk.Out) error {
+func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	if e.Op.Native() {
-		return others.Event(e, out)
+		return others.Event(e, &s.Usage, out)
 	}
 	if e.Op == abi.Completions {
-		return dialect.CompletionEvent(e, s, out)
+		return dialect.CompletionEvent(e, &s.State, out)
 	}
-	return explain(dialect.Event(e, s, out), s)
+	return explain(dialect.Event(e, &s.State, out), &s.State)
 }

@@ -34,12 +34,12 @@ func readMessage(v sdk.JSON) (f message, ok bool) {
 }
 
 // wholeMessage passes on a whole message.
-func (d *Dialect) wholeMessage(head sdk.Head, body sdk.JSON, out *sdk.Out) error {
+func (d *Dialect) wholeMessage(head sdk.Head, body sdk.JSON, u *Usage, out *sdk.Out) error {
 	f, ok := readMessage(body)
 	switch {
 	case !ok:
 		return d.malformed()
-	case !f.failure.Empty():
+	case !f.failure.Empty() || string(inside(f.kind)) == "error":
 		return d.Failure(abi.Messages, head, f.failure)
 	case string(inside(f.kind)) != "message" || f.content.Kind() != sdk.KindArray:
 		return d.malformed()
@@ -48,15 +48,15 @@ func (d *Dialect) wholeMessage(head sdk.Head, body sdk.JSON, out *sdk.Out) error
 	if len(word) == 0 {
 		return d.incomplete()
 	}
-	messageUsage(f.usage, out)
+	u.Add(f.usage, out)
 	out.Pass(true)
 	out.Finish(0, stopReason(word))
 	return nil
 }
 
 // messagesEvent passes on an event of a message. What begins a block of text or thinking says
-// nothing yet; a call of a tool does.
-func (d *Dialect) messagesEvent(e *sdk.Event, out *sdk.Out) error {
+// nothing yet; a call of a tool, or what one that the provider runs has found, does.
+func (d *Dialect) messagesEvent(e *sdk.Event, u *Usage, out *sdk.Out) error {
 	if string(e.Name) == "content_block_delta" || string(typeOf(e.Data)) == "content_block_delta" {
 		out.Pass(true)
 		return nil
@@ -75,10 +75,10 @@ func (d *Dialect) messagesEvent(e *sdk.Event, out *sdk.Out) error {
 		block := string(inside(f.block.Get("type")))
 		out.Pass(block != "text" && block != "thinking")
 	case "message_start":
-		messageUsage(f.message.Get("usage"), out)
+		u.Add(f.message.Get("usage"), out)
 		out.Pass(false)
 	case "message_delta":
-		messageUsage(f.usage, out)
+		u.Add(f.usage, out)
 		out.Pass(false)
 		if word := inside(f.delta.Get("stop_reason")); len(word) > 0 {
 			out.Finish(0, stopReason(word))
@@ -103,47 +103,4 @@ func stopReason(word []byte) string {
 		return abi.FinishContentFilter
 	}
 	return abi.FinishStop
-}
-
-// messageUsage states what a message cost so far. The prompt is what was not read from a cache, and
-// what was: those who count it state all of it at once.
-func messageUsage(v sdk.JSON, out *sdk.Out) {
-	var input, written, cached, output, cost sdk.JSON
-	for it := sdk.Object(v); it.Next(); {
-		switch v := it.Value(); string(it.Key()) {
-		case "input_tokens":
-			input = v
-		case "cache_creation_input_tokens":
-			written = v
-		case "cache_read_input_tokens":
-			cached = v
-		case "output_tokens":
-			output = v
-		case "cost": // OpenRouter's
-			cost = v
-		}
-	}
-	count := func(v sdk.JSON) int64 {
-		n, _ := v.Int()
-		return min(max(n, 0), 1<<40)
-	}
-	var w sdk.Writer
-	w.Object()
-	if input.Kind() == sdk.KindNumber {
-		w.Key("prompt_tokens").Int(count(input) + count(written) + count(cached))
-		w.Key("prompt_tokens_details").Object()
-		w.Key("cached_tokens").Int(count(cached))
-		w.Key("cache_write_tokens").Int(count(written))
-		w.End()
-	}
-	if output.Kind() == sdk.KindNumber {
-		w.Key("completion_tokens").Int(count(output))
-	}
-	if cost.Kind() == sdk.KindNumber {
-		w.Key("cost").Raw(cost)
-	}
-	w.End()
-	if len(w.Bytes()) > len("{}") {
-		out.Usage(w.Bytes())
-	}
 }

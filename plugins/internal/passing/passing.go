@@ -1,12 +1,9 @@
 // Package passing passes on answers of the APIs that clients speak, OpenAI's Responses and
 // Anthropic's Messages, whole and streamed. It states what the gateway has to know of them: what
-// they cost, and whether they are complete. It is for adapters whose upstream speaks such an API;
-// Anthropic's own adapter does more.
+// they cost, and whether they are complete. It is for adapters whose upstream speaks such an API.
 //
 // https://platform.openai.com/docs/api-reference/responses
 // https://platform.claude.com/docs/en/api/messages
-//
-// Nothing is kept between two calls.
 package passing
 
 import (
@@ -26,31 +23,36 @@ type Dialect struct {
 }
 
 // Whole passes on a whole answer with a status of 2xx, if it is complete. It may be an error all
-// the same.
-func (d *Dialect) Whole(r *sdk.Response, out *sdk.Out) error {
+// the same. u is as in Event.
+func (d *Dialect) Whole(r *sdk.Response, u *Usage, out *sdk.Out) error {
 	if r.Op == abi.Responses {
 		return d.wholeResponse(r.Head, r.Body, out)
 	}
-	return d.wholeMessage(r.Head, r.Body, out)
+	return d.wholeMessage(r.Head, r.Body, u, out)
 }
 
 // Event passes on an event, whatever its type.
-func (d *Dialect) Event(e *sdk.Event, out *sdk.Out) error {
+//
+//   - u: of the exchange's state; nil for an adapter that has the Responses API alone
+func (d *Dialect) Event(e *sdk.Event, u *Usage, out *sdk.Out) error {
 	switch {
 	case e.End || e.Done:
 		return nil
 	case e.Op == abi.Responses:
 		return d.responsesEvent(e, out)
 	}
-	return d.messagesEvent(e, out)
+	return d.messagesEvent(e, u, out)
 }
 
 // Unserved makes of an error that there is no such path what makes the gateway translate: that
 // the API is not served. Such an error can't be repeated.
 //
 //   - status: the upstream's
-func Unserved(err error, status int) error {
+//   - text: what a client is told whose request can't be translated: what is missing where, and
+//     what its operator can do
+func Unserved(err error, status int, text string) error {
 	if e, ok := err.(*sdk.Error); ok && e.NoRetry && (status == 404 || status == 405) && e.Code == "upstream_error" {
+		e.Message = text
 		return NotHere(e)
 	}
 	return err
@@ -63,7 +65,7 @@ func NotHere(e *sdk.Error) error {
 }
 
 func (d *Dialect) malformed() error {
-	return failed(d.Name + " sent an answer that is not what its API promises.")
+	return failed(d.Name + " sent an answer that is not what its API promises. Does base_url lead to it?")
 }
 
 func (d *Dialect) incomplete() error { return failed(d.Name + "'s answer is not complete.") }

@@ -1,0 +1,85 @@
+package plugins_test
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// passing runs the events of a message that passes, and writes what they state, a line each.
+func passing(t *testing.T, p *sdk.Plugin, events ...string) []string {
+	t.Helper()
+	var lines []string
+	var state []byte
+	for _, data := range events {
+		in := sdk.Input{State: state, Event: &sdk.Event{Op: abi.Messages, Data: sdk.JSON(data)}}
+		err := p.Call(in, func(kind, at int32, payload []byte) {
+			switch kind := abi.Kind(kind &^ abi.Raw); kind {
+			case abi.State:
+				state = bytes.Clone(payload)
+			default:
+				lines = append(lines, strings.TrimSpace(fmt.Sprintf("%v %d %s", kind, at, payload)))
+			}
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", data, err)
+		}
+	}
+	return lines
+}
+
+// TestMessagesPassInTheSameWay, whoever has Anthropic's API: what one event says of the usage is
+// remembered for the next, and a call of a tool ends an answer as such.
+func TestMessagesPassInTheSameWay(t *testing.T) {
+	const begin, call = `{"type":"message_start","message":{"usage":%s}}`, `{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"a","name":"f","input":{}}}`
+	const end = `{"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":%s}`
+	for name, tc := range map[string]struct{ first, last, usage string }{
+		"the prompt first, the answer last": {
+			`{"input_tokens":3,"cache_read_input_tokens":5,"cache_creation_input_tokens":7,"output_tokens":1}`, `{"output_tokens":9}`,
+			`{"prompt_tokens":15,"completion_tokens":9,"prompt_tokens_details":{"cached_tokens":5,"cache_write_tokens":7}}`,
+		},
+		"the prompt again, without what was cached": {
+			`{"input_tokens":3,"cache_read_input_tokens":5,"output_tokens":1}`, `{"input_tokens":4,"output_tokens":9}`,
+			`{"prompt_tokens":9,"completion_tokens":9,"prompt_tokens_details":{"cached_tokens":5,"cache_write_tokens":0}}`,
+		},
+		"thoughts":                        {`{}`, `{"output_tokens":9,"output_tokens_details":{"thinking_tokens":4}}`, `{"completion_tokens":9,"completion_tokens_details":{"reasoning_tokens":4}}`},
+		"an answer that alone is counted": {`null`, `{"output_tokens":9}`, `{"completion_tokens":9}`},
+		"a price":                         {`{"input_tokens":3}`, `{"output_tokens":9,"cost":0.5}`, `{"prompt_tokens":3,"completion_tokens":9,"prompt_tokens_details":{"cached_tokens":0,"cache_write_tokens":0},"cost":0.5}`},
+		"numbers that are none":           {`{"input_tokens":-1,"output_tokens":"2"}`, `{"output_tokens":9,"input_tokens":1e99}`, `{"completion_tokens":9}`},
+	} {
+		want := []string{"PASS 1", "USAGE 0 " + tc.usage, "PASS 0", "FINISH 0 tool_calls", "PASS 0", "END 0"}
+		for _, adapter := range []string{"anthropic", "ollama", "openrouter"} {
+			lines := passing(t, adapters()[adapter], fmt.Sprintf(begin, tc.first), call, fmt.Sprintf(end, tc.last), `{"type":"message_stop"}`)
+			if got := lines[max(0, len(lines)-len(want)):]; !slices.Equal(got, want) {
+				t.Errorf("%s, %s: got\n%s\nwant\n%s", name, adapter, strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+		}
+	}
+}
+
+// TestServersWithoutAnAPI: that there is no such path makes the gateway translate; who asked for
+// what can't be translated learns what is missing, and its operator what to do.
+func TestServersWithoutAnAPI(t *testing.T) {
+	for adapter, ops := range map[string][]abi.Op{"openai": {abi.Responses}, "ollama": {abi.Responses, abi.Messages}, "openrouter": {abi.Responses, abi.Messages}} {
+		for _, op := range ops {
+			for status, body := range map[int]string{404: "404 page not found", 405: ""} {
+				err := adapters()[adapter].Call(sdk.Input{Response: &sdk.Response{Op: op, Status: status, Body: []byte(body)}}, discard)
+				e, ok := err.(*sdk.Error)
+				if !ok || e.Status != 404 || e.Code != "unsupported_operation" || !e.NoRetry {
+					t.Errorf("%s, %v, %d: %#v", adapter, op, status, err)
+					continue
+				}
+				for _, part := range []string{op.String(), "base_url", "translated", "to false"} {
+					if !strings.Contains(e.Message, part) {
+						t.Errorf("%s, %v, %d: %s, where %q is missing", adapter, op, status, e.Message, part)
+					}
+				}
+			}
+		}
+	}
+}
