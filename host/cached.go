@@ -75,10 +75,10 @@ const (
 // request goes on without the cache.
 //
 // Requests that could pass as they are take no part: what the provider's own API says has
-// more in it than facts.
+// more in it than facts. Nor do those that name what a provider keeps.
 func (c *call) lookUp(ctx context.Context) {
 	all := c.gateway.caching
-	if all == nil || c.native != nil || c.request.Untranslated != nil {
+	if all == nil || c.native != nil || c.request.Untranslated != nil || len(c.request.IDs) > 0 {
 		return
 	}
 	rule, ok := all.aliases[c.plan.Alias]

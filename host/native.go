@@ -1,9 +1,9 @@
 package host
 
 import (
-	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -36,30 +36,18 @@ func (c *call) readNative(ctx context.Context, size int64) error {
 		return api.Busy(err)
 	}
 	r.Size += n.Size
-	before := int64(0)
-	for _, id := range n.IDs {
-		keeper := ""
-		if id != "" { // of more ids than anybody looks at
-			c.gateway.host.recall(ctx, c.caller, id, upstreamsOf(c.plan.Targets))
-			keeper = c.gateway.host.made.keeper(c.caller, id, c.plan.Targets)
-		}
-		if keeper == "" || c.keeper != "" && c.keeper != keeper {
-			if r.Untranslated != nil && n.Unknown != nil {
-				return n.Unknown
-			}
-			return r.Untranslated // nil: what it names is nothing to others, so that it can be translated
-		}
-		c.keeper = keeper
-		before = max(before, c.gateway.host.made.weight(c.caller, id, keeper))
+	keeper, before, ok := c.keeperOf(ctx, n.IDs)
+	switch {
+	case !ok && r.Untranslated != nil && n.Unknown != nil:
+		return n.Unknown
+	case !ok || len(n.IDs) > 0 && keeper == "" && r.Untranslated == nil:
+		return r.Untranslated // nil: what it names is nothing to others, so that it can be translated
 	}
-	c.native, c.before = n, before
+	c.native, c.keeper, c.before = n, keeper, before
 	if c.asked == nil {
 		c.asked = n.Body(func(string) bool { return false }, anything)
 	}
-	c.info.Made = func(id string) {
-		c.named = cmp.Or(c.named, id)
-		c.gateway.host.note(c.caller, id, c.asking, cmp.Or(r.Model, c.plan.Alias))
-	}
+	c.info.Made = c.made
 	return nil
 }
 
@@ -146,6 +134,8 @@ func (c *call) pass(ctx context.Context, p *provider, target route.Target, last 
 	case translates && !o.committed && c.asked != nil && e.Code == codeUnserved:
 		o.refused = true
 		p.refused.add(passes)
+		c.gateway.log.LogAttrs(ctx, slog.LevelWarn, "the provider doesn't serve the API natively; requests for this model are translated from now on",
+			slog.String("provider", p.name), slog.String("upstream_model", target.Model), slog.String("operation", c.request.NativeOp.String()))
 	}
 	return o
 }

@@ -263,6 +263,9 @@ func TestNativeResponsesAreTranslatedElsewhere(t *testing.T) {
 			if status, answer := g.asks(t, "key-a", `,"tools":[{"type":"code_interpreter"}]`); status != 404 {
 				t.Errorf("what can't be translated: %d %s", status, answer)
 			}
+			if told := strings.Count(g.log.String(), "doesn't serve the API natively"); told != 1 {
+				t.Errorf("the log tells it %d times: %s", told, g.log)
+			}
 		})
 	}
 }

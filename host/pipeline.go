@@ -131,6 +131,9 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, body []byte, pa
 	if err := c.readNative(ctx, int64(len(body))); err != nil {
 		return nil, err
 	}
+	if err := c.readNamed(ctx); err != nil {
+		return nil, err
+	}
 	c.size = c.asked.Tokens() + c.before
 	if who.Content && g.config.Telemetry.Content {
 		c.spoken = c.listen()
@@ -338,6 +341,8 @@ func (c *call) prepare(ctx context.Context, p *provider, target route.Target) (n
 		asked = c.native.Body(profile.Takes, anything)
 	} else if c.request.Untranslated != nil {
 		return false, c.request.Untranslated
+	} else if !c.mayLearn(&target) {
+		return false, dialect.NotKept()
 	} else if err := p.serves(c.request.Op, target.Options); err != nil {
 		return false, c.unserved(ctx, err)
 	}

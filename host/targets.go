@@ -157,7 +157,7 @@ func mayLeadTo(who *key.Principal, t *route.Target) bool {
 // adapter is asked.
 func (c *call) served(t *route.Target) bool {
 	known := c.gateway.providers[t.Provider].described()
-	return known.Provider == "" || c.request.Untranslated == nil && known.Serves(c.request.Op, t.Options) || c.nativeAt(t, known)
+	return known.Provider == "" && c.mayLearn(t) || c.request.Untranslated == nil && c.mayLearn(t) && known.Serves(c.request.Op, t.Options) || c.nativeAt(t, known)
 }
 
 // ask asks a target, and once more after a while if that is worth it and no other target

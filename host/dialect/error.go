@@ -105,3 +105,12 @@ func AppendErrorString(dst []byte, s string) []byte {
 	}
 	return append(dst, '"')
 }
+
+// NotKept is the error for an id of what a provider keeps, such as a file, that is not the
+// caller's. It doesn't tell whether there is such a thing.
+func NotKept() *fault.Error {
+	return &fault.Error{
+		Kind: fault.NotFound, Type: "invalid_request_error",
+		Text: "The request names something that does not exist, such as a file, a container or a vector store. What a provider keeps can be named only with the key that it was made with.",
+	}
+}

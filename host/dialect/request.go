@@ -97,6 +97,10 @@ type Request struct {
 	NativeOp abi.Op
 	Native   func() (*Native, error)
 
+	// IDs are those by which Body names what a provider keeps for its account, which only the
+	// caller may name whose it is. Default: it names nothing.
+	IDs []string
+
 	// Untranslated is why the request can't be Body for other adapters, a *fault.Error. Body
 	// then stands for it where nobody asks what it says. Default: it can.
 	Untranslated error

@@ -30,6 +30,10 @@ type Info struct {
 	Model        string // the alias the client asked for
 	IncludeUsage bool   // the client set stream_options.include_usage; Whole ignores it
 
+	// Made notes the id of something that the provider keeps, which the answer tells the
+	// client. Default: nothing is noted.
+	Made func(id string)
+
 	// Memory counts what is kept and made of the answer. Its owner releases it. Default:
 	// nothing is counted.
 	Memory *memory.Grant
@@ -54,6 +58,7 @@ type answer struct {
 	facts   *facts.Answer
 	choices []choice     // in the order they opened
 	extra   facts.Object // CHUNK_EXTRA
+	made    func(id string)
 }
 
 // choice is one of the answer's alternatives. The texts are kept as the inside of a
@@ -82,7 +87,7 @@ type call struct {
 }
 
 func newAnswer(info Info) answer {
-	return answer{facts: facts.New(facts.Options{Memory: info.Memory, MaxHeld: info.MaxHeld})}
+	return answer{facts: facts.New(facts.Options{Memory: info.Memory, MaxHeld: info.MaxHeld}), made: info.Made}
 }
 
 // apply adds the emissions of one adapter call.
@@ -145,6 +150,7 @@ func (a *answer) take(d *facts.Delta) *fault.Error {
 	case abi.ToolSignature:
 		return ch.calls[d.Call].extra.Merge(d.Kind, signed(d), nil)
 	case abi.DeltaExtra:
+		a.note(d.Text.Data)
 		return ch.delta.Merge(d.Kind, d.Text.Data, deltaKeys)
 	case abi.ChoiceExtra:
 		return ch.extra.Merge(d.Kind, d.Text.Data, choiceKeys)

@@ -15,7 +15,7 @@ func Parse(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, err
 	}
 	usage := r.IncludeUsage
 	return &dialect.Request{
-		Op: abi.Chat, Model: r.Model, Stream: r.Stream, Lasting: r.Store, Body: r, Size: r.Size(),
+		Op: abi.Chat, Model: r.Model, Stream: r.Stream, Lasting: r.Store, Body: r, Size: r.Size() + r.named.Size(), IDs: r.named.All(),
 		Whole:    func(i dialect.Info) dialect.Answer { return NewWhole(infoOf(i)) },
 		Streamed: func(i dialect.Info) dialect.Stream { return newStream(i, usage) },
 	}, nil
@@ -31,7 +31,7 @@ func Answers(usage bool) (whole func(dialect.Info) dialect.Answer, streamed func
 }
 
 func infoOf(i dialect.Info) Info {
-	return Info{ID: "chatcmpl-" + i.ID, Created: i.Created, Model: i.Model, Memory: i.Memory, MaxHeld: i.MaxHeld}
+	return Info{ID: "chatcmpl-" + i.ID, Created: i.Created, Model: i.Model, Made: i.Made, Memory: i.Memory, MaxHeld: i.MaxHeld}
 }
 
 // chunkStream is the client's view of a streamed answer: the chunks of one attempt.

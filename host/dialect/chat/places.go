@@ -1,6 +1,9 @@
 package chat
 
 import (
+	"bytes"
+	"strings"
+
 	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/sdk"
 )
@@ -34,25 +37,51 @@ const (
 	atEffort     // reasoning_effort
 	atStop       // stop
 	atStopItem   // stop[]
+	atTools      // tools
+	atTool       // tools[]
+	atUnknown    // what Kai knows nothing of; this place and the next three are those of body.NodesOfIDs
 )
+
+// atKept is what may be an id of what a provider keeps, or have it in it.
+const atKept = atUnknown + body.WithID
 
 // grammar is the form of a chat request.
 var grammar = body.Grammar{
 	Needs: "messages",
 	Known: known,
-	Places: []body.Node{
-		body.Top:    {Fields: []body.Field{{Name: "model", Place: body.Model}, {Name: "messages", Place: atMessages}, {Name: effort, Place: atEffort}, {Name: "stop", Place: atStop}}},
-		atMessages:  {Element: atMessage},
-		atMessage:   {Fields: []body.Field{{Name: "content", Place: atContent}, {Name: "tool_calls", Place: atToolCalls}, {Name: "tool_call_id", Place: atIDOfResult}}},
-		atContent:   {Element: atPart},
-		atPart:      {Fields: []body.Field{{Name: "text", Place: atText}, {Name: "image_url", Place: atImageURL}, {Name: "input_audio", Place: atAudio}, {Name: "file", Place: atFile}}},
-		atImageURL:  {Fields: []body.Field{{Name: "url", Place: atURL}}},
-		atAudio:     {Fields: []body.Field{{Name: "data", Place: atAudioData}}},
-		atFile:      {Fields: []body.Field{{Name: "file_data", Place: atFileData}}},
+	Places: append([]body.Node{
+		body.Top: withIDs(
+			body.Field{Name: "model", Place: body.Model}, body.Field{Name: "messages", Place: atMessages}, body.Field{Name: effort, Place: atEffort},
+			body.Field{Name: "stop", Place: atStop}, body.Field{Name: "tools", Place: atTools}, body.Field{Name: "conversation", Place: atKept},
+			body.Field{Name: "metadata"}, body.Field{Name: "response_format"}, body.Field{Name: "functions"},
+		),
+		atMessages: {Element: atMessage},
+		atMessage: withIDs(
+			body.Field{Name: "role"}, body.Field{Name: "content", Place: atContent}, body.Field{Name: "tool_calls", Place: atToolCalls},
+			body.Field{Name: "tool_call_id", Place: atIDOfResult}, body.Field{Name: "audio", Place: atKept}, body.Field{Name: "name"},
+			body.Field{Name: "reasoning"}, body.Field{Name: "reasoning_content"}, body.Field{Name: "reasoning_details"}, body.Field{Name: "refusal"},
+			body.Field{Name: "function_call"}, body.Field{Name: "extra_content"},
+		),
+		atContent: {Element: atPart},
+		atPart: withIDs(
+			body.Field{Name: "type"}, body.Field{Name: "text", Place: atText}, body.Field{Name: "image_url", Place: atImageURL},
+			body.Field{Name: "input_audio", Place: atAudio}, body.Field{Name: "file", Place: atFile},
+		),
+		atImageURL:  withIDs(body.Field{Name: "url", Place: atURL}),
+		atAudio:     withIDs(body.Field{Name: "data", Place: atAudioData}),
+		atFile:      withIDs(body.Field{Name: "file_data", Place: atFileData}),
 		atToolCalls: {Element: atToolCall},
 		atToolCall:  {Fields: []body.Field{{Name: "id", Place: atIDOfCall}}},
 		atStop:      {Element: atStopItem},
-	},
+		atTools:     {Element: atTool},
+		// What a tool is called with is the tool's matter.
+		atTool: withIDs(body.Field{Name: "type"}, body.Field{Name: "function"}, body.Field{Name: "custom"}, body.Field{Name: "parameters"}, body.Field{Name: "input_schema"}),
+	}, body.NodesOfIDs(atUnknown)...),
+}
+
+// withIDs returns a node of fields, in whose other ones there may be ids.
+func withIDs(fields ...body.Field) body.Node {
+	return body.Node{Fields: append(fields, body.FieldsOfIDs(atUnknown+body.AnID, atUnknown+body.ListOfIDs, atKept)...), Other: atUnknown}
 }
 
 // known reports whether a folded name is one of OpenAI's fields of a chat request,
@@ -81,6 +110,7 @@ type notes struct {
 	emptyStop bool        // it is an empty list, or holds an empty string
 	media     []body.Edit // of encoded data, in order
 	noCalls   []body.Span // fields tool_calls that hold no call, with their key
+	named     body.IDs    // of what providers keep
 
 	encoded, encodedBytes int64 // images, sounds and files that are in the request, and their size
 }
@@ -105,6 +135,10 @@ func (n *notes) End(body.Place, int) {}
 // Value notes a value, and returns the long content in it.
 func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long body.Span) {
 	first := b[value.From]
+	if at >= atUnknown {
+		n.named.Note(at-atUnknown, value.Of(b))
+		return body.Span{}
+	}
 	switch at {
 	case atEffort:
 		n.effort = body.Span{From: key, To: value.To}
@@ -134,11 +168,31 @@ func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long b
 	case atContent, atText:
 		return longTextIn(b, inside)
 	case atImageURL: // some write the URL without the object around it
+		n.link(value.Of(b))
 		return n.data(atURL, b, inside)
-	case atURL, atAudioData, atFileData:
+	case atURL, atFileData:
+		n.link(value.Of(b))
+		return n.data(at, b, inside)
+	case atAudioData:
 		return n.data(at, b, inside)
 	}
 	return body.Span{}
+}
+
+// link notes a link to a file that a provider keeps: Moonshot's, and Gemini's.
+//
+// https://platform.moonshot.ai/docs/guide/use-kimi-vision-model
+// https://ai.google.dev/gemini-api/docs/files
+func (n *notes) link(v sdk.JSON) {
+	const longest = 512 // bytes of such a link as it is written
+	if len(v) > longest || bytes.HasPrefix(v, []byte(`"data:`)) {
+		return
+	}
+	link, _ := v.Str()
+	host, path, _ := strings.Cut(strings.TrimPrefix(strings.ToLower(link), "https://"), "/")
+	if strings.HasPrefix(host, "ms:") || strings.HasSuffix(host, ".googleapis.com") && strings.Contains(path, "/files/") {
+		n.named.Add(link)
+	}
 }
 
 func isEmptyList(list []byte) bool { return len(sdk.TrimSpaceEnd(list[:len(list)-1])) == 1 }

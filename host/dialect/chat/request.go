@@ -26,6 +26,8 @@ type Request struct {
 	maxOutput, choices int64 // tokens of a choice, and how many choices; 0: it doesn't say
 
 	media, mediaBytes int64 // images, sounds and files in it, and their size
+
+	named body.IDs // of what providers keep
 }
 
 // foreignTool is a tool whose type OpenAI's chat completions don't have.
@@ -64,7 +66,7 @@ func parseRequest(b []byte, scan func(*body.Doc, []byte, *body.Grammar, body.Rea
 	}
 	text := r.Mend(p.mend(b))
 	made = made && p.messages > 0
-	r.effort, r.media, r.mediaBytes = p.notes.effort, p.encoded, p.encodedBytes
+	r.effort, r.media, r.mediaBytes, r.named = p.notes.effort, p.encoded, p.encodedBytes, p.notes.named
 	p.notes = notes{}
 	if err := r.read(text, made); err != nil {
 		return nil, err

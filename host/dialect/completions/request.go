@@ -39,7 +39,8 @@ const (
 	atUser
 	atSeed
 	atRandomSeed
-	atItem // prompt[]
+	atItem    // prompt[]
+	atUnknown // what Kai doesn't look at; it and the next three are those of body.NodesOfIDs
 )
 
 var names = [...]string{
@@ -63,13 +64,13 @@ func newGrammar() body.Grammar {
 			}
 			return false
 		},
-		Places: make([]body.Node, atItem+1),
+		Places: append(make([]body.Node, atUnknown), body.NodesOfIDs(atUnknown)...),
 	}
 	top := []body.Field{{Name: "model", Place: body.Model}}
 	for i, name := range names {
 		top = append(top, body.Field{Name: name, Place: atPrompt + body.Place(i)})
 	}
-	g.Places[body.Top].Fields = top
+	g.Places[body.Top] = body.Node{Fields: append(top, g.Places[atUnknown].Fields...), Other: atUnknown}
 	g.Places[atPrompt].Element = atItem
 	return g
 }
@@ -84,7 +85,8 @@ type Request struct {
 	prompt body.Span
 	items  []body.Span // the prompts, if there are several; else nil
 	edits  []body.Edit
-	copied int // bytes of options.echo
+	copied int      // bytes of options.echo
+	named  body.IDs // of what providers keep
 }
 
 // options are what the answer depends on.
@@ -102,7 +104,7 @@ func Parse(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, err
 		return nil, err
 	}
 	return &dialect.Request{
-		Op: abi.Completions, Model: r.Model, Stream: r.Stream, Body: r, Size: r.Size(),
+		Op: abi.Completions, Model: r.Model, Stream: r.Stream, Body: r, Size: r.Size(), IDs: r.named.All(),
 		Inputs: max(1, len(r.items)), InputsAtOnce: max(1, abi.MaxChoices/r.n), Part: r.part,
 		Whole:    func(i dialect.Info) dialect.Answer { return newAnswer(i, &r.options, false) },
 		Streamed: func(i dialect.Info) dialect.Stream { return stream{info: i, options: &r.options} },
@@ -116,7 +118,7 @@ func ParseFIM(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, 
 	if err != nil {
 		return nil, err
 	}
-	q := &dialect.Request{Op: abi.Completions, Model: r.Model, Stream: r.Stream, Body: r, Size: r.Size()}
+	q := &dialect.Request{Op: abi.Completions, Model: r.Model, Stream: r.Stream, Body: r, Size: r.Size(), IDs: r.named.All()}
 	q.Whole, q.Streamed = chat.Answers(r.usage)
 	return q, nil
 }
@@ -141,6 +143,7 @@ func ParseRequest(b []byte, fim bool) (*Request, error) {
 		return nil, err
 	}
 	r.Mend(r.edits)
+	r.named = f.named
 	return r, nil
 }
 
@@ -149,6 +152,7 @@ type fields struct {
 	b      []byte
 	values [len(names)]body.Span // zero if there is no such field
 	keys   [len(names)]int
+	named  body.IDs
 }
 
 // Begin and End note nothing.
@@ -157,6 +161,10 @@ func (*fields) End(body.Place, int)   {}
 
 // Value notes a field, and returns the long text in it.
 func (f *fields) Value(at body.Place, b []byte, value body.Span, key int) (long body.Span) {
+	if at >= atUnknown {
+		f.named.Note(at-atUnknown, value.Of(b))
+		return body.Span{}
+	}
 	if at != atItem {
 		f.values[at-atPrompt], f.keys[at-atPrompt] = value, key
 	}
@@ -215,7 +223,7 @@ func (f *fields) text(at body.Place) (sdk.JSON, *fault.Error) {
 
 // Size returns how many bytes the Request keeps besides the body.
 func (r *Request) Size() int64 {
-	return r.Doc.Size() + int64(cap(r.items))*16 + int64(r.copied) + int64(len(r.echo))*24
+	return r.Doc.Size() + r.named.Size() + int64(cap(r.items))*16 + int64(r.copied) + int64(len(r.echo))*24
 }
 
 // part returns the request for n of its prompts, the first of which is from.

@@ -25,6 +25,7 @@ const (
 	atDimensions
 	atUser
 	atStream
+	atUnknown // what Kai doesn't look at; it and the next three are those of body.NodesOfIDs
 )
 
 var grammar = body.Grammar{
@@ -36,14 +37,18 @@ var grammar = body.Grammar{
 		}
 		return false
 	},
-	Places: []body.Node{
-		body.Top: {Fields: []body.Field{
+	Places: append([]body.Node{
+		body.Top: {Other: atUnknown, Fields: append([]body.Field{
 			{Name: "model", Place: body.Model}, {Name: "input", Place: atInput}, {Name: "encoding_format", Place: atFormat},
 			{Name: "dimensions", Place: atDimensions}, {Name: "user", Place: atUser}, {Name: "stream", Place: atStream},
-		}},
-		atInput: {Element: atItem},
-	},
+		}, ofIDs[body.AnyPlace].Fields...)},
+		atInput:  {Element: atItem},
+		atItem:   ofIDs[body.AnyPlace],
+		atStream: {},
+	}, ofIDs...),
 }
+
+var ofIDs = body.NodesOfIDs(atUnknown)
 
 // Request is a checked request for embeddings: what clients send, and what adapters get. It
 // never changes, and is safe for concurrent use.
@@ -53,6 +58,7 @@ type Request struct {
 
 	items []body.Span // of an array of texts, of lists of tokens, or of objects; else nil
 	edits []body.Edit
+	named body.IDs // of what providers keep
 }
 
 // Parse reads a request to POST /v1/embeddings. It is a [dialect.Parse].
@@ -62,7 +68,7 @@ func Parse(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, err
 		return nil, err
 	}
 	return &dialect.Request{
-		Op: abi.Embeddings, Model: r.Model, Body: r, Size: r.Size(), Inputs: r.Inputs(), Part: r.part,
+		Op: abi.Embeddings, Model: r.Model, Body: r, Size: r.Size(), IDs: r.named.All(), Inputs: r.Inputs(), Part: r.part,
 		Whole: func(i dialect.Info) dialect.Answer { return newAnswer(i, r.Base64) },
 	}, nil
 }
@@ -86,6 +92,7 @@ func ParseRequest(b []byte) (*Request, error) {
 	if err := r.read(b, &n); err != nil {
 		return nil, err
 	}
+	r.named = n.named
 	return r, nil
 }
 
@@ -93,6 +100,7 @@ func ParseRequest(b []byte) (*Request, error) {
 type notes struct {
 	input, format, dimensions, user body.Span
 	stream                          body.Span // with its key
+	named                           body.IDs
 }
 
 // Begin and End note nothing.
@@ -112,6 +120,10 @@ func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long b
 		n.user = value
 	case atStream:
 		n.stream = body.Span{From: key, To: value.To}
+	}
+	if at >= atUnknown {
+		n.named.Note(at-atUnknown, value.Of(b))
+		return body.Span{}
 	}
 	if (at == atInput || at == atItem) && b[value.From] == '"' && value.To-value.From > longText {
 		return body.Span{From: value.From + 1, To: value.To - 1}
@@ -192,7 +204,7 @@ func checkItem(v sdk.JSON) string {
 func (r *Request) Inputs() int { return max(1, len(r.items)) }
 
 // Size returns how many bytes the Request keeps besides the body.
-func (r *Request) Size() int64 { return r.Doc.Size() + int64(cap(r.items))*16 }
+func (r *Request) Size() int64 { return r.Doc.Size() + r.named.Size() + int64(cap(r.items))*16 }
 
 // part returns the request for n of its inputs, the first of which is from.
 func (r *Request) part(from, n int) dialect.Body {

@@ -33,6 +33,8 @@ const (
 	atSealed
 )
 
+const maxIDs = 4096 // of body.IDs
+
 // form is one of an API that has everything that there is.
 var form = Form{
 	Grammar: body.Grammar{

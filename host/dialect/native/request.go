@@ -76,6 +76,7 @@ type Request struct {
 	tools  []tool
 	models []int       // tools that have a model
 	items  []namedItem // those with an id
+	named  int64       // bytes of IDs
 	user   body.Span   // the field that says who the user is, with its key; zero if there is none
 }
 
@@ -106,7 +107,7 @@ func Parse(b []byte, f *Form) (*Request, error) {
 		cuts[i].Span = body.WithComma(r.Whole(), field)
 	}
 	r.Mend(cuts)
-	r.IDs, r.Sealed = n.ids, n.sealed
+	r.IDs, r.named, r.Sealed = n.ids.All(), n.ids.Size(), n.sealed
 	r.tools, r.models, r.items, r.user = n.tools, n.models, n.items, n.user
 	return r, nil
 }
@@ -118,17 +119,13 @@ func (r *Request) Size() int64 {
 		size += int64(len(r.Whole()) + len(r.items)*itemBytes)
 	}
 	size += int64(len(r.tools)*toolBytes + len(r.models)*modelBytes)
-	for _, id := range r.IDs {
-		size += int64(len(id) + idBytes)
-	}
-	return size
+	return size + r.named
 }
 
-// What is kept of a tool, of a model, and of an id besides its text.
+// What is kept of a tool, and of a model.
 const (
 	toolBytes  = 32
 	modelBytes = 8
-	idBytes    = 16
 )
 
 // itemBytes is about what is kept of an item's id.
@@ -141,15 +138,14 @@ func IDs(b []byte, f *Form) []string {
 	if err := new(body.Doc).Scan(b, &f.Grammar, &n); err != nil {
 		return nil
 	}
-	return n.ids
+	return n.ids.All()
 }
 
 // notes are what a scan finds.
 type notes struct {
 	form   *Form
 	cuts   []body.Span
-	ids    []string
-	seen   map[string]bool // those in ids, once they are many
+	ids    body.IDs
 	sealed bool
 	tool   int // the number of the next one
 	tools  []tool
@@ -186,7 +182,7 @@ func (n *notes) End(at body.Place, _ int) {
 		return
 	}
 	for _, it := range n.items[n.from:] {
-		n.name(it.id)
+		n.ids.Add(it.id)
 	}
 	n.items = n.items[:n.from]
 }
@@ -200,13 +196,11 @@ func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long b
 		n.cuts = append(n.cuts, field)
 		return body.Span{}
 	case ID:
-		if id, ok := sdk.JSON(text).Str(); ok {
-			n.name(id)
-		}
+		n.ids.AddValue(text)
 		return body.Span{}
 	case Skill:
 		if id, ok := sdk.JSON(text).Str(); ok && strings.HasPrefix(id, "skill_") {
-			n.name(id)
+			n.ids.Add(id)
 		}
 		return body.Span{}
 	case ItemID:
@@ -252,26 +246,6 @@ func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long b
 func (n *notes) seal(text []byte) {
 	n.sealed = n.sealed || text[0] == '"' && bytes.HasPrefix(text[1:], []byte(n.form.Seal))
 }
-
-// name notes an id.
-func (n *notes) name(id string) {
-	switch {
-	case id == "" || len(n.ids) > maxIDs || n.seen[id]:
-		return
-	case len(n.ids) == maxIDs:
-		id = ""
-	}
-	if n.seen == nil {
-		n.seen = map[string]bool{}
-	}
-	n.seen[id] = true
-	n.ids = append(n.ids, id)
-}
-
-// maxIDs is how many ids of a request or an answer are looked at. One more of a request is
-// "", which is nobody's, so that a request with more is refused like one that names
-// another's.
-const maxIDs = 4096
 
 // Anonymous returns the request without the field that says who its user is.
 func (r *Request) Anonymous() dialect.Body {

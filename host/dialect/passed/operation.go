@@ -75,14 +75,21 @@ type field struct {
 // Each field of a shape has two places: its own, and that of the elements of a list in it.
 func placeOf(field int) body.Place { return body.First + body.Place(2*field) }
 
+// unknown is the place of a field that Kai doesn't look at; it and the next three are those of
+// body.NodesOfIDs.
+func (s *shape) unknown() body.Place { return placeOf(len(s.fields)) }
+
 func (s *shape) newGrammar() body.Grammar {
-	g := body.Grammar{Needs: s.fields[0].name, Places: make([]body.Node, int(placeOf(len(s.fields))))}
+	g := body.Grammar{Needs: s.fields[0].name, Places: make([]body.Node, int(s.unknown()))}
+	ids := body.NodesOfIDs(s.unknown())
 	top := []body.Field{{Name: "model", Place: body.Model}}
 	for i, f := range s.fields {
 		top = append(top, body.Field{Name: f.name, Place: placeOf(i)})
+		g.Places[placeOf(i)], g.Places[placeOf(i)+1] = ids[body.AnyPlace], ids[body.AnyPlace]
 		g.Places[placeOf(i)].Element = placeOf(i) + 1
 	}
-	g.Places[body.Top].Fields = top
+	g.Places[body.Top] = body.Node{Fields: slices.Concat(top, ids[body.AnyPlace].Fields), Other: s.unknown()}
+	g.Places = append(g.Places, ids...)
 	g.Known = func(name []byte) bool {
 		for i := range top {
 			if string(name) == top[i].Name {

@@ -32,7 +32,7 @@ func (s *shape) parse(_ context.Context, b []byte, _ dialect.Caller) (*dialect.R
 		return nil, err
 	}
 	return &dialect.Request{
-		Op: s.op, Model: r.Model, Stream: r.stream, Body: r, Size: r.Size(), Passes: s.passes,
+		Op: s.op, Model: r.Model, Stream: r.stream, Body: r, Size: r.Size() + n.named.Size(), IDs: n.named.All(), Passes: s.passes,
 		Whole:    func(i dialect.Info) dialect.Answer { return newAnswer(i) },
 		Streamed: func(i dialect.Info) dialect.Stream { return stream{info: i} },
 	}, nil
@@ -42,6 +42,7 @@ func (s *shape) parse(_ context.Context, b []byte, _ dialect.Caller) (*dialect.R
 type notes struct {
 	shape  *shape
 	values []body.Span
+	named  body.IDs // of what providers keep
 }
 
 // Begin and End note nothing.
@@ -50,6 +51,10 @@ func (*notes) End(body.Place, int)   {}
 
 // Value notes a field, and returns the long text in it.
 func (n *notes) Value(at body.Place, b []byte, value body.Span, _ int) (long body.Span) {
+	if unknown := n.shape.unknown(); at >= unknown {
+		n.named.Note(at-unknown, value.Of(b))
+		return body.Span{}
+	}
 	i := int(at-body.First) / 2
 	if at == placeOf(i) {
 		n.values[i] = value

@@ -38,15 +38,9 @@ const (
 	atNativeSeal   // input[].encrypted_content
 )
 
-// namesIDs are the fields that name what a provider keeps, wherever they stand.
-var namesIDs = []body.Field{
-	{Name: "file_id", Place: atID}, {Name: "container_id", Place: atID}, {Name: "skill_id", Place: atID}, {Name: "previous_response_id", Place: atID},
-	{Name: "file_ids", Place: atIDList}, {Name: "vector_store_ids", Place: atIDList}, {Name: "container", Place: atObject},
-}
-
 // withIDs returns a node of fields in which there may be ids besides, and further ones deeper.
 func withIDs(fields ...body.Field) body.Node {
-	return body.Node{Fields: slices.Concat(fields, namesIDs), Other: anywhere, Element: anywhere}
+	return body.Node{Fields: slices.Concat(fields, body.FieldsOfIDs(atID, atIDList, atObject)), Other: anywhere, Element: anywhere}
 }
 
 // nativeForm is the form of a request.
@@ -152,10 +146,7 @@ func passed(b []byte, untranslated *fault.Error) (*dialect.Native, error) {
 	}
 	var unknown error
 	if untranslated != nil && !strings.HasSuffix(untranslated.Param, "id") { // which says already that there is no such thing
-		unknown = &fault.Error{
-			Kind: fault.NotFound, Type: "invalid_request_error",
-			Text: "The request names something that does not exist, such as a file, a container or a vector store. What a provider keeps can be named only with the key that it was made with.",
-		}
+		unknown = dialect.NotKept()
 	}
 	return &dialect.Native{
 		Size: 2 * q.Size(), IDs: q.IDs, Unknown: unknown, Billed: q.Billed(),

@@ -1,0 +1,89 @@
+package body
+
+import "github.com/kai-gateway/kai/sdk"
+
+// IDs collects the ids by which a request, or an answer, names what a provider keeps for its
+// account, such as files, containers and responses: each once, in the order in which they
+// stand there. The zero value has none, and is ready to use.
+type IDs struct {
+	all  []string
+	seen map[string]bool
+}
+
+// maxIDs is how many ids are looked at. One more of a request is "", which is nobody's, so
+// that a request with more is refused like one that names another's.
+const maxIDs = 4096
+
+// Add adds an id; "" is none.
+func (s *IDs) Add(id string) {
+	switch {
+	case id == "" || len(s.all) > maxIDs || s.seen[id]:
+		return
+	case len(s.all) == maxIDs:
+		id = ""
+	}
+	if s.seen == nil {
+		s.seen = map[string]bool{}
+	}
+	s.seen[id] = true
+	s.all = append(s.all, id)
+}
+
+// AddValue adds a JSON string. Any other value is no id.
+func (s *IDs) AddValue(v sdk.JSON) {
+	if id, ok := v.Str(); ok {
+		s.Add(id)
+	}
+}
+
+// All returns what was added.
+func (s *IDs) All() []string { return s.all }
+
+// Size returns about how many bytes they take.
+func (s *IDs) Size() (n int64) {
+	for _, id := range s.all {
+		n += int64(len(id) + idBytes)
+	}
+	return n
+}
+
+const idBytes = 16 // what is kept of an id besides its text
+
+// FieldsOfIDs returns the fields that name what a provider keeps, in whatever object they
+// stand.
+//
+//   - id: the place of one id
+//   - list: the place of several
+//   - object: the place of what is one, or has it in it as its "id"
+func FieldsOfIDs(id, list, object Place) []Field {
+	return []Field{
+		{Name: "file_id", Place: id}, {Name: "container_id", Place: id}, {Name: "skill_id", Place: id}, {Name: "previous_response_id", Place: id},
+		{Name: "file_ids", Place: list}, {Name: "vector_store_ids", Place: list}, {Name: "container", Place: object},
+	}
+}
+
+// The places that NodesOfIDs makes nodes of, from the first one on.
+const (
+	AnyPlace  Place = iota // whatever it is, there may be ids in it
+	AnID                   // an id
+	ListOfIDs              // several
+	WithID                 // an id, or an object that has one
+)
+
+// NodesOfIDs returns the nodes of four places, AnyPlace to WithID, with which a grammar finds
+// ids in values that it knows nothing else of. first is where in its Places they are put.
+func NodesOfIDs(first Place) []Node {
+	fields := FieldsOfIDs(first+AnID, first+ListOfIDs, first+WithID)
+	anywhere := Node{Fields: fields, Other: first + AnyPlace, Element: first + AnyPlace}
+	object := anywhere
+	object.Fields = append([]Field{{Name: "id", Place: first + AnID}}, fields...)
+	return []Node{AnyPlace: anywhere, AnID: {}, ListOfIDs: {Element: first + AnID}, WithID: object}
+}
+
+// Note adds a value that stands at one of the places of NodesOfIDs, of which at is the number
+// from 0 on, if it is an id.
+func (s *IDs) Note(at Place, v sdk.JSON) {
+	if at == AnID || at == WithID {
+		s.AddValue(v)
+	}
+}

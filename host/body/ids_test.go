@@ -1,0 +1,57 @@
+package body
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// idsOnly reads the ids of a body, and nothing else.
+type idsOnly struct{ IDs }
+
+func (*idsOnly) Begin(Place, int) {}
+func (*idsOnly) End(Place, int)   {}
+
+func (r *idsOnly) Value(at Place, b []byte, value Span, _ int) Span {
+	r.Note(at-First, sdk.JSON(value.Of(b)))
+	return Span{}
+}
+
+var idsGrammar = Grammar{
+	Known:  func([]byte) bool { return false },
+	Places: append([]Node{Top: {Other: First + AnyPlace}, Model: {}}, NodesOfIDs(First)...),
+}
+
+// TestIDsAreFoundWhereverTheyStand, however they are written, and each once.
+func TestIDsAreFoundWhereverTheyStand(t *testing.T) {
+	for b, want := range map[string][]string{
+		`{"a":{"file_id":"f1"},"b":[[{"x":{"container_id":"c1"}}]]}`:           {"f1", "c1"},
+		`{"a":{"f\u0069le_id":"f\u0031"}}`:                                     {"f1"},
+		`{"a":{"file_ids":["f1","f2","f1"]},"b":{"vector_store_ids":["v1"]}}`:  {"f1", "f2", "v1"},
+		`{"a":{"container":"c1"},"b":{"container":{"id":"c2","type":"auto"}}}`: {"c1", "c2"},
+		`{"a":{"container":{"file_ids":["f1"]},"id":"nobody's"}}`:              {"f1"},
+		`{"a":{"file_id":1,"file_ids":"f1","container":null},"b":"file_id"}`:   nil,
+		`{"a":{"file_id":""}}`: nil,
+	} {
+		var r idsOnly
+		if err := new(Doc).Scan([]byte(b), &idsGrammar, &r); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.All(); !slices.Equal(got, want) {
+			t.Errorf("%s has the ids %q, want %q", b, got, want)
+		}
+	}
+}
+
+// TestMoreIDsThanAnybodyLooksAt end in one that is nobody's.
+func TestMoreIDsThanAnybodyLooksAt(t *testing.T) {
+	var s IDs
+	for i := range maxIDs + 10 {
+		s.Add(fmt.Sprint("id", i))
+	}
+	if all := s.All(); len(all) != maxIDs+1 || all[maxIDs] != "" || all[0] != "id0" {
+		t.Errorf("%d ids, the last of which is %q", len(all), all[len(all)-1])
+	}
+}

@@ -1,0 +1,33 @@
+package chat
+
+import (
+	"bytes"
+
+	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/dialect/native"
+)
+
+// messageForm is the form of a message's extra fields, as far as they tell ids: of sound that
+// can be referred to in the next request, and of files that are cited.
+var messageForm = native.Form{
+	Grammar: body.Grammar{
+		Known: func([]byte) bool { return false },
+		Places: append([]body.Node{
+			body.Top: {Fields: []body.Field{{Name: "audio", Place: inMessage + body.WithID}, {Name: "annotations", Place: inMessage}}}, body.Model: {},
+		}, body.NodesOfIDs(inMessage)...),
+	},
+	Roles: map[body.Place]native.Role{inMessage + body.AnID: native.ID, inMessage + body.WithID: native.ID},
+}
+
+// inMessage is the first place of messageForm.
+const inMessage = body.First
+
+// note notes the ids that extra fields of a message tell.
+func (a *answer) note(extra []byte) {
+	if a.made == nil || !bytes.Contains(extra, []byte(`"audio"`)) && !bytes.Contains(extra, []byte(`"annotations"`)) || !bytes.Contains(extra, []byte(`id"`)) {
+		return
+	}
+	for _, id := range native.IDs(bytes.Clone(extra), &messageForm) {
+		a.made(id)
+	}
+}

@@ -1,0 +1,72 @@
+package host
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/route"
+)
+
+// keeperOf finds the upstream that keeps what the caller names.
+//
+//   - keeper: "" if nobody remembers any of it, which is fine where there are no other callers
+//   - before: the tokens of the conversation that ends with it; 0: unknown, or none
+//   - ok: all of it is the caller's, and at one upstream
+func (c *call) keeperOf(ctx context.Context, ids []string) (keeper string, before int64, ok bool) {
+	made := &c.gateway.host.made
+	for _, id := range ids {
+		at := ""
+		if id != "" { // of more ids than anybody looks at
+			c.gateway.host.recall(ctx, c.caller, id, upstreamsOf(c.plan.Targets))
+			at = made.keeper(c.caller, id, c.plan.Targets)
+		}
+		switch {
+		case at == "" && c.gateway.alone():
+			continue
+		case at == "" || keeper != "" && keeper != at:
+			return "", 0, false
+		}
+		keeper = at
+		before = max(before, made.weight(c.caller, id, at))
+	}
+	return keeper, before, true
+}
+
+// alone reports whether there is one caller only, on this machine, who has no key. What the
+// account keeps is then that caller's, whoever made it.
+func (g *generation) alone() bool { return !g.config.Auth.Enabled && g.host.loopback.Load() }
+
+// readNamed finds where what the request names in its chat form is kept, and from then on
+// remembers what the answer names. The error is a *fault.Error if something of it is not the
+// caller's.
+func (c *call) readNamed(ctx context.Context) error {
+	if c.request.NativeOp == 0 {
+		c.info.Made = c.made
+	}
+	if len(c.request.IDs) == 0 {
+		return nil
+	}
+	keeper, _, ok := c.keeperOf(ctx, c.request.IDs)
+	if !ok {
+		return dialect.NotKept()
+	}
+	c.keeper = keeper
+	return nil
+}
+
+// mayLearn reports whether the request may be sent to a target in translation: what it names is
+// kept there, or it names nothing.
+func (c *call) mayLearn(t *route.Target) bool {
+	return len(c.request.IDs) == 0 || c.keeper == "" || c.keeper == t.Upstream
+}
+
+// made remembers the id of something that the upstream keeps which is being asked: the answer
+// tells it the caller.
+func (c *call) made(id string) {
+	if c.asking == "" {
+		return // a kept answer tells it once more
+	}
+	c.named = cmp.Or(c.named, id)
+	c.gateway.host.note(c.caller, id, c.asking, cmp.Or(c.request.Model, c.plan.Alias))
+}
