@@ -91,7 +91,7 @@ var layers = []layer{
 	// What is sealed for two dialects knows neither of them.
 	{pattern: "host/dialect/seal", own: []string{"host/facts", "host/fault", "sdk", "sdk/abi"}},
 	// What passes as it came is no dialect's own.
-	{pattern: "host/dialect/native", own: []string{"host/body", "host/dialect", "host/facts", "host/fault", "sdk", "sdk/abi"}},
+	{pattern: "host/dialect/native", own: []string{"host/body", "host/dialect", "host/facts", "host/fault", "host/quoted", "sdk", "sdk/abi"}},
 	// Nor is what requests that are no conversations have in common.
 	{pattern: "host/dialect/plain", own: []string{"host/body", "host/dialect", "host/fault", "sdk"}},
 	{

@@ -144,6 +144,26 @@ func Inside(p []byte) (ok, surrogates, isUTF8 bool) {
 	}
 }
 
+// End returns what follows the closing quote of a JSON string that begins before i, with its
+// opening quote. ok is false if it isn't one, or not in UTF-8; then end is of no use.
+func End(b []byte, i int) (end int, t Text, ok bool) {
+	from := i
+	for {
+		stop, more := Stop(b, i)
+		t.Beyond, t.Escaped = t.Beyond || more.Beyond, t.Escaped || more.Escaped
+		switch {
+		case stop == len(b):
+			return stop, t, false
+		case b[stop] == '"':
+			return stop + 1, t, !t.Beyond || Valid(b[from:stop])
+		case !isCodeUnit(b[stop:]):
+			return stop, t, false
+		}
+		t.Escaped = true
+		i = stop + 6
+	}
+}
+
 // isCodeUnit reports whether p begins with the escape of a code unit.
 func isCodeUnit(p []byte) bool {
 	if len(p) < 6 || p[0] != '\\' || p[1] != 'u' {

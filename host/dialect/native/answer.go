@@ -87,8 +87,9 @@ func (a *Answer) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 // pass appends what came last, or keeps it if that is the whole answer.
 func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 	data := a.data
+	seen, plain := glanceAt(data)
 	switch {
-	case sdk.JSON(data).Kind() != sdk.KindObject || sdk.JSON(data).Valid() != nil:
+	case !plain && (sdk.JSON(data).Kind() != sdk.KindObject || sdk.JSON(data).Valid() != nil):
 		return dst, broken("The provider sent an event that is no JSON object.")
 	case a.whole && a.stream:
 		return dst, broken("The provider sent a whole answer instead of a stream.")
@@ -106,7 +107,7 @@ func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 		}
 		a.held += n
 	}
-	if !utf8.Valid(data) {
+	if !plain && !utf8.Valid(data) {
 		data = bytes.ToValidUTF8(data, []byte("\uFFFD"))
 	}
 	if a.whole {
@@ -115,10 +116,17 @@ func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 	}
 	a.passed++
 	name := a.name
-	if len(name) == 0 {
-		name = Type(data) // clients tell events apart by their names
+	switch {
+	case len(name) > 0:
+	case plain && seen.kind != nil:
+		name = seen.kind // clients tell events apart by their names
+	default:
+		name = Type(data)
 	}
-	if content {
+	switch {
+	case content && plain:
+		a.facts.Said(seen.text(name, data))
+	case content:
 		a.facts.Said(textIn(name, data))
 	}
 	dst = append(append(dst, "event: "...), name...)
@@ -129,7 +137,10 @@ func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 	} else {
 		dst = a.passage.Event(dst, name, data)
 	}
-	return append(oneLine(dst, from), "\n\n"...), nil
+	if !plain {
+		dst = oneLine(dst, from)
+	}
+	return append(dst, "\n\n"...), nil
 }
 
 const (
@@ -150,6 +161,11 @@ func textIn(name, data []byte) int {
 			return to - from - len(`""`)
 		}
 	}
+	return unknownText(name, data)
+}
+
+// unknownText is textIn for an event that has no text where one is looked for.
+func unknownText(name, data []byte) int {
 	if bytes.HasSuffix(name, []byte(".done")) {
 		return 0
 	}

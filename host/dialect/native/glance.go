@@ -1,0 +1,228 @@
+package native
+
+import "github.com/kai-gateway/kai/host/quoted"
+
+// glance is what one pass over the data of an event finds.
+type glance struct {
+	kind  []byte          // its type, between the quotes; nil: it has none
+	wrote [len(texts)]int // how long the strings are that texts lead to, plus 1; 0: there is none
+	outer field           // of the top level, whose value is being read
+	inner field           // of the object in it
+	seen  [2]uint16       // a bit for each field that was in the top level, and is in that object
+}
+
+// field is a name that the gateway looks for in an event.
+type field uint8
+
+const (
+	another field = iota
+	typ
+	delta
+	item
+	text
+	partialJSON
+	thinking
+	encrypted
+)
+
+func fieldOf(name []byte) field {
+	switch string(name) {
+	case "type":
+		return typ
+	case "delta":
+		return delta
+	case "item":
+		return item
+	case "text":
+		return text
+	case "partial_json":
+		return partialJSON
+	case "thinking":
+		return thinking
+	case "encrypted_content":
+		return encrypted
+	}
+	return another
+}
+
+// deepest is how deep glanceAt looks.
+const deepest = 32
+
+// glanceAt reads the data of an event as providers write it: an object in UTF-8 without white
+// space between its tokens, and not deep. ok is false of everything else, JSON or not. What it
+// accepts is one line.
+func glanceAt(b []byte) (g glance, ok bool) {
+	var objects uint32 // a bit for each container that is open, the outermost the lowest: it is an object
+	depth, i := 0, 0
+	if at(b, 0) != '{' {
+		return g, false
+	}
+	for {
+		switch c := at(b, i); c {
+		case '"':
+			end, t, ok := quoted.End(b, i+1)
+			if !ok {
+				return g, false
+			}
+			g.found(depth, b[i+1:end-1], t.Escaped)
+			i = end
+		case '{', '[':
+			if depth == deepest {
+				return g, false
+			}
+			bit := uint32(1) << depth
+			if objects &^= bit; c == '{' {
+				objects |= bit
+			}
+			depth++
+			i++
+			if at(b, i) == c+2 { // the closing one
+				break
+			}
+			if c == '{' {
+				if i, ok = g.key(b, i, depth); !ok {
+					return g, false
+				}
+			}
+			continue
+		default:
+			if i, ok = scalar(b, i); !ok {
+				return g, false
+			}
+		}
+		more := false
+		for !more && depth > 0 {
+			inObject := objects>>(depth-1)&1 == 1
+			switch c := at(b, i); {
+			case c == ',' && inObject:
+				if i, ok = g.key(b, i+1, depth); !ok {
+					return g, false
+				}
+				more = true
+			case c == ',':
+				i++
+				more = true
+			case c == '}' && inObject, c == ']' && !inObject:
+				i++
+				depth--
+			default:
+				return g, false
+			}
+		}
+		if !more {
+			return g, i == len(b)
+		}
+	}
+}
+
+// key reads a key and its colon, and returns where the value begins.
+func (g *glance) key(b []byte, i, depth int) (int, bool) {
+	if at(b, i) != '"' {
+		return i, false
+	}
+	end, t, ok := quoted.End(b, i+1)
+	if !ok || t.Escaped || at(b, end) != ':' {
+		return i, false
+	}
+	switch depth {
+	case 1:
+		g.outer, g.inner, g.seen[1] = g.first(0, b[i+1:end-1]), another, 0
+	case 2:
+		g.inner = g.first(1, b[i+1:end-1])
+	}
+	return end + 1, true
+}
+
+// first returns which field a name is; another of one that was there before.
+func (g *glance) first(level int, name []byte) field {
+	f := fieldOf(name)
+	bit := uint16(1) << f
+	if g.seen[level]&bit != 0 {
+		return another
+	}
+	g.seen[level] |= bit
+	return f
+}
+
+// found notes a string, without its quotes.
+func (g *glance) found(depth int, inside []byte, escaped bool) {
+	n := -1
+	switch {
+	case depth == 1 && g.outer == typ && !escaped:
+		g.kind = inside
+	case depth == 1 && g.outer == delta:
+		n = 0
+	case depth == 2 && g.outer == delta && g.inner == text:
+		n = 1
+	case depth == 2 && g.outer == delta && g.inner == partialJSON:
+		n = 2
+	case depth == 2 && g.outer == delta && g.inner == thinking:
+		n = 3
+	case depth == 2 && g.outer == item && g.inner == encrypted:
+		n = 4
+	}
+	if n >= 0 {
+		g.wrote[n] = len(inside) + 1
+	}
+}
+
+// text returns how many bytes an event adds to what the model wrote, as textIn does.
+func (g *glance) text(name, data []byte) int {
+	for _, n := range g.wrote {
+		if n > 0 {
+			return n - 1
+		}
+	}
+	return unknownText(name, data)
+}
+
+// scalar reads a number or a word, and returns what follows it.
+func scalar(b []byte, i int) (end int, ok bool) {
+	switch at(b, i) {
+	case 't':
+		return word(b, i, "true")
+	case 'f':
+		return word(b, i, "false")
+	case 'n':
+		return word(b, i, "null")
+	case '-':
+		i++
+	}
+	if at(b, i) == '0' {
+		i++
+	} else if i, ok = digits(b, i); !ok {
+		return i, false
+	}
+	if at(b, i) == '.' {
+		if i, ok = digits(b, i+1); !ok {
+			return i, false
+		}
+	}
+	if c := at(b, i); c == 'e' || c == 'E' {
+		i++
+		if c := at(b, i); c == '+' || c == '-' {
+			i++
+		}
+		return digits(b, i)
+	}
+	return i, true
+}
+
+func word(b []byte, i int, w string) (end int, ok bool) {
+	end = i + len(w)
+	return end, end <= len(b) && string(b[i:end]) == w
+}
+
+func digits(b []byte, i int) (end int, ok bool) {
+	for end = i; at(b, end)-'0' <= 9; end++ {
+	}
+	return end, end > i
+}
+
+// at returns the byte at i, or 0 behind the end.
+func at(b []byte, i int) byte {
+	if uint(i) < uint(len(b)) {
+		return b[i]
+	}
+	return 0
+}
