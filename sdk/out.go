@@ -182,8 +182,9 @@ func (o *Out) StopReasonJSON(choice int, inside []byte) {
 func (o *Out) Finish(choice int, reason string) { o.string(abi.Finish, abi.At(choice, 0), reason) }
 
 // Pass passes the upstream's event, or its whole answer, on to the client as it came. It is
-// for operations that are [abi.Op.Native], and comes at most once a call. content says that
-// it is a part of what the assistant says or does: after that no other provider is asked.
+// for operations that are [abi.Op.Native] and for events of those that are [abi.Op.Streams],
+// and comes at most once a call. content says that it is a part of what the assistant says or
+// does: after that no other provider is asked.
 func (o *Out) Pass(content bool) {
 	at := int32(0)
 	if content {

@@ -3,6 +3,10 @@ package wasm
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -139,5 +143,76 @@ func TestLargePayloadsAreKeptWhole(t *testing.T) {
 	b.Append(abi.Emission{Kind: abi.Body}, want)
 	if got := b.Emissions[1].Data; !bytes.Equal(got, want) {
 		t.Errorf("%d bytes, and not those that were given", len(got))
+	}
+}
+
+// TestTheTableOfKindsIsTrue holds the last column of the table in docs/abi.md against what each
+// call of each operation may emit.
+func TestTheTableOfKindsIsTrue(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/abi.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(doc), "### Kinds of emission")
+	table, _, _ = strings.Cut(table, "\n### ")
+	named := map[string][]export{"manifest": {inManifest}, "request": {inRequest}, "response": {inResponse}, "event": {inEvent, inEvents}, "`kai_events`": {inEvents}}
+	of := map[string]func(abi.Op) bool{
+		"":                             func(abi.Op) bool { return true },
+		"a chat":                       func(op abi.Op) bool { return op == abi.Chat || op == abi.Completions },
+		"a native operation":           abi.Op.Native,
+		"a stream":                     abi.Op.Streams,
+		"a chat or a native operation": func(op abi.Op) bool { return op == abi.Chat || op == abi.Completions || op.Native() },
+		"others than a chat or a native operation": func(op abi.Op) bool { return op != abi.Chat && op != abi.Completions && !op.Native() },
+	}
+	// may reports whether a cell allows an export of an operation.
+	may := func(cell string, in export, op abi.Op) bool {
+		if cell == "all but manifest" {
+			return in != inManifest
+		}
+		for part := range strings.SplitSeq(cell, "; ") {
+			calls, what, _ := strings.Cut(part, " of ")
+			matches, ok := of[what]
+			if !ok {
+				t.Fatalf("the test doesn't know %q", part)
+			}
+			for call := range strings.SplitSeq(calls, ", ") {
+				among, ok := named[call]
+				if !ok {
+					t.Fatalf("the test doesn't know %q", call)
+				}
+				if slices.Contains(among, in) && matches(op) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	kinds, before := 0, ""
+	number := regexp.MustCompile(`(\d+) [A-Z]`)
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.TrimSpace(line), "|")
+		if len(cells) < 6 || !number.MatchString(cells[1]) {
+			continue
+		}
+		cell := strings.TrimSpace(cells[len(cells)-2])
+		if cell == "the same" {
+			cell = before
+		}
+		before = cell
+		for _, n := range number.FindAllStringSubmatch(cells[1], -1) {
+			kind, _ := strconv.Atoi(n[1])
+			kinds++
+			for op := abi.Chat; op <= abi.CountMessages; op++ {
+				for in := inManifest; in < exports; in++ {
+					c := &collector{in: in, op: op}
+					if got, want := c.allowed(abi.Kind(kind)), may(cell, in, op); got != want {
+						t.Errorf("kind %d in export %d of %v: allowed is %v, and the document says %v (%s)", kind, in, op, got, want, cell)
+					}
+				}
+			}
+		}
+	}
+	if kinds != 28 {
+		t.Errorf("the table has %d kinds", kinds)
 	}
 }

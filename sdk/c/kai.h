@@ -355,7 +355,7 @@ void kai_tokens(int64_t prompt, int64_t completion);
 void kai_finish(unsigned choice, const char *reason); /* stop, length, tool_calls, content_filter or function_call */
 void kai_end(void);                                   /* the answer is complete by the upstream's protocol: nothing more is read */
 void kai_result(kai_json json);                       /* of an operation other than chat */
-void kai_pass(bool content);                          /* KAI_MESSAGES, KAI_RESPONSES: the upstream's event or whole answer goes on as it came; content: the assistant says something */
+void kai_pass(bool content);                          /* the upstream's event or whole answer goes on as it came: of KAI_MESSAGES, KAI_RESPONSES, KAI_STORED, KAI_COUNT_MESSAGES, and events of KAI_IMAGES, KAI_SPEECH, KAI_TRANSCRIPTIONS; content: the assistant says something */
 
 /* A failure as a client sees it. The message is shown to clients: no addresses, no
  * keys, nothing of other requests. */
