@@ -43,7 +43,7 @@ const (
 
 // Version changes whenever the result of [Instrument] does, so that what was kept of an
 // earlier program is not used. TestVersion says when.
-const Version = 1
+const Version = 2
 
 // Options are the limits of [Instrument]. Zero or less means the default.
 type Options struct {

@@ -119,22 +119,27 @@ const (
 // i32, and 1, an i64, it pays with
 //
 //	loop
-//	  global.get 3; i64.const 5; i64.sub; local.tee 2; i64.const 0; i64.lt_s
+//	  global.get 3; i64.const 5; i64.sub; local.tee 2; i64.const 0; i64.ge_s
 //	  if
+//	    local.get 2; global.set 3
+//	  else
 //	    local.get 0; i64.extend_i32_u; f64.reinterpret_i64; local.get 1; f64.reinterpret_i64
 //	    call carry
 //	    i64.reinterpret_f64; local.set 1; i64.reinterpret_f64; i32.wrap_i64; local.set 0
 //	    br 1
 //	  end
-//	  local.get 2; global.set 3
 //
-// See maxFloats for why they are passed as floats. The entry of a function is such a
-// loop, too. It carries the parameters and ends where the function's own code begins,
-// unless its price is higher than that of any loop. In the middle of a function, where
-// values are on the stack, it pays with
+// See maxFloats for why they are passed as floats. The entry of a function is such a loop,
+// too. It carries the parameters and ends where the function's own code begins, unless its
+// price is higher than that of any loop. In the middle of a function, where values are on
+// the stack, it pays with
 //
 //	global.get 3; i64.const 5; i64.sub; local.tee 2; global.set 3
-//	local.get 2; i64.const 0; i64.lt_s; if; call spend; end
+//	local.get 2; i64.const 0; i64.ge_s; if; else; call spend; end
+//
+// The arm with the call is always the second one. The engine lays out the first one first,
+// and if the second one leads back to a loop, puts it behind all other code. It also
+// allocates registers for the first one, and the second one has to restore them.
 //
 // The global may become negative here: what it lacks is part of what was spent.
 const MaxLoopPrice = 1 + maxValues/4 + (stride+weightRefFunc)/perUnit

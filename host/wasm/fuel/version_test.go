@@ -12,7 +12,7 @@ import (
 // TestVersion instruments every module of the tests. If the results are not those of
 // Version, raise it and put the new sum here.
 func TestVersion(t *testing.T) {
-	const want = "1 e3c81b44c7a48c7b"
+	const want = "2 c41ba60e8d8a21c1"
 	h := sha256.New()
 	root := os.DirFS("../testdata")
 	n := 0

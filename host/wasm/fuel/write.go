@@ -205,13 +205,11 @@ func (p *parsed) charge(out []byte, c charge, local uint32) (_ []byte, next int)
 		out = appendU32(append(out, opGlobalSet), global)
 		out = appendU32(append(out, opLocalGet), local)
 	}
+	out = append(out, opI64Const, 0, opI64GeS)
 	if !pieces {
-		out = append(out, opI64Const, 0, opI64LtS, opIf, blockEmpty)
+		out = append(out, opIf, blockEmpty, opElse)
 		return append(appendU32(append(out, opCall), helper), opEnd), int(c.at)
 	}
-	// The engine allocates registers for the first arm, and the second one has to restore
-	// them.
-	out = append(out, opI64Const, 0, opI64GeS)
 	out = appendI64(append(out, opIf), int64(p.sizedType()))
 	out = append(p.copy(out, int(c.at), int(c.end)), opElse)
 	return append(appendU32(append(out, opCall), helper), opEnd), int(c.end)
@@ -222,10 +220,10 @@ func (p *parsed) payInLoop(out []byte, c charge, local uint32) []byte {
 	global := uint32(p.globalN)
 	out = appendPayment(out, c, global, local)
 	out = appendU32(append(out, opLocalTee), local)
-	out = append(out, opI64Const, 0, opI64LtS, opIf, blockEmpty)
-	out = p.again(out, c.carry)
-	out = appendU32(append(out, opBr, 1, opEnd, opLocalGet), local)
-	return appendU32(append(out, opGlobalSet), global)
+	out = append(out, opI64Const, 0, opI64GeS, opIf, blockEmpty)
+	out = appendU32(append(out, opLocalGet), local)
+	out = appendU32(append(out, opGlobalSet), global)
+	return append(p.again(append(out, opElse), c.carry), opBr, 1, opEnd)
 }
 
 // nameSection returns a name section with the names of the module's functions, and of
