@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kai-gateway/kai/cmd/internal/logline"
 	"github.com/kai-gateway/kai/cmd/internal/logqueue"
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
@@ -176,7 +177,7 @@ func stopOnSignal(ctx context.Context, log *slog.Logger, queue *logqueue.Queue) 
 // logger returns a logger that writes text or JSON through a queue.
 // The caller must close the queue.
 func logger(w io.Writer, text bool, level slog.Leveler) (*slog.Logger, *logqueue.Queue) {
-	handler := func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}) }
+	handler := func(w io.Writer) slog.Handler { return logline.New(w, level) }
 	if text {
 		handler = func(w io.Writer) slog.Handler {
 			return slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: shortTime})

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/kai-gateway/kai/cmd/internal/logline"
 	"github.com/kai-gateway/kai/cmd/internal/logqueue"
 	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/host/live"
@@ -50,7 +51,7 @@ func serve(ctx context.Context, args []string) error {
 	}
 	queue := logqueue.New(os.Stderr, func(lines int) []byte { return fmt.Appendf(nil, "{\"missing\":%d}\n", lines) })
 	defer queue.Close(time.Second)
-	log := slog.New(slog.NewJSONHandler(queue, nil))
+	log := slog.New(logline.New(queue, slog.LevelInfo))
 	h, err := host.New(host.Options{Config: c, Module: files.Module, Adapter: adapter, Logger: log})
 	if err != nil {
 		l.Close()

@@ -9,19 +9,31 @@ import (
 	"time"
 )
 
-// maxQueued is how many bytes may wait to be written. As many again may be being written.
-const maxQueued = 1 << 20
+const (
+	// maxQueued is how many bytes may wait to be written. As many again may be being written.
+	maxQueued = 1 << 20
+
+	// After each write the writer rests, so that lines which come quickly share the next one:
+	// waking it up and writing cost more than making a line. It doesn't rest while many bytes
+	// wait.
+	rest = 5 * time.Millisecond
+	many = maxQueued / 4
+)
 
 // Queue writes in the background what is written to it. The reader of the log may stand
 // still, or its disk may be full; no request and no signal waits for it. Lines for which
 // there is no room are dropped and counted. Where they are missing, a line says how many
 // they were.
 //
+// A line that comes after a silence is written at once, and one soon after another some
+// milliseconds later.
+//
 // Each Write must be one or more whole lines. Writes never fail.
 type Queue struct {
 	out  io.Writer
 	note func(lines int) []byte // returns the line that says how many lines are missing
 	done chan struct{}          // closed when nothing more will be written
+	rise chan struct{}          // ends the writer's rest
 
 	mu      sync.Mutex
 	changed *sync.Cond
@@ -38,7 +50,7 @@ type Queue struct {
 // New returns a Queue that writes to out. note returns the line that is written where lines
 // are missing, and says how many. The caller must close the queue.
 func New(out io.Writer, note func(lines int) []byte) *Queue {
-	q := &Queue{out: out, note: note, done: make(chan struct{})}
+	q := &Queue{out: out, note: note, done: make(chan struct{}), rise: make(chan struct{}, 1)}
 	q.changed = sync.NewCond(&q.mu)
 	go q.run()
 	return q
@@ -53,8 +65,19 @@ func (q *Queue) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	q.waiting = append(q.waiting, p...)
+	if len(q.waiting) >= many {
+		q.wake()
+	}
 	q.changed.Signal()
 	return len(p), nil
+}
+
+// wake ends the writer's rest, or its next one.
+func (q *Queue) wake() {
+	select {
+	case q.rise <- struct{}{}:
+	default: // it will rise anyway
+	}
 }
 
 // Dropped returns how many lines were dropped so far because there was no room for them.
@@ -68,6 +91,7 @@ func (q *Queue) Dropped() int64 {
 func (q *Queue) Close(d time.Duration) {
 	q.mu.Lock()
 	q.closed = true
+	q.wake()
 	q.changed.Signal()
 	q.mu.Unlock()
 	timer := time.NewTimer(d)
@@ -81,6 +105,8 @@ func (q *Queue) Close(d time.Duration) {
 func (q *Queue) run() {
 	defer close(q.done)
 	var batch []byte
+	resting := time.NewTimer(rest)
+	defer resting.Stop()
 	for {
 		q.mu.Lock()
 		for len(q.waiting) == 0 && !q.closed {
@@ -91,12 +117,20 @@ func (q *Queue) run() {
 			return
 		}
 		batch, q.waiting = q.waiting, batch[:0]
-		dropped := q.dropped
+		dropped, closed := q.dropped, q.closed
 		q.dropped = 0
 		q.mu.Unlock()
 		q.write(batch, dropped)
 		if cap(batch) > 64<<10 {
 			batch = nil // the memory of a burst isn't kept
+		}
+		if closed {
+			continue
+		}
+		resting.Reset(rest)
+		select {
+		case <-resting.C:
+		case <-q.rise:
 		}
 	}
 }

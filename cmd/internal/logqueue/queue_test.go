@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -98,6 +100,62 @@ func TestQueueOutlivesAFullDisk(t *testing.T) {
 	if got, want := r.text.String(), "one\ntw\n4 missing\nsix\n"; got != want {
 		t.Errorf("the log is %q, want %q", got, want)
 	}
+}
+
+// batches keeps what each write has brought.
+type batches struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (b *batches) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.all = append(b.all, string(p))
+	return len(p), nil
+}
+
+func (b *batches) written() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.all)
+}
+
+func TestLinesThatComeQuicklyShareAWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out batches
+		q := New(&out, missing)
+		write := func(line string) {
+			io.WriteString(q, line)
+			synctest.Wait()
+		}
+		begin := time.Now()
+		write("at once\n")
+		write("soon\n")
+		write("after it\n")
+		if all := out.written(); len(all) != 1 {
+			t.Fatalf("written so far: %q, want the first line", all)
+		}
+		time.Sleep(rest)
+		synctest.Wait()
+		large := strings.Repeat("x", many-1) + "\n"
+		write(large)
+		if took := time.Since(begin); took != rest {
+			t.Errorf("the writer rested for %v, want %v, and not while many bytes wait", took, rest)
+		}
+		time.Sleep(rest)
+		write("later\n")
+		want := []string{"at once\n", "soon\nafter it\n", large, "later\n"}
+		if all := out.written(); !slices.Equal(all, want) {
+			t.Errorf("%d batches were written: %.60q, want %.60q", len(all), all, want)
+		}
+		io.WriteString(q, "last\n")
+		q.Close(time.Minute)
+		all := out.written()
+		if took := time.Since(begin); took != 2*rest || all[len(all)-1] != "last\n" {
+			t.Errorf("the end took until %v, and %.60q was written last", took, all[len(all)-1])
+		}
+	})
 }
 
 func TestQueueEndsInTime(t *testing.T) {
