@@ -115,6 +115,9 @@ type Client struct {
 	retired   atomic.Bool
 	smalls    sync.Pool // of *[smallSize]byte: see Response.fill
 	bursts    sync.Pool // of *[burstSize]byte
+
+	headsMu sync.Mutex
+	heads   [2]map[string]*h1.Head // by what adapters ask for: for whole answers, and for others
 }
 
 // New checks the options and makes a client. It opens no connection.
@@ -219,6 +222,13 @@ type Request struct {
 	BodyLimit int
 }
 
+// tellSent says that nothing will read Body any more.
+func (r *Request) tellSent() {
+	if r.Sent != nil {
+		r.Sent()
+	}
+}
+
 // Do sends a request and waits for the head of its answer, and for the first bytes
 // of the body if they are needed to tell what kind of answer it is.
 //
@@ -246,15 +256,15 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 
 // send sends a request and waits for the head of its answer.
 func (c *Client) send(ctx context.Context, r Request) (*Response, error) {
-	m, err := c.compose(r)
-	if err != nil {
-		return nil, c.badRequest(err)
-	}
 	if len(r.Body) == 0 {
 		r.Rest = nil
 	}
 	if c.own != nil {
-		return c.sendOwn(ctx, m, r)
+		return c.sendOwn(ctx, r)
+	}
+	m, err := c.compose(r)
+	if err != nil {
+		return nil, c.badRequest(err)
 	}
 	return c.sendTransport(ctx, m, r)
 }

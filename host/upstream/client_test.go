@@ -83,6 +83,47 @@ func TestWhatIsSent(t *testing.T) {
 	})
 }
 
+// TestHeadsAreEachTheirOwn: a client remembers heads that were asked for, and yet sends each
+// as it was asked for.
+func TestHeadsAreEachTheirOwn(t *testing.T) {
+	eachClient(t, func(t *testing.T, with func(*Options)) {
+		asked := make(chan *http.Request, 1)
+		s := wire.Start(t, func(c net.Conn, r *http.Request) bool {
+			asked <- r
+			return wire.Answers(jsonHead+wire.Sized("{}"))(c, r)
+		})
+		c := newTestClient(t, s.URL, with)
+		send := func(r Request, want string) {
+			t.Helper()
+			if out := run(c, r); out.err != nil {
+				t.Fatal(out.err)
+			}
+			got := <-asked
+			h := got.Header
+			if has := strings.Join([]string{got.RequestURI, h.Get("X-A"), h.Get("Accept-Encoding"), h.Get("Content-Type"), h.Get("Traceparent"), h.Get("Content-Length")}, " "); has != want {
+				t.Errorf("sent %q, want %q", has, want)
+			}
+		}
+		for round := range 3 {
+			for i := range maxPrepared + 3 {
+				head := []byte(fmt.Sprintf("POST /%d\nx-a: %d\ncontent-type: application/json\n", i, i))
+				body := []byte(strings.Repeat(" ", 10*round+i%3) + "{}")
+				begin := fmt.Sprintf("/%d %d", i, i)
+				end := fmt.Sprint(len(body))
+				send(Request{Head: head, Body: body}, begin+" gzip application/json  "+end)
+				send(Request{Head: head, Body: body, Trace: "00-a"}, begin+" gzip application/json 00-a "+end)
+				send(Request{Head: head, Body: body, Framing: abi.NDJSON}, begin+" identity application/json  "+end)
+				send(Request{Head: head, Body: body, Framing: abi.SSE}, begin+" identity application/json  "+end)
+				send(Request{Head: head, Body: body, ContentType: "a/b"}, begin+" gzip a/b  "+end)
+				head[6] = '~' // it is the caller's again
+			}
+		}
+		if c.own != nil && (len(c.heads[0]) > maxPrepared || len(c.heads[1]) > maxPrepared) {
+			t.Errorf("%d and %d heads are kept, want at most %d", len(c.heads[0]), len(c.heads[1]), maxPrepared)
+		}
+	})
+}
+
 func TestRequestsThatAreNotAllowed(t *testing.T) {
 	s := wire.Start(t, wire.Answers(""))
 	c := newTestClient(t, s.URL, func(o *Options) { o.Secret = Secret{Header: "x-api-key", Value: "hunter2"} })

@@ -153,22 +153,58 @@ func parseProxy(s string, base baseURL) (func(*http.Request) (*url.URL, error), 
 }
 
 // sendOwn sends a request over our own client.
-func (c *Client) sendOwn(ctx context.Context, m message, r Request) (*Response, error) {
-	x := c.own.Start(ctx)
-	err := x.Send(h1.Request{Method: m.method, Target: m.url.RequestURI(), Header: m.header, Body: r.Body, Rest: r.Rest})
-	if r.Sent != nil {
-		r.Sent()
-	}
+func (c *Client) sendOwn(ctx context.Context, r Request) (*Response, error) {
+	head, err := c.prepared(r)
 	if err != nil {
-		if bad, ok := errors.AsType[*h1.RequestError](err); ok {
-			err = c.badRequest(bad)
-		} else {
-			err = c.failure(x, err)
-		}
+		r.tellSent()
+		return nil, c.badRequest(err)
+	}
+	x := c.own.Start(ctx)
+	err = x.Send(h1.Request{Head: head, Body: r.Body, Rest: r.Rest})
+	r.tellSent()
+	if err != nil {
+		err = c.failure(x, err)
 		x.Close()
 		return nil, err
 	}
 	return newResponse(c, x, x.Status, x.Header, x.Length, r), nil
+}
+
+// What is kept of heads: an adapter asks for few different ones, unless there is something of a
+// client's in them.
+const (
+	maxPrepared     = 16
+	longestPrepared = 1 << 10 // bytes of what an adapter asks for
+)
+
+// prepared returns the head of a request, which was checked and written down when the adapter
+// asked for such a one the first time. The error says what is wrong with it.
+func (c *Client) prepared(r Request) (*h1.Head, error) {
+	known := &c.heads[min(int(r.Framing), 1)] // all but whole answers are asked for in the same way
+	once := r.ContentType != "" || r.Trace != "" || len(r.Head) > longestPrepared
+	if !once {
+		c.headsMu.Lock()
+		head := (*known)[string(r.Head)]
+		c.headsMu.Unlock()
+		if head != nil {
+			return head, nil
+		}
+	}
+	m, err := c.compose(r)
+	if err != nil {
+		return nil, err
+	}
+	head, err := c.own.Prepare(&h1.Request{Method: m.method, Target: m.url.RequestURI(), Header: m.header})
+	if err != nil || once {
+		return head, err
+	}
+	c.headsMu.Lock()
+	defer c.headsMu.Unlock()
+	if *known == nil || len(*known) == maxPrepared {
+		*known = map[string]*h1.Head{}
+	}
+	(*known)[string(r.Head)] = head
+	return head, nil
 }
 
 // sendTransport sends a request over net/http.

@@ -84,8 +84,12 @@ func (x *Exchange) Cause() error {
 //     else what failed in Stage: a *FormatError or ErrHeadTooLong for a head that is
 //     refused, io.ErrUnexpectedEOF for one that broke off
 func (x *Exchange) Send(r Request) error {
-	if err := r.check(); err != nil {
-		return err
+	if r.Head == nil {
+		head, err := x.client.Prepare(&r)
+		if err != nil {
+			return err
+		}
+		r.Head = head
 	}
 	if cause := x.Cause(); cause != nil {
 		return cause

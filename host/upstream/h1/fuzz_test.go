@@ -97,10 +97,11 @@ func FuzzRequest(f *testing.F) {
 	f.Add("GET ", "//a", "transfer-Encoding", "chunked", []byte("0\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, method, target, name, value string, body []byte) {
 		r := Request{Method: method, Target: target, Header: http.Header{name: {value}}, Body: body}
-		if r.check() != nil {
+		head, err := r.prepare("host.test:1")
+		if err != nil {
 			return
 		}
-		sent := append(r.appendHead(nil, "host.test:1"), body...)
+		sent := append(head.appendTo(nil, r.size()), body...)
 		in := bufio.NewReader(bytes.NewReader(sent))
 		got, err := http.ReadRequest(in)
 		if err != nil {

@@ -18,8 +18,52 @@ type Request struct {
 	Method string      // without those whose answer has no body, such as HEAD
 	Target string      // path and query, escaped
 	Header http.Header // without those that are the client's: see owned
+	Head   *Head       // what Client.Prepare has made of these three, which then aren't looked at; nil: Send makes it
 	Body   []byte
 	Rest   [][]byte // what follows Body
+}
+
+// Head is the head of a request but for the length of its body, checked and written down. It
+// serves any number of requests, also at the same time.
+type Head struct {
+	begin  string // the first line, and the host
+	fields string // the rest, with the empty line
+	bodied bool   // it tells the length of a body even if there is none
+}
+
+// Prepare makes the head of r. The error is a *RequestError.
+func (c *Client) Prepare(r *Request) (*Head, error) { return r.prepare(c.host) }
+
+func (r *Request) prepare(host string) (*Head, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, 16)
+	for name := range r.Header {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var fields []byte
+	for _, name := range names {
+		for _, v := range r.Header[name] {
+			fields = appendField(fields, name, v)
+		}
+	}
+	return &Head{
+		begin:  string(appendField([]byte(r.Method+" "+r.Target+" HTTP/1.1\r\n"), "Host", host)),
+		fields: string(append(fields, "\r\n"...)),
+		bodied: r.Method == http.MethodPost || r.Method == http.MethodPut || r.Method == http.MethodPatch,
+	}, nil
+}
+
+// appendTo appends the head of a request to dst whose body has so many bytes.
+func (h *Head) appendTo(dst []byte, size int64) []byte {
+	dst = append(dst, h.begin...)
+	if size > 0 || h.bodied {
+		dst = append(dst, "Content-Length: "...)
+		dst = append(strconv.AppendInt(dst, size, 10), "\r\n"...)
+	}
+	return append(dst, h.fields...)
 }
 
 // RequestError says why a request isn't sent. It repeats no value of a header.
@@ -64,28 +108,6 @@ func (r *Request) size() int64 {
 	return n
 }
 
-// appendHead appends the head of a request, which must have passed check, to dst.
-func (r *Request) appendHead(dst []byte, host string) []byte {
-	dst = append(append(append(append(dst, r.Method...), ' '), r.Target...), " HTTP/1.1\r\n"...)
-	dst = appendField(dst, "Host", host)
-	size := r.size()
-	if size > 0 || r.Method == http.MethodPost || r.Method == http.MethodPut || r.Method == http.MethodPatch {
-		dst = append(dst, "Content-Length: "...)
-		dst = append(strconv.AppendInt(dst, size, 10), "\r\n"...)
-	}
-	names := make([]string, 0, 16)
-	for name := range r.Header {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		for _, v := range r.Header[name] {
-			dst = appendField(dst, name, v)
-		}
-	}
-	return append(dst, "\r\n"...)
-}
-
 func appendField(dst []byte, name, value string) []byte {
 	return append(append(append(append(dst, name...), ": "...), value...), "\r\n"...)
 }
@@ -103,7 +125,7 @@ const (
 // write sends a request over k. whole is false if it was not sent to its end. Then the
 // error is nil if the server has answered and takes nothing any more.
 func (x *Exchange) write(k *conn, r *Request) (whole bool, err error) {
-	head := r.appendHead(k.scratch[:0], x.client.host)
+	head := r.Head.appendTo(k.scratch[:0], r.size())
 	k.vector = append(k.parts[:0], head)
 	if len(r.Body) > 0 {
 		k.vector = append(k.vector, r.Body)
