@@ -120,7 +120,7 @@ var layers = []layer{
 	{pattern: "internal/testkit", own: []string{"host", "host/buffer", "host/live", "host/wasm/modfile", "config", "plugins"}},
 	// Measures the program from outside, with modules it makes for that.
 	{pattern: "cmd/bench", own: []string{"host/wasm", "host/wasm/*", "plugins", "sdk/abi"}},
-	{pattern: "cmd/bench/linked", own: []string{"cmd/internal/logline", "cmd/internal/logqueue", "host", "host/*", "host/wasm/modfile", "config", "plugins", "plugins/*", "sdk", "sdk/abi"}},
+	{pattern: "cmd/bench/linked", own: []string{"cmd/internal/logline", "cmd/internal/logqueue", "cmd/internal/pace", "host", "host/*", "host/wasm/modfile", "config", "plugins", "plugins/*", "sdk", "sdk/abi"}},
 	// The kit for authors of adapters stands above the gateway it tests them with.
 	{pattern: "cmd/internal/conform", own: []string{"host", "host/*", "host/wasm/modfile", "host/dialect/*", "config", "sdk", "sdk/*"}, tests: []string{"internal/testkit", "plugins"}},
 	{

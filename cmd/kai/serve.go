@@ -20,6 +20,7 @@ import (
 
 	"github.com/kai-gateway/kai/cmd/internal/logline"
 	"github.com/kai-gateway/kai/cmd/internal/logqueue"
+	"github.com/kai-gateway/kai/cmd/internal/pace"
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/host/live"
@@ -67,7 +68,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	stderr = queue
 	h, err := host.New(host.Options{
 		Config: c, Module: files.Module, Shipped: shipped, Logger: log, CacheDir: wasm.DefaultCacheDir(), Version: version,
-		SetHeapLimit: heapLimit(), LogDropped: queue.Dropped, Stdout: stdout, Level: level, Getenv: os.Getenv,
+		SetHeapLimit: collector(), LogDropped: queue.Dropped, Stdout: stdout, Level: level, Getenv: os.Getenv,
 	})
 	if err != nil {
 		l.Close()
@@ -120,9 +121,13 @@ func identityOf(c *config.Config, at net.Addr) identity {
 	return i
 }
 
-// heapLimit returns the function that tells Go's collector how large the heap may become,
-// or nil if the operator has set GOMEMLIMIT.
-func heapLimit() func(int64) {
+// garbage is how many bytes of garbage may pile up in a small heap.
+const garbage = 16 << 20
+
+// collector sets how Go's collector works. It returns the function that tells it how large the
+// heap may become, or nil if the operator has set GOMEMLIMIT.
+func collector() (setLimit func(int64)) {
+	pace.Collector(garbage)
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return nil
 	}

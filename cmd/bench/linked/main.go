@@ -15,6 +15,7 @@ import (
 
 	"github.com/kai-gateway/kai/cmd/internal/logline"
 	"github.com/kai-gateway/kai/cmd/internal/logqueue"
+	"github.com/kai-gateway/kai/cmd/internal/pace"
 	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/host/live"
 	"github.com/kai-gateway/kai/plugins"
@@ -52,6 +53,7 @@ func serve(ctx context.Context, args []string) error {
 	queue := logqueue.New(os.Stderr, func(lines int) []byte { return fmt.Appendf(nil, "{\"missing\":%d}\n", lines) })
 	defer queue.Close(time.Second)
 	log := slog.New(logline.New(queue, slog.LevelInfo))
+	pace.Collector(16 << 20)
 	h, err := host.New(host.Options{Config: c, Module: files.Module, Adapter: adapter, Logger: log})
 	if err != nil {
 		l.Close()
