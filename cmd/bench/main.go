@@ -48,7 +48,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	f.DurationVar(&o.soak, "soak", 0, "instead of the scenarios, keep up two steady loads for so long each, with everything on, and watch memory, descriptors and goroutines; 10m is usual")
 	f.BoolVar(&o.verbose, "v", false, "print every turn")
 	f.Usage = func() {
-		fmt.Fprintf(stderr, "Usage: bench [flags]\n\nScenarios: %s\n\n", strings.Join(sections(), ", "))
+		fmt.Fprintf(stderr, "Usage: bench [flags]\n\nScenarios: %s\nWith -soak: %s\n\n", strings.Join(sections(), ", "), strings.Join(loadNames(), ", "))
 		f.PrintDefaults()
 	}
 	if err := f.Parse(args); err != nil {

@@ -26,9 +26,13 @@ type options struct {
 }
 
 func (o *options) check() error {
+	names := sections()
+	if o.soak > 0 {
+		names = loadNames()
+	}
 	for _, name := range o.only {
-		if !slices.Contains(sections(), name) {
-			return fmt.Errorf("there is no scenario %q; there are %s", name, strings.Join(sections(), ", "))
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("there is no scenario %q; there are %s", name, strings.Join(names, ", "))
 		}
 	}
 	for _, file := range []string{o.kai, o.native, o.config} {
