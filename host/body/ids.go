@@ -1,13 +1,17 @@
 package body
 
-import "github.com/kai-gateway/kai/sdk"
+import (
+	"slices"
+
+	"github.com/kai-gateway/kai/sdk"
+)
 
 // IDs collects the ids by which a request, or an answer, names what a provider keeps for its
 // account, such as files, containers and responses: each once, in the order in which they
 // stand there. The zero value has none, and is ready to use.
 type IDs struct {
 	all  []string
-	seen map[string]bool
+	seen map[string]bool // those in all, once they are many
 }
 
 // maxIDs is how many ids are looked at. One more of a request is "", which is nobody's, so
@@ -17,16 +21,30 @@ const maxIDs = 4096
 // Add adds an id; "" is none.
 func (s *IDs) Add(id string) {
 	switch {
-	case id == "" || len(s.all) > maxIDs || s.seen[id]:
+	case id == "" || len(s.all) > maxIDs || s.has(id):
 		return
 	case len(s.all) == maxIDs:
 		id = ""
 	}
-	if s.seen == nil {
-		s.seen = map[string]bool{}
+	if s.seen != nil {
+		s.seen[id] = true
 	}
-	s.seen[id] = true
 	s.all = append(s.all, id)
+}
+
+// has reports whether an id was added. Few are compared one by one, which needs no memory.
+func (s *IDs) has(id string) bool {
+	const few = 16
+	if s.seen == nil && len(s.all) < few {
+		return slices.Contains(s.all, id)
+	}
+	if s.seen == nil {
+		s.seen = make(map[string]bool, 2*few)
+		for _, other := range s.all {
+			s.seen[other] = true
+		}
+	}
+	return s.seen[id]
 }
 
 // AddValue adds a JSON string. Any other value is no id.

@@ -1,6 +1,7 @@
 package body
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"testing"
@@ -42,6 +43,9 @@ func TestIDsAreFoundWhereverTheyStand(t *testing.T) {
 		if got := r.All(); !slices.Equal(got, want) {
 			t.Errorf("%s has the ids %q, want %q", b, got, want)
 		}
+		if got := visited([]byte(b)); !slices.Equal(got, want) {
+			t.Errorf("in %s, the ids %q are visited, want %q", b, got, want)
+		}
 	}
 }
 
@@ -54,4 +58,31 @@ func TestMoreIDsThanAnybodyLooksAt(t *testing.T) {
 	if all := s.All(); len(all) != maxIDs+1 || all[maxIDs] != "" || all[0] != "id0" {
 		t.Errorf("%d ids, the last of which is %q", len(all), all[len(all)-1])
 	}
+}
+
+// visited returns the ids that Visit finds.
+func visited(b []byte) []string {
+	var ids IDs
+	Visit(b, &idsGrammar, func(at Place, v sdk.JSON) { ids.Note(at-First, v) })
+	return ids.All()
+}
+
+// FuzzVisit: what a scan finds is visited, and nothing else, whatever the bytes are.
+func FuzzVisit(f *testing.F) {
+	for _, b := range []string{
+		`{"a":{"file_id":"f1"},"b":[[{"x":{"container_id":"c1"}}]]}`, ` { "a" : { "f\u0069le_id" : "f" , "x" : [ ] } , "file_ids" : [ "a" , { } , "b" ] } `,
+		`{"file_id":"a","container":{"id":"b","container":"c"},"n":[1,true,null]}`, `{"a":[`, `{"file_id":`, `{"a`, `[]`, `"`,
+	} {
+		f.Add([]byte(b))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got := visited(b)
+		var r idsOnly
+		if new(Doc).Scan(bytes.Clone(b), &idsGrammar, &r) != nil || bytes.Count(b, []byte{'['})+bytes.Count(b, []byte{'{'}) >= maxVisited || bytes.Contains(b, []byte(`\u`)) {
+			return // half a character is mended by a scan
+		}
+		if !slices.Equal(got, r.All()) {
+			t.Errorf("in %q, %q are visited, and a scan finds %q", b, got, r.All())
+		}
+	})
 }

@@ -27,7 +27,7 @@ func (a *answer) note(extra []byte) {
 	if a.made == nil || !bytes.Contains(extra, []byte(`"audio"`)) && !bytes.Contains(extra, []byte(`"annotations"`)) || !bytes.Contains(extra, []byte(`id"`)) {
 		return
 	}
-	for _, id := range native.IDs(bytes.Clone(extra), &messageForm) {
+	for _, id := range native.IDs(extra, &messageForm) {
 		a.made(id)
 	}
 }

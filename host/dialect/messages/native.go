@@ -153,7 +153,7 @@ func (p *passage) note(data []byte) {
 	if p.info.Made == nil || !bytes.Contains(data, []byte(`"container"`)) && !bytes.Contains(data, []byte(`"file_id"`)) {
 		return
 	}
-	for _, id := range native.IDs(bytes.Clone(data), &answerForm) {
+	for _, id := range native.IDs(data, &answerForm) {
 		p.info.Made(id)
 	}
 }

@@ -37,6 +37,7 @@ type Answer struct {
 	passage Passage
 	stream  bool // the client gets a stream
 
+	shape      shape  // of the last event
 	name, data []byte // what came last; valid until the adapter's call was applied
 	whole      bool   // it is a whole answer
 	body       []byte // the whole answer, once it passed
@@ -87,7 +88,7 @@ func (a *Answer) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 // pass appends what came last, or keeps it if that is the whole answer.
 func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 	data := a.data
-	seen, plain := glanceAt(data)
+	seen, plain := a.shape.read(data)
 	switch {
 	case !plain && (sdk.JSON(data).Kind() != sdk.KindObject || sdk.JSON(data).Valid() != nil):
 		return dst, broken("The provider sent an event that is no JSON object.")
@@ -124,8 +125,8 @@ func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 		name = Type(data)
 	}
 	switch {
-	case content && plain:
-		a.facts.Said(seen.text(name, data))
+	case content && plain && seen.said >= 0:
+		a.facts.Said(seen.said)
 	case content:
 		a.facts.Said(textIn(name, data))
 	}

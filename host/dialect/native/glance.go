@@ -4,11 +4,13 @@ import "github.com/kai-gateway/kai/host/quoted"
 
 // glance is what one pass over the data of an event finds.
 type glance struct {
-	kind  []byte          // its type, between the quotes; nil: it has none
-	wrote [len(texts)]int // how long the strings are that texts lead to, plus 1; 0: there is none
-	outer field           // of the top level, whose value is being read
-	inner field           // of the object in it
-	seen  [2]uint16       // a bit for each field that was in the top level, and is in that object
+	kind  []byte           // its type, between the quotes; nil: it has none
+	wrote [len(texts)]int  // which of its tokens texts lead to, counted from 1; 0: none
+	outer field            // of the top level, whose value is being read
+	inner field            // of the object in it
+	token [maxTokens]token // strings and numbers that are values, in order
+	n     int              // of them; more than maxTokens: the others are unknown
+	seen  [2]uint16        // a bit for each field that was in the top level, and is in that object
 }
 
 // field is a name that the gateway looks for in an event.
@@ -65,6 +67,7 @@ func glanceAt(b []byte) (g glance, ok bool) {
 				return g, false
 			}
 			g.found(depth, b[i+1:end-1], t.Escaped)
+			g.add(i+1, end-1, false)
 			i = end
 		case '{', '[':
 			if depth == deepest {
@@ -86,8 +89,12 @@ func glanceAt(b []byte) (g glance, ok bool) {
 			}
 			continue
 		default:
+			from := i
 			if i, ok = scalar(b, i); !ok {
 				return g, false
+			}
+			if c == '-' || c-'0' <= 9 {
+				g.add(from, i, true)
 			}
 		}
 		more := false
@@ -147,7 +154,7 @@ func (g *glance) first(level int, name []byte) field {
 // found notes a string, without its quotes.
 func (g *glance) found(depth int, inside []byte, escaped bool) {
 	n := -1
-	switch {
+	switch { // by the order of texts
 	case depth == 1 && g.outer == typ && !escaped:
 		g.kind = inside
 	case depth == 1 && g.outer == delta:
@@ -162,18 +169,26 @@ func (g *glance) found(depth int, inside []byte, escaped bool) {
 		n = 4
 	}
 	if n >= 0 {
-		g.wrote[n] = len(inside) + 1
+		g.wrote[n] = g.n + 1
 	}
 }
 
-// text returns how many bytes an event adds to what the model wrote, as textIn does.
-func (g *glance) text(name, data []byte) int {
+// add notes a value.
+func (g *glance) add(from, to int, number bool) {
+	if g.n < maxTokens {
+		g.token[g.n] = token{from: from, to: to, number: number}
+	}
+	g.n++
+}
+
+// written returns the number of the token that has what the model wrote; below 0: none has.
+func (g *glance) written() int {
 	for _, n := range g.wrote {
 		if n > 0 {
 			return n - 1
 		}
 	}
-	return unknownText(name, data)
+	return -1
 }
 
 // scalar reads a number or a word, and returns what follows it.

@@ -181,9 +181,10 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		ids := IDs(bytes.Clone(r.Whole()), &form)
-		if !slices.Equal(ids, r.IDs) || len(ids) > maxIDs+1 {
-			t.Errorf("%q has the ids %q, and read again %q", b, r.IDs, ids)
+		for _, id := range IDs(r.Whole(), &form) {
+			if !slices.Contains(r.IDs, id) {
+				t.Errorf("%q has the ids %q, and %q as an answer", b, r.IDs, id)
+			}
 		}
 		r.Asks([]string{"novel"}, []string{"x"})
 		for n, sent := range []dialect.Body{r, r.Mine(func(string) bool { return true }), r.Mine(func(string) bool { return false }), r.Anonymous()} {

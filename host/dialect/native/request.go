@@ -131,14 +131,16 @@ const (
 // itemBytes is about what is kept of an item's id.
 const itemBytes = 96
 
-// IDs returns the ids in an answer, or an event of one, each once; nil if it is not what the
-// form says. It changes b.
+// IDs returns the ids in an answer, or an event of one, which is an object of valid JSON, each
+// once.
 func IDs(b []byte, f *Form) []string {
-	n := notes{form: f}
-	if err := new(body.Doc).Scan(b, &f.Grammar, &n); err != nil {
-		return nil
-	}
-	return n.ids.All()
+	var ids body.IDs
+	body.Visit(b, &f.Grammar, func(at body.Place, v sdk.JSON) {
+		if f.Roles[at] == ID {
+			ids.AddValue(v)
+		}
+	})
+	return ids.All()
 }
 
 // notes are what a scan finds.

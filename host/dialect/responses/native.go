@@ -225,7 +225,7 @@ func (p *passage) note(data []byte) {
 	if p.info.Made == nil {
 		return
 	}
-	for _, id := range native.IDs(slices.Clone(data), &answerForm) {
+	for _, id := range native.IDs(data, &answerForm) {
 		p.info.Made(id)
 	}
 }
