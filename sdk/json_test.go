@@ -240,6 +240,45 @@ func TestIteratorsDoNotAllocate(t *testing.T) {
 	}
 }
 
+// TestGetOfLargeValues: whether a key is looked for at first or not, the result is the same.
+func TestGetOfLargeValues(t *testing.T) {
+	slow := func(v JSON, key string) JSON {
+		for it := Object(v); it.Next(); {
+			if string(it.Key()) == key {
+				return it.Value()
+			}
+		}
+		return nil
+	}
+	text := strings.Repeat("some text, ", largeValue/10)
+	keys := []string{"top_k", "_", "a_b_c", "plain", "", "x_\\", "x_/", "x_\u00e4", "x_\n", "reasoning_effort"}
+	for name, fields := range map[string]string{
+		"none":                           ``,
+		"some":                           `"top_k":1,"_":2,"plain":3,"":4,"x_\\\\":5,"x_\/":6,"x_\u00e4":7,"x_\n":8`,
+		"escaped":                        `"top\u005fk":1,"\u005f":2,"pl\u0061in":3`,
+		"in the beginning of others":     `"top_kk":1,"atop_k":2,"__":3,"a_b":4,"reasoning_effor":5`,
+		"as a value":                     `"a":"top_k","b":"_"`,
+		"further in":                     `"a":{"top_k":1,"reasoning_effort":2}`,
+		"behind backslashes":             `"a":"\\\\u005f\\","b":"\"top_k\"","c":"\\_"`,
+		"behind an escaped quote":        `"a":"\"","reasoning_effort":"low"`,
+		"after underscores that are not": `"a":"____________________ top_ k","a_b_c":9,"x":"_"`,
+	} {
+		for _, v := range []string{`{` + fields + `,"z":"` + text + `"}`, `{"z":"` + text + `",` + fields + `}`, `{"z":"` + text + `\n\\` + text + `",` + fields + `} `} {
+			v = strings.NewReplacer("{,", "{", ",}", "}").Replace(v)
+			for _, key := range keys {
+				if got, want := JSON(v).Get(key), slow(JSON(v), key); string(got) != string(want) {
+					t.Errorf("%s: Get(%q) = %s, want %s", name, key, got, want)
+				}
+				for end := range len(v) {
+					if got, want := JSON(v[:end]).Get(key), slow(JSON(v[:end]), key); string(got) != string(want) {
+						t.Fatalf("%s, cut after %d bytes: Get(%q) = %s, want %s", name, end, key, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestAppendQuote(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                      `""`,

@@ -125,17 +125,18 @@ func (d *Dialect) emitUsage(usage sdk.JSON, out *sdk.Out) {
 		return
 	}
 	var (
+		room                [512]byte // for nearly every usage
 		cached, reasoning   sdk.JSON
 		prompted, completed bool // there are details of the prompt, and of the completion
-		size                = len("{")
 	)
+	b := room[:0]
 	r := sdk.NewReader(usage)
 	for fields := r.Object(); r.Next(fields); {
 		v := r.Value()
 		if d.drops(r.Key(), v) {
 			continue
 		}
-		size += len(`"":,`) + len(r.Key()) + len(v)
+		b = AppendField(b, r.Key(), v)
 		switch string(r.Key()) {
 		case "prompt_cache_hit_tokens", "cached_tokens":
 			cached = v
@@ -149,18 +150,11 @@ func (d *Dialect) emitUsage(usage sdk.JSON, out *sdk.Out) {
 	}
 	moved := cached.Kind() == sdk.KindNumber && !prompted || reasoning.Kind() == sdk.KindNumber && !completed
 	switch {
-	case size == len("{"):
+	case len(b) == 0:
 		return
-	case size == len(usage) && !moved: // it is already what would be written
+	case len(b)+len("}") == len(usage) && !moved: // it is already what would be written
 		out.Usage(usage)
 		return
-	}
-	const most = len(`,"completion_tokens_details":{"reasoning_tokens":}`)
-	b := make([]byte, 0, size+len(cached)+len(reasoning)+2*most)
-	for f := sdk.Object(usage); f.Next(); {
-		if v := f.Value(); !d.drops(f.Key(), v) {
-			b = AppendField(b, f.Key(), v)
-		}
 	}
 	if cached.Kind() == sdk.KindNumber && !prompted {
 		b = append(append(append(b, `,"prompt_tokens_details":{"cached_tokens":`...), cached...), '}')
@@ -344,7 +338,24 @@ func AppendField(dst []byte, key []byte, value sdk.JSON) []byte {
 	default:
 		dst = append(dst, '{')
 	}
+	if text := written(key, value); text != nil {
+		return append(append(dst, '"'), text...)
+	}
 	dst = sdk.AppendQuote(dst, string(key))
 	dst = append(dst, ':')
 	return append(dst, value...)
+}
+
+// written returns the text from the beginning of a key to the end of its value, if they were read
+// from one text in which nothing but a quote and a colon is between them; else nil.
+func written(key []byte, value sdk.JSON) []byte {
+	from := len(key) + len(`":`)
+	if len(value) == 0 || cap(key)-from < len(value) {
+		return nil
+	}
+	text := key[:from+len(value)]
+	if &text[from] != &value[0] || text[len(key)] != '"' {
+		return nil
+	}
+	return text
 }
