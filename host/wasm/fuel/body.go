@@ -53,11 +53,13 @@ func (p path) or(q path) path {
 
 // frame is an open block of the function being read.
 type frame struct {
-	op     byte  // opBlock for the function itself, too
-	path   path  // the dearest path of the branches to this block: to the start of a loop, else to the end
-	start  path  // the path to an opIf
-	charge int32 // the index of the charge of an opLoop
-	params int32 // the number of parameters of an opLoop
+	op     byte   // opBlock for the function itself, too
+	at     int32  // its offset
+	path   path   // the dearest path of the branches to this block: to the start of a loop, else to the end
+	start  path   // the path to an opIf
+	charge int32  // the index of the charge of an opLoop
+	params int32  // the number of parameters of an opLoop
+	jumps  *jumps // of a loop that begins with a table of jumps, and of the blocks between it and the table
 }
 
 // code reads the code section.
@@ -70,6 +72,7 @@ func (p *parsed) code(r *reader) {
 	var frames []frame
 	var effort effort
 	var names locals
+	var labels []uint32
 	for i := len(p.imports); i < len(p.funcs) && r.err == nil; i++ {
 		size := r.u32()
 		if uint64(size) > uint64(r.left()) {
@@ -77,14 +80,14 @@ func (p *parsed) code(r *reader) {
 			return
 		}
 		content := r.sub(int(size))
-		w := walker{p: p, r: &content, frames: frames[:0], effort: effort, locals: names}
+		w := walker{p: p, r: &content, frames: frames[:0], effort: effort, locals: names, labels: labels}
 		w.function(p.types[p.funcs[i]])
 		content.done("a function")
 		if content.err != nil {
 			r.fail(fmt.Errorf("function %d: %w", i, content.err))
 			return
 		}
-		frames, effort, names = w.frames, w.effort, w.locals
+		frames, effort, names, labels = w.frames, w.effort, w.locals, w.labels
 		p.bodies = append(p.bodies, w.body)
 		if sum += int(w.body.first); sum > maxAllLocals {
 			r.failAt(r.pos, "more than %d locals in all functions", maxAllLocals)
@@ -111,6 +114,8 @@ type walker struct {
 	leaves bool  // the br_table that is being read leads out of the function
 	locals locals
 	effort effort
+	before [2]instruction // the last two, the last one last
+	labels []uint32       // of the br_table that is being read
 }
 
 func (w *walker) function(t FuncType) {
@@ -121,7 +126,7 @@ func (w *walker) function(t FuncType) {
 	w.pay(charge{at: int32(r.pos)})
 	w.frames = append(w.frames, frame{op: opBlock})
 	for r.err == nil && len(w.frames) > 0 {
-		w.leaves = false
+		w.leaves, w.labels = false, w.labels[:0]
 		w.step(r.next(w.entry))
 	}
 	if r.err == nil {
@@ -231,15 +236,18 @@ func (w *walker) step(in instruction) {
 	if w.r.err != nil {
 		return
 	}
+	if in.op == opBr {
+		in.arg = w.shortcut(in)
+	}
 	w.settle(in)
 
 	switch in.op {
 	case opBlock, opIf:
 		w.blockParams(in)
-		w.push(frame{op: in.op, start: w.path})
+		w.push(frame{op: in.op, at: int32(in.at), start: w.path})
 	case opLoop:
 		params := w.blockParams(in)
-		w.push(frame{op: opLoop, charge: int32(len(w.body.charges)), params: params})
+		w.push(frame{op: opLoop, at: int32(in.at), charge: int32(len(w.body.charges)), params: params})
 		w.pay(charge{at: int32(w.r.pos), kind: payLoop})
 		w.locals.open()
 	case opElse:
@@ -258,7 +266,10 @@ func (w *walker) step(in instruction) {
 		w.path = path{}
 	case opBrIf:
 		w.branch(in.arg)
-	case opBrTable, opUnreachable:
+	case opBrTable:
+		w.table()
+		w.path = path{}
+	case opUnreachable:
 		w.path = path{}
 	case opReturn:
 		w.exit = max(w.exit, w.path.debt)
@@ -285,6 +296,7 @@ func (w *walker) step(in instruction) {
 	if w.r.err == nil {
 		w.effort.step(in)
 	}
+	w.before[0], w.before[1] = w.before[1], in
 	if w.effort.spent > maxEffort {
 		w.r.failAt(in.at, "up to here the function takes over %v to compile, the limit: it has too many blocks, branches, calls or locals", time.Duration(maxEffort))
 	}
@@ -312,6 +324,9 @@ func (w *walker) blockParams(in instruction) int32 {
 func (w *walker) end(in instruction) {
 	f := w.frames[len(w.frames)-1]
 	w.frames = w.frames[:len(w.frames)-1]
+	if f.jumps != nil && f.op == opBlock {
+		f.jumps.open = int32(len(w.frames) - 1)
+	}
 	switch f.op {
 	case opLoop:
 		if w.r.err == nil {
@@ -334,6 +349,7 @@ func (w *walker) end(in instruction) {
 func (w *walker) entry(label uint32) {
 	w.effort.add(effortEntry)
 	w.leaves = w.leaves || int(label) == len(w.frames)-1
+	w.labels = append(w.labels, label)
 	w.branch(label)
 }
 

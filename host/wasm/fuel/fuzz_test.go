@@ -27,6 +27,7 @@ func FuzzInstrument(f *testing.F) {
 		withElement(one(opI32Const, 0, opCallIndir, 0, 0)),
 		one(opRefNull, typeFunc, opI32Const, 5, opMisc, miscTableGrow, 0, opI32Const, 1, opMemoryGrow, 0, 0x1a, 0x1a),
 		one(opI32Const, 0, opIf, blockEmpty, opUnreachable, opElse, opI32Const, 0, opBrTable, 1, 0, 1, opEnd),
+		one(machine(raw(0, 1, 2, 2), raw(opI32Const, 0, opIf, blockEmpty, opI32Const, 1, opLocalSet, 0, opBr, 3, opEnd), jump(2, 1), nil)...),
 		one(opI32Const, 3, opSIMD, 0x0f, opSIMD, 0x63, 0x1a, opI32Const, 0, opSIMD, 0, 4, 0, opSIMD, 0xce, 1, 0x1a),
 	} {
 		f.Add(m.bytes())

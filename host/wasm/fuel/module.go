@@ -50,6 +50,12 @@ type list struct {
 	body, end int
 }
 
+// edit is an unsigned number of the original that is replaced by another one.
+type edit struct {
+	at int32
+	to uint32
+}
+
 // names are the names that stack traces show.
 type names struct {
 	module    []byte // with its length; empty if it has none
@@ -73,7 +79,7 @@ type parsed struct {
 	globalN   int
 	exported  []Export
 	start     bool
-	moved     []int32           // offsets of the indexes that name the first function, whose index changes (see write.go)
+	edits     []edit            // by offset: indexes of the first function, which changes (see write.go), and labels (see jumps.go)
 	carried   []carried         // the locals that loops carry, all loops one after the other
 	shapes    map[string]uint32 // the types of what loops carry, each with its index in shapeList
 	shapeList []string
@@ -354,7 +360,7 @@ func (p *parsed) funcIndex(r *reader, at int, i uint32) {
 	case int64(i) >= int64(len(p.funcs)):
 		r.missing(at, "function", i, len(p.funcs))
 	case int(i) == len(p.imports):
-		p.moved = append(p.moved, int32(at))
+		p.edits = append(p.edits, edit{at: int32(at), to: p.firstMoved()})
 		p.grow(r, at, movedBytes)
 	}
 }

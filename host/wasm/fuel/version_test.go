@@ -12,7 +12,7 @@ import (
 // TestVersion instruments every module of the tests. If the results are not those of
 // Version, raise it and put the new sum here.
 func TestVersion(t *testing.T) {
-	const want = "2 c41ba60e8d8a21c1"
+	const want = "3 c41ba60e8d8a21c1"
 	h := sha256.New()
 	root := os.DirFS("../testdata")
 	n := 0

@@ -19,14 +19,18 @@ func TestEveryPathPays(t *testing.T) {
 	for seed := range uint64(800) {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		m := one()
-		m.codes = entries(function(randomCode(rng, 1+rng.IntN(200))...))
+		code := randomCode(rng, 1+rng.IntN(200))
+		if seed%4 == 0 {
+			code = slices.Concat(randomMachine(rng), code)
+		}
+		m.codes = entries(functionWith(raw(1, 3, typeI32), code...))
 		p, err := parse(m.bytes(), Options{}.withDefaults())
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
-		code := decode(t, p)
+		stops := decode(t, p)
 		for range 5 {
-			w := newWalk(rng, code, p.bodies[0].charges)
+			w := newWalk(rng, stops, p.bodies[0].charges)
 			for range 3000 {
 				if !w.step() {
 					if w.tail > tailFree {
@@ -106,6 +110,9 @@ func decode(t *testing.T, p *parsed) (code []stop) {
 	for r.left() > 0 {
 		var s stop
 		s.instruction = r.next(func(l uint32) { s.labels = append(s.labels, l) })
+		if i := slices.IndexFunc(p.edits, func(e edit) bool { return int(e.at) == s.instruction.at+1 }); i >= 0 && s.op == opBr {
+			s.arg = p.edits[i].to
+		}
 		switch s.op {
 		case opBlock, opLoop, opIf:
 			blocks = append(blocks, len(code))

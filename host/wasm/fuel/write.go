@@ -17,7 +17,7 @@ import (
 //	                             n+1 and on   helpers
 //
 // So the import gets the index of the first function that the module defines, and that
-// function goes after the others. No other function gets a new index. parsed.moved has
+// function goes after the others. No other function gets a new index. parsed.edits has
 // all places that name the first function.
 
 func (p *parsed) spendImport() uint32 { return uint32(len(p.imports)) }
@@ -75,15 +75,15 @@ func (p *parsed) write() ([]byte, error) {
 	return out, nil
 }
 
-// copy appends a part of the original, in which the first function gets its new index.
+// copy appends a part of the original with its edits.
 func (p *parsed) copy(out []byte, from, to int) []byte {
-	moved := p.moved[sort.Search(len(p.moved), func(i int) bool { return int(p.moved[i]) >= from }):]
-	for len(moved) > 0 && int(moved[0]) < to {
-		at := int(moved[0])
-		out = appendU32(append(out, p.data[from:at]...), p.firstMoved())
+	edits := p.edits[sort.Search(len(p.edits), func(i int) bool { return int(p.edits[i].at) >= from }):]
+	for len(edits) > 0 && int(edits[0].at) < to {
+		at := int(edits[0].at)
+		out = appendU32(append(out, p.data[from:at]...), edits[0].to)
 		r := reader{data: p.data, pos: at, end: to}
 		r.u32()
-		from, moved = r.pos, moved[1:]
+		from, edits = r.pos, edits[1:]
 	}
 	return append(out, p.data[from:to]...)
 }
