@@ -106,11 +106,18 @@ func whoRuns(running map[string]identity) string {
 // socket. If somebody else made the directory of the sockets, only root asks.
 func gateways() map[string]identity {
 	running := map[string]identity{}
-	if info, err := os.Lstat(socketDir()); err != nil || !ownedByUs(info) && os.Geteuid() != 0 {
+	ours := func(path string, kind os.FileMode) bool {
+		info, err := os.Lstat(path)
+		return err == nil && info.Mode().Type() == kind && info.Mode().Perm()&0o022 == 0 && (ownedByUs(info) || os.Geteuid() == 0)
+	}
+	if !ours(socketDir(), os.ModeDir) {
 		return running
 	}
 	sockets, _ := filepath.Glob(filepath.Join(socketDir(), "*.sock"))
 	for _, socket := range sockets {
+		if !ours(socket, os.ModeSocket) {
+			continue
+		}
 		answer, err := ask(socket, "who")
 		var who identity
 		if err == nil && json.Unmarshal([]byte(answer), &who) == nil {

@@ -177,8 +177,14 @@ func (c *codeCache) remember(digest [sha256.Size]byte) {
 	if c.dir == "" {
 		return
 	}
-	if err := makePrivate(c.dir, c.dir); err == nil {
-		_ = os.WriteFile(c.mark(digest), nil, 0o600) // without it, the next start loads the module at once
+	if makePrivate(c.dir, c.dir) != nil || c.knows(digest) {
+		return
+	}
+	// Whatever is there instead is removed: opening a pipe would wait for somebody to read it.
+	mark := c.mark(digest)
+	_ = os.RemoveAll(mark)
+	if f, err := os.OpenFile(mark, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+		f.Close() // without it, the next start loads the module at once
 	}
 }
 
@@ -342,8 +348,11 @@ func makePrivate(dir, folder string) error {
 		if err != nil {
 			return err
 		}
-		if info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
-			return fmt.Errorf("everybody can write in %s", above)
+		if err := checkOwner(above, info); err != nil {
+			return err
+		}
+		if info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0 {
+			return fmt.Errorf("others can write in %s", above)
 		}
 		if above == filepath.Dir(above) {
 			return nil
@@ -394,11 +403,19 @@ func checkPrivate(path string, kind fs.FileMode) error {
 	if info.Mode().Type() != kind {
 		return fmt.Errorf("%s is a %s", path, kindName(info.Mode()))
 	}
-	if s, ok := info.Sys().(*syscall.Stat_t); ok && s.Uid != 0 && int(s.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to user %d", path, s.Uid)
+	if err := checkOwner(path, info); err != nil {
+		return err
 	}
 	if info.Mode().Perm()&0o022 != 0 {
 		return fmt.Errorf("others can write to %s: chmod go-w %[1]s, if nobody has", path)
+	}
+	return nil
+}
+
+// checkOwner checks that something belongs to this user or to root.
+func checkOwner(path string, info fs.FileInfo) error {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok && s.Uid != 0 && int(s.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s belongs to user %d", path, s.Uid)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -240,7 +241,9 @@ func TestOnlyAnOwnCacheIsUsed(t *testing.T) {
 		"others can write an entry":      {func(c cacheTest) error { return os.Chmod(entry(c), 0o707) }, "others can write"},
 		"others can write the code":      {func(c cacheTest) error { return os.Chmod(c.file(), 0o602) }, "others can write"},
 		"others can write wazero's":      {func(c cacheTest) error { return os.Chmod(filepath.Dir(c.file()), 0o702) }, "others can write"},
-		"others can write above":         {func(c cacheTest) error { return os.Chmod(filepath.Dir(c.dir), 0o777) }, "everybody can write"},
+		"others can write above":         {func(c cacheTest) error { return os.Chmod(filepath.Dir(c.dir), 0o777) }, "others can write in"},
+		"its group can write above":      {func(c cacheTest) error { return os.Chmod(filepath.Dir(c.dir), 0o770) }, "others can write in"},
+		"a stranger's is above":          {func(c cacheTest) error { return stranger(filepath.Dir(c.dir)) }, "belongs to user 4242"},
 		"the directory is a stranger's":  {func(c cacheTest) error { return stranger(c.dir) }, "belongs to user 4242"},
 		"an entry is a stranger's":       {func(c cacheTest) error { return stranger(entry(c)) }, "belongs to user 4242"},
 		"the code is a stranger's":       {func(c cacheTest) error { return stranger(c.file()) }, "belongs to user 4242"},
@@ -279,6 +282,34 @@ func TestOnlyAnOwnCacheIsUsed(t *testing.T) {
 			log := c.load()
 			if strings.Count(log, "\n") != 1 || !strings.Contains(log, "compiled adapters are not kept") || !strings.Contains(log, tc.want) {
 				t.Errorf("logged is %q, want one line with %q", log, tc.want)
+			}
+		})
+	}
+}
+
+// TestAPipeAsAMarkBlocksNothing: what stands where the note is that a module was loaded is
+// replaced by the note.
+func TestAPipeAsAMarkBlocksNothing(t *testing.T) {
+	for name, put := range map[string]func(path string) error{
+		"a pipe":      func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"a directory": func(path string) error { return os.Mkdir(path, 0o700) },
+		"a link":      func(path string) error { return os.Symlink("/dev/zero", path) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := cacheTest{t, filepath.Join(t.TempDir(), "cache")}
+			c.load()
+			marks, err := filepath.Glob(filepath.Join(c.dir, markPrefix+"*"))
+			if err != nil || len(marks) != 1 {
+				t.Fatalf("marks are %q, %v", marks, err)
+			}
+			if err := errors.Join(os.Remove(marks[0]), put(marks[0])); err != nil {
+				t.Fatal(err)
+			}
+			if log := c.load(); log != "" {
+				t.Errorf("logged is %q", log)
+			}
+			if info, err := os.Lstat(marks[0]); err != nil || !info.Mode().IsRegular() {
+				t.Errorf("the mark is %v, %v", info, err)
 			}
 		})
 	}
