@@ -4,10 +4,8 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"cuelang.org/go/cue"
@@ -24,7 +22,7 @@ var builtIn []byte
 // options.
 type Options struct {
 	LookupEnv func(name string) (string, bool)  // default os.LookupEnv
-	ReadFile  func(path string) ([]byte, error) // default os.ReadFile, with a limit
+	ReadFile  func(path string) ([]byte, error) // default ReadFile
 	Now       func() time.Time                  // default time.Now; tells only what is warned of
 	Shipped   []string                          // names of the adapters in the binary; default demo, ollama, openrouter
 
@@ -110,7 +108,7 @@ func (o Options) withDefaults() Options {
 		o.LookupEnv = os.LookupEnv
 	}
 	if o.ReadFile == nil {
-		o.ReadFile = readFile
+		o.ReadFile = ReadFile
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -119,24 +117,6 @@ func (o Options) withDefaults() Options {
 		o.Shipped = []string{"demo", "ollama", "openrouter"}
 	}
 	return o
-}
-
-// readFile reads a file. Of one that is too large it reads only a little more than the
-// limit, and it never waits for data from a pipe.
-func readFile(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, &os.PathError{Op: "open", Path: path, Err: errors.New("not a regular file")}
-	}
-	return io.ReadAll(io.LimitReader(f, maxKeysFile+1))
 }
 
 // loader makes one configuration.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/admin"
 	"github.com/kai-gateway/kai/host/audit"
 )
@@ -70,7 +71,7 @@ func auditFiles(path string, since time.Time) []string {
 
 // readAudit reads a file as far as ctx and left allow, and takes what it reads off left.
 func readAudit(ctx context.Context, path string, left *int64, take func(*audit.Line)) (unread int, whole bool) {
-	f, err := os.Open(path)
+	f, err := config.OpenFile(path)
 	if err != nil {
 		return 0, false
 	}

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -35,7 +34,7 @@ func (h *Host) openShared(c *config.Config) error {
 	if s.TLS {
 		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 		if s.CA != "" {
-			pem, err := os.ReadFile(s.CA)
+			pem, err := config.ReadFile(s.CA)
 			if err != nil {
 				return fmt.Errorf("read shared.ca: %w", err)
 			}

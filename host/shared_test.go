@@ -2,12 +2,17 @@ package host_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host"
+	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/internal/testkit/mock"
 	"github.com/kai-gateway/kai/internal/testkit/redis"
 )
@@ -144,5 +149,24 @@ func TestTheSharedStoreHasNothingInTheClear(t *testing.T) {
 	}
 	if i := strings.Index(dump, "canary"); i >= 0 {
 		t.Errorf("the dump has %q", dump[max(0, i-60):min(len(dump), i+60)])
+	}
+}
+
+// TestAPipeInPlaceOfCertificates: the start doesn't wait for somebody to write them.
+func TestAPipeInPlaceOfCertificates(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "ca.pem")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	yaml := fmt.Sprintf("model_mapping: {m: {provider: demo, model: m}}\nshared: {url: \"rediss://127.0.0.1:1\", secret: secret-0123456789abcdef, ca: %q}\n", pipe)
+	c, err := config.Parse("kai.yaml", []byte(yaml), config.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, err := host.New(host.Options{Config: c, Module: testkit.Module}); err == nil {
+		h.Close()
+		t.Error("it starts")
+	} else if !strings.Contains(err.Error(), "not a regular file") {
+		t.Error(err)
 	}
 }

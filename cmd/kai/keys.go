@@ -154,7 +154,7 @@ func openKeyFiles(configuration string) (e keyFiles, err error) {
 	if e.configuration == "" {
 		return e, errors.New("there is no configuration to add keys to: name one with --config")
 	}
-	src, err := os.ReadFile(e.configuration)
+	src, err := config.ReadFile(e.configuration)
 	if err == nil {
 		e.keys, err = config.KeysFile(e.configuration, src, os.LookupEnv)
 	}
@@ -176,7 +176,7 @@ func (e *keyFiles) files() (all []string) {
 
 // write changes a file, if the whole configuration is valid with the change.
 func (e *keyFiles) write(file string, change func(src []byte, alone bool) ([]byte, error)) error {
-	src, err := os.ReadFile(file)
+	src, err := config.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) && file == e.keys {
 		err = nil // it is made
 	}

@@ -1,8 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -42,5 +47,20 @@ func TestReplacedFilesKeepModeAndLink(t *testing.T) {
 	}
 	if err := replaceFile(filepath.Join(dir, "none", "new"), nil); err == nil {
 		t.Error("a file in a folder that is not there was written")
+	}
+}
+
+// TestKeysWaitForNoPipe names a pipe where the files of keys belong.
+func TestKeysWaitForNoPipe(t *testing.T) {
+	dir := t.TempDir()
+	pipe, file := filepath.Join(dir, "pipe"), filepath.Join(dir, "kai.yaml")
+	if err := errors.Join(syscall.Mkfifo(pipe, 0o600), os.WriteFile(file, []byte(demoConfig+"auth: {enabled: true, keys_file: "+pipe+"}\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, config := range []string{pipe, file} {
+		var stderr bytes.Buffer
+		if code := run(t.Context(), []string{"keys", "new", "app", "--config", config}, nil, io.Discard, &stderr); code == exitDone || !strings.Contains(stderr.String(), "not a regular file") {
+			t.Errorf("%s: exit code %d, %s", config, code, &stderr)
+		}
 	}
 }

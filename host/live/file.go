@@ -3,11 +3,11 @@ package live
 import (
 	"bytes"
 	"crypto/sha256"
-	"errors"
 	"io"
 	"io/fs"
 	"os"
-	"syscall"
+
+	"github.com/kai-gateway/kai/config"
 )
 
 type digest = [sha256.Size]byte
@@ -32,7 +32,7 @@ type file struct {
 // readFile reads a regular file.
 func readFile(path string) (f file) {
 	f.state = stat(path)
-	in, err := openRegular(path)
+	in, err := config.OpenFile(path)
 	if err != nil {
 		f.err = err
 		return f
@@ -55,7 +55,7 @@ func readFile(path string) (f file) {
 
 // digestOf returns the digest of a file. Unlike readFile it keeps no content.
 func digestOf(path string) digest {
-	in, err := openRegular(path)
+	in, err := config.OpenFile(path)
 	if err != nil {
 		return digest{}
 	}
@@ -65,24 +65,6 @@ func digestOf(path string) digest {
 		return digest{}
 	}
 	return digest(h.Sum(nil))
-}
-
-// openRegular opens a regular file. Anything else is an error. It never waits:
-// opening a pipe in the usual way would wait until somebody writes to it.
-func openRegular(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: path, Err: errors.New("not a regular file")}
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
 }
 
 // stat returns the state of a file without its digest.
