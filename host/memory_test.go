@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -321,4 +322,36 @@ func TestRefusedForMemory(t *testing.T) {
 		t.Errorf("afterwards: %d %s", res.StatusCode, answer)
 	}
 	nothingHeld(t, g, "demo")
+}
+
+// TestAFullShareLeadsToAnotherTarget: a request that has no room in the share of one provider
+// is for the next target, and is asked to come again if there is none.
+func TestAFullShareLeadsToAnotherTarget(t *testing.T) {
+	release := make(chan struct{})
+	narrow, wide := mock.Start(t, mock.Steps(mock.Wait(release), says("narrow"))), mock.Start(t, says("wide"))
+	g := newGateway(t, fmt.Sprintf(`
+server: {max_body: 5MiB}
+providers: {narrow: {plugin: openai, base_url: %q, api_key: k, limits: {share: 10MiB}}, wide: {plugin: openai, base_url: %q, api_key: k}}
+model_mapping: {m: {targets: [{provider: narrow, model: x}, {provider: wide, model: x, tier: 2}]}, alone: {targets: [{provider: narrow, model: x}]}}
+`, narrow.URL, wide.URL))
+	long := strings.Replace(answerOfM, `"x"`, `"`+strings.Repeat("a", 4<<20)+`"`, 1)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer close(release)
+	running.Go(func() {
+		if res, text := g.post(t, strings.Replace(long, `"m"`, `"alone"`, 1)); res.StatusCode != 200 {
+			t.Errorf("one that has room: %d %.300s", res.StatusCode, text)
+		}
+	})
+	for end := time.Now().Add(10 * time.Second); len(narrow.Requests()) < 1; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the provider isn't asked")
+		}
+	}
+	if res, text := g.post(t, long); res.StatusCode != 200 || textOf(text) != "wide" {
+		t.Errorf("with another target: %d %.300s", res.StatusCode, text)
+	}
+	if res, text := g.post(t, strings.Replace(long, `"m"`, `"alone"`, 1)); res.StatusCode != 503 || res.Header.Get("Retry-After") != "1" || !strings.Contains(text, "limits.share") {
+		t.Errorf("without one: %d %.300s", res.StatusCode, text)
+	}
 }

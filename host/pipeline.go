@@ -353,7 +353,8 @@ func (c *call) prepare(ctx context.Context, p *provider, target route.Target) (n
 		return false, err
 	}
 	if err := c.memory.Join(p.share); err != nil {
-		return false, api.Busy(err)
+		return false, &fault.Error{Kind: fault.ShareFull, Code: "busy", RetryAfter: time.Second, Cause: err,
+			Text: "Requests and answers of this model's provider hold as much memory as they may (limits.share). Try again in a moment."}
 	}
 	return native, nil
 }

@@ -57,7 +57,8 @@ const (
 	Adapter    // the provider's adapter failed
 	Unready    // the provider's adapter can't be used now: it is loading or paused
 	Unusable   // the provider or its adapter can't be used until somebody fixes it
-	Share      // the provider's share of memory is used up
+	Share      // an answer is beyond the provider's share of memory
+	ShareFull  // the provider's share of memory has no room for the request now
 	Saturated  // the target has as many requests as it may have
 
 	kinds // how many there are
@@ -117,6 +118,7 @@ var rules = [kinds]rule{
 	Unready:    {name: "adapter", status: 503, next: true},
 	Unusable:   {name: "adapter", status: 503, next: true, final: true},
 	Share:      {name: "share", status: 502, next: true},
+	ShareFull:  {name: "share", status: 503, next: true},
 	Saturated:  {name: "saturated", status: 429, next: true},
 }
 
