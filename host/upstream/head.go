@@ -81,16 +81,16 @@ func checkHeader(name, value string) error {
 // host, and how. The names that begin with one of reservedPrefixes do so, too.
 var (
 	reserved = []string{
-		"accept-encoding", "authorization", "cf-ipcountry", "cf-pseudo-ipv4", "cf-ray", "cf-visitor", "cf-worker", "client-ip", "connection", "content-length", "cookie", "cookie2",
+		"accept-encoding", "authorization", "cf-ipcountry", "cf-pseudo-ipv4", "cf-ray", "cf-visitor", "cf-worker", "client-cert", "client-cert-chain", "client-ip", "cluster-client-ip", "connection", "content-length", "cookie", "cookie2", "destination",
 		"expect", "fastly-client-ip", "forwarded", "forwarded-for", "front-end-https", "host",
 		"http2-settings", "keep-alive", "origin", "te", "trailer", "transfer-encoding", "true-client-ip",
-		"upgrade", "via", "x-arr-log-id", "x-arr-ssl", "x-azure-clientip", "x-azure-socketip", "x-client-ip",
-		"x-cluster-client-ip", "x-host", "x-method-override", "x-proxyuser-ip", "x-real-host", "x-real-ip",
-		"x-scheme", "x-url-scheme",
+		"upgrade", "via", "x-arr-clientcert", "x-arr-log-id", "x-arr-ssl", "x-azure-clientip", "x-azure-socketip", "x-client-ip",
+		"x-cluster-client-ip", "x-custom-ip-authorization", "x-host", "x-method-override", "x-originating-ip", "x-override-url",
+		"x-proxyuser-ip", "x-real-host", "x-real-ip", "x-request-uri", "x-scheme", "x-true-client-ip", "x-url-scheme",
 	}
 	reservedPrefixes = []string{
-		"cf-access-", "cf-connecting-", "proxy-", "remote-", "sec-", "x-accel-", "x-amzn-oidc-", "x-appengine-", "x-auth-request-",
-		"x-authenticated-", "x-envoy-", "x-forwarded", "x-goog-authenticated-", "x-goog-iap-", "x-http-method",
+		"cf-access-", "cf-connecting-", "proxy-", "remote-", "sec-", "ssl-client-", "x-accel-", "x-amzn-oidc-", "x-appengine-", "x-auth-request-",
+		"x-authenticated-", "x-client-cert", "x-envoy-", "x-forwarded", "x-goog-authenticated-", "x-goog-iap-", "x-http-destination", "x-http-method",
 		"x-ms-client-principal", "x-original-", "x-remote-", "x-rewrite-", "x-ssl-", "x-webauth-",
 	}
 )

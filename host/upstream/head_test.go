@@ -78,6 +78,8 @@ func TestParseHeadRefuses(t *testing.T) {
 		"x-forwarded-for", "x-forwarded-host", "x-forwarded", "x-real-ip", "true-client-ip", "cf-connecting-ip", "client-ip", "x-client-ip",
 		"x-original-url", "x-original-host", "x-rewrite-url", "x-http-method-override", "x-http-method", "x-method-override", "x-host",
 		"x-envoy-external-address", "x-remote-user", "remote-addr", "x-ms-client-principal-id", "x-goog-iap-jwt-assertion", "sec-fetch-site",
+		"x-originating-ip", "x-true-client-ip", "cluster-client-ip", "x-custom-ip-authorization", "x-http-destinationurl", "x-request-uri",
+		"x-override-url", "destination", "client-cert", "ssl-client-verify", "x-client-cert", "x-arr-clientcert",
 		"x_real_ip", "x-real_ip", "content_length", "a_b",
 	} {
 		cases["the host's header "+name] = "GET /a\n" + name + ": x\n"
