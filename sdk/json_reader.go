@@ -146,7 +146,13 @@ func (r *Reader) close(i int) {
 
 // pass reads and checks the current value.
 func (r *Reader) pass() bool {
-	end, f := skip(r.b, r.start, r.depth)
+	var end int
+	var f fault
+	if peek(r.b, r.start) == '"' { // most values are strings, and skip is another call
+		end, _, f = scanString(r.b, r.start+1)
+	} else {
+		end, f = skip(r.b, r.start, r.depth)
+	}
 	if f != 0 {
 		return r.fail(end, f)
 	}

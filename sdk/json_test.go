@@ -379,9 +379,17 @@ func FuzzJSON(f *testing.F) {
 			compare(t, JSON(in))
 			return
 		}
-		// Walking over broken input must end, and say so.
+		// Walking over broken input must end, and say so. Get finds what a walk finds.
+		seen := map[string]bool{}
 		for it := Object(in); it.Next(); {
-			it.Value().Get("a")
+			key := string(it.Key())
+			if got := JSON(in).Get(key); !seen[key] && !bytes.Equal(got, it.Value()) {
+				t.Errorf("JSON(%q).Get(%q) = %q, want %q", in, key, got, it.Value())
+			}
+			seen[key] = true
+		}
+		if got := JSON(in).Get("a"); got != nil && !seen["a"] {
+			t.Errorf("JSON(%q).Get(%q) = %q, and a walk finds no such key", in, "a", got)
 		}
 		it := Array(in)
 		for it.Next() {

@@ -39,11 +39,16 @@ func checkFlat(t reflect.Type, path string) error {
 		"; only sized numbers, bools, arrays and structs of them can be kept (or use []byte)")
 }
 
-// same reports whether two states are equal. It compares eight bytes at a time. In the sandbox,
+// same reports whether two states are equal. It compares 32 bytes at a time. In the sandbox,
 // where it runs for every event, that takes a third of the time of Go's own comparison.
 func same(a, b []byte) bool {
 	if len(a) != len(b) {
 		return false
+	}
+	for ; len(a) >= 32 && len(b) >= 32; a, b = a[32:], b[32:] {
+		if (word(a)^word(b))|(word(a[8:])^word(b[8:]))|(word(a[16:])^word(b[16:]))|(word(a[24:])^word(b[24:])) != 0 {
+			return false
+		}
 	}
 	for ; len(a) >= 8 && len(b) >= 8; a, b = a[8:], b[8:] {
 		if word(a) != word(b) {

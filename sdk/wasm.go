@@ -104,10 +104,10 @@ func exportResponse(op, status, stateLen, headLen, bodyLen int32) int32 {
 func exportEvent(op, flags, stateLen, nameLen, dataLen int32) int32 {
 	name := int32(abi.Align(int(stateLen)))
 	data := name + int32(abi.Align(int(nameLen)))
-	theEvent = Event{
-		Op: abi.Op(op), Name: section(name, nameLen), Data: section(data, dataLen),
-		End: flags&abi.FlagEnd != 0, Done: flags&abi.FlagDone != 0,
-	}
+	// Field by field, because a literal would be copied, by a call of the engine.
+	e := &theEvent
+	e.Op, e.Name, e.Data = abi.Op(op), section(name, nameLen), section(data, dataLen)
+	e.End, e.Done = flags&abi.FlagEnd != 0, flags&abi.FlagDone != 0
 	one.request, one.response, one.event, one.state = nil, nil, &theEvent, section(0, stateLen)
 	return run()
 }
@@ -123,21 +123,27 @@ func exportEvents(op, stateLen, framesLen int32) int32 {
 // run runs the call described in one. After a panic, the status makes the gateway discard
 // the instance, whose state is unknown.
 func run() (status int32) {
+	status = 2
 	defer func() {
+		if status != 2 {
+			return // which spares nearly every call the work of recover
+		}
 		if v := recover(); v != nil {
 			// runtime/debug would do the same, but link in fmt, which is a tenth of a module.
 			n := runtime.Stack(trace[:], false)
 			logLine(LevelError, "panic: "+panicText(v)+"\n"+string(trace[:n]))
-			status = 2
 		}
 	}()
-	if err := plugin.run(&one); err != nil {
+	err := plugin.run(&one)
+	if err != nil {
 		one.fail(err)
 		one.frames = nil
-		status = abi.StatusFailed
 	}
 	table.flush()
-	return status
+	if err != nil {
+		return abi.StatusFailed
+	}
+	return abi.StatusOK
 }
 
 func panicText(v any) string {
