@@ -45,14 +45,16 @@ func (adapter) Response(r *sdk.Response, s *openaichat.State, out *sdk.Out) erro
 
 // Event handles one event of a stream.
 func (adapter) Event(e *sdk.Event, s *openaichat.State, out *sdk.Out) error {
-	if to, ok := passed[e.Op]; ok {
-		return to.event(e, s, out)
-	}
-	if e.Op == abi.Responses {
+	switch e.Op {
+	case abi.Chat: // first, because looking an operation up takes longer than most of its events
+		return dialect.Event(e, s, out)
+	case abi.Completions:
+		return dialect.CompletionEvent(e, s, out)
+	case abi.Responses:
 		return responses.Event(e, nil, out)
 	}
-	if e.Op == abi.Completions {
-		return dialect.CompletionEvent(e, s, out)
+	if to, ok := passed[e.Op]; ok {
+		return to.event(e, s, out)
 	}
 	return dialect.Event(e, s, out)
 }

@@ -39,6 +39,10 @@ func (d *Dialect) Whole(r *sdk.Response, out *sdk.Out) error {
 // answer, and again with the usage, whose choices may also be empty or lack the reason. It may
 // also come before the text, which is part of the answer all the same.
 func (d *Dialect) Event(e *sdk.Event, s *State, out *sdk.Out) error {
+	if inside, ok := s.Text.match(e.Data); ok {
+		out.TextJSON(int(s.Text.Choice), inside)
+		return nil
+	}
 	return d.explain(d.event(e, s, out))
 }
 

@@ -31,10 +31,6 @@ func (d *Dialect) event(e *sdk.Event, s *State, out *sdk.Out) error {
 	if e.Done || e.End {
 		return nil
 	}
-	if inside, ok := s.Text.match(e.Data); ok {
-		out.TextJSON(int(s.Text.Choice), inside)
-		return nil
-	}
 	if string(e.Name) == "error" { // Groq: https://github.com/groq/groq-python/blob/main/src/groq/_streaming.py
 		return d.Failure(nil, e.Data)
 	}
