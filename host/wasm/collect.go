@@ -138,12 +138,14 @@ type collector struct {
 // begin prepares for a call that may emit max bytes.
 func (c *collector) begin(b *Batch, in export, op abi.Op, max int) {
 	b.Reset()
-	*c = collector{batch: b, in: in, op: op, max: max, state: abi.MaxState, named: c.named}
-	if len(c.named) > keepNamed {
-		c.named = nil
+	named := c.named
+	*c = collector{} // a literal with values would be copied
+	c.batch, c.in, c.op, c.max, c.state = b, in, op, max, abi.MaxState
+	if len(named) > keepNamed {
+		return
 	}
-	if len(c.named) > 0 {
-		clear(c.named)
+	if c.named = named; len(named) > 0 {
+		clear(named)
 	}
 }
 

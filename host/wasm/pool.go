@@ -81,17 +81,15 @@ func (p *pool) take(c caller, fresh bool) (*instance, error) {
 }
 
 // takeIdle lends an idle instance, or returns nil if there is none.
-func (p *pool) takeIdle() *instance {
+func (p *pool) takeIdle() (in *instance) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := len(p.idle)
-	if n == 0 {
-		return nil
+	if n := len(p.idle) - 1; n >= 0 {
+		p.unused = min(p.unused, n)
+		in = p.idle[n]
+		p.idle[n] = nil // otherwise the array would hold an instance that breaks
+		p.idle = p.idle[:n]
 	}
-	p.unused = min(p.unused, n-1)
-	in := p.idle[n-1]
-	p.idle[n-1] = nil // otherwise the array would hold an instance that breaks
-	p.idle = p.idle[:n-1]
+	p.mu.Unlock()
 	return in
 }
 

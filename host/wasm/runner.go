@@ -55,12 +55,13 @@ func (i *invocation) size() int {
 //     pause; ErrBusy; ErrNoMemory; a *memory.Error for a call that would have needed
 //     more memory than there is; or the context's cause
 func (r *runner) call(ctx context.Context, p *pool, i *invocation, out *Batch) (failed bool, err error) {
-	out.Reset()
 	if n := i.size(); n > r.limits.Input {
+		out.Reset()
 		return false, &CallError{Kind: TooLarge, Err: fmt.Errorf("%d bytes; at most %d are given to an adapter", n, r.limits.Input)}
 	}
 	if i.in == inRequest { // answers that began before the pause may come to their end
 		if left := r.Paused(); left > 0 {
+			out.Reset()
 			return false, &PausedError{left}
 		}
 	}

@@ -72,14 +72,14 @@ func (p *pace) set(units int64) { p.units.Store(max(sliceLeast, min(units, slice
 // spending is the fuel and the time that the current call of an instance spends.
 type spending struct {
 	caller
-	limit  time.Duration // of used
-	budget int64         // fuel that the call began with
-	left   int64         // fuel that is left besides the current slice
-	slice  int64         // units that the current slice began with
-	size   int64         // units that the next slice should have
-	slow   bool          // a slice took too long, and others were not the reason: slices don't grow any more
-	turns  int           // how often the host had its turn
-	ended  error         // why the host ended the call
+	input  int   // bytes of the call's input
+	budget int64 // fuel that the call began with
+	left   int64 // fuel that is left besides the current slice
+	slice  int64 // units that the current slice began with
+	size   int64 // units that the next slice should have
+	slow   bool  // a slice took too long, and others were not the reason: slices don't grow any more
+	turns  int   // how often the host had its turn
+	ended  error // why the host ended the call
 
 	timed bool // the following are known
 
@@ -103,9 +103,12 @@ func (in *instance) begin(c caller, budget int64, input int) {
 	} else {
 		first = modfile.StartFuel // the module sets it itself
 	}
-	in.spending = spending{caller: c, limit: in.limits.time(input), budget: budget, left: budget - first, slice: first, size: first}
+	s := &in.spending
+	*s = spending{} // a literal with values would be copied
+	s.caller, s.input, s.budget = c, input, budget
+	s.left, s.slice, s.size = budget-first, first, first
 	if first < sliceMost {
-		in.spending.start(time.Since(in.made))
+		s.start(time.Since(in.made))
 	}
 }
 
@@ -228,8 +231,8 @@ func (s *spending) yield(in *instance, units int64, took time.Duration) error {
 // pass ends a call that is over its time, or that nobody waits for. Otherwise it lets
 // others use the processor.
 func (s *spending) pass(in *instance) error {
-	if s.used > s.limit {
-		return timeError{s.limit}
+	if limit := in.limits.time(s.input); s.used > limit {
+		return timeError{limit}
 	}
 	if err := s.ctx.Err(); err != nil {
 		return context.Cause(s.ctx)

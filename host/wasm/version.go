@@ -224,6 +224,7 @@ func (v *version) instantiate(c caller, log logger, limits *Limits, grant *memor
 		}
 		return nil, fmt.Errorf("start function: %w", in.failed(err))
 	}
+	in.ctx.Context = context.Background() // the engine looks for values there with each call
 	in.module, in.memory = module, module.Memory()
 	in.fuel = module.ExportedGlobal(fuel.Global).(api.MutableGlobal)
 	if start := module.ExportedFunction("_initialize"); start != nil {
