@@ -1,4 +1,4 @@
-use crate::json::SyntaxError;
+use crate::scan::SyntaxError;
 use crate::writer::{push_int, quote};
 
 /// A failure as a client of the gateway sees it: OpenAI's four fields and the

@@ -65,6 +65,7 @@ mod manifest;
 mod openai;
 mod out;
 mod reader;
+mod scan;
 mod state;
 mod writer;
 
@@ -73,10 +74,11 @@ pub use error::Error;
 #[doc(hidden)]
 pub use guest::exports;
 pub use guest::{log, Level};
-pub use json::{unquote, Fields, Items, Json, Kind, SyntaxError};
+pub use json::{Fields, Items, Json, Kind};
 pub use manifest::{Auth, Manifest, Op, Routing};
 pub use openai::{messages, parts, split_data_url, tool_calls, Message, Messages, Part, Parts, ToolCall, ToolCalls};
 pub use out::{Framing, Out, Upstream};
 pub use reader::{Depth, Reader};
+pub use scan::{unquote, SyntaxError};
 pub use state::{Flat, State};
 pub use writer::{quote, Writer};

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use crate::json::{peek, scan_key, skip, space, Fault, Wrong, MAX_DEPTH};
+use crate::scan::{peek, scan_key, skip, space, Fault, Wrong, MAX_DEPTH};
 use crate::{Json, Kind, SyntaxError};
 
 /// Reads a JSON value from its beginning to its end, every byte of it once.

@@ -1,4 +1,5 @@
-use crate::json::{push_utf8, Json};
+use crate::json::Json;
+use crate::scan::push_utf8;
 
 /// Appends `s` as a JSON string literal, quotes included. It escapes only what
 /// JSON demands.
