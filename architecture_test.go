@@ -131,7 +131,7 @@ var layers = []layer{
 	{pattern: "cmd/internal/*"}, // programs of the Makefile
 	{
 		pattern: "cmd/*", own: []string{"cmd/internal/*", "host", "host/*", "host/wasm/modfile", "config", "schema", "plugins", "plugins/*", "sdk", "sdk/*"},
-		tests: []string{"internal/testkit", "internal/testkit/mock", "internal/testkit/redis", "github.com/rogpeppe/go-internal", "github.com/openai/openai-go/v3"},
+		tests: []string{"host/limit/ledger", "internal/testkit", "internal/testkit/mock", "internal/testkit/redis", "github.com/rogpeppe/go-internal", "github.com/openai/openai-go/v3"},
 	},
 }
 

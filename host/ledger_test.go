@@ -27,14 +27,17 @@ func TestTheLedgerRemembers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lease, refused := h.limits.Admit(t.Context(), buckets, limit.Reserve{InputCost: 600})
+	lease, refused := h.limits.Admit(t.Context(), buckets, limit.Reserve{InputCost: 600, OutputCost: 300})
 	if refused != nil {
 		t.Fatal(refused)
 	}
 	if _, err := open(); err == nil || !strings.Contains(err.Error(), "another process has it open") {
 		t.Errorf("it is opened twice: %v", err)
 	}
-	h.ledger.close() // with a request that never ended
+	if got := h.limits.Used(buckets[:1])[0]; got != 900 {
+		t.Errorf("%d is reserved, want 900", got)
+	}
+	h.ledger.close() // with a request that never ended: the estimate of its input is left
 	if h, err = open(); err != nil {
 		t.Fatal(err)
 	}

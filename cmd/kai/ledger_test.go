@@ -11,6 +11,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kai-gateway/kai/host/limit/ledger"
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
 // aDaysRequests is what the key of ledgerYAML may ask in a day.
@@ -93,6 +96,72 @@ func TestAKillLosesNothingThatWasWritten(t *testing.T) {
 	if last := start(t, yaml).used(); last <= before {
 		t.Errorf("%d requests are counted; want more than %d", last, before)
 	}
+}
+
+// TestAKillLeavesTheInputOfWhatRan kills a gateway while a stream runs that has reserved a
+// whole budget and most of a limit. What its input will cost is left of it, and nothing of
+// what its answer might have.
+func TestAKillLeavesTheInputOfWhatRan(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	up := mock.Start(t, mock.Steps(mock.SSE("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n"), mock.Hang))
+	const limit, output = 8000, 5000
+	yaml := fmt.Sprintf(`
+model_mapping: {m: {provider: openai, model: small, price: {input: 1, output: 1000}}}
+providers: {openai: {base_url: %q, api_key: k}}
+auth: {enabled: true, api_keys: [{name: app, key: test-key, limits: {tokens: %d/d}, budget: {total: 5}}]}
+ledger: %q
+`, up.URL, limit, path)
+	// ask begins a stream, and tells how many tokens of the limit are left while it runs.
+	ask := func(p *process) int {
+		t.Helper()
+		body := fmt.Sprintf(`{"model":"m","stream":true,"max_tokens":%d,"messages":[{"role":"user","content":"hi"}]}`, output)
+		req, err := http.NewRequestWithContext(t.Context(), "POST", p.url+"/chat/completions", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer test-key")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { res.Body.Close() })
+		left, err := strconv.Atoi(res.Header.Get("X-Ratelimit-Remaining-Tokens"))
+		if err != nil || res.StatusCode != 200 {
+			text, _ := io.ReadAll(res.Body)
+			t.Fatalf("status %d, %s", res.StatusCode, text)
+		}
+		return left
+	}
+	p := start(t, yaml)
+	input := limit - output - ask(p)
+	if input <= 0 {
+		t.Fatalf("the input is estimated as %d tokens", input)
+	}
+	eventually(t, "the ledger has the request", func() bool { return written(t, path)["key app tokens 24h0m0s"] != nil })
+	p.signal(syscall.SIGKILL)
+	p.wait()
+	if left, want := ask(start(t, yaml)), limit-output-2*input; left != want {
+		t.Errorf("after the kill %d tokens are left beside one such stream, want %d", left, want)
+	}
+}
+
+// written is what is in a ledger that a gateway has open.
+func written(t *testing.T, path string) map[string][]byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	copied := filepath.Join(t.TempDir(), "copy.db")
+	if err == nil {
+		err = os.WriteFile(copied, b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, all, err := ledger.Open(copied)
+	if err != nil {
+		return nil // it was written meanwhile
+	}
+	file.Close()
+	return all
 }
 
 func modified(t *testing.T, path string) time.Time {

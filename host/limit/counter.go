@@ -22,6 +22,11 @@ type counter struct {
 	debt   int64 // beyond the limit
 	warned bool  // in the period
 
+	// What requests that run have reserved beyond the estimate of their input, and may
+	// give back: of now, and of before.
+	open, openBefore int64
+	running          int64 // requests that have a charge here
+
 	changed bool // since it was saved
 }
 
@@ -33,7 +38,7 @@ func (c *counter) roll(t time.Time) {
 	case b.Unit == Money:
 		if c.index < 0 || c.end != 0 && t.Unix() >= c.end {
 			c.index, c.end = b.Period.Around(t, b.Zone)
-			c.now, c.warned = 0, false
+			c.now, c.open, c.warned = 0, 0, false
 		}
 	case c.index < 0:
 		c.index = t.UnixNano() / int64(b.Window)
@@ -52,12 +57,14 @@ func (c *counter) advance(n int64) {
 		if limit > 0 {
 			if skip := min(n-1, c.debt/limit-2); skip >= 2 { // periods that only pay
 				c.now, c.before, c.debt = limit, limit, c.debt-skip*limit
+				c.open, c.openBefore = 0, 0
 				c.index, n = c.index+skip, n-skip
 				continue
 			}
 		}
 		paid := min(c.debt, limit)
 		c.now, c.before, c.debt = paid, c.now, c.debt-paid
+		c.open, c.openBefore = 0, c.open
 		c.index, n = c.index+1, n-1
 	}
 	if n > 0 {
@@ -161,6 +168,23 @@ func (c *counter) refund(index, n int64) {
 	}
 }
 
+// finish ends a request: of what it took in a period, n are not open any more.
+func (c *counter) finish(index, n int64) {
+	c.running--
+	switch {
+	case index == c.index:
+		c.open -= n
+	case c.bucket.Window > 0 && index == c.index-1:
+		c.openBefore -= n
+	}
+}
+
+// saved returns what outlives the process. Of requests that run it has the estimate of their
+// input, which will be billed whatever happens to them, and not what their answers may have.
+func (c *counter) saved() Saved {
+	return Saved{c.index, c.end, c.now - c.open, c.before - c.openBefore, c.debt, c.warned}
+}
+
 // reset returns how long it takes until nothing counts any more, after roll.
 func (c *counter) reset(t time.Time) time.Duration {
 	switch {
@@ -194,5 +218,5 @@ func (c *counter) refusal(t time.Time, must, may int64) *Refusal {
 	return nil
 }
 
-// idle reports whether nothing counts, after roll.
-func (c *counter) idle() bool { return c.now == 0 && c.before == 0 && c.debt == 0 }
+// idle reports whether nothing counts, and nothing that runs will, after roll.
+func (c *counter) idle() bool { return c.now == 0 && c.before == 0 && c.debt == 0 && c.running == 0 }

@@ -121,6 +121,7 @@ type charge struct {
 	bucket  *Bucket
 	index   int64 // of the period that it was taken from
 	taken   int64
+	open    int64 // of it, beyond the estimate of the input
 	left    int64
 	reset   time.Duration
 }
@@ -141,8 +142,8 @@ func (s *Local) Admit(_ context.Context, buckets []*Bucket, r Reserve) (Lease, *
 			continue
 		}
 		must = min(must, b.Limit)
-		taken := must + min(may, max(0, b.Limit-c.used(t)-must))
-		l.charges = append(l.charges, charge{counter: c, bucket: b, index: c.index, taken: taken})
+		open := min(may, max(0, b.Limit-c.used(t)-must))
+		l.charges = append(l.charges, charge{counter: c, bucket: b, index: c.index, taken: must + open, open: open})
 	}
 	if refused != nil {
 		return nil, refused
@@ -166,6 +167,8 @@ func (r *Refusal) or(other *Refusal) *Refusal {
 func (ch *charge) apply(t time.Time) {
 	c := ch.counter
 	c.now = sum(c.now, ch.taken)
+	c.open += ch.open
+	c.running++
 	if c.bucket.Window > 0 {
 		ch.left, ch.reset = max(0, c.bucket.Limit-c.used(t)), c.reset(t)
 	}
@@ -200,6 +203,7 @@ func (s *Local) settle(l *lease, u Usage) (warn []warning) {
 		ch := &l.charges[i]
 		c := ch.counter
 		c.roll(t)
+		c.finish(ch.index, ch.open)
 		switch ch.bucket.Unit {
 		case Requests:
 			continue
@@ -213,9 +217,10 @@ func (s *Local) settle(l *lease, u Usage) (warn []warning) {
 			c.refund(ch.index, ch.taken-used)
 		}
 		s.mark(c)
-		if b := ch.bucket; b.Unit == Money && c.now >= b.Warn && b.Limit > 0 && !c.warned && c.now > 0 {
+		spent := c.now - c.open // what may be given back is not
+		if b := ch.bucket; b.Unit == Money && spent >= b.Warn && b.Limit > 0 && !c.warned && spent > 0 {
 			c.warned = true
-			warn = append(warn, warning{b, c.now})
+			warn = append(warn, warning{b, spent})
 		}
 	}
 	return warn
@@ -248,7 +253,9 @@ func (s *Local) mark(c *counter) {
 }
 
 // Changed returns the counts that have changed since the last call, by the ID of their
-// bucket. How many requests run is none of them.
+// bucket. How many requests run is none of them. What requests that run have reserved is
+// part of them only as far as it is the estimate of their input: if the process ends before
+// they do, nothing else is counted of them.
 func (s *Local) Changed() map[string]Saved {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -258,7 +265,7 @@ func (s *Local) Changed() map[string]Saved {
 	all := make(map[string]Saved, len(s.changed))
 	for _, c := range s.changed {
 		c.changed = false
-		all[c.bucket.ID] = Saved{c.index, c.end, c.now, c.before, c.debt, c.warned}
+		all[c.bucket.ID] = c.saved()
 	}
 	s.changed = s.changed[:0]
 	return all

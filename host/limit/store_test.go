@@ -262,6 +262,43 @@ func TestKeepForgetsOnlyWhatCountsNothing(t *testing.T) {
 	if s.Keep(nil); len(s.counters) != 0 {
 		t.Errorf("%d counts are left", len(s.counters))
 	}
+	tokens := bucket(Tokens, 100, time.Minute)
+	l = mustAdmit(t, s, Reserve{}, tokens) // which reserves nothing
+	s.Keep(nil)
+	l.Settle(Usage{Input: 7})
+	if used := s.Used([]*Bucket{tokens})[0]; used != 7 {
+		t.Errorf("%d tokens are counted of a request that outlived a reload, want 7", used)
+	}
+}
+
+// TestWhatIsSavedOfARequestThatRuns looks at what a ledger would have, if the process ended
+// now.
+func TestWhatIsSavedOfARequestThatRuns(t *testing.T) {
+	s, clock := newStore()
+	tokens, output, requests := bucket(Tokens, 1000, time.Minute), bucket(OutputTokens, 1000, time.Minute), bucket(Requests, 9, time.Minute)
+	money := &Bucket{ID: "money", Unit: Money, Limit: 5000, Warn: 5000, Zone: time.UTC}
+	all := []*Bucket{tokens, output, requests, money}
+	saved := func(when string, want ...Saved) {
+		t.Helper()
+		got := s.Changed()
+		for i, b := range all {
+			g := got[b.ID]
+			if g.Index, g.End = 0, 0; g != want[i] {
+				t.Errorf("%s: %s has %+v, want %+v", when, b.ID, g, want[i])
+			}
+		}
+	}
+	reserve := Reserve{Input: 100, Output: 400, InputCost: 100, OutputCost: 40_000}
+	one := mustAdmit(t, s, reserve, all...)
+	saved("while it runs", Saved{Now: 100}, Saved{}, Saved{Now: 1}, Saved{Now: 100})
+	one.Settle(Usage{Input: 90, Output: 30, Cost: 390})
+	saved("when it is over", Saved{Now: 120}, Saved{Now: 30}, Saved{}, Saved{Now: 390}) // requests haven't changed
+	two := mustAdmit(t, s, reserve, all...)
+	clock.pass(time.Minute)
+	mustAdmit(t, s, Reserve{}, all...).Settle(Usage{})
+	saved("in the next period", Saved{Before: 220}, Saved{Before: 30}, Saved{Now: 1, Before: 2}, Saved{Now: 490})
+	two.Settle(Usage{Input: 100, Output: 10, Cost: 200})
+	saved("when it ends there", Saved{Before: 230}, Saved{Before: 40}, Saved{}, Saved{Now: 590})
 }
 
 func TestSavedCountsAreReadBack(t *testing.T) {
