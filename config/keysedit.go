@@ -126,143 +126,6 @@ func plainText(text string) bool {
 	return text != "" && text[0] != '-' && strings.Trim(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-") == ""
 }
 
-// ErrNoSuchKey is the error of RotateKey if no entry has the name.
-var ErrNoSuchKey = errors.New("there is no key of this name")
-
-// RotateKey returns src with a new key in the entry of a name. Those that were there are
-// refused from until on, or earlier if they said so. Everything else stays as it is.
-//
-//   - src, alone: as for AddKey
-//   - error: ErrNoSuchKey, or why the entry must be edited by hand
-func RotateKey(src []byte, alone bool, name string, digest Digest, until time.Time) ([]byte, error) {
-	d, err := openKeys(src, alone)
-	if err != nil {
-		return nil, err
-	}
-	var entry *yaml.Node
-	index := 0
-	if d.list != nil && d.list.Kind == yaml.SequenceNode {
-		for i, item := range d.list.Content {
-			if _, v := pair(item, "name"); v != nil && v.Value == name {
-				entry, index = item, i
-			}
-		}
-	}
-	if entry == nil {
-		return nil, ErrNoSuchKey
-	}
-	added, end := "{sha256: "+plain(hex.EncodeToString(digest[:]))+"}", until.UTC().Format(time.RFC3339)
-	if _, versions := pair(entry, "keys"); versions != nil {
-		err = d.rotateList(versions, added, end)
-	} else {
-		err = d.rotateOne(entry, added, end)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return d.finish(func(keys []any) []any {
-		entry, ok := keys[index].(map[string]any)
-		if !ok {
-			return nil // it has keys that are no text
-		}
-		keys = slices.Clone(keys)
-		keys[index] = rotated(entry, hex.EncodeToString(digest[:]), end)
-		return keys
-	})
-}
-
-var errByHand = errors.New("the key's entry is written in a way that must be edited by hand: give it keys, a list of {sha256, until}")
-
-// rotateOne makes a list of the one key of an entry.
-func (d *keysDocument) rotateOne(entry *yaml.Node, added, end string) error {
-	for _, field := range []string{"sha256", "key"} {
-		k, v := pair(entry, field)
-		if v == nil {
-			continue
-		}
-		raw, ok := d.raw(v)
-		if !ok || k.Line != v.Line {
-			return errByHand
-		}
-		old := plain(v.Value)
-		from, to := d.offset(k.Line, k.Column), d.offset(v.Line, v.Column)+len(raw)
-		d.edits = append(d.edits, edit{from, to, "keys: [" + added + ", {" + field + ": " + old + ", until: " + end + "}]"})
-		return nil
-	}
-	return errByHand
-}
-
-// rotateList adds a key at the front of a list, and an end to those that have none.
-func (d *keysDocument) rotateList(list *yaml.Node, added, end string) error {
-	if list.Kind != yaml.SequenceNode || len(list.Content) == 0 {
-		return errByHand
-	}
-	for _, item := range list.Content {
-		if _, ended := pair(item, "until"); ended != nil {
-			continue
-		}
-		_, v := pair(item, "sha256")
-		if v == nil {
-			_, v = pair(item, "key")
-		}
-		raw, ok := "", false
-		if v != nil {
-			raw, ok = d.raw(v)
-		}
-		if !ok {
-			return errByHand
-		}
-		text := ", until: " + end
-		if item.Style&yaml.FlowStyle == 0 {
-			text = "\n" + strings.Repeat(" ", item.Column-1) + "until: " + end
-		}
-		d.edits = append(d.edits, edit{d.offset(v.Line, v.Column) + len(raw), d.offset(v.Line, v.Column) + len(raw), text})
-	}
-	if list.Style&yaml.FlowStyle != 0 {
-		first := list.Content[0]
-		d.insert(first.Line, first.Column, added+", ")
-	} else {
-		d.insert(list.Line, list.Column, "- "+added+"\n"+strings.Repeat(" ", list.Column-1))
-	}
-	return nil
-}
-
-// rotated is what an entry must have become.
-func rotated(entry map[string]any, digest, end string) map[string]any {
-	entry = cloneMap(entry)
-	ends, _ := time.Parse(time.RFC3339, end)
-	versions := []any{map[string]any{"sha256": digest}}
-	if old, listed := entry["keys"].([]any); listed {
-		for _, v := range old {
-			version, _ := v.(map[string]any)
-			version = cloneMap(version)
-			if version["until"] == nil {
-				version["until"] = ends
-			}
-			versions = append(versions, version)
-		}
-	} else {
-		old := map[string]any{"until": ends}
-		for _, field := range []string{"sha256", "key"} {
-			if v, has := entry[field]; has {
-				old[field] = v
-				delete(entry, field)
-			}
-		}
-		versions = append(versions, old)
-	}
-	entry["keys"] = versions
-	return entry
-}
-
-func cloneMap(m map[string]any) map[string]any {
-	clone := make(map[string]any, len(m)+1)
-	for k, v := range m {
-		clone[k] = v
-	}
-	return clone
-}
-
 // keysDocument is a file with a list of keys that is edited as text, so that all that is
 // not edited stays as it is.
 type keysDocument struct {
@@ -271,6 +134,7 @@ type keysDocument struct {
 	alone         bool
 	auth          *yaml.Node
 	listKey, list *yaml.Node
+	newLine       string // as the file ends its lines
 	edits         []edit
 }
 
@@ -285,7 +149,10 @@ func openKeys(src []byte, alone bool) (*keysDocument, error) {
 	if err != nil || second != nil || !utf8.Valid(src) {
 		return nil, errors.New("the file is not one document of YAML: \"kai validate\" says where")
 	}
-	d := &keysDocument{src: src, alone: alone}
+	d := &keysDocument{src: src, alone: alone, newLine: "\n"}
+	if i := bytes.IndexByte(src, '\n'); i > 0 && src[i-1] == '\r' {
+		d.newLine = "\r\n"
+	}
 	for at := 0; at < len(src); {
 		d.lines = append(d.lines, at)
 		i := bytes.IndexByte(src[at:], '\n')
@@ -383,7 +250,7 @@ func (d *keysDocument) finish(want func(keys []any) []any) ([]byte, error) {
 	var out []byte
 	at := 0
 	for _, e := range d.edits {
-		out = append(append(out, d.src[at:e.from]...), e.text...)
+		out = append(append(out, d.src[at:e.from]...), strings.ReplaceAll(e.text, "\n", d.newLine)...)
 		at = e.to
 	}
 	out = append(out, d.src[at:]...)

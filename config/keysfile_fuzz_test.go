@@ -14,6 +14,8 @@ func FuzzKeysFile(f *testing.F) {
 		"", "[]", "- a\n- {name: b, key: c}\n", "# x\n- name: a\n  keys:\n  - {sha256: ab, until: 2027-01-01T00:00:00Z}\n", "- &a {name: a, key: x}\n- *a\n",
 		"- {name: a, 1: x, sha256: ab}\n", "- {name: a, keys: [{1: x, sha256: ab}, {sha256: ac}]}\n",
 		"- |\n  a\n- \"b\n  c\"\n", "---\n- a\n...\n", "- {name: a, sha256: " + strings.Repeat("ab", 32) + "}\n- {name: ä, sha256: " + strings.Repeat("cd", 32) + ", models: [a]}\n",
+		"- {name: a, keys: [{key: x, until: 2020-01-01T00:00:00Z}, {key: y}, {key: z, until: 2020-01-02T00:00:00Z}]}\n",
+		"- name: a\r\n  keys:\r\n  - key: x\r\n    until: 2020-01-01T00:00:00Z\r\n  - {key: y, until: 2050-01-01T00:00:00Z}\r\n",
 	} {
 		f.Add(seed)
 	}
@@ -35,7 +37,8 @@ func FuzzKeysFile(f *testing.F) {
 				t.Errorf("%q became %q: %v", file, out, err)
 			}
 		}
-		if out, err := RotateKey([]byte(file), true, "a", Digest{2}, time.Unix(1_800_000_000, 0)); err == nil && string(out) == file {
+		ends := time.Unix(1_800_000_000, 0)
+		if out, err := RotateKey([]byte(file), true, Rotation{Name: "a", SHA256: Digest{2}, Now: ends, Until: ends}); err == nil && string(out) == file {
 			t.Errorf("%q has not changed", file)
 		}
 	})

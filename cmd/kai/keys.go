@@ -31,8 +31,9 @@ func keysCommand() programCommand {
                   this once. WHEN is an instant such as 2027-03-01T00:00:00Z, or how
                   long the key lives, such as 720h
   kai keys rotate NAME [--keep 24h] [--config FILE]
-                  make another key for NAME and print it; the old one is refused
-                  after --keep
+                  make another key for NAME and print it; older ones are refused
+                  after --keep, or earlier if they were to be. --keep 0s ends them at
+                  once
   kai keys list [--config FILE]
                   show names, groups, models, expiry and state, and no key or digest
   kai keys hash   print the SHA-256 of the key on standard input
@@ -118,7 +119,7 @@ func keysRotate(args []string, s streams, now time.Time) int {
 	e, err := openKeyFiles(*configuration)
 	for _, file := range e.files() {
 		err = e.write(file, func(src []byte, alone bool) ([]byte, error) {
-			return config.RotateKey(src, alone, f.Arg(0), digest, until)
+			return config.RotateKey(src, alone, config.Rotation{Name: f.Arg(0), SHA256: digest, Now: now, Until: until})
 		})
 		if !errors.Is(err, config.ErrNoSuchKey) {
 			break
@@ -138,6 +139,9 @@ func instant(text string, now time.Time) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
 		return t, errors.New("write an instant such as 2027-03-01T00:00:00Z, or a duration such as 720h")
+	}
+	if !t.After(now) {
+		return t, errors.New("is over already, so the key would never be let in: write an instant to come")
 	}
 	return t, nil
 }
