@@ -46,7 +46,8 @@ type Request struct {
 	Key      string    `json:"key"`
 	Group    string    `json:"group"` // of the key
 	Model    string    `json:"model"`
-	Target   string    `json:"target"` // that answered, or was asked last
+	Instead  string    `json:"instead"` // the alias that served it, since a budget was spent; "": none but its own
+	Target   string    `json:"target"`  // that answered, or was asked last
 	Stream   bool      `json:"stream"`
 	Cache    string    `json:"cache"` // "hit": the answer was kept; "miss": it may be kept from now on; "": neither
 	Status   int       `json:"status"`
@@ -140,7 +141,7 @@ func (q *Requests) Calls(provider string) Calls {
 
 func show(r *record.Request) Request {
 	s := Request{
-		ID: r.ID, Began: r.Began, Endpoint: fault.Shown(r.Endpoint, fault.MaxShown), Key: r.Key, Group: r.Group, Model: fault.Shown(r.Model, fault.MaxShown), Stream: r.Stream, Cache: r.Cache,
+		ID: r.ID, Began: r.Began, Endpoint: fault.Shown(r.Endpoint, fault.MaxShown), Key: r.Key, Group: r.Group, Model: fault.Shown(r.Model, fault.MaxShown), Instead: r.Instead, Stream: r.Stream, Cache: r.Cache,
 		Status: r.Status, Class: r.Class, Code: word(r.Code), MS: ms(r.Duration), FirstMS: ms(r.FirstContent), Usage: usage(r.Usage),
 		Trail: make([]Step, len(r.Attempts)),
 	}

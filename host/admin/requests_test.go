@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -35,6 +36,16 @@ func TestOnlyTheLastRequestsAreKept(t *testing.T) {
 	}
 	if c := q.Calls("up"); c.OK != 3*(kept+7) || c.Fuel != 900*(kept+7) {
 		t.Errorf("the adapter's calls are %+v", c)
+	}
+}
+
+func TestARequestSaysWhatServedItInstead(t *testing.T) {
+	q := NewRequests()
+	r := request("m", noon)
+	r.Instead = "spare"
+	q.Add(r, nil)
+	if b, err := json.Marshal(q.last(filter{})[0]); err != nil || !strings.Contains(string(b), `"model":"m","instead":"spare"`) {
+		t.Errorf("%v: %s", err, b)
 	}
 }
 

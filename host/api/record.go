@@ -114,6 +114,7 @@ func (x *Exchange) log() {
 	text("key", fault.Shown(r.Key, fault.MaxShown))
 	text("group", r.Group)
 	text("model", fault.Shown(r.Model, fault.MaxShown))
+	text("instead", r.Instead)
 	text("provider", r.Provider)
 	text("upstream_model", r.UpstreamModel)
 	text("plugin", r.Plugin)

@@ -41,6 +41,10 @@ func TestALineHasWhatIsKnownAndNoContent(t *testing.T) {
 			&record.Request{ID: "req_2", Began: time.Unix(0, 0), Status: 401, Class: "unauthenticated", Code: "invalid_api_key", Model: "secret", Err: io.EOF},
 			`{"time":"1970-01-01T00:00:00.000Z","id":"req_2","status":401,"class":"unauthenticated","code":"invalid_api_key","ms":0}`,
 		},
+		"a request that another alias served": {
+			&record.Request{ID: "req_5", Began: time.Unix(0, 0), Status: 200, Alias: "m", Instead: "spare"},
+			`{"time":"1970-01-01T00:00:00.000Z","id":"req_5","alias":"m","instead":"spare","status":200,"ms":0}`,
+		},
 		"a code of an upstream's": {
 			&record.Request{ID: "req_3", Began: time.Unix(0, 0), Status: 400, Class: "client", Code: "you asked: who am I"},
 			`{"time":"1970-01-01T00:00:00.000Z","id":"req_3","status":400,"class":"client","code":"other","ms":0}`,

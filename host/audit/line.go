@@ -52,6 +52,7 @@ func appendLine(b []byte, r *record.Request) []byte {
 	b = appendText(b, "key", r.Key)
 	b = appendText(b, "group", r.Group)
 	b = appendText(b, "alias", r.Alias)
+	b = appendText(b, "instead", r.Instead)
 	if n := len(r.Attempts); n > 0 {
 		last := &r.Attempts[n-1]
 		b = appendTarget(append(b, `,"target":`...), last)

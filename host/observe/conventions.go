@@ -31,8 +31,9 @@ const (
 	// The gateway's own.
 	attrRequestID = "kai.request_id"
 	attrAlias     = "kai.alias"
-	attrKey       = "kai.key"   // its name
-	attrGroup     = "kai.group" // of the key
+	attrInstead   = "kai.alias.instead" // that served the request, since a budget was spent
+	attrKey       = "kai.key"           // its name
+	attrGroup     = "kai.group"         // of the key
 	attrTarget    = "kai.provider"
 	attrCode      = "kai.error.code"
 	attrEstimated = "kai.usage.estimated"

@@ -74,7 +74,7 @@ func (t *traced) spans(c conventions) []*trace.Span {
 	if t.Trace.Parent != [8]byte{} {
 		server.ParentSpanId = t.Trace.Parent[:]
 	}
-	server.Attributes = appendTexts(server.Attributes, attrAlias, t.Alias, attrKey, t.Key, attrGroup, t.Group, attrErrorType, t.Class, attrCode, record.KnownCode(t.Code))
+	server.Attributes = appendTexts(server.Attributes, attrAlias, t.Alias, attrInstead, t.Instead, attrKey, t.Key, attrGroup, t.Group, attrErrorType, t.Class, attrCode, record.KnownCode(t.Code))
 	if t.Status >= 500 || t.Status < 400 && t.Class != "" {
 		server.Status = &trace.Status{Code: trace.Status_STATUS_CODE_ERROR}
 	}

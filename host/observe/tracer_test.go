@@ -85,7 +85,7 @@ func TestSpansOfARequest(t *testing.T) {
 	tr := NewTracer(slog.New(slog.DiscardHandler))
 	tr.Use(config)
 	r := finished()
-	r.Group = "team"
+	r.Group, r.Instead = "team", "spare"
 	r.ID, r.Endpoint, r.Began = "req_1", "/v1/messages", time.Unix(100, 0)
 	r.Attempts[0].Began, r.Attempts[1].Began, r.Attempts[1].FirstContent = time.Unix(100, 0), time.Unix(101, 0), 2*time.Second
 	r.Attempts[0].Code = "You asked me who I am"
@@ -96,7 +96,7 @@ func TestSpansOfARequest(t *testing.T) {
 		t.Fatalf("the collector has %d spans, with %v", len(c.spans), c.headers)
 	}
 	for i, want := range []string{
-		"SPAN_KIND_SERVER POST /v1/messages 100.000s STATUS_CODE_UNSET http.request.method=POST http.route=/v1/messages http.response.status_code=200 kai.request_id=req_1 kai.alias=fast kai.key=app kai.group=team",
+		"SPAN_KIND_SERVER POST /v1/messages 100.000s STATUS_CODE_UNSET http.request.method=POST http.route=/v1/messages http.response.status_code=200 kai.request_id=req_1 kai.alias=fast kai.alias.instead=spare kai.key=app kai.group=team",
 		"SPAN_KIND_CLIENT chat chosen/by-the-client 1.000s STATUS_CODE_ERROR gen_ai.operation.name=chat gen_ai.provider.name=openrouter gen_ai.request.model=chosen/by-the-client kai.provider=openrouter error.type=rate kai.error.code=other gen_ai.request.stream=true",
 		"SPAN_KIND_CLIENT chat llama 99.000s STATUS_CODE_UNSET gen_ai.operation.name=chat gen_ai.provider.name=openai gen_ai.request.model=llama kai.provider=groq gen_ai.request.stream=true gen_ai.response.time_to_first_chunk=2 " +
 			"gen_ai.usage.input_tokens=100 gen_ai.usage.output_tokens=20 gen_ai.usage.cache_read.input_tokens=60 gen_ai.usage.cache_write.input_tokens=5 gen_ai.usage.cache_creation.input_tokens=5 gen_ai.usage.reasoning.output_tokens=7 kai.usage.estimated=true",
