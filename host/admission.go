@@ -12,6 +12,7 @@ import (
 	"github.com/kai-gateway/kai/host/key"
 	"github.com/kai-gateway/kai/host/limit"
 	"github.com/kai-gateway/kai/host/record"
+	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -37,11 +38,7 @@ func (c *call) enter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if refused != nil && !refused.Unavailable && refused.Bucket.Then != "" && refused.Bucket.Then != c.plan.Alias && who.MayUse(refused.Bucket.Then) {
-		plan, err := c.gateway.routes.Plan(refused.Bucket.Then)
-		if err != nil {
-			return err
-		}
+	if plan := c.instead(refused, &who); plan != nil {
 		c.plan, c.info.Model = plan, plan.Alias
 		r := c.http.Record
 		r.Instead, r.Provider, r.UpstreamModel = plan.Alias, plan.Targets[0].Provider, plan.Targets[0].Model
@@ -60,6 +57,30 @@ func (c *call) enter(ctx context.Context) error {
 		a.show(c.http.Writer.Header())
 	}
 	return nil
+}
+
+// instead returns the targets of the alias to which requests go when a budget is spent: nil
+// if it names none, if the key may not use it, or if it can't serve this request.
+func (c *call) instead(refused *limit.Refusal, who *key.Principal) *route.Plan {
+	if refused == nil || refused.Unavailable {
+		return nil
+	}
+	then := refused.Bucket.Then
+	if then == "" || then == c.plan.Alias || !who.MayUse(then) {
+		return nil
+	}
+	plan, err := c.gateway.routes.Plan(then)
+	if err != nil || !slices.ContainsFunc(plan.Targets, c.servedBy) {
+		return nil
+	}
+	return plan
+}
+
+// servedBy reports whether a target can serve the request, as it came or in translation, as far
+// as is known before its adapter was loaded.
+func (c *call) servedBy(t route.Target) bool {
+	known := c.gateway.providers[t.Provider].described()
+	return known.Provider == "" || c.nativeAt(&t, known) || c.request.Untranslated == nil && c.mayLearn(&t) && known.Serves(c.request.Op, t.Options)
 }
 
 // again lets a request in that was let in for a kept answer, which needs nothing, and has to

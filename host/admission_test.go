@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -191,8 +193,9 @@ func TestAHangUpBeforeTheFirstWordPaysForItsInput(t *testing.T) {
 
 func TestASpentBudget(t *testing.T) {
 	up := mock.Start(t, mock.SSE(sseChunk("a"), sseStop, sseUsage, sseDone))
+	audit := filepath.Join(t.TempDir(), "audit.jsonl")
 	spend := func(key string) (*gateway, *http.Response, string) {
-		g := limited(t, up, key, "")
+		g := limited(t, up, key, fmt.Sprintf("audit: {file: %q}\n", audit))
 		for range 2 { // a request costs 0.0006
 			if res, text := g.postAs(t, "app", asked); res.StatusCode != 200 {
 				t.Fatalf("%d %s", res.StatusCode, text)
@@ -219,6 +222,17 @@ func TestASpentBudget(t *testing.T) {
 	}
 	if got := g.host.Counted("key app money total"); got != 1_200_000 {
 		t.Errorf("%d is spent, want twice 600000", got)
+	}
+	if log := g.log.String(); strings.Count(log, `"model":"m","instead":"spare"`) != 1 {
+		t.Errorf("the log doesn't say of one request that another alias served it: %s", log)
+	}
+	eventually(t, "lines of the audit that say which alias served them", int64(1), func() int64 {
+		b, _ := os.ReadFile(audit) // which is written in the background
+		return int64(strings.Count(string(b), `"alias":"m","instead":"spare"`))
+	})
+	res, text = g.postTo(t, "/v1/images/generations", "app", `{"model":"m","prompt":"p"}`)
+	if res.StatusCode != 429 || !strings.Contains(text, `"budget_exceeded"`) {
+		t.Errorf("what the other alias can't serve: %d %s", res.StatusCode, text)
 	}
 }
 
