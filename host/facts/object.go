@@ -22,6 +22,7 @@ const KeepBetween = 4 << 10
 // which they first came. The zero value is empty.
 type Object struct {
 	fields []field
+	room   []byte // for keys and values of the first object, see prepare
 }
 
 // field is a field of an object: a value, or an object that is merged in turn.
@@ -56,9 +57,9 @@ func (o *Object) find(key string) *field {
 	return nil
 }
 
-// field returns the field of a key, and adds it without a value if there is none. It
-// returns nil if there would be too many.
-func (o *Object) field(key []byte) *field {
+// field returns the field of a key, and adds it without a value if there is none. value is
+// the one that it will probably get. It returns nil if there would be too many.
+func (o *Object) field(key, value []byte) *field {
 	for i := range o.fields {
 		if bytes.Equal(o.fields[i].key, key) {
 			return &o.fields[i]
@@ -70,8 +71,32 @@ func (o *Object) field(key []byte) *field {
 	}
 	o.fields = slices.Grow(o.fields, 1)[:n+1]
 	f := &o.fields[n]
+	if f.key == nil {
+		f.key, f.value = o.take(len(key)), o.take(len(value))
+	}
 	f.key, f.value, f.nest = append(f.key[:0], key...), f.value[:0], nil
 	return f
+}
+
+// prepare makes room for the fields of the first of the objects, in two pieces of memory. A
+// large object gets none, of which a small field would hold all.
+func (o *Object) prepare(raw []byte) {
+	if o.fields == nil && len(raw) <= 1<<10 {
+		o.fields = make([]field, 0, min(bytes.Count(raw, colon), maxFields))
+		o.room = make([]byte, 0, len(raw))
+	}
+}
+
+var colon = []byte(":")
+
+// take returns an empty slice with room for n bytes; nil if there is no such room left.
+func (o *Object) take(n int) []byte {
+	at := len(o.room)
+	if n > cap(o.room)-at {
+		return nil
+	}
+	o.room = o.room[:at+n]
+	return o.room[at:at:len(o.room)]
 }
 
 // set sets the field's value. Of an array, white space after the first bracket and
@@ -89,11 +114,12 @@ func (f *field) set(value []byte) {
 // reserved ones. Arrays are joined, null replaces nothing, and otherwise the last value
 // counts. The error is for more than 64 fields.
 func (o *Object) Merge(kind abi.Kind, raw []byte, reserved []string) *fault.Error {
+	o.prepare(raw)
 	for m := newMembers(raw); m.next(); {
 		if slices.Contains(reserved, string(m.key)) {
 			continue
 		}
-		f := o.field(m.key)
+		f := o.field(m.key, m.value)
 		switch {
 		case f == nil:
 			return tooManyError(kind.String())
@@ -114,11 +140,12 @@ func (o *Object) Merge(kind abi.Kind, raw []byte, reserved []string) *fault.Erro
 // down to depth; deeper ones are leaves. Numbers in quotes become numbers. It reports
 // false if there are too many fields.
 func (o *Object) mergeLeaves(raw []byte, reserved []string, depth int) bool {
+	o.prepare(raw)
 	for m := newMembers(raw); m.next(); {
 		if slices.Contains(reserved, string(m.key)) {
 			continue
 		}
-		f := o.field(m.key)
+		f := o.field(m.key, m.value)
 		switch {
 		case f == nil:
 			return false
@@ -172,7 +199,7 @@ type members struct {
 }
 
 func newMembers(object []byte) members {
-	object = bytes.TrimLeft(object, " \t\r\n")
+	object = behind(object, 0)
 	if len(object) == 0 || object[0] != '{' {
 		return members{}
 	}
@@ -181,19 +208,32 @@ func newMembers(object []byte) members {
 
 // next goes to the next field and reports whether there is one.
 func (m *members) next() bool {
-	b := bytes.TrimLeft(m.rest, ", \t\r\n")
+	b := behind(m.rest, ',')
 	n := stringEnd(b)
 	if n == 0 {
 		return false
 	}
 	m.key = canonical(b[1 : n-1])
-	b = bytes.TrimLeft(b[n:], ": \t\r\n")
+	b = behind(b[n:], ':')
 	n = valueEnd(b)
 	if n == 0 {
 		return false
 	}
 	m.value, m.rest = b[:n], b[n:]
 	return true
+}
+
+// behind returns b without the white space at its beginning, and the separators among it.
+func behind(b []byte, separator byte) []byte {
+	for len(b) > 0 {
+		switch c := b[0]; {
+		case c == ' ', c == '\t', c == '\r', c == '\n', c == separator && c != 0:
+			b = b[1:]
+		default:
+			return b
+		}
+	}
+	return b
 }
 
 // stringEnd returns the length of the string literal at the start of b, 0 if there is

@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -46,5 +47,29 @@ func TestUsageOfParts(t *testing.T) {
 	}
 	if got := one.Plus(Usage{}); got != (Usage{Prompt: 1, Completion: 2, Total: 3, Known: true, Cached: 4, CacheWrite: 5, Reasoning: 6, Cost: 7, Stated: 8}) {
 		t.Errorf("with a part that says nothing it is %+v", got)
+	}
+}
+
+// TestObjectsKeepFewPiecesOfMemory: the fields of an object are in two.
+func TestObjectsKeepFewPiecesOfMemory(t *testing.T) {
+	raw := []byte(` { "prompt_tokens" : 9, "completion_tokens":10 ,"total_tokens":"19","cost":7.35e-06, "list": [ 1 ,2 ], "\u0061\n": {"b":1} }`)
+	const want = `,"prompt_tokens":9,"completion_tokens":10,"total_tokens":19,"cost":7.35e-06,"list":[1 ,2],"a\n":{"b":1}`
+	if n := testing.AllocsPerRun(100, func() { new(Object).mergeLeaves(raw[:90], nil, 1) }); n > 2 {
+		t.Errorf("%v pieces of memory for one object, want 2", n)
+	}
+	var o Object
+	for range 3 {
+		if !o.mergeLeaves(raw, nil, 1) || string(o.AppendTo(nil)) != want {
+			t.Errorf("the object is %s, want %s", o.AppendTo(nil), want)
+		}
+		longer := bytes.ReplaceAll(raw, []byte("9"), []byte("123456789012345"))
+		if !o.mergeLeaves(longer, nil, 1) || !bytes.Contains(o.AppendTo(nil), []byte(`"prompt_tokens":123456789012345,"completion_tokens":10,"total_tokens":1123456789012345,`)) {
+			t.Errorf("with longer values it is %s", o.AppendTo(nil))
+		}
+		o.Reset()
+		if err := o.Merge(abi.ChunkExtra, []byte(`{"other_and_longer":"than before","x":1}`), []string{"x"}); err != nil || string(o.AppendTo(nil)) != `,"other_and_longer":"than before"` {
+			t.Errorf("afterwards it is %s, %v", o.AppendTo(nil), err)
+		}
+		o.Reset()
 	}
 }
