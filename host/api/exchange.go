@@ -80,9 +80,8 @@ func (x *Exchange) JSON(status int, body []byte) error {
 
 func (x *Exchange) write(status int, contentType string, body []byte) error {
 	h := x.Writer.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("X-Content-Type-Options", "nosniff")
+	values := [...]string{contentType, strconv.Itoa(len(body)), "nosniff"} // one piece of memory
+	h["Content-Type"], h["Content-Length"], h["X-Content-Type-Options"] = values[:1:1], values[1:2:2], values[2:]
 	rc := http.NewResponseController(x.writer.ResponseWriter)
 	// net/http clears the deadline when the request is over. Writers in tests may
 	// not support deadlines, so the error is ignored.

@@ -28,6 +28,9 @@ type Batch struct {
 // batch and in the checks of a call. For millions of empty emissions that adds up.
 const emissionBytes = 96
 
+// leastBuf is how many bytes of payloads there is room for at first: what most calls state.
+const leastBuf = 512
+
 // Cost is what one call cost.
 type Cost struct {
 	Fuel   int64  // in units of docs/design/0002-fuel.md, including what growing the input buffer cost
@@ -70,6 +73,9 @@ func (b *Batch) reserve(n int) (err error) {
 		}
 		b.Memory.Drop(emissionBytes * int64(cap(b.Emissions)))
 		b.Emissions = append(make([]abi.Emission, 0, size), b.Emissions...)
+	}
+	if b.buf == nil {
+		n = max(n, leastBuf)
 	}
 	b.buf, err = b.Memory.Grow(b.buf, n)
 	return err

@@ -63,9 +63,14 @@ type Auth struct {
 func (m Manifest) Profile() Profile { return m.Adapters[0] }
 
 // Serves reports whether the adapter serves an operation with these options, a JSON
-// object: those of a model, defaults included.
+// object: those of a model, defaults included. It is asked for every request.
 func (p Profile) Serves(op abi.Op, options []byte) bool {
-	return slices.Contains(p.Operations(options), op.String())
+	name := op.String()
+	if slices.Contains(p.Ops, name) {
+		return true
+	}
+	option := p.OptionalOps[name]
+	return option != "" && !sdk.JSON(options).Get(option).Empty()
 }
 
 // Takes reports whether the adapter takes an extension of chat completions.
