@@ -41,7 +41,7 @@ func BenchmarkFuelOverhead(b *testing.B) {
 			b.Fatal(err)
 		}
 		plain, fueled := bare(b, module), bare(b, counted.Wasm)
-		all, text := recordChunks(b, name, module)
+		all, text := recordChunks(b, name, newAdapter(b, module, nil))
 		b.Run(name+"/text", func(b *testing.B) { compareSides(b, plain, fueled, text) })
 		b.Run(name+"/all", func(b *testing.B) { compareSides(b, plain, fueled, all) })
 	}
@@ -82,9 +82,9 @@ func compareSides(b *testing.B, plain, fueled *instance, streams [][]invocation)
 // recordChunks gives the calls by which the adapter takes the chunks of its
 // transcripts: all, and those that are text and nothing else; a list for each
 // transcript that has any.
-func recordChunks(b *testing.B, name string, module []byte) (all, text [][]invocation) {
+func recordChunks(b testing.TB, name string, a *Adapter) (all, text [][]invocation) {
 	b.Helper()
-	r := recorder{adapter: newAdapter(b, module, nil)}
+	r := recorder{adapter: a}
 	sdktest.Each(b, "../../testdata/transcripts/"+name+"/*.txtar", func(file string, tr *transcript.Transcript) {
 		r.chunks, r.text = nil, nil
 		if _, err := tr.Run(&r); err != nil {
