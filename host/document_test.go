@@ -163,6 +163,7 @@ var asks = []struct{ path, fields, stream, broken string }{
 	{"/v1/images/generations", `"prompt":"An otter"`, `,"stream":true`, `{"model":"demo"}`},
 	{speech, `"input":"Hello!","voice":"alloy"`, `,"stream_format":"sse"`, `{"model":"demo"}`},
 	{transcriptions, ``, `in a form`, "--b--\r\n"},
+	{"/v1/responses/input_tokens", `"input":"Hello!"`, ``, `{"model":"demo"}`},
 	{"/v1/messages/count_tokens", `"messages":[{"role":"user","content":"Hello!"}]`, ``, `{"model":"demo"}`},
 }
 
@@ -261,6 +262,11 @@ func documentedAnswers(t *testing.T, g *gateway) []documented {
 		get(method+" /v1/responses/{id} 404 application/json", "/v1/responses/resp_x")
 	}
 	get("DELETE /v1/responses/{id} 200 application/json", remembered())
+	const cancel = "/v1/responses/resp_x/cancel"
+	get("POST /v1/responses/{id}/cancel 400 application/json", remembered()+"/cancel")
+	get("POST /v1/responses/{id}/cancel 401 application/json", cancel, wrong...)
+	get("POST /v1/responses/{id}/cancel 403 application/json", cancel, page...)
+	get("POST /v1/responses/{id}/cancel 404 application/json", cancel)
 
 	version := []string{"anthropic-version", "2023-06-01"}
 	get("GET /v1/models 200 application/json ModelList", "")
@@ -331,7 +337,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 // itself can't count, passes nothing on, and takes no time to make embeddings. Panics of all paths are recovered
 // in one place.
 var ownFaults = []string{
-	"POST /v1/messages/count_tokens 500 application/json", "POST /v1/embeddings 500 application/json", "POST /v1/rerank 500 application/json",
+	"POST /v1/messages/count_tokens 500 application/json", "POST /v1/responses/input_tokens 500 application/json", "POST /v1/embeddings 500 application/json", "POST /v1/rerank 500 application/json",
 	"POST /v1/moderations 500 application/json", "POST /v1/images/generations 500 application/json",
 	"POST /v1/audio/speech 500 application/json", "POST /v1/audio/transcriptions 500 application/json",
 }

@@ -169,10 +169,12 @@ func (g *generation) endpoints() []api.Route {
 		{Method: "POST", Path: messagesPath, Dialect: messages.Messages(), Handle: g.serve(messages.Parse, 4)},
 		{Method: "POST", Path: messagesPath + "/count_tokens", Dialect: messages.Messages(), Handle: g.serve(messages.ParseCount, 4)},
 		// Here, the chat completion that the request becomes comes before them.
-		{Method: "POST", Path: responsesPath, Dialect: responsesAPI, Handle: g.serve(g.parseResponses(), 4)},
+		{Method: "POST", Path: responsesPath, Dialect: responsesAPI, Handle: g.serve(responses.Parse(g.responsesOptions()), 4)},
+		{Method: "POST", Path: responsesPath + "/input_tokens", Dialect: responsesAPI, Handle: g.serve(responses.ParseCount(g.responsesOptions()), 4)},
 		{Method: "GET", Path: responsesPath + "/{id}", Dialect: responsesAPI, Handle: g.getResponse},
 		{Method: "DELETE", Path: responsesPath + "/{id}", Dialect: responsesAPI, Handle: g.deleteResponse},
-		{Method: "POST", Path: responsesPath + "/{id}", Dialect: responsesAPI}, // …/cancel, compact, input_tokens
+		{Method: "POST", Path: responsesPath + "/{id}/cancel", Dialect: responsesAPI, Handle: g.cancelResponse},
+		{Method: "POST", Path: responsesPath + "/{id}", Dialect: responsesAPI}, // compact, and others
 	}
 	for _, o := range passed.Operations() {
 		copies := int64(2)

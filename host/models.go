@@ -113,7 +113,7 @@ func (g *generation) models(ctx context.Context) []dialect.Model {
 		for i, t := range plan.Targets {
 			profile := g.providers[t.Provider].described()
 			for _, op := range profile.Operations(t.Options) {
-				if native := abi.OpNamed(op); native == abi.Stored || native == abi.CountMessages || native.Native() && !(t.Native && g.speaks(native, &t, profile)) {
+				if native := abi.OpNamed(op); native == abi.Stored || native == abi.CountMessages || native == abi.CountResponses || native.Native() && !(t.Native && g.speaks(native, &t, profile)) {
 					continue
 				}
 				if !slices.Contains(m.Operations, op) {

@@ -94,7 +94,7 @@ func (c *call) nativeAt(t *route.Target, known modfile.Profile) bool {
 // What a model can refuse as it came, so that its requests are translated from then on.
 const (
 	thinking = "native thinking" // thinking in the words of the client's API; a translation says it in words that the model knows
-	passage  = "native passage"  // everything: it isn't served in the client's API
+	passage  = "native passage " // with an operation: everything, it isn't served in the client's API
 )
 
 // codeUnserved is the code with which adapters state that the upstream doesn't serve the
@@ -104,7 +104,7 @@ const codeUnserved = "unsupported_operation"
 // pass asks a target that speaks the client's API. refused, of the outcome, says that it
 // has to be asked in translation.
 func (c *call) pass(ctx context.Context, p *provider, target route.Target, last bool, begin func(native bool) answer) outcome {
-	thinks, passes := wish{target.Model, thinking}, wish{target.Model, passage}
+	thinks, passes := wish{target.Model, thinking}, wish{target.Model, passage + c.request.NativeOp.String()}
 	field := c.request.Wish
 	translates := c.request.Untranslated == nil && p.adapter.Manifest().Profile().Serves(c.request.Op, target.Options)
 	if !translates {

@@ -14,6 +14,8 @@ func keeps(x *mock.Exchange) {
 	switch {
 	case x.Method == "POST" && x.URI == "/responses":
 		mock.JSON(ownWhole("1"))(x)
+	case x.Method == "POST" && x.URI == "/responses/input_tokens":
+		mock.JSON(`{"object":"response.input_tokens","input_tokens":11,"novel":1}`)(x)
 	case x.Method == "POST":
 		mock.JSON(wholeChat)(x)
 	case x.Method == "GET" && x.URI == "/responses/resp_1":
@@ -131,5 +133,98 @@ model_mapping: {m: {provider: own, model: gpt-x}}
 	g.settled(t)
 	if now := g.host.Counted("key a tokens 1h0m0s"); used <= 0 || now != used {
 		t.Errorf("%d tokens are counted, and after the lookups %d", used, now)
+	}
+}
+
+// TestTokensOfResponses: who serves the API counts, and what it has told one caller isn't counted for
+// another; without such a server the translation is counted, if that can be.
+func TestTokensOfResponses(t *testing.T) {
+	up := mock.Start(t, keeps)
+	g := newGateway(t, fmt.Sprintf(`
+auth: {enabled: true, api_keys: [{name: a, key: key-a, limits: {tokens: 1000000/h}}, {name: b, key: key-b}]}
+providers:
+  own: {plugin: openai, base_url: %q, api_key: sk-upstream, native: true}
+  llama: {plugin: openai, base_url: %[1]q, api_key: k, native: true, options: {count_tokens: llama.cpp}}
+  chat: {plugin: openai, base_url: %[1]q, api_key: k}
+model_mapping: {m: {provider: own, model: gpt-x}, l: {provider: llama, model: local}, c: {provider: chat, model: gpt-y}}
+`, up.URL))
+	count := func(key, model, more string) (int, string) {
+		up.Forget()
+		return g.send(t, "POST", "/v1/responses/input_tokens", `{"model":"`+model+`","input":"hi"`+more+`}`, "Authorization: Bearer "+key)
+	}
+	const novel = `,"tools":[{"type":"code_interpreter","container":{"type":"auto"}}],"novel":1`
+	if status, answer := count("key-a", "m", novel); status != 200 || answer != `{"object":"response.input_tokens","input_tokens":11,"novel":1}` ||
+		up.Last().URI != "/responses/input_tokens" || up.Last().Body != `{"model":"gpt-x","input":"hi"`+novel+`}` {
+		t.Errorf("%d %s after %v", status, answer, up.Requests())
+	}
+	if status, answer := count("key-a", "c", ""); status != 404 || errorIn(t, answer).Code != "unsupported_operation" || len(up.Requests()) > 0 {
+		t.Errorf("a server that counts nothing: %d %s", status, answer)
+	}
+	if status, answer := count("key-a", "m", `,"background":true`); status != 400 || errorIn(t, answer).Param != "background" {
+		t.Errorf("in the background: %d %s", status, answer)
+	}
+
+	// What was said before is counted for whose it is.
+	const goesOn = `,"previous_response_id":"resp_1"`
+	if status, answer := count("key-a", "m", goesOn); status == 200 || len(up.Requests()) > 0 {
+		t.Errorf("before it was made: %d %s", status, answer)
+	}
+	if status, answer := g.asks(t, "key-a", ""); status != 200 {
+		t.Fatalf("%d %s", status, answer)
+	}
+	if status, answer := count("key-a", "m", goesOn); status != 200 || !strings.Contains(up.Last().Body, "resp_1") {
+		t.Errorf("%d %s", status, answer)
+	}
+	if status, answer := count("key-b", "m", goesOn); status == 200 || len(up.Requests()) > 0 {
+		t.Errorf("for another caller: %d %s", status, answer)
+	}
+
+	// A server that serves the API and doesn't count is asked for a count in translation, and still
+	// for answers as it is.
+	up.Answer(func(x *mock.Exchange) {
+		switch x.URI {
+		case "/responses":
+			mock.JSON(ownWhole("2"))(x)
+		case "/chat/completions/input_tokens":
+			mock.JSON(`{"object":"response.input_tokens","input_tokens":7}`)(x)
+		default:
+			mock.Whole(404, "application/json", `{"detail":"Not Found"}`)(x)
+		}
+	})
+	for n, want := range []int{2, 1} {
+		if status, answer := count("key-a", "l", ""); status != 200 || answer != `{"object":"response.input_tokens","input_tokens":7}` || len(up.Requests()) != want {
+			t.Errorf("count %d: %d %s after %v", n, status, answer, up.Requests())
+		}
+	}
+	up.Forget()
+	if status, answer := g.send(t, "POST", "/v1/responses", `{"model":"l","input":"hi"}`, "Authorization: Bearer key-a"); status != 200 || up.Last().URI != "/responses" {
+		t.Errorf("%d %s after %v", status, answer, up.Requests())
+	}
+	if status, answer := count("key-a", "m", novel); status != 404 || !strings.Contains(errorIn(t, answer).Message, "/responses/input_tokens") {
+		t.Errorf("what can't be translated: %d %s", status, answer)
+	}
+	g.settled(t)
+	if used := g.host.Counted("key a tokens 1h0m0s"); used != 14 { // of two answers
+		t.Errorf("%d tokens are counted", used)
+	}
+}
+
+// TestNothingToCancel: that a response can't be cancelled is told to whose it is.
+func TestNothingToCancel(t *testing.T) {
+	up := mock.Start(t, keeps)
+	g := newGateway(t, fmt.Sprintf(`
+auth: {enabled: true, api_keys: [{name: a, key: key-a}, {name: b, key: key-b}]}
+providers: {own: {plugin: openai, base_url: %q, api_key: k, native: true}}
+model_mapping: {m: {provider: own, model: gpt-x}}
+`, up.URL))
+	if status, answer := g.asks(t, "key-a", ""); status != 200 {
+		t.Fatalf("%d %s", status, answer)
+	}
+	up.Forget()
+	for key, want := range map[string]int{"key-a": 400, "key-b": 404} {
+		status, answer := g.send(t, "POST", "/v1/responses/resp_1/cancel", "", "Authorization: Bearer "+key)
+		if status != want || want == 400 && !strings.Contains(answer, "closes the connection") || len(up.Requests()) > 0 {
+			t.Errorf("%s: %d %s", key, status, answer)
+		}
 	}
 }

@@ -5,15 +5,14 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/api"
-	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/key"
 )
 
-// parseResponses returns what reads requests of the Responses API.
-func (g *generation) parseResponses() dialect.Parse {
-	return responses.Parse(responses.Options{Store: g.remembered(), MaxBody: g.host.maxBody(g.config)})
+// responsesOptions say what requests of the Responses API may refer to.
+func (g *generation) responsesOptions() responses.Options {
+	return responses.Options{Store: g.remembered(), MaxBody: g.host.maxBody(g.config)}
 }
 
 // remembered is what clients of the Responses API refer to; nil if nothing is remembered.
@@ -58,6 +57,40 @@ func (g *generation) deleteResponse(ctx context.Context, x *api.Exchange) error 
 	return x.JSON(200, body)
 }
 
+// cancelResponse answers POST /v1/responses/{id}/cancel. Only background responses can be
+// cancelled, and there are none.
+func (g *generation) cancelResponse(ctx context.Context, x *api.Exchange) error {
+	caller := key.PrincipalFrom(ctx).Name
+	_, err := responses.Find(ctx, g.remembered(), caller, x.Parameter())
+	if fault.KindOf(err) == fault.NotFound {
+		if _, _, ok := g.keeping(ctx, caller, x.Parameter()); !ok {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	return &fault.Error{
+		Kind: fault.Invalid, Code: "unsupported_operation",
+		Text: "Only a response that was asked for with background can be cancelled, and Kai takes no such request. An answer ends when its client closes the connection.",
+	}
+}
+
+// keeping returns the upstream that keeps what the caller has made there, and the alias that it was
+// made with; ok is false if there is no such thing.
+func (g *generation) keeping(ctx context.Context, caller, id string) (upstream, alias string, ok bool) {
+	var upstreams []string
+	for _, p := range g.order {
+		upstreams = append(upstreams, upstreamID(p.config))
+	}
+	g.host.recall(ctx, caller, id, upstreams)
+	for _, upstream := range upstreams {
+		if alias, ok := g.host.made.alias(caller, id, upstream); ok {
+			return upstream, alias, true
+		}
+	}
+	return "", "", false
+}
+
 // kept asks the provider that keeps what the caller has made there. What is not the caller's
 // is not there.
 //
@@ -69,23 +102,15 @@ func (g *generation) kept(ctx context.Context, x *api.Exchange, method string, m
 		return missing
 	}
 	caller := key.PrincipalFrom(ctx).Name
-	var upstreams []string
-	for _, p := range g.order {
-		upstreams = append(upstreams, upstreamID(p.config))
+	upstream, alias, ok := g.keeping(ctx, caller, id)
+	if !ok {
+		return missing
 	}
-	g.host.recall(ctx, caller, id, upstreams)
-	for _, upstream := range upstreams {
-		alias, ok := g.host.made.alias(caller, id, upstream)
-		if !ok {
-			continue
-		}
-		x.Record.ForModel = true
-		k := responses.Kept{Method: method, ID: id, Part: part, Query: query.Encode(), Model: alias}
-		err := g.answer(ctx, x, nil, responses.ParseKept(k), 0)
-		if err == nil && method == "DELETE" {
-			g.host.forget(ctx, caller, id, upstream)
-		}
-		return err
+	x.Record.ForModel = true
+	k := responses.Kept{Method: method, ID: id, Part: part, Query: query.Encode(), Model: alias}
+	err := g.answer(ctx, x, nil, responses.ParseKept(k), 0)
+	if err == nil && method == "DELETE" {
+		g.host.forget(ctx, caller, id, upstream)
 	}
-	return missing
+	return err
 }

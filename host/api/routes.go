@@ -24,13 +24,15 @@ const (
 // from it.
 type Route struct {
 	Method  string           // GET, which includes HEAD, POST or DELETE, or HEAD alone
-	Path    string           // as documents and the log show it; it may end in {a name}, which matches the rest, slashes included
+	Path    string           // as documents and the log show it; it may end in {a name}, which matches the rest, slashes included, or go on behind it
 	Public  bool             // needs no key, and pages of other origins may request it
 	Quiet   bool             // requested every few seconds: logged at debug, whatever the answer
 	Form    bool             // takes forms, of type multipart/form-data, and no JSON
 	Page    bool             // for people: GET / doesn't list it
 	Dialect *dialect.Dialect // which header has the key, and how an error looks; default: as the client's headers tell, or OpenAI's
 	Handle  Handler          // nil: the API has something there that Kai has not, so the path is unknown
+
+	name string // method and path, such as "GET /health"; the table sets it
 }
 
 // A Handler answers one request. It must not keep anything of the exchange after
@@ -59,31 +61,50 @@ func (s *server) builtin() []Route {
 // table finds the route of a request.
 type table struct {
 	routes  []Route
-	router  *httprouter.Router
-	byName  map[string]*Route // the name is method and path, such as "GET /health"
-	methods []string          // those that some route accepts, sorted
-	guarded []string          // folders, such as "/v1/", in which unknown paths need a key, too
-	served  string            // the part of an unknown path's error that says which paths there are
+	exact   map[endpoint]*Route // those without a parameter
+	within  []within            // those that go on behind their parameter
+	router  *httprouter.Router  // those that end with it
+	byName  map[string]*Route   // the name is method and path, such as "GET /health"
+	methods []string            // those that some route accepts, sorted
+	guarded []string            // folders, such as "/v1/", in which unknown paths need a key, too
+	served  string              // the part of an unknown path's error that says which paths there are
+}
+
+// endpoint is a method and a whole path.
+type endpoint struct{ method, path string }
+
+// within is a route whose path has a parameter in the middle.
+type within struct {
+	method, before, behind string
+	route                  *Route
 }
 
 // newTable panics if two routes conflict.
 func newTable(routes []Route) *table {
-	t := &table{routes: routes, router: httprouter.New(), byName: map[string]*Route{}}
+	t := &table{routes: routes, exact: map[endpoint]*Route{}, router: httprouter.New(), byName: map[string]*Route{}}
 	var keyed []string
 	for i := range t.routes {
 		route := &t.routes[i]
-		name := route.Method + " " + route.Path
+		route.name = route.Method + " " + route.Path
+		name := route.name
 		t.byName[name] = route
-		pattern := route.Path
-		if at := strings.IndexByte(pattern, '{'); at >= 0 {
-			pattern = pattern[:at] + "*" + strings.Trim(pattern[at:], "{}")
-		}
+		before, parameter, ends := strings.Cut(route.Path, "{")
+		parameter, behind, _ := strings.Cut(parameter, "}")
 		methods := []string{route.Method}
 		if route.Method == http.MethodGet {
 			methods = append(methods, http.MethodHead)
 		}
 		for _, method := range methods {
-			t.router.Handle(method, pattern, func(_ http.ResponseWriter, r *http.Request, _ httprouter.Params) { r.Pattern = name })
+			switch {
+			case behind != "":
+				t.within = append(t.within, within{method, before, behind, route})
+			case ends:
+				t.router.Handle(method, before+"*"+parameter, func(_ http.ResponseWriter, r *http.Request, _ httprouter.Params) { r.Pattern = name })
+			case t.exact[endpoint{method, before}] != nil:
+				panic("two routes " + method + " " + before)
+			default:
+				t.exact[endpoint{method, before}] = route
+			}
 			if !slices.Contains(t.methods, method) {
 				t.methods = append(t.methods, method)
 			}
@@ -113,6 +134,18 @@ func enumerate(list []string) string {
 // none, and the value of its {parameter}. It sets the request's Pattern to the
 // name of the route.
 func (t *table) find(r *http.Request, method string) (route *Route, parameter string) {
+	if route := t.exact[endpoint{method, r.URL.Path}]; route != nil {
+		r.Pattern = route.name
+		return route, ""
+	}
+	for _, w := range t.within {
+		rest, ok := strings.CutPrefix(r.URL.Path, w.before)
+		parameter, ends := strings.CutSuffix(rest, w.behind)
+		if ok && ends && w.method == method && parameter != "" && !strings.Contains(parameter, "/") {
+			r.Pattern = w.route.name
+			return w.route, parameter
+		}
+	}
 	match, params, _ := t.router.Lookup(method, r.URL.Path)
 	if match == nil {
 		return nil, ""

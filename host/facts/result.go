@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -76,6 +77,20 @@ func (r *Result) take(data []byte) *fault.Error {
 	}
 	r.data = bytes.Clone(data)
 	return nil
+}
+
+// Tokens returns the count in a RESULT such as {"input_tokens":123}. The error is a
+// *fault.Error if there was none, or if it counts nothing.
+func (r *Result) Tokens() (int64, error) {
+	result, err := r.End()
+	if err != nil {
+		return 0, err
+	}
+	n, ok := sdk.JSON(result).Get("input_tokens").Int()
+	if !ok || n < 0 {
+		return 0, &fault.Error{Kind: fault.Adapter, Code: "adapter_error", Text: "The provider's adapter broke its protocol: a RESULT that counts no tokens."}
+	}
+	return n, nil
 }
 
 // Complete reports whether nothing is missing, even if the upstream's connection broke.

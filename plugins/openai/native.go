@@ -17,7 +17,8 @@ var responses = passing.Dialect{
 	Failure: func(_ abi.Op, head sdk.Head, e sdk.JSON) error { return errortext.InResponses(failure(0, head, e)) },
 }
 
-// passOn sends a request of the Responses API as the client wrote it. Of the options, those
+// passOn sends a request of the Responses API, or one to count the tokens of such a request, as
+// the client wrote it. Of the options, those
 // count that say what is never sent, and what is sent where a request says nothing; the others
 // are about chat completions.
 func passOn(r *sdk.Request, o *settings, out *sdk.Out) error {
@@ -27,6 +28,9 @@ func passOn(r *sdk.Request, o *settings, out *sdk.Out) error {
 		return err
 	}
 	up := sdk.Upstream{Path: o.path("/responses"), Framing: abi.Whole, Headers: o.headers, Body: body}
+	if r.Op == abi.CountResponses {
+		up.Path += "/input_tokens"
+	}
 	if r.Stream {
 		up.Framing = abi.SSE
 	}
@@ -91,6 +95,26 @@ func passedWhole(r *sdk.Response, out *sdk.Out) error {
 
 const noResponses = "The provider's server has nothing at /responses below base_url, and this request can't be translated into a chat completion. " +
 	"Is base_url right, and does the server have the Responses API? Else set native to false."
+
+// passedCount passes on how many tokens a request of the Responses API has:
+// https://platform.openai.com/docs/api-reference/responses/input-tokens
+func passedCount(r *sdk.Response, out *sdk.Out) error {
+	body := sdk.JSON(r.Body)
+	if r.Status == 404 || r.Status == 405 {
+		if said := readReport(body); r.Status == 405 || said.foreign != nil || errortext.IsPath(said.said) {
+			return uncounted("The provider's server counts no tokens for the Responses API: it has nothing at /responses/input_tokens below base_url.")
+		}
+	}
+	if r.Status < 200 || r.Status > 299 {
+		return errortext.InResponses(failure(r.Status, r.Head, body))
+	}
+	if n, ok := body.Get("input_tokens").Int(); !ok || n < 0 || body.Valid() != nil {
+		return openaichat.Failed(502, "upstream_error", "The provider's answer is no count of tokens.")
+	}
+	out.Pass(true)
+	out.Finish(0, abi.FinishStop)
+	return nil
+}
 
 // askKept asks for a response that the server keeps.
 func askKept(r *sdk.Request, o *settings, out *sdk.Out) error {

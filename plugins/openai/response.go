@@ -25,6 +25,9 @@ func (adapter) Response(r *sdk.Response, s *openaichat.State, out *sdk.Out) erro
 	if r.Op == abi.Responses {
 		return passedWhole(r, out)
 	}
+	if r.Op == abi.CountResponses {
+		return passedCount(r, out)
+	}
 	if r.Op == abi.Stored {
 		return kept(r, out)
 	}

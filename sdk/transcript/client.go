@@ -52,6 +52,8 @@ func Views(op abi.Op) []View {
 		return viewAt("/v1/messages/count_tokens")
 	case abi.Messages:
 		return viewAt("/v1/messages")
+	case abi.CountResponses:
+		return viewAt("/v1/responses/input_tokens")
 	case abi.Responses:
 		return viewAt("/v1/responses")
 	case abi.Transcriptions:

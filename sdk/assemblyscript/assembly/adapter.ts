@@ -29,6 +29,8 @@ export enum Op {
   Stored = 13,
   /** The tokens of a request of Anthropic's Messages API. Since minor version 6. */
   CountMessages = 14,
+  /** The tokens of a request of OpenAI's Responses API. Since minor version 6. */
+  CountResponses = 15,
 }
 
 /** What a client asks. */

@@ -143,6 +143,7 @@ function opName(op: Op): string {
     case Op.Responses: return "responses";
     case Op.Stored: return "stored";
     case Op.CountMessages: return "count_messages";
+    case Op.CountResponses: return "count_responses";
   }
   return "chat";
 }

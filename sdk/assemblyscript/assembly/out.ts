@@ -252,7 +252,7 @@ export class Out {
 
   /**
    * Passes the upstream's event, or its whole answer, on to the client as it came: once a
-   * call, for Op.Messages, Op.Responses, Op.Stored and Op.CountMessages, and for events of
+   * call, for Op.Messages, Op.Responses, Op.Stored, Op.CountMessages and Op.CountResponses, and for events of
    * Op.Images, Op.Speech and Op.Transcriptions. content says that it is a part of what the
    * assistant says or does.
    */

@@ -90,6 +90,8 @@ pub enum Op {
     Stored = 13,
     /// The tokens of a request of Anthropic's Messages API. Since minor version 6.
     CountMessages = 14,
+    /// The tokens of a request of OpenAI's Responses API. Since minor version 6.
+    CountResponses = 15,
 }
 
 impl Op {
@@ -108,6 +110,7 @@ impl Op {
             12 => Op::Responses,
             13 => Op::Stored,
             14 => Op::CountMessages,
+            15 => Op::CountResponses,
             _ => Op::Chat,
         }
     }
@@ -128,6 +131,7 @@ impl Op {
             Op::Responses => "responses",
             Op::Stored => "stored",
             Op::CountMessages => "count_messages",
+            Op::CountResponses => "count_responses",
         }
     }
 }
