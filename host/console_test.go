@@ -39,6 +39,7 @@ providers:
   openai: {plugin: openai, base_url: "UP/fast", api_key: sk-12345678}
   claude: {plugin: openai, base_url: "UP/smart", api_key: sk-12345678}
   broken: {plugin: openai, base_url: "UP/broken", api_key: sk-12345678}
+  locked: {plugin: openai, base_url: "UP/locked", api_key: "${THE_KEY_THAT_NOBODY_HAS_SET}"}
 model_mapping:
   fast: {provider: openai, model: gpt-5-mini, price: {input: 2.5, output: 10}, limits: {requests: 100/s}}
   smart:
@@ -51,6 +52,7 @@ model_mapping:
   granite-local: {provider: demo, model: granite, price: free}
   <img src=x onerror=alert(1)>: {provider: openai, model: <script>alert(2)</script>}
   broken: {provider: broken, model: none}
+  locked: {provider: locked, model: none}
   openai/*: {provider: openai, model: "*"}
 default_model: fast
 `
@@ -66,6 +68,22 @@ type world struct {
 	address string
 	server  *http.Server
 	admin   *admin.Server
+
+	hangs sync.RWMutex // is written while the admin listener answers nobody, and hangs up on nobody
+}
+
+// stuck waits before each piece of an answer while the listener hangs.
+type stuck struct {
+	http.ResponseWriter
+	w *world
+}
+
+func (s stuck) Unwrap() http.ResponseWriter { return s.ResponseWriter }
+
+func (s stuck) Write(b []byte) (int, error) {
+	s.w.hangs.RLock()
+	defer s.w.hangs.RUnlock()
+	return s.ResponseWriter.Write(b)
 }
 
 // quick is how long the hour before the test takes.
@@ -185,7 +203,7 @@ func (w *world) up() error {
 	}
 	w.address = l.Addr().String()
 	w.admin = w.g.host.Admin(true, w.reload)
-	w.server = &http.Server{Handler: w.admin}
+	w.server = &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.admin.ServeHTTP(stuck{rw, w}, r) })}
 	go w.server.Serve(l)
 	return nil
 }
@@ -229,6 +247,15 @@ func (w *world) control(rw http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
 		w.yaml = strings.Replace(w.yaml, "providr:", "provider:", 1)
 		w.mu.Unlock()
+	case "unaudit":
+		w.mu.Lock()
+		w.yaml, _, _ = strings.Cut(w.yaml, "audit:")
+		w.mu.Unlock()
+		err = w.reload(r.Context())
+	case "hang":
+		w.hangs.Lock()
+	case "wake":
+		w.hangs.Unlock()
 	case "down":
 		w.down()
 	case "up":

@@ -27,6 +27,7 @@ type Requests struct {
 	next    int   // where the next one goes
 	count   int64 // of all since the start
 	hours   map[string]*hour
+	dropped map[string]int64  // aliases whose hour was dropped, and the number of its last bucket
 	calls   map[string]*Calls // by provider
 	targets map[string]*recent
 	readers map[chan Request]filter
@@ -34,7 +35,7 @@ type Requests struct {
 
 // NewRequests returns an empty memory of requests.
 func NewRequests() *Requests {
-	return &Requests{hours: map[string]*hour{"": {}}, calls: map[string]*Calls{}, targets: map[string]*recent{}, readers: map[chan Request]filter{}}
+	return &Requests{hours: map[string]*hour{"": {}}, dropped: map[string]int64{}, calls: map[string]*Calls{}, targets: map[string]*recent{}, readers: map[chan Request]filter{}}
 }
 
 // Request is a request as it is shown. It has nothing of what was asked or answered.
@@ -237,7 +238,7 @@ func (q *Requests) leave(reader chan Request) {
 }
 
 // keepAlive is how long a live answer may be silent.
-const keepAlive = 15 * time.Second
+const keepAlive = 5 * time.Second
 
 // requests answers with the last requests, or with ?live= as events: one with those there
 // are, then one for each that follows.

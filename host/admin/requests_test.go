@@ -171,13 +171,39 @@ func TestHoursAreBounded(t *testing.T) {
 	if len(q.hours) != maxHours {
 		t.Errorf("%d hours are kept, want %d", len(q.hours), maxHours)
 	}
-	q.Forget(map[string]bool{"m1": true}, nil, nil)
+	q.Forget(map[string]bool{"m329": true}, nil, nil)
 	if len(q.hours) != 2 || len(q.calls) != 0 {
 		t.Errorf("after all but one alias went, there are %d hours and the calls of %d providers", len(q.hours), len(q.calls))
 	}
 }
 
 // TestOddTimes holds the buckets against clocks that jump, and durations that can't be.
+// TestHoursThatAreNotKeptAreSaid: of the aliases that were asked least lately no numbers are
+// kept, and nobody is told that they were not asked.
+func TestHoursThatAreNotKeptAreSaid(t *testing.T) {
+	q := NewRequests()
+	for i := range maxHours + 7 { // one of them is all together
+		q.Add(request(fmt.Sprintf("m%d", i), noon.Add(time.Duration(i)*bucketLength)), nil)
+	}
+	now := noon.Add(time.Duration(maxHours+7) * bucketLength)
+	if s := q.Series("m39", now); !s.Kept || s.Whole.TookP50 == 0 || s.More != 8 || len(s.Models) != maxHours-1 {
+		t.Errorf("the last one: kept %v, %d more, %d models", s.Kept, s.More, len(s.Models))
+	}
+	if s := q.Series("m0", now); s.Kept {
+		t.Error("the first one seems not to have been asked")
+	}
+	if s := q.Series("never", now); !s.Kept {
+		t.Error("one that was never asked seems to have been")
+	}
+	q.Add(request("m0", now), nil)
+	if s := q.Series("m0", now.Add(time.Second)); !s.Kept || s.More != 8 {
+		t.Errorf("asked again: kept %v, %d more", s.Kept, s.More)
+	}
+	if s := q.Series("m1", now.Add(2*time.Hour)); !s.Kept || s.More != 0 {
+		t.Errorf("two hours later: kept %v, %d more", s.Kept, s.More)
+	}
+}
+
 func TestOddTimes(t *testing.T) {
 	for _, d := range []time.Duration{-time.Hour, 0, 1, time.Hour, 1<<63 - 1} {
 		if b := boundOf(d); b < 0 || b >= bounds {

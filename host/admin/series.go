@@ -23,6 +23,7 @@ const (
 // hour is the last hour of one alias, or of all.
 type hour struct {
 	buckets [buckets]bucket
+	last    int64 // the number of the last bucket that counted something
 }
 
 type bucket struct {
@@ -77,12 +78,44 @@ func (q *Requests) measure(r *record.Request) {
 	h := q.hours[r.Alias]
 	if h == nil {
 		if len(q.hours) >= maxHours {
-			return
+			q.dropOldest()
 		}
 		h = &hour{}
 		q.hours[r.Alias] = h
+		delete(q.dropped, r.Alias)
 	}
 	h.add(r)
+}
+
+// maxDropped is of how many aliases it is remembered that their hour was dropped.
+const maxDropped = 4096
+
+// dropOldest forgets the hour of the alias that was asked least lately. The mutex is held.
+func (q *Requests) dropOldest() {
+	oldest := ""
+	for alias, h := range q.hours {
+		if alias != "" && (oldest == "" || h.last < q.hours[oldest].last) {
+			oldest = alias
+		}
+	}
+	if len(q.dropped) < maxDropped {
+		q.dropped[oldest] = q.hours[oldest].last
+	}
+	delete(q.hours, oldest)
+}
+
+// droppedSince returns of how many aliases that were asked after a bucket the hours were
+// dropped, and whether that of an alias was. The mutex is held.
+func (q *Requests) droppedSince(after int64, alias string) (n int, it bool) {
+	for name, last := range q.dropped {
+		if last <= after {
+			delete(q.dropped, name)
+			continue
+		}
+		n++
+		it = it || name == alias
+	}
+	return n, it
 }
 
 // numberOf is the number of the bucket of an instant.
@@ -92,6 +125,7 @@ func (h *hour) add(r *record.Request) {
 	end := r.Began.Add(r.Duration)
 	at := numberOf(end)
 	b := &h.buckets[at%int64(buckets)]
+	h.last = max(h.last, at)
 	if b.at != at {
 		*b = bucket{at: at}
 	}
@@ -131,6 +165,8 @@ type Series struct {
 	TookP95  []float64 `json:"took_p95"`
 	Whole    Whole     `json:"whole"`
 	Models   []Share   `json:"models"` // that were asked in this hour
+	More     int       `json:"more"`   // models that were asked, of which no numbers are kept
+	Kept     bool      `json:"kept"`   // whether numbers of the model asked for are kept
 }
 
 // Whole is about the hour as a whole.
@@ -160,6 +196,8 @@ func (q *Requests) Series(alias string, now time.Time) Series {
 	if h == nil {
 		h = &hour{}
 	}
+	more, dropped := q.droppedSince(last-int64(buckets), alias)
+	s.More, s.Kept = more, !dropped
 	var first, took [bounds]uint32
 	for at := last - int64(buckets) + 1; at <= last; at++ {
 		b := h.buckets[at%int64(buckets)]
@@ -214,6 +252,11 @@ func (q *Requests) Forget(aliases, providers, targets map[string]bool) {
 	for name := range q.hours {
 		if name != "" && !aliases[name] {
 			delete(q.hours, name)
+		}
+	}
+	for name := range q.dropped {
+		if !aliases[name] {
+			delete(q.dropped, name)
 		}
 	}
 	for name := range q.calls {

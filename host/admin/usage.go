@@ -41,7 +41,7 @@ const (
 	usageTime = 20 * time.Second // that reading may take
 )
 
-// usage sums the audit up. One request at a time may do that.
+// usage sums the audit up, and answers null if there is none. One request at a time may do that.
 func (s *Server) usage(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	by := strings.Split(q.Get("by"), ",")
@@ -66,7 +66,7 @@ func (s *Server) usage(w http.ResponseWriter, r *http.Request) {
 	u, err := s.opts.Gateway.Spent(ctx, by, since)
 	switch {
 	case errors.Is(err, ErrNoAudit):
-		refuse(w, http.StatusNotFound, "This gateway writes no audit that it could read: audit.file of the configuration must name a file.")
+		answer(w, http.StatusOK, nil)
 	case err != nil:
 		refuse(w, http.StatusBadRequest, "by "+err.Error()+".")
 	default:

@@ -15,7 +15,7 @@ export function adapters(root) {
     const rows = [
       ["Module", [h("code", {}, p.adapter), p.version && " " + p.version]],
       ["SHA-256", h("span", { class: "digest", title: p.digest }, p.digest.slice(0, 16) + "…", p.pinned && h("span", { class: "tag" }, "pinned"))],
-      ["Memory", use(p.memory.used, p.memory.max, bytes)],
+      ["Memory", p.memory.used < 0.01 * p.memory.max ? bytes(p.memory.used) + " of " + bytes(p.memory.max) : use(p.memory.used, p.memory.max, bytes)],
       ["Instances", count(p.instances) + (p.isolation === "request" ? ", one for each request" : "")],
       ["Calls", count(calls) + (p.calls.broken ? ", " + count(p.calls.broken) + " broken" : "") + (p.calls.failed ? ", " + count(p.calls.failed) + " failed" : "")],
       ["Fuel a call", calls ? count(mean) + " (" + (mean / p.calls.max_fuel < 0.001 ? "under 0.1 %" : percent(mean / p.calls.max_fuel)) + " of the most)" : "–"],

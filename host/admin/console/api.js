@@ -27,20 +27,26 @@ function login(wrong) {
   return ask;
 }
 
-// request answers with the Response, after asking for the token where it is needed.
-export async function request(path, init = {}) {
+// request answers with the Response, after asking for the token where it is needed. limit is
+// how many milliseconds the answer may take, its body included; 0: any number.
+export async function request(path, init = {}, limit = 0) {
   for (;;) {
     const sent = token;
-    const res = await fetch(path, { ...init, headers: { ...adminHeaders(), ...init.headers }, cache: "no-store" });
+    const signals = [init.signal, limit && AbortSignal.timeout(limit)].filter(Boolean);
+    const res = await fetch(path, { ...init, signal: AbortSignal.any(signals), headers: { ...adminHeaders(), ...init.headers }, cache: "no-store" });
     if (res.status !== 401) return res;
     if (sent === token) await login(sent !== "");
   }
 }
 
-// get answers with JSON. Its error has the listener's words.
-export async function get(path, init) {
-  const res = await request(path, init);
-  const body = await res.json().catch(() => ({}));
+// get answers with JSON. Its error has the listener's words. A gateway that hangs counts as
+// gone after limit milliseconds.
+export async function get(path, init, limit = 5000) {
+  const res = await request(path, init, limit);
+  const body = await res.json().catch((e) => {
+    if (e.name === "TimeoutError") throw e;
+    return {};
+  });
   if (!res.ok) {
     const e = new Error(body.error?.message ?? "The gateway answered with " + res.status + ".");
     e.status = res.status;
@@ -50,7 +56,7 @@ export async function get(path, init) {
   return body;
 }
 
-export const post = (path) => get(path, { method: "POST" });
+export const post = (path) => get(path, { method: "POST" }, 60000);
 
 // events calls on(name, data) for each event of a stream until it ends. EventSource can't
 // send the token.

@@ -46,10 +46,12 @@ export function keys(root) {
     return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, "Key"), ["Requests", "Failed", "Input", "Output", "Cost"].map((t) => h("th", { class: "num" }, t)))),
       h("tbody", {}, u.rows.sort((a, b) => Number(b.cost) - Number(a.cost)).map((r) => h("tr", {}, h("td", { class: "mono wrap" }, r.by[0] === "-" ? "no key" : r.by[0]), cells(r))))));
   }
-  get("admin/v1/usage?by=key").then(
-    (u) => replace(spent, panel("Since " + new Date(u.since).toLocaleDateString("en-GB", { day: "numeric", month: "long" }) + ", by the audit",
-      u.rows.length ? table(u) : empty("Nothing yet", "The audit has no request since then."), u.partial && pill("not all of it was read", "warn"))),
-    (e) => e.status === 404 && replace(spent, panel("By the audit", h("div", { class: "body muted small" }, "With audit.file in the configuration, this is what each key used in the last 31 days.")))).catch(() => {});
+  const about = (...words) => panel("By the audit", h("div", { class: "body muted small" }, words));
+  get("admin/v1/usage?by=key", {}, 30000).then(
+    (u) => replace(spent, u === null ? about("With audit.file in the configuration, this is what each key used in the last 31 days.")
+      : panel("Since " + new Date(u.since).toLocaleDateString("en-GB", { day: "numeric", month: "long" }) + ", by the audit",
+        u.rows.length ? table(u) : empty("Nothing yet", "The audit has no request since then."), u.partial && pill("not all of it was read", "warn"))),
+    (e) => replace(spent, about(e.status ? e.message : "The gateway did not sum it up.")));
 
   const part = (title, cards) => cards.length > 0 && [h("h2", { class: "part" }, title), h("div", { class: "cards" }, cards)];
 

@@ -4,6 +4,8 @@ import { post } from "./api.js";
 import { bar, count, empty, h, head, percent, pill, replace, time } from "./dom.js";
 
 const states = { well: ["well", "good"], trying: ["trying", "info"], cooling: ["cooling", "bad"] };
+// Those of a provider because of which none of its targets can answer.
+const useless = { unconfigured: "warn", failed: "bad", paused: "bad", unreachable: "bad" };
 const reasons = {
   auth: "the provider refuses the key", quota: "the account is used up", missing: "the provider has no such model", rate: "its rate limit is reached",
   busy: "the provider has no room", server: "the provider failed", slow: "it was too slow", unsent: "no connection",
@@ -41,7 +43,8 @@ export function models(root) {
       return h("div", { class: "target" }, h("span", { class: "tag tier" }, "tier " + entry.tier), h("span", { class: "wrap" }, "all targets of ", h("code", {}, entry.alias)));
     }
     const t = state.targets.find((t) => t.name === entry.target) ?? { state: "well", wait_ms: 0 };
-    const [word, kind] = states[t.state] ?? [t.state, ""];
+    const provider = state.providers.find((p) => p.name === entry.target.split("/")[0]);
+    const [word, kind] = t.state === "well" && useless[provider?.state] ? [provider.state, useless[provider.state]] : states[t.state] ?? [t.state, ""];
     const until = h("span");
     if (t.state === "cooling") ends.push([until, Date.now() + t.wait_ms]);
     const share = tiers[entry.tier] > 0 ? entry.weight / tiers[entry.tier] : 0;
@@ -75,7 +78,7 @@ export function models(root) {
   return {
     update(state) {
       // Only what has changed is drawn anew, so that nothing moves under a pointer.
-      const now = JSON.stringify([state.models, state.targets.map((t) => ({ ...t, recent: { ...t.recent, attempts: t.recent.attempts > 0 }, wait_ms: Math.round((t.wait_ms + Date.parse(state.now)) / 3000) * (t.wait_ms > 0) }))]);
+      const now = JSON.stringify([state.models, state.providers.map((p) => p.state), state.targets.map((t) => ({ ...t, recent: { ...t.recent, attempts: t.recent.attempts > 0 }, wait_ms: Math.round((t.wait_ms + Date.parse(state.now)) / 3000) * (t.wait_ms > 0) }))]);
       if (now !== shown) {
         shown = now;
         show(state);

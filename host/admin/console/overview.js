@@ -18,9 +18,10 @@ export function overview(root) {
     cost: plot("Cost", [{ label: "of answers with a price", color: 5, bars: true }], money),
   };
   const top = h("div", { class: "fill" });
+  const unknown = h("div", { class: "banner", role: "status", hidden: true }, "The console keeps numbers of the 32 models that were asked last, and this one is none of them. /metrics counts all.");
   root.append(
     head("Overview", "The last hour, in steps of 15 seconds.", choice),
-    h("div", { class: "stack" }, tiles, h("div", { class: "two" }, Object.values(made).map((p) => p.element), top)),
+    h("div", { class: "stack" }, unknown, tiles, h("div", { class: "two" }, Object.values(made).map((p) => p.element), top)),
   );
 
   const tile = (label, value, unit, about) => h("div", { class: "panel tile" }, h("dt", {}, label), h("dd", {}, value, unit && h("small", {}, unit)), h("p", {}, about));
@@ -64,7 +65,9 @@ export function overview(root) {
       h("td", { class: "num" }, m.first_p50 ? time(m.first_p50) : "–"), h("td", { class: "num" }, count(m.tokens))));
     replace(top, panel("Models by requests", rows.length
       ? h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, "Model"), ["Requests", "Failed", "First token", "Tokens"].map((t) => h("th", { class: "num" }, t)))), h("tbody", {}, rows)))
-      : empty("No requests in the last hour", "They appear here as soon as a client asks for a model.")));
+      : empty("No requests in the last hour", "They appear here as soon as a client asks for a model."),
+    s.more > 0 && h("span", { class: "muted small" }, "and " + count(s.more) + " that were asked less lately")));
+    unknown.hidden = s.kept;
   }
   choice.addEventListener("change", load);
   load();

@@ -18,6 +18,7 @@ export function plot(title, lines, words) {
   const element = h("section", { class: "panel" }, h("header", {}, h("h2", {}, title), h("span", { class: "grow" }), legend), box);
   let drawn = null;
   let data = null;
+  let any = false; // there is something to see
 
   function options() {
     const axis = { stroke: color("--ink-3"), grid: { stroke: color("--plot-grid"), width: 1 }, ticks: { show: false }, font: "11px " + color("--font") };
@@ -30,7 +31,7 @@ export function plot(title, lines, words) {
       scales: { x: { time: true, range: (_, min, max) => [min, max + 15] }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.15 : 1] } },
       axes: [
         { ...axis, grid: { show: false }, size: 30, space: 70, values: (_, all) => all.map((t) => new Date(t * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })) },
-        { ...axis, size: 58, space: 34, values: (_, all) => all.map(words) },
+        { ...axis, size: 58, space: 34, values: (_, all) => all.map((v) => (any ? words(v) : "")) },
       ],
       series: [
         {},
@@ -73,7 +74,7 @@ export function plot(title, lines, words) {
     element,
     update(at, lists) {
       data = [at, ...lists];
-      const any = lists.some((l) => l.some((v) => v > 0));
+      any = lists.some((l) => l.some((v) => v > 0));
       none.hidden = any;
       const last = (l) => l.findLast((v) => v !== null);
       box.ariaLabel = title + ": " + (any ? lines.map((l, i) => l.label + " " + words(last(lists[i]) ?? 0)).join(", ") : "nothing in the last hour");

@@ -4,6 +4,7 @@ import { events, request } from "./api.js";
 import { clock, count, empty, h, head, money, pill, replace, time } from "./dom.js";
 
 const most = 500;
+const silence = 15000; // milliseconds after which a live answer counts as gone
 const kind = (r) => (r.status === 499 ? "" : r.status >= 500 || (r.status < 400 && r.class) ? "bad" : r.status >= 400 ? "warn" : "good");
 
 export function requests(root) {
@@ -11,6 +12,8 @@ export function requests(root) {
   let opened = null; // the number of the request whose detail is shown
   let paused = false;
   let waiting = 0; // that came while paused
+  let lost = 0; // that came faster than they could be told
+  let limit = 200; // of rows that are drawn
   const closed = new AbortController();
   let stream = new AbortController(); // of the live answer; ended while nobody sees the page
   document.addEventListener("visibilitychange", () => document.hidden && stream.abort(), { signal: closed.signal });
@@ -18,7 +21,7 @@ export function requests(root) {
   const search = h("input", { type: "search", placeholder: "model, target, key or id", "aria-label": "Filter", oninput: draw });
   const status = h("select", { "aria-label": "Status", onchange: draw }, h("option", { value: "" }, "Any status"), h("option", { value: "ok" }, "Answered"), h("option", { value: "failed" }, "Not answered"), h("option", { value: "more" }, "Several attempts"));
   const live = h("span", { class: "pill" }, "connecting");
-  const pause = h("button", { type: "button", onclick: () => { paused = !paused; waiting = 0; draw(); } }, "Pause");
+  const pause = h("button", { type: "button", onclick: () => { paused = !paused; waiting = 0; mark(); draw(); } }, "Pause");
   const rows = h("tbody");
   const none = h("div");
   const table = h("div", { class: "scroll" }, h("table", {},
@@ -26,6 +29,16 @@ export function requests(root) {
       h("th", { class: "num optional" }, "First token"), h("th", { class: "num" }, "Duration"), h("th", { class: "num optional" }, "Tokens"))), rows));
   root.append(head("Requests", "The last 500, without what was asked or answered.", live, pause),
     h("div", { class: "stack" }, h("div", { class: "filters" }, search, status), h("section", { class: "panel", "aria-label": "Requests" }, table, none)));
+
+  // mark says whether what is shown is true now.
+  let link = ["connecting", "", ""];
+  function mark(text = link[0], kind = link[1], title = link[2]) {
+    link = [text, kind, title];
+    if (paused && kind === "good live") [text, kind] = ["paused", ""];
+    live.textContent = text;
+    live.className = "pill " + kind;
+    live.title = title;
+  }
 
   const words = (r) => [r.model, r.target, r.key, r.id, r.class, String(r.status)].join(" ").toLowerCase();
   function chosen(r) {
@@ -57,13 +70,8 @@ export function requests(root) {
       opened = opened === r.number ? null : r.number;
       draw();
     };
-    const e = h("tr", { class: "row", tabindex: 0, "aria-expanded": String(opened === r.number), "data-focus": "request " + r.number, onclick: toggle, onkeydown: (e) => {
-      if (e.key === "Enter" || e.key === " ") {
-        e.preventDefault();
-        toggle();
-      }
-    } },
-    h("td", { class: "mono" }, clock(r.began)), h("td", {}, pill(r.status, kind(r))), h("td", { class: "mono wrap" }, r.model || h("span", { class: "muted" }, "–")), h("td", { class: "mono wrap optional" }, r.target || "–"),
+    const e = h("tr", { class: "row", "data-number": r.number, onclick: toggle },
+    h("td", { class: "mono" }, h("button", { type: "button", "aria-expanded": String(opened === r.number), "data-focus": "request " + r.number, title: "what became of it" }, clock(r.began))), h("td", {}, pill(r.status, kind(r))), h("td", { class: "mono wrap" }, r.model || h("span", { class: "muted" }, "–")), h("td", { class: "mono wrap optional" }, r.target || "–"),
     h("td", { class: "optional" }, r.cache === "hit" && h("span", { class: "tag", title: "the answer was kept" }, "cache"), h("span", { class: "dots", title: r.trail.map((s) => s.target + ": " + (s.class || "answered")).join("\n") }, r.trail.map((s) => h("i", { class: s.class ? "failed" : "" })))),
     h("td", { class: "optional" }, r.key || h("span", { class: "muted" }, "none")), h("td", { class: "num optional" }, r.first_ms ? time(r.first_ms) : "–"), h("td", { class: "num" }, time(r.ms)),
     h("td", { class: "num optional" }, r.usage.input + r.usage.output ? count(r.usage.input) + " → " + count(r.usage.output) : "–"));
@@ -77,9 +85,9 @@ export function requests(root) {
     due = requestAnimationFrame(() => {
       due = 0;
       const shown = all.filter(chosen);
-      replace(rows, shown.slice(0, 200).flatMap(row));
+      replace(rows, shown.slice(0, limit).flatMap(row));
       table.hidden = shown.length === 0;
-      replace(none, shown.length ? (shown.length > 200 ? h("p", { class: "empty" }, "and " + (shown.length - 200) + " older ones: use the filter") : null)
+      replace(none, shown.length ? [lost > 0 && h("p", { class: "older muted" }, count(lost) + " came too fast to be shown"), shown.length > limit && h("p", { class: "older" }, h("button", { type: "button", "data-focus": "older", onclick: () => { limit = most; draw(); } }, "Show " + (shown.length - limit) + " older ones"))]
         : empty(all.length ? "No request fits the filter" : "No requests yet", all.length ? "It looks at models, targets, keys, ids and classes." : "They appear here as soon as they have ended."));
       pause.textContent = paused ? "Go on" + (waiting ? " (" + waiting + ")" : "") : "Pause";
     });
@@ -90,8 +98,12 @@ export function requests(root) {
     if (name === "before") {
       all = JSON.parse(data);
       held = [];
+      lost = 0;
     } else if (name === "request") {
-      held.unshift(JSON.parse(data));
+      const r = JSON.parse(data);
+      const before = (held[0] ?? all[0])?.number ?? r.number - 1;
+      lost += Math.max(0, r.number - before - 1);
+      held.unshift(r);
       waiting = held.length;
     }
     if (!paused) {
@@ -109,20 +121,28 @@ export function requests(root) {
         continue;
       }
       stream = new AbortController();
+      // The gateway says every five seconds that it is there, so one that hangs is noticed.
+      let heard = Date.now();
+      const watch = setInterval(() => Date.now() - heard > silence && stream.abort(), 1000);
+      let [why, title] = ["not connected", ""];
       try {
         const res = await request("admin/v1/requests?live=1", { signal: AbortSignal.any([closed.signal, stream.signal]) });
+        heard = Date.now();
         if (res.ok) {
-          live.textContent = "live";
-          live.className = "pill good live";
+          mark("live", "good live", "");
           wait = 500;
-          await events(res.body, take);
-        }
+          await events(res.body, (name, data) => {
+            heard = Date.now();
+            if (name !== "alive") take(name, data);
+          });
+        } else if (res.status === 503) [why, title] = ["too many consoles", (await res.json()).error.message];
       } catch {
-        // The gateway is gone, or the page was left.
+        // The gateway is gone or hangs, or the page was left.
+      } finally {
+        clearInterval(watch);
       }
       if (document.hidden) continue;
-      live.textContent = "not connected";
-      live.className = "pill bad";
+      mark(why, "bad", title);
       await new Promise((done) => setTimeout(done, wait));
     }
   }
