@@ -83,3 +83,31 @@ func TestServersWithoutAnAPI(t *testing.T) {
 		}
 	}
 }
+
+// TestEventsThatNobodyKnows pass, whatever is in them; only an event that is an error is one.
+func TestEventsThatNobodyKnows(t *testing.T) {
+	for adapter, ops := range map[string][]abi.Op{"anthropic": {abi.Messages}, "openai": {abi.Responses}, "ollama": {abi.Responses, abi.Messages}, "openrouter": {abi.Responses, abi.Messages}} {
+		for _, op := range ops {
+			for _, tc := range []struct {
+				name, data string
+				passes     bool
+			}{
+				{"novel", `[1,2]`, true}, {"novel", `"x"`, true}, {"", `null`, true}, {"", `1`, true},
+				{"mcp_status", `{"type":"mcp_status","error":{"type":"x"}}`, true}, {"mcp_status", `{"error":{"type":"x"}}`, true}, {"", `{"type":"mcp_status","error":"x"}`, true},
+				{"error", `{"error":{"message":"x"}}`, false}, {"", `{"type":"error","error":{"message":"x"}}`, false}, {"", `{"error":{"message":"x"}}`, false},
+				{"error", `{"type":"novel"}`, false}, {"error", `"x"`, false}, {"novel", `[1`, false}, {"novel", `x`, false}, {"novel", ``, false},
+			} {
+				var got []string
+				in := sdk.Input{Event: &sdk.Event{Op: op, Name: []byte(tc.name), Data: sdk.JSON(tc.data)}}
+				err := adapters()[adapter].Call(in, func(kind, _ int32, _ []byte) {
+					if k := abi.Kind(kind &^ abi.Raw); k != abi.State {
+						got = append(got, k.String())
+					}
+				})
+				if passes := err == nil && slices.Equal(got, []string{"PASS"}); passes != tc.passes || !passes && err == nil {
+					t.Errorf("%s, %v, event %q with %s: %v, %v", adapter, op, tc.name, tc.data, got, err)
+				}
+			}
+		}
+	}
+}

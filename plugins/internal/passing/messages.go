@@ -61,14 +61,19 @@ func (d *Dialect) messagesEvent(e *sdk.Event, u *Usage, out *sdk.Out) error {
 		out.Pass(true)
 		return nil
 	}
+	if isNovel(e) {
+		out.Pass(false)
+		return nil
+	}
 	f, ok := readMessage(e.Data)
+	name := nameOf(f.kind, e)
 	switch {
 	case !ok:
 		return d.malformed()
-	case !f.failure.Empty() || string(inside(f.kind)) == "error" || string(e.Name) == "error":
+	case isFailure(name, e, f.failure):
 		return d.Failure(abi.Messages, nil, f.failure)
 	}
-	switch string(inside(f.kind)) {
+	switch string(name) {
 	case "content_block_delta":
 		out.Pass(true)
 	case "content_block_start":

@@ -74,6 +74,27 @@ func failed(text string) error {
 	return &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", Message: text}
 }
 
+// isNovel reports whether the data of an event is JSON, and no object: no event that is known has
+// such data, so it passes.
+func isNovel(e *sdk.Event) bool {
+	return e.Data.Kind() != sdk.KindObject && e.Data.Valid() == nil && string(e.Name) != "error"
+}
+
+// nameOf returns what an event is: its type, or else the name that it has in the stream.
+func nameOf(kind sdk.JSON, e *sdk.Event) []byte {
+	if name := inside(kind); len(name) > 0 {
+		return name
+	}
+	return e.Name
+}
+
+// isFailure reports whether an event says that the answer failed. Something in front of the API may
+// leave out the type, or the event's name. What is only about a part of the answer, such as a
+// tool, may have an error in it, and the answer goes on.
+func isFailure(name []byte, e *sdk.Event, failure sdk.JSON) bool {
+	return string(name) == "error" || string(e.Name) == "error" || len(name) == 0 && !failure.Empty()
+}
+
 // typeOf returns the type of an event that begins with it, without reading further; nil of any
 // other.
 func typeOf(data sdk.JSON) []byte {

@@ -58,6 +58,10 @@ func (d *Dialect) responsesEvent(e *sdk.Event, out *sdk.Out) error {
 		out.Pass(true)
 		return nil
 	}
+	if isNovel(e) {
+		out.Pass(false)
+		return nil
+	}
 	var kind, whole, item, failure sdk.JSON
 	it := sdk.Object(e.Data)
 	for it.Next() {
@@ -75,14 +79,11 @@ func (d *Dialect) responsesEvent(e *sdk.Event, out *sdk.Out) error {
 	if it.Err() != nil || e.Data.Kind() != sdk.KindObject {
 		return d.malformed()
 	}
-	name := inside(kind)
-	if len(name) == 0 {
-		name = e.Name
-	}
+	name := nameOf(kind, e)
 	switch {
-	case !failure.Empty():
+	case isFailure(name, e, failure) && !failure.Empty():
 		return d.Failure(abi.Responses, nil, failure)
-	case string(name) == "error" || string(e.Name) == "error": // OpenAI's documents have it flat
+	case isFailure(name, e, failure): // OpenAI's documents have it flat
 		return d.Failure(abi.Responses, nil, e.Data)
 	case isDelta(name):
 		out.Pass(true)
