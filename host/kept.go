@@ -33,6 +33,28 @@ func (c *call) keeperOf(ctx context.Context, ids []string) (keeper string, befor
 	return keeper, before, true
 }
 
+// keeperOfNative finds the upstream that keeps what a request names as it came. keeper is "" if
+// nobody keeps any of it.
+//
+//   - error: a *fault.Error: it names what is not the caller's, or it refers to what nobody keeps
+//     and can't be translated
+func (c *call) keeperOfNative(ctx context.Context, n *dialect.Native) (keeper string, before int64, err error) {
+	keeper, before, ok := c.keeperOf(ctx, n.IDs)
+	if !ok {
+		return "", 0, n.Unknown
+	}
+	at, tokens, ok := c.keeperOf(ctx, n.Refs)
+	switch {
+	case ok && (at == "" || keeper == "" || at == keeper):
+		return cmp.Or(at, keeper), max(before, tokens), nil
+	case len(n.IDs) > 0: // a translation would lose them
+		return "", 0, n.Unknown
+	case c.request.Untranslated != nil:
+		return "", 0, n.Lost
+	}
+	return "", 0, nil
+}
+
 // alone reports whether there is one caller only, on this machine, who has no key. What the
 // account keeps is then that caller's, whoever made it.
 func (g *generation) alone() bool { return !g.config.Auth.Enabled && g.host.loopback.Load() }
@@ -56,8 +78,11 @@ func (c *call) readNamed(ctx context.Context) error {
 }
 
 // mayLearn reports whether the request may be sent to a target in translation: what it names is
-// kept there, or it names nothing.
+// kept there, or it names nothing. What can be named only natively would be lost.
 func (c *call) mayLearn(t *route.Target) bool {
+	if c.native != nil && len(c.native.IDs) > 0 {
+		return false
+	}
 	return len(c.request.IDs) == 0 || c.keeper == "" || c.keeper == t.Upstream
 }
 

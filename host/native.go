@@ -36,18 +36,19 @@ func (c *call) readNative(ctx context.Context, size int64) error {
 		return api.Busy(err)
 	}
 	r.Size += n.Size
-	keeper, before, ok := c.keeperOf(ctx, n.IDs)
+	keeper, before, err := c.keeperOfNative(ctx, n)
 	switch {
-	case !ok && r.Untranslated != nil && n.Unknown != nil:
-		return n.Unknown
-	case !ok || len(n.IDs) > 0 && keeper == "" && r.Untranslated == nil:
-		return r.Untranslated // nil: what it names is nothing to others, so that it can be translated
+	case err != nil:
+		return err
+	case keeper == "" && len(n.IDs) == 0 && len(n.Refs) > 0 && r.Untranslated == nil:
+		return nil // what it refers to is nothing to providers, so that it is translated
 	}
 	c.native, c.keeper, c.before = n, keeper, before
 	if c.asked == nil {
 		c.asked = n.Body(func(string) bool { return false }, anything)
 	}
 	c.info.Made = c.made
+	c.info.Upstream = func() string { return c.http.Record.UpstreamModel }
 	return nil
 }
 
@@ -106,7 +107,7 @@ const codeUnserved = "unsupported_operation"
 func (c *call) pass(ctx context.Context, p *provider, target route.Target, last bool, begin func(native bool) answer) outcome {
 	thinks, passes := wish{target.Model, thinking}, wish{target.Model, passage + c.request.NativeOp.String()}
 	field := c.request.Wish
-	translates := c.request.Untranslated == nil && p.adapter.Manifest().Profile().Serves(c.request.Op, target.Options)
+	translates := c.request.Untranslated == nil && c.mayLearn(&target) && p.adapter.Manifest().Profile().Serves(c.request.Op, target.Options)
 	if !translates {
 		field = ""
 	}

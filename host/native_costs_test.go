@@ -128,6 +128,14 @@ func TestBudgetsPayForNoToolOfUnknownCost(t *testing.T) {
 			t.Errorf("%s without a budget: %d %s", tc.tool, res.StatusCode, text)
 		}
 	}
+	const inMessage = `{"model":"c","max_tokens":50,"messages":[{"role":"user","content":"hi"},{"role":"system","content":[{"type":"tool_addition","tool":{"type":"tool_definition","definition":{"type":"web_search_20250305","name":"w"}}}]}]}`
+	if res, text := paid.postTo(t, "/v1/messages", "app", inMessage); res.StatusCode != 400 || !strings.Contains(text, "what this tool costs is not known") {
+		t.Errorf("a tool in a message: %d %s", res.StatusCode, text)
+	}
+	const searched = `{"model":"c","max_tokens":50,"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":[{"type":"web_search_tool_result","tool_use_id":"a","content":[{"type":"web_search_result"}]},{"type":"text","text":"x"}]},{"role":"user","content":"hi"}]}`
+	if res, text := paid.postTo(t, "/v1/messages", "app", searched); res.StatusCode != 200 {
+		t.Errorf("what a tool has found before: %d %s", res.StatusCode, text)
+	}
 }
 
 // TestSkillsOfTheAccountBelongToNobody: those that everybody has can be named.

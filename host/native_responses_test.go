@@ -74,6 +74,7 @@ func TestNativeResponses(t *testing.T) {
 		"unknown fields":              {more: `,"novel":{"model":"kept"},"truncation":"auto"`, want: []string{`"novel":{"model":"kept"}`, `"model":"gpt-x"`}},
 		"store and metadata":          {more: `,"store":false,"metadata":{"file_id":"x"}`, want: []string{`"store":false,"metadata":{"file_id":"x"}`}},
 		"what is nobody's business":   {more: `,"client_metadata":{"installation":"canary"}`, without: []string{"client_metadata", "canary"}},
+		"who asks":                    {more: `,"session_id":"canary","agent_id":"canary","safeguards":["canary"]`, without: []string{"session_id", "agent_id", "safeguards"}},
 		"that as the only field":      {more: `}`, want: []string{`{"model":"gpt-x"}`}, without: []string{"canary"}},
 		"ids in schemas":              {more: `,"text":{"format":{"type":"json_schema","name":"n","schema":{"file_id":"x"}}},"tools":[{"type":"function","name":"f","parameters":{"container":"x"}}]`, want: []string{`{"file_id":"x"}`, `{"container":"x"}`}},
 		"a long text":                 {more: `,"instructions":"` + strings.Repeat("long ", 1000) + `"`, want: []string{strings.Repeat("long ", 1000)}},
@@ -419,7 +420,9 @@ func TestWhatIsKaisIsTranslated(t *testing.T) {
 // TestNativeResponsesBelongToWhoMadeThem: two callers of one upstream key can't use each
 // other's responses, items and containers, nor tell whether they exist.
 func TestNativeResponsesBelongToWhoMadeThem(t *testing.T) {
-	const item = `{"id":"ci_1","type":"code_interpreter_call","container_id":"cntr_1","code":"","outputs":[]},` +
+	const item = `{"id":"ci_1","type":"code_interpreter_call","container_id":"cntr_1","code":"","outputs":[{"type":"image","file_id":"cfile_out"}]},` +
+		`{"id":"fs_1","type":"file_search_call","queries":[],"results":[{"file_id":"file_found"}]},` +
+		`{"id":"mcp_1","type":"mcp_call","outputs":[{"file_id":"file_8"}],"results":[{"file_id":"file_8"}],"file_id":"file_8"},` +
 		`{"id":"ts_1","type":"tool_search_call","arguments":{"container_id":"cntr_2"}},` +
 		`{"id":"msg_1","type":"message","role":"assistant","content":[{"type":"output_text","text":"native","annotations":[{"type":"container_file_citation","container_id":"cntr_1","file_id":"cfile_1"}]}]}`
 	object := strings.Replace(fmt.Sprintf(ownObject, "1", "completed", item, ownUsage), `"novel"`, `"metadata":{"file_id":"file_9"},"tools":[{"container":"cntr_9"}],"novel"`, 1)
@@ -446,8 +449,11 @@ func TestNativeResponsesBelongToWhoMadeThem(t *testing.T) {
 				shell     = `,"tools":[{"type":"shell","environment":{"type":"container_reference","container_id":"cntr_1"}}]`
 				file      = `,"tools":[{"type":"code_interpreter","container":{"type":"auto","file_ids":["cfile_1"]}}]`
 				image     = `,"input":[{"role":"user","content":[{"type":"input_image","file_id":"cfile_1"}]}]`
+				mask      = `,"tools":[{"type":"image_generation","input_image_mask":{"file_id":"cfile_out"}}]`
+				found     = `,"input":[{"role":"user","content":[{"type":"input_file","file_id":"file_found"}]}]`
+				called    = `,"input":[{"role":"user","content":"x"},{"type":"code_interpreter_call","id":"ci_1","container_id":"cntr_1","code":"","outputs":[]}]`
 			)
-			mine := []string{previous, reference, container, shell, file, image}
+			mine := []string{previous, reference, container, shell, file, image, mask, found, called}
 			for _, more := range append(mine, untyped) {
 				if status, answer := asks("key-a", more); status == 200 || len(up.Requests()) > 0 {
 					t.Errorf("before it was made, %s: %d %s", more, status, answer)
@@ -464,7 +470,7 @@ func TestNativeResponsesBelongToWhoMadeThem(t *testing.T) {
 				if status == 200 || len(up.Requests()) > 0 {
 					t.Errorf("another caller, %s: %d %s", more, status, answer)
 				}
-				missing, never := asks("key-b", strings.NewReplacer("resp_1", "resp_2", "msg_1", "msg_2", "cntr_1", "cntr_3", "cfile_1", "cfile_2").Replace(more))
+				missing, never := asks("key-b", strings.NewReplacer("resp_1", "resp_2", "msg_1", "msg_2", "cntr_1", "cntr_3", "cfile_1", "cfile_2", "cfile_out", "cfile_2", "file_found", "file_2", "ci_1", "ci_2").Replace(more))
 				if missing != status || strings.NewReplacer("_2'", "_1'").Replace(never) != answer {
 					t.Errorf("one that exists is told apart: %s, %s", answer, never)
 				}
@@ -475,10 +481,16 @@ func TestNativeResponsesBelongToWhoMadeThem(t *testing.T) {
 				`,"tools":[{"type":"code_interpreter","container":{"type":"auto","file_ids":["file_9"]}}]`, // the same
 				`,"tools":[{"type":"file_search","vector_store_ids":["vs_1"]}]`, `,"conversation":"conv_1"`, `,"conversation":{"id":"conv_1"}`,
 				`,"prompt":{"id":"pmpt_1"}`,
+				`,"input":[{"role":"user","content":[{"type":"input_file","file_id":"file_8"}]}]`, // what somebody's tool answered
+				`,"tools":[{"type":"web_search"},{"type":"image_generation","input_image_mask":{"file_id":"file_8"}}]`,
+				`,"tools":[{"type":"shell","environment":{"type":"container_auto","skills":[{"type":"skill_reference","skill_id":"skill_1"}]}}]`,
 			} {
 				if status, answer := asks("key-a", more); status == 200 || len(up.Requests()) > 0 {
 					t.Errorf("what nobody made, %s: %d %s", more, status, answer)
 				}
+			}
+			if status, answer := asks("key-a", `,"tools":[{"type":"shell","environment":{"type":"container_auto","skills":[{"type":"skill_reference","skill_id":"openai-spreadsheets"}]}}]`); status != 200 {
+				t.Errorf("a skill that everybody has: %d %s", status, answer)
 			}
 			asks("key-b", "") // whose answer has the same id, which doesn't take it away
 			if status, _ := asks("key-b", previous); status == 200 {

@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -48,7 +49,8 @@ func TestNativeRequests(t *testing.T) {
 		headers       []string
 		options       string
 		want, without []string
-		beta          string // the header that the provider gets
+		beta, version string // the headers that the provider gets; version: default 2023-06-01
+		body          string // instead of one with more
 	}{
 		"unknown fields":             {more: `,"context_management":{"edits":[{"type":"x"}]},"novel":[1.50]`, want: []string{`"context_management":{"edits":[{"type":"x"}]},"novel":[1.50]`}},
 		"a server tool":              {more: `,"tools":[{"type":"web_search_20250305","name":"web_search"}]`, want: []string{`{"type":"web_search_20250305","name":"web_search"}`}},
@@ -56,6 +58,11 @@ func TestNativeRequests(t *testing.T) {
 		"what is nobody's business":  {more: `,"safeguards":[{"home":"/home/jo"}],"metadata":{"user_id":"jo"}`, want: []string{`"user_id":"jo"`}, without: []string{"safeguards", "/home/jo"}},
 		"safeguards as the first":    {more: `}`, want: []string{`"messages"`}},
 		"ids in a tool's input":      {more: `,"tool_choice":{"input":{"file_id":"mine"}}`, want: []string{`"file_id":"mine"`}},
+		"who asks":                   {more: `,"session_id":"canary-1","agent_id":["canary-2"],"user_profile_id":"canary-3"`, without: []string{"canary", "session_id", "agent_id"}},
+		"a later version":            {headers: []string{"anthropic-version", "2026-10-21"}, version: "2026-10-21"},
+		"no version":                 {headers: []string{"anthropic-version", ""}},
+		"a version that is none":     {headers: []string{"anthropic-version", "2026-10-21, x"}},
+		"an answer of no tokens":     {more: `}`, body: `{"model":"m","max_tokens":0,"messages":[{"role":"user","content":"hi"}]}`, want: []string{`"max_tokens":0`}},
 		"features in beta":           {headers: beta("a-1,b-2"), beta: "a-1,b-2"},
 		"features of both":           {headers: beta("a-1"), options: `, options: {anthropic_beta: [z-9]}`, beta: "z-9,a-1"},
 		"a list that is none":        {headers: beta("a\"b"), beta: ""},
@@ -73,6 +80,7 @@ func TestNativeRequests(t *testing.T) {
 				body = `{"safeguards":[1],"model":"m","max_tokens":50,"messages":[{"role":"user","content":"hi"}]}`
 				tc.without = append(tc.without, "safeguards")
 			}
+			body = cmp.Or(tc.body, body)
 			res, answer := g.anthropic(t, "POST", "/v1/messages", body, tc.headers...)
 			if res.StatusCode != 200 || answer != strings.Replace(fmt.Sprintf(nativeWhole, `,"novel":0.10`), "claude-x", "m", 1) {
 				t.Fatalf("%d %s", res.StatusCode, answer)
@@ -95,6 +103,9 @@ func TestNativeRequests(t *testing.T) {
 			if got := strings.Join(header["Anthropic-Beta"], "|"); got != tc.beta {
 				t.Errorf("anthropic-beta is %q, want %q", got, tc.beta)
 			}
+			if got, want := strings.Join(header["Anthropic-Version"], "|"), cmp.Or(tc.version, "2023-06-01"); got != want {
+				t.Errorf("anthropic-version is %q, want %q", got, want)
+			}
 			for name := range header {
 				if strings.HasPrefix(name, "X-Claude") || name == "X-App" {
 					t.Errorf("the provider got the header %s", name)
@@ -111,7 +122,14 @@ func TestNativeRequests(t *testing.T) {
 func TestNativeRequestsChooseNothing(t *testing.T) {
 	g, up := nativeGateway(t, "")
 	up.Answer(mock.Status(400))
-	for _, field := range choosing {
+	tools := []string{
+		`"tools":[{"name":"f","input_schema":{"model":"x"}},{"type":"agent_20261101","name":"a","model":"canary"}]`,
+		`"tools":[{"type":"novel","name":"a","tools":[{"type":"advisor_20260301","name":"canary"}]}]`,
+		`"system":[{"type":"tool_addition","tool":{"type":"tool_definition","definition":{"type":"novel","name":"a","model":"canary"}}}]`,
+		`"system":[{"type":"tool_addition","tool":{"definition":{"type":"advisor_20260301","name":"canary"},"type":"tool_definition"}}]`,
+		`"system":[{"type":"novel","tools":[{"type":"advisor_20260301","name":"canary"}]}]`,
+	}
+	for _, field := range append(tools, choosing...) {
 		up.Forget()
 		res, answer := g.anthropic(t, "POST", "/v1/messages", fmt.Sprintf(nativeAsk, ","+field))
 		for _, r := range up.Requests() {
@@ -120,6 +138,11 @@ func TestNativeRequestsChooseNothing(t *testing.T) {
 			}
 		}
 		if len(up.Requests()) == 0 && res.StatusCode != 403 && res.StatusCode != 400 {
+			t.Errorf("%s: %d %s", field, res.StatusCode, answer)
+		}
+	}
+	for field, place := range map[string]string{tools[0]: "tools.1.model", tools[2]: "tools"} {
+		if res, answer := g.anthropic(t, "POST", "/v1/messages", fmt.Sprintf(nativeAsk, ","+field)); res.StatusCode != 403 || !strings.Contains(answer, place) {
 			t.Errorf("%s: %d %s", field, res.StatusCode, answer)
 		}
 	}
@@ -249,13 +272,26 @@ model_mapping: {m: {targets: [{provider: up, model: y}, {provider: claude, model
 	}
 }
 
+// madeBlocks are blocks of an answer: one of them tells the id of a file that the provider made, and
+// the others tell ids that anybody could write.
+var madeBlocks = []string{
+	`{"type":"bash_code_execution_tool_result","tool_use_id":"s","content":{"type":"bash_code_execution_result","stdout":"","content":[{"type":"bash_code_execution_output","file_id":"file_1"}]}}`,
+	`{"type":"tool_use","id":"t","name":"f","input":{"file_id":"file_2","content":{"content":[{"file_id":"file_2"}]}}}`,
+	`{"type":"mcp_tool_result","tool_use_id":"u","file_id":"file_3","container":{"id":"container_3"},"content":{"file_id":"file_3","content":[{"type":"code_execution_output","file_id":"file_3"}]}}`,
+	`{"type":"mcp_tool_result","tool_use_id":"v","content":[{"type":"code_execution_tool_result","file_id":"file_3","content":{"content":[{"file_id":"file_3"}]}}]}`,
+}
+
 // TestIDsBelongToWhoMadeThem: two callers of one upstream key can't use each other's ids, nor
 // tell whether they exist.
 func TestIDsBelongToWhoMadeThem(t *testing.T) {
-	const tells = `,"container":{"id":"container_1"},"more":[{"type":"code_execution_output","file_id":"file_1"},{"input":{"file_id":"file_2"}}]`
+	container := `"container":{"id":"container_1"}`
+	started := ""
+	for n, block := range madeBlocks {
+		started += fmt.Sprintf("event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":%d,\"content_block\":%s}\n\n", n+5, block)
+	}
 	for name, answer := range map[string]mock.Answer{
-		"whole":    mock.JSON(fmt.Sprintf(nativeWhole, tells)),
-		"streamed": mock.SSE(strings.Replace(nativeStream, `"stop_sequence":null`, `"stop_sequence":null,"container":{"id":"container_1"},"more":[{"file_id":"file_1"},{"input":{"file_id":"file_2"}}]`, 1)),
+		"whole":    mock.JSON(strings.Replace(fmt.Sprintf(nativeWhole, ","+container), `"content":[`, `"content":[`+strings.Join(madeBlocks, ",")+`,`, 1)),
+		"streamed": mock.SSE(nativeStart + nativeText + started + strings.Replace(nativeEnd, `"stop_sequence":null`, `"stop_sequence":null,`+container, 1) + nativeStop),
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, up := nativeGateway(t, "")
@@ -271,6 +307,7 @@ func TestIDsBelongToWhoMadeThem(t *testing.T) {
 				unknown   = `,"container":"container_2"`
 				file      = `,"system":[{"type":"document","source":{"type":"file","file_id":"file_1"}}]`
 				inInput   = `,"system":[{"type":"document","source":{"type":"file","file_id":"file_2"}}]`
+				fromMCP   = `,"system":[{"type":"document","source":{"type":"file","file_id":"file_3"}}]`
 			)
 			for _, more := range []string{container, object, file} {
 				if status, answer := asks("key-a", more); status == 200 || len(up.Requests()) > 0 {
@@ -286,17 +323,19 @@ func TestIDsBelongToWhoMadeThem(t *testing.T) {
 				}
 			}
 			_, missing := asks("key-b", unknown)
-			for _, more := range []string{container, object, file, inInput} {
+			for _, more := range []string{container, object, file, inInput, fromMCP} {
 				status, answer := asks("key-b", more)
-				if len(up.Requests()) > 0 || status != 404 && more != file && more != inInput {
+				if len(up.Requests()) > 0 || status != 404 {
 					t.Errorf("another caller, %s: %d %s", more, status, answer)
 				}
 				if more == container && withoutID(answer) != withoutID(missing) {
 					t.Errorf("one that exists is told apart: %s, %s", answer, missing)
 				}
 			}
-			if status, _ := asks("key-a", inInput); status == 200 {
-				t.Error("what a model called a tool with became the caller's")
+			for _, more := range []string{inInput, fromMCP, strings.Replace(container, "_1", "_3", 1)} {
+				if status, _ := asks("key-a", more); status != 404 {
+					t.Errorf("what a model called a tool with, or somebody's tool answered, became the caller's: %s", more)
+				}
 			}
 			// More ids than are looked at are refused, whoever has the last one.
 			documents := func(n int) string {

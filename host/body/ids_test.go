@@ -63,7 +63,7 @@ func TestMoreIDsThanAnybodyLooksAt(t *testing.T) {
 // visited returns the ids that Visit finds.
 func visited(b []byte) []string {
 	var ids IDs
-	Visit(b, &idsGrammar, func(at Place, v sdk.JSON) { ids.Note(at-First, v) })
+	Visit(b, &idsGrammar, func(at Place, v sdk.JSON) { ids.Note(at-First, v) }, nil)
 	return ids.All()
 }
 

@@ -8,8 +8,9 @@ const maxVisited = 64
 // Visit calls found for every string at a place of a grammar, in JSON that Scan or
 // [sdk.JSON.Valid] has accepted, in the order in which they stand there. It looks at nothing
 // that is of no interest, allocates nothing, and needs none of the grammar but its places. What is nested
-// more than 64 deep is passed over.
-func Visit(b []byte, g *Grammar, found func(at Place, v sdk.JSON)) {
+// more than 64 deep is passed over. ended, if it isn't nil, is called for every container at such a
+// place, once everything in it was visited.
+func Visit(b []byte, g *Grammar, found func(at Place, v sdk.JSON), ended func(at Place)) {
 	var open [maxVisited]container
 	depth, here := 0, Top
 	for i := skip(b, 0, 0); i < len(b); {
@@ -37,6 +38,9 @@ func Visit(b []byte, g *Grammar, found func(at Place, v sdk.JSON)) {
 			}
 			depth--
 			i++
+			if at := open[depth].place; ended != nil && at > Top {
+				ended(at)
+			}
 		}
 		if depth == 0 {
 			return

@@ -126,10 +126,16 @@ type Native struct {
 
 	// IDs are those of what a provider keeps for its account, which only the caller may
 	// name whose it is. Unknown is the error for one that is not the caller's, or doesn't
-	// exist, a *fault.Error, where the request has no other form. Default: what is wrong with
-	// that form says it.
+	// exist, a *fault.Error. No translation can take such a request: it would lose what it is
+	// about.
 	IDs     []string
 	Unknown error
+
+	// Refs are the ids of earlier answers, and of items in them. One that no provider keeps
+	// for the caller may be the gateway's own, or the request says besides what it is, so that
+	// it is translated. Lost is the error where it can't be, a *fault.Error.
+	Refs []string
+	Lost error
 
 	// Billed is the place of a tool's type which the provider runs and bills apart from
 	// tokens; "": there is none.
@@ -213,6 +219,10 @@ type Info struct {
 	// Made notes the id of something that the provider keeps for its account, which the
 	// answer tells the client. Default: nothing is noted, and no answer passes as it is.
 	Made func(id string)
+
+	// Upstream returns what the provider calls the model that is being asked. Default: nobody
+	// knows, and no answer passes as it is.
+	Upstream func() string
 
 	// Memory counts what is kept and made of the answer. Its owner releases it. Default:
 	// nothing is counted.

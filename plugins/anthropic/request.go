@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"github.com/kai-gateway/kai/plugins/internal/passing"
 	"github.com/kai-gateway/kai/plugins/internal/repair"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -156,7 +157,7 @@ func (q *query) check() error {
 }
 
 func headers(o settings) []string {
-	lines := []string{"anthropic-version: 2023-06-01"}
+	lines := []string{passing.Version(o.client)}
 	var betas []byte
 	for it := sdk.Array(o.betas); it.Next(); {
 		if len(betas) > 0 {

@@ -43,8 +43,9 @@ func passOn(r *sdk.Request, out *sdk.Out) error {
 			}
 		}
 	} else {
-		up.Headers = []string{"anthropic-version: 2023-06-01"}
-		if beta, _ := r.Options.Get("client_headers").Get("anthropic-beta").Str(); beta != "" {
+		client := r.Options.Get("client_headers")
+		up.Headers = []string{passing.Version(client)}
+		if beta, _ := client.Get("anthropic-beta").Str(); beta != "" {
 			up.Headers = append(up.Headers, "anthropic-beta: "+beta)
 		}
 		o = o.without("reasoning") // which is chat's and that of Responses

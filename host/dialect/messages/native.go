@@ -1,9 +1,9 @@
 package messages
 
 import (
-	"bytes"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/dialect"
@@ -13,73 +13,132 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// The places of a request, and of an answer, that are the gateway's business where a
-// provider speaks this API.
+// The places of a request that are the gateway's business where a provider speaks this API.
 const (
-	anywhere    = body.First + iota
-	ofTheTool   // what a tool is called with, or its schema: whatever it says, it is the tool's
-	atSafeguard // safeguards
-	atMetadata  // metadata
-	atContainer // container
-	atTools     // tools
-	atTool      // tools[]
-	atToolType  // tools[].type
-	atID        // an id of the provider's
-	atSkill     // the name of a skill, or the id of one of the account's own
-	atSignature // a signature
+	anywhere     = body.First + iota
+	ofTheTool    // what a tool is called with, or its schema: whatever it says, it is the tool's
+	atPrivate    // what says which client asks
+	atUser       // metadata, and user
+	atContainer  // container
+	atTools      // tools
+	atTool       // tools[]
+	atToolType   // tools[].type
+	atToolModel  // tools[].model
+	atInnerList  // tools that stand in a message, or in another tool
+	atInner      // one of them
+	atInnerType  // its type
+	atInnerModel // its model
+	atID         // an id of the provider's
+	atSkill      // the name of a skill, or the id of one of the account's own
+	atSignature  // a signature
 )
 
-// nativeForm is the form of a request. Ids of files stand in blocks of many types.
+// nativeForm is the form of a request. Ids of files stand in blocks of many types, and tools in
+// tool_addition: {"type":"tool_addition","tool":{"type":"tool_definition","definition":…}}.
 var nativeForm = native.Form{
 	Grammar: body.Grammar{
 		Needs: "messages", Known: nativeKnown,
-		Places: nativePlaces(body.Node{
-			Fields: []body.Field{
-				{Name: "model", Place: body.Model}, {Name: "safeguards", Place: atSafeguard}, {Name: "metadata", Place: atMetadata},
-				{Name: "container", Place: atContainer}, {Name: "tools", Place: atTools},
+		Places: []body.Node{
+			body.Top: {
+				Fields: append(native.Private(atPrivate),
+					body.Field{Name: "model", Place: body.Model}, body.Field{Name: "metadata", Place: atUser}, body.Field{Name: "user", Place: atUser},
+					body.Field{Name: "container", Place: atContainer}, body.Field{Name: "tools", Place: atTools},
+				),
+				Other: anywhere,
 			},
-			Other: anywhere,
-		}),
+			anywhere:    withIDs(body.Field{Name: "tool", Place: atInner}, body.Field{Name: "tools", Place: atInnerList}, body.Field{Name: "input", Place: ofTheTool}),
+			ofTheTool:   {Other: ofTheTool, Element: ofTheTool},
+			atUser:      {Other: anywhere, Element: anywhere},
+			atContainer: {Fields: []body.Field{{Name: "id", Place: atID}, {Name: "skill_id", Place: atSkill}}, Other: anywhere, Element: anywhere},
+			atTools:     {Element: atTool},
+			atTool:      toolNode(atToolType, atToolModel),
+			atInnerList: {Element: atInner},
+			atInner:     toolNode(atInnerType, atInnerModel),
+			atID:        {},
+			atSkill:     {},
+			atSignature: {},
+		},
 	},
 	Roles: map[body.Place]native.Role{
-		atSafeguard: native.Cut, atMetadata: native.User, atContainer: native.ID, atID: native.ID, atSkill: native.Skill, atTool: native.Tool, atToolType: native.ToolType,
-		atSignature: native.Sealed,
+		atPrivate: native.Cut, atUser: native.User, atContainer: native.ID, atID: native.ID, atSkill: native.Skill, atSignature: native.Sealed,
+		atTool: native.Tool, atToolType: native.ToolType, atToolModel: native.ToolModel, atInnerType: native.InnerType, atInnerModel: native.InnerModel,
 	},
 	Seal: seal.Prefix,
 }
 
-// answerForm is the form of an answer, and of its events, as far as they have ids.
-var answerForm = native.Form{
-	Grammar: body.Grammar{
-		Known: func([]byte) bool { return false },
-		Places: nativePlaces(body.Node{
-			Fields: []body.Field{{Name: "container", Place: atContainer}}, Other: anywhere,
-		}),
-	},
-	Roles: map[body.Place]native.Role{atContainer: native.ID, atID: native.ID},
+// withIDs returns a node of fields in which there may be ids besides, and further ones deeper.
+func withIDs(fields ...body.Field) body.Node {
+	return body.Node{
+		Fields: append(fields,
+			body.Field{Name: "file_id", Place: atID}, body.Field{Name: "container", Place: atContainer}, body.Field{Name: "skill_id", Place: atSkill},
+			body.Field{Name: "signature", Place: atSignature},
+		),
+		Other: anywhere, Element: anywhere,
+	}
 }
 
-// nativePlaces returns the places of a form with that top.
-func nativePlaces(top body.Node) []body.Node {
-	return []body.Node{
-		body.Top: top,
-		anywhere: {
-			Fields: []body.Field{{Name: "input", Place: ofTheTool}, {Name: "file_id", Place: atID}, {Name: "container", Place: atContainer}, {Name: "skill_id", Place: atSkill}, {Name: "signature", Place: atSignature}},
-			Other:  anywhere, Element: anywhere,
+// toolNode returns the node of a tool.
+func toolNode(kind, model body.Place) body.Node {
+	return withIDs(
+		body.Field{Name: "type", Place: kind}, body.Field{Name: "model", Place: model}, body.Field{Name: "input_schema", Place: ofTheTool},
+		body.Field{Name: "definition", Place: atInner}, body.Field{Name: "tools", Place: atInnerList},
+	)
+}
+
+// The places of an answer, and of its events.
+const (
+	inMessage   = body.First + iota
+	inDelta     // what an event says of the message
+	inBlocks    // content
+	inBlock     // a content block
+	inType      // its type
+	inResult    // its content, if it is what a tool of the provider's has found
+	inOutputs   // the content of that
+	inOutput    // a part of it
+	inFile      // the id of a file that the tool has made
+	inContainer // container
+	inID        // its id
+	inOwn       // the model that answers
+	inModel     // the name of a model
+	inOther     // anything else
+)
+
+// wholeForm and eventForm are the forms of an answer, and of its events: ids count where the
+// provider gives them, and nowhere else. With what an MCP server or the model wrote, a client
+// could make anything its own. What a tool is called with is the tool's.
+var wholeForm, eventForm = newAnswerForm(inOwn), newAnswerForm(inModel)
+
+// newAnswerForm returns a form. model is the place of the top level's model.
+func newAnswerForm(model body.Place) native.Form {
+	container, content := body.Field{Name: "container", Place: inContainer}, body.Field{Name: "content", Place: inBlocks}
+	return native.Form{
+		Grammar: body.Grammar{
+			Known: func([]byte) bool { return false },
+			Places: []body.Node{
+				body.Top: {Fields: []body.Field{
+					{Name: "model", Place: model}, {Name: "message", Place: inMessage}, {Name: "delta", Place: inDelta}, {Name: "content_block", Place: inBlock},
+					content, container,
+				}, Other: inOther},
+				inMessage:   {Fields: []body.Field{{Name: "model", Place: inOwn}, content, container}, Other: inOther},
+				inDelta:     {Fields: []body.Field{container}, Other: inOther},
+				inBlocks:    {Element: inBlock},
+				inBlock:     {Fields: []body.Field{{Name: "type", Place: inType}, {Name: "content", Place: inResult}, {Name: "input"}, {Name: "model", Place: inModel}}, Other: inOther},
+				inResult:    {Fields: []body.Field{{Name: "content", Place: inOutputs}}},
+				inOutputs:   {Element: inOutput},
+				inOutput:    {Fields: []body.Field{{Name: "file_id", Place: inFile}}},
+				inContainer: {Fields: []body.Field{{Name: "id", Place: inID}}},
+				inOther:     {Fields: []body.Field{{Name: "input"}, {Name: "model", Place: inModel}}, Other: inOther, Element: inOther},
+			},
 		},
-		ofTheTool:   {Other: ofTheTool, Element: ofTheTool},
-		atMetadata:  {Other: anywhere, Element: anywhere},
-		atContainer: {Fields: []body.Field{{Name: "id", Place: atID}}, Other: anywhere, Element: anywhere},
-		atTools:     {Element: atTool},
-		atTool:      {Fields: []body.Field{{Name: "type", Place: atToolType}, {Name: "input_schema", Place: ofTheTool}}, Other: anywhere, Element: anywhere},
-		atID:        {},
-		atSkill:     {},
-		atSignature: {},
+		Roles: map[body.Place]native.Role{
+			inBlock: native.Item, inType: native.ItemType, inFile: native.ItemID, inID: native.ID, inOwn: native.Own, inModel: native.Model,
+		},
+		Refers: func(kind string, _ bool) bool { return strings.HasSuffix(kind, "code_execution_tool_result") },
 	}
 }
 
 // nativeKnown reports whether a folded name is one that must not be written in another way.
-func nativeKnown(name []byte) bool { return known(name) || string(name) == "safeguards" }
+func nativeKnown(name []byte) bool { return known(name) || native.IsPrivate(name) }
 
 // extOwn is the extension of adapters for Anthropic itself, which alone learns who the
 // client's user is.
@@ -104,32 +163,50 @@ func (r *request) passed(b []byte, header http.Header) (*dialect.Native, error) 
 			Kind: fault.NotFound,
 			Text: "The request names a container or a file that does not exist. What a provider keeps can be named only with the key that it was made with.",
 		},
-		Whole: func(i dialect.Info) dialect.Passing { return native.NewWhole(i, &passage{info: i}) },
+		Whole: func(i dialect.Info) dialect.Passing { return native.NewWhole(i, newPassage(i, &wholeForm)) },
 	}, nil
 }
 
 // clientHeaders returns those of a client's headers that a provider may get, a JSON object;
-// nil if there are none. It is one: the list of features in beta that the client knows.
+// nil if there are none: the version of the API, a date, and the list of features in beta that
+// the client knows.
 func clientHeaders(h http.Header) []byte {
 	const most = 2 << 10
-	betas := strings.Join(h["Anthropic-Beta"], ",")
-	if betas == "" || len(betas) > most || strings.ContainsFunc(betas, func(r rune) bool {
+	betas, version := strings.Join(h["Anthropic-Beta"], ","), strings.Join(h["Anthropic-Version"], ",")
+	if len(betas) > most || strings.ContainsFunc(betas, func(r rune) bool {
 		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._-, ", r))
 	}) {
+		betas = ""
+	}
+	if _, err := time.Parse(time.DateOnly, version); err != nil {
+		version = ""
+	}
+	var lines []byte
+	for _, l := range [...][2]string{{"anthropic-beta", betas}, {"anthropic-version", version}} {
+		if l[1] != "" {
+			lines = facts.AppendString(append(facts.AppendString(append(lines, ','), l[0]), ':'), l[1])
+		}
+	}
+	if lines == nil {
 		return nil
 	}
-	return append(facts.AppendString([]byte(`{"anthropic-beta":`), betas), '}')
+	lines[0] = '{'
+	return append(lines, '}')
 }
 
 // BeginNative makes the answer of an attempt at a provider that speaks this API.
 func (s *stream) BeginNative() dialect.Passing {
-	return native.NewStream(s.info, &passage{info: s.info})
+	return native.NewStream(s.info, newPassage(s.info, &eventForm))
 }
 
 // passage passes on an answer of a provider that speaks this API. The model is the alias.
 type passage struct {
-	info    dialect.Info
+	reading native.Reading
 	stopped bool // message_stop has come
+}
+
+func newPassage(i dialect.Info, form *native.Form) *passage {
+	return &passage{reading: native.Reading{Form: form, Info: i}}
 }
 
 // Watches reports whether content has to be looked at: no delta has anything that is the
@@ -138,24 +215,8 @@ func (p *passage) Watches(name []byte) bool { return string(name) != "content_bl
 
 // Event appends an event.
 func (p *passage) Event(dst, name, data []byte) []byte {
-	p.note(data)
-	switch string(name) {
-	case "message_start":
-		return native.Replace(dst, data, p.info.Model, "message", "model")
-	case "message_stop":
-		p.stopped = true
-	}
-	return append(dst, data...)
-}
-
-// note notes the ids that an answer tells.
-func (p *passage) note(data []byte) {
-	if p.info.Made == nil || !bytes.Contains(data, []byte(`"container"`)) && !bytes.Contains(data, []byte(`"file_id"`)) {
-		return
-	}
-	for _, id := range native.IDs(data, &answerForm) {
-		p.info.Made(id)
-	}
+	p.stopped = p.stopped || string(name) == "message_stop"
+	return p.reading.Append(dst, data)
 }
 
 // End appends the event that says that the answer is complete, if the connection broke
@@ -168,7 +229,4 @@ func (p *passage) End(dst []byte) []byte {
 }
 
 // Whole appends a whole answer.
-func (p *passage) Whole(dst, data []byte) []byte {
-	p.note(data)
-	return native.Replace(dst, data, p.info.Model, "model")
-}
+func (p *passage) Whole(dst, data []byte) []byte { return p.reading.Append(dst, data) }

@@ -74,6 +74,8 @@ func (t *translation) write() error {
 		return refuse("container", "containers are not available through this gateway: leave it out")
 	case !s.mcpServers.isEmpty():
 		return refuse("mcp_servers", "MCP servers are not available through this gateway: leave it out, and offer their tools as your own")
+	case !t.count && string(s.maxTokens) == "0":
+		return refuse("max_tokens", "must be at least 1: only providers that speak this API themselves can fill their cache and answer nothing")
 	}
 	if err := t.readTools(); err != nil {
 		return err
@@ -133,8 +135,8 @@ func (s *source) check(counting bool) error {
 		return nil
 	case s.maxTokens == nil:
 		return refuse("max_tokens", "is required: how many tokens the answer may have")
-	case !ok || n < 1:
-		return refuse("max_tokens", "must be an integer of at least 1")
+	case !ok || n < 0:
+		return refuse("max_tokens", "must be an integer of at least 0")
 	case s.stream != nil && !s.stream.isBool():
 		return refuse("stream", "must be true or false")
 	}

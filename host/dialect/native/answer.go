@@ -14,9 +14,9 @@ import (
 // Passage says what becomes of the events of one answer, which pass. It is used for one
 // answer only.
 type Passage interface {
-	// Event appends the data of an event, which is an object. It changes nothing but what is
-	// the gateway's. What is content of the answer, and was told to be, does not come here
-	// and passes unchanged if Watches says so.
+	// Event appends the data of an event, which is JSON. It changes nothing but what is the
+	// gateway's. What is content of the answer, and was told to be, does not come here and
+	// passes unchanged if Watches says so, unless it has the name of a model.
 	Event(dst, name, data []byte) []byte
 
 	// Watches reports whether Event has to see content, too.
@@ -90,8 +90,8 @@ func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 	data := a.data
 	seen, plain := a.shape.read(data)
 	switch {
-	case !plain && (sdk.JSON(data).Kind() != sdk.KindObject || sdk.JSON(data).Valid() != nil):
-		return dst, broken("The provider sent an event that is no JSON object.")
+	case !plain && sdk.JSON(data).Valid() != nil:
+		return dst, broken("The provider sent an event that is no JSON.")
 	case a.whole && a.stream:
 		return dst, broken("The provider sent a whole answer instead of a stream.")
 	case !a.whole && !a.stream:
@@ -133,7 +133,7 @@ func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 	dst = append(append(dst, "event: "...), name...)
 	dst = append(dst, "\ndata: "...)
 	from := len(dst)
-	if content && !a.passage.Watches(name) {
+	if content && !a.passage.Watches(name) && !seen.named && (plain || !namesModel(data)) {
 		dst = append(dst, data...)
 	} else {
 		dst = a.passage.Event(dst, name, data)

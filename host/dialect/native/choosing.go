@@ -1,5 +1,7 @@
 package native
 
+import "github.com/kai-gateway/kai/host/body"
+
 // Of what passes, these choose another model, provider or account, if not at the provider
 // itself then at a gateway that speaks its API. Adapters whose manifests list more add it.
 var (
@@ -18,6 +20,29 @@ var (
 	}
 	choosingTools = []string{"advisor", "openrouter:"}
 )
+
+// private are fields that say which client asks, and in which session of which agent. No
+// provider needs them.
+var private = [...]string{"safeguards", "client_metadata", "session_id", "agent_id", "user_profile_id"}
+
+// Private returns the fields that never leave the gateway, whose values are at a place that is
+// Cut.
+func Private(at body.Place) (fields []body.Field) {
+	for _, name := range private {
+		fields = append(fields, body.Field{Name: name, Place: at})
+	}
+	return fields
+}
+
+// IsPrivate reports whether a folded name is that of such a field.
+func IsPrivate(name []byte) bool {
+	for _, p := range private {
+		if string(name) == p {
+			return true
+		}
+	}
+	return false
+}
 
 // billedTools are how the types of tools begin that the providers run and bill by the call, by
 // the hour or by the picture: https://developers.openai.com/api/docs/pricing and

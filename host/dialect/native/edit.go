@@ -4,20 +4,8 @@ import (
 	"bytes"
 
 	"github.com/kai-gateway/kai/host/body"
-	"github.com/kai-gateway/kai/host/facts"
 	"github.com/kai-gateway/kai/sdk"
 )
-
-// Replace appends an object with a text in the place of a string in it, which the names lead
-// to from the top; the object as it is, if there is no such string.
-func Replace(dst, object []byte, text string, names ...string) []byte {
-	from, to := find(object, names)
-	if to == 0 {
-		return append(dst, object...)
-	}
-	dst = facts.AppendString(append(dst, object[:from]...), text)
-	return append(dst, object[to:]...)
-}
 
 // find returns where a string stands in an object; to is 0 if it isn't there.
 func find(object []byte, names []string) (from, to int) {

@@ -27,10 +27,12 @@ type Role uint8
 const (
 	Passed    Role = iota // nothing: it passes
 	Cut                   // a field of the top level that never leaves the gateway
+	CutInside             // the same of any other object, whatever is in it
 	ID                    // a string: the id of something that the provider keeps
+	Ref                   // a string: the id of an earlier answer, which the gateway itself may have
 	Skill                 // a string: an ID if it begins with "skill_", else the name of what everybody has
 	Sealed                // a string: if it is the gateway's own, nobody else can read it
-	User                  // a field of the top level that says who the client's user is
+	User                  // a field of the top level that says who the client's user is; there may be several
 	Tool                  // an object: a tool
 	ToolType              // its type
 	ToolModel             // a model that it uses
@@ -40,6 +42,9 @@ const (
 	ItemID   // its id
 	ItemType // its type
 	ItemSeal // a string of its that is Sealed
+
+	Own   // of an answer, a string: the model that it is from
+	Model // of an answer, a string: the name of some model
 )
 
 // Form is what of an API's requests, or of its answers, concerns the gateway. Every string
@@ -53,8 +58,9 @@ type Form struct {
 	Seal string
 
 	// Refers reports whether an Item of a type is nothing without what the provider keeps
-	// of it, so that only the caller may name it whose it is. sealed: it brings along what
-	// the provider has sealed. Default: none is.
+	// of it, so that its id is a Ref. sealed: it brings along what the provider has sealed. Of
+	// an answer, it reports whether what stands in an item of the type was made by the provider.
+	// Default: none is.
 	Refers func(kind string, sealed bool) bool
 
 	// At returns the path of a field of a tool, as this API writes it. Default:
@@ -70,14 +76,15 @@ const longText = 1 << 10
 type Request struct {
 	body.Doc
 	IDs    []string // which it names, each once
+	Refs   []string // of earlier answers and their items, each once
 	Sealed bool     // there is something in it that only the gateway can read
 
 	form   *Form
 	tools  []tool
 	models []int       // tools that have a model
 	items  []namedItem // those with an id
-	named  int64       // bytes of IDs
-	user   body.Span   // the field that says who the user is, with its key; zero if there is none
+	named  int64       // bytes of IDs and Refs
+	users  []body.Span // the fields that say who the user is, with their keys
 }
 
 // tool is the type of a tool, and its number; below 0: it is in no list.
@@ -98,8 +105,9 @@ type namedItem struct {
 //   - error: a *fault.Error
 func Parse(b []byte, f *Form) (*Request, error) {
 	r := &Request{form: f}
-	n := notes{form: f}
-	if err := r.Scan(bytes.TrimPrefix(b, []byte("\ufeff")), &f.Grammar, &n); err != nil {
+	b = bytes.TrimPrefix(b, []byte("\ufeff"))
+	n := notes{form: f, body: b}
+	if err := r.Scan(b, &f.Grammar, &n); err != nil {
 		return nil, err
 	}
 	cuts := make([]body.Edit, len(n.cuts))
@@ -107,8 +115,8 @@ func Parse(b []byte, f *Form) (*Request, error) {
 		cuts[i].Span = body.WithComma(r.Whole(), field)
 	}
 	r.Mend(cuts)
-	r.IDs, r.named, r.Sealed = n.ids.All(), n.ids.Size(), n.sealed
-	r.tools, r.models, r.items, r.user = n.tools, n.models, n.items, n.user
+	r.IDs, r.Refs, r.named, r.Sealed = n.ids.All(), n.refs.All(), n.ids.Size()+n.refs.Size(), n.sealed
+	r.tools, r.models, r.items, r.users = n.tools, n.models, n.items, n.users
 	return r, nil
 }
 
@@ -139,41 +147,62 @@ func IDs(b []byte, f *Form) []string {
 		if f.Roles[at] == ID {
 			ids.AddValue(v)
 		}
-	})
+	}, nil)
 	return ids.All()
 }
 
 // notes are what a scan finds.
 type notes struct {
 	form   *Form
+	body   []byte // of a request
 	cuts   []body.Span
+	from   int // where the container begins that is being cut
 	ids    body.IDs
+	refs   body.IDs
 	sealed bool
 	tool   int // the number of the next one
 	tools  []tool
 	models []int
-	user   body.Span
+	users  []body.Span
 
 	items []namedItem
-	from  int      // where in items those of the item begin that is being read
+	first int      // where in items those of the item begin that is being read
 	kinds []string // its types: one, if nobody tries anything
 	seals bool     // it has something sealed
 }
 
-// Begin counts the tools, and begins an item.
-func (n *notes) Begin(at body.Place, _ int) {
+// Begin counts the tools, and begins an item, or what is cut.
+func (n *notes) Begin(at body.Place, i int) {
 	switch n.form.Roles[at] {
 	case Tool:
 		n.tool++
+	case CutInside:
+		n.from = i
 	case Item:
-		n.from, n.kinds, n.seals = len(n.items), n.kinds[:0], false
+		n.first, n.kinds, n.seals = len(n.items), n.kinds[:0], false
 	}
 }
 
-// End ends an item: the id of one that only refers is an id like others, and that of any
-// other can be left out.
-func (n *notes) End(at body.Place, _ int) {
-	if n.form.Roles[at] != Item || n.form.Refers == nil || len(n.items) == n.from {
+// End ends what is cut, or an item: the id of one that only refers is a reference, and that of
+// any other can be left out.
+func (n *notes) End(at body.Place, i int) {
+	switch n.form.Roles[at] {
+	case CutInside:
+		n.cuts = append(n.cuts, body.Span{From: keyBefore(n.body, n.from), To: i})
+	case Item:
+		n.endItem()
+	}
+}
+
+// keyBefore returns where the key of the value begins that begins at i. No key that is cut has a
+// quote in it.
+func keyBefore(b []byte, i int) int {
+	end := bytes.LastIndexByte(b[:i], '"')
+	return bytes.LastIndexByte(b[:end], '"')
+}
+
+func (n *notes) endItem() {
+	if n.form.Refers == nil || len(n.items) == n.first {
 		return
 	}
 	refers := len(n.kinds) == 0 && n.form.Refers("", n.seals)
@@ -183,10 +212,10 @@ func (n *notes) End(at body.Place, _ int) {
 	if !refers {
 		return
 	}
-	for _, it := range n.items[n.from:] {
-		n.ids.Add(it.id)
+	for _, it := range n.items[n.first:] {
+		n.refs.Add(it.id)
 	}
-	n.items = n.items[:n.from]
+	n.items = n.items[:n.first]
 }
 
 // Value notes a value with a role, and returns what goes by reference of any other.
@@ -197,8 +226,16 @@ func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long b
 	case Cut:
 		n.cuts = append(n.cuts, field)
 		return body.Span{}
+	case CutInside:
+		if text[0] != '{' && text[0] != '[' { // else its end comes, too
+			n.cuts = append(n.cuts, field)
+		}
+		return body.Span{}
 	case ID:
 		n.ids.AddValue(text)
+		return body.Span{}
+	case Ref:
+		n.refs.AddValue(text)
 		return body.Span{}
 	case Skill:
 		if id, ok := sdk.JSON(text).Str(); ok && strings.HasPrefix(id, "skill_") {
@@ -236,7 +273,7 @@ func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long b
 			n.models = append(n.models, -1)
 		}
 	case User:
-		n.user = field
+		n.users = append(n.users, field)
 	}
 	if text[0] == '"' && len(text) > longText {
 		return body.Span{From: value.From + 1, To: value.To - 1}
@@ -249,13 +286,13 @@ func (n *notes) seal(text []byte) {
 	n.sealed = n.sealed || text[0] == '"' && bytes.HasPrefix(text[1:], []byte(n.form.Seal))
 }
 
-// Anonymous returns the request without the field that says who its user is.
+// Anonymous returns the request without the fields that say who its user is.
 func (r *Request) Anonymous() dialect.Body {
-	if r.user == (body.Span{}) {
+	if len(r.users) == 0 {
 		return r
 	}
 	left := *r
-	left.Doc, left.user = r.Doc.Without(r.user), body.Span{}
+	left.Doc, left.users = r.Doc.Without(r.users...), nil
 	return &left
 }
 

@@ -10,6 +10,7 @@ type shape struct {
 	n       int    // of tokens
 	kind    []byte // as a glance has it, in text
 	written int    // which token has what the model wrote; below 0: none
+	named   bool   // there may be the name of a model
 }
 
 // token is a value between its quotes, or a number.
@@ -26,8 +27,9 @@ const (
 
 // seen is what is known of the data of an event that providers write as they do.
 type seen struct {
-	kind []byte // its type; nil: it has none that can be named. Valid until the next read
-	said int    // how many bytes the model wrote; below 0: it doesn't say where
+	kind  []byte // its type; nil: it has none that can be named. Valid until the next read
+	said  int    // how many bytes the model wrote; below 0: it doesn't say where
+	named bool   // there may be the name of a model
 }
 
 // read reads the data of an event. ok is false of everything that glanceAt doesn't accept.
@@ -39,11 +41,12 @@ func (s *shape) read(b []byte) (e seen, ok bool) {
 	if !ok {
 		return e, false
 	}
-	e = seen{kind: g.kind, said: -1}
+	e = seen{kind: g.kind, said: -1, named: namesModel(b)}
 	if n := g.written(); n >= 0 && n < maxTokens {
 		e.said = g.token[n].to - g.token[n].from
 	}
 	s.learn(b, &g)
+	s.named = e.named
 	return e, true
 }
 
@@ -52,7 +55,7 @@ func (s *shape) match(b []byte) (e seen, ok bool) {
 	if len(s.text) == 0 {
 		return e, false
 	}
-	e = seen{kind: s.kind, said: -1}
+	e = seen{kind: s.kind, said: -1, named: s.named}
 	if s.written >= 0 {
 		e.said = s.token[s.written].to - s.token[s.written].from
 	}

@@ -17,9 +17,12 @@ import (
 const (
 	anywhere       = body.First + iota
 	ofTheTool      // what a tool is called with, its schema, or what is only repeated: whatever it says, it is nobody's id
-	atCut          // client_metadata
+	atPrivate      // what says which client asks
+	atPrivateInner // the same in an item
 	atID           // an id of the provider's
 	atIDList       // several of them
+	atRef          // previous_response_id
+	atSkill        // the name of a skill, or the id of one of the account's own
 	atObject       // an object that the provider keeps, by its id or with it: conversation, container, prompt
 	atText         // text
 	atTextFormat   // text.format
@@ -40,20 +43,21 @@ const (
 
 // withIDs returns a node of fields in which there may be ids besides, and further ones deeper.
 func withIDs(fields ...body.Field) body.Node {
-	return body.Node{Fields: slices.Concat(fields, body.FieldsOfIDs(atID, atIDList, atObject)), Other: anywhere, Element: anywhere}
+	skill := []body.Field{{Name: "skill_id", Place: atSkill}}
+	return body.Node{Fields: slices.Concat(fields, skill, body.FieldsOfIDs(atID, atIDList, atObject)), Other: anywhere, Element: anywhere}
 }
 
 // nativeForm is the form of a request.
 var nativeForm = native.Form{
 	Grammar: body.Grammar{
-		Needs: "input", Known: func(name []byte) bool { return known(name) || string(name) == "client_metadata" },
+		Needs: "input", Known: func(name []byte) bool { return known(name) || native.IsPrivate(name) },
 		Places: []body.Node{
-			body.Top: withIDs(
-				body.Field{Name: "model", Place: body.Model}, body.Field{Name: "client_metadata", Place: atCut},
+			body.Top: withIDs(append(native.Private(atPrivate),
+				body.Field{Name: "model", Place: body.Model}, body.Field{Name: "previous_response_id", Place: atRef},
 				body.Field{Name: "metadata", Place: ofTheTool}, body.Field{Name: "conversation", Place: atObject},
 				body.Field{Name: "prompt", Place: atObject}, body.Field{Name: "text", Place: atText},
 				body.Field{Name: "tools", Place: atToolList}, body.Field{Name: "input", Place: atItems},
-			),
+			)...),
 			anywhere:     withIDs(),
 			ofTheTool:    {Other: ofTheTool, Element: ofTheTool},
 			atID:         {},
@@ -69,13 +73,13 @@ var nativeForm = native.Form{
 			atNativeItem: withIDs(
 				body.Field{Name: "id", Place: atNativeItemID}, body.Field{Name: "type", Place: atNativeType}, body.Field{Name: "role", Place: atNativeType},
 				body.Field{Name: "encrypted_content", Place: atNativeSeal}, body.Field{Name: "arguments", Place: ofTheTool},
-				body.Field{Name: "tools", Place: atInnerList},
+				body.Field{Name: "tools", Place: atInnerList}, body.Field{Name: "internal_chat_message_metadata_passthrough", Place: atPrivateInner}, // Codex's
 			),
 			atNativeSeal: {},
 		},
 	},
 	Roles: map[body.Place]native.Role{
-		atCut: native.Cut, atID: native.ID, atIDList: native.ID, atObject: native.ID,
+		atPrivate: native.Cut, atPrivateInner: native.CutInside, atID: native.ID, atIDList: native.ID, atObject: native.ID, atRef: native.Ref, atSkill: native.Skill,
 		atTool: native.Tool, atToolType: native.ToolType, atToolModel: native.ToolModel, atInnerType: native.InnerType, atInnerModel: native.InnerModel,
 		atNativeItem: native.Item, atNativeItemID: native.ItemID, atNativeType: native.ItemType, atNativeSeal: native.ItemSeal,
 	},
@@ -97,45 +101,68 @@ func refers(kind string, sealed bool) bool {
 	return kind == "" || kind == "item_reference" || kind == "reasoning" && !sealed
 }
 
-// answerForm is the form of an answer, and of its events, as far as they have ids. What is
-// only repeated of the request is none of it, nor is what the model wrote: with that, a
-// client could make anything its own.
-var answerForm = native.Form{
-	Grammar: body.Grammar{
-		Known: func([]byte) bool { return false },
-		Places: []body.Node{
-			body.Top: {Fields: []body.Field{
-				{Name: "id", Place: inID}, {Name: "output", Place: inItems}, {Name: "conversation", Place: inKept},
-				{Name: "response", Place: inResponse}, {Name: "item", Place: inItem}, {Name: "part", Place: inPart}, {Name: "annotation", Place: inSource},
-				{Name: "data", Place: inItems},
-			}},
-			inResponse: {Fields: []body.Field{{Name: "id", Place: inID}, {Name: "output", Place: inItems}, {Name: "conversation", Place: inKept}}},
-			inItems:    {Element: inItem},
-			inItem: {Fields: []body.Field{
-				{Name: "id", Place: inID}, {Name: "container_id", Place: inID}, {Name: "environment", Place: inKept}, {Name: "content", Place: inParts},
-			}},
-			inKept:    {Fields: []body.Field{{Name: "id", Place: inID}, {Name: "container_id", Place: inID}}},
-			inParts:   {Element: inPart},
-			inPart:    {Fields: []body.Field{{Name: "annotations", Place: inSources}}},
-			inSources: {Element: inSource},
-			inSource:  {Fields: []body.Field{{Name: "file_id", Place: inID}, {Name: "container_id", Place: inID}}},
-		},
-	},
-	Roles: map[body.Place]native.Role{inID: native.ID},
-}
-
-// The places of answerForm.
+// The places of an answer, and of its events.
 const (
 	inResponse = body.First + iota
 	inItems
 	inItem
+	inType   // the type of an item
+	inFound  // what the provider's interpreter made, or its search found
+	inResult // one of these
+	inFile   // its file
 	inKept
 	inParts
 	inPart
 	inSources
 	inSource
 	inID
+	inOwn   // the model that answers
+	inModel // the name of a model
+	inOther // anything else
 )
+
+// wholeForm and eventForm are the forms of an answer, and of its events: ids count where the
+// provider gives them, and nowhere else. What is only repeated of the request is none of it, nor
+// is what the model wrote: with that, a client could make anything its own.
+var wholeForm, eventForm = newAnswerForm(inOwn), newAnswerForm(inModel)
+
+// newAnswerForm returns a form. model is the place of the top level's model.
+func newAnswerForm(model body.Place) native.Form {
+	response := []body.Field{
+		{Name: "id", Place: inID}, {Name: "output", Place: inItems}, {Name: "conversation", Place: inKept},
+		{Name: "metadata"}, {Name: "tools"}, {Name: "text"}, {Name: "instructions"}, {Name: "prompt"}, {Name: "tool_choice"}, // of the request
+	}
+	return native.Form{
+		Grammar: body.Grammar{
+			Known: func([]byte) bool { return false },
+			Places: []body.Node{
+				body.Top: {Fields: slices.Concat(response, []body.Field{
+					{Name: "model", Place: model}, {Name: "response", Place: inResponse}, {Name: "item", Place: inItem}, {Name: "part", Place: inPart},
+					{Name: "annotation", Place: inSource}, {Name: "data", Place: inItems},
+				}), Other: inOther},
+				inResponse: {Fields: slices.Concat(response, []body.Field{{Name: "model", Place: inOwn}}), Other: inOther},
+				inItems:    {Element: inItem},
+				inItem: {Fields: []body.Field{
+					{Name: "id", Place: inID}, {Name: "container_id", Place: inID}, {Name: "environment", Place: inKept}, {Name: "content", Place: inParts},
+					{Name: "type", Place: inType}, {Name: "outputs", Place: inFound}, {Name: "results", Place: inFound}, {Name: "model", Place: inModel},
+					{Name: "arguments"}, {Name: "input"}, {Name: "output"}, {Name: "tools"}, {Name: "action"},
+				}, Other: inOther},
+				inFound:   {Element: inResult},
+				inResult:  {Fields: []body.Field{{Name: "file_id", Place: inFile}}},
+				inKept:    {Fields: []body.Field{{Name: "id", Place: inID}, {Name: "container_id", Place: inID}}},
+				inParts:   {Element: inPart},
+				inPart:    {Fields: []body.Field{{Name: "annotations", Place: inSources}}},
+				inSources: {Element: inSource},
+				inSource:  {Fields: []body.Field{{Name: "file_id", Place: inID}, {Name: "container_id", Place: inID}}},
+				inOther:   {Fields: []body.Field{{Name: "model", Place: inModel}}, Other: inOther, Element: inOther},
+			},
+		},
+		Roles: map[body.Place]native.Role{
+			inID: native.ID, inItem: native.Item, inType: native.ItemType, inFile: native.ItemID, inOwn: native.Own, inModel: native.Model,
+		},
+		Refers: func(kind string, _ bool) bool { return kind == "code_interpreter_call" || kind == "file_search_call" },
+	}
+}
 
 // passed reads a request as it is. It returns nil for one with what Kai has sealed, which is
 // nothing to a provider. untranslated is why the request can't be translated, if it can't.
@@ -144,14 +171,14 @@ func passed(b []byte, untranslated *fault.Error) (*dialect.Native, error) {
 	if err != nil || q.Sealed {
 		return nil, err
 	}
-	var unknown error
-	if untranslated != nil && !strings.HasSuffix(untranslated.Param, "id") { // which says already that there is no such thing
-		unknown = dialect.NotKept()
+	lost := dialect.NotKept()
+	if untranslated != nil && strings.HasSuffix(untranslated.Param, "id") {
+		lost = untranslated // which says already that there is no such thing
 	}
 	return &dialect.Native{
-		Size: 2 * q.Size(), IDs: q.IDs, Unknown: unknown, Billed: q.Billed(),
+		Size: 2 * q.Size(), IDs: q.IDs, Unknown: dialect.NotKept(), Refs: q.Refs, Lost: lost, Billed: q.Billed(),
 		Body:  func(_, mine func(string) bool) dialect.Body { return q.Mine(mine) },
-		Whole: func(i dialect.Info) dialect.Passing { return native.NewWhole(i, &passage{info: i}) },
+		Whole: func(i dialect.Info) dialect.Passing { return native.NewWhole(i, newPassage(i, &wholeForm)) },
 		Told:  nativeTold,
 	}, nil
 }
@@ -165,8 +192,8 @@ func (s *stream) BeginNative() dialect.Passing {
 		return nil
 	}
 	s.translated = false
-	s.passing = &passing{stream: s, passage: passage{info: s.info}}
-	s.passing.Answer = native.NewStream(s.info, &s.passing.passage)
+	s.passing = &passing{stream: s, passage: newPassage(s.info, &eventForm)}
+	s.passing.Answer = native.NewStream(s.info, s.passing.passage)
 	return s.passing
 }
 
@@ -174,7 +201,7 @@ func (s *stream) BeginNative() dialect.Passing {
 type passing struct {
 	*native.Answer
 	stream  *stream
-	passage passage
+	passage *passage
 	shown   bool // some of it was sent: guarded by the stream's mu
 }
 
@@ -195,8 +222,12 @@ func (p *passing) keepAlive(dst []byte) []byte {
 
 // passage passes on an answer of a provider that speaks this API. The model is the alias.
 type passage struct {
-	info dialect.Info
-	id   string // of the response; "": not known yet
+	reading native.Reading
+	id      string // of the response; "": not known yet
+}
+
+func newPassage(i dialect.Info, form *native.Form) *passage {
+	return &passage{reading: native.Reading{Form: form, Info: i}}
 }
 
 // Watches reports whether content has to be looked at: no delta has anything that is the
@@ -210,31 +241,14 @@ func isDelta(name []byte) bool {
 
 // Event appends an event.
 func (p *passage) Event(dst, name, data []byte) []byte {
-	if isDelta(name) {
-		return append(dst, data...)
-	}
-	p.note(data)
-	return native.Replace(dst, data, p.info.Model, "response", "model")
-}
-
-// note notes the ids that an answer tells.
-func (p *passage) note(data []byte) {
-	if p.id == "" {
+	if p.id == "" && !isDelta(name) {
 		p.id = native.Text(data, "response", "id")
 	}
-	if p.info.Made == nil {
-		return
-	}
-	for _, id := range native.IDs(data, &answerForm) {
-		p.info.Made(id)
-	}
+	return p.reading.Append(dst, data)
 }
 
 // End appends nothing: the event that says that the answer is complete is the last one.
 func (p *passage) End(dst []byte) []byte { return dst }
 
 // Whole appends a whole answer.
-func (p *passage) Whole(dst, data []byte) []byte {
-	p.note(data)
-	return native.Replace(dst, data, p.info.Model, "model")
-}
+func (p *passage) Whole(dst, data []byte) []byte { return p.reading.Append(dst, data) }

@@ -56,9 +56,9 @@ func ParseKept(k Kept) dialect.Parse {
 					return nil, err
 				}
 				return &dialect.Native{
-					Size: q.Size(), IDs: q.IDs,
+					Size: q.Size(), IDs: q.IDs, Unknown: noResponse(),
 					Body:  func(_, _ func(string) bool) dialect.Body { return q },
-					Whole: func(i dialect.Info) dialect.Passing { return native.NewWhole(i, &passage{info: i}) },
+					Whole: func(i dialect.Info) dialect.Passing { return native.NewWhole(i, newPassage(i, &wholeForm)) },
 				}, nil
 			},
 		}, nil

@@ -5,6 +5,18 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
+// Version returns the header that says which version of the Messages API is meant: the client's, if
+// it said one.
+//
+//   - client: the member "client_headers" of the options
+func Version(client sdk.JSON) string {
+	version, _ := client.Get("anthropic-version").Str()
+	if version == "" {
+		version = "2023-06-01"
+	}
+	return "anthropic-version: " + version
+}
+
 // message has the fields of a message, or of an event about one, that say something.
 type message struct{ kind, content, reason, block, delta, message, usage, failure sdk.JSON }
 
