@@ -47,14 +47,14 @@ func (c *call) enter(ctx context.Context) error {
 		}
 	}
 	if refused != nil {
-		if b := refused.Bucket; !refused.Unavailable && b.Owner == limit.Key && (b.Unit == limit.Requests || b.Unit == limit.Tokens) {
-			showRoom(c.http.Writer.Header(), []room{{b, refused.Left, max(0, refused.Wait)}})
+		if refused.Rooms != nil {
+			a.show(c.http.Writer.Header(), refused, refused.Bucket)
 		}
 		return notAdmitted(refused, c.gateway.now())
 	}
 	if a.lease != nil {
 		c.admission = a
-		a.show(c.http.Writer.Header())
+		a.show(c.http.Writer.Header(), a.lease, nil)
 	}
 	return nil
 }
@@ -199,22 +199,24 @@ func (c *call) leave() {
 	}
 }
 
+// rooms tell what each of the buckets of a request has left: its lease does, or its refusal.
+type rooms interface {
+	Left(i int) (remaining int64, reset time.Duration)
+}
+
 // show tells the client what is left of the limits of its key: of those for requests, and
-// of those for tokens, that of which the smallest part is left.
-func (a *admission) show(h http.Header) {
+// of those for tokens, that of which the smallest part is left. Of a request that isn't let in,
+// it tells of the limit that refused it, if that is its key's or a group's, and of groups where
+// the key has no such limit.
+//
+//   - refused: by which limit it isn't let in; nil: it is
+func (a *admission) show(h http.Header, rooms rooms, refused *limit.Bucket) {
 	var told [2]room
 	n := 0
 	for _, unit := range [...]limit.Unit{limit.Requests, limit.Tokens} {
-		least := 2.0
-		var tightest room
-		for i, b := range a.buckets {
-			if b.Owner != limit.Key || b.Unit != unit {
-				continue
-			}
-			left, reset := a.lease.Left(i)
-			if part := float64(left) / float64(max(1, b.Limit)); part < least {
-				least, tightest = part, room{b, left, reset}
-			}
+		tightest := a.tightest(unit, limit.Key, rooms, refused)
+		if tightest.of == nil && refused != nil {
+			tightest = a.tightest(unit, limit.Group, rooms, refused)
 		}
 		if tightest.of != nil {
 			told[n] = tightest
@@ -222,6 +224,26 @@ func (a *admission) show(h http.Header) {
 		}
 	}
 	showRoom(h, told[:n])
+}
+
+// tightest returns the limit of a unit of which the smallest part is left, of those of an owner,
+// or the one by which the request isn't let in; of is nil if there is none.
+func (a *admission) tightest(unit limit.Unit, owner limit.Owner, rooms rooms, refused *limit.Bucket) (tightest room) {
+	least := 2.0
+	for i, b := range a.buckets {
+		if b.Unit != unit || b.Owner != owner && (b != refused || b.Owner != limit.Group) {
+			continue
+		}
+		left, reset := rooms.Left(i)
+		part := float64(left) / float64(max(1, b.Limit))
+		if b == refused {
+			part = -1
+		}
+		if part < least {
+			least, tightest = part, room{b, left, reset}
+		}
+	}
+	return tightest
 }
 
 // room is what a limit has left, and in what time it will be as if nothing had been used.
@@ -237,8 +259,7 @@ var roomHeaders = [...][3]string{
 	limit.Tokens:   {"X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens"},
 }
 
-// showRoom tells the client what is left of limits of its key for requests or tokens, of each
-// at most one, as OpenAI does: https://platform.openai.com/docs/guides/rate-limits. Each
+// showRoom tells the client what is left of limits for requests or tokens, of each at most one, as OpenAI does: https://platform.openai.com/docs/guides/rate-limits. Each
 // answer has these headers, so all of them are in one text.
 func showRoom(h http.Header, told []room) {
 	var buf [160]byte

@@ -78,23 +78,6 @@ func TestARequestTooManyIsNotSent(t *testing.T) {
 	}
 }
 
-func TestNobodyIsToldOfTheLimitsOfOthers(t *testing.T) {
-	up := mock.Start(t, mock.SSE(sseChunk("a"), sseStop, sseDone))
-	for name, tc := range map[string]struct{ key, rest, want string }{
-		"its group":   {"limits: {requests: 0/m}", "", "The limits of key 'app' allow no requests."},
-		"the gateway": {"limits: {}", "limits: {requests: 1/d}\n", "The limit of requests per day of this gateway is reached."},
-	} {
-		t.Run(name, func(t *testing.T) {
-			g := limited(t, up, tc.key, tc.rest)
-			g.postAs(t, "app", asked)
-			res, text := g.postAs(t, "app", asked)
-			if res.StatusCode != 429 || !strings.Contains(text, tc.want) {
-				t.Errorf("%d %s, want %q", res.StatusCode, text, tc.want)
-			}
-		})
-	}
-}
-
 // TestWhatAnAnswerCosts cuts answers at every stage, in every API, and compares what is
 // charged with what was delivered.
 func TestWhatAnAnswerCosts(t *testing.T) {

@@ -29,7 +29,7 @@ import (
 //	a revoked key lives on                          TestTrapARevokedKeyLivesOn
 //	a path is outside of the limits                 TestTrapAPathIsOutsideOfTheLimits, TestTrapAKeyIsUnlimitedByAccident
 //	what has no price is free                       config.TestLimitsThatCantBeMeant
-//	a 429 names no limit, or that of another one    TestNobodyIsToldOfTheLimitsOfOthers
+//	a 429 names no limit, or that of another one    TestEveryLimitOfTheChainHolds
 
 // TestTrapABurstPassesALimit lets many requests come before any of them has ended.
 func TestTrapABurstPassesALimit(t *testing.T) {

@@ -182,7 +182,8 @@ func (c *counter) finish(index, n int64) {
 // saved returns what outlives the process. Of requests that run it has the estimate of their
 // input, which will be billed whatever happens to them, and not what their answers may have.
 func (c *counter) saved() Saved {
-	return Saved{c.index, c.end, c.now - c.open, c.before - c.openBefore, c.debt, c.warned}
+	now := c.now - c.open
+	return Saved{c.index, c.end, now, c.before - c.openBefore, c.debt, c.warned && now >= c.bucket.Warn}
 }
 
 // reset returns how long it takes until nothing counts any more, after roll.
@@ -200,6 +201,14 @@ func (c *counter) reset(t time.Time) time.Duration {
 	return 0
 }
 
+// room returns what is left, after roll.
+func (c *counter) room(t time.Time) Room {
+	if c.bucket.Window == 0 {
+		return Room{}
+	}
+	return Room{max(0, c.bucket.Limit-c.used(t)), c.reset(t)}
+}
+
 // refusal says why a request that must and may have so much is not let in at t, after roll;
 // nil: it is.
 func (c *counter) refusal(t time.Time, must, may int64) *Refusal {
@@ -211,9 +220,9 @@ func (c *counter) refusal(t time.Time, must, may int64) *Refusal {
 	need := max(min(must, b.Limit), 1)
 	switch {
 	case must > 2*b.Limit && b.Limit > 0 && b.Unit != Requests && b.Unit != Concurrent:
-		return &Refusal{Bucket: b, Left: max(0, free), Wait: -1, TooLarge: true}
+		return &Refusal{Bucket: b, Wait: -1, TooLarge: true}
 	case free < need:
-		return &Refusal{Bucket: b, Left: max(0, free), Wait: c.wait(t, need)}
+		return &Refusal{Bucket: b, Wait: c.wait(t, need)}
 	}
 	return nil
 }

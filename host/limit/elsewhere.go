@@ -15,19 +15,25 @@ func (s Saved) Used(b *Bucket, t time.Time) int64 { return s.at(b, t).used(t) }
 // Left returns what a bucket with a window has left at t by its count, and in what time it
 // will be as if nothing had been used.
 func (s Saved) Left(b *Bucket, t time.Time) (remaining int64, reset time.Duration) {
-	c := s.at(b, t)
-	return max(0, b.Limit-c.used(t)), c.reset(t)
+	r := s.at(b, t).room(t)
+	return r.Left, r.Reset
 }
 
 // Judge says why a request is not let in at t by counts that are kept elsewhere, one for
 // each bucket; nil: it is let in.
 func Judge(buckets []*Bucket, counts []Saved, r Reserve, t time.Time) *Refusal {
 	var refused *Refusal
+	rooms := make([]Room, len(buckets))
 	for i, b := range buckets {
 		must, may := b.Needs(r)
-		if no := counts[i].at(b, t).refusal(t, must, may); no != nil {
+		c := counts[i].at(b, t)
+		rooms[i] = c.room(t)
+		if no := c.refusal(t, must, may); no != nil {
 			refused = refused.or(no)
 		}
+	}
+	if refused != nil {
+		refused.Rooms = rooms
 	}
 	return refused
 }

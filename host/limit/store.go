@@ -39,7 +39,6 @@ type Lease interface {
 // Refusal says why a request isn't let in.
 type Refusal struct {
 	Bucket *Bucket       // that it has to wait longest for
-	Left   int64         // of it
 	Wait   time.Duration // until it would be let in; below 0: it never will be
 
 	// TooLarge says that what the request needs is more than twice of what the limit
@@ -49,6 +48,21 @@ type Refusal struct {
 	// Unavailable says that nobody knows, since what counts doesn't answer. Bucket is nil
 	// then.
 	Unavailable bool
+
+	// Rooms are what the buckets have left, in their order; nil if nobody knows.
+	Rooms []Room
+}
+
+// Room is what a bucket with a window has left, and in what time it will be as if nothing had
+// been used. Of other buckets it says nothing.
+type Room struct {
+	Left  int64
+	Reset time.Duration
+}
+
+// Left is as that of a [Lease].
+func (r *Refusal) Left(i int) (remaining int64, reset time.Duration) {
+	return r.Rooms[i].Left, r.Rooms[i].Reset
 }
 
 // Options configures NewLocal.
@@ -122,8 +136,7 @@ type charge struct {
 	index   int64 // of the period that it was taken from
 	taken   int64
 	open    int64 // of it, beyond the estimate of the input
-	left    int64
-	reset   time.Duration
+	after   Room
 }
 
 // Admit is [Store].
@@ -146,6 +159,10 @@ func (s *Local) Admit(_ context.Context, buckets []*Bucket, r Reserve) (Lease, *
 		l.charges = append(l.charges, charge{counter: c, bucket: b, index: c.index, taken: must + open, open: open})
 	}
 	if refused != nil {
+		refused.Rooms = make([]Room, len(buckets))
+		for i, b := range buckets {
+			refused.Rooms[i] = s.counters[b.ID].room(t)
+		}
 		return nil, refused
 	}
 	for i := range l.charges {
@@ -169,13 +186,13 @@ func (ch *charge) apply(t time.Time) {
 	c.now = sum(c.now, ch.taken)
 	c.open += ch.open
 	c.running++
-	if c.bucket.Window > 0 {
-		ch.left, ch.reset = max(0, c.bucket.Limit-c.used(t)), c.reset(t)
-	}
+	ch.after = c.room(t)
 }
 
 // Left is [Lease].
-func (l *lease) Left(i int) (int64, time.Duration) { return l.charges[i].left, l.charges[i].reset }
+func (l *lease) Left(i int) (int64, time.Duration) {
+	return l.charges[i].after.Left, l.charges[i].after.Reset
+}
 
 // Settle is [Lease].
 func (l *lease) Settle(u Usage) {
@@ -217,10 +234,9 @@ func (s *Local) settle(l *lease, u Usage) (warn []warning) {
 			c.refund(ch.index, ch.taken-used)
 		}
 		s.mark(c)
-		spent := c.now - c.open // what may be given back is not
-		if b := ch.bucket; b.Unit == Money && spent >= b.Warn && b.Limit > 0 && !c.warned && spent > 0 {
+		if b := ch.bucket; b.Unit == Money && c.now >= b.Warn && b.Limit > 0 && !c.warned && c.now > 0 {
 			c.warned = true
-			warn = append(warn, warning{b, spent})
+			warn = append(warn, warning{b, c.now})
 		}
 	}
 	return warn

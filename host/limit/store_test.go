@@ -276,7 +276,7 @@ func TestKeepForgetsOnlyWhatCountsNothing(t *testing.T) {
 func TestWhatIsSavedOfARequestThatRuns(t *testing.T) {
 	s, clock := newStore()
 	tokens, output, requests := bucket(Tokens, 1000, time.Minute), bucket(OutputTokens, 1000, time.Minute), bucket(Requests, 9, time.Minute)
-	money := &Bucket{ID: "money", Unit: Money, Limit: 5000, Warn: 5000, Zone: time.UTC}
+	money := &Bucket{ID: "money", Unit: Money, Limit: 5000, Warn: 4000, Zone: time.UTC}
 	all := []*Bucket{tokens, output, requests, money}
 	saved := func(when string, want ...Saved) {
 		t.Helper()

@@ -22,9 +22,6 @@ type lease struct {
 
 // Left is [limit.Lease].
 func (l *lease) Left(i int) (int64, time.Duration) {
-	if l.buckets[i].Window == 0 {
-		return 0, 0
-	}
 	return l.counts[i].Left(l.buckets[i], l.at)
 }
 
