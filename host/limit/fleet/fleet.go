@@ -123,8 +123,9 @@ func New(o Options) *Store {
 	run := o.Server.Script
 	s := &Store{
 		o: o, admit: run(admitting), settle: run(settling), beat: run(beating), join: run(joining), declare: run(declaring), peek: run(peeking), leave: run(leaving),
-		gateways: o.Server.Key("", "gateways"), life: strconv.FormatInt(3*o.Beat.Milliseconds(), 10),
-		joining: make(chan struct{}, 1), wake: make(chan struct{}, 1), stop: make(chan struct{}),
+		gateways: o.Server.Key("g", "gateways"), // of those with the same secret
+		life:     strconv.FormatInt(3*o.Beat.Milliseconds(), 10),
+		joining:  make(chan struct{}, 1), wake: make(chan struct{}, 1), stop: make(chan struct{}),
 		known: map[string]*entry{}, running: map[string]int64{}, spent: map[spentKey]*spent{}, gatewaysNow: 1,
 	}
 	o.Server.Watch(func() {

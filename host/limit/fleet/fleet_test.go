@@ -187,6 +187,29 @@ func TestAFleetDecidesAsOneGateway(t *testing.T) {
 	}
 }
 
+// TestAnotherSecretIsAnotherFleet has gateways with two secrets at one server.
+func TestAnotherSecretIsAnotherFleet(t *testing.T) {
+	r := redis.Start(t)
+	one := gateway(t, r, Options{})
+	c, err := shared.Open(shared.Options{Addresses: []string{r.Address}, Secret: strings.Repeat("f", 32), Timeout: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	other, same := gateway(t, r, Options{Server: server{Client: c}}), gateway(t, r, Options{})
+	if got := other.Gateways(); got != 1 {
+		t.Errorf("with another secret there are %d gateways, want 1", got)
+	}
+	if got := same.Gateways(); got != 2 {
+		t.Errorf("with the same secret there are %d gateways, want 2", got)
+	}
+	b := bucket(limit.Requests, 9, 24*time.Hour)
+	mustAdmit(t, one, limit.Reserve{}, b)
+	if mine, theirs := used(t, same, b), used(t, other, b); mine != 1 || theirs != 0 {
+		t.Errorf("%d and %d requests are counted, want 1 and 0", mine, theirs)
+	}
+}
+
 func TestManyAtOncePassNoLimitOfAFleet(t *testing.T) {
 	r := redis.Start(t)
 	fleet := []*Store{gateway(t, r, Options{}), gateway(t, r, Options{}), gateway(t, r, Options{})}

@@ -5,8 +5,8 @@ package fleet
 //
 // All keys of a fleet have one hash tag, so that they are in one slot of a cluster:
 //
-//	{kai}:gateways     hash: incarnation → when its heart beat last, in milliseconds, and the
-//	                   digest of its limits
+//	{kai}:g:DIGEST     hash: incarnation → when its heart beat last, in milliseconds, and the
+//	                   digest of its limits; of the gateways with one secret
 //	{kai}:l:INC        hash: lease → what it reserved, "period:amount;" for each bucket that
 //	                   is no count of running requests; "0" says that the incarnation is known
 //	{kai}:b:DIGEST     text: the count of a bucket, "index now before debt end warned"
