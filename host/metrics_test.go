@@ -59,7 +59,7 @@ func TestMetricsOfAGateway(t *testing.T) {
 		`kai_requests_total{alias="m",status="200"}`:                  "2",
 		`kai_requests_total{alias="or/*",status="200"}`:               "3",
 		`kai_requests_total{alias="_unknown",status="400"}`:           "1",
-		`kai_refusals_total{kind="unknown_model"}`:                    "1",
+		`kai_refusals_total{code="",kind="unknown_model"}`:            "1",
 		`kai_inflight{alias="m"}`:                                     "0",
 		`kai_attempts_total{class="rate",model="m0",provider="up0"}`:  "1",
 		`kai_attempts_total{class="ok",model="m1",provider="up1"}`:    "2",

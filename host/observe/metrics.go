@@ -88,7 +88,7 @@ func NewMetrics(state func() State) *Metrics {
 		cost:           counter("kai_cost_total", "What attempts cost by the configured prices, in the configured currency.", "provider", "model"),
 		uncertain:      prometheus.NewCounter(prometheus.CounterOpts{Name: "kai_uncertain_cost_total", Help: "Attempts that the provider may bill though it never counted what they used."}),
 		cooldowns:      counter("kai_cooldowns_total", "Failures that made a target or its provider cool down.", "provider", "model", "class"),
-		refusals:       counter("kai_refusals_total", "Requests that failed before any target was asked, by the kind of the failure.", "kind"),
+		refusals:       counter("kai_refusals_total", "Requests that failed before any target was asked, by the kind of the failure and its code.", "kind", "code"),
 		cached:         counter("kai_cache_requests_total", "Requests whose answers may be kept. hit: one was; miss: none was.", "alias", "result"),
 		warnings:       counter("kai_budget_warnings_total", "Budgets of which most was spent, each once in its period, by whose they are.", "owner"),
 		keyTokens:      counter("kai_key_tokens_total", "Tokens by the name of the client's key.", "key"),

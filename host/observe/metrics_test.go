@@ -79,10 +79,14 @@ func TestARequestIsCounted(t *testing.T) {
 		}
 	})
 	v := m.View(names)
-	v.Begin("fast")
-	v.Begin("fast")
+	for range 3 {
+		v.Begin("fast")
+	}
 	v.End(finished())
-	v.End(&record.Request{ForModel: true, Model: "no such model", Class: fault.UnknownModel.String(), Status: 400})
+	v.End(&record.Request{ForModel: true, Model: "no such model", Class: fault.UnknownModel.String(), Code: "model_not_found", Status: 400})
+	v.End(&record.Request{ForModel: true, Alias: "fast", Class: fault.Limited.String(), Code: "budget_exceeded", Status: 429})
+	v.Begin("fast")
+	v.End(&record.Request{ForModel: true, Alias: "fast", Class: fault.Limited.String(), Code: "what a client said", Status: 429})
 	v.End(&record.Request{Class: fault.Unauthenticated.String(), Status: 401})
 	v.End(&record.Request{Class: fault.Gone.String(), Status: 499})
 	got := scrape(t, m)
@@ -114,9 +118,11 @@ func TestARequestIsCounted(t *testing.T) {
 		`kai_adapter_calls_total{provider="groq",result="broken"}`:              "2",
 		`kai_adapter_fuel_total{provider="groq"}`:                               "5000",
 		`kai_adapter_instances{provider="groq"}`:                                "3",
-		`kai_refusals_total{kind="unknown_model"}`:                              "1",
-		`kai_refusals_total{kind="unauthenticated"}`:                            "1",
-		`kai_refusals_total{kind="gone"}`:                                       "",
+		`kai_refusals_total{code="model_not_found",kind="unknown_model"}`:       "1",
+		`kai_refusals_total{code="",kind="unauthenticated"}`:                    "1",
+		`kai_refusals_total{code="budget_exceeded",kind="limited"}`:             "1",
+		`kai_refusals_total{code="other",kind="limited"}`:                       "1",
+		`kai_refusals_total{code="",kind="gone"}`:                               "",
 		`kai_target_state{model="llama",provider="groq"}`:                       "0",
 		`kai_target_state{model="*",provider="openrouter"}`:                     "2",
 		`kai_config_generation`:                                                 "4",

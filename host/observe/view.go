@@ -97,7 +97,7 @@ func (v *View) Begin(alias string) {
 // End counts a request that is over.
 func (v *View) End(r *record.Request) {
 	if r.Class != "" && len(r.Attempts) == 0 && r.Status != statusHungUp {
-		v.m.refusals.WithLabelValues(r.Class).Inc()
+		v.m.refusals.WithLabelValues(r.Class, record.KnownCode(r.Code)).Inc()
 	}
 	if !r.ForModel {
 		return
