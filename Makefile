@@ -103,7 +103,6 @@ SOAK ?= 10m
 soak: build ## keep up two loads for SOAK (10m) each, with everything on, and watch memory, descriptors and goroutines
 	go build -o bin/bench ./cmd/bench
 	./bin/bench -native '' -soak $(SOAK)
-	KAI_SOAK=1 go test -count=1 -run '^TestSoak' ./host/limit/fleet
 
 CLIENTS := examples/clienttest/clients
 

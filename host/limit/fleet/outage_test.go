@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,20 +27,14 @@ func brief(t testing.TB, r *redis.Server, outage Outage) *Store {
 	return gateway(t, r, Options{Server: server{Client: c}, Timeout: briefly, Outage: outage, Beat: 200 * time.Millisecond})
 }
 
-// TestTrapAnAdmissionHangsWithTheStore stops the server under load: nobody waits for longer
-// than the time-out, and soon nobody waits at all. When it goes on, all that was used is
-// counted, once.
-func TestTrapAnAdmissionHangsWithTheStore(t *testing.T) { stopUnderLoad(t, 3*time.Second) }
-
-// TestSoakTwentySecondsWithoutTheStore is the same for as long as makes every time-out run out.
-func TestSoakTwentySecondsWithoutTheStore(t *testing.T) {
-	if !soak {
-		t.Skip("takes half a minute: make soak runs it")
+// TestTrapAnAdmissionHangsWithTheStore stops the server under load, in CI for as long as makes
+// every time-out run out: nobody waits for longer than the time-out, and soon nobody waits at
+// all. When it goes on, all that was used is counted, once.
+func TestTrapAnAdmissionHangsWithTheStore(t *testing.T) {
+	pause := 3 * time.Second
+	if os.Getenv("CI") == "true" {
+		pause = 20 * time.Second
 	}
-	stopUnderLoad(t, 20*time.Second)
-}
-
-func stopUnderLoad(t *testing.T, pause time.Duration) {
 	r := redis.Start(t)
 	fleet := []*Store{brief(t, r, Divide), brief(t, r, Divide)}
 	tokens, requests, running := bucket(limit.Tokens, 1<<40, 24*time.Hour), bucket(limit.Requests, 1<<40, 24*time.Hour), bucket(limit.Concurrent, 1000, 0)
@@ -73,6 +68,19 @@ func stopUnderLoad(t *testing.T, pause time.Duration) {
 			}
 		})
 	}
+	var lag atomic.Int64 // by which the machine let somebody sleep longer than they wanted
+	all.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			begun := time.Now()
+			time.Sleep(time.Millisecond)
+			lag.Store(max(lag.Load(), int64(time.Since(begun))))
+		}
+	})
 	until(t, "a hundred requests", func() bool { return let.Load() > 100 })
 	r.Pause()
 	time.Sleep(pause)
@@ -86,8 +94,8 @@ func stopUnderLoad(t *testing.T, pause time.Duration) {
 	for _, s := range fleet {
 		until(t, "nothing is overdue", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.overdue)+len(s.spent) == 0 && !s.doubtful })
 	}
-	if n := time.Duration(longest.Load()); n > 10*briefly { // on a machine with much else to do
-		t.Errorf("an admission took %v", n)
+	if n, late := time.Duration(longest.Load()), time.Duration(lag.Load()); n > 2*briefly+2*late {
+		t.Errorf("an admission took %v, on a machine that is up to %v late; want less than twice the time-out of %v", n, late, briefly)
 	}
 	if during > let.Load()/4 {
 		t.Errorf("%d of %d admissions waited, want no more than those before anybody knew", during, let.Load())
