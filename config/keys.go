@@ -28,6 +28,7 @@ type Key struct {
 
 	Content         bool `json:"content"`          // what it asks and is answered is in traces, if Telemetry.Content is set
 	ProviderRouting bool `json:"provider_routing"` // its requests may choose models and providers at an upstream
+	ProviderIDs     bool `json:"provider_ids"`     // its requests may name all that the provider's account keeps
 }
 
 // KeyVersion is one of the keys of an entry that has several, so that a new one can take

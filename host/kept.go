@@ -5,12 +5,14 @@ import (
 	"context"
 
 	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/key"
 	"github.com/kai-gateway/kai/host/route"
 )
 
 // keeperOf finds the upstream that keeps what the caller names.
 //
-//   - keeper: "" if nobody remembers any of it, which is fine where there are no other callers
+//   - keeper: "" if nobody remembers any of it, which is fine where there are no other
+//     callers, and for a key that may name all that an account keeps
 //   - before: the tokens of the conversation that ends with it; 0: unknown, or none
 //   - ok: all of it is the caller's, and at one upstream
 func (c *call) keeperOf(ctx context.Context, ids []string) (keeper string, before int64, ok bool) {
@@ -22,7 +24,7 @@ func (c *call) keeperOf(ctx context.Context, ids []string) (keeper string, befor
 			at = made.keeper(c.caller, id, c.plan.Targets)
 		}
 		switch {
-		case at == "" && c.gateway.alone():
+		case at == "" && (c.gateway.alone() || key.PrincipalFrom(ctx).Trusted):
 			continue
 		case at == "" || keeper != "" && keeper != at:
 			return "", 0, false

@@ -204,3 +204,28 @@ model_mapping: {m: {provider: up, model: x}}
 		})
 	}
 }
+
+// TestATrustedKeyNamesWhateverTheAccountKeeps: whoever made it, in every API.
+func TestATrustedKeyNamesWhateverTheAccountKeeps(t *testing.T) {
+	up := mock.Start(t, mock.JSON(wholeChat))
+	own := mock.Start(t, mock.JSON(ownWhole("1")))
+	g := newGateway(t, fmt.Sprintf(`
+auth: {enabled: true, api_keys: [{name: a, key: key-a, provider_ids: true}, {name: b, key: key-b}]}
+providers: {up: {plugin: openai, base_url: %q, api_key: k}, own: {plugin: openai, base_url: %q, api_key: k, native: true}}
+model_mapping: {m: {provider: up, model: x}, own: {provider: own, model: gpt-x}}
+`, up.URL, own.URL))
+	for _, tc := range []struct{ path, body string }{
+		{"/v1/chat/completions", `{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"file-of-the-account"}}]}]}`},
+		{"/v1/responses", `{"model":"own","input":"hi","tools":[{"type":"file_search","vector_store_ids":["file-of-the-account"]}]}`},
+		{"/v1/responses", `{"model":"own","input":"hi","previous_response_id":"file-of-the-account"}`},
+	} {
+		for key, want := range map[string]bool{"key-a": true, "key-b": false} {
+			up.Forget()
+			own.Forget()
+			status, answer := g.send(t, "POST", tc.path, tc.body, "Authorization: Bearer "+key)
+			if asked := len(up.Requests())+len(own.Requests()) == 1; asked != want || want != (status == 200) {
+				t.Errorf("%s with %s: %d %s", tc.body, key, status, answer)
+			}
+		}
+	}
+}

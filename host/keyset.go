@@ -22,7 +22,7 @@ func keysOf(c *config.Auth) []key.Key {
 			chains[k.Group] = c.Chain(k.Group)
 		}
 		keys[i] = key.Key{
-			Name: k.Name, Groups: chains[k.Group], Routes: k.ProviderRouting, Content: k.Content,
+			Name: k.Name, Groups: chains[k.Group], Routes: k.ProviderRouting, Trusted: k.ProviderIDs, Content: k.Content,
 			Digests: []key.Digest{{SHA256: k.SHA256}}, Expires: k.Expires, Disabled: k.Disabled,
 		}
 		if len(k.Keys) > 0 {

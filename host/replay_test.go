@@ -174,7 +174,7 @@ func replayGroup(t *testing.T, plugin string, shared recordedGroup, group []reco
 			fmt.Fprintf(&yaml, "  %q: {provider: up, model: %q}\n", r.model, r.model)
 		}
 	}
-	yaml.WriteString("auth: {enabled: true, api_keys: [{name: any, key: any, provider_routing: true}]}\n")
+	yaml.WriteString("auth: {enabled: true, api_keys: [{name: any, key: any, provider_routing: true, provider_ids: true}]}\n")
 	g := newGateway(t, yaml.String())
 	for _, r := range group {
 		for how, newCutter := range cutters {

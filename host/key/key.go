@@ -20,6 +20,7 @@ type Key struct {
 	Groups   []string  // those it belongs to: its own group, the parent of that, and so on
 	Models   *Models   // the aliases it may use; nil: all
 	Routes   bool      // it may choose models and providers at an upstream
+	Trusted  bool      // it may name all that a provider's account keeps
 	Content  bool      // what it asks and is answered may be in traces
 	Expires  time.Time // from then on it is refused; zero: never
 	Disabled bool      // it is refused
@@ -47,10 +48,11 @@ func NewModels(aliases []string) *Models {
 // off: it has no name and no group, may use every model, and may choose nothing beyond
 // the alias.
 type Principal struct {
-	Name   string   // of the key
-	Groups []string // those the key belongs to, as in Key; must not be changed
-	Models *Models  // the aliases it may use; nil: all
-	Routes bool     // it may choose models and providers at an upstream
+	Name    string   // of the key
+	Groups  []string // those the key belongs to, as in Key; must not be changed
+	Models  *Models  // the aliases it may use; nil: all
+	Routes  bool     // it may choose models and providers at an upstream
+	Trusted bool     // it may name all that a provider's account keeps
 
 	Content bool // what it asks and is answered may be in traces
 }
@@ -112,7 +114,7 @@ func (k *Keys) Check(key string, now time.Time) (Principal, error) {
 	case over(f.until):
 		return Principal{Name: owner.Name}, refused("This API key was replaced and expired on " + f.until.UTC().Format(time.RFC3339) + ". Use the one that took its place.")
 	}
-	return Principal{Name: owner.Name, Groups: owner.Groups, Models: owner.Models, Routes: owner.Routes, Content: owner.Content}, nil
+	return Principal{Name: owner.Name, Groups: owner.Groups, Models: owner.Models, Routes: owner.Routes, Trusted: owner.Trusted, Content: owner.Content}, nil
 }
 
 func refused(text string) error {

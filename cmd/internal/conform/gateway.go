@@ -134,7 +134,7 @@ func (all *gateways) start(ctx context.Context, s served) (*gateway, error) {
 		models[m] = map[string]any{"provider": provider, "model": m}
 	}
 	// The key allows everything that any client may send.
-	key := map[string]any{"name": "kai", "key": clientKey, "provider_routing": true}
+	key := map[string]any{"name": "kai", "key": clientKey, "provider_routing": true, "provider_ids": true}
 	file := map[string]any{
 		"auth":          map[string]any{"enabled": true, "api_keys": []any{key}},
 		"providers":     map[string]any{provider: map[string]any{"plugin": "adapter.wasm", "base_url": base, "options": json.RawMessage(s.options), "native": s.native}},
