@@ -32,48 +32,22 @@ auth:
 	}
 }
 
-func TestLimitsThatCantBeMeant(t *testing.T) {
-	keyed := func(key string, models string) string {
-		return "auth: {enabled: true, api_keys: [{name: n, key: k, " + key + "}]}\nmodel_mapping:\n" + models
-	}
-	const free, unpriced = "  f: {provider: demo, model: m, price: free}\n", "  u: {provider: demo, model: m}\n"
-	forgotten := "is forgotten at every restart"
-	for name, tc := range map[string]struct{ yaml, want string }{
-		"two rates for one unit":   {"limits: {requests: [5/s, 9/m, 6/s]}\nmodel_mapping:\n" + free, "test.yaml:1:31: limits.requests[2]: is the second rate for that unit of time: keep the lower one"},
-		"no rate":                  {"limits: {requests: 5}\nmodel_mapping:\n" + free, "test.yaml:1:20: limits.requests: must be a rate such as 600/m, or a list of them; put it in [ ]"},
-		"a time zone that is none": {"pricing: {timezone: Mars/Base}\nmodel_mapping:\n" + free, "test.yaml:1:21: pricing.timezone: must be the name of a time zone, such as Europe/Berlin or UTC"},
-		"a budget of nothing":      {keyed("budget: {warn: 0.5}", free), "test.yaml:1:60: auth.api_keys[0].budget: has no amount: give it a day, week, month or total"},
-		"parts of a millionth":     {keyed("budget: {day: 0.0000001}", free), "test.yaml:1:66: auth.api_keys[0].budget.day: must have at most 6 decimals"},
-		"no price":                 {keyed("budget: {day: 1}", free+unpriced), "test.yaml:1:60: auth.api_keys[0].budget: needs to know the price of all that it may be spent for: give each target price: free, or one with input and output, of model_mapping.u"},
-		"a price that may be missing": {
-			keyed("budget: {day: 1}", "  r: {provider: demo, model: m, price: reported}\n"),
-			"test.yaml:1:60: auth.api_keys[0].budget: needs to know the price of all that it may be spent for: give each target price: free, or one with input and output, of model_mapping.r",
-		},
-		"no price by another alias": {
-			keyed("budget: {day: 1}, models: [a]", free+unpriced+"  a: {targets: [{alias: f}, {alias: u, tier: 2}]}\n"),
-			"test.yaml:1:60: auth.api_keys[0].budget: needs to know the price of all that it may be spent for: give each target price: free, or one with input and output, of model_mapping.a",
-		},
-		"no price behind a *": {
-			keyed("budget: {day: 1}", "  \"x/*\": {provider: demo, model: \"*\"}\n"),
-			"test.yaml:1:60: auth.api_keys[0].budget: needs to know the price of all that it may be spent for: give each target price: free, or one with input and output, of model_mapping.\"x/*\"",
-		},
-		"no price, of a group": {
-			"auth: {enabled: true, api_keys: [{name: n, key: k, group: low}], groups: {top: {budget: {day: 1}}, low: {parent: top, models: [f]}}}\nmodel_mapping:\n" + free + unpriced,
-			"test.yaml:1:89: auth.groups.top.budget: needs to know the price of all that it may be spent for: give each target price: free, or one with input and output, of model_mapping.u",
-		},
-		"then where it costs": {
-			keyed("budget: {day: 1, then: c}", free+"  c: {provider: demo, model: m, price: {input: 1, output: 0}}\n"),
-			"test.yaml:1:75: auth.api_keys[0].budget.then: must be an alias with price: free, since anything else would be paid out of the budget that is spent",
-		},
-		"then to nowhere": {keyed("budget: {day: 1, then: g}", free), "test.yaml:1:75: auth.api_keys[0].budget.then: there is no model \"g\"; did you mean \"f\"?"},
-		"then to what is forbidden": {
-			keyed("budget: {day: 1, then: g}, models: [f]", free+"  g: {provider: demo, model: m, price: free}\n"),
-			"test.yaml:1:75: auth.api_keys[0].budget.then: must be an alias that may be used by those whose budget it is",
-		},
-		"no price of what may not be used": {keyed("budget: {day: 1}, models: [f]", free+unpriced), forgotten},
-		"a price where none is reported":   {keyed("budget: {day: 1}", "  r: {provider: demo, model: m, price: {reported: true, input: 1, output: 1}}\n"), forgotten},
-		"a ledger that remembers":          {"ledger: /tmp/l\n" + keyed("budget: {day: 1}", free), ""},
-	} {
+// keyed is a configuration with a key that has something, and with models.
+func keyed(key, models string) string {
+	return "auth: {enabled: true, api_keys: [{name: n, key: k, " + key + "}]}\nmodel_mapping:\n" + models
+}
+
+const (
+	freeModel, unpricedModel = "  f: {provider: demo, model: m, price: free}\n", "  u: {provider: demo, model: m}\n"
+	budgetsAreForgotten      = "is forgotten at every restart"
+)
+
+// parsings are configurations by what they show, and what is said of them: the error, or
+// a part of the warnings; "": nothing.
+type parsings map[string]struct{ yaml, want string }
+
+func (all parsings) check(t *testing.T) {
+	for name, tc := range all {
 		t.Run(name, func(t *testing.T) {
 			c, err := Parse("test.yaml", []byte(tc.yaml), Options{})
 			switch got := ""; {
@@ -88,4 +62,48 @@ func TestLimitsThatCantBeMeant(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestLimitsThatCantBeMeant(t *testing.T) {
+	parsings{
+		"two rates for one unit":   {"limits: {requests: [5/s, 9/m, 6/s]}\nmodel_mapping:\n" + freeModel, "test.yaml:1:31: limits.requests[2]: is the second rate for that unit of time: keep the lower one"},
+		"no rate":                  {"limits: {requests: 5}\nmodel_mapping:\n" + freeModel, "test.yaml:1:20: limits.requests: must be a rate such as 600/m, or a list of them; put it in [ ]"},
+		"a time zone that is none": {"pricing: {timezone: Mars/Base}\nmodel_mapping:\n" + freeModel, "test.yaml:1:21: pricing.timezone: must be the name of a time zone, such as Europe/Berlin or UTC"},
+		"a budget of nothing":      {keyed("budget: {warn: 0.5}", freeModel), "test.yaml:1:60: auth.api_keys[0].budget: has no amount: give it a day, week, month or total"},
+		"parts of a millionth":     {keyed("budget: {day: 0.0000001}", freeModel), "test.yaml:1:66: auth.api_keys[0].budget.day: must have at most 6 decimals"},
+		"then where it costs": {
+			keyed("budget: {day: 1, then: c}", freeModel+"  c: {provider: demo, model: m, price: {input: 1, output: 0}}\n"),
+			"test.yaml:1:75: auth.api_keys[0].budget.then: must be an alias with price: free, since anything else would be paid out of the budget that is spent",
+		},
+		"then to nowhere": {keyed("budget: {day: 1, then: g}", freeModel), "test.yaml:1:75: auth.api_keys[0].budget.then: there is no model \"g\"; did you mean \"f\"?"},
+		"then to what is forbidden": {
+			keyed("budget: {day: 1, then: g}, models: [f]", freeModel+"  g: {provider: demo, model: m, price: free}\n"),
+			"test.yaml:1:75: auth.api_keys[0].budget.then: must be an alias that may be used by those whose budget it is",
+		},
+		"a ledger that remembers": {"ledger: /tmp/l\n" + keyed("budget: {day: 1}", freeModel), ""},
+	}.check(t)
+}
+
+func TestTrapWhatHasNoPriceIsFree(t *testing.T) {
+	parsings{
+		"no price": {keyed("budget: {day: 1}", freeModel+unpricedModel), "test.yaml:1:60: auth.api_keys[0].budget: needs to know the price of all that it may be spent for: give each target price: free, or one with input and output, of model_mapping.u"},
+		"a price that may be missing": {
+			keyed("budget: {day: 1}", "  r: {provider: demo, model: m, price: reported}\n"),
+			"test.yaml:1:60: auth.api_keys[0].budget: needs to know the price of all that it may be spent for: give each target price: free, or one with input and output, of model_mapping.r",
+		},
+		"no price by another alias": {
+			keyed("budget: {day: 1}, models: [a]", freeModel+unpricedModel+"  a: {targets: [{alias: f}, {alias: u, tier: 2}]}\n"),
+			"test.yaml:1:60: auth.api_keys[0].budget: needs to know the price of all that it may be spent for: give each target price: free, or one with input and output, of model_mapping.a",
+		},
+		"no price behind a *": {
+			keyed("budget: {day: 1}", "  \"x/*\": {provider: demo, model: \"*\"}\n"),
+			"test.yaml:1:60: auth.api_keys[0].budget: needs to know the price of all that it may be spent for: give each target price: free, or one with input and output, of model_mapping.\"x/*\"",
+		},
+		"no price, of a group": {
+			"auth: {enabled: true, api_keys: [{name: n, key: k, group: low}], groups: {top: {budget: {day: 1}}, low: {parent: top, models: [f]}}}\nmodel_mapping:\n" + freeModel + unpricedModel,
+			"test.yaml:1:89: auth.groups.top.budget: needs to know the price of all that it may be spent for: give each target price: free, or one with input and output, of model_mapping.u",
+		},
+		"no price of what may not be used": {keyed("budget: {day: 1}, models: [f]", freeModel+unpricedModel), budgetsAreForgotten},
+		"a price where none is reported":   {keyed("budget: {day: 1}", "  r: {provider: demo, model: m, price: {reported: true, input: 1, output: 1}}\n"), budgetsAreForgotten},
+	}.check(t)
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
-// TestEveryLimitOfTheChainHolds gives limits to a key, its group, the group above, the alias
+// TestTrapARefusalNamesNoLimitOrThatOfOthers gives limits to a key, its group, the group above, the alias
 // and the gateway. All of them count a request that is let in, each of them can refuse the
 // next one, and the refusal tells of limits of the key and its groups alone: in its words, and
 // in its headers, which have the limit and what is left of it.
-func TestEveryLimitOfTheChainHolds(t *testing.T) {
+func TestTrapARefusalNamesNoLimitOrThatOfOthers(t *testing.T) {
 	up := mock.Start(t, saysCounted("fine"))
 	const many, one, none = "{requests: 100/d}", "{requests: 1/d}", "{}"
 	for name, tc := range map[string]struct {
@@ -142,9 +142,9 @@ func waits(t *testing.T, answer mock.Answer) (up *mock.Upstream, asked, finish c
 	}), asked, finish
 }
 
-// TestABudgetReservesThePriceOfTheDearestTarget looks at what counts while the cheap target
+// TestTrapABudgetIsCheckedAtALowerPriceThanIsCharged looks at what counts while the cheap target
 // is asked first.
-func TestABudgetReservesThePriceOfTheDearestTarget(t *testing.T) {
+func TestTrapABudgetIsCheckedAtALowerPriceThanIsCharged(t *testing.T) {
 	up, asked, finish := waits(t, saysCounted("fine"))
 	g := newGateway(t, fmt.Sprintf(`
 providers: {up: {plugin: openai, base_url: %q, api_key: k}}

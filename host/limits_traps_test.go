@@ -16,20 +16,21 @@ import (
 // Mistakes that limits and budgets invite, and the tests that look for them:
 //
 //	checked before, counted after: a burst passes   TestTrapABurstPassesALimit, limit.TestManyAtOncePassNoLimit
-//	a refusal counts, so that nobody recovers       limit.TestARefusedRequestCountsNowhere
-//	a reservation is more than the limit            limit.TestAReservationFitsIntoTheLimit
+//	a refusal counts, so that nobody recovers       limit.TestTrapARefusedRequestCounts
+//	a reservation is more than the limit            limit.TestTrapAReservationIsMoreThanTheLimit
 //	an answer settles as nothing, or as too much    TestWhatAnAnswerCosts, TestWhatOtherAnswersCost,
 //	                                                TestWhatPassedAnswersCost, TestAHangUpPaysInEveryAPI
-//	a debt is forgotten                             limit.TestADebtIsPaidByWaiting
+//	a debt is forgotten                             limit.TestTrapADebtIsForgotten
 //	one request counts twice                        TestTrapARequestIsCountedTwice
 //	a budget is checked, and charged later          limit.TestManyAtOncePassNoLimit, limit.TestRandomSchedules
+//	a budget is checked at another price            TestTrapABudgetIsCheckedAtALowerPriceThanIsCharged
 //	what runs is counted, and leaks                 TestTrapWhatRunsLeaks, TestAHangUpPaysForWhatItGot
-//	a window ends too early, or never               limit.TestARetryAfterIsKept, limit.TestABudgetIsOfThePeriodOfTheCalendar
+//	a window ends too early, or never               limit.TestTrapAWindowEndsTooEarlyOrNever, limit.TestABudgetIsOfThePeriodOfTheCalendar
 //	a key is seen beyond its header                 TestTrapAKeyIsSeenBeyondItsHeader
 //	a revoked key lives on                          TestTrapARevokedKeyLivesOn
 //	a path is outside of the limits                 TestTrapAPathIsOutsideOfTheLimits, TestTrapAKeyIsUnlimitedByAccident
-//	what has no price is free                       config.TestLimitsThatCantBeMeant
-//	a 429 names no limit, or that of another one    TestEveryLimitOfTheChainHolds
+//	what has no price is free                       config.TestTrapWhatHasNoPriceIsFree
+//	a 429 names no limit, or that of another one    TestTrapARefusalNamesNoLimitOrThatOfOthers
 
 // TestTrapABurstPassesALimit lets many requests come before any of them has ended.
 func TestTrapABurstPassesALimit(t *testing.T) {

@@ -82,9 +82,9 @@ func TestTracesGoOnOnlyWhereAllowed(t *testing.T) {
 	}
 }
 
-// TestContentIsTracedOnlyIfAskedForTwice sends the same request with keys and
+// TestTrapAPromptIsInASpan sends the same request with keys and
 // configurations that want content in traces, and ones that don't.
-func TestContentIsTracedOnlyIfAskedForTwice(t *testing.T) {
+func TestTrapAPromptIsInASpan(t *testing.T) {
 	const asked, spoken = "prompt-canary-\"61c8", "answer-canary-7d02"
 	answer := mock.SSE(
 		`data: {"choices":[{"index":0,"delta":{"role":"assistant","reasoning_content":"hm"}}]}`+"\n\n",

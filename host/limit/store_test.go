@@ -73,7 +73,7 @@ func TestManyAtOncePassNoLimit(t *testing.T) {
 	}
 }
 
-func TestARefusedRequestCountsNowhere(t *testing.T) {
+func TestTrapARefusedRequestCounts(t *testing.T) {
 	s, clock := newStore()
 	requests, running := bucket(Requests, 10, time.Minute), bucket(Concurrent, 1, 0)
 	first := mustAdmit(t, s, Reserve{}, requests, running)
@@ -99,7 +99,7 @@ func TestTheLongestWaitIsTold(t *testing.T) {
 	}
 }
 
-func TestAReservationFitsIntoTheLimit(t *testing.T) {
+func TestTrapAReservationIsMoreThanTheLimit(t *testing.T) {
 	s, _ := newStore()
 	b := bucket(Tokens, 1000, time.Minute)
 	l := mustAdmit(t, s, Reserve{Input: 10, Output: 1 << 40}, b)
@@ -118,7 +118,7 @@ func TestAReservationFitsIntoTheLimit(t *testing.T) {
 	mustAdmit(t, fresh, Reserve{Input: 2000}, b)
 }
 
-func TestADebtIsPaidByWaiting(t *testing.T) {
+func TestTrapADebtIsForgotten(t *testing.T) {
 	s, clock := newStore()
 	b := bucket(Tokens, 1000, time.Minute)
 	mustAdmit(t, s, Reserve{Input: 1}, b).Settle(Usage{Input: 10_000})
@@ -160,7 +160,7 @@ func TestWhatWasReservedTooMuchIsGivenBackToItsPeriod(t *testing.T) {
 	mustRefuse(t, s, Reserve{Input: 1}, b) // nor to another period
 }
 
-func TestARetryAfterIsKept(t *testing.T) {
+func TestTrapAWindowEndsTooEarlyOrNever(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 7))
 	for range 2000 {
 		s, clock := newStore()
