@@ -30,10 +30,14 @@ auth:
   enabled: true
   api_keys:
     - {name: app, key: app, limits: {requests: 90/d}, budget: {month: 1000}}
+    - {name: rate, key: rate, limits: {requests: %d/s}}
     - {name: streams, key: streams, limits: {concurrent: 50}}
 shared: {url: "redis://%s", secret: 0123456789abcdef0123456789abcdef, timeout: 2s}
-`, up, redis)
+`, up, eachSecond, redis)
 }
+
+// eachSecond is how many requests the key "rate" may send in a second.
+const eachSecond = 40
 
 // askAs sends a request with a key, and returns its status and answer. The body is read to
 // its end only of an error.
@@ -91,6 +95,8 @@ func TestThreeProcessesKeepOneLimit(t *testing.T) {
 		t.Errorf("%d passed and %d were refused, want the 90 that one gateway would let in", passed.Load(), refused.Load())
 	}
 
+	keepRate(t, fleet)
+
 	for range 50 {
 		res, text := fleet[0].askAs(t, "streams", "m")
 		if res.StatusCode != 200 {
@@ -124,6 +130,41 @@ func TestThreeProcessesKeepOneLimit(t *testing.T) {
 	}
 	if res, _ := fleet[2].askAs(t, "streams", "m"); res.StatusCode != 429 {
 		t.Error("one too many is let in")
+	}
+}
+
+// keepRate loads gateways from the middle of a window on, over three of them, with as much as
+// they can take. A window that slides lets in what it may at once, and then as much as leaves
+// it: by any time, its limit for each second since the first window began.
+func keepRate(t *testing.T, fleet []*process) {
+	t.Helper()
+	const load = 3 * time.Second
+	now := time.Now()
+	window := now.Truncate(time.Second).Add(time.Second)
+	middle := window.Add(time.Second / 2)
+	time.Sleep(middle.Sub(now)) // windows are those of the clock, which can't be set
+	var passed atomic.Int64
+	var last atomic.Int64 // when the last one had been let in, at the latest
+	var all sync.WaitGroup
+	for i := range 12 {
+		all.Go(func() {
+			for time.Since(middle) < load {
+				res, text := fleet[i%len(fleet)].askAs(t, "rate", "demo")
+				if at := time.Now().UnixNano(); res.StatusCode == 200 {
+					passed.Add(1)
+					for old := last.Load(); at > old && !last.CompareAndSwap(old, at); old = last.Load() {
+					}
+				} else if !strings.Contains(text, "requests per second of key 'rate' is reached") {
+					t.Errorf("%d %s", res.StatusCode, text)
+				}
+				res.Body.Close() // without waiting for its end
+			}
+		})
+	}
+	all.Wait()
+	most := int64(time.Unix(0, last.Load()).Sub(window).Seconds() * eachSecond)
+	if n := passed.Load(); n > most || n < most*3/4 {
+		t.Errorf("%d passed from the middle of a window on, want no more than the %d that one gateway would let in, and about as many", n, most)
 	}
 }
 
