@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -98,10 +97,6 @@ const (
 	passage  = "native passage " // with an operation: everything, it isn't served in the client's API
 )
 
-// codeUnserved is the code with which adapters state that the upstream doesn't serve the
-// model, or anything, in the API of a request that passes.
-const codeUnserved = "unsupported_operation"
-
 // pass asks a target that speaks the client's API. refused, of the outcome, says that it
 // has to be asked in translation.
 func (c *call) pass(ctx context.Context, p *provider, target route.Target, last bool, begin func(native bool) answer) outcome {
@@ -126,13 +121,13 @@ func (c *call) pass(ctx context.Context, p *provider, target route.Target, last 
 	if o.err == nil && o.tokens > 0 && c.named != "" {
 		c.gateway.host.made.weigh(c.caller, c.named, target.Upstream, o.tokens)
 	}
-	e, _ := errors.AsType[*fault.Error](o.err)
+	kind := fault.KindOf(o.err)
 	switch {
-	case e == nil || ctx.Err() != nil:
+	case o.err == nil || ctx.Err() != nil:
 		o.refused = false
-	case o.refused && e.Code == codeUnsupported:
+	case o.refused && kind == fault.RefusedField:
 		p.refused.add(thinks)
-	case translates && !o.committed && c.asked != nil && e.Code == codeUnserved:
+	case translates && !o.committed && c.asked != nil && kind == fault.RefusedOperation:
 		o.refused = true
 		p.refused.add(passes)
 		c.gateway.log.LogAttrs(ctx, slog.LevelWarn, "the provider doesn't serve the API natively; requests for this model are translated from now on",

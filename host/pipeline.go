@@ -261,7 +261,7 @@ func (c *call) translate(ctx context.Context, p *provider, target route.Target, 
 	if !o.refused || ctx.Err() != nil {
 		return o
 	}
-	if e, _ := errors.AsType[*fault.Error](o.err); e.Code == codeUnsupported {
+	if fault.KindOf(o.err) == fault.RefusedField {
 		p.refused.add(w)
 	}
 	calls := o.calls
@@ -269,13 +269,6 @@ func (c *call) translate(ctx context.Context, p *provider, target route.Target, 
 	o.calls.Add(calls)
 	return o
 }
-
-// Codes with which adapters state that the upstream refuses a field whatever its value, or
-// its value.
-const (
-	codeUnsupported      = "unsupported_parameter"
-	codeUnsupportedValue = "unsupported_value"
-)
 
 // ask takes an attempt to its end.
 func (c *call) ask(ctx context.Context, a *attempt) outcome {
@@ -326,7 +319,7 @@ func (c *call) ask(ctx context.Context, a *attempt) outcome {
 // client merely wishes, before it answered anything.
 func (a *attempt) refusesWish(err error) bool {
 	e, ok := errors.AsType[*fault.Error](err)
-	return ok && a.wish != "" && !a.spoke && e.Param == a.wish && (e.Code == codeUnsupported || e.Code == codeUnsupportedValue)
+	return ok && a.wish != "" && !a.spoke && e.Param == a.wish && (e.Kind == fault.RefusedField || e.Kind == fault.RefusedValue)
 }
 
 // prepare waits until the provider of a target can be asked, and checks that this request

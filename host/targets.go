@@ -265,7 +265,7 @@ func worse(old, err error) error {
 		switch kind := fault.KindOf(err); {
 		case kind == fault.Auth || kind == fault.Quota:
 			return 0
-		case kind == fault.Refused || kind == fault.Policy:
+		case kind.Refusal():
 			return 3
 		case kind.Repeat() && fault.RetryAfterOf(err) > 0:
 			return 2

@@ -9,6 +9,9 @@ var codes = map[string]Kind{
 	"request_too_large":        Context,
 	"content_policy_violation": Policy,
 	"content_filter":           Policy, // Azure's word, which its clients know
+	"unsupported_parameter":    RefusedField,
+	"unsupported_value":        RefusedValue,
+	"unsupported_operation":    RefusedOperation,
 	"insufficient_quota":       Quota,
 	"upstream_auth":            Auth,
 	"model_not_found":          Missing,

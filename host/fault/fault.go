@@ -42,7 +42,11 @@ const (
 	// An attempt at a target. The kinds are those that the choice of the next target
 	// needs: they say who is at fault, whatever the status was.
 
-	Refused    // the provider refused the client's request
+	Refused          // the provider refused the client's request
+	RefusedField     // it has a field that the model takes with no value
+	RefusedValue     // it has a field with a value that the model does not take
+	RefusedOperation // the provider does not serve the model, or anything, in that API
+
 	Context    // the request is too long for the model
 	Policy     // the provider's rules about content forbid it
 	Rate       // the provider limits how often it is asked
@@ -82,6 +86,8 @@ type rule struct {
 	blame  Blame // whom it is counted against
 	sticky bool  // it lasts until somebody fixes it, so it counts at once and for long
 	final  bool  // the client must not repeat the request, whatever the status says
+
+	refusal bool // the provider read the request, and will not do what the client asks
 }
 
 var rules = [kinds]rule{
@@ -102,9 +108,13 @@ var rules = [kinds]rule{
 	Gone:     {name: "gone", status: 499},
 	Limited:  {name: "limited", status: 429},
 
-	Refused:    {name: "client", status: 400},
+	Refused:          {name: "client", status: 400, refusal: true},
+	RefusedField:     {name: "client", status: 400, refusal: true},
+	RefusedValue:     {name: "client", status: 400, refusal: true},
+	RefusedOperation: {name: "client", status: 400, refusal: true},
+
 	Context:    {name: "context", status: 400, next: true},
-	Policy:     {name: "policy", status: 400},
+	Policy:     {name: "policy", status: 400, refusal: true},
 	Rate:       {name: "rate", status: 429, repeat: true, next: true, blame: Target},
 	Busy:       {name: "busy", status: 503, repeat: true, next: true, blame: Target},
 	Upstream:   {name: "server", status: 502, next: true, blame: Target},
@@ -147,6 +157,10 @@ func (k Kind) Repeat() bool { return rules[k].repeat }
 
 // Next reports whether another target may be asked instead.
 func (k Kind) Next() bool { return rules[k].next }
+
+// Refusal reports whether a provider has read the request and will not do what the client
+// asks, so that the client has to ask for something else.
+func (k Kind) Refusal() bool { return rules[k].refusal }
 
 // Blame says whom the failure is counted against, and whether it lasts until somebody
 // fixes its cause.

@@ -29,7 +29,7 @@ func TestEachKindHasItsRule(t *testing.T) {
 // What a client did wrong takes nothing away from others, and is the same
 // everywhere.
 func TestAClientsFaultBlamesNobody(t *testing.T) {
-	for _, k := range []Kind{Invalid, UnknownModel, Unauthenticated, Forbidden, NotFound, MethodNotAllowed, Timeout, TooLarge, Unsupported, Full, Stopping, Gone, Limited, Refused, Policy} {
+	for _, k := range []Kind{Invalid, UnknownModel, Unauthenticated, Forbidden, NotFound, MethodNotAllowed, Timeout, TooLarge, Unsupported, Full, Stopping, Gone, Limited, Refused, RefusedField, RefusedValue, RefusedOperation, Policy} {
 		if who, _ := k.Blame(); who != Nobody || k.Next() || k.Repeat() {
 			t.Errorf("%v: blames %v, next %v, repeat %v", k, who, k.Next(), k.Repeat())
 		}
@@ -47,6 +47,7 @@ func TestFromAdapter(t *testing.T) {
 		{413, "request_too_large", Context}, {400, "content_policy_violation", Policy}, {400, "content_filter", Policy}, {400, "max_tokens_exceeded", Refused}, {503, "overloaded", Busy}, {529, "", Busy}, {503, "", Busy},
 		{502, "upstream_error", Upstream}, {500, "", Upstream}, {502, "", Upstream}, {504, "", Slow}, {504, "upstream_timeout", Slow}, {408, "", Slow},
 		{502, "adapter_error", Adapter}, {400, "", Refused}, {422, "anything", Refused}, {402, "", Refused},
+		{400, "unsupported_parameter", RefusedField}, {502, "unsupported_parameter", RefusedField}, {400, "unsupported_value", RefusedValue}, {404, "unsupported_operation", RefusedOperation},
 	} {
 		if got := FromAdapter(tc.status, tc.code); got != tc.want {
 			t.Errorf("FromAdapter(%d, %q) = %v, want %v", tc.status, tc.code, got, tc.want)

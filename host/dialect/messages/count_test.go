@@ -18,7 +18,7 @@ func TestCount(t *testing.T) {
 		"a count":              {in: result(`{"input_tokens": 403}`), want: `{"input_tokens":403}`},
 		"beside other fields":  {in: result(`{"x":[],"input_tokens":403.0,"y":1}`), want: `{"input_tokens":403}`},
 		"nothing":              {in: calls{call()}, kind: fault.Upstream},
-		"an error":             {in: calls{call(on(abi.Error, `{"status":404,"code":"unsupported_operation","message":"m"}`))}, kind: fault.Refused},
+		"an error":             {in: calls{call(on(abi.Error, `{"status":404,"code":"unsupported_operation","message":"m"}`))}, kind: fault.RefusedOperation},
 		"no count":             {in: result(`{"input_tokens":"many"}`), kind: fault.Adapter},
 		"less than nothing":    {in: result(`{"input_tokens":-1}`), kind: fault.Adapter},
 		"a number that is it":  {in: result(`403`), kind: fault.Adapter},

@@ -69,7 +69,7 @@ func typeOf(status int) string {
 func translate(e *fault.Error) *fault.Error {
 	t := *e
 	switch status := e.HTTPStatus(); {
-	case e.Kind == fault.UnknownModel, e.Code == "model_not_found":
+	case e.Kind == fault.UnknownModel, e.Kind == fault.Missing:
 		t.Status = 404
 	case status == 503 && (e.Kind == fault.Busy || e.Kind == fault.Full):
 		t.Status = 529

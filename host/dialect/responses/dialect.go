@@ -17,7 +17,7 @@ const patience = 5 * time.Second
 func Dialect() *dialect.Dialect {
 	d := dialect.OpenAI()
 	d.Translate = func(e *fault.Error) *fault.Error {
-		if e.HTTPStatus() != http.StatusTooManyRequests || e.RetryAfter > 0 || e.Kind == fault.Quota || e.Code == "insufficient_quota" {
+		if e.HTTPStatus() != http.StatusTooManyRequests || e.RetryAfter > 0 || e.Kind == fault.Quota {
 			return e
 		}
 		own := *e

@@ -16,7 +16,6 @@ func TestWhoAsksTooOftenIsToldWhenToAskAgain(t *testing.T) {
 		"a rate limit by its status":     {fault.Error{Kind: fault.Refused, Status: 429}, 5 * time.Second},
 		"a rate limit that says it":      {fault.Error{Kind: fault.Rate, RetryAfter: time.Second}, time.Second},
 		"an account that is used up":     {fault.Error{Kind: fault.Quota, Code: "insufficient_quota"}, 0},
-		"the same by its code":           {fault.Error{Kind: fault.Rate, Code: "insufficient_quota"}, 0},
 		"another status":                 {fault.Error{Kind: fault.Busy}, 0},
 		"a rate limit with other status": {fault.Error{Kind: fault.Rate, Status: 503}, 0},
 	} {
