@@ -139,7 +139,7 @@ func (c *call) checkSound(a *admission) error {
 	for i := range c.plan.Targets {
 		if prices := c.gateway.prices; prices == nil || !prices[c.plan.Targets[i].ID].KnowsSound() {
 			return &fault.Error{
-				Kind: fault.Unusable, Status: http.StatusBadRequest, Code: "unsupported_operation", Param: "model",
+				Kind: fault.Unpriced, Code: "unsupported_operation", Param: "model",
 				Text: fmt.Sprintf("A budget pays for this request, and what the model '%s' costs for an hour of sound is not configured (price.audio_hour; 0 if the provider counts tokens).", c.plan.Alias),
 			}
 		}
@@ -154,7 +154,7 @@ func (c *call) checkTools(a *admission) error {
 		return nil
 	}
 	return &fault.Error{
-		Kind: fault.Unusable, Status: http.StatusBadRequest, Code: "unsupported_operation", Param: c.native.Billed,
+		Kind: fault.Unpriced, Code: "unsupported_operation", Param: c.native.Billed,
 		Text: c.native.Billed + ": a budget pays for this request, and what this tool costs is not known",
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -371,7 +370,7 @@ func (c *call) unserved(ctx context.Context, err error) error {
 	default:
 		text += "these can: " + strings.Join(able, ", ")
 	}
-	return &fault.Error{Kind: fault.Unusable, Status: http.StatusBadRequest, Code: "unsupported_operation", Param: "model", Text: text}
+	return &fault.Error{Kind: fault.Unable, Code: "unsupported_operation", Param: "model", Text: text}
 }
 
 // forgetRequest drops the client's body and what was made of it. Nothing that follows

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,7 +104,7 @@ func (p *provider) serves(op abi.Op, options []byte) error {
 		Text: fmt.Sprintf("The adapter of provider '%s' answers no %s.", p.name, operations[op]),
 	}
 	if op == abi.Count {
-		e.Status, e.Code = http.StatusNotFound, "unsupported_operation"
+		e.Kind, e.Code = fault.NoCount, "unsupported_operation"
 		e.Text = fmt.Sprintf("Provider '%s' cannot count tokens. The usage of its answers says what they took.", p.name)
 	}
 	return e

@@ -132,7 +132,7 @@ func TestAnHour(t *testing.T) {
 	refused := request("n", noon.Add(89*time.Minute))
 	refused.Status, refused.Class = 404, "client"
 	gone := request("n", noon.Add(89*time.Minute))
-	gone.Status, gone.Class = statusHungUp, "gone"
+	gone.Status, gone.Class = fault.StatusGone, "gone"
 	for _, r := range []*record.Request{failed, refused, gone} {
 		q.Add(r, nil)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/record"
 )
 
@@ -65,9 +66,6 @@ func quantile(counts *[bounds]uint32, part float64) float64 {
 	}
 	return 0
 }
-
-// statusHungUp is that of requests whose client did not wait, which is nobody's failure.
-const statusHungUp = 499
 
 // measure adds a request to the hour. The mutex is held.
 func (q *Requests) measure(r *record.Request) {
@@ -131,7 +129,7 @@ func (h *hour) add(r *record.Request) {
 	}
 	b.requests++
 	switch {
-	case r.Status == statusHungUp:
+	case r.Status == fault.StatusGone: // which is nobody's failure
 	case r.Status >= 500, r.Status < 400 && r.Class != "":
 		b.failed++
 	case r.Status >= 400:

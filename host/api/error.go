@@ -74,7 +74,7 @@ func wantsWebSocket(r *http.Request) bool {
 
 func noWebSocket(r *http.Request) error {
 	return &fault.Error{
-		Kind: fault.MethodNotAllowed, Status: http.StatusUpgradeRequired,
+		Kind: fault.NoWebSocket,
 		Text: fmt.Sprintf("Kai speaks no WebSocket; send requests to %s with POST.", fault.Shown(r.URL.Path, fault.MaxShown)),
 	}
 }

@@ -30,10 +30,6 @@ func trail(all []record.Attempt) []step {
 	return steps
 }
 
-// statusHungUp is logged as the status of a request whose client did not wait for
-// its answer. No client ever sees it.
-const statusHungUp = 499
-
 // note keeps an error for the log. The first one counts.
 func (x *Exchange) note(err error) {
 	if x.record.Err == nil {
@@ -71,12 +67,12 @@ func (x *Exchange) close() {
 	if r.Status == 0 {
 		r.Status = x.writer.status
 		if x.hungUp() {
-			r.Status = statusHungUp
+			r.Status = fault.StatusGone
 		}
 	}
 	if r.Err != nil {
 		told := x.ClientError(r.Err)
-		if r.Class, r.Code = told.Kind.String(), told.Code; r.Status == statusHungUp {
+		if r.Class, r.Code = told.Kind.String(), told.Code; r.Status == fault.StatusGone {
 			r.Class, r.Code = fault.Gone.String(), ""
 		}
 	}

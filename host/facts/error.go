@@ -35,7 +35,7 @@ func DecodeError(payload []byte) *fault.Error {
 		RetryAfter: time.Duration(min(max(e.RetryAfterMS, 0), math.MaxInt64/int64(time.Millisecond))) * time.Millisecond,
 	}
 	if failed.HTTPStatus() != e.Status {
-		failed.Status = e.Status
+		failed.OwnStatus = e.Status
 	}
 	return failed
 }

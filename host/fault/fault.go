@@ -28,13 +28,16 @@ const (
 	Forbidden        // its key may not do this
 	NotFound         // there is nothing with that name
 	MethodNotAllowed // the path allows other methods
+	NoWebSocket      // it would become a WebSocket, which the gateway does not speak
 	Timeout          // its body did not come in time
 	TooLarge         // it is over a limit of the gateway's
 	Unsupported      // its body has a type or encoding that is not accepted
+	Unpriced         // a budget has to pay for it, and nobody knows what it costs
 
 	// The gateway itself, at the moment.
 
 	Full     // there is no room: memory, processor time
+	NoFiles  // the system lets it open no more files and connections, so nothing was sent
 	Stopping // the gateway is shutting down
 	Gone     // the client hung up
 	Limited  // a limit or a budget of its key, its groups, its alias or the gateway is reached
@@ -61,12 +64,18 @@ const (
 	Adapter    // the provider's adapter failed
 	Unready    // the provider's adapter can't be used now: it is loading or paused
 	Unusable   // the provider or its adapter can't be used until somebody fixes it
+	Unable     // the adapter does not do what is asked, which another model may
+	NoCount    // the adapter counts no tokens, which clients do without
 	Share      // an answer is beyond the provider's share of memory
 	ShareFull  // the provider's share of memory has no room for the request now
 	Saturated  // the target has as many requests as it may have
 
 	kinds // how many there are
 )
+
+// StatusGone is the status of a request whose client did not wait for its answer. It stands
+// in the log and is counted; no client ever sees it.
+const StatusGone = 499
 
 // Blame says whom a failure is counted against when targets are chosen.
 type Blame uint8
@@ -99,13 +108,16 @@ var rules = [kinds]rule{
 	Forbidden:        {name: "forbidden", status: 403},
 	NotFound:         {name: "not_found", status: 404},
 	MethodNotAllowed: {name: "method_not_allowed", status: 405},
+	NoWebSocket:      {name: "method_not_allowed", status: 426},
 	Timeout:          {name: "timeout", status: 408},
 	TooLarge:         {name: "too_large", status: 413},
 	Unsupported:      {name: "unsupported", status: 415},
+	Unpriced:         {name: "limited", status: 400},
 
 	Full:     {name: "full", status: 503},
+	NoFiles:  {name: "full", status: 502},
 	Stopping: {name: "stopping", status: 503},
-	Gone:     {name: "gone", status: 499},
+	Gone:     {name: "gone", status: StatusGone},
 	Limited:  {name: "limited", status: 429},
 
 	Refused:          {name: "client", status: 400, refusal: true},
@@ -127,6 +139,8 @@ var rules = [kinds]rule{
 	Adapter:    {name: "adapter", status: 502, next: true, final: true},
 	Unready:    {name: "adapter", status: 503, next: true},
 	Unusable:   {name: "adapter", status: 503, next: true, final: true},
+	Unable:     {name: "adapter", status: 400, next: true, final: true},
+	NoCount:    {name: "adapter", status: 404, next: true, final: true},
 	Share:      {name: "share", status: 502, next: true},
 	ShareFull:  {name: "share", status: 503, next: true},
 	Saturated:  {name: "saturated", status: 429, next: true},
@@ -175,7 +189,11 @@ type Error struct {
 	Param string // the field of the request that is at fault; "" is none
 	Text  string
 
-	Status     int           // replaces the kind's status, for example by an upstream's; 0: the kind's
+	// OwnStatus is the status that an upstream or its adapter stated, where that is not the
+	// kind's; or, once a dialect has translated the error, the one by which clients of that API
+	// know the kind. 0: the kind's. A status that the gateway chooses is a kind's, never this.
+	OwnStatus int
+
 	Type       string        // an adapter's word for its type; "": the type follows from the status
 	RetryAfter time.Duration // until a repeat may succeed; 0: unknown
 	Foreign    bool          // Text has the words of a provider, which may repeat a prompt: only the client may see it
@@ -195,8 +213,8 @@ func (e *Error) Unwrap() error { return e.Cause }
 
 // HTTPStatus returns the status that a client gets.
 func (e *Error) HTTPStatus() int {
-	if e.Status >= 400 && e.Status <= 599 {
-		return e.Status
+	if e.OwnStatus >= 400 && e.OwnStatus <= 599 {
+		return e.OwnStatus
 	}
 	return rules[e.Kind].status
 }

@@ -29,7 +29,7 @@ func TestEachKindHasItsRule(t *testing.T) {
 // What a client did wrong takes nothing away from others, and is the same
 // everywhere.
 func TestAClientsFaultBlamesNobody(t *testing.T) {
-	for _, k := range []Kind{Invalid, UnknownModel, Unauthenticated, Forbidden, NotFound, MethodNotAllowed, Timeout, TooLarge, Unsupported, Full, Stopping, Gone, Limited, Refused, RefusedField, RefusedValue, RefusedOperation, Policy} {
+	for _, k := range []Kind{Invalid, UnknownModel, Unauthenticated, Forbidden, NotFound, MethodNotAllowed, NoWebSocket, Timeout, TooLarge, Unsupported, Unpriced, Full, NoFiles, Stopping, Gone, Limited, Refused, RefusedField, RefusedValue, RefusedOperation, Policy} {
 		if who, _ := k.Blame(); who != Nobody || k.Next() || k.Repeat() {
 			t.Errorf("%v: blames %v, next %v, repeat %v", k, who, k.Next(), k.Repeat())
 		}
@@ -62,9 +62,14 @@ func TestStatusAndRepeating(t *testing.T) {
 		repeat bool
 	}{
 		"the kind's status":                   {Error{Kind: Rate}, 429, true},
-		"an upstream's own status":            {Error{Kind: Refused, Status: 422}, 422, false},
-		"a conflict may be gone":              {Error{Kind: Refused, Status: 409}, 409, true},
-		"a status that is none":               {Error{Kind: Upstream, Status: 200}, 502, true},
+		"a model that can't do it":            {Error{Kind: Unable}, 400, false},
+		"a model that counts no tokens":       {Error{Kind: NoCount}, 404, false},
+		"a price that nobody knows":           {Error{Kind: Unpriced}, 400, false},
+		"a WebSocket":                         {Error{Kind: NoWebSocket}, 426, false},
+		"no files left":                       {Error{Kind: NoFiles}, 502, true},
+		"an upstream's own status":            {Error{Kind: Refused, OwnStatus: 422}, 422, false},
+		"a conflict may be gone":              {Error{Kind: Refused, OwnStatus: 409}, 409, true},
+		"a status that is none":               {Error{Kind: Upstream, OwnStatus: 200}, 502, true},
 		"credentials stay wrong":              {Error{Kind: Auth}, 502, false},
 		"a quota stays used up":               {Error{Kind: Quota}, 429, false},
 		"an adapter fails again":              {Error{Kind: Adapter}, 502, false},

@@ -26,7 +26,7 @@ func (l *lazy[T]) get(make func() T) T {
 
 // statuses are those that have series of their own. Upstreams may answer with any other:
 // that is counted as the first one of its hundred.
-var statuses = [...]int{200, 204, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 426, 429, 499, 500, 501, 502, 503, 504, 529}
+var statuses = [...]int{200, 204, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 426, 429, fault.StatusGone, 500, 501, 502, 503, 504, 529}
 
 // statusIndex is the place in statuses of a status from 0 to 599.
 var statusIndex = func() (index [600]uint8) {

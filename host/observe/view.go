@@ -3,6 +3,7 @@ package observe
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/record"
 )
 
@@ -96,7 +97,7 @@ func (v *View) Begin(alias string) {
 
 // End counts a request that is over.
 func (v *View) End(r *record.Request) {
-	if r.Class != "" && len(r.Attempts) == 0 && r.Status != statusHungUp {
+	if r.Class != "" && len(r.Attempts) == 0 && r.Status != fault.StatusGone {
 		v.m.refusals.WithLabelValues(r.Class, record.KnownCode(r.Code)).Inc()
 	}
 	if !r.ForModel {
@@ -128,9 +129,6 @@ func (v *View) End(r *record.Request) {
 		key.add(used)
 	}
 }
-
-// statusHungUp is the status of a request whose client did not wait for its answer.
-const statusHungUp = 499
 
 // attempt counts an attempt, and returns how many tokens it used.
 func (v *View) attempt(r *record.Request, a *record.Attempt) int64 {

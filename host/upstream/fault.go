@@ -119,7 +119,7 @@ func (c *Client) unreachable(err error) *fault.Error {
 	}
 	e := c.notReachable(why, err)
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-		e.Kind, e.Status = fault.Full, 502 // our own limit; it says nothing about the provider's health
+		e.Kind = fault.NoFiles // our own limit; it says nothing about the provider's health
 	}
 	return e
 }

@@ -26,7 +26,7 @@ func (c *Client) webPage(r *Response) *fault.Error {
 		e.Kind, e.Code = fault.Rate, "rate_limit_exceeded"
 		advice = ": something in front of it limits the requests"
 	case s == 413:
-		e.Kind, e.Status, e.Code = fault.Context, 413, "request_too_large"
+		e.Kind, e.OwnStatus, e.Code = fault.Context, s, "request_too_large"
 		advice = ": the request is too large for something in front of it"
 	case s == 408 || s == 504 || s == 524:
 		e.Kind, e.Code = fault.Slow, codeTimeout

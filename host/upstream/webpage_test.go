@@ -20,7 +20,7 @@ func TestWebPages(t *testing.T) {
 		"401 Unauthorized":        {Kind: fault.Upstream, Code: "upstream_error", NoRetry: true, Text: "asks for credentials"},
 		"403 Forbidden":           {Kind: fault.Upstream, Code: "upstream_error", NoRetry: true, Text: "a proxy or a firewall, refused the request"},
 		"404 Not Found":           {Kind: fault.Upstream, Code: "upstream_error", NoRetry: true, Text: "Is its base_url right?"},
-		"413 Too Large":           {Kind: fault.Context, Status: 413, Code: "request_too_large", Text: "too large for something in front of it"},
+		"413 Too Large":           {Kind: fault.Context, OwnStatus: 413, Code: "request_too_large", Text: "too large for something in front of it"},
 		"429 Too Many Requests":   {Kind: fault.Rate, Code: "rate_limit_exceeded", RetryAfter: 90 * time.Second, Text: "limits the requests"},
 		"502 Bad Gateway":         {Kind: fault.Upstream, Code: "upstream_error", RetryAfter: 90 * time.Second, Text: "is not working"},
 		"503 Service Unavailable": {Kind: fault.Upstream, Code: "upstream_error", RetryAfter: 90 * time.Second, Text: "is not working"},
@@ -43,7 +43,7 @@ func TestWebPages(t *testing.T) {
 				if !ok {
 					t.Fatalf("%s called %q: no *fault.Error", status, media)
 				}
-				if got.Kind != want.Kind || got.Status != want.Status || got.Code != want.Code || got.NoRetry != want.NoRetry || got.RetryAfter != want.RetryAfter {
+				if got.Kind != want.Kind || got.OwnStatus != want.OwnStatus || got.Code != want.Code || got.NoRetry != want.NoRetry || got.RetryAfter != want.RetryAfter {
 					t.Errorf("%s called %q: error = %+v, want %+v", status, media, *got, want)
 				}
 				if number, _, _ := strings.Cut(status, " "); !strings.Contains(got.Text, "'up' sent a web page with status "+number) || !strings.Contains(got.Text, want.Text) {

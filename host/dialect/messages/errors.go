@@ -70,11 +70,11 @@ func translate(e *fault.Error) *fault.Error {
 	t := *e
 	switch status := e.HTTPStatus(); {
 	case e.Kind == fault.UnknownModel, e.Kind == fault.Missing:
-		t.Status = 404
+		t.OwnStatus = 404
 	case status == 503 && (e.Kind == fault.Busy || e.Kind == fault.Full):
-		t.Status = 529
+		t.OwnStatus = 529
 	case e.Kind == fault.Context && status != 413:
-		t.Status, t.Text = 400, tooLong(e.Text)
+		t.OwnStatus, t.Text = 400, tooLong(e.Text)
 	case status == 400 || status == 422:
 		t.Text = atPlace(e.Param, refused(e.Text))
 	}

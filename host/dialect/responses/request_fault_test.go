@@ -66,13 +66,13 @@ func TestFaultsNameTheClientsPlaces(t *testing.T) {
 		"":                                             "",
 		"messages[99999999999999999999].content":       "messages[99999999999999999999].content",
 	} {
-		e := &fault.Error{Kind: fault.Refused, Param: param, Text: param + ": is wrong, see " + param, Status: 422}
+		e := &fault.Error{Kind: fault.Refused, Param: param, Text: param + ": is wrong, see " + param, OwnStatus: 422}
 		got := r.Fault(e)
 		text := want + ": is wrong, see " + want
 		if param == "messages" || param == "logprobs" { // which are words, too
 			text = want + ": is wrong, see " + param
 		}
-		if got.Param != want || got.Text != text || got.Kind != e.Kind || got.Status != e.Status {
+		if got.Param != want || got.Text != text || got.Kind != e.Kind || got.OwnStatus != e.OwnStatus {
 			t.Errorf("%q becomes %q, %q, want %q, %q", param, got.Param, got.Text, want, text)
 		}
 		if e.Param != param {
