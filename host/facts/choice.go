@@ -29,19 +29,14 @@ type call struct {
 	begun   bool   // arguments came that are not only white space
 	given   string // the id the adapter stated
 	name    string
-	half    half    // at the end of the arguments
-	waiting []Delta // what was stated before the call began; copies
+	half    half      // at the end of the arguments
+	waiting []waiting // what was stated before the call began
 }
 
-// aboutChoice reports whether emissions of a kind are about one choice.
-func aboutChoice(k abi.Kind) bool {
-	switch k {
-	case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs,
-		abi.ToolExtra, abi.Logprobs, abi.DeltaExtra, abi.ChoiceExtra, abi.Finish,
-		abi.ReasoningDetail, abi.Signature, abi.ToolSignature, abi.Citation, abi.StopReason:
-		return true
-	}
-	return false
+// waiting is a copy of what was stated about a call.
+type waiting struct {
+	kind abi.Kind
+	text Text
 }
 
 // isContent reports whether emissions of a kind are part of what the assistant says or
@@ -71,7 +66,7 @@ func (a *Answer) choice(index int) *choice {
 }
 
 // take adds an emission about ch.
-func (a *Answer) take(ch *choice, e abi.Emission) *fault.Error {
+func (a *Answer) take(ch *choice, e *abi.Emission) *fault.Error {
 	if ch == nil {
 		return protocolError("%v for choice %d, of at most %d", e.Kind, e.Choice(), abi.MaxChoices)
 	}
@@ -99,13 +94,13 @@ func (a *Answer) take(ch *choice, e abi.Emission) *fault.Error {
 	case abi.ToolID, abi.ToolName, abi.ToolArgs, abi.ToolExtra, abi.ToolSignature:
 		return a.takeTool(ch, e)
 	default:
-		a.add(Delta{Kind: e.Kind, Choice: ch.index, Text: Text{e.Raw, e.Data}})
+		a.next(e.Kind, ch.index).Text = Text{e.Raw, e.Data}
 	}
 	return nil
 }
 
 // pass adds a PASS. One with content is content of the first choice.
-func (a *Answer) pass(e abi.Emission) *fault.Error {
+func (a *Answer) pass(e *abi.Emission) *fault.Error {
 	if e.At == abi.PassContent {
 		ch := a.choice(0)
 		if a.final {
@@ -114,19 +109,19 @@ func (a *Answer) pass(e abi.Emission) *fault.Error {
 		}
 		ch.spoke, ch.late = true, ch.finish != ""
 	}
-	a.add(Delta{Kind: e.Kind})
+	a.next(e.Kind, 0)
 	return nil
 }
 
 // addText adds a text of a choice.
-func (a *Answer) addText(h *half, ch *choice, e abi.Emission) {
+func (a *Answer) addText(h *half, ch *choice, e *abi.Emission) {
 	if text := a.joined(h, e); len(text.Data) > 0 {
-		a.add(Delta{Kind: e.Kind, Choice: ch.index, Text: text})
+		a.say(e.Kind, ch.index, 0, text)
 	}
 }
 
 // takeTool adds an emission about a tool call.
-func (a *Answer) takeTool(ch *choice, e abi.Emission) *fault.Error {
+func (a *Answer) takeTool(ch *choice, e *abi.Emission) *fault.Error {
 	if len(e.Data) == 0 {
 		return nil
 	}
@@ -164,27 +159,30 @@ func (a *Answer) takeTool(ch *choice, e abi.Emission) *fault.Error {
 // addTo adds a fact about a tool call. Before the call begins, the fact waits. Pieces of
 // arguments that wait are joined, so that a thousand of them need no thousand slices.
 func (a *Answer) addTo(ch *choice, c *call, kind abi.Kind, text Text) {
-	d := Delta{Kind: kind, Choice: ch.index, Call: c.index, Text: text}
-	if c.index >= 0 {
-		a.add(d)
+	switch {
+	case c.index >= 0 && kind == abi.ToolArgs:
+		a.say(kind, ch.index, c.index, text)
+		return
+	case c.index >= 0:
+		d := a.next(kind, ch.index)
+		d.Call, d.Text = c.index, text
 		return
 	}
-	if n := len(c.waiting); n > 0 && kind == abi.ToolArgs && c.waiting[n-1].Kind == kind {
-		last := &c.waiting[n-1].Text
+	if n := len(c.waiting); n > 0 && kind == abi.ToolArgs && c.waiting[n-1].kind == kind {
+		last := &c.waiting[n-1].text
 		if last.Raw == text.Raw {
 			last.Data = append(last.Data, text.Data...)
 			return
 		}
 	}
-	d.Text.Data = bytes.Clone(text.Data)
-	c.waiting = append(c.waiting, d)
+	c.waiting = append(c.waiting, waiting{kind, Text{text.Raw, bytes.Clone(text.Data)}})
 }
 
 // maxName is far longer, in bytes, than any provider allows a function's name to be.
 const maxName = 4 << 10
 
 // isBlank reports whether the text of an emission is white space.
-func isBlank(e abi.Emission) bool {
+func isBlank(e *abi.Emission) bool {
 	for i := 0; i < len(e.Data); i++ {
 		switch c := e.Data[i]; {
 		case c == ' ', c == '\t', c == '\n', c == '\r':
@@ -231,10 +229,10 @@ func (a *Answer) beginCalls(ch *choice) {
 			a.ids = map[string]struct{}{}
 		}
 		a.ids[id] = struct{}{}
-		a.add(Delta{Kind: abi.ToolName, Choice: ch.index, Call: c.index, ID: id, Name: c.name})
-		for _, d := range c.waiting {
-			d.Call = c.index
-			a.add(d)
+		d := a.next(abi.ToolName, ch.index)
+		d.Call, d.ID, d.Name = c.index, id, c.name
+		for _, w := range c.waiting {
+			a.addTo(ch, c, w.kind, w.text)
 		}
 		c.waiting = nil
 	}
@@ -242,7 +240,7 @@ func (a *Answer) beginCalls(ch *choice) {
 
 // finish notes why ch ends. A reason that comes after more content replaces the one
 // before; otherwise "stop" replaces nothing.
-func (a *Answer) finish(ch *choice, e abi.Emission) *fault.Error {
+func (a *Answer) finish(ch *choice, e *abi.Emission) *fault.Error {
 	reason := finishReason(e.Data)
 	switch {
 	case reason == "":

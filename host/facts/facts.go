@@ -36,6 +36,8 @@
 package facts
 
 import (
+	"slices"
+
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -73,11 +75,13 @@ type Options struct {
 
 const defaultMaxHeld = 64 << 20
 
-// Answer is what is known of one answer. Only one goroutine may use it at a time.
+// Answer is what is known of one answer. Begin makes the zero Answer ready; from then on it
+// must not be copied. Only one goroutine may use it at a time.
 type Answer struct {
 	choices []choice            // in the order they opened
 	open    int                 // choices without FINISH
 	final   bool                // the finish reasons are final; content after that is an error
+	done    bool                // it was complete before the last call of Apply
 	usage   usage               // USAGE
 	stated  int64               // bytes of texts and arguments
 	ids     map[string]struct{} // ids of tool calls used so far
@@ -87,14 +91,26 @@ type Answer struct {
 	ledger  ledger
 	deltas  []Delta
 	scratch []byte // for texts with halves of characters
+
+	// What most answers need, as part of the same piece of memory.
+	firstChoice [1]choice
+	firstDelta  [1]Delta
 }
 
 // New returns an answer of which nothing is known yet.
 func New(o Options) *Answer {
+	a := &Answer{}
+	a.Begin(o)
+	return a
+}
+
+// Begin makes a zero Answer one of which nothing is known yet.
+func (a *Answer) Begin(o Options) {
 	if o.MaxHeld <= 0 {
 		o.MaxHeld = defaultMaxHeld
 	}
-	return &Answer{max: o.MaxHeld, ledger: ledger{grant: o.Memory}}
+	a.max, a.ledger.grant = o.MaxHeld, o.Memory
+	a.choices, a.deltas = a.firstChoice[:0], a.firstDelta[:0]
 }
 
 // Apply adds the emissions of one adapter call and returns the facts that follow. They
@@ -103,31 +119,38 @@ func New(o Options) *Answer {
 //   - error: a *fault.Error: the adapter's ERROR, a breach of the protocol, or too
 //     little memory. Only Usage may be called after it.
 func (a *Answer) Apply(ems []abi.Emission) ([]Delta, error) {
-	a.deltas, a.scratch = a.deltas[:0], a.scratch[:0]
+	a.deltas = a.deltas[:0]
+	a.scratch = a.scratch[:0]
 	if err := a.ledger.expect(ems); err != nil {
 		return nil, err
 	}
-	done, finished, counted := a.Complete(), a.finished(), false
+	finished, counted := a.finished(), false
+	a.done = finished && a.spoke()
 	var failed *fault.Error
-	for _, e := range ems {
+	for i := range ems {
+		e := &ems[i]
+		if failed != nil && e.Kind != abi.Usage {
+			continue
+		}
 		var err *fault.Error
-		switch {
-		case e.Kind == abi.Usage:
+		switch e.Kind {
+		case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs,
+			abi.ToolExtra, abi.Logprobs, abi.DeltaExtra, abi.ChoiceExtra, abi.Finish,
+			abi.ReasoningDetail, abi.Signature, abi.ToolSignature, abi.Citation, abi.StopReason:
+			err = a.take(a.choice(e.Choice()), e)
+		case abi.Usage:
 			counted = true
 			err = a.usage.merge(e)
-		case failed != nil:
-		case e.Kind == abi.Error:
+		case abi.Error:
 			err = DecodeError(e.Data)
-		case e.Kind == abi.ChunkExtra:
+		case abi.ChunkExtra:
 			if err = a.hold(e); err == nil {
-				a.add(Delta{Kind: e.Kind, Text: Text{Data: e.Data}})
+				a.next(e.Kind, 0).Text.Data = e.Data
 			}
-		case e.Kind == abi.Pass:
+		case abi.Pass:
 			err = a.pass(e)
-		case aboutChoice(e.Kind):
-			err = a.take(a.choice(e.Choice()), e)
 		}
-		if failed == nil && !(done && a.Complete()) {
+		if err != nil && failed == nil && !a.Forgives() {
 			failed = err
 		}
 	}
@@ -173,7 +196,8 @@ func (a *Answer) EndMark() {
 //   - error: a *fault.Error, for a choice without a FINISH (the caller may know a better
 //     reason than that the upstream ended) or a call without a name
 func (a *Answer) End() ([]Delta, error) {
-	a.deltas, a.scratch = a.deltas[:0], a.scratch[:0]
+	a.deltas = a.deltas[:0]
+	a.scratch = a.scratch[:0]
 	if err := a.settle(); err != nil {
 		return nil, err
 	}
@@ -197,19 +221,19 @@ func (a *Answer) settle() *fault.Error {
 		a.beginCalls(ch)
 		for j := range ch.calls {
 			c := &ch.calls[j]
-			if a.endHalf(&c.half, Delta{Kind: abi.ToolArgs, Choice: ch.index, Call: c.index}); !c.begun {
+			if a.endHalf(&c.half, abi.ToolArgs, ch.index, c.index); !c.begun {
 				c.begun = true
-				a.add(Delta{Kind: abi.ToolArgs, Choice: ch.index, Call: c.index, Text: Text{Data: noArguments}})
+				a.say(abi.ToolArgs, ch.index, c.index, Text{Data: noArguments})
 			}
 		}
 		for k, kind := range [...]abi.Kind{abi.Text, abi.Reasoning, abi.Refusal} {
-			a.endHalf(&ch.halves[k], Delta{Kind: kind, Choice: ch.index})
+			a.endHalf(&ch.halves[k], kind, ch.index, 0)
 		}
 		if ch.finish == abi.FinishStop && len(ch.calls) > 0 {
 			ch.finish = abi.FinishToolCalls
 		}
 		ch.late = false
-		a.add(Delta{Kind: abi.Finish, Choice: ch.index, Name: ch.finish})
+		a.next(abi.Finish, ch.index).Name = ch.finish
 	}
 	return nil
 }
@@ -219,12 +243,19 @@ var noArguments = []byte("{}")
 
 // Complete reports whether nothing is missing, even if the upstream's connection broke.
 // Without any content only a final FINISH counts, since servers may state it first.
-func (a *Answer) Complete() bool {
+func (a *Answer) Complete() bool { return a.finished() && a.spoke() }
+
+// Forgives reports whether the answer was complete before the last call of Apply, and still
+// is: then errors that follow from that call are dropped.
+func (a *Answer) Forgives() bool { return a.done && a.Complete() }
+
+// spoke reports whether there is any content, or the reasons are final.
+func (a *Answer) spoke() bool {
 	spoke := a.final
 	for i := range a.choices {
 		spoke = spoke || a.choices[i].spoke
 	}
-	return spoke && a.finished()
+	return spoke
 }
 
 // Choices is how many choices opened.
@@ -262,8 +293,8 @@ func (a *Answer) waiting() (bytes int) {
 			continue
 		}
 		for j := range ch.calls {
-			for _, d := range ch.calls[j].waiting {
-				bytes += len(d.Text.Data)
+			for _, w := range ch.calls[j].waiting {
+				bytes += len(w.text.Data)
 			}
 		}
 	}
@@ -277,8 +308,8 @@ func (a *Answer) Said(bytes int) { a.stated += int64(bytes) }
 // bytes of it. kept returns the size of the dialect's buffers; it is called now and then.
 func (a *Answer) Shown(rest int, kept func() int) {
 	a.held = a.waiting() + rest
-	if a.held == 0 {
-		a.ledger.recount(func() int { return a.size() + kept() })
+	if a.held == 0 && a.ledger.facts >= Often {
+		a.ledger.recount(a.size() + kept())
 	}
 }
 
@@ -289,28 +320,43 @@ func (a *Answer) Usage() Usage {
 	return u
 }
 
+// UsageSize is how many bytes AppendUsage appends at most.
+func (a *Answer) UsageSize() int { return countsBytes + 2*a.usage.rest.Held() }
+
 // AppendUsage appends the usage as OpenAI's object.
 func (a *Answer) AppendUsage(dst []byte) []byte { return a.usage.appendTo(dst) }
 
-func (a *Answer) add(d Delta) {
-	switch d.Kind {
-	case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolArgs:
-		a.stated += int64(len(d.Text.Data))
+// next adds a fact, and returns it for the rest to be filled in: it is large to be copied. It
+// is valid until the next one is added.
+func (a *Answer) next(kind abi.Kind, choice int) *Delta {
+	n := len(a.deltas)
+	if n == cap(a.deltas) {
+		a.deltas = slices.Grow(a.deltas, 1)
 	}
-	a.deltas = append(a.deltas, d)
+	a.deltas = a.deltas[:n+1]
+	d := &a.deltas[n]
+	*d = Delta{Kind: kind, Choice: choice}
+	return d
+}
+
+// say adds a text, or arguments of a call.
+func (a *Answer) say(kind abi.Kind, choice, call int, text Text) {
+	a.stated += int64(len(text.Data))
+	d := a.next(kind, choice)
+	d.Call, d.Text = call, text
 }
 
 // finished reports whether every choice has its FINISH and no content after it.
-func (a *Answer) finished() bool {
-	if len(a.choices) == 0 || a.open > 0 {
-		return false
-	}
+func (a *Answer) finished() bool { return a.open == 0 && len(a.choices) > 0 && !a.late() }
+
+// late reports whether a choice has content after its FINISH.
+func (a *Answer) late() bool {
 	for i := range a.choices {
 		if a.choices[i].late {
-			return false
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // named reports whether every tool call has its name.
@@ -326,7 +372,7 @@ func (a *Answer) named() bool {
 }
 
 // hold counts the bytes of an emission before it is kept.
-func (a *Answer) hold(e abi.Emission) *fault.Error {
+func (a *Answer) hold(e *abi.Emission) *fault.Error {
 	if a.held+len(e.Data) > a.max {
 		return tooLargeError(a.max)
 	}

@@ -20,10 +20,15 @@ const (
 // handled: two that belong together are joined, a first half at the end is held back in
 // h, and one that stands alone becomes U+FFFD. Those within were repaired at the
 // boundary.
-func (a *Answer) joined(h *half, e abi.Emission) Text {
-	if *h == 0 && !HasHalf(e) || len(e.Data) == 0 {
+func (a *Answer) joined(h *half, e *abi.Emission) Text {
+	if *h == 0 && !HasHalf(*e) || len(e.Data) == 0 {
 		return Text{e.Raw, e.Data}
 	}
+	return a.join(h, *e)
+}
+
+// join is joined for a text with a half at one of its ends, or before it.
+func (a *Answer) join(h *half, e abi.Emission) Text {
 	begin := len(a.scratch)
 	second := e.Raw && isHalf(e.Data, 'c', 'f')
 	switch {
@@ -48,17 +53,25 @@ func (a *Answer) joined(h *half, e abi.Emission) Text {
 }
 
 // endHalf adds U+FFFD for a half that nothing followed.
-func (a *Answer) endHalf(h *half, d Delta) {
+func (a *Answer) endHalf(h *half, kind abi.Kind, choice, call int) {
 	if *h != 0 {
 		*h = 0
-		d.Text = Text{Raw: true, Data: []byte(replacement)}
-		a.add(d)
+		a.say(kind, choice, call, Text{Raw: true, Data: []byte(replacement)})
 	}
 }
 
 // HasHalf reports whether the text of an emission begins or ends with half a character.
 func HasHalf(e abi.Emission) bool {
-	return e.Raw && (isHalf(e.Data, 'c', 'f') || endsInHalf(e.Data))
+	return e.Raw && len(e.Data) >= escapeLen && isHalfAtEnds(e.Data)
+}
+
+// isHalfAtEnds reports whether p, of at least the length of an escape, begins with a second
+// half, or ends with a first one.
+func isHalfAtEnds(p []byte) bool {
+	if p[0] != '\\' && p[len(p)-escapeLen] != '\\' {
+		return false
+	}
+	return isHalf(p, 'c', 'f') || endsInHalf(p)
 }
 
 // isHalf reports whether p begins with the escape of a surrogate, \ud and then a

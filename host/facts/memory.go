@@ -27,7 +27,8 @@ const Often = 16 << 10
 // expect counts what the emissions of one adapter call can add at most.
 func (l *ledger) expect(ems []abi.Emission) *fault.Error {
 	bytes := 0
-	for _, e := range ems {
+	for i := range ems {
+		e := &ems[i]
 		bytes += len(e.Data)
 		switch e.Kind {
 		case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolArgs:
@@ -46,15 +47,12 @@ func (l *ledger) expect(ems []abi.Emission) *fault.Error {
 	return nil
 }
 
-// recount replaces what was expected by what kept returns, which is less once the
-// dialect has rendered it.
-func (l *ledger) recount(kept func() int) {
-	if l.facts < Often || l.grant == nil {
-		return
-	}
-	if real := kept(); real < l.facts {
-		l.grant.Drop(int64(l.facts - real))
-		l.facts = real
+// recount replaces what was expected by what is kept, which is less once the dialect has
+// rendered it.
+func (l *ledger) recount(kept int) {
+	if kept < l.facts {
+		l.grant.Drop(int64(l.facts - kept))
+		l.facts = kept
 	}
 }
 
@@ -107,8 +105,8 @@ func (a *Answer) size() int {
 		for k := range ch.calls {
 			c := &ch.calls[k]
 			n += CallBytes + len(c.given) + len(c.name)
-			for _, d := range c.waiting {
-				n += cap(d.Text.Data)
+			for _, w := range c.waiting {
+				n += cap(w.text.Data)
 			}
 		}
 	}
@@ -117,6 +115,13 @@ func (a *Answer) size() int {
 
 // Held returns about how many bytes the object's fields have; 0 without fields.
 func (o *Object) Held() (bytes int) {
+	if o.Empty() {
+		return 0
+	}
+	return o.held()
+}
+
+func (o *Object) held() (bytes int) {
 	for i := range o.fields {
 		f := &o.fields[i]
 		bytes += len(f.key) + len(f.value)
@@ -142,6 +147,9 @@ func (o *Object) Size() int {
 
 // escapes returns how many bytes longer p can become in a JSON string literal.
 func escapes(p []byte) int {
+	if isPlain(p) {
+		return 0
+	}
 	n := 0
 	for _, b := range p {
 		if escaped[b] {

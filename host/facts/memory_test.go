@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 
@@ -52,5 +53,23 @@ func TestGrowFailsWithoutMemory(t *testing.T) {
 	}
 	if b, err = a.Grow(b, 1<<10); err != nil || cap(b) < 1<<10 {
 		t.Errorf("Grow after a failure = %d bytes, %v", cap(b), err)
+	}
+}
+
+func TestTextsThatNeedNoEscapeAreKnownWhereverOneStands(t *testing.T) {
+	for n := range 40 {
+		p := bytes.Repeat([]byte("é"), 20)[:n]
+		if !isPlain(p) {
+			t.Errorf("%d bytes need an escape", n)
+		}
+		for i := range p {
+			for c := range 256 {
+				was := p[i]
+				if p[i] = byte(c); isPlain(p) == escaped[c] {
+					t.Errorf("byte %#x at %d of %d: plain is %t", c, i, n, !escaped[c])
+				}
+				p[i] = was
+			}
+		}
 	}
 }

@@ -78,8 +78,8 @@ func (o *Object) field(key, value []byte) *field {
 	return f
 }
 
-// prepare makes room for the fields of the first of the objects, in two pieces of memory. A
-// large object gets none, of which a small field would hold all.
+// prepare makes room for the fields of the first of the objects that has any, in two pieces of
+// memory. A large object gets none, of which a small field would hold all.
 func (o *Object) prepare(raw []byte) {
 	if o.fields == nil && len(raw) <= 1<<10 {
 		o.fields = make([]field, 0, min(bytes.Count(raw, colon), maxFields))
@@ -110,15 +110,25 @@ func (f *field) set(value []byte) {
 	f.value = appendJSON(f.value[:0], value)
 }
 
+// isOneOf reports whether a key is one of some.
+func isOneOf(keys []string, key []byte) bool {
+	for _, k := range keys {
+		if string(key) == k {
+			return true
+		}
+	}
+	return false
+}
+
 // Merge adds the fields of raw, a JSON object in a fact of that kind, except the
 // reserved ones. Arrays are joined, null replaces nothing, and otherwise the last value
 // counts. The error is for more than 64 fields.
 func (o *Object) Merge(kind abi.Kind, raw []byte, reserved []string) *fault.Error {
-	o.prepare(raw)
 	for m := newMembers(raw); m.next(); {
-		if slices.Contains(reserved, string(m.key)) {
+		if isOneOf(reserved, m.key) {
 			continue
 		}
+		o.prepare(raw)
 		f := o.field(m.key, m.value)
 		switch {
 		case f == nil:
@@ -140,11 +150,11 @@ func (o *Object) Merge(kind abi.Kind, raw []byte, reserved []string) *fault.Erro
 // down to depth; deeper ones are leaves. Numbers in quotes become numbers. It reports
 // false if there are too many fields.
 func (o *Object) mergeLeaves(raw []byte, reserved []string, depth int) bool {
-	o.prepare(raw)
 	for m := newMembers(raw); m.next(); {
-		if slices.Contains(reserved, string(m.key)) {
+		if isOneOf(reserved, m.key) {
 			continue
 		}
+		o.prepare(raw)
 		f := o.field(m.key, m.value)
 		switch {
 		case f == nil:

@@ -39,7 +39,8 @@ func TakeResult(take func(data []byte) *fault.Error) *Result { return &Result{ta
 func (r *Result) Apply(ems []abi.Emission) error {
 	done := r.data != nil
 	var failed *fault.Error
-	for _, e := range ems {
+	for i := range ems {
+		e := &ems[i]
 		var err *fault.Error
 		switch e.Kind {
 		case abi.Usage:

@@ -2,6 +2,7 @@ package facts
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 )
 
@@ -13,6 +14,39 @@ var escaped = func() (t [256]bool) {
 	t['"'], t['\\'] = true, true
 	return t
 }()
+
+// isPlain reports whether nothing in p must be escaped in a JSON string literal. Most texts are
+// a few bytes of that kind, so it looks at eight, or four, of them at a time.
+func isPlain(p []byte) bool {
+	n := len(p)
+	switch {
+	case n >= 8:
+		for i := 0; i < n-8; i += 8 {
+			if anyEscaped(binary.LittleEndian.Uint64(p[i:])) {
+				return false
+			}
+		}
+		return !anyEscaped(binary.LittleEndian.Uint64(p[n-8:]))
+	case n >= 4:
+		first, last := binary.LittleEndian.Uint32(p), binary.LittleEndian.Uint32(p[n-4:])
+		return !anyEscaped(uint64(first) | uint64(last)<<32)
+	}
+	for _, c := range p {
+		if escaped[c] {
+			return false
+		}
+	}
+	return true
+}
+
+// anyEscaped reports whether one of the eight bytes in w must be escaped. A byte that is 0, or
+// less than a space, borrows from the one above when it is reduced, which only adds to what was
+// found already.
+func anyEscaped(w uint64) bool {
+	const low, high = 0x0101010101010101, 0x8080808080808080
+	quote, backslash := w^low*'"', w^low*'\\'
+	return high&((quote-low)&^quote|(backslash-low)&^backslash|(w-low*' ')&^w) != 0
+}
 
 // appendInside appends s, which must be UTF-8, as the inside of a JSON string literal.
 func appendInside[T string | []byte](dst []byte, s T) []byte {
@@ -50,7 +84,7 @@ func AppendString(dst []byte, s string) []byte {
 
 // AppendTo appends the text as the inside of a JSON string literal.
 func (t Text) AppendTo(dst []byte) []byte {
-	if t.Raw {
+	if t.Raw || isPlain(t.Data) {
 		return append(dst, t.Data...)
 	}
 	return appendInside(dst, t.Data)

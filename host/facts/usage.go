@@ -63,7 +63,7 @@ const (
 )
 
 // merge adds a USAGE.
-func (u *usage) merge(e abi.Emission) *fault.Error {
+func (u *usage) merge(e *abi.Emission) *fault.Error {
 	if len(e.Data) > maxUsage {
 		return protocolError("a USAGE of more than %d KiB", maxUsage>>10)
 	}
@@ -163,6 +163,9 @@ func (u *usage) amount(key string, most float64) float64 {
 	}
 	return x
 }
+
+// countsBytes is how many bytes the usage object has at most without its details.
+const countsBytes = 128
 
 // appendTo appends OpenAI's usage object. Its three counts are always there, because
 // clients rely on them: they are zero if the provider counted nothing.

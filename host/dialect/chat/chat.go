@@ -55,10 +55,11 @@ var (
 // answer is what both forms share: the facts, and what was stated and not yet rendered.
 // Whole renders everything at the end, Chunks after every adapter call.
 type answer struct {
-	facts   *facts.Answer
+	facts   facts.Answer
 	choices []choice     // in the order they opened
 	extra   facts.Object // CHUNK_EXTRA
 	made    func(id string)
+	first   [1]choice // what most answers need of choices, in the same piece of memory
 }
 
 // choice is one of the answer's alternatives. The texts are kept as the inside of a
@@ -86,13 +87,14 @@ type call struct {
 	extra facts.Object // TOOL_EXTRA
 }
 
-func newAnswer(info Info) answer {
-	return answer{facts: facts.New(facts.Options{Memory: info.Memory, MaxHeld: info.MaxHeld}), made: info.Made}
+// start makes a zero answer ready. It must not be copied from then on.
+func (a *answer) start(info Info) {
+	a.facts.Begin(facts.Options{Memory: info.Memory, MaxHeld: info.MaxHeld})
+	a.choices, a.made = a.first[:0], info.Made
 }
 
 // apply adds the emissions of one adapter call.
 func (a *answer) apply(ems []abi.Emission) error {
-	done := a.facts.Complete()
 	deltas, err := a.facts.Apply(ems)
 	if err != nil {
 		return err
@@ -101,7 +103,7 @@ func (a *answer) apply(ems []abi.Emission) error {
 		a.choices = append(a.choices, choice{index: a.facts.Choice(n)})
 	}
 	for i := range deltas {
-		if err := a.take(&deltas[i]); err != nil && !(done && a.facts.Complete()) {
+		if err := a.take(&deltas[i]); err != nil && !a.facts.Forgives() {
 			return err
 		}
 	}
@@ -208,12 +210,20 @@ func (a *answer) size() int {
 	return n
 }
 
-// rendered estimates the answer's size as JSON in bytes, rather too high.
+// Bytes that an answer has as JSON besides its id and its model, and a choice besides what was
+// stated.
+const (
+	answerBytes = 128
+	choiceBytes = 192
+)
+
+// rendered estimates the answer's size as JSON in bytes, without its id and its model, rather
+// too high.
 func (a *answer) rendered() int {
-	n := facts.ChoiceBytes + a.extra.Size()
+	n := answerBytes + a.facts.UsageSize() + a.extra.Size()
 	for i := range a.choices {
 		ch := &a.choices[i]
-		n += facts.ChoiceBytes + len(ch.content) + 2*len(ch.reasoning) + len(ch.refusal) + len(ch.logprobs) +
+		n += choiceBytes + len(ch.content) + 2*len(ch.reasoning) + len(ch.refusal) + len(ch.logprobs) +
 			ch.delta.Size() + ch.extra.Size()
 		for k := range ch.calls {
 			c := &ch.calls[k]

@@ -40,8 +40,9 @@ const (
 func NewChunks(info Info) *Chunks {
 	b := make([]byte, 0, 144+len(info.ID)+len(info.Model))
 	b = append(b, "data: "...)
-	b = appendHead(b, info, "chat.completion.chunk")
-	c := &Chunks{answer: newAnswer(info), head: len(b), text: append(b, textStart...), tail: tail, usages: info.IncludeUsage}
+	b = appendHead(b, info.ID, info.Created, info.Model, "chat.completion.chunk")
+	c := &Chunks{head: len(b), text: append(b, textStart...), tail: tail, usages: info.IncludeUsage}
+	c.start(info)
 	if c.usages {
 		c.tail = tailNullUsage
 	}
@@ -49,15 +50,15 @@ func NewChunks(info Info) *Chunks {
 }
 
 // appendHead appends an answer up to its first choice.
-func appendHead(dst []byte, info Info, object string) []byte {
+func appendHead(dst []byte, id string, created int64, model, object string) []byte {
 	dst = append(dst, `{"id":`...)
-	dst = facts.AppendString(dst, info.ID)
+	dst = facts.AppendString(dst, id)
 	dst = append(dst, `,"object":"`...)
 	dst = append(dst, object...)
 	dst = append(dst, `","created":`...)
-	dst = strconv.AppendInt(dst, info.Created, 10)
+	dst = strconv.AppendInt(dst, created, 10)
 	dst = append(dst, `,"model":`...)
-	dst = facts.AppendString(dst, info.Model)
+	dst = facts.AppendString(dst, model)
 	return append(dst, `,"choices":[`...)
 }
 
@@ -76,9 +77,11 @@ func (c *Chunks) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	if err := c.apply(ems); err != nil {
 		return dst, err
 	}
-	dst, err := c.room(dst)
-	if err != nil {
-		return dst, err
+	if c.facts.Stated() >= facts.Often {
+		var err error
+		if dst, err = c.room(dst); err != nil {
+			return dst, err
+		}
 	}
 	return c.show(dst), nil
 }
@@ -102,11 +105,8 @@ func (c *Chunks) plain(ch *choice) bool {
 }
 
 // room makes room in dst for the events of what was stated, and counts it, if they are
-// large.
+// large. They can be only if much was stated.
 func (c *Chunks) room(dst []byte) ([]byte, error) {
-	if c.facts.Stated() < facts.Often {
-		return dst, nil
-	}
 	n := c.rendered()
 	if n < facts.Often || n <= cap(dst)-len(dst) {
 		return dst, nil
@@ -149,8 +149,11 @@ func (c *Chunks) flush(dst []byte, ch *choice) []byte {
 	if delta {
 		dst = c.begin(dst, ch)
 		dst = ch.appendDelta(dst)
-		dst = ch.appendLogprobs(dst)
-		dst = append(dst, `,"finish_reason":null`...)
+		if len(ch.logprobs) == 0 {
+			dst = append(dst, `,"logprobs":null,"finish_reason":null`...)
+		} else {
+			dst = append(ch.appendLogprobs(dst), `,"finish_reason":null`...)
+		}
 		if !c.facts.Finished(ch.index) {
 			dst = ch.extra.AppendTo(dst)
 			ch.extra.Reset()
@@ -173,6 +176,10 @@ func (c *Chunks) flush(dst []byte, ch *choice) []byte {
 
 // begin appends a chunk up to the delta of its one choice.
 func (c *Chunks) begin(dst []byte, ch *choice) []byte {
+	const first = `{"index":0,"delta":` // which textStart begins with
+	if ch.index == 0 {
+		return append(dst, c.text[:c.head+len(first)]...)
+	}
 	dst = append(dst, c.text[:c.head]...)
 	dst = append(dst, `{"index":`...)
 	dst = strconv.AppendInt(dst, int64(ch.index), 10)
@@ -292,22 +299,25 @@ func (ch *choice) appendLogprobs(dst []byte) []byte {
 
 // forget drops what a delta has rendered and keeps small buffers for the next one.
 func (ch *choice) forget() {
-	for _, b := range []*[]byte{&ch.content, &ch.reasoning, &ch.refusal, &ch.logprobs} {
-		*b = emptied(*b)
-	}
+	empty(&ch.content)
+	empty(&ch.reasoning)
+	empty(&ch.refusal)
+	empty(&ch.logprobs)
 	ch.delta.Reset()
 	for i := range ch.calls {
 		c := &ch.calls[i]
-		c.fresh, c.args = false, emptied(c.args)
+		c.fresh = false
+		empty(&c.args)
 		c.extra.Reset()
 	}
 }
 
-func emptied(b []byte) []byte {
-	if cap(b) > facts.KeepBetween {
-		return nil
+func empty(b *[]byte) {
+	if cap(*b) > facts.KeepBetween {
+		*b = nil
+		return
 	}
-	return b[:0]
+	*b = (*b)[:0]
 }
 
 // End ends the answer. Call it when the upstream ended cleanly, or in any way once

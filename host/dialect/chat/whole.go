@@ -12,12 +12,16 @@ import (
 // Info.MaxHeld.
 type Whole struct {
 	answer
-	info Info
+	id      string
+	created int64
+	model   string
 }
 
 // NewWhole returns a whole answer without content.
 func NewWhole(info Info) *Whole {
-	return &Whole{answer: newAnswer(info), info: info}
+	w := &Whole{id: info.ID, created: info.Created, model: info.Model}
+	w.start(info)
+	return w
 }
 
 // Apply adds the emissions of one adapter call, and appends nothing.
@@ -45,11 +49,11 @@ func (w *Whole) End(dst []byte) ([]byte, error) {
 		return dst, err
 	}
 	slices.SortFunc(w.choices, func(a, b choice) int { return cmp.Compare(a.index, b.index) })
-	size := w.rendered()
+	size := w.rendered() + len(w.id) + len(w.model)
 	if err := w.facts.Hold(size); err != nil {
 		return dst, err
 	}
-	dst = appendHead(append(make([]byte, 0, len(dst)+size), dst...), w.info, "chat.completion")
+	dst = appendHead(append(make([]byte, 0, len(dst)+size), dst...), w.id, w.created, w.model, "chat.completion")
 	for i := range w.choices {
 		if i > 0 {
 			dst = append(dst, ',')

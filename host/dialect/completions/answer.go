@@ -93,7 +93,6 @@ func (a *answer) Part(dst []byte, n int) ([]byte, error) {
 // Apply adds the emissions of one adapter call. In a stream, it appends the events that
 // follow. The error is a *fault.Error; then nothing was appended.
 func (a *answer) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
-	done := a.facts.Complete()
 	deltas, err := a.facts.Apply(ems)
 	if err != nil {
 		return dst, err
@@ -104,7 +103,7 @@ func (a *answer) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 		}
 	}
 	for i := range deltas {
-		if err := a.take(&deltas[i]); err != nil && !(done && a.facts.Complete()) {
+		if err := a.take(&deltas[i]); err != nil && !a.facts.Forgives() {
 			return dst, err
 		}
 	}

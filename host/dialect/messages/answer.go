@@ -71,12 +71,11 @@ func newAnswer(a asked, i dialect.Info) answer {
 
 // apply adds the emissions of one adapter call.
 func (a *answer) apply(ems []abi.Emission) error {
-	done := a.facts.Complete()
 	deltas, err := a.facts.Apply(ems)
 	if err != nil {
 		return err
 	}
-	if err := a.takeAll(deltas); err != nil && !(done && a.facts.Complete()) {
+	if err := a.takeAll(deltas); err != nil && !a.facts.Forgives() {
 		return err
 	}
 	return nil
