@@ -35,6 +35,7 @@ auth:
     - {name: ci, key: the-ci-key, models: [fast, granite-local], limits: {tokens: 2M/h}}
     - {name: batch, key: the-batch-key, models: [smart], budget: {month: 200}, group: team}
     - {name: intern, key: the-interns-key, models: [smart], budget: {day: 0.10}, expires: 2999-01-01T00:00:00Z}
+    - {name: saver, key: the-savers-key, models: [smart, granite-local], budget: {day: 0.008, then: granite-local}}
 providers:
   openai: {plugin: openai, base_url: "UP/fast", api_key: sk-12345678}
   claude: {plugin: openai, base_url: "UP/smart", api_key: sk-12345678}
@@ -235,6 +236,12 @@ func (w *world) control(rw http.ResponseWriter, r *http.Request) {
 		w.broken.Store(false)
 	case "spend": // one request of the key with the small budget
 		_, err = w.ask(r.Context(), "the-interns-key")
+	case "spare": // requests of the key that has a free alias when its budget is spent
+		for range 3 {
+			if _, err = w.ask(r.Context(), "the-savers-key"); err != nil {
+				break
+			}
+		}
 	case "fill":
 		for status := 0; status != http.StatusTooManyRequests && err == nil; {
 			status, err = w.ask(r.Context(), "the-interns-key")

@@ -60,6 +60,7 @@ export function requests(root) {
       ["Output", count(r.usage.output) + (r.usage.reasoning ? ", " + count(r.usage.reasoning) + " reasoning" : "") + (r.usage.estimated ? " (estimated)" : "")],
       ["First token", r.first_ms ? time(r.first_ms) : "–"],
     ];
+    if (r.instead) facts.push(["Served as", r.instead + ", since a budget was spent"]);
     if (r.cost !== null) facts.push(["Cost", money(r.cost / 1e9)]);
     return h("tr", { class: "detail" }, h("td", { colspan: 9 }, h("dl", { class: "facts" }, facts.map(([k, v]) => h("div", {}, h("dt", {}, k), h("dd", {}, v)))),
       r.trail.length ? h("div", { class: "fall" }, r.trail.map(step)) : h("p", { class: "muted" }, r.cache === "hit" ? "The answer was kept: no target was asked." : "No target was asked.")));
@@ -71,7 +72,7 @@ export function requests(root) {
       draw();
     };
     const e = h("tr", { class: "row", "data-number": r.number, onclick: toggle },
-    h("td", { class: "mono" }, h("button", { type: "button", "aria-expanded": String(opened === r.number), "data-focus": "request " + r.number, title: "what became of it" }, clock(r.began))), h("td", {}, pill(r.status, kind(r))), h("td", { class: "mono wrap" }, r.model || h("span", { class: "muted" }, "–")), h("td", { class: "mono wrap optional" }, r.target || "–"),
+    h("td", { class: "mono" }, h("button", { type: "button", "aria-expanded": String(opened === r.number), "data-focus": "request " + r.number, title: "what became of it" }, clock(r.began))), h("td", {}, pill(r.status, kind(r))), h("td", { class: "mono wrap" }, r.model || h("span", { class: "muted" }, "–"), r.instead && h("span", { class: "muted", title: "a budget was spent" }, " → " + r.instead)), h("td", { class: "mono wrap optional" }, r.target || "–"),
     h("td", { class: "optional" }, r.cache === "hit" && h("span", { class: "tag", title: "the answer was kept" }, "cache"), h("span", { class: "dots", title: r.trail.map((s) => s.target + ": " + (s.class || "answered")).join("\n") }, r.trail.map((s) => h("i", { class: s.class ? "failed" : "" })))),
     h("td", { class: "optional" }, r.key || h("span", { class: "muted" }, "none")), h("td", { class: "num optional" }, r.first_ms ? time(r.first_ms) : "–"), h("td", { class: "num" }, time(r.ms)),
     h("td", { class: "num optional" }, r.usage.input + r.usage.output ? count(r.usage.input) + " → " + count(r.usage.output) : "–"));
