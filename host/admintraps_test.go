@@ -119,7 +119,7 @@ func TestTrapCostByListPriceThoughTheProviderTold(t *testing.T) {
 	g := newGateway(t, fmt.Sprintf("admin: {}\nproviders: {up: {plugin: openrouter, base_url: %q, api_key: a}}\nmodel_mapping: {m: {provider: up, model: m, price: {reported: true, input: 1000, output: 1000}}}\n", up.URL))
 	a := withAdmin(t, g, nil)
 	g.post(t, answerOfM)
-	counted(t, g, `kai_requests_total{alias="m",status="200"}`, "1")
+	counted(t, g, `kai_requests_total{alias="m",cache="",status="200"}`, "1")
 	if got := metric(t, g, `kai_cost_total{model="m",provider="up"}`); got != "0.125" {
 		t.Errorf("the metrics have a cost of %s", got)
 	}

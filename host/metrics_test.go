@@ -53,12 +53,12 @@ func TestMetricsOfAGateway(t *testing.T) {
 	for _, name := range []string{"or/a", "or/b", "none", "or/c"} {
 		g.post(t, strings.Replace(streamOfM, `"m"`, strconv.Quote(name), 1))
 	}
-	counted(t, g, `kai_requests_total{alias="m",status="200"}`, "2")
-	counted(t, g, `kai_requests_total{alias="_unknown",status="400"}`, "1")
+	counted(t, g, `kai_requests_total{alias="m",cache="",status="200"}`, "2")
+	counted(t, g, `kai_requests_total{alias="_unknown",cache="",status="400"}`, "1")
 	for series, want := range map[string]string{
-		`kai_requests_total{alias="m",status="200"}`:                  "2",
-		`kai_requests_total{alias="or/*",status="200"}`:               "3",
-		`kai_requests_total{alias="_unknown",status="400"}`:           "1",
+		`kai_requests_total{alias="m",cache="",status="200"}`:         "2",
+		`kai_requests_total{alias="or/*",cache="",status="200"}`:      "3",
+		`kai_requests_total{alias="_unknown",cache="",status="400"}`:  "1",
 		`kai_refusals_total{code="",kind="unknown_model"}`:            "1",
 		`kai_inflight{alias="m"}`:                                     "0",
 		`kai_attempts_total{class="rate",model="m0",provider="up0"}`:  "1",
@@ -87,7 +87,7 @@ func TestMetricsOfAGateway(t *testing.T) {
 	if strings.Contains(all, `alias="m"`) || strings.Contains(all, `model="m0"`) {
 		t.Error("a reload leaves series of the alias that it removed")
 	}
-	if got := metric(t, g, `kai_requests_total{alias="or/*",status="200"}`); got != "3" {
+	if got := metric(t, g, `kai_requests_total{alias="or/*",cache="",status="200"}`); got != "3" {
 		t.Errorf("after a reload an alias that stays has %q requests", got)
 	}
 	ended, cancel := context.WithCancel(t.Context())
@@ -110,7 +110,7 @@ func TestKeysHaveSeriesOnlyWhereTheConfigurationSaysSo(t *testing.T) {
 	for more, want := range map[string]bool{"": false, "admin: {key_metrics: true}\n": true} {
 		g := newGateway(t, yaml+more)
 		g.postAs(t, "key-of-app-123456", answerOfM)
-		counted(t, g, `kai_requests_total{alias="m",status="200"}`, "1")
+		counted(t, g, `kai_requests_total{alias="m",cache="",status="200"}`, "1")
 		if got := metric(t, g, `kai_key_tokens_total{key="app"}`) != ""; got != want {
 			t.Errorf("with %q, a key has a series: %v, want %v", more, got, want)
 		}

@@ -188,7 +188,7 @@ auth:
 `, path, up.URL))
 	a := withAdmin(t, g, nil)
 	g.postAs(t, "key-of-app-123456", answerOfM)
-	counted(t, g, `kai_requests_total{alias="m",status="200"}`, "1")
+	counted(t, g, `kai_requests_total{alias="m",cache="",status="200"}`, "1")
 	for series, want := range map[string]string{
 		`kai_budget_used_ratio{owner="key app",period="day"}`: "0.5", `kai_budget_used_ratio{owner="group team",period="month"}`: "0.025",
 	} {

@@ -77,7 +77,7 @@ func NewMetrics(state func() State) *Metrics {
 	}
 	m := &Metrics{
 		registry:       prometheus.NewRegistry(),
-		requests:       counter("kai_requests_total", "Requests for a model, by the status of the answer; 499: the client hung up.", "alias", "status"),
+		requests:       counter("kai_requests_total", "Requests for a model, by the status of the answer; 499: the client hung up.", "alias", "status", "cache"),
 		seconds:        histogram("kai_request_seconds", "How long requests for a model took, to the end of the answer.", "alias", "stream"),
 		firstToken:     histogram("kai_first_token_seconds", "How long streams took to their first content. Keep-alives are none.", "alias"),
 		inFlight:       prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "kai_inflight", Help: "Requests for a model that are being served."}, []string{"alias"}),

@@ -87,13 +87,17 @@ func TestARequestIsCounted(t *testing.T) {
 	v.End(&record.Request{ForModel: true, Alias: "fast", Class: fault.Limited.String(), Code: "budget_exceeded", Status: 429})
 	v.Begin("fast")
 	v.End(&record.Request{ForModel: true, Alias: "fast", Class: fault.Limited.String(), Code: "what a client said", Status: 429})
+	v.Begin("fast")
+	v.End(&record.Request{ForModel: true, Alias: "fast", Status: 200, Cache: "hit"})
 	v.End(&record.Request{Class: fault.Unauthenticated.String(), Status: 401})
 	v.End(&record.Request{Class: fault.Gone.String(), Status: 499})
 	got := scrape(t, m)
 	for series, want := range map[string]string{
-		`kai_requests_total{alias="fast",status="200"}`:                         "1",
-		`kai_requests_total{alias="_unknown",status="400"}`:                     "1",
-		`kai_requests_total{alias="_unknown",status="401"}`:                     "", // it came to no endpoint of a model
+		`kai_requests_total{alias="fast",cache="miss",status="200"}`:            "1",
+		`kai_requests_total{alias="fast",cache="hit",status="200"}`:             "1",
+		`kai_requests_total{alias="fast",cache="",status="200"}`:                "",
+		`kai_requests_total{alias="_unknown",cache="",status="400"}`:            "1",
+		`kai_requests_total{alias="_unknown",cache="",status="401"}`:            "", // it came to no endpoint of a model
 		`kai_inflight{alias="fast"}`:                                            "1",
 		`kai_request_seconds_bucket{alias="fast",stream="true",le="81.92"}`:     "0",
 		`kai_request_seconds_bucket{alias="fast",stream="true",le="163.84"}`:    "1",
@@ -112,6 +116,7 @@ func TestARequestIsCounted(t *testing.T) {
 		`kai_cost_total{model="llama",provider="groq"}`:                         "0.25",
 		`kai_uncertain_cost_total`:                                              "1",
 		`kai_cache_requests_total{alias="fast",result="miss"}`:                  "1",
+		`kai_cache_requests_total{alias="fast",result="hit"}`:                   "1",
 		`kai_key_tokens_total{key="app"}`:                                       "120",
 		`kai_adapter_calls_total{provider="groq",result="ok"}`:                  "9",
 		`kai_adapter_calls_total{provider="groq",result="failed"}`:              "1",
@@ -190,7 +195,7 @@ func TestTrapSeriesOutliveTheirModel(t *testing.T) {
 	old.Begin("fast")
 	old.End(finished())
 	next := m.View(Names{Aliases: []string{"or/*"}, Targets: []Target{{"openrouter", "*"}}, Providers: []string{"openrouter"}})
-	if got := scrape(t, m); value(got, `kai_requests_total{alias="fast",status="200"}`) == "" {
+	if got := scrape(t, m); value(got, `kai_requests_total{alias="fast",cache="miss",status="200"}`) == "" {
 		t.Errorf("series are gone while requests of the old configuration may run:\n%s", got)
 	}
 	old.Close()
@@ -317,7 +322,7 @@ func TestTrapMetricsAreSpreadOverFiles(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if got := value(scrape(t, m), `kai_requests_total{alias="fast",status="200"}`); got != "1000" {
+	if got := value(scrape(t, m), `kai_requests_total{alias="fast",cache="miss",status="200"}`); got != "1000" {
 		t.Errorf("%s of 1000 requests were counted", got)
 	}
 	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {

@@ -80,7 +80,7 @@ func TestMetricsAreSentToACollector(t *testing.T) {
 	got := points(data)
 	const of = "{gen_ai.operation.name=chat,gen_ai.provider.name=openai,gen_ai.request.model=llama,kai.provider=groq}"
 	for series, want := range map[string]string{
-		"kai_requests_total{alias=fast,status=200}":                              "sum 1 true true",
+		"kai_requests_total{alias=fast,cache=miss,status=200}":                   "sum 1 true true",
 		"kai_inflight{alias=fast}":                                               "gauge 0",
 		"kai_config_generation{}":                                                "gauge 3",
 		"kai_adapter_instances{provider=groq}":                                   "gauge 2",

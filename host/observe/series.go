@@ -69,22 +69,40 @@ var classes, classIndex = func() ([]string, map[string]int) {
 	return list, index
 }()
 
+// cacheUses are what a request can have to do with the cache: nothing, or as its record says.
+var cacheUses = [...]string{"", "miss", "hit"}
+
+// cacheUse is the place in cacheUses of what a record says.
+func cacheUse(cache string) int {
+	for i, use := range cacheUses {
+		if use == cache {
+			return i
+		}
+	}
+	return 0
+}
+
 // aliasSeries are the series of one alias.
 type aliasSeries struct {
 	m        *Metrics
 	name     string
-	requests [len(statuses)]lazy[prometheus.Counter]
+	requests [len(cacheUses)][len(statuses)]lazy[prometheus.Counter]
 	seconds  [2]lazy[prometheus.Observer] // of whole answers, and of streams
 	first    lazy[prometheus.Observer]
 	inFlight lazy[prometheus.Gauge]
-	cache    [2]lazy[prometheus.Counter] // misses, and hits
+	cache    [len(cacheUses)]lazy[prometheus.Counter] // of the first there is none
 }
 
 func newAliasSeries(m *Metrics, name string) *aliasSeries { return &aliasSeries{m: m, name: name} }
 
-func (s *aliasSeries) request(status int) prometheus.Counter {
+// request is the counter of requests that ended so.
+//
+//   - use: a place in cacheUses
+func (s *aliasSeries) request(status, use int) prometheus.Counter {
 	i := indexOfStatus(status)
-	return s.requests[i].get(func() prometheus.Counter { return s.m.requests.WithLabelValues(s.name, strconv.Itoa(statuses[i])) })
+	return s.requests[use][i].get(func() prometheus.Counter {
+		return s.m.requests.WithLabelValues(s.name, strconv.Itoa(statuses[i]), cacheUses[use])
+	})
 }
 
 func (s *aliasSeries) duration(stream bool) prometheus.Observer {
@@ -103,12 +121,11 @@ func (s *aliasSeries) flying() prometheus.Gauge {
 	return s.inFlight.get(func() prometheus.Gauge { return s.m.inFlight.WithLabelValues(s.name) })
 }
 
-func (s *aliasSeries) cached(hit bool) prometheus.Counter {
-	i, result := 0, "miss"
-	if hit {
-		i, result = 1, "hit"
-	}
-	return s.cache[i].get(func() prometheus.Counter { return s.m.cached.WithLabelValues(s.name, result) })
+// cached is the counter of requests that had to do with the cache.
+//
+//   - use: a place in cacheUses, but the first
+func (s *aliasSeries) cached(use int) prometheus.Counter {
+	return s.cache[use].get(func() prometheus.Counter { return s.m.cached.WithLabelValues(s.name, cacheUses[use]) })
 }
 
 func (s *aliasSeries) remove() {

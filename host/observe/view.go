@@ -109,10 +109,11 @@ func (v *View) End(r *record.Request) {
 	} else {
 		s.flying().Dec()
 	}
-	s.request(r.Status).Inc()
+	use := cacheUse(r.Cache)
+	s.request(r.Status, use).Inc()
 	s.duration(r.Stream).Observe(r.Duration.Seconds())
-	if r.Cache != "" {
-		s.cached(r.Cache == "hit").Inc()
+	if use > 0 {
+		s.cached(use).Inc()
 	}
 	if r.FirstContent > 0 {
 		s.firstToken().Observe(r.FirstContent.Seconds())
