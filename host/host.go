@@ -192,6 +192,9 @@ func New(o Options) (*Host, error) {
 	h.current.Store(g)
 	h.taken.Add(1)
 	h.opts.Module = nil // which may hold every module
+	for _, w := range environment(o.Getenv).warnings(o.Config) {
+		h.log.Warn(w)
+	}
 	return h, nil
 }
 

@@ -10,8 +10,6 @@ const (
 	attrHTTPRoute  = "http.route"
 	attrHTTPStatus = "http.response.status_code"
 	attrErrorType  = "error.type"
-	attrService    = "service.name"
-	attrVersion    = "service.version"
 
 	attrOperation    = "gen_ai.operation.name"
 	attrProvider     = "gen_ai.provider.name"

@@ -19,8 +19,8 @@ type PushConfig struct {
 	Endpoint string        // the URL that takes OTLP over HTTP; "": they are not sent
 	Headers  http.Header   // that are sent along; secrets
 	Every    time.Duration // how often
-	Service  string        // service.name
-	Version  string        // service.version
+	Resource []string      // attributes that say who sends, names and values in turn
+	Version  string        // the gateway's
 }
 
 // Pusher sends metrics to a collector, in the background: those that Handler serves, from
@@ -112,7 +112,7 @@ func otlpMetrics(families []*dto.MetricFamily, c *PushConfig, started, now time.
 		scope.Metrics = append(scope.Metrics, otlpMetric(f, nano(started), nano(now)))
 	}
 	return &metrics.MetricsData{ResourceMetrics: []*metrics.ResourceMetrics{{
-		Resource:     &resource.Resource{Attributes: appendTexts(nil, attrService, c.Service, attrVersion, c.Version)},
+		Resource:     &resource.Resource{Attributes: appendTexts(nil, c.Resource...)},
 		ScopeMetrics: []*metrics.ScopeMetrics{scope},
 	}}}
 }

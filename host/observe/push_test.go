@@ -71,7 +71,7 @@ func TestMetricsAreSentToACollector(t *testing.T) {
 	v.Begin("fast")
 	v.End(r)
 	p := m.Pusher(slog.New(slog.DiscardHandler))
-	p.Use(PushConfig{Endpoint: server.URL, Headers: http.Header{"X-Key": {"secret"}}, Every: time.Hour, Service: "gw", Version: "1"})
+	p.Use(PushConfig{Endpoint: server.URL, Headers: http.Header{"X-Key": {"secret"}}, Every: time.Hour, Resource: []string{"service.name", "gw"}, Version: "1"})
 	p.Close(10 * time.Second)
 	if len(taken) != 1 {
 		t.Fatalf("the collector got %d messages", len(taken))

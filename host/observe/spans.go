@@ -144,13 +144,13 @@ const scopeName = "github.com/kai-gateway/kai"
 
 // message returns what is sent for some requests. On the wire it is an
 // ExportTraceServiceRequest, whose only field has the same number.
-func message(batch []traced, c conventions, service, version string) *trace.TracesData {
+func message(batch []traced, c conventions, sender []string, version string) *trace.TracesData {
 	scope := &trace.ScopeSpans{Scope: &common.InstrumentationScope{Name: scopeName, Version: version}}
 	for i := range batch {
 		scope.Spans = append(scope.Spans, batch[i].spans(c)...)
 	}
 	return &trace.TracesData{ResourceSpans: []*trace.ResourceSpans{{
-		Resource:   &resource.Resource{Attributes: appendTexts(nil, attrService, service, attrVersion, version)},
+		Resource:   &resource.Resource{Attributes: appendTexts(nil, sender...)},
 		ScopeSpans: []*trace.ScopeSpans{scope},
 	}}}
 }

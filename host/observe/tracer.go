@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -18,9 +19,10 @@ type TraceConfig struct {
 	Endpoint    string      // the URL that takes OTLP over HTTP; "": there are no traces
 	Headers     http.Header // that are sent along; secrets
 	Sample      float64     // which part of the traces that begin here is sent, from 0 to 1
+	Alone       bool        // which part of all others, too: whether the client samples them doesn't matter
 	Conventions string      // "genai-0.1", "v1.41" or "both"
-	Service     string      // service.name
-	Version     string      // service.version
+	Resource    []string    // attributes that say who sends, names and values in turn
+	Version     string      // the gateway's
 
 	Systems map[string]string // by provider: what conventions call its API
 }
@@ -72,7 +74,8 @@ func (t *Tracer) Use(c TraceConfig) {
 func (t *Tracer) Dropped() int64 { return t.dropped.Load() }
 
 // Begin decides whether the spans of a request are sent, if that wasn't decided yet. A
-// request that is part of a trace is sampled if the trace is.
+// request that is part of a trace is sampled if the trace is, unless the gateway decides
+// alone.
 func (t *Tracer) Begin(r *record.Request) {
 	if r.Trace.Decided {
 		return
@@ -81,9 +84,19 @@ func (t *Tracer) Begin(r *record.Request) {
 	p, ok := parseParent(r.TraceParent)
 	if ok {
 		r.Trace = record.Trace{Decided: true, Sampled: p.sampled, ID: p.trace, Parent: p.span}
+		if c != nil && c.Alone {
+			r.Trace.Sampled = inPart(p.trace, c.Sample)
+		}
 		return
 	}
 	r.Trace = record.Trace{Decided: true, Sampled: c != nil && rand.Float64() < c.Sample}
+}
+
+// inPart reports whether a trace is in a part of all. It goes by the id, so that all programs
+// which sample the same part have the same traces.
+func inPart(id [16]byte, part float64) bool {
+	const all = 1 << 63
+	return part >= 1 || float64(binary.BigEndian.Uint64(id[8:])>>1) < part*all
 }
 
 // Outward returns a traceparent for an upstream that may know of the trace, and the id that
@@ -193,7 +206,7 @@ func (t *Tracer) send(batch []traced) error {
 		return nil // by a reload
 	}
 	named := conventions{now: c.Conventions != "v1.41", v41: c.Conventions == "v1.41" || c.Conventions == "both"}
-	body, err := proto.Marshal(message(batch, named, c.Service, c.Version))
+	body, err := proto.Marshal(message(batch, named, c.Resource, c.Version))
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ type collector struct {
 	status  int // that it answers with
 	spans   []*trace.Span
 	headers http.Header // of the last request
+	sender  string      // the attributes of the last one's resource
 }
 
 func newCollector(t testing.TB) *collector {
@@ -42,6 +43,7 @@ func newCollector(t testing.TB) *collector {
 		defer c.mu.Unlock()
 		c.headers = r.Header
 		for _, rs := range data.ResourceSpans {
+			c.sender = attributesOf(rs.Resource.Attributes)
 			for _, ss := range rs.ScopeSpans {
 				c.spans = append(c.spans, ss.Spans...)
 			}
@@ -53,13 +55,13 @@ func newCollector(t testing.TB) *collector {
 }
 
 func (c *collector) config() TraceConfig {
-	return TraceConfig{Endpoint: c.URL + "/v1/traces", Sample: 1, Conventions: "genai-0.1", Service: "kai", Systems: map[string]string{"groq": "openai"}}
+	return TraceConfig{Endpoint: c.URL + "/v1/traces", Sample: 1, Conventions: "genai-0.1", Resource: []string{"service.name", "kai", "deployment.environment.name", "test"}, Systems: map[string]string{"groq": "openai"}}
 }
 
-// shown is a span's attributes, in their order.
-func shown(s *trace.Span) string {
+// attributesOf shows attributes in their order.
+func attributesOf(all []*common.KeyValue) string {
 	var parts []string
-	for _, a := range s.Attributes {
+	for _, a := range all {
 		var v any
 		switch x := a.Value.Value.(type) {
 		case *common.AnyValue_StringValue:
@@ -92,8 +94,8 @@ func TestSpansOfARequest(t *testing.T) {
 	r.TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	tr.Add(r)
 	tr.Close(10 * time.Second)
-	if len(c.spans) != 3 || c.headers.Get("X-Token") != "secret" {
-		t.Fatalf("the collector has %d spans, with %v", len(c.spans), c.headers)
+	if len(c.spans) != 3 || c.headers.Get("X-Token") != "secret" || c.sender != "service.name=kai deployment.environment.name=test" {
+		t.Fatalf("the collector has %d spans of %s, with %v", len(c.spans), c.sender, c.headers)
 	}
 	for i, want := range []string{
 		"SPAN_KIND_SERVER POST /v1/messages 100.000s STATUS_CODE_UNSET http.request.method=POST http.route=/v1/messages http.response.status_code=200 kai.request_id=req_1 kai.alias=fast kai.alias.instead=spare kai.key=app kai.group=team",
@@ -102,7 +104,7 @@ func TestSpansOfARequest(t *testing.T) {
 			"gen_ai.usage.input_tokens=100 gen_ai.usage.output_tokens=20 gen_ai.usage.cache_read.input_tokens=60 gen_ai.usage.cache_write.input_tokens=5 gen_ai.usage.cache_creation.input_tokens=5 gen_ai.usage.reasoning.output_tokens=7 kai.usage.estimated=true",
 	} {
 		s := c.spans[i]
-		got := fmt.Sprintf("%v %s %.3fs %v %s", s.Kind, s.Name, float64(s.EndTimeUnixNano-s.StartTimeUnixNano)/1e9, s.GetStatus().GetCode(), shown(s))
+		got := fmt.Sprintf("%v %s %.3fs %v %s", s.Kind, s.Name, float64(s.EndTimeUnixNano-s.StartTimeUnixNano)/1e9, s.GetStatus().GetCode(), attributesOf(s.Attributes))
 		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
@@ -135,20 +137,26 @@ func TestSampling(t *testing.T) {
 	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-"
 	for name, tc := range map[string]struct {
 		sample      float64
+		alone       bool
 		parent      string
 		least, most int // of 1000 requests
 	}{
-		"all":                         {1, "", 1000, 1000},
-		"none":                        {0, "", 0, 0},
-		"a tenth":                     {0.1, "", 50, 200},
-		"a sampled trace":             {0, trace + "01", 1000, 1000},
-		"a trace that isn't sampled":  {1, trace + "00", 0, 0},
-		"something that is no parent": {0, "01", 0, 0},
+		"all":                                  {1, false, "", 1000, 1000},
+		"none":                                 {0, false, "", 0, 0},
+		"a tenth":                              {0.1, false, "", 50, 200},
+		"a sampled trace":                      {0, false, trace + "01", 1000, 1000},
+		"a trace that isn't sampled":           {1, false, trace + "00", 0, 0},
+		"something that is no parent":          {0, false, "01", 0, 0},
+		"none, by the gateway alone":           {0, true, trace + "01", 0, 0},
+		"all, by the gateway alone":            {1, true, trace + "00", 1000, 1000},
+		"a trace whose id is in the part":      {0.65, true, trace + "00", 1000, 1000}, // 0xa3ce… of 0x10000… is 0.64
+		"a trace whose id is not in the part":  {0.63, true, trace + "01", 0, 0},
+		"what begins here, by itself, a tenth": {0.1, true, "", 50, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCollector(t)
 			config := c.config()
-			config.Sample = tc.sample
+			config.Sample, config.Alone = tc.sample, tc.alone
 			tr := NewTracer(slog.New(slog.DiscardHandler))
 			tr.Use(config)
 			for range 1000 {
