@@ -118,6 +118,9 @@ func (c *call) take(ctx context.Context, a *admission, who *key.Principal) (refu
 	if err := c.checkTools(a); err != nil {
 		return nil, err
 	}
+	if err := c.checkPrice(a); err != nil {
+		return nil, err
+	}
 	a.learnt = c.gateway.learnt[c.plan.Alias]
 	c.ratio = a.learnt.Ratio()
 	c.size = max(1, int64(float64(a.bytes)*c.ratio)) + c.before

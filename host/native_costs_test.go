@@ -20,6 +20,7 @@ providers:
 model_mapping:
   m: {targets: [{provider: own, model: gpt-x}], routing: {attempts: 1}, price: {input: 1, output: 10}}
   c: {targets: [{provider: claude, model: claude-x}], routing: {attempts: 1}, price: {input: 1, output: 10}}
+  f: {targets: [{provider: own, model: gpt-x}], routing: {attempts: 1}, price: free}
 auth:
   enabled: true
   groups: {team: {limits: {concurrent: 100}}}
@@ -148,5 +149,66 @@ func TestSkillsOfTheAccountBelongToNobody(t *testing.T) {
 		if res.StatusCode != want || len(up.Requests()) != map[int]int{200: 1}[want] {
 			t.Errorf("%s: %d %s", skill, res.StatusCode, answer)
 		}
+	}
+}
+
+// TestBudgetsPayForNoDearerTokens: what makes tokens dearer than the configured price says is
+// refused where a budget pays, in every API, and only there.
+func TestBudgetsPayForNoDearerTokens(t *testing.T) {
+	paid, up := meteredGateway(t, metered)
+	unpaid, other := meteredGateway(t, "limits: {tokens: 1M/d}")
+	asked := map[string]string{
+		"/v1/responses":        `{"model":"%s","input":"hi",@}`,
+		"/v1/messages":         `{"model":"%s","max_tokens":50,"messages":[{"role":"user","content":"hi"}],@}`,
+		"/v1/chat/completions": `{"model":"%s","messages":[{"role":"user","content":"hi"}],@}`,
+		"/v1/completions":      `{"model":"%s","prompt":"hi",@}`,
+	}
+	answers := map[string]mock.Answer{
+		"/v1/responses m":        mock.JSON(ownWhole("1")),
+		"/v1/responses f":        mock.JSON(ownWhole("1")),
+		"/v1/messages c":         mock.JSON(fmt.Sprintf(nativeWhole, "")),
+		"/v1/chat/completions m": mock.JSON(`{"choices":[{"index":0,"message":{"role":"assistant","content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}`),
+		"/v1/completions m":      mock.JSON(`{"choices":[{"index":0,"text":"x","finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}`),
+	}
+	for _, tc := range []struct{ path, model, with, refused string }{
+		{"/v1/messages", "c", `"speed":"fast"`, "speed"},
+		{"/v1/messages", "c", `"speed":"standard"`, ""},
+		{"/v1/messages", "c", `"sp\u0065ed":"f\u0061st"`, "speed"},
+		{"/v1/messages", "c", `"inference_geo":"us"`, "inference_geo"},
+		{"/v1/messages", "c", `"inference_geo":"global","service_tier":"auto"`, ""},
+		{"/v1/messages", "c", `"service_tier":"standard_only"`, ""},
+		{"/v1/messages", "c", `"service_tier":"priority"`, "service_tier"},
+		{"/v1/messages", "m", `"speed":"fast"`, "speed"},
+		{"/v1/responses", "m", `"service_tier":"priority"`, "service_tier"},
+		{"/v1/responses", "m", `"service_tier":"flex"`, ""},
+		{"/v1/responses", "m", `"service_tier":null`, ""},
+		{"/v1/responses", "m", `"service_tier":"default","metadata":{"speed":"fast"}`, ""},
+		{"/v1/responses", "c", `"service_tier":"priority"`, "service_tier"},
+		{"/v1/responses", "f", `"service_tier":"priority"`, ""},
+		{"/v1/chat/completions", "m", `"service_tier":"priority"`, "service_tier"},
+		{"/v1/chat/completions", "m", `"service_tier":"auto"`, ""},
+		{"/v1/completions", "m", `"service_tier":"priority"`, "service_tier"},
+		{"/v1/completions", "m", `"service_tier":"default"`, ""},
+	} {
+		t.Run(tc.path+" "+tc.model+" "+tc.with, func(t *testing.T) {
+			request := strings.Replace(as(asked[tc.path], tc.model), "@", tc.with, 1)
+			answer := answers[tc.path+" "+tc.model]
+			up.Answer(answer)
+			up.Forget()
+			res, text := paid.postTo(t, tc.path, "app", request)
+			switch {
+			case tc.refused == "" && res.StatusCode != 200:
+				t.Errorf("what costs no more: %d %s", res.StatusCode, text)
+			case tc.refused != "" && (res.StatusCode != 400 || !strings.Contains(text, tc.refused+": a budget pays for this request, and what it costs with this value is not known") || len(up.Requests()) > 0):
+				t.Errorf("what costs more: %d %s", res.StatusCode, text)
+			}
+			if answer == nil {
+				return
+			}
+			other.Answer(answer)
+			if res, text := unpaid.postTo(t, tc.path, "app", request); res.StatusCode != 200 {
+				t.Errorf("without a budget: %d %s", res.StatusCode, text)
+			}
+		})
 	}
 }
