@@ -58,10 +58,10 @@ func (v *HTTPVersion) UnmarshalJSON(b []byte) error {
 
 // Limits bound what one provider and its adapter may take.
 type Limits struct {
-	Memory       Size     `json:"memory"`        // an instance's address space
+	Memory       Size     `json:"memory"`        // an instance's address space; 0 for wasm.Limits' default
 	KeptMemory   Size     `json:"kept_memory"`   // an instance that uses more is not kept
 	Input        Size     `json:"input"`         // given to one call
-	Fuel         int64    `json:"fuel"`          // of one call at most
+	Fuel         int64    `json:"fuel"`          // of one call at most; 0 for wasm.Limits' default
 	Time         Duration `json:"time"`          // of a processor for one call, and the same again for each 4 MiB of its input
 	Output       Size     `json:"output"`        // what one call may emit, beyond four bytes for each byte of input
 	StreamOutput Size     `json:"stream_output"` // what all calls for one request may emit

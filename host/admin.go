@@ -227,8 +227,8 @@ func (a administered) provider(p *provider) admin.Provider {
 		Pinned: p.config.SHA256 != "", Isolation: p.config.Isolation, Memory: admin.Use{Used: share.Used(), Max: share.Max()},
 		Swaps: a.h.swaps.get(p.name), PausedMS: p.adapter.Paused().Milliseconds(), Calls: a.h.requests.Calls(p.name),
 	}
-	s.Calls.MaxFuel = p.config.Limits.Fuel
 	if sandboxed, ok := p.adapter.(*wasm.Adapter); ok {
+		s.Calls.MaxFuel = sandboxed.Fuel()
 		s.Instances = sandboxed.Instances()
 	}
 	ready, err := p.adapter.Status()

@@ -214,8 +214,8 @@ func granted(imports []string) []permission {
 		{"environment", "none, no arguments either"},
 		{"clock", "none: a counter that begins anew in every instance"},
 		{"random", random},
-		{"processor", "50 million units of fuel a call and 400 for each byte it is given, at most 4 billion (limits.fuel); 2s, and as much again for each 4 MiB (limits.time)"},
-		{"memory", "128 MiB of address space in each instance (limits.memory)"},
+		{"processor", "50 million units of fuel a call and 400 for each byte it is given, at most 4 billion or what that is for limits.input (limits.fuel); 2s, and as much again for each 4 MiB (limits.time)"},
+		{"memory", "128 MiB of address space in each instance, or 16 times limits.input (limits.memory)"},
 		{"log", "lines of 4 KiB, 20 a second, as the provider's log option allows"},
 		{"other calls", "nothing: what an exchange must remember is 4 KiB that Kai keeps"},
 	}

@@ -64,6 +64,9 @@ func (e *Engine) Open(name string, m modfile.Module, opts AdapterOptions) *Adapt
 	return a
 }
 
+// Fuel returns the most that one call may have.
+func (a *Adapter) Fuel() int64 { return a.runner.limits.Fuel }
+
 // Close frees the instances and gives back the compiled module. No call may be running,
 // and none may follow. An adapter that is still being loaded is freed when that has ended.
 func (a *Adapter) Close() { a.release() }

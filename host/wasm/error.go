@@ -14,7 +14,7 @@ const (
 	Trap        FailureKind = iota // the guest trapped, called exit or asked to be discarded
 	OutOfFuel                      // it executed more than a call may
 	OutOfTime                      // it used a processor for too long
-	OutOfMemory                    // it had no memory for its input
+	OutOfMemory                    // it had no memory for its input, or trapped after limits.memory had stopped its memory from growing
 	BadOutput                      // it emitted something that the ABI doesn't allow
 	TooLarge                       // the input is over the limit, and the guest was not called
 )

@@ -26,6 +26,7 @@ type instance struct {
 
 	limits  *Limits
 	refused error // a *memory.Error: the guest's memory could not grow during this call
+	full    bool  // it could not grow during this call because of the adapter's own limit
 	made    time.Time
 	counted *atomic.Int32 // of its pool; nil: it isn't counted
 	ctx     *callContext
@@ -83,7 +84,7 @@ func (in *instance) writeStderr(p []byte) {
 // call writes an invocation's sections into the guest's buffer and runs fn for c, with a
 // budget of fuel. If it succeeds, the emissions are in the collector's batch, checked.
 func (in *instance) call(c caller, fn api.Function, i *invocation, budget int64) (status uint32, err error) {
-	in.refused = nil
+	in.refused, in.full = nil, false
 	in.begin(c, budget, i.size())
 	err = in.writeInput(&i.sections)
 	if err == nil {
@@ -136,6 +137,8 @@ func (in *instance) failed(err error) error {
 		kind, err = OutOfTime, ended
 	case in.collect.refused != nil:
 		kind, err = BadOutput, in.collect.refused
+	case in.full:
+		kind, err = OutOfMemory, fmt.Errorf("it needs more than %d MiB (limits.memory): %w", in.limits.Memory>>20, err)
 	}
 	return &CallError{Kind: kind, Err: err, Stderr: string(in.stderr)}
 }

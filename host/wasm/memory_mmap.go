@@ -19,12 +19,13 @@ type mapped struct {
 	len     uint64
 	grant   *memory.Grant
 	refused *error // set to the reason if the grant refuses
+	full    *bool  // set if the memory has no room to grow
 }
 
 // allocate reserves memory that can grow to max bytes, as far as grant allows it. If
 // the reservation fails, the memory has no size, and wazero panics.
-func allocate(max uint64, grant *memory.Grant, refused *error) experimental.LinearMemory {
-	m := &mapped{grant: grant, refused: refused}
+func allocate(max uint64, grant *memory.Grant, refused *error, full *bool) experimental.LinearMemory {
+	m := &mapped{grant: grant, refused: refused, full: full}
 	if max > 0 {
 		m.all, _ = syscall.Mmap(-1, 0, int(max), syscall.PROT_NONE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
 	}
@@ -33,6 +34,7 @@ func allocate(max uint64, grant *memory.Grant, refused *error) experimental.Line
 
 func (m *mapped) Reallocate(size uint64) []byte {
 	if size > uint64(len(m.all)) {
+		*m.full = true
 		return nil
 	}
 	if size > m.len {

@@ -13,12 +13,13 @@ import (
 type onHeap struct {
 	all   []byte
 	grant *memory.Grant
+	full  *bool // set if the memory has no room to grow
 }
 
 // allocate makes memory of max bytes, if grant allows it. Otherwise the memory has no
 // size, and wazero panics.
-func allocate(max uint64, grant *memory.Grant, refused *error) experimental.LinearMemory {
-	m := &onHeap{grant: grant}
+func allocate(max uint64, grant *memory.Grant, refused *error, full *bool) experimental.LinearMemory {
+	m := &onHeap{grant: grant, full: full}
 	if err := grant.Hold(int64(max)); err != nil {
 		*refused = err
 		return m
@@ -29,6 +30,7 @@ func allocate(max uint64, grant *memory.Grant, refused *error) experimental.Line
 
 func (m *onHeap) Reallocate(size uint64) []byte {
 	if size > uint64(len(m.all)) {
+		*m.full = true
 		return nil
 	}
 	return m.all[:size:len(m.all)]

@@ -199,7 +199,7 @@ func (v *version) instantiate(c caller, log logger, limits *Limits, grant *memor
 	in.ctx = &callContext{
 		Context: experimental.WithMemoryAllocator(context.Background(),
 			experimental.MemoryAllocatorFunc(func(_, most uint64) experimental.LinearMemory {
-				linear = allocate(min(most, uint64(limits.Memory)), grant, &made.refused)
+				linear = allocate(min(most, uint64(limits.Memory)), grant, &made.refused, &made.full)
 				return linear
 			})),
 		instance: in,

@@ -248,12 +248,8 @@ func (q *query) writeSampling(w *sdk.Writer) {
 
 func (q *query) writeRest(w *sdk.Writer, o settings) {
 	// Anthropic refuses stops that are only white space.
-	if stops := repair.Stops(q.Stop, func(inside []byte) bool { return !repair.Blank(inside) }); len(stops) > 0 {
-		w.Key("stop_sequences").Array()
-		for _, s := range stops {
-			w.RawString(s)
-		}
-		w.End()
+	if stops := repair.Stops(q.Stop, func(inside []byte) bool { return !repair.Blank(inside) }); stops != nil {
+		w.Key("stop_sequences").Raw(stops)
 	}
 	user := q.SafetyIdentifier
 	if user == nil {

@@ -43,7 +43,7 @@ func complete(r *sdk.Request, out *sdk.Out) error {
 	reply, finish := q.cut(text)
 	asked, words := 0, 0
 	for i, prompt := range prompts {
-		asked += max(1, len(wordsIn(prompt)))
+		asked += max(1, wordsIn(prompt, nil))
 		for n := range q.choices {
 			choice := i*q.choices + n
 			words += say(choice, reply, &p, out)

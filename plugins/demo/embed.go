@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"hash/fnv"
 	"strconv"
 	"strings"
 
@@ -14,6 +13,9 @@ const (
 	usualDimensions = 8
 	maxDimensions   = 1024
 )
+
+// maxTexts is how many texts a call is given: their vectors are then less than a call may emit.
+const maxTexts = 64
 
 // embed makes vectors of the words of each text, whatever their order. So the same text
 // gets the same vector, and texts with words in common get similar ones. A token counts as a
@@ -40,16 +42,18 @@ func embed(body sdk.JSON, out *sdk.Out) error {
 	var w sdk.Writer
 	w.Array()
 	total := 0
-	add := func(words []string) {
-		total += max(1, len(words))
-		writeVector(&w, words, int(dimensions))
+	sum := make(vector, dimensions)
+	add := func(text sdk.JSON) {
+		clear(sum)
+		total += max(1, wordsIn(text, sum.add))
+		sum.write(&w)
 	}
 	switch first := firstOf(input); first.Kind() {
 	case sdk.KindAbsent, sdk.KindNumber: // one text
-		add(wordsIn(input))
+		add(input)
 	default:
 		for it := sdk.Array(input); it.Next(); {
-			add(wordsIn(it.Value()))
+			add(it.Value())
 		}
 	}
 	w.End()
@@ -68,38 +72,57 @@ func firstOf(v sdk.JSON) sdk.JSON {
 	return nil
 }
 
-// wordsIn returns the words of a text, in lower case, or the tokens of a list.
-func wordsIn(v sdk.JSON) (words []string) {
+// vector is the sum of the vectors of words, which have small whole numbers.
+type vector []int64
+
+// wordsIn returns how many words a text has, or how many tokens a list. add, if there is one,
+// gets each, in lower case.
+func wordsIn(v sdk.JSON, add func(word []byte)) (words int) {
 	switch v.Kind() {
 	case sdk.KindString:
-		text, _ := v.Str()
-		return strings.Fields(strings.ToLower(text))
+		s, _ := v.Str()
+		for word := range strings.FieldsSeq(strings.ToLower(s)) {
+			if words++; add != nil {
+				add([]byte(word))
+			}
+		}
 	case sdk.KindArray:
 		for it := sdk.Array(v); it.Next(); {
-			words = append(words, string(it.Value()))
+			if words++; add != nil {
+				add(it.Value())
+			}
 		}
 	}
 	return words
 }
 
-// writeVector writes the sum of the vectors of the words, which are small whole numbers. It
-// is never zero.
-func writeVector(w *sdk.Writer, words []string, dimensions int) {
-	sum := make([]int64, dimensions)
-	for _, word := range words {
-		h := fnv.New64a()
-		h.Write([]byte(word))
-		state := h.Sum64()
-		for i := range sum {
-			state = state*6364136223846793005 + 1442695040888963407
-			sum[i] += int64(state>>57) - 64
+// add adds a word, which has usualDimensions numbers at most, so that a long list of words
+// costs the same whatever the length of the vector.
+func (v vector) add(word []byte) {
+	state := uint64(14695981039346656037) // FNV-1a
+	for _, c := range word {
+		state = (state ^ uint64(c)) * 1099511628211
+	}
+	for i := range min(len(v), usualDimensions) {
+		state = state*6364136223846793005 + 1442695040888963407
+		if len(v) > usualDimensions {
+			i = int((state >> 16 & 0xffffff) % uint64(len(v)))
 		}
+		v[i] += int64(state>>57) - 64
+	}
+}
+
+// write writes the vector, which is never zero.
+func (v vector) write(w *sdk.Writer) {
+	zero := true
+	for _, n := range v {
+		zero = zero && n == 0
+	}
+	if zero {
+		v[0] = 1
 	}
 	w.Array()
-	for i, n := range sum {
-		if i == 0 && n == 0 {
-			n = 1
-		}
+	for _, n := range v {
 		w.Int(n)
 	}
 	w.End()

@@ -29,6 +29,7 @@ var manifest = sdk.Manifest{
 	Provider:     "demo",
 	Ops:          []abi.Op{abi.Chat, abi.Completions, abi.Embeddings, abi.Count},
 	Capabilities: []string{"streaming", "tools", "vision", "json"},
+	MaxInputs:    []sdk.MaxInputs{{Op: abi.Completions, N: 1}, {Op: abi.Embeddings, N: maxTexts}},
 	PlainContent: true, // it repeats what was asked
 	KnowsModels:  true,
 	Options:      options,

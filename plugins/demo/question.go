@@ -2,7 +2,6 @@ package demo
 
 import (
 	"bytes"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -22,8 +21,8 @@ type question struct {
 	single  bool   // parallel_tool_calls is false
 	format  format
 	schema  sdk.JSON // of format jsonSchema; absent: any object
-	stop    []string
-	most    int // how many words an answer may have; 0: no limit
+	stop    sdk.JSON // a string, or an array that may have millions of them
+	most    int      // how many words an answer may have; 0: no limit
 	choices int
 	models  []model
 	prompt  int    // bytes of content in all messages
@@ -67,7 +66,7 @@ func read(body sdk.JSON) question {
 		case "response_format":
 			q.readFormat(v)
 		case "stop":
-			q.readStop(v)
+			q.stop = v
 		case "max_tokens", "max_completion_tokens":
 			if n, ok := v.Int(); ok && n > 0 && (q.most == 0 || n < int64(q.most)) {
 				q.most = int(min(n, 1<<30))
@@ -81,11 +80,13 @@ func read(body sdk.JSON) question {
 	return q
 }
 
+// maxResults is how many results of tools an answer repeats.
+const maxResults = 64
+
 // readMessages decodes only what the answer repeats: the last message of the user, and the
-// results of tools after it.
+// first results of tools after it.
 func (q *question) readMessages(array sdk.JSON) {
-	var asked sdk.JSON
-	var called []sdk.ToolCall
+	var asked, called sdk.JSON
 	var results []sdk.Message
 	index := 0
 	for m := range sdk.Messages(array) {
@@ -95,26 +96,19 @@ func (q *question) readMessages(array sdk.JSON) {
 		switch m.Role {
 		case "user":
 			if asks(m.Content) {
-				asked, results = m.Content, nil
+				asked, results = m.Content, results[:0]
 			}
 		case "assistant":
-			called, results = called[:0], nil
-			for c := range sdk.ToolCalls(m.ToolCalls) {
-				called = append(called, c)
-			}
+			called, results = m.ToolCalls, results[:0]
 		case "tool", "function":
-			results = append(results, m)
+			if len(results) < maxResults {
+				results = append(results, m)
+			}
 		}
 	}
 	q.text, q.images = contentOf(asked, "\n")
 	q.text = withoutReminders(q.text)
-	names := map[string]string{} // the names of the tools that were called, by the call's id
-	if len(results) > 0 {
-		for _, c := range slices.Backward(called) { // the first call with an id counts
-			id, _ := c.ID.Str()
-			names[id], _ = c.Name.Str()
-		}
-	}
+	names := namesOf(called, results)
 	for _, m := range results {
 		name, _ := m.Name.Str()
 		if name == "" {
@@ -124,6 +118,26 @@ func (q *question) readMessages(array sdk.JSON) {
 		text, _ := contentOf(m.Content, "")
 		q.results = append(q.results, result{name: name, text: text})
 	}
+}
+
+// namesOf returns the names of the tools whose results there are, by the id of the call. Of
+// calls with the same id the first counts.
+func namesOf(called sdk.JSON, results []sdk.Message) map[string]string {
+	if len(results) == 0 {
+		return nil
+	}
+	names := map[string]string{}
+	for _, m := range results {
+		id, _ := m.ToolCallID.Str()
+		names[id] = ""
+	}
+	for c := range sdk.ToolCalls(called) {
+		id, _ := c.ID.Str()
+		if name, wanted := names[id]; wanted && name == "" {
+			names[id], _ = c.Name.Str()
+		}
+	}
+	return names
 }
 
 // findStrange records the first part whose type chat completions don't have.
@@ -229,20 +243,6 @@ func (q *question) readFormat(v sdk.JSON) {
 	case "json_schema":
 		q.format = jsonSchema
 		q.schema = v.Get("json_schema").Get("schema")
-	}
-}
-
-func (q *question) readStop(v sdk.JSON) {
-	if s, _ := v.Str(); s != "" {
-		q.stop = []string{s}
-	}
-	if v.Kind() != sdk.KindArray {
-		return
-	}
-	for it := sdk.Array(v); it.Next(); {
-		if s, _ := it.Value().Str(); s != "" {
-			q.stop = append(q.stop, s)
-		}
 	}
 }
 

@@ -127,9 +127,15 @@ func (q *question) plainReply() string {
 
 // cut ends a reply where the client wants it to end, and returns why it ended.
 func (q *question) cut(reply string) (cut, finish string) {
-	for _, s := range q.stop {
-		if i := strings.Index(reply, s); i >= 0 {
-			reply = reply[:i]
+	end := func(stop sdk.JSON) {
+		if s, _ := stop.Str(); s != "" && len(s) <= len(reply) {
+			reply, _, _ = strings.Cut(reply, s)
+		}
+	}
+	end(q.stop)
+	if q.stop.Kind() == sdk.KindArray {
+		for it := sdk.Array(q.stop); it.Next(); {
+			end(it.Value())
 		}
 	}
 	if q.most == 0 {

@@ -128,12 +128,8 @@ func writeConfig(w *sdk.Writer, q *query, options sdk.JSON) error {
 			key(f.name).Raw(f.value)
 		}
 	}
-	if stops := repair.Stops(q.Stop, repair.IsStop); len(stops) > 0 {
-		key("stopSequences").Array()
-		for _, inside := range stops {
-			w.RawString(inside)
-		}
-		w.End()
+	if stops := repair.Stops(q.Stop, repair.IsStop); stops != nil {
+		key("stopSequences").Raw(stops)
 	}
 	if wanted, _ := q.Logprobs.Bool(); wanted {
 		key("responseLogprobs").Bool(true)

@@ -121,7 +121,7 @@ func writeThink(w *sdk.Writer, q *sdk.Chat, options sdk.JSON) (asked bool, err e
 // writeOptions writes what the client asks for, and what the configuration sets for the rest.
 // The model's own Modelfile decides what neither says.
 func writeOptions(w *sdk.Writer, q *sdk.Chat, topK, options sdk.JSON) {
-	stop := stopsOf(q.Stop)
+	stop := repair.Stops(q.Stop, repair.IsStop) // Ollama takes a list only
 	asked := [...]struct {
 		name  string
 		value sdk.JSON
@@ -174,20 +174,4 @@ func writeOptions(w *sdk.Writer, q *sdk.Chat, topK, options sdk.JSON) {
 	if open {
 		w.End()
 	}
-}
-
-// stopsOf returns the stops as a list, which is the only form that Ollama takes. It returns
-// nothing if there are none.
-func stopsOf(stop sdk.JSON) sdk.JSON {
-	stops := repair.Stops(stop, repair.IsStop)
-	if len(stops) == 0 {
-		return nil
-	}
-	var w sdk.Writer
-	w.Array()
-	for _, inside := range stops {
-		w.RawString(inside)
-	}
-	w.End()
-	return w.Bytes()
 }

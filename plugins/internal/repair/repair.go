@@ -77,32 +77,52 @@ func Said(m sdk.Message) sdk.JSON {
 // Blank reports whether the inside of a JSON string is only white space.
 func Blank(inside []byte) bool { return len(sdk.TrimSpaceEnd(inside)) == 0 }
 
-// Stops returns the insides of the strings at which an answer must end. stop is a string or an
-// array of strings. Strings for which keep returns false are left out.
-func Stops(stop sdk.JSON, keep func(inside []byte) bool) (stops [][]byte) {
+// Stops returns the strings at which an answer must end, as an array; nil if there are none.
+// stop is a string or an array of strings, of which there may be millions. Strings whose
+// inside keep refuses are left out.
+func Stops(stop sdk.JSON, keep func(inside []byte) bool) sdk.JSON {
+	var w sdk.Writer
+	w.Reset(make([]byte, 0, len(stop)+len("[]")))
+	w.Array()
+	none := true
 	add := func(v sdk.JSON) {
-		if inside, ok := v.RawStr(); ok && keep(inside) {
-			stops = append(stops, inside)
+		if inside, ok := v.Inside(); ok && keep(inside) {
+			w.RawString(inside)
+			none = false
 		}
 	}
 	if stop.Kind() == sdk.KindString {
 		add(stop)
-		return stops
+	} else {
+		for it := sdk.Array(stop); it.Next(); {
+			add(it.Value())
+		}
 	}
-	for it := sdk.Array(stop); it.Next(); {
-		add(it.Value())
+	if none {
+		return nil
 	}
-	return stops
+	w.End()
+	return w.Bytes()
 }
 
-// IsStop reports whether the inside of a JSON string can be a stop. Spaces alone can't, and
-// line ends can.
+// IsStop reports whether the inside of a JSON string can be a stop. Spaces and tabs alone
+// can't, and line ends can.
 func IsStop(inside []byte) bool {
-	text := sdk.AppendUnquote(nil, inside)
-	for _, c := range text {
-		if c != ' ' && c != '\t' {
+	for len(inside) > 0 {
+		switch {
+		case inside[0] == ' ', inside[0] == '\t':
+			inside = inside[1:]
+		case hasPrefix(inside, `\t`):
+			inside = inside[2:]
+		case hasPrefix(inside, `\u0020`), hasPrefix(inside, `\u0009`):
+			inside = inside[6:]
+		default:
 			return true
 		}
 	}
 	return false
+}
+
+func hasPrefix(b []byte, prefix string) bool {
+	return len(b) >= len(prefix) && string(b[:len(prefix)]) == prefix
 }

@@ -1,7 +1,6 @@
 package repair_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/kai-gateway/kai/plugins/internal/repair"
@@ -64,14 +63,11 @@ func TestBlank(t *testing.T) {
 
 func TestStops(t *testing.T) {
 	for stop, want := range map[string]string{
-		`"a"`: "a", `["a","b"]`: "a,b", `["", "a", "  ", "\n", "\t"]`: `a,\n`, `""`: "", `" "`: "", `[]`: "", `null`: "", `"\n"`: `\n`,
+		`"a"`: `["a"]`, `["a","b"]`: `["a","b"]`, `["", "a", "  ", "\n", "\t"]`: `["a","\n"]`, `""`: "", `" "`: "", `[]`: "", `null`: "",
+		`"\n"`: `["\n"]`, `["\u0020\u0009\t"," \u0020x","\u0021",7,"\u00"]`: `[" \u0020x","\u0021"]`,
 	} {
-		var got []string
-		for _, s := range repair.Stops(sdk.JSON(stop), repair.IsStop) {
-			got = append(got, string(s))
-		}
-		if strings.Join(got, ",") != want {
-			t.Errorf("Stops(%s) = %q, want %q", stop, got, want)
+		if got := repair.Stops(sdk.JSON(stop), repair.IsStop); string(got) != want {
+			t.Errorf("Stops(%s) = %s, want %s", stop, got, want)
 		}
 	}
 }
