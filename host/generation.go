@@ -19,6 +19,7 @@ import (
 	"github.com/kai-gateway/kai/host/dialect/messages"
 	"github.com/kai-gateway/kai/host/dialect/passed"
 	"github.com/kai-gateway/kai/host/dialect/responses"
+	"github.com/kai-gateway/kai/host/heads"
 	"github.com/kai-gateway/kai/host/key"
 	"github.com/kai-gateway/kai/host/limit"
 	"github.com/kai-gateway/kai/host/observe"
@@ -202,6 +203,7 @@ func (g *generation) api(version string) http.Handler {
 		MaxBody:      g.host.maxBody(c),
 		Bodies:       g.host.bodies,
 		Memory:       g.host.memory,
+		AdmitHead:    heads.Admit,
 		Buffers:      g.host.buffers,
 		ReadTimeout:  time.Duration(c.Server.ReadTimeout),
 		WriteTimeout: time.Duration(c.Server.WriteTimeout),

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/heads"
 	"github.com/kai-gateway/kai/host/sse"
 )
 
@@ -17,6 +18,13 @@ var errShutdown = &fault.Error{
 	Kind: fault.Stopping, Code: "shutting_down", RetryAfter: time.Second,
 	Text: "Kai is shutting down; try again in a moment.",
 }
+
+// headsPart says how much is held, besides server.max_memory, of connections whose requests
+// nobody has admitted: one part of so many of it.
+const headsPart = 4
+
+// counted returns what the listener of serve made of a connection below all else.
+func counted(c net.Conn) *heads.Conn { return c.(*sse.Conn).Conn.(*heads.Conn) }
 
 // lastWords is how long those requests may take to tell their clients.
 const lastWords = 5 * time.Second
@@ -39,19 +47,28 @@ func (h *Host) serve(ctx context.Context, l net.Listener, handler http.Handler, 
 	// Requests outlive ctx, up to their own end.
 	base, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
+	table := &heads.Table{
+		Limit: func() int64 { return h.memory.Max() / headsPart },
+		Full: func() {
+			h.log.Warn("closing the connections that have waited longest, or have been slow to send a head: all that wait hold as much as they may")
+		},
+	}
 	s := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: time.Duration(h.current.Load().config.Server.ReadHeaderTimeout),
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		BaseContext:       func(net.Listener) context.Context { return base },
-		ConnContext:       sse.ConnContext,
-		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return heads.Context(sse.ConnContext(ctx, c), counted(c))
+		},
+		ConnState: func(c net.Conn, s http.ConnState) { counted(c).State(s) },
+		ErrorLog:  slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
 
 		DisableGeneralOptionsHandler: true,
 	}
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(sse.Listen(l)) }()
+	go func() { served <- s.Serve(sse.Listen(table.Listen(l))) }()
 	select {
 	case err := <-served:
 		s.Close()

@@ -153,6 +153,8 @@ func shapesOf(op abi.Op) map[string]func(n int) string {
 		return shapes
 	case abi.CountMessages:
 		return moreShapes[abi.Messages]
+	case abi.CountResponses:
+		return moreShapes[abi.Responses]
 	}
 	return moreShapes[op]
 }

@@ -156,6 +156,35 @@ func TestMemoryAttacks(t *testing.T) {
 			run:      func(t *testing.T, p *process) { p.halves(t, 2000, text[:700<<10], 6*time.Second) },
 			bodies:   true,
 		},
+		"heads that have no end": {
+			provider: "plugin: ollama",
+			run:      func(t *testing.T, p *process) { p.heads(t, 3000, "GET /livez HTTP/1.1\r\n"+manyLines, 6*time.Second) },
+		},
+		"heads of long lines that have no end": {
+			provider: "plugin: ollama",
+			run: func(t *testing.T, p *process) {
+				p.heads(t, 3000, "GET /livez HTTP/1.1\r\n"+strings.Repeat("X: "+text[:4000]+"\r\n", 15), 6*time.Second)
+			},
+		},
+		"connections on which nothing comes": {
+			provider: "plugin: ollama",
+			run:      func(t *testing.T, p *process) { p.heads(t, 4000, "", 6*time.Second) },
+		},
+		"public pages with large heads, whose answers nobody reads": {
+			provider: "plugin: ollama",
+			run: func(t *testing.T, p *process) {
+				p.heads(t, 3000, strings.Repeat("GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n"+longHead+"\r\n", 5), 6*time.Second)
+			},
+		},
+		"requests with large heads": {
+			provider: "plugin: ollama",
+			answer:   func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+			run: func(t *testing.T, p *process) {
+				body := ask(true, "x")
+				p.heads(t, 1000, fmt.Sprintf("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s", len(body), longHead, body), 6*time.Second)
+			},
+			bodies: true,
+		},
 		"large bodies": {
 			provider: "plugin: ollama",
 			answer:   func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
@@ -337,8 +366,25 @@ func (p *process) hold(t *testing.T, times int, d time.Duration, body string) {
 	}
 }
 
+// manyLines are the lines of a head that would take the most memory: all different, and short.
+// longHead are those of one that is just not refused.
+var manyLines, longHead = lines(60<<10, ""), lines(50<<10, strings.Repeat("y", 50))
+
+func lines(bytes int, value string) string {
+	var b strings.Builder
+	for n := 0; b.Len() < bytes; n++ {
+		fmt.Fprintf(&b, "x%d:%s\r\n", n, value)
+	}
+	return b.String()
+}
+
 // halves opens so many connections and sends only the beginning of a body.
 func (p *process) halves(t *testing.T, times int, begin string, d time.Duration) {
+	p.heads(t, times, fmt.Sprintf("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", 31<<20, begin), d)
+}
+
+// heads opens so many connections, sends something on each and reads nothing.
+func (p *process) heads(t *testing.T, times int, begin string, d time.Duration) {
 	address := strings.TrimSuffix(strings.TrimPrefix(p.url, "http://"), "/v1")
 	var conns []net.Conn
 	for range times {
@@ -348,7 +394,7 @@ func (p *process) halves(t *testing.T, times int, begin string, d time.Duration)
 			break
 		}
 		conns = append(conns, c)
-		go fmt.Fprintf(c, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", 31<<20, begin)
+		go io.WriteString(c, begin)
 	}
 	time.Sleep(d)
 	for _, c := range conns {

@@ -54,9 +54,14 @@ type Options struct {
 	Hosts   []string
 	Private func() bool
 
-	MaxBody      int64         // the largest body of one request, in bytes; default 32 MiB
-	Bodies       *memory.Limit // for all bodies held at one time; default 1 GiB
-	Memory       *memory.Total // counts everything held at one time; default: no limit
+	MaxBody int64         // the largest body of one request, in bytes; default 32 MiB
+	Bodies  *memory.Limit // for all bodies held at one time; default 1 GiB
+	Memory  *memory.Total // counts everything held at one time; default: no limit
+	// AdmitHead counts what the head of the request whose context ctx is holds, by hold, once the
+	// request may be served and needs more than a public page. The error is that of hold.
+	// Default: heads are not counted.
+	AdmitHead func(ctx context.Context, hold func(bytes int64) error) error
+
 	Buffers      *buffer.Pool  // lends what large bodies are read into; default: they are allocated
 	ReadTimeout  time.Duration // how long a body may take to arrive; default 60 s
 	WriteTimeout time.Duration // how long a client may take to accept an answer written by JSON; default 60 s
@@ -167,7 +172,11 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if needsKey {
-		if err := s.admit(x, r); err != nil {
+		err := s.admit(x, r)
+		if err == nil {
+			err = x.holdHead()
+		}
+		if err != nil {
 			x.fail(err)
 			return
 		}

@@ -68,6 +68,17 @@ func clientOf(r *http.Request) string {
 	return host
 }
 
+// holdHead counts what the request's head holds.
+func (x *Exchange) holdHead() error {
+	if x.server.AdmitHead == nil {
+		return nil
+	}
+	if err := x.server.AdmitHead(x.Request.Context(), x.Memory.Hold); err != nil {
+		return Busy(err)
+	}
+	return nil
+}
+
 // Parameter returns what stands in the request's path in place of the {parameter} of the
 // route's, slashes included.
 func (x *Exchange) Parameter() string { return x.parameter }
