@@ -25,6 +25,20 @@ type Grammar struct {
 
 	// Places says where each place is, by its number. It may be nil.
 	Places []Node
+
+	marks []uint64 // of the names of the fields at each place; nil before Indexed
+}
+
+// Indexed returns the grammar with an index of the names of its fields, so that those which are
+// not among them are known faster.
+func (g Grammar) Indexed() Grammar {
+	g.marks = make([]uint64, len(g.Places))
+	for p := range g.Places {
+		for _, f := range g.Places[p].Fields {
+			g.marks[p] |= markOf(f.Name)
+		}
+	}
+	return g
 }
 
 // Node says which places are inside of one.
@@ -60,12 +74,16 @@ func (g *Grammar) field(p Place, key []byte) Place {
 	if int(p) >= len(g.Places) {
 		return Elsewhere
 	}
-	for i := range g.Places[p].Fields {
-		if f := &g.Places[p].Fields[i]; string(key) == f.Name {
+	node := &g.Places[p]
+	if len(node.Fields) == 0 || int(p) < len(g.marks) && g.marks[p]&markOf(key) == 0 {
+		return node.Other
+	}
+	for i := range node.Fields {
+		if f := &node.Fields[i]; string(key) == f.Name {
 			return f.Place
 		}
 	}
-	return g.Places[p].Other
+	return node.Other
 }
 
 // element returns the place of the elements of the array at p.

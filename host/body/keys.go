@@ -5,6 +5,7 @@ package body
 // length makes a request expensive.
 type keySet struct {
 	n    int
+	seen uint64 // marks of those in few
 	few  [24][]byte
 	many map[string]struct{}
 }
@@ -12,11 +13,15 @@ type keySet struct {
 // has reports whether the set had the key, and adds it.
 func (k *keySet) has(key []byte) bool {
 	if k.n < len(k.few) {
-		for _, other := range k.few[:k.n] {
-			if string(other) == string(key) {
-				return true
+		mark := markOf(key)
+		if k.seen&mark != 0 {
+			for _, other := range k.few[:k.n] {
+				if string(other) == string(key) {
+					return true
+				}
 			}
 		}
+		k.seen |= mark
 		k.few[k.n] = key
 		k.n++
 		return false
@@ -33,4 +38,12 @@ func (k *keySet) has(key []byte) bool {
 	k.many[string(key)] = struct{}{}
 	k.n++
 	return false
+}
+
+// markOf returns a bit that says little of a key, but that keys with another one differ from it.
+func markOf[T string | []byte](key T) uint64 {
+	if len(key) == 0 {
+		return 1
+	}
+	return 1 << ((uint(len(key))*7 + uint(key[0])*3 + uint(key[len(key)-1])) % 64)
 }

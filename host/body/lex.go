@@ -72,6 +72,9 @@ func (s *scanner) string(i int) (end int, escaped bool, err error) {
 		}
 		return end, false, nil
 	}
+	if end = quoted.ShortEnd(s.b, i); end != 0 {
+		return end, false, nil
+	}
 	from, beyond := i, false
 	for {
 		stop, t := quoted.Stop(s.b, i)

@@ -191,3 +191,27 @@ func BenchmarkValid(b *testing.B) {
 		})
 	}
 }
+
+func TestShortEndKnowsWhatIsShortAndPlain(t *testing.T) {
+	for n := range 60 {
+		for room := range 12 { // bytes behind the closing quote
+			b := append(append(bytes.Repeat([]byte("x"), n), '"'), bytes.Repeat([]byte(" "), room)...)
+			want := 0
+			if n+1+room >= n/8*8+8 && n < shortest {
+				want = n + 1
+			}
+			if got := ShortEnd(b, 0); got != want {
+				t.Errorf("the string of %d bytes with %d behind it ends at %d, want %d", n, room, got, want)
+			}
+			for i := range n {
+				for _, c := range []byte{0, 0x1f, '"', '\\', 0x80, 0xc3, 0xff} {
+					b[i] = c
+					if got := ShortEnd(b, 0); got != 0 && (c != '"' || got != i+1) {
+						t.Errorf("with %#x at %d, the string of %d bytes ends at %d", c, i, n, got)
+					}
+				}
+				b[i] = 'x'
+			}
+		}
+	}
+}

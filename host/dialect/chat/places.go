@@ -77,7 +77,7 @@ var grammar = body.Grammar{
 		// What a tool is called with is the tool's matter.
 		atTool: withIDs(body.Field{Name: "type"}, body.Field{Name: "function"}, body.Field{Name: "custom"}, body.Field{Name: "parameters"}, body.Field{Name: "input_schema"}),
 	}, body.NodesOfIDs(atUnknown)...),
-}
+}.Indexed()
 
 // withIDs returns a node of fields, in whose other ones there may be ids.
 func withIDs(fields ...body.Field) body.Node {

@@ -52,7 +52,7 @@ func (r *Request) read(text []byte, written bool) error {
 				p = checkMessages(&fields)
 			}
 		} else if !written || string(name) != "tools" {
-			p = r.readField(name, gjson.Parse(textOf(fields.Value())), &asked)
+			p = r.readField(name, fields.Value(), &asked)
 		}
 		if p != nil {
 			return p.within(string(name)).error()
@@ -71,7 +71,7 @@ func (r *Request) read(text []byte, written bool) error {
 type asked struct{ messages, logprobs, topLogprobs bool }
 
 // readField reads a field of the top level. The problem's path is that within the field.
-func (r *Request) readField(name []byte, v gjson.Result, asked *asked) (p *problem) {
+func (r *Request) readField(name []byte, value sdk.JSON, asked *asked) (p *problem) {
 	switch string(name) {
 	case "model":
 		// Decoded as adapters will decode it; gjson has its own way with
@@ -80,46 +80,54 @@ func (r *Request) readField(name []byte, v gjson.Result, asked *asked) (p *probl
 		r.Model, ok = sdk.JSON(r.Doc.Model()).Str()
 		p = require(ok, "", "must be a string")
 	case "temperature":
-		p = checkNumber(v, 0, 2)
+		p = checkNumber(parsed(value), 0, 2)
 	case "top_p":
-		p = checkNumber(v, 0, 1)
+		p = checkNumber(parsed(value), 0, 1)
 	case "presence_penalty", "frequency_penalty":
-		p = checkNumber(v, -2, 2)
+		p = checkNumber(parsed(value), -2, 2)
 	case "n":
+		v := parsed(value)
 		p = checkInt(v, 1, 128)
 		r.choices = v.Int()
 	case "max_tokens", "max_completion_tokens":
-		n, ok := integer(v)
+		n, ok := value.Int()
 		p = require(ok && n >= 1, "", "must be an integer of at least 1")
 		r.maxOutput = max(r.maxOutput, int64(n))
 	case "logprobs":
+		v := parsed(value)
 		p = checkBool(v)
 		asked.logprobs = v.Bool()
 	case "top_logprobs":
+		v := parsed(value)
 		p = checkInt(v, 0, 20)
 		asked.topLogprobs = v.Num > 0
 	case "seed":
-		_, ok := integer(v)
+		_, ok := value.Int()
 		p = require(ok, "", "must be an integer of 64 bits")
 	case "stop":
-		p = checkStop(v)
+		p = checkStop(parsed(value))
 	case "stream":
+		v := parsed(value)
 		p = checkBool(v)
 		r.Stream = v.Bool()
 	case "store":
-		r.Store = v.Type == gjson.True
+		r.Store = string(value) == "true"
 	case "stream_options":
-		p = r.readStreamOptions(v)
+		p = r.readStreamOptions(parsed(value))
 	case "tools":
-		p = r.readTools(v)
+		p = r.readTools(parsed(value))
 	case "tool_choice":
+		v := parsed(value)
 		p = require(v.Type == gjson.String || v.IsObject(), "",
 			"must be a string such as auto, or an object that names a tool")
 	case "response_format":
-		p = checkResponseFormat(v)
+		p = checkResponseFormat(parsed(value))
 	}
 	return p
 }
+
+// parsed returns a value as gjson reads it.
+func parsed(value sdk.JSON) gjson.Result { return gjson.Parse(textOf(value)) }
 
 func require(ok bool, at, must string) *problem {
 	if ok {
@@ -158,7 +166,7 @@ func checkInt(v gjson.Result, low, high int64) *problem {
 func each(array gjson.Result, check func(gjson.Result) *problem) (n int, p *problem) {
 	array.ForEach(func(_, v gjson.Result) bool {
 		if p = check(v); p != nil {
-			p = p.within("[" + strconv.Itoa(n) + "]")
+			p = inList(p, n)
 		}
 		n++
 		return p == nil
@@ -196,22 +204,17 @@ func checkMessages(r *sdk.Reader) *problem {
 	if r.Kind() != sdk.KindArray {
 		return &problem{"", "must be an array of messages"}
 	}
-	n, p := eachIn(r, checkMessage)
-	if p == nil {
-		p = require(n > 0, "", "must hold at least one message")
-	}
-	return p
-}
-
-// eachIn checks the elements of the array that r is before until the first problem.
-func eachIn(r *sdk.Reader, check func(*sdk.Reader) *problem) (n int, p *problem) {
+	n := 0
 	for list := r.Array(); r.Next(list); n++ {
-		if p := check(r); p != nil {
-			return n, p.within("[" + strconv.Itoa(n) + "]")
+		if p := checkMessage(r); p != nil {
+			return inList(p, n)
 		}
 	}
-	return n, nil
+	return require(n > 0, "", "must hold at least one message")
 }
+
+// inList puts the number of the part before its path.
+func inList(p *problem, n int) *problem { return p.within("[" + strconv.Itoa(n) + "]") }
 
 func checkMessage(r *sdk.Reader) *problem {
 	if r.Kind() != sdk.KindObject {
@@ -226,7 +229,7 @@ func checkMessage(r *sdk.Reader) *problem {
 			role = r.Value()
 		case "content":
 			if content, part = r.Kind(), nil; content == sdk.KindArray {
-				_, part = eachIn(r, checkPart)
+				part = checkParts(r)
 			}
 		case "tool_call_id":
 			callID = r.Kind()
@@ -253,6 +256,16 @@ func checkMessage(r *sdk.Reader) *problem {
 		return &problem{".content", "must be a string or an array of content parts"}
 	}
 	return require(content == sdk.KindNull || content == sdk.KindAbsent, ".content", "must be a string, an array of content parts, or null")
+}
+
+func checkParts(r *sdk.Reader) *problem {
+	n := 0
+	for list := r.Array(); r.Next(list); n++ {
+		if p := checkPart(r); p != nil {
+			return inList(p, n)
+		}
+	}
+	return nil
 }
 
 func checkPart(r *sdk.Reader) *problem {

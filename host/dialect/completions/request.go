@@ -72,7 +72,7 @@ func newGrammar() body.Grammar {
 	}
 	g.Places[body.Top] = body.Node{Fields: append(top, g.Places[atUnknown].Fields...), Other: atUnknown}
 	g.Places[atPrompt].Element = atItem
-	return g
+	return g.Indexed()
 }
 
 // Request is a checked request for completions. It never changes, and is safe for

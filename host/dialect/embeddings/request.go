@@ -46,7 +46,7 @@ var grammar = body.Grammar{
 		atItem:   ofIDs[body.AnyPlace],
 		atStream: {},
 	}, ofIDs...),
-}
+}.Indexed()
 
 var ofIDs = body.NodesOfIDs(atUnknown)
 

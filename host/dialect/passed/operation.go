@@ -98,7 +98,7 @@ func (s *shape) newGrammar() body.Grammar {
 		}
 		return false
 	}
-	return g
+	return g.Indexed()
 }
 
 func text(v sdk.JSON) string {
