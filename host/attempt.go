@@ -315,6 +315,7 @@ func (a *attempt) apply(ems []abi.Emission) error {
 		return err
 	}
 	a.call.spoken.add(ems)
+	a.call.details.add(ems)
 	if !a.committed && slices.ContainsFunc(ems, commits) {
 		a.spoke = true
 		a.committed = a.answer.commit()

@@ -77,6 +77,7 @@ type call struct {
 	trace   string          // the traceparent that it gets; "": none
 	span    [8]byte         // that of the attempt in it
 	spoken  *spoken         // collects what is said; nil: nobody does
+	details *details        // collects what spans have besides; nil: there will be none
 	sleep   func(ctx context.Context, d time.Duration) error
 	header  func(name, value string) // sets a header of the answer, if its head was not sent
 
@@ -134,6 +135,7 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, body []byte, pa
 		return nil, err
 	}
 	c.size = c.asked.Tokens() + c.before
+	c.detail(body)
 	if who.Content && g.config.Telemetry.Content {
 		c.spoken = c.listen()
 	}
@@ -222,6 +224,7 @@ func (c *call) attempt(ctx context.Context, target route.Target, last bool, begi
 	c.http.Record.Provider, c.http.Record.UpstreamModel, c.http.Record.Plugin = target.Provider, target.Model, p.config.Plugin
 	c.asking = target.Upstream
 	c.spoken.begin()
+	c.details.begin()
 	if c.trace, c.span = "", [8]byte{}; p.config.Trace {
 		c.trace, c.span = c.gateway.host.tracer.Outward(c.http.Record)
 	}

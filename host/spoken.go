@@ -73,6 +73,7 @@ func (c *call) listen() *spoken {
 // what it says.
 func (a *attempt) came(name, data []byte, whole bool) {
 	a.answer.came(name, data, whole)
+	a.call.details.came(data)
 	if s := a.call.spoken; s != nil && s.told != nil && a.native {
 		s.add(s.told(name, data, whole))
 	}

@@ -144,6 +144,29 @@ func TestContentOfAnswersThatPassIsTraced(t *testing.T) {
 	}
 }
 
+// TestSpansTellOfAskingAndAnswer asks for an answer in numbers, and looks for them and for what
+// the provider calls its answer.
+func TestSpansTellOfAskingAndAnswer(t *testing.T) {
+	const id, version = "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT", "m-2026-01-01"
+	head := `"id":"` + id + `","model":"` + version + `","choices":[{"index":0,"finish_reason":"length",`
+	for name, answer := range map[string]mock.Answer{
+		"whole":  mock.JSON(`{"object":"chat.completion",` + head + `"message":{"role":"assistant","content":"Hi"}}]}`),
+		"stream": mock.SSE(`data: {"object":"chat.completion.chunk",`+head+`"delta":{"content":"Hi"}}]}`+"\n\n", "data: [DONE]\n\n"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			up, collector := mock.Start(t, answer), mock.Start(t, mock.Status(200))
+			g := newGateway(t, fmt.Sprintf("providers:\n  up: {plugin: openai, base_url: %q, api_key: a}\nmodel_mapping:\n  m: {provider: up, model: m}\ntelemetry: {traces: {endpoint: %q}}\n", up.URL, collector.URL))
+			g.post(t, fmt.Sprintf(`{"model":"m","stream":%v,"temperature":0.25,"top_p":0.5,"max_tokens":9,"messages":[{"role":"user","content":"x"}]}`, name == "stream"))
+			spans := sentTo(t, collector, "/v1/traces", "gen_ai.request.model")
+			for _, has := range []string{id, version, "length", "gen_ai.request.max_tokens", "gen_ai.request.temperature", "gen_ai.request.top_p", "server.address", "127.0.0.1"} {
+				if !strings.Contains(spans, has) {
+					t.Errorf("the spans don't have %s: %q", has, spans)
+				}
+			}
+		})
+	}
+}
+
 // TestLongContentIsCut sends and gets more text than a span has room for.
 func TestLongContentIsCut(t *testing.T) {
 	up := mock.Start(t, says(strings.Repeat("é", 200<<10)))
@@ -240,7 +263,7 @@ auth:
 		}
 	}
 	none := newGateway(t, "admin: {}\nmodel_mapping: {m: {provider: demo, model: m}}\n")
-	if status, body := adminAsks(t, "GET", withAdmin(t, none, nil).URL+"/admin/v1/usage"); status != 404 {
+	if status, body := adminAsks(t, "GET", withAdmin(t, none, nil).URL+"/admin/v1/usage"); status != 200 || strings.TrimSpace(body) != "null" {
 		t.Errorf("without an audit the usage is %d %s", status, body)
 	}
 }

@@ -1,6 +1,8 @@
 package host
 
 import (
+	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/kai-gateway/kai/config"
@@ -13,7 +15,7 @@ func (h *Host) traceConfig(c *config.Config) observe.TraceConfig {
 	env := environment(h.opts.Getenv)
 	t := observe.TraceConfig{
 		Endpoint: c.Telemetry.Traces.Endpoint, Headers: env.headers(traces, c.Telemetry.Traces.Headers), Conventions: c.Telemetry.Conventions,
-		Resource: env.resource(h.opts.Version), Version: h.opts.Version, Systems: systemsOf(c),
+		Resource: env.resource(h.opts.Version), Version: h.opts.Version, Systems: systemsOf(c), Servers: serversOf(c),
 	}
 	if t.Endpoint == "" {
 		t.Endpoint, _ = env.endpoint(traces, config.TracesPath)
@@ -32,6 +34,7 @@ func (h *Host) pushConfig(c *config.Config) observe.PushConfig {
 	m := c.Telemetry.Metrics
 	p := observe.PushConfig{
 		Endpoint: m.Endpoint, Headers: env.headers(metrics, m.Headers), Every: time.Duration(m.Interval), Resource: env.resource(h.opts.Version), Version: h.opts.Version,
+		Servers: serversOf(c),
 	}
 	if p.Endpoint == "" {
 		p.Endpoint, _ = env.endpoint(metrics, config.MetricsPath)
@@ -58,6 +61,25 @@ func systemsOf(c *config.Config) map[string]string {
 	all := map[string]string{}
 	for _, p := range c.Providers {
 		all[p.Name] = observe.System(p.Name, p.Plugin)
+	}
+	return all
+}
+
+// serversOf says of each provider that has an upstream where that is.
+func serversOf(c *config.Config) map[string]observe.Server {
+	all := map[string]observe.Server{}
+	for _, p := range c.Providers {
+		u, err := url.Parse(p.BaseURL)
+		if err != nil || u.Hostname() == "" {
+			continue
+		}
+		port, err := strconv.ParseInt(u.Port(), 10, 64)
+		if err != nil {
+			if port = 80; u.Scheme == "https" {
+				port = 443
+			}
+		}
+		all[p.Name] = observe.Server{Address: u.Hostname(), Port: port}
 	}
 	return all
 }

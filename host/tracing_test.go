@@ -139,3 +139,13 @@ func TestWhatTheEnvironmentSaysInVain(t *testing.T) {
 		})
 	}
 }
+
+// TestWhereProvidersAre reads addresses with and without a port.
+func TestWhereProvidersAre(t *testing.T) {
+	c := &config.Config{Providers: []config.Provider{
+		{Name: "demo"}, {Name: "far", BaseURL: "https://api.example.com/v1"}, {Name: "near", BaseURL: "http://[::1]:11434"}, {Name: "plain", BaseURL: "http://10.0.0.1"},
+	}}
+	if got := fmt.Sprint(serversOf(c)); got != "map[far:{api.example.com 443} near:{::1 11434} plain:{10.0.0.1 80}]" {
+		t.Errorf("got %s", got)
+	}
+}

@@ -1,6 +1,10 @@
 package observe
 
-import "strings"
+import (
+	"strings"
+
+	common "go.opentelemetry.io/proto/otlp/common/v1"
+)
 
 // Names of OpenTelemetry's conventions. Those for generative AI are of v0.1.0, whose
 // attributes are still in development. What was called otherwise until v1.41 of the general
@@ -22,6 +26,15 @@ const (
 	attrCacheWrite   = "gen_ai.usage.cache_write.input_tokens"
 	attrCacheWrite41 = "gen_ai.usage.cache_creation.input_tokens" // until v1.41
 	attrReasoning    = "gen_ai.usage.reasoning.output_tokens"
+
+	attrMaxTokens   = "gen_ai.request.max_tokens"
+	attrTemperature = "gen_ai.request.temperature"
+	attrTopP        = "gen_ai.request.top_p"
+	attrResponseID  = "gen_ai.response.id"
+	attrToldModel   = "gen_ai.response.model"
+	attrFinish      = "gen_ai.response.finish_reasons"
+	attrServer      = "server.address"
+	attrPort        = "server.port"
 
 	attrInputMessages  = "gen_ai.input.messages"
 	attrOutputMessages = "gen_ai.output.messages"
@@ -62,4 +75,19 @@ func System(provider, plugin string) string {
 		return name
 	}
 	return provider
+}
+
+// Server is where a provider is asked. The zero value is that of a provider that answers by
+// itself.
+type Server struct {
+	Address string // a name or an IP address, without brackets
+	Port    int64
+}
+
+// appendServer appends the attributes of a server.
+func appendServer(to []*common.KeyValue, s Server) []*common.KeyValue {
+	if s.Address == "" {
+		return to
+	}
+	return append(to, text(attrServer, s.Address), number(attrPort, s.Port))
 }

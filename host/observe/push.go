@@ -21,6 +21,8 @@ type PushConfig struct {
 	Every    time.Duration // how often
 	Resource []string      // attributes that say who sends, names and values in turn
 	Version  string        // the gateway's
+
+	Servers map[string]Server // by provider
 }
 
 // Pusher sends metrics to a collector, in the background: those that Handler serves, from
@@ -109,7 +111,7 @@ func (p *Pusher) push() {
 func otlpMetrics(families []*dto.MetricFamily, c *PushConfig, started, now time.Time) *metrics.MetricsData {
 	scope := &metrics.ScopeMetrics{Scope: &common.InstrumentationScope{Name: scopeName, Version: c.Version}}
 	for _, f := range families {
-		scope.Metrics = append(scope.Metrics, otlpMetric(f, nano(started), nano(now)))
+		scope.Metrics = append(scope.Metrics, otlpMetric(f, c.Servers, nano(started), nano(now)))
 	}
 	return &metrics.MetricsData{ResourceMetrics: []*metrics.ResourceMetrics{{
 		Resource:     &resource.Resource{Attributes: appendTexts(nil, c.Resource...)},
@@ -119,7 +121,7 @@ func otlpMetrics(families []*dto.MetricFamily, c *PushConfig, started, now time.
 
 // otlpMetric translates one metric with all its series. Counts are since begin, unless it is
 // known when a series began.
-func otlpMetric(f *dto.MetricFamily, begin, now uint64) *metrics.Metric {
+func otlpMetric(f *dto.MetricFamily, servers map[string]Server, begin, now uint64) *metrics.Metric {
 	m := &metrics.Metric{Name: f.GetName(), Description: f.GetHelp()}
 	names, conventional := conventional[f.GetName()]
 	if conventional {
@@ -129,7 +131,7 @@ func otlpMetric(f *dto.MetricFamily, begin, now uint64) *metrics.Metric {
 	var histograms []*metrics.HistogramDataPoint
 	var summaries []*metrics.SummaryDataPoint
 	for _, one := range f.Metric {
-		attributes := otlpLabels(one.Label, conventional)
+		attributes := otlpLabels(one.Label, conventional, servers)
 		switch f.GetType() {
 		case dto.MetricType_HISTOGRAM:
 			histograms = append(histograms, otlpHistogram(one.Histogram, attributes, begin, now))
@@ -184,8 +186,8 @@ func otlpHistogram(h *dto.Histogram, attributes []*common.KeyValue, begin, now u
 }
 
 // otlpLabels translates the labels of a series. Those of the conventions' metrics have the
-// conventions' names.
-func otlpLabels(labels []*dto.LabelPair, conventional bool) []*common.KeyValue {
+// conventions' names, and where the provider is, which /metrics doesn't tell.
+func otlpLabels(labels []*dto.LabelPair, conventional bool, servers map[string]Server) []*common.KeyValue {
 	var all []*common.KeyValue
 	for _, l := range labels {
 		name := l.GetName()
@@ -193,6 +195,9 @@ func otlpLabels(labels []*dto.LabelPair, conventional bool) []*common.KeyValue {
 			name = attributeOf[name]
 		}
 		all = appendTexts(all, name, l.GetValue())
+		if conventional && name == attrTarget {
+			all = appendServer(all, servers[l.GetValue()])
+		}
 	}
 	return all
 }

@@ -40,7 +40,11 @@ func points(data *metrics.MetricsData) map[string]string {
 	name := func(m *metrics.Metric, attributes []*common.KeyValue) string {
 		var of []string
 		for _, a := range attributes {
-			of = append(of, a.Key+"="+a.Value.GetStringValue())
+			if value := a.Value.GetStringValue(); value != "" {
+				of = append(of, a.Key+"="+value)
+			} else {
+				of = append(of, fmt.Sprint(a.Key, "=", a.Value.GetIntValue()))
+			}
 		}
 		return m.Name + "{" + strings.Join(of, ",") + "}" + m.Unit
 	}
@@ -71,14 +75,14 @@ func TestMetricsAreSentToACollector(t *testing.T) {
 	v.Begin("fast")
 	v.End(r)
 	p := m.Pusher(slog.New(slog.DiscardHandler))
-	p.Use(PushConfig{Endpoint: server.URL, Headers: http.Header{"X-Key": {"secret"}}, Every: time.Hour, Resource: []string{"service.name", "gw"}, Version: "1"})
+	p.Use(PushConfig{Endpoint: server.URL, Headers: http.Header{"X-Key": {"secret"}}, Every: time.Hour, Resource: []string{"service.name", "gw"}, Version: "1", Servers: map[string]Server{"groq": {"api.example.com", 443}}})
 	p.Close(10 * time.Second)
 	if len(taken) != 1 {
 		t.Fatalf("the collector got %d messages", len(taken))
 	}
 	data := <-taken
 	got := points(data)
-	const of = "{gen_ai.operation.name=chat,gen_ai.provider.name=openai,gen_ai.request.model=llama,kai.provider=groq}"
+	const of = "{gen_ai.operation.name=chat,gen_ai.provider.name=openai,gen_ai.request.model=llama,kai.provider=groq,server.address=api.example.com,server.port=443}"
 	for series, want := range map[string]string{
 		"kai_requests_total{alias=fast,cache=miss,status=200}":                   "sum 1 true true",
 		"kai_inflight{alias=fast}":                                               "gauge 0",

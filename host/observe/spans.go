@@ -49,6 +49,7 @@ func parseParent(header string) (p parent, ok bool) {
 type traced struct {
 	*record.Request
 	systems map[string]string
+	servers map[string]Server
 }
 
 // size is how many bytes of texts there are.
@@ -106,15 +107,15 @@ func (t *traced) attempt(a *record.Attempt, c conventions) *trace.Span {
 		StartTimeUnixNano: nano(a.Began), EndTimeUnixNano: nano(a.Began.Add(a.Duration)),
 		Attributes: []*common.KeyValue{text(attrOperation, operation), text(attrProvider, system), text(attrModel, a.Model), text(attrTarget, a.Provider)},
 	}
+	s.Attributes = appendServer(s.Attributes, t.servers[a.Provider])
 	s.Attributes = appendTexts(s.Attributes, attrErrorType, a.Class, attrCode, record.KnownCode(a.Code))
 	if t.Stream {
 		s.Attributes = append(s.Attributes, flag(attrStream))
 	}
 	if a.FirstContent > 0 {
-		s.Attributes = append(s.Attributes, &common.KeyValue{
-			Key: attrFirstChunk, Value: &common.AnyValue{Value: &common.AnyValue_DoubleValue{DoubleValue: a.FirstContent.Seconds()}},
-		})
+		s.Attributes = append(s.Attributes, decimal(attrFirstChunk, a.FirstContent.Seconds()))
 	}
+	s.Attributes = append(s.Attributes, t.details(a)...)
 	u := a.Usage
 	if u.Input > 0 || u.Output > 0 {
 		s.Attributes = append(s.Attributes, number(attrInput, u.Input), number(attrOutput, u.Output))
@@ -137,6 +138,32 @@ func (t *traced) attempt(a *record.Attempt, c conventions) *trace.Span {
 		s.Status = &trace.Status{Code: trace.Status_STATUS_CODE_ERROR}
 	}
 	return s
+}
+
+// details are what was asked of the model, and what was told of its answer.
+func (t *traced) details(a *record.Attempt) (all []*common.KeyValue) {
+	if asked := t.Asked; asked != nil {
+		if asked.MaxTokens > 0 {
+			all = append(all, number(attrMaxTokens, asked.MaxTokens))
+		}
+		if asked.Temperature != nil {
+			all = append(all, decimal(attrTemperature, *asked.Temperature))
+		}
+		if asked.TopP != nil {
+			all = append(all, decimal(attrTopP, *asked.TopP))
+		}
+	}
+	if told := a.Told; told != nil {
+		all = appendTexts(all, attrResponseID, told.ID, attrToldModel, told.Model)
+		if len(told.Finish) > 0 {
+			reasons := &common.ArrayValue{}
+			for _, reason := range told.Finish {
+				reasons.Values = append(reasons.Values, text("", reason).Value)
+			}
+			all = append(all, &common.KeyValue{Key: attrFinish, Value: &common.AnyValue{Value: &common.AnyValue_ArrayValue{ArrayValue: reasons}}})
+		}
+	}
+	return all
 }
 
 // scopeName says who makes the spans and the metrics.
@@ -179,6 +206,10 @@ func text(key, value string) *common.KeyValue {
 
 func number(key string, n int64) *common.KeyValue {
 	return &common.KeyValue{Key: key, Value: &common.AnyValue{Value: &common.AnyValue_IntValue{IntValue: n}}}
+}
+
+func decimal(key string, f float64) *common.KeyValue {
+	return &common.KeyValue{Key: key, Value: &common.AnyValue{Value: &common.AnyValue_DoubleValue{DoubleValue: f}}}
 }
 
 func flag(key string) *common.KeyValue {

@@ -25,6 +25,7 @@ type TraceConfig struct {
 	Version     string      // the gateway's
 
 	Systems map[string]string // by provider: what conventions call its API
+	Servers map[string]Server // by provider
 }
 
 // How traces wait and leave.
@@ -128,7 +129,7 @@ func (t *Tracer) Add(r *record.Request) {
 	if t.Begin(r); !r.Trace.Sampled {
 		return
 	}
-	one := traced{r.Clone(), c.Systems}
+	one := traced{r.Clone(), c.Systems, c.Servers}
 	if size := one.size(); size > 0 && t.content.Add(size) > maxContent {
 		t.content.Add(-size)
 		one.Content = nil

@@ -72,6 +72,8 @@ func attributesOf(all []*common.KeyValue) string {
 			v = x.BoolValue
 		case *common.AnyValue_DoubleValue:
 			v = x.DoubleValue
+		case *common.AnyValue_ArrayValue:
+			v = x.ArrayValue.Values
 		}
 		parts = append(parts, fmt.Sprint(a.Key, "=", v))
 	}
@@ -91,6 +93,11 @@ func TestSpansOfARequest(t *testing.T) {
 	r.ID, r.Endpoint, r.Began = "req_1", "/v1/messages", time.Unix(100, 0)
 	r.Attempts[0].Began, r.Attempts[1].Began, r.Attempts[1].FirstContent = time.Unix(100, 0), time.Unix(101, 0), 2*time.Second
 	r.Attempts[0].Code = "You asked me who I am"
+	warmth := 0.5
+	r.Asked = &record.Asked{MaxTokens: 300, Temperature: &warmth, TopP: new(float64)}
+	r.Attempts[1].Told = &record.Told{ID: "msg_1", Model: "llama-1", Finish: []string{"stop", "length"}}
+	config.Servers = map[string]Server{"groq": {"api.example.com", 443}}
+	tr.Use(config)
 	r.TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	tr.Add(r)
 	tr.Close(10 * time.Second)
@@ -99,8 +106,9 @@ func TestSpansOfARequest(t *testing.T) {
 	}
 	for i, want := range []string{
 		"SPAN_KIND_SERVER POST /v1/messages 100.000s STATUS_CODE_UNSET http.request.method=POST http.route=/v1/messages http.response.status_code=200 kai.request_id=req_1 kai.alias=fast kai.alias.instead=spare kai.key=app kai.group=team",
-		"SPAN_KIND_CLIENT chat chosen/by-the-client 1.000s STATUS_CODE_ERROR gen_ai.operation.name=chat gen_ai.provider.name=openrouter gen_ai.request.model=chosen/by-the-client kai.provider=openrouter error.type=rate kai.error.code=other gen_ai.request.stream=true",
-		"SPAN_KIND_CLIENT chat llama 99.000s STATUS_CODE_UNSET gen_ai.operation.name=chat gen_ai.provider.name=openai gen_ai.request.model=llama kai.provider=groq gen_ai.request.stream=true gen_ai.response.time_to_first_chunk=2 " +
+		"SPAN_KIND_CLIENT chat chosen/by-the-client 1.000s STATUS_CODE_ERROR gen_ai.operation.name=chat gen_ai.provider.name=openrouter gen_ai.request.model=chosen/by-the-client kai.provider=openrouter error.type=rate kai.error.code=other gen_ai.request.stream=true gen_ai.request.max_tokens=300 gen_ai.request.temperature=0.5 gen_ai.request.top_p=0",
+		"SPAN_KIND_CLIENT chat llama 99.000s STATUS_CODE_UNSET gen_ai.operation.name=chat gen_ai.provider.name=openai gen_ai.request.model=llama kai.provider=groq server.address=api.example.com server.port=443 gen_ai.request.stream=true gen_ai.response.time_to_first_chunk=2 " +
+			"gen_ai.request.max_tokens=300 gen_ai.request.temperature=0.5 gen_ai.request.top_p=0 gen_ai.response.id=msg_1 gen_ai.response.model=llama-1 gen_ai.response.finish_reasons=[string_value:\"stop\" string_value:\"length\"] " +
 			"gen_ai.usage.input_tokens=100 gen_ai.usage.output_tokens=20 gen_ai.usage.cache_read.input_tokens=60 gen_ai.usage.cache_write.input_tokens=5 gen_ai.usage.cache_creation.input_tokens=5 gen_ai.usage.reasoning.output_tokens=7 kai.usage.estimated=true",
 	} {
 		s := c.spans[i]

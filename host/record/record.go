@@ -58,7 +58,23 @@ type Request struct {
 	// but spans may show it.
 	Content *Content
 
+	// Asked is what the client asked of the model in numbers; nil: no span will say it.
+	Asked *Asked
+
 	first [1]Attempt // room for the usual number of attempts
+}
+
+// Asked is a part of what a request asks of the model. It never changes.
+type Asked struct {
+	MaxTokens         int64    // of the answer, or of each choice; 0: it doesn't say
+	Temperature, TopP *float64 // nil: it doesn't say
+}
+
+// Told is what a provider told of an answer besides. It never changes.
+type Told struct {
+	ID     string   // the provider's, as far as it looks like an id; "": unknown
+	Model  string   // the asked one, perhaps with a version; "": it said another one, or none
+	Finish []string // why choices ended, in words of OpenAI's API, in their order
 }
 
 // Content is what a request and its answer say, in JSON as OpenTelemetry's conventions have
@@ -90,6 +106,7 @@ type Attempt struct {
 	Price        string // the version of that price; "": there is none
 	Calls        Calls
 	Span         [8]byte // the id that its span has, if the provider was told; else zero
+	Told         *Told   // nil: no span will say it
 
 	// Uncertain says that the provider may have done something that it never counted, so
 	// that it may bill it. It is no part of Usage and Cost.

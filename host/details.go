@@ -1,0 +1,155 @@
+package host
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/record"
+	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
+)
+
+// details collects what spans say of an answer besides what every record has. What a
+// provider says reaches them only as far as it can't be content.
+type details struct {
+	looks   int // at so many more events, or whole answers
+	id      string
+	model   string
+	finish  [maxFinish]string // by choice; "": none yet
+	calling [maxFinish]bool   // a tool is called
+}
+
+const (
+	maxFinish = 8        // choices whose reasons to end are told
+	maxLooks  = 4        // events that are read for an id and a model: the first ones have them
+	maxLooked = 64 << 10 // bytes of each
+)
+
+// detail begins to collect details of a request whose spans are sent, of which the client
+// has sent b.
+func (c *call) detail(b []byte) {
+	if !c.gateway.host.tracer.Wanted(c.http.Record) {
+		return
+	}
+	c.details = &details{}
+	c.http.Record.Asked = askedIn(b)
+}
+
+// askedIn reads what a request asks of the model in numbers, which all APIs call alike.
+func askedIn(b []byte) *record.Asked {
+	asked := &record.Asked{}
+	for f := body.FieldsOf(b); f.Next(); {
+		switch string(f.Key()) {
+		case "max_tokens", "max_completion_tokens", "max_output_tokens":
+			if n, ok := f.Value().Int(); ok && n > 0 {
+				asked.MaxTokens = n
+			}
+		case "temperature":
+			asked.Temperature = floatOf(f.Value())
+		case "top_p":
+			asked.TopP = floatOf(f.Value())
+		}
+	}
+	return asked
+}
+
+func floatOf(v sdk.JSON) *float64 {
+	if f, ok := v.Float(); ok {
+		return &f
+	}
+	return nil
+}
+
+// begin forgets the answer of an attempt, since another one begins.
+func (d *details) begin() {
+	if d != nil {
+		*d = details{looks: maxLooks}
+	}
+}
+
+// came looks for the id and the model in what the upstream sent: at the top, or in the object
+// about the answer that some APIs have there.
+func (d *details) came(data []byte) {
+	if d == nil || d.looks == 0 || d.id != "" && d.model != "" {
+		return
+	}
+	d.looks--
+	d.read(data[:min(len(data), maxLooked)], true)
+}
+
+func (d *details) read(object []byte, top bool) {
+	for f := body.FieldsOf(object); f.Next(); {
+		switch string(f.Key()) {
+		case "id", "responseId":
+			if d.id == "" {
+				d.id, _ = f.Value().Str()
+			}
+		case "model", "modelVersion":
+			if d.model == "" {
+				d.model, _ = f.Value().Str()
+			}
+		case "message", "response":
+			if top {
+				d.read(f.Value(), false)
+			}
+		}
+	}
+}
+
+// add notes why choices end.
+func (d *details) add(ems []abi.Emission) {
+	if d == nil {
+		return
+	}
+	for _, m := range ems {
+		n := m.Choice()
+		switch {
+		case n >= maxFinish:
+		case m.Kind == abi.Finish:
+			d.finish[n] = string(m.Data)
+		case m.Kind == abi.ToolName:
+			d.calling[n] = true
+		}
+	}
+}
+
+// responseID is how providers' ids of answers look: a word or two, and many letters and digits.
+// A word of a person has no digits among its letters.
+var responseID = regexp.MustCompile(`^(?:[a-z]{2,10}[-_]){0,2}(?:[A-Za-z]*[0-9][A-Za-z]*[0-9][A-Za-z0-9]{6,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9]{8,12}-[A-Za-z0-9]+)$`)
+
+// version is what follows a model's name in a provider's answer.
+var version = regexp.MustCompile(`^(?:[-@.]?[0-9]+)*$`)
+
+// told returns what was collected. Of an id that looks otherwise than ids do, and of a model
+// that is not the asked one or a version of it, it says nothing.
+//
+//   - model: the asked one
+func (d *details) told(model string) *record.Told {
+	if d == nil {
+		return nil
+	}
+	t := &record.Told{}
+	if len(d.id) <= 100 && responseID.MatchString(d.id) {
+		t.ID = d.id
+	}
+	short := model[strings.LastIndexByte(model, '/')+1:]
+	for _, name := range []string{model, short} {
+		if rest, ok := strings.CutPrefix(d.model, name); ok && name != "" && len(rest) <= 40 && version.MatchString(rest) {
+			t.Model = d.model
+		}
+	}
+	for i, reason := range d.finish {
+		switch reason {
+		case abi.FinishStop:
+			if d.calling[i] {
+				reason = abi.FinishToolCalls
+			}
+		case abi.FinishLength, abi.FinishToolCalls, abi.FinishContentFilter, abi.FinishFunctionCall:
+		default:
+			continue
+		}
+		t.Finish = append(t.Finish, reason)
+	}
+	return t
+}
