@@ -18,6 +18,7 @@ import (
 	"github.com/kai-gateway/kai/host/api"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/chat"
+	"github.com/kai-gateway/kai/host/key"
 	"github.com/kai-gateway/kai/host/limit"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/observe"
@@ -33,35 +34,45 @@ import (
 // be stated: lines of kind and payload, as events or all in one.
 type plainAdapter struct {
 	requests atomic.Int32
-	joins    bool // it takes several events in one call
+	joins    bool             // it takes several events in one call
+	profile  *modfile.Profile // nil: it has chat completions, and no more
+	wait     error            // what comes of waiting for it
+	unready  bool             // it is not loaded, so that nobody knows its profile
+	asked    func(abi.Op)     // is told what it is asked for; nil: nobody is
 
 	mu     sync.Mutex
 	events []int // of each call, how many events it got; below 0: the call came to nothing
 }
 
-func (*plainAdapter) Wait(context.Context, time.Duration) error { return nil }
-func (*plainAdapter) Status() (bool, error)                     { return true, nil }
-func (*plainAdapter) Paused() time.Duration                     { return 0 }
-func (*plainAdapter) Close()                                    {}
-func (*plainAdapter) Manifest() modfile.Manifest {
+func (a *plainAdapter) Wait(context.Context, time.Duration) error { return a.wait }
+func (a *plainAdapter) Status() (bool, error)                     { return !a.unready, nil }
+func (*plainAdapter) Paused() time.Duration                       { return 0 }
+func (*plainAdapter) Close()                                      {}
+func (a *plainAdapter) Manifest() modfile.Manifest {
+	if a.profile != nil {
+		return modfile.Manifest{Name: "plain", Adapters: []modfile.Profile{*a.profile}}
+	}
 	return modfile.Manifest{Name: "plain", Adapters: []modfile.Profile{{Provider: "plain", Ops: []string{"chat"}}}}
 }
 
-func (a *plainAdapter) Request(_ context.Context, _ abi.Op, stream bool, _, body []byte, out *wasm.Batch) (bool, error) {
+func (a *plainAdapter) Request(_ context.Context, op abi.Op, stream bool, _, body []byte, out *wasm.Batch) (bool, error) {
 	a.requests.Add(1)
+	if a.asked != nil {
+		a.asked(op)
+	}
 	out.Reset()
 	framing := abi.Whole
 	if stream {
 		framing = abi.SSE
 	}
-	out.Append(abi.Emission{Kind: abi.Request, At: int32(framing)}, []byte("POST /chat\ncontent-type: application/json\n"))
+	out.Append(abi.Emission{Kind: abi.Request, At: int32(framing)}, fmt.Appendf(nil, "POST /%v\ncontent-type: application/json\n", op))
 	out.Append(abi.Emission{Kind: abi.Body}, body)
 	return false, nil
 }
 
 func (*plainAdapter) Response(_ context.Context, _ abi.Op, status int, _, _, body []byte, out *wasm.Batch) (bool, error) {
 	out.Reset()
-	if status >= 400 {
+	if status >= 400 && len(body) == 0 {
 		out.Append(abi.Emission{Kind: abi.Error}, fmt.Appendf(nil, `{"status":%d,"message":"Refused."}`, status))
 		return true, nil
 	}
@@ -124,12 +135,21 @@ func gatewayOf(t *testing.T, total *memory.Total, upstreams ...string) (*httptes
 // gatewayFor is gatewayOf for requests that parse reads.
 func gatewayFor(t *testing.T, parse dialect.Parse, total *memory.Total, upstreams ...string) (*httptest.Server, *plainAdapter, func() *record.Request) {
 	t.Helper()
+	g, adapter := generationOf(t, total, nil, upstreams...)
+	server, last := serving(t, g, key.Principal{}, parse)
+	return server, adapter, last
+}
+
+// generationOf is a generation without a Host that was begun, whose alias m has some targets,
+// which are asked in that order. set changes a target before; nil: none is.
+func generationOf(t *testing.T, total *memory.Total, set func(*route.Target), upstreams ...string) (*generation, *plainAdapter) {
+	t.Helper()
 	adapter := &plainAdapter{}
 	c := &config.Config{}
 	c.Server.StreamHeadWait, c.Server.WriteTimeout, c.Server.LoadWait = config.Duration(time.Minute), config.Duration(time.Minute), config.Duration(time.Minute)
 	g := &generation{
 		host: &Host{opts: Options{Sleep: sleep}, memory: total}, metrics: observe.NewMetrics(nil).View(observe.Names{}), config: c, log: slog.New(slog.DiscardHandler), now: time.Now,
-		providers: map[string]*provider{}, capacities: make([][]*limit.Bucket, 1),
+		providers: map[string]*provider{}, capacities: make([][]*limit.Bucket, len(upstreams)),
 	}
 	alias := route.Alias{Name: "m", Routing: route.Routing{Deadline: time.Minute}}
 	for i, base := range upstreams {
@@ -139,36 +159,34 @@ func gatewayFor(t *testing.T, parse dialect.Parse, total *memory.Total, upstream
 		p.Timeouts.Connect, p.Timeouts.FirstByte, p.Timeouts.Idle = config.Duration(time.Minute), config.Duration(time.Minute), config.Duration(time.Minute)
 		g.providers[name] = &provider{name: name, config: p, adapter: adapter, now: time.Now}
 		t.Cleanup(g.providers[name].close)
-		alias.Entries = append(alias.Entries, route.Entry{
-			Target: route.Target{Provider: name, Upstream: name, Model: "model-of-" + name}, Weight: 1, Tier: i + 1,
-		})
+		target := route.Target{ID: i, Provider: name, Upstream: name, Model: "model-of-" + name}
+		if set != nil {
+			set(&target)
+		}
+		alias.Entries = append(alias.Entries, route.Entry{Target: target, Weight: 1, Tier: i + 1})
 	}
 	var err error
 	alias.Sole = len(alias.Entries) == 1
 	if g.routes, err = route.New([]route.Alias{alias}, "m", route.NewCells()); err != nil {
 		t.Fatal(err)
 	}
+	return g, adapter
+}
+
+// serving serves chat completions by a generation, for requests of who that parse reads. It
+// returns what gives the record of the last one.
+func serving(t *testing.T, g *generation, who key.Principal, parse dialect.Parse) (*httptest.Server, func() *record.Request) {
 	var last *record.Request
+	handle := g.serve(parse, 2)
 	server := httptest.NewServer(api.New(api.Options{
-		Models: g.models, Memory: total,
+		Models: g.models, Memory: g.host.memory,
 		Routes: []api.Route{{Method: "POST", Path: api.ChatPath, Handle: func(ctx context.Context, x *api.Exchange) error {
 			last = x.Record
-			body, err := x.Body()
-			if err != nil {
-				return err
-			}
-			c, err := g.admit(ctx, x, body, parse, 2)
-			if err != nil {
-				return err
-			}
-			if c.request.Stream {
-				return c.streamed(ctx)
-			}
-			return c.whole(ctx)
+			return handle(key.WithPrincipal(ctx, who), x)
 		}}},
 	}))
 	t.Cleanup(server.Close)
-	return server, adapter, func() *record.Request { return last }
+	return server, func() *record.Request { return last }
 }
 
 // events is a stream of events, each sent by itself.
