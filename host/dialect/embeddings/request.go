@@ -3,6 +3,7 @@ package embeddings
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/dialect"
@@ -25,7 +26,9 @@ const (
 	atDimensions
 	atUser
 	atStream
-	atUnknown // what Kai doesn't look at; it and the next three are those of body.NodesOfIDs
+	atBelow                               // what an object of the input has in it, whose long texts go by reference
+	atUnknown = atBelow + body.WithID + 1 // what Kai doesn't look at
+	// Each of these two and the next three are those of body.NodesOfIDs.
 )
 
 var grammar = body.Grammar{
@@ -43,12 +46,12 @@ var grammar = body.Grammar{
 			{Name: "dimensions", Place: atDimensions}, {Name: "user", Place: atUser}, {Name: "stream", Place: atStream},
 		}, ofIDs[body.AnyPlace].Fields...)},
 		atInput:  {Element: atItem},
-		atItem:   ofIDs[body.AnyPlace],
+		atItem:   below[body.AnyPlace],
 		atStream: {},
-	}, ofIDs...),
+	}, slices.Concat(below, ofIDs)...),
 }.Indexed()
 
-var ofIDs = body.NodesOfIDs(atUnknown)
+var below, ofIDs = body.NodesOfIDs(atBelow), body.NodesOfIDs(atUnknown)
 
 // Request is a checked request for embeddings: what clients send, and what adapters get. It
 // never changes, and is safe for concurrent use.
@@ -125,7 +128,10 @@ func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long b
 		n.named.Note(at-atUnknown, value.Of(b))
 		return body.Span{}
 	}
-	if (at == atInput || at == atItem) && b[value.From] == '"' && value.To-value.From > longText {
+	if at >= atBelow {
+		n.named.Note(at-atBelow, value.Of(b))
+	}
+	if (at == atInput || at == atItem || at >= atBelow) && b[value.From] == '"' && value.To-value.From > longText {
 		return body.Span{From: value.From + 1, To: value.To - 1}
 	}
 	return body.Span{}

@@ -66,7 +66,7 @@ type shape struct {
 type field struct {
 	name   string
 	needed bool
-	long   bool                           // a long text in it, or in the list in it, goes by reference
+	long   bool                           // a long text in it, however deep, goes by reference
 	check  func(v sdk.JSON) (must string) // what the value must be; "": it is right
 
 	streams func(v sdk.JSON) bool // whether the value asks for events; nil: none does
@@ -75,21 +75,27 @@ type field struct {
 // Each field of a shape has two places: its own, and that of the elements of a list in it.
 func placeOf(field int) body.Place { return body.First + body.Place(2*field) }
 
-// unknown is the place of a field that Kai doesn't look at; it and the next three are those of
-// body.NodesOfIDs.
-func (s *shape) unknown() body.Place { return placeOf(len(s.fields)) }
+// below is the place of what a field has in it whose long texts go by reference, and unknown that of
+// what other fields have, or of a field that Kai doesn't look at. Each of them and the next three are
+// those of body.NodesOfIDs.
+func (s *shape) below() body.Place   { return placeOf(len(s.fields)) }
+func (s *shape) unknown() body.Place { return s.below() + body.WithID + 1 }
 
 func (s *shape) newGrammar() body.Grammar {
-	g := body.Grammar{Needs: s.fields[0].name, Places: make([]body.Node, int(s.unknown()))}
-	ids := body.NodesOfIDs(s.unknown())
+	g := body.Grammar{Needs: s.fields[0].name, Places: make([]body.Node, int(s.below()))}
+	below, ids := body.NodesOfIDs(s.below()), body.NodesOfIDs(s.unknown())
 	top := []body.Field{{Name: "model", Place: body.Model}}
 	for i, f := range s.fields {
+		node := ids[body.AnyPlace]
+		if f.long {
+			node = below[body.AnyPlace]
+		}
 		top = append(top, body.Field{Name: f.name, Place: placeOf(i)})
-		g.Places[placeOf(i)], g.Places[placeOf(i)+1] = ids[body.AnyPlace], ids[body.AnyPlace]
+		g.Places[placeOf(i)], g.Places[placeOf(i)+1] = node, node
 		g.Places[placeOf(i)].Element = placeOf(i) + 1
 	}
 	g.Places[body.Top] = body.Node{Fields: slices.Concat(top, ids[body.AnyPlace].Fields), Other: s.unknown()}
-	g.Places = append(g.Places, ids...)
+	g.Places = slices.Concat(g.Places, below, ids)
 	g.Known = func(name []byte) bool {
 		for i := range top {
 			if string(name) == top[i].Name {

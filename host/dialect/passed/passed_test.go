@@ -43,6 +43,8 @@ func TestParse(t *testing.T) {
 		"null counts as absent":    {rerank, `{"model":null,"query":"q","documents":["a"],"top_n":null,"user":null}`, `{"model":"up","query":"q","documents":["a"],"top_n":null,"user":null}`},
 		"a byte order mark":        {images, "\ufeff" + `{"model":"m","prompt":"p"}`, `{"model":"up","prompt":"p"}`},
 		"long texts":               {rerank, `{"model":"m","query":"` + long + `","documents":["a","` + long + `"]}`, `{"model":"up","query":"@","documents":["a","@"]}`},
+		"a large picture":          {moderations, `{"model":"m","input":[{"type":"image_url","image_url":{"url":"` + long + `"}}]}`, `{"model":"up","input":[{"type":"image_url","image_url":{"url":"@"}}]}`},
+		"large objects to rank":    {rerank, `{"model":"m","query":{"content":[{"image":"` + long + `"}]},"documents":[{"text":"` + long + `","n":1}]}`, `{"model":"up","query":{"content":[{"image":"@"}]},"documents":[{"text":"@","n":1}]}`},
 		"a long prompt":            {images, `{"model":"m","prompt":"` + long + `"}`, `{"model":"up","prompt":"@"}`},
 		"long texts of no concern": {images, `{"model":"m","prompt":"p","x":"` + long + `"}`, `{"model":"up","prompt":"p","x":"` + long + `"}`},
 	} {

@@ -51,18 +51,26 @@ func (*notes) End(body.Place, int)   {}
 
 // Value notes a field, and returns the long text in it.
 func (n *notes) Value(at body.Place, b []byte, value body.Span, _ int) (long body.Span) {
-	if unknown := n.shape.unknown(); at >= unknown {
+	if b[value.From] == '"' && value.To-value.From > longText {
+		long = body.Span{From: value.From + 1, To: value.To - 1}
+	}
+	below, unknown := n.shape.below(), n.shape.unknown()
+	switch {
+	case at >= unknown:
 		n.named.Note(at-unknown, value.Of(b))
 		return body.Span{}
+	case at >= below:
+		n.named.Note(at-below, value.Of(b))
+		return long
 	}
 	i := int(at-body.First) / 2
 	if at == placeOf(i) {
 		n.values[i] = value
 	}
-	if n.shape.fields[i].long && b[value.From] == '"' && value.To-value.From > longText {
-		return body.Span{From: value.From + 1, To: value.To - 1}
+	if !n.shape.fields[i].long {
+		return body.Span{}
 	}
-	return body.Span{}
+	return long
 }
 
 // read reads what Kai has to know, and checks what it promises to check.
