@@ -1,6 +1,7 @@
 package host
 
 import (
+	"container/heap"
 	"container/list"
 	"sync"
 
@@ -9,12 +10,14 @@ import (
 
 // made remembers what providers keep for their accounts: containers, files, responses. One
 // account serves many clients, so each id belongs to the client whose answer had it first.
-// It keeps the maxMade that were used last. The zero value is ready, and safe for
-// concurrent use.
+// It keeps maxMade of them, each client's last used: where one more has no room, it takes that of the
+// client who has most, so that nobody makes others lose theirs. The zero value is ready, and safe
+// for concurrent use.
 type made struct {
-	mu    sync.Mutex
-	known map[madeID]*list.Element
-	order list.List // of *madeBy, the one used last in front
+	mu     sync.Mutex
+	known  map[madeID]*list.Element
+	shares map[string]*madeShare // by the name of a key
+	most   mostMade
 }
 
 // madeID is an id at an upstream. Different upstreams may have the same.
@@ -23,9 +26,44 @@ type madeID struct{ upstream, id string }
 // madeBy says whose it is.
 type madeBy struct {
 	madeID
-	caller string // the name of its key
+	share  *madeShare
 	alias  string // that it was made with
 	tokens int64  // of the conversation that ends with it; 0: nobody knows, or it is no response
+}
+
+// madeShare is what one caller has made, at least one thing.
+type madeShare struct {
+	caller string    // the name of its key
+	order  list.List // of *madeBy, the one used last in front
+	at     int       // where it is in mostMade
+}
+
+// mostMade is a heap of all shares, the largest on top.
+type mostMade []*madeShare
+
+func (m mostMade) Len() int           { return len(m) }
+func (m mostMade) Less(i, k int) bool { return m[i].order.Len() > m[k].order.Len() }
+
+// Swap exchanges two shares.
+func (m mostMade) Swap(i, k int) {
+	m[i], m[k] = m[k], m[i]
+	m[i].at, m[k].at = i, k
+}
+
+// Push adds a share at the end, and Pop removes that one.
+func (m *mostMade) Push(x any) {
+	s := x.(*madeShare)
+	s.at = len(*m)
+	*m = append(*m, s)
+}
+
+// Pop removes the last share.
+func (m *mostMade) Pop() any {
+	last := len(*m) - 1
+	s := (*m)[last]
+	(*m)[last] = nil
+	*m = (*m)[:last]
+	return s
 }
 
 const (
@@ -43,19 +81,48 @@ func (m *made) note(caller, id, upstream, alias string) (first bool) {
 	defer m.mu.Unlock()
 	key := madeID{upstream, id}
 	if e, ok := m.known[key]; ok {
-		m.order.MoveToFront(e)
+		use(e)
 		return false
 	}
 	if m.known == nil {
-		m.known = map[madeID]*list.Element{}
+		m.known, m.shares = map[madeID]*list.Element{}, map[string]*madeShare{}
 	}
-	m.known[key] = m.order.PushFront(&madeBy{madeID: key, caller: caller, alias: alias})
-	if len(m.known) > maxMade {
-		oldest := m.order.Back()
-		m.order.Remove(oldest)
-		delete(m.known, oldest.Value.(*madeBy).madeID)
+	if len(m.known) >= maxMade {
+		m.remove(m.most[0].order.Back())
 	}
+	s := m.shares[caller]
+	if s == nil {
+		s = &madeShare{caller: caller}
+		m.shares[caller] = s
+		heap.Push(&m.most, s)
+	}
+	m.known[key] = s.order.PushFront(&madeBy{madeID: key, share: s, alias: alias})
+	heap.Fix(&m.most, s.at)
 	return true
+}
+
+// of returns what has an id at an upstream, if it is a caller's; else nil. mu must be held.
+func (m *made) of(caller, id, upstream string) *list.Element {
+	if e, ok := m.known[madeID{upstream, id}]; ok && e.Value.(*madeBy).share.caller == caller {
+		return e
+	}
+	return nil
+}
+
+// use notes that something is used now.
+func use(e *list.Element) { e.Value.(*madeBy).share.order.MoveToFront(e) }
+
+// remove forgets something. mu must be held.
+func (m *made) remove(e *list.Element) {
+	by := e.Value.(*madeBy)
+	by.share.order.Remove(e)
+	delete(m.known, by.madeID)
+	if by.share.order.Len() > 0 {
+		heap.Fix(&m.most, by.share.at)
+		return
+	}
+	heap.Remove(&m.most, by.share.at)
+	delete(m.shares, by.share.caller)
 }
 
 // alias returns the alias with which a caller has made what has an id at an upstream; ok is
@@ -63,11 +130,11 @@ func (m *made) note(caller, id, upstream, alias string) (first bool) {
 func (m *made) alias(caller, id, upstream string) (alias string, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	e, ok := m.known[madeID{upstream, id}]
-	if !ok || e.Value.(*madeBy).caller != caller {
+	e := m.of(caller, id, upstream)
+	if e == nil {
 		return "", false
 	}
-	m.order.MoveToFront(e)
+	use(e)
 	return e.Value.(*madeBy).alias, true
 }
 
@@ -75,7 +142,7 @@ func (m *made) alias(caller, id, upstream string) (alias string, ok bool) {
 func (m *made) weigh(caller, id, upstream string, tokens int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if e, ok := m.known[madeID{upstream, id}]; ok && e.Value.(*madeBy).caller == caller {
+	if e := m.of(caller, id, upstream); e != nil {
 		e.Value.(*madeBy).tokens = tokens
 	}
 }
@@ -85,20 +152,18 @@ func (m *made) weigh(caller, id, upstream string, tokens int64) {
 func (m *made) weight(caller, id, upstream string) int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	e, ok := m.known[madeID{upstream, id}]
-	if !ok || e.Value.(*madeBy).caller != caller {
-		return 0
+	if e := m.of(caller, id, upstream); e != nil {
+		return e.Value.(*madeBy).tokens
 	}
-	return e.Value.(*madeBy).tokens
+	return 0
 }
 
 // forget forgets what a caller has made.
 func (m *made) forget(caller, id, upstream string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if e, ok := m.known[madeID{upstream, id}]; ok && e.Value.(*madeBy).caller == caller {
-		m.order.Remove(e)
-		delete(m.known, madeID{upstream, id})
+	if e := m.of(caller, id, upstream); e != nil {
+		m.remove(e)
 	}
 }
 
@@ -106,8 +171,7 @@ func (m *made) forget(caller, id, upstream string) {
 func (m *made) has(caller, id, upstream string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	e, ok := m.known[madeID{upstream, id}]
-	return ok && e.Value.(*madeBy).caller == caller
+	return m.of(caller, id, upstream) != nil
 }
 
 // keeper returns the upstream of one of the targets that keeps what a caller names; "" if
@@ -116,8 +180,8 @@ func (m *made) keeper(caller, id string, targets []route.Target) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range targets {
-		if e, ok := m.known[madeID{targets[i].Upstream, id}]; ok && e.Value.(*madeBy).caller == caller {
-			m.order.MoveToFront(e)
+		if e := m.of(caller, id, targets[i].Upstream); e != nil {
+			use(e)
 			return targets[i].Upstream
 		}
 	}
