@@ -30,3 +30,18 @@ func TestLargeDataInObjects(t *testing.T) {
 		})
 	}
 }
+
+// TestLargeFieldsOfForms: the sound of known speakers stands in fields, not in files.
+func TestLargeFieldsOfForms(t *testing.T) {
+	up := mock.Start(t, mock.JSON(`{"text":"Hello"}`))
+	g := passedGateway(t, up)
+	sound := "data:audio/wav;base64," + strings.Repeat("UklGRiQA", 9<<17)
+	fields := fieldOf("known_speaker_names[]", "agent") + fieldOf("known_speaker_references[]", sound)
+	if res, answer := g.postForm(t, transcriptions, "key-a", formOf, transcribe("mine", fields, "ID3")); res.StatusCode != 200 {
+		t.Fatalf("the client got %d %s", res.StatusCode, answer)
+	}
+	parts := partsOf(t, up.Last())
+	if len(parts) != 4 || parts[1] != "known_speaker_names[]()=agent" || parts[2] != "known_speaker_references[]()="+sound || parts[3] != "file(a.mp3)=ID3" {
+		t.Errorf("the upstream got %d parts", len(parts))
+	}
+}

@@ -9,7 +9,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/kai-gateway/kai/host/body"
-	"github.com/kai-gateway/kai/host/dialect/plain"
 	"github.com/kai-gateway/kai/host/fault"
 )
 
@@ -20,7 +19,7 @@ const (
 	maxFieldName = 64       // bytes
 	maxFileName  = 255      // bytes
 	maxMediaType = 100      // bytes of a file's content type
-	maxField     = 64 << 10 // bytes of a field that is no file
+	longField    = 64 << 10 // bytes of a field from which on adapters get its length alone
 )
 
 // part is a field of a form, or a file.
@@ -31,6 +30,9 @@ type part struct {
 	mediaType string // of a file
 	content   body.Span
 }
+
+// isLong reports whether adapters get the length of a field and not its content.
+func (p *part) isLong() bool { return !p.file && p.content.To-p.content.From > longField }
 
 // parseForm reads the body of a request of type multipart/form-data, whose boundary is not
 // empty. It takes what browsers, SDKs and curl write, and refuses everything that two readers
@@ -64,9 +66,6 @@ func parseForm(b []byte, boundary string) ([]part, *fault.Error) {
 			return nil, badForm("a part has no end")
 		}
 		p.content = body.Span{From: at, To: end}
-		if !p.file && end-at > maxField {
-			return nil, plain.Wrong(p.name, fmt.Sprintf("must have at most %d KiB", maxField>>10))
-		}
 		parts = append(parts, p)
 		i = end + len(delimiter)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -132,7 +133,8 @@ func TestFormRefuses(t *testing.T) {
 		"a lone line feed in a header":     {asForm("--b", disposition+"\"x\"\nX: y", "", "m"), ""},
 		"headers without an end":           {asForm("--b", disposition+`"x"; y="`+strings.Repeat("z", maxPartHead)+`"`, "", "m"), ""},
 		"content that is encoded":          {asForm("--b", disposition+`"x"`, "Content-Transfer-Encoding: base64", "", "bQ=="), ""},
-		"a long field":                     {field(`"prompt"`, strings.Repeat("x", maxField+1)), "prompt"},
+		"a long name of a model":           {field(`"model"`, strings.Repeat("x", longField+1)), "model"},
+		"a long field that is no UTF-8":    {field(`"prompt"`, strings.Repeat("x", longField)+"\xff"), "prompt"},
 		"a field that is no UTF-8":         {field(`"prompt"`, "\xff"), "prompt"},
 		"a field with a NUL":               {field(`"model"`, "m\x00n"), "model"},
 		"many parts":                       {asForm(many...), ""},
@@ -207,4 +209,26 @@ func FuzzForm(f *testing.F) {
 		}
 		r.Body.Body("up")
 	})
+}
+
+// TestLongFieldsOfForms: adapters get their length alone, and upstreams what the client sent, of
+// which nothing is copied.
+func TestLongFieldsOfForms(t *testing.T) {
+	long, longer := strings.Repeat("x", longField+1), strings.Repeat("data:audio/wav;base64,AAAA", 1<<16)
+	body := asForm("--b", disposition+`"a[]"`, "", long, "--b", disposition+`"p"`, "", "short", "--b", disposition+`"a[]"`, "", longer)
+	r, err := parseAs(formType, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf(`{"model":"up","a[]":[{"bytes":%d},{"bytes":%d}],"p":"short","file":{"filename":"a.mp3","content_type":"audio/mpeg","bytes":11}}`, len(long), len(longer))
+	if got := string(r.Body.Body("up")); got != want {
+		t.Errorf("the adapter gets %s, want %s", got, want)
+	}
+	contentType, pieces := r.Body.(*form).Form("up")
+	if got := readForm(t, contentType, bytes.Join(pieces, nil)); len(got) != 5 || got[1] != "a[]="+long || got[2] != "p=short" || got[3] != "a[]="+longer {
+		t.Errorf("the upstream reads %d fields", len(got))
+	}
+	if r.Size > 4<<10 || r.Body.Len(true) > 4<<10 {
+		t.Errorf("the form counts %d and %d bytes besides its body", r.Size, r.Body.Len(true))
+	}
 }

@@ -1,10 +1,12 @@
 package passed
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
 	"mime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -91,10 +93,18 @@ func (f *form) read(parts []part) *fault.Error {
 
 // readField takes a field that is no file.
 func (f *form) readField(p part) *fault.Error {
-	value := string(p.content.Of(f.bytes))
-	if !utf8.ValidString(value) || strings.IndexByte(value, 0) >= 0 {
+	content := p.content.Of(f.bytes)
+	if !utf8.Valid(content) || bytes.IndexByte(content, 0) >= 0 {
 		return plain.Wrong(p.name, "must be a text in UTF-8")
 	}
+	if p.isLong() {
+		if slices.Contains(ours, p.name) {
+			return plain.Wrong(p.name, fmt.Sprintf("must have at most %d KiB", longField>>10))
+		}
+		f.parts = append(f.parts, p)
+		return nil
+	}
+	value := string(content)
 	switch p.name {
 	case "model":
 		f.model = value
@@ -129,21 +139,27 @@ func plainText(mediaType string) (contentType string, ok bool) {
 // foresee.
 func (f *form) Form(upstreamModel string) (contentType string, pieces [][]byte) {
 	boundary := "kai-" + rand.Text()
-	before := appendField(nil, boundary, "model", upstreamModel)
+	text := append(appendFieldHead(nil, boundary, "model"), upstreamModel+"\r\n"...)
 	for _, p := range f.parts {
-		before = appendField(before, boundary, p.name, string(p.content.Of(f.bytes)))
+		text = appendFieldHead(text, boundary, p.name)
+		if content := p.content.Of(f.bytes); p.isLong() {
+			pieces, text = append(pieces, text, content), nil
+		} else {
+			text = append(text, content...)
+		}
+		text = append(text, "\r\n"...)
 	}
-	before = fmt.Appendf(before, "--%s\r\nContent-Disposition: form-data; name=\"file\"; filename=\"%s\"\r\nContent-Type: %s\r\n\r\n",
+	text = fmt.Appendf(text, "--%s\r\nContent-Disposition: form-data; name=\"file\"; filename=\"%s\"\r\nContent-Type: %s\r\n\r\n",
 		boundary, f.file.fileName, f.file.mediaType)
-	return "multipart/form-data; boundary=" + boundary, [][]byte{before, f.file.content.Of(f.bytes), []byte("\r\n--" + boundary + "--\r\n")}
+	return "multipart/form-data; boundary=" + boundary, append(pieces, text, f.file.content.Of(f.bytes), []byte("\r\n--"+boundary+"--\r\n"))
 }
 
-func appendField(dst []byte, boundary, name, value string) []byte {
-	return fmt.Appendf(dst, "--%s\r\nContent-Disposition: form-data; name=\"%s\"\r\n\r\n%s\r\n", boundary, name, value)
+func appendFieldHead(dst []byte, boundary, name string) []byte {
+	return fmt.Appendf(dst, "--%s\r\nContent-Disposition: form-data; name=\"%s\"\r\n\r\n", boundary, name)
 }
 
 // Body describes the form in JSON: each field is a string, or an array of strings where its
-// name ends in [], and the file an object.
+// name ends in [], and the file an object. A long field is one, too.
 //
 //	{"model":"m","language":"en","timestamp_granularities[]":["word"],"file":{"filename":"a.mp3","content_type":"audio/mpeg","bytes":25}}
 func (f *form) Body(upstreamModel string) []byte {
@@ -155,7 +171,7 @@ func (f *form) Body(upstreamModel string) []byte {
 		}
 		out = append(facts.AppendString(append(out, ','), p.name), ':')
 		if !list {
-			out = facts.AppendString(out, string(p.content.Of(f.bytes)))
+			out = f.appendField(out, p)
 			continue
 		}
 		out = append(out, '[')
@@ -164,7 +180,7 @@ func (f *form) Body(upstreamModel string) []byte {
 				if k > 0 {
 					out = append(out, ',')
 				}
-				out = facts.AppendString(out, string(q.content.Of(f.bytes)))
+				out = f.appendField(out, q)
 			}
 		}
 		out = append(out, ']')
@@ -173,6 +189,14 @@ func (f *form) Body(upstreamModel string) []byte {
 	out = facts.AppendString(append(out, `,"content_type":`...), f.file.mediaType)
 	out = strconv.AppendInt(append(out, `,"bytes":`...), int64(f.file.content.To-f.file.content.From), 10)
 	return append(out, "}}"...)
+}
+
+// appendField appends what a field is to adapters.
+func (f *form) appendField(dst []byte, p part) []byte {
+	if p.isLong() {
+		return fmt.Appendf(dst, `{"bytes":%d}`, p.content.To-p.content.From)
+	}
+	return facts.AppendString(dst, string(p.content.Of(f.bytes)))
 }
 
 // first returns the index of the first part with a name.
@@ -195,7 +219,10 @@ func (f *form) Len(bool) int64 { return 2 * f.size() }
 func (f *form) size() int64 {
 	size := int64(1 << 10)
 	for _, p := range f.parts {
-		size += int64(len(p.name)+p.content.To-p.content.From) + 128
+		size += int64(len(p.name)) + 128
+		if !p.isLong() {
+			size += int64(p.content.To - p.content.From)
+		}
 	}
 	return size
 }
