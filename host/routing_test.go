@@ -157,10 +157,29 @@ model_mapping:
 	}
 }
 
+// TestToolsOfOthersDontRoute: an API without tools passes none on to a server of which some choose.
+func TestToolsOfOthersDontRoute(t *testing.T) {
+	up := mock.Start(t, mock.Status(400))
+	g := newGateway(t, fmt.Sprintf(`
+providers: {openrouter: {base_url: %q, api_key: k}}
+model_mapping: {m: {provider: openrouter, model: small}}
+`, up.URL))
+	for _, path := range []string{"/v1/completions", "/v1/fim/completions", "/v1/embeddings"} {
+		for _, field := range []string{`"tools":[{"type":"openrouter:advisor"}]`, `"Tools":[{"Type":"openrouter:advisor","type":"function"}]`} {
+			res, answer := g.postTo(t, path, "", `{"model":"m","prompt":"a","input":"a",`+field+`}`)
+			if res.StatusCode != 403 || len(up.Requests()) > 0 {
+				t.Errorf("%s %s: %d %s, want a 403 and no request", path, field, res.StatusCode, answer)
+			}
+		}
+	}
+}
+
 // choosing are fields that would choose a model or a provider, or that are nobody's business.
 var choosing = []string{
 	`"models":["canary"]`, `"provider":{"order":["canary"]}`, `"preset":"canary"`, `"plugins":[{"id":"canary"}]`, `"route":"canary"`,
 	`"fallbacks":["canary"]`, `"extra_body":{"model":"canary"}`, `"api_base":"http://canary.test"`, `"MODELS":["canary"]`, `"model\u0073":["canary"]`,
 	`"Model":"canary"`, `"model\u0000":"canary"`, `"safeguards":{"canary":1}`, `"tools":[{"type":"openrouter:canary","parameters":{"model":"canary"}}]`,
 	`"tools":[{"type":"advisor_20260301","name":"advisor","model":"canary"}]`,
+	`"tools":[{"Type":"openrouter:canary","type":"function","name":"f"}]`, `"tools":[{"type":"function","name":"f","tYpe":"openrouter:canary"}]`,
+	`"tools":[{"type":"function","name":"f","Model":"canary"}]`,
 }

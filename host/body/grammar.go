@@ -26,6 +26,10 @@ type Grammar struct {
 	// Places says where each place is, by its number. It may be nil.
 	Places []Node
 
+	// Folds says that a name is that of the field which it folds to, as some servers read it. The
+	// names of fields are folded, then. Otherwise, names are compared byte by byte.
+	Folds bool
+
 	marks []uint64 // of the names of the fields at each place; nil before Indexed
 }
 
@@ -73,6 +77,9 @@ type Reader interface {
 func (g *Grammar) field(p Place, key []byte) Place {
 	if int(p) >= len(g.Places) {
 		return Elsewhere
+	}
+	if g.Folds {
+		key = Fold(key)
 	}
 	node := &g.Places[p]
 	if len(node.Fields) == 0 || int(p) < len(g.marks) && g.marks[p]&markOf(key) == 0 {

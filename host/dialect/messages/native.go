@@ -37,7 +37,7 @@ const (
 // tool_addition: {"type":"tool_addition","tool":{"type":"tool_definition","definition":…}}.
 var nativeForm = native.Form{
 	Grammar: body.Grammar{
-		Needs: "messages", Known: nativeKnown,
+		Needs: "messages", Known: nativeKnown, Folds: true,
 		Places: []body.Node{
 			body.Top: {
 				Fields: append(native.Private(atPrivate),

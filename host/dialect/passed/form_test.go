@@ -111,6 +111,9 @@ func TestFormRefuses(t *testing.T) {
 		"a model in capitals":              {field(`"Model"`, "m"), "Model"},
 		"a list of models":                 {field(`"model[]"`, "m"), "model[]"},
 		"a model in brackets":              {field(`"model[0]"`, "m"), "model[0]"},
+		"nothing but brackets":             {field(`"[model]"`, "m"), "[model]"},
+		"a model and a number":             {field(`"model.0"`, "m"), "model.0"},
+		"a model and a name":               {field(`"Model.x"`, "m"), "Model.x"},
 		"a stream in capitals":             {field(`"STREAM"`, "false"), "STREAM"},
 		"a stream that is no word":         {field(`"stream"`, "1"), "stream"},
 		"two fields but for their case":    {asForm("--b", disposition+`"x"`, "", "1", "--b", disposition+`"X"`, "", "2"), "X"},
@@ -161,12 +164,13 @@ func TestFormRefuses(t *testing.T) {
 
 // TestFormAsks: a field by which a client would choose what the configuration chooses is found.
 func TestFormAsks(t *testing.T) {
-	for field, want := range map[string]string{`"API_Base"`: "api_base", `"api_base[x]"`: "api_base", `"other"`: ""} {
+	for field, want := range map[string]string{`"API_Base"`: "api_base", `"api_base[x]"`: "api_base", `"other"`: "",
+		`"api_base.0"`: "api_base", `"[api_key]"`: "api_key", `"Tools[0][type]"`: "tools"} {
 		r, err := parseAs(formType, asForm("--b", disposition+field, "", "u"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := r.Body.Asks([]string{"api_key", "api_base"}, nil); got != want {
+		if got := r.Body.Asks([]string{"api_key", "api_base"}, []string{"x:"}); got != want {
 			t.Errorf("%s asks for %q, want %q", field, got, want)
 		}
 	}

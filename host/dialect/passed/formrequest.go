@@ -60,10 +60,9 @@ func parseTranscription(_ context.Context, b []byte, c dialect.Caller) (*dialect
 func (f *form) read(parts []part) *fault.Error {
 	seen := map[string]bool{}
 	for _, p := range parts {
-		base, _, _ := strings.Cut(p.name, "[")
-		folded := strings.ToLower(p.name)
+		base, folded := baseOf(p.name), string(body.Fold([]byte(p.name)))
 		for _, our := range ours {
-			if p.name != our && strings.ToLower(base) == our {
+			if p.name != our && base == our {
 				return plain.Wrong(p.name, fmt.Sprintf("some servers read this field as %s: send it as %[1]s or leave it out", our))
 			}
 		}
@@ -89,6 +88,16 @@ func (f *form) read(parts []part) *fault.Error {
 		return plain.Wrong("file", "must not be empty")
 	}
 	return nil
+}
+
+// baseOf returns the field that some server may take a name for, folded: what stands before or
+// in brackets, and before a dot. Servers read m[0], m.0, m.x and [m] as fields of m, or as m.
+func baseOf(name string) string {
+	name = strings.TrimLeft(name, "[].")
+	if end := strings.IndexAny(name, "[]."); end >= 0 {
+		name = name[:end]
+	}
+	return string(body.Fold([]byte(name)))
 }
 
 // readField takes a field that is no file.
@@ -253,13 +262,16 @@ func (f *form) Tokens() int64 { return f.size() / 4 }
 // MaxOutput is [dialect.Body].
 func (*form) MaxOutput() int64 { return 0 }
 
-// Asks returns the first of the fields that the form has, whatever the case of their letters
-// and what stands in brackets behind; "" if there is none.
-func (f *form) Asks(fields, _ []string) string {
+// Asks returns the first of the fields that the form has, in whatever way some server may read
+// its name; "" if there is none. Forms have no tools, so all tools count where some would choose.
+func (f *form) Asks(fields, tools []string) string {
+	if len(tools) > 0 {
+		fields = append(slices.Clip(fields), "tools")
+	}
 	for _, p := range f.parts {
-		base, _, _ := strings.Cut(p.name, "[")
+		base := baseOf(p.name)
 		for _, field := range fields {
-			if strings.EqualFold(base, field) || strings.EqualFold(p.name, field) {
+			if base == string(body.Fold([]byte(field))) {
 				return field
 			}
 		}

@@ -122,6 +122,15 @@ func TestAsks(t *testing.T) {
 	if got := r.Body.Asks([]string{"api_key", "api_base"}, nil); got != "api_base" {
 		t.Errorf("the request asks for %q", got)
 	}
+	if r, err = operation(t, rerank).Parse(context.Background(), []byte(`{"query":"q","documents":["a"],"Tools":[{"type":"function"}]}`), dialect.Caller{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Body.Asks(nil, []string{"x:"}); got != "tools" {
+		t.Errorf("where some tools choose, the request asks for %q, want that it has tools", got)
+	}
+	if got := r.Body.Asks(nil, nil); got != "" {
+		t.Errorf("where none do, it asks for %q", got)
+	}
 }
 
 func TestAnswer(t *testing.T) {

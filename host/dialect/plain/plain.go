@@ -51,8 +51,14 @@ func (r *Request) Tokens() int64 { return int64(len(r.Whole()) / 4) }
 // MaxOutput is how many tokens the answer may have at most; 0 if nobody says.
 func (r *Request) MaxOutput() int64 { return r.Output }
 
-// Asks returns the first of the fields that the request has; "" if there is none.
-func (r *Request) Asks(fields, _ []string) string { return r.Has(fields) }
+// Asks returns the first of the fields that the request has; "" if there is none. These APIs have
+// no tools, so all tools count where some would choose.
+func (r *Request) Asks(fields, tools []string) string {
+	if field := r.Has(fields); field != "" || len(tools) == 0 {
+		return field
+	}
+	return r.Has([]string{"tools"})
+}
 
 // Wrong is the error for what a request has at a place, and what must be there instead.
 func Wrong(at, must string) *fault.Error {

@@ -50,7 +50,7 @@ func withIDs(fields ...body.Field) body.Node {
 // nativeForm is the form of a request.
 var nativeForm = native.Form{
 	Grammar: body.Grammar{
-		Needs: "input", Known: func(name []byte) bool { return known(name) || native.IsPrivate(name) },
+		Needs: "input", Known: func(name []byte) bool { return known(name) || native.IsPrivate(name) }, Folds: true,
 		Places: []body.Node{
 			body.Top: withIDs(append(native.Private(atPrivate),
 				body.Field{Name: "model", Place: body.Model}, body.Field{Name: "previous_response_id", Place: atRef},
