@@ -153,10 +153,12 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if route == nil {
 		allow, known = s.table.allowed(r)
 	}
-	needsKey := s.table.guards(r.URL.Path)
+	var needsKey bool
 	if known != nil {
 		needsKey = !known.Public
 		x.Record.Endpoint = known.Path
+	} else {
+		needsKey = s.table.guards(r.URL.Path)
 	}
 	x.dialect = s.dialectOf(known, r)
 	if name := x.dialect.IDHeader; name != "" {

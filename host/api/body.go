@@ -246,6 +246,9 @@ func (x *Exchange) checkContentHeaders() error {
 	if x.form {
 		return checkForm(h["Content-Type"])
 	}
+	if lines := h["Content-Type"]; len(lines) == 1 && lines[0] == "application/json" {
+		return nil // as nearly every client writes it
+	}
 	types := headerValues(h["Content-Type"])
 	for _, t := range types {
 		if !isJSON(t) {

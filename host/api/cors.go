@@ -37,13 +37,14 @@ func (c cors) setHeaders(h http.Header, r *http.Request) (isPreflight bool) {
 	if !c.enabled {
 		return false
 	}
-	isPreflight = r.Method == http.MethodOptions && r.Header["Origin"] != nil && r.Header["Access-Control-Request-Method"] != nil
+	origins := r.Header["Origin"]
+	isPreflight = r.Method == http.MethodOptions && origins != nil && r.Header["Access-Control-Request-Method"] != nil
 	if isPreflight {
 		h.Set("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
 	} else {
-		h.Set("Vary", "Origin")
+		h["Vary"] = []string{"Origin"}
 	}
-	origin := r.Header.Get("Origin")
+	origin := first(origins)
 	switch {
 	case origin == "":
 		return isPreflight

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/kai-gateway/kai/host/dialect"
@@ -39,6 +40,8 @@ type Exchange struct {
 	memory memory.Grant
 	writer responseWriter
 	record record.Request
+
+	idHeader [1]string // the value of the answer's header X-Request-Id
 }
 
 func (s *server) newExchange(w http.ResponseWriter, r *http.Request) *Exchange {
@@ -54,13 +57,17 @@ func (s *server) newExchange(w http.ResponseWriter, r *http.Request) *Exchange {
 	x.writer = responseWriter{ResponseWriter: w}
 	x.Writer = &x.writer
 	x.Record = &x.record
-	x.record.ID, x.record.Began, x.record.Client, x.record.TraceParent = x.ID, x.Start, clientOf(r), r.Header.Get("Traceparent")
-	w.Header().Set("X-Request-Id", x.ID)
+	x.record.ID, x.record.Began, x.record.Client, x.record.TraceParent = x.ID, x.Start, clientOf(r), first(r.Header["Traceparent"])
+	x.idHeader[0] = x.ID
+	w.Header()["X-Request-Id"] = x.idHeader[:]
 	return x
 }
 
 // clientOf returns the address that a request came from, without its port.
 func clientOf(r *http.Request) string {
+	if host, port, ok := strings.Cut(r.RemoteAddr, ":"); ok && host != "" && host[0] != '[' && strings.IndexByte(port, ':') < 0 {
+		return host
+	}
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return ""
@@ -77,6 +84,15 @@ func (x *Exchange) holdHead() error {
 		return Busy(err)
 	}
 	return nil
+}
+
+// first returns the first value of a header, "" if there is none. Its name must be looked up in its
+// canonical form, which Header.Get would make anew for each request.
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
 }
 
 // Parameter returns what stands in the request's path in place of the {parameter} of the

@@ -61,7 +61,7 @@ func (s *server) builtin() []Route {
 // table finds the route of a request.
 type table struct {
 	routes  []Route
-	exact   map[endpoint]*Route // those without a parameter
+	exact   map[string][]method // those without a parameter, by their path
 	within  []within            // those that go on behind their parameter
 	router  *httprouter.Router  // those that end with it
 	byName  map[string]*Route   // the name is method and path, such as "GET /health"
@@ -70,8 +70,21 @@ type table struct {
 	served  string              // the part of an unknown path's error that says which paths there are
 }
 
-// endpoint is a method and a whole path.
-type endpoint struct{ method, path string }
+// method is one that a path takes.
+type method struct {
+	name  string
+	route *Route
+}
+
+// takes returns the route of a method and a whole path, or nil if there is none.
+func (t *table) takes(name, path string) *Route {
+	for _, m := range t.exact[path] {
+		if m.name == name {
+			return m.route
+		}
+	}
+	return nil
+}
 
 // within is a route whose path has a parameter in the middle.
 type within struct {
@@ -81,38 +94,37 @@ type within struct {
 
 // newTable panics if two routes conflict.
 func newTable(routes []Route) *table {
-	t := &table{routes: routes, exact: map[endpoint]*Route{}, router: httprouter.New(), byName: map[string]*Route{}}
+	t := &table{routes: routes, exact: map[string][]method{}, router: httprouter.New(), byName: map[string]*Route{}}
 	var keyed []string
 	for i := range t.routes {
 		route := &t.routes[i]
 		route.name = route.Method + " " + route.Path
-		name := route.name
-		t.byName[name] = route
+		t.byName[route.name] = route
 		before, parameter, ends := strings.Cut(route.Path, "{")
 		parameter, behind, _ := strings.Cut(parameter, "}")
 		methods := []string{route.Method}
 		if route.Method == http.MethodGet {
 			methods = append(methods, http.MethodHead)
 		}
-		for _, method := range methods {
+		for _, name := range methods {
 			switch {
 			case behind != "":
-				t.within = append(t.within, within{method, before, behind, route})
+				t.within = append(t.within, within{name, before, behind, route})
 			case ends:
-				t.router.Handle(method, before+"*"+parameter, func(_ http.ResponseWriter, r *http.Request, _ httprouter.Params) { r.Pattern = name })
-			case t.exact[endpoint{method, before}] != nil:
-				panic("two routes " + method + " " + before)
+				t.router.Handle(name, before+"*"+parameter, func(_ http.ResponseWriter, r *http.Request, _ httprouter.Params) { r.Pattern = route.name })
+			case t.takes(name, before) != nil:
+				panic("two routes " + name + " " + before)
 			default:
-				t.exact[endpoint{method, before}] = route
+				t.exact[before] = append(t.exact[before], method{name, route})
 			}
-			if !slices.Contains(t.methods, method) {
-				t.methods = append(t.methods, method)
+			if !slices.Contains(t.methods, name) {
+				t.methods = append(t.methods, name)
 			}
 		}
 		if route.Public || route.Handle == nil {
 			continue
 		}
-		keyed = append(keyed, name)
+		keyed = append(keyed, route.name)
 		if folder, _, ok := strings.Cut(route.Path[1:], "/"); ok && !slices.Contains(t.guarded, "/"+folder+"/") {
 			t.guarded = append(t.guarded, "/"+folder+"/")
 		}
@@ -134,7 +146,7 @@ func enumerate(list []string) string {
 // none, and the value of its {parameter}. It sets the request's Pattern to the
 // name of the route.
 func (t *table) find(r *http.Request, method string) (route *Route, parameter string) {
-	if route := t.exact[endpoint{method, r.URL.Path}]; route != nil {
+	if route := t.takes(method, r.URL.Path); route != nil {
 		r.Pattern = route.name
 		return route, ""
 	}
