@@ -69,6 +69,9 @@ func (s *search) room(ctx context.Context, target int) bool {
 		return true
 	}
 	tokens := s.call.size
+	if s.call.free() {
+		tokens = 0
+	}
 	for _, b := range buckets {
 		if b.Unit == limit.Tokens {
 			tokens = min(tokens, b.Limit) // an estimate keeps no request from a target for good

@@ -168,3 +168,57 @@ func TestAReloadKeepsWhatATargetBore(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatUsesNoTokensTakesNone: counting tokens, and a connection that was refused, leave a
+// target its tokens.
+func TestWhatUsesNoTokensTakesNone(t *testing.T) {
+	usage := `,"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}`
+	up := mock.Start(t, mock.InTurn(mock.JSON(`{"object":"response.input_tokens","input_tokens":11}`), mock.JSON(`{"object":"response.input_tokens","input_tokens":11}`),
+		mock.JSON(`{"choices":[{"index":0,"message":{"role":"assistant","content":"x"},"finish_reason":"stop"}]`+usage+`}`)))
+	g := newGateway(t, fmt.Sprintf(`
+providers:
+  up: {plugin: openai, base_url: %q, api_key: k, native: true}
+  gone: {plugin: openai, base_url: %q, api_key: k}
+model_mapping:
+  m: {targets: [{provider: up, model: small, capacity: {tokens: 1000/d}}]}
+  gone: {targets: [{provider: gone, model: small, capacity: {tokens: 1000/d}}], routing: {attempts: 1}}
+`, up.URL, mock.Nowhere(t)))
+	text := strings.Repeat("word ", 700)
+	for range 2 {
+		if status, answer := g.send(t, "POST", "/v1/responses/input_tokens", `{"model":"m","input":"`+text+`"}`); status != 200 {
+			t.Fatalf("counting: %d %s", status, answer)
+		}
+		if res, answer := g.post(t, `{"model":"gone","messages":[{"role":"user","content":"`+text+`"}]}`); res.StatusCode != 502 {
+			t.Errorf("nobody is there: %d %s", res.StatusCode, answer)
+		}
+	}
+	if res, answer := g.post(t, `{"model":"m","messages":[{"role":"user","content":"`+text+`"}]}`); res.StatusCode != 200 {
+		t.Errorf("a request that the target bears: %d %s", res.StatusCode, answer)
+	}
+}
+
+// TestAFullTargetIsTriedSoonerThanOneThatCools: the client is told when the first of them is
+// worth asking, whatever keeps it from being asked now.
+func TestAFullTargetIsTriedSoonerThanOneThatCools(t *testing.T) {
+	release := make(chan struct{})
+	busy := mock.Start(t, mock.Steps(mock.Wait(release), says("busy")))
+	cools := mock.Start(t, mock.Steps(mock.Header("Retry-After", "3000"), mock.Status(429)))
+	g := newGateway(t, fmt.Sprintf(`
+providers: {busy: {plugin: openai, base_url: %q, api_key: k}, cools: {plugin: openai, base_url: %q, api_key: k}}
+model_mapping: {m: {targets: [{provider: busy, model: x, capacity: {concurrent: 1}}, {provider: cools, model: x, tier: 2}]}}
+`, busy.URL, cools.URL))
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer close(release)
+	running.Go(func() { g.post(t, answerOfM) })
+	for end := time.Now().Add(10 * time.Second); len(busy.Requests()) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the first target isn't asked")
+		}
+	}
+	for _, when := range []string{"as the second begins to cool", "while it cools"} {
+		if res, answer := g.post(t, answerOfM); res.StatusCode != 429 || res.Header.Get("Retry-After") != "1" || res.Header.Get("X-Should-Retry") == "false" {
+			t.Errorf("%s: %d, Retry-After %s, %s", when, res.StatusCode, res.Header.Get("Retry-After"), answer)
+		}
+	}
+}

@@ -16,7 +16,7 @@ import (
 // https://platform.claude.com/docs/en/build-with-claude/fast-mode and
 // https://platform.claude.com/docs/en/build-with-claude/data-residency
 var usualPrice = map[string][]string{
-	"service_tier":  {"auto", "default", "standard", "standard_only", "flex"},
+	"service_tier":  {"auto", "default", "standard", "standard_only", "flex", "on_demand"},
 	"speed":         {"standard"},
 	"inference_geo": {"global"},
 }

@@ -208,13 +208,21 @@ func (s *search) attempt(ctx context.Context, target *route.Target, lease *route
 		}
 		now := c.gateway.now()
 		cooled := lease.Done(now, healthOf(ctx, o.err))
-		s.place.leave(o.tokens)
+		s.place.leave(o.used())
 		c.note(ctx, target, o, begun, now, cooled)
 	}()
 	if !c.plan.Sole {
 		c.header("X-Kai-Attempts", strconv.Itoa(len(c.http.Record.Attempts)+1))
 	}
 	return c.attempt(ctx, *target, c.plan.Sole || s.left <= 0, s.begin)
+}
+
+// used is how many tokens the attempt used, as far as anybody knows; below 0: nobody does.
+func (o *outcome) used() int64 {
+	if o.tokens >= 0 || o.err == errAbandoned {
+		return o.tokens
+	}
+	return o.usage.Input + o.usage.Output
 }
 
 // errAbandoned is the outcome of an attempt that panicked.
@@ -286,7 +294,11 @@ func (s *search) final() error {
 		return s.told
 	}
 	told := *e
-	if soonest := s.call.plan.Soonest(s.call.gateway.now()); soonest > 0 && (e.RetryAfter <= 0 || e.RetryAfter > soonest) {
+	soonest := s.call.plan.Soonest(s.call.gateway.now())
+	if s.full != nil && s.full.Wait >= 0 {
+		soonest = max(min(s.full.Wait, soonest), time.Second) // one that is well, and full
+	}
+	if soonest > 0 && (e.RetryAfter <= 0 || e.RetryAfter > soonest) {
 		told.RetryAfter = soonest
 	}
 	told.NoRetry = told.NoRetry || told.RetryAfter > longestRetry
@@ -305,7 +317,7 @@ func (s *search) exhausted(err error) error {
 	switch {
 	case s.told != nil:
 		return s.final()
-	case ok:
+	case ok && (s.full == nil || s.full.Wait < 0 || s.full.Wait >= cooled.Until.Sub(s.call.gateway.now())):
 		wait := max(cooled.Until.Sub(s.call.gateway.now()), time.Second)
 		e := &fault.Error{Kind: fault.Rate, Code: "rate_limit_exceeded", RetryAfter: wait, NoRetry: wait > longestRetry,
 			Text: "All providers of this model asked to be left alone for a while. Try again later."}

@@ -177,7 +177,6 @@ func TestHoursAreBounded(t *testing.T) {
 	}
 }
 
-// TestOddTimes holds the buckets against clocks that jump, and durations that can't be.
 // TestHoursThatAreNotKeptAreSaid: of the aliases that were asked least lately no numbers are
 // kept, and nobody is told that they were not asked.
 func TestHoursThatAreNotKeptAreSaid(t *testing.T) {
@@ -204,6 +203,7 @@ func TestHoursThatAreNotKeptAreSaid(t *testing.T) {
 	}
 }
 
+// TestOddTimes holds the buckets against clocks that jump, and durations that can't be.
 func TestOddTimes(t *testing.T) {
 	for _, d := range []time.Duration{-time.Hour, 0, 1, time.Hour, 1<<63 - 1} {
 		if b := boundOf(d); b < 0 || b >= bounds {

@@ -44,7 +44,7 @@ export async function request(path, init = {}, limit = 0) {
 export async function get(path, init, limit = 5000) {
   const res = await request(path, init, limit);
   const body = await res.json().catch((e) => {
-    if (e.name === "TimeoutError") throw e;
+    if (res.ok) throw e; // it broke off, or took too long
     return {};
   });
   if (!res.ok) {
