@@ -91,7 +91,8 @@ bench: build ## measure speed and memory against a bare proxy (7 minutes; BENCH=
 	go build -o bin/bench ./cmd/bench
 	./bin/bench $(BENCH)
 	$(if $(BENCH),,go test -run '^$$' -bench FuelOverhead ./host/wasm)
-	$(if $(BENCH),,go test -run '^$$' -bench '^BenchmarkAdmission$$' ./host)
+	$(if $(BENCH),,go test -run '^$$' -bench '^Benchmark(Admission|NoLimits|OpenConsole)$$' ./host)
+	$(if $(BENCH),,@command -v redis-server >/dev/null || $(call skip,what a shared store costs: it needs redis-server); go test -run '^$$' -bench '^BenchmarkAdmission$$' ./host/limit/fleet)
 	$(if $(BENCH),,@$(MAKE) --no-print-directory bench-records)
 
 # What a request costs that is counted, written down and traced, against what it may.

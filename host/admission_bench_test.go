@@ -68,6 +68,29 @@ func BenchmarkAdmission(b *testing.B) {
 	}
 }
 
+// mayAdd is what a request may take longer where the configuration says nothing of limits.
+const mayAdd = 200 * time.Nanosecond
+
+// BenchmarkNoLimits is BenchmarkAdmission without any of what it takes, and says MISSED where
+// that can be measured beside a request.
+func BenchmarkNoLimits(b *testing.B) {
+	c := &call{
+		gateway: &generation{host: &Host{}, now: time.Now}, http: &api.Exchange{Writer: headerWriter{http.Header{}}, Record: &record.Request{}},
+		plan: &route.Plan{Alias: "m", Targets: []route.Target{{}}}, request: &dialect.Request{Op: abi.Chat},
+	}
+	ctx := key.WithPrincipal(context.Background(), key.Principal{Name: "app"})
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := c.enter(ctx); err != nil {
+			b.Fatal(err)
+		}
+		c.leave()
+	}
+	if each := b.Elapsed() / time.Duration(b.N); b.N > 1000 && each > mayAdd {
+		b.Logf("MISSED: it takes %v, and may take %v", each, mayAdd)
+	}
+}
+
 // headerWriter has the header of an answer.
 type headerWriter struct{ header http.Header }
 
