@@ -189,6 +189,7 @@ func (l *loader) load(src []byte) *Config {
 	for _, u := range providers {
 		cfg.Providers = append(cfg.Providers, u.Provider)
 	}
+	l.checkLog(root, cfg)
 	cfg.Admin = l.admin(root, cfg.Server)
 	cfg.DefaultModel = l.defaultModel(root)
 	cfg.Shared = l.shared(root)

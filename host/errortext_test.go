@@ -59,3 +59,22 @@ func TestErrorTextsTellNoAddress(t *testing.T) {
 		})
 	}
 }
+
+// TestWordsOfProvidersAreLoggedIfAskedForTwice has two providers fail one after the other, with
+// the prompt in what they say, while the log's level is debug.
+func TestWordsOfProvidersAreLoggedIfAskedForTwice(t *testing.T) {
+	up := mock.Start(t, mock.Whole(400, "application/json", `{"error":{"message":"You said prompt-canary"}}`))
+	broken := mock.Start(t, mock.Whole(503, "application/json", `{"error":{"message":"You said prompt-canary"}}`))
+	for logs, want := range map[[2]string]bool{{"debug", "debug"}: true, {"debug", "warn"}: false, {"warn", "debug"}: false} {
+		g := newGateway(t, fmt.Sprintf("providers:\n  one: {plugin: openai, base_url: %q, api_key: a, log: %s}\n  two: {plugin: openai, base_url: %q, api_key: b, log: %s}\n"+
+			"model_mapping:\n  m: {targets: [{provider: one, model: m}, {provider: two, model: m, tier: 2}]}\n", broken.URL, logs[0], up.URL, logs[1]))
+		if _, answer := g.post(t, answerOfM); !strings.Contains(answer, "prompt-canary") {
+			t.Errorf("the client gets %s", answer)
+		}
+		g.Server.Close() // so that all is logged
+		log := g.log.String()
+		if strings.Contains(log, "prompt-canary") != want || !strings.Contains(log, "request finished") {
+			t.Errorf("with %v, the log shows it: %v, want %v\n%s", logs, !want, want, log)
+		}
+	}
+}

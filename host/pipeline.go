@@ -222,6 +222,7 @@ func (c *call) told(err error) error {
 func (c *call) attempt(ctx context.Context, target route.Target, last bool, begin func(native bool) answer) outcome {
 	p := c.gateway.providers[target.Provider]
 	c.http.Record.Provider, c.http.Record.UpstreamModel, c.http.Record.Plugin = target.Provider, target.Model, p.config.Plugin
+	c.http.Record.Words = p.config.Log == "debug" && (c.http.Record.Words || len(c.http.Record.Attempts) == 0)
 	c.asking = target.Upstream
 	c.spoken.begin()
 	c.details.begin()

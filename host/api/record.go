@@ -149,11 +149,11 @@ func (x *Exchange) log() {
 }
 
 // errorText is what the log says about the request's error. What a provider said may repeat
-// a prompt, so that is shown at debug only.
+// a prompt, so that is shown only if it was asked for twice.
 func (x *Exchange) errorText(ctx context.Context) string {
 	err := x.record.Err
-	if e, ok := errors.AsType[*fault.Error](err); ok && e.Foreign && !x.server.Logger.Enabled(ctx, slog.LevelDebug) {
-		return "the provider reported an error; what it said is logged at level debug only"
+	if e, ok := errors.AsType[*fault.Error](err); ok && e.Foreign && !(x.record.Words && x.server.Logger.Enabled(ctx, slog.LevelDebug)) {
+		return "the provider reported an error; what it said is logged only if both log.level and the provider's log are debug"
 	}
 	return fault.Shown(err.Error(), maxLogged)
 }

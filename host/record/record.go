@@ -48,6 +48,7 @@ type Request struct {
 	Class  string // of the failure, one of fault's classes; "": there was none
 	Code   string // of the failure, as the client got it; may be an upstream's
 	Err    error  // may repeat an upstream's words: only for the log
+	Words  bool   // the log may have such words at its level debug: all providers that were asked allow it
 
 	Attempts     []Attempt     // in order; empty if nobody was asked
 	FirstContent time.Duration // from the beginning to the first content of a stream; 0: there was none

@@ -130,10 +130,10 @@ func finished(out *Batch) bool {
 }
 
 // report logs a call that broke. What the guest wrote to its standard error may contain
-// a prompt, so that is logged at debug only.
+// a prompt, so that is logged only if both the gateway's log and the guest's are at debug.
 func (r *runner) report(ctx context.Context, e *CallError) {
 	r.log.log.LogAttrs(ctx, slog.LevelError, "adapter call failed", slog.String("err", e.Error()))
-	if e.Stderr != "" {
+	if e.Stderr != "" && r.log.level <= slog.LevelDebug {
 		r.log.log.LogAttrs(ctx, slog.LevelDebug, "adapter standard error", slog.String("text", cutQuoted(e.Stderr, maxLogLine)))
 	}
 }
