@@ -42,8 +42,10 @@ type Price struct {
 	// Of a million tokens.
 	Input, CachedInput, CacheWrite, Output, Reasoning Money
 
-	AudioHour  Money // of an hour of sound
-	AudioKnown bool  // it is given
+	// Where something else than tokens is billed; nil: nobody says.
+	AudioHour *Money // of an hour of sound
+	Image     *Money // of a picture
+	Speech    *Money // of a million characters
 }
 
 // UnmarshalJSON reads one of the words, or the prices by tokens.
@@ -59,6 +61,8 @@ func (p *Price) UnmarshalJSON(b []byte) error {
 		CacheWrite  *Money `json:"cache_write"`
 		Reasoning   *Money `json:"reasoning"`
 		AudioHour   *Money `json:"audio_hour"`
+		Image       *Money `json:"image"`
+		Speech      *Money `json:"speech"`
 		Reported    bool   `json:"reported"`
 	}
 	if err := json.Unmarshal(b, &f); err != nil {
@@ -75,9 +79,7 @@ func (p *Price) UnmarshalJSON(b []byte) error {
 		return *m
 	}
 	p.Input, p.Output = *f.Input, *f.Output
-	if p.AudioKnown = f.AudioHour != nil; p.AudioKnown {
-		p.AudioHour = *f.AudioHour
-	}
+	p.AudioHour, p.Image, p.Speech = f.AudioHour, f.Image, f.Speech
 	p.CachedInput, p.CacheWrite, p.Reasoning = or(f.CachedInput, f.Input), or(f.CacheWrite, f.Input), or(f.Reasoning, f.Output)
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 )
 
+func moneyOf(m Money) *Money { return &m }
+
 func TestPrices(t *testing.T) {
 	for name, tc := range map[string]struct {
 		price string
@@ -17,7 +19,8 @@ func TestPrices(t *testing.T) {
 		"reported, as a mapping":    {price: "{reported: true}", want: &Price{Reported: true}},
 		"the rest follows":          {price: "{input: 2.50, output: 10}", want: &Price{Known: true, Input: 2_500_000, CachedInput: 2_500_000, CacheWrite: 2_500_000, Output: 10_000_000, Reasoning: 10_000_000}},
 		"all parts":                 {price: "{input: 1, cached_input: 0.1, cache_write: 1.25, output: 4, reasoning: 5, reported: true}", want: &Price{Known: true, Reported: true, Input: 1e6, CachedInput: 1e5, CacheWrite: 125e4, Output: 4e6, Reasoning: 5e6}},
-		"of sound":                  {price: "{input: 0, output: 0, audio_hour: 0.111}", want: &Price{Known: true, AudioHour: 111_000, AudioKnown: true}},
+		"of sound":                  {price: "{input: 0, output: 0, audio_hour: 0.111}", want: &Price{Known: true, AudioHour: moneyOf(111_000)}},
+		"of pictures and speech":    {price: "{input: 0, output: 0, image: 0.04, speech: 0}", want: &Price{Known: true, Image: moneyOf(40_000), Speech: moneyOf(0)}},
 		"of sound alone":            {price: "{audio_hour: 0.36}", fault: "test.yaml:1:54: model_mapping.a.price: must have input and output, or be reported or free"},
 		"nothing at all":            {price: "{input: 0, output: 0}", want: &Price{Known: true}},
 		"six decimals, to the last": {price: "{input: 0.000001, output: 1}", want: &Price{Known: true, Input: 1, CachedInput: 1, CacheWrite: 1, Output: 1e6, Reasoning: 1e6}},

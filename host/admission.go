@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -112,7 +111,7 @@ func (c *call) take(ctx context.Context, a *admission, who *key.Principal) (refu
 	if len(a.buckets) == 0 {
 		return nil, nil
 	}
-	if err := c.checkSound(a); err != nil {
+	if err := c.checkUnits(a); err != nil {
 		return nil, err
 	}
 	if err := c.checkTools(a); err != nil {
@@ -131,23 +130,6 @@ func (c *call) take(ctx context.Context, a *admission, who *key.Principal) (refu
 // spends reports whether the request is paid out of a budget.
 func (a *admission) spends() bool {
 	return slices.ContainsFunc(a.buckets, func(b *limit.Bucket) bool { return b.Unit == limit.Money })
-}
-
-// checkSound refuses what may be billed by the length of its sound if a budget has to pay for
-// it and a target has no price for that.
-func (c *call) checkSound(a *admission) error {
-	if c.request.Op != abi.Transcriptions || !a.spends() {
-		return nil
-	}
-	for i := range c.plan.Targets {
-		if prices := c.gateway.prices; prices == nil || !prices[c.plan.Targets[i].ID].KnowsSound() {
-			return &fault.Error{
-				Kind: fault.Unpriced, Code: "unsupported_operation", Param: "model",
-				Text: fmt.Sprintf("A budget pays for this request, and what the model '%s' costs for an hour of sound is not configured (price.audio_hour; 0 if the provider counts tokens).", c.plan.Alias),
-			}
-		}
-	}
-	return nil
 }
 
 // checkTools refuses tools that the provider runs and bills apart from tokens, if a budget has to
@@ -177,7 +159,9 @@ func (c *call) needs(a *admission) (r limit.Reserve) {
 	if a.spends() && c.gateway.prices != nil {
 		for i := range c.plan.Targets {
 			p := c.gateway.prices[c.plan.Targets[i].ID]
-			r.InputCost = max(r.InputCost, p.Of(record.Usage{Input: r.Input, Sound: c.request.Sound}).Nano)
+			r.InputCost = max(r.InputCost, p.Of(record.Usage{
+				Input: r.Input, Sound: c.request.Sound, Pictures: c.request.Pictures, Characters: c.request.Characters, Estimated: true,
+			}).Nano)
 			r.OutputCost = max(r.OutputCost, p.Of(record.Usage{Output: r.Output}).Nano)
 		}
 	}

@@ -32,7 +32,7 @@ func limited(t *testing.T, up *mock.Upstream, key, rest string) *gateway {
 	return newGateway(t, fmt.Sprintf(`
 providers: {openai: {base_url: %q, api_key: k}}
 model_mapping:
-  m: {provider: openai, model: small, price: {input: 1, output: 10}}
+  m: {provider: openai, model: small, price: {input: 1, output: 10, image: 0}}
   spare: {provider: demo, model: demo, price: free}
 auth:
   enabled: true

@@ -18,7 +18,7 @@ providers:
   own: {plugin: openai, base_url: %[1]q, api_key: k, native: true}
   claude: {plugin: anthropic, base_url: %[1]q, api_key: k}
 model_mapping:
-  m: {targets: [{provider: own, model: gpt-x}], routing: {attempts: 1}, price: {input: 1, output: 10}}
+  m: {targets: [{provider: own, model: gpt-x}], routing: {attempts: 1}, price: {input: 1, output: 10, image: 0, speech: 0}}
   c: {targets: [{provider: claude, model: claude-x}], routing: {attempts: 1}, price: {input: 1, output: 10}}
   f: {targets: [{provider: own, model: gpt-x}], routing: {attempts: 1}, price: free}
 auth:

@@ -2,13 +2,43 @@ package host
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 
 	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/price"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
+
+// units are what may be billed instead of tokens, by the operations that use it.
+var units = map[abi.Op]struct {
+	what, key string
+	known     func(*price.Price) bool
+}{
+	abi.Transcriptions: {"an hour of sound", "audio_hour", (*price.Price).KnowsSound},
+	abi.Images:         {"a picture", "image", (*price.Price).KnowsPictures},
+	abi.Speech:         {"a million characters of speech", "speech", (*price.Price).KnowsSpeech},
+}
+
+// checkUnits refuses what may be billed by something else than tokens if a budget has to pay for
+// it and a target has no price for that.
+func (c *call) checkUnits(a *admission) error {
+	unit, ok := units[c.request.Op]
+	if !ok || !a.spends() {
+		return nil
+	}
+	for i := range c.plan.Targets {
+		if prices := c.gateway.prices; prices == nil || !unit.known(prices[c.plan.Targets[i].ID]) {
+			return &fault.Error{
+				Kind: fault.Unpriced, Code: "unsupported_operation", Param: "model",
+				Text: fmt.Sprintf("A budget pays for this request, and what the model '%s' costs for %s is not configured (price.%s; 0 if the provider counts tokens).", c.plan.Alias, unit.what, unit.key),
+			}
+		}
+	}
+	return nil
+}
 
 // usualPrice are the fields with which a client chooses what its tokens cost, and the values with
 // which they cost at most what they usually do:

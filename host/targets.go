@@ -79,12 +79,18 @@ func priceOf(p *config.Price) *price.Price {
 		return price.New(nil, true)
 	}
 	rates := &price.Rates{
-		Input: int64(p.Input), CachedInput: int64(p.CachedInput), CacheWrite: int64(p.CacheWrite), Output: int64(p.Output), Reasoning: int64(p.Reasoning), Sound: -1,
-	}
-	if p.AudioKnown {
-		rates.Sound = int64(p.AudioHour)
+		Input: int64(p.Input), CachedInput: int64(p.CachedInput), CacheWrite: int64(p.CacheWrite), Output: int64(p.Output), Reasoning: int64(p.Reasoning),
+		Sound: orUnknown(p.AudioHour), Picture: orUnknown(p.Image), Speech: orUnknown(p.Speech),
 	}
 	return price.New(rates, p.Reported)
+}
+
+// orUnknown returns a rate, below 0 for one that nobody says.
+func orUnknown(m *config.Money) int64 {
+	if m == nil {
+		return -1
+	}
+	return int64(*m)
 }
 
 // upstreamID identifies a provider by what its health depends on: where its requests go,

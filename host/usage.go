@@ -68,7 +68,7 @@ func (c *call) unspoken(ctx context.Context, a *attempt, err error) (u record.Us
 	case err == nil, !a.sent, c.free():
 		return u, false
 	case ctx.Err() != nil, a.accepted && !slow:
-		u = record.Usage{Input: c.size, Sound: c.request.Sound, Estimated: true}
+		u = record.Usage{Input: c.size, Sound: c.request.Sound, Pictures: c.request.Pictures, Characters: c.request.Characters, Estimated: true}
 		if op := c.request.Op; a.spoke && c.admission != nil && (op == abi.Images || op == abi.Speech) {
 			u.Output = c.admission.learnt.Output() // the length of what came says nothing
 		}
@@ -93,6 +93,9 @@ func (c *call) usageOf(u facts.Usage, err error) record.Usage {
 		r.Sound = u.Sound
 	}
 	answered := err == nil && !c.free() || u.Stated > 0
+	if answered || u.Known {
+		r.Pictures, r.Characters = c.request.Pictures, c.request.Characters
+	}
 	if answered && !u.Known && r.Sound == 0 {
 		r.Input, r.Sound, r.Estimated = c.size, c.request.Sound, true
 	}

@@ -128,6 +128,8 @@ func (x *Exchange) log() {
 	if r.Usage.Sound > 0 {
 		attrs = append(attrs, slog.Float64("audio_seconds", r.Usage.Sound.Seconds()))
 	}
+	number("pictures", int(r.Usage.Pictures))
+	number("characters", int(r.Usage.Characters))
 	if r.Usage.Estimated {
 		attrs = append(attrs, slog.Bool("estimated", true))
 	}

@@ -76,6 +76,10 @@ type Request struct {
 	// Sound is about how long the sound is that the request has in it; 0: it has none.
 	Sound time.Duration
 
+	// Pictures is how many pictures the request asks for, and Characters how many characters it
+	// has to be spoken; 0: none.
+	Pictures, Characters int64
+
 	// Fault says in the client's terms what is wrong with Body, for errors of adapters,
 	// which know nothing else. Default: Body's terms are the client's.
 	Fault func(*fault.Error) *fault.Error

@@ -22,7 +22,11 @@ type Rates struct {
 	Output      int64
 	Reasoning   int64
 
-	Sound int64 // of an hour of sound, in millionths of the currency; below 0: nobody knows
+	// In millionths of the currency; below 0: nobody knows. Those of pictures and speech are in the
+	// place of the others where the provider counts no tokens, or where tokens cost nothing.
+	Sound   int64 // of an hour of sound
+	Picture int64
+	Speech  int64 // of a million characters
 }
 
 // Price is what a target costs. It never changes, and is safe for concurrent use. A nil
@@ -51,6 +55,12 @@ func (p *Price) signed() *Price {
 		if r.Sound >= 0 {
 			text += fmt.Sprint(" sound ", r.Sound)
 		}
+		if r.Picture >= 0 {
+			text += fmt.Sprint(" picture ", r.Picture)
+		}
+		if r.Speech >= 0 {
+			text += fmt.Sprint(" speech ", r.Speech)
+		}
 	}
 	sum := sha256.Sum256([]byte(text))
 	p.version = hex.EncodeToString(sum[:6])
@@ -74,6 +84,17 @@ func (p *Price) KnowsSound() bool {
 	return p.IsFree() || p != nil && p.rates != nil && p.rates.Sound >= 0
 }
 
+// KnowsPictures and KnowsSpeech report whether pictures, and what is spoken, have a price, however
+// they are counted.
+func (p *Price) KnowsPictures() bool {
+	return p.IsFree() || p != nil && p.rates != nil && p.rates.Picture >= 0
+}
+
+// KnowsSpeech is described there.
+func (p *Price) KnowsSpeech() bool {
+	return p.IsFree() || p != nil && p.rates != nil && p.rates.Speech >= 0
+}
+
 // Of returns what an answer cost, rounded up. An estimated answer is charged at least what
 // the provider stated before it was cut.
 func (p *Price) Of(u record.Usage) record.Cost {
@@ -84,7 +105,7 @@ func (p *Price) Of(u record.Usage) record.Cost {
 		return record.Cost{Known: true}
 	}
 	byTokens := record.Cost{}
-	if p.rates != nil && (u.Sound == 0 || p.rates.Sound >= 0) {
+	if p.rates != nil && p.rates.covers(u) {
 		byTokens = record.Cost{Nano: p.rates.of(u), Known: true}
 	}
 	if !p.reported || !u.Stated.Known {
@@ -96,11 +117,37 @@ func (p *Price) Of(u record.Usage) record.Cost {
 	return u.Stated
 }
 
+// covers reports whether all that was used has a rate.
+func (r *Rates) covers(u record.Usage) bool {
+	return (u.Sound == 0 || r.Sound >= 0) && (!u.Estimated || (u.Pictures == 0 || r.Picture >= 0) && (u.Characters == 0 || r.Speech >= 0))
+}
+
+// ofUnits returns what pictures or speech cost, in millionths of a millionth; ok is false if the
+// tokens count instead.
+func (r *Rates) ofUnits(u record.Usage) (hi, lo uint64, ok bool) {
+	if !u.Estimated && (r.Input > 0 || r.Output > 0) {
+		return 0, 0, false
+	}
+	const pictures = 1_000_000 // a price is that of a million characters, but of one picture
+	switch {
+	case u.Pictures > 0 && r.Picture > 0:
+		hi, lo = bits.Mul64(uint64(min(u.Pictures, math.MaxInt64/pictures))*pictures, uint64(r.Picture))
+	case u.Characters > 0 && r.Speech > 0:
+		hi, lo = bits.Mul64(uint64(u.Characters), uint64(r.Speech))
+	default:
+		return 0, 0, false
+	}
+	return hi, lo, true
+}
+
 // of sums up in 128 bits what no number of tokens can overflow.
 func (r *Rates) of(u record.Usage) int64 {
 	cached := min(max(0, u.CachedInput), max(0, u.Input))
 	written := min(max(0, u.CacheWrite), max(0, u.Input)-cached)
 	reasoning := min(max(0, u.Reasoning), max(0, u.Output))
+	if hi, lo, ok := r.ofUnits(u); ok {
+		return inNano(hi, lo)
+	}
 	var hi, lo uint64
 	for _, part := range [...]struct{ tokens, rate int64 }{
 		{max(0, u.Input) - cached - written, r.Input}, {cached, r.CachedInput}, {written, r.CacheWrite},
@@ -114,6 +161,11 @@ func (r *Rates) of(u record.Usage) int64 {
 	h, l := r.ofSound(u.Sound)
 	lo, carry := bits.Add64(lo, l, 0)
 	hi, _ = bits.Add64(hi, h, carry)
+	return inNano(hi, lo)
+}
+
+// inNano returns a cost in billionths, rounded up.
+func inNano(hi, lo uint64) int64 {
 	// Tokens times millionths for a million tokens are in millionths of a millionth, of
 	// which a billionth has a thousand.
 	const perNano = 1000

@@ -32,6 +32,16 @@ func TestCosts(t *testing.T) {
 		"sound of which the provider says the cost": {New(&Rates{Sound: -1}, true), record.Usage{Sound: time.Hour, Stated: record.Cost{Nano: 5, Known: true}}, record.Cost{Nano: 5, Known: true}},
 		"more sound than there is":                  {New(&Rates{Sound: math.MaxInt64}, false), record.Usage{Sound: math.MaxInt64}, record.Cost{Nano: math.MaxInt64, Known: true}},
 		"sound below zero":                          {New(&Rates{Sound: 5}, false), record.Usage{Sound: -5}, record.Cost{Known: true}},
+		"pictures that nobody counts in tokens":     {New(&Rates{Input: 1_000_000, Picture: 40_000}, false), record.Usage{Input: 10, Output: 100, Pictures: 2, Estimated: true}, record.Cost{Nano: 80_000_000, Known: true}},
+		"pictures where tokens cost nothing":        {New(&Rates{Picture: 40_000}, false), record.Usage{Input: 10, Output: 100, Pictures: 1}, record.Cost{Nano: 40_000_000, Known: true}},
+		"pictures that are counted in tokens":       {New(&Rates{Output: 1_000_000, Picture: 40_000}, false), record.Usage{Output: 100, Pictures: 1}, record.Cost{Nano: 100_000, Known: true}},
+		"pictures whose price is that of tokens":    {New(&Rates{Output: 1_000_000}, false), record.Usage{Output: 100, Pictures: 1, Estimated: true}, record.Cost{Nano: 100_000, Known: true}},
+		"pictures without a price":                  {New(&Rates{Output: 1_000_000, Picture: -1}, false), record.Usage{Output: 100, Pictures: 1, Estimated: true}, record.Cost{}},
+		"counted pictures without a price":          {New(&Rates{Output: 1_000_000, Picture: -1}, false), record.Usage{Output: 100, Pictures: 1}, record.Cost{Nano: 100_000, Known: true}},
+		"speech":                                    {New(&Rates{Speech: 15_000_000}, false), record.Usage{Characters: 1000}, record.Cost{Nano: 15_000_000, Known: true}},
+		"speech that nobody counts in tokens":       {New(&Rates{Input: 1_000_000, Speech: 15_000_000}, false), record.Usage{Input: 250, Characters: 1000, Estimated: true}, record.Cost{Nano: 15_000_000, Known: true}},
+		"speech without a price":                    {New(&Rates{Input: 1_000_000, Speech: -1}, false), record.Usage{Input: 250, Characters: 1000, Estimated: true}, record.Cost{}},
+		"more pictures than there are":              {New(&Rates{Picture: math.MaxInt64}, false), record.Usage{Pictures: math.MaxInt64}, record.Cost{Nano: math.MaxInt64, Known: true}},
 		"free":                                      {Free(), record.Usage{Input: 1 << 40, Stated: record.Cost{Nano: 5, Known: true}}, record.Cost{Known: true}},
 		"no price":                                  {nil, record.Usage{Input: 7}, record.Cost{}},
 		"the provider's own figure":                 {New(nil, true), record.Usage{Input: 7, Stated: record.Cost{Nano: 5, Known: true}}, record.Cost{Nano: 5, Known: true}},
@@ -55,7 +65,7 @@ func TestAVersionNamesWhatAPriceSays(t *testing.T) {
 	seen := map[string]bool{(*Price)(nil).Version(): true}
 	for _, p := range []*Price{
 		Free(), New(nil, true), New(&Rates{}, false), New(&Rates{}, true), New(&Rates{Input: 1}, false), New(&Rates{Output: 1}, false), New(&Rates{Reasoning: 1}, false),
-		New(&Rates{Sound: 1}, false), New(&Rates{Sound: -1}, false),
+		New(&Rates{Sound: 1}, false), New(&Rates{Sound: -1}, false), New(&Rates{Picture: 1}, false), New(&Rates{Picture: -1}, false), New(&Rates{Speech: 1}, false), New(&Rates{Speech: -1}, false),
 	} {
 		if seen[p.Version()] {
 			t.Errorf("%+v has the version of another price", p)

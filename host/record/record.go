@@ -146,6 +146,10 @@ type Usage struct {
 
 	Sound time.Duration // how much of it was transcribed, where that is billed and not tokens
 
+	// What was asked for, where it may be billed and not tokens.
+	Pictures   int64
+	Characters int64 // that were spoken
+
 	Stated Cost // what the provider says that it costs
 
 	// Estimated says that the provider did not count, or not to the end, so that the

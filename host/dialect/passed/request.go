@@ -3,12 +3,14 @@ package passed
 import (
 	"bytes"
 	"context"
+	"unicode/utf8"
 
 	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/plain"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 const longText = 1 << 10 // bytes of a text from which on it goes by reference
@@ -18,6 +20,8 @@ const longText = 1 << 10 // bytes of a text from which on it goes by reference
 type request struct {
 	plain.Request
 	stream bool // the client wants events
+
+	pictures, characters int64 // as dialect.Request has them
 }
 
 // parse is a [dialect.Parse].
@@ -33,6 +37,7 @@ func (s *shape) parse(_ context.Context, b []byte, _ dialect.Caller) (*dialect.R
 	}
 	return &dialect.Request{
 		Op: s.op, Model: r.Model, Stream: r.stream, Body: r, Size: r.Size() + n.named.Size(), IDs: n.named.All(), Passes: s.passes,
+		Pictures: r.pictures, Characters: r.characters,
 		Whole:    func(i dialect.Info) dialect.Answer { return newAnswer(i) },
 		Streamed: func(i dialect.Info) dialect.Stream { return stream{info: i} },
 	}, nil
@@ -78,6 +83,9 @@ func (r *request) read(s *shape, values []body.Span) *fault.Error {
 	if err := r.ReadModel(); err != nil {
 		return err
 	}
+	if s.op == abi.Images {
+		r.pictures = 1
+	}
 	for i, f := range s.fields {
 		v := sdk.JSON(values[i].Of(r.Whole()))
 		if len(v) == 0 || v.Kind() == sdk.KindNull {
@@ -90,9 +98,31 @@ func (r *request) read(s *shape, values []body.Span) *fault.Error {
 			return plain.Wrong(f.name, must)
 		}
 		r.stream = r.stream || f.streams != nil && f.streams(v)
+		switch {
+		case s.op == abi.Images && f.name == "n":
+			r.pictures, _ = v.Int()
+		case s.op == abi.Speech && f.name == "input":
+			r.characters = characters(v)
+		}
 		if f.name == "user" {
 			r.Caller, _ = v.Str()
 		}
 	}
 	return nil
+}
+
+// characters returns how many characters a JSON string has, of which each escape is one.
+func characters(v sdk.JSON) (n int64) {
+	for i := 1; i < len(v)-1; i++ {
+		switch c := v[i]; {
+		case c == '\\' && v[i+1] == 'u':
+			i += len("u0000")
+		case c == '\\':
+			i++
+		case !utf8.RuneStart(c):
+			continue
+		}
+		n++
+	}
+	return n
 }
