@@ -32,7 +32,7 @@ func (l *ledger) expect(ems []abi.Emission) *fault.Error {
 		bytes += len(e.Data)
 		switch e.Kind {
 		case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolArgs:
-			if !e.Raw {
+			if !e.Raw && !isPlain(e.Data) {
 				bytes += escapes(e.Data)
 			}
 		case abi.ToolID, abi.ToolName:
@@ -147,9 +147,6 @@ func (o *Object) Size() int {
 
 // escapes returns how many bytes longer p can become in a JSON string literal.
 func escapes(p []byte) int {
-	if isPlain(p) {
-		return 0
-	}
 	n := 0
 	for _, b := range p {
 		if escaped[b] {

@@ -10,8 +10,6 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-var countKeys = []string{"prompt_tokens", "completion_tokens", "total_tokens"}
-
 const maxFields = 64 // fields of one object
 
 // KeepBetween is the size in bytes of the largest buffer that is kept from one event to
@@ -145,31 +143,34 @@ func (o *Object) Merge(kind abi.Kind, raw []byte, reserved []string) *fault.Erro
 	return nil
 }
 
-// mergeLeaves adds the fields of a JSON object, except the reserved ones, leaf by leaf:
-// null replaces nothing, and otherwise the last value counts. Objects are merged in turn
-// down to depth; deeper ones are leaves. Numbers in quotes become numbers. It reports
-// false if there are too many fields.
-func (o *Object) mergeLeaves(raw []byte, reserved []string, depth int) bool {
+// mergeLeaves adds the fields of a JSON object leaf by leaf. It reports false if there are too
+// many, and then adds no more.
+func (o *Object) mergeLeaves(raw []byte, depth int) bool {
 	for m := newMembers(raw); m.next(); {
-		if isOneOf(reserved, m.key) {
-			continue
-		}
-		o.prepare(raw)
-		f := o.field(m.key, m.value)
-		switch {
-		case f == nil:
+		if !o.mergeLeaf(&m, raw, depth) {
 			return false
-		case m.value[0] == '{' && depth > 1:
-			if f.nest == nil {
-				f.nest = &Object{}
-			}
-			if !f.nest.mergeLeaves(m.value, nil, depth-1) {
-				return false
-			}
-		case m.value[0] == 'n' && (f.nest != nil || len(f.value) > 0):
-		default:
-			f.set(unquoted(m.value))
 		}
+	}
+	return true
+}
+
+// mergeLeaf adds a field of the JSON object raw: null replaces nothing, and otherwise the last
+// value counts. Objects are merged in turn down to depth; deeper ones are leaves. Numbers in
+// quotes become numbers. It reports false if there are too many fields.
+func (o *Object) mergeLeaf(m *members, raw []byte, depth int) bool {
+	o.prepare(raw)
+	f := o.field(m.key, m.value)
+	switch {
+	case f == nil:
+		return false
+	case m.value[0] == '{' && depth > 1:
+		if f.nest == nil {
+			f.nest = &Object{}
+		}
+		return f.nest.mergeLeaves(m.value, depth-1)
+	case m.value[0] == 'n' && (f.nest != nil || len(f.value) > 0):
+	default:
+		f.set(unquoted(m.value))
 	}
 	return true
 }

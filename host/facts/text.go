@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"strings"
+	"unicode/utf8"
 )
 
 // escaped marks the bytes that must be escaped in a JSON string literal.
@@ -78,7 +79,11 @@ func appendInside[T string | []byte](dst []byte, s T) []byte {
 // AppendString appends s as a JSON string literal. What is not UTF-8 becomes U+FFFD.
 func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
-	dst = appendInside(dst, strings.ToValidUTF8(s, "\uFFFD"))
+	if utf8.ValidString(s) && isPlain([]byte(s)) {
+		dst = append(dst, s...)
+	} else {
+		dst = appendInside(dst, strings.ToValidUTF8(s, "\uFFFD"))
+	}
 	return append(dst, '"')
 }
 
@@ -92,7 +97,7 @@ func (t Text) AppendTo(dst []byte) []byte {
 
 // Size returns how many bytes AppendTo appends at most.
 func (t Text) Size() int {
-	if t.Raw {
+	if t.Raw || isPlain(t.Data) {
 		return len(t.Data)
 	}
 	return len(t.Data) + escapes(t.Data)

@@ -67,6 +67,7 @@ func (u *usage) merge(e *abi.Emission) *fault.Error {
 	if len(e.Data) > maxUsage {
 		return protocolError("a USAGE of more than %d KiB", maxUsage>>10)
 	}
+	fits := true
 	for m := newMembers(e.Data); m.next(); {
 		switch string(m.key) {
 		case "prompt_tokens":
@@ -75,9 +76,11 @@ func (u *usage) merge(e *abi.Emission) *fault.Error {
 			u.completion.set(m.value)
 		case "total_tokens":
 			u.total.set(m.value)
+		default:
+			fits = fits && u.rest.mergeLeaf(&m, e.Data, usageDepth)
 		}
 	}
-	if !u.rest.mergeLeaves(e.Data, countKeys, usageDepth) {
+	if !fits {
 		return tooManyError("USAGE")
 	}
 	return nil

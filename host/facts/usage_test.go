@@ -2,6 +2,7 @@ package facts
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -54,16 +55,16 @@ func TestUsageOfParts(t *testing.T) {
 func TestObjectsKeepFewPiecesOfMemory(t *testing.T) {
 	raw := []byte(` { "prompt_tokens" : 9, "completion_tokens":10 ,"total_tokens":"19","cost":7.35e-06, "list": [ 1 ,2 ], "\u0061\n": {"b":1} }`)
 	const want = `,"prompt_tokens":9,"completion_tokens":10,"total_tokens":19,"cost":7.35e-06,"list":[1 ,2],"a\n":{"b":1}`
-	if n := testing.AllocsPerRun(100, func() { new(Object).mergeLeaves(raw[:90], nil, 1) }); n > 2 {
+	if n := testing.AllocsPerRun(100, func() { new(Object).mergeLeaves(raw[:90], 1) }); n > 2 {
 		t.Errorf("%v pieces of memory for one object, want 2", n)
 	}
 	var o Object
 	for range 3 {
-		if !o.mergeLeaves(raw, nil, 1) || string(o.AppendTo(nil)) != want {
+		if !o.mergeLeaves(raw, 1) || string(o.AppendTo(nil)) != want {
 			t.Errorf("the object is %s, want %s", o.AppendTo(nil), want)
 		}
 		longer := bytes.ReplaceAll(raw, []byte("9"), []byte("123456789012345"))
-		if !o.mergeLeaves(longer, nil, 1) || !bytes.Contains(o.AppendTo(nil), []byte(`"prompt_tokens":123456789012345,"completion_tokens":10,"total_tokens":1123456789012345,`)) {
+		if !o.mergeLeaves(longer, 1) || !bytes.Contains(o.AppendTo(nil), []byte(`"prompt_tokens":123456789012345,"completion_tokens":10,"total_tokens":1123456789012345,`)) {
 			t.Errorf("with longer values it is %s", o.AppendTo(nil))
 		}
 		o.Reset()
@@ -71,5 +72,29 @@ func TestObjectsKeepFewPiecesOfMemory(t *testing.T) {
 			t.Errorf("afterwards it is %s, %v", o.AppendTo(nil), err)
 		}
 		o.Reset()
+	}
+}
+
+func TestCountsBehindTooManyDetailsCount(t *testing.T) {
+	many := []byte("{")
+	for i := range maxFields + 1 {
+		many = fmt.Appendf(many, `"d%d":1,`, i)
+	}
+	a := New(Options{})
+	if _, err := a.Apply([]abi.Emission{{Kind: abi.Usage, Data: append(many, `"prompt_tokens":7}`...)}}); err == nil {
+		t.Error("a usage of too many fields is taken")
+	}
+	if got := a.Usage().Prompt; got != 7 {
+		t.Errorf("the prompt has %d tokens, want 7", got)
+	}
+}
+
+func TestStringsAreQuotedWhateverIsInThem(t *testing.T) {
+	for s, want := range map[string]string{
+		"": `""`, "id": `"id"`, "chatcmpl-0123456789": `"chatcmpl-0123456789"`, `a "b"`: `"a \"b\""`, "é\n12345678": `"é\n12345678"`, "\xff1234567": `"` + "\uFFFD" + `1234567"`,
+	} {
+		if got := string(AppendString(nil, s)); got != want {
+			t.Errorf("%q is %s, want %s", s, got, want)
+		}
 	}
 }
