@@ -216,10 +216,7 @@ func TestTrapSeriesOutliveTheirModel(t *testing.T) {
 
 // TestMetricsAreLinted asks Prometheus' own tool where it is installed.
 func TestMetricsAreLinted(t *testing.T) {
-	tool, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Skip("promtool is not installed; it is in Debian's package prometheus")
-	}
+	tool := promtool(t)
 	up := true
 	m := NewMetrics(func() State {
 		return State{
