@@ -37,6 +37,10 @@ func TestALineHasWhatIsKnownAndNoContent(t *testing.T) {
 		"a stream by the second target": {finished(), `{"time":"2026-11-29T23:59:59.005Z","id":"req_1","endpoint":"/v1/chat/completions","key":"app","group":"team","alias":"m","target":"up1/a\"b",` +
 			`"trail":[{"target":"up0/m0","class":"rate","ms":1},{"target":"up1/a\"b","ms":1}],"status":200,"stream":true,"ms":1.5,"first_token_ms":1,` +
 			`"tokens":{"input":10,"cached_input":5,"cache_write":2,"output":3,"reasoning":1,"estimated":true},"cost_nano":1234,"price":"abcdef","bytes_in":77,"client":"10.0.0.1"}`},
+		"a request that the first target answered": {
+			&record.Request{ID: "req_6", Began: time.Unix(0, 0), Duration: 2 * time.Millisecond, Status: 200, Alias: "m", Attempts: []record.Attempt{{Provider: "up", Model: "m", Duration: time.Millisecond}}},
+			`{"time":"1970-01-01T00:00:00.000Z","id":"req_6","alias":"m","target":"up/m","trail":[{"target":"up/m","ms":1}],"status":200,"ms":2}`,
+		},
 		"a refusal": {
 			&record.Request{ID: "req_2", Began: time.Unix(0, 0), Status: 401, Class: "unauthenticated", Code: "invalid_api_key", Model: "secret", Err: io.EOF},
 			`{"time":"1970-01-01T00:00:00.000Z","id":"req_2","status":401,"class":"unauthenticated","code":"invalid_api_key","ms":0}`,

@@ -56,19 +56,17 @@ func appendLine(b []byte, r *record.Request) []byte {
 	if n := len(r.Attempts); n > 0 {
 		last := &r.Attempts[n-1]
 		b = appendTarget(append(b, `,"target":`...), last)
-		if n > 1 || last.Class != "" {
-			b = append(b, `,"trail":[`...)
-			for i := range r.Attempts {
-				if i > 0 {
-					b = append(b, ',')
-				}
-				b = appendTarget(append(b, `{"target":`...), &r.Attempts[i])
-				b = appendText(b, "class", r.Attempts[i].Class)
-				b = appendMilliseconds(b, "ms", r.Attempts[i].Duration)
-				b = append(b, '}')
+		b = append(b, `,"trail":[`...)
+		for i := range r.Attempts {
+			if i > 0 {
+				b = append(b, ',')
 			}
-			b = append(b, ']')
+			b = appendTarget(append(b, `{"target":`...), &r.Attempts[i])
+			b = appendText(b, "class", r.Attempts[i].Class)
+			b = appendMilliseconds(b, "ms", r.Attempts[i].Duration)
+			b = append(b, '}')
 		}
+		b = append(b, ']')
 	}
 	b = appendText(b, "cache", r.Cache)
 	b = appendNumber(b, "status", int64(r.Status))
