@@ -304,8 +304,8 @@ func TestErrorsOfAnAttempt(t *testing.T) {
 	}
 }
 
-// TestNobodyIsLeftToAsk: what failed comes first, then that all asked to be left alone, then
-// that all are full, and last that the key may not use them.
+// TestNobodyIsLeftToAsk: what failed comes first, then whichever ends sooner, that targets asked
+// to be left alone or are full, and last that the key may not use them.
 func TestNobodyIsLeftToAsk(t *testing.T) {
 	now := time.Unix(1000, 0)
 	g, _ := generationOf(t, nil, nil, "http://localhost:1")
@@ -325,7 +325,10 @@ func TestNobodyIsLeftToAsk(t *testing.T) {
 		noRetry bool
 	}{
 		"a failure":                 {told: told, full: full(time.Second), err: cooled(fault.Rate, time.Second), kind: fault.Upstream},
-		"all were asked too often":  {full: full(time.Second), err: cooled(fault.Rate, 9*time.Second), kind: fault.Rate, code: "rate_limit_exceeded", wait: 9 * time.Second},
+		"all were asked too often":  {err: cooled(fault.Rate, 9*time.Second), kind: fault.Rate, code: "rate_limit_exceeded", wait: 9 * time.Second},
+		"cooled before one is free": {full: full(20 * time.Second), err: cooled(fault.Rate, 9*time.Second), kind: fault.Rate, code: "rate_limit_exceeded", wait: 9 * time.Second},
+		"one is free before cooled": {full: full(3 * time.Second), err: cooled(fault.Rate, 9*time.Second), kind: fault.Saturated, code: "rate_limit_exceeded", wait: 3 * time.Second},
+		"one that is never free":    {full: full(-1), err: cooled(fault.Rate, 9*time.Second), kind: fault.Rate, code: "rate_limit_exceeded", wait: 9 * time.Second},
 		"all are busy":              {err: cooled(fault.Busy, 9*time.Second), kind: fault.Busy, code: "overloaded", wait: 9 * time.Second},
 		"for less than a second":    {err: cooled(fault.Busy, time.Millisecond), kind: fault.Busy, code: "overloaded", wait: time.Second},
 		"for longer than they wait": {err: cooled(fault.Rate, time.Hour), kind: fault.Rate, code: "rate_limit_exceeded", wait: time.Hour, noRetry: true},

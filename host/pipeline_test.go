@@ -145,10 +145,12 @@ func gatewayFor(t *testing.T, parse dialect.Parse, total *memory.Total, upstream
 func generationOf(t *testing.T, total *memory.Total, set func(*route.Target), upstreams ...string) (*generation, *plainAdapter) {
 	t.Helper()
 	adapter := &plainAdapter{}
+	tracer := observe.NewTracer(slog.New(slog.DiscardHandler))
+	t.Cleanup(func() { tracer.Close(0) })
 	c := &config.Config{}
 	c.Server.StreamHeadWait, c.Server.WriteTimeout, c.Server.LoadWait = config.Duration(time.Minute), config.Duration(time.Minute), config.Duration(time.Minute)
 	g := &generation{
-		host: &Host{opts: Options{Sleep: sleep}, memory: total}, metrics: observe.NewMetrics(nil).View(observe.Names{}), config: c, log: slog.New(slog.DiscardHandler), now: time.Now,
+		host: &Host{opts: Options{Sleep: sleep}, memory: total, tracer: tracer}, metrics: observe.NewMetrics(nil).View(observe.Names{}), config: c, log: slog.New(slog.DiscardHandler), now: time.Now,
 		providers: map[string]*provider{}, capacities: make([][]*limit.Bucket, len(upstreams)),
 	}
 	alias := route.Alias{Name: "m", Routing: route.Routing{Deadline: time.Minute}}
