@@ -92,6 +92,7 @@ func TestGoGuest(t *testing.T) {
 	})
 
 	t.Run("a long life", func(t *testing.T) { staysSmall(t, a) })
+	t.Run("a large heap", func(t *testing.T) { collectsMuch(t, a) })
 
 	broken := map[string]FailureKind{"panic": Trap, "loop": OutOfFuel, "recurse": OutOfFuel, "grow": Trap, "flood": OutOfFuel}
 	for do, want := range broken {
@@ -134,6 +135,30 @@ func staysSmall(t *testing.T, a *Adapter) {
 	t.Logf("%d KiB after 100 calls, %d KiB after 6,000", early>>10, late>>10)
 	if late > early+1<<20 || late > 8<<20 || a.made.Load() != made {
 		t.Errorf("memory of %d KiB after 100 calls, %d KiB after 6,000, and %d new instances", early>>10, late>>10, a.made.Load()-made)
+	}
+}
+
+// collectsMuch has the echo keep a million nodes, and then collect its garbage a dozen times. A
+// collection follows all of their pointers, and falls on a single call.
+func collectsMuch(t *testing.T, a *Adapter) {
+	kept := a.runner.limits.Kept
+	defer func() { a.runner.limits.Kept = kept }()
+	a.runner.limits.Kept = 64 << 20
+	var b Batch
+	made, dearest := a.made.Load(), int64(0)
+	for n := range 616 {
+		do := "waste"
+		if n < 16 {
+			do = "plant"
+		}
+		if err := event(a, `{"do":"`+do+`"}`, &b); err != nil {
+			t.Fatalf("call %d: %v", n, err)
+		}
+		dearest = max(dearest, b.Cost.Fuel)
+	}
+	t.Logf("the dearest call took %d fuel, in an instance of %d KiB", dearest, b.Cost.Memory>>10)
+	if dearest <= fuelBase || a.made.Load() != made {
+		t.Errorf("the dearest call took %d fuel, want more than %d, and there are %d new instances", dearest, fuelBase, a.made.Load()-made)
 	}
 }
 

@@ -82,9 +82,11 @@ func (in *instance) writeStderr(p []byte) {
 }
 
 // call writes an invocation's sections into the guest's buffer and runs fn for c, with a
-// budget of fuel. If it succeeds, the emissions are in the collector's batch, checked.
+// budget of fuel and what a collection of the guest's memory takes. If it succeeds, the
+// emissions are in the collector's batch, checked.
 func (in *instance) call(c caller, fn api.Function, i *invocation, budget int64) (status uint32, err error) {
 	in.refused, in.full = nil, false
+	budget = in.limits.withCollection(budget, in.memory.Size())
 	in.begin(c, budget, i.size())
 	err = in.writeInput(&i.sections)
 	if err == nil {

@@ -33,6 +33,7 @@ const maxMemory = 1 << 30
 const (
 	fuelBase    = 50_000_000    // every call gets it
 	fuelPerByte = 400           // a call gets it for each byte of its input; the shipped adapters need 300 at most (TestShapesOfLargeRequests)
+	fuelPerHeld = 8             // and for each byte of memory that its instance has: a collection of all of it may fall on any call (TestGoGuest)
 	fuelStart   = 1_000_000_000 // an instance gets it to start
 )
 
@@ -65,6 +66,12 @@ func (l Limits) withDefaults() Limits {
 // fuel returns the budget of a call with an input of so many bytes.
 func (l *Limits) fuel(input int) int64 {
 	return min(fuelBase+fuelPerByte*int64(input), l.Fuel)
+}
+
+// withCollection returns the budget of a call with budget for its input, in an instance that has
+// so many bytes of memory.
+func (l *Limits) withCollection(budget int64, memory uint32) int64 {
+	return max(budget, min(budget+fuelPerHeld*int64(memory), l.Fuel))
 }
 
 // time returns how much processor time a call may use, with an input of so many bytes.

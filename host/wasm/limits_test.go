@@ -33,6 +33,26 @@ func TestLimitsThatFollowTheInput(t *testing.T) {
 	}
 }
 
+// TestFuelForACollection: it comes on top of what the input buys, but within the limit, and takes
+// nothing away.
+func TestFuelForACollection(t *testing.T) {
+	l := Limits{Fuel: 1000}
+	for name, tc := range map[string]struct {
+		budget int64
+		memory uint32
+		want   int64
+	}{
+		"it fits":                                {100, 50, 100 + 8*50},
+		"it fits in part":                        {900, 50, 1000},
+		"the budget of several frames is larger": {3000, 50, 3000},
+		"all the memory that there may be":       {0, 1 << 30, 1000},
+	} {
+		if got := l.withCollection(tc.budget, tc.memory); got != tc.want {
+			t.Errorf("%s: %d, want %d", name, got, tc.want)
+		}
+	}
+}
+
 // TestAGuestThatTrapsForMemory: a trap after the guest's memory could not grow is for lack
 // of memory, and if the input was large no fault of the adapter's.
 func TestAGuestThatTrapsForMemory(t *testing.T) {

@@ -73,6 +73,9 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	case "waste":
 		garbage = make([]byte, 100<<10)
 		out.Text(0, []byte("wasted"))
+	case "plant": // a tree of 65,535 nodes, which stays
+		forest = append(forest, plant(16))
+		out.Text(0, []byte("planted"))
 	case "sleep":
 		begin := time.Now()
 		time.Sleep(time.Hour)
@@ -88,6 +91,20 @@ func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 }
 
 var garbage []byte
+
+type node struct {
+	left, right *node
+	depth       int
+}
+
+var forest []*node
+
+func plant(depth int) *node {
+	if depth == 0 {
+		return nil
+	}
+	return &node{plant(depth - 1), plant(depth - 1), depth}
+}
 
 func recurse(n int) int {
 	if n < 0 {
