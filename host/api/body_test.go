@@ -395,19 +395,23 @@ func TestEarlyAnswersArrive(t *testing.T) {
 	for name, tc := range map[string]struct {
 		length int
 		head   string
+		bodies int64 // bytes that all bodies may have; all memory together is 2 MiB
 		status int
 	}{
-		"no memory":           {most, "", 503},
-		"too large":           {most + most/2, "", 413},
-		"no key":              {most, "X-Deny: yes\r\n", 401},
-		"no JSON":             {most, "Content-Encoding: gzip\r\n", 415},
-		"in chunks":           {0, "", 503},
-		"small after all":     {100, "Content-Encoding: gzip\r\n", 415},
-		"one that asks first": {-1, "Expect: 100-continue\r\nContent-Encoding: gzip\r\n", 415},
+		"no memory for bodies":             {most, "", 1 << 20, 503},
+		"no memory at all":                 {most, "", 1 << 30, 503},
+		"too large":                        {most + most/2, "", 1 << 20, 413},
+		"no key":                           {most, "X-Deny: yes\r\n", 1 << 20, 401},
+		"no JSON":                          {most, "Content-Encoding: gzip\r\n", 1 << 20, 415},
+		"in chunks":                        {0, "", 1 << 20, 503},
+		"in chunks, with no memory at all": {0, "", 1 << 30, 503},
+		"small after all":                  {100, "Content-Encoding: gzip\r\n", 1 << 20, 415},
+		"one that asks first":              {-1, "Expect: 100-continue\r\nContent-Encoding: gzip\r\n", 1 << 20, 415},
 	} {
 		t.Run(name, func(t *testing.T) {
+			total := memory.New(memory.Options{Limit: 2 << 20})
 			g := newServer(t, api.Options{
-				MaxBody: most, Bodies: memory.NewLimit(1 << 20), Routes: chatBy(echo),
+				MaxBody: most, Bodies: memory.NewLimit(tc.bodies), Memory: total, Routes: chatBy(echo),
 				Authenticate: func(r *http.Request, _ *dialect.Dialect) (context.Context, string, error) {
 					if r.Header.Get("X-Deny") != "" {
 						return nil, "", &fault.Error{Kind: fault.Unauthenticated, Text: "no"}
@@ -441,6 +445,11 @@ func TestEarlyAnswersArrive(t *testing.T) {
 				t.Errorf("got %d %s, %v, want %d", response.StatusCode, answer, err, tc.status)
 			}
 			errorOf(t, string(answer))
+			for end := time.Now().Add(10 * time.Second); total.Used() > 0; time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("%d bytes are still held", total.Used())
+				}
+			}
 		})
 	}
 }
