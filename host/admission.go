@@ -82,10 +82,10 @@ func (c *call) servedBy(t route.Target) bool {
 	return known.Provider == "" || c.nativeAt(&t, known) || c.request.Untranslated == nil && c.mayLearn(&t) && known.Serves(c.request.Op, t.Options)
 }
 
-// again lets a request in that was let in for a kept answer, which needs nothing, and has to
+// readmit lets a request in that was let in for a kept answer, which needs nothing, and has to
 // ask a model after all. It sets no headers, which may be on their way already. The error is
 // a *fault.Error.
-func (c *call) again(ctx context.Context) error {
+func (c *call) readmit(ctx context.Context) error {
 	a := c.admission
 	if a == nil {
 		return nil

@@ -279,7 +279,7 @@ func (c *call) answers(ctx context.Context, begin func(native bool) answer) erro
 		c.memory.Drop(c.memory.Used() - before)
 		c.noteCache(cacheMiss)
 		k.found = nil
-		if err := c.again(ctx); err != nil {
+		if err := c.readmit(ctx); err != nil {
 			return err
 		}
 	}

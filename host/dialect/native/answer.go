@@ -91,17 +91,17 @@ func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 	seen, plain := a.shape.read(data)
 	switch {
 	case !plain && sdk.JSON(data).Valid() != nil:
-		return dst, broken("The provider sent an event that is no JSON.")
+		return dst, upstreamError("The provider sent an event that is no JSON.")
 	case a.whole && a.stream:
-		return dst, broken("The provider sent a whole answer instead of a stream.")
+		return dst, upstreamError("The provider sent a whole answer instead of a stream.")
 	case !a.whole && !a.stream:
-		return dst, broken("The provider sent a stream instead of a whole answer.")
+		return dst, upstreamError("The provider sent a stream instead of a whole answer.")
 	}
 	// What nobody has seen yet may become as large as a client's patience; what is sent soon is
 	// counted where it is large.
 	if n := len(data) + len(a.name) + eventBytes; a.whole || n > large || !a.facts.Plain(0) {
 		if a.held+n > maxHeld {
-			return dst, broken("The provider's answer is too large.")
+			return dst, upstreamError("The provider's answer is too large.")
 		}
 		if err := a.facts.Hold(n); err != nil {
 			return dst, err
@@ -187,7 +187,7 @@ func oneLine(b []byte, from int) []byte {
 	return b
 }
 
-func broken(text string) *fault.Error {
+func upstreamError(text string) *fault.Error {
 	return &fault.Error{Kind: fault.Upstream, Code: "upstream_error", Text: text}
 }
 
@@ -212,7 +212,7 @@ func (a *Answer) End(dst []byte) ([]byte, error) {
 		return a.passage.End(dst), nil
 	}
 	if a.body == nil {
-		return dst, broken("The provider sent no answer.")
+		return dst, upstreamError("The provider sent no answer.")
 	}
 	return append(dst, a.body...), nil
 }

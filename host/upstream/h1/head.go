@@ -67,9 +67,9 @@ func cut(err error) error {
 // readHead reads the head of an answer. It passes over those before, which are only
 // informational. It reads no byte behind the head.
 func (k *conn) readHead() (head, error) {
-	budget := maxHead
+	room := maxHead
 	for range maxInformational + 1 {
-		text, err := k.readHeadText(&budget)
+		text, err := k.readHeadText(&room)
 		if err != nil {
 			return head{}, err
 		}
@@ -82,13 +82,13 @@ func (k *conn) readHead() (head, error) {
 }
 
 // readHeadText reads a head up to the empty line behind it, and returns it without that. It
-// subtracts its length from the budget.
-func (k *conn) readHeadText(budget *int) (string, error) {
+// subtracts its length from the room.
+func (k *conn) readHeadText(room *int) (string, error) {
 	text, begin := k.scratch[:0], 0
 	defer func() { k.reuse(text) }()
 	for {
 		part, err := k.in.ReadSlice('\n')
-		if *budget -= len(part); *budget < 0 {
+		if *room -= len(part); *room < 0 {
 			return "", ErrHeadTooLong
 		}
 		text = append(text, part...)
