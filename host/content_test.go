@@ -113,7 +113,7 @@ func TestTrapContentIsTold(t *testing.T) {
 	collector := mock.Start(t, mock.Status(200))
 	up := mock.Start(t, nil)
 	started := testkit.Start(t, testkit.Options{Now: time.Now, Level: slog.LevelInfo, Config: parse(t, fmt.Sprintf(
-		"admin: {key_metrics: true, console: true}\nproviders:\n  up: {plugin: openai, base_url: %q, api_key: %s, trace: true}\nmodel_mapping:\n  m: {provider: up, model: m, price: {input: 1, output: 1, audio_hour: 1}}\n"+
+		"admin: {key_metrics: true, console: true}\nproviders:\n  up: {plugin: openai, base_url: %q, api_key: %s, trace: true}\nmodel_mapping:\n  m: {provider: up, model: m, price: {input: 1, output: 1, audio_hour: 1, image: 0.01, speech: 1}}\n"+
 			"auth: {enabled: true, api_keys: [{name: app, key: %s, limits: {requests: 9000/m}, budget: {day: 500}}]}\naudit: {file: %q}\n"+
 			"telemetry: {traces: {endpoint: %q}, metrics: {endpoint: %q, interval: 1s}, conventions: both}\n", up.URL, upstreamCanary, clientKey, path, collector.URL, collector.URL))})
 	if err := started.Ready(t); err != nil {
