@@ -77,13 +77,17 @@ func (o *Object) field(key, value []byte) *field {
 }
 
 // prepare makes room for the fields of the first of the objects that has any, in two pieces of
-// memory. A large object gets none, of which a small field would hold all.
+// memory. A large object gets none, of which a small field would hold all. There may be more
+// colons than fields, so there is room for no more of these than fields of a usual length.
 func (o *Object) prepare(raw []byte) {
 	if o.fields == nil && len(raw) <= 1<<10 {
-		o.fields = make([]field, 0, min(bytes.Count(raw, colon), maxFields))
+		o.fields = make([]field, 0, min(bytes.Count(raw, colon), maxFields, 1+len(raw)/usualField))
 		o.room = make([]byte, 0, len(raw))
 	}
 }
+
+// usualField is about how many bytes a field of a usage or of an extra has.
+const usualField = 16
 
 var colon = []byte(":")
 

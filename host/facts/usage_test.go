@@ -3,8 +3,10 @@ package facts
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -72,6 +74,31 @@ func TestObjectsKeepFewPiecesOfMemory(t *testing.T) {
 			t.Errorf("afterwards it is %s, %v", o.AppendTo(nil), err)
 		}
 		o.Reset()
+	}
+}
+
+// TestObjectsHoldNoMoreThanIsCounted, but for a few times as much: the memory for a field is more
+// than its text.
+func TestObjectsHoldNoMoreThanIsCounted(t *testing.T) {
+	var nested, deep []string
+	for i := range 60 {
+		nested = append(nested, fmt.Sprintf(`"k%d":{"x":"%s"}`, i, strings.Repeat(":", 64)))
+		deep = append(deep, fmt.Sprintf(`"k%d":{"x":%s}`, i, strings.Repeat(`{"a":`, 20)+"1"+strings.Repeat("}", 20)))
+	}
+	for name, raw := range map[string]string{
+		"colons in a text":                  `{"x":"` + strings.Repeat(":", 1000) + `"}`,
+		"colons in texts of nested objects": "{" + strings.Join(nested, ",") + "}",
+		"objects deeper than they are kept": "{" + strings.Join(deep, ",") + "}",
+		"colons in a key":                   `{"prompt_tokens":1,"completion_tokens":2,"x":{"` + strings.Repeat(":", 1000) + `":1}}`,
+	} {
+		grant := memory.New(memory.Options{Limit: 64 << 20}).Grant()
+		a := New(Options{Memory: &grant})
+		if _, err := a.Apply([]abi.Emission{{Kind: abi.Usage, Data: []byte(raw)}}); err != nil {
+			t.Fatal(err)
+		}
+		if held, counted := a.usage.rest.Size(), grant.Used(); int64(held) > 8*counted {
+			t.Errorf("%s: %d bytes are held, and %d are counted", name, held, counted)
+		}
 	}
 }
 
