@@ -16,7 +16,8 @@ import (
 type Passage interface {
 	// Event appends the data of an event, which is JSON. It changes nothing but what is the
 	// gateway's. What is content of the answer, and was told to be, does not come here and
-	// passes unchanged if Watches says so, unless it has the name of a model.
+	// passes unchanged if Watches says so, unless it may have the name of a model: that can
+	// be told without a look at each field only if it is written as providers write events.
 	Event(dst, name, data []byte) []byte
 
 	// Watches reports whether Event has to see content, too.
@@ -133,7 +134,7 @@ func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 	dst = append(append(dst, "event: "...), name...)
 	dst = append(dst, "\ndata: "...)
 	from := len(dst)
-	if content && !a.passage.Watches(name) && !seen.named && (plain || !namesModel(data)) {
+	if content && plain && !seen.named && !a.passage.Watches(name) {
 		dst = append(dst, data...)
 	} else {
 		dst = a.passage.Event(dst, name, data)

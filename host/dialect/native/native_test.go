@@ -272,6 +272,37 @@ func (plainly) Watches(name []byte) bool           { return string(name) != "del
 func (plainly) End(dst []byte) []byte              { return dst }
 func (p plainly) Whole(dst, data []byte) []byte    { return p.Append(dst, data) }
 
+// TestContentIsFromTheAlias, too, however it is written, and whatever came before.
+func TestContentIsFromTheAlias(t *testing.T) {
+	for _, before := range []string{"", `{"type":"delta","delta":"x","model":"other"}`, `{"type":"delta","delta":"x","n":1}`} {
+		for data, want := range map[string]string{
+			`{"type":"delta","delta":"x","model":"up"}`:           `{"type":"delta","delta":"x","model":"m"}`,
+			`{"type":"delta","delta":"x","mod\u0065l":"up"}`:      `{"type":"delta","delta":"x","mod\u0065l":"m"}`,
+			`{"type":"delta","delta":"x","mod\u0065l":"u\u0070"}`: `{"type":"delta","delta":"x","mod\u0065l":"m"}`,
+			`{"type": "delta", "delta": "x", "model": "up"}`:      `{"type": "delta", "delta": "x", "model": "m"}`,
+			`{"type":"delta","delta":"x","n":1}`:                  `{"type":"delta","delta":"x","n":1}`,
+			`{"type": "delta", "delta": "model"}`:                 `{"type": "delta", "delta": "model"}`,
+		} {
+			i := dialect.Info{Model: "m", Upstream: func() string { return "up" }}
+			a := NewStream(i, plainly{&Reading{Form: &telling, Info: i}})
+			var got []byte
+			for _, event := range []string{before, data} {
+				if event == "" {
+					continue
+				}
+				var err error
+				a.Came([]byte("delta"), []byte(event), false)
+				if got, err = a.Apply(nil, []abi.Emission{{Kind: abi.Pass, At: abi.PassContent}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if want = "event: delta\ndata: " + want + "\n\n"; string(got) != want {
+				t.Errorf("after %q: got %q, want %q", before, got, want)
+			}
+		}
+	}
+}
+
 // FuzzEvent: what an upstream sends becomes one event, or an error that appends nothing.
 func FuzzEvent(f *testing.F) {
 	f.Add([]byte("delta"), []byte(`{"type":"delta","x":"y"}`), true)

@@ -39,7 +39,7 @@ func (s *shape) read(b []byte) (e seen, ok bool) {
 	}
 	g, ok := glanceAt(b)
 	if !ok {
-		return e, false
+		return seen{}, false
 	}
 	e = seen{kind: g.kind, said: -1, named: namesModel(b)}
 	if n := g.written(); n >= 0 && n < maxTokens {
