@@ -128,12 +128,14 @@ func (d *Dialect) emitUsage(usage sdk.JSON, out *sdk.Out) {
 		room                [512]byte // for nearly every usage
 		cached, reasoning   sdk.JSON
 		prompted, completed bool // there are details of the prompt, and of the completion
+		dropped             bool // some of it is not passed on
 	)
 	b := room[:0]
 	r := sdk.NewReader(usage)
 	for fields := r.Object(); r.Next(fields); {
 		v := r.Value()
 		if d.drops(r.Key(), v) {
+			dropped = true
 			continue
 		}
 		b = AppendField(b, r.Key(), v)
@@ -152,7 +154,7 @@ func (d *Dialect) emitUsage(usage sdk.JSON, out *sdk.Out) {
 	switch {
 	case len(b) == 0:
 		return
-	case len(b)+len("}") == len(usage) && !moved: // it is already what would be written
+	case !dropped && !moved && len(b)+len("}") == len(usage): // it is already what would be written
 		out.Usage(usage)
 		return
 	}
