@@ -95,3 +95,22 @@ func FuzzRequest(f *testing.F) {
 		}
 	})
 }
+
+// TestRanksAreOfWhatWasAsked: an index of no document is no rank.
+func TestRanksAreOfWhatWasAsked(t *testing.T) {
+	_, state, err := adaptertest.Call(t, openai.Plugin(), sdk.Input{Request: &sdk.Request{
+		Op: abi.Rerank, Options: sdk.JSON(`{"rerank":"tei"}`), Body: sdk.JSON(`{"query":"q","documents":["a","b"]}`),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for answer, ok := range map[string]bool{
+		`[{"index":1,"score":0.9},{"index":0,"score":0.1}]`: true, `[{"index":7,"score":0.9}]`: false, `[{"index":2,"score":0.9}]`: false,
+		`[{"index":-1,"score":0.9}]`: false, `[{"index":0.5,"score":0.9}]`: false,
+	} {
+		ems, _, _ := adaptertest.Call(t, openai.Plugin(), sdk.Input{State: state, Response: &sdk.Response{Op: abi.Rerank, Status: 200, Body: []byte(answer)}})
+		if ranked := len(ems) > 0 && ems[len(ems)-1].Kind == abi.Result; ranked != ok {
+			t.Errorf("%s: ranked is %v, and the adapter states %v", answer, ranked, ems)
+		}
+	}
+}

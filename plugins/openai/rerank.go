@@ -23,6 +23,9 @@ func asTEI(body sdk.JSON, s *openaichat.State) ([]byte, error) {
 			}
 			w.Key("query").Raw(v)
 		case "documents":
+			if v.Kind() != sdk.KindArray {
+				return nil, notRanked("documents")
+			}
 			w.Key("texts").Array()
 			n := 0
 			for it := sdk.Array(v); it.Next(); n++ {
@@ -36,6 +39,7 @@ func asTEI(body sdk.JSON, s *openaichat.State) ([]byte, error) {
 				w.Raw(text)
 			}
 			w.End()
+			s.Came = int64(n)
 		case "top_n":
 			s.Wanted, _ = v.Int()
 		case "return_documents":
@@ -68,7 +72,7 @@ func fromTEI(ranks sdk.JSON, s *openaichat.State, out *sdk.Out) error {
 	n := int64(0)
 	for it := sdk.Array(ranks); it.Next() && (s.Wanted == 0 || n < s.Wanted); n++ {
 		index, score, text := it.Value().Get("index"), it.Value().Get("score"), it.Value().Get("text")
-		if index.Kind() != sdk.KindNumber || score.Kind() != sdk.KindNumber {
+		if at, ok := index.Int(); !ok || at < 0 || at >= s.Came || score.Kind() != sdk.KindNumber {
 			return noRanks()
 		}
 		w.Object()

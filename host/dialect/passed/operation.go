@@ -26,8 +26,8 @@ func Operations() []Operation {
 		}},
 		{op: abi.Rerank, path: "/v1/rerank", fields: []field{
 			{name: "query", needed: true, long: true, check: textOrObject},
-			{name: "documents", needed: true, long: true, check: listOfTexts},
-			{name: "top_n", check: atLeastOne},
+			{name: "documents", needed: true, long: true, check: documents},
+			{name: "top_n", check: atLeastNone},
 		}},
 		{op: abi.Images, path: "/v1/images/generations", fields: []field{
 			{name: "prompt", needed: true, long: true, check: text},
@@ -148,6 +148,22 @@ func listOfTexts(v sdk.JSON) string {
 	}
 	if n == 0 {
 		return "must be a list of texts or objects that is not empty"
+	}
+	return ""
+}
+
+// documents takes what listOfTexts does, or an object, with which vLLM ranks more than text.
+func documents(v sdk.JSON) string {
+	if v.Kind() == sdk.KindObject {
+		return ""
+	}
+	return listOfTexts(v)
+}
+
+// atLeastNone takes 0, too, which is all of them to vLLM.
+func atLeastNone(v sdk.JSON) string {
+	if n, ok := v.Int(); !ok || n < 0 {
+		return "must be an integer of at least 0"
 	}
 	return ""
 }
