@@ -92,6 +92,10 @@ func TestCompletions(t *testing.T) {
 		"a max_tokens of 0 never reaches Ollama": {
 			asked: `{"model":"ollama","prompt":"a","max_tokens":0,"echo":true}`, status: 400, says: `"param":"echo"`,
 		},
+		"a server that fills no gaps": {
+			asked: `{"model":"openai","prompt":"a","suffix":"c"}`, upstream: `{"error":{"message":"suffix is not currently supported","type":"BadRequestError","param":null,"code":400}}`, refuses: 400,
+			sent: `{"model":"coder","max_tokens":16,"prompt":"a","suffix":"c"}`, path: "/v1/completions", status: 400, says: `"param":"suffix","code":"unsupported_parameter"`,
+		},
 		"cmp-suffix: Ollama's template puts prompt and suffix together": {
 			asked: `{"model":"ollama","prompt":"a","suffix":"c"}`, upstream: generated,
 			sent: `{"model":"coder","prompt":"a","suffix":"c","stream":false,"think":false,"options":{"num_predict":16}}`, choices: oneChoice(" b", "stop"),

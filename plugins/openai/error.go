@@ -160,6 +160,17 @@ func placeOf(loc sdk.JSON) string {
 	return string(place)
 }
 
+// nameField makes an error name the field that a server means and doesn't name: an effort, or a
+// suffix, of which vLLM and llama.cpp say in words alone that they fill no gaps.
+func (r *report) nameField(e *sdk.Error) {
+	switch {
+	case r.isAboutEffort():
+		errortext.RefusedEffort(e, r.kind == "unsupported_value" || r.kind == "invalid_value")
+	case strings.HasPrefix(r.said, "suffix is not currently supported"), strings.HasPrefix(r.said, "Unsupported param: suffix"):
+		e.Code, e.Param = "unsupported_parameter", "suffix"
+	}
+}
+
 // verdict returns the error that the client gets.
 func (r *report) verdict(waitMS int64) *sdk.Error {
 	e := &sdk.Error{Status: 502, Code: "upstream_error"}
@@ -186,9 +197,7 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 		lead, advice = "The provider refused the gateway's API key", " Check the provider's api_key in the gateway's configuration."
 	case r.status == 400, r.status == 422:
 		e.Status, e.Code, e.Param = r.status, requestCode(r.kind), r.param
-		if r.isAboutEffort() {
-			errortext.RefusedEffort(e, r.kind == "unsupported_value" || r.kind == "invalid_value")
-		}
+		r.nameField(e)
 		lead = "The provider refused the request"
 	case r.status == 403 && r.foreign != nil:
 		return errortext.Foreign("Something in front of the provider, such as a proxy or a firewall, refused the request with status 403", r.foreign)

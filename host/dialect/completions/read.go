@@ -105,6 +105,9 @@ func (r *Request) readNumbers(f *fields, texts, fim bool) (dropped []body.Place,
 	if err != nil {
 		return nil, err
 	}
+	if fim { // whose answers have neither
+		echo, logprobs = false, -1
+	}
 	limit, err := f.integer(atMaxTokens, 0, maxInt, -1)
 	if err != nil {
 		return nil, err
@@ -132,7 +135,7 @@ func (r *Request) readNumbers(f *fields, texts, fim bool) (dropped []body.Place,
 	for _, d := range []struct {
 		at   body.Place
 		drop bool
-	}{{atSuffix, len(suffix) <= len(`""`) || suffix.Kind() == sdk.KindNull}, {atEcho, !echo}, {atBestOf, best == n}} {
+	}{{atSuffix, len(suffix) <= len(`""`) || suffix.Kind() == sdk.KindNull}, {atEcho, !echo}, {atLogprobs, fim}, {atBestOf, best == n}} {
 		if d.drop && f.values[d.at-atPrompt] != (body.Span{}) {
 			dropped = append(dropped, d.at)
 		}

@@ -189,7 +189,7 @@ func (f *fields) integer(at body.Place, least, most, usual int64) (int64, *fault
 	n, ok := v.Int()
 	if !ok || n < least || n > most {
 		must := "must be an integer of at least " + strconv.FormatInt(least, 10)
-		if most < maxInt {
+		if most < maxInt || n > most {
 			must = "must be an integer from " + strconv.FormatInt(least, 10) + " to " + strconv.FormatInt(most, 10)
 		}
 		return 0, plain.Wrong(names[at-atPrompt], must)

@@ -319,3 +319,23 @@ func checkChanges(t testing.TB, given, got map[string]json.RawMessage, fim bool)
 		t.Fatalf("the rest is %q, want %q", got, given)
 	}
 }
+
+// TestFIMAsksForNoEcho: Mistral's form has neither echo nor logprobs, whose answer would have the
+// prompt in it.
+func TestFIMAsksForNoEcho(t *testing.T) {
+	r, err := ParseRequest([]byte(`{"prompt":"a","echo":true,"logprobs":1,"suffix":"b","max_tokens":5}`), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(r.Body("m")), `{"model":"m","prompt":"a","suffix":"b","max_tokens":5}`; got != want {
+		t.Errorf("the adapter gets %s, want %s", got, want)
+	}
+}
+
+// TestTooManyTokensSaysHowManyThereMayBe: the error of a number above all bounds names them.
+func TestTooManyTokensSaysHowManyThereMayBe(t *testing.T) {
+	_, err := ParseRequest([]byte(`{"prompt":"a","max_tokens":3000000000}`), false)
+	if err == nil || !strings.Contains(err.Error(), "must be an integer from 0 to 2147483648") {
+		t.Errorf("the error is %v", err)
+	}
+}
