@@ -158,6 +158,10 @@ func TestEmbeddings(t *testing.T) {
 			asked: `{"model":"openai","input":[1,2]}`, upstream: one("[1]"), sent: `{"model":"nomic","input":[1,2]}`,
 			want: fmt.Sprintf(head, "openai", `[1]}],"usage":{"prompt_tokens":7,"total_tokens":7}}`),
 		},
+		"lists of tokens to OpenAI": {
+			asked: `{"model":"openai","input":[[1],[2]]}`, upstream: fmt.Sprintf(list, `{"index":0,"embedding":[1]},{"index":1,"embedding":[2]}`), sent: `{"model":"nomic","input":[[1],[2]]}`,
+			want: fmt.Sprintf(head, "openai", `[1]},{"object":"embedding","index":1,"embedding":[2]}],"usage":{"prompt_tokens":7,"total_tokens":7}}`),
+		},
 		"fields that only some providers know": {
 			asked:    `{"model":"openai","input":"a","user":"u1","input_type":"query","truncate":"END","task":{"x":[1]}}`,
 			upstream: one("[1]"), sent: `{"model":"nomic","input":"a","user":"u1","input_type":"query","truncate":"END","task":{"x":[1]}}`,
