@@ -131,7 +131,7 @@ func TestRefusalsNameTheClientsPlaces(t *testing.T) {
 		"a link that is none":         {`{"model":"translated","max_tokens":1,"metadata":{"user_id":"u"},"messages":[{"role":"user","content":[{"type":"image","source":{"type":"url","url":"ftp://x"}}]}]}`, `"message":"messages.0.content.0: `},
 		"a thread":                    {`{"model":"local","max_tokens":1,"messages":[{"role":"user","content":"hi"}],"thread":{}}`, thread},
 		"an uploaded file":            {`{"model":"local","max_tokens":1,"messages":[{"role":"user","content":[{"type":"image","source":{"type":"file","file_id":"f"}}]}]}`, `"message":"messages.0.content.0.source: files that were uploaded`},
-		"a limit of 0 warms no cache": {`{"model":"translated","max_tokens":0,"messages":[{"role":"user","content":"hi"}]}`, `"message":"max_tokens: must be an integer of at least 1"`},
+		"a limit of 0 warms no cache": {`{"model":"translated","max_tokens":0,"messages":[{"role":"user","content":"hi"}]}`, `"message":"max_tokens: must be at least 1: only providers`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u.Forget()
