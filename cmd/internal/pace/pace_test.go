@@ -2,6 +2,7 @@ package pace
 
 import (
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 )
@@ -23,6 +24,45 @@ func TestSmallHeapsMayHaveMoreGarbage(t *testing.T) {
 			t.Errorf("with %d MiB alive it is %d %%, want %d %%", step.alive/mib, p.percent, step.want)
 		}
 	}
+}
+
+// TestStacksAreAlive: Go lets garbage pile up for them, too.
+func TestStacksAreAlive(t *testing.T) {
+	const many = 200
+	runtime.GC()
+	before := alive()
+	var standing, ended sync.WaitGroup
+	end := make(chan struct{})
+	standing.Add(many)
+	for range many {
+		ended.Go(func() { stand(&standing, end) })
+	}
+	standing.Wait()
+	runtime.GC()
+	with := alive()
+	close(end)
+	ended.Wait()
+	if grown := int64(with) - int64(before); grown < many*frame {
+		t.Errorf("%d stacks of more than %d bytes are %d bytes, want %d", many, frame, grown, many*frame)
+	}
+}
+
+const frame = 64 << 10
+
+// stand has a large stack until end is closed.
+//
+//go:noinline
+func stand(standing *sync.WaitGroup, end chan struct{}) (sum byte) {
+	var large [frame]byte
+	for i := range large {
+		large[i] = byte(i)
+	}
+	standing.Done()
+	<-end
+	for _, c := range large {
+		sum += c
+	}
+	return sum
 }
 
 func TestTheHeapIsLookedAtAfterEachCollection(t *testing.T) {
