@@ -2,22 +2,19 @@ package body
 
 import "github.com/kai-gateway/kai/sdk"
 
-// maxVisited is how deep Visit looks.
-const maxVisited = 64
-
 // Visit calls found for every string at a place of a grammar, in JSON that Scan or
 // [sdk.JSON.Valid] has accepted, in the order in which they stand there. It looks at nothing
-// that is of no interest, allocates nothing, and needs none of the grammar but its places. What is nested
-// more than 64 deep is passed over. ended, if it isn't nil, is called for every container at such a
-// place, once everything in it was visited.
+// that is of no interest, allocates nothing, and needs none of the grammar but its places. It looks as
+// deep as both let containers be nested. ended, if it isn't nil, is called for every container at
+// such a place, once everything in it was visited.
 func Visit(b []byte, g *Grammar, found func(at Place, v sdk.JSON), ended func(at Place)) {
-	var open [maxVisited]container
+	var open [maxDepth]container
 	depth, here := 0, Top
 	for i := skip(b, 0, 0); i < len(b); {
 		c := b[i]
 		isContainer := c == '{' || c == '['
 		switch {
-		case isContainer && here != Elsewhere && depth < maxVisited:
+		case isContainer && here != Elsewhere && depth < maxDepth:
 			open[depth] = container{here, c == '{'}
 			depth++
 			i++

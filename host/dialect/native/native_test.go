@@ -246,6 +246,7 @@ func TestReading(t *testing.T) {
 		`{"model":"x","input":{"model":"up"},"models":"up"}`:                       `{"model":"x","input":{"model":"up"},"models":"up"}`,
 		`{"x":"\ud83d", "model":"up", "n":1.50}`:                                   `{"x":"\ud83d", "model":"m", "n":1.50}`,
 		`{"model":1,"a":{"model":null},"b":{"model":["up"]}}`:                      `{"model":1,"a":{"model":null},"b":{"model":["up"]}}`,
+		strings.Repeat(`{"a":`, 511) + `{"model":"up"}` + strings.Repeat("}", 511): strings.Repeat(`{"a":`, 511) + `{"model":"m"}` + strings.Repeat("}", 511),
 		`[1, 2]`: `[1, 2]`, `{"model":"up","model":"up"}`: `{"model":"m","model":"m"}`, `"up"`: `"up"`, `{}`: `{}`,
 	} {
 		var made []string
