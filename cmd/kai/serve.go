@@ -193,7 +193,7 @@ func logger(w io.Writer, text bool, level slog.Leveler) (*slog.Logger, *logqueue
 		slog.New(handler(&b)).Warn("lines of the log are missing here: whoever takes it was too slow, or could not", "lines", lines)
 		return b.Bytes()
 	})
-	return slog.New(handler(queue)), queue
+	return slog.New(queue.Handler(handler(queue))), queue
 }
 
 // isTerminal reports whether w is a terminal, where a person reads.

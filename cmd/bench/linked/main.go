@@ -52,7 +52,7 @@ func serve(ctx context.Context, args []string) error {
 	}
 	queue := logqueue.New(os.Stderr, func(lines int) []byte { return fmt.Appendf(nil, "{\"missing\":%d}\n", lines) })
 	defer queue.Close(time.Second)
-	log := slog.New(logline.New(queue, slog.LevelInfo))
+	log := slog.New(queue.Handler(logline.New(queue, slog.LevelInfo)))
 	pace.Collector(16 << 20)
 	h, err := host.New(host.Options{Config: c, Module: files.Module, Adapter: adapter, Logger: log})
 	if err != nil {

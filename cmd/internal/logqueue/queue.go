@@ -4,7 +4,9 @@ package logqueue
 
 import (
 	"bytes"
+	"context"
 	"io"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -25,8 +27,10 @@ const (
 // there is no room are dropped and counted. Where they are missing, a line says how many
 // they were.
 //
-// A line that comes after a silence is written at once, and one soon after another some
-// milliseconds later.
+// A line that comes after a silence is written at once, and one soon after another up to 5 ms
+// later, unless it is a warning or an error (see Handler). So a process that is killed, or
+// crashes, loses the lines of its last 5 ms, but no warning from before that moment if out takes
+// it at once. One that ends calls Close and loses none.
 //
 // Each Write must be one or more whole lines. Writes never fail.
 type Queue struct {
@@ -70,6 +74,32 @@ func (q *Queue) Write(p []byte) (int, error) {
 	}
 	q.changed.Signal()
 	return len(p), nil
+}
+
+// Handler returns h, which writes to the queue, for a logger whose warnings and errors are written
+// without a rest, with all that was logged before them: they may be the last words of a process
+// that crashes. Nobody waits for that.
+func (q *Queue) Handler(h slog.Handler) slog.Handler { return &handler{h, q} }
+
+type handler struct {
+	slog.Handler
+	queue *Queue
+}
+
+func (h *handler) Handle(ctx context.Context, r slog.Record) error {
+	err := h.Handler.Handle(ctx, r)
+	if r.Level >= slog.LevelWarn {
+		h.queue.wake()
+	}
+	return err
+}
+
+func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &handler{h.Handler.WithAttrs(attrs), h.queue}
+}
+
+func (h *handler) WithGroup(name string) slog.Handler {
+	return &handler{h.Handler.WithGroup(name), h.queue}
 }
 
 // wake ends the writer's rest, or its next one.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -156,6 +157,40 @@ func TestLinesThatComeQuicklyShareAWrite(t *testing.T) {
 			t.Errorf("the end took until %v, and %.60q was written last", took, all[len(all)-1])
 		}
 	})
+}
+
+// TestWarningsAreWrittenAtOnce, with what was logged before them, whatever logger they are from.
+func TestWarningsAreWrittenAtOnce(t *testing.T) {
+	for name, tc := range map[string]struct {
+		level   slog.Level
+		derived func(*slog.Logger) *slog.Logger
+		want    bool
+	}{
+		"information may wait": {slog.LevelInfo, func(l *slog.Logger) *slog.Logger { return l }, false},
+		"a warning":            {slog.LevelWarn, func(l *slog.Logger) *slog.Logger { return l }, true},
+		"an error":             {slog.LevelError, func(l *slog.Logger) *slog.Logger { return l }, true},
+		"with attributes":      {slog.LevelWarn, func(l *slog.Logger) *slog.Logger { return l.With("a", 1) }, true},
+		"in a group":           {slog.LevelWarn, func(l *slog.Logger) *slog.Logger { return l.WithGroup("a") }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var out batches
+				q := New(&out, missing)
+				log := slog.New(q.Handler(slog.NewTextHandler(q, nil)))
+				begin := time.Now()
+				log.Info("first")
+				synctest.Wait()
+				log.Info("before it")
+				tc.derived(log).Log(t.Context(), tc.level, "the last words")
+				synctest.Wait()
+				text := strings.Join(out.written(), "")
+				if got := strings.Contains(text, "the last words") && strings.Contains(text, "before it"); got != tc.want || time.Since(begin) != 0 {
+					t.Errorf("after %v it is written: %v, want %v at once: %q", time.Since(begin), got, tc.want, text)
+				}
+				q.Close(time.Minute)
+			})
+		})
+	}
 }
 
 func TestQueueEndsInTime(t *testing.T) {
