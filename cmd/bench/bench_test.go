@@ -259,3 +259,19 @@ func TestHoldingsAreRead(t *testing.T) {
 		t.Errorf("medians = %v, want %v", got, want)
 	}
 }
+
+// TestSoaksAreComparedAfterTheWarmUp: no moment of the warm-up counts, however long the load is.
+func TestSoaksAreComparedAfterTheWarmUp(t *testing.T) {
+	for _, tc := range []struct {
+		whole, since time.Duration
+		early, late  bool
+	}{
+		{10 * time.Minute, warmUp - time.Second, false, false}, {10 * time.Minute, warmUp, true, false}, {10 * time.Minute, 3 * time.Minute, true, false},
+		{10 * time.Minute, 181 * time.Second, false, false}, {10 * time.Minute, 539 * time.Second, false, false}, {10 * time.Minute, 9 * time.Minute, false, true},
+		{leastSoak, 119 * time.Second, false, false}, {leastSoak, 130 * time.Second, true, false}, {leastSoak, 150 * time.Second, false, false}, {leastSoak, 170 * time.Second, false, true},
+	} {
+		if early, late := partOf(tc.whole, tc.since); early != tc.early || late != tc.late {
+			t.Errorf("after %v of %v: early %v, late %v", tc.since, tc.whole, early, late)
+		}
+	}
+}

@@ -112,7 +112,7 @@ func (b *bench) runSoak(ctx context.Context, stdout io.Writer) error {
 }
 
 // soakOnce keeps up a load while somebody watches. It compares what the gateway holds after
-// the warm-up with what it holds at the end, each over a tenth of the time.
+// the warm-up with what it holds at the end.
 func (b *bench) soakOnce(ctx context.Context, l *soakLoad, stdout io.Writer) error {
 	admin, err := freeAddress()
 	if err == nil {
@@ -217,11 +217,21 @@ func medians(all []holdings) (m holdings) {
 	return m
 }
 
+// partOf reports whether a moment is in the tenth of a load that follows the warm-up, or in its
+// last tenth.
+//
+//   - whole: how long the load lasts
+//   - since: how long ago it began
+func partOf(whole, since time.Duration) (early, late bool) {
+	span := whole / 10
+	return since >= warmUp && since <= warmUp+span, since >= whole-span
+}
+
 // watchHoldings looks at a gateway every other second until ctx ends, prints the medians of
 // each minute, and returns those after the warm-up and at the end.
 func (b *bench) watchHoldings(ctx context.Context, p *process, admin string, stdout io.Writer) (early, late holdings, err error) {
 	var minute, atEarly, atEnd []holdings
-	span, begin := b.soak/10, time.Now()
+	begin := time.Now()
 	for next := begin.Add(time.Minute); sleep(ctx, 2*time.Second); {
 		h, err := p.holdings(ctx, admin)
 		if ctx.Err() != nil {
@@ -231,10 +241,11 @@ func (b *bench) watchHoldings(ctx context.Context, p *process, admin string, std
 			return early, late, err
 		}
 		since := time.Since(begin)
-		if d := since - warmUp; -span/2 <= d && d <= span/2 {
+		isEarly, isLate := partOf(b.soak, since)
+		if isEarly {
 			atEarly = append(atEarly, h)
 		}
-		if b.soak-since <= span {
+		if isLate {
 			atEnd = append(atEnd, h)
 		}
 		minute = append(minute, h)
