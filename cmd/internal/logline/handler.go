@@ -33,18 +33,26 @@ func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler { return h.slog.With
 // WithGroup returns a handler of slog's.
 func (h *Handler) WithGroup(name string) slog.Handler { return h.slog.WithGroup(name) }
 
+// maxKept is how many bytes a buffer of lines may have. A larger one, of a rare long line, is given
+// back to Go.
+const maxKept = 16 << 10
+
 var lines = sync.Pool{New: func() any { b := make([]byte, 0, 1<<10); return &b }}
 
 // Handle writes a record.
 func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	b := lines.Get().(*[]byte)
-	defer lines.Put(b)
 	line, ok := appendRecord((*b)[:0], &r)
-	if !ok {
-		return h.slog.Handle(ctx, r)
+	var err error
+	if ok {
+		_, err = h.out.Write(line)
+	} else {
+		err = h.slog.Handle(ctx, r)
 	}
-	*b = line
-	_, err := h.out.Write(line)
+	if cap(line) <= maxKept {
+		*b = line
+		lines.Put(b)
+	}
 	return err
 }
 

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"math"
+	"strings"
 	"testing"
 	"time"
 )
@@ -107,6 +109,26 @@ func TestHandlerIsThatOfSlogOtherwise(t *testing.T) {
 	}
 	if string(lines) != theirs.String() {
 		t.Errorf("the lines are\n%swant\n%s", lines, theirs.String())
+	}
+}
+
+// TestBuffersOfLongLinesAreNotKept: one long line takes no memory for ever.
+func TestBuffersOfLongLinesAreNotKept(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	h := New(io.Discard, slog.LevelInfo)
+	for range 10 {
+		for _, text := range []string{long, long + "\n"} { // it is written here, and by slog
+			r := slog.NewRecord(time.Now(), slog.LevelInfo, "a", 0)
+			r.AddAttrs(slog.String("long", long), slog.String("text", text))
+			if err := h.Handle(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			b := lines.Get().(*[]byte)
+			if cap(*b) > maxKept {
+				t.Fatalf("a buffer of %d bytes is kept", cap(*b))
+			}
+			lines.Put(b)
+		}
 	}
 }
 
