@@ -49,7 +49,7 @@ func TestBrokenAdapters(t *testing.T) {
 			event, "    for (volatile int i = 0; e->data.len; i++) {}\n" + event, []string{"kai_event: adapter ran out of fuel"}, false,
 		},
 		"it takes all memory": {
-			event, "    while (e->data.len) kai_alloc(1 << 20);\n" + event, []string{"kai_event: adapter trapped", "it logged: out of memory"}, false,
+			event, "    while (e->data.len) kai_alloc(1 << 20);\n" + event, []string{"kai_event: adapter ran out of memory", "it logged: out of memory"}, false,
 		},
 		"it writes more ends than beginnings": {
 			"    kai_write_end(&w);\n\n    kai_send", "    kai_write_end(&w);\n    kai_write_end(&w);\n    kai_send",
