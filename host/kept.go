@@ -9,13 +9,17 @@ import (
 	"github.com/kai-gateway/kai/host/route"
 )
 
-// keeperOf finds the upstream that keeps what the caller names.
-//
-//   - keeper: "" if nobody remembers any of it, which is fine where there are no other
-//     callers, and for a key that may name all that an account keeps
-//   - before: the tokens of the conversation that ends with it; 0: unknown, or none
-//   - ok: all of it is the caller's, and at one upstream
-func (c *call) keeperOf(ctx context.Context, ids []string) (keeper string, before int64, ok bool) {
+// keeping is where that is kept what a request names.
+type keeping struct {
+	at      string // the upstream; "": nobody remembers any of it
+	before  int64  // the tokens of the conversation that ends with it; 0: unknown, or none
+	unknown bool   // some of it is not the caller's, or nobody knows it
+	apart   bool   // it is at several upstreams
+}
+
+// keeperOf finds the upstream that keeps what the caller names. What nobody remembers is not unknown
+// where there are no other callers, and for a key that may name all that an account keeps.
+func (c *call) keeperOf(ctx context.Context, ids []string) (k keeping) {
 	made := &c.gateway.host.made
 	for _, id := range ids {
 		at := ""
@@ -23,16 +27,32 @@ func (c *call) keeperOf(ctx context.Context, ids []string) (keeper string, befor
 			c.gateway.host.recall(ctx, c.caller, id, upstreamsOf(c.plan.Targets))
 			at = made.keeper(c.caller, id, c.plan.Targets)
 		}
-		switch {
-		case at == "" && (c.gateway.alone() || key.PrincipalFrom(ctx).Trusted):
+		if at == "" {
+			k.unknown = k.unknown || !c.gateway.alone() && !key.PrincipalFrom(ctx).Trusted
 			continue
-		case at == "" || keeper != "" && keeper != at:
-			return "", 0, false
 		}
-		keeper = at
-		before = max(before, made.weight(c.caller, id, at))
+		k = k.and(keeping{at: at, before: made.weight(c.caller, id, at)})
 	}
-	return keeper, before, true
+	return k
+}
+
+// and returns where both are kept.
+func (k keeping) and(other keeping) keeping {
+	return keeping{
+		at: cmp.Or(k.at, other.at), before: max(k.before, other.before), unknown: k.unknown || other.unknown,
+		apart: k.apart || other.apart || k.at != "" && other.at != "" && k.at != other.at,
+	}
+}
+
+// err returns why nobody can be asked, a *fault.Error, if that is so: unknown, or that it is apart.
+func (k keeping) err(unknown error) error {
+	switch {
+	case k.unknown:
+		return unknown
+	case k.apart:
+		return dialect.KeptApart()
+	}
+	return nil
 }
 
 // keeperOfNative finds the upstream that keeps what a request names as it came. keeper is "" if
@@ -41,18 +61,18 @@ func (c *call) keeperOf(ctx context.Context, ids []string) (keeper string, befor
 //   - error: a *fault.Error: it names what is not the caller's, or it refers to what nobody keeps
 //     and can't be translated
 func (c *call) keeperOfNative(ctx context.Context, n *dialect.Native) (keeper string, before int64, err error) {
-	keeper, before, ok := c.keeperOf(ctx, n.IDs)
-	if !ok {
-		return "", 0, n.Unknown
+	named := c.keeperOf(ctx, n.IDs)
+	if err := named.err(n.Unknown); err != nil {
+		return "", 0, err
 	}
-	at, tokens, ok := c.keeperOf(ctx, n.Refs)
+	all := named.and(c.keeperOf(ctx, n.Refs))
 	switch {
-	case ok && (at == "" || keeper == "" || at == keeper):
-		return cmp.Or(at, keeper), max(before, tokens), nil
+	case !all.unknown && !all.apart:
+		return all.at, all.before, nil
 	case len(n.IDs) > 0: // a translation would lose them
-		return "", 0, n.Unknown
+		return "", 0, all.err(n.Unknown)
 	case c.request.Untranslated != nil:
-		return "", 0, n.Lost
+		return "", 0, all.err(n.Lost)
 	}
 	return "", 0, nil
 }
@@ -71,11 +91,11 @@ func (c *call) readNamed(ctx context.Context) error {
 	if len(c.request.IDs) == 0 {
 		return nil
 	}
-	keeper, _, ok := c.keeperOf(ctx, c.request.IDs)
-	if !ok {
-		return dialect.NotKept()
+	named := c.keeperOf(ctx, c.request.IDs).and(keeping{at: c.keeper})
+	if err := named.err(dialect.NotKept()); err != nil {
+		return err
 	}
-	c.keeper = keeper
+	c.keeper = named.at
 	return nil
 }
 

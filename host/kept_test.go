@@ -119,6 +119,39 @@ model_mapping: {m: {provider: up, model: gemini-x}}
 	}
 }
 
+// TestWhatIsKeptApart is all the caller's, and still no target has all of it: the refusal says so.
+func TestWhatIsKeptApart(t *testing.T) {
+	first, second := mock.Start(t, mock.JSON(soundChat)), mock.Start(t, mock.JSON(strings.ReplaceAll(soundChat, "file-1", "file-2")))
+	g := newGateway(t, fmt.Sprintf(`
+auth: {enabled: true, api_keys: [{name: a, key: key-a}, {name: b, key: key-b}]}
+providers: {first: {plugin: openai, base_url: %q, api_key: k}, second: {plugin: openai, base_url: %q, api_key: k}}
+model_mapping: {m: {targets: [{provider: first, model: x}, {provider: second, model: y, tier: 2}]}}
+`, first.URL, second.URL))
+	send := func(key string, files ...string) (int, string) {
+		parts := `{"type":"text","text":"a"}`
+		for _, file := range files {
+			parts += fmt.Sprintf(`,{"type":"file","file":{"file_id":%q}}`, file)
+		}
+		return g.send(t, "POST", "/v1/chat/completions", `{"model":"m","messages":[{"role":"user","content":[`+parts+`]}]}`, "Authorization: Bearer "+key)
+	}
+	for _, answer := range []mock.Answer{mock.JSON(soundChat), fails(500, "")} {
+		first.Answer(answer)
+		if status, answer := send("key-a"); status != 200 {
+			t.Fatalf("%d %s", status, answer)
+		}
+	}
+	first.Forget()
+	second.Forget()
+	if status, answer := send("key-a", "file-1", "file-2"); status != 400 || !strings.Contains(answer, "different providers") || len(first.Requests())+len(second.Requests()) > 0 {
+		t.Errorf("files of both: %d %s", status, answer)
+	}
+	for key, files := range map[string][]string{"key-a": {"file-1", "file-2", "file-3"}, "key-b": {"file-1", "file-2"}} {
+		if status, answer := send(key, files...); status != 404 || !strings.Contains(answer, "does not exist") {
+			t.Errorf("%s with files that are not all its own: %d %s", key, status, answer)
+		}
+	}
+}
+
 // TestNoOtherAPINamesWhatIsKept: what is passed on has no fields for ids, but what it has for the
 // provider to read may not smuggle any in.
 func TestNoOtherAPINamesWhatIsKept(t *testing.T) {

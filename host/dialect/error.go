@@ -106,6 +106,14 @@ func AppendErrorString(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
+// KeptApart is the error for ids of what is all the caller's, but kept at different providers.
+func KeptApart() *fault.Error {
+	return &fault.Error{
+		Kind: fault.Invalid, Type: "invalid_request_error",
+		Text: "The request names things that are kept at different providers, so that none of them has all. Name in one request only what one model's answers have told, and leave out the rest.",
+	}
+}
+
 // NotKept is the error for an id of what a provider keeps, such as a file, that is not the
 // caller's. It doesn't tell whether there is such a thing.
 func NotKept() *fault.Error {
