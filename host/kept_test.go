@@ -97,7 +97,7 @@ model_mapping: {m: {provider: up, model: x}}
 	}
 }
 
-// TestLinksToFilesOfAProvider are ids, too.
+// TestLinksToFilesOfAProvider are ids, too, in every API whose requests go there.
 func TestLinksToFilesOfAProvider(t *testing.T) {
 	up := mock.Start(t, mock.Status(500))
 	g := newGateway(t, fmt.Sprintf(`
@@ -108,14 +108,34 @@ model_mapping: {m: {provider: up, model: gemini-x}}
 	for _, link := range []string{
 		"ms://abc", `ms:\/\/abc`, "https://generativelanguage.googleapis.com/v1beta/files/abc", "HTTPS://GenerativeLanguage.googleapis.com/v1/files/abc",
 	} {
-		for _, part := range []string{
-			`{"type":"image_url","image_url":{"url":"%s"}}`, `{"type":"image_url","image_url":"%s"}`, `{"type":"file","file":{"file_data":"%s"}}`,
+		for part, send := range map[string]struct{ path, body string }{
+			`{"type":"image_url","image_url":{"url":"%s"}}`:            {"/v1/chat/completions", `{"model":"m","messages":[{"role":"user","content":[%s]}]}`},
+			`{"type":"image_url","image_url":"%s"}`:                    {"/v1/chat/completions", `{"model":"m","messages":[{"role":"user","content":[%s]}]}`},
+			`{"type":"file","file":{"file_data":"%s"}}`:                {"/v1/chat/completions", `{"model":"m","messages":[{"role":"user","content":[%s]}]}`},
+			`{"type":"image","source":{"type":"url","url":"%s"}}`:      {"/v1/messages", `{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[%s]}]}`},
+			`{"type":"document","source":{"type":"url","url":"%s"}}`:   {"/v1/messages", `{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[%s]}]}`},
+			`{"type":"input_image","image_url":"%s"}`:                  {"/v1/responses", `{"model":"m","input":[{"role":"user","content":[%s]}]}`},
+			`{"type":"input_file","filename":"a.pdf","file_url":"%s"}`: {"/v1/responses", `{"model":"m","input":[{"role":"user","content":[%s]}]}`},
 		} {
-			body := fmt.Sprintf(`{"model":"m","messages":[{"role":"user","content":[`+part+`]}]}`, link)
-			if status, answer := g.send(t, "POST", "/v1/chat/completions", body, "Authorization: Bearer key-a"); status != 404 || len(up.Requests()) > 0 {
+			body := fmt.Sprintf(send.body, fmt.Sprintf(part, link))
+			if status, answer := g.send(t, "POST", send.path, body, "Authorization: Bearer key-a"); status != 404 || len(up.Requests()) > 0 {
 				t.Errorf("%s: %d %s", body, status, answer)
 			}
 		}
+	}
+}
+
+// TestDocumentsToRankAreTheClients, with whatever fields its own programs need.
+func TestDocumentsToRankAreTheClients(t *testing.T) {
+	up := mock.Start(t, mock.JSON(`{"results":[{"index":0,"relevance_score":1}]}`))
+	g := newGateway(t, fmt.Sprintf(`
+auth: {enabled: true, api_keys: [{name: a, key: key-a}]}
+providers: {up: {plugin: openai, base_url: %q, api_key: k}}
+model_mapping: {m: {provider: up, model: x}}
+`, up.URL))
+	const body = `{"model":"m","query":{"text":"q","file_id":"x"},"documents":[{"text":"a","file_id":"x","metadata":{"container":"y"}}]}`
+	if status, answer := g.send(t, "POST", "/v1/rerank", body, "Authorization: Bearer key-a"); status != 200 || !strings.Contains(up.Last().Body, `"file_id":"x"`) {
+		t.Errorf("%d %s", status, answer)
 	}
 }
 
@@ -166,7 +186,7 @@ model_mapping: {m: {provider: up, model: x}}
 		"/v1/fim/completions":    {`"prompt":"a","novel":{"file_ids":["x"]}`},
 		"/v1/embeddings":         {`"input":"a","novel":{"file_id":"x"}`, `"input":[{"image":{"file_id":"x"}}]`},
 		"/v1/moderations":        {`"input":"a","file_id":"x"`, `"input":[{"type":"image_url","image_url":{"file_id":"x"}}]`},
-		"/v1/rerank":             {`"query":"q","documents":[{"file_id":"x"}]`, `"query":{"file_id":"x"},"documents":["a"]`},
+		"/v1/rerank":             {`"query":"q","documents":["a"],"novel":{"file_id":"x"}`, `"query":"q","documents":["a"],"File_ID":"x"`},
 		"/v1/images/generations": {`"prompt":"a","images":[{"file_id":"x"}]`},
 		"/v1/audio/speech":       {`"input":"a","voice":"alloy","novel":{"file_id":"x"}`},
 	} {

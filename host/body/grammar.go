@@ -78,19 +78,32 @@ func (g *Grammar) field(p Place, key []byte) Place {
 	if int(p) >= len(g.Places) {
 		return Elsewhere
 	}
-	if g.Folds {
-		key = Fold(key)
-	}
 	node := &g.Places[p]
-	if len(node.Fields) == 0 || int(p) < len(g.marks) && g.marks[p]&markOf(key) == 0 {
+	if len(node.Fields) == 0 {
 		return node.Other
 	}
-	for i := range node.Fields {
-		if f := &node.Fields[i]; string(key) == f.Name {
-			return f.Place
+	place, ok := g.named(p, key)
+	if !ok && g.Folds && !isFolded(key) {
+		place, ok = g.named(p, Fold(key))
+	}
+	if !ok {
+		return node.Other
+	}
+	return place
+}
+
+// named returns the place of the field of the object at p that has exactly that name.
+func (g *Grammar) named(p Place, key []byte) (_ Place, ok bool) {
+	if int(p) < len(g.marks) && g.marks[p]&markOf(key) == 0 {
+		return Elsewhere, false
+	}
+	fields := g.Places[p].Fields
+	for i := range fields {
+		if string(key) == fields[i].Name {
+			return fields[i].Place, true
 		}
 	}
-	return node.Other
+	return Elsewhere, false
 }
 
 // element returns the place of the elements of the array at p.

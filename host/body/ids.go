@@ -67,41 +67,52 @@ func (s *IDs) Size() (n int64) {
 
 const idBytes = 16 // what is kept of an id besides its text
 
-// FieldsOfIDs returns the fields that name what a provider keeps, in whatever object they
-// stand.
+// FieldsOfIDs returns the fields that name what a provider keeps, in whatever object they stand.
+// Their names are folded, for grammars that fold them.
 //
-//   - id: the place of one id
-//   - list: the place of several
-//   - object: the place of what is one, or has it in it as its "id"
-func FieldsOfIDs(id, list, object Place) []Field {
-	return []Field{
-		{Name: "file_id", Place: id}, {Name: "container_id", Place: id}, {Name: "skill_id", Place: id}, {Name: "previous_response_id", Place: id},
-		{Name: "file_ids", Place: list}, {Name: "vector_store_ids", Place: list}, {Name: "container", Place: object},
+//   - kept: the place of an id, of several, or of an object that has one as its "id"
+func FieldsOfIDs(kept Place) (all []Field) {
+	for _, name := range []string{
+		"file_id", "file_ids", "container", "container_id", "skill_id", "vector_store_id", "vector_store_ids", "previous_response_id",
+		"knowledge_id",                    // https://docs.bigmodel.cn/api-reference
+		"cached_content", "cachedcontent", // https://ai.google.dev/gemini-api/docs/openai
+	} {
+		all = append(all, Field{Name: name, Place: kept})
 	}
+	return all
 }
 
 // The places that NodesOfIDs makes nodes of, from the first one on.
 const (
-	AnyPlace  Place = iota // whatever it is, there may be ids in it
-	AnID                   // an id
-	ListOfIDs              // several
-	WithID                 // an id, or an object that has one
+	AnyPlace Place = iota // whatever it is, there may be ids in it, and links
+	WithID                // an id, several, or an object that has one
 )
 
-// NodesOfIDs returns the nodes of four places, AnyPlace to WithID, with which a grammar finds
+// NodesOfIDs returns the nodes of two places, AnyPlace and WithID, with which a grammar finds
 // ids in values that it knows nothing else of. first is where in its Places they are put.
 func NodesOfIDs(first Place) []Node {
-	fields := FieldsOfIDs(first+AnID, first+ListOfIDs, first+WithID)
-	anywhere := Node{Fields: fields, Other: first + AnyPlace, Element: first + AnyPlace}
-	object := anywhere
-	object.Fields = append([]Field{{Name: "id", Place: first + AnID}}, fields...)
-	return []Node{AnyPlace: anywhere, AnID: {}, ListOfIDs: {Element: first + AnID}, WithID: object}
+	fields := FieldsOfIDs(first + WithID)
+	return []Node{
+		AnyPlace: {Fields: fields, Other: first + AnyPlace, Element: first + AnyPlace},
+		WithID:   {Fields: append([]Field{{Name: "id", Place: first + WithID}}, fields...), Other: first + AnyPlace, Element: first + WithID},
+	}
 }
 
 // Note adds a value that stands at one of the places of NodesOfIDs, of which at is the number
-// from 0 on, if it is an id.
+// from 0 on, if it is an id, or a link to what a provider keeps.
 func (s *IDs) Note(at Place, v sdk.JSON) {
-	if at == AnID || at == WithID {
+	if at == WithID {
 		s.AddValue(v)
+	} else {
+		s.AddLink(v)
 	}
+}
+
+// anything is the grammar of a value of which nothing is known.
+var anything = Grammar{Places: append([]Node{Top: {Fields: FieldsOfIDs(First + WithID), Other: First, Element: First}, Model: {}}, NodesOfIDs(First)...), Folds: true}.Indexed()
+
+// AddAll adds the ids and the links that stand anywhere in a value, in JSON that Scan has
+// accepted.
+func (s *IDs) AddAll(v sdk.JSON) {
+	Visit(v, &anything, func(at Place, v sdk.JSON) { s.Note(at-First, v) }, nil)
 }

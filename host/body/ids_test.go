@@ -23,18 +23,23 @@ func (r *idsOnly) Value(at Place, b []byte, value Span, _ int) Span {
 
 var idsGrammar = Grammar{
 	Known:  func([]byte) bool { return false },
+	Folds:  true,
 	Places: append([]Node{Top: {Other: First + AnyPlace}, Model: {}}, NodesOfIDs(First)...),
 }
 
 // TestIDsAreFoundWhereverTheyStand, however they are written, and each once.
 func TestIDsAreFoundWhereverTheyStand(t *testing.T) {
 	for b, want := range map[string][]string{
-		`{"a":{"file_id":"f1"},"b":[[{"x":{"container_id":"c1"}}]]}`:           {"f1", "c1"},
-		`{"a":{"f\u0069le_id":"f\u0031"}}`:                                     {"f1"},
-		`{"a":{"file_ids":["f1","f2","f1"]},"b":{"vector_store_ids":["v1"]}}`:  {"f1", "f2", "v1"},
-		`{"a":{"container":"c1"},"b":{"container":{"id":"c2","type":"auto"}}}`: {"c1", "c2"},
-		`{"a":{"container":{"file_ids":["f1"]},"id":"nobody's"}}`:              {"f1"},
-		`{"a":{"file_id":1,"file_ids":"f1","container":null},"b":"file_id"}`:   nil,
+		`{"a":{"file_id":"f1"},"b":[[{"x":{"container_id":"c1"}}]]}`:            {"f1", "c1"},
+		`{"a":{"f\u0069le_id":"f\u0031"}}`:                                      {"f1"},
+		`{"a":{"file_ids":["f1","f2","f1"]},"b":{"vector_store_ids":["v1"]}}`:   {"f1", "f2", "v1"},
+		`{"a":{"container":"c1"},"b":{"container":{"id":"c2","type":"auto"}}}`:  {"c1", "c2"},
+		`{"a":{"container":{"file_ids":["f1"]},"id":"nobody's"}}`:               {"f1"},
+		`{"a":{"file_id":1,"file_ids":"f1","container":null},"b":"file_id"}`:    {"f1"},
+		`{"a":{"container":["c1",{"id":"c2","x":"y"}],"file_id":{"id":"f1"}}}`:  {"c1", "c2", "f1"},
+		`{"a":{"File_ID":"f1"},"b":{"\u212anowledge_ID":"k1","x_File_ID":"x"}}`: {"f1", "k1"},
+		`{"a":{"url":"ms://f1","b":["https://example.com/files/a"]}}`:           {"ms://f1"},
+		`{"a":{"cachedContent":"cachedContents/c1","Other":{"VALUE":"x"}}}`:     {"cachedContents/c1"},
 		`{"a":{"file_id":""}}`: nil,
 	} {
 		var r idsOnly

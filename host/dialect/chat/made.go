@@ -16,7 +16,7 @@ var messageForm = native.Form{
 			body.Top: {Fields: []body.Field{{Name: "audio", Place: inMessage + body.WithID}, {Name: "annotations", Place: inMessage}}}, body.Model: {},
 		}, body.NodesOfIDs(inMessage)...),
 	},
-	Roles: map[body.Place]native.Role{inMessage + body.AnID: native.ID, inMessage + body.WithID: native.ID},
+	Roles: map[body.Place]native.Role{inMessage + body.WithID: native.ID},
 }
 
 // inMessage is the first place of messageForm.

@@ -15,7 +15,7 @@ func Parse(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, err
 	}
 	usage := r.IncludeUsage
 	return &dialect.Request{
-		Op: abi.Chat, Model: r.Model, Stream: r.Stream, Lasting: r.Store, Body: r, Size: r.Size() + r.named.Size(), IDs: r.named.All(),
+		Op: abi.Chat, Model: r.Model, Stream: r.Stream, Lasting: r.Store, Body: r, Size: r.Size(), IDs: r.IDs(),
 		Whole:    func(i dialect.Info) dialect.Answer { return NewWhole(infoOf(i)) },
 		Streamed: func(i dialect.Info) dialect.Stream { return newStream(i, usage) },
 	}, nil

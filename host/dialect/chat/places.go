@@ -1,9 +1,6 @@
 package chat
 
 import (
-	"bytes"
-	"strings"
-
 	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/sdk"
 )
@@ -39,7 +36,7 @@ const (
 	atStopItem   // stop[]
 	atTools      // tools
 	atTool       // tools[]
-	atUnknown    // what Kai knows nothing of; this place and the next three are those of body.NodesOfIDs
+	atUnknown    // what Kai knows nothing of; this place and the next are those of body.NodesOfIDs
 )
 
 // atKept is what may be an id of what a provider keeps, or have it in it.
@@ -49,39 +46,55 @@ const atKept = atUnknown + body.WithID
 var grammar = body.Grammar{
 	Needs: "messages",
 	Known: known,
+	Folds: true,
 	Places: append([]body.Node{
 		body.Top: withIDs(
 			body.Field{Name: "model", Place: body.Model}, body.Field{Name: "messages", Place: atMessages}, body.Field{Name: effort, Place: atEffort},
 			body.Field{Name: "stop", Place: atStop}, body.Field{Name: "tools", Place: atTools}, body.Field{Name: "conversation", Place: atKept},
 			body.Field{Name: "metadata"}, body.Field{Name: "response_format"}, body.Field{Name: "functions"},
+			body.Field{Name: "guided_json"}, body.Field{Name: "structured_outputs"}, body.Field{Name: "documents"},
 		),
 		atMessages: {Element: atMessage},
 		atMessage: withIDs(
 			body.Field{Name: "role"}, body.Field{Name: "content", Place: atContent}, body.Field{Name: "tool_calls", Place: atToolCalls},
 			body.Field{Name: "tool_call_id", Place: atIDOfResult}, body.Field{Name: "audio", Place: atKept}, body.Field{Name: "name"},
 			body.Field{Name: "reasoning"}, body.Field{Name: "reasoning_content"}, body.Field{Name: "reasoning_details"}, body.Field{Name: "refusal"},
-			body.Field{Name: "function_call"}, body.Field{Name: "extra_content"},
+			body.Field{Name: "function_call"},
 		),
-		atContent: {Element: atPart},
+		atContent: listOf(atPart),
 		atPart: withIDs(
 			body.Field{Name: "type"}, body.Field{Name: "text", Place: atText}, body.Field{Name: "image_url", Place: atImageURL},
 			body.Field{Name: "input_audio", Place: atAudio}, body.Field{Name: "file", Place: atFile},
 		),
+		atText:      withIDs(),
 		atImageURL:  withIDs(body.Field{Name: "url", Place: atURL}),
+		atURL:       withIDs(),
 		atAudio:     withIDs(body.Field{Name: "data", Place: atAudioData}),
 		atFile:      withIDs(body.Field{Name: "file_data", Place: atFileData}),
+		atAudioData: withIDs(),
+		atFileData:  withIDs(),
 		atToolCalls: {Element: atToolCall},
 		atToolCall:  {Fields: []body.Field{{Name: "id", Place: atIDOfCall}}},
 		atStop:      {Element: atStopItem},
 		atTools:     {Element: atTool},
-		// What a tool is called with is the tool's matter.
-		atTool: withIDs(body.Field{Name: "type"}, body.Field{Name: "function"}, body.Field{Name: "custom"}, body.Field{Name: "parameters"}, body.Field{Name: "input_schema"}),
+		// What a tool is called with is the tool's matter: see noteTool for those that aren't the client's.
+		atTool: withIDs(
+			body.Field{Name: "type"}, body.Field{Name: "function"}, body.Field{Name: "custom"}, body.Field{Name: "parameters"}, body.Field{Name: "input_schema"},
+			body.Field{Name: "input_examples"}, body.Field{Name: "headers"},
+		),
 	}, body.NodesOfIDs(atUnknown)...),
 }.Indexed()
 
 // withIDs returns a node of fields, in whose other ones there may be ids.
 func withIDs(fields ...body.Field) body.Node {
-	return body.Node{Fields: append(fields, body.FieldsOfIDs(atUnknown+body.AnID, atUnknown+body.ListOfIDs, atKept)...), Other: atUnknown}
+	return body.Node{Fields: append(fields, body.FieldsOfIDs(atKept)...), Other: atUnknown, Element: atUnknown}
+}
+
+// listOf returns the node of a list of what has a place. Anything else there may have ids in it.
+func listOf(element body.Place) body.Node {
+	node := withIDs()
+	node.Element = element
+	return node
 }
 
 // known reports whether a folded name is one of OpenAI's fields of a chat request,
@@ -166,33 +179,18 @@ func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long b
 			n.ids = append(n.ids, callID{inside, at == atIDOfResult, n.messages})
 		}
 	case atContent, atText:
+		n.named.AddText(value.Of(b))
 		return longTextIn(b, inside)
 	case atImageURL: // some write the URL without the object around it
-		n.link(value.Of(b))
+		n.named.AddLink(value.Of(b))
 		return n.data(atURL, b, inside)
 	case atURL, atFileData:
-		n.link(value.Of(b))
+		n.named.AddLink(value.Of(b))
 		return n.data(at, b, inside)
 	case atAudioData:
 		return n.data(at, b, inside)
 	}
 	return body.Span{}
-}
-
-// link notes a link to a file that a provider keeps: Moonshot's, and Gemini's.
-//
-// https://platform.moonshot.ai/docs/guide/use-kimi-vision-model
-// https://ai.google.dev/gemini-api/docs/files
-func (n *notes) link(v sdk.JSON) {
-	const longest = 512 // bytes of such a link as it is written
-	if len(v) > longest || bytes.HasPrefix(v, []byte(`"data:`)) {
-		return
-	}
-	link, _ := v.Str()
-	host, path, _ := strings.Cut(strings.TrimPrefix(strings.ToLower(link), "https://"), "/")
-	if strings.HasPrefix(host, "ms:") || strings.HasSuffix(host, ".googleapis.com") && strings.Contains(path, "/files/") {
-		n.named.Add(link)
-	}
 }
 
 func isEmptyList(list []byte) bool { return len(sdk.TrimSpaceEnd(list[:len(list)-1])) == 1 }

@@ -74,6 +74,12 @@ func parseRequest(b []byte, scan func(*body.Doc, []byte, *body.Grammar, body.Rea
 	return r, nil
 }
 
+// Size returns how many bytes the Request keeps besides the body.
+func (r *Request) Size() int64 { return r.Doc.Size() + r.named.Size() }
+
+// IDs returns the ids, and the links, by which the request names what a provider keeps, each once.
+func (r *Request) IDs() []string { return r.named.All() }
+
 // textOf returns the bytes as a string without copying them: they do not change.
 func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 

@@ -298,11 +298,24 @@ func (r *Request) readTools(v gjson.Result) *problem {
 }
 
 // noteTool notes each type that a reader may see in a tool: the field may be there
-// twice, and under a name that folds to type.
+// twice, and under a name that folds to type. One that isn't the client's own may name what the
+// provider keeps, even where others have their schema.
 func (r *Request) noteTool(i int, tool gjson.Result) {
+	theirs := false
 	tool.ForEach(func(key, v gjson.Result) bool {
 		if v.Type == gjson.String && v.Str != "function" && string(body.Fold([]byte(key.Str))) == "type" {
 			r.tools = append(r.tools, foreignTool{i, string(body.Fold([]byte(v.Str)))})
+			theirs = theirs || v.Str != "custom"
+		}
+		return true
+	})
+	if !theirs {
+		return
+	}
+	tool.ForEach(func(key, v gjson.Result) bool {
+		switch string(body.Fold([]byte(key.Str))) {
+		case "function", "custom", "parameters":
+			r.named.AddAll(sdk.JSON(v.Raw))
 		}
 		return true
 	})

@@ -54,6 +54,7 @@ func ParseWritten(b []byte, m *Marks) (*Request, error) {
 	if err := r.Rescan(head, &grammar, &m.notes); err != nil {
 		return nil, err
 	}
+	r.named = m.named
 	if err := r.read(head, m.messages > 0); err != nil {
 		return nil, err
 	}

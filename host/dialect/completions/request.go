@@ -40,7 +40,7 @@ const (
 	atSeed
 	atRandomSeed
 	atItem    // prompt[]
-	atUnknown // what Kai doesn't look at; it and the next three are those of body.NodesOfIDs
+	atUnknown // what Kai doesn't look at; it and the next are those of body.NodesOfIDs
 )
 
 var names = [...]string{
@@ -51,7 +51,7 @@ var grammar = newGrammar()
 
 func newGrammar() body.Grammar {
 	g := body.Grammar{
-		Needs: "prompt",
+		Needs: "prompt", Folds: true,
 		Known: func(name []byte) bool {
 			switch string(name) {
 			case "model", "temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty", "logit_bias":

@@ -28,11 +28,11 @@ const (
 	atStream
 	atBelow                               // what an object of the input has in it, whose long texts go by reference
 	atUnknown = atBelow + body.WithID + 1 // what Kai doesn't look at
-	// Each of these two and the next three are those of body.NodesOfIDs.
+	// Each of these two and the next are those of body.NodesOfIDs.
 )
 
 var grammar = body.Grammar{
-	Needs: "input",
+	Needs: "input", Folds: true,
 	Known: func(name []byte) bool {
 		switch string(name) {
 		case "model", "input", "encoding_format", "dimensions", "user", "stream":

@@ -2,6 +2,7 @@ package messages
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,6 @@ const (
 	ofTheTool    // what a tool is called with, or its schema: whatever it says, it is the tool's
 	atPrivate    // what says which client asks
 	atUser       // metadata, and user
-	atContainer  // container
 	atTools      // tools
 	atTool       // tools[]
 	atToolType   // tools[].type
@@ -28,7 +28,10 @@ const (
 	atInner      // one of them
 	atInnerType  // its type
 	atInnerModel // its model
-	atID         // an id of the provider's
+	atID         // an id of the provider's, several of them, or an object that has one, as a container
+	atLink       // a link to a picture or to a document
+	atOutput     // output_config
+	atFormat     // its format, or output_format
 	atSkill      // the name of a skill, or the id of one of the account's own
 	atSignature  // a signature
 )
@@ -42,25 +45,28 @@ var nativeForm = native.Form{
 			body.Top: {
 				Fields: append(native.Private(atPrivate),
 					body.Field{Name: "model", Place: body.Model}, body.Field{Name: "metadata", Place: atUser}, body.Field{Name: "user", Place: atUser},
-					body.Field{Name: "container", Place: atContainer}, body.Field{Name: "tools", Place: atTools},
+					body.Field{Name: "container", Place: atID}, body.Field{Name: "tools", Place: atTools},
+					body.Field{Name: "output_config", Place: atOutput}, body.Field{Name: "output_format", Place: atFormat},
 				),
 				Other: anywhere,
 			},
 			anywhere:    withIDs(body.Field{Name: "tool", Place: atInner}, body.Field{Name: "tools", Place: atInnerList}, body.Field{Name: "input", Place: ofTheTool}),
 			ofTheTool:   {Other: ofTheTool, Element: ofTheTool},
 			atUser:      {Other: anywhere, Element: anywhere},
-			atContainer: {Fields: []body.Field{{Name: "id", Place: atID}, {Name: "skill_id", Place: atSkill}}, Other: anywhere, Element: anywhere},
+			atOutput:    withIDs(body.Field{Name: "format", Place: atFormat}),
+			atFormat:    withIDs(body.Field{Name: "schema", Place: ofTheTool}),
 			atTools:     {Element: atTool},
 			atTool:      toolNode(atToolType, atToolModel),
 			atInnerList: {Element: atInner},
 			atInner:     toolNode(atInnerType, atInnerModel),
-			atID:        {},
+			atID:        idNode(),
+			atLink:      {Other: anywhere, Element: anywhere},
 			atSkill:     {},
 			atSignature: {},
 		},
 	},
 	Roles: map[body.Place]native.Role{
-		atPrivate: native.Cut, atUser: native.User, atContainer: native.ID, atID: native.ID, atSkill: native.Skill, atSignature: native.Sealed,
+		atPrivate: native.Cut, atUser: native.User, atID: native.ID, atLink: native.Link, atSkill: native.Skill, atSignature: native.Sealed,
 		atTool: native.Tool, atToolType: native.ToolType, atToolModel: native.ToolModel, atInnerType: native.InnerType, atInnerModel: native.InnerModel,
 	},
 	Seal: seal.Prefix,
@@ -70,18 +76,25 @@ var nativeForm = native.Form{
 func withIDs(fields ...body.Field) body.Node {
 	return body.Node{
 		Fields: append(fields,
-			body.Field{Name: "file_id", Place: atID}, body.Field{Name: "container", Place: atContainer}, body.Field{Name: "skill_id", Place: atSkill},
-			body.Field{Name: "signature", Place: atSignature},
+			body.Field{Name: "file_id", Place: atID}, body.Field{Name: "container", Place: atID}, body.Field{Name: "skill_id", Place: atSkill},
+			body.Field{Name: "signature", Place: atSignature}, body.Field{Name: "url", Place: atLink},
 		),
 		Other: anywhere, Element: anywhere,
 	}
+}
+
+// idNode returns the node of what a provider keeps.
+func idNode() body.Node {
+	node := withIDs(body.Field{Name: "id", Place: atID})
+	node.Element = atID
+	return node
 }
 
 // toolNode returns the node of a tool.
 func toolNode(kind, model body.Place) body.Node {
 	return withIDs(
 		body.Field{Name: "type", Place: kind}, body.Field{Name: "model", Place: model}, body.Field{Name: "input_schema", Place: ofTheTool},
-		body.Field{Name: "definition", Place: atInner}, body.Field{Name: "tools", Place: atInnerList},
+		body.Field{Name: "input_examples", Place: ofTheTool}, body.Field{Name: "definition", Place: atInner}, body.Field{Name: "tools", Place: atInnerList},
 	)
 }
 
@@ -151,8 +164,12 @@ func (r *request) passed(b []byte, header http.Header) (*dialect.Native, error) 
 	if err != nil || q.Sealed {
 		return nil, err
 	}
+	ids := q.IDs
+	if r.Untranslated != nil { // else the translation names its links
+		ids = slices.Concat(ids, q.Links)
+	}
 	return &dialect.Native{
-		Size: 2 * q.Size(), IDs: q.IDs, Billed: q.Billed(), Headers: clientHeaders(header), Told: nativeTold,
+		Size: 2 * q.Size(), IDs: ids, Billed: q.Billed(), Headers: clientHeaders(header), Told: nativeTold,
 		Body: func(takes, _ func(string) bool) dialect.Body {
 			if takes(extOwn) {
 				return q

@@ -111,7 +111,7 @@ func parse(b []byte, counting bool, buffers *buffer.Pool) (*request, error) {
 	p.given = &p.plain
 	r.found = t.found
 	r.asked = asked{names: t.names, ids: func(id string) bool { _, has := ids[id]; return has }}
-	r.Model, r.Stream, r.Body, r.Owner = body.Model, body.Stream, body, t.owner
+	r.Model, r.Stream, r.Body, r.Owner, r.IDs = body.Model, body.Stream, body, t.owner, body.IDs()
 	r.Size = int64(len(t.out)+t.origins.size()+64*len(ids)) + body.Size()
 	r.Fault = func(e *fault.Error) *fault.Error { return p.given.fault(e) }
 	if t.effort != "" {

@@ -25,23 +25,26 @@ import (
 type Role uint8
 
 const (
-	Passed    Role = iota // nothing: it passes
-	Cut                   // a field of the top level that never leaves the gateway
-	CutInside             // the same of any other object, whatever is in it
-	ID                    // a string: the id of something that the provider keeps
-	Ref                   // a string: the id of an earlier answer, which the gateway itself may have
-	Skill                 // a string: an ID if it begins with "skill_", else the name of what everybody has
-	Sealed                // a string: if it is the gateway's own, nobody else can read it
-	User                  // a field of the top level that says who the client's user is; there may be several
-	Tool                  // an object: a tool
-	ToolType              // its type
-	ToolModel             // a model that it uses
-	InnerType             // the same of a tool that stands anywhere but in the list of them
+	Passed     Role = iota // nothing: it passes
+	Cut                    // a field of the top level that never leaves the gateway
+	CutInside              // the same of any other object, whatever is in it
+	ID                     // a string: the id of something that the provider keeps
+	Ref                    // a string: the id of an earlier answer, which the gateway itself may have
+	Skill                  // a string: an ID if it begins with "skill_", else the name of what everybody has
+	Link                   // a string: it may lead to a file of the account's
+	Sealed                 // a string: if it is the gateway's own, nobody else can read it
+	User                   // a field of the top level that says who the client's user is; there may be several
+	Tool                   // an object: a tool
+	ToolType               // its type
+	ToolModel              // a model that it uses
+	ToolSchema             // an object: the schema of a tool of the client's; in one of the provider's, there may be ids
+	InnerType              // the same of a tool that stands anywhere but in the list of them
 	InnerModel
 	Item     // an object: one that the provider may have made and may keep
 	ItemID   // its id
 	ItemType // its type
 	ItemSeal // a string of its that is Sealed
+	ItemData // a string of its without which it only refers to what the provider keeps
 
 	Own   // of an answer, a string: the model that it is from
 	Model // of an answer, a string: the name of some model
@@ -58,10 +61,10 @@ type Form struct {
 	Seal string
 
 	// Refers reports whether an Item of a type is nothing without what the provider keeps
-	// of it, so that its id is a Ref. sealed: it brings along what the provider has sealed. Of
+	// of it, so that its id is a Ref. whole: it brings along what the provider has sealed, or its data. Of
 	// an answer, it reports whether what stands in an item of the type was made by the provider.
 	// Default: none is.
-	Refers func(kind string, sealed bool) bool
+	Refers func(kind string, whole bool) bool
 
 	// At returns the path of a field of a tool, as this API writes it. Default:
 	// tools.0.type.
@@ -77,13 +80,14 @@ type Request struct {
 	body.Doc
 	IDs    []string // which it names, each once
 	Refs   []string // of earlier answers and their items, each once
+	Links  []string // to files that a provider keeps, each once: a translation has them, too
 	Sealed bool     // there is something in it that only the gateway can read
 
 	form   *Form
 	tools  []tool
 	models []int       // tools that have a model
 	items  []namedItem // those with an id
-	named  int64       // bytes of IDs and Refs
+	named  int64       // bytes of IDs, Refs and Links
 	users  []body.Span // the fields that say who the user is, with their keys
 }
 
@@ -115,7 +119,8 @@ func Parse(b []byte, f *Form) (*Request, error) {
 		cuts[i].Span = body.WithComma(r.Whole(), field)
 	}
 	r.Mend(cuts)
-	r.IDs, r.Refs, r.named, r.Sealed = n.ids.All(), n.refs.All(), n.ids.Size()+n.refs.Size(), n.sealed
+	r.IDs, r.Refs, r.Links, r.Sealed = n.ids.All(), n.refs.All(), n.links.All(), n.sealed
+	r.named = n.ids.Size() + n.refs.Size() + n.links.Size()
 	r.tools, r.models, r.items, r.users = n.tools, n.models, n.items, n.users
 	return r, nil
 }
@@ -159,27 +164,31 @@ type notes struct {
 	from   int // where the container begins that is being cut
 	ids    body.IDs
 	refs   body.IDs
+	links  body.IDs
 	sealed bool
 	tool   int // the number of the next one
 	tools  []tool
 	models []int
 	users  []body.Span
 
+	schemas []body.Span // of the tools that are being read
+	tooled  int         // where in tools these begin
+
 	items []namedItem
 	first int      // where in items those of the item begin that is being read
 	kinds []string // its types: one, if nobody tries anything
-	seals bool     // it has something sealed
+	whole bool     // it has something sealed, or its data
 }
 
-// Begin counts the tools, and begins an item, or what is cut.
+// Begin counts the tools, and begins an item, a schema, or what is cut.
 func (n *notes) Begin(at body.Place, i int) {
 	switch n.form.Roles[at] {
 	case Tool:
 		n.tool++
-	case CutInside:
+	case CutInside, ToolSchema:
 		n.from = i
 	case Item:
-		n.first, n.kinds, n.seals = len(n.items), n.kinds[:0], false
+		n.first, n.kinds, n.whole = len(n.items), n.kinds[:0], false
 	}
 }
 
@@ -189,9 +198,25 @@ func (n *notes) End(at body.Place, i int) {
 	switch n.form.Roles[at] {
 	case CutInside:
 		n.cuts = append(n.cuts, body.Span{From: keyBefore(n.body, n.from), To: i})
+	case ToolSchema:
+		n.schemas = append(n.schemas, body.Span{From: n.from, To: i})
+	case Tool:
+		n.endTools()
 	case Item:
+		n.endTools()
 		n.endItem()
 	}
+}
+
+// endTools ends a tool, or an item that has some: a schema of one that isn't the client's own may name
+// what the provider keeps.
+func (n *notes) endTools() {
+	if slices.ContainsFunc(n.tools[n.tooled:], func(t tool) bool { return t.kind != "function" && t.kind != "custom" && t.kind != "namespace" }) {
+		for _, schema := range n.schemas {
+			n.ids.AddAll(schema.Of(n.body))
+		}
+	}
+	n.schemas, n.tooled = n.schemas[:0], len(n.tools)
 }
 
 // keyBefore returns where the key of the value begins that begins at i. No key that is cut has a
@@ -205,9 +230,9 @@ func (n *notes) endItem() {
 	if n.form.Refers == nil || len(n.items) == n.first {
 		return
 	}
-	refers := len(n.kinds) == 0 && n.form.Refers("", n.seals)
+	refers := len(n.kinds) == 0 && n.form.Refers("", n.whole)
 	for _, kind := range n.kinds {
-		refers = refers || n.form.Refers(kind, n.seals)
+		refers = refers || n.form.Refers(kind, n.whole)
 	}
 	if !refers {
 		return
@@ -252,8 +277,12 @@ func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long b
 		n.kinds = append(n.kinds, kind)
 		return body.Span{}
 	case ItemSeal:
-		n.seals = n.seals || text[0] == '"'
+		n.whole = n.whole || text[0] == '"'
 		n.seal(text)
+	case ItemData:
+		n.whole = n.whole || text[0] == '"' && len(text) > len(`""`)
+	case Link:
+		n.links.AddLink(text)
 	case Sealed:
 		n.seal(text)
 	case ToolType, InnerType:

@@ -24,7 +24,7 @@ func Operations() []Operation {
 		{op: abi.Moderations, path: "/v1/moderations", fields: []field{
 			{name: "input", needed: true, long: true, check: textOrTexts},
 		}},
-		{op: abi.Rerank, path: "/v1/rerank", fields: []field{
+		{op: abi.Rerank, path: "/v1/rerank", data: true, fields: []field{
 			{name: "query", needed: true, long: true, check: textOrObject},
 			{name: "documents", needed: true, long: true, check: documents},
 			{name: "top_n", check: atLeastNone},
@@ -58,6 +58,7 @@ type shape struct {
 	op      abi.Op
 	path    string
 	fields  []field                                              // those that Kai looks at, besides model
+	data    bool                                                 // what is long in it is the client's own, with whatever fields, and names nothing
 	passes  func(mediaType string) (contentType string, ok bool) // as dialect.Request has it
 	grammar body.Grammar
 }
@@ -76,13 +77,13 @@ type field struct {
 func placeOf(field int) body.Place { return body.First + body.Place(2*field) }
 
 // below is the place of what a field has in it whose long texts go by reference, and unknown that of
-// what other fields have, or of a field that Kai doesn't look at. Each of them and the next three are
+// what other fields have, or of a field that Kai doesn't look at. Each of them and the next are
 // those of body.NodesOfIDs.
 func (s *shape) below() body.Place   { return placeOf(len(s.fields)) }
 func (s *shape) unknown() body.Place { return s.below() + body.WithID + 1 }
 
 func (s *shape) newGrammar() body.Grammar {
-	g := body.Grammar{Needs: s.fields[0].name, Places: make([]body.Node, int(s.below()))}
+	g := body.Grammar{Needs: s.fields[0].name, Folds: true, Places: make([]body.Node, int(s.below()))}
 	below, ids := body.NodesOfIDs(s.below()), body.NodesOfIDs(s.unknown())
 	top := []body.Field{{Name: "model", Place: body.Model}}
 	for i, f := range s.fields {

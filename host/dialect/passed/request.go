@@ -65,7 +65,9 @@ func (n *notes) Value(at body.Place, b []byte, value body.Span, _ int) (long bod
 		n.named.Note(at-unknown, value.Of(b))
 		return body.Span{}
 	case at >= below:
-		n.named.Note(at-below, value.Of(b))
+		if !n.shape.data {
+			n.named.Note(at-below, value.Of(b))
+		}
 		return long
 	}
 	i := int(at-body.First) / 2

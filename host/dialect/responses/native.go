@@ -19,32 +19,53 @@ const (
 	ofTheTool      // what a tool is called with, its schema, or what is only repeated: whatever it says, it is nobody's id
 	atPrivate      // what says which client asks
 	atPrivateInner // the same in an item
-	atID           // an id of the provider's
-	atIDList       // several of them
+	atID           // an id of the provider's, several of them, or an object that it keeps with its id: conversation, container, prompt
+	atLink         // a link to a picture or to a file
 	atRef          // previous_response_id
 	atSkill        // the name of a skill, or the id of one of the account's own
-	atObject       // an object that the provider keeps, by its id or with it: conversation, container, prompt
 	atText         // text
 	atTextFormat   // text.format
 	atToolList     // tools
 	atTool         // tools[]
 	atToolType     // tools[].type
 	atToolModel    // tools[].model
+	atToolSchema   // the schema of a tool
 	atInnerList    // tools of an item, or of a namespace
 	atInner        // one of them
 	atInnerType    // its type
 	atInnerModel   // its model
-	atItems        // input
+	atItems        // input: a list of items, or one
 	atNativeItem   // input[]
 	atNativeItemID // input[].id
 	atNativeType   // input[].type, and role, which takes its place
 	atNativeSeal   // input[].encrypted_content
+	atNativeData   // input[].result
+	atNativeAction // input[].action
 )
 
 // withIDs returns a node of fields in which there may be ids besides, and further ones deeper.
 func withIDs(fields ...body.Field) body.Node {
-	skill := []body.Field{{Name: "skill_id", Place: atSkill}}
-	return body.Node{Fields: slices.Concat(fields, skill, body.FieldsOfIDs(atID, atIDList, atObject)), Other: anywhere, Element: anywhere}
+	ours := []body.Field{{Name: "skill_id", Place: atSkill}, {Name: "image_url", Place: atLink}, {Name: "file_url", Place: atLink}}
+	return body.Node{Fields: slices.Concat(fields, ours, body.FieldsOfIDs(atID)), Other: anywhere, Element: anywhere}
+}
+
+// itemsNode returns the node of an item, or of a list of them, or of lists.
+func itemsNode() body.Node {
+	node := withIDs(
+		body.Field{Name: "id", Place: atNativeItemID}, body.Field{Name: "type", Place: atNativeType}, body.Field{Name: "role", Place: atNativeType},
+		body.Field{Name: "encrypted_content", Place: atNativeSeal}, body.Field{Name: "result", Place: atNativeData},
+		body.Field{Name: "arguments", Place: ofTheTool}, body.Field{Name: "action", Place: atNativeAction},
+		body.Field{Name: "tools", Place: atInnerList}, body.Field{Name: "internal_chat_message_metadata_passthrough", Place: atPrivateInner}, // Codex's
+	)
+	node.Element = atNativeItem
+	return node
+}
+
+// idNode returns the node of what a provider keeps.
+func idNode() body.Node {
+	node := withIDs(body.Field{Name: "id", Place: atID})
+	node.Element = atID
+	return node
 }
 
 // nativeForm is the form of a request.
@@ -54,34 +75,32 @@ var nativeForm = native.Form{
 		Places: []body.Node{
 			body.Top: withIDs(append(native.Private(atPrivate),
 				body.Field{Name: "model", Place: body.Model}, body.Field{Name: "previous_response_id", Place: atRef},
-				body.Field{Name: "metadata", Place: ofTheTool}, body.Field{Name: "conversation", Place: atObject},
-				body.Field{Name: "prompt", Place: atObject}, body.Field{Name: "text", Place: atText},
+				body.Field{Name: "metadata", Place: ofTheTool}, body.Field{Name: "conversation", Place: atID},
+				body.Field{Name: "prompt", Place: atID}, body.Field{Name: "text", Place: atText},
 				body.Field{Name: "tools", Place: atToolList}, body.Field{Name: "input", Place: atItems},
 			)...),
 			anywhere:     withIDs(),
 			ofTheTool:    {Other: ofTheTool, Element: ofTheTool},
-			atID:         {},
-			atIDList:     {Element: atID},
-			atObject:     withIDs(body.Field{Name: "id", Place: atID}),
+			atID:         idNode(),
+			atLink:       withIDs(body.Field{Name: "url", Place: atLink}),
+			atToolSchema: {Other: ofTheTool, Element: ofTheTool},
 			atText:       withIDs(body.Field{Name: "format", Place: atTextFormat}),
 			atTextFormat: withIDs(body.Field{Name: "schema", Place: ofTheTool}),
 			atToolList:   {Element: atTool},
 			atTool:       toolNode(atToolType, atToolModel),
 			atInnerList:  {Element: atInner},
 			atInner:      toolNode(atInnerType, atInnerModel),
-			atItems:      {Element: atNativeItem, Other: anywhere},
-			atNativeItem: withIDs(
-				body.Field{Name: "id", Place: atNativeItemID}, body.Field{Name: "type", Place: atNativeType}, body.Field{Name: "role", Place: atNativeType},
-				body.Field{Name: "encrypted_content", Place: atNativeSeal}, body.Field{Name: "arguments", Place: ofTheTool},
-				body.Field{Name: "tools", Place: atInnerList}, body.Field{Name: "internal_chat_message_metadata_passthrough", Place: atPrivateInner}, // Codex's
-			),
+			atItems:      itemsNode(),
+			atNativeItem: itemsNode(),
 			atNativeSeal: {},
+			// What the client's own shell is called with is its matter, as arguments are.
+			atNativeAction: withIDs(body.Field{Name: "env", Place: ofTheTool}),
 		},
 	},
 	Roles: map[body.Place]native.Role{
-		atPrivate: native.Cut, atPrivateInner: native.CutInside, atID: native.ID, atIDList: native.ID, atObject: native.ID, atRef: native.Ref, atSkill: native.Skill,
-		atTool: native.Tool, atToolType: native.ToolType, atToolModel: native.ToolModel, atInnerType: native.InnerType, atInnerModel: native.InnerModel,
-		atNativeItem: native.Item, atNativeItemID: native.ItemID, atNativeType: native.ItemType, atNativeSeal: native.ItemSeal,
+		atPrivate: native.Cut, atPrivateInner: native.CutInside, atID: native.ID, atLink: native.Link, atRef: native.Ref, atSkill: native.Skill,
+		atTool: native.Tool, atToolType: native.ToolType, atToolModel: native.ToolModel, atToolSchema: native.ToolSchema, atInnerType: native.InnerType, atInnerModel: native.InnerModel,
+		atItems: native.Item, atNativeItem: native.Item, atNativeItemID: native.ItemID, atNativeType: native.ItemType, atNativeSeal: native.ItemSeal, atNativeData: native.ItemData,
 	},
 	Seal:   seal.Prefix,
 	Refers: refers,
@@ -91,14 +110,16 @@ var nativeForm = native.Form{
 func toolNode(kind, model body.Place) body.Node {
 	return withIDs(
 		body.Field{Name: "type", Place: kind}, body.Field{Name: "model", Place: model}, body.Field{Name: "tools", Place: atInnerList},
-		body.Field{Name: "parameters", Place: ofTheTool}, body.Field{Name: "output_schema", Place: ofTheTool}, body.Field{Name: "filters", Place: ofTheTool},
+		body.Field{Name: "parameters", Place: atToolSchema}, body.Field{Name: "input_schema", Place: ofTheTool}, body.Field{Name: "output_schema", Place: ofTheTool},
+		body.Field{Name: "filters", Place: ofTheTool}, body.Field{Name: "headers", Place: ofTheTool},
 	)
 }
 
 // refers reports whether an item is nothing without what the provider keeps of it:
-// references, which need neither a type nor a role, and reasoning that isn't sealed.
-func refers(kind string, sealed bool) bool {
-	return kind == "" || kind == "item_reference" || kind == "reasoning" && !sealed
+// references, which need neither a type nor a role, reasoning that isn't sealed, and a picture that
+// was made and isn't there.
+func refers(kind string, whole bool) bool {
+	return kind == "" || kind == "item_reference" || (kind == "reasoning" || kind == "image_generation_call") && !whole
 }
 
 // The places of an answer, and of its events.
@@ -175,8 +196,12 @@ func passed(b []byte, untranslated *fault.Error) (*dialect.Native, error) {
 	if untranslated != nil && strings.HasSuffix(untranslated.Param, "id") {
 		lost = untranslated // which says already that there is no such thing
 	}
+	ids := q.IDs
+	if untranslated != nil { // else the translation names its links
+		ids = slices.Concat(ids, q.Links)
+	}
 	return &dialect.Native{
-		Size: 2 * q.Size(), IDs: q.IDs, Unknown: dialect.NotKept(), Refs: q.Refs, Lost: lost, Billed: q.Billed(),
+		Size: 2 * q.Size(), IDs: ids, Unknown: dialect.NotKept(), Refs: q.Refs, Lost: lost, Billed: q.Billed(),
 		Body:  func(_, mine func(string) bool) dialect.Body { return q.Mine(mine) },
 		Whole: func(i dialect.Info) dialect.Passing { return native.NewWhole(i, newPassage(i, &wholeForm)) },
 		Told:  nativeTold,

@@ -145,7 +145,7 @@ func (t *translation) request(ctx context.Context, c *chat.Request, size int) *d
 	origins := t.conversation.origins
 	return &dialect.Request{
 		Remember: remember,
-		Op:       abi.Chat, Model: c.Model, Stream: c.Stream, Body: c, Owner: t.owner,
+		Op:       abi.Chat, Model: c.Model, Stream: c.Stream, Body: c, Owner: t.owner, IDs: c.IDs(),
 		Size:     int64(size+a.echo.size()+len(t.items)*inputBytes+len(t.tools.list)*toolBytes) + c.Size(),
 		Whole:    func(i dialect.Info) dialect.Answer { return newWhole(a, i) },
 		Streamed: func(i dialect.Info) dialect.Stream { return newStream(a, i) },
