@@ -44,7 +44,7 @@ model_mapping:
 }
 
 // TestNativeFaults: whatever comes instead of an answer, or of a stream, the client gets an error of
-// its API that says nothing of what came, and the provider is asked once.
+// its API that says nothing of what came, and the provider is asked once, but for a reset.
 func TestNativeFaults(t *testing.T) {
 	g, up := keptGateway(t, ", timeouts: {first_byte: 500ms, idle: 500ms}")
 	const canary = "canary-of-the-upstream"
@@ -84,7 +84,8 @@ func TestNativeFaults(t *testing.T) {
 				if got != status || err != nil || e.Error.Message == "" || (e.Type == "error") != strings.Contains(tc.path, "messages") || strings.Contains(answer+g.log.String(), canary) {
 					t.Errorf("%s instead of %s, streamed %v: %d %s, want a %d, and nothing of it in the log", fault, name, stream, got, answer, status)
 				}
-				if n := len(up.Requests()); n != 1 {
+				// A connection that was used before may have been closed meanwhile, so that is tried once more.
+				if n := len(up.Requests()); n != 1 && (fault != "a reset" || n != 2) {
 					t.Errorf("%s instead of %s, streamed %v: the provider was asked %d times", fault, name, stream, n)
 				}
 			}
