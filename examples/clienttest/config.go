@@ -56,8 +56,6 @@ model_mapping:
   demo: {provider: demo, model: demo, options: {delay: 0}}
   locked: {provider: locked, model: text}
   down: {provider: down, model: text}
-  openai/native: {provider: own-openai, model: gpt}
-  anthropic/native: {provider: own-anthropic, model: claude}
 `, upstream, upstream)
 	for _, s := range scenarios {
 		fmt.Fprintf(&b, "  ollama/%s: {provider: ollama, model: %q}\n", s, s)
@@ -66,5 +64,6 @@ model_mapping:
 	for _, m := range scripted {
 		fmt.Fprintf(&b, "  %s: {provider: %s, model: script}\n", m.alias, m.provider)
 	}
+	b.WriteString("  openai/native: {provider: own-openai, model: gpt}\n  anthropic/native: {provider: own-anthropic, model: claude}\n")
 	return b.String()
 }
