@@ -80,10 +80,13 @@ check: plugins ## format, vet, test with the race detector
 
 FUZZTIME ?= 5s
 
+# Go's fuzzer now and then takes the end of its own time for a failure, without an input. Then
+# the target gets its time once more.
 fuzz: plugins ## fuzz whatever parses foreign bytes, FUZZTIME (5s) each
 	@grep -rHoE '^func Fuzz[A-Za-z]+' --include='*_test.go' . | sed 's/func //' | while IFS=: read -r file name; do \
 		echo "fuzz $$(dirname $$file) $$name"; \
-		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname $$file)" > fuzz.log 2>&1 || { cat fuzz.log; exit 1; }; \
+		fuzz() { go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname $$file)" > fuzz.log 2>&1; }; \
+		fuzz || { grep -q 'context deadline exceeded' fuzz.log && ! grep -q 'Failing input' fuzz.log && fuzz; } || { cat fuzz.log; exit 1; }; \
 	done; rm -f fuzz.log
 
 bench: build ## measure speed and memory against a bare proxy (7 minutes; BENCH='-h' tells the flags)
