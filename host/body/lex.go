@@ -7,60 +7,74 @@ import (
 	"github.com/kai-gateway/kai/host/quoted"
 )
 
-// scalar reads a number or a literal.
-func (s *scanner) scalar(i int) (end int, err error) {
-	word := ""
-	switch c := s.at(i); {
-	case c == 't':
-		word = "true"
-	case c == 'f':
-		word = "false"
-	case c == 'n':
-		word = "null"
-	case c == '-' || isDigit(c):
-		return s.number(i)
-	default:
-		return i, s.fail(i, "expected a value")
-	}
-	if end = i + len(word); end <= len(s.b) && string(s.b[i:end]) == word {
-		return end, nil
-	}
-	return i, s.fail(i, "expected a value; words other than true, false and null need quotes")
-}
-
-func (s *scanner) number(i int) (end int, err error) {
-	if s.at(i) == '-' {
+// Scalar reads a number or a literal, and returns what follows it; or else where something
+// else was expected.
+func Scalar(b []byte, i int) (end int, ok bool) {
+	switch at(b, i) {
+	case 't':
+		return word(b, i, "true")
+	case 'f':
+		return word(b, i, "false")
+	case 'n':
+		return word(b, i, "null")
+	case '-':
 		i++
 	}
-	if s.at(i) == '0' {
+	if at(b, i) == '0' {
 		i++
-	} else if i, err = s.digits(i); err != nil {
-		return i, err
+	} else if i, ok = digits(b, i); !ok {
+		return i, false
 	}
-	if s.at(i) == '.' {
-		if i, err = s.digits(i + 1); err != nil {
-			return i, err
+	if at(b, i) == '.' {
+		if i, ok = digits(b, i+1); !ok {
+			return i, false
 		}
 	}
-	if c := s.at(i); c == 'e' || c == 'E' {
+	if c := at(b, i); c == 'e' || c == 'E' {
 		i++
-		if c := s.at(i); c == '+' || c == '-' {
+		if c := at(b, i); c == '+' || c == '-' {
 			i++
 		}
-		if i, err = s.digits(i); err != nil {
-			return i, err
-		}
+		return digits(b, i)
 	}
-	return i, nil
+	return i, true
 }
 
-func (s *scanner) digits(i int) (end int, err error) {
-	for end = i; isDigit(s.at(end)); end++ {
+func word(b []byte, i int, w string) (end int, ok bool) {
+	if end = i + len(w); end <= len(b) && string(b[i:end]) == w {
+		return end, true
 	}
-	if end == i {
-		return i, s.fail(i, "expected a digit")
+	return i, false
+}
+
+func digits(b []byte, i int) (end int, ok bool) {
+	for end = i; isDigit(at(b, end)); end++ {
 	}
-	return end, nil
+	return end, end > i
+}
+
+// at returns the byte at i, or 0 behind the end, which no caller takes for one that may stand
+// there.
+func at(b []byte, i int) byte {
+	if uint(i) < uint(len(b)) {
+		return b[i]
+	}
+	return 0
+}
+
+// scalar is Scalar with an error that says what is wrong.
+func (s *scanner) scalar(i int) (end int, err error) {
+	end, ok := Scalar(s.b, i)
+	if ok {
+		return end, nil
+	}
+	switch c := s.at(i); {
+	case c == 't', c == 'f', c == 'n':
+		return i, s.fail(i, "expected a value; words other than true, false and null need quotes")
+	case c == '-' || isDigit(c):
+		return end, s.fail(end, "expected a digit")
+	}
+	return i, s.fail(i, "expected a value")
 }
 
 // string reads the rest of a string whose opening quote is before i and gives
@@ -133,14 +147,7 @@ func codeUnit(b []byte) rune {
 	return rune(r)
 }
 
-// at returns the byte at i, or 0 behind the end, which no caller takes for one
-// that may stand there.
-func (s *scanner) at(i int) byte {
-	if uint(i) < uint(len(s.b)) {
-		return s.b[i]
-	}
-	return 0
-}
+func (s *scanner) at(i int) byte { return at(s.b, i) }
 
 // space skips white space from i on.
 func (s *scanner) space(i int) int {

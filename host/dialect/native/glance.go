@@ -1,6 +1,9 @@
 package native
 
-import "github.com/kai-gateway/kai/host/quoted"
+import (
+	"github.com/kai-gateway/kai/host/body"
+	"github.com/kai-gateway/kai/host/quoted"
+)
 
 // glance is what one pass over the data of an event finds.
 type glance struct {
@@ -90,7 +93,7 @@ func glanceAt(b []byte) (g glance, ok bool) {
 			continue
 		default:
 			from := i
-			if i, ok = scalar(b, i); !ok {
+			if i, ok = body.Scalar(b, i); !ok {
 				return g, false
 			}
 			if c == '-' || c-'0' <= 9 {
@@ -189,49 +192,6 @@ func (g *glance) written() int {
 		}
 	}
 	return -1
-}
-
-// scalar reads a number or a word, and returns what follows it.
-func scalar(b []byte, i int) (end int, ok bool) {
-	switch at(b, i) {
-	case 't':
-		return word(b, i, "true")
-	case 'f':
-		return word(b, i, "false")
-	case 'n':
-		return word(b, i, "null")
-	case '-':
-		i++
-	}
-	if at(b, i) == '0' {
-		i++
-	} else if i, ok = digits(b, i); !ok {
-		return i, false
-	}
-	if at(b, i) == '.' {
-		if i, ok = digits(b, i+1); !ok {
-			return i, false
-		}
-	}
-	if c := at(b, i); c == 'e' || c == 'E' {
-		i++
-		if c := at(b, i); c == '+' || c == '-' {
-			i++
-		}
-		return digits(b, i)
-	}
-	return i, true
-}
-
-func word(b []byte, i int, w string) (end int, ok bool) {
-	end = i + len(w)
-	return end, end <= len(b) && string(b[i:end]) == w
-}
-
-func digits(b []byte, i int) (end int, ok bool) {
-	for end = i; at(b, end)-'0' <= 9; end++ {
-	}
-	return end, end > i
 }
 
 // at returns the byte at i, or 0 behind the end.

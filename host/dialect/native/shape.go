@@ -94,8 +94,9 @@ func skipSame(b []byte, i int, same []byte) (end int, ok bool) {
 
 // natural reads a number of digits alone, and returns what follows it.
 func natural(b []byte, i int) (end int, ok bool) {
-	end, ok = digits(b, i)
-	return end, ok && (b[i] != '0' || end == i+1)
+	for end = i; at(b, end)-'0' <= 9; end++ {
+	}
+	return end, end > i && (b[i] != '0' || end == i+1)
 }
 
 // learn takes the shape of an event. What differs from the last one varies, if everything else is
