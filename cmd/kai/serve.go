@@ -24,6 +24,7 @@ import (
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/host/live"
+	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/wasm"
 )
 
@@ -93,8 +94,8 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if adminListener != nil {
 		running.Go(func() { serveAdmin(ctx, log, h, reloads, adminListener) })
 	}
-	defer time.AfterFunc(time.Second, debug.FreeOSMemory).Stop() // of what starting took
-	announce(log, c, l.Addr())                                   // only now, when signals and "kai reload" are answered
+	defer time.AfterFunc(time.Second, memory.GiveBack).Stop() // what starting took
+	announce(log, c, l.Addr())                                // only now, when signals and "kai reload" are answered
 	running.Go(func() { invite(ctx, stderr, person, log, h, c, l.Addr()) })
 	err = h.Serve(ctx, l)
 	stop()

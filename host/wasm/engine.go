@@ -17,7 +17,6 @@ import (
 	"log/slog"
 	"maps"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -175,7 +174,7 @@ func (e *Engine) tidy() {
 	if !due {
 		return
 	}
-	debug.FreeOSMemory()
+	memory.GiveBack()
 	e.cache.trim(cacheSize, cacheAge, time.Now())
 }
 
