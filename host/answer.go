@@ -16,6 +16,7 @@ import (
 // Its methods are called by the request's goroutine only.
 type answer interface {
 	came(name, data []byte, whole bool) // what the upstream sent, before its emissions are applied
+	lines(lines []byte)                 // lines that came with what the upstream sends next, for clients of an answer that passes
 	part(inputs int) error              // what follows answers so many more of the request's inputs
 	apply([]abi.Emission) error
 	commit() bool                                            // allow sending to the client; false: nothing is sent before the end
@@ -35,6 +36,13 @@ type answer interface {
 func came(a dialect.Answer, name, data []byte, whole bool) {
 	if p, ok := a.(dialect.Passing); ok {
 		p.Came(name, data, whole)
+	}
+}
+
+// linesCame tells such an answer which lines come with what the upstream sends next.
+func linesCame(a dialect.Answer, lines []byte) {
+	if p, ok := a.(dialect.Passing); ok {
+		p.Lines(lines)
 	}
 }
 
@@ -84,6 +92,8 @@ func (a *wholeAnswer) pass(contentType string, piece []byte, flush bool) error {
 
 func (a *wholeAnswer) came(name, data []byte, whole bool) { came(a.Answer, name, data, whole) }
 
+func (a *wholeAnswer) lines([]byte) {}
+
 func (a *wholeAnswer) commit() bool   { return false }
 func (a *wholeAnswer) flush() error   { return nil }
 func (a *wholeAnswer) complete() bool { return a.ended }
@@ -128,6 +138,8 @@ func (a *streamedAnswer) pass(string, []byte, bool) error {
 }
 
 func (a *streamedAnswer) came(name, data []byte, whole bool) { came(a.Answer, name, data, whole) }
+
+func (a *streamedAnswer) lines(lines []byte) { linesCame(a.Answer, lines) }
 
 func (a *streamedAnswer) part(inputs int) (err error) {
 	a.ended = false

@@ -40,7 +40,8 @@ func (a *attempt) events(ctx context.Context, res *upstream.Response) error {
 			}
 		}
 		f, err := res.Next()
-		if err == nil && taker != nil && exchange.MayJoin(a.op, f.Name, f.Data) && (a.frames.Len() > 0 || res.More()) {
+		lines := res.Lines()
+		if err == nil && taker != nil && len(lines) == 0 && exchange.MayJoin(a.op, f.Name, f.Data) && (a.frames.Len() > 0 || res.More()) {
 			if a.putAside(f) {
 				continue
 			}
@@ -66,11 +67,17 @@ func (a *attempt) events(ctx context.Context, res *upstream.Response) error {
 		case flags == abi.FlagDone:
 			f.Name, f.Data = nil, nil
 		}
+		if len(lines) > 0 {
+			a.answer.lines(lines)
+		}
 		if err := a.event(ctx, flags, f.Name, f.Data); err != nil || a.exchange.Ended {
 			return err
 		}
 	}
 }
+
+// byType is the name of an event whose data has it as its type, for answers that pass it on.
+var byType = []byte{}
 
 // putAside keeps a frame for giveFrames. It reports whether there was room.
 func (a *attempt) putAside(f frame.Frame) bool {
@@ -95,8 +102,14 @@ func (a *attempt) giveFrames(ctx context.Context, taker eventsTaker) error {
 		a.named = 0
 	}()
 	if a.frames.Len() > 1 && taker.Events(ctx, a.op, a.exchange.State, &a.frames, &a.batch) {
+		named := a.named
 		for data, ems := range a.batch.EachFrame(&a.frames) {
-			a.came(nil, data, false)
+			var name []byte
+			if named&1 != 0 {
+				name = byType
+			}
+			named >>= 1
+			a.came(name, data, false)
 			if _, err := a.applyTurn(ctx, ems, false, nil); err != nil {
 				return err
 			}
@@ -127,6 +140,9 @@ func (a *attempt) event(ctx context.Context, flags int, name, data []byte) error
 	short, content, err := a.shorten(data)
 	if err != nil {
 		return err
+	}
+	if len(name) == 0 {
+		name = nil // which is no byType
 	}
 	a.came(name, data, false)
 	failed, err := a.adapter.Event(ctx, a.op, flags, a.exchange.State, name, short, &a.batch)

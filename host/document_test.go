@@ -73,7 +73,7 @@ func documentedGateway(t *testing.T, readTimeout string) *gateway {
 		}
 		fmt.Sscanf(asked.Model, "fails-%d", &status)
 		for _, s := range passedStreams {
-			if s.path == "/v1"+x.URI && s.want == "" && status == 200 && (strings.Contains(x.Body, `"stream":true`) || strings.Contains(x.Body, `"stream_format":"sse"`) || strings.Contains(x.Body, `name="stream"`)) {
+			if s.path == "/v1"+x.URI && strings.HasPrefix(s.events[0], "event:") && status == 200 && (strings.Contains(x.Body, `"stream":true`) || strings.Contains(x.Body, `"stream_format":"sse"`) || strings.Contains(x.Body, `name="stream"`)) {
 				mock.SSE(s.events...)(x)
 				return
 			}

@@ -127,6 +127,46 @@ func TestRecordedStreamsPassAsTheyCame(t *testing.T) {
 	})
 }
 
+// TestEventsArriveAsTheyCame: an event without a name gets none, and its lines id and retry arrive
+// with it, whether several events come in one read or each in its own.
+func TestEventsArriveAsTheyCame(t *testing.T) {
+	eachNative(t, "", func(t *testing.T, path string, g *gateway, up *mock.Upstream) {
+		streams := recordedStreams(t, path)
+		for _, file := range slices.Sorted(maps.Keys(streams))[:1] {
+			stream := streams[file]
+			model := itsModel.FindStringSubmatch(stream)[1]
+			var sent []string
+			want := ""
+			for n, event := range strings.SplitAfter(strings.TrimSuffix(stream, "\n\n"), "\n\n") {
+				event = strings.TrimSpace(event) + "\n\n"
+				_, nameless, _ := strings.Cut(event, "\n")
+				comes := event
+				switch n % 8 {
+				case 1, 2, 6:
+					event, comes = nameless, nameless
+				case 3:
+					event, comes = "id: "+fmt.Sprint(n)+"\n"+event, "id: "+fmt.Sprint(n)+"\n"+event
+				case 4:
+					event, comes = ": a comment\nretry: 2500\nid:\n\nevent: empty\n\n"+nameless, "retry: 2500\nid:\n"+nameless
+				case 5:
+					event = "id: \x1b[2J\nretry: soon\nother: 1\n" + event
+				}
+				sent = append(sent, event)
+				want += comes
+			}
+			for _, name := range []string{`"model": "`, `"model":"`} {
+				want = strings.ReplaceAll(want, name+model+`"`, name+`m"`)
+			}
+			for how, answer := range map[string]mock.Answer{"at once": mock.SSE(strings.Join(sent, "")), "one by one": mock.SSE(sent...)} {
+				up.Answer(answer)
+				if status, answer := g.asksNatively(t, path, "key-a", `,"stream":true`); status != 200 || answer != want {
+					t.Errorf("%s: %d, after what is the same:\n%s\nwant\n%s", how, status, behindSame(answer, want), behindSame(want, answer))
+				}
+			}
+		}
+	})
+}
+
 // behindSame returns what a has behind the beginning that it shares with b, and a little of that.
 func behindSame(a, b string) string {
 	n := 0

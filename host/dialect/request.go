@@ -169,8 +169,13 @@ type Passing interface {
 	Answer
 
 	// Came notes an event, or with whole the whole answer, before the adapter's call for it
-	// is applied. data may change afterwards.
+	// is applied. data may change afterwards. name is nil if the event has none; if it is empty
+	// and not nil, data has the name as its type.
 	Came(name, data []byte, whole bool)
+
+	// Lines notes the lines id and retry of the event that comes next, each with a line feed
+	// at its end, if it has any. They pass with it, or with the first one after it that passes.
+	Lines(lines []byte)
 }
 
 // Body is a request in the form that adapters get. It never changes, and is safe for

@@ -310,6 +310,15 @@ func (r *Response) Buffered() bool {
 // another frame. Unlike Buffered it leaves the frame valid.
 func (r *Response) More() bool { return r.aheadValid || r.decoder != nil && r.decoder.More() }
 
+// Lines returns the lines id and retry that came with the frame that Next returned last, as
+// frame.Decoder has them. They are valid as long as the frame.
+func (r *Response) Lines() []byte {
+	if lines := r.decoder.Lines(); len(lines) > 0 {
+		return r.client.redact.bytes(lines)
+	}
+	return nil
+}
+
 // pull returns what Next should return, if that is known without reading (ok).
 func (r *Response) pull() (f frame.Frame, err error, ok bool) {
 	f, ok, err = r.decoder.Next()

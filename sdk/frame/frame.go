@@ -8,6 +8,8 @@ package frame
 import (
 	"bytes"
 	"errors"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -21,7 +23,7 @@ var ErrTooLong = errors.New("a line or event of the stream exceeds the limit")
 // Frame is one event of an upstream's stream. Its bytes are valid until the next call of the
 // Decoder that returned it.
 type Frame struct {
-	Name []byte // the field "event" of a server-sent event; empty for NDJSON
+	Name []byte // the field "event" of a server-sent event; empty: it has none, or NDJSON
 	Data []byte // the data lines, joined by line feeds; or one line of NDJSON
 }
 
@@ -29,8 +31,8 @@ type Frame struct {
 //
 //   - SSE by the rules of the HTML standard, section "Interpreting an event stream". Lines end
 //     in LF, CRLF or CR. A byte order mark at the start is dropped. Comments, and fields other
-//     than event and data, are ignored. An event without a data field is none, and an event
-//     whose data is empty is one;
+//     than event, data, id and retry, are ignored. An event without a data field is none, and an
+//     event whose data is empty is one;
 //   - NDJSON as lines that end in LF or CRLF. Blank lines are skipped.
 //
 // Two rules differ from the standard: UTF-8 is not checked, and End returns an event that no
@@ -68,11 +70,16 @@ type Decoder struct {
 	nameKept, dataKept bool   // name and data refer to that storage
 	hasData            bool
 	given              bool // the event was returned as the last frame
+
+	lines []byte // as Lines returns them; until the event is returned, those it will have
 }
 
 // idleStorage is how many bytes of each storage stay allocated between events. That is enough
 // for usual events, and little enough for thousands of idle streams.
 const idleStorage = 4 << 10
+
+// maxLines is how many bytes Lines returns at most. Usually that is an id, and a number.
+const maxLines = 1 << 10
 
 // NewDecoder returns a decoder for a body in framing f, which must be SSE or NDJSON; otherwise
 // it panics. limit is how many bytes a line without its end, or the data of an event, may have.
@@ -130,9 +137,22 @@ func (d *Decoder) End() (Frame, bool, error) {
 // returned. Whether they have another frame is for Next to tell.
 func (d *Decoder) More() bool { return d.in != nil && d.at < len(d.in) }
 
+// Lines returns the lines id and retry that came with the frame that was returned last, or since
+// the one before it, each as it was and with a line feed at its end. Clients keep what these say
+// until another line says otherwise, so those of an event without data belong to the next one. What
+// the standard has clients ignore isn't there, nor are ids with control characters or without
+// UTF-8. If there is more than maxLines of them, the last ones are. They are valid as long as the
+// frame.
+func (d *Decoder) Lines() []byte {
+	if !d.given {
+		return nil
+	}
+	return d.lines
+}
+
 // Held returns how many bytes the Decoder has allocated, for callers that limit the memory of
 // many streams.
-func (d *Decoder) Held() int { return cap(d.line) + cap(d.nameOwn) + cap(d.dataOwn) }
+func (d *Decoder) Held() int { return cap(d.line) + cap(d.nameOwn) + cap(d.dataOwn) + cap(d.lines) }
 
 // nextLine returns the next line, without its end. If there is no further line end in the
 // piece, it keeps the rest of the piece and reports false.
@@ -219,8 +239,29 @@ func (d *Decoder) take(line []byte) bool {
 		d.addData(value)
 	case "event":
 		d.name, d.nameKept = value, false
+	default:
+		d.addLine(line, string(field), value)
 	}
 	return false
+}
+
+// addLine keeps a line of another field, if it is one that clients don't ignore.
+func (d *Decoder) addLine(line []byte, field string, value []byte) {
+	if len(line) >= maxLines || !(field == "id" && isID(value) || field == "retry" && isNumber(value)) {
+		return
+	}
+	if len(d.lines)+len(line) >= maxLines {
+		d.lines = d.lines[:0]
+	}
+	d.lines = append(append(d.lines, line...), '\n')
+}
+
+func isID(value []byte) bool {
+	return utf8.Valid(value) && bytes.IndexFunc(value, unicode.IsControl) < 0
+}
+
+func isNumber(value []byte) bool {
+	return len(value) > 0 && bytes.IndexFunc(value, func(r rune) bool { return r < '0' || r > '9' }) < 0
 }
 
 func isBlank(line []byte) bool {
@@ -272,6 +313,9 @@ func (d *Decoder) give() (Frame, bool, error) {
 // forget drops the event that was returned.
 func (d *Decoder) forget() {
 	if d.given {
+		if len(d.lines) > 0 {
+			d.lines = d.lines[:0]
+		}
 		d.clear()
 	}
 }

@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // decode feeds the pieces one after the other and prints each frame as
-// "name|data". It spoils every piece and every frame as soon as it may.
+// "name|data", with its lines before it. It spoils every piece and every frame as soon as it may.
 func decode(f abi.Framing, limit int, pieces ...string) ([]string, error) {
 	d := NewDecoder(f, limit)
 	var got []string
@@ -27,7 +29,7 @@ func decode(f abi.Framing, limit int, pieces ...string) ([]string, error) {
 			if !ok {
 				break
 			}
-			got = append(got, string(fr.Name)+"|"+string(fr.Data))
+			got = append(got, linesOf(d)+string(fr.Name)+"|"+string(fr.Data))
 		}
 		for i := range p {
 			p[i] = '#'
@@ -35,10 +37,13 @@ func decode(f abi.Framing, limit int, pieces ...string) ([]string, error) {
 	}
 	fr, ok, err := d.End()
 	if ok {
-		got = append(got, string(fr.Name)+"|"+string(fr.Data))
+		got = append(got, linesOf(d)+string(fr.Name)+"|"+string(fr.Data))
 	}
 	return got, err
 }
+
+// linesOf prints the lines of the last frame.
+func linesOf(d *Decoder) string { return strings.ReplaceAll(string(d.Lines()), "\n", ";") }
 
 var bodies = map[string]struct {
 	framing abi.Framing
@@ -61,11 +66,14 @@ var bodies = map[string]struct {
 	"the last name counts":                {abi.SSE, "event: a\nevent: bc\ndata: 1\nevent\nevent: d\n\n", []string{"d|1"}},
 	"a name without data is dropped":      {abi.SSE, "event: ping\n\ndata: 1\n\n", []string{"|1"}},
 	"data lines are joined":               {abi.SSE, "data: a\ndata:\ndata: b\nevent: x\n\n", []string{"x|a\n\nb"}},
-	"data is in all its lines":            {abi.SSE, "data: {\ndata: \"a\":1\nid: 4\ndata: }\n\n", []string{"|{\n\"a\":1\n}"}},
+	"data is in all its lines":            {abi.SSE, "data: {\ndata: \"a\":1\nid: 4\ndata: }\n\n", []string{"id: 4;|{\n\"a\":1\n}"}},
 	"empty data is an event":              {abi.SSE, "data:\n\ndata: \n\ndata\n\n", []string{"|", "|", "|"}},
 	"two empty data lines":                {abi.SSE, "data\ndata\n\n", []string{"|\n"}},
 	"a field without colon is no data":    {abi.SSE, "dat\nd\n\ndata: a\n\n", []string{"|a"}},
-	"other fields":                        {abi.SSE, "id: 7\nretry: 100\nDATA: no\n data: no\nfoo: bar\n\ndata: a\nid\n\n", []string{"|a"}},
+	"other fields":                        {abi.SSE, "id: 7\nretry: 100\nDATA: no\n data: no\nfoo: bar\n\ndata: a\nid\n\n", []string{"id: 7;retry: 100;id;|a"}},
+	"lines of the next event":             {abi.SSE, "retry:  1\nretry: 20\r\n\r\nid: 1\r\rdata: a\n\ndata: b\nid:2\n\ndata: c\n\nid: 3\n\n", []string{"retry: 20;id: 1;|a", "id:2;|b", "|c"}},
+	"lines that clients ignore":           {abi.SSE, "id: a\x00b\nid: \x1b[2J\nid: \x7f\nid: \xff\nretry\nretry: -1\nretry: 1s\nids: 1\ndata: a\n\n", []string{"|a"}},
+	"lines of JSON that look like lines":  {abi.NDJSON, "id: 1\n{}\n", []string{"|id: 1", "|{}"}},
 	"comments":                            {abi.SSE, ": hi\n\n:\n:\n\ndata: a\n: OPENROUTER PROCESSING\ndata: b\n\n", []string{"|a\nb"}},
 	"many blank lines":                    {abi.SSE, "\n\n\r\n\r\rdata: a\n\n\n\n", []string{"|a"}},
 	"colons in the data":                  {abi.SSE, "data: {\"a\":\"b: c\"}\n\n", []string{"|{\"a\":\"b: c\"}"}},
@@ -124,7 +132,7 @@ func TestCutsChangeNothing(t *testing.T) {
 
 func TestCommentsAndLineEndsChangeNothing(t *testing.T) {
 	lines := []string{"event: one", "data: a", "data: b", "", "data: c", "", "id: 1", "data: [DONE]", ""}
-	want := []string{"one|a\nb", "|c", "|[DONE]"}
+	want := []string{"one|a\nb", "|c", "id: 1;|[DONE]"}
 	for _, end := range []string{"\n", "\r\n", "\r"} {
 		body := strings.Join(lines, end) + end
 		if got, err := decode(abi.SSE, 0, body); err != nil || !slices.Equal(got, want) {
@@ -145,6 +153,16 @@ func TestEventEndsWithItsCR(t *testing.T) {
 	f, ok, err := d.Next()
 	if !ok || err != nil || string(f.Data) != "a" {
 		t.Errorf("Next() = %q, %t, %v: the event waits for the LF after its CR", f.Data, ok, err)
+	}
+}
+
+// TestTheLastOfManyLinesStay: what comes with an event besides its data is bounded.
+func TestTheLastOfManyLinesStay(t *testing.T) {
+	long := func(c string) string { return "id: " + strings.Repeat(c, 600) }
+	body := long("a") + "\n" + long("b") + "\nretry: 5\ndata: a\nid: " + strings.Repeat("c", 2000) + "\n\n"
+	want := []string{long("b") + ";retry: 5;|a"}
+	if got, err := decode(abi.SSE, 0, strings.SplitAfter(body, "b")...); err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
 }
 
@@ -279,21 +297,34 @@ func FuzzFrames(f *testing.F) {
 func plainSSE(body string) (frames []string) {
 	body = strings.TrimPrefix(body, "\ufeff")
 	body = strings.ReplaceAll(strings.ReplaceAll(body, "\r\n", "\n"), "\r", "\n")
-	var name string
+	var name, lines string
 	var data []string
+	add := func(line string, ok bool) {
+		if ok && len(line) < maxLines {
+			if len(lines)+len(line) >= maxLines {
+				lines = ""
+			}
+			lines += line + ";"
+		}
+	}
 	for _, line := range append(strings.Split(body, "\n"), "") {
 		field, value, _ := strings.Cut(line, ":")
 		value = strings.TrimPrefix(value, " ")
 		switch {
 		case line == "":
 			if data != nil {
-				frames = append(frames, name+"|"+strings.Join(data, "\n"))
+				frames = append(frames, lines+name+"|"+strings.Join(data, "\n"))
+				lines = ""
 			}
 			name, data = "", nil
 		case field == "data":
 			data = append(data, value)
 		case field == "event":
 			name = value
+		case field == "id":
+			add(line, utf8.ValidString(value) && !strings.ContainsFunc(value, unicode.IsControl))
+		case field == "retry":
+			add(line, value != "" && strings.Trim(value, "0123456789") == "")
 		}
 	}
 	return frames

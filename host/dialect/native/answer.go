@@ -41,6 +41,7 @@ type Answer struct {
 	shape      shape  // of the last event
 	name, data []byte // what came last; valid until the adapter's call was applied
 	whole      bool   // it is a whole answer
+	lines      []byte // those that come with it, besides its name and its data
 	body       []byte // the whole answer, once it passed
 	passed     int    // events that passed
 	held       int    // bytes counted for events that were not sent yet
@@ -58,6 +59,9 @@ func newAnswer(i dialect.Info, p Passage, stream bool) *Answer {
 
 // Came notes what the upstream sent, for the next Apply: an event, or a whole answer.
 func (a *Answer) Came(name, data []byte, whole bool) { a.name, a.data, a.whole = name, data, whole }
+
+// Lines notes the lines id and retry of the event that comes next.
+func (a *Answer) Lines(lines []byte) { a.lines = append(a.lines[:0], lines...) }
 
 // Apply adds the emissions of one adapter call, and appends the event that passes.
 //
@@ -100,7 +104,7 @@ func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 	}
 	// What nobody has seen yet may become as large as a client's patience; what is sent soon is
 	// counted where it is large.
-	if n := len(data) + len(a.name) + eventBytes; a.whole || n > large || !a.facts.Plain(0) {
+	if n := len(data) + len(a.name) + len(a.lines) + eventBytes; a.whole || n > large || !a.facts.Plain(0) {
 		if a.held+n > maxHeld {
 			return dst, upstreamError("The provider's answer is too large.")
 		}
@@ -121,7 +125,7 @@ func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 	switch {
 	case len(name) > 0:
 	case plain && seen.kind != nil:
-		name = seen.kind // clients tell events apart by their names
+		name = seen.kind
 	default:
 		name = Type(data)
 	}
@@ -131,8 +135,16 @@ func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 	case content:
 		a.facts.Said(textIn(name, data))
 	}
-	dst = append(append(dst, "event: "...), name...)
-	dst = append(dst, "\ndata: "...)
+	if len(a.lines) > 0 {
+		dst = append(dst, a.lines...)
+		a.lines = a.lines[:0]
+	}
+	if a.name == nil {
+		dst = append(dst, "data: "...)
+	} else {
+		dst = append(append(dst, "event: "...), name...)
+		dst = append(dst, "\ndata: "...)
+	}
 	from := len(dst)
 	if content && plain && !seen.named && !a.passage.Watches(name) {
 		dst = append(dst, data...)
