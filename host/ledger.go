@@ -11,8 +11,14 @@ import (
 	"github.com/kai-gateway/kai/host/limit/ledger"
 )
 
+// The sets of the ledger.
+const (
+	countsSet = "counts 1"
+	madeSet   = "made 1"
+)
+
 // openLimits makes what counts for limits and budgets: with other gateways, or here with what
-// the ledger remembers.
+// the ledger remembers. That also knows whose something is that providers keep.
 func (h *Host) openLimits(c *config.Config) error {
 	if c.Shared.Enabled {
 		return h.openShared(c)
@@ -22,24 +28,36 @@ func (h *Host) openLimits(c *config.Config) error {
 		h.limits = limit.NewLocal(o)
 		return nil
 	}
-	file, all, err := ledger.Open(c.Ledger)
+	file, all, err := ledger.Open(c.Ledger, countsSet, madeSet)
 	if err != nil {
 		return err
 	}
-	o.Track, o.Saved = true, map[string]limit.Saved{}
-	for name, value := range all {
-		var s limit.Saved
-		if err := s.UnmarshalBinary(value); err != nil {
-			file.Close()
-			return fmt.Errorf("read the ledger %s: %w", c.Ledger, err)
-		}
-		o.Saved[name] = s
+	if o.Saved, err = countsIn(all[0]); err == nil {
+		err = h.made.load(all[1])
 	}
+	if err != nil {
+		file.Close()
+		return fmt.Errorf("read the ledger %s: %w", c.Ledger, err)
+	}
+	o.Track = true
 	counts := limit.NewLocal(o)
 	h.limits = counts
-	h.ledger = &ledgerKeeper{path: c.Ledger, file: file, counts: counts, log: h.log, stop: make(chan struct{})}
+	h.ledger = &ledgerKeeper{path: c.Ledger, file: file, counts: counts, made: &h.made, log: h.log, stop: make(chan struct{})}
 	h.ledger.running.Go(h.ledger.run)
 	return nil
+}
+
+// countsIn reads what a ledger has of counts.
+func countsIn(values map[string][]byte) (map[string]limit.Saved, error) {
+	saved := make(map[string]limit.Saved, len(values))
+	for name, value := range values {
+		var s limit.Saved
+		if err := s.UnmarshalBinary(value); err != nil {
+			return nil, err
+		}
+		saved[name] = s
+	}
+	return saved, nil
 }
 
 // warnOfBudget logs and counts that a budget is nearly spent.
@@ -48,11 +66,12 @@ func (h *Host) warnOfBudget(b *limit.Bucket, spent int64) {
 	h.log.Warn("budget nearly spent", slog.String("budget", b.ID), slog.Float64("spent", float64(spent)/1e9), slog.Float64("of", float64(b.Limit)/1e9))
 }
 
-// ledgerKeeper writes counts into the ledger. A nil one does nothing.
+// ledgerKeeper writes counts, and what was made, into the ledger. A nil one does nothing.
 type ledgerKeeper struct {
 	path    string
 	file    *ledger.File
 	counts  *limit.Local
+	made    *made
 	log     *slog.Logger
 	failing bool // the last write failed
 
@@ -78,21 +97,22 @@ func (k *ledgerKeeper) run() {
 }
 
 func (k *ledgerKeeper) write() {
-	changed := k.counts.Changed()
-	if len(changed) == 0 {
+	changed, made := k.counts.Changed(), k.made.changes()
+	if len(changed)+len(made) == 0 {
 		return
 	}
 	values := make(map[string][]byte, len(changed))
 	for name, s := range changed {
 		values[name], _ = s.MarshalBinary() // which never fails
 	}
-	err := k.file.Put(values)
+	err := k.file.Put(values, made)
 	if err != nil {
 		k.counts.Unsaved(changed)
+		k.made.unsaved(made)
 	}
 	if failing := err != nil; failing != k.failing {
 		if k.failing = failing; failing {
-			k.log.Error("the ledger can't be written, and a restart will forget what is used and spent from now on", "ledger", k.path, "err", err)
+			k.log.Error("the ledger can't be written, and a restart will forget what is used, spent and made from now on", "ledger", k.path, "err", err)
 		} else {
 			k.log.Info("the ledger is written again", "ledger", k.path)
 		}

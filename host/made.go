@@ -11,13 +11,19 @@ import (
 // made remembers what providers keep for their accounts: containers, files, responses. One
 // account serves many clients, so each id belongs to the client whose answer had it first.
 // It keeps maxMade of them, each client's last used: where one more has no room, it takes that of the
-// client who has most, so that nobody makes others lose theirs. The zero value is ready, and safe
-// for concurrent use.
+// client who has most, so that nobody makes others lose theirs. With load, it tells what of it has
+// changed, for a ledger. The zero value is ready, and safe for concurrent use.
 type made struct {
 	mu     sync.Mutex
 	known  map[madeID]*list.Element
 	shares map[string]*madeShare // by the name of a key
 	most   mostMade
+
+	slots   []madeSlot // maxMade at most
+	free    []uint32   // which of these have nothing
+	uses    uint64     // how often something was noted or used
+	saves   bool       // a ledger has it, too
+	changed []uint32   // slots that the ledger doesn't have as they are
 }
 
 // madeID is an id at an upstream. Different upstreams may have the same.
@@ -27,6 +33,8 @@ type madeID struct{ upstream, id string }
 type madeBy struct {
 	madeID
 	share  *madeShare
+	slot   uint32 // where it is in made.slots
+	used   uint64 // made.uses when it was last used
 	alias  string // that it was made with
 	tokens int64  // of the conversation that ends with it; 0: nobody knows, or it is no response
 }
@@ -81,24 +89,32 @@ func (m *made) note(caller, id, upstream, alias string) (first bool) {
 	defer m.mu.Unlock()
 	key := madeID{upstream, id}
 	if e, ok := m.known[key]; ok {
-		use(e)
+		m.use(e)
 		return false
-	}
-	if m.known == nil {
-		m.known, m.shares = map[madeID]*list.Element{}, map[string]*madeShare{}
 	}
 	if len(m.known) >= maxMade {
 		m.remove(m.most[0].order.Back())
 	}
-	s := m.shares[caller]
-	if s == nil {
-		s = &madeShare{caller: caller}
-		m.shares[caller] = s
-		heap.Push(&m.most, s)
-	}
-	m.known[key] = s.order.PushFront(&madeBy{madeID: key, share: s, alias: alias})
-	heap.Fix(&m.most, s.at)
+	m.use(m.add(caller, &madeBy{madeID: key, slot: m.freeSlot(), alias: alias}))
 	return true
+}
+
+// add adds what a caller has made, as what was used last, in a slot that has nothing. mu must be
+// held.
+func (m *made) add(caller string, by *madeBy) *list.Element {
+	if m.known == nil {
+		m.known, m.shares = map[madeID]*list.Element{}, map[string]*madeShare{}
+	}
+	by.share = m.shares[caller]
+	if by.share == nil {
+		by.share = &madeShare{caller: caller}
+		m.shares[caller] = by.share
+		heap.Push(&m.most, by.share)
+	}
+	e := by.share.order.PushFront(by)
+	m.known[by.madeID], m.slots[by.slot].of = e, by
+	heap.Fix(&m.most, by.share.at)
+	return e
 }
 
 // of returns what has an id at an upstream, if it is a caller's; else nil. mu must be held.
@@ -109,14 +125,23 @@ func (m *made) of(caller, id, upstream string) *list.Element {
 	return nil
 }
 
-// use notes that something is used now.
-func use(e *list.Element) { e.Value.(*madeBy).share.order.MoveToFront(e) }
+// use notes that something is used now. mu must be held.
+func (m *made) use(e *list.Element) {
+	by := e.Value.(*madeBy)
+	by.share.order.MoveToFront(e)
+	m.uses++
+	by.used = m.uses
+	m.mark(by.slot)
+}
 
 // remove forgets something. mu must be held.
 func (m *made) remove(e *list.Element) {
 	by := e.Value.(*madeBy)
 	by.share.order.Remove(e)
 	delete(m.known, by.madeID)
+	m.slots[by.slot].of = nil
+	m.free = append(m.free, by.slot)
+	m.mark(by.slot)
 	if by.share.order.Len() > 0 {
 		heap.Fix(&m.most, by.share.at)
 		return
@@ -134,7 +159,7 @@ func (m *made) alias(caller, id, upstream string) (alias string, ok bool) {
 	if e == nil {
 		return "", false
 	}
-	use(e)
+	m.use(e)
 	return e.Value.(*madeBy).alias, true
 }
 
@@ -143,7 +168,9 @@ func (m *made) weigh(caller, id, upstream string, tokens int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if e := m.of(caller, id, upstream); e != nil {
-		e.Value.(*madeBy).tokens = tokens
+		by := e.Value.(*madeBy)
+		by.tokens = tokens
+		m.mark(by.slot)
 	}
 }
 
@@ -181,7 +208,7 @@ func (m *made) keeper(caller, id string, targets []route.Target) string {
 	defer m.mu.Unlock()
 	for i := range targets {
 		if e := m.of(caller, id, targets[i].Upstream); e != nil {
-			use(e)
+			m.use(e)
 			return targets[i].Upstream
 		}
 	}

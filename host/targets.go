@@ -96,8 +96,8 @@ func orUnknown(m *config.Money) int64 {
 // upstreamID identifies a provider by what its health depends on: where its requests go,
 // by which adapter, and with which key.
 func upstreamID(p config.Provider) string {
-	key := sha256.Sum256([]byte(p.APIKey.Reveal()))
-	return strings.Join([]string{p.Plugin, p.BaseURL, hex.EncodeToString(key[:8])}, " ")
+	sum := sha256.Sum256([]byte(strings.Join([]string{p.Plugin, p.BaseURL, p.APIKey.Reveal()}, "\n")))
+	return hex.EncodeToString(sum[:16])
 }
 
 func routingOf(r config.Routing) route.Routing {

@@ -156,12 +156,12 @@ func written(t *testing.T, path string) map[string][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, all, err := ledger.Open(copied)
+	file, all, err := ledger.Open(copied, "counts 1")
 	if err != nil {
 		return nil // it was written meanwhile
 	}
 	file.Close()
-	return all
+	return all[0]
 }
 
 func modified(t *testing.T, path string) time.Time {

@@ -1,6 +1,6 @@
-// Package ledger keeps counts in a file, so that they survive the end of the process. The
-// file is whole whenever the process or the machine stops: it has all of a write, or
-// nothing of it.
+// Package ledger keeps sets of small values in a file, such as counts, so that they survive the
+// end of the process. The file is whole whenever the process or the machine stops: it has all
+// of a write, or nothing of it.
 package ledger
 
 import (
@@ -12,20 +12,21 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-var (
-	bucket  = []byte("counts 1") // with the version of what is in it
-	errUsed = errors.New("another process has it open: each gateway needs a file of its own")
-)
+var errUsed = errors.New("another process has it open: each gateway needs a file of its own")
 
 // patience is how long Open waits for the process before this one to let go.
 const patience = time.Second
 
 // File is an open ledger. Only one goroutine may use it at a time.
-type File struct{ db *bbolt.DB }
+type File struct {
+	db   *bbolt.DB
+	sets []string
+}
 
-// Open opens the file at path, or makes it, and returns what is in it by its name. No other
-// process can open it until it is closed.
-func Open(path string) (*File, map[string][]byte, error) {
+// Open opens the file at path, or makes it, and returns what is in each of some sets by its
+// name. The name of a set tells the form of its values, too: with another form, a set needs
+// another name. No other process can open the file until it is closed.
+func Open(path string, sets ...string) (*File, []map[string][]byte, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: patience, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		err = errUsed
@@ -33,31 +34,46 @@ func Open(path string) (*File, map[string][]byte, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the ledger %s: %w", path, err)
 	}
-	all := map[string][]byte{}
+	all := make([]map[string][]byte, len(sets))
 	err = db.Update(func(tx *bbolt.Tx) error {
-		b, err := tx.CreateBucketIfNotExists(bucket)
-		if err != nil {
-			return err
+		for i, set := range sets {
+			b, err := tx.CreateBucketIfNotExists([]byte(set))
+			if err != nil {
+				return err
+			}
+			all[i] = map[string][]byte{}
+			if err := b.ForEach(func(name, value []byte) error {
+				all[i][string(name)] = append([]byte{}, value...)
+				return nil
+			}); err != nil {
+				return err
+			}
 		}
-		return b.ForEach(func(name, value []byte) error {
-			all[string(name)] = append([]byte(nil), value...)
-			return nil
-		})
+		return nil
 	})
 	if err != nil {
 		db.Close()
 		return nil, nil, fmt.Errorf("read the ledger %s: %w", path, err)
 	}
-	return &File{db}, all, nil
+	return &File{db, sets}, all, nil
 }
 
-// Put writes values in one step. When it returns, they are on the disk.
-func (f *File) Put(values map[string][]byte) error {
+// Put writes values of the sets, in the order in which Open got these, in one step. A value
+// that is nil is removed. When it returns, they are on the disk.
+func (f *File) Put(values ...map[string][]byte) error {
 	return f.db.Update(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucket)
-		for name, value := range values {
-			if err := b.Put([]byte(name), value); err != nil {
-				return err
+		for i, of := range values {
+			b := tx.Bucket([]byte(f.sets[i]))
+			for name, value := range of {
+				err := error(nil)
+				if value == nil {
+					err = b.Delete([]byte(name))
+				} else {
+					err = b.Put([]byte(name), value)
+				}
+				if err != nil {
+					return err
+				}
 			}
 		}
 		return nil

@@ -1,0 +1,153 @@
+package host
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"math"
+	"slices"
+)
+
+// madeSlot is the place of something in a ledger. What takes the place of something else takes its
+// slot, too, so a ledger never has more than there is room for here.
+type madeSlot struct {
+	of      *madeBy // nil: nothing
+	changed bool    // it is in made.changed
+}
+
+// freeSlot returns a slot that has nothing. mu must be held, and there must be room.
+func (m *made) freeSlot() (slot uint32) {
+	if last := len(m.free) - 1; last >= 0 {
+		slot, m.free = m.free[last], m.free[:last]
+		return slot
+	}
+	m.slots = append(m.slots, madeSlot{})
+	return uint32(len(m.slots) - 1)
+}
+
+// mark notes that the ledger doesn't have a slot as it is. mu must be held.
+func (m *made) mark(slot uint32) {
+	if s := &m.slots[slot]; m.saves && !s.changed {
+		s.changed = true
+		m.changed = append(m.changed, slot)
+	}
+}
+
+// changes returns what has changed since it was last called, by names for a ledger; nil is what
+// the ledger has to remove.
+func (m *made) changes() map[string][]byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.changed) == 0 {
+		return nil
+	}
+	all := make(map[string][]byte, len(m.changed))
+	for _, slot := range m.changed {
+		s := &m.slots[slot]
+		s.changed = false
+		all[slotName(slot)] = s.of.saved()
+	}
+	m.changed = m.changed[:0]
+	return all
+}
+
+// unsaved marks what changes has returned, and could not be saved, as changed again.
+func (m *made) unsaved(changes map[string][]byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name := range changes {
+		m.mark(binary.BigEndian.Uint32([]byte(name)))
+	}
+}
+
+func slotName(slot uint32) string { return string(binary.BigEndian.AppendUint32(nil, slot)) }
+
+// load takes what a ledger has, and from then on notes what changes. Nothing may have been noted
+// before. The error says what is wrong in the ledger.
+func (m *made) load(saved map[string][]byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.saves = true
+	type entry struct {
+		*madeBy
+		caller string
+	}
+	all := make([]entry, 0, len(saved))
+	for name, value := range saved {
+		by, caller, ok := readSaved(value)
+		if !ok || len(name) != 4 {
+			return errMade
+		}
+		if by.slot = binary.BigEndian.Uint32([]byte(name)); by.slot >= maxMade {
+			return errMade
+		}
+		all = append(all, entry{by, caller})
+	}
+	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(a.used, b.used) })
+	for _, e := range all {
+		for uint32(len(m.slots)) <= e.slot {
+			m.slots = append(m.slots, madeSlot{})
+		}
+		if m.known[e.madeID] != nil {
+			return errMade
+		}
+		m.add(e.caller, e.madeBy)
+		m.uses = e.used
+	}
+	for slot := range m.slots {
+		if m.slots[slot].of == nil {
+			m.free = append(m.free, uint32(slot))
+		}
+	}
+	return nil
+}
+
+var errMade = errors.New("it says nothing that can be so of what a provider keeps")
+
+// saved returns the value for a ledger; nil of nil. That has names of a key, an alias and an
+// upstream, an id, and numbers: nothing that was asked or answered.
+func (by *madeBy) saved() []byte {
+	if by == nil {
+		return nil
+	}
+	texts := [...]string{by.share.caller, by.upstream, by.alias, by.id}
+	size := (2 + len(texts)) * binary.MaxVarintLen64
+	for _, text := range texts {
+		size += len(text)
+	}
+	b := binary.AppendUvarint(make([]byte, 0, size), by.used)
+	b = binary.AppendUvarint(b, uint64(max(by.tokens, 0)))
+	for _, text := range texts {
+		b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
+	}
+	return b
+}
+
+// readSaved reads such a value. ok is false if it is none.
+func readSaved(b []byte) (by *madeBy, caller string, ok bool) {
+	number := func() uint64 {
+		n, size := binary.Uvarint(b)
+		if size <= 0 {
+			ok = false
+			return 0
+		}
+		b = b[size:]
+		return n
+	}
+	text := func() string {
+		n := number()
+		if n > uint64(len(b)) {
+			ok = false
+			return ""
+		}
+		t := string(b[:n])
+		b = b[n:]
+		return t
+	}
+	ok, by = true, &madeBy{}
+	by.used = number()
+	tokens := number()
+	by.tokens = int64(min(tokens, math.MaxInt64))
+	caller, by.upstream, by.alias, by.id = text(), text(), text(), text()
+	return by, caller, ok && len(b) == 0 && tokens <= math.MaxInt64 && len(by.id) <= maxMadeID
+}
