@@ -62,6 +62,80 @@ func TestMessagesPassInTheSameWay(t *testing.T) {
 	}
 }
 
+// TestEventsPassByTheirType, wherever it stands: most are not read further if they begin with it.
+func TestEventsPassByTheirType(t *testing.T) {
+	const usage = `"usage":{"input_tokens":3,"input_tokens_details":{"cached_tokens":1,"cache_write_tokens":2},"output_tokens":4,"output_tokens_details":{"reasoning_tokens":5},"total_tokens":7,"cost":0.5}`
+	const cost = `USAGE {"prompt_tokens":3,"completion_tokens":4,"total_tokens":7,"prompt_tokens_details":{"cached_tokens":1,"cache_write_tokens":2},"completion_tokens_details":{"reasoning_tokens":5},"cost":0.5}`
+	for _, tc := range []struct {
+		op          abi.Op
+		kind, rest  string
+		states, say string // what is stated; "ERROR": an error that says that
+	}{
+		{abi.Responses, "response.output_text.delta", `"delta":"hi"`, "PASS content", ""},
+		{abi.Responses, "response.reasoning_summary_text.delta", `"delta":"hi"`, "PASS content", ""},
+		{abi.Responses, "response.novel.delta", `"delta":"hi"`, "PASS content", ""},
+		{abi.Responses, "response.output_text.delta.novel", `"delta":"hi"`, "PASS", ""},
+		{abi.Responses, "response.created", `"response":{"status":"in_progress","error":null}`, "PASS", ""},
+		{abi.Responses, "response.output_text.done", `"text":"hi"`, "PASS", ""},
+		{abi.Responses, "response.novel", `"error":{"message":"in a tool"}`, "PASS", ""},
+		{abi.Responses, "keepalive", `"sequence_number":1`, "PASS", ""},
+		{abi.Responses, "response.output_item.added", `"output_index":0,"item":{"id":"a","type":"message"}`, "PASS", ""},
+		{abi.Responses, "response.output_item.added", `"item":{"type":"reasoning"}`, "PASS", ""},
+		{abi.Responses, "response.output_item.added", `"item":{"type":"function_call"}`, "PASS content", ""},
+		{abi.Responses, "response.output_item.done", `"item":{"type":"message"}`, "PASS content", ""},
+		{abi.Responses, "response.completed", `"response":{"status":"completed","output":[],` + usage + `}`, cost + "|PASS|FINISH stop|END", ""},
+		{abi.Responses, "response.completed", `"response":{"output":[{"type":"message"},1,null,{"id":"a","type":"function_call","name":"f"}]}`, "PASS|FINISH tool_calls|END", ""},
+		{abi.Responses, "response.completed", `"response":{"output":[{"type":"custom_tool_call"}],"usage":null}`, "PASS|FINISH tool_calls|END", ""},
+		{abi.Responses, "response.completed", `"response":{"output":{"type":"function_call"},"usage":[1]}`, "PASS|FINISH stop|END", ""},
+		{abi.Responses, "response.completed", `"sequence_number":1`, "PASS|FINISH stop|END", ""},
+		{abi.Responses, "response.incomplete", `"response":{"status":"incomplete","incomplete_details":{"reason":"content_filter"}}`, "PASS|FINISH content_filter|END", ""},
+		{abi.Responses, "response.incomplete", `"response":{"status":"incomplete","incomplete_details":null}`, "PASS|FINISH length|END", ""},
+		{abi.Responses, "response.failed", `"response":{"status":"failed","error":{"code":"server_error","message":"it broke"},` + usage + `}`, cost + "|ERROR", "it broke"},
+		{abi.Responses, "response.completed", `"response":{"error":{"code":"server_error","message":"it broke"}}`, "ERROR", "it broke"},
+		{abi.Responses, "response.completed", `"response":"none"`, "ERROR", "not what its API promises"},
+		{abi.Responses, "error", `"message":"it broke"`, "ERROR", "it broke"},
+		{abi.Messages, "content_block_delta", `"index":0,"delta":{"type":"text_delta","text":"hi"}`, "PASS content", ""},
+		{abi.Messages, "content_block_deltas", `"index":0,"delta":{"type":"text_delta","text":"hi"}`, "PASS", ""},
+		{abi.Messages, "content_block_start", `"index":0,"content_block":{"type":"text","text":""}`, "PASS", ""},
+		{abi.Messages, "content_block_start", `"index":0,"content_block":{"type":"tool_use","id":"a","name":"f","input":{}}`, "PASS content", ""},
+		{abi.Messages, "content_block_stop", `"index":0`, "PASS", ""},
+		{abi.Messages, "ping", `"error":{}`, "PASS", ""},
+		{abi.Messages, "message_delta", `"delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":9}`, `USAGE {"completion_tokens":9}|PASS|FINISH stop`, ""},
+		{abi.Messages, "message_stop", `"novel":1`, "PASS|END", ""},
+		{abi.Messages, "error", `"error":{"type":"overloaded_error","message":"it broke"}`, "ERROR", "it broke"},
+	} {
+		for adapter, ops := range map[string][]abi.Op{"anthropic": {abi.Messages}, "openai": {abi.Responses}, "ollama": {abi.Responses, abi.Messages}, "openrouter": {abi.Responses, abi.Messages}} {
+			if !slices.Contains(ops, tc.op) {
+				continue
+			}
+			for _, e := range []sdk.Event{
+				{Data: sdk.JSON(fmt.Sprintf(`{"type":%q,%s}`, tc.kind, tc.rest))},
+				{Data: sdk.JSON(fmt.Sprintf(`{"type":%q,%s}`, tc.kind, tc.rest)), Name: []byte(tc.kind)},
+				{Data: sdk.JSON(fmt.Sprintf(`{"type": %q, %s}`, tc.kind, tc.rest))},
+				{Data: sdk.JSON(fmt.Sprintf(`{%s,"type":%q}`, tc.rest, tc.kind))},
+				{Data: sdk.JSON(fmt.Sprintf(`{%s}`, tc.rest)), Name: []byte(tc.kind)},
+			} {
+				e.Op = tc.op
+				var states []string
+				err := adapters()[adapter].Call(sdk.Input{Event: &e}, func(kind, at int32, payload []byte) {
+					switch k := abi.Kind(kind &^ abi.Raw); {
+					case k == abi.State:
+					case k == abi.Error:
+						states = append(states, "ERROR")
+					case k == abi.Pass && at == abi.PassContent:
+						states = append(states, "PASS content")
+					default:
+						states = append(states, strings.TrimSpace(k.String()+" "+string(payload)))
+					}
+				})
+				if got := strings.Join(states, "|"); got != tc.states || err != nil && !strings.Contains(err.Error(), tc.say) {
+					t.Errorf("%s, event %q with %s: %s, %v, want %s %s", adapter, e.Name, e.Data, got, err, tc.states, tc.say)
+				}
+			}
+		}
+	}
+}
+
 // TestServersWithoutAnAPI: that there is no such path makes the gateway translate; who asked for
 // what can't be translated learns what is missing, and its operator what to do.
 func TestServersWithoutAnAPI(t *testing.T) {

@@ -120,6 +120,9 @@ func (v JSON) Bool() (value, ok bool) {
 // Int returns the value of a number that is an integer of 64 bits. It may be written in any
 // form: 100, 1e2 and 100.0 are the same. ok is false for anything else.
 func (v JSON) Int() (value int64, ok bool) {
+	if value, ok = plainInt(v); ok {
+		return value, true
+	}
 	b := v.trim()
 	if end, f := scanNumber(b, 0); f != 0 || end != len(b) {
 		return 0, false
@@ -182,6 +185,21 @@ func (v JSON) Int() (value int64, ok bool) {
 		return int64(digits), true
 	}
 	return 0, false // out of range
+}
+
+// plainInt is Int for a few digits alone, as nearly all numbers are written.
+func plainInt(b []byte) (value int64, ok bool) {
+	const most = 18 // digits that fit into 64 bits, whatever they are
+	if len(b) == 0 || len(b) > most || b[0] == '0' && len(b) > 1 {
+		return 0, false
+	}
+	for _, c := range b {
+		if !isDigit(c) {
+			return 0, false
+		}
+		value = value*10 + int64(c-'0')
+	}
+	return value, true
 }
 
 func timesTen(n, digit uint64) (product uint64, ok bool) {

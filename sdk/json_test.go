@@ -59,6 +59,10 @@ func TestJSONInt(t *testing.T) {
 		"1e999999999999999999":     {0, false},
 		"1e-999999999999999999":    {0, false},
 		"01":                       {0, false},
+		"00":                       {0, false},
+		"2015":                     {2015, true},
+		"999999999999999999":       {999999999999999999, true},
+		"12a":                      {0, false},
 		"1.":                       {0, false},
 		"+1":                       {0, false},
 		`"1"`:                      {0, false},
@@ -290,6 +294,24 @@ func TestAppendQuote(t *testing.T) {
 	} {
 		if got := AppendQuote([]byte("x"), in); string(got) != "x"+want {
 			t.Errorf("AppendQuote(%q) = %s, want %s", in, got[1:], want)
+		}
+	}
+}
+
+// TestAppendQuoteWherever: a character is written in the same way wherever it stands, although
+// several are looked at together.
+func TestAppendQuoteWherever(t *testing.T) {
+	for c := range 256 {
+		alone := string(AppendQuote(nil, string([]byte{byte(c)})))
+		alone = alone[1 : len(alone)-1]
+		for before := range 18 {
+			for _, around := range []string{"a", " ", "~", "!", "#", "[", "]", "\x7f"} {
+				in := strings.Repeat(around, before) + string([]byte{byte(c)}) + strings.Repeat(around, 17-before)
+				want := `"` + strings.Repeat(around, before) + alone + strings.Repeat(around, 17-before) + `"`
+				if got := string(AppendQuote(nil, in)); got != want {
+					t.Fatalf("AppendQuote(%q) = %s, want %s", in, got, want)
+				}
+			}
 		}
 	}
 }

@@ -167,7 +167,7 @@ func (o *Out) Tokens(prompt, completion int64) {
 // End says that the answer is complete by the upstream's own protocol, as [DONE] does.
 // Nothing more is read, even if the connection stays open. If there was content,
 // choices without Finish are finished.
-func (o *Out) End() { o.emit(abi.End, 0, nil) }
+func (o *Out) End() { o.emitKept(abi.End, 0, nil) }
 
 // StopReason states the provider's own word for why a choice ends, in addition to Finish.
 func (o *Out) StopReason(choice int, word []byte) { o.text(abi.StopReason, choice, 0, word) }
@@ -190,7 +190,7 @@ func (o *Out) Pass(content bool) {
 	if content {
 		at = abi.PassContent
 	}
-	o.emit(abi.Pass, at, nil)
+	o.emitKept(abi.Pass, at, nil)
 }
 
 // Result states the whole answer of an operation other than chat.

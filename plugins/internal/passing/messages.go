@@ -66,12 +66,24 @@ func (d *Dialect) wholeMessage(head sdk.Head, body sdk.JSON, u *Usage, out *sdk.
 	return nil
 }
 
-// messagesEvent passes on an event of a message. What begins a block of text or thinking says
-// nothing yet; a call of a tool, or what one that the provider runs has found, does.
+// messagesEvent passes on an event of a message. Most need no reading further than their type:
+// whether they are JSON, the gateway sees.
 func (d *Dialect) messagesEvent(e *sdk.Event, u *Usage, out *sdk.Out) error {
-	if string(e.Name) == "content_block_delta" || string(typeOf(e.Data)) == "content_block_delta" {
+	kind := typeOf(e.Data)
+	if string(kind) == "content_block_delta" || string(e.Name) == "content_block_delta" {
 		out.Pass(true)
 		return nil
+	}
+	if len(e.Name) == 0 || string(e.Name) == string(kind) {
+		switch string(kind) {
+		case "ping", "content_block_stop":
+			out.Pass(false)
+			return nil
+		case "message_stop":
+			out.Pass(false)
+			out.End()
+			return nil
+		}
 	}
 	if isNovel(e) {
 		out.Pass(false)
@@ -85,6 +97,13 @@ func (d *Dialect) messagesEvent(e *sdk.Event, u *Usage, out *sdk.Out) error {
 	case isFailure(name, e, f.failure):
 		return d.Failure(abi.Messages, nil, f.failure)
 	}
+	f.tell(name, u, out)
+	return nil
+}
+
+// tell states what an event of a message is, which is no error. What begins a block of text or
+// thinking says nothing yet; a call of a tool, or what one that the provider runs has found, does.
+func (f *message) tell(name []byte, u *Usage, out *sdk.Out) {
 	switch string(name) {
 	case "content_block_delta":
 		out.Pass(true)
@@ -106,7 +125,6 @@ func (d *Dialect) messagesEvent(e *sdk.Event, u *Usage, out *sdk.Out) error {
 	default:
 		out.Pass(false)
 	}
-	return nil
 }
 
 // stopReason returns a stop reason in the words of chat completions.

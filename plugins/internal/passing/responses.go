@@ -7,71 +7,124 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// response has the fields of a response object that say how it ended.
-type response struct{ object, status, failure, details, output, usage sdk.JSON }
+// response is what a response object says of how it ended, and of what it cost.
+type response struct {
+	object, status, failure, reason sdk.JSON
+	listed                          bool // it has a list as its output
+	calls                           bool // and in that a call of a tool
+	usage                           tokens
+}
 
-func readResponse(v sdk.JSON) (r response, ok bool) {
-	it := sdk.Object(v)
-	for it.Next() {
-		switch v := it.Value(); string(it.Key()) {
+// tokens has the fields of a usage object.
+type tokens struct{ input, output, total, cached, written, thought, cost sdk.JSON }
+
+// read reads the response object that a Reader is before. All of it is read once, since it may
+// be long: it repeats the whole answer and the tools of the request.
+func (r *response) read(in *sdk.Reader) {
+	for fields := in.Object(); in.Next(fields); {
+		switch string(in.Key()) {
 		case "object":
-			r.object = v
+			r.object = in.Value()
 		case "status":
-			r.status = v
+			r.status = in.Value()
 		case "error":
-			r.failure = v
+			r.failure = in.Value()
 		case "incomplete_details":
-			r.details = v
+			r.reason = in.Value().Get("reason")
 		case "output":
-			r.output = v
+			r.readOutput(in)
 		case "usage":
-			r.usage = v
+			r.usage.read(in)
 		}
 	}
-	return r, it.Err() == nil
+}
+
+// readOutput looks for calls of tools among the items of a response.
+func (r *response) readOutput(in *sdk.Reader) {
+	if r.listed = in.Kind() == sdk.KindArray; !r.listed {
+		return
+	}
+	for items := in.Array(); in.Next(items); {
+		if in.Kind() != sdk.KindObject {
+			continue
+		}
+		for item := in.Object(); in.Next(item); {
+			if string(in.Key()) != "type" {
+				continue
+			}
+			switch string(inside(in.Value())) {
+			case "function_call", "custom_tool_call":
+				r.calls = true
+			}
+			break
+		}
+	}
+}
+
+func (t *tokens) read(in *sdk.Reader) {
+	if in.Kind() != sdk.KindObject {
+		return
+	}
+	for fields := in.Object(); in.Next(fields); {
+		switch string(in.Key()) {
+		case "input_tokens":
+			t.input = in.Value()
+		case "output_tokens":
+			t.output = in.Value()
+		case "total_tokens":
+			t.total = in.Value()
+		case "input_tokens_details":
+			details := in.Value()
+			t.cached, t.written = details.Get("cached_tokens"), details.Get("cache_write_tokens")
+		case "output_tokens_details":
+			t.thought = in.Value().Get("reasoning_tokens")
+		case "cost": // OpenRouter's
+			t.cost = in.Value()
+		}
+	}
 }
 
 // wholeResponse passes on a whole response.
 func (d *Dialect) wholeResponse(head sdk.Head, body sdk.JSON, out *sdk.Out) error {
-	r, ok := readResponse(body)
-	if !ok {
+	var r response
+	in := sdk.NewReader(body)
+	if r.read(&in); in.Err() != nil {
 		return d.malformed()
 	}
-	responseUsage(r.usage, out)
+	r.usage.state(out)
 	switch status := string(inside(r.status)); {
 	case !r.failure.Empty() || status == "failed":
 		return d.Failure(abi.Responses, head, r.failure)
-	case r.output.Kind() != sdk.KindArray || len(r.object) > 0 && string(inside(r.object)) != "response":
+	case !r.listed || len(r.object) > 0 && string(inside(r.object)) != "response":
 		return d.malformed()
 	case status == "completed" || status == "incomplete" || r.status == nil:
 		out.Pass(true)
-		out.Finish(0, whyEnded(&r))
+		out.Finish(0, r.whyEnded())
 		return nil
 	}
 	return d.incomplete()
 }
 
-// responsesEvent passes on an event of a response. What begins a message or reasoning says
-// nothing yet; a call of a tool does, and so does an item that is done.
+// responsesEvent passes on an event of a response. Most need no reading further than their type:
+// whether they are JSON, the gateway sees.
 func (d *Dialect) responsesEvent(e *sdk.Event, out *sdk.Out) error {
-	if isDelta(e.Name) || isDelta(typeOf(e.Data)) {
+	kind := typeOf(e.Data)
+	switch {
+	case isDelta(kind) || isDelta(e.Name):
 		out.Pass(true)
 		return nil
-	}
-	if isNovel(e) {
+	case bytes.HasPrefix(kind, []byte("response.")) && (len(e.Name) == 0 || string(e.Name) == string(kind)):
+		return d.tell(kind, e.Data, out)
+	case isNovel(e):
 		out.Pass(false)
 		return nil
 	}
-	var kind, whole, item, failure sdk.JSON
+	var typ, failure sdk.JSON
 	it := sdk.Object(e.Data)
 	for it.Next() {
 		switch v := it.Value(); string(it.Key()) {
 		case "type":
-			kind = v
-		case "response":
-			whole = v
-		case "item":
-			item = v
+			typ = v
 		case "error":
 			failure = v
 		}
@@ -79,7 +132,7 @@ func (d *Dialect) responsesEvent(e *sdk.Event, out *sdk.Out) error {
 	if it.Err() != nil || e.Data.Kind() != sdk.KindObject {
 		return d.malformed()
 	}
-	name := nameOf(kind, e)
+	name := nameOf(typ, e)
 	switch {
 	case isFailure(name, e, failure) && !failure.Empty():
 		return d.Failure(abi.Responses, nil, failure)
@@ -89,21 +142,17 @@ func (d *Dialect) responsesEvent(e *sdk.Event, out *sdk.Out) error {
 		out.Pass(true)
 		return nil
 	}
+	return d.tell(name, e.Data, out)
+}
+
+// tell states what an event of a response is, which is no error and no delta. What begins a
+// message or reasoning says nothing yet; a call of a tool does, and so does an item that is done.
+func (d *Dialect) tell(name []byte, data sdk.JSON, out *sdk.Out) error {
 	switch string(name) {
 	case "response.completed", "response.incomplete", "response.failed", "response.cancelled":
-		r, ok := readResponse(whole)
-		if !ok {
-			return d.malformed()
-		}
-		responseUsage(r.usage, out)
-		if string(name) == "response.failed" || string(name) == "response.cancelled" || !r.failure.Empty() {
-			return d.Failure(abi.Responses, nil, r.failure)
-		}
-		out.Pass(false)
-		out.Finish(0, whyEnded(&r))
-		out.End()
+		return d.ended(name, data, out)
 	case "response.output_item.added":
-		kind := string(inside(item.Get("type")))
+		kind := string(inside(data.Get("item").Get("type")))
 		out.Pass(kind != "message" && kind != "reasoning")
 	case "response.output_item.done":
 		out.Pass(true)
@@ -113,71 +162,75 @@ func (d *Dialect) responsesEvent(e *sdk.Event, out *sdk.Out) error {
 	return nil
 }
 
+// ended passes on the event that ends a response.
+func (d *Dialect) ended(name []byte, data sdk.JSON, out *sdk.Out) error {
+	var r response
+	in := sdk.NewReader(data)
+	for fields := in.Object(); in.Next(fields); {
+		if string(in.Key()) == "response" {
+			r.read(&in)
+		}
+	}
+	if in.Err() != nil {
+		return d.malformed()
+	}
+	r.usage.state(out)
+	if string(name) == "response.failed" || string(name) == "response.cancelled" || !r.failure.Empty() {
+		return d.Failure(abi.Responses, nil, r.failure)
+	}
+	out.Pass(false)
+	out.Finish(0, r.whyEnded())
+	out.End()
+	return nil
+}
+
 // isDelta reports whether an event adds to what the assistant says or does.
 func isDelta(name []byte) bool { return bytes.HasSuffix(name, []byte(".delta")) }
 
 // whyEnded returns why a response ended, in the words of chat completions.
-func whyEnded(r *response) string {
-	switch string(inside(r.details.Get("reason"))) {
+func (r *response) whyEnded() string {
+	switch string(inside(r.reason)) {
 	case "max_output_tokens":
 		return abi.FinishLength
 	case "content_filter":
 		return abi.FinishContentFilter
 	}
-	if string(inside(r.status)) == "incomplete" {
+	switch {
+	case string(inside(r.status)) == "incomplete":
 		return abi.FinishLength
-	}
-	for it := sdk.Array(r.output); it.Next(); {
-		switch string(inside(it.Value().Get("type"))) {
-		case "function_call", "custom_tool_call":
-			return abi.FinishToolCalls
-		}
+	case r.calls:
+		return abi.FinishToolCalls
 	}
 	return abi.FinishStop
 }
 
-// responseUsage states what a response cost.
-func responseUsage(v sdk.JSON, out *sdk.Out) {
-	var input, output, total, cached, written, thought, cost sdk.JSON
-	for it := sdk.Object(v); it.Next(); {
-		switch v := it.Value(); string(it.Key()) {
-		case "input_tokens":
-			input = v
-		case "output_tokens":
-			output = v
-		case "total_tokens":
-			total = v
-		case "input_tokens_details":
-			cached, written = v.Get("cached_tokens"), v.Get("cache_write_tokens")
-		case "output_tokens_details":
-			thought = v.Get("reasoning_tokens")
-		case "cost": // OpenRouter's
-			cost = v
-		}
-	}
+// state states what a response cost.
+func (t *tokens) state(out *sdk.Out) {
+	var room [256]byte // for what is there nearly always
 	var w sdk.Writer
+	w.Reset(room[:0])
 	number := func(key string, v sdk.JSON) {
 		if n, ok := v.Int(); ok && n >= 0 && n < 1<<40 {
 			w.Key(key).Int(n)
 		}
 	}
 	w.Object()
-	number("prompt_tokens", input)
-	number("completion_tokens", output)
-	number("total_tokens", total)
-	if cached != nil || written != nil {
+	number("prompt_tokens", t.input)
+	number("completion_tokens", t.output)
+	number("total_tokens", t.total)
+	if t.cached != nil || t.written != nil {
 		w.Key("prompt_tokens_details").Object()
-		number("cached_tokens", cached)
-		number("cache_write_tokens", written)
+		number("cached_tokens", t.cached)
+		number("cache_write_tokens", t.written)
 		w.End()
 	}
-	if thought != nil {
+	if t.thought != nil {
 		w.Key("completion_tokens_details").Object()
-		number("reasoning_tokens", thought)
+		number("reasoning_tokens", t.thought)
 		w.End()
 	}
-	if cost.Kind() == sdk.KindNumber {
-		w.Key("cost").Raw(cost)
+	if t.cost.Kind() == sdk.KindNumber {
+		w.Key("cost").Raw(t.cost)
 	}
 	w.End()
 	if len(w.Bytes()) > len("{}") {
