@@ -88,13 +88,13 @@ func (c *Chunks) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 
 // show appends the events for what was stated since the last call.
 func (c *Chunks) show(dst []byte) []byte {
-	rest := c.extra.Held()
+	rest := 0
 	for i := range c.choices {
 		ch := &c.choices[i]
 		dst = c.flush(dst, ch)
 		rest += ch.extra.Held()
 	}
-	c.facts.Shown(rest, c.size)
+	c.facts.Shown(rest+c.extra.Held(), c.size)
 	c.direct = len(c.choices) > 0 && c.extra.Empty() && c.plain(&c.choices[0])
 	return dst
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/facts"
 	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/memory"
 
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -757,5 +758,22 @@ func TestATextAllocatesNothing(t *testing.T) {
 		if err != nil || allocs > 0 {
 			t.Errorf("a text %s: %v allocations, error %v", name, allocs, err)
 		}
+	}
+}
+
+// TestExtrasOfEveryChunkAreNotCountedForever: what was rendered is counted no more, even if
+// each chunk of a long stream has extra fields.
+func TestExtrasOfEveryChunkAreNotCountedForever(t *testing.T) {
+	grant := memory.New(memory.Options{Limit: 64 << 20}).Grant()
+	c := NewChunks(Info{Memory: &grant})
+	var dst []byte
+	for range 10_000 {
+		var err error
+		if dst, err = c.Apply(dst[:0], emit(text(0, "a"), chunkExtra(`{"provider":"Google AI Studio"}`))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if used := grant.Used(); used > 64<<10 {
+		t.Errorf("%d bytes are counted", used)
 	}
 }
