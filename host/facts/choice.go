@@ -17,9 +17,8 @@ type choice struct {
 
 	halves [3]half // at the ends of text, reasoning and refusal
 
-	calls   []call // in the order of their first emission
-	begun   int    // calls that have an index
-	touched bool   // there may be calls that can begin
+	calls []call // in the order of their first emission
+	begun int    // calls that have an index
 }
 
 // call is one tool call of a choice.
@@ -52,17 +51,24 @@ func isContent(k abi.Kind) bool {
 // choice returns the choice with an index, and opens it if necessary. It returns nil if
 // the index is too large. The result is valid until the next call.
 func (a *Answer) choice(index int) *choice {
-	for i := range a.choices {
-		if a.choices[i].index == index {
-			return &a.choices[i]
+	if ch := a.find(index); ch != nil || index >= abi.MaxChoices {
+		return ch
+	}
+	a.open++
+	ch := a.choices.Add()
+	ch.index = index
+	return ch
+}
+
+// find returns the choice with an index, nil if it has not opened. The result is valid until
+// another one opens.
+func (a *Answer) find(index int) *choice {
+	for i := range a.choices.Len() {
+		if ch := a.choices.At(i); ch.index == index {
+			return ch
 		}
 	}
-	if index >= abi.MaxChoices {
-		return nil
-	}
-	a.choices = append(a.choices, choice{index: index})
-	a.open++
-	return &a.choices[len(a.choices)-1]
+	return nil
 }
 
 // take adds an emission about ch.
@@ -115,7 +121,7 @@ func (a *Answer) pass(e *abi.Emission) *fault.Error {
 
 // addText adds a text of a choice.
 func (a *Answer) addText(h *half, ch *choice, e *abi.Emission) {
-	if text := a.joined(h, e); len(text.Data) > 0 {
+	if text := h.joined(e); len(text.Data) > 0 {
 		a.say(e.Kind, ch.index, 0, text)
 	}
 }
@@ -129,11 +135,11 @@ func (a *Answer) takeTool(ch *choice, e *abi.Emission) *fault.Error {
 	if c == nil {
 		return protocolError("more than %d tool calls in choice %d", abi.MaxCalls, ch.index)
 	}
-	ch.touched = true
+	a.touched = true
 	switch e.Kind {
 	case abi.ToolArgs:
 		c.begun = c.begun || !isBlank(e)
-		if text := a.joined(&c.half, e); len(text.Data) > 0 {
+		if text := c.half.joined(e); len(text.Data) > 0 {
 			a.addTo(ch, c, e.Kind, text)
 		}
 	case abi.ToolExtra, abi.ToolSignature:
@@ -198,16 +204,22 @@ func isBlank(e *abi.Emission) bool {
 // call returns the tool call to which the adapter gives the number item, nil if there
 // would be too many. The result is valid until the next call.
 func (ch *choice) call(item int) *call {
+	if c := ch.known(item); c != nil || len(ch.calls) == abi.MaxCalls {
+		return c
+	}
+	ch.calls = append(ch.calls, call{item: item, index: -1})
+	return &ch.calls[len(ch.calls)-1]
+}
+
+// known returns the tool call to which the adapter gives the number item, nil if nothing was
+// stated about it. The result is valid until another one is.
+func (ch *choice) known(item int) *call {
 	for i := len(ch.calls) - 1; i >= 0; i-- {
 		if ch.calls[i].item == item {
 			return &ch.calls[i]
 		}
 	}
-	if len(ch.calls) == abi.MaxCalls {
-		return nil
-	}
-	ch.calls = append(ch.calls, call{item: item, index: -1})
-	return &ch.calls[len(ch.calls)-1]
+	return nil
 }
 
 // beginCalls begins every call that can begin, which gives it its index and id. A name

@@ -36,8 +36,6 @@
 package facts
 
 import (
-	"slices"
-
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -78,10 +76,12 @@ const defaultMaxHeld = 64 << 20
 // Answer is what is known of one answer. Begin makes the zero Answer ready; from then on it
 // must not be copied. Only one goroutine may use it at a time.
 type Answer struct {
-	choices []choice            // in the order they opened
+	choices Few[choice]         // in the order they opened
 	open    int                 // choices without FINISH
 	final   bool                // the finish reasons are final; content after that is an error
 	done    bool                // it was complete before the last call of Apply
+	touched bool                // there may be calls that can begin
+	one     bool                // deltas has one fact, which is in first
 	usage   usage               // USAGE
 	stated  int64               // bytes of texts and arguments
 	ids     map[string]struct{} // ids of tool calls used so far
@@ -90,11 +90,7 @@ type Answer struct {
 	max     int                 // of held, and of grown
 	ledger  ledger
 	deltas  []Delta
-	scratch []byte // for texts with halves of characters
-
-	// What most answers need, as part of the same piece of memory.
-	firstChoice [1]choice
-	firstDelta  [1]Delta
+	first   [1]Delta // instead of deltas, until a call leads to two facts
 }
 
 // New returns an answer of which nothing is known yet.
@@ -110,7 +106,6 @@ func (a *Answer) Begin(o Options) {
 		o.MaxHeld = defaultMaxHeld
 	}
 	a.max, a.ledger.grant = o.MaxHeld, o.Memory
-	a.choices, a.deltas = a.firstChoice[:0], a.firstDelta[:0]
 }
 
 // Apply adds the emissions of one adapter call and returns the facts that follow. They
@@ -119,8 +114,19 @@ func (a *Answer) Begin(o Options) {
 //   - error: a *fault.Error: the adapter's ERROR, a breach of the protocol, or too
 //     little memory. Only Usage may be called after it.
 func (a *Answer) Apply(ems []abi.Emission) ([]Delta, error) {
-	a.deltas = a.deltas[:0]
-	a.scratch = a.scratch[:0]
+	a.forget()
+	if len(ems) == 1 {
+		e := &ems[0]
+		switch text, call, ok, err := a.Keeps(e); {
+		case err != nil:
+			return nil, err
+		case ok:
+			a.done = false // its choice has no FINISH
+			d := a.next(e.Kind, e.Choice())
+			d.Call, d.Text = call, text
+			return a.facts(), nil
+		}
+	}
 	if err := a.ledger.expect(ems); err != nil {
 		return nil, err
 	}
@@ -157,10 +163,10 @@ func (a *Answer) Apply(ems []abi.Emission) ([]Delta, error) {
 	if failed != nil {
 		return nil, failed
 	}
-	for i := range a.choices {
-		if ch := &a.choices[i]; ch.touched {
-			ch.touched = false
-			a.beginCalls(ch)
+	if a.touched {
+		a.touched = false
+		for i := range a.choices.Len() {
+			a.beginCalls(a.choices.At(i))
 		}
 	}
 	if finished && counted && !a.final && a.finished() && a.named() {
@@ -168,21 +174,21 @@ func (a *Answer) Apply(ems []abi.Emission) ([]Delta, error) {
 			return nil, err
 		}
 	}
-	return a.deltas, nil
+	return a.facts(), nil
 }
 
 // EndMark notes that the upstream said that its answer is complete. If the answer has
 // any content, choices without a FINISH get the reason "stop".
 func (a *Answer) EndMark() {
 	spoke := false
-	for i := range a.choices {
-		spoke = spoke || a.choices[i].spoke
+	for i := range a.choices.Len() {
+		spoke = spoke || a.choices.At(i).spoke
 	}
 	if !spoke {
 		return
 	}
-	for i := range a.choices {
-		if ch := &a.choices[i]; ch.finish == "" {
+	for i := range a.choices.Len() {
+		if ch := a.choices.At(i); ch.finish == "" {
 			ch.finish = abi.FinishStop
 			a.open--
 		}
@@ -196,12 +202,11 @@ func (a *Answer) EndMark() {
 //   - error: a *fault.Error, for a choice without a FINISH (the caller may know a better
 //     reason than that the upstream ended) or a call without a name
 func (a *Answer) End() ([]Delta, error) {
-	a.deltas = a.deltas[:0]
-	a.scratch = a.scratch[:0]
+	a.forget()
 	if err := a.settle(); err != nil {
 		return nil, err
 	}
-	return a.deltas, nil
+	return a.facts(), nil
 }
 
 // settle makes the finish reasons final: no content may follow.
@@ -209,15 +214,15 @@ func (a *Answer) settle() *fault.Error {
 	if a.final {
 		return nil
 	}
-	if len(a.choices) == 0 || a.open > 0 {
+	if a.choices.Len() == 0 || a.open > 0 {
 		return incompleteError()
 	}
 	if !a.named() {
 		return namelessError()
 	}
 	a.final = true
-	for i := range a.choices {
-		ch := &a.choices[i]
+	for i := range a.choices.Len() {
+		ch := a.choices.At(i)
 		a.beginCalls(ch)
 		for j := range ch.calls {
 			c := &ch.calls[j]
@@ -252,43 +257,35 @@ func (a *Answer) Forgives() bool { return a.done && a.Complete() }
 // spoke reports whether there is any content, or the reasons are final.
 func (a *Answer) spoke() bool {
 	spoke := a.final
-	for i := range a.choices {
-		spoke = spoke || a.choices[i].spoke
+	for i := range a.choices.Len() {
+		spoke = spoke || a.choices.At(i).spoke
 	}
 	return spoke
 }
 
 // Choices is how many choices opened.
-func (a *Answer) Choices() int { return len(a.choices) }
+func (a *Answer) Choices() int { return a.choices.Len() }
 
 // Choice returns the index of the nth choice that opened, from 0.
-func (a *Answer) Choice(n int) int { return a.choices[n].index }
+func (a *Answer) Choice(n int) int { return a.choices.At(n).index }
 
 // Finished reports whether a choice has its FINISH, final or not.
 func (a *Answer) Finished(choice int) bool {
-	for i := range a.choices {
-		if a.choices[i].index == choice {
-			return a.choices[i].finish != ""
-		}
-	}
-	return false
+	ch := a.find(choice)
+	return ch != nil && ch.finish != ""
 }
 
 // Plain reports whether a TEXT for a choice leads to nothing but that text: the choice
 // has content and no FINISH, and no half of a character waits at its end.
 func (a *Answer) Plain(choice int) bool {
-	for i := range a.choices {
-		if ch := &a.choices[i]; ch.index == choice {
-			return ch.spoke && ch.finish == "" && ch.halves[0] == 0
-		}
-	}
-	return false
+	ch := a.find(choice)
+	return ch != nil && ch.spoke && ch.finish == "" && ch.halves[0] == 0
 }
 
 // waiting returns how many bytes wait for calls that have not begun.
 func (a *Answer) waiting() (bytes int) {
-	for i := range a.choices {
-		ch := &a.choices[i]
+	for i := range a.choices.Len() {
+		ch := a.choices.At(i)
 		if ch.begun == len(ch.calls) {
 			continue
 		}
@@ -329,14 +326,43 @@ func (a *Answer) AppendUsage(dst []byte) []byte { return a.usage.appendTo(dst) }
 // next adds a fact, and returns it for the rest to be filled in: it is large to be copied. It
 // is valid until the next one is added.
 func (a *Answer) next(kind abi.Kind, choice int) *Delta {
-	n := len(a.deltas)
-	if n == cap(a.deltas) {
-		a.deltas = slices.Grow(a.deltas, 1)
+	var d *Delta
+	if n := len(a.deltas); n < cap(a.deltas) {
+		a.deltas = a.deltas[:n+1]
+		d = &a.deltas[n]
+	} else {
+		d = a.another()
 	}
-	a.deltas = a.deltas[:n+1]
-	d := &a.deltas[n]
 	*d = Delta{Kind: kind, Choice: choice}
 	return d
+}
+
+// another adds a fact for which deltas has no room.
+func (a *Answer) another() *Delta {
+	switch {
+	case cap(a.deltas) > 0:
+		a.deltas = append(a.deltas, Delta{})
+	case !a.one:
+		a.one = true
+		return &a.first[0]
+	default:
+		a.one = false
+		a.deltas = append(make([]Delta, 0, 4), a.first[0], Delta{})
+	}
+	return &a.deltas[len(a.deltas)-1]
+}
+
+// facts returns the facts that were added since forget was called.
+func (a *Answer) facts() []Delta {
+	if a.one {
+		return a.first[:]
+	}
+	return a.deltas
+}
+
+// forget begins a new list of facts.
+func (a *Answer) forget() {
+	a.deltas, a.one = a.deltas[:0], false
 }
 
 // say adds a text, or arguments of a call.
@@ -347,12 +373,12 @@ func (a *Answer) say(kind abi.Kind, choice, call int, text Text) {
 }
 
 // finished reports whether every choice has its FINISH and no content after it.
-func (a *Answer) finished() bool { return a.open == 0 && len(a.choices) > 0 && !a.late() }
+func (a *Answer) finished() bool { return a.open == 0 && a.choices.Len() > 0 && !a.late() }
 
 // late reports whether a choice has content after its FINISH.
 func (a *Answer) late() bool {
-	for i := range a.choices {
-		if a.choices[i].late {
+	for i := range a.choices.Len() {
+		if a.choices.At(i).late {
 			return true
 		}
 	}
@@ -361,9 +387,10 @@ func (a *Answer) late() bool {
 
 // named reports whether every tool call has its name.
 func (a *Answer) named() bool {
-	for i := range a.choices {
-		for j := range a.choices[i].calls {
-			if a.choices[i].calls[j].name == "" {
+	for i := range a.choices.Len() {
+		ch := a.choices.At(i)
+		for j := range ch.calls {
+			if ch.calls[j].name == "" {
 				return false
 			}
 		}

@@ -20,24 +20,24 @@ const (
 // handled: two that belong together are joined, a first half at the end is held back in
 // h, and one that stands alone becomes U+FFFD. Those within were repaired at the
 // boundary.
-func (a *Answer) joined(h *half, e *abi.Emission) Text {
-	if *h == 0 && !HasHalf(*e) || len(e.Data) == 0 {
+func (h *half) joined(e *abi.Emission) Text {
+	if *h == 0 && !HasHalf(e) || len(e.Data) == 0 {
 		return Text{e.Raw, e.Data}
 	}
-	return a.join(h, *e)
+	return h.join(*e)
 }
 
 // join is joined for a text with a half at one of its ends, or before it.
-func (a *Answer) join(h *half, e abi.Emission) Text {
-	begin := len(a.scratch)
+func (h *half) join(e abi.Emission) Text {
+	var text []byte
 	second := e.Raw && isHalf(e.Data, 'c', 'f')
 	switch {
 	case *h != 0 && second:
-		a.scratch = append(a.scratch, `\u`...)
-		a.scratch = strconv.AppendUint(a.scratch, uint64(*h), 16)
-		a.scratch = append(a.scratch, e.Data[:escapeLen]...)
+		text = append(text, `\u`...)
+		text = strconv.AppendUint(text, uint64(*h), 16)
+		text = append(text, e.Data[:escapeLen]...)
 	case *h != 0 || second:
-		a.scratch = append(a.scratch, replacement...)
+		text = append(text, replacement...)
 	}
 	*h = 0
 	if second {
@@ -48,8 +48,7 @@ func (a *Answer) join(h *half, e abi.Emission) Text {
 		n, _ := strconv.ParseUint(string(e.Data[end+2:]), 16, 16)
 		*h, e.Data = half(n), e.Data[:end]
 	}
-	a.scratch = Text{e.Raw, e.Data}.AppendTo(a.scratch)
-	return Text{Raw: true, Data: a.scratch[begin:len(a.scratch):len(a.scratch)]}
+	return Text{Raw: true, Data: Text{e.Raw, e.Data}.AppendTo(text)}
 }
 
 // endHalf adds U+FFFD for a half that nothing followed.
@@ -61,8 +60,14 @@ func (a *Answer) endHalf(h *half, kind abi.Kind, choice, call int) {
 }
 
 // HasHalf reports whether the text of an emission begins or ends with half a character.
-func HasHalf(e abi.Emission) bool {
+func HasHalf(e *abi.Emission) bool {
 	return e.Raw && len(e.Data) >= escapeLen && isHalfAtEnds(e.Data)
+}
+
+// MayHaveHalf is HasHalf without a close look: it reports true for other escapes, too.
+func MayHaveHalf(e *abi.Emission) bool {
+	at := len(e.Data) - escapeLen
+	return e.Raw && at >= 0 && (e.Data[0] == '\\' || e.Data[at] == '\\')
 }
 
 // isHalfAtEnds reports whether p, of at least the length of an escape, begins with a second

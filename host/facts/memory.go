@@ -39,12 +39,20 @@ func (l *ledger) expect(ems []abi.Emission) *fault.Error {
 			bytes += CallBytes
 		}
 	}
-	bytes += bytes / 4 // arrays grow by more than they need
-	if err := l.grant.Hold(int64(bytes)); err != nil {
+	if err := l.add(bytes); err != nil {
 		return memoryError(err)
 	}
-	l.facts += bytes
 	return nil
+}
+
+// add counts bytes that are about to be kept.
+func (l *ledger) add(bytes int) error {
+	bytes += bytes / 4 // arrays grow by more than they need
+	err := l.grant.Hold(int64(bytes))
+	if err == nil {
+		l.facts += bytes
+	}
+	return err
 }
 
 // recount replaces what was expected by what is kept, which is less once the dialect has
@@ -99,8 +107,8 @@ func (a *Answer) Free(b []byte) {
 // size returns how many bytes are kept here.
 func (a *Answer) size() int {
 	n := a.usage.rest.Size()
-	for i := range a.choices {
-		ch := &a.choices[i]
+	for i := range a.choices.Len() {
+		ch := a.choices.At(i)
 		n += ChoiceBytes
 		for k := range ch.calls {
 			c := &ch.calls[k]

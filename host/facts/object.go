@@ -18,10 +18,7 @@ const KeepBetween = 4 << 10
 
 // Object is a JSON object that is merged from several. Its fields keep the order in
 // which they first came. The zero value is empty.
-type Object struct {
-	fields []field
-	room   []byte // for keys and values of the first object, see prepare
-}
+type Object struct{ fields []field }
 
 // field is a field of an object: a value, or an object that is merged in turn.
 type field struct {
@@ -56,8 +53,9 @@ func (o *Object) find(key string) *field {
 }
 
 // field returns the field of a key, and adds it without a value if there is none. value is
-// the one that it will probably get. It returns nil if there would be too many.
-func (o *Object) field(key, value []byte) *field {
+// the one that it will probably get. The memory for both is taken from room. It returns nil if
+// there would be too many.
+func (o *Object) field(key, value []byte, room *room) *field {
 	for i := range o.fields {
 		if bytes.Equal(o.fields[i].key, key) {
 			return &o.fields[i]
@@ -70,7 +68,7 @@ func (o *Object) field(key, value []byte) *field {
 	o.fields = slices.Grow(o.fields, 1)[:n+1]
 	f := &o.fields[n]
 	if f.key == nil {
-		f.key, f.value = o.take(len(key)), o.take(len(value))
+		f.key, f.value = room.take(len(key)), room.take(len(value))
 	}
 	f.key, f.value, f.nest = append(f.key[:0], key...), f.value[:0], nil
 	return f
@@ -79,10 +77,10 @@ func (o *Object) field(key, value []byte) *field {
 // prepare makes room for the fields of the first of the objects that has any, in two pieces of
 // memory. A large object gets none, of which a small field would hold all. There may be more
 // colons than fields, so there is room for no more of these than fields of a usual length.
-func (o *Object) prepare(raw []byte) {
+func (o *Object) prepare(raw []byte, room *room) {
 	if o.fields == nil && len(raw) <= 1<<10 {
 		o.fields = make([]field, 0, min(bytes.Count(raw, colon), maxFields, 1+len(raw)/usualField))
-		o.room = make([]byte, 0, len(raw))
+		*room = make([]byte, len(raw))
 	}
 }
 
@@ -91,14 +89,17 @@ const usualField = 16
 
 var colon = []byte(":")
 
+// room is memory for the keys and values of an object, while it is merged.
+type room []byte
+
 // take returns an empty slice with room for n bytes; nil if there is no such room left.
-func (o *Object) take(n int) []byte {
-	at := len(o.room)
-	if n > cap(o.room)-at {
+func (r *room) take(n int) []byte {
+	if n > len(*r) {
 		return nil
 	}
-	o.room = o.room[:at+n]
-	return o.room[at:at:len(o.room)]
+	taken := (*r)[:0:n]
+	*r = (*r)[n:]
+	return taken
 }
 
 // set sets the field's value. Of an array, white space after the first bracket and
@@ -126,12 +127,13 @@ func isOneOf(keys []string, key []byte) bool {
 // reserved ones. Arrays are joined, null replaces nothing, and otherwise the last value
 // counts. The error is for more than 64 fields.
 func (o *Object) Merge(kind abi.Kind, raw []byte, reserved []string) *fault.Error {
+	var room room
 	for m := newMembers(raw); m.next(); {
 		if isOneOf(reserved, m.key) {
 			continue
 		}
-		o.prepare(raw)
-		f := o.field(m.key, m.value)
+		o.prepare(raw, &room)
+		f := o.field(m.key, m.value, &room)
 		switch {
 		case f == nil:
 			return tooManyError(kind.String())
@@ -150,8 +152,9 @@ func (o *Object) Merge(kind abi.Kind, raw []byte, reserved []string) *fault.Erro
 // mergeLeaves adds the fields of a JSON object leaf by leaf. It reports false if there are too
 // many, and then adds no more.
 func (o *Object) mergeLeaves(raw []byte, depth int) bool {
+	var room room
 	for m := newMembers(raw); m.next(); {
-		if !o.mergeLeaf(&m, raw, depth) {
+		if !o.mergeLeaf(&m, raw, depth, &room) {
 			return false
 		}
 	}
@@ -160,10 +163,11 @@ func (o *Object) mergeLeaves(raw []byte, depth int) bool {
 
 // mergeLeaf adds a field of the JSON object raw: null replaces nothing, and otherwise the last
 // value counts. Objects are merged in turn down to depth; deeper ones are leaves. Numbers in
-// quotes become numbers. It reports false if there are too many fields.
-func (o *Object) mergeLeaf(m *members, raw []byte, depth int) bool {
-	o.prepare(raw)
-	f := o.field(m.key, m.value)
+// quotes become numbers. It reports false if there are too many fields. room is what is left for
+// fields of raw.
+func (o *Object) mergeLeaf(m *members, raw []byte, depth int, room *room) bool {
+	o.prepare(raw, room)
+	f := o.field(m.key, m.value, room)
 	switch {
 	case f == nil:
 		return false

@@ -89,10 +89,18 @@ func AppendString(dst []byte, s string) []byte {
 
 // AppendTo appends the text as the inside of a JSON string literal.
 func (t Text) AppendTo(dst []byte) []byte {
-	if t.Raw || isPlain(t.Data) {
+	if t.Raw {
 		return append(dst, t.Data...)
 	}
-	return appendInside(dst, t.Data)
+	return appendText(dst, t.Data)
+}
+
+// appendText appends UTF-8 as the inside of a JSON string literal.
+func appendText(dst, p []byte) []byte {
+	if isPlain(p) {
+		return append(dst, p...)
+	}
+	return appendInside(dst, p)
 }
 
 // Size returns how many bytes AppendTo appends at most.

@@ -52,7 +52,7 @@ type usage struct {
 
 // count is a number of tokens, if there is one.
 type count struct {
-	n     int64
+	n     int32
 	known bool
 }
 
@@ -68,6 +68,7 @@ func (u *usage) merge(e *abi.Emission) *fault.Error {
 		return protocolError("a USAGE of more than %d KiB", maxUsage>>10)
 	}
 	fits := true
+	var room room
 	for m := newMembers(e.Data); m.next(); {
 		switch string(m.key) {
 		case "prompt_tokens":
@@ -77,7 +78,7 @@ func (u *usage) merge(e *abi.Emission) *fault.Error {
 		case "total_tokens":
 			u.total.set(m.value)
 		default:
-			fits = fits && u.rest.mergeLeaf(&m, e.Data, usageDepth)
+			fits = fits && u.rest.mergeLeaf(&m, e.Data, usageDepth, &room)
 		}
 	}
 	if !fits {
@@ -90,10 +91,28 @@ func (u *usage) merge(e *abi.Emission) *fault.Error {
 // because clients decode these fields into integers.
 func (c *count) set(value []byte) {
 	value = unquoted(value)
+	if n, ok := digits(value); ok {
+		c.n, c.known = n, true
+		return
+	}
 	f, err := strconv.ParseFloat(string(value), 64)
 	if err == nil && f >= 0 && f <= math.MaxInt32 {
-		c.n, c.known = int64(f), true
+		c.n, c.known = int32(f), true
 	}
+}
+
+// digits reads a number of up to nine digits and nothing else, as nearly every count is.
+func digits(value []byte) (n int32, ok bool) {
+	if len(value) == 0 || len(value) > 9 {
+		return 0, false
+	}
+	for _, c := range value {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = 10*n + int32(c-'0')
+	}
+	return n, true
 }
 
 // unquoted returns the number in a string, since some servers send their counts so. Any
@@ -111,9 +130,9 @@ func unquoted(value []byte) []byte {
 
 func (u *usage) summary() Usage {
 	s := Usage{
-		Prompt:     u.prompt.n,
-		Completion: u.completion.n,
-		Total:      u.total.n,
+		Prompt:     int64(u.prompt.n),
+		Completion: int64(u.completion.n),
+		Total:      u.sum(),
 		Known:      u.prompt.known || u.completion.known || u.total.known,
 		Cached:     u.detail("prompt_tokens_details", "cached_tokens"),
 		CacheWrite: u.detail("prompt_tokens_details", "cache_write_tokens"),
@@ -121,10 +140,15 @@ func (u *usage) summary() Usage {
 	}
 	s.Sound = time.Duration(math.Ceil(max(0, u.amount("seconds", maxSound))*1e3)) * time.Millisecond
 	s.Cost, s.Priced = u.cost()
-	if !u.total.known {
-		s.Total = s.Prompt + s.Completion
-	}
 	return s
+}
+
+// sum returns the total of tokens.
+func (u *usage) sum() int64 {
+	if u.total.known {
+		return int64(u.total.n)
+	}
+	return int64(u.prompt.n) + int64(u.completion.n)
 }
 
 // detail returns a count in one of the objects with details; 0 if there is none.
@@ -135,7 +159,7 @@ func (u *usage) detail(object, key string) int64 {
 			n.set(f.value)
 		}
 	}
-	return n.n
+	return int64(n.n)
 }
 
 // maxCost is the largest cost of an answer that is believed.
@@ -173,13 +197,12 @@ const countsBytes = 128
 // appendTo appends OpenAI's usage object. Its three counts are always there, because
 // clients rely on them: they are zero if the provider counted nothing.
 func (u *usage) appendTo(dst []byte) []byte {
-	s := u.summary()
 	dst = append(dst, `{"prompt_tokens":`...)
-	dst = strconv.AppendInt(dst, s.Prompt, 10)
+	dst = strconv.AppendInt(dst, int64(u.prompt.n), 10)
 	dst = append(dst, `,"completion_tokens":`...)
-	dst = strconv.AppendInt(dst, s.Completion, 10)
+	dst = strconv.AppendInt(dst, int64(u.completion.n), 10)
 	dst = append(dst, `,"total_tokens":`...)
-	dst = strconv.AppendInt(dst, s.Total, 10)
+	dst = strconv.AppendInt(dst, u.sum(), 10)
 	dst = u.rest.AppendTo(dst)
 	return append(dst, '}')
 }

@@ -455,14 +455,15 @@ func printed(in calls) string {
 
 // FuzzApply reads emissions from the input: kind, at, length and payload, with
 // what the boundary would refuse replaced. Whatever they are, nothing panics and
-// every rule that accumulate checks holds.
+// every rule that accumulate checks holds, and what an emission leads to is the same if it
+// is alone.
 func FuzzApply(f *testing.F) {
 	for seed := range uint64(40) {
 		f.Add(encodeCalls(randomCalls(rand.New(rand.NewPCG(seed, 1)))))
 	}
 	f.Fuzz(func(t *testing.T, input []byte) {
 		in := decodeCalls(input)
-		if err := checkForms(in); err != nil {
+		if err := errors.Join(checkForms(in), checkWays(in)); err != nil {
 			t.Fatalf("%v\n%s", err, printed(in))
 		}
 	})

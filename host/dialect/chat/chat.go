@@ -56,10 +56,9 @@ var (
 // Whole renders everything at the end, Chunks after every adapter call.
 type answer struct {
 	facts   facts.Answer
-	choices []choice     // in the order they opened
-	extra   facts.Object // CHUNK_EXTRA
+	choices facts.Few[choice] // in the order they opened
+	extra   facts.Object      // CHUNK_EXTRA
 	made    func(id string)
-	first   [1]choice // what most answers need of choices, in the same piece of memory
 }
 
 // choice is one of the answer's alternatives. The texts are kept as the inside of a
@@ -90,7 +89,7 @@ type call struct {
 // start makes a zero answer ready. It must not be copied from then on.
 func (a *answer) start(info Info) {
 	a.facts.Begin(facts.Options{Memory: info.Memory, MaxHeld: info.MaxHeld})
-	a.choices, a.made = a.first[:0], info.Made
+	a.made = info.Made
 }
 
 // apply adds the emissions of one adapter call.
@@ -99,8 +98,8 @@ func (a *answer) apply(ems []abi.Emission) error {
 	if err != nil {
 		return err
 	}
-	for n := len(a.choices); n < a.facts.Choices(); n++ {
-		a.choices = append(a.choices, choice{index: a.facts.Choice(n)})
+	for n := a.choices.Len(); n < a.facts.Choices(); n++ {
+		a.choices.Add().index = a.facts.Choice(n)
 	}
 	for i := range deltas {
 		if err := a.take(&deltas[i]); err != nil && !a.facts.Forgives() {
@@ -134,19 +133,13 @@ func (a *answer) take(d *facts.Delta) *fault.Error {
 	}
 	ch := a.choice(d.Choice)
 	switch d.Kind {
-	case abi.Text:
-		ch.content = d.Text.AppendTo(ch.content)
-	case abi.Reasoning:
-		ch.reasoning = d.Text.AppendTo(ch.reasoning)
-	case abi.Refusal:
-		ch.refusal = d.Text.AppendTo(ch.refusal)
+	case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolArgs:
+		b := ch.buffer(d.Kind, d.Call)
+		*b = d.Text.AppendTo(*b)
 	case abi.Logprobs:
 		ch.logprobs = facts.AppendElements(ch.logprobs, d.Text.Data)
 	case abi.ToolName:
 		ch.calls = append(ch.calls, call{fresh: true, id: d.ID, name: d.Name})
-	case abi.ToolArgs:
-		c := &ch.calls[d.Call]
-		c.args = d.Text.AppendTo(c.args)
 	case abi.ToolExtra:
 		return ch.calls[d.Call].extra.Merge(d.Kind, d.Text.Data, callKeys)
 	case abi.ToolSignature:
@@ -181,13 +174,28 @@ func signed(d *facts.Delta) []byte {
 	return within(`{"extra_content":{"google":{"thought_signature":"`, d, `"}}}`)
 }
 
-// choice returns the choice with an index, which must have opened.
+// choice returns the choice with an index, nil if it has not opened.
 func (a *answer) choice(index int) *choice {
-	i := 0
-	for a.choices[i].index != index {
-		i++
+	for i := range a.choices.Len() {
+		if ch := a.choices.At(i); ch.index == index {
+			return ch
+		}
 	}
-	return &a.choices[i]
+	return nil
+}
+
+// buffer returns where a choice keeps what facts of a kind say: TEXT, REASONING, REFUSAL, or
+// TOOL_ARGS of a call.
+func (ch *choice) buffer(k abi.Kind, call int) *[]byte {
+	switch k {
+	case abi.Text:
+		return &ch.content
+	case abi.Reasoning:
+		return &ch.reasoning
+	case abi.Refusal:
+		return &ch.refusal
+	}
+	return &ch.calls[call].args
 }
 
 // noText reports whether content is null, as in OpenAI's answers: the assistant said
@@ -199,8 +207,8 @@ func (ch *choice) noText() bool {
 // size returns how many bytes the answer keeps besides the facts.
 func (a *answer) size() int {
 	n := a.extra.Size()
-	for i := range a.choices {
-		ch := &a.choices[i]
+	for i := range a.choices.Len() {
+		ch := a.choices.At(i)
 		n += cap(ch.content) + cap(ch.reasoning) + cap(ch.refusal) + cap(ch.logprobs) + ch.delta.Size() + ch.extra.Size()
 		for k := range ch.calls {
 			c := &ch.calls[k]
@@ -221,8 +229,8 @@ const (
 // too high.
 func (a *answer) rendered() int {
 	n := answerBytes + a.facts.UsageSize() + a.extra.Size()
-	for i := range a.choices {
-		ch := &a.choices[i]
+	for i := range a.choices.Len() {
+		ch := a.choices.At(i)
 		n += choiceBytes + len(ch.content) + 2*len(ch.reasoning) + len(ch.refusal) + len(ch.logprobs) +
 			ch.delta.Size() + ch.extra.Size()
 		for k := range ch.calls {

@@ -21,31 +21,60 @@ import (
 type Chunks struct {
 	answer
 	text    []byte // an event up to the text of choice 0, as a template
-	head    int    // length of the part of text that all events share
-	tail    string // the end of an event after its choices, without extra fields
-	usages  bool   // the client asked for usage
 	written int    // bytes counted for the array of the events
-	direct  bool   // a single TEXT for choice 0 only needs text, textEnd and tail
+	head    int32  // length of the part of text that all events share
+	usages  bool   // the client asked for usage
+	direct  bool   // a single TEXT for choice 0 only needs text and what ends its event
 }
 
 const (
 	textStart = `{"index":0,"delta":{"content":"`
-	textEnd   = `"},"logprobs":null,"finish_reason":null}`
+	textEnd   = `"` + deltaEnd
+	argsEnd   = `"}}]` + deltaEnd
+	deltaEnd  = `},"logprobs":null,"finish_reason":null}`
 
 	tail          = "]}\n\n"
 	tailNullUsage = "],\"usage\":null}\n\n"
 )
+
+// The ends of an event after a text in its delta, as arrays: of these a copy is a few
+// instructions, and nearly every event of a stream has one.
+var (
+	textTail          = [len(textEnd + tail)]byte([]byte(textEnd + tail))
+	textTailNullUsage = [len(textEnd + tailNullUsage)]byte([]byte(textEnd + tailNullUsage))
+)
+
+// tail returns the end of an event after its choices, without extra fields.
+func (c *Chunks) tail() string {
+	if c.usages {
+		return tailNullUsage
+	}
+	return tail
+}
+
+// appendTextTail appends the end of an event after a text in its delta.
+func (c *Chunks) appendTextTail(dst []byte) []byte {
+	n := len(dst)
+	if room := cap(dst) - n; room < len(textTail) || c.usages && room < len(textTailNullUsage) {
+		return append(append(dst, textEnd...), c.tail()...)
+	}
+	if c.usages {
+		dst = dst[:n+len(textTailNullUsage)]
+		*(*[len(textTailNullUsage)]byte)(dst[n:]) = textTailNullUsage
+		return dst
+	}
+	dst = dst[:n+len(textTail)]
+	*(*[len(textTail)]byte)(dst[n:]) = textTail
+	return dst
+}
 
 // NewChunks returns a streamed answer without content.
 func NewChunks(info Info) *Chunks {
 	b := make([]byte, 0, 144+len(info.ID)+len(info.Model))
 	b = append(b, "data: "...)
 	b = appendHead(b, info.ID, info.Created, info.Model, "chat.completion.chunk")
-	c := &Chunks{head: len(b), text: append(b, textStart...), tail: tail, usages: info.IncludeUsage}
+	c := &Chunks{head: int32(len(b)), text: append(b, textStart...), usages: info.IncludeUsage}
 	c.start(info)
-	if c.usages {
-		c.tail = tailNullUsage
-	}
 	return c
 }
 
@@ -67,13 +96,23 @@ func appendHead(dst []byte, id string, created int64, model, object string) []by
 //   - error: a *fault.Error: the adapter's ERROR, a breach of the protocol, or too
 //     little memory. Then nothing was appended.
 func (c *Chunks) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
-	if c.direct && len(ems) == 1 && ems[0].Kind == abi.Text && ems[0].At == 0 && len(ems[0].Data) > 0 && !facts.HasHalf(ems[0]) {
-		c.facts.Said(len(ems[0].Data))
-		dst = append(dst, c.text...)
-		dst = facts.Text{Raw: ems[0].Raw, Data: ems[0].Data}.AppendTo(dst)
-		dst = append(dst, textEnd...)
-		return append(dst, c.tail...), nil
+	if len(ems) == 1 || len(ems) == 2 && ems[1].Kind == abi.State { // which says nothing here
+		e := &ems[0]
+		if c.direct && e.Kind == abi.Text && e.At == 0 && len(e.Data) > 0 && len(e.Data) < facts.Often && !facts.MayHaveHalf(e) {
+			c.facts.Said(len(e.Data))
+			dst = append(dst, c.text...)
+			dst = facts.Text{Raw: e.Raw, Data: e.Data}.AppendTo(dst)
+			return c.appendTextTail(dst), nil
+		}
+		if events, ok := c.pass(dst, e); ok {
+			return events, nil
+		}
 	}
+	return c.applyAll(dst, ems)
+}
+
+// applyAll is Apply for emissions that lead to anything.
+func (c *Chunks) applyAll(dst []byte, ems []abi.Emission) ([]byte, error) {
 	if err := c.apply(ems); err != nil {
 		return dst, err
 	}
@@ -86,16 +125,49 @@ func (c *Chunks) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	return c.show(dst), nil
 }
 
+// pass appends the event for an emission that is shown as it is, with nothing else in its
+// chunk. If it isn't, it reports false, and nothing has changed.
+func (c *Chunks) pass(dst []byte, e *abi.Emission) ([]byte, bool) {
+	ch := c.choice(e.Choice())
+	if ch == nil || !ch.started || !ch.extra.Empty() || !c.extra.Empty() {
+		return dst, false
+	}
+	call, ok := c.facts.Passes(e)
+	if !ok {
+		return dst, false
+	}
+	text := facts.Text{Raw: e.Raw, Data: e.Data}
+	dst = c.begin(dst, ch)
+	switch e.Kind {
+	case abi.Text:
+		dst = text.AppendTo(append(dst, `{"content":"`...))
+	case abi.Refusal:
+		dst = text.AppendTo(append(dst, `{"refusal":"`...))
+	case abi.Reasoning:
+		dst = append(dst, `{"reasoning_content":"`...)
+		from := len(dst)
+		dst = text.AppendTo(dst)
+		inside := dst[from:]
+		dst = append(append(dst, `","reasoning":"`...), inside...)
+	case abi.ToolArgs:
+		dst = append(dst, `{"tool_calls":[{"index":`...)
+		dst = appendIndex(dst, call)
+		dst = text.AppendTo(append(dst, `,"function":{"arguments":"`...))
+		return append(append(dst, argsEnd...), c.tail()...), true
+	}
+	return c.appendTextTail(dst), true
+}
+
 // show appends the events for what was stated since the last call.
 func (c *Chunks) show(dst []byte) []byte {
 	rest := 0
-	for i := range c.choices {
-		ch := &c.choices[i]
+	for i := range c.choices.Len() {
+		ch := c.choices.At(i)
 		dst = c.flush(dst, ch)
 		rest += ch.extra.Held()
 	}
 	c.facts.Shown(rest+c.extra.Held(), c.size)
-	c.direct = len(c.choices) > 0 && c.extra.Empty() && c.plain(&c.choices[0])
+	c.direct = c.choices.Len() > 0 && c.extra.Empty() && c.plain(c.choices.At(0))
 	return dst
 }
 
@@ -144,7 +216,7 @@ func (c *Chunks) flush(dst []byte, ch *choice) []byte {
 		} else {
 			dst = append(dst, `{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}`...)
 		}
-		dst = append(dst, c.tail...)
+		dst = append(dst, c.tail()...)
 	}
 	if delta {
 		dst = c.begin(dst, ch)
@@ -178,21 +250,30 @@ func (c *Chunks) flush(dst []byte, ch *choice) []byte {
 func (c *Chunks) begin(dst []byte, ch *choice) []byte {
 	const first = `{"index":0,"delta":` // which textStart begins with
 	if ch.index == 0 {
-		return append(dst, c.text[:c.head+len(first)]...)
+		return append(dst, c.text[:int(c.head)+len(first)]...)
 	}
 	dst = append(dst, c.text[:c.head]...)
 	dst = append(dst, `{"index":`...)
-	dst = strconv.AppendInt(dst, int64(ch.index), 10)
+	dst = appendIndex(dst, ch.index)
 	return append(dst, `,"delta":`...)
+}
+
+// appendIndex appends the index of a choice or a call, which mostly has one digit.
+func appendIndex(dst []byte, n int) []byte {
+	if n < 10 {
+		return append(dst, '0'+byte(n))
+	}
+	return strconv.AppendInt(dst, int64(n), 10)
 }
 
 // close appends what follows the fields of a chunk's choice.
 func (c *Chunks) close(dst []byte) []byte {
 	dst = append(dst, '}')
+	tail := c.tail()
 	if c.extra.Empty() {
-		return append(dst, c.tail...)
+		return append(dst, tail...)
 	}
-	dst = append(dst, c.tail[:len(c.tail)-len("}\n\n")]...)
+	dst = append(dst, tail[:len(tail)-len("}\n\n")]...)
 	dst = c.extra.AppendTo(dst)
 	c.extra.Reset()
 	return append(dst, "}\n\n"...)
@@ -232,7 +313,7 @@ func (ch *choice) appendDelta(dst []byte) []byte {
 		dst = append(dst, sep...)
 		sep = ","
 		dst = append(dst, `{"index":`...)
-		dst = strconv.AppendInt(dst, int64(i), 10)
+		dst = appendIndex(dst, i)
 		dst = append(dst, ',')
 		if c.fresh {
 			dst = c.appendIdentity(dst)

@@ -1,8 +1,6 @@
 package chat
 
 import (
-	"cmp"
-	"slices"
 	"strconv"
 
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -29,6 +27,21 @@ func NewWhole(info Info) *Whole {
 //   - error: a *fault.Error: the adapter's ERROR, a breach of the protocol, or an answer
 //     that is too large. Only Usage may be called after it.
 func (w *Whole) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
+	if len(ems) == 1 {
+		e := &ems[0]
+		switch text, call, ok, err := w.facts.Keeps(e); {
+		case err != nil:
+			return dst, err
+		case ok:
+			b := w.choice(e.Choice()).buffer(e.Kind, call)
+			if text.Raw {
+				*b = append(*b, text.Data...) // without a store of the pointer, which is mostly the same
+			} else {
+				*b = text.AppendTo(*b)
+			}
+			return dst, nil
+		}
+	}
 	return dst, w.apply(ems)
 }
 
@@ -48,22 +61,31 @@ func (w *Whole) End(dst []byte) ([]byte, error) {
 	if err := w.end(); err != nil {
 		return dst, err
 	}
-	slices.SortFunc(w.choices, func(a, b choice) int { return cmp.Compare(a.index, b.index) })
 	size := w.rendered() + len(w.id) + len(w.model)
 	if err := w.facts.Hold(size); err != nil {
 		return dst, err
 	}
 	dst = appendHead(append(make([]byte, 0, len(dst)+size), dst...), w.id, w.created, w.model, "chat.completion")
-	for i := range w.choices {
+	for i, ch := 0, w.after(-1); ch != nil; i, ch = i+1, w.after(ch.index) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = w.choices[i].appendTo(dst)
+		dst = ch.appendTo(dst)
 	}
 	dst = append(dst, `],"usage":`...)
 	dst = w.facts.AppendUsage(dst)
 	dst = w.extra.AppendTo(dst)
 	return append(dst, '}'), nil
+}
+
+// after returns the choice with the least index above another, nil if there is none.
+func (w *Whole) after(index int) (next *choice) {
+	for i := range w.choices.Len() {
+		if ch := w.choices.At(i); ch.index > index && (next == nil || ch.index < next.index) {
+			next = ch
+		}
+	}
+	return next
 }
 
 // appendTo appends the choice of a whole answer.

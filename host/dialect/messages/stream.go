@@ -57,7 +57,7 @@ func newEvents(a asked, i dialect.Info) *events { return &events{answer: newAnsw
 //   - error: a *fault.Error: the adapter's ERROR, a breach of the protocol, or too
 //     little memory. Then nothing was appended.
 func (s *events) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
-	if s.direct && len(ems) == 1 && ems[0].Kind == abi.Text && ems[0].At == s.at && len(ems[0].Data) > 0 && !facts.HasHalf(ems[0]) {
+	if s.direct && len(ems) == 1 && ems[0].Kind == abi.Text && ems[0].At == s.at && len(ems[0].Data) > 0 && !facts.HasHalf(&ems[0]) {
 		s.facts.Said(len(ems[0].Data))
 		dst = append(dst, s.head...)
 		dst = facts.Text{Raw: ems[0].Raw, Data: ems[0].Data}.AppendTo(dst)

@@ -393,7 +393,7 @@ func checkedEmission(e abi.Emission) abi.Emission {
 // hasHalfWithin reports whether there is half a character that is neither the first nor
 // the last of a text. The boundary replaces those.
 func hasHalfWithin(inside []byte) bool {
-	for facts.HasHalf(abi.Emission{Raw: true, Data: inside}) {
+	for facts.HasHalf(&abi.Emission{Raw: true, Data: inside}) {
 		if isSurrogate(inside, 'c', 'f') {
 			inside = inside[6:]
 			continue

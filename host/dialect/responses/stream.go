@@ -116,7 +116,7 @@ type events struct {
 //   - error: a *fault.Error: the adapter's ERROR, a breach of the protocol, an answer
 //     that is too large, or too little memory. Then nothing was appended.
 func (e *events) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
-	if e.direct && len(ems) == 1 && isShortText(ems[0]) {
+	if e.direct && len(ems) == 1 && isShortText(&ems[0]) {
 		e.facts.Said(len(ems[0].Data))
 		return e.appendText(dst, facts.Text{Raw: ems[0].Raw, Data: ems[0].Data})
 	}
@@ -132,7 +132,7 @@ func (e *events) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 }
 
 // isShortText reports whether an emission is a text that needs no care.
-func isShortText(m abi.Emission) bool {
+func isShortText(m *abi.Emission) bool {
 	return m.Kind == abi.Text && m.At == 0 && len(m.Data) > 0 && len(m.Data) < facts.Often && !facts.HasHalf(m)
 }
 
