@@ -8,6 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/dialect/chat"
+	"github.com/kai-gateway/kai/host/key"
+	"github.com/kai-gateway/kai/host/route"
 	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
@@ -48,6 +52,7 @@ func TestEventsOfOneReadGoIntoOneCall(t *testing.T) {
 		"the adapter's end in the middle": {asOne("TEXT a\ndata: FINISH stop", "END", "TEXT never", "TEXT never"), []int{4}, "a", ""},
 		"an error in the middle":          {asOne("TEXT a", "TEXT b", `ERROR {"message":"Broken."}`, "TEXT c"), []int{-4, 1, 1, 1}, "ab", "Broken."},
 		"one that needs a call alone":     {asOne("TEXT a", "TEXT ALONE", "FINISH stop"), []int{-3, 1, 1, 1, 1}, "aALONE", ""},
+		"the end among single ones":       {asOne("TEXT ALONE", "TEXT a\ndata: FINISH stop", "END", "TEXT never"), []int{-4, 1, 1, 1}, "ALONEa", ""},
 		"facts against the rules":         {asOne("TEXT a", "FINISH stop", "USAGE {}", "TEXT late", "TEXT later"), []int{5}, "a", ""},
 	} {
 		for _, stream := range []bool{true, false} {
@@ -65,6 +70,9 @@ func TestEventsOfOneReadGoIntoOneCall(t *testing.T) {
 					if adapter.mu.Lock(); joins && tc.calls != nil && !slices.Equal(adapter.events, tc.calls) {
 						t.Errorf("the calls got %v events, want %v", adapter.events, tc.calls)
 					}
+					if !joins && slices.Max(adapter.events) > 1 {
+						t.Errorf("the calls of an adapter that takes one event got %v", adapter.events)
+					}
 					adapter.mu.Unlock()
 				}
 				if answers[true] != answers[false] {
@@ -72,6 +80,65 @@ func TestEventsOfOneReadGoIntoOneCall(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestNothingIsReadBehindTheEnd: an answer that has failed or is complete ends, though the
+// upstream goes on.
+func TestNothingIsReadBehindTheEnd(t *testing.T) {
+	full := append(repeated("TEXT a", 31), `ERROR {"message":"Broken."}`, "TEXT never")
+	for name, tc := range map[string]struct {
+		sent    string
+		content string
+		failure string
+	}{
+		"an error":                        {asOne("TEXT a", `ERROR {"message":"Broken."}`), "a", "Broken."},
+		"an error of as many as may join": {asOne(full...), strings.Repeat("a", 31), "Broken."},
+		"an end":                          {asOne("TEXT a\ndata: FINISH stop", "END"), "a", ""},
+		"an end before [DONE]":            {asOne("TEXT a\ndata: FINISH stop", "END", "[DONE]"), "a", ""},
+	} {
+		for _, joins := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, joined %v", name, joins), func(t *testing.T) {
+				up := mock.Start(t, mock.Steps(mock.SSE(tc.sent), mock.Hang))
+				s, adapter, _ := gatewayOf(t, nil, up.URL)
+				adapter.joins = joins
+				if _, content, failure := ask(t, s, true, "Hi"); content != tc.content || failure != tc.failure {
+					t.Errorf("got %q and the error %q, want %q and %q", content, failure, tc.content, tc.failure)
+				}
+			})
+		}
+	}
+}
+
+// TestEventsKeepTheirNames: one whose data begins with its name as its type may join others, and
+// has the name when it gets a call of its own after all.
+func TestEventsKeepTheirNames(t *testing.T) {
+	named := func(name string) string { return "event: " + name + "\ndata: {\"type\":\"" + name + "\"}\n\n" }
+	up := mock.Start(t, mock.SSE(named("ping")+asOne("TEXT ALONE")+named("pong")+asOne("FINISH stop")))
+	g, adapter := generationOf(t, nil, func(t *route.Target) { t.Native = true }, up.URL)
+	adapter.joins, adapter.profile = true, profileWith("chat", "messages")
+	s, _ := serving(t, g, key.Principal{}, passable(false, func(*dialect.Request) {}))
+	if _, content, failure := ask(t, s, true, "Hi"); content != "ALONE" || failure != "" {
+		t.Errorf("got %q and the error %q", content, failure)
+	}
+	adapter.mu.Lock()
+	defer adapter.mu.Unlock()
+	if want := []string{"ping", "", "pong", "", ""}; !slices.Equal(adapter.names, want) {
+		t.Errorf("the events had the names %q, want %q", adapter.names, want)
+	}
+}
+
+// plainer is an adapter that knows nothing of several events in one call.
+type plainer struct{ Adapter }
+
+func TestAnAdapterMayTakeEventsOneByOne(t *testing.T) {
+	up := mock.Start(t, mock.SSE(asOne("TEXT a", "TEXT b", "FINISH stop")))
+	g, adapter := generationOf(t, nil, nil, up.URL)
+	adapter.joins = true
+	g.providers["up0"].adapter = plainer{adapter}
+	s, _ := serving(t, g, key.Principal{}, chat.Parse)
+	if _, content, failure := ask(t, s, true, "Hi"); content != "ab" || failure != "" {
+		t.Errorf("got %q and the error %q", content, failure)
 	}
 }
 

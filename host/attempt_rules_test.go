@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/fault"
@@ -45,10 +46,11 @@ func callAt(t *testing.T, g *generation, body string) (*call, *route.Target) {
 // first that applies is what the client is told.
 func TestWhatATargetMustBeBeforeItIsAsked(t *testing.T) {
 	type setting struct {
-		c  *call
-		p  *provider
-		a  *plainAdapter
-		as key.Principal
+		c      *call
+		p      *provider
+		a      *plainAdapter
+		as     key.Principal
+		target *route.Target
 	}
 	lost := &fault.Error{Kind: fault.Invalid, Code: "lost", Text: "It can't be translated."}
 	native := func(s *setting) {
@@ -67,6 +69,13 @@ func TestWhatATargetMustBeBeforeItIsAsked(t *testing.T) {
 	without := func(s *setting) { s.p.config.Unset = "THE_KEY" }
 	loading := func(s *setting) { s.a.wait = wasm.ErrNotReady }
 	lacking := func(s *setting) { s.c.request.Op = abi.Embeddings }
+	unread := func(s *setting) { native(s); s.a.profile.Ops = []string{"chat", "messages"}; s.c.native = nil }
+	speechless := func(s *setting) { native(s); s.a.profile.Ops = []string{"chat"} }
+	translated := func(s *setting) { native(s); s.a.profile.Ops = []string{"chat", "messages"}; s.target.Native = false }
+	inWords := func(s *setting) {
+		s.c.request.Fault = func(e *fault.Error) *fault.Error { return &fault.Error{Kind: e.Kind, Code: "told"} }
+	}
+	here := func(s *setting) { s.c.request.IDs, s.c.keeper = []string{"file-1"}, "up0" }
 	untold := func(s *setting) { s.c.request.Untranslated = lost }
 	elsewhere := func(s *setting) { s.c.request.IDs, s.c.keeper = []string{"file-1"}, "up1" }
 	full := func(s *setting) {
@@ -91,6 +100,14 @@ func TestWhatATargetMustBeBeforeItIsAsked(t *testing.T) {
 		"the adapter lacks the operation":          {set: lacking, kind: fault.Unable, code: "unsupported_operation"},
 		"it goes there as it came":                 {set: native, native: true, ok: true},
 		"as it came, whatever a translation lacks": {set: both(native, lacking, untold), native: true, ok: true},
+		"it was not read for that":                 {set: unread, ok: true},
+		"the adapter doesn't speak its API":        {set: speechless, ok: true},
+		"the target is to have it translated":      {set: translated, ok: true},
+		"this upstream keeps what it names":        {set: here, ok: true},
+		"as it came, where that is kept":           {set: both(native, here), native: true, ok: true},
+		"not as it came, where it is not":          {set: both(native, elsewhere), kind: fault.NotFound},
+		"what it chooses, in the client's words":   {set: both(routes, inWords), kind: fault.Forbidden, code: "told"},
+		"as it came, in words that are its own":    {set: both(native, routes, inWords), kind: fault.Forbidden},
 		"it can't be translated":                   {set: untold, kind: fault.Invalid, code: "lost"},
 		"that, before its abilities":               {set: both(untold, lacking), kind: fault.Invalid, code: "lost"},
 		"another upstream keeps what it names":     {set: elsewhere, kind: fault.NotFound},
@@ -106,9 +123,10 @@ func TestWhatATargetMustBeBeforeItIsAsked(t *testing.T) {
 			g, adapter := generationOf(t, nil, func(t *route.Target) { t.Native = true }, "http://localhost:1")
 			adapter.profile = profileWith("chat")
 			c, target := callAt(t, g, `{"model":"m","provider":{},"messages":[{"role":"user","content":"Hi"}]}`)
-			s := &setting{c, g.providers["up0"], adapter, key.Principal{}}
+			asked := *target
+			s := &setting{c, g.providers["up0"], adapter, key.Principal{}, &asked}
 			tc.set(s)
-			native, err := c.prepare(key.WithPrincipal(t.Context(), s.as), s.p, *target)
+			native, err := c.prepare(key.WithPrincipal(t.Context(), s.as), s.p, asked)
 			var e *fault.Error
 			errors.As(err, &e)
 			switch {
@@ -170,14 +188,15 @@ func TestTheFirstTokenHasATime(t *testing.T) {
 		stream  bool
 		time    time.Duration
 		content string
+		class   string // of the first attempt
 	}{
-		"a stream without content":     {silent, true, time.Millisecond, "good"},
-		"a stream that has as long":    {events("TEXT first", "FINISH stop"), true, time.Hour, "first"},
-		"a stream that may take long":  {events("TEXT first", "FINISH stop"), true, 0, "first"},
-		"an answer that is no stream":  {text("TEXT first\nFINISH stop"), false, time.Nanosecond, "first"},
-		"a failure of another sort":    {events(`ERROR {"message":"Broken."}`), true, time.Hour, "good"},
-		"one that never sends a head":  {mock.Hang, true, time.Millisecond, "good"},
-		"one that sends only comments": {mock.Steps(mock.SSE(": a\n\n"), mock.Hang), true, time.Millisecond, "good"},
+		"a stream without content":     {silent, true, time.Millisecond, "good", "slow"},
+		"a stream that has as long":    {events("TEXT first", "FINISH stop"), true, time.Hour, "first", ""},
+		"a stream that may take long":  {events("TEXT first", "FINISH stop"), true, 0, "first", ""},
+		"an answer that is no stream":  {text("TEXT first\nFINISH stop"), false, time.Nanosecond, "first", ""},
+		"a failure of another sort":    {events(`ERROR {"message":"Broken."}`), true, time.Hour, "good", "server"},
+		"one that never sends a head":  {mock.Hang, true, time.Millisecond, "good", "slow"},
+		"one that sends only comments": {mock.Steps(mock.SSE(": a\n\n"), mock.Hang), true, time.Millisecond, "good", "slow"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			good := text("TEXT good\nFINISH stop")
@@ -195,8 +214,8 @@ func TestTheFirstTokenHasATime(t *testing.T) {
 				t.Errorf("got %q and the error %q, want %q", content, failure, tc.content)
 			}
 			server.Close()
-			if first := last().Attempts[0]; tc.time == time.Millisecond && first.Class != fault.Slow.String() {
-				t.Errorf("the first attempt ended as %q, want slow", first.Class)
+			if first := last().Attempts[0]; first.Class != tc.class {
+				t.Errorf("the first attempt ended as %q, want %q", first.Class, tc.class)
 			}
 		})
 	}
@@ -292,15 +311,193 @@ func TestErrorsOfAnAttempt(t *testing.T) {
 		"the gateway's memory":            {got: a.memoryError(total), kind: fault.Full},
 		"the provider's memory":           {got: a.memoryError(share), kind: fault.Share, says: "'up0' may hold no more memory (limits.share)"},
 		"what was told of memory already": {got: a.memoryError(busy), same: busy},
+		"what failed for want of memory":  {got: a.memoryError(&fault.Error{Kind: fault.Share, Cause: share, Text: "no memory left"}), kind: fault.Share, says: "'up0' may hold no more memory (limits.share)"},
+		"the same of the gateway's":       {got: a.memoryError(&fault.Error{Kind: fault.Share, Cause: total}), kind: fault.Full},
 		"no memory error":                 {got: a.memoryError(other), same: other},
 	} {
 		e, ok := errors.AsType[*fault.Error](tc.got)
 		switch {
-		case tc.same != nil && !errors.Is(tc.got, tc.same), tc.same != nil && tc.same != error(busy) && ok:
+		case tc.same == error(busy) && tc.got != tc.same, tc.same != nil && !errors.Is(tc.got, tc.same), tc.same != nil && tc.same != error(busy) && ok:
 			t.Errorf("%s: %#v, want the error as it was", name, tc.got)
 		case tc.same == nil && (!ok || e.Kind != tc.kind || !strings.Contains(e.Text, tc.says)):
 			t.Errorf("%s: %#v, want kind %v and %q", name, tc.got, tc.kind, tc.says)
 		}
+	}
+}
+
+// TestWhatHasToBeDoneBeforeAnUpstreamAnswers is told with the error that nothing is there.
+func TestWhatHasToBeDoneBeforeAnUpstreamAnswers(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err   error
+		setup string
+		want  string
+	}{
+		"no connection":           {&fault.Error{Kind: fault.Unsent, Text: "Nothing there."}, "run 'it pull {model}'", "Nothing there. To use this model, run 'it pull m'."},
+		"no connection in time":   {&fault.Error{Kind: fault.UnsentSlow, Text: "Nothing there."}, "run it", "Nothing there. To use this model, run it."},
+		"nothing has to be done":  {&fault.Error{Kind: fault.Unsent, Text: "Nothing there."}, "", "Nothing there."},
+		"a failure of the server": {&fault.Error{Kind: fault.Upstream, Text: "Broken."}, "run it", "Broken."},
+		"no failure of anybody's": {errors.New("gone"), "run it", "gone"},
+	} {
+		p := &provider{name: "up0", config: config.Provider{BaseURL: "http://localhost:1"}, adapter: &plainAdapter{}, profile: modfile.Profile{Setup: tc.setup}}
+		if got := (&attempt{provider: p, target: route.Target{Model: "m"}}).withSetup(tc.err); got.Error() != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+// TestWhatIsARefusedWish: the upstream names the field, and has answered nothing.
+func TestWhatIsARefusedWish(t *testing.T) {
+	refused := func(kind fault.Kind, param string) error { return &fault.Error{Kind: kind, Param: param} }
+	for name, tc := range map[string]struct {
+		wish  string
+		spoke bool
+		err   error
+		want  bool
+	}{
+		"the field":                 {"f", false, refused(fault.RefusedField, "f"), true},
+		"its value":                 {"f", false, refused(fault.RefusedValue, "f"), true},
+		"what wraps it":             {"f", false, fmt.Errorf("step: %w", refused(fault.RefusedField, "f")), true},
+		"another field":             {"f", false, refused(fault.RefusedField, "g"), false},
+		"a field without a name":    {"", false, refused(fault.RefusedField, ""), false},
+		"after content":             {"f", true, refused(fault.RefusedField, "f"), false},
+		"a failure about the field": {"f", false, refused(fault.Rate, "f"), false},
+		"no failure of anybody's":   {"f", false, errors.New("gone"), false},
+	} {
+		if got := (&attempt{wish: tc.wish, spoke: tc.spoke}).refusesWish(tc.err); got != tc.want {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
+// TestWhenARequestIsForgotten: as soon as nothing can need it: no further step, no further part,
+// no other target, no repeat without the wish, and no translation.
+func TestWhenARequestIsForgotten(t *testing.T) {
+	done := attempt{finalStep: true, committed: true, spoke: true, accepted: true}
+	for name, tc := range map[string]struct {
+		set       func(*attempt)
+		forgotten bool
+	}{
+		"content at the last step":            {func(*attempt) {}, true},
+		"a step may follow":                   {func(a *attempt) { a.finalStep = false }, false},
+		"a part of it follows":                {func(a *attempt) { a.more = true }, false},
+		"another target may be asked":         {func(a *attempt) { a.committed, a.spoke = false, false }, false},
+		"it is the last target":               {func(a *attempt) { a.committed, a.spoke, a.last = false, false, true }, true},
+		"its wish may be refused":             {func(a *attempt) { a.committed, a.spoke, a.last, a.wish = false, false, true, "f" }, false},
+		"its wish was not":                    {func(a *attempt) { a.committed, a.last, a.wish = false, true, "f" }, true},
+		"it may have to be translated":        {func(a *attempt) { a.accepted, a.fallback = false, true }, false},
+		"it was accepted without translation": {func(a *attempt) { a.fallback = true }, true},
+		"it would not be translated":          {func(a *attempt) { a.accepted = false }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			total := memory.New(memory.Options{Limit: 1 << 30})
+			g, _ := generationOf(t, total, nil, "http://localhost:1")
+			admitted(t, g, changed(func(r *dialect.Request) { r.Size += 1 << 20 }), asksWhole, func(_ context.Context, c *call) {
+				a := done
+				a.call = c
+				tc.set(&a)
+				a.releaseRequest()
+				if forgotten := c.asked == nil; forgotten != tc.forgotten {
+					t.Errorf("the request was forgotten: %v, want %v", forgotten, tc.forgotten)
+				}
+				c.forgetRequest()
+				_ = c.memory.Hold(2 << 20) // of something else
+				held := c.memory.Used()
+				if c.forgetRequest(); c.memory.Used() != held {
+					t.Errorf("a second time, %d bytes were given back", held-c.memory.Used())
+				}
+			})
+		})
+	}
+}
+
+// TestLongStringsOfAnAnswerAreTakenOut, and vectors of embeddings, unless the adapter wants them.
+func TestLongStringsOfAnAnswerAreTakenOut(t *testing.T) {
+	words := []byte(`{"a":"` + strings.Repeat("x", 100<<10) + `"}`)
+	numbers := []byte(`{"a":[` + strings.Repeat("1.5,", 40) + `2]}`)
+	for name, tc := range map[string]struct {
+		a      attempt
+		status int
+		answer []byte
+		taken  bool
+	}{
+		"a string":                        {attempt{op: abi.Chat}, 200, words, true},
+		"a string, for who wants it":      {attempt{op: abi.Chat, plain: true}, 200, words, false},
+		"numbers":                         {attempt{op: abi.Chat}, 200, numbers, false},
+		"a vector":                        {attempt{op: abi.Embeddings}, 200, numbers, true},
+		"numbers in an error":             {attempt{op: abi.Embeddings}, 400, numbers, false},
+		"a string in an error of vectors": {attempt{op: abi.Embeddings}, 400, words, true},
+	} {
+		tc.a.call = &call{}
+		short, content, err := tc.a.shortenWhole(tc.status, tc.answer)
+		if taken := content != nil; err != nil || taken != tc.taken || taken != (len(short) < len(tc.answer)) {
+			t.Errorf("%s: %d of %d bytes are left, %v", name, len(short), len(tc.answer), err)
+		}
+	}
+	a := &attempt{call: &call{}, provider: &provider{name: "up0"}}
+	a.provider.config.Limits.StreamOutput = 1 << 30
+	short, content, err := a.shortenWhole(200, words)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.batch.Append(abi.Emission{Kind: abi.Text}, short[len(`{"a":"`):len(short)-len(`@"}`)])
+	if _, err := a.applyAnswer(t.Context(), false, nil, content); fault.KindOf(err) != fault.Adapter {
+		t.Errorf("a damaged token: %v, want the adapter's mistake", err)
+	}
+}
+
+// halfAnswer is an answer that is complete or not, whatever is applied.
+type halfAnswer struct {
+	answer
+	done  bool
+	fails error // of a part that begins
+}
+
+func (a halfAnswer) part(int) error { return a.fails }
+
+// TestAPartThatCantBeginIsNotAskedFor.
+func TestAPartThatCantBeginIsNotAskedFor(t *testing.T) {
+	g, adapter := generationOf(t, nil, nil, mock.Start(t, text("TEXT good")).URL)
+	admitted(t, g, chat.Parse, asksWhole, func(ctx context.Context, c *call) {
+		failed := errors.New("no part")
+		a := &attempt{call: c, provider: g.providers["up0"], adapter: adapter, op: abi.Chat, answer: halfAnswer{fails: failed}}
+		if err := a.run(ctx); err != failed || adapter.requests.Load() > 0 {
+			t.Errorf("%v after %d requests", err, adapter.requests.Load())
+		}
+	})
+}
+
+func (halfAnswer) apply([]abi.Emission) error { return nil }
+func (a halfAnswer) complete() bool           { return a.done }
+
+// TestWhatFailsAfterACompleteAnswer doesn't matter, unless the client has gone.
+func TestWhatFailsAfterACompleteAnswer(t *testing.T) {
+	for name, tc := range map[string]struct {
+		complete, gone bool
+		fails          bool
+	}{
+		"complete":                     {true, false, false},
+		"not complete":                 {false, false, true},
+		"complete, to nobody":          {true, true, true},
+		"not complete, nor to anybody": {false, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, adapter := generationOf(t, nil, nil, mock.Nowhere(t))
+			admitted(t, g, chat.Parse, `{"model":"m","messages":[{"role":"user","content":"Hi"}]}`, func(ctx context.Context, c *call) {
+				p := g.providers["up0"]
+				if err := p.prepare(ctx, time.Minute); err != nil {
+					t.Error(err)
+				}
+				a := &attempt{call: c, provider: p, adapter: adapter, target: c.plan.Targets[0], op: abi.Chat, answer: halfAnswer{done: tc.complete}}
+				ctx, cancel := context.WithCancel(ctx)
+				defer cancel()
+				if tc.gone {
+					adapter.asked = func(abi.Op) { cancel() }
+				}
+				if err := a.runPart(ctx); (err != nil) != tc.fails {
+					t.Errorf("%v, want a failure: %v", err, tc.fails)
+				}
+			})
+		})
 	}
 }
 
@@ -399,7 +596,9 @@ func TestThisMachinesFaultSaysNothingOfATarget(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, tc.kind)
 		}
 	}
-	if err := healthOf(t.Context(), nil); err != nil {
-		t.Errorf("a success is %v", err)
+	for _, ctx := range []context.Context{t.Context(), gone} {
+		if err := healthOf(ctx, nil); err != nil {
+			t.Errorf("a success is %v", err)
+		}
 	}
 }

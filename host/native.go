@@ -118,13 +118,13 @@ func (c *call) pass(ctx context.Context, p *provider, target route.Target, last 
 	o := c.ask(ctx, &attempt{
 		provider: p, target: target, op: c.request.NativeOp, native: true, last: last, wish: field, fallback: translates, answer: answer,
 	})
-	if o.err == nil && o.tokens > 0 && c.named != "" {
+	if o.err == nil && o.tokens > 0 {
 		c.gateway.host.made.weigh(c.caller, c.named, target.Upstream, o.tokens)
 	}
 	kind := fault.KindOf(o.err)
 	switch {
-	case o.err == nil || ctx.Err() != nil:
-		o.refused = false
+	case ctx.Err() != nil:
+		o.refused = false // nobody waits for a translation
 	case o.refused && kind == fault.RefusedField:
 		p.refused.add(thinks)
 	case translates && !o.committed && c.asked != nil && kind == fault.RefusedOperation:

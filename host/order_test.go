@@ -139,6 +139,10 @@ func TestTheOrderOfARequest(t *testing.T) {
 			answers: []mock.Answer{mock.Status(500), text(good)}, requests: 9, status: 200,
 			want: []string{"read", "look up", "take room", "remember", "ask", "ask", "give back"},
 		},
+		"an answer that nobody counted, which is not kept": {
+			answers: []mock.Answer{text("TEXT good\nFINISH stop")}, requests: 9, status: 200,
+			want: []string{"read", "look up", "take room", "remember", "ask", "give back"},
+		},
 		"a failure": {
 			answers: []mock.Answer{mock.Status(500)}, requests: 9, status: 500,
 			want: []string{"read", "look up", "take room", "remember", "ask", "give back"},

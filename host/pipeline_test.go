@@ -40,8 +40,14 @@ type plainAdapter struct {
 	unready  bool             // it is not loaded, so that nobody knows its profile
 	asked    func(abi.Op)     // is told what it is asked for; nil: nobody is
 
+	// What makes a request, or states what a whole answer says, in place of the adapter's own
+	// ways; nil: nothing does.
+	request  func(options, body []byte, out *wasm.Batch) (failed bool, err error)
+	response func(out *wasm.Batch) (failed bool, err error)
+
 	mu     sync.Mutex
-	events []int // of each call, how many events it got; below 0: the call came to nothing
+	events []int    // of each call, how many events it got; below 0: the call came to nothing
+	names  []string // of the events that it got in calls of their own
 }
 
 func (a *plainAdapter) Wait(context.Context, time.Duration) error { return a.wait }
@@ -55,12 +61,15 @@ func (a *plainAdapter) Manifest() modfile.Manifest {
 	return modfile.Manifest{Name: "plain", Adapters: []modfile.Profile{{Provider: "plain", Ops: []string{"chat"}}}}
 }
 
-func (a *plainAdapter) Request(_ context.Context, op abi.Op, stream bool, _, body []byte, out *wasm.Batch) (bool, error) {
+func (a *plainAdapter) Request(_ context.Context, op abi.Op, stream bool, options, body []byte, out *wasm.Batch) (bool, error) {
 	a.requests.Add(1)
 	if a.asked != nil {
 		a.asked(op)
 	}
 	out.Reset()
+	if a.request != nil {
+		return a.request(options, body, out)
+	}
 	framing := abi.Whole
 	if stream {
 		framing = abi.SSE
@@ -70,8 +79,11 @@ func (a *plainAdapter) Request(_ context.Context, op abi.Op, stream bool, _, bod
 	return false, nil
 }
 
-func (*plainAdapter) Response(_ context.Context, _ abi.Op, status int, _, _, body []byte, out *wasm.Batch) (bool, error) {
+func (a *plainAdapter) Response(_ context.Context, _ abi.Op, status int, _, _, body []byte, out *wasm.Batch) (bool, error) {
 	out.Reset()
+	if a.response != nil {
+		return a.response(out)
+	}
 	if status >= 400 && len(body) == 0 {
 		out.Append(abi.Emission{Kind: abi.Error}, fmt.Appendf(nil, `{"status":%d,"message":"Refused."}`, status))
 		return true, nil
@@ -79,9 +91,15 @@ func (*plainAdapter) Response(_ context.Context, _ abi.Op, status int, _, _, bod
 	return state(body, out), nil
 }
 
-func (a *plainAdapter) Event(_ context.Context, _ abi.Op, flags int, _, _, data []byte, out *wasm.Batch) (bool, error) {
+func (a *plainAdapter) Event(_ context.Context, _ abi.Op, flags int, _, name, data []byte, out *wasm.Batch) (bool, error) {
 	a.note(1)
+	a.mu.Lock()
+	a.names = append(a.names, string(name))
+	a.mu.Unlock()
 	out.Reset()
+	if (len(data) == 0) != (flags != 0) {
+		return false, fmt.Errorf("an event with flags %d and %d bytes of data", flags, len(data))
+	}
 	return state(data, out), nil
 }
 

@@ -51,6 +51,7 @@ func TestAWishThatIsRefusedIsLeftOut(t *testing.T) {
 		"as the first field":                      {wishing, refused, "", `{"reasoning_effort":"high","model":"m","messages":[{"role":"user","content":"hi"}],"n":1}`, false, []string{`{"reasoning_effort":"high",` + without[1:], without, without}, 200},
 		"as the last field":                       {wishing, refused, "", `{"model":"m","messages":[{"role":"user","content":"hi"}],"n":1 , "reasoning_effort":"high"}`, false, []string{without[:len(without)-1] + ` , "reasoning_effort":"high"}`, without[:len(without)-1] + ` }`, without[:len(without)-1] + ` }`}, 200},
 		"a condition is the client's":             {chat.Parse, refused, "", asks, false, []string{with, with}, 400},
+		"no parameter at all":                     {chat.Parse, strings.Replace(refused, `"param":"reasoning_effort",`, ``, 1), "", asks, false, []string{with, with}, 400},
 		"another parameter":                       {wishing, strings.Replace(refused, "reasoning_effort", "top_p", 1), "", asks, false, []string{with, with}, 400},
 		"another code":                            {wishing, strings.Replace(refused, "unsupported_parameter", "rate_limit_exceeded", 1), "", asks, false, []string{with, with}, 400},
 		"what is refused without it is an error":  {wishing, refused, refused, asks, false, []string{with, without, without}, 400},
