@@ -159,6 +159,8 @@ var asks = []struct{ path, fields, stream, broken string }{
 	{"/v1/fim/completions", `"prompt":"Hello!"`, `,"stream":true`, `{"model":"demo"}`},
 	{"/v1/embeddings", `"input":"Hello!"`, ``, `{"model":"demo"}`},
 	{"/v1/rerank", `"query":"q","documents":["a"]`, ``, `{"model":"demo"}`},
+	{"/v2/rerank", `"query":"q","documents":["a"]`, ``, `{"model":"demo"}`},
+	{"/rerank", `"query":"q","documents":["a"]`, ``, `{"model":"demo"}`},
 	{"/v1/moderations", `"input":"Hello!"`, ``, `{"model":"demo"}`},
 	{"/v1/images/generations", `"prompt":"An otter"`, `,"stream":true`, `{"model":"demo"}`},
 	{speech, `"input":"Hello!","voice":"alloy"`, `,"stream_format":"sse"`, `{"model":"demo"}`},
@@ -338,6 +340,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 // in one place.
 var ownFaults = []string{
 	"POST /v1/messages/count_tokens 500 application/json", "POST /v1/responses/input_tokens 500 application/json", "POST /v1/embeddings 500 application/json", "POST /v1/rerank 500 application/json",
+	"POST /v2/rerank 500 application/json", "POST /rerank 500 application/json",
 	"POST /v1/moderations 500 application/json", "POST /v1/images/generations 500 application/json",
 	"POST /v1/audio/speech 500 application/json", "POST /v1/audio/transcriptions 500 application/json",
 }

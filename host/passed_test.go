@@ -32,10 +32,17 @@ auth:
 `, up.URL))
 }
 
+// reranks are a request and an answer of rerank.
+var reranks = passedCase{`{"model":"%s","query":"q","documents":["a","b"],"top_n":1}`, `{"results":[{"index":1,"relevance_score":0.5}],"model":"%s","usage":{"total_tokens":7}}`}
+
+type passedCase struct{ asked, answer string }
+
 // passedCases are a request and an answer of each endpoint, with %s for the model's name.
-var passedCases = map[string]struct{ asked, answer string }{
+var passedCases = map[string]passedCase{
 	"/v1/moderations":        {`{"model":"%s","input":["a"]}`, `{"id":"modr-1","model":"%s","results":[{"flagged":false}]}`},
-	"/v1/rerank":             {`{"model":"%s","query":"q","documents":["a","b"],"top_n":1}`, `{"results":[{"index":1,"relevance_score":0.5}],"model":"%s","usage":{"total_tokens":7}}`},
+	"/v1/rerank":             reranks,
+	"/v2/rerank":             reranks,
+	"/rerank":                reranks,
 	"/v1/images/generations": {`{"model":"%s","prompt":"p"}`, `{"created":1,"model":"%s","data":[{"b64_json":"AA=="}],"usage":{"input_tokens":5,"output_tokens":2}}`},
 }
 
@@ -43,6 +50,14 @@ const speech = "/v1/audio/speech"
 
 // speaks is a request for speech.
 const speaks = `{"model":"%s","input":"Hello","voice":"alloy"}`
+
+// passedTo is the path at the upstream for one here.
+func passedTo(path string) string {
+	if strings.HasSuffix(path, "/rerank") {
+		return "/v1/rerank"
+	}
+	return path
+}
 
 // as puts a model's name into a request or an answer.
 func as(text, model string) string { return strings.ReplaceAll(text, "%s", model) }
@@ -61,7 +76,7 @@ func TestPassed(t *testing.T) {
 				t.Errorf("the client got %d %s, want %s", res.StatusCode, answer, want)
 			}
 			asked := up.Last()
-			if asked.URI != path || asked.Body != as(tc.asked, "theirs") || asked.Header.Get("Authorization") != "Bearer sk-upstream-key" {
+			if asked.URI != passedTo(path) || asked.Body != as(tc.asked, "theirs") || asked.Header.Get("Authorization") != "Bearer sk-upstream-key" {
 				t.Errorf("the upstream got %s %v", asked, asked.Header)
 			}
 		})

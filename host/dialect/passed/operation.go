@@ -18,15 +18,16 @@ type Operation struct {
 	Form  bool          // requests are forms, of type multipart/form-data, and no JSON
 }
 
-// Operations returns all there are.
+// Operations returns all there are. What is served at several paths is there for each.
 func Operations() []Operation {
 	all := []shape{
 		{op: abi.Moderations, path: "/v1/moderations", fields: []field{
 			{name: "input", needed: true, long: true, check: textOrTexts},
 		}},
-		{op: abi.Rerank, path: "/v1/rerank", data: true, fields: []field{
+		// Cohere's clients ask below /v2, and those of vLLM and Text Embeddings Inference at the root.
+		{op: abi.Rerank, path: "/v1/rerank", also: []string{"/v2/rerank", "/rerank"}, data: true, fields: []field{
 			{name: "query", needed: true, long: true, check: textOrObject},
-			{name: "documents", needed: true, long: true, check: documents},
+			{name: "documents", needed: true, long: true, check: documents, hint: "; Kai takes and answers rerank as Cohere and Jina do, where Text Embeddings Inference has texts"},
 			{name: "top_n", check: atLeastNone},
 		}},
 		{op: abi.Images, path: "/v1/images/generations", fields: []field{
@@ -40,7 +41,7 @@ func Operations() []Operation {
 			{name: "stream", check: anything}, // some servers begin earlier with it
 		}},
 	}
-	operations := make([]Operation, len(all))
+	var operations []Operation
 	for i := range all {
 		s := &all[i]
 		s.fields = append(s.fields, field{name: "user", check: anyText})
@@ -48,7 +49,9 @@ func Operations() []Operation {
 			s.fields = append(s.fields, field{name: "stream", check: noStream})
 		}
 		s.grammar = s.newGrammar()
-		operations[i] = Operation{Op: s.op, Path: s.path, Parse: s.parse}
+		for _, path := range slices.Concat([]string{s.path}, s.also) {
+			operations = append(operations, Operation{Op: s.op, Path: path, Parse: s.parse})
+		}
 	}
 	return append(operations, Operation{Op: abi.Transcriptions, Path: "/v1/audio/transcriptions", Parse: parseTranscription, Form: true})
 }
@@ -57,6 +60,7 @@ func Operations() []Operation {
 type shape struct {
 	op      abi.Op
 	path    string
+	also    []string                                             // other paths, at which the same is served
 	fields  []field                                              // those that Kai looks at, besides model
 	data    bool                                                 // what is long in it is the client's own, with whatever fields, and names nothing
 	passes  func(mediaType string) (contentType string, ok bool) // as dialect.Request has it
@@ -67,6 +71,7 @@ type shape struct {
 type field struct {
 	name   string
 	needed bool
+	hint   string                         // for whoever leaves it out
 	long   bool                           // a long text in it, however deep, goes by reference
 	check  func(v sdk.JSON) (must string) // what the value must be; "": it is right
 

@@ -85,6 +85,8 @@ func TestParseRefuses(t *testing.T) {
 		"no query":                   {rerank, `{"documents":["a"]}`, "query"},
 		"a query that is null":       {rerank, `{"query":null,"documents":["a"]}`, "query"},
 		"no documents":               {rerank, `{"query":"q"}`, "documents"},
+		"the words of another form":  {"/rerank", `{"query":"q","texts":["a"]}`, "documents"},
+		"the same at another path":   {"/v2/rerank", `{"query":"q","documents":[]}`, "documents"},
 		"documents that are none":    {rerank, `{"query":"q","documents":"a"}`, "documents"},
 		"a document that is a list":  {rerank, `{"query":"q","documents":[["a"]]}`, "documents"},
 		"top -1":                     {rerank, `{"query":"q","documents":["a"],"top_n":-1}`, "top_n"},

@@ -92,7 +92,7 @@ func (r *request) read(s *shape, values []body.Span) *fault.Error {
 		v := sdk.JSON(values[i].Of(r.Whole()))
 		if len(v) == 0 || v.Kind() == sdk.KindNull {
 			if f.needed {
-				return plain.Wrong(f.name, "is required")
+				return plain.Wrong(f.name, "is required"+f.hint)
 			}
 			continue
 		}
