@@ -105,8 +105,11 @@ func (p endpoint) event(e *sdk.Event, s *openaichat.State, out *sdk.Out) error {
 		return p.failure(failure(0, nil, data))
 	}
 	switch word, _ := kind.Str(); word {
-	case "image_generation.completed":
-		used(data, out)
+	case "image_generation.completed": // which says what this picture cost, and not those before it
+		prompt, completion := tokens(data)
+		if s.In, s.Out = s.In+prompt, s.Out+completion; s.In > 0 || s.Out > 0 {
+			out.Tokens(s.In, s.Out)
+		}
 		out.Pass(true)
 		if s.Came++; s.Came == s.Wanted {
 			out.Finish(0, abi.FinishStop)
@@ -143,9 +146,16 @@ func chunk(choices sdk.JSON, out *sdk.Out) {
 	}
 }
 
-// used states how many tokens an answer cost, if it says so: as OpenAI's images and Jina's
-// rerank do in usage, or Cohere in meta.
+// used states how many tokens an answer cost, if it says so.
 func used(body sdk.JSON, out *sdk.Out) {
+	if prompt, completion := tokens(body); prompt > 0 || completion > 0 {
+		out.Tokens(prompt, completion)
+	}
+}
+
+// tokens returns how many tokens an answer says that it cost: as OpenAI's images and Jina's
+// rerank do in usage, or Cohere in meta.
+func tokens(body sdk.JSON) (prompt, completion int64) {
 	counted := body.Get("usage")
 	if counted.Kind() != sdk.KindObject {
 		counted = body.Get("meta").Get("tokens")
@@ -158,14 +168,12 @@ func used(body sdk.JSON, out *sdk.Out) {
 		}
 		return 0
 	}
-	completion := number("output_tokens", "completion_tokens")
-	prompt := number("input_tokens", "prompt_tokens")
+	completion = number("output_tokens", "completion_tokens")
+	prompt = number("input_tokens", "prompt_tokens")
 	if prompt == 0 {
 		prompt = max(0, number("total_tokens")-completion)
 	}
-	if prompt > 0 || completion > 0 {
-		out.Tokens(prompt, completion)
-	}
+	return prompt, completion
 }
 
 // sound states how many seconds of sound were heard, where a transcription is billed by them:

@@ -11,10 +11,11 @@ type State struct {
 
 	Effort bool // for adapters: the client asked for an effort
 
-	// For the adapter openai: of a stream of pictures, how many are wanted, and how many came.
+	// For the adapter openai: of a stream of pictures, how many are wanted, how many came, and the tokens of these.
 	// Of what is ranked, how many are wanted; 0: all; how many there are; and whether the server has a form of its
 	// own for that.
 	Wanted, Came int64
+	In, Out      int64
 	Ranks        bool
 }
 
