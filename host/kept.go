@@ -14,6 +14,7 @@ type keeping struct {
 	at      string // the upstream; "": nobody remembers any of it
 	before  int64  // the tokens of the conversation that ends with it; 0: unknown, or none
 	unknown bool   // some of it is not the caller's, or nobody knows it
+	unread  error  // why that can't be told of some of it; nil: it can
 	apart   bool   // it is at several upstreams
 }
 
@@ -24,7 +25,8 @@ func (c *call) keeperOf(ctx context.Context, ids []string) (k keeping) {
 	for _, id := range ids {
 		at := ""
 		if id != "" { // of more ids than anybody looks at
-			c.gateway.host.recall(ctx, c.caller, id, upstreamsOf(c.plan.Targets))
+			unread := c.gateway.host.recall(ctx, c.caller, id, upstreamsOf(c.plan.Targets))
+			k.unread = cmp.Or(k.unread, unread)
 			at = made.keeper(c.caller, id, c.plan.Targets)
 		}
 		if at == "" {
@@ -39,14 +41,17 @@ func (c *call) keeperOf(ctx context.Context, ids []string) (k keeping) {
 // and returns where both are kept.
 func (k keeping) and(other keeping) keeping {
 	return keeping{
-		at: cmp.Or(k.at, other.at), before: max(k.before, other.before), unknown: k.unknown || other.unknown,
+		at: cmp.Or(k.at, other.at), before: max(k.before, other.before), unknown: k.unknown || other.unknown, unread: cmp.Or(k.unread, other.unread),
 		apart: k.apart || other.apart || k.at != "" && other.at != "" && k.at != other.at,
 	}
 }
 
-// err returns why nobody can be asked, a *fault.Error, if that is so: unknown, or that it is apart.
+// err returns why nobody can be asked, a *fault.Error, if that is so: unknown, that it is apart, or
+// that it can't be told.
 func (k keeping) err(unknown error) error {
 	switch {
+	case k.unknown && k.unread != nil:
+		return dialect.NotRead(k.unread)
 	case k.unknown:
 		return unknown
 	case k.apart:

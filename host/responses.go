@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/key"
@@ -63,7 +64,7 @@ func (g *generation) cancelResponse(ctx context.Context, x *api.Exchange) error 
 	caller := key.PrincipalFrom(ctx).Name
 	_, err := responses.Find(ctx, g.remembered(), caller, x.Parameter())
 	if fault.KindOf(err) == fault.NotFound {
-		if _, _, ok := g.keeping(ctx, caller, x.Parameter()); !ok {
+		if _, _, err := g.keeping(ctx, caller, x.Parameter(), err); err != nil {
 			return err
 		}
 	} else if err != nil {
@@ -76,19 +77,22 @@ func (g *generation) cancelResponse(ctx context.Context, x *api.Exchange) error 
 }
 
 // keeping returns the upstream that keeps what the caller has made there, and the alias that it was
-// made with; ok is false if there is no such thing.
-func (g *generation) keeping(ctx context.Context, caller, id string) (upstream, alias string, ok bool) {
+// made with. The error is missing if there is no such thing, or that this can't be told.
+func (g *generation) keeping(ctx context.Context, caller, id string, missing error) (upstream, alias string, err error) {
 	var upstreams []string
 	for _, p := range g.order {
 		upstreams = append(upstreams, upstreamID(p.config))
 	}
-	g.host.recall(ctx, caller, id, upstreams)
+	unread := g.host.recall(ctx, caller, id, upstreams)
 	for _, upstream := range upstreams {
 		if alias, ok := g.host.made.alias(caller, id, upstream); ok {
-			return upstream, alias, true
+			return upstream, alias, nil
 		}
 	}
-	return "", "", false
+	if unread != nil {
+		return "", "", dialect.NotRead(unread)
+	}
+	return "", "", missing
 }
 
 // kept asks the provider that keeps what the caller has made there. What is not the caller's
@@ -102,13 +106,13 @@ func (g *generation) kept(ctx context.Context, x *api.Exchange, method string, m
 		return missing
 	}
 	caller := key.PrincipalFrom(ctx).Name
-	upstream, alias, ok := g.keeping(ctx, caller, id)
-	if !ok {
-		return missing
+	upstream, alias, err := g.keeping(ctx, caller, id, missing)
+	if err != nil {
+		return err
 	}
 	x.Record.ForModel = true
 	k := responses.Kept{Method: method, ID: id, Part: part, Query: query.Encode(), Model: alias}
-	err := g.answer(ctx, x, nil, responses.ParseKept(k), 0)
+	err = g.answer(ctx, x, nil, responses.ParseKept(k), 0)
 	if err == nil && method == "DELETE" {
 		g.host.forget(ctx, caller, id, upstream)
 	}

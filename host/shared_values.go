@@ -97,10 +97,11 @@ func (h *Host) note(caller, id, upstream, alias string) {
 }
 
 // recall learns from other gateways at which of some upstreams a caller has made what it
-// names, unless that is known here.
-func (h *Host) recall(ctx context.Context, caller, id string, upstreams []string) {
+// names, unless that is known here. The error is that these can't be asked: the caller may have
+// made it.
+func (h *Host) recall(ctx context.Context, caller, id string, upstreams []string) error {
 	if h.shared == nil || len(id) > maxMadeID || slices.ContainsFunc(upstreams, func(u string) bool { return h.made.has(caller, id, u) }) {
-		return
+		return nil
 	}
 	names := make([]string, len(upstreams))
 	for i, u := range upstreams {
@@ -108,13 +109,14 @@ func (h *Host) recall(ctx context.Context, caller, id string, upstreams []string
 	}
 	values, err := h.shared.Get(ctx, names, madeTTL)
 	if err != nil {
-		return // as if nobody knew of it
+		return err
 	}
 	for i, v := range values {
 		if who, alias, ok := strings.Cut(string(v), "\n"); ok && who == caller {
 			h.made.note(caller, id, upstreams[i], alias)
 		}
 	}
+	return nil
 }
 
 // forget forgets what a caller has made, here and at other gateways.

@@ -3,6 +3,7 @@ package host_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -126,5 +127,55 @@ model_mapping: {m: {provider: claude, model: claude-opus-4-8}}
 	}
 	if dump := string(r.Dump()); strings.Contains(dump, "container_1") {
 		t.Error("an id is in the dump")
+	}
+}
+
+// TestNobodyIsToldThatNothingIsThereWhileTheStoreIsAway: without the store, a gateway goes on with
+// what it has told itself, and can't tell whether a client has been told something else.
+func TestNobodyIsToldThatNothingIsThereWhileTheStoreIsAway(t *testing.T) {
+	r := redis.Start(t)
+	up := mock.Start(t, mock.JSON(fmt.Sprintf(ownObject, "1", "completed", `{"id":"ci_1","type":"code_interpreter_call","container_id":"kept_1","outputs":[]},`+fmt.Sprintf(ownMessage, "1"), ownUsage)))
+	yaml := fmt.Sprintf(`
+auth: {enabled: true, api_keys: [{name: a, key: key-a}, {name: b, key: key-b}, {name: c, key: key-c, provider_ids: true}]}
+providers: {own: {plugin: openai, base_url: %q, api_key: sk-upstream, native: true}}
+model_mapping: {m: {provider: own, model: gpt-x}}
+`, up.URL) + inFleet(r)
+	one, other := newGateway(t, yaml), newGateway(t, yaml)
+	if status, answer := one.asks(t, "key-a", ""); status != 200 {
+		t.Fatalf("%d %s", status, answer)
+	}
+	r.Kill()
+	named := fmt.Sprintf(ownAsk, `,"tools":[{"type":"code_interpreter","container":"kept_1"}]`)
+	chat := `{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"file_1"}}]}]}`
+	for name, tc := range map[string]struct {
+		g                       *gateway
+		key, method, path, body string
+		want                    int
+	}{
+		"what it has told":                      {one, "key-a", "POST", "/v1/responses", named, 200},
+		"what it has told another key":          {one, "key-b", "POST", "/v1/responses", named, 503},
+		"what another gateway has told":         {other, "key-a", "POST", "/v1/responses", named, 503},
+		"what is in no answer":                  {one, "key-a", "POST", "/v1/chat/completions", chat, 503},
+		"a response of another gateway's":       {other, "key-a", "GET", "/v1/responses/resp_1", "", 503},
+		"one to delete":                         {other, "key-a", "DELETE", "/v1/responses/resp_1", "", 503},
+		"one to cancel":                         {other, "key-a", "POST", "/v1/responses/resp_1/cancel", "", 503},
+		"what a key may name that may name all": {other, "key-c", "POST", "/v1/responses", named, 200},
+		"nothing":                               {other, "key-b", "POST", "/v1/responses", fmt.Sprintf(ownAsk, ""), 200},
+	} {
+		req, err := http.NewRequest(tc.method, tc.g.URL+tc.path, strings.NewReader(tc.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", "Bearer "+tc.key)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || res.StatusCode != tc.want || tc.want == 503 && (res.Header.Get("Retry-After") != "1" || !strings.Contains(string(answer), "at the moment")) {
+			t.Errorf("%s: %d, Retry-After %q, %s (%v)", name, res.StatusCode, res.Header.Get("Retry-After"), answer, err)
+		}
 	}
 }

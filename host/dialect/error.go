@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"time"
 	"unicode/utf8"
 
 	"github.com/kai-gateway/kai/host/fault"
@@ -111,6 +112,14 @@ func KeptApart() *fault.Error {
 	return &fault.Error{
 		Kind: fault.Invalid, Type: "invalid_request_error",
 		Text: "The request names things that are kept at different providers, so that none of them has all. Name in one request only what one model's answers have told, and leave out the rest.",
+	}
+}
+
+// NotRead is the error of a store that does not answer, where it may know what a request names.
+func NotRead(cause error) *fault.Error {
+	return &fault.Error{
+		Kind: fault.Full, RetryAfter: time.Second, Cause: cause,
+		Text: "What was remembered can't be read at the moment, so Kai can't tell whether there is what the request names. Try again in a second.",
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"unicode/utf8"
 
+	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/fault"
 
 	"github.com/kai-gateway/kai/sdk"
@@ -171,7 +172,7 @@ func (o owned) history(ctx context.Context, id string, maxBytes int64) ([]sdk.JS
 		}
 		switch {
 		case err != nil:
-			return nil, storeError(err)
+			return nil, dialect.NotRead(err)
 		case !ok:
 			return nil, o.notFound()
 		}
@@ -204,11 +205,6 @@ func (o owned) notFound() *fault.Error {
 	e := wrong("previous_response_id", why)
 	e.Code = "previous_response_not_found"
 	return e
-}
-
-// storeError is the error of a store that does not answer.
-func storeError(err error) *fault.Error {
-	return &fault.Error{Kind: fault.Full, Text: "What was remembered can't be read at the moment.", Cause: err}
 }
 
 // keepInput remembers the input of a request, and returns how its record refers to it.
@@ -252,7 +248,7 @@ func Find(ctx context.Context, s Store, owner, id string) ([]byte, error) {
 	r, ok, err := owned{s, owner}.record(ctx, id)
 	switch {
 	case err != nil:
-		return nil, storeError(err)
+		return nil, dialect.NotRead(err)
 	case !ok:
 		return nil, noResponse()
 	}
@@ -268,7 +264,7 @@ func Delete(ctx context.Context, s Store, owner, id string) ([]byte, error) {
 	}
 	switch {
 	case err != nil:
-		return nil, storeError(err)
+		return nil, dialect.NotRead(err)
 	case !ok:
 		return nil, noResponse()
 	}

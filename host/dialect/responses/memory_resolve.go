@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/fault"
 )
 
@@ -82,7 +83,7 @@ func (t *translation) resolve(ctx context.Context) ([]item, *fault.Error) {
 	if t.owned.store != nil {
 		var err error
 		if values, err = t.owned.store.Get(ctx, t.owned.owner, keys); err != nil {
-			return nil, storeError(err)
+			return nil, dialect.NotRead(err)
 		}
 	}
 	resolved := make([]item, 0, len(all))
