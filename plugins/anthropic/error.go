@@ -101,6 +101,10 @@ func refusesEffort(text string) bool {
 func verdict(status int, said string) *sdk.Error {
 	has := func(part string) bool { return strings.Contains(said, part) }
 	switch {
+	case errortext.IsTooLong(said), status >= 400 && status < 500 && status != 429 && has("context window"):
+		e := refuse("messages", "Anthropic refuses the request: "+said)
+		e.Code = "context_length_exceeded"
+		return e
 	case status == 402, status == 400 && strings.HasPrefix(said, "Your credit balance is too low"):
 		return because(502, "insufficient_quota", "The gateway's Anthropic account cannot pay for this request: "+said)
 	case status == 401:
@@ -128,9 +132,6 @@ func verdict(status int, said string) *sdk.Error {
 		e := refuse("", "Anthropic refuses the request: "+said)
 		if has("content filtering policy") {
 			e.Code = "content_policy_violation"
-		}
-		if has("prompt is too long") || has("exceed context limit") || has("context window") {
-			e.Code, e.Param = "context_length_exceeded", "messages"
 		}
 		return e
 	}

@@ -142,7 +142,7 @@ func (r *report) verdict() *sdk.Error {
 	case r.status == 403, r.word == "FAILED_PRECONDITION": // the latter is about a country, or about billing
 		e.Code = "upstream_auth"
 		lead = "The gateway's account at Google may not do this"
-	case r.status == 400 && strings.Contains(r.text, "exceeds the maximum number of tokens"):
+	case errortext.IsTooLong(r.text):
 		e.Status, e.Code, e.Param = 400, "context_length_exceeded", "messages"
 		lead = "The messages are longer than the model's context"
 	case r.status == 400:

@@ -81,7 +81,7 @@ func explain(status int, text, kind string, s *state) *sdk.Error {
 	}
 	has := func(part string) bool { return strings.Contains(text, part) }
 	switch {
-	case kind == "exceed_context_size_error", has("longer than the context length"), has("input length exceeds"), has("input exceeds maximum context length"):
+	case kind == "exceed_context_size_error", errortext.IsTooLong(text):
 		e := refuse("messages", "The messages are longer than the model's context: "+text)
 		e.Code = "context_length_exceeded"
 		return e

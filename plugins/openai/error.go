@@ -274,17 +274,7 @@ func (r *report) tooLong() bool {
 		"exceed_context_size_error": // llama.cpp
 		return true
 	}
-	for _, part := range [...]string{
-		"maximum context length",                            // OpenAI, vLLM, DeepSeek
-		"exceeds the available context size",                // llama.cpp
-		"too large for model with", "maximum prompt length", // Mistral; xAI
-		"context length of only", // LM Studio
-	} {
-		if strings.Contains(r.said, part) {
-			return true
-		}
-	}
-	return false
+	return errortext.IsTooLong(r.said)
 }
 
 // isPolicy reports whether the content of the request or of its answer is what the provider

@@ -194,6 +194,8 @@ func (r *report) verdict() *sdk.Error {
 	case r.moderated, r.kind == "content_policy_violation", r.kind == "refusal",
 		r.status == 403 && strings.Contains(r.text, "was flagged for"):
 		e.Status, e.Code = 400, "content_policy_violation"
+	case errortext.IsTooLong(r.text):
+		e.Status, e.Code, e.Param = 400, "context_length_exceeded", r.param
 	case r.status == 400, r.status == 412, r.kind == "image_not_found":
 		e.Status, e.Code, e.Param = 400, requestCode(r), r.param
 	case r.status == 401:
@@ -272,9 +274,6 @@ func requestCode(r *report) string {
 		"invalid_prompt", "invalid_image", "image_too_large", "image_too_small",
 		"unsupported_image_format", "image_download_failed", "image_not_found":
 		return r.kind
-	}
-	if strings.Contains(r.text, "maximum context length") {
-		return "context_length_exceeded"
 	}
 	return ""
 }

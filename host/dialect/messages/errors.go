@@ -147,7 +147,25 @@ var contexts = []counts{
 		func(n []int) string { return longSum(n[1], n[2], n[0]) },
 	},
 	{regexp.MustCompile(`maximum context length is (\d{1,9}) tokens.*resulted in (\d{1,9}) tokens`), func(n []int) string { return longPrompt(n[1], n[0]) }},
+	// vLLM since 0.10, NIM
+	{
+		regexp.MustCompile(`passed (\d{1,9}) input tokens and requested (\d{1,9}) output tokens.*context length is only (\d{1,9}) tokens`),
+		func(n []int) string { return longSum(n[0], n[1], n[2]) },
+	},
+	// SGLang, Together
+	{regexp.MustCompile(`\((\d{1,9}) tokens\) is longer than the model's context length \((\d{1,9}) tokens\)`), func(n []int) string { return longPrompt(n[0], n[1]) }},
+	// TGI
+	{regexp.MustCompile(`must have less than (\d{1,9}) tokens\. Given: (\d{1,9})`), func(n []int) string { return longPrompt(n[1], n[0]) }},
+	{
+		regexp.MustCompile("must be <= (\\d{1,9})\\. Given: (\\d{1,9}) `inputs` tokens and (\\d{1,9}) `max_new_tokens`"),
+		func(n []int) string { return longSum(n[1], n[2], n[0]) },
+	},
+	// Mistral
+	{regexp.MustCompile(`contains (\d{1,9}) tokens.*too large for model with (\d{1,9}) maximum context length`), func(n []int) string { return longPrompt(n[0], n[1]) }},
+	// xAI
+	{regexp.MustCompile(`maximum prompt length is (\d{1,9}) but the request contains (\d{1,9}) tokens`), func(n []int) string { return longPrompt(n[1], n[0]) }},
 	// llama.cpp
+	{regexp.MustCompile(`\((\d{1,9}) tokens\) is too large to process.*batch size: (\d{1,9})\)`), func(n []int) string { return longPrompt(n[0], n[1]) }},
 	{regexp.MustCompile(`\((\d{1,9}) tokens\) exceeds the available context size \((\d{1,9}) tokens\)`), func(n []int) string { return longPrompt(n[0], n[1]) }},
 	// Gemini
 	{regexp.MustCompile(`input token count \((\d{1,9})\) exceeds the maximum number of tokens allowed \((\d{1,9})\)`), func(n []int) string { return longPrompt(n[0], n[1]) }},
