@@ -420,7 +420,7 @@ func TestWhatIsKaisIsTranslated(t *testing.T) {
 // TestNativeResponsesBelongToWhoMadeThem: two callers of one upstream key can't use each
 // other's responses, items and containers, nor tell whether they exist.
 func TestNativeResponsesBelongToWhoMadeThem(t *testing.T) {
-	const item = `{"id":"ci_1","type":"code_interpreter_call","container_id":"cntr_1","code":"","outputs":[{"type":"image","file_id":"cfile_out"}]},` +
+	const item = `{"id":"ig_1","type":"image_generation_call","status":"completed","result":"AAAA"},{"id":"ci_1","type":"code_interpreter_call","container_id":"cntr_1","code":"","outputs":[{"type":"image","file_id":"cfile_out"}]},` +
 		`{"id":"fs_1","type":"file_search_call","queries":[],"results":[{"file_id":"file_found"}]},` +
 		`{"id":"mcp_1","type":"mcp_call","outputs":[{"file_id":"file_8"}],"results":[{"file_id":"file_8"}],"file_id":"file_8"},` +
 		`{"id":"ts_1","type":"tool_search_call","arguments":{"container_id":"cntr_2"}},` +
@@ -452,8 +452,9 @@ func TestNativeResponsesBelongToWhoMadeThem(t *testing.T) {
 				mask      = `,"tools":[{"type":"image_generation","input_image_mask":{"file_id":"cfile_out"}}]`
 				found     = `,"input":[{"role":"user","content":[{"type":"input_file","file_id":"file_found"}]}]`
 				called    = `,"input":[{"role":"user","content":"x"},{"type":"code_interpreter_call","id":"ci_1","container_id":"cntr_1","code":"","outputs":[]}]`
+				picture   = `,"input":[{"role":"user","content":"make it blue"},{"type":"image_generation_call","id":"ig_1"}],"tools":[{"type":"image_generation"}]`
 			)
-			mine := []string{previous, reference, container, shell, file, image, mask, found, called}
+			mine := []string{previous, reference, container, shell, file, image, mask, found, called, picture}
 			for _, more := range append(mine, untyped) {
 				if status, answer := asks("key-a", more); status == 200 || len(up.Requests()) > 0 {
 					t.Errorf("before it was made, %s: %d %s", more, status, answer)
@@ -470,7 +471,7 @@ func TestNativeResponsesBelongToWhoMadeThem(t *testing.T) {
 				if status == 200 || len(up.Requests()) > 0 {
 					t.Errorf("another caller, %s: %d %s", more, status, answer)
 				}
-				missing, never := asks("key-b", strings.NewReplacer("resp_1", "resp_2", "msg_1", "msg_2", "cntr_1", "cntr_3", "cfile_1", "cfile_2", "cfile_out", "cfile_2", "file_found", "file_2", "ci_1", "ci_2").Replace(more))
+				missing, never := asks("key-b", strings.NewReplacer("resp_1", "resp_2", "msg_1", "msg_2", "cntr_1", "cntr_3", "cfile_1", "cfile_2", "cfile_out", "cfile_2", "file_found", "file_2", "ci_1", "ci_2", "ig_1", "ig_2").Replace(more))
 				if missing != status || strings.NewReplacer("_2'", "_1'").Replace(never) != answer {
 					t.Errorf("one that exists is told apart: %s, %s", answer, never)
 				}

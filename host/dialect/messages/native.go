@@ -146,7 +146,7 @@ func newAnswerForm(model body.Place) native.Form {
 		Roles: map[body.Place]native.Role{
 			inBlock: native.Item, inType: native.ItemType, inFile: native.ItemID, inID: native.ID, inOwn: native.Own, inModel: native.Model,
 		},
-		Refers: func(kind string, _ bool) bool { return strings.HasSuffix(kind, "code_execution_tool_result") },
+		Makes: func(kind string) bool { return strings.HasSuffix(kind, "code_execution_tool_result") },
 	}
 }
 

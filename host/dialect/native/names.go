@@ -75,7 +75,7 @@ func (f *found) end(at body.Place) {
 		return
 	}
 	for _, kind := range f.kinds {
-		if f.reading.Form.Refers(kind, false) {
+		if f.reading.Form.Makes(kind) {
 			for _, id := range f.files {
 				f.reading.made(id)
 			}

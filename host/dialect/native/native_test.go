@@ -60,8 +60,16 @@ var form = Form{
 		atCut: Cut, atUser: User, atID: ID, atTool: Tool, atType: ToolType, atModel: ToolModel, atInnerType: InnerType,
 		atItem: Item, atItemID: ItemID, atItemType: ItemType, atItemSeal: ItemSeal, atSealed: Sealed, atInside: CutInside,
 	},
-	Seal:   "ours.",
-	Refers: func(kind string, sealed bool) bool { return kind == "ref" || kind == "thought" && !sealed },
+	Seal: "ours.",
+	Refers: func(kind string, sealed bool) Role {
+		switch {
+		case kind == "ref" || kind == "thought" && !sealed:
+			return Ref
+		case kind == "picture":
+			return ID
+		}
+		return 0
+	},
 }
 
 func TestParse(t *testing.T) {
@@ -75,15 +83,16 @@ func TestParse(t *testing.T) {
 		`{"novel":1}`:                         {body: `{"model":"up","novel":1}`},
 		`{"model":"m","cut":{"a":[1]},"x":1}`: {body: `{"model":"up","x":1}`},
 		`{"cut":1}`:                           {body: `{"model":"up"}`},
-		`{"id":"a","x":[{"file":"b"},{"file":"a"}],"file":1}`:                {ids: "a b", body: `{"model":"up","id":"a","x":[{"file":"b"},{"file":"a"}],"file":1}`},
-		`{"items":[{"id":"a","type":"x"},{"id":"b"}]}`:                       {body: `{"model":"up","items":[{"type":"x"},{}]}`},
-		`{"items":[{"id":"a","type":"ref"},{"type":"ref"}]}`:                 {ids: "@a", body: `{"model":"up","items":[{"id":"a","type":"ref"},{"type":"ref"}]}`},
-		`{"items":[{"type":"ref","id":"a","type":"x","id":"b"}]}`:            {ids: "@a @b", body: `{"model":"up","items":[{"type":"ref","id":"a","type":"x","id":"b"}]}`},
-		`{"items":[{"type":"x","id":"a","id":"b"}]}`:                         {body: `{"model":"up","items":[{"type":"x"}]}`},
-		`{"items":[{"id":"a","id":"b"}]}`:                                    {body: `{"model":"up","items":[{}]}`},
-		`{"items":[{"id":"a","type":"thought","seal":"theirs"}]}`:            {body: `{"model":"up","items":[{"type":"thought","seal":"theirs"}]}`},
-		`{"items":[{"id":"a","type":"thought"}]}`:                            {ids: "@a", body: `{"model":"up","items":[{"id":"a","type":"thought"}]}`},
-		`{"items":[{"type":"thought","seal":"ours.x"}]}`:                     {sealed: true, body: `{"model":"up","items":[{"type":"thought","seal":"ours.x"}]}`},
+		`{"id":"a","x":[{"file":"b"},{"file":"a"}],"file":1}`:                                  {ids: "a b", body: `{"model":"up","id":"a","x":[{"file":"b"},{"file":"a"}],"file":1}`},
+		`{"items":[{"id":"a","type":"x"},{"id":"b"}]}`:                                         {body: `{"model":"up","items":[{"type":"x"},{}]}`},
+		`{"items":[{"id":"a","type":"ref"},{"type":"ref"}]}`:                                   {ids: "@a", body: `{"model":"up","items":[{"id":"a","type":"ref"},{"type":"ref"}]}`},
+		`{"items":[{"type":"ref","id":"a","type":"x","id":"b"}]}`:                              {ids: "@a @b", body: `{"model":"up","items":[{"type":"ref","id":"a","type":"x","id":"b"}]}`},
+		`{"items":[{"type":"x","id":"a","id":"b"}]}`:                                           {body: `{"model":"up","items":[{"type":"x"}]}`},
+		`{"items":[{"id":"a","id":"b"}]}`:                                                      {body: `{"model":"up","items":[{}]}`},
+		`{"items":[{"id":"a","type":"thought","seal":"theirs"}]}`:                              {body: `{"model":"up","items":[{"type":"thought","seal":"theirs"}]}`},
+		`{"items":[{"id":"a","type":"thought"}]}`:                                              {ids: "@a", body: `{"model":"up","items":[{"id":"a","type":"thought"}]}`},
+		`{"items":[{"id":"a","type":"picture"},{"type":"thought","type":"picture","id":"b"}]}`: {ids: "a b", body: `{"model":"up","items":[{"id":"a","type":"picture"},{"type":"thought","type":"picture","id":"b"}]}`},
+		`{"items":[{"type":"thought","seal":"ours.x"}]}`:                                       {sealed: true, body: `{"model":"up","items":[{"type":"thought","seal":"ours.x"}]}`},
 		`{"sealed":"ours."}`:                                                 {sealed: true, body: `{"model":"up","sealed":"ours."}`},
 		`{"tools":[{"type":"x"},{"type":"Advisor_1"}]}`:                      {asks: "tools.1.type", body: `{"model":"up","tools":[{"type":"x"},{"type":"Advisor_1"}]}`},
 		`{"tools":[{"type":"advisor","type":"x"}]}`:                          {asks: "tools.0.type", body: `{"model":"up","tools":[{"type":"advisor","type":"x"}]}`},

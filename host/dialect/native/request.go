@@ -60,11 +60,14 @@ type Form struct {
 	// Seal is what a string begins with that the gateway has sealed itself.
 	Seal string
 
-	// Refers reports whether an Item of a type is nothing without what the provider keeps
-	// of it, so that its id is a Ref. whole: it brings along what the provider has sealed, or its data. Of
-	// an answer, it reports whether what stands in an item of the type was made by the provider.
-	// Default: none is.
-	Refers func(kind string, whole bool) bool
+	// Refers returns what the id of an Item of a type is, if the item is nothing without what the
+	// provider keeps of it: a Ref, or an ID where a translation would lose what it is about; else 0.
+	// whole: it brings along what the provider has sealed, or its data. Default: 0.
+	Refers func(kind string, whole bool) Role
+
+	// Makes reports of an answer whether what stands in an Item of a type was made by the provider.
+	// Default: nothing was.
+	Makes func(kind string) bool
 
 	// At returns the path of a field of a tool, as this API writes it. Default:
 	// tools.0.type.
@@ -230,15 +233,24 @@ func (n *notes) endItem() {
 	if n.form.Refers == nil || len(n.items) == n.first {
 		return
 	}
-	refers := len(n.kinds) == 0 && n.form.Refers("", n.whole)
-	for _, kind := range n.kinds {
-		refers = refers || n.form.Refers(kind, n.whole)
+	var role Role
+	if len(n.kinds) == 0 {
+		role = n.form.Refers("", n.whole)
 	}
-	if !refers {
+	for _, kind := range n.kinds {
+		if r := n.form.Refers(kind, n.whole); role != ID && r != 0 {
+			role = r
+		}
+	}
+	if role == 0 {
 		return
 	}
 	for _, it := range n.items[n.first:] {
-		n.refs.Add(it.id)
+		if role == ID {
+			n.ids.Add(it.id)
+		} else {
+			n.refs.Add(it.id)
+		}
 	}
 	n.items = n.items[:n.first]
 }

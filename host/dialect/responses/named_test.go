@@ -22,7 +22,7 @@ func TestWhatARequestNames(t *testing.T) {
 		`{"input":[{"type":"additional_tools","tools":[{"type":"code_interpreter","parameters":{"container":"c1"}}]}]}`:                              {ids: []string{"c1"}},
 		`{"input":{"type":"item_reference","id":"i1"}}`:                                                                                              {refs: []string{"i1"}},
 		`{"input":[[{"type":"item_reference","id":"i1"}],{"type":"message","ID":"m1","role":"user","content":"a"},[[{"ID":"i2"}]]]}`:                 {refs: []string{"i1", "i2"}},
-		`{"input":[{"type":"image_generation_call","id":"ig_1"},{"type":"image_generation_call","id":"ig_2","result":null}]}`:                        {refs: []string{"ig_1", "ig_2"}},
+		`{"input":[{"type":"image_generation_call","id":"ig_1"},{"type":"image_generation_call","id":"ig_2","result":null}]}`:                        {ids: []string{"ig_1", "ig_2"}},
 		`{"input":[{"type":"image_generation_call","id":"ig_1","result":"AAAA"}]}`:                                                                   {},
 		`{"input":[{"type":"mcp_list_tools","id":"m1","server_label":"s","tools":[{"name":"f","input_schema":{"default":{"file_id":"x"}}}]}]}`:       {},
 		`{"input":[{"type":"local_shell_call","id":"l1","call_id":"c1","action":{"type":"exec","command":["a"],"env":{"container":"podman"}}}]}`:     {},

@@ -115,11 +115,17 @@ func toolNode(kind, model body.Place) body.Node {
 	)
 }
 
-// refers reports whether an item is nothing without what the provider keeps of it:
-// references, which need neither a type nor a role, reasoning that isn't sealed, and a picture that
-// was made and isn't there.
-func refers(kind string, whole bool) bool {
-	return kind == "" || kind == "item_reference" || (kind == "reasoning" || kind == "image_generation_call") && !whole
+// refers returns what the id of an item is that is nothing without what the provider keeps of it:
+// references, which need neither a type nor a role, and reasoning that isn't sealed, may be Kai's
+// own, or of no use elsewhere. A picture that was made and isn't there is what the request is about.
+func refers(kind string, whole bool) native.Role {
+	switch {
+	case kind == "" || kind == "item_reference" || kind == "reasoning" && !whole:
+		return native.Ref
+	case kind == "image_generation_call" && !whole:
+		return native.ID
+	}
+	return 0
 }
 
 // The places of an answer, and of its events.
@@ -181,7 +187,7 @@ func newAnswerForm(model body.Place) native.Form {
 		Roles: map[body.Place]native.Role{
 			inID: native.ID, inItem: native.Item, inType: native.ItemType, inFile: native.ItemID, inOwn: native.Own, inModel: native.Model,
 		},
-		Refers: func(kind string, _ bool) bool { return kind == "code_interpreter_call" || kind == "file_search_call" },
+		Makes: func(kind string) bool { return kind == "code_interpreter_call" || kind == "file_search_call" },
 	}
 }
 
