@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -343,6 +344,38 @@ func TestEmbeddingsInParts(t *testing.T) {
 	fail = true
 	if status, got := g.embed(t, asked); status != 503 {
 		t.Errorf("a part failed, and the client got %d %.300s", status, got)
+	}
+}
+
+// TestManyTokens: lists of tokens that are too much for an adapter at once are sent in parts,
+// whose vectors come in order.
+func TestManyTokens(t *testing.T) {
+	up := startVectors(t, nil)
+	g := embeddingGateway(t, up)
+	up.answers(func(_, body string) (int, string) {
+		var asked struct{ Input [][]int }
+		if err := json.Unmarshal([]byte(body), &asked); err != nil {
+			return 400, `{"error":{"message":"no JSON"}}`
+		}
+		var list []string
+		for n, tokens := range asked.Input {
+			list = append(list, fmt.Sprintf(`{"object":"embedding","index":%d,"embedding":[%d]}`, n, tokens[0]))
+		}
+		return 200, fmt.Sprintf(`{"data":[%s],"usage":{"prompt_tokens":%d}}`, strings.Join(list, ","), len(list))
+	})
+	var input []string
+	for n := range 7 {
+		input = append(input, fmt.Sprintf("[%d%s]", n+1, strings.Repeat(",12345", 250_000)))
+	}
+	status, got := g.embed(t, `{"model":"openai","input":[`+strings.Join(input, ",")+`]}`)
+	if status != 200 || !strings.Contains(got, `"usage":{"prompt_tokens":7,`) {
+		t.Fatalf("the client got %d %.300s", status, got)
+	}
+	if all := numbersOf(t, got); !slices.EqualFunc(all, []float32{1, 2, 3, 4, 5, 6, 7}, func(v []float32, want float32) bool { return len(v) == 1 && v[0] == want }) {
+		t.Errorf("the vectors are %v", all)
+	}
+	if asked := up.takeAsked(); len(asked) != 4 {
+		t.Errorf("there were %d parts", len(asked))
 	}
 }
 

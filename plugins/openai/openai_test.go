@@ -3,6 +3,7 @@ package openai_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/kai-gateway/kai/plugins/internal/adaptertest"
@@ -96,21 +97,24 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// TestRanksAreOfWhatWasAsked: an index of no document is no rank.
+// TestRanksAreOfWhatWasAsked: an index of no document is no rank, in either form of an answer.
 func TestRanksAreOfWhatWasAsked(t *testing.T) {
-	_, state, err := adaptertest.Call(t, openai.Plugin(), sdk.Input{Request: &sdk.Request{
-		Op: abi.Rerank, Options: sdk.JSON(`{"rerank":"tei"}`), Body: sdk.JSON(`{"query":"q","documents":["a","b"]}`),
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for answer, ok := range map[string]bool{
-		`[{"index":1,"score":0.9},{"index":0,"score":0.1}]`: true, `[{"index":7,"score":0.9}]`: false, `[{"index":2,"score":0.9}]`: false,
-		`[{"index":-1,"score":0.9}]`: false, `[{"index":0.5,"score":0.9}]`: false,
+	for options, answer := range map[string]string{
+		`{"rerank":"tei"}`: `[{"index":%s,"score":0.9}]`,
+		`{}`:               `{"results":[{"index":0,"relevance_score":1},{"index":%s,"relevance_score":0.9}]}`,
 	} {
-		ems, _, _ := adaptertest.Call(t, openai.Plugin(), sdk.Input{State: state, Response: &sdk.Response{Op: abi.Rerank, Status: 200, Body: []byte(answer)}})
-		if ranked := len(ems) > 0 && ems[len(ems)-1].Kind == abi.Result; ranked != ok {
-			t.Errorf("%s: ranked is %v, and the adapter states %v", answer, ranked, ems)
+		_, state, err := adaptertest.Call(t, openai.Plugin(), sdk.Input{Request: &sdk.Request{
+			Op: abi.Rerank, Options: sdk.JSON(options), Body: sdk.JSON(`{"query":"q","documents":["a","b"]}`),
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for index, ok := range map[string]bool{"1": true, "0": true, "7": false, "2": false, "-1": false, "0.5": false, "null": false} {
+			body := []byte(fmt.Sprintf(answer, index))
+			ems, _, _ := adaptertest.Call(t, openai.Plugin(), sdk.Input{State: state, Response: &sdk.Response{Op: abi.Rerank, Status: 200, Body: body}})
+			if ranked := len(ems) > 0 && ems[len(ems)-1].Kind == abi.Result; ranked != ok {
+				t.Errorf("%s: ranked is %v, and the adapter states %v", body, ranked, ems)
+			}
 		}
 	}
 }

@@ -49,6 +49,9 @@ func (p endpoint) prepare(r *sdk.Request, o *settings, body []byte, s *openaicha
 		if o.tei {
 			return asTEI(body, s)
 		}
+		for it := sdk.Array(sdk.JSON(body).Get("documents")); it.Next(); {
+			s.Came++
+		}
 	case abi.Images:
 		n, _ := sdk.JSON(body).Get("n").Int()
 		s.Wanted = max(1, n)
@@ -67,6 +70,8 @@ func (p endpoint) answer(r *sdk.Response, s *openaichat.State, out *sdk.Out) err
 		return fromTEI(body, s, out)
 	case body.Valid() != nil || p.has == "" || body.Get(p.has).Kind() != p.kind:
 		return openaichat.Failed(502, "upstream_error", "The provider's answer is none to a request for "+p.what+".")
+	case r.Op == abi.Rerank && !ranked(body.Get("results"), s.Came):
+		return noRanks()
 	default:
 		used(body, out)
 		if r.Op == abi.Transcriptions {

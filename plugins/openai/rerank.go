@@ -62,6 +62,17 @@ func notRanked(param string) error {
 	return &sdk.Error{Status: 400, Type: sdk.InvalidRequest, Param: param, Message: "This model ranks texts and nothing else."}
 }
 
+// ranked reports whether all results are about one of so many documents, by whose number clients
+// find the text; 0: nobody knows how many there are.
+func ranked(results sdk.JSON, documents int64) bool {
+	for it := sdk.Array(results); documents > 0 && it.Next(); {
+		if at, ok := it.Value().Get("index").Int(); !ok || at < 0 || at >= documents {
+			return false
+		}
+	}
+	return true
+}
+
 // fromTEI states such an answer, an array with the best one first, in the form that clients of
 // rerank know.
 func fromTEI(ranks sdk.JSON, s *openaichat.State, out *sdk.Out) error {

@@ -84,6 +84,7 @@ type Request struct {
 	options
 	prompt body.Span
 	items  []body.Span // the prompts, if there are several; else nil
+	atOnce int         // of them, at most
 	edits  []body.Edit
 	copied int      // bytes of options.echo
 	named  body.IDs // of what providers keep
@@ -105,7 +106,7 @@ func Parse(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, err
 	}
 	return &dialect.Request{
 		Op: abi.Completions, Model: r.Model, Stream: r.Stream, Body: r, Size: r.Size(), IDs: r.named.All(),
-		Inputs: max(1, len(r.items)), InputsAtOnce: max(1, abi.MaxChoices/r.n), Part: r.part,
+		Inputs: max(1, len(r.items)), InputsAtOnce: r.atOnce, Part: r.part,
 		Whole:    func(i dialect.Info) dialect.Answer { return newAnswer(i, &r.options, false) },
 		Streamed: func(i dialect.Info) dialect.Stream { return stream{info: i, options: &r.options} },
 	}, nil
@@ -143,7 +144,10 @@ func ParseRequest(b []byte, fim bool) (*Request, error) {
 		return nil, err
 	}
 	r.Mend(r.edits)
-	r.named = f.named
+	r.named, r.atOnce = f.named, max(1, abi.MaxChoices/r.n)
+	if n := plain.AtOnce(b, r.items); n > 0 {
+		r.atOnce = min(r.atOnce, n)
+	}
 	return r, nil
 }
 

@@ -59,9 +59,10 @@ type Request struct {
 	plain.Request
 	Base64 bool // the client wants its vectors in base64
 
-	items []body.Span // of an array of texts, of lists of tokens, or of objects; else nil
-	edits []body.Edit
-	named body.IDs // of what providers keep
+	items  []body.Span // of an array of texts, of lists of tokens, or of objects; else nil
+	atOnce int         // of them; see [plain.AtOnce]
+	edits  []body.Edit
+	named  body.IDs // of what providers keep
 }
 
 // Parse reads a request to POST /v1/embeddings. It is a [dialect.Parse].
@@ -71,14 +72,14 @@ func Parse(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, err
 		return nil, err
 	}
 	return &dialect.Request{
-		Op: abi.Embeddings, Model: r.Model, Body: r, Size: r.Size(), IDs: r.named.All(), Inputs: r.Inputs(), Part: r.part,
+		Op: abi.Embeddings, Model: r.Model, Body: r, Size: r.Size(), IDs: r.named.All(), Inputs: r.Inputs(), InputsAtOnce: r.atOnce, Part: r.part,
 		Whole: func(i dialect.Info) dialect.Answer { return newAnswer(i, r.Base64) },
 	}, nil
 }
 
 // ParseRequest checks the body of a request for embeddings. The Request keeps body, which
 // must not change from then on. The field stream, which this API doesn't have and some
-// clients send all the same, is left out.
+// clients send all the same, is left out, and so are fields that are null.
 //
 //   - error: a *fault.Error
 func ParseRequest(b []byte) (*Request, error) {
@@ -88,21 +89,21 @@ func ParseRequest(b []byte) (*Request, error) {
 	if err := r.Scan(b, &grammar, &n); err != nil {
 		return nil, err
 	}
-	if n.stream != (body.Span{}) {
-		r.edits = []body.Edit{{Span: body.WithComma(b, n.stream)}}
+	for _, field := range n.left {
+		r.edits = append(r.edits, body.Edit{Span: body.WithComma(b, field)})
 	}
 	r.Mend(r.edits)
 	if err := r.read(b, &n); err != nil {
 		return nil, err
 	}
-	r.named = n.named
+	r.named, r.atOnce = n.named, plain.AtOnce(b, r.items)
 	return r, nil
 }
 
 // notes are what the scan finds; a span is zero if there is no such field.
 type notes struct {
 	input, format, dimensions, user body.Span
-	stream                          body.Span // with its key
+	left                            []body.Span // what is left out: fields with their keys
 	named                           body.IDs
 }
 
@@ -121,8 +122,15 @@ func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long b
 		n.dimensions = value
 	case atUser:
 		n.user = value
+	}
+	switch at {
+	case atFormat, atDimensions, atUser:
+		if b[value.From] != 'n' {
+			break
+		}
+		fallthrough
 	case atStream:
-		n.stream = body.Span{From: key, To: value.To}
+		n.left = append(n.left, body.Span{From: key, To: value.To})
 	}
 	if at >= atUnknown {
 		n.named.Note(at-atUnknown, value.Of(b))

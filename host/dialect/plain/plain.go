@@ -135,3 +135,22 @@ func Keep(items []body.Span, from, n int) (edits []body.Edit) {
 	}
 	return edits
 }
+
+// maxTokens is how many bytes of lists of tokens an adapter gets at once, a half of what fits
+// into its memory. Texts go by reference, tokens don't.
+const maxTokens = 4 << 20
+
+// AtOnce returns how many of the items of a list one request may have at most, if they are lists
+// of tokens that together are too long for an adapter; else 0.
+func AtOnce(b []byte, items []body.Span) int {
+	total, longest := 0, 0
+	for _, item := range items {
+		if b[item.From] == '[' {
+			total, longest = total+item.To-item.From, max(longest, item.To-item.From)
+		}
+	}
+	if total <= maxTokens {
+		return 0
+	}
+	return max(1, maxTokens/longest)
+}

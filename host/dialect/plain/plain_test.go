@@ -57,3 +57,32 @@ func TestItems(t *testing.T) {
 		})
 	}
 }
+
+// TestAtOnce: lists of tokens that are too long for an adapter together go in parts, however
+// their lengths differ.
+func TestAtOnce(t *testing.T) {
+	list := func(bytes int) string { return "[" + strings.Repeat("1", bytes-2) + "]" }
+	for name, tc := range map[string]struct {
+		items []string
+		want  int
+	}{
+		"few tokens":              {[]string{list(9), list(10)}, 0},
+		"as many as there may be": {[]string{list(maxTokens / 2), list(maxTokens / 2)}, 0},
+		"one more":                {[]string{list(maxTokens / 2), list(maxTokens/2 + 1)}, 1},
+		"of one length":           {[]string{list(maxTokens / 4), list(maxTokens / 4), list(maxTokens / 4), list(maxTokens / 4), list(maxTokens / 4)}, 4},
+		"one that is too long":    {[]string{list(maxTokens + 1), list(9)}, 1},
+		"texts":                   {[]string{`"` + strings.Repeat("a", maxTokens) + `"`, `"b"`}, 0},
+		"nothing":                 {nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, items := []byte("["), []body.Span(nil)
+			for _, item := range tc.items {
+				items = append(items, body.Span{From: len(b), To: len(b) + len(item)})
+				b = append(append(b, item...), ',')
+			}
+			if got := AtOnce(b, items); got != tc.want {
+				t.Errorf("AtOnce = %d, want %d", got, tc.want)
+			}
+		})
+	}
+}

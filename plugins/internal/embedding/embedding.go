@@ -104,7 +104,11 @@ func OpenAI(body sdk.JSON, out *sdk.Out) bool {
 		vectors.Key("indexes").Raw(indexes.Bytes())
 	}
 	vectors.End()
-	Count(usage.Get("prompt_tokens"), out)
+	tokens := usage.Get("prompt_tokens")
+	if tokens.Empty() {
+		tokens = usage.Get("total_tokens") // the only count of Voyage: https://docs.voyageai.com/reference/embeddings-api
+	}
+	Count(tokens, out)
 	out.Result(vectors.Bytes())
 	return true
 }
