@@ -230,6 +230,9 @@ func newPassage(i dialect.Info, form *native.Form) *passage {
 // gateway's.
 func (p *passage) Watches(name []byte) bool { return string(name) != "content_block_delta" }
 
+// NeedsNames reports true: Anthropic's SDKs ignore an event without a name.
+func (*passage) NeedsNames() bool { return true }
+
 // Event appends an event.
 func (p *passage) Event(dst, name, data []byte) []byte {
 	p.stopped = p.stopped || string(name) == "message_stop"

@@ -23,6 +23,10 @@ type Passage interface {
 	// Watches reports whether Event has to see content, too.
 	Watches(name []byte) bool
 
+	// NeedsNames reports whether clients tell events apart by nothing but their names, so that one
+	// that came without gets its type as its name.
+	NeedsNames() bool
+
 	// End appends the events that the upstream did not come to, if the answer was complete
 	// without them.
 	End(dst []byte) []byte
@@ -139,7 +143,7 @@ func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 		dst = append(dst, a.lines...)
 		a.lines = a.lines[:0]
 	}
-	if a.name == nil {
+	if a.name == nil && !a.passage.NeedsNames() {
 		dst = append(dst, "data: "...)
 	} else {
 		dst = append(append(dst, "event: "...), name...)

@@ -279,6 +279,7 @@ type plainly struct{ *Reading }
 
 func (p plainly) Event(dst, _, data []byte) []byte { return p.Append(dst, data) }
 func (plainly) Watches(name []byte) bool           { return string(name) != "delta" }
+func (plainly) NeedsNames() bool                   { return false }
 func (plainly) End(dst []byte) []byte              { return dst }
 func (p plainly) Whole(dst, data []byte) []byte    { return p.Append(dst, data) }
 

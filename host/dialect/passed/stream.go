@@ -72,6 +72,9 @@ func (p *passage) Event(dst, _, data []byte) []byte {
 // Watches reports that every event has to be seen.
 func (*passage) Watches([]byte) bool { return true }
 
+// NeedsNames reports false: types are in the data.
+func (*passage) NeedsNames() bool { return false }
+
 // End appends the mark with which streams of chunks end.
 func (p *passage) End(dst []byte) []byte {
 	if p.chunks {

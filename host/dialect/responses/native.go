@@ -265,6 +265,9 @@ func newPassage(i dialect.Info, form *native.Form) *passage {
 // gateway's.
 func (p *passage) Watches(name []byte) bool { return !isDelta(name) }
 
+// NeedsNames reports false: OpenAI's SDKs look at the type in the data.
+func (*passage) NeedsNames() bool { return false }
+
 func isDelta(name []byte) bool {
 	const end = ".delta"
 	return len(name) > len(end) && string(name[len(name)-len(end):]) == end
