@@ -6,6 +6,15 @@ import "github.com/kai-gateway/kai/sdk/abi"
 // little to look at and to note. A dialect that needs no Delta for it asks Passes or Keeps
 // first; what they don't take, Apply does.
 
+// Alone returns the emission of an adapter call that states nothing else that a client could
+// see; nil if there are more, or none. A STATE behind it is for the adapter.
+func Alone(ems []abi.Emission) *abi.Emission {
+	if len(ems) == 1 || len(ems) == 2 && ems[1].Kind == abi.State {
+		return &ems[0]
+	}
+	return nil
+}
+
 // Passes adds an emission that is all that an adapter call states, for a dialect that shows
 // it at once and keeps nothing of it. So nothing is counted.
 //

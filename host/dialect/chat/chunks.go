@@ -96,8 +96,7 @@ func appendHead(dst []byte, id string, created int64, model, object string) []by
 //   - error: a *fault.Error: the adapter's ERROR, a breach of the protocol, or too
 //     little memory. Then nothing was appended.
 func (c *Chunks) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
-	if len(ems) == 1 || len(ems) == 2 && ems[1].Kind == abi.State { // which says nothing here
-		e := &ems[0]
+	if e := facts.Alone(ems); e != nil {
 		if c.direct && e.Kind == abi.Text && e.At == 0 && len(e.Data) > 0 && len(e.Data) < facts.Often && !facts.MayHaveHalf(e) {
 			c.facts.Said(len(e.Data))
 			dst = append(dst, c.text...)

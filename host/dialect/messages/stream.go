@@ -57,10 +57,10 @@ func newEvents(a asked, i dialect.Info) *events { return &events{answer: newAnsw
 //   - error: a *fault.Error: the adapter's ERROR, a breach of the protocol, or too
 //     little memory. Then nothing was appended.
 func (s *events) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
-	if s.direct && len(ems) == 1 && ems[0].Kind == abi.Text && ems[0].At == s.at && len(ems[0].Data) > 0 && !facts.HasHalf(&ems[0]) {
-		s.facts.Said(len(ems[0].Data))
+	if e := facts.Alone(ems); e != nil && s.direct && e.Kind == abi.Text && e.At == s.at && len(e.Data) > 0 && len(e.Data) < facts.Often && !facts.HasHalf(e) {
+		s.facts.Said(len(e.Data))
 		dst = append(dst, s.head...)
-		dst = facts.Text{Raw: ems[0].Raw, Data: ems[0].Data}.AppendTo(dst)
+		dst = facts.Text{Raw: e.Raw, Data: e.Data}.AppendTo(dst)
 		return append(dst, deltaEnd...), nil
 	}
 	if err := s.apply(ems); err != nil {

@@ -116,9 +116,9 @@ type events struct {
 //   - error: a *fault.Error: the adapter's ERROR, a breach of the protocol, an answer
 //     that is too large, or too little memory. Then nothing was appended.
 func (e *events) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
-	if e.direct && len(ems) == 1 && isShortText(&ems[0]) {
-		e.facts.Said(len(ems[0].Data))
-		return e.appendText(dst, facts.Text{Raw: ems[0].Raw, Data: ems[0].Data})
+	if m := facts.Alone(ems); m != nil && e.direct && isShortText(m) {
+		e.facts.Said(len(m.Data))
+		return e.appendText(dst, facts.Text{Raw: m.Raw, Data: m.Data})
 	}
 	e.direct = false
 	done := e.facts.Complete()
