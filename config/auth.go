@@ -55,6 +55,12 @@ func (l *loader) auth(root *value) Auth {
 			at = e.place
 		}
 		l.add(at, "auth", "nobody needs a key unless enabled is true: set it, or set allow_no_auth: true to say that this is meant")
+	case !enabled && len(f.Auth.Keys) > 0:
+		at := v.place
+		if e := v.get("enabled"); e != nil {
+			at = e.place
+		}
+		l.warn(at, "auth.enabled", "is false: nobody needs a key, although keys are listed; set it to true to let in only those who have one")
 	}
 	return f.Auth
 }

@@ -49,17 +49,66 @@ func KeysFile(name string, src []byte, lookupEnv func(string) (string, bool)) (s
 	return filepath.Join(filepath.Dir(name), e.text), nil
 }
 
+// CheckKeyName says why a key can't have a name, or returns nil.
+func CheckKeyName(name string) error {
+	if !keyName.MatchString(name) {
+		return errors.New("must be 1 to 64 letters, digits or . _ @ -")
+	}
+	return nil
+}
+
+// CheckKey says why a text can't be a key, or returns nil. The error has nothing of the text
+// but a character that keys can't have.
+func CheckKey(text string) error { return usable(text) }
+
+// HasKey reports whether a list of keys has one of a name. src and alone are as for AddKey.
+func HasKey(src []byte, alone bool, name string) bool {
+	d, err := openKeys(src, alone)
+	if err != nil {
+		return false
+	}
+	entry, _ := d.entryOf(name)
+	return entry != nil
+}
+
+// entryOf returns the last entry of the list that has a name, and its index; nil if none has.
+func (d *keysDocument) entryOf(name string) (entry *yaml.Node, index int) {
+	if d.list != nil && d.list.Kind == yaml.SequenceNode {
+		for i, item := range d.list.Content {
+			if _, v := pair(item, "name"); v != nil && v.Value == name {
+				entry, index = item, i
+			}
+		}
+	}
+	return entry, index
+}
+
 // AddKey returns src with one more key at the end of its list. Everything else stays as
 // it is, byte for byte. The result need not be a valid configuration: whoever writes it
 // checks it first.
 //
 //   - src: a configuration, or with alone a file of keys; empty for a new one
+//   - path: what a Problem with the new key has as its Path, or as the beginning of it
 //   - error: src is not YAML, or written in a way that must be edited by hand
-func AddKey(src []byte, alone bool, k NewKey) ([]byte, error) {
+func AddKey(src []byte, alone bool, k NewKey) (out []byte, path string, err error) {
 	d, err := openKeys(src, alone)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
+	if !alone {
+		path = "auth.api_keys"
+	}
+	n := 0
+	if d.list != nil {
+		n = len(d.list.Content)
+	}
+	out, err = d.add(k)
+	return out, joinIndex(path, n), err
+}
+
+// add adds a key at the end of the list.
+func (d *keysDocument) add(k NewKey) ([]byte, error) {
+	alone := d.alone
 	entry := "- " + k.entry() + "\n"
 	switch list := d.list; {
 	case list != nil && list.Kind == yaml.SequenceNode && len(list.Content) > 0:

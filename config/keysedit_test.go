@@ -31,7 +31,7 @@ func TestAddKeyKeepsTheRest(t *testing.T) {
 		"keys":                         {false, "auth:\n  api_keys:\n  - {name: a, key: x} # ä\n\n  enabled: true\nserver: {port: 1}\n", "auth:\n  api_keys:\n  - {name: a, key: x} # ä\n  - +\n\n  enabled: true\nserver: {port: 1}\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := AddKey([]byte(tc.src), tc.alone, NewKey{Name: "app", SHA256: digest})
+			got, _, err := AddKey([]byte(tc.src), tc.alone, NewKey{Name: "app", SHA256: digest})
 			if want := strings.Replace(tc.want, "+", added, 1); err != nil || string(got) != want {
 				t.Errorf("%v\n%s, want\n%s", err, got, want)
 			}
@@ -40,7 +40,7 @@ func TestAddKeyKeepsTheRest(t *testing.T) {
 	for name, src := range map[string]string{
 		"in brackets": "auth:\n  api_keys: [{name: a, key: x}]\n", "in braces": "auth: {enabled: true}\n", "no YAML": "auth: {", "a text that goes on": "auth:\n  api_keys:\n  - |\n    key\n  enabled: true\n",
 	} {
-		if got, err := AddKey([]byte(src), false, NewKey{Name: "app", SHA256: digest}); err == nil {
+		if got, _, err := AddKey([]byte(src), false, NewKey{Name: "app", SHA256: digest}); err == nil {
 			t.Errorf("%s: became %s", name, got)
 		}
 	}
@@ -48,9 +48,15 @@ func TestAddKeyKeepsTheRest(t *testing.T) {
 
 func TestAddKeyWritesAllOfIt(t *testing.T) {
 	k := NewKey{Name: "1e3", SHA256: sha256.Sum256([]byte("new")), Group: "true", Models: []string{"gpt-*", "a b"}, Expires: time.Date(2027, 1, 1, 1, 0, 0, 0, time.FixedZone("", 3600))}
-	got, err := AddKey(nil, true, k)
-	if want := "- {name: \"1e3\", sha256: " + hex.EncodeToString(k.SHA256[:]) + ", group: \"true\", models: [\"gpt-*\", \"a b\"], expires: 2027-01-01T00:00:00Z}\n"; err != nil || string(got) != want {
-		t.Errorf("%v\n%s, want\n%s", err, got, want)
+	got, path, err := AddKey(nil, true, k)
+	if want := "- {name: \"1e3\", sha256: " + hex.EncodeToString(k.SHA256[:]) + ", group: \"true\", models: [\"gpt-*\", \"a b\"], expires: 2027-01-01T00:00:00Z}\n"; err != nil || string(got) != want || path != "[0]" {
+		t.Errorf("%v, %s\n%s, want\n%s", err, path, got, want)
+	}
+	if !HasKey(got, true, "1e3") || HasKey(got, true, "1e4") || HasKey([]byte("{"), true, "1e3") || HasKey(nil, false, "") {
+		t.Error("it is not known which key is there")
+	}
+	if _, path, err := AddKey([]byte("auth:\n  api_keys:\n    - x\n    - y\n"), false, k); err != nil || path != "auth.api_keys[2]" {
+		t.Errorf("the third key is %s, %v", path, err)
 	}
 }
 

@@ -30,7 +30,7 @@ func FuzzKeysFile(f *testing.F) {
 			}
 		}
 		added := NewKey{Name: "added-by-the-test", SHA256: Digest{1}}
-		out, editErr := AddKey([]byte(file), true, added)
+		out, _, editErr := AddKey([]byte(file), true, added)
 		if editErr == nil && err == nil {
 			after, err := withKeysFile(withFile, string(out))
 			if err != nil || len(after.Auth.Keys) != len(cfg.Auth.Keys)+1 {

@@ -33,15 +33,7 @@ func RotateKey(src []byte, alone bool, r Rotation) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var entry *yaml.Node
-	index := 0
-	if d.list != nil && d.list.Kind == yaml.SequenceNode {
-		for i, item := range d.list.Content {
-			if _, v := pair(item, "name"); v != nil && v.Value == r.Name {
-				entry, index = item, i
-			}
-		}
-	}
+	entry, index := d.entryOf(r.Name)
 	if entry == nil {
 		return nil, ErrNoSuchKey
 	}

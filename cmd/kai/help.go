@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/kai-gateway/kai/config"
@@ -199,8 +200,8 @@ func commitOf(info *debug.BuildInfo) string {
 	return " (" + text + ")"
 }
 
-// parse parses flags, and refuses more than max arguments. If ok is false, the command must
-// end with the exit code.
+// parse parses flags, and refuses more than max arguments, and empty ones, as they come from
+// variables that are not set. If ok is false, the command must end with the exit code.
 func parse(f *flag.FlagSet, args []string, max int, stderr io.Writer) (code int, ok bool) {
 	f.SetOutput(io.Discard)
 	f.Usage = func() {}
@@ -214,6 +215,19 @@ func parse(f *flag.FlagSet, args []string, max int, stderr io.Writer) (code int,
 			break
 		}
 		rest, args = append(rest, f.Arg(0)), f.Args()[1:]
+	}
+	empty := ""
+	f.Visit(func(g *flag.Flag) {
+		if g.Value.String() == "" {
+			empty = dashed(g.Name)
+		}
+	})
+	if slices.Contains(rest, "") {
+		empty = "an argument"
+	}
+	if empty != "" {
+		fmt.Fprintf(stderr, "kai %s: %s is empty: write a value, or leave it out; \"kai %s --help\" shows the usage\n", f.Name(), empty, f.Name())
+		return exitUsage, false
 	}
 	if len(rest) > max {
 		hint := ""

@@ -88,6 +88,10 @@ func keysNew(args []string, s streams, now time.Time) int {
 	if !named(f, s.err) {
 		return exitUsage
 	}
+	if err := config.CheckKeyName(f.Arg(0)); err != nil {
+		fmt.Fprintf(s.err, "kai keys new: NAME %v\n", err)
+		return exitUsage
+	}
 	made := key.Generate()
 	k := config.NewKey{Name: f.Arg(0), SHA256: sha256.Sum256([]byte(made)), Group: *group}
 	if *models != "" {
@@ -100,7 +104,13 @@ func keysNew(args []string, s streams, now time.Time) int {
 	}
 	e, err := openKeyFiles(*configuration)
 	if err == nil {
-		err = e.write(e.preferred(), func(src []byte, alone bool) ([]byte, error) { return config.AddKey(src, alone, k) })
+		err = e.free(k.Name)
+	}
+	if err == nil {
+		err = e.write(e.preferred(), func(src []byte, alone bool) (out []byte, err error) {
+			out, e.path, err = config.AddKey(src, alone, k)
+			return out, err
+		})
 	}
 	return e.made(f.Name(), made, err, s)
 }
@@ -114,8 +124,12 @@ func keysRotate(args []string, s streams, now time.Time) int {
 	if !named(f, s.err) {
 		return exitUsage
 	}
+	if *keep < 0 {
+		fmt.Fprintf(s.err, "kai keys rotate: --keep %v is over already: write how long the old key is still taken, such as 24h, or 0s to end it at once\n", *keep)
+		return exitUsage
+	}
 	made := key.Generate()
-	digest, until := config.Digest(sha256.Sum256([]byte(made))), now.Add(max(0, *keep)).Truncate(time.Second)
+	digest, until := config.Digest(sha256.Sum256([]byte(made))), now.Add(*keep).Truncate(time.Second)
 	e, err := openKeyFiles(*configuration)
 	for _, file := range e.files() {
 		err = e.write(file, func(src []byte, alone bool) ([]byte, error) {
@@ -151,6 +165,8 @@ type keyFiles struct {
 	configuration string
 	keys          string // "": none
 	changed       string // which write has changed
+	open          bool   // nobody needs a key with what was written
+	path          string // of a key that was added, as problems with it have it
 }
 
 func openKeyFiles(configuration string) (e keyFiles, err error) {
@@ -178,6 +194,17 @@ func (e *keyFiles) files() (all []string) {
 	return all
 }
 
+// free returns an error if there is a key of a name already.
+func (e *keyFiles) free(name string) error {
+	for _, file := range e.files() {
+		src, err := config.ReadFile(file)
+		if err == nil && config.HasKey(src, file == e.keys, name) {
+			return fmt.Errorf("%s has a key of this name already: take another name, or replace that key with \"kai keys rotate %s\"", file, name)
+		}
+	}
+	return nil
+}
+
 // write changes a file, if the whole configuration is valid with the change.
 func (e *keyFiles) write(file string, change func(src []byte, alone bool) ([]byte, error)) error {
 	src, err := config.ReadFile(file)
@@ -194,10 +221,11 @@ func (e *keyFiles) write(file string, change func(src []byte, alone bool) ([]byt
 	files := live.NewFiles(live.Source{
 		File: func() string { return e.configuration }, Shipped: plugins.Names(), Module: plugins.Module, Instead: map[string][]byte{file: out},
 	})
-	if _, err := files.Config(); err != nil {
+	c, err := files.Config()
+	if err != nil {
 		return err
 	}
-	e.changed = file
+	e.changed, e.open = file, !c.Auth.Enabled
 	return replaceFile(file, out)
 }
 
@@ -229,15 +257,37 @@ func replaceFile(path string, content []byte) error {
 // made prints a new key that is in the file now, or says why it is not.
 func (e *keyFiles) made(name, made string, err error, s streams) int {
 	if err != nil {
-		for _, line := range problemLines(err) {
+		for _, line := range problemLines(e.ofArguments(err)) {
 			fmt.Fprintln(s.err, strings.Replace(line, "kai: ", "kai "+name+": ", 1))
 		}
 		fmt.Fprintf(s.err, "kai %s: nothing was changed\n", name)
 		return exitUsage
 	}
 	fmt.Fprintf(s.err, "kai %s: %s has its digest; the key is shown this once\n", name, e.changed)
+	if e.open {
+		fmt.Fprintf(s.err, "kai: warning: %s: auth.enabled is false: nobody needs this key\n", e.configuration)
+	}
 	fmt.Fprintln(s.out, made)
 	return exitDone
+}
+
+// ofArguments returns err, with the arguments of the command line that its problems are
+// about instead of lines that no file has.
+func (e *keyFiles) ofArguments(err error) error {
+	problems, ok := errors.AsType[*config.Problems](err)
+	if !ok || e.path == "" {
+		return err
+	}
+	arguments := map[string]string{"group": "--group", "models": "--models", "expires": "--expires"}
+	list := slices.Clone(problems.List)
+	for i, p := range list {
+		rest, _ := strings.CutPrefix(p.Path, e.path+".")
+		field, _, _ := strings.Cut(rest, "[")
+		if argument := arguments[field]; argument != "" {
+			list[i] = config.Problem{File: "kai keys new", Path: argument, Message: p.Message}
+		}
+	}
+	return &config.Problems{List: list}
 }
 
 func keysHash(args []string, s streams, _ time.Time) int {
@@ -258,7 +308,11 @@ func keysHash(args []string, s streams, _ time.Time) int {
 		return exitFailed
 	case given == "" || len(b) > most || strings.ContainsAny(given, "\r\n"):
 		fmt.Fprintln(s.err, "kai keys hash: standard input must have one key and nothing else")
-		return exitFailed
+		return exitUsage
+	}
+	if err := config.CheckKey(given); err != nil {
+		fmt.Fprintf(s.err, "kai keys hash: what is on standard input %v\n", err)
+		return exitUsage
 	}
 	fmt.Fprintf(s.out, "%x\n", sha256.Sum256([]byte(given)))
 	return exitDone
@@ -286,6 +340,9 @@ func keysList(args []string, s streams, now time.Time) int {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", k.Name, cmp.Or(k.Group, "-"), models, expires, keyState(&k, now))
 	}
 	w.Flush()
+	if !c.Auth.Enabled && len(c.Auth.Keys) > 0 {
+		fmt.Fprintf(s.err, "kai: warning: %s: auth.enabled is false: nobody needs these keys\n", c.File)
+	}
 	return exitDone
 }
 
