@@ -41,8 +41,8 @@ func (l *loader) auth(root *value) Auth {
 	}
 	listed := v.get("api_keys")
 	switch {
-	case enabled && file.isText():
-		if len(f.Auth.Keys) == 0 && len(l.problems) == 0 && len(l.more[len(l.more)-1].problems) == 0 {
+	case enabled && file != nil && file.kind != null:
+		if !file.bad && len(f.Auth.Keys) == 0 && len(l.problems) == 0 && len(l.more[len(l.more)-1].problems) == 0 {
 			l.fault(file, "auth.keys_file", "has no key yet, nor has auth.api_keys: list at least one")
 		}
 	case enabled && (listed == nil || listed.kind == null || listed.kind == list && len(listed.items) == 0):

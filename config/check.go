@@ -144,8 +144,12 @@ func (l *loader) hint(schema cue.Value, v *value) string {
 		}
 	case (v.kind == number || v.kind == boolean) && l.fits(schema, &value{kind: text, scalar: v.written}):
 		return "; put it in quotes"
-	case v.kind != list && v.kind != mapping && want&cue.ListKind != 0:
+	case v.kind == number && l.fits(schema, &value{kind: text, scalar: v.written + "/m"}):
+		return "; add a unit of time, as in 600/m"
+	case v.kind != list && v.kind != mapping && want&cue.ListKind != 0 && want&cue.StringKind == 0:
 		return "; put it in [ ]"
+	case v.kind == list && want&cue.StructKind != 0 && v.inline:
+		return "; it is a list: write keys with values in { } instead of [ ]"
 	case v.kind == list && want&cue.StructKind != 0:
 		return "; remove the dashes"
 	case v.kind == mapping && want&cue.StructKind == 0:

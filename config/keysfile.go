@@ -36,7 +36,7 @@ func (r *keyReader) readFile(v *value) {
 		if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 			err = pathError.Err
 		}
-		r.fault(v, "auth.keys_file", "the file cannot be read: "+err.Error())
+		r.fault(v, "auth.keys_file", path+" cannot be read: "+err.Error()+"; a path is relative to the configuration's folder")
 		return
 	}
 	in := *r.loader

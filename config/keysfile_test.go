@@ -70,7 +70,7 @@ func TestProblemsOfAFileOfKeysHaveTheirPlace(t *testing.T) {
 		fmt.Fprintf(many, "- {name: k%d, sha256: ab%062x, group: g}\n", i, i)
 	}
 	for name, tc := range map[string]struct{ auth, file, want string }{
-		"there is none":                    {strings.Replace(withFile, "keys.yaml", "none.yaml", 1), "", "etc/api.yaml:5:14: auth.keys_file: the file cannot be read: file does not exist"},
+		"there is none":                    {strings.Replace(withFile, "keys.yaml", "none.yaml", 1), "", "etc/api.yaml:5:14: auth.keys_file: etc/none.yaml cannot be read: file does not exist; a path is relative to the configuration's folder"},
 		"it has no key, nor has the other": {"auth: {enabled: true, keys_file: keys.yaml}\n", "[]", "etc/api.yaml:2:34: auth.keys_file: has no key yet, nor has auth.api_keys: list at least one"},
 		"a mapping":                        {withFile, "api_keys: [a]\n", "etc/keys.yaml:1:1: must be a list of keys such as - {name: …, sha256: …}, without a key above it"},
 		"no YAML":                          {withFile, "- {name: a\n- b\n", "etc/keys.yaml:1:3: a { or [ that opens here is not closed, or a comma is missing before line 3"},

@@ -67,7 +67,7 @@ func (all parsings) check(t *testing.T) {
 func TestLimitsThatCantBeMeant(t *testing.T) {
 	parsings{
 		"two rates for one unit":   {"limits: {requests: [5/s, 9/m, 6/s]}\nmodel_mapping:\n" + freeModel, "test.yaml:1:31: limits.requests[2]: is the second rate for that unit of time: keep the lower one"},
-		"no rate":                  {"limits: {requests: 5}\nmodel_mapping:\n" + freeModel, "test.yaml:1:20: limits.requests: must be a rate such as 600/m, or a list of them; put it in [ ]"},
+		"no rate":                  {"limits: {requests: 5}\nmodel_mapping:\n" + freeModel, "test.yaml:1:20: limits.requests: must be a rate such as 600/m, or a list of them; add a unit of time, as in 600/m"},
 		"a time zone that is none": {"pricing: {timezone: Mars/Base}\nmodel_mapping:\n" + freeModel, "test.yaml:1:21: pricing.timezone: must be the name of a time zone, such as Europe/Berlin or UTC"},
 		"a budget of nothing":      {keyed("budget: {warn: 0.5}", freeModel), "test.yaml:1:60: auth.api_keys[0].budget: has no amount: give it a day, week, month or total"},
 		"parts of a millionth":     {keyed("budget: {day: 0.0000001}", freeModel), "test.yaml:1:66: auth.api_keys[0].budget.day: must have at most 6 decimals"},

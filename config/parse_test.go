@@ -253,6 +253,26 @@ model_mapping:
 	}
 }
 
+// TestAKeyThatIsNotSetIsWarnedOf, where the file asks for one.
+func TestAKeyThatIsNotSetIsWarnedOf(t *testing.T) {
+	o := testOptions()
+	o.OptionsSchema = func(plugin, dir string) (Adapter, error) {
+		return Adapter{OptionsCUE: "...", Secret: plugin == "openrouter"}, nil
+	}
+	const form = "providers: {openrouter: {%s}}\nmodel_mapping: {a: {provider: openrouter, model: m}}\n"
+	for given, want := range map[string]string{
+		`api_key: "${NO_SUCH_KEY}"`:   "api.yaml:1:35: providers.openrouter.api_key: is missing, since the variable NO_SUCH_KEY is not set, or empty: until it is, this provider's models answer 503",
+		`api_key: "${NO_SUCH_KEY:-}"`: "", // none is wanted
+		`api_key: "${KEY}"`:           "",
+		"":                            "", // the start says what each model needs
+	} {
+		c, err := Parse("api.yaml", fmt.Appendf(nil, form, given), o)
+		if err != nil || strings.Join(c.Warnings, "\n") != want {
+			t.Errorf("%s: %v, %q, want %q", given, err, c.Warnings, want)
+		}
+	}
+}
+
 func TestHTTPVersions(t *testing.T) {
 	const form = "providers: {p: {plugin: ollama%s}}\nmodel_mapping: {a: {provider: p, model: m}}\n"
 	for given, want := range map[string]HTTPVersion{

@@ -304,6 +304,8 @@ func (l *loader) apiKey(u *upstream, v *value, at place, path string) {
 	}
 	switch {
 	case u.adapter == nil || given && v.bad:
+	case given && u.adapter.Secret && u.Unset != "":
+		l.warn(at, path, "is missing, since the variable "+u.Unset+" is not set, or empty: until it is, this provider's models answer 503")
 	case given && !u.adapter.Secret:
 		l.warn(at, path, "is not used: the adapter of this provider sends no key")
 	case !given && u.APIKey.IsZero() && u.Unset == "" && u.adapter.Secret && !onThisMachine(u.BaseURL):

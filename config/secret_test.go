@@ -74,11 +74,14 @@ func secretFields() (paths []string) {
 	return paths
 }
 
+// long is a canary that is long enough for every secret.
+const long = canary + "-of-some-length"
+
 // secretSources are the ways to give a secret.
 var secretSources = map[string]any{
-	"as text":     canary,
+	"as text":     long,
 	"by variable": "${CANARY}",
-	"by default":  "${NOT_SET:-" + canary + "}",
+	"by default":  "${NOT_SET:-" + long + "}",
 	"by file":     map[string]any{"file": "canary"},
 }
 
@@ -139,13 +142,13 @@ func secretOptions() Options {
 	o := testOptions()
 	o.LookupEnv = func(name string) (string, bool) {
 		v, ok := map[string]string{
-			"CANARY": canary, "SPACE": canary + " x", "BINARY": canary + "\xff", "QUOTES": "'" + canary + "'",
+			"CANARY": long, "SPACE": canary + " x", "BINARY": canary + "\xff", "QUOTES": "'" + canary + "'",
 		}[name]
 		return v, ok
 	}
 	o.ReadFile = func(path string) ([]byte, error) {
 		content, ok := map[string]string{
-			"canary": canary + "\n", "space": canary + " x", "quotes": `"` + canary + `"`, "binary": canary + "\xff",
+			"canary": long + "\n", "space": canary + " x", "quotes": `"` + canary + `"`, "binary": canary + "\xff",
 			"large": strings.Repeat(canary, maxSecretFile),
 		}[path]
 		if !ok {

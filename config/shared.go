@@ -25,7 +25,7 @@ type Shared struct {
 	Database  int      `json:"-"`
 }
 
-// leastSecret is how many characters a secret has that nobody guesses.
+// leastSecret is how many bytes a secret has that nobody guesses.
 const leastSecret = 16
 
 func (l *loader) shared(root *value) (s Shared) {
@@ -38,7 +38,7 @@ func (l *loader) shared(root *value) (s Shared) {
 		l.fault(v.get("url"), "shared.url", why)
 	}
 	if len(s.Secret.Reveal()) < leastSecret {
-		l.report.warn(v.get("secret").place, "shared.secret", "is short: take at least 16 characters that nobody can guess, such as those that openssl rand -hex 32 makes")
+		l.fault(v.get("secret"), "shared.secret", "is too short, since whoever guesses it can read and make up what is kept: take at least 16 characters that nobody can guess, such as those that openssl rand -hex 32 makes")
 	}
 	if s.CA != "" {
 		if !s.TLS {

@@ -45,6 +45,7 @@ func TestASharedStoreThatIsNone(t *testing.T) {
 		"url: \"unix://run\", secret: 0123456789abcdef":                  "shared.url: must be unix://",
 		"url: \"http://h\", secret: 0123456789abcdef":                    "shared.url: must be a URL that starts with redis://",
 		"url: \"redis://h\"":                                             "secret",
+		"url: \"redis://h\", secret: fifteen-letters":                    "test.yaml:2:36: shared.secret: is too short",
 		"url: \"redis://h\", secret: 0123456789abcdef, ca: ca.pem":       "shared.ca: is for a url that starts with rediss://",
 		"url: \"redis://h\", secret: 0123456789abcdef, on_outage: open":  "shared.on_outage: must be local, deny or allow",
 		"url: \"redis://h\", secret: 0123456789abcdef}\nledger: {a: b":   "ledger",
@@ -58,13 +59,6 @@ func TestASharedStoreThatIsNone(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", section, err, want)
 		}
-	}
-}
-
-func TestAShortSecretIsWarnedOf(t *testing.T) {
-	c, err := Parse("test.yaml", []byte(sharedModel+"shared: {url: \"redis://h\", secret: short}\n"), Options{})
-	if err != nil || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "shared.secret: is short") {
-		t.Errorf("%v, %v", c, err)
 	}
 }
 

@@ -178,7 +178,7 @@ func (b *builder) build(n *yaml.Node, at spot, depth int) *value {
 		v = b.build(n.Alias, at, depth)
 		delete(b.open, n.Alias)
 	case yaml.SequenceNode:
-		v.kind = list
+		v.kind, v.inline = list, n.Style&yaml.FlowStyle != 0
 		for i, item := range n.Content {
 			v.items = append(v.items, b.build(item, at.item(i), depth+1))
 		}

@@ -23,6 +23,7 @@ type value struct {
 	foreign bool   // its text came from outside the file
 	bad     bool   // a problem was reported: nothing more is said about it
 	partial bool   // keys of this mapping were reported and dropped: others may not be missing
+	inline  bool   // a list in brackets, on one line or several
 	lacks   bool   // a key that this mapping must have was reported as missing
 	meant   string // for the value of an unknown key: the key it was taken for
 	items   []*value
