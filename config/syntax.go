@@ -91,12 +91,12 @@ func (b *byteReader) Read(p []byte) (int, error) {
 // passes, the line where the library gave up has to do.
 func firstBadLine(lines [][]byte, failed int) int {
 	const singleSteps = 16
-	budget := 8 << 20 // bytes to parse, some tenths of a second
+	left := 8 << 20 // bytes to parse, some tenths of a second
 	affordable := func(n int) bool {
 		for _, line := range lines[:n] {
-			budget -= len(line)
+			left -= len(line)
 		}
-		return budget >= 0
+		return left >= 0
 	}
 	good, bad, step := failed, failed+1, 1
 	for steps := 0; good > 0; steps++ {

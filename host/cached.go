@@ -263,8 +263,8 @@ func (c *call) hashBody(h *cache.Hash) (temperature sdk.JSON, ok bool) {
 	return temperature, true
 }
 
-// answers answers with what is kept, or else asks the targets.
-func (c *call) answers(ctx context.Context, begin func(native bool) answer) error {
+// respond answers with what is kept, or else asks the targets.
+func (c *call) respond(ctx context.Context, begin func(native bool) answer) error {
 	k := c.kept
 	if k == nil {
 		return c.attempts(ctx, begin)

@@ -145,7 +145,7 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, body []byte, pa
 // whole answers with one JSON object, or with bytes that pass as they come.
 func (c *call) whole(ctx context.Context) error {
 	var last *wholeAnswer
-	err := c.answers(ctx, func(native bool) answer {
+	err := c.respond(ctx, func(native bool) answer {
 		if last = (&wholeAnswer{http: c.http, now: c.gateway.now}); native {
 			last.Answer = c.native.Whole(c.info)
 		} else {
@@ -178,7 +178,7 @@ func (c *call) streamed(ctx context.Context) error {
 	defer client.Close()
 	c.header = client.SetHeader
 
-	err := c.answers(ctx, func(native bool) answer {
+	err := c.respond(ctx, func(native bool) answer {
 		a := &streamedAnswer{client: client, now: c.gateway.now}
 		if !native {
 			a.Answer = stream.Begin()

@@ -39,7 +39,7 @@ type provider struct {
 	retired atomic.Bool // the current generation has another one in its place
 
 	identity identity // what a reload must leave as it is to keep the provider
-	holds    int      // of generations; providers' mutex guards it
+	refs     int      // of generations; providers' mutex guards it
 }
 
 func newProvider(id identity, adapter Adapter, share *memory.Share, profile modfile.Profile, now func() time.Time) *provider {

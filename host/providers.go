@@ -46,20 +46,20 @@ func (ps *providers) hold(id identity, begin func() *provider) *provider {
 		return broken == nil && !p.retired.Load() && p.identity.same(id)
 	})
 	if at >= 0 {
-		ps.all[at].holds++
+		ps.all[at].refs++
 		return ps.all[at]
 	}
 	p := begin()
-	p.holds = 1
+	p.refs = 1
 	ps.all = append(ps.all, p)
 	return p
 }
 
-// release undoes a hold. A provider that nobody holds is closed.
+// release undoes hold. A provider that nobody holds is closed.
 func (ps *providers) release(p *provider) {
 	ps.mu.Lock()
-	p.holds--
-	last := p.holds == 0
+	p.refs--
+	last := p.refs == 0
 	if last {
 		ps.all = slices.DeleteFunc(ps.all, func(other *provider) bool { return other == p })
 	}

@@ -112,7 +112,7 @@ func keysNew(args []string, s streams, now time.Time) int {
 			return out, err
 		})
 	}
-	return e.made(f.Name(), made, err, s)
+	return e.report(f.Name(), made, err, s)
 }
 
 func keysRotate(args []string, s streams, now time.Time) int {
@@ -139,7 +139,7 @@ func keysRotate(args []string, s streams, now time.Time) int {
 			break
 		}
 	}
-	return e.made(f.Name(), made, err, s)
+	return e.report(f.Name(), made, err, s)
 }
 
 // instant reads when a key expires: an instant, or how long from now.
@@ -254,8 +254,8 @@ func replaceFile(path string, content []byte) error {
 	return os.Rename(f.Name(), path)
 }
 
-// made prints a new key that is in the file now, or says why it is not.
-func (e *keyFiles) made(name, made string, err error, s streams) int {
+// report prints a new key that is in the file now, or says why it is not.
+func (e *keyFiles) report(name, made string, err error, s streams) int {
 	if err != nil {
 		for _, line := range problemLines(e.ofArguments(err)) {
 			fmt.Fprintln(s.err, strings.Replace(line, "kai: ", "kai "+name+": ", 1))

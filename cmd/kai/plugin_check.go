@@ -70,7 +70,7 @@ func printReport(w io.Writer, r *conform.Report) {
 	for _, x := range r.Results {
 		variations += x.Variations
 		if x.Cost.Fuel > most.Fuel {
-			most.Fuel, most.Budget = x.Cost.Fuel, x.Cost.Budget
+			most.Fuel, most.Limit = x.Cost.Fuel, x.Cost.Limit
 		}
 		most.Memory = max(most.Memory, x.Cost.Memory)
 		mark := "ok  "
@@ -79,7 +79,7 @@ func printReport(w io.Writer, r *conform.Report) {
 			failed++
 		}
 		note := ""
-		if x.Cost.Budget > 0 {
+		if x.Cost.Limit > 0 {
 			note = fmt.Sprintf("  %4d variations, %s", x.Variations, costText(x.Cost))
 		}
 		if x.Updated {
@@ -100,14 +100,14 @@ func printReport(w io.Writer, r *conform.Report) {
 	} else {
 		fmt.Fprintf(w, "all %d transcripts passed", len(r.Results))
 	}
-	if most.Budget > 0 {
+	if most.Limit > 0 {
 		fmt.Fprintf(w, ", with %d variations; a call took %s", variations, costText(most))
 	}
 	fmt.Fprintln(w)
 }
 
-// costText says what calls cost at most: "at most 41200 fuel (0.08 % of its budget) and
+// costText says what calls cost at most: "at most 41200 fuel (0.08 % of its limit) and
 // 2.2 MiB".
 func costText(c wasm.Cost) string {
-	return fmt.Sprintf("at most %d fuel (%.2f %% of its budget) and %s", c.Fuel, 100*float64(c.Fuel)/float64(c.Budget), author.Bytes(int64(c.Memory)))
+	return fmt.Sprintf("at most %d fuel (%.2f %% of its limit) and %s", c.Fuel, 100*float64(c.Fuel)/float64(c.Limit), author.Bytes(int64(c.Memory)))
 }

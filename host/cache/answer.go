@@ -27,8 +27,8 @@ type Recorder struct {
 	memory *memory.Grant
 	max    int
 	b      []byte
-	last   int  // where the last emission begins in b; 0: nothing can be joined to it
-	given  bool // up
+	last   int // where the last emission begins in b; 0: nothing can be joined to it
+	gaveUp bool
 }
 
 // NewRecorder returns a Recorder of an answer of which nothing is known yet.
@@ -70,11 +70,11 @@ func (r *Recorder) Add(ems []abi.Emission) {
 // GiveUp makes the answer one that is not kept.
 func (r *Recorder) GiveUp() {
 	r.memory.Drop(int64(cap(r.b)))
-	r.given, r.b, r.last = true, nil, 0
+	r.gaveUp, r.b, r.last = true, nil, 0
 }
 
 // Value returns the answer, which is complete now. ok is false if it was given up.
-func (r *Recorder) Value() (value []byte, ok bool) { return r.b, !r.given && len(r.b) > 0 }
+func (r *Recorder) Value() (value []byte, ok bool) { return r.b, !r.gaveUp && len(r.b) > 0 }
 
 func kindOf(e abi.Emission) abi.Kind {
 	if e.Raw {
@@ -89,7 +89,7 @@ func (r *Recorder) text(e abi.Emission) {
 	if last == 0 || abi.Kind(r.b[last]) != kind || int32(binary.BigEndian.Uint32(r.b[last+1:])) != e.At {
 		r.write(kind, e.At, e.Data)
 		r.last = len(r.b) - headLength - len(e.Data)
-		if r.given {
+		if r.gaveUp {
 			r.last = 0
 		}
 		return
@@ -117,10 +117,10 @@ func (r *Recorder) write(kind abi.Kind, at int32, data []byte) {
 
 // grow makes room for n bytes, or gives the answer up.
 func (r *Recorder) grow(n int) bool {
-	if !r.given && len(r.b)+n > r.max {
+	if !r.gaveUp && len(r.b)+n > r.max {
 		r.GiveUp()
 	}
-	if r.given {
+	if r.gaveUp {
 		return false
 	}
 	b, err := r.memory.Grow(r.b, n)

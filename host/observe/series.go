@@ -259,7 +259,7 @@ type shared[K comparable, S any] struct{ held map[K]*heldSeries[S] }
 
 type heldSeries[S any] struct {
 	series *S
-	holds  int
+	refs   int
 }
 
 func (s *shared[K, S]) hold(k K, make func() *S) *S {
@@ -271,14 +271,14 @@ func (s *shared[K, S]) hold(k K, make func() *S) *S {
 		h = &heldSeries[S]{series: make()}
 		s.held[k] = h
 	}
-	h.holds++
+	h.refs++
 	return h.series
 }
 
-// release gives a hold back. It returns the series if nobody holds it any more, else nil.
+// release gives up one reference. It returns the series if nobody holds it any more, else nil.
 func (s *shared[K, S]) release(k K) *S {
 	h := s.held[k]
-	if h.holds--; h.holds > 0 {
+	if h.refs--; h.refs > 0 {
 		return nil
 	}
 	delete(s.held, k)

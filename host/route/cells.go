@@ -45,8 +45,8 @@ type CoolingDown struct {
 }
 
 type heldCell struct {
-	cell  *Cell
-	holds int
+	cell *Cell
+	refs int
 }
 
 type openCell struct {
@@ -67,7 +67,7 @@ func (c *Cells) hold(k cellKey) *Cell {
 		h = &heldCell{cell: &Cell{about: k, tell: c.Tell}}
 		c.held[k] = h
 	}
-	h.holds++
+	h.refs++
 	return h.cell
 }
 
@@ -75,7 +75,7 @@ func (c *Cells) release(k cellKey) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h := c.held[k]
-	if h.holds--; h.holds == 0 {
+	if h.refs--; h.refs == 0 {
 		delete(c.held, k)
 	}
 }

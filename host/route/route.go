@@ -78,7 +78,7 @@ type Table struct {
 	aliases   []string
 	fallback  string
 	cells     *Cells
-	holds     []cellKey
+	held      []cellKey
 }
 
 // Aliases lists every alias that is listed, in the order of the configuration. The caller
@@ -88,10 +88,10 @@ func (t *Table) Aliases() []string { return t.aliases }
 // Close lets go of what is remembered of targets that no other table has. Plans may still
 // be used.
 func (t *Table) Close() {
-	for _, k := range t.holds {
+	for _, k := range t.held {
 		t.cells.release(k)
 	}
-	t.holds = nil
+	t.held = nil
 }
 
 // Plan returns the plan for an alias, or for the default model when alias is "".

@@ -94,7 +94,7 @@ func (t *Table) plan(a *Alias, byName map[string]*Alias) (*Plan, error) {
 }
 
 func (t *Table) hold(k cellKey) *Cell {
-	t.holds = append(t.holds, k)
+	t.held = append(t.held, k)
 	return t.cells.hold(k)
 }
 

@@ -53,7 +53,7 @@ func (c *Client) notReachable(why string, err error) *fault.Error {
 
 // failure returns the error for the caller, for an error of the network or of a client for
 // HTTP. It must be called before x is closed, while x is still in the stage that failed.
-func (c *Client) failure(x exchange, err error) error {
+func (c *Client) failure(x carrier, err error) error {
 	if cause := x.Cause(); cause != nil {
 		if late, ok := errors.AsType[*h1.Timeout](cause); ok {
 			return c.late(late.Stage, late)

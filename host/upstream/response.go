@@ -34,7 +34,7 @@ type Response struct {
 	Status int // as the upstream sent it, 200 or more
 
 	client  *Client
-	x       exchange
+	x       carrier
 	header  http.Header
 	body    io.Reader // the body decompressed
 	length  int64     // the length of the raw body; -1: unknown
@@ -62,8 +62,8 @@ type Response struct {
 	aheadValid bool
 }
 
-// exchange is a request and its answer, over the client of its own or over net/http.
-type exchange interface {
+// carrier carries a request and its answer, by the client of our own or by net/http's.
+type carrier interface {
 	// Read reads the body as it comes over the connection. Each read has a time-out. The
 	// error is io.EOF, or for Client.failure.
 	io.Reader
@@ -75,11 +75,11 @@ type exchange interface {
 }
 
 var (
-	_ exchange = (*h1.Exchange)(nil)
-	_ exchange = (*roundTrip)(nil)
+	_ carrier = (*h1.Exchange)(nil)
+	_ carrier = (*roundTrip)(nil)
 )
 
-func newResponse(c *Client, x exchange, status int, header http.Header, length int64, r Request) *Response {
+func newResponse(c *Client, x carrier, status int, header http.Header, length int64, r Request) *Response {
 	return &Response{
 		Status: status,
 		client: c,

@@ -34,7 +34,7 @@ const leastBuf = 512
 // Cost is what one call cost.
 type Cost struct {
 	Fuel   int64  // in units of docs/design/0002-fuel.md, including what growing the input buffer cost
-	Budget int64  // the fuel that the call could have used
+	Limit  int64  // the fuel that the call could have used
 	Memory uint32 // bytes of the instance's memory after the call
 }
 

@@ -22,7 +22,7 @@ func TestBatchTellsWhatTheCallCost(t *testing.T) {
 		t.Fatal(err)
 	}
 	short := b.Cost
-	if short.Fuel < 3 || short.Fuel > 100 || short.Budget < 50_000_000 || short.Memory != 64<<10 {
+	if short.Fuel < 3 || short.Fuel > 100 || short.Limit < 50_000_000 || short.Memory != 64<<10 {
 		t.Errorf("cost = %+v, want a few units and one page", short)
 	}
 	// A large input makes the guest grow its memory, which costs.

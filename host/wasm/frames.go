@@ -129,9 +129,9 @@ func (r *runner) together(ctx context.Context, p *pool, i *invocation, out *Batc
 
 func isError(e abi.Emission) bool { return e.Kind == abi.Error }
 
-// budget returns how much fuel an invocation may burn: of kai_events as much as a call for
+// fuel returns how much fuel an invocation may burn: of kai_events as much as a call for
 // each of its frames, together. What a collection takes comes on top of it, once.
-func (i *invocation) budget(l *Limits) (units int64) {
+func (i *invocation) fuel(l *Limits) (units int64) {
 	if i.frames == nil {
 		return l.fuel(i.size())
 	}

@@ -81,13 +81,13 @@ func (in *instance) writeStderr(p []byte) {
 	}
 }
 
-// call writes an invocation's sections into the guest's buffer and runs fn for c, with a
-// budget of fuel and what a collection of the guest's memory takes. If it succeeds, the
-// emissions are in the collector's batch, checked.
-func (in *instance) call(c caller, fn api.Function, i *invocation, budget int64) (status uint32, err error) {
+// call writes an invocation's sections into the guest's buffer and runs fn for c, with
+// so much fuel and what a collection of the guest's memory takes. If it succeeds, the emissions
+// are in the collector's batch, checked.
+func (in *instance) call(c caller, fn api.Function, i *invocation, fuel int64) (status uint32, err error) {
 	in.refused, in.full = nil, false
-	budget = in.limits.withCollection(budget, in.memory.Size())
-	in.begin(c, budget, i.size())
+	limit := in.limits.withCollection(fuel, in.memory.Size())
+	in.begin(c, limit, i.size())
 	err = in.writeInput(&i.sections)
 	if err == nil {
 		in.stack = i.params
@@ -104,7 +104,7 @@ func (in *instance) call(c caller, fn api.Function, i *invocation, budget int64)
 		return 0, &CallError{Kind: BadOutput, Err: in.collect.refused}
 	}
 	in.collect.end()
-	in.collect.batch.Cost = Cost{Fuel: budget - left, Budget: budget, Memory: in.memory.Size()}
+	in.collect.batch.Cost = Cost{Fuel: limit - left, Limit: limit, Memory: in.memory.Size()}
 	return api.DecodeU32(in.stack[0]), nil
 }
 

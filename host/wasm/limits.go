@@ -63,15 +63,15 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// fuel returns the budget of a call with an input of so many bytes.
+// fuel returns how much fuel a call with an input of so many bytes may burn.
 func (l *Limits) fuel(input int) int64 {
 	return min(fuelBase+fuelPerByte*int64(input), l.Fuel)
 }
 
-// withCollection returns the budget of a call with budget for its input, in an instance that has
-// so many bytes of memory.
-func (l *Limits) withCollection(budget int64, memory uint32) int64 {
-	return max(budget, min(budget+fuelPerHeld*int64(memory), l.Fuel))
+// withCollection returns how much fuel a call may burn that gets so much for its input, in an
+// instance that has so many bytes of memory.
+func (l *Limits) withCollection(fuel int64, memory uint32) int64 {
+	return max(fuel, min(fuel+fuelPerHeld*int64(memory), l.Fuel))
 }
 
 // time returns how much processor time a call may use, with an input of so many bytes.

@@ -38,16 +38,16 @@ func TestLimitsThatFollowTheInput(t *testing.T) {
 func TestFuelForACollection(t *testing.T) {
 	l := Limits{Fuel: 1000}
 	for name, tc := range map[string]struct {
-		budget int64
+		fuel   int64
 		memory uint32
 		want   int64
 	}{
-		"it fits":                                {100, 50, 100 + 8*50},
-		"it fits in part":                        {900, 50, 1000},
-		"the budget of several frames is larger": {3000, 50, 3000},
-		"all the memory that there may be":       {0, 1 << 30, 1000},
+		"it fits":                          {100, 50, 100 + 8*50},
+		"it fits in part":                  {900, 50, 1000},
+		"that of several frames is larger": {3000, 50, 3000},
+		"all the memory that there may be": {0, 1 << 30, 1000},
 	} {
-		if got := l.withCollection(tc.budget, tc.memory); got != tc.want {
+		if got := l.withCollection(tc.fuel, tc.memory); got != tc.want {
 			t.Errorf("%s: %d, want %d", name, got, tc.want)
 		}
 	}

@@ -170,7 +170,7 @@ func (r *runner) once(c caller, p *pool, i *invocation, out *Batch, fresh bool) 
 		in.collect.frames, in.collect.before, in.collect.extra = i.sections[1], len(i.sections[0]), r.limits.Output
 		in.collect.nextFrame()
 	}
-	status, err := in.call(c, fn, i, i.budget(r.limits))
+	status, err := in.call(c, fn, i, i.fuel(r.limits))
 	if err == nil && status == abi.StatusOK {
 		err = in.collect.checkFrames()
 	}

@@ -251,9 +251,9 @@ func byFrame(b *Batch, frames *Frames) string {
 	return strings.Join(all, " | ")
 }
 
-// TestBudgetsOfSeveralEventsAreTheSum: fuel for all frames together, and each frame's own
+// TestFuelOfSeveralEventsIsTheSum: fuel for all frames together, and each frame's own
 // room for what it leads to.
-func TestBudgetsOfSeveralEventsAreTheSum(t *testing.T) {
+func TestFuelOfSeveralEventsIsTheSum(t *testing.T) {
 	a := newAdapter(t, hostile(t, "tables"), nil)
 	a.runner.limits.Output = 100 << 10
 	large := told{kind: abi.Text, ptr: 1, len: 100_000}
@@ -266,8 +266,8 @@ func TestBudgetsOfSeveralEventsAreTheSum(t *testing.T) {
 	for data := range frames.All() {
 		want += a.runner.limits.fuel(len(data))
 	}
-	if b.Cost.Budget != want {
-		t.Errorf("the budget is %d fuel, want %d", b.Cost.Budget, want)
+	if b.Cost.Limit != want {
+		t.Errorf("the limit is %d fuel, want %d", b.Cost.Limit, want)
 	}
 }
 

@@ -72,14 +72,14 @@ func (p *pace) set(units int64) { p.units.Store(max(sliceLeast, min(units, slice
 // spending is the fuel and the time that the current call of an instance spends.
 type spending struct {
 	caller
-	input  int   // bytes of the call's input
-	budget int64 // fuel that the call began with
-	left   int64 // fuel that is left besides the current slice
-	slice  int64 // units that the current slice began with
-	size   int64 // units that the next slice should have
-	slow   bool  // a slice took too long, and others were not the reason: slices don't grow any more
-	turns  int   // how often the host had its turn
-	ended  error // why the host ended the call
+	input int   // bytes of the call's input
+	limit int64 // fuel that the call began with
+	left  int64 // fuel that is left besides the current slice
+	slice int64 // units that the current slice began with
+	size  int64 // units that the next slice should have
+	slow  bool  // a slice took too long, and others were not the reason: slices don't grow any more
+	turns int   // how often the host had its turn
+	ended error // why the host ended the call
 
 	timed bool // the following are known
 
@@ -94,10 +94,10 @@ type spending struct {
 	from  time.Duration // what the thread's clock showed at yielded
 }
 
-// begin starts a call, or an instance, that may spend budget, and gives it its first
+// begin starts a call, or an instance, that may spend limit, and gives it its first
 // slice. input is the length of the call's input in bytes.
-func (in *instance) begin(c caller, budget int64, input int) {
-	first := min(c.pace.first(), budget)
+func (in *instance) begin(c caller, limit int64, input int) {
+	first := min(c.pace.first(), limit)
 	if in.fuel != nil {
 		in.fuel.Set(uint64(first))
 	} else {
@@ -105,8 +105,8 @@ func (in *instance) begin(c caller, budget int64, input int) {
 	}
 	s := &in.spending
 	*s = spending{} // a literal with values would be copied
-	s.caller, s.input, s.budget = c, input, budget
-	s.left, s.slice, s.size = budget-first, first, first
+	s.caller, s.input, s.limit = c, input, limit
+	s.left, s.slice, s.size = limit-first, first, first
 	if first < sliceMost {
 		s.start(time.Since(in.made))
 	}
@@ -135,13 +135,13 @@ func (in *instance) finish() int64 {
 	if in.fuel != nil {
 		left += int64(in.fuel.Get())
 	}
-	in.before += s.budget - left
+	in.before += s.limit - left
 	return left
 }
 
 // spent returns how much fuel the instance has spent until now, in this call and all before.
 func (in *instance) spent() int64 {
-	return in.before + in.spending.budget - in.spending.left - int64(in.fuel.Get())
+	return in.before + in.spending.limit - in.spending.left - int64(in.fuel.Get())
 }
 
 // spendFunction is the function that an instrumented module calls when its slice is

@@ -9,10 +9,10 @@ import (
 
 // Ollama imitates two more APIs, from 0.13.3 and 0.14 on. Their errors are the same, but for
 // their form.
-var others = passing.Dialect{Name: "Ollama", Failure: broken}
+var others = passing.Dialect{Name: "Ollama", Failure: failure}
 
-// broken explains an error within an answer.
-func broken(_ abi.Op, _ sdk.Head, e sdk.JSON) error {
+// failure explains an error within an answer.
+func failure(_ abi.Op, _ sdk.Head, e sdk.JSON) error {
 	text, _ := e.Get("message").Str()
 	if e.Kind() == sdk.KindString {
 		text, _ = e.Str()

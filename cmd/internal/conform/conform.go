@@ -47,7 +47,7 @@ type Result struct {
 	File       string
 	Calls      int       // how many calls of the adapter all replays made
 	Variations int       // how many replays had something changed
-	Cost       wasm.Cost // the most fuel of any call, with its budget, and the most memory after any call
+	Cost       wasm.Cost // the most fuel of any call, with its limit, and the most memory after any call
 	Updated    bool      // the file was written
 	Failures   []Failure
 }

@@ -57,7 +57,7 @@ func (c *check) checkAnswered() {
 
 // checkAccepted looks for what a gateway refuses, though the replay accepted it: a request
 // to a place that isn't the upstream's, for example.
-func (c *check) checkAccepted(a *answer) {
+func (c *check) checkAccepted(a *clientAnswer) {
 	const misbehaved = `"code":"adapter_error"` // the gateway's own word, unless the adapter says it
 	if bytes.Contains(a.text, []byte(misbehaved)) && !bytes.Contains(c.recorded.Emissions(), []byte(misbehaved)) {
 		c.result.fail("a gateway takes what the adapter does", "it doesn't: %s\nand its client gets:\n%s", a.why, bytes.TrimSpace(a.text))

@@ -54,7 +54,7 @@ func (all *gateways) close() {
 }
 
 // answer sends the request of a view's client and returns what the client gets.
-func (all *gateways) answer(ctx context.Context, t *fixture, v transcript.View) (*answer, error) {
+func (all *gateways) answer(ctx context.Context, t *fixture, v transcript.View) (*clientAnswer, error) {
 	s := servedOf(t)
 	g := all.running[s]
 	if g == nil {
@@ -75,7 +75,7 @@ func (all *gateways) answer(ctx context.Context, t *fixture, v transcript.View) 
 	r.Header.Set("Authorization", "Bearer "+clientKey)
 	w := &answerWriter{header: http.Header{}}
 	g.serve(w, r)
-	return &answer{text: t.ClientResponse(w.status, w.header, w.body.Bytes()), why: g.log.words("")}, nil
+	return &clientAnswer{text: t.ClientResponse(w.status, w.header, w.body.Bytes()), why: g.log.words("")}, nil
 }
 
 // serve answers a request. An answer that was cut off ends where it was cut.
@@ -88,8 +88,8 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request) {
 	g.host.Handler().ServeHTTP(w, r)
 }
 
-// answer is what a client gets.
-type answer struct {
+// clientAnswer is what a client gets.
+type clientAnswer struct {
 	text []byte // as in the transcript's section
 	why  string // the error that the gateway logged
 }

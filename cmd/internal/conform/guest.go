@@ -84,7 +84,7 @@ func (g *guest) Call(in sdk.Input) ([]abi.Emission, error) {
 	out := g.batch.Clone()
 	g.calls++
 	if g.batch.Cost.Fuel > g.cost.Fuel {
-		g.cost.Fuel, g.cost.Budget = g.batch.Cost.Fuel, g.batch.Cost.Budget
+		g.cost.Fuel, g.cost.Limit = g.batch.Cost.Fuel, g.batch.Cost.Limit
 	}
 	g.cost.Memory = max(g.cost.Memory, g.batch.Cost.Memory)
 

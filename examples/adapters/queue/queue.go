@@ -98,12 +98,12 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 		}
 	}
 	if it.Err() != nil {
-		return broken()
+		return unreadable()
 	}
 	switch word, _ := status.Str(); word {
 	case "queued", "running":
 		if name, _ := id.Str(); s.Job.Length == 0 && !s.Job.set(name) {
-			return broken()
+			return unreadable()
 		}
 		out.Send(sdk.Upstream{
 			Method: "GET", Path: "/jobs/" + s.Job.String(), Framing: abi.Whole, WaitMS: int(s.Poll),
@@ -112,7 +112,7 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	case "done":
 		inside, ok := text.RawStr()
 		if !ok {
-			return broken()
+			return unreadable()
 		}
 		heard, _ := in.Int()
 		said, _ := words.Int()
@@ -127,11 +127,11 @@ func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 		}
 		return &sdk.Error{Status: 502, Code: "upstream_error", Message: "The job failed: " + why + "."}
 	}
-	return broken()
+	return unreadable()
 }
 
 // Event is never called: no answer of a queue is a stream.
-func (adapter) Event(*sdk.Event, *state, *sdk.Out) error { return broken() }
+func (adapter) Event(*sdk.Event, *state, *sdk.Out) error { return unreadable() }
 
 // refused explains an answer that is not a success.
 func refused(r *sdk.Response) error {
@@ -162,6 +162,7 @@ func wait(head sdk.Head) int64 {
 	return seconds * 1000
 }
 
-func broken() error {
+// unreadable is the error for an answer that is none of a queue.
+func unreadable() error {
 	return &sdk.Error{Status: 502, Code: "upstream_error", Message: "The queue sent an answer that is not what its API promises."}
 }

@@ -17,7 +17,7 @@ func (t *translation) remember(ctx context.Context) *fault.Error {
 	if previous == "" {
 		return t.owned.notFound()
 	}
-	items, err := t.owned.history(ctx, previous, t.budget)
+	items, err := t.owned.history(ctx, previous, t.room)
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ const copies = 4
 
 // add counts an item that is added from memory.
 func (t *translation) add(raw []byte) *fault.Error {
-	t.budget -= int64(len(raw))
+	t.room -= int64(len(raw))
 	t.added += len(raw)
 	if err := t.memory.Hold(copies * int64(len(raw))); err != nil {
 		return asFault(err)
@@ -107,7 +107,7 @@ func (t *translation) resolve(ctx context.Context) ([]item, *fault.Error) {
 		if err := t.add(value); err != nil {
 			return nil, err
 		}
-		if t.budget < 0 {
+		if t.room < 0 {
 			return nil, &fault.Error{
 				Kind: fault.TooLarge, Param: it.spot().path(),
 				Text: it.spot().path() + ": with what it refers to, the input is larger than a request may be; send a shorter one",

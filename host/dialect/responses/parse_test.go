@@ -210,7 +210,7 @@ func FuzzParse(f *testing.F) {
 // is found in it by reading it.
 func checkMarks(t testing.TB, o Options, body []byte) {
 	t.Helper()
-	x := translation{owned: owned{o.Store, "alice"}, budget: 1 << 30}
+	x := translation{owned: owned{o.Store, "alice"}, room: 1 << 30}
 	if err := x.reading.read(bytes.Clone(body)); err != nil {
 		return
 	}

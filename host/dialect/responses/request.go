@@ -46,7 +46,7 @@ func Parse(o Options) dialect.Parse {
 	}
 	return func(ctx context.Context, b []byte, c dialect.Caller) (*dialect.Request, error) {
 		b = bytes.TrimPrefix(b, []byte("\ufeff"))
-		t := translation{owned: owned{o.Store, c.Principal}, budget: o.MaxBody, memory: c.Memory, buffers: c.Buffers}
+		t := translation{owned: owned{o.Store, c.Principal}, room: o.MaxBody, memory: c.Memory, buffers: c.Buffers}
 		if err := t.reading.read(b); err != nil {
 			return nil, err
 		}
@@ -83,7 +83,7 @@ func (t *translation) untranslated() *dialect.Request {
 type translation struct {
 	reading
 	owned        owned
-	budget       int64 // bytes that may be added from memory
+	room         int64 // bytes that may be added from memory
 	added        int   // those that were
 	memory       *memory.Grant
 	buffers      *buffer.Pool

@@ -279,7 +279,7 @@ func (s *Store) ask(ctx context.Context, buckets []*limit.Bucket, r limit.Reserv
 		}
 		if answer[0] == refused {
 			s.mu.Lock()
-			s.learn(l)
+			s.keepCounts(l)
 			s.mu.Unlock()
 			if no := limit.Judge(buckets, l.counts, r, l.at); no != nil {
 				return nil, no, true
@@ -293,8 +293,8 @@ func (s *Store) ask(ctx context.Context, buckets []*limit.Bucket, r limit.Reserv
 	return nil, nil, false
 }
 
-// learn keeps what an answer told of buckets. The caller has the lock.
-func (s *Store) learn(l *lease) {
+// keepCounts keeps the counts of buckets that an answer told. The caller has the lock.
+func (s *Store) keepCounts(l *lease) {
 	for i, b := range l.buckets {
 		s.entryOf(b).count = l.counts[i]
 	}
@@ -304,7 +304,7 @@ func (s *Store) learn(l *lease) {
 func (s *Store) entered(l *lease) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.learn(l)
+	s.keepCounts(l)
 	for i, b := range l.buckets {
 		if b.Unit == limit.Concurrent {
 			s.running[l.keys[i]]++

@@ -22,7 +22,7 @@ func BenchmarkInstrument(b *testing.B) {
 
 // BenchmarkOverhead runs guest functions plain and instrumented by turns and
 // reports the ratio of their best times; 1.1 means that fuel costs 10 %. ns/unit is
-// not a speed but what a budget means: 5e7 units of a function at 1.5 ns/unit
+// not a speed but what a limit means: 5e7 units of a function at 1.5 ns/unit
 // last 75 ms.
 func BenchmarkOverhead(b *testing.B) {
 	wasm := buildGuest(b)

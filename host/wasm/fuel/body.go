@@ -146,7 +146,7 @@ func (w *walker) closeEntry(c *charge, t FuncType) {
 		params = append(params, touch{local: uint32(i)})
 	}
 	c.carry = w.p.carry(w.r, int(c.at), params, &w.locals)
-	w.effort.again(int(c.carry.n))
+	w.effort.turn(int(c.carry.n))
 }
 
 // declarations reads the declarations of locals.
@@ -363,7 +363,7 @@ func (w *walker) closeLoop(c *charge, f frame) {
 		return
 	}
 	c.carry = w.p.carry(w.r, int(c.at), carried, &w.locals)
-	w.effort.again(int(c.carry.n))
+	w.effort.turn(int(c.carry.n))
 }
 
 // branch carries the path to a label.

@@ -105,9 +105,9 @@ func (e *effort) test() {
 	e.place.chain = 0
 }
 
-// again is for the arm in which a loop passes so many locals to the call and begins once
-// more. It comes on top of test.
-func (e *effort) again(carried int) {
+// turn is for the arm in which a loop gives the host its turn: it passes so many locals to the
+// call, and begins once more. It comes on top of test.
+func (e *effort) turn(carried int) {
 	e.add((2*effortValue + effortFind) * int64(carried))
 }
 

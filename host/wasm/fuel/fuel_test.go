@@ -185,19 +185,19 @@ func TestPrices(t *testing.T) {
 	}
 }
 
-func TestStartRunsOnItsOwnBudget(t *testing.T) {
+func TestStartRunsOnItsOwnFuel(t *testing.T) {
 	m := one(countdown(1000)...)
 	m.start = raw(0)
 	for name, tc := range map[string]struct {
-		budget int64
-		traps  bool
+		fuel  int64
+		traps bool
 	}{
 		"enough":     {1001, false},
 		"one short":  {1000, true},
 		"by default": {0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out := mustInstrument(t, m.bytes(), Options{StartFuel: tc.budget})
+			out := mustInstrument(t, m.bytes(), Options{StartFuel: tc.fuel})
 			if !out.Start {
 				t.Error("Start = false, want true")
 			}

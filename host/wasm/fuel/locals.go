@@ -217,9 +217,9 @@ func (c carried) appendSet(out []byte) []byte {
 	return appendU32(append(out, opLocalSet), c.local)
 }
 
-// again appends the call with which a loop gives the host its turn, passing the locals
+// appendTurn appends the call with which a loop gives the host its turn, passing the locals
 // that the loop carries.
-func (p *parsed) again(out []byte, c carry) []byte {
+func (p *parsed) appendTurn(out []byte, c carry) []byte {
 	list := p.carried[c.from:][:c.n]
 	helper := p.firstMoved() + 1 + helperSpend
 	if c.n > 0 {

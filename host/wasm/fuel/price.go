@@ -13,7 +13,7 @@ package fuel
 // The debt is the weight of the instructions executed since the last charge, on the
 // dearest path. For a function the path may end at any of its exits and calls, for a
 // loop at any branch back to it. Without the debt, a body of megabytes without a loop
-// would cost one unit per execution, and a budget would last for days. It would be
+// would cost one unit per execution, and a limit would last for days. It would be
 // simpler to add up all instructions of a body, but wrong for guests in Go: their
 // compiler makes each function one loop around a table of jumps, so a loop of a few
 // instructions in the source would pay for its whole function each time.

@@ -223,7 +223,7 @@ func (p *parsed) payInLoop(out []byte, c charge, local uint32) []byte {
 	out = append(out, opI64Const, 0, opI64GeS, opIf, blockEmpty)
 	out = appendU32(append(out, opLocalGet), local)
 	out = appendU32(append(out, opGlobalSet), global)
-	return append(p.again(append(out, opElse), c.carry), opBr, 1, opEnd)
+	return append(p.appendTurn(append(out, opElse), c.carry), opBr, 1, opEnd)
 }
 
 // nameSection returns a name section with the names of the module's functions, and of
