@@ -69,6 +69,9 @@ func (d *Doc) Whole() []byte { return d.bytes }
 // Model returns the value of "model" as it stands in the body; nothing if there is none.
 func (d *Doc) Model() []byte { return d.model.Of(d.bytes) }
 
+// ModelAt returns where that value begins.
+func (d *Doc) ModelAt() int { return d.model.From }
+
 // Has returns the first of the names that a field has which the grammar doesn't know, ""
 // if there is none. Names are equal whatever the case of their letters, as upstreams may
 // read them.

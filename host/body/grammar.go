@@ -1,5 +1,7 @@
 package body
 
+import "slices"
+
 // Place is where in a request a value stands. A dialect numbers its own places from
 // First on.
 type Place uint8
@@ -12,16 +14,19 @@ const (
 	First
 )
 
+// places is how many there can be.
+const places = 1 << 8
+
 // Grammar is what a dialect says about its requests. It must not change once it is in
-// use.
+// use, and only what Indexed returns can be used.
 type Grammar struct {
 	// Needs names the field that a request is useless without, for the error about an
 	// empty body.
 	Needs string
 
-	// Known reports whether a name, folded, is one of a top-level field that the gateway
-	// or an adapter reads. A field whose name only folds to a known one is refused.
-	Known func(folded []byte) bool
+	// Known are the names, folded, of the top-level fields that the gateway or an adapter
+	// reads, at most 255. A field whose name only folds to one of them is refused.
+	Known []string
 
 	// Places says where each place is, by its number. It may be nil.
 	Places []Node
@@ -30,27 +35,28 @@ type Grammar struct {
 	// names of fields are folded, then. Otherwise, names are compared byte by byte.
 	Folds bool
 
-	marks []uint64 // of the names of the fields at each place; nil before Indexed
-}
-
-// Indexed returns the grammar with an index of the names of its fields, so that those which are
-// not among them are known faster.
-func (g Grammar) Indexed() Grammar {
-	g.marks = make([]uint64, len(g.Places))
-	for p := range g.Places {
-		for _, f := range g.Places[p].Fields {
-			g.marks[p] |= markOf(f.Name)
-		}
-	}
-	return g
+	nodes *[places]node // nil before Indexed
 }
 
 // Node says which places are inside of one.
 type Node struct {
-	Fields  []Field // if the value is an object
+	Fields  []Field // if the value is an object; of two with one name the first counts
 	Other   Place   // its fields that are not among them
 	Element Place   // if it is an array
+
+	// Only is what the Reader is told of values at this place. Default: everything. A place
+	// without a node tells everything, too.
+	Only Told
 }
+
+// Told is what a Reader is told of the values at a place.
+type Told uint8
+
+const (
+	Strings Told = 1 << iota // by Value
+	Others                   // by Value, too: values that are no strings
+	Bounds                   // by Begin and End
+)
 
 // Field is a field of an object and the place of its value.
 type Field struct {
@@ -73,43 +79,51 @@ type Reader interface {
 	Value(at Place, body []byte, value Span, key int) (long Span)
 }
 
-// field returns the place of a field of the object at p.
-func (g *Grammar) field(p Place, key []byte) Place {
-	if int(p) >= len(g.Places) {
-		return Elsewhere
-	}
-	node := &g.Places[p]
-	if len(node.Fields) == 0 {
-		return node.Other
-	}
-	place, ok := g.named(p, key)
-	if !ok && g.Folds && !isFolded(key) {
-		place, ok = g.named(p, Fold(key))
-	}
-	if !ok {
-		return node.Other
-	}
-	return place
+// node is a Node, ready to be looked at.
+type node struct {
+	names   names // of Fields; those at the top are the known ones, too
+	element Place
+	told    Told
 }
 
-// named returns the place of the field of the object at p that has exactly that name.
-func (g *Grammar) named(p Place, key []byte) (_ Place, ok bool) {
-	if int(p) < len(g.marks) && g.marks[p]&markOf(key) == 0 {
-		return Elsewhere, false
-	}
-	fields := g.Places[p].Fields
-	for i := range fields {
-		if string(key) == fields[i].Name {
-			return fields[i].Place, true
+// Indexed returns the grammar with an index of all names, so that it can be used. It panics if
+// there are too many known names, or if one isn't folded.
+func (g Grammar) Indexed() Grammar {
+	g.nodes = new([places]node)
+	none := newNames(nil, nil, Elsewhere)
+	for p := range g.nodes {
+		n := &g.nodes[p]
+		if n.told, n.names = Strings|Others|Bounds, none; p >= len(g.Places) {
+			continue
 		}
+		from := g.Places[p]
+		if n.element = from.Element; from.Only != 0 {
+			n.told = from.Only
+		}
+		n.names = newNames(from.Fields, nil, from.Other)
 	}
-	return Elsewhere, false
+	g.nodes[Elsewhere].told, g.nodes[Top].told, g.nodes[Model].told = 0, 0, Strings|Others
+	if len(g.Known) >= places || slices.ContainsFunc(g.Known, func(name string) bool { return !isFolded([]byte(name)) }) {
+		panic("body: a grammar knows more than 255 names, or one that isn't folded")
+	}
+	var top Node
+	if len(g.Places) > int(Top) {
+		top = g.Places[Top]
+	}
+	g.nodes[Top].names = newNames(top.Fields, g.Known, top.Other)
+	return g
+}
+
+// field returns the place of a field of the object at p.
+func (g *Grammar) field(p Place, key []byte) Place {
+	n := &g.nodes[p].names
+	found := n.find(key, 0, len(key))
+	if g.Folds && !n.has(found) && len(n.slots) > 1 && !isFolded(key) {
+		key = Fold(key)
+		found = n.find(key, 0, len(key))
+	}
+	return found.place
 }
 
 // element returns the place of the elements of the array at p.
-func (g *Grammar) element(p Place) Place {
-	if int(p) >= len(g.Places) {
-		return Elsewhere
-	}
-	return g.Places[p].Element
-}
+func (g *Grammar) element(p Place) Place { return g.nodes[p].element }

@@ -89,12 +89,13 @@ const (
 )
 
 // NodesOfIDs returns the nodes of two places, AnyPlace and WithID, with which a grammar finds
-// ids in values that it knows nothing else of. first is where in its Places they are put.
+// ids in values that it knows nothing else of. first is where in its Places they are put. The
+// Reader is told of strings only.
 func NodesOfIDs(first Place) []Node {
 	fields := FieldsOfIDs(first + WithID)
 	return []Node{
-		AnyPlace: {Fields: fields, Other: first + AnyPlace, Element: first + AnyPlace},
-		WithID:   {Fields: append([]Field{{Name: "id", Place: first + WithID}}, fields...), Other: first + AnyPlace, Element: first + WithID},
+		AnyPlace: {Fields: fields, Other: first + AnyPlace, Element: first + AnyPlace, Only: Strings},
+		WithID:   {Fields: append([]Field{{Name: "id", Place: first + WithID}}, fields...), Other: first + AnyPlace, Element: first + WithID, Only: Strings},
 	}
 }
 

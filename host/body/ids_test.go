@@ -22,10 +22,9 @@ func (r *idsOnly) Value(at Place, b []byte, value Span, _ int) Span {
 }
 
 var idsGrammar = Grammar{
-	Known:  func([]byte) bool { return false },
 	Folds:  true,
 	Places: append([]Node{Top: {Other: First + AnyPlace}, Model: {}}, NodesOfIDs(First)...),
-}
+}.Indexed()
 
 // TestIDsAreFoundWhereverTheyStand, however they are written, and each once.
 func TestIDsAreFoundWhereverTheyStand(t *testing.T) {

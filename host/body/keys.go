@@ -1,34 +1,43 @@
 package body
 
-// keySet is the set of the top-level keys, folded. Few are compared one by one, which
-// needs no memory; many are hashed, so that neither their number nor their
-// length makes a request expensive.
+// keySet knows which names the fields of the top level have had.
 type keySet struct {
-	n    int
-	seen uint64 // marks of those in few
-	few  [24][]byte
-	many map[string]struct{}
+	n     int                 // fields
+	known [places / 64]uint64 // a bit for each known name, by its number
+	marks uint64              // of the others, while they are few
+	many  map[string]struct{}
 }
 
-// has reports whether the set had the key, and adds it.
-func (k *keySet) has(key []byte) bool {
-	if k.n < len(k.few) {
+// hasKnown reports whether the set had a known name, and adds it.
+func (k *keySet) hasKnown(number uint8) bool {
+	word, bit := number/64, uint64(1)<<(number%64)
+	had := k.known[word]&bit != 0
+	k.known[word] |= bit
+	k.n++
+	return had
+}
+
+// has reports whether the set had a name that isn't known, and adds it. others are all of those
+// that it had. Few are compared one by one, which needs no memory; many are hashed, so that
+// neither their number nor their length makes a request expensive.
+func (k *keySet) has(others [][]byte, key []byte) bool {
+	const few = 24
+	k.n++
+	if len(others) < few {
 		mark := markOf(key)
-		if k.seen&mark != 0 {
-			for _, other := range k.few[:k.n] {
+		if k.marks&mark != 0 {
+			for _, other := range others {
 				if string(other) == string(key) {
 					return true
 				}
 			}
 		}
-		k.seen |= mark
-		k.few[k.n] = key
-		k.n++
+		k.marks |= mark
 		return false
 	}
 	if k.many == nil {
-		k.many = make(map[string]struct{}, 2*len(k.few))
-		for _, other := range k.few {
+		k.many = make(map[string]struct{}, 2*few)
+		for _, other := range others {
 			k.many[string(other)] = struct{}{}
 		}
 	}
@@ -36,12 +45,11 @@ func (k *keySet) has(key []byte) bool {
 		return true
 	}
 	k.many[string(key)] = struct{}{}
-	k.n++
 	return false
 }
 
 // markOf returns a bit that says little of a key, but that keys with another one differ from it.
-func markOf[T string | []byte](key T) uint64 {
+func markOf(key []byte) uint64 {
 	if len(key) == 0 {
 		return 1
 	}

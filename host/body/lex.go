@@ -62,31 +62,24 @@ func at(b []byte, i int) byte {
 	return 0
 }
 
-// scalar is Scalar with an error that says what is wrong.
-func (s *scanner) scalar(i int) (end int, err error) {
-	end, ok := Scalar(s.b, i)
-	if ok {
-		return end, nil
-	}
+// noScalar returns the error for what is at i instead of a scalar, as far as end.
+func (s *scanner) noScalar(i, end int) error {
 	switch c := s.at(i); {
 	case c == 't', c == 'f', c == 'n':
-		return i, s.fail(i, "expected a value; words other than true, false and null need quotes")
+		return s.fail(i, "expected a value; words other than true, false and null need quotes")
 	case c == '-' || isDigit(c):
-		return end, s.fail(end, "expected a digit")
+		return s.fail(end, "expected a digit")
 	}
-	return i, s.fail(i, "expected a value")
+	return s.fail(i, "expected a value")
 }
 
 // string reads the rest of a string whose opening quote is before i and gives
-// what follows the closing one.
+// what follows the closing one. Most are short and plain, which is tried before.
 func (s *scanner) string(i int) (end int, escaped bool, err error) {
 	if s.sound {
 		if end = StringEnd(s.b, i); end == 0 {
 			return len(s.b), false, s.fail(len(s.b), `expected '"' at the end of a string`)
 		}
-		return end, false, nil
-	}
-	if end = quoted.ShortEnd(s.b, i); end != 0 {
 		return end, false, nil
 	}
 	from, beyond := i, false

@@ -1,9 +1,9 @@
 package body
 
 import (
-	"bytes"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/kai-gateway/kai/sdk"
 )
@@ -19,7 +19,7 @@ const headOfLink = 1 << 10
 // https://platform.moonshot.ai/docs/guide/use-kimi-vision-model
 // https://ai.google.dev/gemini-api/docs/files
 func (s *IDs) AddLink(v sdk.JSON) {
-	if len(v) < len(`"ms:/"`) || v[0] != '"' || bytes.HasPrefix(v, []byte(`"data:`)) {
+	if len(v) < len(`"ms:/"`) || v[0] != '"' {
 		return
 	}
 	switch v[1] | 0x20 { // nothing that counts begins with another letter, and long data is not decoded for it
@@ -40,17 +40,51 @@ func (s *IDs) AddLink(v sdk.JSON) {
 //
 // https://help.aliyun.com/zh/model-studio/long-context-qwen-long
 func (s *IDs) AddText(v sdk.JSON) {
-	switch {
-	case len(v) < len(`"fileid:/"`) || v[0] != '"':
+	if len(v) < len(qwenFile)+2 || v[0] != '"' || !mayBegin(v[1:len(v)-1], qwenFile) {
 		return
-	case v[1]|0x20 == 'f', v[1] == '\\', v[1] == ' ':
-		if head, _ := headOf(v); namesQwenFiles(strings.ToLower(head)) {
-			s.Add(head)
-		}
+	}
+	if head, _ := headOf(v); namesQwenFiles(strings.ToLower(head)) {
+		s.Add(head)
 	}
 }
 
-func namesQwenFiles(text string) bool { return strings.HasPrefix(text, "fileid:/") }
+// qwenFile is what the name of a file begins with, in the text of a message.
+const qwenFile = "fileid:/"
+
+func namesQwenFiles(text string) bool { return strings.HasPrefix(text, qwenFile) }
+
+// mayBegin reports whether the inside of a string may begin with a word in lower case, once headOf
+// has decoded it. It looks at as much as tells that it doesn't, and decodes nothing. A string whose
+// very first character is beyond ASCII begins with no word.
+func mayBegin(inside []byte, word string) bool {
+	begun := 0 // bytes of the word
+	for i := 0; i < len(inside) && begun < len(word); i++ {
+		c := inside[i]
+		switch {
+		case c == '\\' && i+1 < len(inside):
+			i++
+			switch inside[i] {
+			case 'n', 'r', 't': // headOf leaves them out
+				continue
+			case '/':
+				c = '/'
+			default:
+				return true // it may be anything
+			}
+		case c == ' ' && begun == 0:
+			continue
+		case c >= utf8.RuneSelf:
+			return i > 0 // some letters become others in lower case
+		case 'A' <= c && c <= 'Z':
+			c |= 0x20
+		}
+		if c != word[begun] {
+			return false
+		}
+		begun++
+	}
+	return begun == len(word)
+}
 
 // headOf returns the beginning of a string, decoded, without white space before it and without the
 // characters that readers of URLs skip. long says that there is more of it.
@@ -58,8 +92,10 @@ func headOf(v sdk.JSON) (head string, long bool) {
 	inside := v[1 : len(v)-1]
 	long = len(inside) > headOfLink
 	text := sdk.AppendUnquote(nil, inside[:min(len(inside), headOfLink)])
-	return strings.TrimSpace(strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(string(text))), long
+	return strings.TrimSpace(skippedInURLs.Replace(string(text))), long
 }
+
+var skippedInURLs = strings.NewReplacer("\t", "", "\n", "", "\r", "")
 
 // isKeptByGoogle reports whether a link in lower case leads to what Google keeps for an account.
 // What Google serves to everybody, such as its storage with public and signed links, is not that.

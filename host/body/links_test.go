@@ -62,9 +62,10 @@ func TestTextsThatNameFiles(t *testing.T) {
 	}
 }
 
-// FuzzLinks: whatever a string is, reading it ends, and what is kept of it is bounded.
+// FuzzLinks: whatever a string is, reading it ends, and what is kept of it is bounded. A text that
+// is seen not to name files, without decoding it, names none.
 func FuzzLinks(f *testing.F) {
-	for _, link := range []string{`"ms://a"`, `"https://a@generativelanguage.googleapis.com:1/%66iles/"`, `"\u0066`, `"`, `"h`, `" fileid://`} {
+	for _, link := range []string{`"ms://a"`, `"https://a@generativelanguage.googleapis.com:1/%66iles/"`, `"\u0066`, `"`, `"h`, `" fileid://`, `"\nf\rİleid:\/a"`, `"\\f\u0069leid://"`} {
 		f.Add([]byte(link))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -74,6 +75,16 @@ func FuzzLinks(f *testing.F) {
 		var s IDs
 		s.AddLink(b)
 		s.AddText(b)
+		var texts, decoded IDs
+		texts.AddText(b)
+		if len(b) > len(`"fileid:/`) && b[0] == '"' && (b[1]|0x20 == 'f' || b[1] == '\\' || b[1] == ' ') {
+			if head, _ := headOf(b); namesQwenFiles(strings.ToLower(head)) {
+				decoded.Add(head)
+			}
+		}
+		if len(texts.All()) != len(decoded.All()) {
+			t.Errorf("%q names %q, but decoded %q", b, texts.All(), decoded.All())
+		}
 		if s.Size() > 2*(3*headOfLink+idBytes) {
 			t.Errorf("of %q, %d bytes are kept", b, s.Size())
 		}

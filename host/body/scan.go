@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/kai-gateway/kai/host/quoted"
 	"github.com/kai-gateway/kai/sdk"
 )
 
@@ -24,9 +25,13 @@ func (s Span) shift(by int) Span { return Span{s.From + by, s.To + by} }
 
 // container is an object or array that has not ended yet.
 type container struct {
-	place    Place
-	isObject bool
+	place Place
+	last  byte // its closing bracket
 }
+
+// usualDepth is how many containers enclose each other in nearly all bodies. So many need no memory
+// of their own.
+const usualDepth = 32
 
 // scanner reads a body once, from start to end, without recursion: a client must not
 // decide how deep the stack grows.
@@ -37,8 +42,11 @@ type scanner struct {
 	reader  Reader
 	sound   bool // strings need no check
 	keys    keySet
-	depth   int
-	open    [maxDepth]container
+
+	depth int                   // containers that are open
+	in    container             // the innermost of them
+	usual [usualDepth]container // those around it, from an empty one on
+	deep  []container           // and the rest of them
 
 	here     Place // of the value that comes next
 	keyAt    int   // where the name of the last field of a place began
@@ -78,57 +86,72 @@ func (d *Doc) scan(s *scanner) error {
 
 // object reads the body, whose first brace is at i.
 func (s *scanner) object(i int) error {
+	b, nodes := s.b, s.grammar.nodes
 	for {
-		next, begun, err := s.value(i)
-		if err != nil {
-			return err
+		// A value begins at i. Of a container with something in it, only the beginning is read:
+		// then its first value begins at next.
+		var next int
+		var err error
+		switch c := at(b, i); c {
+		case '"':
+			if next = quoted.ShortEnd(b, i+1); next == 0 {
+				if next, _, err = s.string(i + 1); err != nil {
+					return err
+				}
+			}
+			if nodes[s.here].told&Strings != 0 {
+				s.note(s.here, Span{i, next}, s.keyAt)
+			}
+		case '{', '[':
+			var begun bool
+			if next, begun, err = s.begin(i, c); err != nil {
+				return err
+			}
+			if i = next; begun {
+				continue
+			}
+		default:
+			var ok bool
+			if next, ok = Scalar(b, i); !ok {
+				return s.noScalar(i, next)
+			}
+			if nodes[s.here].told&Others != 0 {
+				s.note(s.here, Span{i, next}, s.keyAt)
+			}
 		}
-		if i = next; begun {
-			continue
+		if at(b, next) == ',' && s.in.last == '}' { // as most values end
+			i, err = s.key(s.space(next + 1))
+		} else {
+			i, err = s.behind(next)
 		}
-		if i, err = s.behind(i); err != nil || s.depth == 0 {
+		if err != nil || s.depth == 0 {
 			return err
 		}
 	}
 }
 
-// value reads the value that begins at i. Of a container with something in it, it reads
-// only the beginning: then its first value begins at next.
-func (s *scanner) value(i int) (next int, begun bool, err error) {
-	switch c := s.at(i); c {
-	case '"':
-		next, _, err = s.string(i + 1)
-	case '{', '[':
-		return s.begin(i, c)
-	default:
-		next, err = s.scalar(i)
-	}
-	if err == nil && s.here > Top {
-		s.note(s.here, Span{i, next}, s.keyAt)
-	}
-	return next, false, err
-}
-
-// begin reads the beginning of a container, whose bracket c is at i.
+// begin reads the beginning of a container, whose bracket c is at i. If there is something in it,
+// its first value begins at next.
 func (s *scanner) begin(i int, c byte) (next int, begun bool, err error) {
-	if s.depth == maxDepth {
+	depth := s.depth
+	if depth == maxDepth {
 		return i, false, s.fail(i, "nested more than "+strconv.Itoa(maxDepth)+" deep; flatten the request")
 	}
-	here, from := s.here, i
-	if s.depth == 1 {
+	here, from, last := s.here, i, c+2 // '}' or ']'
+	if depth == 1 {
 		s.valueAt, s.topKeyAt = i, s.keyAt
 	}
-	if here > Model {
+	told := s.grammar.nodes[here].told
+	if told&Bounds != 0 {
 		s.reader.Begin(here, i)
 	}
-	s.open[s.depth] = container{here, c == '{'}
-	s.depth++
+	s.push(container{here, last})
 	i = s.space(i + 1)
-	if s.at(i) == c+2 { // the closing one: '}' or ']'
-		if s.depth == 1 {
+	if s.at(i) == last {
+		if depth == 0 {
 			s.doc.fields = Span{i, i}
 		}
-		if s.depth > 2 && here > Top {
+		if depth > 1 && told&Others != 0 {
 			s.note(here, Span{from, i + 1}, s.keyAt)
 		}
 		i, err = s.close(i)
@@ -138,11 +161,32 @@ func (s *scanner) begin(i int, c byte) (next int, begun bool, err error) {
 		s.here = s.grammar.element(here)
 		return i, true, nil
 	}
-	if s.depth == 1 {
+	if depth == 0 {
 		s.doc.fields.From = i
 	}
 	i, err = s.key(i)
 	return i, true, err
+}
+
+// push makes a container the innermost one.
+func (s *scanner) push(c container) {
+	if s.depth < usualDepth {
+		s.usual[s.depth] = s.in
+	} else {
+		s.deep = append(s.deep, s.in)
+	}
+	s.depth++
+	s.in = c
+}
+
+// pop leaves the innermost container.
+func (s *scanner) pop() {
+	if s.depth--; s.depth < usualDepth {
+		s.in = s.usual[s.depth]
+		return
+	}
+	last := len(s.deep) - 1
+	s.in, s.deep = s.deep[last], s.deep[:last]
 }
 
 // behind goes on where a value ended before i: to the next one, or behind the containers
@@ -150,17 +194,15 @@ func (s *scanner) begin(i int, c byte) (next int, begun bool, err error) {
 func (s *scanner) behind(i int) (next int, err error) {
 	for s.depth > 0 {
 		i = s.space(i)
-		in := s.open[s.depth-1]
+		in := s.in
 		switch c := s.at(i); {
-		case c == ',' && in.isObject:
+		case c == ',' && in.last == '}':
 			return s.key(s.space(i + 1))
 		case c == ',':
 			s.here = s.grammar.element(in.place)
 			return s.space(i + 1), nil
-		case in.isObject && c != '}':
-			return i, s.fail(i, "expected ',' or '}' behind a value")
-		case !in.isObject && c != ']':
-			return i, s.fail(i, "expected ',' or ']' behind a value")
+		case c != in.last:
+			return i, s.fail(i, "expected ',' or '"+string(in.last)+"' behind a value")
 		}
 		if i, err = s.close(i); err != nil {
 			return i, err
@@ -172,9 +214,10 @@ func (s *scanner) behind(i int) (next int, err error) {
 // close ends the innermost container, whose last bracket is at i, and gives
 // what follows. Behind the outermost nothing may.
 func (s *scanner) close(i int) (int, error) {
-	s.depth--
-	end := i + 1
-	if place := s.open[s.depth].place; place > Model {
+	end, place := i+1, s.in.place
+	s.pop()
+	told := s.grammar.nodes[place].told
+	if told&Bounds != 0 {
 		s.reader.End(place, end)
 	}
 	switch s.depth {
@@ -185,7 +228,7 @@ func (s *scanner) close(i int) (int, error) {
 		}
 		return i, nil
 	case 1:
-		if place := s.open[1].place; place > Top {
+		if told&Others != 0 {
 			s.note(place, Span{s.valueAt, end}, s.topKeyAt)
 		}
 	}
@@ -205,9 +248,42 @@ func (s *scanner) note(at Place, value Span, key int) {
 
 // key reads a key and its colon and gives where the value begins.
 func (s *scanner) key(i int) (int, error) {
-	if s.at(i) != '"' {
+	b := s.b
+	if at(b, i) != '"' {
 		return i, s.fail(i, "expected a key in double quotes")
 	}
+	end := quoted.ShortEnd(b, i+1)
+	if end == 0 {
+		var err error
+		if end, err = s.longKey(i); err != nil {
+			return end, err
+		}
+	} else if n := &s.grammar.nodes[s.in.place].names; len(n.slots) == 1 && s.depth > 1 {
+		s.here = n.slots[0].place
+	} else {
+		// This is field for most keys, which would be another call.
+		head, tail := ends(b, i+1, end-1)
+		size := end - i - 2
+		found := n.guess(head, tail, size)
+		if size > 16 || !found.is(head, tail, size) || s.depth == 1 && (found.known == 0 || s.keys.n >= maxFields || s.keys.hasKnown(found.known)) {
+			if err := s.field(i, b[i+1:end-1]); err != nil {
+				return i, err
+			}
+		} else {
+			s.here = found.place
+		}
+	}
+	if s.here != Elsewhere {
+		s.keyAt = i
+	}
+	if i = s.space(end); at(b, i) != ':' {
+		return i, s.fail(i, "expected ':' behind a key")
+	}
+	return s.space(i + 1), nil
+}
+
+// longKey reads a key that is long, or has escapes, and gives where it ends.
+func (s *scanner) longKey(i int) (end int, err error) {
 	end, escaped, err := s.string(i + 1)
 	if err != nil {
 		return end, err
@@ -219,35 +295,40 @@ func (s *scanner) key(i int) (int, error) {
 	if escaped || s.sound && bytes.IndexByte(key, '\\') >= 0 {
 		key = sdk.AppendUnquote(nil, key)
 	}
-	if s.depth == 1 {
-		if err := s.name(i, key); err != nil {
-			return i, err
-		}
-	}
-	s.here = s.grammar.field(s.open[s.depth-1].place, key)
-	if s.here != Elsewhere {
-		s.keyAt = i
-	}
-	i = s.space(end)
-	if s.at(i) != ':' {
-		return i, s.fail(i, "expected ':' behind a key")
-	}
-	return s.space(i + 1), nil
+	return end, s.field(i, key)
 }
 
-// name takes the name of a top-level field, which begins at i.
-func (s *scanner) name(i int, key []byte) error {
-	folded := Fold(key)
-	ours := s.grammar.Known(folded)
+// field takes the name of a field, which begins at i, and finds the place of its value.
+func (s *scanner) field(i int, key []byte) error {
+	if s.depth > 1 {
+		s.here = s.grammar.field(s.in.place, key)
+		return nil
+	}
+	top := &s.grammar.nodes[Top].names
+	found, second := top.find(key, 0, len(key)), false
+	if found.known != 0 {
+		second = s.keys.hasKnown(found.known)
+	} else {
+		folded := Fold(key)
+		if string(folded) != string(key) {
+			other := top.find(folded, 0, len(folded))
+			if other.known != 0 {
+				return s.wrongName(i, key, fmt.Sprintf("some servers read this field as %s: send it as %[1]s or leave it out", folded))
+			}
+			if s.grammar.Folds && !top.has(found) {
+				found = other
+			}
+		}
+		if second = s.keys.has(s.doc.foreign, folded); !second {
+			s.doc.foreign = append(s.doc.foreign, folded)
+		}
+	}
 	switch {
-	case ours && string(folded) != string(key):
-		return s.wrongName(i, key, fmt.Sprintf("some servers read this field as %s: send it as %[1]s or leave it out", folded))
-	case s.keys.has(folded):
+	case second:
 		return s.wrongName(i, key, "a second field of the same name at the top level, whatever the case of its letters: send each field once")
 	case s.keys.n > maxFields:
 		return s.fail(i, "more than "+strconv.Itoa(maxFields)+" fields at the top level")
-	case !ours:
-		s.doc.foreign = append(s.doc.foreign, folded)
 	}
+	s.here = found.place
 	return nil
 }

@@ -32,16 +32,14 @@ const (
 // testGrammar has the content of messages, a text or a list of texts.
 var testGrammar = Grammar{
 	Needs: "messages",
-	Known: func(name []byte) bool {
-		return slices.Contains([]string{"model", "messages", "stream", "top_k", "max_tokens", "tools"}, string(name))
-	},
+	Known: []string{"model", "messages", "stream", "top_k", "max_tokens", "tools"},
 	Places: []Node{
 		Top:        {Fields: []Field{{"model", Model}, {"messages", atMessages}}},
 		atMessages: {Element: atMessage},
 		atMessage:  {Fields: []Field{{"content", atContent}}},
 		atContent:  {Element: atPart},
 	},
-}
+}.Indexed()
 
 // longTexts takes long texts out.
 type longTexts struct{}
@@ -303,7 +301,7 @@ func (w *walker) value(path string) {
 				name := Fold([]byte(key.(string)))
 				w.fields++
 				w.keys[string(name)] = true
-				w.wrong = w.wrong || testGrammar.Known(name) && string(name) != key || int(w.dec.InputOffset())-from-2 > maxName
+				w.wrong = w.wrong || slices.Contains(testGrammar.Known, string(name)) && string(name) != key || int(w.dec.InputOffset())-from-2 > maxName
 			}
 			w.value(path + strconv.Quote(key.(string)))
 		}

@@ -4,19 +4,18 @@ import "github.com/kai-gateway/kai/sdk"
 
 // Visit calls found for every string at a place of a grammar, in JSON that Scan or
 // [sdk.JSON.Valid] has accepted, in the order in which they stand there. It looks at nothing
-// that is of no interest, allocates nothing, and needs none of the grammar but its places. It looks as
-// deep as both let containers be nested. ended, if it isn't nil, is called for every container at
-// such a place, once everything in it was visited.
+// that is of no interest, and needs none of the grammar but its places. It looks as deep as both let
+// containers be nested, and allocates nothing unless they are nested unusually deep. ended, if it
+// isn't nil, is called for every container at such a place, once everything in it was visited.
 func Visit(b []byte, g *Grammar, found func(at Place, v sdk.JSON), ended func(at Place)) {
-	var open [maxDepth]container
-	depth, here := 0, Top
+	var usual [usualDepth]container
+	open, here := usual[:0], Top
 	for i := skip(b, 0, 0); i < len(b); {
 		c := b[i]
 		isContainer := c == '{' || c == '['
 		switch {
-		case isContainer && here != Elsewhere && depth < maxDepth:
-			open[depth] = container{here, c == '{'}
-			depth++
+		case isContainer && here != Elsewhere && len(open) < maxDepth:
+			open = append(open, container{here, c + 2})
 			i++
 		default:
 			end := ValueEnd(b, i)
@@ -26,24 +25,24 @@ func Visit(b []byte, g *Grammar, found func(at Place, v sdk.JSON), ended func(at
 			i = end
 		}
 		// To the next value, out of containers that have ended.
-		for depth > 0 {
+		for len(open) > 0 {
 			if i = skip(b, i, ','); i >= len(b) {
 				return
 			}
 			if b[i] != '}' && b[i] != ']' {
 				break
 			}
-			depth--
 			i++
-			if at := open[depth].place; ended != nil && at > Top {
+			at := open[len(open)-1].place
+			if open = open[:len(open)-1]; ended != nil && at > Top {
 				ended(at)
 			}
 		}
-		if depth == 0 {
+		if len(open) == 0 {
 			return
 		}
-		in := &open[depth-1]
-		if !in.isObject {
+		in := open[len(open)-1]
+		if in.last == ']' {
 			here = g.element(in.place)
 			continue
 		}

@@ -157,6 +157,9 @@ func ValueEnd(b []byte, i int) int {
 // StringEnd returns what follows the closing quote of a string whose opening one is before
 // i; 0 if there is none.
 func StringEnd(b []byte, i int) int {
+	if end := quoted.ShortEnd(b, i); end != 0 {
+		return end
+	}
 	for i < len(b) {
 		stop, _ := quoted.Stop(b, i)
 		switch {

@@ -106,7 +106,7 @@ func FuzzWalk(f *testing.F) {
 		if n > len(b) || len(got) > 4*len(b)+1 {
 			t.Fatalf("the walk over %q went on for too long", b)
 		}
-		if new(Doc).Scan(b, &Grammar{Known: func([]byte) bool { return false }}, nil) != nil {
+		if new(Doc).Scan(b, &nothing, nil) != nil {
 			return
 		}
 		got = walked(nil, b)
@@ -116,20 +116,23 @@ func FuzzWalk(f *testing.F) {
 	})
 }
 
+// nothing is a grammar that knows no name.
+var nothing = Grammar{}.Indexed()
+
 // TestRescan notes the same as Scan, whatever stands in strings.
 func TestRescan(t *testing.T) {
-	g := &Grammar{Known: func([]byte) bool { return false }, Places: []Node{
+	g := Grammar{Places: []Node{
 		Top: {Fields: []Field{{"model", Model}, {"a", First}}}, First: {Element: First + 1}, First + 1: {Fields: []Field{{"t", First + 2}}},
-	}}
+	}}.Indexed()
 	for _, b := range []string{
 		`{"model":"m","a":[{"t":"x"},{"t":"\"\\"},{"\u0074":"é"},{}]}`, `{}`, `{"mode\u006c":"m"}`, `{"a":[],"b":"\\\""}`,
 	} {
 		var scanned, rescanned told
 		var d, e Doc
-		if err := d.Scan([]byte(b), g, &scanned); err != nil {
+		if err := d.Scan([]byte(b), &g, &scanned); err != nil {
 			t.Fatal(err)
 		}
-		if err := e.Rescan([]byte(b), g, &rescanned); err != nil {
+		if err := e.Rescan([]byte(b), &g, &rescanned); err != nil {
 			t.Fatal(err)
 		}
 		if fmt.Sprint(scanned) != fmt.Sprint(rescanned) || string(d.Model()) != string(e.Model()) {
@@ -137,7 +140,7 @@ func TestRescan(t *testing.T) {
 		}
 	}
 	for _, b := range []string{`{"a":"`, `{"a`, `{"a":1,"a":2}`, `{"a":[}`, `[]`, ``, `{} {}`, `{"a":tru}`} {
-		if err := new(Doc).Rescan([]byte(b), g, &told{}); err == nil {
+		if err := new(Doc).Rescan([]byte(b), &g, &told{}); err == nil {
 			t.Errorf("%s is accepted", b)
 		}
 	}

@@ -11,13 +11,12 @@ import (
 // can be referred to in the next request, and of files that are cited.
 var messageForm = native.Form{
 	Grammar: body.Grammar{
-		Known: func([]byte) bool { return false },
 		Places: append([]body.Node{
 			body.Top: {Fields: []body.Field{{Name: "audio", Place: inMessage + body.WithID}, {Name: "annotations", Place: inMessage}}}, body.Model: {},
 		}, body.NodesOfIDs(inMessage)...),
 	},
-	Roles: map[body.Place]native.Role{inMessage + body.WithID: native.ID},
-}
+	Roles: native.Roles{inMessage + body.WithID: native.ID},
+}.Indexed()
 
 // inMessage is the first place of messageForm.
 const inMessage = body.First

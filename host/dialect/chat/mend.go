@@ -11,9 +11,10 @@ import (
 
 // mend returns the edits of a body that has something to mend; else nil.
 func (n *notes) mend(b []byte) []body.Edit {
-	edits := append(n.media, uniqueIDs(b, n.ids)...)
+	edits := append(n.edits, uniqueIDs(b, n.ids)...)
 	if n.emptyStop {
-		edits = append(edits, body.Edit{Span: n.stop, By: stopOf(n.stop.Of(b))})
+		stop := n.spanOf(atStop)
+		edits = append(edits, body.Edit{Span: stop, By: stopOf(stop.Of(b))})
 	}
 	for _, field := range n.noCalls {
 		edits = append(edits, body.Edit{Span: body.WithComma(b, field)})

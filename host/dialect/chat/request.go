@@ -56,21 +56,15 @@ func ParseRequest(b []byte) (*Request, error) {
 func ParseMade(b []byte) (*Request, error) { return parseRequest(b, (*body.Doc).Rescan, true) }
 
 func parseRequest(b []byte, scan func(*body.Doc, []byte, *body.Grammar, body.Reader) error, made bool) (*Request, error) {
-	p := &struct { // one allocation
-		Request
-		notes
-	}{}
-	r := &p.Request
-	if err := scan(&r.Doc, b, &grammar, &p.notes); err != nil {
+	n := &notes{} // one allocation
+	r := &n.Request
+	if err := scan(&r.Doc, b, &grammar, n); err != nil {
 		return nil, err
 	}
-	text := r.Mend(p.mend(b))
-	made = made && p.messages > 0
-	r.effort, r.media, r.mediaBytes, r.named = p.notes.effort, p.encoded, p.encodedBytes, p.notes.named
-	p.notes = notes{}
-	if err := r.read(text, made); err != nil {
+	if err := n.read(r.Mend(n.mend(b)), made && n.messages > 0); err != nil {
 		return nil, err
 	}
+	n.scanned = scanned{}
 	return r, nil
 }
 

@@ -34,7 +34,7 @@ func BenchmarkParseRequest(b *testing.B) {
 			var doc body.Doc
 			var n notes
 			for b.Loop() {
-				n = notes{}
+				n.scanned = scanned{}
 				if err := doc.Scan(text, &grammar, &n); err != nil {
 					b.Fatal(err)
 				}

@@ -30,98 +30,125 @@ func (p *problem) error() *fault.Error {
 	return &fault.Error{Kind: fault.Invalid, Param: p.at, Text: p.at + ": " + p.must}
 }
 
-// read fills the fields of r from the scanned body and checks what Kai promises
-// to check; everything else passes. A field that is null counts as absent. Messages that
-// Kai has written, and the tools beside them, need no check.
+// reading is what is noted while a request that was scanned is read.
+type reading struct {
+	*notes
+	made                  bool     // a dialect has made the request: its messages and tools need no check
+	problem               *problem // the first one in the body; nil if there is none
+	at                    int      // where the value begins that it is in
+	logprobs, topLogprobs bool     // they are asked for
+}
+
+// read fills the fields of n from the scanned body and checks what Kai promises to check;
+// everything else passes. A field that is null counts as absent. text is the body as adapters get
+// it, in which messages are shorter.
 //
-// gjson sees only what scan has accepted, and no messages, since it would decode them. The
-// paths it is given are constants: a client's string in one would be read as gjson's own
-// language.
-func (r *Request) read(text []byte, written bool) error {
-	var asked asked
-	fields := sdk.NewReader(text)
-	for top := fields.Object(); fields.Next(top); {
-		name := fields.Key()
-		if fields.Kind() == sdk.KindNull {
+//   - made: messages and tools need no check
+func (n *notes) read(text []byte, made bool) error {
+	r := reading{notes: n, made: made}
+	whole := n.Whole()
+	for i := range n.fields {
+		at := atTemperature + body.Place(i)
+		span := n.spanOf(at)
+		if span.To == 0 || whole[span.From] == 'n' {
 			continue
 		}
-		var p *problem
-		if string(name) == "messages" {
-			asked.messages = true
-			if !written {
-				p = checkMessages(&fields)
-			}
-		} else if !written || string(name) != "tools" {
-			p = r.readField(name, fields.Value(), &asked)
+		if p := r.readField(at, sdk.JSON(span.Of(whole))); p != nil {
+			r.refuse(p.within(readFields[i]), span.From)
 		}
-		if p != nil {
-			return p.within(string(name)).error()
+	}
+	if model := n.Doc.Model(); len(model) > 0 && model[0] != 'n' {
+		// Decoded as adapters will decode it; gjson has its own way with lone surrogates.
+		var ok bool
+		if n.Model, ok = sdk.JSON(model).Str(); !ok {
+			r.refuse(&problem{"model", "must be a string"}, n.Doc.ModelAt())
+		}
+	}
+	hasMessages := n.list != (body.Span{})
+	if hasMessages && !made && (r.problem == nil || n.list.From < r.at) {
+		messages := sdk.NewReader(n.messagesIn(text))
+		if p := checkMessages(&messages); p != nil {
+			r.refuse(p.within("messages"), n.list.From)
 		}
 	}
 	switch {
-	case !asked.messages:
+	case r.problem != nil:
+		return r.problem.error()
+	case !hasMessages:
 		return (&problem{"messages", "is required: an array of at least one message"}).error()
-	case asked.topLogprobs && !asked.logprobs:
+	case r.topLogprobs && !r.logprobs:
 		return (&problem{"top_logprobs", "needs logprobs to be true"}).error()
 	}
 	return nil
 }
 
-// asked is what read needs to know of fields when it has seen all.
-type asked struct{ messages, logprobs, topLogprobs bool }
+// refuse notes the problem of a value that begins at i.
+func (r *reading) refuse(p *problem, i int) {
+	if r.problem == nil || i < r.at {
+		r.problem, r.at = p, i
+	}
+}
 
-// readField reads a field of the top level. The problem's path is that within the field.
-func (r *Request) readField(name []byte, value sdk.JSON, asked *asked) (p *problem) {
-	switch string(name) {
-	case "model":
-		// Decoded as adapters will decode it; gjson has its own way with
-		// lone surrogates.
-		var ok bool
-		r.Model, ok = sdk.JSON(r.Doc.Model()).Str()
-		p = require(ok, "", "must be a string")
-	case "temperature":
-		p = checkNumber(parsed(value), 0, 2)
-	case "top_p":
-		p = checkNumber(parsed(value), 0, 1)
-	case "presence_penalty", "frequency_penalty":
-		p = checkNumber(parsed(value), -2, 2)
-	case "n":
-		v := parsed(value)
-		p = checkInt(v, 1, 128)
-		r.choices = v.Int()
-	case "max_tokens", "max_completion_tokens":
-		n, ok := value.Int()
+// messagesIn returns the text that adapters get from the messages on.
+func (n *notes) messagesIn(text []byte) sdk.JSON {
+	if &text[0] == &n.Whole()[0] {
+		return text[n.list.From:]
+	}
+	for f := body.FieldsOf(text); f.Next(); {
+		if string(f.Key()) == "messages" {
+			return text[f.At():]
+		}
+	}
+	return nil
+}
+
+// readField reads a field of the top level. The problem's path is that within the field. gjson
+// sees only what the scan has accepted. The paths it is given are constants: a client's string in
+// one would be read as gjson's own language.
+func (r *reading) readField(at body.Place, v sdk.JSON) (p *problem) {
+	switch at {
+	case atTemperature:
+		p = checkNumber(v, 0, 2)
+	case atTopP:
+		p = checkNumber(v, 0, 1)
+	case atPresencePenalty, atFrequencyPenalty:
+		p = checkNumber(v, -2, 2)
+	case atN:
+		r.choices, p = checkInt(v, 1, 128)
+	case atMaxTokens, atMaxCompletionTokens:
+		n, ok := v.Int()
 		p = require(ok && n >= 1, "", "must be an integer of at least 1")
-		r.maxOutput = max(r.maxOutput, int64(n))
-	case "logprobs":
-		v := parsed(value)
-		p = checkBool(v)
-		asked.logprobs = v.Bool()
-	case "top_logprobs":
-		v := parsed(value)
-		p = checkInt(v, 0, 20)
-		asked.topLogprobs = v.Num > 0
-	case "seed":
-		_, ok := value.Int()
+		r.maxOutput = max(r.maxOutput, n)
+	case atLogprobs:
+		r.logprobs, p = checkBool(v)
+	case atTopLogprobs:
+		var n int64
+		n, p = checkInt(v, 0, 20)
+		r.topLogprobs = n > 0
+	case atSeed:
+		_, ok := v.Int()
 		p = require(ok, "", "must be an integer of 64 bits")
-	case "stop":
-		p = checkStop(parsed(value))
-	case "stream":
-		v := parsed(value)
-		p = checkBool(v)
-		r.Stream = v.Bool()
-	case "store":
-		r.Store = string(value) == "true"
-	case "stream_options":
-		p = r.readStreamOptions(parsed(value))
-	case "tools":
-		p = r.readTools(parsed(value))
-	case "tool_choice":
-		v := parsed(value)
-		p = require(v.Type == gjson.String || v.IsObject(), "",
-			"must be a string such as auto, or an object that names a tool")
-	case "response_format":
-		p = checkResponseFormat(parsed(value))
+	case atStop:
+		if r.emptyStop {
+			v = stopOf(v) // as it will be sent
+		}
+		if v[0] != 'n' {
+			p = checkStop(parsed(v))
+		}
+	case atStream:
+		r.Stream, p = checkBool(v)
+	case atStore:
+		r.Store = string(v) == "true"
+	case atStreamOptions:
+		p = r.readStreamOptions(v)
+	case atTools:
+		if !r.made {
+			p = r.readTools(parsed(v))
+		}
+	case atToolChoice:
+		p = require(v[0] == '"' || v[0] == '{', "", "must be a string such as auto, or an object that names a tool")
+	case atResponseFormat:
+		p = checkResponseFormat(parsed(v))
 	}
 	return p
 }
@@ -136,30 +163,23 @@ func require(ok bool, at, must string) *problem {
 	return &problem{at, must}
 }
 
-// present reports whether a field is there: null is absent.
-func present(v gjson.Result) bool { return v.Type != gjson.Null }
-
-func isBool(v gjson.Result) bool { return v.Type == gjson.True || v.Type == gjson.False }
-
-// integer returns the value of an integer, however it is written: 1.0 is one.
-func integer(v gjson.Result) (int64, bool) { return sdk.JSON(v.Raw).Int() }
-
-func checkBool(v gjson.Result) *problem {
-	return require(isBool(v), "", "must be true or false")
+func checkBool(v sdk.JSON) (bool, *problem) {
+	value, ok := v.Bool()
+	return value, require(ok, "", "must be true or false")
 }
 
-func checkNumber(v gjson.Result, low, high float64) *problem {
-	if v.Type == gjson.Number && low <= v.Num && v.Num <= high {
+func checkNumber(v sdk.JSON, low, high float64) *problem {
+	if n, ok := v.Float(); ok && low <= n && n <= high {
 		return nil
 	}
 	return &problem{"", fmt.Sprintf("must be a number from %v to %v", low, high)}
 }
 
-func checkInt(v gjson.Result, low, high int64) *problem {
-	if n, ok := integer(v); ok && low <= n && n <= high {
-		return nil
+func checkInt(v sdk.JSON, low, high int64) (int64, *problem) {
+	if n, ok := v.Int(); ok && low <= n && n <= high {
+		return n, nil
 	}
-	return &problem{"", fmt.Sprintf("must be an integer from %d to %d", low, high)}
+	return 0, &problem{"", fmt.Sprintf("must be an integer from %d to %d", low, high)}
 }
 
 // each checks the elements of an array until the first problem.
@@ -185,16 +205,16 @@ func checkStop(v gjson.Result) *problem {
 	return p
 }
 
-func (r *Request) readStreamOptions(v gjson.Result) *problem {
-	if !v.IsObject() {
+func (r *Request) readStreamOptions(v sdk.JSON) (p *problem) {
+	if v[0] != '{' {
 		return &problem{"", `must be an object such as {"include_usage": true}`}
 	}
 	usage := v.Get("include_usage")
-	if !present(usage) {
+	if kind := usage.Kind(); kind == sdk.KindAbsent || kind == sdk.KindNull {
 		return nil
 	}
-	r.IncludeUsage = usage.Bool()
-	return checkBool(usage).within(".include_usage")
+	r.IncludeUsage, p = checkBool(usage)
+	return p.within(".include_usage")
 }
 
 var roles = []string{"system", "developer", "user", "assistant", "tool", "function"}

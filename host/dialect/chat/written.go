@@ -9,7 +9,7 @@ import (
 // Marks are what ParseRequest would look for in a chat completion, noted by a dialect that
 // writes one, in the order in which it stands there. The zero value is ready.
 type Marks struct {
-	notes
+	n     notes
 	long  []body.Span
 	begin int // where the value of messages begins
 }
@@ -19,7 +19,7 @@ type Marks struct {
 func (m *Marks) Messages(b []byte) { m.begin = len(b) }
 
 // Message notes that a message begins.
-func (m *Marks) Message() { m.messages++ }
+func (m *Marks) Message() { m.n.messages++ }
 
 // Text notes that the last value in b, a string from byte from on, is the content of a
 // message, or the text of a part.
@@ -39,7 +39,7 @@ func (m *Marks) CallID(b []byte, from int)   { m.note(atIDOfCall, b, from) }
 func (m *Marks) ResultID(b []byte, from int) { m.note(atIDOfResult, b, from) }
 
 func (m *Marks) note(at body.Place, b []byte, from int) {
-	if long := m.Value(at, b, body.Span{From: from, To: len(b)}, 0); long != (body.Span{}) {
+	if long := m.n.Value(at, b, body.Span{From: from, To: len(b)}, 0); long != (body.Span{}) {
 		m.long = append(m.long, long)
 	}
 }
@@ -50,16 +50,15 @@ func (m *Marks) note(at body.Place, b []byte, from int) {
 // is read again.
 func ParseWritten(b []byte, m *Marks) (*Request, error) {
 	head := slices.Concat(b[:m.begin], []byte("[]}"))
-	r := &Request{}
-	if err := r.Rescan(head, &grammar, &m.notes); err != nil {
+	n := &m.n
+	if err := n.Rescan(head, &grammar, n); err != nil {
 		return nil, err
 	}
-	r.named = m.named
-	if err := r.read(head, m.messages > 0); err != nil {
+	if err := n.read(head, n.messages > 0); err != nil {
 		return nil, err
 	}
+	r := n.Request
 	r.Extend(b, m.long)
-	r.Mend(m.mend(b))
-	r.effort, r.media, r.mediaBytes = m.effort, m.encoded, m.encodedBytes
-	return r, nil
+	r.Mend(n.mend(b))
+	return &r, nil
 }

@@ -52,18 +52,7 @@ var grammar = newGrammar()
 func newGrammar() body.Grammar {
 	g := body.Grammar{
 		Needs: "prompt", Folds: true,
-		Known: func(name []byte) bool {
-			switch string(name) {
-			case "model", "temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty", "logit_bias":
-				return true
-			}
-			for _, known := range names {
-				if string(name) == known {
-					return true
-				}
-			}
-			return false
-		},
+		Known:  append([]string{"model", "temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty", "logit_bias"}, names[:]...),
 		Places: append(make([]body.Node, atUnknown), body.NodesOfIDs(atUnknown)...),
 	}
 	top := []body.Field{{Name: "model", Place: body.Model}}

@@ -33,13 +33,7 @@ const (
 
 var grammar = body.Grammar{
 	Needs: "input", Folds: true,
-	Known: func(name []byte) bool {
-		switch string(name) {
-		case "model", "input", "encoding_format", "dimensions", "user", "stream":
-			return true
-		}
-		return false
-	},
+	Known: []string{"model", "input", "encoding_format", "dimensions", "user", "stream"},
 	Places: append([]body.Node{
 		body.Top: {Other: atUnknown, Fields: append([]body.Field{
 			{Name: "model", Place: body.Model}, {Name: "input", Place: atInput}, {Name: "encoding_format", Place: atFormat},

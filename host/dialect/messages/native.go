@@ -40,10 +40,10 @@ const (
 // tool_addition: {"type":"tool_addition","tool":{"type":"tool_definition","definition":…}}.
 var nativeForm = native.Form{
 	Grammar: body.Grammar{
-		Needs: "messages", Known: nativeKnown, Folds: true,
+		Needs: "messages", Known: slices.Concat(known(), native.Private()), Folds: true,
 		Places: []body.Node{
 			body.Top: {
-				Fields: append(native.Private(atPrivate),
+				Fields: append(native.PrivateFields(atPrivate),
 					body.Field{Name: "model", Place: body.Model}, body.Field{Name: "metadata", Place: atUser}, body.Field{Name: "user", Place: atUser},
 					body.Field{Name: "container", Place: atID}, body.Field{Name: "tools", Place: atTools},
 					body.Field{Name: "output_config", Place: atOutput}, body.Field{Name: "output_format", Place: atFormat},
@@ -65,12 +65,12 @@ var nativeForm = native.Form{
 			atSignature: {},
 		},
 	},
-	Roles: map[body.Place]native.Role{
+	Roles: native.Roles{
 		atPrivate: native.Cut, atUser: native.User, atID: native.ID, atLink: native.Link, atSkill: native.Skill, atSignature: native.Sealed,
 		atTool: native.Tool, atToolType: native.ToolType, atToolModel: native.ToolModel, atInnerType: native.InnerType, atInnerModel: native.InnerModel,
 	},
 	Seal: seal.Prefix,
-}
+}.Indexed()
 
 // withIDs returns a node of fields in which there may be ids besides, and further ones deeper.
 func withIDs(fields ...body.Field) body.Node {
@@ -126,7 +126,6 @@ func newAnswerForm(model body.Place) native.Form {
 	container, content := body.Field{Name: "container", Place: inContainer}, body.Field{Name: "content", Place: inBlocks}
 	return native.Form{
 		Grammar: body.Grammar{
-			Known: func([]byte) bool { return false },
 			Places: []body.Node{
 				body.Top: {Fields: []body.Field{
 					{Name: "model", Place: model}, {Name: "message", Place: inMessage}, {Name: "delta", Place: inDelta}, {Name: "content_block", Place: inBlock},
@@ -143,15 +142,12 @@ func newAnswerForm(model body.Place) native.Form {
 				inOther:     {Fields: []body.Field{{Name: "input"}, {Name: "model", Place: inModel}}, Other: inOther, Element: inOther},
 			},
 		},
-		Roles: map[body.Place]native.Role{
+		Roles: native.Roles{
 			inBlock: native.Item, inType: native.ItemType, inFile: native.ItemID, inID: native.ID, inOwn: native.Own, inModel: native.Model,
 		},
 		Makes: func(kind string) bool { return strings.HasSuffix(kind, "code_execution_tool_result") },
-	}
+	}.Indexed()
 }
-
-// nativeKnown reports whether a folded name is one that must not be written in another way.
-func nativeKnown(name []byte) bool { return known(name) || native.IsPrivate(name) }
 
 // extOwn is the extension of adapters for Anthropic itself, which alone learns who the
 // client's user is.

@@ -47,21 +47,19 @@ var fields = [...]field{
 
 // grammar is the form of a request, of which the scan needs to know only the top.
 var grammar = func() body.Grammar {
-	g := body.Grammar{Needs: "messages", Known: known, Places: make([]body.Node, body.First)}
+	g := body.Grammar{Needs: "messages", Known: known(), Places: make([]body.Node, body.First)}
 	for i, f := range fields {
 		g.Places[body.Top].Fields = append(g.Places[body.Top].Fields, body.Field{Name: f.name, Place: body.First + body.Place(i)})
 	}
-	return g
+	return g.Indexed()
 }()
 
-// known reports whether a folded name is one of a field that is read.
-func known(name []byte) bool {
+// known returns the names of the fields that are read.
+func known() (names []string) {
 	for i := range fields {
-		if string(name) == fields[i].name {
-			return true
-		}
+		names = append(names, fields[i].name)
 	}
-	return false
+	return names
 }
 
 // Begin does nothing: a field of the top is told when it ends.

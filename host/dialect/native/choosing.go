@@ -25,23 +25,15 @@ var (
 // provider needs them.
 var private = [...]string{"safeguards", "client_metadata", "session_id", "agent_id", "user_profile_id"}
 
-// Private returns the fields that never leave the gateway, whose values are at a place that is
-// Cut.
-func Private(at body.Place) (fields []body.Field) {
+// Private returns the names of the fields that never leave the gateway.
+func Private() []string { return private[:] }
+
+// PrivateFields returns these fields, whose values are at a place that is Cut.
+func PrivateFields(at body.Place) (fields []body.Field) {
 	for _, name := range private {
 		fields = append(fields, body.Field{Name: name, Place: at})
 	}
 	return fields
-}
-
-// IsPrivate reports whether a folded name is that of such a field.
-func IsPrivate(name []byte) bool {
-	for _, p := range private {
-		if string(name) == p {
-			return true
-		}
-	}
-	return false
 }
 
 // billedTools are how the types of tools begin that the providers run and bill by the call, by

@@ -39,7 +39,7 @@ const maxIDs = 4096 // of body.IDs
 // form is one of an API that has everything that there is.
 var form = Form{
 	Grammar: body.Grammar{
-		Needs: "items", Known: func(name []byte) bool { return string(name) == "model" },
+		Needs: "items", Known: []string{"model"},
 		Places: []body.Node{
 			body.Top: {Fields: []body.Field{
 				{Name: "model", Place: body.Model}, {Name: "cut", Place: atCut}, {Name: "user", Place: atUser}, {Name: "id", Place: atID},
@@ -56,7 +56,7 @@ var form = Form{
 			atInside:    {},
 		},
 	},
-	Roles: map[body.Place]Role{
+	Roles: Roles{
 		atCut: Cut, atUser: User, atID: ID, atTool: Tool, atType: ToolType, atModel: ToolModel, atInnerType: InnerType,
 		atItem: Item, atItemID: ItemID, atItemType: ItemType, atItemSeal: ItemSeal, atSealed: Sealed, atInside: CutInside,
 	},
@@ -70,7 +70,7 @@ var form = Form{
 		}
 		return 0
 	},
-}
+}.Indexed()
 
 func TestParse(t *testing.T) {
 	for text, want := range map[string]struct {
@@ -227,15 +227,15 @@ func FuzzParse(f *testing.F) {
 // telling is a form of answers.
 var telling = Form{
 	Grammar: body.Grammar{
-		Known: func([]byte) bool { return false },
+
 		Places: []body.Node{
 			body.Top:   {Fields: []body.Field{{Name: "model", Place: atSomeModel}, {Name: "response", Place: atResponse}, {Name: "input"}, {Name: "id", Place: atItsID}}, Other: atOther},
 			atResponse: {Fields: []body.Field{{Name: "model", Place: atOwn}}, Other: atOther},
 			atOther:    {Fields: []body.Field{{Name: "model", Place: atSomeModel}}, Other: atOther, Element: atOther},
 		},
 	},
-	Roles: map[body.Place]Role{atOwn: Own, atSomeModel: Model, atItsID: ID},
-}
+	Roles: Roles{atOwn: Own, atSomeModel: Model, atItsID: ID},
+}.Indexed()
 
 const (
 	atResponse = body.First + iota

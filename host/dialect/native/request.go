@@ -50,12 +50,15 @@ const (
 	Model // of an answer, a string: the name of some model
 )
 
+// Roles has the role of each place.
+type Roles [1 << 8]Role
+
 // Form is what of an API's requests, or of its answers, concerns the gateway. Every string
 // at one of its places that is long goes by reference, so its places should reach
-// everything: see [body.Node].
+// everything: see [body.Node]. Only what Indexed returns can be used.
 type Form struct {
 	Grammar body.Grammar
-	Roles   map[body.Place]Role
+	Roles   Roles
 
 	// Seal is what a string begins with that the gateway has sealed itself.
 	Seal string
@@ -72,6 +75,30 @@ type Form struct {
 	// At returns the path of a field of a tool, as this API writes it. Default:
 	// tools.0.type.
 	At func(tool int, field string) string
+}
+
+// Indexed returns the form, ready to be used. Of each place, a scan tells what its role needs.
+func (f Form) Indexed() Form {
+	f.Grammar.Places = slices.Clone(f.Grammar.Places)
+	for at := range f.Grammar.Places {
+		f.Grammar.Places[at].Only = f.Roles[at].needs()
+	}
+	f.Grammar = f.Grammar.Indexed()
+	return f
+}
+
+// needs returns what must be told of a value with a role: any string, since it may be long, and
+// perhaps more.
+func (r Role) needs() body.Told {
+	switch r {
+	case Tool, ToolSchema, Item:
+		return body.Strings | body.Bounds
+	case CutInside:
+		return body.Strings | body.Others | body.Bounds
+	case Cut, User, ToolType, ToolModel, InnerType, InnerModel, ItemType:
+		return body.Strings | body.Others
+	}
+	return body.Strings
 }
 
 // longText is how many bytes a string has from which on it goes by reference.

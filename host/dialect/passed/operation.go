@@ -97,18 +97,14 @@ func (s *shape) newGrammar() body.Grammar {
 			node = below[body.AnyPlace]
 		}
 		top = append(top, body.Field{Name: f.name, Place: placeOf(i)})
+		node.Only = 0 // numbers and such count, too
 		g.Places[placeOf(i)], g.Places[placeOf(i)+1] = node, node
 		g.Places[placeOf(i)].Element = placeOf(i) + 1
 	}
 	g.Places[body.Top] = body.Node{Fields: slices.Concat(top, ids[body.AnyPlace].Fields), Other: s.unknown()}
 	g.Places = slices.Concat(g.Places, below, ids)
-	g.Known = func(name []byte) bool {
-		for i := range top {
-			if string(name) == top[i].Name {
-				return true
-			}
-		}
-		return false
+	for _, f := range top {
+		g.Known = append(g.Known, f.Name)
 	}
 	return g.Indexed()
 }

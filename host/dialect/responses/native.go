@@ -71,9 +71,9 @@ func idNode() body.Node {
 // nativeForm is the form of a request.
 var nativeForm = native.Form{
 	Grammar: body.Grammar{
-		Needs: "input", Known: func(name []byte) bool { return known(name) || native.IsPrivate(name) }, Folds: true,
+		Needs: "input", Known: slices.Concat(ownFields, sameFields, native.Private()), Folds: true,
 		Places: []body.Node{
-			body.Top: withIDs(append(native.Private(atPrivate),
+			body.Top: withIDs(append(native.PrivateFields(atPrivate),
 				body.Field{Name: "model", Place: body.Model}, body.Field{Name: "previous_response_id", Place: atRef},
 				body.Field{Name: "metadata", Place: ofTheTool}, body.Field{Name: "conversation", Place: atID},
 				body.Field{Name: "prompt", Place: atID}, body.Field{Name: "text", Place: atText},
@@ -97,7 +97,7 @@ var nativeForm = native.Form{
 			atNativeAction: withIDs(body.Field{Name: "env", Place: ofTheTool}),
 		},
 	},
-	Roles: map[body.Place]native.Role{
+	Roles: native.Roles{
 		atPrivate: native.Cut, atPrivateInner: native.CutInside, atID: native.ID, atLink: native.Link, atRef: native.Ref, atSkill: native.Skill,
 		atTool: native.Tool, atToolType: native.ToolType, atToolModel: native.ToolModel, atToolSchema: native.ToolSchema, atInnerType: native.InnerType, atInnerModel: native.InnerModel,
 		atItems: native.Item, atNativeItem: native.Item, atNativeItemID: native.ItemID, atNativeType: native.ItemType, atNativeSeal: native.ItemSeal, atNativeData: native.ItemData,
@@ -105,7 +105,7 @@ var nativeForm = native.Form{
 	Seal:   seal.Prefix,
 	Refers: refers,
 	At:     func(tool int, field string) string { return "tools[" + strconv.Itoa(tool) + "]." + field },
-}
+}.Indexed()
 
 func toolNode(kind, model body.Place) body.Node {
 	return withIDs(
@@ -161,7 +161,6 @@ func newAnswerForm(model body.Place) native.Form {
 	}
 	return native.Form{
 		Grammar: body.Grammar{
-			Known: func([]byte) bool { return false },
 			Places: []body.Node{
 				body.Top: {Fields: slices.Concat(response, []body.Field{
 					{Name: "model", Place: model}, {Name: "response", Place: inResponse}, {Name: "item", Place: inItem}, {Name: "part", Place: inPart},
@@ -184,11 +183,11 @@ func newAnswerForm(model body.Place) native.Form {
 				inOther:   {Fields: []body.Field{{Name: "model", Place: inModel}}, Other: inOther, Element: inOther},
 			},
 		},
-		Roles: map[body.Place]native.Role{
+		Roles: native.Roles{
 			inID: native.ID, inItem: native.Item, inType: native.ItemType, inFile: native.ItemID, inOwn: native.Own, inModel: native.Model,
 		},
 		Makes: func(kind string) bool { return kind == "code_interpreter_call" || kind == "file_search_call" },
-	}
+	}.Indexed()
 }
 
 // passed reads a request as it is. It returns nil for one with what Kai has sealed, which is

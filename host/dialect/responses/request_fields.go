@@ -31,11 +31,6 @@ var ownFields = []string{
 	"reasoning", "store", "stream", "stream_options", "text", "tool_choice", "tools", "top_logprobs", "truncation",
 }
 
-// known reports whether a folded name is one of a field that Kai or the API knows.
-func known(name []byte) bool {
-	return slices.Contains(ownFields, string(name)) || slices.Contains(sameFields, string(name))
-}
-
 // rule is what the value of a field must be.
 type rule struct {
 	field string

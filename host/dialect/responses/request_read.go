@@ -29,7 +29,8 @@ var grammar = newGrammar()
 
 func newGrammar() body.Grammar {
 	top := []body.Field{{Name: "model", Place: body.Model}, {Name: "input", Place: atInput}}
-	for _, name := range slices.Concat(ownFields, sameFields) {
+	known := slices.Concat(ownFields, sameFields)
+	for _, name := range known {
 		if name != "model" && name != "input" {
 			top = append(top, body.Field{Name: name, Place: atField})
 		}
@@ -40,7 +41,7 @@ func newGrammar() body.Grammar {
 	}
 	return body.Grammar{Needs: "input", Known: known, Places: []body.Node{
 		body.Top: {Fields: top}, atInput: {Element: atItem}, atItem: {Fields: ofItem},
-	}}
+	}}.Indexed()
 }
 
 // reading is what is noted of a request while its body is checked.

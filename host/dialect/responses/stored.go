@@ -29,11 +29,11 @@ const InputItems = "input_items"
 // keptForm is the form of the request to an adapter.
 var keptForm = native.Form{
 	Grammar: body.Grammar{
-		Needs: "id", Known: func([]byte) bool { return false },
+		Needs:  "id",
 		Places: []body.Node{body.Top: {Fields: []body.Field{{Name: "model", Place: body.Model}, {Name: "id", Place: atID}}}},
 	},
-	Roles: map[body.Place]native.Role{atID: native.ID},
-}
+	Roles: native.Roles{atID: native.ID},
+}.Indexed()
 
 // ParseKept returns what makes a request of k, whatever the body. Only the target that keeps
 // the response can be asked.
