@@ -23,7 +23,7 @@ var passedStreams = map[string]struct {
 	usage  string // in the log
 }{
 	"images": {
-		path: "/v1/images/generations", asked: `{"model":"%s","prompt":"p","stream":true,"partial_images":1}`,
+		path: images, asked: `{"model":"%s","prompt":"p","stream":true,"partial_images":1}`,
 		events: []string{
 			"event: image_generation.partial_image\ndata: {\"type\":\"image_generation.partial_image\",\"b64_json\":\"AAAA\",\"partial_image_index\":0}\n\n",
 			"event: image_generation.completed\ndata: {\"type\":\"image_generation.completed\",\"b64_json\":\"BBBB\",\"usage\":{\"input_tokens\":5,\"output_tokens\":2}}\n\n",
@@ -123,20 +123,20 @@ func TestPassedStreamFaults(t *testing.T) {
 		status int
 		says   string
 	}{
-		"reset before the head":    {mock.Reset, 502, "upstream_error"},
-		"nothing":                  {mock.SSE(), 502, "upstream_error"},
-		"comments alone":           {mock.SSE(": ping\n\n"), 502, "upstream_error"},
-		"an end mark alone":        {mock.SSE("data: [DONE]\n\n"), 502, "upstream_error"},
-		"no JSON":                  {mock.SSE("data: }{\n\n"), 502, "upstream_error"},
-		"a list":                   {mock.SSE("data: []\n\n"), 502, "upstream_error"},
-		"half an object":           {mock.SSE("data: {\"type\":\"x\",\"a\":[\n\n"), 502, "upstream_error"},
-		"an error":                 {mock.SSE("data: {\"type\":\"error\",\"error\":{\"message\":\"down\",\"type\":\"server_error\"}}\n\n"), 502, "down"},
-		"a rate limit":             {mock.Whole(429, "application/json", `{"error":{"message":"slow down"}}`), 429, "rate_limit_exceeded"},
-		"a whole answer":           {mock.JSON(`{"created":1,"data":[],"text":"Hello"}`), 502, "ask without one"},
-		"sound":                    {mock.Whole(200, "audio/mpeg", "ID3"), 502, "upstream_error"},
-		"a web page":               {mock.Whole(200, "text/html", "<html>"), 502, "upstream_error"},
-		"events that nobody knows": {mock.SSE("data: {\"type\":\"new\"}\n\n"), 200, "upstream_error"},
-		"the provider's key":       {mock.SSE("event: error\ndata: {\"error\":{\"message\":\"sk-upstream-key is wrong\"}}\n\n"), 502, "upstream_error"},
+		"reset before the head":     {mock.Reset, 502, "upstream_error"},
+		"nothing":                   {mock.SSE(), 502, "upstream_error"},
+		"comments alone":            {mock.SSE(": ping\n\n"), 502, "upstream_error"},
+		"an end mark alone":         {mock.SSE("data: [DONE]\n\n"), 502, "upstream_error"},
+		"no JSON":                   {mock.SSE("data: }{\n\n"), 502, "upstream_error"},
+		"a list":                    {mock.SSE("data: []\n\n"), 502, "upstream_error"},
+		"half an object":            {mock.SSE("data: {\"type\":\"x\",\"a\":[\n\n"), 502, "upstream_error"},
+		"an error":                  {mock.SSE("data: {\"type\":\"error\",\"error\":{\"message\":\"down\",\"type\":\"server_error\"}}\n\n"), 502, "down"},
+		"a rate limit":              {mock.Whole(429, "application/json", `{"error":{"message":"slow down"}}`), 429, "rate_limit_exceeded"},
+		"a whole answer of nothing": {mock.JSON(`{"created":1,"data":[]}`), 502, "ask without one"},
+		"sound":                     {mock.Whole(200, "audio/mpeg", "ID3"), 502, "upstream_error"},
+		"a web page":                {mock.Whole(200, "text/html", "<html>"), 502, "upstream_error"},
+		"events that nobody knows":  {mock.SSE("data: {\"type\":\"new\"}\n\n"), 200, "upstream_error"},
+		"the provider's key":        {mock.SSE("event: error\ndata: {\"error\":{\"message\":\"sk-upstream-key is wrong\"}}\n\n"), 502, "upstream_error"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			up := mock.Start(t, tc.answer)
@@ -144,12 +144,58 @@ func TestPassedStreamFaults(t *testing.T) {
 			for _, c := range passedStreams {
 				res, answer := g.postPassed(t, c.path, c.form, as(c.asked, "mine"))
 				says := tc.says
-				if name == "a whole answer" && c.path == speech {
-					says = "upstream_error" // no JSON is sound
+				if name == "a whole answer of nothing" && c.path != images {
+					says = "upstream_error" // nor is it sound or a text
 				}
 				if res.StatusCode != tc.status || !strings.Contains(answer, `"error"`) || !strings.Contains(answer, says) || strings.Contains(answer, "sk-upstream-key") {
 					t.Errorf("%s: the client got %d %s, want %d and %q", c.path, res.StatusCode, answer, tc.status, says)
 				}
+			}
+		})
+	}
+}
+
+// TestWholeAnswersToStreams: a model that knows no stream, such as whisper-1, answers as a whole.
+// That was paid for, so the client gets it as the events of its API, and no other target is asked.
+func TestWholeAnswersToStreams(t *testing.T) {
+	for path, tc := range map[string]struct {
+		answer string
+		want   []string
+		usage  string
+	}{
+		transcriptions: {
+			`{"text":"Hel\"lo","task":"transcribe","model":"dated-name","duration":1.5}`,
+			[]string{`{"type":"transcript.text.delta","delta":"Hel\"lo"}`, `{"type":"transcript.text.done","text":"Hel\"lo","task":"transcribe","model":"several","duration":1.5}`},
+			`"completion_tokens":2`,
+		},
+		images: {
+			`{"created":7,"size":"1x1","data":[{"b64_json":"AA=="},{"b64_json":"AQ=="}],"usage":{"input_tokens":5,"output_tokens":9}}`,
+			[]string{
+				`{"type":"image_generation.completed","size":"1x1","created_at":7,"b64_json":"AA=="}`,
+				`{"type":"image_generation.completed","size":"1x1","usage":{"input_tokens":5,"output_tokens":9},"created_at":7,"b64_json":"AQ=="}`,
+			},
+			`"prompt_tokens":5,"completion_tokens":9`,
+		},
+	} {
+		t.Run(path, func(t *testing.T) {
+			up := mock.Start(t, mock.JSON(tc.answer))
+			g := passedGateway(t, up)
+			for _, c := range passedStreams {
+				if c.path != path {
+					continue
+				}
+				up.Forget()
+				res, answer := g.postPassed(t, c.path, c.form, as(c.asked, "several"))
+				want := ""
+				for _, data := range tc.want {
+					want += "event: " + data[len(`{"type":"`):strings.Index(data, `",`)] + "\ndata: " + data + "\n\n"
+				}
+				if res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/event-stream" || answer != want || len(up.Requests()) != 1 {
+					t.Errorf("the client got %d %s\n%s after %d requests, want\n%s", res.StatusCode, res.Header.Get("Content-Type"), answer, len(up.Requests()), want)
+				}
+			}
+			if log := g.log.String(); !strings.Contains(log, tc.usage) {
+				t.Errorf("the log is %s", log)
 			}
 		})
 	}

@@ -46,7 +46,10 @@ var passedCases = map[string]passedCase{
 	"/v1/images/generations": {`{"model":"%s","prompt":"p"}`, `{"created":1,"model":"%s","data":[{"b64_json":"AA=="}],"usage":{"input_tokens":5,"output_tokens":2}}`},
 }
 
-const speech = "/v1/audio/speech"
+const (
+	speech = "/v1/audio/speech"
+	images = "/v1/images/generations"
+)
 
 // speaks is a request for speech.
 const speaks = `{"model":"%s","input":"Hello","voice":"alloy"}`

@@ -28,10 +28,14 @@ func newAnswer(i dialect.Info) *answer {
 func (a *answer) take(data []byte) *fault.Error {
 	out, err := a.info.Memory.Grow(a.out, len(data)+6*len(a.info.Model)+len(`""`))
 	if err != nil {
-		return &fault.Error{Kind: fault.Share, Code: "out_of_memory", Cause: err, Text: "Kai has no memory left for the answer."}
+		return outOfMemory(err)
 	}
 	a.out = appendAs(out, data, a.info.Model)
 	return nil
+}
+
+func outOfMemory(err error) *fault.Error {
+	return &fault.Error{Kind: fault.Share, Code: "out_of_memory", Cause: err, Text: "Kai has no memory left for the answer."}
 }
 
 // appendAs appends an answer, JSON, with the alias in place of the model that it names, if

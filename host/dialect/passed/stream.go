@@ -4,7 +4,7 @@ import (
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/dialect/native"
 	"github.com/kai-gateway/kai/host/facts"
-	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -18,13 +18,14 @@ type stream struct {
 
 // Begin makes the answer of an attempt.
 func (s stream) Begin() dialect.Answer {
-	return &passing{native.NewStream(s.info, &passage{alias: s.info.Model}), s.text}
+	return &passing{native.NewStream(s.info, &passage{alias: s.info.Model}), s.info.Memory, s.text}
 }
 
 // passing is an answer in events.
 type passing struct {
 	*native.Answer
-	text bool
+	memory *memory.Grant
+	text   bool
 }
 
 var _ dialect.Passing = (*passing)(nil)
@@ -32,12 +33,9 @@ var _ dialect.Passing = (*passing)(nil)
 // Apply adds the emissions of one adapter call, and appends the event that passes. The error
 // is a *fault.Error; then nothing was appended.
 func (a *passing) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
-	for _, e := range ems {
-		if e.Kind == abi.Result {
-			return dst, &fault.Error{
-				Kind: fault.Upstream, Code: "upstream_error",
-				Text: "The provider answered as a whole, although a stream was asked for. It may know none: ask without one.",
-			}
+	for i := range ems {
+		if ems[i].Kind == abi.Result {
+			return a.whole(dst, ems, i)
 		}
 	}
 	return a.Answer.Apply(dst, ems)
