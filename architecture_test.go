@@ -118,7 +118,7 @@ var layers = []layer{
 	// Kai, so that tests inside of package host can have them, too.
 	{pattern: "internal/testkit/mock"},
 	{pattern: "internal/testkit/wire"}, // the same below HTTP
-	{pattern: "internal/testkit", own: []string{"host", "host/buffer", "host/live", "host/wasm/modfile", "config", "plugins"}},
+	{pattern: "internal/testkit", own: []string{"host", "host/buffer", "host/live", "host/wasm", "host/wasm/modfile", "config", "plugins"}},
 	// Measures the program from outside, with modules it makes for that.
 	{pattern: "cmd/bench", own: []string{"host/wasm", "host/wasm/*", "plugins", "sdk/abi"}},
 	{pattern: "cmd/bench/linked", own: []string{"cmd/internal/logline", "cmd/internal/logqueue", "cmd/internal/pace", "host", "host/*", "host/wasm/modfile", "config", "plugins", "plugins/*", "sdk", "sdk/abi"}},

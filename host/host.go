@@ -45,6 +45,7 @@ type Options struct {
 
 	Logger   *slog.Logger     // default: discard
 	CacheDir string           // for compiled adapters; "": nothing is kept
+	Modules  *wasm.Modules    // compiled adapters in memory, which gateways of one process may share; default: its own
 	Version  string           // the gateway's
 	Now      func() time.Time // for "created" and the log; default time.Now
 
@@ -161,7 +162,7 @@ func New(o Options) (*Host, error) {
 	h.audit = audit.NewWriter(o.Logger)
 	h.tracer, h.pusher = observe.NewTracer(o.Logger), h.metrics.Pusher(o.Logger)
 	h.loopback.Store(config.IsLoopback(o.Config.Server.Host))
-	h.engine = wasm.New(wasm.Options{Logger: o.Logger, CacheDir: o.CacheDir})
+	h.engine = wasm.New(wasm.Options{Logger: o.Logger, CacheDir: o.CacheDir, Modules: o.Modules})
 	h.machine = memory.Machine()
 	h.bodies = memory.NewLimit(0)
 	h.memory = memory.New(memory.Options{

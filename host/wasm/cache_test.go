@@ -74,9 +74,9 @@ func (t cacheTest) load() string {
 	e := New(Options{CacheDir: t.dir, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	defer e.Close()
 	for range 2 { // trouble is told once
-		e.mu.Lock()
-		e.kept.Purge()
-		e.mu.Unlock()
+		e.modules.mu.Lock()
+		e.modules.kept.Purge()
+		e.modules.mu.Unlock()
 		a := loadIn(t.T, e, hostile(t.T, "events"))
 		var b Batch
 		if err := event(a, "hello", &b); err != nil {

@@ -13,15 +13,12 @@
 package wasm
 
 import (
-	"crypto/sha256"
 	"log/slog"
 	"maps"
 	"runtime"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/host/wasm/modfile"
@@ -34,15 +31,16 @@ type Options struct {
 	CacheDir string        // where compiled code is kept from one start to the next, up to 256 MiB; not used if others can write there; "": nothing is kept
 	Calls    int           // how many guest calls of more than half a millisecond run at once; default max(1, GOMAXPROCS-1)
 	CallWait time.Duration // how long a call waits for a slot; default 30 s
-	Versions int           // how many modules stay compiled after their last use; default 4
+	Modules  *Modules      // compiled modules in memory, which may be shared with other engines; default: the engine's own, of which 4 stay compiled after their last use
 	Idle     time.Duration // an instance that nobody needed for so long is closed, unless it is its adapter's only one; default 1 min
 }
 
 // Engine runs adapters. Its methods are safe for concurrent use.
 type Engine struct {
-	opts  Options
-	slots *slots
-	cache *codeCache
+	opts    Options
+	slots   *slots
+	cache   *codeCache
+	modules *Modules
 
 	done    chan struct{} // closed by Close
 	running sync.WaitGroup
@@ -53,8 +51,6 @@ type Engine struct {
 	queue    []*Adapter            // adapters to be loaded, in order
 	untidy   bool                  // a module was compiled since the last tidy
 	closed   bool
-	live     map[[sha256.Size]byte]*version              // versions in use, by the module's digest
-	kept     *simplelru.LRU[[sha256.Size]byte, *version] // versions that nobody uses at the moment
 }
 
 // New starts an engine. Close it after every Adapter was closed.
@@ -68,30 +64,25 @@ func New(opts Options) *Engine {
 	if opts.CallWait <= 0 {
 		opts.CallWait = 30 * time.Second
 	}
-	if opts.Versions <= 0 {
-		opts.Versions = 4
-	}
 	if opts.Idle <= 0 {
 		opts.Idle = time.Minute
 	}
 	e := &Engine{
-		opts: opts, slots: newSlots(opts.Calls), cache: newCodeCache(opts.CacheDir, opts.Logger), done: make(chan struct{}),
-		adapters: map[*Adapter]struct{}{}, live: map[[sha256.Size]byte]*version{},
+		opts: opts, slots: newSlots(opts.Calls), cache: newCodeCache(opts.CacheDir, opts.Logger), modules: opts.Modules,
+		done: make(chan struct{}), adapters: map[*Adapter]struct{}{},
+	}
+	if e.modules == nil {
+		e.modules = NewModules(0)
 	}
 	e.wake = sync.NewCond(&e.mu)
-	e.kept, _ = simplelru.NewLRU(opts.Versions, func(_ [sha256.Size]byte, v *version) {
-		if v.refs == 0 {
-			v.close()
-		}
-	})
 	e.running.Go(e.load)
 	e.running.Go(e.trim)
 	return e
 }
 
 // Close ends the loading of adapters, after the one that is being compiled, and frees
-// the compiled modules that nobody uses. Adapters can still be used until they are
-// closed.
+// the compiled modules that nobody uses, unless they are shared. Adapters can still be used
+// until they are closed.
 func (e *Engine) Close() {
 	e.mu.Lock()
 	if !e.closed {
@@ -101,10 +92,9 @@ func (e *Engine) Close() {
 	e.wake.Broadcast()
 	e.mu.Unlock()
 	e.running.Wait()
-
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.kept.Purge()
+	if e.opts.Modules == nil {
+		e.modules.Close()
+	}
 }
 
 // load loads adapters one after the other, in the order of the queue, until Close.
@@ -200,7 +190,7 @@ func (e *Engine) forget(a *Adapter) {
 	delete(e.adapters, a)
 	e.mu.Unlock()
 	if v := a.loader.version; v != nil {
-		e.release(v)
+		e.modules.release(v)
 	}
 }
 
@@ -208,44 +198,15 @@ func (e *Engine) forget(a *Adapter) {
 // in memory. If the module has to run for that, it runs for c, within limits, which are
 // those of its adapter.
 func (e *Engine) acquire(m modfile.Module, limits *Limits, c caller) (*version, error) {
-	e.mu.Lock()
-	v := e.live[m.Digest]
-	if v == nil {
-		v, _ = e.kept.Peek(m.Digest)
-	}
-	if v != nil {
-		v.refs++ // before Remove, whose callback closes a version without references
-		e.kept.Remove(m.Digest)
-		e.live[m.Digest] = v
-		e.mu.Unlock()
+	if v := e.modules.find(m.Digest); v != nil {
 		return v, nil
 	}
-	e.mu.Unlock()
-
-	// Only load calls acquire, so nobody else compiles the same module meanwhile.
 	v, err := compile(m, e.cache, limits, c)
 	if err != nil {
 		return nil, err
 	}
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	v.refs = 1
 	e.untidy = true
-	e.live[m.Digest] = v
-	return v, nil
-}
-
-// release gives a version back. The versions that were used last stay compiled.
-func (e *Engine) release(v *version) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if v.refs--; v.refs > 0 {
-		return
-	}
-	delete(e.live, v.digest)
-	if e.closed {
-		v.close()
-		return
-	}
-	e.kept.Add(v.digest, v)
+	e.mu.Unlock()
+	return e.modules.add(v), nil
 }

@@ -42,7 +42,9 @@ func loadIn(t *testing.T, e *Engine, module []byte) *Adapter {
 }
 
 func TestVersionsAreKeptAfterUse(t *testing.T) {
-	e := New(Options{Versions: 1})
+	modules := NewModules(1)
+	defer modules.Close()
+	e := New(Options{Modules: modules})
 	defer e.Close()
 	events, worn := hostile(t, "events"), hostile(t, "worn")
 
@@ -67,13 +69,13 @@ func TestVersionsAreKeptAfterUse(t *testing.T) {
 	other := loadIn(t, e, worn) // with room for one, events has to go when worn is given up
 	other.Close()
 	if again := loadIn(t, e, events); again.loader.version == version {
-		t.Error("more versions were kept than Options.Versions")
+		t.Error("more versions were kept than NewModules was told")
 	} else {
 		again.Close()
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if n := len(e.live); n != 0 {
+	modules.mu.Lock()
+	defer modules.mu.Unlock()
+	if n := len(modules.live); n != 0 {
 		t.Errorf("%d versions are in use at the end", n)
 	}
 }
@@ -330,5 +332,43 @@ func TestTheEngineTrims(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d idle instances, want one", n)
 		}
+	}
+}
+
+// TestEnginesShareModules: engines that load the same module at the same time have one
+// version of it, which outlives the engine that compiled it.
+func TestEnginesShareModules(t *testing.T) {
+	modules := NewModules(1)
+	events := hostile(t, "events")
+	adapters := make([]*Adapter, 4)
+	engines := make([]*Engine, len(adapters))
+	for i := range engines {
+		engines[i] = New(Options{Modules: modules})
+		adapters[i] = engines[i].Adapter("test", events, AdapterOptions{})
+	}
+	for i, a := range adapters {
+		if err := a.Wait(t.Context(), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		if a.loader.version != adapters[0].loader.version {
+			t.Errorf("engine %d has a version of its own", i)
+		}
+	}
+	for i, a := range adapters[:3] {
+		a.Close()
+		engines[i].Close()
+	}
+	var b Batch
+	if err := event(adapters[3], "still in use", &b); err != nil {
+		t.Errorf("closing other engines broke the last: %v", err)
+	}
+	modules.Close()
+	if err := event(adapters[3], "still in use", &b); err != nil {
+		t.Errorf("it was freed while it was used: %v", err)
+	}
+	adapters[3].Close()
+	engines[3].Close()
+	if n := len(modules.live) + modules.kept.Len(); n != 0 {
+		t.Errorf("%d versions are left in the end", n)
 	}
 }

@@ -54,13 +54,13 @@ func (a *Adapter) load() {
 		a.loaded(nil, err)
 		return
 	}
-	if v.transcript != nil {
-		if err := a.replay(v, v.transcript); err != nil {
-			a.engine.release(v)
+	if carried := v.transcript.Load(); carried != nil {
+		if err := a.replay(v, carried); err != nil {
+			a.engine.modules.release(v)
 			a.loaded(nil, &modfile.LoadError{Err: err})
 			return
 		}
-		v.transcript = nil
+		v.transcript.Store(nil)
 	}
 	a.pool.version = v
 	var in *instance
@@ -69,7 +69,7 @@ func (a *Adapter) load() {
 		seat.leave()
 	}
 	if err != nil {
-		a.engine.release(v)
+		a.engine.modules.release(v)
 		a.loaded(nil, &modfile.LoadError{Err: err})
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -22,7 +23,7 @@ import (
 // version is one compiled module, in a runtime of its own.
 type version struct {
 	digest   [sha256.Size]byte
-	refs     int // guarded by Engine.mu
+	refs     int // guarded by Modules.mu
 	manifest modfile.Manifest
 	pages    uint32 // pages of memory that an instance begins with
 	events   bool   // the module has kai_events
@@ -30,7 +31,7 @@ type version struct {
 	compiled wazero.CompiledModule
 	cache    wazero.CompilationCache
 
-	transcript *transcript.Transcript // the module's, until it was replayed; only the loader uses it
+	transcript atomic.Pointer[transcript.Transcript] // the module's, until it was replayed; only loaders use it
 }
 
 // compile checks, instruments and compiles a module, and finds its manifest. What the cache
@@ -68,7 +69,8 @@ func compile(m modfile.Module, cache *codeCache, limits *Limits, c caller) (*ver
 	if err != nil {
 		return nil, &modfile.LoadError{Err: err}
 	}
-	v.digest, v.transcript = m.Digest, carried
+	v.digest = m.Digest
+	v.transcript.Store(carried)
 	for _, memory := range v.compiled.ExportedMemories() { // one, as CheckABI has seen
 		v.pages = memory.Min()
 	}

@@ -54,7 +54,7 @@ func Start(t testing.TB, o Options) *Gateway {
 	}
 	var err error
 	g.Host, err = host.New(host.Options{
-		Config: o.Config, Module: Module, CacheDir: CacheDir, Version: "test", Sleep: o.Sleep,
+		Config: o.Config, Module: Module, CacheDir: CacheDir, Modules: compiled, Version: "test", Sleep: o.Sleep,
 		Logger: slog.New(slog.NewJSONHandler(g.Log, &slog.HandlerOptions{Level: o.Level})),
 		Now:    o.Now, Buffers: &buffer.Pool{Poison: true},
 	})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kai-gateway/kai/config"
 	"github.com/kai-gateway/kai/host/live"
+	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/plugins"
 )
@@ -20,6 +21,9 @@ import (
 // CacheDir keeps compiled adapters for all tests of this process, or of several with
 // the same KAI_TEST_CACHE. Main sets it.
 var CacheDir string
+
+// compiled is what Start's gateways share, so that a module is compiled once for all of them.
+var compiled = wasm.NewModules(16)
 
 // Main is for TestMain: it runs the tests of a package with a CacheDir.
 func Main(m *testing.M) {
