@@ -213,6 +213,7 @@ func TestMemoryAttacks(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each attacks a program of its own, for seconds
 			over, end := context.WithCancel(t.Context())
 			defer end()
 			var behave atomic.Bool

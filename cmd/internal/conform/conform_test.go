@@ -16,6 +16,7 @@ func TestShippedAdaptersConform(t *testing.T) {
 	}
 	for _, name := range plugins.Names() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			module, err := plugins.Module(name)
 			if err != nil {
 				t.Fatal(err)

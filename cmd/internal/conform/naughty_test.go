@@ -46,6 +46,7 @@ func TestKitNotices(t *testing.T) {
 		"verbatim": {"answers 401"},
 	} {
 		t.Run(do, func(t *testing.T) {
+			t.Parallel()
 			file := filepath.Join(t.TempDir(), "a.txtar")
 			if err := os.WriteFile(file, fmt.Appendf(nil, naughtyTranscript, do), 0o600); err != nil {
 				t.Fatal(err)
