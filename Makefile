@@ -65,7 +65,7 @@ TEST = KAI_TEST_CACHE="$(CURDIR)/bin/cache" bin/gotest \
 # without it, or that it can find nothing in, since one goroutine is all they have or
 # what they test is a program without it. Polled and KitNotices only compile adapters
 # for the others.
-HEAVY := ^Test(Hostile|Swap|Canary|CompileBombs|SpecSuite|GoGuest|Heights|ShippedAdapters|Examples|SDKs|TranscriptsEndToEnd|Dev|BrokenAdapters|NewInEvery|LongAnswers|MemoryAttacks|LargestRequests|RequestsWait|Polled|KitNotices)
+HEAVY := ^Test(Hostile|Swap|Canary|CompileBombs|SpecSuite|GoGuest|Heights|ShippedAdapters|Examples|SDKs|TranscriptsEndToEnd|Dev|BrokenAdapters|NewInEvery|LongAnswers|MemoryAttacks|LargestRequests|RequestsWait|InstancesOfAProvider|Polled|KitNotices)
 
 check: plugins ## format, vet, test with the race detector
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt on these"; exit 1; }

@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -541,6 +542,12 @@ func TestHostileModules(t *testing.T) {
 		b, _ := json.Marshal(map[string]string{"secret": secret, "header": header, "format": format})
 		return profile(`"auth":` + string(b))
 	}
+	// Cases of which another stays with the race detector. They take seconds in the guest
+	// alone, where it has nothing to watch.
+	alike := []string{
+		"deep recursion in kai_abi_v1", "deep recursion in kai_manifest", "deep recursion in kai_configure", "deep recursion in _initialize",
+		"a start that never returns", "an _initialize without end",
+	}
 	for name, tc := range map[string]struct {
 		module []byte
 		says   string
@@ -600,6 +607,9 @@ func TestHostileModules(t *testing.T) {
 		"another secret":                  {auth("OPENAI_API_KEY", "authorization", "{}"), "api_key"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if raceEnabled && slices.Contains(alike, name) {
+				t.Skip("make check runs it without the race detector")
+			}
 			before := resident(t)
 			path := write(t, tc.module)
 			replaceAmidStreams(t, running, u, path, tc.says, want)

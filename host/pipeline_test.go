@@ -196,17 +196,17 @@ func generationOf(t *testing.T, total *memory.Total, set func(*route.Target), up
 // serving serves chat completions by a generation, for requests of who that parse reads. It
 // returns what gives the record of the last one.
 func serving(t *testing.T, g *generation, who key.Principal, parse dialect.Parse) (*httptest.Server, func() *record.Request) {
-	var last *record.Request
+	var last atomic.Pointer[record.Request] // several requests may run at once
 	handle := g.serve(parse, 2)
 	server := httptest.NewServer(api.New(api.Options{
 		Models: g.models, Memory: g.host.memory,
 		Routes: []api.Route{{Method: "POST", Path: api.ChatPath, Handle: func(ctx context.Context, x *api.Exchange) error {
-			last = x.Record
+			last.Store(x.Record)
 			return handle(key.WithPrincipal(ctx, who), x)
 		}}},
 	}))
 	t.Cleanup(server.Close)
-	return server, func() *record.Request { return last }
+	return server, last.Load
 }
 
 // events is a stream of events, each sent by itself.
