@@ -47,8 +47,8 @@ cache: {when: asked}
 auth: {enabled: true, api_keys: [{name: all, key: all, limits: {requests: 1M/d, tokens: 999M/d}}, {name: few, key: few, models: [demo]}]}
 providers:
   up: {plugin: anthropic, base_url: %q, api_key: k, native: false}
-  em: {plugin: openai, base_url: %[2]q, api_key: k}
-  unset: {plugin: anthropic, base_url: %[2]q, api_key: "${UNSET_KEY}"}
+  em: {plugin: openai, base_url: %[2]q, api_key: k, native: true}
+  unset: {plugin: openai, base_url: %[2]q, api_key: "${UNSET_KEY}", native: true}
 model_mapping:
   demo: {provider: demo, model: demo}
   broken: {provider: demo, model: demo, options: {delay: 777ms}}
@@ -88,6 +88,8 @@ func documentedGateway(t *testing.T, readTimeout string) *gateway {
 			body = `{"error":{"message":"as asked","code":"model_not_found"}}`
 		case x.URI == "/completions" && status == 200:
 			body = `{"choices":[{"index":0,"text":"Hi","finish_reason":"stop"}]}`
+		case x.URI == "/responses/compact" && status == 200:
+			body = compaction
 		case x.URI == "/embeddings":
 			body = `{"data":[{"index":0,"embedding":[0.5,-0.25]}]}`
 		case "/v1"+x.URI == speech && status == 200:
@@ -165,6 +167,7 @@ var asks = []struct{ path, fields, stream, broken string }{
 	{"/v1/images/generations", `"prompt":"An otter"`, `,"stream":true`, `{"model":"demo"}`},
 	{speech, `"input":"Hello!","voice":"alloy"`, `,"stream_format":"sse"`, `{"model":"demo"}`},
 	{transcriptions, ``, `in a form`, "--b--\r\n"},
+	{"/v1/responses/compact", `"input":"Hello!"`, ``, `{"model":1}`},
 	{"/v1/responses/input_tokens", `"input":"Hello!"`, ``, `{"model":"demo"}`},
 	{"/v1/messages/count_tokens", `"messages":[{"role":"user","content":"Hello!"}]`, ``, `{"model":"demo"}`},
 }
@@ -177,7 +180,7 @@ func documentedAnswers(t *testing.T, g *gateway) []documented {
 	for _, a := range asks {
 		_, passed := passedCases[a.path]
 		form := a.path == transcriptions
-		passed = passed || a.path == speech || form
+		passed = passed || a.path == speech || form || a.path == "/v1/responses/compact"
 		embed := passed || a.path == "/v1/embeddings" || strings.HasSuffix(a.path, "/completions") && !strings.Contains(a.path, "chat") // asks the adapter that can
 		post := func(answer, model string, d documented) {
 			d.answer = "POST " + a.path + " " + answer
@@ -339,7 +342,7 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 // itself can't count, passes nothing on, and takes no time to make embeddings. Panics of all paths are recovered
 // in one place.
 var ownFaults = []string{
-	"POST /v1/messages/count_tokens 500 application/json", "POST /v1/responses/input_tokens 500 application/json", "POST /v1/embeddings 500 application/json", "POST /v1/rerank 500 application/json",
+	"POST /v1/messages/count_tokens 500 application/json", "POST /v1/responses/input_tokens 500 application/json", "POST /v1/responses/compact 500 application/json", "POST /v1/embeddings 500 application/json", "POST /v1/rerank 500 application/json",
 	"POST /v2/rerank 500 application/json", "POST /rerank 500 application/json",
 	"POST /v1/moderations 500 application/json", "POST /v1/images/generations 500 application/json",
 	"POST /v1/audio/speech 500 application/json", "POST /v1/audio/transcriptions 500 application/json",

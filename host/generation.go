@@ -172,10 +172,11 @@ func (g *generation) endpoints() []api.Route {
 		// Here, the chat completion that the request becomes comes before them.
 		{Method: "POST", Path: responsesPath, Dialect: responsesAPI, Handle: g.serve(responses.Parse(g.responsesOptions()), 4)},
 		{Method: "POST", Path: responsesPath + "/input_tokens", Dialect: responsesAPI, Handle: g.serve(responses.ParseCount(g.responsesOptions()), 4)},
+		{Method: "POST", Path: responsesPath + "/compact", Dialect: responsesAPI, Handle: g.serve(responses.ParseCompact, 2)},
 		{Method: "GET", Path: responsesPath + "/{id}", Dialect: responsesAPI, Handle: g.getResponse},
 		{Method: "DELETE", Path: responsesPath + "/{id}", Dialect: responsesAPI, Handle: g.deleteResponse},
 		{Method: "POST", Path: responsesPath + "/{id}/cancel", Dialect: responsesAPI, Handle: g.cancelResponse},
-		{Method: "POST", Path: responsesPath + "/{id}", Dialect: responsesAPI}, // compact, and others
+		{Method: "POST", Path: responsesPath + "/{id}", Dialect: responsesAPI}, // whatever else there is
 	}
 	for _, o := range passed.Operations() {
 		copies := int64(2)

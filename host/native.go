@@ -18,7 +18,7 @@ import (
 func (c *call) readNative(ctx context.Context, size int64) error {
 	r := c.request
 	if r.Native == nil || !slices.ContainsFunc(c.plan.Targets, c.mayPass) {
-		return r.Untranslated
+		return c.untranslated(ctx)
 	}
 	if err := c.memory.Hold(2 * size); err != nil {
 		return api.Busy(err)

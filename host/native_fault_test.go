@@ -19,6 +19,7 @@ var nativeAsks = map[string]struct {
 	"messages":       {"POST", "/v1/messages", `{"model":"c","max_tokens":50,"messages":[{"role":"user","content":"hi"}]}`, fmt.Sprintf(nativeWhole, "")},
 	"count_messages": {"POST", "/v1/messages/count_tokens", `{"model":"c","messages":[{"role":"user","content":"hi"}]}`, `{"input_tokens":5}`},
 	"responses":      {"POST", "/v1/responses", `{"model":"m","input":"hi"}`, ownWhole("1")},
+	"compacted":      {"POST", "/v1/responses/compact", `{"model":"m","input":"hi"}`, compaction},
 	"stored":         {"GET", "/v1/responses/resp_1", "", ownWhole("1")},
 	"deleted":        {"DELETE", "/v1/responses/resp_1", "", `{"id":"resp_1","object":"response","deleted":true}`},
 }

@@ -19,6 +19,7 @@ const (
 	ownAsk     = `{"model":"m","input":"hi"%s}`
 	ownObject  = `{"id":"resp_%s","object":"response","created_at":1756310000,"status":"%s","error":null,"model":"gpt-x","output":[%s],"usage":%s,"novel":0.10}`
 	ownMessage = `{"id":"msg_%s","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","text":"native","annotations":[],"logprobs":[]}]}`
+	compaction = `{"id":"resp_c","object":"response.compaction","created_at":1,"output":[{"id":"cmp_1","type":"compaction","encrypted_content":"gAAA"}],"usage":{"input_tokens":139,"output_tokens":38,"total_tokens":177},"novel":1}`
 	ownUsage   = `{"input_tokens":5,"input_tokens_details":{"cached_tokens":3},"output_tokens":2,"output_tokens_details":{"reasoning_tokens":1},"total_tokens":7}`
 )
 

@@ -16,6 +16,8 @@ func keeps(x *mock.Exchange) {
 		mock.JSON(ownWhole("1"))(x)
 	case x.Method == "POST" && x.URI == "/responses/input_tokens":
 		mock.JSON(`{"object":"response.input_tokens","input_tokens":11,"novel":1}`)(x)
+	case x.Method == "POST" && x.URI == "/responses/compact":
+		mock.JSON(compaction)(x)
 	case x.Method == "POST":
 		mock.JSON(wholeChat)(x)
 	case x.Method == "GET" && x.URI == "/responses/resp_1":
@@ -206,6 +208,70 @@ model_mapping: {m: {provider: own, model: gpt-x}, l: {provider: llama, model: lo
 	g.settled(t)
 	if used := g.host.Counted("key a tokens 1h0m0s"); used != 14 { // of two answers
 		t.Errorf("%d tokens are counted", used)
+	}
+}
+
+// TestCompactedConversations: a provider that speaks the API makes a conversation shorter, of whose it
+// is, and what it makes is that caller's, too; it is paid for as an answer is. Of models that can't,
+// the error names those that can.
+func TestCompactedConversations(t *testing.T) {
+	up := mock.Start(t, keeps)
+	g := newGateway(t, fmt.Sprintf(`
+auth: {enabled: true, api_keys: [{name: a, key: key-a, limits: {tokens: 1000000/h}}, {name: b, key: key-b, models: [c, d]}]}
+providers:
+  own: {plugin: openai, base_url: %q, api_key: sk-upstream, native: true, options: {body: {reasoning_effort: low}, drop: [dropped]}}
+  chat: {plugin: openai, base_url: %[1]q, api_key: k}
+model_mapping: {m: {provider: own, model: gpt-x}, c: {provider: chat, model: gpt-y}, d: {provider: demo, model: demo}, both: {targets: [{provider: chat, model: gpt-y}, {provider: own, model: gpt-x}]}}
+`, up.URL))
+	send := func(key, body string) (int, string) {
+		up.Forget()
+		return g.send(t, "POST", "/v1/responses/compact", body, "Authorization: Bearer "+key)
+	}
+	const novel = `"input":[{"role":"user","content":"hi"}],"novel":[1.50]`
+	for model, asked := range map[string]string{"m": "gpt-x", "both": "gpt-x"} {
+		status, answer := send("key-a", `{"model":"`+model+`",`+novel+`,"client_metadata":{"a":1},"dropped":1}`)
+		if status != 200 || answer != compaction || len(up.Requests()) != 1 || up.Last().URI != "/responses/compact" || up.Last().Body != `{"model":"`+asked+`",`+novel+`}` {
+			t.Errorf("%s: %d %s after %v", model, status, answer, up.Requests())
+		}
+	}
+	g.settled(t)
+	if used := g.host.Counted("key a tokens 1h0m0s"); used != 2*177 {
+		t.Errorf("%d tokens are counted, want those of two compactions", used)
+	}
+	for what, tc := range map[string]struct {
+		key, body string
+		status    int
+		says      string
+	}{
+		"a model that translates":       {"key-a", `{"model":"c","input":"hi"}`, 400, "The model 'c' can't compact a conversation; these can: m, both"},
+		"one without an upstream":       {"key-b", `{"model":"d","input":"hi"}`, 400, "no model that is configured here and that this key may use can"},
+		"a stream":                      {"key-a", `{"model":"m","input":"hi","stream":true}`, 400, "stream: not supported"},
+		"in the background":             {"key-a", `{"model":"m","input":"hi","background":true}`, 400, "background"},
+		"a response that isn't there":   {"key-a", `{"model":"m","previous_response_id":"resp_9"}`, 404, "does not exist"},
+		"another model at the upstream": {"key-a", `{"model":"m","input":"hi","Fallbacks":["x"]}`, 403, "fallbacks"},
+	} {
+		if status, answer := send(tc.key, tc.body); status != tc.status || !strings.Contains(answer, tc.says) || len(up.Requests()) > 0 {
+			t.Errorf("%s: %d %s after %v", what, status, answer, up.Requests())
+		}
+	}
+
+	// The response is named alone, as the agents SDK does, and the compacted items come back.
+	if status, answer := g.asks(t, "key-a", ""); status != 200 {
+		t.Fatalf("%d %s", status, answer)
+	}
+	if status, answer := send("key-a", `{"model":"m","previous_response_id":"resp_1"}`); status != 200 || up.Last().Body != `{"model":"gpt-x","previous_response_id":"resp_1"}` {
+		t.Errorf("%d %s after %v", status, answer, up.Requests())
+	}
+	up.Forget()
+	const goesOn = `[{"id":"cmp_1","type":"compaction","encrypted_content":"gAAA"},{"role":"user","content":"more"}]`
+	if status, answer := g.send(t, "POST", "/v1/responses", `{"model":"m","input":`+goesOn+`}`, "Authorization: Bearer key-a"); status != 200 || !strings.Contains(up.Last().Body, goesOn) {
+		t.Errorf("%d %s after %v", status, answer, up.Requests())
+	}
+
+	// A server that has the API and compacts nothing says so.
+	up.Answer(mock.Whole(404, "application/json", `{"detail":"Not Found"}`))
+	if status, answer := send("key-a", `{"model":"m","input":"hi"}`); status != 404 || errorIn(t, answer).Code != "unsupported_operation" || !strings.Contains(answer, "/responses/compact") {
+		t.Errorf("%d %s", status, answer)
 	}
 }
 

@@ -335,8 +335,8 @@ func (c *call) prepare(ctx context.Context, p *provider, target route.Target) (n
 	asked := c.asked
 	if native = c.nativeAt(&target, profile); native {
 		asked = c.native.Body(profile.Takes, anything)
-	} else if c.request.Untranslated != nil {
-		return false, c.request.Untranslated
+	} else if err := c.untranslated(ctx); err != nil {
+		return false, err
 	} else if !c.mayLearn(&target) {
 		return false, dialect.NotKept()
 	} else if err := p.serves(c.request.Op, target.Options); err != nil {
@@ -353,6 +353,14 @@ func (c *call) prepare(ctx context.Context, p *provider, target route.Target) (n
 			Text: "Requests and answers of this model's provider hold as much memory as they may (limits.share). Try again in a moment."}
 	}
 	return native, nil
+}
+
+// untranslated is why no target can get the request in translation; nil: one may.
+func (c *call) untranslated(ctx context.Context) error {
+	if c.request.Untranslated == nil {
+		return nil
+	}
+	return c.unserved(ctx, c.request.Untranslated)
 }
 
 // unserved adds to the error for an operation that the target doesn't have which models have

@@ -112,12 +112,12 @@ func (p *provider) serves(op abi.Op, options []byte) error {
 
 // operations are what people call them.
 var operations = map[abi.Op]string{
-	abi.Chat: "chat completions", abi.Completions: "completions", abi.Embeddings: "embeddings", abi.Moderations: "moderations", abi.Rerank: "rerank", abi.Images: "images", abi.Speech: "speech", abi.Transcriptions: "transcriptions", abi.Models: "lists of models",
+	abi.Chat: "chat completions", abi.Completions: "completions", abi.Embeddings: "embeddings", abi.Moderations: "moderations", abi.Rerank: "rerank", abi.Images: "images", abi.Speech: "speech", abi.Transcriptions: "transcriptions", abi.Models: "lists of models", abi.CompactResponses: "compactions",
 }
 
 // abilities are what a model can that has an operation which only some providers have.
 var abilities = map[abi.Op]string{
-	abi.Completions: "complete text", abi.Embeddings: "make embeddings", abi.Moderations: "judge content", abi.Rerank: "rank documents", abi.Images: "make images", abi.Speech: "speak", abi.Transcriptions: "transcribe",
+	abi.Completions: "complete text", abi.Embeddings: "make embeddings", abi.Moderations: "judge content", abi.Rerank: "rank documents", abi.Images: "make images", abi.Speech: "speak", abi.Transcriptions: "transcribe", abi.CompactResponses: "compact a conversation",
 }
 
 // checkRouting refuses a request that would choose another model, provider or account at

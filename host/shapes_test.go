@@ -153,7 +153,7 @@ func shapesOf(op abi.Op) map[string]func(n int) string {
 		return shapes
 	case abi.CountMessages:
 		return moreShapes[abi.Messages]
-	case abi.CountResponses:
+	case abi.CountResponses, abi.CompactResponses:
 		return moreShapes[abi.Responses]
 	}
 	return moreShapes[op]

@@ -202,7 +202,7 @@ func TestTheTableOfKindsIsTrue(t *testing.T) {
 		for _, n := range number.FindAllStringSubmatch(cells[1], -1) {
 			kind, _ := strconv.Atoi(n[1])
 			kinds++
-			for op := abi.Chat; op <= abi.CountMessages; op++ {
+			for op := abi.Chat; op <= abi.CompactResponses; op++ {
 				for in := inManifest; in < exports; in++ {
 					c := &collector{in: in, op: op}
 					if got, want := c.allowed(abi.Kind(kind)), may(cell, in, op); got != want {

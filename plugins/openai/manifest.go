@@ -25,7 +25,7 @@ var manifest = sdk.Manifest{
 	License:        "Apache-2.0",
 	Homepage:       "https://github.com/kai-gateway/kai/tree/main/plugins/openai",
 	Provider:       "openai",
-	Ops:            []abi.Op{abi.Chat, abi.Completions, abi.Embeddings, abi.Moderations, abi.Rerank, abi.Images, abi.Speech, abi.Transcriptions, abi.Responses, abi.Stored, abi.CountResponses},
+	Ops:            []abi.Op{abi.Chat, abi.Completions, abi.Embeddings, abi.Moderations, abi.Rerank, abi.Images, abi.Speech, abi.Transcriptions, abi.Responses, abi.Stored, abi.CountResponses, abi.CompactResponses},
 	OptionalOps:    []sdk.OptionalOp{{Op: abi.Count, Option: "count_tokens"}},
 	Capabilities:   []string{"streaming", "tools", "vision", "audio", "json", "reasoning", "logprobs"},
 	DefaultBaseURL: "https://api.openai.com/v1",

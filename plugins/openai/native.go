@@ -17,19 +17,26 @@ var responses = passing.Dialect{
 	Failure: func(_ abi.Op, head sdk.Head, e sdk.JSON) error { return errortext.InResponses(failure(0, head, e)) },
 }
 
-// passOn sends a request of the Responses API, or one to count the tokens of such a request, as
-// the client wrote it. Of the options, those
+// passOn sends a request of the Responses API, or one to count the tokens of such a request or to
+// compact its conversation, as the client wrote it. Of the options, those
 // count that say what is never sent, and what is sent where a request says nothing; the others
-// are about chat completions.
+// are about chat completions. To compact a conversation takes none of the fields that answers
+// depend on, so nothing is added there.
 func passOn(r *sdk.Request, o *settings, out *sdk.Out) error {
+	if r.Op == abi.CompactResponses {
+		o.body = nil
+	}
 	e := edit{settings: o}
 	body, err := e.responses(r.Body)
 	if err != nil {
 		return err
 	}
 	up := sdk.Upstream{Path: o.path("/responses"), Framing: abi.Whole, Headers: o.headers, Body: body}
-	if r.Op == abi.CountResponses {
+	switch r.Op {
+	case abi.CountResponses:
 		up.Path += "/input_tokens"
+	case abi.CompactResponses:
+		up.Path += "/compact"
 	}
 	if r.Stream {
 		up.Framing = abi.SSE
@@ -85,7 +92,11 @@ func passedWhole(r *sdk.Response, out *sdk.Out) error {
 	}
 	err := errortext.InResponses(failure(r.Status, r.Head, r.Body))
 	if said := readReport(r.Body); r.Status == 405 || said.foreign != nil || errortext.IsPath(said.said) {
-		err = passing.Unserved(err, r.Status, noResponses)
+		why := noResponses
+		if r.Op == abi.CompactResponses {
+			why = noCompaction
+		}
+		err = passing.Unserved(err, r.Status, why)
 	}
 	if e, ok := err.(*sdk.Error); ok && onlyInChat(r.Body) {
 		return passing.NotHere(e)
@@ -95,6 +106,8 @@ func passedWhole(r *sdk.Response, out *sdk.Out) error {
 
 const noResponses = "The provider's server has nothing at /responses below base_url, and this request can't be translated into a chat completion. " +
 	"Is base_url right, and does the server have the Responses API? Else set native to false."
+
+const noCompaction = "The provider's server compacts no conversations: it has nothing at /responses/compact below base_url."
 
 // passedCount passes on how many tokens a request of the Responses API has:
 // https://platform.openai.com/docs/api-reference/responses/input-tokens

@@ -19,7 +19,7 @@ func (adapter) Request(r *sdk.Request, s *openaichat.State, out *sdk.Out) error 
 		out.Send(sdk.Upstream{Path: o.path(to.path), Framing: to.framing(r.Stream), Headers: o.headers})
 		return nil
 	}
-	if r.Op == abi.Responses || r.Op == abi.CountResponses {
+	if r.Op == abi.Responses || r.Op == abi.CountResponses || r.Op == abi.CompactResponses {
 		return passOn(r, &o, out)
 	}
 	if r.Op == abi.Stored {

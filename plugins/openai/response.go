@@ -22,7 +22,7 @@ func (adapter) Response(r *sdk.Response, s *openaichat.State, out *sdk.Out) erro
 	if r.Op == abi.Embeddings {
 		return embedded(r, out)
 	}
-	if r.Op == abi.Responses {
+	if r.Op == abi.Responses || r.Op == abi.CompactResponses {
 		return passedWhole(r, out)
 	}
 	if r.Op == abi.CountResponses {

@@ -55,19 +55,21 @@ const (
 
 	CountMessages  Op = 14 // the tokens of a request of Anthropic's Messages API, passed on
 	CountResponses Op = 15 // the tokens of a request of OpenAI's Responses API, passed on
+
+	CompactResponses Op = 16 // a conversation of OpenAI's Responses API that is made shorter, passed on
 )
 
 var opNames = [...]string{
 	Chat: "chat", Completions: "completions", Embeddings: "embeddings", Models: "models", Count: "count",
 	Moderations: "moderations", Rerank: "rerank", Images: "images", Speech: "speech",
 	Messages: "messages", Transcriptions: "transcriptions", Responses: "responses", Stored: "stored", CountMessages: "count_messages",
-	CountResponses: "count_responses",
+	CountResponses: "count_responses", CompactResponses: "compact_responses",
 }
 
 // Native reports whether the operation is an API of clients whose requests and answers are
 // passed on as they are.
 func (op Op) Native() bool {
-	return op == Messages || op == Responses || op == Stored || op == CountMessages || op == CountResponses
+	return op == Messages || op == Responses || op == Stored || op == CountMessages || op == CountResponses || op == CompactResponses
 }
 
 // Streams reports whether the events of an answer are passed on as they are, as those of a

@@ -3,12 +3,12 @@ package abi
 import "testing"
 
 func TestOperationsHaveNames(t *testing.T) {
-	for op := Chat; op <= CountResponses; op++ {
+	for op := Chat; op <= CompactResponses; op++ {
 		if name := op.String(); name == "" || OpNamed(name) != op {
 			t.Errorf("operation %d is named %q, which names %d", op, name, OpNamed(name))
 		}
 	}
-	for _, op := range []Op{-1, 0, CountResponses + 1} {
+	for _, op := range []Op{-1, 0, CompactResponses + 1} {
 		if name := op.String(); name != "" {
 			t.Errorf("operation %d is named %q", op, name)
 		}

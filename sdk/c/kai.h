@@ -265,7 +265,7 @@ bool kai_split_data_url(kai_bytes inside, kai_bytes *media_type, kai_bytes *base
 typedef enum {
     KAI_CHAT = 1, KAI_COMPLETIONS = 2, KAI_EMBEDDINGS = 3, KAI_MODELS = 4, KAI_COUNT = 5, KAI_MODERATIONS = 6, KAI_RERANK = 7, KAI_IMAGES = 8,
     KAI_SPEECH = 9, KAI_MESSAGES = 10, KAI_TRANSCRIPTIONS = 11, KAI_RESPONSES = 12, KAI_STORED = 13,
-    KAI_COUNT_MESSAGES = 14, KAI_COUNT_RESPONSES = 15
+    KAI_COUNT_MESSAGES = 14, KAI_COUNT_RESPONSES = 15, KAI_COMPACT_RESPONSES = 16
 } kai_op;
 
 enum { KAI_OK = 0, KAI_FAILED = 1 };
@@ -355,7 +355,7 @@ void kai_tokens(int64_t prompt, int64_t completion);
 void kai_finish(unsigned choice, const char *reason); /* stop, length, tool_calls, content_filter or function_call */
 void kai_end(void);                                   /* the answer is complete by the upstream's protocol: nothing more is read */
 void kai_result(kai_json json);                       /* of an operation other than chat */
-void kai_pass(bool content);                          /* the upstream's event or whole answer goes on as it came: of KAI_MESSAGES, KAI_RESPONSES, KAI_STORED, KAI_COUNT_MESSAGES, KAI_COUNT_RESPONSES, and events of KAI_IMAGES, KAI_SPEECH, KAI_TRANSCRIPTIONS; content: the assistant says something */
+void kai_pass(bool content);                          /* the upstream's event or whole answer goes on as it came: of KAI_MESSAGES, KAI_RESPONSES, KAI_STORED, KAI_COUNT_MESSAGES, KAI_COUNT_RESPONSES, KAI_COMPACT_RESPONSES, and events of KAI_IMAGES, KAI_SPEECH, KAI_TRANSCRIPTIONS; content: the assistant says something */
 
 /* A failure as a client sees it. The message is shown to clients: no addresses, no
  * keys, nothing of other requests. */

@@ -54,6 +54,8 @@ func Views(op abi.Op) []View {
 		return viewAt("/v1/messages")
 	case abi.CountResponses:
 		return viewAt("/v1/responses/input_tokens")
+	case abi.CompactResponses:
+		return viewAt("/v1/responses/compact")
 	case abi.Responses:
 		return viewAt("/v1/responses")
 	case abi.Transcriptions:

@@ -27,7 +27,10 @@ type Dialect struct {
 // the same. u is as in Event.
 func (d *Dialect) Whole(r *sdk.Response, u *Usage, out *sdk.Out) error {
 	if r.Op == abi.Responses {
-		return d.wholeResponse(r.Head, r.Body, out)
+		return d.wholeResponse("response", r.Head, r.Body, out)
+	}
+	if r.Op == abi.CompactResponses {
+		return d.wholeResponse("response.compaction", r.Head, r.Body, out)
 	}
 	return d.wholeMessage(r.Head, r.Body, u, out)
 }

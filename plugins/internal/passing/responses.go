@@ -84,8 +84,8 @@ func (t *tokens) read(in *sdk.Reader) {
 	}
 }
 
-// wholeResponse passes on a whole response.
-func (d *Dialect) wholeResponse(head sdk.Head, body sdk.JSON, out *sdk.Out) error {
+// wholeResponse passes on a whole response, or another object that has its fields.
+func (d *Dialect) wholeResponse(object string, head sdk.Head, body sdk.JSON, out *sdk.Out) error {
 	var r response
 	in := sdk.NewReader(body)
 	if r.read(&in); in.Err() != nil {
@@ -95,7 +95,7 @@ func (d *Dialect) wholeResponse(head sdk.Head, body sdk.JSON, out *sdk.Out) erro
 	switch status := string(inside(r.status)); {
 	case !r.failure.Empty() || status == "failed":
 		return d.Failure(abi.Responses, head, r.failure)
-	case !r.listed || len(r.object) > 0 && string(inside(r.object)) != "response":
+	case !r.listed || len(r.object) > 0 && string(inside(r.object)) != object:
 		return d.malformed()
 	case status == "completed" || status == "incomplete" || r.status == nil:
 		out.Pass(true)

@@ -31,6 +31,8 @@ export enum Op {
   CountMessages = 14,
   /** The tokens of a request of OpenAI's Responses API. Since minor version 6. */
   CountResponses = 15,
+  /** A conversation of OpenAI's Responses API that is made shorter. Since minor version 6. */
+  CompactResponses = 16,
 }
 
 /** What a client asks. */

@@ -144,6 +144,7 @@ function opName(op: Op): string {
     case Op.Stored: return "stored";
     case Op.CountMessages: return "count_messages";
     case Op.CountResponses: return "count_responses";
+    case Op.CompactResponses: return "compact_responses";
   }
   return "chat";
 }

@@ -92,6 +92,8 @@ pub enum Op {
     CountMessages = 14,
     /// The tokens of a request of OpenAI's Responses API. Since minor version 6.
     CountResponses = 15,
+    /// A conversation of OpenAI's Responses API that is made shorter. Since minor version 6.
+    CompactResponses = 16,
 }
 
 impl Op {
@@ -111,6 +113,7 @@ impl Op {
             13 => Op::Stored,
             14 => Op::CountMessages,
             15 => Op::CountResponses,
+            16 => Op::CompactResponses,
             _ => Op::Chat,
         }
     }
@@ -132,6 +135,7 @@ impl Op {
             Op::Stored => "stored",
             Op::CountMessages => "count_messages",
             Op::CountResponses => "count_responses",
+            Op::CompactResponses => "compact_responses",
         }
     }
 }

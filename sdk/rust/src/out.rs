@@ -262,8 +262,8 @@ impl Out {
     }
 
     /// Passes the upstream's event, or its whole answer, on to the client as it came: once a
-    /// call, for `Op::Messages`, `Op::Responses`, `Op::Stored`, `Op::CountMessages` and `Op::CountResponses`, and for
-    /// events of `Op::Images`, `Op::Speech` and `Op::Transcriptions`. `content` says that it is
+    /// call, for `Op::Messages`, `Op::Responses`, `Op::Stored`, `Op::CountMessages`, `Op::CountResponses` and
+    /// `Op::CompactResponses`, and for events of `Op::Images`, `Op::Speech` and `Op::Transcriptions`. `content` says that it is
     /// a part of what the assistant says or does.
     pub fn pass(&mut self, content: bool) {
         self.emit(PASS, content as i32, &[]);
