@@ -98,12 +98,18 @@ func (n *names) hash(head, tail uint64, size int) uint64 {
 func ends(b []byte, from, to int) (head, tail uint64) {
 	switch size := to - from; {
 	case size >= 8:
-		return binary.LittleEndian.Uint64(b[from:]), binary.LittleEndian.Uint64(b[to-8:])
-	case from+8 <= len(b): // what follows in b is cut off
-		return binary.LittleEndian.Uint64(b[from:]) & (1<<(8*size&63) - 1), 0
+		return load(b, from), load(b, to-8)
+	case from+8 <= len(b):
+		return load(b, from) & below(size), 0
 	}
 	for i, c := range b[from:to] {
 		head |= uint64(c) << (8 * i)
 	}
 	return head, 0
 }
+
+// load returns the 8 bytes at i, the first one lowest.
+func load(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i : i+8 : i+8]) }
+
+// below has the bits of the lowest n bytes, which are less than 8.
+func below(n int) uint64 { return 1<<(8*n&63) - 1 }

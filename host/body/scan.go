@@ -261,9 +261,14 @@ func (s *scanner) key(i int) (int, error) {
 	} else if n := &s.grammar.nodes[s.in.place].names; len(n.slots) == 1 && s.depth > 1 {
 		s.here = n.slots[0].place
 	} else {
-		// This is field for most keys, which would be another call.
-		head, tail := ends(b, i+1, end-1)
+		// This is field for most keys, which would be another call. ShortEnd has looked at 8 bytes.
 		size := end - i - 2
+		head, tail := load(b, i+1), uint64(0)
+		if size >= 8 {
+			tail = load(b, end-9)
+		} else {
+			head &= below(size)
+		}
 		found := n.guess(head, tail, size)
 		if size > 16 || !found.is(head, tail, size) || s.depth == 1 && (found.known == 0 || s.keys.n >= maxFields || s.keys.hasKnown(found.known)) {
 			if err := s.field(i, b[i+1:end-1]); err != nil {

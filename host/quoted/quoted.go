@@ -63,7 +63,7 @@ func stopInWords(b []byte, i, until int, t *Text) (stop int, found bool) {
 	var seen uint64 // the bytes so far, or-ed
 	for i < until {
 		if i+8 <= len(b) {
-			w := binary.LittleEndian.Uint64(b[i:])
+			w := binary.LittleEndian.Uint64(b[i : i+8 : i+8])
 			quote, backslash := w^low*'"', w^low*'\\'
 			marked := high & ((quote-low)&^quote | (backslash-low)&^backslash | (w-low*' ')&^w)
 			if marked == 0 {
@@ -98,10 +98,11 @@ var escapes = [256]bool{'"': true, '\\': true, '/': true, 'b': true, 'f': true, 
 // is short and plain: of ASCII, without escapes. Else it returns 0. Most strings in a request are
 // such names and words, for which End does too much.
 func ShortEnd(b []byte, i int) int {
-	for last := min(i+shortest-8, len(b)-8); i <= last; i += 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
-		// As in stopInWords, but that a byte beyond ASCII is marked, too.
-		if marked := high & ((w ^ low*'"' - low) | (w ^ low*'\\' - low) | (w - low*' ') | w); marked != 0 {
+	for last := min(i+shortest, len(b)) - 8; i <= last; i += 8 {
+		w := binary.LittleEndian.Uint64(b[i : i+8 : i+8])
+		// As in stopInWords, but that a byte beyond ASCII is marked, too: only one that differs from
+		// a quote in its highest bit alone is not in the first part, and that one is in the second.
+		if marked := high & ((w ^ low*'"' - low) | (w ^ low*'\\' - low) | (w - low*' ')); marked != 0 {
 			if i += bits.TrailingZeros64(marked) / 8; b[i] == '"' {
 				return i + 1
 			}
