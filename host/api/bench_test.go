@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/api"
+	"github.com/kai-gateway/kai/host/buffer"
 )
 
 // discard is a response that costs nothing, so that what is measured is the
@@ -33,8 +34,9 @@ func BenchmarkChat(b *testing.B) {
 			b.Run(name+", "+logged, func(b *testing.B) {
 				answer := []byte(completion)
 				h := api.New(api.Options{
-					Logger: slog.New(handler),
-					CORS:   api.CORS{Enabled: true, AllowOrigins: []string{"*"}},
+					Logger:  slog.New(handler),
+					CORS:    api.CORS{Enabled: true, AllowOrigins: []string{"*"}},
+					Buffers: &buffer.Pool{},
 					Routes: chatBy(func(_ context.Context, x *api.Exchange) error {
 						if _, err := x.Body(); err != nil {
 							return err
