@@ -33,4 +33,17 @@ type Config struct {
 	Audit        Audit      `json:"audit"`
 	Telemetry    Telemetry  `json:"telemetry"`
 	Warnings     []string   `json:"-"` // what works but is probably not meant, each with its place in the file
+
+	places map[string]Problem // of what is opened only later; without messages
+}
+
+// openedLater are the keys whose files are opened only by who uses the configuration.
+var openedLater = []string{"ledger", "audit.file", "shared.ca"}
+
+// Problem places what turns out to be wrong with ledger, audit.file or shared.ca only when
+// the file is opened.
+func (c *Config) Problem(path, message string) Problem {
+	p := c.places[path]
+	p.Path, p.Message = path, message
+	return p
 }

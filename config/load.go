@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"cuelang.org/go/cue"
@@ -194,5 +195,15 @@ func (l *loader) load(src []byte) *Config {
 	cfg.DefaultModel = l.defaultModel(root)
 	cfg.Shared = l.shared(root)
 	cfg.Ledger = l.ledger(root, cfg.Shared)
+	cfg.places = map[string]Problem{}
+	for _, path := range openedLater {
+		v := root
+		for name := range strings.SplitSeq(path, ".") {
+			v = v.get(name)
+		}
+		if v != nil {
+			cfg.places[path] = l.problem(v.place, path, "")
+		}
+	}
 	return cfg
 }

@@ -53,7 +53,7 @@ func TestTheLedgerRemembers(t *testing.T) {
 func TestALedgerThatIsNone(t *testing.T) {
 	h := &Host{log: slog.New(slog.DiscardHandler)}
 	h.opts.Now = time.Now
-	if err := h.openLimits(&config.Config{Ledger: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "open the ledger") {
+	if err := h.openLimits(&config.Config{Ledger: t.TempDir()}); err == nil || !strings.Contains(err.Error(), " is a folder: name a file in it") {
 		t.Errorf("a folder is opened: %v", err)
 	}
 }

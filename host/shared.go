@@ -2,8 +2,6 @@ package host
 
 import (
 	"crypto/tls"
-	"crypto/x509"
-	"fmt"
 	"slices"
 	"time"
 
@@ -34,12 +32,9 @@ func (h *Host) openShared(c *config.Config) error {
 	if s.TLS {
 		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 		if s.CA != "" {
-			pem, err := config.ReadFile(s.CA)
-			if err != nil {
-				return fmt.Errorf("read shared.ca: %w", err)
-			}
-			if o.TLS.RootCAs = x509.NewCertPool(); !o.TLS.RootCAs.AppendCertsFromPEM(pem) {
-				return fmt.Errorf("read shared.ca: %s has no certificate in PEM's form", s.CA)
+			var err error
+			if o.TLS.RootCAs, err = certificates(s.CA); err != nil {
+				return problems(caProblem(c, err))
 			}
 		}
 	}

@@ -53,10 +53,15 @@ func configFile(file string) string {
 func loadConfig(file string, stderr io.Writer) (*config.Config, *live.Files, bool) {
 	files := live.NewFiles(source(file))
 	c, err := files.Config()
+	printProblems(stderr, err)
+	return c, files, err == nil
+}
+
+// printProblems prints what err says is wrong; nothing for nil.
+func printProblems(stderr io.Writer, err error) {
 	for _, line := range problemLines(err) {
 		fmt.Fprintln(stderr, line)
 	}
-	return c, files, err == nil
 }
 
 // problemLines returns what err says is wrong, one line for each problem. It returns none

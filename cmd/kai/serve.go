@@ -74,7 +74,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		l.Close()
 		closeListener(adminListener)
-		fmt.Fprintf(stderr, "kai: %v\n", err)
+		printProblems(stderr, err)
 		return exitUsage
 	}
 	defer h.Close()

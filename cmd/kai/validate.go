@@ -4,16 +4,30 @@ import (
 	"flag"
 	"fmt"
 	"io"
+
+	"github.com/kai-gateway/kai/host"
 )
 
-// validate checks a configuration and prints every problem.
+// validate checks a configuration, and the files that it names, and prints every problem.
 func validate(args []string, stdout, stderr io.Writer) int {
 	f := flag.NewFlagSet("validate", flag.ContinueOnError)
+	file := f.String("config", "", "")
 	if code, ok := parse(f, args, 1, stderr); !ok {
 		return code
 	}
-	c, _, ok := loadConfig(f.Arg(0), stderr)
+	switch {
+	case *file != "" && f.NArg() > 0:
+		fmt.Fprintf(stderr, "kai validate: the configuration is named twice, by --config and by %q: leave one out\n", f.Arg(0))
+		return exitUsage
+	case f.NArg() > 0:
+		*file = f.Arg(0)
+	}
+	c, _, ok := loadConfig(*file, stderr)
 	if !ok {
+		return exitUsage
+	}
+	if err := host.Check(c); err != nil {
+		printProblems(stderr, err)
 		return exitUsage
 	}
 	for _, w := range c.Warnings {

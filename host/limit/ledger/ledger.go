@@ -6,13 +6,18 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-var errUsed = errors.New("another process has it open: each gateway needs a file of its own")
+var (
+	errUsed   = errors.New("another process has it open: each gateway needs a file of its own")
+	errBroken = errors.New("it is no ledger, or a broken one: name another file, or move this one away, and with it what was used and spent")
+)
 
 // patience is how long Open waits for the process before this one to let go.
 const patience = time.Second
@@ -28,11 +33,8 @@ type File struct {
 // another name. No other process can open the file until it is closed.
 func Open(path string, sets ...string) (*File, []map[string][]byte, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: patience, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
-	if errors.Is(err, bolterrors.ErrTimeout) {
-		err = errUsed
-	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("open the ledger %s: %w", path, err)
+		return nil, nil, explain(path, err)
 	}
 	all := make([]map[string][]byte, len(sets))
 	err = db.Update(func(tx *bbolt.Tx) error {
@@ -53,9 +55,38 @@ func Open(path string, sets ...string) (*File, []map[string][]byte, error) {
 	})
 	if err != nil {
 		db.Close()
-		return nil, nil, fmt.Errorf("read the ledger %s: %w", path, err)
+		return nil, nil, explain(path, err)
 	}
 	return &File{db, sets}, all, nil
+}
+
+// Check returns why Open would refuse what is in the file at path; nil if there is no file, or
+// nothing in it. It changes nothing. It returns nil, too, if another process has the file open.
+func Check(path string) error {
+	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		return nil
+	}
+	db, err := bbolt.Open(path, 0, &bbolt.Options{Timeout: time.Millisecond, ReadOnly: true})
+	if errors.Is(err, bolterrors.ErrTimeout) {
+		return nil
+	}
+	if err != nil {
+		return explain(path, err)
+	}
+	return db.Close()
+}
+
+// explain says what to do about a file that can't be opened.
+func explain(path string, err error) error {
+	if errors.Is(err, bolterrors.ErrTimeout) {
+		return fmt.Errorf("%s: %w", path, errUsed)
+	}
+	for _, broken := range []error{bolterrors.ErrInvalid, bolterrors.ErrChecksum, bolterrors.ErrVersionMismatch} {
+		if errors.Is(err, broken) {
+			return fmt.Errorf("%s: %w", path, errBroken)
+		}
+	}
+	return err
 }
 
 // Put writes values of the sets, in the order in which Open got these, in one step. A value

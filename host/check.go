@@ -1,0 +1,105 @@
+package host
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/kai-gateway/kai/config"
+	"github.com/kai-gateway/kai/host/limit/ledger"
+)
+
+// Check returns what New would say of the files in c that it opens itself, a
+// *config.Problems with everything that is wrong, or nil. It makes and changes no file, and
+// a gateway that uses them isn't disturbed. What it says is true of this user.
+func Check(c *config.Config) error {
+	var list []config.Problem
+	if path := c.Audit.File; path != "" && path != "stdout" {
+		if err := checkPlace(path); err != nil {
+			list = append(list, auditProblem(c, err))
+		}
+	}
+	if c.Ledger != "" {
+		err := checkPlace(c.Ledger)
+		if err == nil {
+			err = ledger.Check(c.Ledger)
+		}
+		if err != nil {
+			list = append(list, ledgerProblem(c, err))
+		}
+	}
+	if c.Shared.CA != "" {
+		if _, err := certificates(c.Shared.CA); err != nil {
+			list = append(list, caProblem(c, err))
+		}
+	}
+	return problems(list...)
+}
+
+func auditProblem(c *config.Config, err error) config.Problem {
+	return c.Problem("audit.file", "can't be written: "+explained(c.Audit.File, err))
+}
+
+func ledgerProblem(c *config.Config, err error) config.Problem {
+	return c.Problem("ledger", "can't be used: "+explained(c.Ledger, err))
+}
+
+func caProblem(c *config.Config, err error) config.Problem {
+	return c.Problem("shared.ca", "can't be used: "+err.Error())
+}
+
+// explained says why a file couldn't be opened to write it, and what to do where that is known.
+func explained(path string, err error) string {
+	if why := checkPlace(path); why != nil {
+		err = why
+	}
+	return err.Error()
+}
+
+// checkPlace returns why a file can't be written, or made, at a path; nil if it can.
+func checkPlace(path string) error {
+	const readAndWrite, use = 6, 3 // as access(2) has them: of a file, and of a folder in which one is made
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		dir := filepath.Dir(path)
+		folder, err := os.Stat(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("there is no folder %s: make it, writable for the user that Kai runs as, or name another file", dir)
+		case err != nil:
+			return err
+		case !folder.IsDir():
+			return fmt.Errorf("%s is no folder: name a file in one", dir)
+		case syscall.Access(dir, use) != nil:
+			return fmt.Errorf("this user may make no file in the folder %s: make it writable for the user that Kai runs as, or name another file", dir)
+		}
+		return nil
+	case err != nil:
+		return err
+	case info.IsDir():
+		return fmt.Errorf("%s is a folder: name a file in it", path)
+	case !info.Mode().IsRegular() && info.Mode()&fs.ModeCharDevice == 0:
+		return fmt.Errorf("%s is not a regular file: name another", path)
+	case syscall.Access(path, readAndWrite) != nil:
+		return fmt.Errorf("this user may not read and write %s: make it that of the user that Kai runs as, or name another file", path)
+	}
+	return nil
+}
+
+// certificates reads those that the certificate of a server must be signed by.
+func certificates(path string) (*x509.CertPool, error) {
+	pem, err := config.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s has no certificate in PEM's form", path)
+	}
+	return pool, nil
+}
