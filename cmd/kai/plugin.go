@@ -128,12 +128,15 @@ func pluginUsage(name string, s streams) int {
 	return exitUsage
 }
 
-// pluginFailed says why a command failed.
+// pluginFailed says why a command failed, and returns its exit code.
 func pluginFailed(name string, err error, s streams) int {
 	if errors.Is(err, errInterrupted) {
 		return exitFailed
 	}
 	fmt.Fprintf(s.err, "kai plugin %s: %v%s\n", name, err, lastWords(err))
+	if _, wrong := errors.AsType[*author.UsageError](err); wrong {
+		return exitUsage
+	}
 	return exitFailed
 }
 

@@ -22,8 +22,7 @@ func pluginBuild(ctx context.Context, args []string, s streams) int {
 		dir = f.Arg(0)
 	}
 	if err := author.CheckOut("-o", *out); err != nil {
-		fmt.Fprintf(s.err, "kai plugin build: %v\n", err)
-		return exitUsage
+		return pluginFailed("build", err, s)
 	}
 	if *out != "" {
 		if err := author.Writable(filepath.Dir(author.ModulePath(*out, dir, "a"))); err != nil {

@@ -67,7 +67,8 @@ func targets(args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		return fail("%s does not answer: %v", who, err)
 	case answer != "ok":
-		return fail("there is no target %q%s", *reset, didYouMean(*reset, namesOfTargets(all), `"kai targets" lists them`))
+		fail("there is no target %q%s", *reset, didYouMean(*reset, namesOfTargets(all), `"kai targets" lists them`))
+		return exitUsage
 	}
 	return exitDone
 }

@@ -3,9 +3,11 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -25,7 +27,8 @@ those of the output the reasoning. ESTIMATED counts requests whose provider did 
 count to the end. COST is exact, in the currency of the prices, and UNPRICED counts the
 requests whose cost nobody knows. Those that reached no provider cost nothing. Lines
 that can't be read, such as the last one after a crash, are left out, and standard
-error says how many they were.
+error says how many they were. If a file can't be read, or no line of it, nothing is
+summed up.
 
 Example:
 
@@ -52,19 +55,25 @@ func usage(args []string, s streams) int {
 		fmt.Fprintln(s.err, `kai usage: name the file of an audit, as audit.file of the configuration does; - is standard input`)
 		return exitUsage
 	}
-	code := exitDone
 	for _, name := range f.Args() {
-		unread, err := readAudit(name, s.in, sums.Add)
-		if unread > 0 {
-			fmt.Fprintf(s.err, "kai usage: %s: lines that can't be read and are left out: %d\n", name, unread)
-		}
-		if err != nil {
+		read := 0
+		unread, err := readAudit(name, s.in, func(l *audit.Line) { read++; sums.Add(l) })
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
 			fmt.Fprintf(s.err, "kai usage: %v\n", err)
-			code = exitFailed
+			return exitUsage
+		case err != nil:
+			fmt.Fprintf(s.err, "kai usage: %v\n", err)
+			return exitFailed
+		case read == 0 && unread > 0:
+			fmt.Fprintf(s.err, "kai usage: %s is no audit: no line of it can be read; name the file that audit.file of the configuration names\n", name)
+			return exitUsage
+		case unread > 0:
+			fmt.Fprintf(s.err, "kai usage: %s: lines that can't be read and are left out: %d\n", name, unread)
 		}
 	}
 	printUsage(s.out, columns, sums.Sorted())
-	return code
+	return exitDone
 }
 
 // readAudit reads a file, or in for "-".

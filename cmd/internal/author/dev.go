@@ -48,7 +48,7 @@ func (d *Dev) Check() error {
 		return err
 	}
 	if d.Out != "" && sameFolder(ModulePath(d.Out, d.Dir, "a"), d.Dir) {
-		return fmt.Errorf("--out %s is in the adapter's own folder, where every build goes: name a file or a folder elsewhere, for what passed", d.Out)
+		return wrongUsage("--out %s is in the adapter's own folder, where every build goes: name a file or a folder elsewhere, for what passed", d.Out)
 	}
 	return nil
 }

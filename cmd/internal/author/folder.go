@@ -30,9 +30,9 @@ func folderModule(dir string) (string, error) {
 		if _, err := languageOf(dir); err != nil {
 			return "", err
 		}
-		return "", fmt.Errorf("%s holds no module yet: %s makes it", folderName(dir), Command("build", dir))
+		return "", wrongUsage("%s holds no module yet: %s makes it", folderName(dir), Command("build", dir))
 	}
-	return "", fmt.Errorf("%s holds several modules: name one of %s", folderName(dir), strings.Join(found, ", "))
+	return "", wrongUsage("%s holds several modules: name one of %s", folderName(dir), strings.Join(found, ", "))
 }
 
 // folderName returns how a sentence names a folder.
@@ -64,17 +64,17 @@ func NamedModule(name string) (string, error) {
 	if _, err := os.Stat(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	return "", fmt.Errorf("%s is neither a .wasm file, nor a folder with one, nor an adapter that comes with Kai (%s)", name, strings.Join(plugins.Names(), ", "))
+	return "", wrongUsage("%s is neither a .wasm file, nor a folder with one, nor an adapter that comes with Kai (%s)", name, strings.Join(plugins.Names(), ", "))
 }
 
 // ReadModule reads a module that NamedModule has found.
 func ReadModule(name string) ([]byte, error) {
 	module, err := live.NewFiles(live.Source{Module: plugins.Module}).Module(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("there is no %s (\"kai plugin build\" makes the module of an adapter)", name)
+		err = wrongUsage("there is no %s (\"kai plugin build\" makes the module of an adapter)", name)
 	}
 	if err == nil && !bytes.HasPrefix(module, []byte("\x00asm")) {
-		err = fmt.Errorf("%s is no WebAssembly module (\"kai plugin build\" makes the module of an adapter)", name)
+		err = wrongUsage("%s is no WebAssembly module (\"kai plugin build\" makes the module of an adapter)", name)
 	}
 	return module, err
 }
@@ -102,7 +102,7 @@ func CheckOut(flag, out string) error {
 		strings.HasSuffix(out, moduleSuffix) || strings.HasSuffix(out, moduleSuffix+".gz") {
 		return nil
 	}
-	return fmt.Errorf("%s %s is no folder and doesn't end in .wasm, as the names of modules do", flag, out)
+	return wrongUsage("%s %s is no folder and doesn't end in .wasm, as the names of modules do", flag, out)
 }
 
 // skipped are files and folders that compilers write. The first build of a Rust project,
@@ -187,7 +187,7 @@ func TranscriptsBeside(module string) (string, error) {
 			return dir, nil
 		}
 	}
-	return "", fmt.Errorf("there are no transcripts beside %s, in testdata or transcripts; name their folder, or make one with \"kai plugin record\"", module)
+	return "", wrongUsage("there are no transcripts beside %s, in testdata or transcripts; name their folder, or make one with \"kai plugin record\"", module)
 }
 
 func hasTranscripts(dir string) bool {

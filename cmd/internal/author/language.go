@@ -55,11 +55,11 @@ func languages() []language {
 func languageOf(dir string) (language, error) {
 	switch info, err := os.Stat(dir); {
 	case errors.Is(err, fs.ErrNotExist):
-		return language{}, fmt.Errorf("there is no %s: name the folder of an adapter (%s makes one)", dir, Command("new", "NAME"))
+		return language{}, wrongUsage("there is no %s: name the folder of an adapter (%s makes one)", dir, Command("new", "NAME"))
 	case err != nil:
 		return language{}, err
 	case !info.IsDir():
-		return language{}, fmt.Errorf("%s is a file: name the folder of an adapter", dir)
+		return language{}, wrongUsage("%s is a file: name the folder of an adapter", dir)
 	}
 	if _, err := os.ReadDir(dir); err != nil {
 		return language{}, err
@@ -71,7 +71,7 @@ func languageOf(dir string) (language, error) {
 			}
 		}
 	}
-	return language{}, fmt.Errorf("%s holds no adapter: there is no go.mod, Cargo.toml, asconfig.json, .go or .c file (\"kai plugin new\" makes one)", folderName(dir))
+	return language{}, wrongUsage("%s holds no adapter: there is no go.mod, Cargo.toml, asconfig.json, .go or .c file (\"kai plugin new\" makes one)", folderName(dir))
 }
 
 // installed returns an error that says what to install if a tool is missing.

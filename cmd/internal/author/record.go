@@ -32,7 +32,7 @@ func FreeTranscript(out string) error {
 		return nil
 	}
 	if filepath.Ext(out) != ".txtar" {
-		return fmt.Errorf("-o %s must end in .txtar, as the names of transcripts do", out)
+		return wrongUsage("-o %s must end in .txtar, as the names of transcripts do", out)
 	}
 	if _, err := os.Lstat(out); err == nil {
 		return fmt.Errorf("%s is there already: remove it, or take another name", out)
@@ -104,7 +104,7 @@ func NewRecording(c *config.Config, module func(plugin string) ([]byte, error), 
 // the error contains the provider's secret.
 func (r *Recording) Run(ctx context.Context, body []byte, streamed bool) ([]byte, error) {
 	text, err := r.run(ctx, body, streamed)
-	if err != nil && ctx.Err() == nil {
+	if _, wrong := errors.AsType[*UsageError](err); err != nil && ctx.Err() == nil && !wrong {
 		err = errors.New(r.conceal(clientText(err)))
 	}
 	return text, err
@@ -116,7 +116,7 @@ func (r *Recording) run(ctx context.Context, body []byte, streamed bool) ([]byte
 	}
 	asked, err := chat.ParseRequest(body)
 	if err != nil {
-		return nil, fmt.Errorf("the request on standard input: %w", err)
+		return nil, wrongUsage("the request on standard input: %s", r.conceal(clientText(err)))
 	}
 	client, err := r.client()
 	if err != nil {

@@ -3,7 +3,6 @@ package author
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -42,7 +41,7 @@ func transcriptsIn(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("there is no %s: name the folder of the transcripts, or one of them", path)
+		return nil, wrongUsage("there is no %s: name the folder of the transcripts, or one of them", path)
 	case err != nil:
 		return nil, err
 	case info.IsDir():
