@@ -34,7 +34,10 @@ func listen(c *config.Config) (l, admin net.Listener, problem string) {
 // serveAdmin serves the listener until ctx ends.
 func serveAdmin(ctx context.Context, log *slog.Logger, h *host.Host, reloads *live.Reloader, l net.Listener) {
 	log.Info("serving the admin listener", "url", "http://"+reachable(l.Addr())+"/")
-	reload := func(ctx context.Context) error { return reloads.Reload(ctx, "admin listener") }
+	reload := func(ctx context.Context) error {
+		_, err := reloads.Reload(ctx, "admin listener") // the log has the warnings
+		return err
+	}
 	if err := h.ServeAdmin(ctx, l, reload); err != nil {
 		log.Error("the admin listener ended", "err", err)
 	}

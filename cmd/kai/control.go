@@ -121,10 +121,11 @@ func (c *control) answer(ctx context.Context, command string, over controlled) s
 	case "who":
 		return jsonOf(c.who)
 	case "reload":
-		if err := over.reloads.Reload(ctx, "kai reload"); err != nil {
+		warnings, err := over.reloads.Reload(ctx, "kai reload")
+		if err != nil {
 			return strings.Join(problemLines(err), "\n")
 		}
-		return "ok"
+		return strings.Join(append([]string{"ok"}, warnings...), "\n")
 	case "targets":
 		return jsonOf(over.gateway.Targets())
 	case "reset":

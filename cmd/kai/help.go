@@ -60,12 +60,12 @@ Example:
 		{
 			name: "reload", usage: "reload [--config FILE] [--port PORT]", about: "have a running gateway read its files again",
 			more: `  --config FILE   the gateway that serves this configuration; default: $KAI_CONFIG, else
-                  config/api.yaml if a gateway serves it, else the only one that runs
+                  config/api.yaml if it exists, else the only gateway that runs
   --port PORT     the gateway on this port; with --config it must be that file's
 
 It says which gateway it reached and what it serves. The gateway reads its files
 itself, with its own environment. If it refuses them, the problems are printed, what
-was served before goes on, and the exit code is 1.
+was served before goes on, and the exit code is 1. It warns of what needs a start.
 
 Example:
 

@@ -33,21 +33,26 @@ func reload(args []string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	answer, err := ask(socket, "reload")
+	first, warnings, _ := strings.Cut(answer, "\n")
 	switch {
 	case err != nil:
 		fmt.Fprintf(stderr, "kai reload: %s does not answer: %v\n", who, err)
 		return exitFailed
-	case answer != "ok":
+	case first != "ok":
 		fmt.Fprintln(stderr, answer)
 		fmt.Fprintf(stderr, "kai reload: refused by %s; the configuration before keeps serving\n", who)
 		return exitFailed
+	}
+	for w := range strings.Lines(warnings) {
+		fmt.Fprintf(stderr, "kai: warning: %s\n", strings.TrimSuffix(w, "\n"))
 	}
 	fmt.Fprintf(stdout, "reloaded %s\n", who)
 	return exitDone
 }
 
 // findGateway finds the gateway that the command line means. It serves port, unless that
-// is -1, and file, unless that is "".
+// is -1, and file, unless that is "": then it serves $KAI_CONFIG, else defaultFile if there
+// is such a file, else it is the only one that runs.
 func findGateway(file string, port int) (socket string, who identity, err error) {
 	running := gateways()
 	if port >= 0 {
@@ -72,6 +77,11 @@ func findGateway(file string, port int) (socket string, who identity, err error)
 	for socket, who := range running {
 		if sameFile(wanted, who.Config) {
 			matching = append(matching, socket)
+		}
+	}
+	if len(matching) == 0 && file == "" && len(running) > 0 {
+		if _, err := os.Stat(defaultFile); err == nil { // it is meant, and not whatever else runs
+			return "", who, fmt.Errorf("no gateway serves %s, which is in this folder: name the one that is meant with --config or --port. %s", defaultFile, whoRuns(running))
 		}
 	}
 	if len(matching) == 0 && file == "" && len(running) == 1 {

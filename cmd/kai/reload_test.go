@@ -73,12 +73,17 @@ func TestReloadTellsWhatNeedsAStart(t *testing.T) {
 	p := start(t, demoConfig)
 	p.write(p.file, demoConfig+"server: {read_header_timeout: 3s}\n")
 	eventually(t, "it says that it takes a start", func() bool {
-		return strings.Contains(p.text(), `"msg":"server.read_header_timeout changes with the next start only","used":"10s","configured":"3s"`)
+		return strings.Contains(p.text(), `"msg":"server.read_header_timeout changes with the next start only"`)
 	})
 	p.write(p.file, demoConfig+"shared: {url: \"redis://127.0.0.1:1\", secret: 0123456789abcdef}\n")
 	eventually(t, "it says so of what is counted in", func() bool {
-		return strings.Contains(p.text(), `"msg":"shared and ledger change with the next start only"`)
+		return strings.Contains(p.text(), `"msg":"shared changes with the next start only"`)
 	})
+	p.write(p.file, demoConfig+"log: {format: text}\nadmin: {port: 1}\n")
+	out, stderr, err := p.kai("reload")
+	if want := "kai: warning: admin.host changes with the next start only\nkai: warning: admin.port changes with the next start only\nkai: warning: log.format changes with the next start only\n"; err != nil || stderr != want || !strings.HasPrefix(out, "reloaded ") {
+		t.Errorf("kai reload: %v, %q, %q; want %q", err, out, stderr, want)
+	}
 }
 
 func TestChangedModuleIsPickedUp(t *testing.T) {
@@ -191,12 +196,18 @@ func TestPipesAreRefused(t *testing.T) {
 // nothing else of its environment.
 func (p *process) kai(args ...string) (stdout, stderr string, err error) {
 	p.t.Helper()
+	return p.kaiIn(p.t.TempDir(), args...)
+}
+
+// kaiIn is kai in a folder.
+func (p *process) kaiIn(dir string, args ...string) (stdout, stderr string, err error) {
+	p.t.Helper()
 	path, err := exec.LookPath("kai")
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	cmd := exec.Command(path, args...)
-	cmd.Dir = p.t.TempDir()
+	cmd.Dir = dir
 	cmd.Env = []string{"XDG_RUNTIME_DIR=" + p.runtime}
 	var out, errors bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errors
@@ -254,6 +265,18 @@ func TestReloadFindsItsGateway(t *testing.T) {
 		return fmt.Sprintf("the gateway with pid %d, which serves %s at ", p.cmd.Process.Pid, p.file)
 	}
 	says("the only one", "reloaded "+serves(one))
+
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "config"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	one.write(filepath.Join(dir, defaultFile), demoConfig)
+	for _, command := range []string{"reload", "targets"} {
+		want := "kai " + command + ": no gateway serves config/api.yaml, which is in this folder: name the one that is meant with --config or --port. There is " + serves(one)
+		if out, stderr, err := one.kaiIn(dir, command); exitOf(err) != exitFailed || out != "" || !strings.HasPrefix(stderr, want) {
+			t.Errorf("beside another configuration: kai %s: %v, %q, %q; want %q", command, err, out, stderr, want)
+		}
+	}
 
 	two := start(t, demoConfig, "XDG_RUNTIME_DIR="+one.runtime)
 	port := strings.TrimSuffix(two.url[strings.LastIndexByte(two.url, ':')+1:], "/v1")

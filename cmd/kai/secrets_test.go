@@ -45,9 +45,9 @@ func TestNoSecretIsTold(t *testing.T) {
 		places++
 		for i, v := range append(valid, broken...) {
 			yaml := withSecret(t, upstream.URL, f, v)
-			said, taken := p.sayOf(yaml)
-			if want := i < len(valid); taken != want {
-				t.Errorf("%s as %v: taken %v, want %v: %s\n%s", f.Path, v, taken, want, said, yaml)
+			said, isTaken := p.sayOf(yaml)
+			if want := i < len(valid); isTaken != want {
+				t.Errorf("%s as %v: taken %v, want %v: %s\n%s", f.Path, v, isTaken, want, said, yaml)
 			}
 			if strings.Contains(said, "canary") {
 				t.Errorf("%s as %v: %s", f.Path, v, said)
@@ -113,7 +113,7 @@ func withSecret(t *testing.T, upstream string, f config.Field, v any) string {
 
 // sayOf has the program check and take a configuration, and gives all that it says
 // of it and afterwards.
-func (p *process) sayOf(yaml string) (said string, taken bool) {
+func (p *process) sayOf(yaml string) (said string, isTaken bool) {
 	p.t.Helper()
 	var out bytes.Buffer
 	p.write(p.file, yaml)
@@ -130,7 +130,7 @@ func (p *process) sayOf(yaml string) (said string, taken bool) {
 	for _, key := range []string{"", "wrong", "key-of-the-test"} {
 		p.ask(&out, "POST", p.url+"/chat/completions", key, `{"model":"a","messages":[{"role":"user","content":"hi"}]}`)
 	}
-	return out.String(), answer == "ok"
+	return out.String(), taken(answer)
 }
 
 // ask writes the whole of an answer.

@@ -59,7 +59,7 @@ func TestAFileOfKeysIsFollowed(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	write("keys.yaml", "- {name: a, key: third}\n- {nam: b}\n")
-	if err := r.Reload(ctx, "test"); err == nil || !strings.Contains(live.Problems(err)[0], "keys.yaml:2:") {
+	if _, err := r.Reload(ctx, "test"); err == nil || !strings.Contains(live.Problems(err)[0], "keys.yaml:2:") {
 		t.Errorf("Reload with a broken file of keys = %v, want a place in it", err)
 	}
 	if !admits("second") || admits("third") {

@@ -15,7 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"reflect"
+	"slices"
 	"syscall"
 	"time"
 
@@ -46,10 +46,7 @@ type Options struct {
 type Reloader struct {
 	opts    Options
 	log     *slog.Logger
-	started config.Server // from the configuration at the start
-	admin   config.Admin  // the same
-	shared  config.Shared // the same
-	ledger  string        // the same
+	started []any // what the configuration at the start has at startKeys
 
 	files    map[string]state  // the files that the gateway runs on, or that it refused last
 	watcher  *fsnotify.Watcher // nil if the system has none
@@ -60,7 +57,13 @@ type Reloader struct {
 // request is a call of Reload.
 type request struct {
 	why     string
-	outcome chan error
+	outcome chan outcome
+}
+
+// outcome is what came of a call of Reload.
+type outcome struct {
+	warnings []string
+	err      error
 }
 
 const (
@@ -84,7 +87,7 @@ func New(o Options) *Reloader {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	r := &Reloader{
-		opts: o, log: o.Logger, started: o.Config.Server, admin: o.Config.Admin, shared: o.Config.Shared, ledger: o.Config.Ledger, files: o.Files.used,
+		opts: o, log: o.Logger, started: atStart(o.Config), files: o.Files.used,
 		hup: make(chan os.Signal, 1), requests: make(chan request),
 	}
 	if o.OnSIGHUP {
@@ -130,7 +133,8 @@ func (r *Reloader) Run(ctx context.Context) {
 		case <-r.hup:
 			r.reload(ctx, "SIGHUP")
 		case a := <-r.requests:
-			a.outcome <- r.reload(ctx, a.why)
+			warnings, err := r.reload(ctx, a.why)
+			a.outcome <- outcome{warnings, err}
 		case e := <-events:
 			if r.isRelevant(e) && looksChanged(r.files) {
 				r.reloadChanged(ctx)
@@ -196,7 +200,7 @@ func (r *Reloader) reloadChanged(ctx context.Context) {
 }
 
 // reload reads everything again and swaps it in.
-func (r *Reloader) reload(ctx context.Context, why string) error {
+func (r *Reloader) reload(ctx context.Context, why string) ([]string, error) {
 	return r.apply(ctx, why, r.read())
 }
 
@@ -215,10 +219,11 @@ func (r *Reloader) read() candidate {
 	return c
 }
 
-// apply swaps in a configuration that was read, or refuses it, and logs the outcome.
-func (r *Reloader) apply(ctx context.Context, why string, read candidate) error {
-	c, err := read.config, read.err
-	if err == nil {
+// apply swaps in a configuration that was read, or refuses it, and logs the outcome. It returns
+// what it warned of.
+func (r *Reloader) apply(ctx context.Context, why string, read candidate) (warnings []string, err error) {
+	c := read.config
+	if err = read.err; err == nil {
 		bounded, cancel := context.WithTimeout(ctx, SwapTimeout)
 		defer cancel()
 		err = r.opts.Gateway.Swap(bounded, c, read.files.Module)
@@ -238,38 +243,32 @@ func (r *Reloader) apply(ctx context.Context, why string, read candidate) error 
 		for _, line := range Problems(err) {
 			r.log.Error("reload refused, the configuration before keeps serving", "why", why, "err", line)
 		}
-		return err
+		return nil, err
 	}
-	for _, w := range c.Warnings {
+	warnings = slices.Clone(c.Warnings)
+	for _, key := range needStart(r.started, c, r.opts.OwnAddress) {
+		warnings = append(warnings, key+" changes with the next start only")
+	}
+	for _, w := range warnings {
 		r.log.Warn(w)
 	}
-	if was, now := r.started.Address(), c.Server.Address(); !r.opts.OwnAddress && was != now {
-		r.log.Warn("server.host and server.port change with the next start only", "served", was, "configured", now)
-	}
-	if was, now := r.admin, c.Admin; was.Enabled != now.Enabled || was.Address() != now.Address() {
-		r.log.Warn("admin.host and admin.port change with the next start only")
-	}
-	if was, now := r.started.ReadHeaderTimeout, c.Server.ReadHeaderTimeout; was != now {
-		r.log.Warn("server.read_header_timeout changes with the next start only", "used", was.String(), "configured", now.String())
-	}
-	if !reflect.DeepEqual(r.shared, c.Shared) || r.ledger != c.Ledger {
-		r.log.Warn("shared and ledger change with the next start only")
-	}
 	r.log.Info("reloaded", "why", why, "models", len(c.Models), "duration_ms", time.Since(read.begin).Milliseconds())
-	return nil
+	return warnings, nil
 }
 
-// Reload reads everything again, swaps it in, and returns the outcome. Run must be
+// Reload reads everything again, swaps it in, and returns the outcome: what there is to warn
+// of, also that a change needs a start, a line each, or why it was refused. Run must be
 // running. why is for the log. The error is a *config.Problems if the files or their
 // adapters are to blame.
-func (r *Reloader) Reload(ctx context.Context, why string) error {
-	a := request{why, make(chan error, 1)}
+func (r *Reloader) Reload(ctx context.Context, why string) (warnings []string, err error) {
+	a := request{why, make(chan outcome, 1)}
 	select {
 	case r.requests <- a:
 	case <-ctx.Done():
-		return errors.New("kai is stopping")
+		return nil, errors.New("kai is stopping")
 	}
-	return <-a.outcome
+	came := <-a.outcome
+	return came.warnings, came.err
 }
 
 // Problems returns what err says is wrong, one line for each problem. It returns none

@@ -62,16 +62,16 @@ func TestGatewayFollowsItsFiles(t *testing.T) {
 	}
 	write("{")
 	var problems *config.Problems
-	if err := r.Reload(ctx, "test"); !errors.As(err, &problems) || !strings.Contains(live.Problems(err)[0], "kai.yaml:1:") {
+	if _, err := r.Reload(ctx, "test"); !errors.As(err, &problems) || !strings.Contains(live.Problems(err)[0], "kai.yaml:1:") {
 		t.Errorf("Reload of a broken file = %v, want a place in it", err)
 	}
 	write("three")
-	if err := r.Reload(ctx, "test"); err != nil || serves() != "three" {
+	if _, err := r.Reload(ctx, "test"); err != nil || serves() != "three" {
 		t.Errorf("Reload = %v, and %q is served, want three", err, serves())
 	}
 	stop()
 	<-ended
-	if err := r.Reload(ctx, "test"); err == nil {
+	if _, err := r.Reload(ctx, "test"); err == nil {
 		t.Error("Reload succeeds when nothing runs")
 	}
 }
