@@ -46,7 +46,7 @@ type Exchange struct {
 
 func (s *server) newExchange(w http.ResponseWriter, r *http.Request) *Exchange {
 	x := &Exchange{
-		ID:      "req_" + rand.Text(),
+		ID:      newID(),
 		Start:   s.Now(),
 		Request: r,
 		server:  s,
@@ -61,6 +61,18 @@ func (s *server) newExchange(w http.ResponseWriter, r *http.Request) *Exchange {
 	x.idHeader[0] = x.ID
 	w.Header()["X-Request-Id"] = x.idHeader[:]
 	return x
+}
+
+// newID returns an id that no other request has, with 130 random bits.
+func newID() string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	id := [30]byte{'r', 'e', 'q', '_'}
+	random := id[4:]
+	_, _ = rand.Read(random) // it never fails
+	for i, b := range random {
+		random[i] = letters[b%32]
+	}
+	return string(id[:])
 }
 
 // clientOf returns the address that a request came from, without its port.
@@ -105,10 +117,13 @@ func (x *Exchange) JSON(status int, body []byte) error {
 	return x.write(status, "application/json", body)
 }
 
+// nosniff is a header's values, which nobody changes.
+var nosniff = []string{"nosniff"}
+
 func (x *Exchange) write(status int, contentType string, body []byte) error {
 	h := x.Writer.Header()
-	values := [...]string{contentType, strconv.Itoa(len(body)), "nosniff"} // one piece of memory
-	h["Content-Type"], h["Content-Length"], h["X-Content-Type-Options"] = values[:1:1], values[1:2:2], values[2:]
+	values := [...]string{contentType, strconv.Itoa(len(body))} // one piece of memory
+	h["Content-Type"], h["Content-Length"], h["X-Content-Type-Options"] = values[:1:1], values[1:], nosniff
 	rc := http.NewResponseController(x.writer.ResponseWriter)
 	// net/http clears the deadline when the request is over. Writers in tests may
 	// not support deadlines, so the error is ignored.
