@@ -162,7 +162,7 @@ func dispatch[S any](a Adapter[S], c *call, s *S) error {
 		if err != nil || len(c.frames) == 0 {
 			return err
 		}
-		c.out.emitKept(abi.Next, 0, nil)
+		c.out.mark(abi.Next, 0)
 		c.takeFrame(c.event.Op)
 	}
 }

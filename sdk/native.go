@@ -17,6 +17,7 @@ func logLine(level Level, text string) {}
 
 func (o *Out) emit(kind abi.Kind, at int32, p []byte)     { o.sink(int32(kind), at, p) }
 func (o *Out) emitKept(kind abi.Kind, at int32, p []byte) { o.sink(int32(kind), at, p) }
+func (o *Out) mark(kind abi.Kind, at int32)               { o.sink(int32(kind), at, nil) }
 
 // Input is the input of Plugin.Call. Exactly one of Request, Response and Event is set.
 // State is the exchange's state before the call; empty: the zero state.

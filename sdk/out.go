@@ -32,7 +32,7 @@ type Upstream struct {
 // adds the secret, the host and everything about the connection.
 func (o *Out) Send(u Upstream) {
 	if u.WaitMS > 0 {
-		o.emit(abi.Wait, int32(u.WaitMS), nil)
+		o.mark(abi.Wait, int32(u.WaitMS))
 	}
 	b := o.buf[:0]
 	if u.Method == "" {
@@ -59,7 +59,7 @@ func (o *Out) Send(u Upstream) {
 
 // Wait delays what follows by ms milliseconds, at most 60,000. It is for an adapter that
 // answers in Request without an upstream. Before a request use Upstream.WaitMS.
-func (o *Out) Wait(ms int) { o.emit(abi.Wait, int32(ms), nil) }
+func (o *Out) Wait(ms int) { o.mark(abi.Wait, int32(ms)) }
 
 // Text adds to what the assistant says in a choice.
 func (o *Out) Text(choice int, text []byte) { o.text(abi.Text, choice, 0, text) }
@@ -167,7 +167,7 @@ func (o *Out) Tokens(prompt, completion int64) {
 // End says that the answer is complete by the upstream's own protocol, as [DONE] does.
 // Nothing more is read, even if the connection stays open. If there was content,
 // choices without Finish are finished.
-func (o *Out) End() { o.emitKept(abi.End, 0, nil) }
+func (o *Out) End() { o.mark(abi.End, 0) }
 
 // StopReason states the provider's own word for why a choice ends, in addition to Finish.
 func (o *Out) StopReason(choice int, word []byte) { o.text(abi.StopReason, choice, 0, word) }
@@ -190,7 +190,7 @@ func (o *Out) Pass(content bool) {
 	if content {
 		at = abi.PassContent
 	}
-	o.emitKept(abi.Pass, at, nil)
+	o.mark(abi.Pass, at)
 }
 
 // Result states the whole answer of an operation other than chat.

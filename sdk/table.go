@@ -52,6 +52,17 @@ func (o *Out) emitKept(kind abi.Kind, at int32, p []byte) {
 	t.n++
 }
 
+// mark states a fact that has no payload. It is so short that it is no call where it is used.
+func (o *Out) mark(kind abi.Kind, at int32) {
+	t := &table
+	if t.n == len(t.records) {
+		t.flush()
+	}
+	r := &t.records[t.n]
+	r.kind, r.at, r.ptr, r.len = uint32(kind), uint32(at), 0, 0
+	t.n++
+}
+
 // addCopy adds an emission with a copy of its payload.
 func (t *emissionTable) addCopy(kind abi.Kind, at int32, p []byte) {
 	if t.n == len(t.records) || len(p) > len(t.copies)-t.used {

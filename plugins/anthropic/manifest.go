@@ -13,7 +13,7 @@ import (
 )
 
 // Plugin returns the adapter with its manifest.
-func Plugin() *sdk.Plugin { return sdk.New(manifest, adapter{}) }
+func Plugin() *sdk.Plugin { return sdk.New(manifest, &adapter{}) }
 
 var manifest = sdk.Manifest{
 	Name:           "anthropic",
@@ -55,6 +55,7 @@ cache_control?: {
 `
 
 // adapter implements sdk.Adapter.
+// adapter has methods of a pointer: to those of a value, each event would take one more call.
 type adapter struct{}
 
-var _ sdk.Adapter[state] = adapter{}
+var _ sdk.Adapter[state] = (*adapter)(nil)

@@ -68,7 +68,7 @@ const defaultMaxTokens = 32000
 // Request turns a chat completion into POST /v1/messages, and a request to count its
 // tokens into POST /v1/messages/count_tokens, whose body has only what is counted:
 // https://platform.claude.com/docs/en/build-with-claude/token-counting.
-func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
+func (*adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
 	if r.Op == abi.CountMessages {
 		out.Send(sdk.Upstream{Path: "/v1/messages/count_tokens", Framing: abi.Whole, Headers: headers(readOptions(r.Options)), Body: r.Body})
 		return nil

@@ -10,7 +10,7 @@ import (
 )
 
 // Response handles a whole answer: a message, a count, or an error.
-func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
+func (*adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	if r.Op == abi.Messages && r.Status >= 200 && r.Status <= 299 {
 		return s.explain(messages.Whole(r, &s.Usage, out))
 	}

@@ -41,7 +41,7 @@ const maxIndex = 1 << 20
 // https://platform.claude.com/docs/en/build-with-claude/streaming. The answer is complete
 // with the stop reason, which is in the last event but one. The last event is message_stop.
 // Events of unknown types must be ignored.
-func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
+func (*adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	switch {
 	case e.End || e.Done:
 		return nil

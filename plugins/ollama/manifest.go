@@ -29,7 +29,7 @@ func Plugin() *sdk.Plugin {
 		Setup:          "start Ollama with 'ollama serve', and get the model once with 'ollama pull {model}'",
 		Options:        options,
 		Extensions:     []string{"top_k"},
-	}, adapter{})
+	}, &adapter{})
 }
 
 // options are the options of a provider and of a model, in CUE. All but the first five are
@@ -75,9 +75,10 @@ num_keep?:          int & >=-1
 `
 
 // adapter implements sdk.Adapter.
+// adapter has methods of a pointer: to those of a value, each event would take one more call.
 type adapter struct{}
 
-var _ sdk.Adapter[state] = adapter{}
+var _ sdk.Adapter[state] = (*adapter)(nil)
 
 // state is what the adapter remembers between the calls of an exchange.
 type state struct {

@@ -8,7 +8,7 @@ import (
 
 // Request turns a chat completion into POST /api/chat, a completion into POST /api/generate,
 // and a request for embeddings into POST /api/embed.
-func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
+func (*adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
 	if r.Op == abi.Embeddings {
 		return embed(r, out)
 	}

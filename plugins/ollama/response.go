@@ -7,7 +7,7 @@ import (
 )
 
 // Response handles a whole answer: one object with the whole message, or an error.
-func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
+func (*adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	if r.Op == abi.Embeddings {
 		return embedded(r, s, out)
 	}

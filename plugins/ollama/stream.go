@@ -9,7 +9,7 @@ import (
 // Event handles one line of a streamed answer. The answer is complete with the line that has
 // "done":true, and never before. The end of the stream means nothing, because a server that
 // dies ends it, too.
-func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
+func (*adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	if e.End || e.Done || s.Ended {
 		return nil
 	}

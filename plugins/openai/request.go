@@ -12,7 +12,7 @@ import (
 
 // Request passes the body on. It decodes none of it, and copies the fields that the options
 // don't change as they are.
-func (adapter) Request(r *sdk.Request, s *openaichat.State, out *sdk.Out) error {
+func (*adapter) Request(r *sdk.Request, s *openaichat.State, out *sdk.Out) error {
 	o := readOptions(r.Options)
 	to, passes := passed[r.Op]
 	if r.Op == abi.Transcriptions { // what has no body sends the client's form

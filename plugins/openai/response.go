@@ -15,7 +15,7 @@ var dialect = openaichat.Dialect{
 }
 
 // Response handles a whole answer of any operation.
-func (adapter) Response(r *sdk.Response, s *openaichat.State, out *sdk.Out) error {
+func (*adapter) Response(r *sdk.Response, s *openaichat.State, out *sdk.Out) error {
 	if r.Op == abi.Count {
 		return counted(r, out)
 	}
@@ -47,7 +47,7 @@ func (adapter) Response(r *sdk.Response, s *openaichat.State, out *sdk.Out) erro
 }
 
 // Event handles one event of a stream.
-func (adapter) Event(e *sdk.Event, s *openaichat.State, out *sdk.Out) error {
+func (*adapter) Event(e *sdk.Event, s *openaichat.State, out *sdk.Out) error {
 	switch e.Op {
 	case abi.Chat: // first, because looking an operation up takes longer than most of its events
 		return dialect.Event(e, s, out)

@@ -13,11 +13,12 @@ import (
 )
 
 // Plugin returns the adapter.
-func Plugin() *sdk.Plugin { return sdk.New(manifest, adapter{}) }
+func Plugin() *sdk.Plugin { return sdk.New(manifest, &adapter{}) }
 
+// adapter has methods of a pointer: to those of a value, each event would take one more call.
 type adapter struct{}
 
-var _ sdk.Adapter[state] = adapter{}
+var _ sdk.Adapter[state] = (*adapter)(nil)
 
 var manifest = sdk.Manifest{
 	Name:           "openrouter",

@@ -9,7 +9,7 @@ import (
 
 // Request passes the body on as it is. In front of it, it puts options for fields that the
 // client has left out.
-func (adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
+func (*adapter) Request(r *sdk.Request, s *state, out *sdk.Out) error {
 	if r.Op.Native() {
 		return passOn(r, out)
 	}

@@ -20,7 +20,7 @@ var dialect = openaichat.Dialect{
 
 // Response handles a whole answer. Even with status 200 it may be an error:
 // https://openrouter.ai/docs/api/reference/errors-and-debugging
-func (adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
+func (*adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	if r.Op == abi.Embeddings {
 		return embedded(r, out)
 	}
@@ -53,7 +53,7 @@ func embedded(r *sdk.Response, out *sdk.Out) error {
 }
 
 // Event handles one chunk of a stream.
-func (adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
+func (*adapter) Event(e *sdk.Event, s *state, out *sdk.Out) error {
 	if e.Op.Native() {
 		return others.Event(e, &s.Usage, out)
 	}

@@ -57,7 +57,8 @@ type Decoder struct {
 
 	in     []byte // the piece that is being read, borrowed from Feed's caller
 	at     int    // everything before this index was read
-	lf     int    // the index of the first LF from at on, or len(in)
+	lf     int    // the index of the first LF from at on, or len(in); below at: not known
+	cr     int    // the same of the first CR
 	skipLF bool   // the piece before ended in CR, so a LF at the start of this one belongs to it
 	begun  bool   // the first line is over
 
@@ -101,7 +102,7 @@ func (d *Decoder) Feed(p []byte) {
 		panic("frame: Feed before Next reported false")
 	}
 	if d.err == nil && len(p) > 0 {
-		d.in, d.at, d.lf = p, 0, -1
+		d.in, d.at, d.lf, d.cr = p, 0, -1, -1
 	}
 }
 
@@ -168,7 +169,10 @@ func (d *Decoder) nextLine() (line []byte, ok bool) {
 	}
 	end := d.lf
 	if !d.ndjson {
-		end = d.at + indexOrEnd(d.in[d.at:d.lf], '\r')
+		if d.cr < d.at {
+			d.cr = d.at + indexOrEnd(d.in[d.at:], '\r')
+		}
+		end = min(end, d.cr)
 	}
 	line = d.in[d.at:end]
 	if len(d.line)+len(line) > d.limit {

@@ -61,7 +61,6 @@ const (
 // sandbox, where it runs for every event, a call of Go's own comparison costs as much as all else
 // here.
 func isText(op abi.Op, data []byte) bool {
-	word := binary.LittleEndian.Uint64
 	if len(data) <= len(textDelta) || word(data) != beginWord {
 		return false
 	}
@@ -101,8 +100,10 @@ func failed(text string) error {
 	return &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", Message: text}
 }
 
+func word(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
+
 // wordOf is the word that eight bytes of a text are, from a place on.
-func wordOf(text string, at int) uint64 { return binary.LittleEndian.Uint64([]byte(text[at : at+8])) }
+func wordOf(text string, at int) uint64 { return word([]byte(text[at : at+8])) }
 
 var (
 	beginWord  = wordOf(textDelta, 0)
