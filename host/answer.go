@@ -1,6 +1,7 @@
 package host
 
 import (
+	"sync"
 	"time"
 
 	"github.com/kai-gateway/kai/host/api"
@@ -112,17 +113,41 @@ func (a *wholeAnswer) end() (err error) {
 type streamedAnswer struct {
 	dialect.Answer
 	client    *sse.Writer
-	buf       []byte // events that were not sent yet
+	buf       []byte  // events that were not sent yet
+	room      *[]byte // of buf, from eventRooms; nil: there are none
 	committed bool
 	ended     bool
 	now       func() time.Time
 	first     time.Time // when the first events were sent
 }
 
+// eventRooms are for events until they are sent: a stream holds none while it waits for more.
+var eventRooms = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+
+// lend sees to it that there is room for events.
+func (a *streamedAnswer) lend() {
+	if a.room == nil {
+		a.room = eventRooms.Get().(*[]byte)
+		a.buf = *a.room
+	}
+}
+
+// giveBack gives the room back once everything in it was sent. It reports whether that was a
+// burst, whose room is too large to be kept.
+func (a *streamedAnswer) giveBack() (burst bool) {
+	if burst = cap(a.buf) > maxUnflushed; !burst && a.room != nil {
+		*a.room = a.buf[:0]
+		eventRooms.Put(a.room)
+	}
+	a.buf, a.room = nil, nil
+	return burst
+}
+
 // maxUnflushed is how many bytes of a burst are collected before they are sent.
 const maxUnflushed = 32 << 10
 
 func (a *streamedAnswer) apply(ems []abi.Emission) (err error) {
+	a.lend()
 	if a.buf, err = a.Apply(a.buf, ems); err != nil {
 		return err
 	}
@@ -143,6 +168,7 @@ func (a *streamedAnswer) lines(lines []byte) { linesCame(a.Answer, lines) }
 
 func (a *streamedAnswer) part(inputs int) (err error) {
 	a.ended = false
+	a.lend()
 	if a.buf, err = beginPart(a.Answer, a.buf, inputs); err != nil {
 		return err
 	}
@@ -155,19 +181,18 @@ func (a *streamedAnswer) commit() bool {
 }
 
 func (a *streamedAnswer) flush() error {
-	if len(a.buf) == 0 || !a.committed {
+	if !a.committed {
+		return nil
+	}
+	if len(a.buf) == 0 {
+		a.giveBack()
 		return nil
 	}
 	if a.first.IsZero() {
 		a.first = a.now()
 	}
 	err := a.client.Write(a.buf)
-	a.buf = a.buf[:0]
-	burst := cap(a.buf) > maxUnflushed
-	if burst {
-		a.buf = nil // don't keep a burst's buffer for the slow rest of a stream
-	}
-	a.Sent(burst)
+	a.Sent(a.giveBack())
 	return err
 }
 
@@ -176,6 +201,7 @@ func (a *streamedAnswer) complete() bool { return a.ended }
 func (a *streamedAnswer) firstSent() time.Time { return a.first }
 
 func (a *streamedAnswer) end() (err error) {
+	a.lend()
 	if a.buf, err = a.End(a.buf); err != nil {
 		return err
 	}

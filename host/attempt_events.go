@@ -110,6 +110,12 @@ func (a *attempt) giveFrames(ctx context.Context, taker eventsTaker) error {
 			}
 			named >>= 1
 			a.came(name, data, false)
+			if len(ems) == 1 && ems[0].Kind == abi.Pass { // nothing in it is for the host
+				if err := a.apply(ems); err != nil {
+					return err
+				}
+				continue
+			}
 			if _, err := a.applyTurn(ctx, ems, false, nil); err != nil {
 				return err
 			}

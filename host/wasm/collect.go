@@ -74,8 +74,11 @@ func (b *Batch) reserve(n int) (err error) {
 		b.Memory.Drop(emissionBytes * int64(cap(b.Emissions)))
 		b.Emissions = append(make([]abi.Emission, 0, size), b.Emissions...)
 	}
-	if b.buf == nil {
+	switch {
+	case b.buf == nil:
 		n = max(n, leastBuf)
+	case n <= cap(b.buf)-len(b.buf):
+		return nil
 	}
 	b.buf, err = b.Memory.Grow(b.buf, n)
 	return err
@@ -164,9 +167,16 @@ func (c *collector) emit(kind, at int32, p []byte) int32 {
 	if c.batch == nil {
 		return emitWrong // a start function may emit nothing
 	}
-	e := abi.Emission{Kind: abi.Kind(uint32(kind) &^ abi.Raw), Raw: kind&abi.Raw != 0, At: at}
 	if c.refused != nil {
 		return emitWrong // the call has failed already
+	}
+	e := abi.Emission{Kind: abi.Kind(uint32(kind) &^ abi.Raw), Raw: kind&abi.Raw != 0, At: at}
+	if len(p) == 0 && (kind == int32(abi.Pass) || kind == int32(abi.Next)) && c.allowed(e.Kind) {
+		// Of events that pass there is nothing else, and what follows checks payloads.
+		if code := c.checkOrder(e, p); code != emitOK {
+			return code
+		}
+		return c.keep(e, p)
 	}
 	if uint32(kind) > 255 || e.Kind.String() == "" || e.Raw && !e.Kind.AllowsRaw() {
 		return c.refuse(emitWrong, "kind %d does not exist", kind)

@@ -29,6 +29,9 @@ func emitAllFunction(ctx context.Context, mod api.Module, stack []uint64) {
 // guest.
 func (in *instance) emit(kind, at int32, ptr, n uint32) int32 {
 	in.countEmit(n)
+	if ptr == 0 && n == 0 {
+		return in.collect.emit(kind, at, nil)
+	}
 	p, ok := in.memory.Read(ptr, n)
 	if !ok {
 		return in.collect.refuse(emitWrong, "kind %d: its payload is outside of memory", kind)
@@ -53,7 +56,6 @@ func (in *instance) emitAll(ptr, n uint32) int32 {
 	}
 	checked := 0
 	for ; len(table) > 0; table = table[abi.RecordBytes:] {
-		field := binary.LittleEndian.Uint32
 		size := field(table[12:])
 		code := in.emit(int32(field(table)), int32(field(table[4:])), field(table[8:]), size)
 		if code != emitOK {
@@ -66,6 +68,10 @@ func (in *instance) emitAll(ptr, n uint32) int32 {
 	}
 	return emitOK
 }
+
+// field reads a field of a record. A method value, as which it could be written shorter, is called
+// and not inlined.
+func field(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
 
 // countEmit counts an emission, and takes fuel if there were many.
 func (in *instance) countEmit(n uint32) {

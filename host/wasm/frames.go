@@ -8,6 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"slices"
+	"sync"
 
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -15,14 +16,22 @@ import (
 // Frames are events without a name that one call of kai_events takes. The zero value has
 // none, and is ready to use.
 type Frames struct {
-	encoded []byte // as kai_events gets them: a length of four bytes in little endian before each
+	encoded []byte  // as kai_events gets them: a length of four bytes in little endian before each
+	room    *[]byte // of encoded, from rooms; nil: there are no frames
 	n       int
 }
+
+// rooms are for frames, which wait for a moment only: a stream that is slow holds none.
+var rooms = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
 
 // Add copies an event's data, and reports whether there was room for it.
 func (f *Frames) Add(data []byte) bool {
 	if f.n == abi.MaxFrames || len(data) > abi.MaxFrame || len(f.encoded)+4+len(data) > abi.MaxFrameBytes {
 		return false
+	}
+	if f.room == nil {
+		f.room = rooms.Get().(*[]byte)
+		f.encoded = *f.room
 	}
 	f.encoded = binary.LittleEndian.AppendUint32(f.encoded, uint32(len(data)))
 	f.encoded = append(f.encoded, data...)
@@ -33,8 +42,14 @@ func (f *Frames) Add(data []byte) bool {
 // Len returns how many there are.
 func (f *Frames) Len() int { return f.n }
 
-// Reset removes all.
-func (f *Frames) Reset() { f.encoded, f.n = f.encoded[:0], 0 }
+// Reset removes all. What they told is not valid any more.
+func (f *Frames) Reset() {
+	if f.room != nil {
+		*f.room = f.encoded[:0]
+		rooms.Put(f.room)
+	}
+	*f = Frames{}
+}
 
 // All returns the data of each, which is valid until Reset.
 func (f *Frames) All() iter.Seq[[]byte] {
