@@ -71,7 +71,7 @@ func (l *loader) groups(v, models *value) []Group {
 	return all
 }
 
-// knownGroup reports, and says so, whether a text is a name in auth.groups.
+// knownGroup reports whether a text is a name in auth.groups, and adds a problem if it isn't.
 func (l *loader) knownGroup(v *value, path string, groups *value) bool {
 	var names []string
 	if groups != nil && groups.kind == mapping {

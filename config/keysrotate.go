@@ -22,9 +22,9 @@ type Rotation struct {
 	Until  time.Time // what was there is refused from then on, or earlier if it said so
 }
 
-// RotateKey returns src with a new key in an entry. What was there ends, and what has ended a
-// week ago is left out, or earlier where there is no room for as many. Everything else stays
-// as it is.
+// RotateKey returns src with a new key in an entry. The keys that were there get an end. Those
+// that ended a week ago are left out, or more recent ones if there is no room for so many.
+// Everything else stays as it is.
 //
 //   - src, alone: as for AddKey
 //   - error: ErrNoSuchKey, or why the entry must be edited by hand
@@ -87,7 +87,7 @@ func (d *keysDocument) rotateList(list *yaml.Node, added, end string, now time.T
 	}
 	drop := d.over(list, now)
 	switch first := list.Content[0]; {
-	case list.Style&yaml.FlowStyle == 0 && drop[0]: // whose lines go, but not what is before its dash
+	case list.Style&yaml.FlowStyle == 0 && drop[0]: // its lines go, but not what is before its dash
 		d.insert(list.Line, list.Column, "- "+added+"\n")
 	case list.Style&yaml.FlowStyle == 0:
 		d.insert(list.Line, list.Column, "- "+added+"\n"+strings.Repeat(" ", list.Column-1))
@@ -144,13 +144,13 @@ func later(t time.Time, end string) bool {
 	return t.After(ends)
 }
 
-// remembered is how long a key that is over stays in its list, so that who still uses it is
-// told since when it is.
+// remembered is how long an expired key stays in its list, so that whoever still uses it is
+// told when it expired.
 const remembered = 7 * 24 * time.Hour
 
-// over says which keys of a list are to be left out when one more is added: those that have
-// been over for long, and as many of the others that are over as there is no room for. What
-// is written in a way that can't be cut out stays.
+// over says which keys of a list to leave out when one more is added: those that expired long
+// ago, and as many other expired ones as there is no room for. A key stays if it is written in
+// a way that can't be cut out.
 func (d *keysDocument) over(list *yaml.Node, now time.Time) []bool {
 	drop, left := make([]bool, len(list.Content)), len(list.Content)+1
 	ends := make([]time.Time, len(list.Content)) // of those that may go; zero: it may not
@@ -158,7 +158,7 @@ func (d *keysDocument) over(list *yaml.Node, now time.Time) []bool {
 		_, until := pair(item, "until")
 		_, _, ok := d.extent(list, item)
 		if !ok && list.Style&yaml.FlowStyle != 0 {
-			return drop // where the comma behind it is, nobody knows
+			return drop // nobody knows where the comma behind it is
 		}
 		if ok && until != nil {
 			if t, err := time.Parse(time.RFC3339, until.Value); err == nil && !t.After(now) {

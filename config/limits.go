@@ -8,11 +8,11 @@ import (
 	"slices"
 	"strings"
 	"time"
-	_ "time/tzdata" // containers have no names of time zones
+	_ "time/tzdata" // containers often lack the names of time zones
 )
 
-// CallLimits are what may be used: by a key, a group, of an alias, or of the whole gateway.
-// Zero values: any.
+// CallLimits bound what a key, a group, the callers of an alias, or all callers of the gateway
+// may use. Zero values set no limit.
 type CallLimits struct {
 	Requests     Rates `json:"requests"`
 	Tokens       Rates `json:"tokens"` // of input and output

@@ -91,7 +91,8 @@ func (l *loader) defaultModel(root *value) string {
 	return v.scalar
 }
 
-// knownAlias reports, and says so, whether a text is an alias of model_mapping.
+// knownAlias reports whether a text is an alias of model_mapping, and adds a problem if it
+// isn't.
 func (l *loader) knownAlias(v *value, path string, models *value) bool {
 	if models == nil || models.kind != mapping || models.get(v.scalar) != nil {
 		return true

@@ -10,8 +10,8 @@ import (
 	"cuelang.org/go/cue/ast"
 )
 
-// ErrUnknownAdapter says that an adapter is there, but tells nothing of itself
-// until it runs.
+// ErrUnknownAdapter says that there is an adapter, but that nothing is known about it until it
+// runs.
 var ErrUnknownAdapter = errors.New("the adapter says what it is only when it runs")
 
 // Adapter is what the configuration needs to know of an adapter's manifest.

@@ -53,7 +53,7 @@ var (
 	_ slog.LogValuer = Secret{}
 )
 
-// secret is what a place for a secret gave.
+// secret is what was found where a secret belongs.
 type secret struct {
 	Secret
 	unset string // the variable that would give it

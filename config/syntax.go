@@ -26,7 +26,7 @@ func decode(d *yaml.Decoder, n *yaml.Node) (err error) {
 	return d.Decode(n)
 }
 
-// reportSyntax says where YAML ends to be YAML and what to do about it.
+// reportSyntax says where a file stops being YAML and what to do about it.
 //
 // The library names the line where the enclosing mapping began, or none; the
 // line after the longest beginning of the file that still is YAML is nearer to

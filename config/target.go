@@ -29,7 +29,7 @@ type TargetTimeouts struct {
 	FirstToken Duration `json:"first_token"` // 0: the provider's
 }
 
-// Capacity is what an upstream bears. Zero values: any.
+// Capacity is how much an upstream can take. Zero values set no limit.
 type Capacity struct {
 	Requests   Rate `json:"requests"`
 	Tokens     Rate `json:"tokens"`
@@ -129,7 +129,7 @@ func (l *loader) openModel(alias string, v *value, path string) {
 	}
 }
 
-// checkAliases checks what only all aliases together tell: where they lead to in the end.
+// checkAliases checks what only all aliases together can show: where they lead in the end.
 func (l *loader) checkAliases(models []Model, root *value) {
 	byName := map[string]*Model{}
 	for i := range models {

@@ -55,7 +55,7 @@ func readTree(src []byte, whole *form, r *report) *value {
 	return root
 }
 
-// checkText reports what no YAML may have, and whether there is nothing of it.
+// checkText reports characters that YAML forbids. It returns whether there are none.
 func checkText(src []byte, r *report) bool {
 	if !utf8.Valid(src) {
 		r.add(endOf(validPrefix(src)), "", "is not UTF-8 from here on: save the file as UTF-8")
@@ -88,7 +88,7 @@ func parseYAML(src []byte) (content, second *yaml.Node, err error) {
 	}
 }
 
-// forbidden reports whether YAML has no place for a character.
+// forbidden reports whether YAML forbids a character.
 func forbidden(c rune) bool {
 	return unicode.IsControl(c) && c != '\t' && c != '\n' && c != '\r' && c != '\u0085'
 }

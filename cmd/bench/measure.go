@@ -76,7 +76,7 @@ func measure(ctx context.Context, o options, stdout io.Writer) error {
 	begin := time.Now()
 	for _, section := range []func(context.Context) error{b.closed, b.open, b.latency, b.beside, b.starts, b.swaps, b.loads, b.idle, b.uploads} {
 		if err = section(ctx); err != nil {
-			break // what was measured so far is told
+			break // report what was measured so far
 		}
 	}
 	fmt.Fprintf(stdout, "\n%s, %d processors, %s; %d rounds of %v in %v\n\n", runtime.GOARCH, runtime.NumCPU(), runtime.Version(),

@@ -299,7 +299,7 @@ func watch(ctx context.Context, cancel func(), admin string) error {
 	return together(ctx, cancel, len(all), func(i int) error { return all[i]() })
 }
 
-// fetch copies the body of an answer to w. That ctx ends before is no error.
+// fetch copies the body of an answer to w. It is no error if ctx ends before.
 func fetch(ctx context.Context, method, url string, w io.Writer) error {
 	r, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/kai-gateway/kai/host/live"
 )
 
-// listen opens the gateway's listener, and the one for whoever runs it, which is nil if
-// there is to be none. problem says why one of them can't be opened.
+// listen opens the gateway's listener, and the one for whoever runs it, which is nil if there
+// is to be none. problem says why one of them can't be opened; "": nothing is wrong.
 func listen(c *config.Config) (l, admin net.Listener, problem string) {
 	if c.Admin.Enabled && c.Admin.Port != 0 && c.Admin.Port == c.Server.Port { // by --port; the rest was checked
 		return nil, nil, "--port is admin.port as well: the gateway's clients must not reach that listener, so choose another"

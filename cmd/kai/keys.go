@@ -229,8 +229,8 @@ func (e *keyFiles) write(file string, change func(src []byte, alone bool) ([]byt
 	return replaceFile(file, out)
 }
 
-// replaceFile gives a file another content in one step. Its mode and owner stay; a new file
-// is only for its owner. A link stays a link.
+// replaceFile replaces the content of a file in one step. Its mode and owner stay; a new file
+// is readable by its owner alone. A link stays a link.
 func replaceFile(path string, content []byte) error {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
@@ -346,7 +346,7 @@ func keysList(args []string, s streams, now time.Time) int {
 	return exitDone
 }
 
-// keyState says whether a key is taken, and whether it is being replaced.
+// keyState says whether a key is accepted, and whether it is being replaced.
 func keyState(k *config.Key, now time.Time) string {
 	over := func(end time.Time) bool { return !end.IsZero() && !now.Before(end) }
 	var last time.Time // when the last of the old ones ends

@@ -35,7 +35,8 @@ Example, after paying a bill:
 	}
 }
 
-// targets shows how the targets of a running gateway do, or has it forget how one did.
+// targets shows how the targets of a running gateway are doing, or makes it forget how one
+// did.
 func targets(args []string, stdout, stderr io.Writer) int {
 	f := flag.NewFlagSet("targets", flag.ContinueOnError)
 	reset := f.String("reset", "", "")

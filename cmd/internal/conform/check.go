@@ -120,8 +120,8 @@ func (o *outcome) result() error {
 	return err
 }
 
-// silent reports whether an answer has no content. That is so if an upstream says first
-// why its answer ends.
+// silent reports whether an answer has no content yet. An upstream may say why its answer ends
+// before it sends any.
 func (o outcome) silent() bool {
 	for _, call := range o.Calls {
 		for _, e := range call {

@@ -162,7 +162,7 @@ func (all *gateways) start(ctx context.Context, s served) (*gateway, error) {
 		Config: c, CacheDir: all.cacheDir, Version: "conform",
 		Module: func(string) ([]byte, error) { return all.kit.module, nil },
 		Now:    func() time.Time { return created },
-		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() }, // a test need not wait
+		Sleep:  func(ctx context.Context, _ time.Duration) error { return ctx.Err() }, // tests don't wait
 		Logger: slog.New(g.log),
 	})
 	if err == nil {

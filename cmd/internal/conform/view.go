@@ -15,12 +15,12 @@ import (
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
 
-// checkViews asks as the clients of every API do of which the transcript has a view, and
-// compares what they get with what the transcript expects, or writes it.
+// checkViews sends the request of each view that the transcript has, as a client of that API
+// would, and compares the answer with what the transcript expects, or writes it there.
 func (c *check) checkViews() {
 	var all []seen
 	for i, v := range transcript.Views(c.transcript.Op()) {
-		first := i == 0 // the one that the adapter itself gets the request of
+		first := i == 0 // the API whose request the adapter itself gets
 		if !first && !c.transcript.Shows(v) {
 			continue
 		}
@@ -45,8 +45,8 @@ var parsers = map[string]dialect.Parse{
 	"/v1/messages":         messages.Parse,
 }
 
-// checkDialects gives what the adapter stated to every API, whole and as a stream: what is
-// a success in one is a success in all, and what fails does so for the same reason.
+// checkDialects renders what the adapter stated in every API, whole and as a stream: a success
+// in one must be a success in all, and a failure must have the same reason in all.
 func (c *check) checkDialects() {
 	greeting := &transcript.Transcript{}
 	for _, stream := range []string{"false", "true"} {
@@ -70,8 +70,8 @@ func (c *check) checkDialects() {
 	}
 }
 
-// checkCompletions gives what the adapter stated to the forms of completions, whole and as a
-// stream, as checkDialects does. Where several prompts or tokens were sent, there is one form.
+// checkCompletions does the same for both forms of completions, whole and as a stream. Where
+// several prompts or tokens were sent, there is only one form.
 func (c *check) checkCompletions() {
 	for path, parse := range map[string]dialect.Parse{"/v1/completions": completions.Parse, "/v1/fim/completions": completions.ParseFIM} {
 		asked, err := parse(c.ctx, bytes.TrimSpace(c.transcript.Get(transcript.SectionClient)), dialect.Caller{})

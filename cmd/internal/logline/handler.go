@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Handler writes what slog.JSONHandler writes. Records that have nothing but words in ASCII,
-// numbers and truths, as those of requests do, it writes itself; all others it leaves to slog.
+// Handler writes what slog.JSONHandler writes. It writes records of ASCII words, numbers and
+// booleans itself, as those of requests are, and leaves all others to slog.
 type Handler struct {
 	out   io.Writer
 	level slog.Leveler
@@ -27,10 +27,10 @@ func New(out io.Writer, level slog.Leveler) *Handler {
 // Enabled is that of slog.JSONHandler.
 func (h *Handler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level.Level() }
 
-// WithAttrs returns a handler of slog's.
+// WithAttrs returns one of slog's handlers.
 func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler { return h.slog.WithAttrs(attrs) }
 
-// WithGroup returns a handler of slog's.
+// WithGroup returns one of slog's handlers.
 func (h *Handler) WithGroup(name string) slog.Handler { return h.slog.WithGroup(name) }
 
 // maxKept is how many bytes a buffer of lines may have. A larger one, of a rare long line, is given

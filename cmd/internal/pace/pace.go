@@ -1,6 +1,6 @@
 // Package pace has Go's collector collect a small heap less often.
 //
-// By default a heap grows by as much as what is alive in it, and by what stacks and globals have,
+// By default a heap grows by as much as is alive in it, and by the size of stacks and globals,
 // before it is collected. A gateway that holds little has a heap of a few megabytes, which it
 // would collect every few hundred requests, for a tenth of their processor time.
 package pace
@@ -32,7 +32,7 @@ type pacer struct {
 	set     func(percent int) int
 }
 
-// mark is garbage that tells that there was a collection.
+// mark is garbage whose collection shows that there was one.
 type mark struct{ *pacer }
 
 // watch looks at the heap after the next collection, and after each that follows.
@@ -53,8 +53,8 @@ func (p *pacer) adjust(alive uint64) {
 	}
 }
 
-// alive returns of how many bytes Go takes the percentage: of what the last collection has left of
-// the heap, and of what it has scanned besides that. Many connections have much in their stacks.
+// alive returns how many bytes Go takes the percentage of: what the last collection left in
+// the heap, and the stacks and globals that it scanned. The stacks of many connections add up.
 func alive() (bytes uint64) {
 	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}}
 	metrics.Read(samples)
