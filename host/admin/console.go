@@ -17,7 +17,8 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect
 
 var types = map[string]string{".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
-// page is the console's page, or without the console a word to whoever opens the address.
+// page serves the console's page or, if there is no console, a note for whoever opens the
+// address.
 func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 	if !s.opts.Gateway.Settings().Console {
 		refuse(w, http.StatusNotFound, "The console is off: set admin.console to true. /admin/v1/state has the same for programs.")

@@ -115,7 +115,7 @@ func (q *Requests) Add(r *record.Request, targets []string) {
 		}
 		select {
 		case reader <- shown:
-		default: // it is too slow; the number of what it gets next tells it that some are missing
+		default: // it is too slow; the number of the next one that it gets shows that some are missing
 		}
 	}
 }
@@ -169,8 +169,8 @@ func usage(u record.Usage) Usage {
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// word is a code, if it is one of letters as the gateway's own are. An upstream may have
-// put anything into its own.
+// word returns a code if it is made of letters, as the gateway's own are. An upstream may have
+// put anything into its code.
 func word(code string) string {
 	if len(code) > 48 || strings.Trim(code, "abcdefghijklmnopqrstuvwxyz_") != "" {
 		return ""

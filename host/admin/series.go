@@ -48,8 +48,8 @@ func boundOf(d time.Duration) int {
 	return min(bounds-1, int(math.Ceil(math.Log(float64(d)/float64(time.Millisecond))/math.Log(growth))))
 }
 
-// quantile returns the time in milliseconds that a part of all are not longer than; 0: there
-// are none.
+// quantile returns the time in milliseconds that the given part of all times doesn't exceed;
+// 0: there are none.
 func quantile(counts *[bounds]uint32, part float64) float64 {
 	sum := uint32(0)
 	for _, n := range counts {
@@ -85,7 +85,7 @@ func (q *Requests) measure(r *record.Request) {
 	h.add(r)
 }
 
-// maxDropped is of how many aliases it is remembered that their hour was dropped.
+// maxDropped is how many aliases are remembered whose hour was dropped.
 const maxDropped = 4096
 
 // dropOldest forgets the hour of the alias that was asked least lately. The mutex is held.
@@ -102,8 +102,8 @@ func (q *Requests) dropOldest() {
 	delete(q.hours, oldest)
 }
 
-// droppedSince returns of how many aliases that were asked after a bucket the hours were
-// dropped, and whether that of an alias was. The mutex is held.
+// droppedSince returns how many aliases that were asked after a bucket had their hour dropped,
+// and whether an alias is one of them. The mutex is held.
 func (q *Requests) droppedSince(after int64, alias string) (n int, it bool) {
 	for name, last := range q.dropped {
 		if last <= after {
@@ -116,7 +116,7 @@ func (q *Requests) droppedSince(after int64, alias string) (n int, it bool) {
 	return n, it
 }
 
-// numberOf is the number of the bucket of an instant.
+// numberOf returns the number of the bucket that an instant lies in.
 func numberOf(t time.Time) int64 { return max(0, t.UnixNano()/int64(bucketLength)) }
 
 func (h *hour) add(r *record.Request) {

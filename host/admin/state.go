@@ -69,7 +69,7 @@ type Entry struct {
 	Tier   int    `json:"tier"`
 }
 
-// Target is how a target does.
+// Target is how a target is doing.
 type Target struct {
 	Name   string `json:"name"`  // provider/model
 	State  string `json:"state"` // "well", "cooling" or "trying"
@@ -132,14 +132,14 @@ type Limit struct {
 	Warn float64 `json:"warn,omitempty"` // of a budget: from here on, the log has a warning
 }
 
-// Cache is how the cache of answers does.
+// Cache is how the cache of answers is doing.
 type Cache struct {
 	Entries  int64            `json:"entries"`
 	Memory   Use              `json:"memory"`   // bytes
 	Requests map[string]int64 `json:"requests"` // since the start, by what the cache did for them
 }
 
-// Shared is how the store does that several gateways count in.
+// Shared is how the store that several gateways share is doing.
 type Shared struct {
 	Up       bool   `json:"up"`
 	Replicas int    `json:"replicas"`  // that were seen last, this one included

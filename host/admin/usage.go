@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// Spent is what requests were and used, by an audit.
+// Spent sums up the requests of an audit and what they used.
 type Spent struct {
 	Since    time.Time  `json:"since"`
 	By       []string   `json:"by"`
 	Currency string     `json:"currency"`
 	Partial  bool       `json:"partial"` // older files, or the end of one, were left out: there was too much to read
-	Unread   int        `json:"unread"`  // lines that are none of an audit
+	Unread   int        `json:"unread"`  // lines that no audit writes
 	Rows     []SpentRow `json:"rows"`    // in the order of By
 }
 
@@ -32,7 +32,7 @@ type SpentRow struct {
 	Unpriced  int64    `json:"unpriced"`  // requests whose cost nobody knows
 }
 
-// ErrNoAudit is the error of a gateway that has no audit it could read.
+// ErrNoAudit is the error of a gateway without an audit that can be read.
 var ErrNoAudit = errors.New("there is no audit")
 
 const (
@@ -41,7 +41,8 @@ const (
 	usageTime = 20 * time.Second // that reading may take
 )
 
-// usage sums the audit up, and answers null if there is none. One request at a time may do that.
+// usage answers with the sums of the audit, or null if there is none. It serves one request at
+// a time.
 func (s *Server) usage(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	by := strings.Split(q.Get("by"), ",")

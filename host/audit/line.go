@@ -1,5 +1,5 @@
-// Package audit writes what each request was and used to a file, one line of JSON for
-// each, and reads such files again to sum them up.
+// Package audit writes a line of JSON to a file for each request, with what it was and what it
+// used, and reads such files again to sum them up.
 //
 // A line has names, numbers and words of the gateway's own. It has no prompt, no answer, no
 // key, and nothing else that a client or an upstream said, except for the model that a

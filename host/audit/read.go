@@ -9,11 +9,11 @@ import (
 	"io"
 )
 
-// maxLine is how many bytes a line may have. One that is longer is none of an audit.
+// maxLine is how many bytes a line may have. No audit has a longer one.
 const maxLine = 64 << 10
 
-// Read reads the lines of an audit, also of one that was compressed with gzip. What is no
-// line, such as one that was cut when a disk was full, is left out and counted.
+// Read reads the lines of an audit, compressed with gzip or not. What isn't a whole line, such
+// as one that a full disk cut off, is left out and counted.
 //
 //   - take: gets each line
 //   - error: that of reading

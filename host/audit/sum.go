@@ -81,7 +81,7 @@ func (s *Sums) Sorted() []*Sum {
 	return all
 }
 
-// Sum is what some requests were and used together.
+// Sum is what some requests add up to.
 type Sum struct {
 	By       []string // the values of the columns; "-" where a line had none
 	Requests int64

@@ -110,7 +110,7 @@ func NewWriter(log *slog.Logger) *Writer {
 	return w
 }
 
-// Use makes the lines that follow go to o, nil for nowhere. Lines that wait go there, too.
+// Use sends the lines that follow to o; nil: nowhere. Lines that are waiting go there, too.
 func (w *Writer) Use(o *Output) {
 	w.mu.Lock()
 	w.out = o

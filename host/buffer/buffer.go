@@ -1,9 +1,10 @@
 // Package buffer lends large slices of bytes, and lends them again when they were given back.
 // A slice of 200 KB costs more to clear and to collect than what a gateway does with it.
 //
-// Every slice that is lent has one owner. Who holds only the slice may use it until the owner
-// releases it, and not a moment longer: from then on it has the bytes of another request. So
-// small slices are not lent, since there would be much to get wrong for little.
+// Every slice that is lent has one owner. Code that has the slice but not the owner may use it
+// until the owner releases it, and not a moment longer: from then on it has the bytes of
+// another request. Small slices are not lent: there would be much to get wrong for little
+// gain.
 package buffer
 
 import (

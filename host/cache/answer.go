@@ -21,8 +21,8 @@ const (
 // what it is about. No emission has it.
 const beginsPart = abi.Kind(0)
 
-// Recorder writes down what is stated of one answer, while it comes. An answer that nobody
-// should get a second time it gives up. Only one goroutine may use it.
+// Recorder writes down what is stated about one answer while it comes. It gives up an answer
+// that nobody should get a second time. Only one goroutine may use it.
 type Recorder struct {
 	memory *memory.Grant
 	max    int
@@ -45,9 +45,9 @@ func (r *Recorder) Part(inputs int) { r.write(beginsPart, int32(inputs), nil) }
 // Ended notes that the upstream said that its answer is complete.
 func (r *Recorder) Ended() { r.write(abi.End, 0, nil) }
 
-// Add writes down what one call of the adapter stated, and what was accepted of it. It
-// gives an answer up that failed, that the model refused to give, that was cut or filtered,
-// or that passes without being stated.
+// Add writes down what one call of the adapter stated and the answer accepted. It gives the
+// answer up if it failed, if the model refused to answer, if it was cut or filtered, or if it
+// passes without being stated.
 func (r *Recorder) Add(ems []abi.Emission) {
 	for _, e := range ems {
 		switch e.Kind {
@@ -67,7 +67,7 @@ func (r *Recorder) Add(ems []abi.Emission) {
 	}
 }
 
-// GiveUp makes the answer one that is not kept.
+// GiveUp says that the answer must not be kept.
 func (r *Recorder) GiveUp() {
 	r.memory.Drop(int64(cap(r.b)))
 	r.gaveUp, r.b, r.last = true, nil, 0

@@ -1,10 +1,10 @@
-// Package heads bounds what a server's connections hold whose requests nobody has admitted
-// yet: connections on which nothing comes, heads that have no end, and requests without a key.
+// Package heads bounds the memory of connections whose requests nobody has admitted yet:
+// connections on which nothing comes, heads that have no end, and requests without a key.
 //
 // A Table counts them. When they hold more than they may, it closes the oldest of those with a
 // large head, and then the oldest of all. So a flood of connections can't take the server's
-// memory, and mostly ends itself, because clients that mean something have sent a small head,
-// with a key, long before their turn to be closed.
+// memory, and mostly closes itself: honest clients have sent a small head, with a key, long
+// before it would be their turn to be closed.
 package heads
 
 import (
@@ -41,7 +41,8 @@ var errTooLarge = errors.New("the head of the request has too many lines")
 type Table struct {
 	// Limit returns how many bytes they may hold. It may change at any time.
 	Limit func() int64
-	// Full is told, at most once a minute, that connections are closed. Default: nobody is.
+	// Full is called when connections are closed, at most once a minute. Default: nobody is
+	// told.
 	Full func()
 
 	mu           sync.Mutex
@@ -87,7 +88,7 @@ func (l listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// State takes over what http.Server.ConnState is told of a connection.
+// State must be told of each change of the connection that http.Server.ConnState reports.
 func (c *Conn) State(s http.ConnState) {
 	switch s {
 	case http.StateActive: // the head has come
@@ -194,7 +195,7 @@ func (t *Table) drop(c *Conn) bool {
 	return true
 }
 
-// over takes those out that are too many. They must be closed, without t.mu.
+// over takes out those that are too many. The caller must close them, without holding t.mu.
 func (t *Table) over() (over []*Conn) {
 	for limit := t.Limit(); t.held > limit; {
 		c := cmp.Or(t.large.first, t.small.first)

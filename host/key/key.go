@@ -88,9 +88,9 @@ func New(keys []Key) *Keys {
 	return k
 }
 
-// Check finds the principal of a key at a time. How long it takes depends on the length
-// of the key and not on how many there are. What it tells of them to somebody who
-// measures it is about digests, and nobody can choose the digest of what he sends.
+// Check finds the principal of a key at a time. How long it takes depends on the length of the
+// key and not on how many there are. Measuring the time tells something about digests only,
+// and nobody can choose the digest of what they send.
 //
 // The error is a *fault.Error of kind Unauthenticated. It says why the key is refused to
 // whoever has it; anybody else learns nothing. With the error, the principal has the name

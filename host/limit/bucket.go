@@ -30,11 +30,11 @@ type Bucket struct {
 
 	Period Period         // of Money
 	Zone   *time.Location // in which the period begins and ends
-	Warn   int64          // of Money: from here on, somebody should know
+	Warn   int64          // of Money: from here on, the operator should be warned
 	Then   string         // of Money: the alias to which requests go when all is spent; "": none
 }
 
-// Owner is whose limit a bucket is.
+// Owner says whose limit a bucket is.
 type Owner uint8
 
 const (
@@ -87,8 +87,8 @@ type Usage struct {
 	Cost          int64 // in billionths
 }
 
-// Needs returns what a bucket must have room for to let a request in, and what is
-// reserved beyond that as far as there is room.
+// Needs returns how much room a bucket must have to let a request in, and how much more is
+// reserved if there is room for it.
 func (b *Bucket) Needs(r Reserve) (must, may int64) {
 	switch b.Unit {
 	case Requests, Concurrent:

@@ -8,10 +8,11 @@ import (
 
 // counter is the count of one bucket.
 //
-// A sliding window has two counts, that of the present period and that of the one before,
-// of which as much counts as still lies in the window: no bursts at the edge of a period,
-// and two integers. What was used beyond the limit is a debt, which each following period
-// begins with paying as far as its limit goes; so on average nothing is used beyond it.
+// A sliding window has two counts, one of the present period and one of the period before. Of
+// the latter, as much counts as still lies in the window. So two integers suffice, and there
+// are no bursts at the edge of a period. What was used beyond the limit is a debt. Each
+// following period first pays as much of it as its limit allows, so on average nothing is used
+// beyond the limit.
 type counter struct {
 	bucket *Bucket // as it was configured last
 
@@ -209,8 +210,8 @@ func (c *counter) room(t time.Time) Room {
 	return Room{max(0, c.bucket.Limit-c.used(t)), c.reset(t)}
 }
 
-// refusal says why a request that must and may have so much is not let in at t, after roll;
-// nil: it is.
+// refusal says why a request that needs must, and would reserve may more, is not let in at t,
+// after roll; nil: it is let in.
 func (c *counter) refusal(t time.Time, must, may int64) *Refusal {
 	b := c.bucket
 	if must == 0 && may == 0 {

@@ -13,10 +13,10 @@ type Estimator struct {
 const (
 	// lesson is how much one request counts of what is learnt.
 	lesson = 1.0 / 32
-	// farthest bounds what can be learnt, so that nobody teaches nonsense on which the
-	// reservations of others depend.
+	// farthest bounds what can be learnt, so that no caller can make it learn nonsense that
+	// the reservations of others depend on.
 	farthest = 4
-	// unlearnt is how many tokens an answer is taken for as long as none has come.
+	// unlearnt is how many tokens are assumed of an answer as long as none has come.
 	unlearnt = 500
 )
 
@@ -40,7 +40,7 @@ func (e *Estimator) Output() int64 {
 	return int64(e.output) + 1
 }
 
-// Learn takes in what a provider counted.
+// Learn learns from what a provider counted.
 //
 //   - estimated: the input as it was estimated by its bytes
 func (e *Estimator) Learn(estimated, input, output int64) {

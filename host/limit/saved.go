@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// Saved is a count that outlives its process.
+// Saved is a count in the form that outlives its process.
 type Saved struct {
 	Index, End, Now, Before, Debt int64
 	Warned                        bool

@@ -14,8 +14,8 @@ type Store interface {
 	// The lease must be settled, exactly once, when the request is over.
 	Admit(ctx context.Context, buckets []*Bucket, r Reserve) (Lease, *Refusal)
 
-	// Used returns how much each of the buckets counts now, what is reserved included. It
-	// counts nothing, and is for whoever watches.
+	// Used returns how much each of the buckets counts now, reservations included. It changes
+	// nothing, and is for monitoring.
 	Used(buckets []*Bucket) []int64
 
 	// Keep forgets the counts of buckets that no configuration has any more, unless
@@ -25,10 +25,10 @@ type Store interface {
 
 // Lease is the room that a request takes. It belongs to the request's goroutine.
 type Lease interface {
-	// Settle ends the request: it counts what was used instead of what was reserved, and
-	// the request no longer as running. What was reserved too much is given back to the
-	// period that it was taken from; what was used beyond it counts now. Further calls do
-	// nothing.
+	// Settle ends the request, which no longer counts as running, and counts what was used
+	// instead of what was reserved. A reservation that was too large is given back to the
+	// period that it was taken from; what was used beyond the reservation counts now. Further
+	// calls do nothing.
 	Settle(Usage)
 
 	// Left returns what the i-th bucket had left when the request had been let in, and in
@@ -41,20 +41,20 @@ type Refusal struct {
 	Bucket *Bucket       // that it has to wait longest for
 	Wait   time.Duration // until it would be let in; below 0: it never will be
 
-	// TooLarge says that what the request needs is more than twice of what the limit
-	// allows, however long it waits.
+	// TooLarge says that the request needs more than twice what the limit allows, so that
+	// waiting doesn't help.
 	TooLarge bool
 
-	// Unavailable says that nobody knows, since what counts doesn't answer. Bucket is nil
-	// then.
+	// Unavailable says that nobody knows, because the shared store doesn't answer. Bucket is
+	// nil then.
 	Unavailable bool
 
 	// Rooms are what the buckets have left, in their order; nil if nobody knows.
 	Rooms []Room
 }
 
-// Room is what a bucket with a window has left, and in what time it will be as if nothing had
-// been used. Of other buckets it says nothing.
+// Room is what a bucket with a window has left, and how long it takes until it is as if
+// nothing had been used. It is zero for other buckets.
 type Room struct {
 	Left  int64
 	Reset time.Duration
@@ -69,7 +69,7 @@ func (r *Refusal) Left(i int) (remaining int64, reset time.Duration) {
 type Options struct {
 	Now func() time.Time // default time.Now
 
-	// Warn is told, once in each period, that so much of a budget is spent that somebody
+	// Warn is called once in each period when so much of a budget is spent that the operator
 	// should know. Default: nobody is told.
 	Warn func(b *Bucket, spent int64)
 
@@ -207,7 +207,7 @@ type warning struct {
 	spent  int64
 }
 
-// settle settles a lease. It returns of which budgets somebody should know now.
+// settle settles a lease. It returns the budgets that the operator should be warned of now.
 func (s *Local) settle(l *lease, u Usage) (warn []warning) {
 	t := s.now()
 	s.mu.Lock()
@@ -268,10 +268,10 @@ func (s *Local) mark(c *counter) {
 	}
 }
 
-// Changed returns the counts that have changed since the last call, by the ID of their
-// bucket. How many requests run is none of them. What requests that run have reserved is
-// part of them only as far as it is the estimate of their input: if the process ends before
-// they do, nothing else is counted of them.
+// Changed returns the counts that have changed since the last call, by the ID of their bucket,
+// but not how many requests run. Of what running requests have reserved, the counts include
+// only the estimate of their input: if the process ends before they do, nothing else is
+// counted of them.
 func (s *Local) Changed() map[string]Saved {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -287,7 +287,7 @@ func (s *Local) Changed() map[string]Saved {
 	return all
 }
 
-// Unsaved marks counts as changed again, which could not be saved.
+// Unsaved marks counts that could not be saved as changed again.
 func (s *Local) Unsaved(counts map[string]Saved) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

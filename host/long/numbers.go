@@ -2,8 +2,9 @@ package long
 
 import "bytes"
 
-// minBase64 is in bytes: a longer string of numbers in base64 is taken out. Of arrays, all are
-// that have a number, so that no adapter has to do with numbers that are none, or too large.
+// minBase64 is in bytes: a longer string of numbers in base64 is taken out. Every array with a
+// number in it is taken out, so that no adapter has to deal with numbers that are malformed or
+// too large.
 const minBase64 = 1 << 10
 
 // findNumbers returns the arrays of numbers and the base64 of a body, in order. What it

@@ -7,8 +7,8 @@ import (
 )
 
 // Names of OpenTelemetry's conventions. Those for generative AI are of v0.1.0, whose
-// attributes are still in development. What was called otherwise until v1.41 of the general
-// conventions has its old name beside it.
+// attributes are still in development. Names that were different until v1.41 of the general
+// conventions have the old one beside them.
 const (
 	attrHTTPMethod = "http.request.method"
 	attrHTTPRoute  = "http.route"
@@ -50,7 +50,7 @@ const (
 	attrEstimated = "kai.usage.estimated"
 )
 
-// operationOf is what the conventions call what an endpoint does.
+// operationOf returns what the conventions call the operation of an endpoint.
 func operationOf(endpoint string) string {
 	switch {
 	case strings.HasSuffix(endpoint, "/embeddings"):

@@ -27,7 +27,7 @@ var conventional = func() map[string]struct{ name, unit string } {
 	return all
 }()
 
-// Names of the conventions, and what Prometheus wants behind them.
+// Names of the conventions, and the suffixes that Prometheus wants.
 const (
 	nameSeconds   = "gen_ai.client.inference.duration"
 	nameFirst     = "gen_ai.client.inference.time_to_first_chunk"
@@ -44,7 +44,7 @@ const (
 // plainName is a name as Prometheus takes it.
 func plainName(dotted, suffix string) string { return strings.ReplaceAll(dotted, ".", "_") + suffix }
 
-// Labels of these metrics, which have no dots here, and attributes have.
+// Labels of these metrics. In Prometheus they have no dots; as attributes they do.
 const (
 	labelOperation = "gen_ai_operation_name"
 	labelSystem    = "gen_ai_provider_name"

@@ -1,5 +1,5 @@
-// Package observe shows how a gateway does to whoever runs it. It makes metrics for
-// Prometheus of the records of requests (package record) and of the gateway's state.
+// Package observe shows operators how their gateway is doing. It makes metrics for Prometheus,
+// and spans, of the records of requests (package record) and of the gateway's state.
 //
 // Nothing in it has a prompt, an answer or a key. Labels are names of the configuration
 // and words of the gateway's own, never what a client or an upstream said, so the number
@@ -22,11 +22,11 @@ var secondsBuckets = []float64{
 	0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68, 655.36,
 }
 
-// Unknown is the alias of requests that came to none: because there is no such model, or
-// because they were refused before anybody looked for one.
+// Unknown is the alias of requests without one: there is no such model, or they were refused
+// before their model was looked up.
 const Unknown = "_unknown"
 
-// Other is the key of those for which there is no more room.
+// Other stands for all keys beyond the first maxKeys.
 const Other = "_other"
 
 // maxKeys is how many names of keys have series of their own.

@@ -49,7 +49,7 @@ func (m *Metrics) Pusher(log *slog.Logger) *Pusher {
 	return p
 }
 
-// Use makes what follows go by c.
+// Use applies a configuration from now on.
 func (p *Pusher) Use(c PushConfig) {
 	if c.Endpoint == "" {
 		p.config.Store(nil)

@@ -69,7 +69,8 @@ var classes, classIndex = func() ([]string, map[string]int) {
 	return list, index
 }()
 
-// cacheUses are what a request can have to do with the cache: nothing, or as its record says.
+// cacheUses are the values of Cache in a record; "" means that the request had nothing to do
+// with the cache.
 var cacheUses = [...]string{"", "miss", "hit"}
 
 // cacheUse is the place in cacheUses of what a record says.
@@ -253,8 +254,8 @@ func (s *keySeries) add(n int64) {
 
 func (s *keySeries) remove() { s.m.keyTokens.DeleteLabelValues(s.name) }
 
-// shared has the series of what has a name, each as long as somebody holds it. A mutex of
-// its owner guards it.
+// shared has series by name, each for as long as somebody refers to it. A mutex of its owner
+// guards it.
 type shared[K comparable, S any] struct{ held map[K]*heldSeries[S] }
 
 type heldSeries[S any] struct {

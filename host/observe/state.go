@@ -2,7 +2,7 @@ package observe
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// State is what a gateway is like at the moment.
+// State is the state of a gateway at the moment.
 type State struct {
 	Targets   []TargetState
 	Instances map[string]int // of each provider's adapter
@@ -27,13 +27,13 @@ type BudgetState struct {
 	Used   float64
 }
 
-// CacheState is how the cache of answers does.
+// CacheState is how the cache of answers is doing.
 type CacheState struct {
 	Entries int64
 	Bytes   int64
 }
 
-// TargetState is how a target does.
+// TargetState is how a target is doing.
 type TargetState struct {
 	Target
 	State int // 0: anybody may ask it, 1: one request at a time, 2: it cools down
@@ -105,7 +105,7 @@ func (c *stateCollector) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// one is 1 for what is so, and 0 for what isn't.
+// one returns 1 for true and 0 for false.
 func one(so bool) float64 {
 	if so {
 		return 1
@@ -113,8 +113,8 @@ func one(so bool) float64 {
 	return 0
 }
 
-// budgetSeries keeps the budgets of the first owners. Of all others it keeps, for each
-// period, the one of which most is used.
+// budgetSeries keeps the budgets of the first owners. Of all others it keeps, for each period,
+// the budget of which the largest part is used.
 func budgetSeries(all []BudgetState) []BudgetState {
 	owners, most := map[string]bool{}, map[string]float64{}
 	var kept []BudgetState

@@ -62,7 +62,7 @@ func NewTracer(log *slog.Logger) *Tracer {
 	return t
 }
 
-// Use makes what follows go by c. What waits goes by it, too.
+// Use applies a configuration from now on, also to what is waiting.
 func (t *Tracer) Use(c TraceConfig) {
 	if c.Endpoint == "" {
 		t.config.Store(nil)
@@ -71,7 +71,7 @@ func (t *Tracer) Use(c TraceConfig) {
 	t.config.Store(&c)
 }
 
-// Dropped returns how many requests have no spans at the collector though they should.
+// Dropped returns how many requests should have spans at the collector and don't.
 func (t *Tracer) Dropped() int64 { return t.dropped.Load() }
 
 // Begin decides whether the spans of a request are sent, if that wasn't decided yet. A

@@ -17,8 +17,8 @@ type Names struct {
 	Conventions Conventions // by which attempts are counted besides
 }
 
-// View is what one configuration counts with. It has found all series beforehand, so that
-// counting a request is adding to numbers. It is safe for concurrent use.
+// View counts the requests of one configuration. It has looked up all series beforehand, so
+// that counting a request only adds to numbers. It is safe for concurrent use.
 type View struct {
 	m         *Metrics
 	aliases   map[string]*aliasSeries
@@ -30,8 +30,8 @@ type View struct {
 	conventions Conventions
 }
 
-// View returns the view of a configuration. Whoever asked for it closes it. A series lives
-// as long as a view has its labels.
+// View returns the view of a configuration. The caller must close it. A series lives as long
+// as a view has its labels.
 func (m *Metrics) View(n Names) *View {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -55,8 +55,8 @@ func (m *Metrics) View(n Names) *View {
 	return v
 }
 
-// Close lets go of the series. Those that no other view has vanish. Nothing may be counted
-// any more.
+// Close gives up the series, and deletes those that no other view has. Nothing may be counted
+// by the view any more.
 func (v *View) Close() {
 	v.m.mu.Lock()
 	defer v.m.mu.Unlock()

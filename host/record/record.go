@@ -53,7 +53,7 @@ type Request struct {
 	Attempts     []Attempt     // in order; empty if nobody was asked
 	FirstContent time.Duration // from the beginning to the first content of a stream; 0: there was none
 	Usage        Usage         // of the answer; what was tried before is in Attempts
-	Cost         Cost          // of all attempts; known if that of each is
+	Cost         Cost          // of all attempts; known if the cost of each is
 
 	// Content is what was said, where the operator has asked for it twice; else nil. Nothing
 	// but spans may show it.
@@ -71,7 +71,7 @@ type Asked struct {
 	Temperature, TopP *float64 // nil: it doesn't say
 }
 
-// Told is what a provider told of an answer besides. It never changes.
+// Told is what a provider said about an answer beyond its content. It never changes.
 type Told struct {
 	ID     string   // the provider's, as far as it looks like an id; "": unknown
 	Model  string   // the asked one, perhaps with a version; "": it said another one, or none
@@ -109,8 +109,8 @@ type Attempt struct {
 	Span         [8]byte // the id that its span has, if the provider was told; else zero
 	Told         *Told   // nil: no span will say it
 
-	// Uncertain says that the provider may have done something that it never counted, so
-	// that it may bill it. It is no part of Usage and Cost.
+	// Uncertain says that the provider may have done work that it never counted and may still
+	// bill. Usage and Cost don't include it.
 	Uncertain bool
 }
 

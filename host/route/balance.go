@@ -26,7 +26,7 @@ type balance struct {
 	current []float64
 }
 
-// pick returns the number of one of the targets, which are not all without weight.
+// pick returns the number of one of the targets, at least one of which has a weight.
 func (b *balance) pick(targets []Target, from int, of *set) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -23,13 +23,12 @@ type Cooldown struct {
 // maxTold is how long an upstream's Retry-After is believed.
 const maxTold = time.Hour
 
-// Cell remembers how a provider, or one of its models, has done lately, and says whether
-// it may be asked. Every alias that leads there shares it.
+// Cell remembers how a provider, or one of its models, has been doing, and says whether it may
+// be asked. All aliases that lead there share it.
 //
-// A cell is closed as long as all is well. A failure that trips it makes it cool. When
-// that is over it is half open: one attempt at a time may try, and its success closes the
-// cell. A cooldown is never shortened but by a success, and an upstream's Retry-After is
-// its least length.
+// A cell is closed as long as all is well. A failure that trips it makes it cool. When that is
+// over it is half open: one attempt at a time may try, and its success closes the cell. Only a
+// success shortens a cooldown, and it never is shorter than an upstream's Retry-After.
 //
 // It is safe for concurrent use. Asking a closed cell takes one atomic load.
 type Cell struct {
@@ -95,8 +94,8 @@ func (c *Cell) Reset() {
 	c.window.clear()
 }
 
-// enter takes the permit of a cell that is not closed. Of one that still cools it does so
-// too: that is for callers who have no other choice.
+// enter takes the permit of a cell that is not closed, even of one that still cools: that is
+// for callers who have no other choice.
 func (c *Cell) enter() (probe, ok bool) {
 	if c.until.Load() == 0 {
 		return false, true
@@ -135,7 +134,7 @@ func (c *Cell) succeeded(now time.Time, rule *Cooldown) {
 	c.close()
 }
 
-// close must be called with the lock.
+// close closes the cell. The caller must hold the lock.
 func (c *Cell) close() {
 	c.failures, c.rounds = 0, 0
 	c.window.marked.Store(false)

@@ -17,8 +17,9 @@ const maxOpenModels = 4096
 // that a reload forgets nothing: a cell lives as long as some table holds it. It is safe
 // for concurrent use.
 type Cells struct {
-	// Tell is called for each cooldown that begins here, or gets longer, but of models that
-	// clients name themselves; nil: it isn't. It is set before anything else, and must not wait.
+	// Tell is called for each cooldown that begins here or gets longer, except for models that
+	// clients name themselves. It must be set before anything else, and must not wait. nil:
+	// nobody is told.
 	Tell func(CoolingDown)
 
 	mu   sync.Mutex
@@ -80,9 +81,9 @@ func (c *Cells) release(k cellKey) {
 	}
 }
 
-// ofModel returns the cell of a model that a client named. A model that is in the
-// configuration, too, has the cell it has there. How others cool is not told: clients could
-// name any number of them.
+// ofModel returns the cell of a model that a client named. A model that is also in the
+// configuration has the cell it has there. Cooldowns of other models are not passed on,
+// because clients could name any number of them.
 func (c *Cells) ofModel(k cellKey) *Cell {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -102,8 +103,8 @@ func (c *Cells) ofModel(k cellKey) *Cell {
 	return cell
 }
 
-// Cool takes over a cooldown that another gateway has seen begin, for what is known here. It
-// shortens none, and a success ends it as any other.
+// Cool takes over a cooldown that another gateway has seen begin, if the upstream is known
+// here. It shortens no cooldown, and a success ends it like any other.
 func (c *Cells) Cool(o CoolingDown) {
 	k := cellKey{provider: o.Upstream, model: o.Model, whole: o.Whole}
 	c.mu.Lock()

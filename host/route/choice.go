@@ -37,7 +37,7 @@ type Choice struct {
 func (p *Plan) Choose(session string, tokens int64) Choice {
 	c := Choice{plan: p}
 	if slices.ContainsFunc(p.Targets, func(t Target) bool { return !t.isTooSmall(tokens) }) {
-		c.tokens = tokens // else the estimate leaves nothing, and may be wrong
+		c.tokens = tokens // otherwise the estimate, which may be wrong, would leave no target
 	}
 	if p.Routing.Sticky != "" && session != "" {
 		h := fnv.New64a()
@@ -47,8 +47,7 @@ func (p *Plan) Choose(session string, tokens int64) Choice {
 	return c
 }
 
-// Larger makes the choice go on with targets that take more tokens than t does. Without
-// any that are known to, nothing is left.
+// Larger leaves only targets that are known to take more tokens than t does.
 func (c *Choice) Larger(t *Target) { c.least = max(c.least, t.Context, 1) }
 
 // Tried is how many targets were chosen so far.
@@ -106,7 +105,7 @@ func (c *Choice) sole() (*Target, Lease, error) {
 	return t, t.health.Take(), nil
 }
 
-// may reports whether a target is one for this request at all.
+// may reports whether a target comes into question for this request at all.
 func (c *Choice) may(n int) bool {
 	t := &c.plan.Targets[n]
 	switch {
@@ -160,7 +159,8 @@ var errFull = &fault.Error{Kind: fault.Saturated}
 
 func (c *Choice) full(n int) bool { return c.Room != nil && !c.Room(&c.plan.Targets[n]) }
 
-// coolest returns the target whose cooldown ends first, of those that cool by a guess.
+// coolest returns the target whose cooldown ends first, of those whose upstream did not ask
+// for it.
 func (c *Choice) coolest(now time.Time) (*Target, Lease, error) {
 	best := -1
 	var soonest time.Time

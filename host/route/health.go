@@ -6,11 +6,11 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// Health is how a target has done: as a model, and as a part of its provider.
+// Health is how a target has been doing: as a model, and as a part of its provider.
 type Health struct {
 	provider, model *Cell
 	rule            *Cooldown
-	open            bool // a client chose the model, so that it is missing is nobody's fault
+	open            bool // a client chose the model, so nobody is to blame if it is missing
 }
 
 // State is the worse of the two.
@@ -56,7 +56,7 @@ func (h Health) enter(force bool) (l Lease, ok bool) {
 	return l, true
 }
 
-// Take takes the lease in any case, for who asks a target again.
+// Take takes the lease in any case. It is for asking a target again.
 func (h Health) Take() Lease {
 	l, _ := h.enter(true)
 	return l

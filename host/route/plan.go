@@ -13,7 +13,7 @@ type Plan struct {
 	Alias    string   // as configured
 	Targets  []Target // those of the lowest tier first; never empty; must not be changed
 	Sole     bool     // the one target is asked once, whatever its health is
-	Bounded  bool     // it is known of a target how many tokens it takes
+	Bounded  bool     // the number of tokens that a target takes is known
 	OnPolicy bool     // a request that a provider's rules forbid goes to the next target
 	Routing  Routing
 
@@ -39,8 +39,8 @@ func (p *Plan) Attempts() int {
 // them.
 func (p *Plan) FirstTier() []Target { return p.Targets[:p.tiers[0].to] }
 
-// Soonest returns how long it takes until any of the targets may be asked again; 0 if one
-// may be now.
+// Soonest returns how long it takes until one of the targets may be asked again; 0: one may be
+// asked now.
 func (p *Plan) Soonest(now time.Time) time.Duration {
 	soonest := time.Duration(math.MaxInt64)
 	for i := range p.Targets {

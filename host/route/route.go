@@ -85,8 +85,8 @@ type Table struct {
 // must not change it.
 func (t *Table) Aliases() []string { return t.aliases }
 
-// Close lets go of what is remembered of targets that no other table has. Plans may still
-// be used.
+// Close drops what is remembered about targets that no other table has. Plans may still be
+// used.
 func (t *Table) Close() {
 	for _, k := range t.held {
 		t.cells.release(k)
@@ -154,5 +154,5 @@ func isOpenName(s string) bool {
 	return true
 }
 
-// wrong says what the configuration's checks should have found before.
+// wrong is an error that the configuration's checks should have found before.
 func wrong(format string, args ...any) error { return fmt.Errorf("routes: "+format, args...) }

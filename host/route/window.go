@@ -8,12 +8,12 @@ import (
 // window counts the requests of the last while, and how many of them failed. Its parts
 // are counted atomically, so that noting a success takes no lock.
 type window struct {
-	marked atomic.Bool // there is a failure that a success would forget
+	marked atomic.Bool // there is a failure that a success would wipe out
 	slots  [slots]slot
 }
 
-// slots is into how many parts a window is cut: it reaches back for all of them but the
-// part of the present one that is still to come.
+// slots is how many parts a window is cut into. It reaches back over all of them, less what of
+// the present part is still to come.
 const slots = 8
 
 // slot has the number of its part of time in its upper half, and a count below.

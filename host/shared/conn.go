@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// conn is a connection on which many ask at once: each writes its commands behind those of
-// others, and one goroutine gives out the answers, which come in the same order.
+// conn is a connection that many goroutines use at once: each writes its commands behind those
+// of others, and one goroutine hands out the answers, which come in the same order.
 type conn struct {
 	net     net.Conn
 	r       *bufio.Reader
@@ -22,7 +22,7 @@ type conn struct {
 	patient time.Duration // how long a write may take
 }
 
-// question is one or several commands that somebody sent at once.
+// question is one command, or several that were sent together.
 type question struct {
 	n       int // answers that it gets
 	answers []reply
@@ -40,7 +40,7 @@ var (
 	errGone = errors.New("the connection to the shared store ended")
 )
 
-// dial connects to one server, and says who asks.
+// dial connects to one server and authenticates.
 func (c *Client) dial(ctx context.Context, address string) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -72,7 +72,7 @@ func (c *Client) dial(ctx context.Context, address string) (*conn, error) {
 	}, nil
 }
 
-// greet says who asks, and for what, before run.
+// greet authenticates and chooses the database, before run.
 func (c *Client) greet(n *conn) error {
 	var words [][]string
 	if c.o.Password != "" {
@@ -132,7 +132,7 @@ func (n *conn) run() {
 		case q := <-n.asked:
 			q.done <- err
 		default:
-			return // who comes now sees that it has ended
+			return // later callers see that it has ended
 		}
 	}
 }
@@ -197,7 +197,7 @@ func (n *conn) send(q *question, commands [][]string) error {
 	default:
 		return errFull
 	}
-	// That of one who is about to give up would end the connection for all.
+	// A caller's own deadline would end the connection for everybody.
 	_ = n.net.SetWriteDeadline(time.Now().Add(n.patient))
 	for _, words := range commands {
 		n.write(words)

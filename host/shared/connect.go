@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// errTooOld is of a server that will never do.
+// errTooOld is the error for a server that can't be used.
 var errTooOld = errors.New("the shared store is older than Redis 6.2, which Kai needs")
 
 // connect makes the connections, to the server that has all keys of the fleet: they are in
@@ -91,7 +91,7 @@ func (c *Client) try(address string) (elsewhere string, err error) {
 		if info, err = made.quick.say("INFO"); err == nil {
 			err = c.examine(string(info.text))
 		} else if _, forbidden := errors.AsType[refusal](err); forbidden {
-			err = nil // it isn't allowed to ask
+			err = nil // this user may not ask that
 		}
 	}
 	if err != nil {
@@ -154,7 +154,7 @@ func (s *conns) alive() bool {
 	}
 }
 
-// factsOf reads what INFO answers.
+// factsOf parses the answer to INFO.
 func factsOf(info string) map[string]string {
 	facts := map[string]string{}
 	for line := range strings.SplitSeq(info, "\r\n") {

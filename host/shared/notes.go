@@ -25,7 +25,7 @@ func (c *Client) board(name string) (hash, channel string) {
 // NameOf returns what stands for a name in notes of a board.
 func (c *Client) NameOf(board, name string) string { return c.keys.digest(board, []byte(name)) }
 
-// Note tells all gateways a text about a name.
+// Note sends all gateways a text about a name.
 func (c *Client) Note(ctx context.Context, board, name, text string) error {
 	hash, channel := c.board(board)
 	digest := c.NameOf(board, name)
@@ -47,8 +47,8 @@ func (c *Client) Forget(ctx context.Context, board, digest string) error {
 	return err
 }
 
-// Follow has take called for each note of a board: those that are there, and then those that
-// come, until Close. name is that of NameOf. A note may be told twice.
+// Follow calls take for each note of a board: those that are there, and then those that come,
+// until Close. name is that of NameOf. A note may be told twice.
 func (c *Client) Follow(board string, take func(name, text string)) {
 	c.loop.Go(func() {
 		for c.ctx.Err() == nil {

@@ -16,7 +16,7 @@ type reply struct {
 	items []reply // of a list, none of which is a list
 }
 
-// refusal is an error that the server told: it has done nothing.
+// refusal is an error that the server returned: it has done nothing.
 type refusal string
 
 func (r refusal) Error() string { return "the shared store refuses: " + string(r) }
@@ -59,7 +59,7 @@ func readReply(r *bufio.Reader) (reply, error) {
 		if item.kind == '*' {
 			return reply{}, errReply
 		}
-		if left -= 64; left < 0 { // what an item needs itself
+		if left -= 64; left < 0 { // what an item takes besides its text
 			return reply{}, errReply
 		}
 		first.items = append(first.items, item)

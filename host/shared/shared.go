@@ -3,13 +3,13 @@
 // values, and passes on notes. It knows nothing of what these are about.
 //
 // Nothing waits longer for the store than it was told to. After three failures in a row the
-// store counts as away: then nobody asks it but one who looks whether it is back, after a
-// second first and every half minute at last. At once if only a connection may have ended,
-// but not if the store goes again soon after it came back.
+// store counts as away. Then only one goroutine asks it, to see whether it is back: first
+// after a second, and in the end every half minute. It asks at once if perhaps only a
+// connection has ended, unless the store has gone again soon after it came back.
 //
-// Names are in the store as digests, and values are sealed, both under a secret that only
-// the gateways have. Who reads the store learns none of them, and who writes to it can't
-// make one up or put one in the place of another.
+// Names are in the store as digests, and values are sealed, both under a secret that only the
+// gateways have. Whoever reads the store learns none of them, and whoever writes to it can
+// neither make one up nor put one in the place of another.
 package shared
 
 import (
@@ -38,10 +38,11 @@ type Options struct {
 	Prefix    string        // of all keys; default "kai"
 	Secret    string        // the same of all gateways
 	Timeout   time.Duration // of a request; default 100 ms
-	Durable   bool          // what is kept must outlive a restart of the server, or a warning says that it doesn't
+	Durable   bool          // warn if what is kept doesn't outlive a restart of the server
 	Logger    *slog.Logger  // default: discard
 
-	// Observe is told how long the store took for each answer. Default: nobody is told.
+	// Observe is called with the time that the store took for each answer. Default: nobody is
+	// told.
 	Observe func(time.Duration)
 }
 
@@ -75,8 +76,8 @@ type Client struct {
 	watchers []func()
 }
 
-// Open connects. If the server can't be reached, it is tried again in the background: the
-// error is of what will not get better by itself.
+// Open connects. If the server can't be reached, it is tried again in the background. The
+// error is for what won't get better by itself.
 func Open(o Options) (*Client, error) {
 	if o.Prefix == "" {
 		o.Prefix = "kai"
@@ -123,7 +124,7 @@ func (c *Client) Up() bool { return c.up.Load() }
 // Errors returns how many requests failed since the start.
 func (c *Client) Errors() int64 { return c.errors.Load() }
 
-// Watch has f called whenever Up has changed, one call after the other. f must not wait.
+// Watch calls f whenever Up has changed, one call after the other. f must not wait.
 func (c *Client) Watch(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -177,11 +178,11 @@ func (c *Client) run() {
 	}
 }
 
-// mostLater is how much waits to be done in the background.
+// mostLater is how many functions may wait to be run in the background.
 const mostLater = 1024
 
-// Later does something in the background, for which nobody waits, one after the other until
-// Close. What is too much is not done: false.
+// Later runs f in the background, after those that were given before, until Close. It returns
+// false, and does nothing, if too many are waiting.
 func (c *Client) Later(f func(ctx context.Context)) bool {
 	select {
 	case c.later <- f:
@@ -202,7 +203,7 @@ func (c *Client) runLater() {
 	}
 }
 
-// changed calls who watches.
+// changed calls the functions that Watch was given.
 func (c *Client) changed() {
 	c.mu.Lock()
 	watchers := c.watchers
@@ -212,7 +213,7 @@ func (c *Client) changed() {
 	}
 }
 
-// tell logs that the store is there, or not; once, when that changes.
+// tell logs that the store is there or away, once for each change.
 func (c *Client) tell(err error) {
 	if err != nil {
 		c.o.Logger.Error("the shared store can't be reached", slog.Any("err", err))
@@ -238,7 +239,7 @@ func (c *Client) look() error {
 	return c.connect()
 }
 
-// call has the store execute commands at once, in a bounded time.
+// call makes the store execute commands, in a bounded time.
 //
 //   - error: ErrAway, or what went wrong: then nobody knows what was done
 func (c *Client) call(ctx context.Context, bulk bool, commands ...[]string) ([]reply, error) {
@@ -260,12 +261,12 @@ func (c *Client) call(ctx context.Context, bulk bool, commands ...[]string) ([]r
 		}
 	}
 	switch r, ok := errors.AsType[refusal](err); {
-	case ok && (strings.HasPrefix(string(r), "NOSCRIPT") || commands[0][0] == "INFO"): // which it may not know, or not tell
+	case ok && (strings.HasPrefix(string(r), "NOSCRIPT") || commands[0][0] == "INFO"): // it may not know the script, or not allow INFO
 	case err == nil:
 		c.failed.Store(0)
 		c.o.Observe(time.Since(begun))
 		return answers, nil
-	case ctx.Err() == context.Canceled: // who asked has gone
+	case ctx.Err() == context.Canceled: // the caller has gone
 	case ok && (strings.HasPrefix(string(r), "MOVED ") || strings.HasPrefix(string(r), "READONLY")):
 		conns.close() // the keys are at another server now
 		fallthrough

@@ -76,14 +76,14 @@ func (c *Client) Delete(ctx context.Context, names []string) error {
 	return err
 }
 
-// How much of the server's memory values may be part of, and how often it is looked at.
+// Up to which part of the server's memory values are put there, and how often that is checked.
 const (
 	fullPercent = 75
 	fullEvery   = 5 * time.Second
 )
 
-// full reports whether there is no room for values. Without a bound there always is, and
-// who isn't allowed to ask is told nothing else.
+// full reports whether there is no room for values. There always is room if the server has no
+// bound, or doesn't allow to ask for it.
 func (c *Client) full(ctx context.Context) bool {
 	now := time.Now().UnixNano()
 	if last := c.looked.Load(); now-last < int64(fullEvery) || !c.looked.CompareAndSwap(last, now) {
@@ -104,7 +104,7 @@ func (c *Client) full(ctx context.Context) bool {
 	return full
 }
 
-// each has commands executed for large values.
+// each makes the store execute commands for large values.
 func (c *Client) each(ctx context.Context, commands [][]string) ([]reply, error) {
 	if len(commands) == 0 {
 		return nil, nil

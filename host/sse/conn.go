@@ -54,7 +54,7 @@ const maxHeld = 64 << 10
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
 
-// Cork has what follows gathered, until Uncork.
+// Cork gathers what is written until Uncork.
 func (c *Conn) Cork() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -12,8 +12,7 @@ import (
 	"time"
 )
 
-// ErrGone is what a Writer's errors wrap when the client hung up or stopped
-// reading.
+// ErrGone is wrapped by a Writer's errors when the client hung up or stopped reading.
 var ErrGone = errors.New("client gone")
 
 // errOver is the error of a write after Close, or after Fail reported false.
@@ -25,8 +24,8 @@ type Options struct {
 	KeepAlive    time.Duration // the silence after which something is sent; default 10 s
 	WriteTimeout time.Duration // how long a client may read nothing, give or take a second; default 60 s
 
-	// Alive appends what is sent in a silence. If it appends nothing, nothing is sent. It is
-	// called while the Writer is locked, and must not use it. Default: a comment.
+	// Alive appends what is sent after a silence. If it appends nothing, nothing is sent. It
+	// is called while the Writer is locked, and must not use it. Default: a comment.
 	Alive func(dst []byte) []byte
 
 	// Conn is the client's connection. Events that net/http would cut are gathered there,

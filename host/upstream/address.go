@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// guard decides which addresses may be dialled. It checks addresses after name
-// resolution, so no name can lead to a forbidden one. Link-local and metadata
-// addresses, for example, give out a cloud machine's credentials.
+// guard decides which addresses may be dialled. It checks addresses after name resolution, so
+// no name can lead to a forbidden one. Services at link-local and metadata addresses, for
+// example, give out a cloud machine's credentials.
 type guard struct {
 	named []netip.Addr // addresses that the configuration names; always allowed
 }

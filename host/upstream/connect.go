@@ -170,15 +170,15 @@ func (c *Client) sendOwn(ctx context.Context, r Request) (*Response, error) {
 	return newResponse(c, x, x.Status, x.Header, x.Length, r), nil
 }
 
-// What is kept of heads: an adapter asks for few different ones, unless there is something of a
-// client's in them.
+// Bounds of the heads that are kept: an adapter asks for few different ones, unless it puts
+// something of a client's into them.
 const (
 	maxPrepared     = 16
 	longestPrepared = 1 << 10 // bytes of what an adapter asks for
 )
 
-// prepared returns the head of a request, which was checked and written down when the adapter
-// asked for such a one the first time. The error says what is wrong with it.
+// prepared returns the head of a request, which is checked and made when an adapter asks for
+// such a head for the first time. The error says what is wrong with it.
 func (c *Client) prepared(r Request) (*h1.Head, error) {
 	known := &c.heads[min(int(r.Framing), 1)] // all but whole answers are asked for in the same way
 	once := r.ContentType != "" || r.Trace != "" || len(r.Head) > longestPrepared

@@ -98,9 +98,9 @@ func (a *Adapter) TakesEvents() bool {
 // Events runs kai_events on frames of a streamed answer. It reports whether out has what
 // the adapter stated about them, which Batch.EachFrame tells apart.
 //
-// Otherwise the call came to nothing, whatever the reason. It then counts neither as one
-// that worked nor as one that broke, and nothing is known of the frames: give them to
-// Event, one by one.
+// Otherwise the call was of no use, whatever the reason. It then counts neither as one that
+// worked nor as one that broke, and nothing is known about the frames: give them to Event, one
+// by one.
 func (a *Adapter) Events(ctx context.Context, op abi.Op, state []byte, frames *Frames, out *Batch) bool {
 	if !a.TakesEvents() {
 		out.Reset()

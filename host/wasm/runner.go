@@ -101,8 +101,7 @@ func (r *runner) call(ctx context.Context, p *pool, i *invocation, out *Batch) (
 	return failed, err
 }
 
-// caller returns the one that a call runs for which fills out. After the call, its seat
-// must be left.
+// caller returns the caller for a call that fills out. After the call, its seat must be left.
 func (r *runner) caller(ctx context.Context, out *Batch) caller {
 	seat := &out.seat
 	seat.slots, seat.tenant, seat.wait = r.slots, r.tenant, r.wait
@@ -114,9 +113,9 @@ func (r *runner) caller(ctx context.Context, out *Batch) caller {
 // chunk of a burst cost.
 const shortInput = 16 << 10
 
-// largeInput is from how many bytes on the input may be the reason why a call ran out
-// of fuel, time or memory. The fuel for the input is then more than a fifth of all
-// fuel. An adapter that breaks on everything breaks on less input, too.
+// largeInput is the size in bytes from which on the input may be the reason why a call ran out
+// of fuel, time or memory. The fuel for the input is then more than a fifth of all fuel. An
+// adapter that breaks on everything breaks on less input, too.
 const largeInput = 256 << 10
 
 // finished reports whether a call said that a choice is finished.

@@ -20,7 +20,7 @@ const (
 	wasiNosys = 52
 )
 
-// environment is what a guest finds there. Only Go's runtime reads it.
+// environment is the environment that a guest finds. Only Go's runtime reads it.
 //
 //   - The heap has 1 MiB before it is collected, and not 4, and then a quarter more than what is
 //     in use. That makes an instance smaller by a third. A collection of so small a heap takes

@@ -1,9 +1,9 @@
 // Package fleet counts limits for several gateways in one place that they share, a Redis or
-// Valkey: what one lets in, the others know.
+// Valkey: when one lets a request in, all others count it, too.
 //
 // It asks once for each admission, and once for each settlement. The time is the server's.
-// When the server doesn't answer, each gateway goes on by itself as it was told to, and what
-// was used meanwhile is added when the server is back.
+// When the server doesn't answer, each gateway goes on by itself in the way that is
+// configured, and what was used meanwhile is added when the server is back.
 //
 // A gateway is known to the others as an incarnation, which has a heartbeat. What is not
 // known to have happened, because an answer was lost, ends with the incarnation: the gateway
@@ -157,7 +157,7 @@ func (s *Store) Close() {
 	}
 }
 
-// hurry has the loop look after the store at once.
+// hurry makes the loop tend the store at once.
 func (s *Store) hurry() {
 	select {
 	case s.wake <- struct{}{}:
@@ -229,7 +229,7 @@ const (
 // Admit is [limit.Store]. It takes at most Options.Timeout.
 func (s *Store) Admit(ctx context.Context, buckets []*limit.Bucket, r limit.Reserve) (limit.Lease, *limit.Refusal) {
 	if s.ready.Load() && s.o.Server.Up() {
-		// A client that hangs up leaves no doubt of what was counted.
+		// If the client hangs up, it must not become unknown what was counted.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.Timeout)
 		defer cancel()
 		if l, refused, ok := s.ask(ctx, buckets, r); ok {
@@ -241,7 +241,7 @@ func (s *Store) Admit(ctx context.Context, buckets []*limit.Bucket, r limit.Rese
 
 // ask asks the server. ok is false if it doesn't know.
 func (s *Store) ask(ctx context.Context, buckets []*limit.Bucket, r limit.Reserve) (_ limit.Lease, _ *limit.Refusal, ok bool) {
-	const tries = 4 // of which all but the first are for what hardly ever happens
+	const tries = 4 // the others are for what hardly ever happens
 	for range tries {
 		l := &lease{store: s, id: strconv.FormatUint(s.lease.Add(1), 36), buckets: append([]*limit.Bucket(nil), buckets...)}
 		keys := make([]string, 2, 2+len(buckets))

@@ -33,7 +33,7 @@ func (l *lease) Settle(u limit.Usage) {
 	}
 	l.settled = true
 	s := l.store
-	// Who has ended is not carried over into another incarnation.
+	// A request that has ended is not carried over into another incarnation.
 	now := s.left(l.buckets, l.keys)
 	t := &settlement{lease: l, usage: u}
 	if s.ready.Load() && s.o.Server.Up() {
@@ -47,8 +47,8 @@ func (l *lease) Settle(u limit.Usage) {
 	s.postpone(t)
 }
 
-// mostOverdue is how many settlements wait for the server. More than this there are only if
-// it comes and goes for very long; then the oldest stay as they were reserved.
+// mostOverdue is how many settlements may wait for the server. There are more only if it comes
+// and goes for a very long time; then the oldest ones stay as they were reserved.
 const mostOverdue = 1 << 16
 
 // postpone has a settlement told later.
@@ -125,7 +125,7 @@ func (s *Store) tell(ctx context.Context, t *settlement, incarnation string) boo
 	return false
 }
 
-// warn passes on of which budgets somebody should know now.
+// warn passes on which budgets the operator should be warned of now.
 func (s *Store) warn(buckets []*limit.Bucket, v []int64) {
 	for i, b := range buckets {
 		if v[each*i+5] == 1 {

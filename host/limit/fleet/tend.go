@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// run keeps the heart beating, and has the server know what it must, until Close.
+// run calls tend regularly, and whenever something is to be told to the server, until Close.
 //
 //   - tended: New has done so
 func (s *Store) run(tended bool) {
@@ -29,8 +29,9 @@ func (s *Store) run(tended bool) {
 	}
 }
 
-// tend looks after the store: the heart beats, and nothing stays in doubt or overdue. It
-// reports whether it could; if the server is away, there is nothing to do.
+// tend keeps this gateway and the store in step: it sends a heartbeat, resolves doubts, and
+// settles what is overdue. It reports whether it could; if the server is away, there is
+// nothing to do.
 func (s *Store) tend() bool {
 	if !s.o.Server.Up() {
 		s.ready.Store(false)
@@ -81,13 +82,13 @@ func (s *Store) beats(incarnation string) bool {
 	return true
 }
 
-// difference is that other gateways have other limits, on the same counts.
+// difference notices that other gateways have other limits on the same counts.
 type difference struct {
 	since time.Time // zero: they have the same
 	told  bool
 }
 
-// usual is how long that lasts while a change of the configuration reaches them.
+// usual is how long that may last while a change of the configuration reaches all gateways.
 const usual = time.Minute
 
 // note logs when it lasts, and when it is over.

@@ -111,5 +111,5 @@ func (f *File) Put(values ...map[string][]byte) error {
 	})
 }
 
-// Close lets go of the file.
+// Close closes the file.
 func (f *File) Close() error { return f.db.Close() }

@@ -14,8 +14,8 @@ const (
 	// closed the connection. If it takes longer, the server has received the request.
 	staleWithin = 2 * time.Second
 
-	// lastWords is how long the answer of a server is waited for that doesn't take the
-	// request any more.
+	// lastWords is how long to wait for the answer of a server that no longer takes the
+	// request.
 	lastWords = time.Second
 )
 
@@ -171,8 +171,8 @@ func (x *Exchange) sendOver(k *conn, r *Request) error {
 	return nil
 }
 
-// Wait waits until there is something to read, or nothing more to wait for, which Read
-// tells. So who reads a slow body needs no memory while nothing comes.
+// Wait waits until there is something to read, or nothing more to wait for; Read then says
+// which. So reading a slow body needs no memory while nothing comes.
 func (x *Exchange) Wait() {
 	if x.closed || x.body.err != nil || x.body.framing == nothingFollows || x.body.in.Buffered() > 0 {
 		return
@@ -181,8 +181,8 @@ func (x *Exchange) Wait() {
 		return
 	}
 	if _, err := x.body.in.Peek(1); err != nil && err != io.EOF {
-		// The system tells only once that a connection was reset. The read after that
-		// would see an end, and take it for that of the body.
+		// The system reports only once that a connection was reset. The next read would see an
+		// end, and take it for the end of the body.
 		if cause := x.Cause(); cause != nil {
 			err = cause
 		}
@@ -289,7 +289,7 @@ func (x *Exchange) await(s Stage) (draining bool, err error) {
 	return false, nil
 }
 
-// rest stops the time-out: who reads slowly must not make the server look silent.
+// rest stops the time-out: a client that reads slowly must not make the server look silent.
 func (x *Exchange) rest() {
 	x.mu.Lock()
 	x.due.Store(0)

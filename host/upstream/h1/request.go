@@ -23,12 +23,12 @@ type Request struct {
 	Rest   [][]byte // what follows Body
 }
 
-// Head is the head of a request but for the length of its body, checked and written down. It
-// serves any number of requests, also at the same time.
+// Head is the head of a request without the length of its body, checked and ready to be sent.
+// Any number of requests may use it, also at the same time.
 type Head struct {
 	begin  string // the first line, and the host
 	fields string // the rest, with the empty line
-	bodied bool   // it tells the length of a body even if there is none
+	bodied bool   // it states the length of a body even if there is none
 }
 
 // Prepare makes the head of r. The error is a *RequestError.

@@ -33,8 +33,8 @@ var imports = map[string]struct{ params, results int }{
 	abi.ImportLog:     {3, 0},
 }
 
-// CheckABI returns every reason why m isn't an adapter: what it doesn't export, and
-// what it imports that there isn't, each by its name. It returns nil for an adapter.
+// CheckABI returns every reason why m isn't an adapter: exports that it lacks, and imports
+// that don't exist, each by its name. It returns nil for an adapter.
 func CheckABI(m *fuel.Module) error {
 	var problems []error
 	fail := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }

@@ -183,8 +183,8 @@ const maxSetup = 500
 
 const headerBytes = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 
-// steers reports whether a header says where or how a request is sent. A secret in it
-// could cut the request off or send it elsewhere.
+// steers reports whether a header decides where or how a request is sent. A secret in such a
+// header could cut the request off or send it elsewhere.
 func steers(header string) bool {
 	switch header {
 	case "accept-encoding", "connection", "content-encoding", "content-length", "expect", "host", "http2-settings",

@@ -3,9 +3,9 @@ package modfile
 // WASIModule is the name that functions of WASI preview 1 are imported from.
 const WASIModule = "wasi_snapshot_preview1"
 
-// WASI has the functions of WASI preview 1 that compilers link in without being asked,
-// with the types of their parameters ('i' is i32, 'I' is i64). A module that imports
-// any other is refused. Package wasm has what the functions do.
+// WASI has the functions of WASI preview 1 that compilers link in without being asked, with
+// the types of their parameters ('i' is i32, 'I' is i64). A module that imports any other is
+// refused. Package wasm implements them.
 var WASI = map[string]string{
 	"args_get":                "ii",
 	"args_sizes_get":          "ii",
