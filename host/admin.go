@@ -51,8 +51,8 @@ func (h *Host) ServeAdmin(ctx context.Context, l net.Listener, reload func(conte
 	return h.serve(ctx, l, s, s.Stop)
 }
 
-// console is the console's address for a browser on this machine. Others are not told
-// where it is.
+// console returns the console's address for a browser on this machine; "": for all others, who
+// are not told where it is.
 func (g *generation) console(r *http.Request) string {
 	name, _, err := net.SplitHostPort(r.Host)
 	if err != nil {
@@ -137,7 +137,7 @@ func problemsOf(err error) []admin.Problem {
 	return all
 }
 
-// adapterProblems is problemsOf without words, which are those of an adapter here and may
+// adapterProblems is problemsOf without the texts: here they come from an adapter, and may
 // repeat anything.
 func adapterProblems(err error) []admin.Problem {
 	all := problemsOf(err)

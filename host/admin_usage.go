@@ -69,7 +69,8 @@ func auditFiles(path string, since time.Time) []string {
 	return all
 }
 
-// readAudit reads a file as far as ctx and left allow, and takes what it reads off left.
+// readAudit reads a file as far as ctx and left allow, and subtracts what it has read from
+// left.
 func readAudit(ctx context.Context, path string, left *int64, take func(*audit.Line)) (unread int, whole bool) {
 	f, err := config.OpenFile(path)
 	if err != nil {

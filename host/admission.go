@@ -168,8 +168,8 @@ func (c *call) needs(a *admission) (r limit.Reserve) {
 	return r
 }
 
-// leave gives back what the request has taken, but what it used. It must be deferred, so
-// that it runs once however the request ends.
+// leave gives back what the request took and didn't use. It must be deferred, so that it runs
+// once however the request ends.
 func (c *call) leave() {
 	a := c.admission
 	if a == nil {
@@ -186,15 +186,15 @@ func (c *call) leave() {
 	}
 }
 
-// rooms tell what each of the buckets of a request has left: its lease does, or its refusal.
+// rooms say how much each bucket of a request has left. A lease does, and a refusal.
 type rooms interface {
 	Left(i int) (remaining int64, reset time.Duration)
 }
 
-// show tells the client what is left of the limits of its key: of those for requests, and
-// of those for tokens, that of which the smallest part is left. Of a request that isn't let in,
-// it tells of the limit that refused it, if that is its key's or a group's, and of groups where
-// the key has no such limit.
+// show tells the client what is left of its key's limits: of those for requests and of those
+// for tokens, it shows the one of which the smallest part is left. A request that isn't let in
+// is told about the limit that refused it, if that is its key's or a group's, and about
+// groups' limits where the key has none of that unit.
 //
 //   - refused: by which limit it isn't let in; nil: it is
 func (a *admission) show(h http.Header, rooms rooms, refused *limit.Bucket) {
@@ -213,8 +213,8 @@ func (a *admission) show(h http.Header, rooms rooms, refused *limit.Bucket) {
 	showRoom(h, told[:n])
 }
 
-// tightest returns the limit of a unit of which the smallest part is left, of those of an owner,
-// or the one by which the request isn't let in; of is nil if there is none.
+// tightest returns, of an owner's limits in a unit, the one by which the request isn't let in,
+// or else the one of which the smallest part is left. of is nil if there is none.
 func (a *admission) tightest(unit limit.Unit, owner limit.Owner, rooms rooms, refused *limit.Bucket) (tightest room) {
 	least := 2.0
 	for i, b := range a.buckets {
@@ -233,7 +233,8 @@ func (a *admission) tightest(unit limit.Unit, owner limit.Owner, rooms rooms, re
 	return tightest
 }
 
-// room is what a limit has left, and in what time it will be as if nothing had been used.
+// room is what a limit has left, and how long it takes until it is as if nothing had been
+// used.
 type room struct {
 	of    *limit.Bucket
 	left  int64
@@ -272,8 +273,8 @@ func showRoom(h http.Header, told []room) {
 	}
 }
 
-// notAdmitted is what a client gets that isn't let in. It names limits of its own key and
-// groups, and of nobody else.
+// notAdmitted is the error for a request that isn't let in. It names limits of the client's
+// own key and groups, and of nobody else.
 func notAdmitted(r *limit.Refusal, now time.Time) error {
 	if r.Unavailable {
 		return &fault.Error{
@@ -317,7 +318,7 @@ func wholeSeconds(d time.Duration) time.Duration {
 	return (max(d, time.Second) + time.Second - 1).Truncate(time.Second)
 }
 
-// How limits are called in what clients read.
+// What limits are called in texts for clients.
 var (
 	limitNames  = [...]string{limit.Requests: "requests", limit.Tokens: "tokens", limit.InputTokens: "input tokens", limit.OutputTokens: "output tokens", limit.Concurrent: "requests at one time", limit.Money: "money"}
 	perWords    = map[time.Duration]string{0: "", time.Second: " per second", time.Minute: " per minute", time.Hour: " per hour", 24 * time.Hour: " per day"}

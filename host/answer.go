@@ -33,7 +33,7 @@ type answer interface {
 // Whether an answer is complete is noted only after all emissions of a call were
 // applied: a call that finishes the answer and then breaks the protocol completes nothing.
 
-// came tells an answer that passes on what the upstream sends what that is.
+// came shows what the upstream sent to an answer that passes it on.
 func came(a dialect.Answer, name, data []byte, whole bool) {
 	if p, ok := a.(dialect.Passing); ok {
 		p.Came(name, data, whole)

@@ -74,8 +74,8 @@ type outcome struct {
 	first     time.Time // when the client got the first content of a stream; zero: it got none
 }
 
-// run takes the attempt to its end. The error is nil if the adapter and the upstream
-// came to theirs; whether the answer is complete, its end then tells. If the request has
+// run takes the attempt to its end. The error is nil if the adapter and the upstream came to
+// theirs; whether the answer is complete is then for answer.end to say. If the request has
 // more inputs than the adapter takes at once, it is sent in parts, one after the other.
 func (a *attempt) run(ctx context.Context) error {
 	r := a.call.request
@@ -127,8 +127,8 @@ func (a *attempt) runPart(ctx context.Context) error {
 // errNoToken ends an attempt whose first content didn't come in time.
 var errNoToken = errors.New("no content in time")
 
-// runInTime is run, which it ends if a streamed answer has no content in the target's
-// time. Keep-alives and heads are no content.
+// runInTime runs the attempt, and ends it if a streamed answer has no content within the
+// target's time. Keep-alives and heads are no content.
 func (a *attempt) runInTime(ctx context.Context) error {
 	if a.target.FirstToken <= 0 || !a.call.request.Stream {
 		return a.run(ctx)
@@ -268,7 +268,8 @@ func (a *attempt) shorten(part []byte) (short []byte, content *long.Content, err
 // maxLarge is how many bytes a provider's answer may have that is mostly numbers or pictures.
 const maxLarge = 128 << 20
 
-// shortenWhole is shorten for a whole answer. Of one with vectors, it takes out these.
+// shortenWhole is shorten for a whole answer. If the answer has vectors, these are taken out
+// instead.
 func (a *attempt) shortenWhole(status int, answer []byte) (short []byte, content *long.Content, err error) {
 	if a.op == abi.Embeddings && status < 300 {
 		return long.TakeNumbers(answer, a.call.memory)

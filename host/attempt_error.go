@@ -17,8 +17,8 @@ func (a *attempt) adapterError(cause error, format string, args ...any) error {
 	return &fault.Error{Kind: fault.Adapter, Code: "adapter_error", Cause: cause, Text: fmt.Sprintf(format, args...)}
 }
 
-// withSetup adds to the error of an upstream that isn't there what, as its adapter
-// says, has to be done first.
+// withSetup adds to the error for an upstream that can't be reached what has to be done first,
+// in its adapter's words.
 func (a *attempt) withSetup(err error) error {
 	var told *fault.Error
 	needs := a.provider.needs(a.target.Model)

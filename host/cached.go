@@ -20,8 +20,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// caching says which answers a configuration has kept, by their alias; nil: none. Aliases
-// that keep none are not in it.
+// caching says which answers are kept under a configuration, by alias; nil: none are. Aliases
+// whose answers are not kept are not in it.
 type caching struct {
 	store    cache.Store
 	scope    string // as the configuration has it
@@ -167,13 +167,12 @@ func cacheControl(h http.Header) (noCache, noStore bool) {
 	return noCache, noStore
 }
 
-// cacheKey is the key of the request's answer: whose it is, what is asked, and of whom. ok
-// is false if the answer is none to keep.
+// cacheKey is the key of the request's answer: who asks, what is asked, and which targets are
+// asked. ok is false if the answer must not be kept.
 //
-// Of whom: the targets of the first tier that this caller may be led to, since only their
-// answers are kept. An adapter without an upstream may speak of all models that the caller
-// may use. That another one may choose at the upstream what this one may not is a
-// part of it, too.
+// The targets are those of the first tier that this caller may be led to, since only their
+// answers are kept. An adapter without an upstream may speak of all models that the caller may
+// use. Whether this caller may choose models at the upstream is a part of it, too.
 func (c *call) cacheKey(ctx context.Context, who *key.Principal, scope, when string) (k cache.Key, ok bool) {
 	h := cache.NewHash()
 	h.Text(scopeOf(who, scope))
@@ -223,7 +222,7 @@ func isZero(v sdk.JSON) bool {
 	return ok && x == 0
 }
 
-// scopeOf names those who see the same answers.
+// scopeOf names the group of callers that share answers.
 func scopeOf(who *key.Principal, scope string) string {
 	switch {
 	case scope == "all":
@@ -275,7 +274,7 @@ func (c *call) respond(ctx context.Context, begin func(native bool) answer) erro
 		if err == nil || errors.Is(err, sse.ErrGone) || ctx.Err() != nil {
 			return err
 		}
-		// It is none that can be told. Nothing of it was sent.
+		// It can't be given in this API. Nothing of it was sent.
 		c.memory.Drop(c.memory.Used() - before)
 		c.noteCache(cacheMiss)
 		k.found = nil

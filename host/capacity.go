@@ -10,9 +10,8 @@ import (
 	"github.com/kai-gateway/kai/host/limit"
 )
 
-// capacityOf returns the buckets of what something bears; nothing if it bears any number.
-// They are counted where limits are, so that gateways that share a store fill a target
-// together.
+// capacityOf returns the buckets for a capacity; none if it is unlimited. They are counted
+// where limits are, so that gateways that share a store fill a target together.
 func capacityOf(owner limit.Owner, name string, c config.Capacity) []*limit.Bucket {
 	l := config.CallLimits{}
 	for _, r := range []struct {
@@ -62,7 +61,7 @@ func (p *place) leave(used int64) {
 	*p = place{}
 }
 
-// room takes the room for the request, if the target bears it.
+// room takes the room for the request, if the target has it.
 func (s *search) room(ctx context.Context, target int) bool {
 	buckets := s.call.gateway.capacities[target]
 	if len(buckets) == 0 {

@@ -68,8 +68,8 @@ func (d *details) begin() {
 	}
 }
 
-// came looks for the id and the model in what the upstream sent: at the top, or in the object
-// about the answer that some APIs have there.
+// came looks for the id and the model in what the upstream sent: at the top level, or in the
+// object about the answer that some APIs have there.
 func (d *details) came(data []byte) {
 	if d == nil || d.looks == 0 || d.id != "" && d.model != "" {
 		return
@@ -114,15 +114,15 @@ func (d *details) add(ems []abi.Emission) {
 	}
 }
 
-// responseID is how providers' ids of answers look: a word or two, and many letters and digits.
-// A word of a person has no digits among its letters.
+// responseID matches providers' ids of answers: a word or two, and many letters and digits.
+// Words that people write have no digits among their letters.
 var responseID = regexp.MustCompile(`^(?:[a-z]{2,10}[-_]){0,2}(?:[A-Za-z]*[0-9][A-Za-z]*[0-9][A-Za-z0-9]{6,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9]{8,12}-[A-Za-z0-9]+)$`)
 
 // version is what follows a model's name in a provider's answer.
 var version = regexp.MustCompile(`^(?:[-@.]?[0-9]+)*$`)
 
-// told returns what was collected. Of an id that looks otherwise than ids do, and of a model
-// that is not the asked one or a version of it, it says nothing.
+// told returns what was collected. It leaves out an id that doesn't look like one, and a model
+// that is neither the one asked for nor a version of it.
 //
 //   - model: the asked one
 func (d *details) told(model string) *record.Told {

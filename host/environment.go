@@ -59,7 +59,7 @@ func (e environment) endpoint(signal, path string) (at, wrong string) {
 	return at, ""
 }
 
-// headers are those that are sent along with a signal. The configuration's go before.
+// headers are those that are sent along with a signal. The configuration's take precedence.
 func (e environment) headers(signal string, configured map[string]config.Secret) http.Header {
 	h := http.Header{}
 	pairs, _ := e.pairs("OTEL_EXPORTER_OTLP_"+signal+"_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
@@ -72,8 +72,8 @@ func (e environment) headers(signal string, configured map[string]config.Secret)
 	return h
 }
 
-// pairs reads the first variable that is set, such as "a=1,b=x%20y". all is false if it has
-// something that is no pair, which is left out.
+// pairs reads the first variable that is set, such as "a=1,b=x%20y". all is false if something
+// in it is not a pair, which is left out.
 func (e environment) pairs(names ...string) (pairs [][2]string, all bool) {
 	all = true
 	for _, pair := range listOf(e.first(names...)) {
@@ -125,10 +125,10 @@ func (e environment) resource(version string) (attributes []string) {
 	return append([]string{"service.name", service, "service.version", version}, rest...)
 }
 
-// sampler says which part of the traces is sent.
+// sampler says which fraction of the traces is sent.
 //
 //   - alone: whether the client's trace is sampled doesn't matter
-//   - wrong: the variable that says something else than it may; "": none
+//   - wrong: the variable with a value that it may not have; "": none
 func (e environment) sampler() (part float64, alone bool, wrong string) {
 	name, argument := e.first("OTEL_TRACES_SAMPLER"), e.first("OTEL_TRACES_SAMPLER_ARG")
 	kind, byParent := strings.CutPrefix(name, "parentbased_")
@@ -163,8 +163,8 @@ func (e environment) interval() (every time.Duration, ok bool) {
 	return time.Duration(ms) * time.Millisecond, true
 }
 
-// unfollowed are variables that Kai doesn't go by, with the values that say what it does
-// anyway. A % stands for nothing, or for the name of a signal and _.
+// unfollowed are variables that Kai ignores, with the values that ask for what it does anyway.
+// A % stands for nothing, or for the name of a signal and _.
 var unfollowed = []struct {
 	name string
 	same []string
@@ -177,8 +177,8 @@ var unfollowed = []struct {
 	{"OTEL_METRIC_EXPORT_TIMEOUT", nil}, {"OTEL_PROPAGATORS", []string{"tracecontext", "tracecontext,baggage"}},
 }
 
-// warnings are what the variables say that Kai doesn't do, for its operator: without them, it
-// would look as if it did. They have no value of a variable that may be a secret.
+// warnings tell the operator what the variables ask for and Kai doesn't do; otherwise it would
+// look as if it did. They contain no value of a variable that may be a secret.
 func (e environment) warnings(c *config.Config) (all []string) {
 	if e.first("OTEL_SDK_DISABLED") == "true" {
 		return nil
@@ -257,7 +257,7 @@ func (e environment) ignored() (names []string) {
 	return names
 }
 
-// unique returns a list without what is in it a second time.
+// unique returns a list without repetitions.
 func unique(list []string) (once []string) {
 	for _, s := range list {
 		if !slices.Contains(once, s) {

@@ -52,7 +52,7 @@ type generation struct {
 }
 
 // build makes a generation and begins to compile those of its adapters that no other
-// generation has. It is released by whoever asked for it.
+// generation has. The caller must release it.
 func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error)) (*generation, error) {
 	g := &generation{host: h, config: c, log: h.log, now: h.opts.Now, providers: map[string]*provider{}}
 	g.refs.Store(1)
@@ -126,7 +126,7 @@ func checkPin(p config.Provider, digest [sha256.Size]byte) error {
 	return nil
 }
 
-// problems makes an error of what is wrong with a configuration, nil of nothing.
+// problems makes one error of all problems of a configuration; nil if there are none.
 func problems(list ...config.Problem) error {
 	if len(list) == 0 {
 		return nil
@@ -134,8 +134,7 @@ func problems(list ...config.Problem) error {
 	return &config.Problems{List: list}
 }
 
-// loadOrder puts what answers without an upstream first, since that is what a
-// newcomer asks first.
+// loadOrder puts providers without an upstream first, since a newcomer asks those first.
 func loadOrder(all []config.Provider) []config.Provider {
 	var first, rest []config.Provider
 	for _, p := range all {
@@ -166,10 +165,10 @@ func (g *generation) endpoints() []api.Route {
 		{Method: "POST", Path: completionsPath, Dialect: dialect.OpenAI(), Handle: g.serve(completions.Parse, 3)},
 		{Method: "POST", Path: fimPath, Dialect: completions.FIM(), Handle: g.serve(completions.ParseFIM, 3)},
 		{Method: "POST", Path: embeddingsPath, Dialect: dialect.OpenAI(), Handle: g.serve(embeddings.Parse, 2)},
-		// One of Messages is written anew besides.
+		// A request of Messages is written anew as well.
 		{Method: "POST", Path: messagesPath, Dialect: messages.Messages(), Handle: g.serve(messages.Parse, 4)},
 		{Method: "POST", Path: messagesPath + "/count_tokens", Dialect: messages.Messages(), Handle: g.serve(messages.ParseCount, 4)},
-		// Here, the chat completion that the request becomes comes before them.
+		// Here, the chat completion that the request becomes is one more copy.
 		{Method: "POST", Path: responsesPath, Dialect: responsesAPI, Handle: g.serve(responses.Parse(g.responsesOptions()), 4)},
 		{Method: "POST", Path: responsesPath + "/input_tokens", Dialect: responsesAPI, Handle: g.serve(responses.ParseCount(g.responsesOptions()), 4)},
 		{Method: "POST", Path: responsesPath + "/compact", Dialect: responsesAPI, Handle: g.serve(responses.ParseCompact, 2)},

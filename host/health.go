@@ -36,7 +36,7 @@ func (g *generation) health() api.Health {
 		services = append(services, up)
 	}
 	used := map[string]bool{}      // a provider that no model is mapped to serves nothing
-	cooling := map[string]string{} // what cools of a provider
+	cooling := map[string]string{} // which part of a provider cools
 	g.routes.Each(func(p *route.Plan) {
 		for i := range p.Targets {
 			t := &p.Targets[i]
@@ -91,7 +91,7 @@ var awayMessages = [...]string{
 	fleet.Allow:  "The shared store does not answer; limits are not enforced",
 }
 
-// coolingOf says what of a target is left alone for a while; "" for nothing.
+// coolingOf says which part of a target is left alone for a while; "": none.
 func coolingOf(t *route.Target, now time.Time) string {
 	provider, model := t.Health().Cells()
 	switch {

@@ -49,20 +49,20 @@ type Options struct {
 	Version  string           // the gateway's
 	Now      func() time.Time // for "created" and the log; default time.Now
 
-	// Sleep waits where an adapter asks for it, until ctx ends. Default: so long.
+	// Sleep waits for d where an adapter asks for that, or until ctx ends. Default: a timer.
 	Sleep func(ctx context.Context, d time.Duration) error
 
-	// Adapter gives the adapters of providers in place of their modules, and without
-	// the sandbox's guarantees, to measure what it costs. Default: modules are run.
+	// Adapter returns adapters that run in place of providers' modules and without the
+	// guarantees of the sandbox, to measure what the sandbox costs. Default: modules are run.
 	Adapter func(config.Provider) Adapter
 
-	// SetHeapLimit is told how large Go's heap may become with what the gateway
-	// holds, at first and when that changes. For a process that does nothing else
-	// debug.SetMemoryLimit serves. Default: nobody is told.
+	// SetHeapLimit is called with the size that Go's heap may grow to, at the start and
+	// whenever it changes. A process that does nothing else can use debug.SetMemoryLimit.
+	// Default: nobody is told.
 	SetHeapLimit func(bytes int64)
 
-	// Level is set to log.level of the configuration, at first and when that changes, for a
-	// Logger that uses it. Default: nobody is told.
+	// Level is set to log.level of the configuration, at the start and when that changes. The
+	// Logger should use it. Default: the level is not passed on.
 	Level *slog.LevelVar
 
 	// Getenv gives the OTEL_… variables, which fill what telemetry leaves out. Default:
@@ -100,18 +100,18 @@ type Host struct {
 	made      made              // what providers keep for their accounts, by the client whose it is
 	responses *responses.Memory // what clients of the Responses API refer to
 	cells     *route.Cells      // how their models have done
-	limits    limit.Store       // what keys, groups, aliases and all together have used and spent
-	fleet     *fleet.Store      // which other gateways know, too; nil: there are none
-	shared    *shared.Client    // what these share; nil: nothing
-	outage    fleet.Outage      // what happens while that is away
+	limits    limit.Store       // what keys, groups, aliases and the whole gateway have used and spent
+	fleet     *fleet.Store      // limits, if they are shared with other gateways; else nil
+	shared    *shared.Client    // the store that gateways share; nil: there is none
+	outage    fleet.Outage      // what happens while the store is away
 	learnt    sync.Map          // of *limit.Estimator: how many tokens requests have, by alias
 	cache     *cache.Local      // answers that are kept
 	unsent    memory.Limit      // bytes of answers on their way to where all gateways keep them
 	hits      atomic.Int64      // requests that got such a one
 	misses    atomic.Int64      // requests whose answers may be kept, for which there was none
-	ledger    *ledgerKeeper     // where that is kept; nil: nowhere
-	loopback  atomic.Bool       // it serves this machine alone
-	port      atomic.Int64      // that it serves; 0: it does not yet
+	ledger    *ledgerKeeper     // where limits are kept; nil: nowhere
+	loopback  atomic.Bool       // the gateway serves this machine alone
+	port      atomic.Int64      // of the API; 0: it isn't served yet
 	adminPort atomic.Int64      // of the admin listener; 0: there is none
 	metrics   *observe.Metrics
 	requests  *admin.Requests // the last ones, for the admin listener
@@ -126,7 +126,7 @@ type Host struct {
 	refused   atomic.Pointer[refusal] // of the last Swap; nil: it was taken
 }
 
-// refusal is a new state that could not be taken.
+// refusal is a new configuration that could not be used.
 type refusal struct {
 	at    time.Time
 	where string // "api.yaml:3", "api.yaml" for the file as a whole, or "" if it was no place of the configuration
@@ -252,7 +252,7 @@ func (h *Host) reclaim(of *memory.Share) {
 	}
 }
 
-// unknownMachine is what a machine is taken for of which the memory is not known.
+// unknownMachine is the memory that is assumed of a machine whose memory is not known.
 const unknownMachine = 4 << 30
 
 // mayHold is the number of bytes that may be held at one time.
@@ -263,21 +263,21 @@ func (h *Host) mayHold(c *config.Config) int64 {
 	return cmp.Or(h.machine, unknownMachine) / 2
 }
 
-// maxBody is the largest body that is taken. On a machine with little memory that is
-// less than configured: a body that there is never room for is too large, and not
-// one to send again later.
+// maxBody is the largest body that is accepted. On a machine with little memory that is less
+// than configured: a body that there will never be room for is too large, and sending it again
+// later would not help.
 func (h *Host) maxBody(c *config.Config) int64 {
 	return min(int64(c.Server.MaxBody), h.mayHold(c)/4)
 }
 
-// share gives the part of memory that a provider may have. It is one for all
-// generations, so a reload gives nobody twice as much; bound changes its size.
+// share returns the part of memory that a provider may have. All generations use the same one,
+// so a reload gives nobody twice as much; bound changes its size.
 func (h *Host) share(p config.Provider) *memory.Share {
 	return h.memory.Share(p.Name, cmp.Or(int64(p.Limits.Share), h.memory.Max()/2))
 }
 
-// bound takes over a configuration's bounds of memory. What is held stays: where
-// they are lower than before, nothing is added until enough was given back.
+// bound sets the bounds of memory that a configuration has. What is held stays held: where a
+// bound is lower than before, nothing is added until enough was given back.
 func (h *Host) bound(c *config.Config) {
 	if level := slog.LevelInfo; h.opts.Level != nil && level.UnmarshalText([]byte(c.Log.Level)) == nil {
 		h.opts.Level.Set(level)
@@ -292,9 +292,9 @@ func (h *Host) bound(c *config.Config) {
 	}
 }
 
-// Refuse notes for /health that a new state can't be taken, for whoever finds
-// out before Swap could. Anybody may ask for /health, so of err it tells the place
-// only; what is wrong there is for the log.
+// Refuse notes for /health that a new configuration can't be used, for callers that find out
+// before Swap does. Anybody may ask for /health, so that shows only the place that err names;
+// what is wrong there is for the log.
 func (h *Host) Refuse(err error) { h.refuse(err, problemsOf(err)) }
 
 func (h *Host) refuse(err error, shown []admin.Problem) {

@@ -12,8 +12,8 @@ import (
 	"github.com/kai-gateway/kai/host/key"
 )
 
-// keysOf returns the keys of a configuration. Those of one group share what is of the
-// group, and those that may use the same models share the set of them.
+// keysOf returns the keys of a configuration. Keys of one group share the list of groups, and
+// keys that may use the same models share the set of models.
 func keysOf(c *config.Auth) []key.Key {
 	keys := make([]key.Key, len(c.Keys))
 	chains, models := map[string][]string{}, map[string]*key.Models{}

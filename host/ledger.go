@@ -17,8 +17,9 @@ const (
 	madeSet   = "made 1"
 )
 
-// openLimits makes what counts for limits and budgets: with other gateways, or here with what
-// the ledger remembers. That also knows whose something is that providers keep.
+// openLimits makes the store that limits and budgets count in: one shared with other gateways,
+// or a local one that begins with what the ledger remembers. That also knows whose something
+// is that providers keep.
 func (h *Host) openLimits(c *config.Config) error {
 	if c.Shared.Enabled {
 		return h.openShared(c)
@@ -119,7 +120,7 @@ func (k *ledgerKeeper) write() {
 	}
 }
 
-// close writes what is left, and lets go of the file.
+// close writes what is left, and closes the file.
 func (k *ledgerKeeper) close() {
 	if k == nil {
 		return

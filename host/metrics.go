@@ -42,7 +42,7 @@ func labels(c *config.Config, routes []route.Alias, conventions string) observe.
 	return n
 }
 
-// state is what metrics show of the moment.
+// state is the part of the metrics that is looked up at each scrape.
 func (h *Host) state() observe.State {
 	g := h.acquire()
 	defer g.release()

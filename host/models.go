@@ -18,7 +18,7 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Model is an alias as people see it.
+// Model is an alias as it is shown to people.
 type Model struct {
 	Alias string
 	Needs string // what must be done before it can answer, such as "set THE_KEY"; "": nothing that Kai knows of
@@ -64,8 +64,8 @@ func (g *generation) upstream(alias string) bool {
 	return err == nil && slices.ContainsFunc(plan.Targets, func(t route.Target) bool { return g.providers[t.Provider].config.BaseURL != "" })
 }
 
-// Example is the alias that examples name: demo where there is one, else the first
-// that needs nothing, else the default one, else the first.
+// Example returns the alias that examples name: demo if there is one, else the first that
+// needs nothing, else the default one, else the first.
 func (h *Host) Example() string {
 	g := h.acquire()
 	defer g.release()

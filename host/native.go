@@ -40,7 +40,7 @@ func (c *call) readNative(ctx context.Context, size int64) error {
 	case err != nil:
 		return err
 	case keeper == "" && len(n.IDs) == 0 && len(n.Refs) > 0 && r.Untranslated == nil:
-		return nil // what it refers to is nothing to providers, so that it is translated
+		return nil // no provider knows what it refers to, so it is translated
 	}
 	c.native, c.keeper, c.before = n, keeper, before
 	if c.asked == nil {
@@ -51,7 +51,7 @@ func (c *call) readNative(ctx context.Context, size int64) error {
 	return nil
 }
 
-// anything is what takes every name.
+// anything accepts every name.
 func anything(string) bool { return true }
 
 // mayPass reports whether a target may take the request as it came, as far as is known
@@ -61,10 +61,10 @@ func (c *call) mayPass(t route.Target) bool {
 	return t.Native && (known.Provider == "" || c.gateway.speaks(c.request.NativeOp, &t, known))
 }
 
-// speaks reports whether an adapter that says that of itself speaks an API of clients with a
-// target. Many servers have OpenAI's chat completions and no Responses, or such that lose more
-// than a translation. So these are used where it is surely OpenAI that answers, or where
-// somebody has asked for it.
+// speaks reports whether a target is asked natively in an API of clients, if its adapter has
+// this profile. Many servers have OpenAI's chat completions but no Responses API, or one that
+// loses more than a translation does. So that one is used only where OpenAI itself answers, or
+// where the configuration asks for it.
 func (g *generation) speaks(op abi.Op, t *route.Target, known modfile.Profile) bool {
 	return known.Serves(op, t.Options) && (op == abi.Messages || op == abi.CountMessages || t.NativeAsked || !slices.Contains(known.Ops, op.String()) ||
 		isAt(g.providers[t.Provider].config.BaseURL, known.DefaultBaseURL))
@@ -85,13 +85,13 @@ func splitURL(u string) (scheme, host string) {
 	return scheme, host
 }
 
-// nativeAt reports whether the request goes to a target as it came, if its adapter says
-// that of itself.
+// nativeAt reports whether the request goes to a target as it came, if its adapter has this
+// profile.
 func (c *call) nativeAt(t *route.Target, known modfile.Profile) bool {
 	return c.native != nil && t.Native && c.gateway.speaks(c.request.NativeOp, t, known) && (c.keeper == "" || c.keeper == t.Upstream)
 }
 
-// What a model can refuse as it came, so that its requests are translated from then on.
+// What a model can refuse natively, so that such requests are translated from then on.
 const (
 	thinking = "native thinking" // thinking in the words of the client's API; a translation says it in words that the model knows
 	passage  = "native passage " // with an operation: everything, it isn't served in the client's API
@@ -136,7 +136,7 @@ func (c *call) pass(ctx context.Context, p *provider, target route.Target, last 
 	return o
 }
 
-// noteWay notes for the log which way the request goes.
+// noteWay notes for the log whether the request goes natively or in translation.
 func (c *call) noteWay(native bool) {
 	if c.request.NativeOp != 0 {
 		c.http.Record.Native = &native

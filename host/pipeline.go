@@ -19,8 +19,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// serve returns the handler for one endpoint of an API. api has authenticated the client
-// before. The steps, in this order: read and check the request, plan the targets of its
+// serve returns the handler for one endpoint of an API. Package api has authenticated the
+// client before. The steps, in this order: read and check the request, plan the targets of its
 // alias, look for an answer that was kept, take the room that the request needs of all limits,
 // attempt one target after the other until one answers, send what it says to the client, and
 // give back the room that was not used.
@@ -66,18 +66,18 @@ type call struct {
 	memory  *memory.Grant // http's: counts everything held for this request
 	plan    *route.Plan
 	caller  string // the name of its key
-	size    int64  // of the request in tokens, as is estimated
+	size    int64  // an estimate of the request's tokens
 	request *dialect.Request
 	info    dialect.Info
 	native  *dialect.Native // the request as it came; nil: no target can take it so
 	keeper  string          // the upstream that keeps what the request names; "": it names nothing
-	before  int64           // the tokens of the conversation that it goes on with, which the provider keeps; 0: unknown, or none
+	before  int64           // the tokens of the conversation that it continues and the provider keeps; 0: unknown, or none
 	named   string          // the first id of what a provider keeps in the answer; "": none yet
 	asking  string          // the upstream that is being asked
-	trace   string          // the traceparent that it gets; "": none
-	span    [8]byte         // that of the attempt in it
+	trace   string          // the traceparent that the upstream gets; "": none
+	span    [8]byte         // the id of the attempt's span in it
 	spoken  *spoken         // collects what is said; nil: nobody does
-	details *details        // collects what spans have besides; nil: there will be none
+	details *details        // collects details for spans; nil: there will be no spans
 	sleep   func(ctx context.Context, d time.Duration) error
 	header  func(name, value string) // sets a header of the answer, if its head was not sent
 
@@ -85,9 +85,9 @@ type call struct {
 	// once the answer is committed, or the request to the last target was sent.
 	asked dialect.Body
 
-	admission *admission // what it takes of the limits; nil: there are none
-	kept      *kept      // what it has to do with the cache; nil: nothing
-	ratio     float64    // of tokens to those estimated by bytes, as is learnt; 0: unknown
+	admission *admission // what the request takes of the limits; nil: there are none
+	kept      *kept      // the request's use of the cache; nil: it takes no part
+	ratio     float64    // of tokens to those estimated by bytes, learnt from earlier requests; 0: unknown
 }
 
 // admit reads and checks the request, and plans which targets may answer it. The
@@ -200,8 +200,8 @@ func (c *call) streamed(ctx context.Context) error {
 	return err // which answers with a status if the head wasn't sent
 }
 
-// remember keeps what later requests may refer to, once it is known that this one is answered
-// in translation, or with an answer that was kept.
+// remember stores what later requests may refer to, once it is known that this one is answered
+// in translation or from the cache.
 func (c *call) remember() {
 	if c.request.Remember != nil {
 		c.request.Remember()
@@ -209,7 +209,7 @@ func (c *call) remember() {
 	}
 }
 
-// told is an error about the request's chat form in the terms of the client's request.
+// told returns an error about the request's chat form in the terms of the client's request.
 func (c *call) told(err error) error {
 	if e, ok := errors.AsType[*fault.Error](err); ok && c.request.Fault != nil {
 		return c.request.Fault(e)
@@ -363,8 +363,8 @@ func (c *call) untranslated(ctx context.Context) error {
 	return c.unserved(ctx, c.request.Untranslated)
 }
 
-// unserved adds to the error for an operation that the target doesn't have which models have
-// it, where clients can ask for another.
+// unserved adds to the error for an operation that the target doesn't have which models do
+// have it, if clients can choose another model.
 func (c *call) unserved(ctx context.Context, err error) error {
 	ability := abilities[c.request.Op]
 	if ability == "" {

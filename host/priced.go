@@ -12,7 +12,7 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// units are what may be billed instead of tokens, by the operations that use it.
+// units are what may be billed instead of tokens, by operation.
 var units = map[abi.Op]struct {
 	what, key string
 	known     func(*price.Price) bool
@@ -51,8 +51,8 @@ var usualPrice = map[string][]string{
 	"inference_geo": {"global"},
 }
 
-// checkPrice refuses a request that asks for dearer tokens, if a budget has to pay for them: the
-// configured price is the usual one.
+// checkPrice refuses a request that asks for more expensive tokens, if a budget has to pay for
+// them: the configured price is the usual one.
 func (c *call) checkPrice(a *admission) error {
 	if c.free() || c.request.Op == abi.Transcriptions || !a.spends() || c.costsNothing() {
 		return nil
@@ -81,8 +81,8 @@ func (c *call) costsNothing() bool {
 	return true
 }
 
-// dearer returns the first of the top-level fields by which a request asks for dearer tokens; ""
-// if there is none.
+// dearer returns the first of the top-level fields by which a request asks for more expensive
+// tokens; "" if there is none.
 //
 //   - b: what parsed as a request
 //   - spoken: speed says how fast the answer is spoken

@@ -36,7 +36,7 @@ type provider struct {
 
 	refused wishes      // what its models refuse, of what clients merely wish
 	failed  atomic.Bool // the last request didn't reach the upstream
-	retired atomic.Bool // the current generation has another one in its place
+	retired atomic.Bool // the current generation has another provider in its place
 
 	identity identity // what a reload must leave as it is to keep the provider
 	refs     int      // of generations; providers' mutex guards it
@@ -115,7 +115,7 @@ var operations = map[abi.Op]string{
 	abi.Chat: "chat completions", abi.Completions: "completions", abi.Embeddings: "embeddings", abi.Moderations: "moderations", abi.Rerank: "rerank", abi.Images: "images", abi.Speech: "speech", abi.Transcriptions: "transcriptions", abi.Models: "lists of models", abi.CompactResponses: "compactions",
 }
 
-// abilities are what a model can that has an operation which only some providers have.
+// abilities says what a model can do that has an operation which only some providers have.
 var abilities = map[abi.Op]string{
 	abi.Completions: "complete text", abi.Embeddings: "make embeddings", abi.Moderations: "judge content", abi.Rerank: "rank documents", abi.Images: "make images", abi.Speech: "speak", abi.Transcriptions: "transcribe", abi.CompactResponses: "compact a conversation",
 }

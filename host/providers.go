@@ -8,10 +8,10 @@ import (
 	"github.com/kai-gateway/kai/config"
 )
 
-// providers are those of all generations. A provider of which a reload changes
-// nothing is the same one before and after it, with all that it has: its compiled
-// adapter and warm instances, a pause, what is known of its upstream, and the idle
-// connections there. The zero value is ready, and safe for concurrent use.
+// providers are those of all generations. If a reload changes nothing about a provider, it
+// stays the same one with all that it has: its compiled adapter and warm instances, a pause,
+// what is known of its upstream, and the idle connections there. The zero value is ready, and
+// safe for concurrent use.
 type providers struct {
 	mu  sync.Mutex
 	all []*provider // with a hold
@@ -35,9 +35,9 @@ func (i identity) same(other identity) bool {
 	return i.digest == other.digest && i.workers == other.workers && i.config.Same(other.config)
 }
 
-// hold gives the provider of that identity until the matching release. It is what
-// begin makes if there is none, or none that can be used: an adapter that failed to
-// load is tried again, and one that was retired keeps no connections.
+// hold returns the provider of that identity, which the caller must release. If there is none
+// that can be used, begin makes it: an adapter that failed to load is tried again, and a
+// provider that was retired keeps no connections.
 func (ps *providers) hold(id identity, begin func() *provider) *provider {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()

@@ -16,7 +16,8 @@ func (g *generation) responsesOptions() responses.Options {
 	return responses.Options{Store: g.remembered(), MaxBody: g.host.maxBody(g.config)}
 }
 
-// remembered is what clients of the Responses API refer to; nil if nothing is remembered.
+// remembered returns the store of what clients of the Responses API refer to; nil if nothing
+// is remembered.
 func (g *generation) remembered() responses.Store {
 	if g.config.Responses.Memory == 0 {
 		return nil
@@ -95,8 +96,8 @@ func (g *generation) keeping(ctx context.Context, caller, id string, missing err
 	return "", "", missing
 }
 
-// kept asks the provider that keeps what the caller has made there. What is not the caller's
-// is not there.
+// kept asks the provider that keeps what the caller has made there. For the caller, what is
+// another's doesn't exist.
 //
 //   - missing: the error if there is no such thing
 func (g *generation) kept(ctx context.Context, x *api.Exchange, method string, missing error) error {

@@ -19,11 +19,11 @@ var errShutdown = &fault.Error{
 	Text: "Kai is shutting down; try again in a moment.",
 }
 
-// headsPart says how much is held, besides server.max_memory, of connections whose requests
-// nobody has admitted: one part of so many of it.
+// headsPart says how much connections whose requests nobody has admitted may hold besides
+// server.max_memory: this fraction of it.
 const headsPart = 4
 
-// counted returns what the listener of serve made of a connection below all else.
+// counted returns the connection that the listener of serve made, below all wrappers.
 func counted(c net.Conn) *heads.Conn { return c.(*sse.Conn).Conn.(*heads.Conn) }
 
 // lastWords is how long those requests may take to tell their clients.

@@ -12,7 +12,7 @@ import (
 	"github.com/kai-gateway/kai/host/shared"
 )
 
-// outages are what the words of shared.on_outage mean.
+// outages says what the words of shared.on_outage mean.
 var outages = map[string]fleet.Outage{"local": fleet.Divide, "deny": fleet.Deny, "allow": fleet.Allow}
 
 // sharedServer is the client as limits need it.
@@ -52,7 +52,7 @@ func (h *Host) openShared(c *config.Config) error {
 	return nil
 }
 
-// sharedState is how the store does that gateways share; nil: there is none.
+// sharedState returns how the store that gateways share is doing; nil: there is none.
 func (h *Host) sharedState() *admin.Shared {
 	if h.shared == nil {
 		return nil
@@ -66,7 +66,7 @@ func (h *Host) sharedState() *admin.Shared {
 	return s
 }
 
-// closeShared lets go of what gateways share.
+// closeShared ends the connection to what gateways share.
 func (h *Host) closeShared() {
 	if h.fleet != nil {
 		h.fleet.Close()

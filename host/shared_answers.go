@@ -10,8 +10,8 @@ import (
 	"github.com/kai-gateway/kai/host/shared"
 )
 
-// sharedAnswers keeps answers for all gateways of a fleet, sealed as all that is shared. What
-// the store can't take is kept here.
+// sharedAnswers keeps answers for all gateways of a fleet, sealed like everything that is
+// shared. What the store can't take is kept here.
 type sharedAnswers struct {
 	store    *shared.Client
 	here     *cache.Local
@@ -38,7 +38,7 @@ func (s *sharedAnswers) Get(ctx context.Context, k cache.Key) (cache.Entry, bool
 		return s.here.Get(ctx, k)
 	}
 	defer s.memory.Give(size)
-	// To give up is no failure of the store, which may serve others in time.
+	// Giving up is no failure of the store, which may serve others in time.
 	asked, giveUp := context.WithCancel(ctx)
 	defer giveUp()
 	defer time.AfterFunc(answerWait, giveUp).Stop()

@@ -10,7 +10,7 @@ import (
 	"github.com/kai-gateway/kai/host/route"
 )
 
-// coolings is the board of what gateways tell each other of targets.
+// coolings is the board on which gateways tell each other about targets that cool.
 const coolings = "cooling"
 
 // longestCooling is how long a gateway leaves something alone because another one says so.
@@ -40,11 +40,11 @@ func (h *Host) tellCooling(c route.CoolingDown) {
 	}
 	name := strconv.FormatBool(c.Whole) + " " + c.Upstream + "\n" + c.Model
 	h.shared.Later(func(ctx context.Context) {
-		_ = h.shared.Note(ctx, coolings, name, string(text)) // the others find out themselves
+		_ = h.shared.Note(ctx, coolings, name, string(text)) // the others will find out by themselves
 	})
 }
 
-// hearCooling takes over that something cools down.
+// hearCooling takes over a cooldown that another gateway told.
 func (h *Host) hearCooling(name, text string) {
 	var note cooling
 	if err := json.Unmarshal([]byte(text), &note); err != nil {

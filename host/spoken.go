@@ -34,7 +34,7 @@ type spokenChoice struct {
 
 type spokenCall struct{ id, name, arguments []byte }
 
-// message is a message as OpenTelemetry's conventions have it.
+// message is a message in the form of OpenTelemetry's conventions.
 type message struct {
 	Role   string `json:"role"`
 	Parts  []part `json:"parts"`
@@ -69,8 +69,8 @@ func (c *call) listen() *spoken {
 	return s
 }
 
-// came tells the answer what the upstream sent. Of what passes as it came, no adapter states
-// what it says.
+// came shows the answer what the upstream sent, and collects what it says if it passes as it
+// came: then no adapter states that.
 func (a *attempt) came(name, data []byte, whole bool) {
 	a.answer.came(name, data, whole)
 	a.call.details.came(data)

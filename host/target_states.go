@@ -9,7 +9,7 @@ import (
 	"github.com/kai-gateway/kai/host/route"
 )
 
-// TargetState is how a target has done lately. It has no addresses and no keys.
+// TargetState is how a target has been doing. It has no addresses and no keys.
 type TargetState struct {
 	Target  string        `json:"target"`  // provider/model; a * in the model stands for what clients choose
 	Aliases []string      `json:"aliases"` // that lead there, the hidden ones included
@@ -67,10 +67,10 @@ func stateOf(t *route.Target, now time.Time) *TargetState {
 	return s
 }
 
-// ResetTarget forgets how a target has done, so that it is asked again at once. name is
+// ResetTarget forgets how a target has been doing, so that it is asked again at once. name is
 // one of Targets, a provider for all of its models, or a provider and a model that clients
-// named behind a *. What it forgets of a provider, it forgets for its other models, too.
-// It returns false if there is no such target.
+// named behind a *. What it forgets of a provider, it forgets for its other models, too. It
+// returns false if there is no such target.
 func (h *Host) ResetTarget(name string) bool {
 	g := h.acquire()
 	defer g.release()

@@ -21,8 +21,8 @@ import (
 	"github.com/kai-gateway/kai/host/route"
 )
 
-// aliasesOf are the routes of a configuration, and what each of their targets bears and
-// costs, by its ID. prices is nil if nothing has a price.
+// aliasesOf returns the routes of a configuration, and the capacities and prices of their
+// targets, by ID. prices is nil if nothing has a price.
 func aliasesOf(c *config.Config) (all []route.Alias, capacities [][]*limit.Bucket, prices []*price.Price) {
 	upstreams, bearing := map[string]config.Provider{}, map[string][]*limit.Bucket{}
 	for _, p := range c.Providers {
@@ -85,7 +85,7 @@ func priceOf(p *config.Price) *price.Price {
 	return price.New(rates, p.Reported)
 }
 
-// orUnknown returns a rate, below 0 for one that nobody says.
+// orUnknown returns a rate; below 0 if it isn't configured.
 func orUnknown(m *config.Money) int64 {
 	if m == nil {
 		return -1
@@ -122,7 +122,7 @@ type search struct {
 	waits    int                      // for a target that was asked before
 	told     error                    // what the client gets if nothing comes of it
 	place    place                    // the room that it takes at the target
-	full     *limit.Refusal           // of the target that has room first, of those that had none
+	full     *limit.Refusal           // of those targets that had no room, the one that will have some first
 }
 
 // attempts asks the targets of the plan one after the other, until one answers or has
@@ -166,8 +166,8 @@ func (c *call) served(t *route.Target) bool {
 	return known.Provider == "" && c.mayLearn(t) || c.request.Untranslated == nil && c.mayLearn(t) && known.Serves(c.request.Op, t.Options) || c.nativeAt(t, known)
 }
 
-// ask asks a target, and once more after a while if that is worth it and no other target
-// can be asked instead. done says that no other target may be asked.
+// ask asks a target, and once more after a wait if that may help and no other target can be
+// asked instead. done says that no other target may be asked.
 func (s *search) ask(ctx context.Context, target *route.Target, lease route.Lease) (done bool, err error) {
 	for again := false; ; again = true {
 		s.left--
@@ -203,13 +203,13 @@ func (s *search) ask(ctx context.Context, target *route.Target, lease route.Leas
 	}
 }
 
-// attempt asks a target once, and notes how it did.
+// attempt asks a target once, and notes the outcome.
 func (s *search) attempt(ctx context.Context, target *route.Target, lease *route.Lease) (o outcome) {
 	c := s.call
 	o.err, o.tokens = errAbandoned, -1
 	begun := c.gateway.now()
 	defer func() {
-		if o.err == errAbandoned { // nobody knows how far it had come
+		if o.err == errAbandoned { // nobody knows how far it got
 			o.usage = record.Usage{Input: c.size, Estimated: true}
 		}
 		now := c.gateway.now()
@@ -223,7 +223,7 @@ func (s *search) attempt(ctx context.Context, target *route.Target, lease *route
 	return c.attempt(ctx, *target, c.plan.Sole || s.left <= 0, s.begin)
 }
 
-// used is how many tokens the attempt used, as far as anybody knows; below 0: nobody does.
+// used returns how many tokens the attempt used, as far as that is known; below 0: it isn't.
 func (o *outcome) used() int64 {
 	if o.tokens >= 0 || o.err == errAbandoned {
 		return o.tokens
@@ -234,8 +234,8 @@ func (o *outcome) used() int64 {
 // errAbandoned is the outcome of an attempt that panicked.
 var errAbandoned = &fault.Error{Kind: fault.Internal}
 
-// healthOf is what an outcome says about its target: nothing if the client hung up, or if
-// this machine is what is short of something.
+// healthOf returns what an outcome says about its target: nothing if the client hung up, or if
+// it is this machine that ran out of something.
 func healthOf(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
@@ -257,8 +257,8 @@ func (s *search) mayFollow(kind fault.Kind) bool {
 	return kind.Next()
 }
 
-// backoff is how long to wait before a target that failed is asked again: what it said,
-// else a random time that grows.
+// backoff returns how long to wait before a target that failed is asked again: as long as it
+// said, or else a random time that grows with each wait.
 func (s *search) backoff(err error) time.Duration {
 	r := &s.call.plan.Routing
 	if told := fault.RetryAfterOf(err); told > 0 {
@@ -267,10 +267,10 @@ func (s *search) backoff(err error) time.Duration {
 	return time.Duration(rand.Int64N(int64(min(r.BackoffMax, r.BackoffBase<<min(s.waits, 16))) + 1))
 }
 
-// worse returns which of two failures the client is told: the later one. But what is
-// wrong with its request comes first, that it may try again soon is better to know than
-// that a server failed, and what is wrong between the gateway and a provider is told only
-// if there is nothing else.
+// worse returns which of two failures the client is told: the later one, but with these
+// exceptions. What is wrong with the client's request comes first. When to try again is better
+// to know than that a server failed. What is wrong between the gateway and a provider is told
+// only if there is nothing else.
 func worse(old, err error) error {
 	if old == nil {
 		return err
@@ -292,7 +292,7 @@ func worse(old, err error) error {
 	return err
 }
 
-// final is what the client is told after the last attempt, with the soonest time at which
+// final returns what the client is told after the last attempt, with the soonest time at which
 // a target may be asked again.
 func (s *search) final() error {
 	e, ok := errors.AsType[*fault.Error](s.told)
@@ -316,8 +316,8 @@ func (s *search) final() error {
 // https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py
 const longestRetry = time.Minute
 
-// exhausted is the error if no target is left: the failures so far, or that all of them
-// asked to be left alone.
+// exhausted returns the error if no target is left: the failure to tell, or why no target was
+// asked.
 func (s *search) exhausted(err error) error {
 	cooled, ok := errors.AsType[*route.Cooled](err)
 	switch {

@@ -9,8 +9,7 @@ import (
 	"github.com/kai-gateway/kai/host/observe"
 )
 
-// traceConfig says where traces go: as configured, and what that leaves out as the
-// environment says.
+// traceConfig says where traces go: as configured, or else as the environment says.
 func (h *Host) traceConfig(c *config.Config) observe.TraceConfig {
 	env := environment(h.opts.Getenv)
 	t := observe.TraceConfig{
@@ -28,7 +27,7 @@ func (h *Host) traceConfig(c *config.Config) observe.TraceConfig {
 	return t
 }
 
-// pushConfig says the same of metrics.
+// pushConfig says the same about metrics.
 func (h *Host) pushConfig(c *config.Config) observe.PushConfig {
 	env := environment(h.opts.Getenv)
 	m := c.Telemetry.Metrics
@@ -48,7 +47,8 @@ func (h *Host) pushConfig(c *config.Config) observe.PushConfig {
 	return p
 }
 
-// conventions are the names by which attempts are counted for a collector; "": there is none.
+// conventions returns which names attempts are counted by for a collector; "": there is no
+// collector.
 func (h *Host) conventions(c *config.Config) string {
 	if h.pushConfig(c).Endpoint == "" {
 		return ""

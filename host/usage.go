@@ -47,7 +47,7 @@ func (c *call) free() bool { return c.request.Op == abi.Count || c.request.Op ==
 // bytesPerToken is how many bytes of text a token has, roughly.
 const bytesPerToken = 4
 
-// tokensOf estimates the tokens of a text.
+// tokensOf estimates how many tokens a text of so many bytes has.
 func (c *call) tokensOf(bytes int64) int64 {
 	n := (bytes + bytesPerToken - 1) / bytesPerToken
 	if c.ratio > 0 && n > 0 {
@@ -56,10 +56,10 @@ func (c *call) tokensOf(bytes int64) int64 {
 	return n
 }
 
-// unspoken is what an attempt used of which nothing came that could be counted, by what is
-// likely: the input, if the upstream had begun to answer, or if the client hung up on it, and of
-// pictures and speech, once some came, as much as such answers usually have. uncertain: it may be
-// some tokens, or none.
+// unspoken estimates what an attempt used that got nothing that could be counted: the input,
+// if the upstream had begun to answer or the client hung up, and for pictures and speech, once
+// some came, as much output as such answers usually have. uncertain: it may have used some
+// tokens, or none.
 //
 //   - err: how the attempt ended
 func (c *call) unspoken(ctx context.Context, a *attempt, err error) (u record.Usage, uncertain bool) {

@@ -6,15 +6,15 @@ import (
 )
 
 // wishes remembers which of the clients' wishes the models of a provider refuse, so that only
-// the first request with such a wish is sent twice. It keeps the maxWishes that were asked
-// for last. The zero value is ready, and safe for concurrent use.
+// the first request with such a wish is sent twice. It keeps the last maxWishes that were
+// looked up. The zero value is ready, and safe for concurrent use.
 type wishes struct {
 	mu    sync.Mutex
 	known map[wish]*list.Element
 	order list.List // of wish, the one asked for last in front
 }
 
-// wish is a field of a request that the request is sent without if a model refuses it.
+// wish is a field that a request is sent again without if a model refuses it.
 type wish struct{ model, field string }
 
 const maxWishes = 256
