@@ -51,6 +51,7 @@ type attempt struct {
 	held      int64         // bytes counted for the body of the next upstream request
 	lent      *buffer.Owner // of that body; nil: it belongs to Go's collector
 	sent      bool          // something was sent upstream
+	status    int           // of the upstream's last answer; 0: there was none
 	accepted  bool          // the upstream began to answer, and did not say that it failed
 	finalStep bool          // no further step can refer to the client's request
 	spoke     bool          // there was content: the request will not be sent again without its wish
@@ -65,6 +66,7 @@ type attempt struct {
 // committed and err's kind allows it.
 type outcome struct {
 	err       error // nil: the answer is complete
+	status    int   // of the upstream's last answer; 0: there was none
 	committed bool
 	refused   bool  // the upstream refuses what the client merely wishes
 	tokens    int64 // that it used; below 0: nobody knows
@@ -224,7 +226,7 @@ func (a *attempt) step(ctx context.Context, t exchange.Turn) (exchange.Turn, err
 	if err != nil {
 		return exchange.Turn{}, a.withSetup(err)
 	}
-	a.response, a.accepted = res, res.Status < 300
+	a.response, a.status, a.accepted = res, res.Status, res.Status < 300
 	t.Body = nil
 	a.call.memory.Drop(a.held)
 	a.held = 0

@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/kai-gateway/kai/host/api"
@@ -97,7 +98,8 @@ func coolingOf(t *route.Target, now time.Time) string {
 	switch {
 	case provider.State(now) == route.Cooling:
 		return "The provider is left alone for a while"
-	case model != nil && model.State(now) == route.Cooling:
+	case model != nil && model.State(now) == route.Cooling,
+		slices.ContainsFunc(t.Health().Others(), func(c *route.Cell) bool { return c.State(now) == route.Cooling }):
 		return "A model is left alone for a while"
 	}
 	return ""

@@ -73,7 +73,7 @@ func (h *Host) state() observe.State {
 		for i := range p.Targets {
 			t := &p.Targets[i]
 			state := route.Closed
-			for _, c := range cellsOf(t) {
+			for _, c := range append(cellsOf(t), t.Health().Others()...) {
 				state = max(state, c.State(now))
 			}
 			s.Targets = append(s.Targets, observe.TargetState{Target: observe.Target{Provider: t.Provider, Model: t.Model}, State: int(state)})
@@ -102,7 +102,7 @@ func (g *generation) budgets() []observe.BudgetState {
 	return states
 }
 
-// cellsOf returns the cells that say how a target does. A model that clients choose has
+// cellsOf returns the cells that say how a target answers. A model that clients choose has
 // none of its own.
 func cellsOf(t *route.Target) []*route.Cell {
 	provider, model := t.Health().Cells()

@@ -192,7 +192,7 @@ func TestPassedUpstreamFaults(t *testing.T) {
 		"the provider's key":          {mock.Whole(401, "application/json", `{"error":{"message":"Incorrect API key provided: sk-upstream-key"}}`), 502},
 		"a rate limit":                {mock.Whole(429, "application/json", `{"error":{"message":"slow down"}}`), 429},
 		"a time-out of the upstream":  {mock.Whole(504, "", ""), 504},
-		"a path that it doesn't have": {mock.Whole(404, "text/plain", "404 page not found"), 502},
+		"a path that it doesn't have": {mock.Whole(404, "text/plain", "404 page not found"), 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			up := mock.Start(t, tc.answer)

@@ -313,7 +313,7 @@ func (c *call) ask(ctx context.Context, a *attempt) outcome {
 	} else {
 		c.memory.Drop(c.memory.Used() - before) // what was held for the discarded answer
 	}
-	o.err, o.committed, o.refused = a.memoryError(err), a.committed, refused
+	o.err, o.status, o.committed, o.refused = a.memoryError(err), a.status, a.committed, refused
 	o.first = a.answer.firstSent()
 	return o
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/route"
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // coolings is the board on which gateways tell each other about targets that cool.
@@ -22,6 +23,7 @@ type cooling struct {
 	Upstream string `json:"upstream"`
 	Model    string `json:"model,omitempty"`
 	Whole    bool   `json:"whole,omitempty"`
+	Only     string `json:"only,omitempty"` // the operation in which it cools
 	Until    int64  `json:"until"`
 	Told     int64  `json:"told,omitempty"`
 	Class    string `json:"class"`
@@ -30,7 +32,7 @@ type cooling struct {
 // tellCooling tells other gateways that something cools down.
 func (h *Host) tellCooling(c route.CoolingDown) {
 	offset := h.fleet.Offset()
-	note := cooling{Upstream: c.Upstream, Model: c.Model, Whole: c.Whole, Until: c.Until.Add(offset).UnixMilli(), Class: c.Kind.String()}
+	note := cooling{Upstream: c.Upstream, Model: c.Model, Whole: c.Whole, Only: c.Operation, Until: c.Until.Add(offset).UnixMilli(), Class: c.Kind.String()}
 	if !c.Told.IsZero() {
 		note.Told = c.Told.Add(offset).UnixMilli()
 	}
@@ -38,7 +40,7 @@ func (h *Host) tellCooling(c route.CoolingDown) {
 	if err != nil {
 		return // which can't be
 	}
-	name := strconv.FormatBool(c.Whole) + " " + c.Upstream + "\n" + c.Model
+	name := strconv.FormatBool(c.Whole) + c.Operation + " " + c.Upstream + "\n" + c.Model
 	h.shared.Later(func(ctx context.Context) {
 		_ = h.shared.Note(ctx, coolings, name, string(text)) // the others will find out by themselves
 	})
@@ -53,9 +55,9 @@ func (h *Host) hearCooling(name, text string) {
 	kind, ok := fault.Named(note.Class)
 	now, offset := h.opts.Now(), h.fleet.Offset()
 	here := func(ms int64) time.Time { return time.UnixMilli(ms).Add(-offset) }
-	c := route.CoolingDown{Upstream: note.Upstream, Model: note.Model, Whole: note.Whole, Until: here(note.Until), Kind: kind}
+	c := route.CoolingDown{Upstream: note.Upstream, Model: note.Model, Whole: note.Whole, Operation: note.Only, Until: here(note.Until), Kind: kind}
 	switch {
-	case !ok:
+	case !ok, note.Only != "" && abi.OpNamed(note.Only) == 0:
 		return
 	case !c.Until.After(now):
 		h.shared.Later(func(ctx context.Context) { _ = h.shared.Forget(ctx, coolings, name) })

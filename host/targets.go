@@ -19,6 +19,7 @@ import (
 	"github.com/kai-gateway/kai/host/price"
 	"github.com/kai-gateway/kai/host/record"
 	"github.com/kai-gateway/kai/host/route"
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // aliasesOf returns the routes of a configuration, and the capacities and prices of their
@@ -134,6 +135,9 @@ func (c *call) attempts(ctx context.Context, begin func(native bool) answer) err
 		call: c, begin: begin, left: c.plan.Attempts(), deadline: now.Add(c.plan.Routing.Deadline),
 		choice: c.plan.Choose(c.session(), c.tokens()),
 	}
+	if c.request.Op != abi.Chat {
+		s.choice.Operation = c.request.Op.String()
+	}
 	if !c.plan.Sole {
 		who := key.PrincipalFrom(ctx)
 		s.choice.Allowed = func(t *route.Target) bool { return mayLeadTo(&who, t) }
@@ -199,7 +203,7 @@ func (s *search) ask(ctx context.Context, target *route.Target, lease route.Leas
 		if s.waits++; !s.room(ctx, target.ID) {
 			return false, nil
 		}
-		lease = target.Health().Take()
+		lease = target.Health().In(s.choice.Operation).Take()
 	}
 }
 
@@ -213,7 +217,7 @@ func (s *search) attempt(ctx context.Context, target *route.Target, lease *route
 			o.usage = record.Usage{Input: c.size, Estimated: true}
 		}
 		now := c.gateway.now()
-		cooled := lease.Done(now, healthOf(ctx, o.err))
+		cooled := lease.Done(now, s.blamed(&o, healthOf(ctx, o.err)))
 		s.place.leave(o.used())
 		c.note(ctx, target, o, begun, now, cooled)
 	}()
@@ -246,6 +250,15 @@ func healthOf(ctx context.Context, err error) error {
 	return err
 }
 
+// blamed is what a failure says of the target's health in the operation. A 403 to anything but a
+// request for an answer tells what the account may do with the model, and nothing of the key.
+func (s *search) blamed(o *outcome, err error) error {
+	if fault.KindOf(err) == fault.Auth && o.status == 403 && s.choice.Operation != "" {
+		return &fault.Error{Kind: fault.Denied, RetryAfter: fault.RetryAfterOf(err), Cause: err}
+	}
+	return err
+}
+
 // mayFollow reports whether another target may be asked after a failure.
 func (s *search) mayFollow(kind fault.Kind) bool {
 	switch kind {
@@ -269,15 +282,15 @@ func (s *search) backoff(err error) time.Duration {
 
 // worse returns which of two failures the client is told: the later one, but with these
 // exceptions. What is wrong with the client's request comes first. When to try again is better
-// to know than that a server failed. What is wrong between the gateway and a provider is told
-// only if there is nothing else.
+// to know than that a server failed. What is wrong between the gateway and a provider, or that a
+// model lacks the operation, is told only if there is nothing else.
 func worse(old, err error) error {
 	if old == nil {
 		return err
 	}
 	rank := func(err error) int {
 		switch kind := fault.KindOf(err); {
-		case kind == fault.Auth || kind == fault.Quota:
+		case kind == fault.Auth || kind == fault.Quota || kind == fault.RefusedOperation:
 			return 0
 		case kind.Refusal():
 			return 3
@@ -300,7 +313,7 @@ func (s *search) final() error {
 		return s.told
 	}
 	told := *e
-	soonest := s.call.plan.Soonest(s.call.gateway.now())
+	soonest := s.call.plan.Soonest(s.choice.Operation, s.call.gateway.now())
 	if s.full != nil && s.full.Wait >= 0 {
 		soonest = max(min(s.full.Wait, soonest), time.Second) // one that is well, and full
 	}

@@ -78,3 +78,36 @@ func TestWhatIsTooLong(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatAModelLacks: what says that the model doesn't have the operation, and nothing else, is
+// told as such.
+func TestWhatAModelLacks(t *testing.T) {
+	for body, adapter := range map[string]string{
+		`{"error":{"message":"The model does not support Embeddings API","code":400}}`:                                                    "openai",
+		`{"error":{"message":"The model does not support Transcriptions API","code":400}}`:                                                "openai",
+		`{"error":{"message":"This server does not support completions. Start it without --embeddings","type":"not_supported_error"}}`:    "openai",
+		`{"error":{"message":"No endpoints found that support embeddings for x"}}`:                                                        "openrouter",
+		`{"error":{"message":"Provider returned error","metadata":{"provider_name":"a","raw":"This model does not support embeddings"}}}`: "openrouter",
+	} {
+		for _, status := range []int{400, 403, 404, 500, 501} {
+			if e := explained(t, adapter, abi.Embeddings, status, body); e.Status != 400 || e.Code != "unsupported_operation" || e.Param != "model" {
+				t.Errorf("%d %s: %d %s, param %q", status, body, e.Status, e.Code, e.Param)
+			}
+		}
+	}
+	for body, adapter := range map[string]string{
+		`{"error":{"message":"This is not a chat model and thus not supported in the v1/chat/completions endpoint. Did you mean to use v1/completions?","param":"model"}}`: "openai",
+		`{"error":{"message":"This model is only supported in v1/responses and not in v1/chat/completions.","param":"model"}}`:                                             "openai",
+		`{"error":{"message":"The model does not support Chat Completions API","code":400}}`:                                                                               "openai",
+		`{"error":{"message":"This model does not support specifying dimensions."}}`:                                                                                       "openai",
+		`{"error":{"message":"Invalid value: 'this model does not support embeddings'."}}`:                                                                                 "openai",
+		`{"error":{"message":"No endpoints found that support tool use."}}`:                                                                                                "openrouter",
+		`{"error":{"message":"models/x is not found for API version v1beta, or is not supported for generateContent."}}`:                                                   "gemini",
+	} {
+		for _, status := range []int{400, 404} {
+			if e := explained(t, adapter, abi.Chat, status, body); e.Code == "unsupported_operation" {
+				t.Errorf("%d %s is told as an operation that the model lacks", status, body)
+			}
+		}
+	}
+}

@@ -94,6 +94,9 @@ func printTargets(all []host.TargetState, stdout io.Writer) int {
 		if t.Wait > 0 {
 			wait = max(time.Second, t.Wait.Round(time.Second)).String()
 		}
+		if t.Only != "" {
+			t.State += " for " + t.Only
+		}
 		if t.Always && t.State != "well" {
 			t.State += ", asked nevertheless"
 		}

@@ -59,6 +59,7 @@ const (
 	Unsent     // there was no connection, so nothing was sent
 	UnsentSlow // there was no connection in time, so nothing was sent
 	Auth       // the provider does not accept the gateway's key
+	Denied     // the provider accepts the key, and does not let its account do this with the model
 	Quota      // the gateway's account at the provider is used up
 	Missing    // the provider does not have the model
 	Adapter    // the provider's adapter failed
@@ -123,7 +124,7 @@ var rules = [kinds]rule{
 	Refused:          {name: "client", status: 400, refusal: true},
 	RefusedField:     {name: "client", status: 400, refusal: true},
 	RefusedValue:     {name: "client", status: 400, refusal: true},
-	RefusedOperation: {name: "client", status: 400, refusal: true},
+	RefusedOperation: {name: "client", status: 400, next: true, refusal: true}, // another model may have it
 
 	Context:    {name: "context", status: 400, next: true},
 	Policy:     {name: "policy", status: 400, refusal: true},
@@ -134,6 +135,7 @@ var rules = [kinds]rule{
 	Unsent:     {name: "unsent", status: 502, next: true, blame: Provider},
 	UnsentSlow: {name: "unsent", status: 504, next: true, blame: Provider},
 	Auth:       {name: "auth", status: 502, next: true, blame: Provider, sticky: true, final: true},
+	Denied:     {name: "auth", status: 502, next: true, blame: Target, sticky: true, final: true},
 	Quota:      {name: "quota", status: 429, next: true, blame: Provider, sticky: true, final: true},
 	Missing:    {name: "missing", status: 404, next: true, blame: Target, sticky: true},
 	Adapter:    {name: "adapter", status: 502, next: true, final: true},

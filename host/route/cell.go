@@ -40,10 +40,11 @@ type Cell struct {
 	tell   func(CoolingDown) // nil: nobody is told
 
 	mu       sync.Mutex
-	failures int        // in a row
-	rounds   int        // cooldowns since the last success
-	reason   fault.Kind // of the last failure that tripped it
-	probing  bool       // an attempt has the permit
+	others   map[string]*Cell // of the model's other operations, by their names
+	failures int              // in a row
+	rounds   int              // cooldowns since the last success
+	reason   fault.Kind       // of the last failure that tripped it
+	probing  bool             // an attempt has the permit
 }
 
 // State is what a cell allows.
@@ -86,12 +87,38 @@ func (c *Cell) Reason() fault.Kind {
 	return c.reason
 }
 
-// Reset closes the cell and forgets all failures. Whoever has the permit keeps it.
+// Operation is the operation whose cell it is; "" if it is that of answers, or a provider's.
+func (c *Cell) Operation() string { return c.about.operation }
+
+// in returns the model's cell of an operation; "": of answers, which is c itself.
+func (c *Cell) in(operation string) *Cell {
+	if operation == "" {
+		return c
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	other := c.others[operation]
+	if other == nil {
+		if c.others == nil {
+			c.others = map[string]*Cell{}
+		}
+		other = &Cell{about: c.about, tell: c.tell}
+		other.about.operation = operation
+		c.others[operation] = other
+	}
+	return other
+}
+
+// Reset closes the cell and forgets all failures, also in the model's other operations. Whoever
+// has the permit keeps it.
 func (c *Cell) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.close()
 	c.window.clear()
+	for _, other := range c.others {
+		other.Reset()
+	}
 }
 
 // enter takes the permit of a cell that is not closed, even of one that still cools: that is
@@ -199,7 +226,7 @@ func (c *Cell) announce() {
 		return
 	}
 	until, told := c.Until()
-	c.tell(CoolingDown{Upstream: c.about.provider, Model: c.about.model, Whole: c.about.whole, Until: until, Told: told, Kind: c.Reason()})
+	c.tell(CoolingDown{Upstream: c.about.provider, Model: c.about.model, Whole: c.about.whole, Operation: c.about.operation, Until: until, Told: told, Kind: c.Reason()})
 }
 
 // next returns the length of the next cooldown, give or take a tenth.

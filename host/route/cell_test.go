@@ -78,7 +78,7 @@ func TestRecoolingNeverShortens(t *testing.T) {
 		done(h, start.Add(time.Second), told(fault.Rate, time.Second))
 		done(h, start.Add(time.Second), failure(fault.Upstream))
 	}
-	if until, told := h.until(); until.Before(start.Add(time.Minute)) || !told.Equal(start.Add(time.Minute)) {
+	if until, told := h.until(start); until.Before(start.Add(time.Minute)) || !told.Equal(start.Add(time.Minute)) {
 		t.Errorf("it cools until %v, told %v, want at least a minute", until.Sub(start), told.Sub(start))
 	}
 }

@@ -33,16 +33,19 @@ type cellKey struct {
 	provider string // identifies an upstream with the key that is used for it
 	model    string // "" for all of the provider
 	whole    bool   // all of the provider: a model may be called ""
+
+	operation string // of the model, that has a cell within the model's; "" for answers
 }
 
 // CoolingDown is a cooldown of an upstream, or of one of its models.
 type CoolingDown struct {
-	Upstream string // as a Target has it
-	Model    string
-	Whole    bool       // it is of the upstream, with all of its models
-	Until    time.Time  // when it ends
-	Told     time.Time  // when the part of it ends that the upstream asked for; zero: it asked for none
-	Kind     fault.Kind // of the failure
+	Upstream  string // as a Target has it
+	Model     string
+	Whole     bool       // it is of the upstream, with all of its models
+	Operation string     // of the model, in which alone it cools; "": in which it answers
+	Until     time.Time  // when it ends
+	Told      time.Time  // when the part of it ends that the upstream asked for; zero: it asked for none
+	Kind      fault.Kind // of the failure
 }
 
 type heldCell struct {
@@ -110,9 +113,9 @@ func (c *Cells) Cool(o CoolingDown) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if h := c.held[k]; h != nil {
-		h.cell.cooled(o)
+		h.cell.in(o.Operation).cooled(o)
 	} else if e := c.open[k]; e != nil {
-		e.Value.(*openCell).cell.cooled(o)
+		e.Value.(*openCell).cell.in(o.Operation).cooled(o)
 	}
 }
 

@@ -11,6 +11,10 @@ import (
 
 // Choice goes through the targets of a plan for one request. It belongs to one goroutine.
 type Choice struct {
+	// Operation is what the request is for, by whose health the targets are chosen; "" is an
+	// answer.
+	Operation string
+
 	// Allowed reports whether the caller may use the aliases that lead to a target; nil:
 	// all of them.
 	Allowed func(*Target) bool
@@ -65,7 +69,7 @@ func (c *Cooled) Error() string { return "all targets cool until " + c.Until.For
 // asked.
 func (c *Choice) Ready(now time.Time) bool {
 	for n := range c.plan.Targets {
-		if c.may(n) && c.plan.Targets[n].health.State(now) != Cooling {
+		if c.may(n) && c.health(n).State(now) != Cooling {
 			return true
 		}
 	}
@@ -102,7 +106,7 @@ func (c *Choice) sole() (*Target, Lease, error) {
 	if c.full(0) {
 		return nil, Lease{}, nil
 	}
-	return t, t.health.Take(), nil
+	return t, c.health(0).Take(), nil
 }
 
 // may reports whether a target comes into question for this request at all.
@@ -126,7 +130,7 @@ func (c *Choice) ready(t *tier, weighted bool, now time.Time) (int, Lease) {
 	var of set
 	left := 0
 	for n := t.from; n < t.to; n++ {
-		if target := &c.plan.Targets[n]; weighted == (target.weight > 0) && c.may(n) && target.health.State(now) != Cooling {
+		if target := &c.plan.Targets[n]; weighted == (target.weight > 0) && c.may(n) && c.health(n).State(now) != Cooling {
 			of.add(n)
 			left++
 		}
@@ -139,7 +143,7 @@ func (c *Choice) ready(t *tier, weighted bool, now time.Time) (int, Lease) {
 			n = t.balance.pick(c.plan.Targets, t.from, &of)
 		}
 		of[n/64] &^= 1 << (n % 64)
-		lease, ok := c.plan.Targets[n].health.enter(false)
+		lease, ok := c.health(n).enter(false)
 		if !ok {
 			continue // somebody else is trying it
 		}
@@ -157,6 +161,9 @@ func (c *Choice) ready(t *tier, weighted bool, now time.Time) (int, Lease) {
 // errFull blames nobody.
 var errFull = &fault.Error{Kind: fault.Saturated}
 
+// health is that of a target in what the request is for.
+func (c *Choice) health(n int) Health { return c.plan.Targets[n].health.In(c.Operation) }
+
 func (c *Choice) full(n int) bool { return c.Room != nil && !c.Room(&c.plan.Targets[n]) }
 
 // coolest returns the target whose cooldown ends first, of those whose upstream did not ask
@@ -169,11 +176,11 @@ func (c *Choice) coolest(now time.Time) (*Target, Lease, error) {
 		if !c.may(n) {
 			continue
 		}
-		t := &c.plan.Targets[n]
-		until, told := t.health.until()
+		health := c.health(n)
+		until, told := health.until(now)
 		if now.Before(told) || !told.IsZero() && !told.Before(until) { // once that is over, somebody else is trying it
 			if end := told; cooled == nil || end.Before(cooled.Until) {
-				cooled = &Cooled{Kind: t.health.reason(told), Until: end}
+				cooled = &Cooled{Kind: health.reason(told), Until: end}
 			}
 			continue
 		}
@@ -184,7 +191,7 @@ func (c *Choice) coolest(now time.Time) (*Target, Lease, error) {
 	switch {
 	case best >= 0 && !c.full(best):
 		c.tried.add(best)
-		lease, _ := c.plan.Targets[best].health.enter(true)
+		lease, _ := c.health(best).enter(true)
 		return &c.plan.Targets[best], lease, nil
 	case best >= 0:
 		c.tried.add(best)
@@ -202,6 +209,9 @@ func (c *Choice) coolest(now time.Time) (*Target, Lease, error) {
 func (h Health) reason(told time.Time) fault.Kind {
 	if _, t := h.provider.Until(); t.Equal(told) {
 		return h.provider.Reason()
+	}
+	if h.asked().Equal(told) {
+		return h.common.Reason()
 	}
 	return h.model.Reason()
 }

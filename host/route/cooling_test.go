@@ -21,8 +21,8 @@ func TestCooldownsAreTold(t *testing.T) {
 	}
 	done(h, start, &fault.Error{Kind: fault.Rate, RetryAfter: time.Minute})
 	done(h, start, failure(fault.Auth))
-	if len(told) != 2 || told[0] != (CoolingDown{"up", "m", false, start.Add(time.Minute), start.Add(time.Minute), fault.Rate}) ||
-		told[1] != (CoolingDown{"up", "", true, start.Add(rule.Sticky), time.Time{}, fault.Auth}) {
+	if len(told) != 2 || told[0] != (CoolingDown{"up", "m", false, "", start.Add(time.Minute), start.Add(time.Minute), fault.Rate}) ||
+		told[1] != (CoolingDown{"up", "", true, "", start.Add(rule.Sticky), time.Time{}, fault.Auth}) {
 		t.Fatalf("told %+v", told)
 	}
 

@@ -1,36 +1,83 @@
 package route
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// Health is how a target has been doing: as a model, and as a part of its provider.
+// Health is how a target has been doing: as a model, and as a part of its provider. A model does as it
+// does in each operation: who asks one that answers for what it doesn't have, such as embeddings,
+// takes nothing away from those who ask it for answers. Only that it has no room, or that a limit is
+// reached, holds for all of them, if the upstream says for how long.
 type Health struct {
 	provider, model *Cell
+	common          *Cell // of the model, for all operations, if model is that of another one than answers
 	rule            *Cooldown
 	open            bool // a client chose the model, so nobody is to blame if it is missing
 }
 
-// State is the worse of the two.
+// In is the health of the target in an operation; "": in answering, which is h itself.
+func (h Health) In(operation string) Health {
+	if operation != "" {
+		h.common, h.model = h.model, h.model.in(operation)
+	}
+	return h
+}
+
+// State is the worse of the two, and Cooling as long as the upstream asked to leave the model
+// alone, whatever it was asked for.
 func (h Health) State(now time.Time) State {
+	if now.Before(h.asked()) {
+		return Cooling
+	}
 	return max(h.provider.State(now), h.model.State(now))
+}
+
+// asked returns until when the upstream asked to be left alone in another operation than the one
+// that the health is of; zero if it didn't.
+func (h Health) asked() time.Time {
+	if h.common == nil {
+		return time.Time{}
+	}
+	_, told := h.common.Until()
+	return told
 }
 
 // Cells returns the cells of the provider and of the model.
 func (h Health) Cells() (provider, model *Cell) { return h.provider, h.model }
 
+// Others returns the cells of the model in other operations than answers, in the order of their
+// names. There is one of each in which it was asked.
+func (h Health) Others() (cells []*Cell) {
+	if h.model == nil {
+		return nil
+	}
+	h.model.mu.Lock()
+	defer h.model.mu.Unlock()
+	for _, operation := range slices.Sorted(maps.Keys(h.model.others)) {
+		cells = append(cells, h.model.others[operation])
+	}
+	return cells
+}
+
 // until returns when the target may be asked again, and until when the upstream itself
 // asked to be left alone; zero times if now.
-func (h Health) until() (until, told time.Time) {
-	until, told = h.provider.Until()
-	u, t := h.model.Until()
-	if u.After(until) {
-		until = u
+func (h Health) until(now time.Time) (until, told time.Time) {
+	later := func(u, t time.Time) {
+		if u.After(until) {
+			until = u
+		}
+		if t.After(told) {
+			told = t
+		}
 	}
-	if t.After(told) {
-		told = t
+	later(h.provider.Until())
+	later(h.model.Until())
+	if asked := h.asked(); now.Before(asked) {
+		later(asked, asked)
 	}
 	return until, told
 }
@@ -86,6 +133,8 @@ func (l *Lease) Done(now time.Time, err error) (cooled bool) {
 		return false
 	case blame == fault.Provider:
 		cell, probe = l.health.provider, l.providerProbe
+	case l.health.common != nil && kind.Repeat() && fault.RetryAfterOf(err) > 0: // a limit, or no room
+		cell, probe = l.health.common, false
 	}
 	if cooled = cell.failed(now, kind, fault.RetryAfterOf(err), probe, l.health.rule); cooled {
 		cell.announce()

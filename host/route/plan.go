@@ -39,12 +39,12 @@ func (p *Plan) Attempts() int {
 // them.
 func (p *Plan) FirstTier() []Target { return p.Targets[:p.tiers[0].to] }
 
-// Soonest returns how long it takes until one of the targets may be asked again; 0: one may be
-// asked now.
-func (p *Plan) Soonest(now time.Time) time.Duration {
+// Soonest returns how long it takes until any of the targets may be asked again for an
+// operation; 0 if one may be now.
+func (p *Plan) Soonest(operation string, now time.Time) time.Duration {
 	soonest := time.Duration(math.MaxInt64)
 	for i := range p.Targets {
-		until, _ := p.Targets[i].health.until()
+		until, _ := p.Targets[i].health.In(operation).until(now)
 		soonest = min(soonest, max(0, until.Sub(now)))
 	}
 	return soonest

@@ -148,6 +148,9 @@ func (r *report) verdict() *sdk.Error {
 	case r.status == 400:
 		e.Status, e.Code = 400, ""
 		lead = "Gemini refused the request"
+	case r.status == 404 && errortext.LacksOperation(r.text):
+		e.Status, e.Code, e.Param = 400, "unsupported_operation", "model"
+		lead = "The model can't do this"
 	case r.status == 404 && !errortext.IsPath(r.text):
 		e.Status, e.Code, e.Param = 404, "model_not_found", "model"
 		lead, advice = "Gemini does not have the upstream model", " Correct the model's entry in the gateway's model_mapping."

@@ -103,6 +103,10 @@ func explain(status int, text, kind string, s *state) *sdk.Error {
 		e := refuse("model", "This model can't make embeddings.")
 		e.Code = "unsupported_operation"
 		return e
+	case has("does not support generate"), has("does not support completion"):
+		e := refuse("model", "This model can't complete text.")
+		e.Code = "unsupported_operation"
+		return e
 	case has("does not support multimodal requests"), has("illegal base64 data"):
 		return refuse("messages", "Ollama cannot use an image of the messages: "+text)
 	case has("does not support "): // for example chat, with a model for embeddings

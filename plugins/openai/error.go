@@ -179,6 +179,9 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 	case r.tooLong():
 		e.Status, e.Code, e.Param = 400, "context_length_exceeded", "messages"
 		lead = "The messages are longer than the model's context"
+	case r.kind == "OperationNotSupported", errortext.LacksOperation(r.said): // the first is Azure's
+		e.Status, e.Code, e.Param = 400, "unsupported_operation", "model"
+		lead = "The model can't do this"
 	case r.unknownModel():
 		e.Status, e.Code, e.Param = 404, "model_not_found", "model"
 		lead, advice = "The provider does not have the upstream model", " Correct the model's entry in the gateway's model_mapping."

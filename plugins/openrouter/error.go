@@ -186,6 +186,8 @@ func (r *report) verdict() *sdk.Error {
 	e.Message = "OpenRouter: " + text
 
 	switch {
+	case errortext.LacksOperation(r.text):
+		e.Status, e.Code, e.Param = 400, "unsupported_operation", "model"
 	case r.kind == "model_not_found", r.kind == "wrong_endpoint",
 		r.status == 400 && strings.Contains(r.text, "is not a valid model ID"):
 		e.Status, e.Code = 404, "model_not_found"

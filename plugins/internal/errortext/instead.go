@@ -6,7 +6,8 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// Instead says of an error that is in terms of chat what it means for another operation.
+// Instead says of an error that is in terms of chat what it means for another operation. That
+// there is nothing at the operation's place means that the server doesn't have it.
 //
 //   - param: the field of a request that is what the messages are in a chat
 //   - tooLong: how a sentence begins that says that something is too long
@@ -17,12 +18,21 @@ func Instead(err error, param, tooLong, what string) error {
 	if !ok {
 		return err
 	}
+	before := e.Message
+	inTerms(e, param, tooLong, what)
+	if e.NoRetry && e.Message != before {
+		e.Status, e.Type, e.Code, e.Param, e.NoRetry = 400, sdk.InvalidRequest, "unsupported_operation", "model", false
+		e.Message = strings.Replace(e.Message, " Check the provider's base_url", " If it should have, check the provider's base_url", 1)
+	}
+	return e
+}
+
+func inTerms(e *sdk.Error, param, tooLong, what string) {
 	if e.Param == "messages" {
 		e.Param = param
 	}
 	e.Message = strings.Replace(e.Message, "The messages are longer than the model's context", tooLong, 1)
 	e.Message = strings.Replace(e.Message, "has no chat completions at this place", "has no "+what+" at this place", 1)
-	return e
 }
 
 // InCompletions is Instead for completions.
@@ -30,12 +40,15 @@ func InCompletions(err error) error {
 	return Instead(err, "prompt", "The prompt and the answer are longer than the model's context", "completions")
 }
 
-// InResponses is Instead for the Responses API.
-func InResponses(err error) error {
-	return Instead(err, "input", "The input is longer than the model's context", "Responses API")
-}
-
 // InEmbeddings is Instead for embeddings.
 func InEmbeddings(err error) error {
 	return Instead(err, "input", "The input is longer than the model takes", "embeddings")
+}
+
+// InResponses says of an error that is in terms of chat what it means for the Responses API.
+func InResponses(err error) error {
+	if e, ok := err.(*sdk.Error); ok {
+		inTerms(e, "input", "The input is longer than the model's context", "Responses API")
+	}
+	return err
 }

@@ -23,6 +23,14 @@ func TestInsteadOfChat(t *testing.T) {
 		"no embeddings": {
 			InEmbeddings, sdk.Error{Message: "The provider has no chat completions at this place."}, sdk.Error{Message: "The provider has no embeddings at this place."},
 		},
+		"nothing at their place": {
+			InEmbeddings, sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", NoRetry: true, Message: "The provider has no chat completions at this place: Not Found. Check the provider's base_url: it mostly ends in /v1."},
+			sdk.Error{Status: 400, Type: sdk.InvalidRequest, Code: "unsupported_operation", Param: "model", Message: "The provider has no embeddings at this place: Not Found. If it should have, check the provider's base_url: it mostly ends in /v1."},
+		},
+		"nothing at the place of the Responses API": {
+			InResponses, sdk.Error{Status: 502, Code: "upstream_error", NoRetry: true, Message: "The provider has no chat completions at this place."},
+			sdk.Error{Status: 502, Code: "upstream_error", NoRetry: true, Message: "The provider has no Responses API at this place."},
+		},
 		"a text that is too long": {
 			InEmbeddings, sdk.Error{Param: "messages", Message: "The messages are longer than the model's context."}, sdk.Error{Param: "input", Message: "The input is longer than the model takes."},
 		},

@@ -1,0 +1,118 @@
+package route
+
+import (
+	"testing"
+	"time"
+
+	"github.com/kai-gateway/kai/host/fault"
+)
+
+// TestOperationsFareApart: how a model fails in one operation says nothing of the others, and what
+// is wrong with its provider concerns all of them.
+func TestOperationsFareApart(t *testing.T) {
+	var told []CoolingDown
+	cells := NewCells()
+	cells.Tell = func(c CoolingDown) { told = append(told, c) }
+	model, whole := cellKey{provider: "up", model: "m"}, cellKey{provider: "up", whole: true}
+	h := Health{provider: cells.hold(whole), model: cells.hold(model), rule: &rule}
+	embeds, ranks := h.In("embeddings"), h.In("rerank")
+	states := func(want ...State) {
+		t.Helper()
+		for i, h := range []Health{h, embeds, ranks} {
+			if got := h.State(start); got != want[i] {
+				t.Errorf("in operation %d the state is %v, want %v", i, got, want[i])
+			}
+		}
+	}
+	done(embeds, start, failure(fault.Denied))
+	states(Closed, Cooling, Closed)
+	if len(told) != 1 || told[0] != (CoolingDown{"up", "m", false, "embeddings", start.Add(rule.Sticky), time.Time{}, fault.Denied}) {
+		t.Errorf("told %+v", told)
+	}
+	done(h, start, nil) // which says nothing of embeddings
+	states(Closed, Cooling, Closed)
+	done(h, start, failure(fault.Missing))
+	states(Cooling, Cooling, Closed)
+	if others := h.Others(); len(others) != 2 || others[0].Operation() != "embeddings" || others[1].Operation() != "rerank" {
+		t.Errorf("others: %v", others)
+	}
+	if h.In("embeddings").model != embeds.model || h.In("") != h {
+		t.Error("an operation has another cell the second time")
+	}
+
+	elsewhere := NewCells()
+	there := Health{provider: elsewhere.hold(whole), model: elsewhere.hold(model), rule: &rule}
+	elsewhere.Cool(told[0])
+	if there.State(start) != Closed || there.In("embeddings").State(start) != Cooling {
+		t.Error("another gateway takes it for something else")
+	}
+
+	cells.Reset("up", func(string) bool { return true }, false)
+	states(Closed, Closed, Closed)
+	done(ranks, start, failure(fault.Auth))
+	states(Cooling, Cooling, Cooling)
+}
+
+// TestAChoiceIsForAnOperation: who asks for embeddings is led by how they were made.
+func TestAChoiceIsForAnOperation(t *testing.T) {
+	plan := planOf(t, to("x", 1, 1), to("y", 1, 2))
+	ask := func(operation string, err error) string {
+		choice := plan.Choose("", 0)
+		choice.Operation = operation
+		target, lease, _ := choice.Next(start)
+		lease.Done(start, err)
+		return target.Model
+	}
+	for i, tc := range []struct {
+		operation, want string
+		err             error
+	}{
+		{"embeddings", "x", failure(fault.Denied)}, {"embeddings", "y", nil}, {"", "x", nil}, {"rerank", "x", told(fault.Upstream, time.Minute)}, {"rerank", "y", nil}, {"", "x", nil},
+	} {
+		if got := ask(tc.operation, tc.err); got != tc.want {
+			t.Errorf("request %d, for %q, goes to %s, want %s", i, tc.operation, got, tc.want)
+		}
+	}
+	if plan.Soonest("rerank", start) != 0 {
+		t.Error("y could rank")
+	}
+	ask("rerank", told(fault.Rate, time.Hour))
+	if got := plan.Soonest("rerank", start); got != time.Minute || plan.Soonest("", start) != 0 {
+		t.Errorf("the soonest time to rank is in %v", got)
+	}
+	if got := ask("", nil); got != "x" {
+		t.Errorf("a chat goes to %s", got)
+	}
+}
+
+// TestALimitHoldsForAllOperations, if the upstream says for how long.
+func TestALimitHoldsForAllOperations(t *testing.T) {
+	for name, tc := range map[string]struct {
+		in   string
+		err  error
+		want map[string]State
+	}{
+		"a limit of embeddings":           {"embeddings", told(fault.Rate, time.Minute), map[string]State{"": Cooling, "embeddings": Cooling, "rerank": Cooling}},
+		"a limit of chats":                {"", told(fault.Rate, time.Minute), map[string]State{"": Cooling, "embeddings": Cooling, "rerank": Cooling}},
+		"no room to rank":                 {"rerank", told(fault.Busy, time.Minute), map[string]State{"": Cooling, "embeddings": Cooling, "rerank": Cooling}},
+		"a failure that says how long":    {"rerank", told(fault.Upstream, time.Minute), map[string]State{"": Closed, "embeddings": Closed, "rerank": Cooling}},
+		"a limit, and nobody says so":     {"rerank", failure(fault.Rate), map[string]State{"": Closed, "embeddings": Closed, "rerank": Closed}},
+		"a model that has no chats":       {"", failure(fault.Missing), map[string]State{"": Cooling, "embeddings": Closed, "rerank": Closed}},
+		"a key that is refused somewhere": {"rerank", failure(fault.Auth), map[string]State{"": Cooling, "embeddings": Cooling, "rerank": Cooling}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := planOf(t, to("x", 1, 1)).Targets[0].Health()
+			done(h.In(tc.in), start, tc.err)
+			for operation, want := range tc.want {
+				if got := h.In(operation).State(start); got != want {
+					t.Errorf("in %q it is %v, want %v", operation, got, want)
+				}
+			}
+			if tc.want[""] == Cooling && tc.want["rerank"] == Cooling && tc.in == "embeddings" {
+				if got := h.In("rerank").State(start.Add(time.Minute)); got != Closed {
+					t.Errorf("afterwards it is %v", got)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,33 @@
+package errortext
+
+import "strings"
+
+// LacksOperation reports whether the text of an error says that the model, or its server, doesn't
+// have the operation that was asked for, which is another one than an answer. Only what stands
+// before the first quote or colon counts: a client may have written the rest.
+func LacksOperation(said string) bool {
+	if i := strings.IndexAny(said, "'\"`:"); i >= 0 {
+		said = said[:i]
+	}
+	said = strings.ToLower(said)
+	if strings.Contains(said, "not allowed to generate embeddings") { // OpenAI, with 403
+		return true
+	}
+	for _, lacks := range [...]struct {
+		begin string
+		what  []string // what stands behind it; nil: anything
+	}{
+		{"not supported in the v1/", []string{"completions", "embeddings", "moderations", "images", "audio"}},             // OpenAI, with 404
+		{"does not support ", []string{"embeddings", "reranking", "completions", "score ", "transcriptions ", "rerank "}}, // vLLM with 400; llama.cpp with 501
+		{"is not supported for ", []string{"embed", "batchembed"}},                                                        // Gemini, with 404
+		{"no endpoints found that support ", []string{"embedding"}},                                                       // OpenRouter, with 404
+	} {
+		_, rest, found := strings.Cut(said, lacks.begin)
+		for _, what := range lacks.what {
+			if found && strings.HasPrefix(rest, what) {
+				return true
+			}
+		}
+	}
+	return false
+}
