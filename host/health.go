@@ -32,7 +32,11 @@ func (g *generation) health() api.Health {
 		up := api.Service{Key: "shared", Name: "shared", Status: api.Healthy, Message: "The shared store answers"}
 		if !s.Up() {
 			broken = true
-			up.Status, up.Message = api.Degraded, awayMessages[g.host.outage]
+			why := "does not answer"
+			if what := s.Refused(); what != "" {
+				why = "refuses this gateway: check " + what
+			}
+			up.Status, up.Message = api.Degraded, "The shared store "+why+"; "+awayMessages[g.host.outage]
 		}
 		services = append(services, up)
 	}
@@ -85,11 +89,11 @@ func (g *generation) health() api.Health {
 	return api.Health{Status: status, Services: services}
 }
 
-// awayMessages say what follows from a shared store that doesn't answer.
+// awayMessages say what follows from a shared store that doesn't answer, or refuses.
 var awayMessages = [...]string{
-	fleet.Divide: "The shared store does not answer; this gateway enforces its share of each limit",
-	fleet.Deny:   "The shared store does not answer; requests with limits are refused",
-	fleet.Allow:  "The shared store does not answer; limits are not enforced",
+	fleet.Divide: "this gateway enforces its share of each limit",
+	fleet.Deny:   "requests with limits are refused",
+	fleet.Allow:  "limits are not enforced",
 }
 
 // coolingOf says which part of a target is left alone for a while; "": none.

@@ -27,6 +27,20 @@ shared: {url: %q, secret: canary-secret-0123456789, timeout: 2s%s}
 `, up, key, "redis://"+redis, rest)
 }
 
+// TestHealthTellsARefusalFromSilence: whoever reads it knows whether to look at the password or
+// at the network.
+func TestHealthTellsARefusalFromSilence(t *testing.T) {
+	const key = "limits: {requests: 40/d}"
+	for address, want := range map[string]string{
+		redis.Start(t, "--requirepass", "pw").Address: "The shared store refuses this gateway: check shared.password, and the user in shared.url; this gateway enforces its share of each limit",
+		redis.Free(t): "The shared store does not answer; this gateway enforces its share of each limit",
+	} {
+		if got := newGateway(t, member("http://127.0.0.1:1", address, key, "")).get(t, "/health"); !strings.Contains(got, want) {
+			t.Errorf("/health says %s, want %q", got, want)
+		}
+	}
+}
+
 func TestAFleetLetsInWhatOneGatewayWould(t *testing.T) {
 	up := mock.Start(t, mock.SSE(sseChunk("a"), sseStop, sseUsage, sseDone))
 	r := redis.Start(t)

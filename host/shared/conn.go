@@ -62,7 +62,7 @@ func (c *Client) dial(ctx context.Context, address string) (*conn, error) {
 		secured := tls.Client(n, config)
 		if err := secured.HandshakeContext(ctx); err != nil {
 			n.Close()
-			return nil, err
+			return nil, noTLS(err)
 		}
 		n = secured
 	}

@@ -58,19 +58,20 @@ const (
 
 // Client is the connection. It is safe for concurrent use.
 type Client struct {
-	o      Options
-	keys   keys
-	conns  atomic.Pointer[conns] // nil: there was no connection yet
-	up     atomic.Bool
-	failed atomic.Int32 // in a row
-	errors atomic.Int64 // since the start
-	wake   chan struct{}
-	later  chan func(context.Context)
-	looked atomic.Int64    // at the server's memory, when, in nanoseconds
-	noRoom atomic.Bool     // there was none
-	ctx    context.Context // until Close
-	cancel context.CancelFunc
-	loop   sync.WaitGroup
+	o       Options
+	keys    keys
+	conns   atomic.Pointer[conns] // nil: there was no connection yet
+	up      atomic.Bool
+	refused atomic.Value // what Refused returns
+	failed  atomic.Int32 // in a row
+	errors  atomic.Int64 // since the start
+	wake    chan struct{}
+	later   chan func(context.Context)
+	looked  atomic.Int64    // at the server's memory, when, in nanoseconds
+	noRoom  atomic.Bool     // there was none
+	ctx     context.Context // until Close
+	cancel  context.CancelFunc
+	loop    sync.WaitGroup
 
 	mu       sync.Mutex
 	watchers []func()
@@ -169,10 +170,13 @@ func (c *Client) run() {
 			return
 		case <-look:
 		}
-		if err := c.look(); err == nil {
+		switch err := c.look(); {
+		case err == nil:
 			c.failed.Store(0)
 			c.up.Store(true)
 			c.tell(nil)
+		case refusedOver(err) != c.Refused():
+			c.tell(err)
 		}
 		wait = min(max(2*wait, firstWait), longestWait)
 	}
@@ -211,15 +215,6 @@ func (c *Client) changed() {
 	for _, f := range watchers {
 		f()
 	}
-}
-
-// tell logs that the store is there or away, once for each change.
-func (c *Client) tell(err error) {
-	if err != nil {
-		c.o.Logger.Error("the shared store can't be reached", slog.Any("err", err))
-		return
-	}
-	c.o.Logger.Info("the shared store is reached")
 }
 
 // look asks the store whether it is there. If its connections are not, they are made anew.

@@ -93,6 +93,45 @@ func certificate(t *testing.T) (cert, key string, pool *x509.CertPool) {
 	return cert, key, pool
 }
 
+// TestAStoreThatRefuses: it is told from one that doesn't answer, with what to check, once.
+func TestAStoreThatRefuses(t *testing.T) {
+	locked, open := redis.Start(t, "--requirepass", "canary-pw"), redis.Start(t)
+	for name, tc := range map[string]struct {
+		o    Options
+		want string
+	}{
+		"no password":                   {Options{Addresses: []string{locked.Address}}, "shared.password, and the user in shared.url"},
+		"a wrong password":              {Options{Addresses: []string{locked.Address}, Password: "canary-wrong"}, "shared.password, and the user in shared.url"},
+		"a user that isn't there":       {Options{Addresses: []string{open.Address}, User: "nobody", Password: "canary-wrong"}, "shared.password, and the user in shared.url"},
+		"a password where none is":      {Options{Addresses: []string{open.Address}, Password: "canary-wrong"}, "shared.password, and the user in shared.url"},
+		"a database that isn't there":   {Options{Addresses: []string{open.Address}, Database: 99}, "the database in shared.url"},
+		"nobody listens":                {Options{Addresses: []string{redis.Free(t)}}, ""},
+		"it lets this gateway in":       {Options{Addresses: []string{open.Address}}, ""},
+		"it speaks no TLS, as we would": {Options{Addresses: []string{open.Address}, TLS: &tls.Config{}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			tc.o.Secret, tc.o.Logger = secret, slog.New(slog.NewTextHandler(&log, nil))
+			c, err := Open(tc.o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, up := c.Refused(), c.Up()
+			c.Close()
+			said := log.String()
+			if got != tc.want || up != strings.HasPrefix(name, "it lets") {
+				t.Errorf("to check: %q, want %q; up: %v", got, tc.want, up)
+			}
+			if refused := strings.Count(said, "the shared store refuses this gateway"); refused != min(1, len(tc.want)) || !strings.Contains(said, tc.want) || strings.Contains(said, "canary") {
+				t.Errorf("the log says %s", said)
+			}
+			if hint := "instead of rediss://"; strings.Contains(said, hint) != (tc.o.TLS != nil) {
+				t.Errorf("the log says %s", said)
+			}
+		})
+	}
+}
+
 // TestItIsReached connects in every way there is.
 func TestItIsReached(t *testing.T) {
 	cert, key, pool := certificate(t)
