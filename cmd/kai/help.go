@@ -91,7 +91,10 @@ Example:
 			choices: shells, run: printCompletion,
 		},
 		{
-			name: "version", usage: "version", about: "print the version and the commit it was built from",
+			name: "version", usage: "version", about: "print the version, and the commit it was built from if the build knew it",
+			more: `The commit is known of a build in a clone. It is unknown where Go or git can't tell it: in
+a further worktree of git, in a folder of another user, and without .git.
+`,
 			run: func(_ context.Context, args []string, s streams) int { return printVersion(args, s.out, s.err) },
 		},
 		{
@@ -180,8 +183,7 @@ func printVersion(args []string, stdout, stderr io.Writer) int {
 	return exitDone
 }
 
-// commitOf says in brackets from which commit a binary was built. It returns "" if that is
-// unknown.
+// commitOf says in brackets from which commit a binary was built, or that this is unknown.
 func commitOf(info *debug.BuildInfo) string {
 	settings := map[string]string{}
 	for _, s := range info.Settings {
@@ -189,7 +191,7 @@ func commitOf(info *debug.BuildInfo) string {
 	}
 	commit := settings["vcs.revision"]
 	if commit == "" {
-		return ""
+		return " (commit unknown)"
 	}
 	text := "commit " + commit[:min(12, len(commit))]
 	if day, _, ok := strings.Cut(settings["vcs.time"], "T"); ok {

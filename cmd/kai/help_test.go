@@ -14,7 +14,7 @@ func TestVersionNamesTheCommit(t *testing.T) {
 	}{
 		"a commit with its day":  {[]debug.BuildSetting{revision, setting("vcs.time", "2026-11-28T09:00:00Z"), setting("vcs.modified", "false")}, " (commit 8f59f3c01234 of 2026-11-28)"},
 		"a commit with changes":  {[]debug.BuildSetting{revision, setting("vcs.modified", "true")}, " (commit 8f59f3c01234, with changes)"},
-		"a build without either": {nil, ""},
+		"a build without either": {nil, " (commit unknown)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := commitOf(&debug.BuildInfo{Settings: tc.settings}); got != tc.want {
