@@ -16,7 +16,8 @@ import (
 //	}
 type Fields struct {
 	walk
-	key Span // without quotes
+	key   Span // without quotes
+	plain bool // it has no escapes
 }
 
 // FieldsOf walks over an object.
@@ -27,9 +28,11 @@ func (f *Fields) Next() bool {
 	if !f.next('}') || f.b[f.at] != '"' {
 		return f.done()
 	}
-	end := StringEnd(f.b, f.at+1)
-	if end == 0 {
-		return f.done()
+	end := quoted.ShortEnd(f.b, f.at+1)
+	if f.plain = end != 0; !f.plain {
+		if end = StringEnd(f.b, f.at+1); end == 0 {
+			return f.done()
+		}
 	}
 	f.key = Span{f.at + 1, end - 1}
 	f.at = skip(f.b, end, ':')
@@ -39,7 +42,7 @@ func (f *Fields) Next() bool {
 // Key returns the name of the field, decoded.
 func (f *Fields) Key() []byte {
 	key := f.key.Of(f.b)
-	if bytes.IndexByte(key, '\\') >= 0 {
+	if !f.plain && bytes.IndexByte(key, '\\') >= 0 {
 		return sdk.AppendUnquote(nil, key)
 	}
 	return key
@@ -58,9 +61,23 @@ func (e *Elements) Next() bool { return e.next(']') || e.done() }
 // walk is what both have in common. Where a value ends is found when somebody asks for it,
 // or goes on.
 type walk struct {
-	b   []byte
-	at  int // where the value begins
-	end int // where it ends; 0: nobody knows yet
+	b     []byte
+	at    int   // where the value begins
+	end   int   // where it ends; 0: nobody knows yet
+	outer *walk // whose value this one walks over; nil: it isn't known
+}
+
+// Fields walks over the fields of the value, as FieldsOf does. If it comes to the end, this walk need
+// not look for that again; if not, that is no mistake. This walk must not go on before.
+func (w *walk) Fields() Fields { return Fields{walk: w.enter('{')} }
+
+// Elements walks over the elements of the value, an array, in the same way.
+func (w *walk) Elements() Elements { return Elements{w.enter('[')} }
+
+func (w *walk) enter(bracket byte) walk {
+	inner := enter(w.b[w.at:], bracket)
+	inner.outer = w
+	return inner
 }
 
 // enter begins to walk over what a bracket opens.
@@ -81,7 +98,10 @@ func (w *walk) next(bracket byte) bool {
 
 // done ends the walk.
 func (w *walk) done() bool {
-	w.b, w.at, w.end = nil, 0, 0
+	if w.outer != nil && w.at < len(w.b) {
+		w.outer.end = w.outer.at + w.at + 1 // behind the bracket
+	}
+	w.b, w.at, w.end, w.outer = nil, 0, 0, nil
 	return false
 }
 
@@ -93,6 +113,12 @@ func (w *walk) At() int { return w.at }
 
 // ending returns where the value ends.
 func (w *walk) ending() int {
+	if w.end != 0 {
+		return w.end
+	}
+	if at(w.b, w.at) == '"' {
+		w.end = quoted.ShortEnd(w.b, w.at+1) // as most values are
+	}
 	if w.end == 0 {
 		w.end = max(ValueEnd(w.b, w.at), min(w.at+1, len(w.b))) // it ends, whatever it walks over
 	}

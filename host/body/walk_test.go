@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/kai-gateway/kai/sdk"
@@ -24,6 +25,32 @@ func walked(out []byte, v sdk.JSON) []byte {
 		return append(out, ']')
 	}
 	return append(append(out, v...), ';')
+}
+
+// entered is walked by walks that go into the value of another one.
+func entered(out []byte, in *walk) []byte {
+	switch in.Kind() {
+	case sdk.KindObject:
+		for f := in.Fields(); f.Next(); {
+			out = entered(append(append(out, f.Key()...), '='), &f.walk)
+		}
+		return append(out, '}')
+	case sdk.KindArray:
+		for e := in.Elements(); e.Next(); {
+			out = entered(append(out, '-'), &e.walk)
+		}
+		return append(out, ']')
+	}
+	return append(append(out, in.Value()...), ';')
+}
+
+// enteredIn is entered for a value in a list.
+func enteredIn(v []byte) []byte {
+	list := ElementsOf(slices.Concat([]byte("[ "), v, []byte("]")))
+	if !list.Next() {
+		return nil
+	}
+	return entered(nil, &list.walk)
 }
 
 // iterated is walked by sdk's iterators.
@@ -65,6 +92,9 @@ func TestWalk(t *testing.T) {
 		if want := iterated(nil, []byte(object)); !bytes.Equal(got, want) {
 			t.Errorf("the walk over %s found %s, want %s", object, got, want)
 		}
+		if inside := enteredIn([]byte(object)); !bytes.Equal(inside, got) {
+			t.Errorf("walks into the values of %s found %s, want %s", object, inside, got)
+		}
 		var want []byte
 		for it := sdk.Object([]byte(object)); it.Next(); {
 			want = append(append(append(want, it.Key()...), '='), it.Value()...)
@@ -72,6 +102,21 @@ func TestWalk(t *testing.T) {
 		if got := skipped([]byte(object)); !bytes.Equal(got, want) {
 			t.Errorf("the fields of %s are %s, want %s", object, got, want)
 		}
+	}
+	left := 0
+	for e := ElementsOf([]byte(`[[1,[2],3] , {"a":{"b":4},"c":5},[[]],{}]`)); e.Next(); left++ {
+		if inside := e.Elements(); inside.Next() { // and is left after its first element
+			if deeper := inside.Fields(); deeper.Next() {
+				t.Error("a number has fields")
+			}
+		}
+		if inside := e.Fields(); inside.Next() {
+			deeper := inside.Fields()
+			deeper.Next()
+		}
+	}
+	if left != 4 {
+		t.Errorf("with walks inside that were left early, a list of 4 has %d elements", left)
 	}
 	for _, other := range []string{``, ` `, `1`, `"x"`, `null`, `[1]`} {
 		if f := FieldsOf([]byte(other)); f.Next() {
@@ -107,9 +152,13 @@ func FuzzWalk(f *testing.F) {
 			t.Fatalf("the walk over %q went on for too long", b)
 		}
 		if new(Doc).Scan(b, &nothing, nil) != nil {
+			enteredIn(b) // which ends
 			return
 		}
 		got = walked(nil, b)
+		if inside := enteredIn(b); !bytes.Equal(inside, got) {
+			t.Errorf("walks into the values of %q found %q, want %q", b, inside, got)
+		}
 		if want := iterated(nil, b); !bytes.Equal(got, want) {
 			t.Errorf("the walk over %q found %q, want %q", b, got, want)
 		}

@@ -66,8 +66,7 @@ func (n *notes) read(text []byte, made bool) error {
 	}
 	hasMessages := n.list != (body.Span{})
 	if hasMessages && !made && (r.problem == nil || n.list.From < r.at) {
-		messages := sdk.NewReader(n.messagesIn(text))
-		if p := checkMessages(&messages); p != nil {
+		if p := checkMessages(n.messagesIn(text)); p != nil {
 			r.refuse(p.within("messages"), n.list.From)
 		}
 	}
@@ -90,7 +89,7 @@ func (r *reading) refuse(p *problem, i int) {
 }
 
 // messagesIn returns the text that adapters get from the messages on.
-func (n *notes) messagesIn(text []byte) sdk.JSON {
+func (n *notes) messagesIn(text []byte) []byte {
 	if &text[0] == &n.Whole()[0] {
 		return text[n.list.From:]
 	}
@@ -219,14 +218,14 @@ func (r *Request) readStreamOptions(v sdk.JSON) (p *problem) {
 
 var roles = []string{"system", "developer", "user", "assistant", "tool", "function"}
 
-// checkMessages checks the messages that r is before, and goes on behind the first problem.
-func checkMessages(r *sdk.Reader) *problem {
-	if r.Kind() != sdk.KindArray {
+// checkMessages checks the messages that text begins with, until the first problem.
+func checkMessages(text []byte) *problem {
+	if text[0] != '[' {
 		return &problem{"", "must be an array of messages"}
 	}
 	n := 0
-	for list := r.Array(); r.Next(list); n++ {
-		if p := checkMessage(r); p != nil {
+	for list := body.ElementsOf(text); list.Next(); n++ {
+		if p := checkMessage(&list); p != nil {
 			return inList(p, n)
 		}
 	}
@@ -236,23 +235,23 @@ func checkMessages(r *sdk.Reader) *problem {
 // inList puts the number of the part before its path.
 func inList(p *problem, n int) *problem { return p.within("[" + strconv.Itoa(n) + "]") }
 
-func checkMessage(r *sdk.Reader) *problem {
-	if r.Kind() != sdk.KindObject {
+func checkMessage(in *body.Elements) *problem {
+	if in.Kind() != sdk.KindObject {
 		return &problem{"", "must be an object with role and content"}
 	}
 	var role sdk.JSON
 	var content, callID sdk.Kind
 	var part *problem // what is wrong with a part of the content
-	for fields := r.Object(); r.Next(fields); {
-		switch string(r.Key()) {
+	for f := in.Fields(); f.Next(); {
+		switch string(f.Key()) {
 		case "role":
-			role = r.Value()
+			role = f.Value()
 		case "content":
-			if content, part = r.Kind(), nil; content == sdk.KindArray {
-				part = checkParts(r)
+			if content, part = f.Kind(), nil; content == sdk.KindArray {
+				part = checkParts(f.Elements())
 			}
 		case "tool_call_id":
-			callID = r.Kind()
+			callID = f.Kind()
 		}
 	}
 	var known bool
@@ -278,24 +277,23 @@ func checkMessage(r *sdk.Reader) *problem {
 	return require(content == sdk.KindNull || content == sdk.KindAbsent, ".content", "must be a string, an array of content parts, or null")
 }
 
-func checkParts(r *sdk.Reader) *problem {
-	n := 0
-	for list := r.Array(); r.Next(list); n++ {
-		if p := checkPart(r); p != nil {
+func checkParts(list body.Elements) *problem {
+	for n := 0; list.Next(); n++ {
+		if p := checkPart(&list); p != nil {
 			return inList(p, n)
 		}
 	}
 	return nil
 }
 
-func checkPart(r *sdk.Reader) *problem {
-	if r.Kind() != sdk.KindObject {
+func checkPart(in *body.Elements) *problem {
+	if in.Kind() != sdk.KindObject {
 		return &problem{"", `must be an object such as {"type": "text", "text": "…"}`}
 	}
 	kind := sdk.KindAbsent
-	for fields := r.Object(); r.Next(fields); {
-		if kind == sdk.KindAbsent && string(r.Key()) == "type" {
-			kind = r.Kind()
+	for f := in.Fields(); f.Next(); {
+		if kind == sdk.KindAbsent && string(f.Key()) == "type" {
+			kind = f.Kind()
 		}
 	}
 	return require(kind == sdk.KindString, ".type", "must be a string such as text or image_url")
