@@ -63,9 +63,9 @@ TEST = KAI_TEST_CACHE="$(CURDIR)/bin/cache" bin/gotest \
 
 # Tests that measure memory, which the race detector needs for itself, that do more
 # without it, or that it can find nothing in, since one goroutine is all they have or
-# what they test is a program without it. Polled and KitNotices only compile adapters
-# for the others.
-HEAVY := ^Test(Hostile|Swap|Canary|CompileBombs|SpecSuite|GoGuest|Heights|ShippedAdapters|Examples|SDKs|TranscriptsEndToEnd|Dev|BrokenAdapters|NewInEvery|LongAnswers|MemoryAttacks|LargestRequests|RequestsWait|InstancesOfAProvider|Polled|KitNotices)
+# what they test is a program without it. KitNotices only compiles an adapter for the
+# others.
+HEAVY := ^Test(Hostile|Swap|Canary|CompileBombs|SpecSuite|GoGuest|Heights|ShippedAdapters|Examples|SDKs|TranscriptsEndToEnd|Dev|BrokenAdapters|NewInEvery|LongAnswers|MemoryAttacks|LargestRequests|RequestsWait|InstancesOfAProvider|ModulesOfOldSDKs|WhatCompilersMake|EveryPathPays|JoinedSegments|NoSecretIsShown|ValidKnowsEvery|Polled|KitNotices)
 
 check: plugins ## format, vet, test with the race detector
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt on these"; exit 1; }
@@ -73,7 +73,7 @@ check: plugins ## format, vet, test with the race detector
 	@$(BEAT) go vet ./...
 	@go build -o bin/gotest ./cmd/internal/gotest
 	@echo "Tests that the race detector would slow down for nothing (2 of 3)."
-	@$(TEST) -vet=off -timeout 60m -run '$(HEAVY)' ./host ./host/wasm/... ./cmd/internal/conform ./cmd/kai ./examples/adapters
+	@$(TEST) -vet=off -timeout 60m -run '$(HEAVY)' ./host ./cmd/kai ./host/wasm/... ./cmd/internal/conform ./examples/adapters ./config ./host/quoted
 	@echo "All others, with the race detector (3 of 3)."
 	@# ./host comes first, because it takes longest.
 	@CGO_ENABLED=1 $(TEST) -vet=off -race -shuffle=on -timeout 90m ./host ./...

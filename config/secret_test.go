@@ -167,6 +167,9 @@ func TestNoSecretIsShown(t *testing.T) {
 	if len(places) < 3 {
 		t.Fatalf("the schema has secrets only at %q", places)
 	}
+	if raceEnabled {
+		places = places[:2] // one goroutine alone: make check runs all without the race detector
+	}
 	for _, path := range places {
 		for name, v := range secretSources {
 			src := withKey(t, path, v)

@@ -85,6 +85,7 @@ func TestTracesGoOnOnlyWhereAllowed(t *testing.T) {
 // TestTrapAPromptIsInASpan sends the same request with keys and
 // configurations that want content in traces, and ones that don't.
 func TestTrapAPromptIsInASpan(t *testing.T) {
+	t.Parallel() // it waits until spans or metrics are sent
 	const asked, spoken = "prompt-canary-\"61c8", "answer-canary-7d02"
 	answer := mock.SSE(
 		`data: {"choices":[{"index":0,"delta":{"role":"assistant","reasoning_content":"hm"}}]}`+"\n\n",
@@ -99,6 +100,7 @@ func TestTrapAPromptIsInASpan(t *testing.T) {
 		"by nobody": {false, false, false}, "by the key alone": {false, true, false}, "for all alone": {true, false, false}, "twice": {true, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			collector := mock.Start(t, mock.Status(200))
 			g := newGateway(t, fmt.Sprintf("providers:\n  up: {plugin: openai, base_url: %q, api_key: a}\nmodel_mapping:\n  m: {provider: up, model: m}\n"+
 				"auth: {enabled: true, api_keys: [{name: app, key: key-of-app-123456, content: %v}]}\ntelemetry: {content: %v, traces: {endpoint: %q}}\n", up.URL, tc.key, tc.all, collector.URL))
@@ -126,6 +128,7 @@ func TestTrapAPromptIsInASpan(t *testing.T) {
 // TestContentOfAnswersThatPassIsTraced has a provider that speaks the client's API answer,
 // whole and as a stream.
 func TestContentOfAnswersThatPassIsTraced(t *testing.T) {
+	t.Parallel() // it waits until spans or metrics are sent
 	up, collector := mock.Start(t, nil), mock.Start(t, mock.Status(200))
 	g := newGateway(t, fmt.Sprintf("providers:\n  claude: {plugin: anthropic, base_url: %q, api_key: a}\nmodel_mapping:\n  m: {provider: claude, model: m}\n"+
 		"auth: {enabled: true, api_keys: [{name: app, key: key-of-app-123456, content: true}]}\ntelemetry: {content: true, traces: {endpoint: %q}}\n", up.URL, collector.URL))
@@ -147,6 +150,7 @@ func TestContentOfAnswersThatPassIsTraced(t *testing.T) {
 // TestSpansTellOfAskingAndAnswer asks for an answer in numbers, and looks for them and for what
 // the provider calls its answer.
 func TestSpansTellOfAskingAndAnswer(t *testing.T) {
+	t.Parallel() // it waits until spans or metrics are sent
 	const id, version = "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT", "m-2026-01-01"
 	head := `"id":"` + id + `","model":"` + version + `","choices":[{"index":0,"finish_reason":"length",`
 	for name, answer := range map[string]mock.Answer{
@@ -154,6 +158,7 @@ func TestSpansTellOfAskingAndAnswer(t *testing.T) {
 		"stream": mock.SSE(`data: {"object":"chat.completion.chunk",`+head+`"delta":{"content":"Hi"}}]}`+"\n\n", "data: [DONE]\n\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			up, collector := mock.Start(t, answer), mock.Start(t, mock.Status(200))
 			g := newGateway(t, fmt.Sprintf("providers:\n  up: {plugin: openai, base_url: %q, api_key: a}\nmodel_mapping:\n  m: {provider: up, model: m}\ntelemetry: {traces: {endpoint: %q}}\n", up.URL, collector.URL))
 			g.post(t, fmt.Sprintf(`{"model":"m","stream":%v,"temperature":0.25,"top_p":0.5,"max_tokens":9,"messages":[{"role":"user","content":"x"}]}`, name == "stream"))
@@ -169,6 +174,7 @@ func TestSpansTellOfAskingAndAnswer(t *testing.T) {
 
 // TestLongContentIsCut sends and gets more text than a span has room for.
 func TestLongContentIsCut(t *testing.T) {
+	t.Parallel() // it waits until spans or metrics are sent
 	up := mock.Start(t, says(strings.Repeat("é", 200<<10)))
 	collector := mock.Start(t, mock.Status(200))
 	g := newGateway(t, fmt.Sprintf("providers:\n  up: {plugin: openai, base_url: %q, api_key: a}\nmodel_mapping:\n  m: {provider: up, model: m}\n"+
@@ -182,6 +188,7 @@ func TestLongContentIsCut(t *testing.T) {
 
 // TestMetricsOfAGatewayForACollector has a gateway send what /metrics has.
 func TestMetricsOfAGatewayForACollector(t *testing.T) {
+	t.Parallel() // it waits until spans or metrics are sent
 	up, collector := mock.Start(t, says("fine")), mock.Start(t, mock.Status(200))
 	g := newGateway(t, fmt.Sprintf("providers:\n  up: {plugin: openai, base_url: %q, api_key: a}\nmodel_mapping:\n  m: {provider: up, model: m}\n"+
 		"telemetry: {metrics: {endpoint: %q, interval: 1s}}\n", up.URL, collector.URL))

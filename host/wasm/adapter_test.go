@@ -41,6 +41,9 @@ func event(a *Adapter, data string, b *Batch) error {
 }
 
 func TestGoGuest(t *testing.T) {
+	if raceEnabled {
+		t.Skip("one goroutine alone: make check runs it without the race detector")
+	}
 	module := buildGo(t, "./testdata/echo")
 	var log bytes.Buffer
 	a := newAdapter(t, module, &log)

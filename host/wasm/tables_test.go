@@ -418,6 +418,9 @@ func checkAgain(t *testing.T, in export, ems []abi.Emission) {
 // TestModulesOfOldSDKsRun replays the examples' transcripts with modules that the SDKs
 // made before there were tables and calls with several events. They are never built anew.
 func TestModulesOfOldSDKsRun(t *testing.T) {
+	if raceEnabled {
+		t.Skip("one goroutine alone: make check runs it without the race detector")
+	}
 	files, err := filepath.Glob("testdata/old/*.wasm.gz")
 	if err != nil || len(files) != 3 {
 		t.Fatalf("%d modules, want 3: %v", len(files), err)

@@ -98,6 +98,9 @@ func checkHeights(t *testing.T, p *parsed, i int) (ends int) {
 // real modules stay far away. For C++, Rust and larger programs in Go see
 // docs/design/0002-fuel.md.
 func TestWhatCompilersMakeIsCheap(t *testing.T) {
+	if raceEnabled {
+		t.Skip("one goroutine alone: make check runs it without the race detector")
+	}
 	modules := map[string][]byte{"a guest with encoding/json": buildGuest(t)}
 	shipped, err := filepath.Glob("../../../plugins/dist/*.wasm.gz") // none before "make plugins"
 	if err != nil {

@@ -11,6 +11,9 @@ import (
 // paid, and what can be open at any moment. And that the function asks often
 // enough if its slice is spent, also on the way back from a deep recursion.
 func TestEveryPathPays(t *testing.T) {
+	if raceEnabled {
+		t.Skip("one goroutine alone: make check runs it without the race detector")
+	}
 	const (
 		aUnit = 2 * perUnit
 		open  = 2*stride + weightRefFunc

@@ -1,0 +1,5 @@
+//go:build !race
+
+package quoted
+
+const raceEnabled = false
