@@ -15,7 +15,7 @@ import (
 
 func targetsCommand() programCommand {
 	return programCommand{
-		name: "targets", usage: "targets [--reset PROVIDER[/MODEL]] [--config FILE] [--port PORT]", about: "show how the targets of a running gateway do",
+		name: "targets", usage: "targets [--reset PROVIDER[/MODEL]] [--config FILE] [--port PORT]", about: "show how the targets of a running gateway are doing",
 		more: `  --reset NAME    forget how a target has done, or all of a provider, so that it is asked
                   again at once; it prints nothing
   --config FILE, --port PORT
