@@ -38,7 +38,7 @@ func (c *call) enter(ctx context.Context) error {
 		return err
 	}
 	if plan := c.instead(refused, &who); plan != nil {
-		c.plan, c.info.Model = plan, plan.Alias
+		c.plan, c.info.Model = plan, plan.Name
 		r := c.http.Record
 		r.Instead, r.Provider, r.UpstreamModel = plan.Alias, plan.Targets[0].Provider, plan.Targets[0].Model
 		if refused, err = c.take(ctx, a, &who); err != nil {

@@ -193,6 +193,7 @@ func (g *generation) api(version string) http.Handler {
 	o := api.Options{
 		Routes:       g.endpoints(),
 		Models:       g.models,
+		Model:        g.model,
 		Suggest:      g.suggest,
 		Example:      g.example(),
 		Health:       g.health,

@@ -20,11 +20,11 @@ import (
 
 // Model is an alias as it is shown to people.
 type Model struct {
-	Alias string
+	Alias string // it may end in *, which stands for what clients write there
 	Needs string // what must be done before it can answer, such as "set THE_KEY"; "": nothing that Kai knows of
 }
 
-// Models lists what is served, in the order of the configuration.
+// Models lists what is served, in the order of the configuration, those that end in * last.
 func (h *Host) Models() []Model {
 	g := h.acquire()
 	defer g.release()
@@ -36,7 +36,19 @@ func (g *generation) listed() []Model {
 	for _, alias := range g.routes.Aliases() {
 		list = append(list, Model{Alias: alias, Needs: g.needs(alias)})
 	}
+	for _, alias := range g.routes.Open() {
+		list = append(list, Model{Alias: alias, Needs: g.needs(exampleName(alias))})
+	}
 	return list
+}
+
+// exampleName is a name that leads to an alias, for examples: itself, or with NAME where a
+// client chooses.
+func exampleName(alias string) string {
+	if prefix, open := strings.CutSuffix(alias, "*"); open {
+		return prefix + "NAME"
+	}
+	return alias
 }
 
 // needs says what must be done before an alias can answer; "": nothing that Kai knows of,
@@ -80,13 +92,13 @@ func (g *generation) example() string {
 		func(m Model) bool { return m.Alias == g.config.DefaultModel },
 	} {
 		if i := slices.IndexFunc(list, fits); i >= 0 {
-			return list[i].Alias
+			return exampleName(list[i].Alias)
 		}
 	}
 	if len(list) == 0 {
 		return "" // all are hidden
 	}
-	return list[0].Alias
+	return exampleName(list[0].Alias)
 }
 
 // offered is what GET / shows of the models.
@@ -105,29 +117,45 @@ func (g *generation) models(ctx context.Context) []dialect.Model {
 	who := key.PrincipalFrom(ctx)
 	var list []dialect.Model
 	for _, alias := range g.routes.Aliases() {
-		plan, err := g.routes.Plan(alias)
-		if err != nil || !who.MayUse(alias) {
-			continue
+		if plan, err := g.routes.Plan(alias); err == nil && who.MayUse(alias) {
+			list = append(list, g.describe(plan))
 		}
-		m := dialect.Model{ID: alias}
-		for i, t := range plan.Targets {
-			profile := g.providers[t.Provider].described()
-			for _, op := range profile.Operations(t.Options) {
-				if native := abi.OpNamed(op); native == abi.Stored || native == abi.CountMessages || native == abi.CountResponses || native.Native() && !(t.Native && g.speaks(native, &t, profile)) {
-					continue
-				}
-				if !slices.Contains(m.Operations, op) {
-					m.Operations = append(m.Operations, op)
-				}
-			}
-			if i == 0 {
-				m.Capabilities = slices.Clone(profile.Capabilities)
-			}
-			m.Capabilities = slices.DeleteFunc(m.Capabilities, func(c string) bool { return !slices.Contains(profile.Capabilities, c) })
-		}
-		list = append(list, m)
 	}
 	return list
+}
+
+// model returns a model that is listed, or that one with * stands for, if the request's
+// principal may use it.
+func (g *generation) model(ctx context.Context, id string) (m dialect.Model, ok bool) {
+	plan, err := g.routes.Plan(id)
+	if id == "" || err != nil || !key.PrincipalFrom(ctx).MayUse(plan.Alias) {
+		return dialect.Model{}, false
+	}
+	if !slices.Contains(g.routes.Aliases(), plan.Alias) && !slices.Contains(g.routes.Open(), plan.Alias) {
+		return dialect.Model{}, false // it is hidden
+	}
+	return g.describe(plan), true
+}
+
+// describe says what a model can do.
+func (g *generation) describe(plan *route.Plan) dialect.Model {
+	m := dialect.Model{ID: plan.Name}
+	for i, t := range plan.Targets {
+		profile := g.providers[t.Provider].described()
+		for _, op := range profile.Operations(t.Options) {
+			if native := abi.OpNamed(op); native == abi.Stored || native == abi.CountMessages || native == abi.CountResponses || native.Native() && !(t.Native && g.speaks(native, &t, profile)) {
+				continue
+			}
+			if !slices.Contains(m.Operations, op) {
+				m.Operations = append(m.Operations, op)
+			}
+		}
+		if i == 0 {
+			m.Capabilities = slices.Clone(profile.Capabilities)
+		}
+		m.Capabilities = slices.DeleteFunc(m.Capabilities, func(c string) bool { return !slices.Contains(profile.Capabilities, c) })
+	}
+	return m
 }
 
 // unknownModel adds to the error for an unknown alias which one may have been meant, out
@@ -161,7 +189,14 @@ func (g *generation) suggest(ctx context.Context, alias string) string {
 	for _, m := range g.models(ctx) {
 		known = append(known, m.ID)
 	}
-	switch best := config.Closest(alias, known); {
+	best := config.Closest(alias, known)
+	who := key.PrincipalFrom(ctx)
+	for _, open := range g.routes.Open() {
+		if who.MayUse(open) {
+			known = append(known, open)
+		}
+	}
+	switch {
 	case best != "":
 		return fmt.Sprintf("; did you mean '%s'?", best)
 	case len(known) == 0 || len(known) > maxNamed:

@@ -126,7 +126,7 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, body []byte, pa
 	}
 	c := &call{
 		gateway: g, http: x, memory: x.Memory, plan: plan, caller: who.Name, request: r, asked: r.Body, sleep: g.host.opts.Sleep, header: x.Writer.Header().Set,
-		info: dialect.Info{ID: rand.Text(), RequestID: x.ID, Created: g.now().Unix(), Model: plan.Alias, Memory: x.Memory},
+		info: dialect.Info{ID: rand.Text(), RequestID: x.ID, Created: g.now().Unix(), Model: plan.Name, Memory: x.Memory},
 	}
 	if err := c.readNative(ctx, int64(len(body))); err != nil {
 		return nil, err

@@ -31,6 +31,10 @@ type Options struct {
 	// of the configuration.
 	Models func(ctx context.Context) []dialect.Model
 
+	// Model returns a model that the principal in ctx may use, which may be one of those that
+	// an alias with * stands for. Default: one of Models.
+	Model func(ctx context.Context, id string) (m dialect.Model, ok bool)
+
 	// Suggest returns the rest of the error about an unknown model: which of the
 	// models that the principal in ctx may use could have been meant. Default:
 	// where the models are listed.
@@ -101,6 +105,16 @@ type server struct {
 func New(o Options) http.Handler {
 	if o.Suggest == nil {
 		o.Suggest = func(context.Context, string) string { return "; GET " + ModelsPath + " lists those there are." }
+	}
+	if o.Model == nil {
+		o.Model = func(ctx context.Context, id string) (dialect.Model, bool) {
+			for _, m := range o.Models(ctx) {
+				if m.ID == id {
+					return m, true
+				}
+			}
+			return dialect.Model{}, false
+		}
 	}
 	if o.Health == nil {
 		o.Health = func() Health { return Health{Status: Healthy} }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"slices"
 
-	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/fault"
 )
 
@@ -20,16 +18,15 @@ func (s *server) getModel(ctx context.Context, x *Exchange) error {
 	if id == "" {
 		return s.unknownPath(x.Request)
 	}
-	models := s.Models(ctx)
-	i := slices.IndexFunc(models, func(m dialect.Model) bool { return m.ID == id })
-	if i < 0 {
+	m, ok := s.Model(ctx, id)
+	if !ok {
 		return &fault.Error{
 			Kind: fault.NotFound, Code: "model_not_found",
 			Param: "model",
 			Text:  "Model '" + fault.Shown(id, fault.MaxShown) + "' not found" + s.Suggest(ctx, id),
 		}
 	}
-	return x.JSON(http.StatusOK, x.dialect.AppendModel(nil, models[i]))
+	return x.JSON(http.StatusOK, x.dialect.AppendModel(nil, m))
 }
 
 // answer answers with v as JSON. It is for the small answers of the gateway itself.

@@ -11,6 +11,7 @@ import (
 // concurrent use.
 type Plan struct {
 	Alias    string   // as configured
+	Name     string   // what the client asked for: Alias, unless that ends in *
 	Targets  []Target // those of the lowest tier first; never empty; must not be changed
 	Sole     bool     // the one target is asked once, whatever its health is
 	Bounded  bool     // the number of tokens that a target takes is known
@@ -53,6 +54,7 @@ func (p *Plan) Soonest(operation string, now time.Time) time.Duration {
 // named returns the plan for a name that a * stands for.
 func (p *Plan) named(rest string, cells *Cells) *Plan {
 	own := *p
+	own.Name = p.prefix + rest
 	own.Targets = slices.Clone(p.Targets)
 	for i := range own.Targets {
 		t := &own.Targets[i]

@@ -74,19 +74,24 @@ func (t *Target) Health() Health { return t.health }
 // Table has the aliases. It is safe for concurrent use.
 type Table struct {
 	exact     map[string]*Plan
-	wildcards []*Plan // the longest prefix first
-	aliases   []string
+	wildcards []*Plan  // the longest prefix first
+	aliases   []string // those that are listed
+	open      []string // those of them that end in *
 	fallback  string
 	cells     *Cells
 	held      []cellKey
 }
 
-// Aliases lists every alias that is listed, in the order of the configuration. The caller
-// must not change it.
+// Aliases lists every alias of one name that is listed, in the order of the configuration.
+// The caller must not change it.
 func (t *Table) Aliases() []string { return t.aliases }
 
-// Close drops what is remembered about targets that no other table has. Plans may still be
-// used.
+// Open lists every alias that ends in * and is listed, in the order of the configuration. The
+// caller must not change it.
+func (t *Table) Open() []string { return t.open }
+
+// Close lets go of what is remembered of targets that no other table has. Plans may still
+// be used.
 func (t *Table) Close() {
 	for _, k := range t.held {
 		t.cells.release(k)

@@ -41,13 +41,15 @@ func New(aliases []Alias, defaultAlias string, cells *Cells) (*Table, error) {
 			t.Close()
 			return nil, err
 		}
+		list := &t.aliases
 		if p.prefix != a.Name {
 			t.wildcards = append(t.wildcards, p)
-			continue
+			list = &t.open
+		} else {
+			t.exact[a.Name] = p
 		}
-		t.exact[a.Name] = p
 		if !a.Hidden {
-			t.aliases = append(t.aliases, a.Name)
+			*list = append(*list, a.Name)
 		}
 	}
 	slices.SortStableFunc(t.wildcards, func(a, b *Plan) int { return cmp.Compare(len(b.prefix), len(a.prefix)) })
@@ -68,7 +70,7 @@ func (t *Table) plan(a *Alias, byName map[string]*Alias) (*Plan, error) {
 	}
 	slices.SortStableFunc(all, func(a, b reached) int { return slices.Compare(a.tiers, b.tiers) })
 	prefix, open := strings.CutSuffix(a.Name, "*")
-	p := &Plan{Alias: a.Name, Sole: a.Sole, OnPolicy: a.OnPolicy, Routing: a.Routing, prefix: prefix}
+	p := &Plan{Alias: a.Name, Name: a.Name, Sole: a.Sole, OnPolicy: a.OnPolicy, Routing: a.Routing, prefix: prefix}
 	seen := map[uint64]bool{}
 	var last []int
 	for _, r := range all {

@@ -1,0 +1,43 @@
+package host_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/kai-gateway/kai/internal/testkit/mock"
+)
+
+// TestOpenNamesAreEchoed asks an alias with * for one of its names. What the client is told is
+// a name that it can send again; metrics have the alias, of which there are few.
+func TestOpenNamesAreEchoed(t *testing.T) {
+	up := mock.Start(t, mock.JSON(`{"choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}`))
+	g := newGateway(t, fmt.Sprintf("providers:\n  up: {plugin: openai, base_url: %q, api_key: a}\nmodel_mapping:\n  m/*: {provider: up, model: \"*\"}\n", up.URL))
+	for path, body := range map[string]string{
+		"/v1/chat/completions": `{"model":"m/ok","messages":[{"role":"user","content":"x"}]}`,
+		"/v1/responses":        `{"model":"m/ok","input":"x"}`,
+		"/v1/messages":         `{"model":"m/ok","max_tokens":5,"messages":[{"role":"user","content":"x"}]}`,
+	} {
+		if status, answer := g.send(t, "POST", path, body); status != 200 || !strings.Contains(answer, `"model":"m/ok"`) {
+			t.Errorf("%s: %d %s, want the name that was asked for", path, status, answer)
+		}
+	}
+	if got := metric(t, g, `kai_requests_total{alias="m/*",cache="",status="200"}`); got != "3" {
+		t.Errorf("metrics have %q requests of the alias, want 3", got)
+	}
+	if status, answer := g.send(t, "GET", "/v1/models/m/ok", ""); status != 200 || !strings.Contains(answer, `"id":"m/ok"`) {
+		t.Errorf("the model is %d %s", status, answer)
+	}
+	if status, _ := g.send(t, "GET", "/v1/models/n/ok", ""); status != 404 {
+		t.Errorf("a model that isn't there is %d", status)
+	}
+	if _, answer := g.post(t, `{"model":"x","messages":[{"role":"user","content":"x"}]}`); !strings.Contains(answer, "there are m/*") {
+		t.Errorf("the error for an unknown model is %s", answer)
+	}
+	if got := g.host.Example(); got != "m/NAME" {
+		t.Errorf("the example is %q", got)
+	}
+	if all := g.host.Models(); len(all) != 1 || all[0].Alias != "m/*" || all[0].Needs != "" {
+		t.Errorf("the models are %v", all)
+	}
+}
