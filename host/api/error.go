@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -50,14 +51,25 @@ func (x *Exchange) ClientError(err error) *fault.Error {
 }
 
 func (s *server) unknownPath(r *http.Request) error {
-	advice := ""
-	if strings.HasPrefix(r.URL.Path, "/v1/v1/") {
-		advice = " The client adds /v1 to its base URL by itself: leave it out there."
-	}
 	return &fault.Error{
 		Kind: fault.NotFound,
-		Text: fmt.Sprintf("There is no %s %s here.%s %s", fault.Shown(r.Method, fault.MaxShown), fault.Shown(r.URL.Path, fault.MaxShown), advice, s.table.served),
+		Text: fmt.Sprintf("There is no %s %s here.%s %s", fault.Shown(r.Method, fault.MaxShown), fault.Shown(r.URL.Path, fault.MaxShown), s.adviceFor(r.URL.Path), s.table.served),
 	}
+}
+
+// adviceFor says what was likely meant by a path that doesn't exist, and what to do about it;
+// "" if nobody knows. It begins with a space.
+func (s *server) adviceFor(wrong string) string {
+	meant := path.Clean("/" + wrong)
+	switch {
+	case strings.HasPrefix(meant, "/v1/v1/"):
+		return " The client adds /v1 to its base URL by itself: leave it out there."
+	case s.table.serves("/v1" + meant):
+		return " The base URL of OpenAI's clients must end in /v1; Anthropic's must not, since they add it themselves."
+	case meant != wrong && s.table.serves(meant):
+		return " The path is " + fault.Shown(meant, fault.MaxShown) + ", with no slash twice and none at its end: see the client's base URL."
+	}
+	return ""
 }
 
 func wrongMethod(r *http.Request, allow string) error {

@@ -185,3 +185,25 @@ func TestPanicInWhatTheGatewayIsGiven(t *testing.T) {
 		}
 	}
 }
+
+// TestUnknownPathsSayWhatWasMeant asks for paths as clients make them of a wrong base URL.
+func TestUnknownPathsSayWhatWasMeant(t *testing.T) {
+	g := newServer(t, api.Options{Routes: chatBy(failWith(nil))})
+	const must, meant = "The base URL of OpenAI's clients must end in /v1", "The path is /v1/chat/completions, with no slash twice"
+	for path, want := range map[string]string{
+		"/chat/completions":        must,
+		"/chat/completions/":       must,
+		"/models":                  must,
+		"/v1/chat/completions/":    meant,
+		"/v1//chat/completions":    meant,
+		"//v1/chat/completions":    meant,
+		"/v1/v1/chat/completions":  "leave it out there",
+		"//v1/v1/chat/completions": "leave it out there",
+		"/v1/chat/completion":      "here. Kai serves",
+		"/readyz/":                 "here. Kai serves",
+	} {
+		if got := g.do(t, "POST", path, "{}"); !strings.Contains(got.body, want) || got.StatusCode != 404 {
+			t.Errorf("POST %s got %d %s, want %q", path, got.StatusCode, got.body, want)
+		}
+	}
+}

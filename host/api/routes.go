@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -191,6 +192,12 @@ func (t *table) allowed(r *http.Request) (allow string, one *Route) {
 	}
 	slices.Sort(methods)
 	return strings.Join(methods, ", "), one
+}
+
+// serves reports whether there is something with a key at a path.
+func (t *table) serves(path string) bool {
+	_, route := t.allowed(&http.Request{URL: &url.URL{Path: path}})
+	return route != nil && !route.Public
 }
 
 // above returns the route of an API whose path a path is below, the nearest one; nil if
