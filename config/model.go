@@ -73,7 +73,11 @@ func (l *loader) models(root *value, providers upstreams, shared Routing, kept C
 // knownProvider returns the provider of a name, or reports that there is none.
 func (l *loader) knownProvider(name *value, providers upstreams, path string) *upstream {
 	u := providers.find(name.scalar)
-	if u == nil {
+	switch {
+	case u != nil:
+	case slices.Contains(l.options.Shipped, name.scalar) && !name.foreign:
+		l.fault(name, path, fmt.Sprintf("there is no provider %q: it is a shipped adapter, so list it under providers, with its api_key if it has one", name.scalar))
+	default:
 		l.fault(name, path, unknownName("provider", name, providers.names()))
 	}
 	return u

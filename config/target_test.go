@@ -105,3 +105,17 @@ model_mapping:
 		t.Errorf("b: %+v, want %+v", got, want)
 	}
 }
+
+func TestAShippedAdapterThatIsNotListedIsNoUnknownName(t *testing.T) {
+	o := testOptions()
+	o.Shipped = []string{"demo", "ollama", "openrouter", "openai"}
+	for name, want := range map[string]string{
+		"openai": `there is no provider "openai": it is a shipped adapter, so list it under providers`,
+		"opnai":  `there is no provider "opnai"; there are`,
+	} {
+		_, err := Parse("api.yaml", []byte("model_mapping: {m: {provider: "+name+", model: m}}\n"), o)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+}
