@@ -78,3 +78,40 @@ func TestWordsOfProvidersAreLoggedIfAskedForTwice(t *testing.T) {
 		}
 	}
 }
+
+// TestTheLogHasWhatAnAdapterSaysItself has a provider fail in the ways in which it is mostly
+// configured wrong. The operator must learn from the log what the client is told.
+func TestTheLogHasWhatAnAdapterSaysItself(t *testing.T) {
+	for name, tc := range map[string]struct {
+		plugin string
+		answer mock.Answer
+		want   []string
+	}{
+		"a path that isn't there":   {"openai", mock.Whole(404, "text/plain", "404 page not found prompt-canary"), []string{`"upstream_status":404`, "Check the provider's base_url", "it mostly ends in /v1"}},
+		"a path that Ollama lacks":  {"ollama", mock.Whole(404, "text/plain", "404 page not found"), []string{`"upstream_status":404`, "base_url must be the root"}},
+		"a refused key":             {"openai", mock.Whole(401, "application/json", `{"error":{"message":"prompt-canary"}}`), []string{`"upstream_status":401`, "Check the provider's api_key"}},
+		"a refused key at Claude":   {"anthropic", mock.Whole(401, "application/json", `{"type":"error","error":{"type":"authentication_error","message":"prompt-canary"}}`), []string{`"upstream_status":401`, "Check the provider's api_key", "both log.level"}},
+		"a failure":                 {"openai", mock.Whole(500, "application/json", `{"error":{"message":"prompt-canary"}}`), []string{`"upstream_status":500`, "The provider failed.", "both log.level"}},
+		"an empty answer":           {"openai", mock.Whole(200, "application/json", ""), []string{`"upstream_status":200`, "sent an empty answer"}},
+		"null in place of one":      {"openai", mock.Whole(200, "application/json", "null"), []string{`"upstream_status":200`, "sent an empty answer"}},
+		"an answer without choices": {"openai", mock.Whole(200, "application/json", `{"choices":[]}`), []string{`"upstream_status":200`, "without any choice"}},
+		"a refusal at OpenRouter":   {"openrouter", mock.Whole(401, "application/json", `{"error":{"code":401,"message":"prompt-canary"}}`), []string{`"upstream_status":401`, "Check the provider's api_key"}},
+		"a path that Gemini lacks":  {"gemini", mock.Whole(404, "text/plain", ""), []string{`"upstream_status":404`, "it ends in /v1beta"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			up := mock.Start(t, tc.answer)
+			g := newGateway(t, fmt.Sprintf("providers:\n  up: {plugin: %s, base_url: %q, api_key: a}\nmodel_mapping:\n  m: {provider: up, model: m}\n", tc.plugin, up.URL))
+			g.post(t, answerOfM)
+			g.Server.Close() // so that all is logged
+			log := g.log.String()
+			for _, want := range tc.want {
+				if !strings.Contains(log, want) {
+					t.Errorf("the log lacks %q:\n%s", want, log)
+				}
+			}
+			if strings.Contains(log, "prompt-canary") {
+				t.Errorf("the log has what the provider said:\n%s", log)
+			}
+		})
+	}
+}

@@ -16,6 +16,10 @@ type Error struct {
 	RetryAfterMS int64 // milliseconds until a repeat may succeed; 0: unknown
 	NoRetry      bool  // a repeat of the same request can't succeed, whatever Status says
 	Err          error // what happened, for the log only
+
+	// Own is what Message says in the adapter's own words, with nothing of the upstream's
+	// and nothing of the request: it is logged, where Message is not. "": it is left out.
+	Own string
 }
 
 func (e *Error) Error() string {

@@ -211,6 +211,9 @@ func (o *Out) fail(e *Error) {
 		b = append(b, `,"retry_after_ms":`...)
 		b = strconv.AppendInt(b, e.RetryAfterMS, 10)
 	}
+	if e.Own != "" {
+		b = AppendQuote(append(b, `,"own":`...), e.Own)
+	}
 	if e.NoRetry {
 		b = append(b, `,"no_retry":true`...)
 	}

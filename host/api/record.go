@@ -10,10 +10,12 @@ import (
 	"github.com/kai-gateway/kai/host/record"
 )
 
-// step is how the log shows an attempt: {"target":"ollama/m","class":"rate","ms":12.5}.
+// step is how the log shows an attempt:
+// {"target":"ollama/m","class":"rate","upstream_status":429,"ms":12.5}.
 type step struct {
 	Target string  `json:"target"`
 	Class  string  `json:"class,omitempty"`
+	Status int     `json:"upstream_status,omitempty"` // of one that failed
 	MS     float64 `json:"ms"`
 }
 
@@ -25,7 +27,10 @@ func trail(all []record.Attempt) []step {
 	}
 	steps := make([]step, len(all))
 	for i, a := range all {
-		steps[i] = step{fault.Shown(a.Provider+"/"+a.Model, fault.MaxShown), a.Class, float64(a.Duration.Microseconds()) / 1000}
+		steps[i] = step{fault.Shown(a.Provider+"/"+a.Model, fault.MaxShown), a.Class, 0, float64(a.Duration.Microseconds()) / 1000}
+		if a.Class != "" {
+			steps[i].Status = a.Status
+		}
 	}
 	return steps
 }
@@ -150,12 +155,22 @@ func (x *Exchange) log() {
 	x.server.Logger.LogAttrs(ctx, level, "request finished", attrs...)
 }
 
+// unsaid stands in the log for what a provider said.
+const unsaid = "what the provider said is logged only if both log.level and the provider's log are debug"
+
 // errorText is what the log says about the request's error. What a provider said may repeat
-// a prompt, so that is shown only if it was asked for twice.
+// a prompt, so that is shown only if it was asked for twice. What its adapter says of it in
+// words of its own always is.
 func (x *Exchange) errorText(ctx context.Context) string {
 	err := x.record.Err
 	if e, ok := errors.AsType[*fault.Error](err); ok && e.Foreign && !(x.record.Words && x.server.Logger.Enabled(ctx, slog.LevelDebug)) {
-		return "the provider reported an error; what it said is logged only if both log.level and the provider's log are debug"
+		switch e.Own {
+		case "":
+			return "the provider reported an error; " + unsaid
+		case e.Text:
+			return fault.Shown(e.Own, maxLogged)
+		}
+		return fault.Shown(e.Own, maxLogged) + " (" + unsaid + ")"
 	}
 	return fault.Shown(err.Error(), maxLogged)
 }

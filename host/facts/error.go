@@ -21,6 +21,7 @@ func DecodeError(payload []byte) *fault.Error {
 		Message      string `json:"message"`
 		RetryAfterMS int64  `json:"retry_after_ms"`
 		NoRetry      bool   `json:"no_retry"`
+		Own          string `json:"own"`
 	}
 	// A field of a wrong type is skipped; the others are still filled in.
 	err := json.Unmarshal(payload, &e)
@@ -31,7 +32,7 @@ func DecodeError(payload []byte) *fault.Error {
 		e.Message = "The provider reported an error without a message."
 	}
 	failed := &fault.Error{
-		Kind: fault.FromAdapter(e.Status, e.Code), Type: e.Type, Code: e.Code, Param: e.Param, Text: e.Message, Foreign: true, NoRetry: e.NoRetry, Cause: err,
+		Kind: fault.FromAdapter(e.Status, e.Code), Type: e.Type, Code: e.Code, Param: e.Param, Text: e.Message, Foreign: true, NoRetry: e.NoRetry, Own: e.Own, Cause: err,
 		RetryAfter: time.Duration(min(max(e.RetryAfterMS, 0), math.MaxInt64/int64(time.Millisecond))) * time.Millisecond,
 	}
 	if failed.HTTPStatus() != e.Status {

@@ -199,6 +199,7 @@ type Error struct {
 	Type       string        // an adapter's word for its type; "": the type follows from the status
 	RetryAfter time.Duration // until a repeat may succeed; 0: unknown
 	Foreign    bool          // Text has the words of a provider, which may repeat a prompt: only the client may see it
+	Own        string        // of a Foreign one, what its adapter says in words of its own, for the log; "": nothing
 	NoRetry    bool          // the client must not repeat the request, whatever the kind
 	Cause      error
 }

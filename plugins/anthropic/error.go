@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/kai-gateway/kai/plugins/internal/errortext"
@@ -20,7 +21,7 @@ func because(status int, code, message string) *sdk.Error {
 }
 
 func malformed() *sdk.Error {
-	return upstream("The provider's answer is not what Anthropic's Messages API sends. Does base_url lead to it?")
+	return errortext.Own(upstream("The provider's answer is not what Anthropic's Messages API sends. Does base_url lead to it?"), "")
 }
 
 // failed explains an error that came with an HTTP status, or, if status is 0, within an
@@ -39,12 +40,9 @@ func failed(status int, head sdk.Head, e sdk.JSON) *sdk.Error {
 	if (status == 404 || status == 405) && errortext.IsPath(said) {
 		err := upstream("Anthropic's Messages API was not found: base_url must be its root, without /v1.")
 		err.NoRetry = true
-		return err
+		return errortext.Own(err, "")
 	}
-	if said == "" {
-		said = unsaid(status)
-	}
-	err := verdict(status, said)
+	err := errortext.Own(verdict(status, cmp.Or(said, unsaid(status))), said)
 	switch err.Status {
 	case 429, 502, 503, 504:
 		err.RetryAfterMS = errortext.Wait(head)

@@ -19,7 +19,7 @@ func upstream(message string) *sdk.Error {
 }
 
 func malformed() *sdk.Error {
-	return upstream("Gemini sent an answer that is not what its API promises.")
+	return errortext.Own(upstream("Gemini sent an answer that is not what its API promises."), "")
 }
 
 // blocked returns the error for a prompt that Gemini refuses to answer.
@@ -174,7 +174,7 @@ func (r *report) verdict() *sdk.Error {
 		lead = "Gemini refused the request"
 	}
 	e.Type = sdk.TypeOf(e.Status)
-	e.Message = lead + "." + advice
+	e.Message, e.Own = lead+"."+advice, lead+"."+advice
 	if r.text != "" {
 		e.Message = lead + ": " + r.text + advice
 	}

@@ -25,7 +25,7 @@ func upstream(message string) *sdk.Error {
 }
 
 func malformed() *sdk.Error {
-	return upstream("The provider's answer is not what Ollama's chat API sends. Does base_url lead to Ollama?")
+	return errortext.Own(upstream("The provider's answer is not what Ollama's chat API sends. Does base_url lead to Ollama?"), "")
 }
 
 // failed maps an answer with a status outside 2xx.
@@ -35,7 +35,7 @@ func failed(r *sdk.Response, s *state) *sdk.Error {
 		return errortext.Foreign("Something in front of Ollama, such as a proxy or a firewall, refused the request with status 403", r.Body)
 	}
 	if text == "" || (r.Status == 404 || r.Status == 405) && errortext.IsPath(text) {
-		return silent(r.Status)
+		return errortext.Own(silent(r.Status), "")
 	}
 	e := explain(r.Status, text, kind, s)
 	if e.Status == 429 || e.Status == 503 {
@@ -77,8 +77,13 @@ func silent(status int) *sdk.Error {
 func explain(status int, text, kind string, s *state) *sdk.Error {
 	text = presentable(text)
 	if text == "" { // it was a page, or only an address
-		return silent(status)
+		return errortext.Own(silent(status), "")
 	}
+	return errortext.Own(verdict(status, text, kind, s), text)
+}
+
+// verdict is the error for a text that may be shown.
+func verdict(status int, text, kind string, s *state) *sdk.Error {
 	has := func(part string) bool { return strings.Contains(text, part) }
 	switch {
 	case kind == "exceed_context_size_error", errortext.IsTooLong(text):

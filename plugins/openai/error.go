@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/kai-gateway/kai/plugins/internal/errortext"
-	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/sdk"
 )
 
@@ -24,14 +23,14 @@ func failure(status int, head sdk.Head, body sdk.JSON) error {
 
 // brokenOff returns the error for an answer whose finish reason means a failure.
 func brokenOff(word string) error {
-	text := "The provider broke off the answer."
-	if errortext.IsWord(word) {
-		text = "The provider broke off the answer: " + word + "."
-	}
+	e := &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", Message: "The provider broke off the answer."}
 	if word == "insufficient_system_resource" {
-		return openaichat.Failed(503, "overloaded", text)
+		e.Status, e.Code = 503, "overloaded"
 	}
-	return openaichat.Failed(502, "upstream_error", text)
+	if e.Own = e.Message; errortext.IsWord(word) {
+		e.Message = "The provider broke off the answer: " + word + "."
+	}
+	return e
 }
 
 // report is what a server says about a failure, in any of these forms:
@@ -245,9 +244,8 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 		}
 	}
 	e.Type = sdk.TypeOf(e.Status)
-	if r.text == "" {
-		e.Message = lead + "." + advice
-	} else {
+	e.Message, e.Own = lead+"."+advice, lead+"."+advice
+	if r.text != "" {
 		e.Message = lead + ": " + r.text + advice
 	}
 	return e

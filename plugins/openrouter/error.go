@@ -71,7 +71,8 @@ func brokenOff(word string) error {
 	if errortext.IsWord(word) {
 		text = "The model's provider broke off the answer: " + word + "."
 	}
-	return openaichat.Failed(502, "upstream_error", "OpenRouter: "+text)
+	e := &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", Message: "OpenRouter: " + text}
+	return errortext.Own(e, word+".")
 }
 
 // report is what OpenRouter says about a failure. The forms are those in
@@ -245,7 +246,7 @@ func (r *report) verdict() *sdk.Error {
 		e.RetryAfterMS = r.waitMS
 	}
 	e.Type = sdk.TypeOf(e.Status)
-	return e
+	return errortext.Own(e, r.text)
 }
 
 // affords reports whether the text of a 402 says that a shorter answer could be paid for.
@@ -265,7 +266,8 @@ func (r *report) asksTooMuch() bool {
 // notFound returns the error for a path that does not exist.
 func notFound() *sdk.Error {
 	return &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", NoRetry: true,
-		Message: "OpenRouter has no chat completions at this place. Check the provider's base_url in the gateway's configuration: it ends in /api/v1."}
+		Message: "OpenRouter has no chat completions at this place. Check the provider's base_url in the gateway's configuration: it ends in /api/v1.",
+		Own:     "OpenRouter has no chat completions at this place. Check the provider's base_url in the gateway's configuration: it ends in /api/v1."}
 }
 
 // requestCode returns the code for a request that is wrong. It is OpenRouter's own word if

@@ -31,8 +31,10 @@ func inTerms(e *sdk.Error, param, tooLong, what string) {
 	if e.Param == "messages" {
 		e.Param = param
 	}
-	e.Message = strings.Replace(e.Message, "The messages are longer than the model's context", tooLong, 1)
-	e.Message = strings.Replace(e.Message, "has no chat completions at this place", "has no "+what+" at this place", 1)
+	for _, text := range []*string{&e.Message, &e.Own} {
+		*text = strings.Replace(*text, "The messages are longer than the model's context", tooLong, 1)
+		*text = strings.Replace(*text, "has no chat completions at this place", "has no "+what+" at this place", 1)
+	}
 }
 
 // InCompletions is Instead for completions.

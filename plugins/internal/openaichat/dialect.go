@@ -67,7 +67,8 @@ func (d *Dialect) explain(err error) error {
 	return err
 }
 
-// Failed returns the error for a status.
+// Failed returns the error for a status. Its message must have nothing of the upstream's,
+// since it is logged.
 func Failed(status int, code, message string) error {
-	return &sdk.Error{Status: status, Type: sdk.TypeOf(status), Code: code, Message: message}
+	return &sdk.Error{Status: status, Type: sdk.TypeOf(status), Code: code, Message: message, Own: message}
 }

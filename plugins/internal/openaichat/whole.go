@@ -1,6 +1,8 @@
 package openaichat
 
 import (
+	"strings"
+
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -16,6 +18,9 @@ func (d *Dialect) whole(r *sdk.Response, out *sdk.Out) error {
 		return err
 	}
 	d.emitUsage(a.usage, out)
+	if body := strings.TrimSpace(string(r.Body)); body == "" || body == "null" {
+		return Failed(502, "upstream_error", d.Name+" sent an empty answer. Does its base_url lead to a server with this API?")
+	}
 	if err := a.failed(d, r.Head, true); err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func isText(op abi.Op, data []byte) bool {
 //     what its operator can do
 func Unserved(err error, status int, text string) error {
 	if e, ok := err.(*sdk.Error); ok && e.NoRetry && (status == 404 || status == 405) && e.Code == "upstream_error" {
-		e.Message = text
+		e.Message, e.Own = text, text
 		return NotHere(e)
 	}
 	return err
