@@ -30,6 +30,7 @@ type scenario struct {
 	body   []byte // in that API
 	plain  []byte // of a scenario against chat: the same in a chat completion; against translated: to the other model
 	other  string // of a scenario against translated: the path of the other provider's API
+	chats  string // and the adapter that serves that; "": plugin
 	unit   string // what the processor time is divided by: "request" or "chunk"
 	units  int    // how many units an answer has
 
@@ -113,6 +114,11 @@ var scenarios = []scenario{
 	{
 		name: "native", what: "burst, through the Responses API to a provider that speaks it", plugin: "openai", path: "/own/100/0s", other: "/sse/100/0s",
 		api: responsesPath, body: responsesBody("native", true, "Say something."), plain: responsesBody("native-"+translated, true, "Say something."),
+		unit: "chunk", units: 100, workers: 16, against: translated, aim: 0.8,
+	},
+	{
+		name: "native-messages", what: "the same through the Messages API", plugin: "anthropic", path: "/claude/100/0s", other: "/sse/100/0s", chats: "openai",
+		api: messagesPath, body: messagesBody("native-messages", true, "Say something."), plain: messagesBody("native-messages-"+translated, true, "Say something."),
 		unit: "chunk", units: 100, workers: 16, against: translated, aim: 0.8,
 	},
 	{
@@ -276,7 +282,7 @@ func writeConfig(file, upstream string) error {
 	for _, s := range scenarios {
 		if s.against == translated {
 			add(s.name, s.plugin, s.path, ", native: true")
-			add(s.name+"-"+translated, s.plugin, s.other, ", native: false")
+			add(s.name+"-"+translated, cmp.Or(s.chats, s.plugin), s.other, ", native: false")
 			continue
 		}
 		add(s.name, s.plugin, s.path, "")

@@ -18,6 +18,7 @@ import (
 //	/sse/2000/0s/chat/completions           2,000 chunks as fast as they can be written, each by itself
 //	/sse/2000/0s/16/chat/completions        the same, 16 in a write
 //	/own/100/0s/responses                   100 chunks of the Responses API
+//	/claude/100/0s/v1/messages              100 chunks of the Messages API
 //	/ndjson/50/200ms/api/chat               50 lines of Ollama, one every 200 ms
 //	/vectors/api/embed                      2,048 vectors of 1,024 numbers of Ollama
 //	/upload/audio/transcriptions            a text, after a form was read slowly
@@ -39,6 +40,12 @@ func newUpstream() http.Handler {
 		w.Header().Set("Content-Type", "text/event-stream")
 		io.WriteString(w, ownStart)
 		stream(w, r, "text/event-stream", ownEvents, ownEnd)
+	})
+	mux.HandleFunc("POST /claude/{chunks}/{every}/v1/messages", func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, claudeStart)
+		stream(w, r, "text/event-stream", claudeEvents, claudeEnd)
 	})
 	mux.HandleFunc("POST /ndjson/{chunks}/{every}/api/chat", func(w http.ResponseWriter, r *http.Request) {
 		stream(w, r, "application/x-ndjson", ollamaLines, ollamaEnd)
@@ -125,9 +132,10 @@ var words = strings.Split("The| gateway| reads| each| event|,| hands| it| to| th
 // The answers have the fields, in the order, that public logs of OpenRouter and a recording
 // of Ollama 0.32 have.
 var (
-	sseEvents   = make([]string, len(words))
-	ollamaLines = make([]string, len(words))
-	ownEvents   = make([]string, len(words))
+	sseEvents    = make([]string, len(words))
+	ollamaLines  = make([]string, len(words))
+	ownEvents    = make([]string, len(words))
+	claudeEvents = make([]string, len(words))
 )
 
 func init() {
@@ -136,6 +144,7 @@ func init() {
 			`"model":"openai/gpt-4o-mini","provider":"OpenAI","choices":[{"index":0,"delta":{"content":"` + w +
 			`","role":"assistant"},"finish_reason":null,"native_finish_reason":null}]}` + "\n\n"
 		ownEvents[i] = ownEvent("response.output_text.delta", fmt.Sprintf(`"content_index":0,"delta":"%s","item_id":"%s","logprobs":[],"obfuscation":"Sa9QXj1w","output_index":0,"sequence_number":%d`, w, ownItem, 4+i))
+		claudeEvents[i] = ownEvent("content_block_delta", `"index":0,"delta":{"type":"text_delta","text":"`+w+`"}`)
 		ollamaLines[i] = fmt.Sprintf(`{"model":"granite4:tiny-h","created_at":"2026-11-23T01:56:14.%09dZ","message":{"role":"assistant","content":"%s"},"done":false}`+"\n", 1+i*7927281, w)
 	}
 }
@@ -153,7 +162,18 @@ var (
 	ownEnd = ownEvent("response.completed", ownResponse+`,"status":"completed","output":[],"usage":{"input_tokens":15,"output_tokens":2000,"total_tokens":2015}}`)
 )
 
+// The events of Anthropic's Messages API, as its documents have them.
+var (
+	claudeStart = ownEvent("message_start", `"message":{"id":"msg_01XFDUDYJgAACzvnptvVoYEL","type":"message","role":"assistant","content":[],"model":"claude-opus-4-8","stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":15,"output_tokens":1}}`) +
+		ownEvent("content_block_start", `"index":0,"content_block":{"type":"text","text":""}`) + ownEvent("ping", "")
+	claudeEnd = ownEvent("content_block_stop", `"index":0`) +
+		ownEvent("message_delta", `"delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":2000}`) + ownEvent("message_stop", "")
+)
+
 func ownEvent(name, data string) string {
+	if data == "" {
+		return "event: " + name + "\ndata: {\"type\":\"" + name + "\"}\n\n"
+	}
 	return "event: " + name + "\ndata: {\"type\":\"" + name + "\"," + data + "}\n\n"
 }
 
