@@ -1,12 +1,14 @@
 package host
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/kai-gateway/kai/config"
@@ -14,7 +16,7 @@ import (
 )
 
 // Check returns what New would say of the files in c that it opens itself, a
-// *config.Problems with everything that is wrong, or nil. It makes and changes no file, and
+// *config.Problems with everything that is wrong, in the order of the file, or nil. It makes and changes no file, and
 // a gateway that uses them isn't disturbed. What it says is true of this user.
 func Check(c *config.Config) error {
 	var list []config.Problem
@@ -37,6 +39,9 @@ func Check(c *config.Config) error {
 			list = append(list, caProblem(c, err))
 		}
 	}
+	slices.SortFunc(list, func(a, b config.Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
 	return problems(list...)
 }
 

@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -101,6 +102,15 @@ func TestCheckSaysWhatAStartWould(t *testing.T) {
 	t.Run("a ledger that another gateway has is fine, since that may be the one that serves", func(t *testing.T) {
 		if err := Check(&config.Config{Ledger: used}); err != nil {
 			t.Error(err)
+		}
+	})
+	t.Run("all problems, in the order of the file", func(t *testing.T) {
+		c, err := config.Parse("test.yaml", fmt.Appendf(nil, "ledger: %q\nmodel_mapping: {m: {provider: demo, model: m}}\naudit: {file: %q}\n", dir, dir), config.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said := problemText(Check(c)); !strings.HasPrefix(said, "test.yaml:1:9: ledger: ") || !strings.Contains(said, "\ntest.yaml:3:15: audit.file: ") {
+			t.Errorf("it says %s", said)
 		}
 	})
 	t.Run("certificates", func(t *testing.T) {
