@@ -109,7 +109,7 @@ func TestWhatATargetMustBeBeforeItIsAsked(t *testing.T) {
 		"what it chooses, in the client's words":   {set: both(routes, inWords), kind: fault.Forbidden, code: "told"},
 		"as it came, in words that are its own":    {set: both(native, routes, inWords), kind: fault.Forbidden},
 		"it can't be translated":                   {set: untold, kind: fault.Invalid, code: "lost"},
-		"that, before its abilities":               {set: both(untold, lacking), kind: fault.Invalid, code: "lost"},
+		"that, of an ability that models have":     {set: both(untold, lacking), kind: fault.Unable, code: "unsupported_operation"},
 		"another upstream keeps what it names":     {set: elsewhere, kind: fault.NotFound},
 		"that, before its abilities, too":          {set: both(elsewhere, lacking), kind: fault.NotFound},
 		"it chooses a provider there":              {set: routes, kind: fault.Forbidden},

@@ -147,12 +147,16 @@ func TestTrapAPathIsOutsideOfTheLimits(t *testing.T) {
 	up := mock.Start(t, mock.Status(500))
 	paths := []struct{ model, path, body string }{{"claude", "/v1/messages", `{"model":"claude","max_tokens":9,"messages":[{"role":"user","content":"x"}]}`}} // as it came
 	for _, a := range asks {
-		paths = append(paths, struct{ model, path, body string }{"m", a.path, `{"model":"m",` + a.fields + "}"})
+		model := "m"
+		if a.path == "/v1/responses/compact" {
+			model = "native" // which is never translated
+		}
+		paths = append(paths, struct{ model, path, body string }{model, a.path, `{"model":"` + model + `",` + a.fields + "}"})
 		if a.stream != "" {
-			paths = append(paths, struct{ model, path, body string }{"m", a.path, `{"model":"m",` + a.fields + a.stream + "}"})
+			paths = append(paths, struct{ model, path, body string }{model, a.path, `{"model":"` + model + `",` + a.fields + a.stream + "}"})
 		}
 	}
-	yaml := fmt.Sprintf("providers: {up: {plugin: openai, base_url: %q, api_key: k, options: {count_tokens: vllm}}, an: {plugin: anthropic, base_url: %[1]q, api_key: k}}\nmodel_mapping: {m: {provider: up, model: small}, claude: {provider: an, model: claude}}\nauth:\n  enabled: true\n  api_keys:\n", up.URL)
+	yaml := fmt.Sprintf("providers: {up: {plugin: openai, base_url: %q, api_key: k, options: {count_tokens: vllm}}, an: {plugin: anthropic, base_url: %[1]q, api_key: k}}\nmodel_mapping: {m: {provider: up, model: small}, native: {provider: up, model: small, native: true}, claude: {provider: an, model: claude}}\nauth:\n  enabled: true\n  api_keys:\n", up.URL)
 	for i := range paths {
 		yaml += fmt.Sprintf("    - {name: k%d, key: k%[1]d, limits: {requests: 1/d}}\n", i)
 	}

@@ -166,7 +166,7 @@ func TestPathsOfResponses(t *testing.T) {
 		"POST /v1/responses/resp_1/cancel":     404,
 		"POST /v1/responses//cancel":           404,
 		"POST /v1/responses/a/b/cancel":        404,
-		"POST /v1/responses/compact":           404,
+		"POST /v1/responses/compact":           400, // without a body
 		"POST /v1/conversations":               404,
 		"GET /v1/conversations/conv_1":         404,
 	} {
