@@ -45,6 +45,7 @@ var layers = []layer{
 	{pattern: "plugins/*", own: []string{"plugins/internal/*", "sdk", "sdk/abi"}, tests: []string{"sdk/*"}},
 	{pattern: "plugins/internal/adaptertest", own: []string{"sdk", "sdk/*"}},                                                                                          // for the adapters' tests
 	{pattern: "plugins/internal/openaichat", own: []string{"plugins/internal/errortext", "sdk", "sdk/abi"}, tests: []string{"plugins/internal/adaptertest", "sdk/*"}}, // what fails in a completion
+	{pattern: "plugins/internal/passing", own: []string{"plugins/internal/errortext", "sdk", "sdk/abi"}, tests: []string{"plugins/internal/adaptertest", "sdk/*"}},    // what is a word of an error
 	{pattern: "plugins/internal/*", own: []string{"sdk", "sdk/abi"}, tests: []string{"plugins/internal/adaptertest", "sdk/*"}},
 	{pattern: "plugins/*/wasm", own: []string{"plugins/*", "sdk"}},
 

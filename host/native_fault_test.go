@@ -202,3 +202,59 @@ func TestAnAnswerOfNoTokens(t *testing.T) {
 		}
 	}
 }
+
+// TestAResponseThatFailedSaysWhy: the code with which a response failed reaches the client, with the
+// status that belongs to it, and decides who is to blame.
+func TestAResponseThatFailedSaysWhy(t *testing.T) {
+	for plugin, options := range map[string]string{"openai": "api_key: k, native: true", "ollama": "options: {responses: true}", "openrouter": "api_key: k, options: {responses: true}"} {
+		own, other := mock.Start(t, nil), mock.Start(t, mock.JSON(wholeChat))
+		g := newGateway(t, fmt.Sprintf(`
+providers:
+  own: {plugin: %s, base_url: %q, %s}
+  other: {plugin: openai, base_url: %q, api_key: k}
+model_mapping:
+  m: {provider: own, model: gpt-x}
+  two: {targets: [{provider: own, model: gpt-y}, {provider: other, model: gpt-x, tier: 2}]}
+`, plugin, own.URL, options, other.URL))
+		for code, status := range map[string]int{
+			"invalid_prompt": 400, "cyber_policy": 400, "image_content_policy_violation": 400, "invalid_image_url": 400, "image_parse_error": 400, "failed_to_download_image": 400,
+			"server_is_overloaded": 503, "slow_down": 503, "rate_limit_exceeded": 429, "vector_store_timeout": 504,
+		} {
+			t.Run(plugin+" "+code, func(t *testing.T) {
+				object := strings.Replace(fmt.Sprintf(ownObject, "1", "failed", "", "null"), `"error":null`, `"error":{"code":"`+code+`","message":"no"}`, 1)
+				failed := ownEvent("response.failed", `"sequence_number":4,"response":`+object)
+				for how, tc := range map[string]struct {
+					answer mock.Answer
+					more   string
+				}{
+					"whole":                       {mock.JSON(object), ""},
+					"in a stream":                 {mock.SSE(ownStart("1"), failed), `,"stream":true`},
+					"in a stream, as an error":    {mock.SSE(ownStart("1"), ownEvent("error", `"code":"`+code+`","message":"no","param":null`)), `,"stream":true`},
+					"in a stream, error in error": {mock.SSE(ownStart("1"), ownEvent("error", `"error":{"code":"`+code+`","message":"no"}`)), `,"stream":true`},
+				} {
+					own.Answer(tc.answer)
+					if got, answer := g.asks(t, "any", tc.more); got != status || errorIn(t, answer).Code != code {
+						t.Errorf("%s: %d %s, want %d", how, got, answer, status)
+					}
+				}
+				own.Answer(mock.SSE(ownStart("1"), ownText, failed))
+				_, answer := g.asks(t, "any", `,"stream":true`)
+				if _, end, _ := strings.Cut(answer, "event: error\n"); strings.Count(end, `"code":"`+code+`"`) != 3 {
+					t.Errorf("after content: %s", answer)
+				}
+				if status != 400 {
+					return
+				}
+				own.Answer(mock.JSON(object))
+				own.Forget()
+				other.Forget()
+				for range 4 {
+					g.send(t, "POST", "/v1/responses", `{"model":"two","input":"hi"}`)
+				}
+				if len(own.Requests()) != 4 || len(other.Requests()) != 0 {
+					t.Errorf("asked %d times, and another provider %d times", len(own.Requests()), len(other.Requests()))
+				}
+			})
+		}
+	}
+}

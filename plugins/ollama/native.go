@@ -17,7 +17,12 @@ func failure(_ abi.Op, _ sdk.Head, e sdk.JSON) error {
 	if e.Kind() == sdk.KindString {
 		text, _ = e.Str()
 	}
-	return explain(500, text, "", &state{})
+	code, _ := e.Get("code").Str()
+	status := passing.StatusOf(code)
+	if status == 0 {
+		status = 500
+	}
+	return explain(status, text, "", &state{})
 }
 
 // passOn sends a request of another API as the client wrote it. Ollama takes a

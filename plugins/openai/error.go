@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/kai-gateway/kai/plugins/internal/errortext"
+	"github.com/kai-gateway/kai/plugins/internal/passing"
 	"github.com/kai-gateway/kai/sdk"
 )
 
@@ -327,7 +328,7 @@ func statusOf(kind string) int {
 	case "overloaded_error", "unavailable_error", "ServiceUnavailableError":
 		return 503
 	}
-	return 0
+	return passing.StatusOf(kind)
 }
 
 // waitOf returns the milliseconds after which a repeat may succeed.

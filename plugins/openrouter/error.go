@@ -6,6 +6,7 @@ import (
 
 	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/plugins/internal/openaichat"
+	"github.com/kai-gateway/kai/plugins/internal/passing"
 	"github.com/kai-gateway/kai/sdk"
 )
 
@@ -330,6 +331,9 @@ func statusOf(kind string) int {
 		return 504
 	case "overloaded_error":
 		return 529
+	}
+	if status := passing.StatusOf(kind); status != 0 {
+		return status
 	}
 	return 502
 }

@@ -10,11 +10,22 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
+// ownCodes are those of OpenAI's that say more than a kind does, so that clients get them as a
+// provider said them.
+var ownCodes = map[string]bool{
+	"server_is_overloaded": true, "slow_down": true, "vector_store_timeout": true, "cyber_policy": true, "bio_policy": true, "invalid_image": true, "invalid_image_format": true,
+	"invalid_base64_image": true, "invalid_image_url": true, "image_too_large": true, "image_too_small": true, "image_parse_error": true,
+	"image_content_policy_violation": true, "invalid_image_mode": true, "image_file_too_large": true, "unsupported_image_media_type": true, "empty_image_file": true,
+	"failed_to_download_image": true, "image_file_not_found": true,
+}
+
 // failureCode returns the code of a failure in a stream. Clients decide by it whether to
 // repeat the request, and after which pause.
 func failureCode(e *fault.Error) string {
 	status := e.HTTPStatus()
 	switch {
+	case ownCodes[e.Code]:
+		return e.Code
 	case e.Kind == fault.Context:
 		return "context_length_exceeded"
 	case e.Kind == fault.Quota:

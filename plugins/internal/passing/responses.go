@@ -94,7 +94,7 @@ func (d *Dialect) wholeResponse(object string, head sdk.Head, body sdk.JSON, out
 	r.usage.state(out)
 	switch status := string(inside(r.status)); {
 	case !r.failure.Empty() || status == "failed":
-		return d.Failure(abi.Responses, head, r.failure)
+		return d.failed(head, r.failure)
 	case !r.listed || len(r.object) > 0 && string(inside(r.object)) != object:
 		return d.malformed()
 	case status == "completed" || status == "incomplete" || r.status == nil:
@@ -135,9 +135,9 @@ func (d *Dialect) responsesEvent(e *sdk.Event, out *sdk.Out) error {
 	name := nameOf(typ, e)
 	switch {
 	case isFailure(name, e, failure) && !failure.Empty():
-		return d.Failure(abi.Responses, nil, failure)
+		return d.failed(nil, failure)
 	case isFailure(name, e, failure): // OpenAI's documents have it flat
-		return d.Failure(abi.Responses, nil, e.Data)
+		return d.failed(nil, e.Data)
 	case isDelta(name):
 		out.Pass(true)
 		return nil
@@ -176,7 +176,7 @@ func (d *Dialect) ended(name []byte, data sdk.JSON, out *sdk.Out) error {
 	}
 	r.usage.state(out)
 	if string(name) == "response.failed" || string(name) == "response.cancelled" || !r.failure.Empty() {
-		return d.Failure(abi.Responses, nil, r.failure)
+		return d.failed(nil, r.failure)
 	}
 	out.Pass(false)
 	out.Finish(0, r.whyEnded())
