@@ -2,6 +2,7 @@ package plugins_test
 
 import (
 	"errors"
+	"strconv"
 	"testing"
 
 	"github.com/kai-gateway/kai/sdk"
@@ -108,6 +109,32 @@ func TestWhatAModelLacks(t *testing.T) {
 			if e := explained(t, adapter, abi.Chat, status, body); e.Code == "unsupported_operation" {
 				t.Errorf("%d %s is told as an operation that the model lacks", status, body)
 			}
+		}
+	}
+}
+
+// TestFieldsThatOnlyWordsRefuse: llama.cpp and vLLM don't name the field that they refuse, and the
+// status may be that of a failure.
+func TestFieldsThatOnlyWordsRefuse(t *testing.T) {
+	for said, want := range map[string]struct{ param, code string }{
+		"Unsupported param: suffix":             {"suffix", "unsupported_parameter"},
+		"Unsupported param: best_of":            {"best_of", "unsupported_parameter"},
+		"suffix is not currently supported":     {"suffix", "unsupported_parameter"},
+		"Only no echo is supported":             {"echo", "unsupported_value"},
+		"Only one completion choice is allowed": {"n", "unsupported_value"},
+	} {
+		for _, status := range []int{400, 422, 500, 501} {
+			body := `{"error":{"code":` + strconv.Itoa(status) + `,"message":"` + said + `","type":"server_error"}}`
+			for _, op := range []abi.Op{abi.Chat, abi.Completions} {
+				if e := explained(t, "openai", op, status, body); e.Status != 400 || e.Code != want.code || e.Param != want.param {
+					t.Errorf("%d %s: %d %s, param %q", status, said, e.Status, e.Code, e.Param)
+				}
+			}
+		}
+	}
+	for _, said := range []string{"Unsupported param: what a client wrote", "Unsupported param: ", "It says: Unsupported param: suffix"} {
+		if e := explained(t, "openai", abi.Completions, 500, `{"error":{"message":"`+said+`"}}`); e.Status != 502 || e.Param != "" {
+			t.Errorf("%s: %d, param %q", said, e.Status, e.Param)
 		}
 	}
 }

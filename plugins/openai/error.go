@@ -160,22 +160,34 @@ func placeOf(loc sdk.JSON) string {
 	return string(place)
 }
 
-// nameField makes an error name the field that a server means and doesn't name: an effort, or a
-// suffix, of which vLLM and llama.cpp say in words alone that they fill no gaps.
-func (r *report) nameField(e *sdk.Error) {
-	switch {
-	case r.isAboutEffort():
-		errortext.RefusedEffort(e, r.kind == "unsupported_value" || r.kind == "invalid_value")
-	case strings.HasPrefix(r.said, "suffix is not currently supported"), strings.HasPrefix(r.said, "Unsupported param: suffix"):
-		e.Code, e.Param = "unsupported_parameter", "suffix"
+// refusedField returns the field that a server refuses in words alone, "" if there is none.
+// llama.cpp may do so with status 500.
+//
+//   - code: says whether it refuses the field or its value
+func (r *report) refusedField() (param, code string) {
+	if name, found := strings.CutPrefix(r.said, "Unsupported param: "); found && errortext.IsWord(name) {
+		return name, "unsupported_parameter"
 	}
+	for _, known := range [...]struct{ begin, param, code string }{
+		{"suffix is not currently supported", "suffix", "unsupported_parameter"}, // vLLM
+		{"Only no echo is supported", "echo", "unsupported_value"},               // llama.cpp
+		{"Only one completion choice is allowed", "n", "unsupported_value"},      // llama.cpp
+	} {
+		if strings.HasPrefix(r.said, known.begin) {
+			return known.param, known.code
+		}
+	}
+	return "", ""
 }
 
-// verdict returns the error that the client gets.
-func (r *report) verdict(waitMS int64) *sdk.Error {
-	e := &sdk.Error{Status: 502, Code: "upstream_error"}
-	lead, advice := "The provider failed", ""
+// byWords makes an error what the server's words say whatever its status is. lead is "" if they
+// say nothing.
+func (r *report) byWords(e *sdk.Error) (lead, advice string) {
+	field, refusal := r.refusedField()
 	switch {
+	case field != "":
+		e.Status, e.Code, e.Param = 400, refusal, field
+		lead = "The provider refused the request"
 	case r.tooLong():
 		e.Status, e.Code, e.Param = 400, "context_length_exceeded", "messages"
 		lead = "The messages are longer than the model's context"
@@ -191,6 +203,16 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 	case r.asksTooMuch():
 		e.Status, e.Code = 413, "request_too_large"
 		lead = "The request alone is over the provider's rate limit"
+	}
+	return lead, advice
+}
+
+// verdict returns the error that the client gets.
+func (r *report) verdict(waitMS int64) *sdk.Error {
+	e := &sdk.Error{Status: 502, Code: "upstream_error"}
+	lead, advice := r.byWords(e)
+	switch {
+	case lead != "":
 	case r.kind == "insufficient_quota", r.kind == "billing_not_active", r.kind == "billing_hard_limit_reached",
 		r.status == 402:
 		e.Code = "insufficient_quota"
@@ -200,7 +222,9 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 		lead, advice = "The provider refused the gateway's API key", " Check the provider's api_key in the gateway's configuration."
 	case r.status == 400, r.status == 422:
 		e.Status, e.Code, e.Param = r.status, requestCode(r.kind), r.param
-		r.nameField(e)
+		if r.isAboutEffort() {
+			errortext.RefusedEffort(e, r.kind == "unsupported_value" || r.kind == "invalid_value")
+		}
 		lead = "The provider refused the request"
 	case r.status == 403 && r.foreign != nil:
 		return errortext.Foreign("Something in front of the provider, such as a proxy or a firewall, refused the request with status 403", r.foreign)
@@ -239,7 +263,7 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 		e.Status, e.Code, e.Param = 400, requestCode(r.kind), r.param
 		lead = "The provider refused the request with status " + strconv.Itoa(r.status)
 	default: // 500, 502 and everything else
-		e.RetryAfterMS = waitMS
+		lead, e.RetryAfterMS = "The provider failed", waitMS
 		if r.text == "" && r.status != 0 {
 			lead += " with status " + strconv.Itoa(r.status)
 		}
