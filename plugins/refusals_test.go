@@ -138,3 +138,24 @@ func TestFieldsThatOnlyWordsRefuse(t *testing.T) {
 		}
 	}
 }
+
+// TestWordsThatStay: what OpenAI's clients look at in an error stays as the server said it.
+func TestWordsThatStay(t *testing.T) {
+	for name, tc := range map[string]struct {
+		op        abi.Op
+		status    int
+		body      string
+		typ, code string
+	}{
+		"an image that is moderated": {abi.Images, 400, `{"error":{"code":"moderation_blocked","message":"No.","param":null,"type":"image_generation_user_error"}}`, "image_generation_user_error", "moderation_blocked"},
+		"a server for tools":         {abi.Responses, 424, `{"error":{"message":"Error retrieving tool list from MCP server: 'x'. Http status code: 401","type":"external_connector_error","param":"tools","code":"http_error"}}`, "external_connector_error", "http_error"},
+		"a rule":                     {abi.Responses, 400, `{"error":{"message":"No.","type":"invalid_request_error","code":"cyber_policy"}}`, "invalid_request_error", "cyber_policy"},
+		"a code that is a type":      {abi.Chat, 400, `{"error":{"message":"No.","type":"invalid_request_error","code":"invalid_request_error"}}`, "invalid_request_error", ""},
+		"a type alone":               {abi.Chat, 400, `{"error":{"message":"No.","type":"some_error"}}`, "invalid_request_error", ""},
+		"a class of vLLM's":          {abi.Chat, 400, `{"error":{"message":"No.","type":"BadRequestError","code":400}}`, "invalid_request_error", ""},
+	} {
+		if e := explained(t, "openai", tc.op, tc.status, tc.body); e.Status != 400 || e.Type != tc.typ || e.Code != tc.code {
+			t.Errorf("%s: %d %s %s", name, e.Status, e.Type, e.Code)
+		}
+	}
+}

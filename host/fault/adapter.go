@@ -9,16 +9,23 @@ var codes = map[string]Kind{
 	"request_too_large":        Context,
 	"content_policy_violation": Policy,
 	"content_filter":           Policy, // Azure's word, which its clients know
-	"unsupported_parameter":    RefusedField,
-	"unsupported_value":        RefusedValue,
-	"unsupported_operation":    RefusedOperation,
-	"insufficient_quota":       Quota,
-	"upstream_auth":            Auth,
-	"model_not_found":          Missing,
-	"upstream_timeout":         Slow,
-	"upstream_error":           Upstream,
-	"adapter_error":            Adapter,
-	"provider_not_configured":  Unusable,
+
+	// OpenAI's, of images and of the Responses API.
+	"moderation_blocked":             Policy,
+	"image_content_policy_violation": Policy,
+	"cyber_policy":                   Policy,
+	"bio_policy":                     Policy,
+
+	"unsupported_parameter":   RefusedField,
+	"unsupported_value":       RefusedValue,
+	"unsupported_operation":   RefusedOperation,
+	"insufficient_quota":      Quota,
+	"upstream_auth":           Auth,
+	"model_not_found":         Missing,
+	"upstream_timeout":        Slow,
+	"upstream_error":          Upstream,
+	"adapter_error":           Adapter,
+	"provider_not_configured": Unusable,
 }
 
 // FromAdapter returns the kind of an error that an adapter stated: by its code, or by its

@@ -53,7 +53,7 @@ func TestFromAdapter(t *testing.T) {
 	}{
 		{429, "", Rate}, {429, "rate_limit_exceeded", Rate}, {429, "insufficient_quota", Quota}, {400, "insufficient_quota", Quota},
 		{502, "upstream_auth", Auth}, {404, "model_not_found", Missing}, {404, "", Refused}, {400, "context_length_exceeded", Context},
-		{413, "request_too_large", Context}, {400, "content_policy_violation", Policy}, {400, "content_filter", Policy}, {400, "max_tokens_exceeded", Refused}, {503, "overloaded", Busy}, {529, "", Busy}, {503, "", Busy},
+		{413, "request_too_large", Context}, {400, "content_policy_violation", Policy}, {400, "content_filter", Policy}, {400, "moderation_blocked", Policy}, {400, "cyber_policy", Policy}, {400, "max_tokens_exceeded", Refused}, {503, "overloaded", Busy}, {529, "", Busy}, {503, "", Busy},
 		{502, "upstream_error", Upstream}, {500, "", Upstream}, {502, "", Upstream}, {504, "", Slow}, {504, "upstream_timeout", Slow}, {408, "", Slow},
 		{502, "adapter_error", Adapter}, {400, "", Refused}, {422, "anything", Refused}, {402, "", Refused},
 		{400, "unsupported_parameter", RefusedField}, {502, "unsupported_parameter", RefusedField}, {400, "unsupported_value", RefusedValue}, {404, "unsupported_operation", RefusedOperation},

@@ -47,6 +47,8 @@ func brokenOff(word string) error {
 type report struct {
 	status int    // an HTTP status; 0: not stated
 	kind   string // the most exact word for it: code, or else type
+	typ    string // its type, if that says more than that the request is wrong
+	coded  bool   // kind is a code
 	said   string // the text for people, as it came
 	text   string // the same text, made fit to show
 	param  string
@@ -83,8 +85,11 @@ func readReport(body sdk.JSON) report {
 			r.param = errortext.Param(v)
 		}
 	}
-	if r.kind = code; !errortext.IsWord(code) {
+	if r.kind, r.coded = code, errortext.IsWord(code); !r.coded {
 		r.kind = typ
+	}
+	if typ == "external_connector_error" || typ == "image_generation_user_error" { // OpenAI's, of a server for tools and of a prompt
+		r.typ = typ
 	}
 	text := errortext.Dig(e)
 	if place, said := invalidField(e, 4); said != "" {
@@ -197,8 +202,8 @@ func (r *report) byWords(e *sdk.Error) (lead, advice string) {
 	case r.unknownModel():
 		e.Status, e.Code, e.Param = 404, "model_not_found", "model"
 		lead, advice = "The provider does not have the upstream model", " Correct the model's entry in the gateway's model_mapping."
-	case r.isPolicy():
-		e.Status, e.Code, e.Param = 400, "content_policy_violation", r.param
+	case r.policy() != "":
+		e.Status, e.Code, e.Param = 400, r.policy(), r.param
 		lead = "The provider's rules about content forbid the request"
 	case r.asksTooMuch():
 		e.Status, e.Code = 413, "request_too_large"
@@ -221,7 +226,7 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 		e.Code = "upstream_auth"
 		lead, advice = "The provider refused the gateway's API key", " Check the provider's api_key in the gateway's configuration."
 	case r.status == 400, r.status == 422:
-		e.Status, e.Code, e.Param = r.status, requestCode(r.kind), r.param
+		e.Status, e.Code, e.Param = r.status, r.requestCode(), r.param
 		if r.isAboutEffort() {
 			errortext.RefusedEffort(e, r.kind == "unsupported_value" || r.kind == "invalid_value")
 		}
@@ -260,7 +265,7 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 		e.Status, e.RetryAfterMS = 503, waitMS
 		lead = "The provider is busy or not ready"
 	case r.status/100 == 4 && r.status != 425: // whatever it is, it is about this request
-		e.Status, e.Code, e.Param = 400, requestCode(r.kind), r.param
+		e.Status, e.Code, e.Param = 400, r.requestCode(), r.param
 		lead = "The provider refused the request with status " + strconv.Itoa(r.status)
 	default: // 500, 502 and everything else
 		lead, e.RetryAfterMS = "The provider failed", waitMS
@@ -268,7 +273,9 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 			lead += " with status " + strconv.Itoa(r.status)
 		}
 	}
-	e.Type = sdk.TypeOf(e.Status)
+	if e.Type = sdk.TypeOf(e.Status); r.typ != "" && e.Status == 400 {
+		e.Type = r.typ
+	}
 	e.Message, e.Own = lead+"."+advice, lead+"."+advice
 	if r.text != "" {
 		e.Message = lead + ": " + r.text + advice
@@ -284,12 +291,17 @@ func (r *report) isAboutEffort() bool {
 }
 
 // requestCode returns the code for a request that is wrong. It is the server's own word,
-// unless that only says that the request is wrong.
-func requestCode(kind string) string {
-	if errortext.IsWord(kind) && !strings.HasSuffix(kind, "_error") && !strings.HasSuffix(kind, "Error") {
-		return kind
+// unless that only says that the request is wrong, as types do.
+func (r *report) requestCode() string {
+	switch {
+	case !errortext.IsWord(r.kind), strings.HasSuffix(r.kind, "Error"), !r.coded && strings.HasSuffix(r.kind, "_error"):
+		return ""
 	}
-	return ""
+	switch r.kind {
+	case "invalid_request_error", "bad_request_error", "validation_error", "api_error", "server_error":
+		return ""
+	}
+	return r.kind
 }
 
 // tooLong reports whether the prompt does not fit. Servers say so with statuses
@@ -303,10 +315,18 @@ func (r *report) tooLong() bool {
 	return errortext.IsTooLong(r.said)
 }
 
-// isPolicy reports whether the content of the request or of its answer is what the provider
-// doesn't allow.
-func (r *report) isPolicy() bool {
-	return r.kind == "content_policy_violation" || r.kind == "moderation_blocked" || r.status == 403 && strings.HasPrefix(r.said, "Content violates usage guidelines") // the second is that of OpenAI's images, the last xAI's
+// policy returns the code for content, of the request or of its answer, that the provider doesn't
+// allow, "" if it is something else. It is the provider's own, if it has one.
+func (r *report) policy() string {
+	switch r.kind {
+	case "content_policy_violation", "image_content_policy_violation", "cyber_policy", "bio_policy",
+		"moderation_blocked": // OpenAI's images
+		return r.kind
+	}
+	if r.status == 403 && strings.HasPrefix(r.said, "Content violates usage guidelines") { // xAI
+		return "content_policy_violation"
+	}
+	return ""
 }
 
 // asksTooMuch reports whether one request alone is more than a rate limit allows at any time.
