@@ -155,7 +155,10 @@ func TestTheClassesAreDocumented(t *testing.T) {
 	}
 	word := map[bool]string{true: "yes", false: "no"}
 	described := map[string]bool{}
-	for k := Refused; k < kinds; k++ {
+	for k := TooLarge; k < kinds; k++ {
+		if k != TooLarge && k < Refused { // no attempt fails so
+			continue
+		}
 		d, ok := documented[k.String()]
 		if !ok {
 			t.Errorf("docs/routing.md has no row for the class %v", k)
