@@ -17,8 +17,9 @@ type tokens struct {
 
 // add adds token objects in the form of chat completions.
 //
-// A token that has no logprob is one of the prompt, the first. One that says where it begins
-// in the text, in text_offset, is believed; else the offset counts the tokens' characters.
+// A token without a logprob is the first of the prompt. If a token says where it begins in the
+// text, in text_offset, that is taken; otherwise the offset counts the characters of the
+// tokens.
 //
 //   - alternatives: the client wants those for each token. The token itself is one of them.
 func (t *tokens) add(array sdk.JSON, alternatives bool) {

@@ -88,8 +88,8 @@ func roundsOnce(f float64) bool {
 	return f == 0 || f >= smallestNormal && f <= math.MaxFloat32 && math.Float64bits(f)&below != middle
 }
 
-// readExponent reads what follows the e of a number, of n bytes; 0: it is no exponent.
-// Beyond any number that has one, it is cut off.
+// readExponent reads what follows the e of a number, of n bytes; 0: it is no exponent. One
+// that is larger than any number has is cut off.
 func readExponent(b []byte) (exponent, n int) {
 	negative := false
 	if len(b) > 0 && (b[0] == '+' || b[0] == '-') {

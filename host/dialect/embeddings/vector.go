@@ -137,7 +137,7 @@ func (w *writer) flush() {
 	w.waiting = 0
 }
 
-// room returns how many bytes a vector can have as the client gets it, rather too high.
+// room returns how many bytes a vector has at most as the client gets it.
 func (w *writer) room(v []byte, scaled bool) int {
 	const longest = len("-1.1754944e-38,") // a float32
 	numbers := len(v) / 5                  // in base64
@@ -153,8 +153,8 @@ func (w *writer) room(v []byte, scaled bool) int {
 	return longest*(numbers+1) + 8
 }
 
-// unit returns by what the numbers of a vector are multiplied so that its length is 1. One
-// without length stays as it is.
+// unit returns the factor that makes the length of a vector 1. A vector of length 0 stays as
+// it is.
 func unit(v []byte) float64 {
 	sum := 0.0
 	if !walk(v, func(x float32, _ []byte) { sum += float64(x) * float64(x) }) || sum == 0 {

@@ -32,7 +32,7 @@ type answer struct {
 	finish  string // the reason, once it is final
 }
 
-// kind is what a content block is of.
+// kind is the kind of a content block.
 type kind uint8
 
 const (

@@ -168,7 +168,7 @@ func (t *translation) format() error {
 	return nil
 }
 
-// sampling writes how long the answer may be, where it ends, and how it is drawn.
+// sampling writes how long the answer may be, where it ends, and how its tokens are chosen.
 func (t *translation) sampling() error {
 	s := t.source
 	if s.maxTokens != nil && !t.count {

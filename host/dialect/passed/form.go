@@ -12,7 +12,7 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// Bounds of a form. What is in a file has only that of the whole body.
+// Bounds of a form. The content of a file is bounded only by the limit of the whole body.
 const (
 	maxParts     = 64
 	maxPartHead  = 4 << 10  // bytes of the headers of a part

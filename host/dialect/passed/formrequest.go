@@ -236,11 +236,11 @@ func (f *form) size() int64 {
 	return size
 }
 
-// soundBytes is how many bytes a second of sound in a file has at least, roughly: that much has
-// speech that is compressed well. Others have up to a hundred times as many.
+// soundBytes is about how many bytes a second of sound in a file has at least, as of speech
+// that is compressed well. Other files have up to a hundred times as many.
 const soundBytes = 4000
 
-// sound estimates how long the sound in the file is, at least a second. It is rather too long
+// sound estimates how long the sound in the file is, at least a second. It is too long rather
 // than too short.
 func (f *form) sound() time.Duration {
 	return max(time.Second, time.Duration(f.file.content.To-f.file.content.From)*(time.Second/soundBytes))
@@ -255,8 +255,8 @@ func (f *form) Conversation() string { return "" }
 // User is who the client says the request is for.
 func (f *form) User() string { return f.user }
 
-// Tokens estimates how many tokens the texts of the form have. What is in the file nobody
-// knows.
+// Tokens estimates how many tokens the texts of the form have. The file doesn't count, since
+// nobody knows what is in it.
 func (f *form) Tokens() int64 { return f.size() / 4 }
 
 // MaxOutput is [dialect.Body].

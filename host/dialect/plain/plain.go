@@ -1,5 +1,6 @@
-// Package plain is what dialects share whose requests are no conversations, and reach an
-// adapter but for a few edits as they are: embeddings, completions, and what is passed on.
+// Package plain has what those dialects share whose requests are no conversations, and reach
+// an adapter as they are, except for a few edits: embeddings, completions, and what is passed
+// on.
 package plain
 
 import (
