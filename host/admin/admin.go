@@ -81,10 +81,35 @@ func New(o Options) *Server {
 	s.mux.HandleFunc("/v1/", s.passOn)
 	s.mux.HandleFunc("GET /console/{file}", s.file)
 	s.mux.HandleFunc("GET /{$}", s.page)
-	s.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, http.StatusNotFound, "There is nothing at this path; the listener has /admin/v1/state, /admin/v1/requests, /admin/v1/series, /admin/v1/usage, /metrics and the console at /.")
-	})
+	s.mux.HandleFunc("/", s.unknown)
 	return s
+}
+
+// endpoints are the paths of the listener besides the console's, and the methods that they take.
+var endpoints = []struct{ path, allow string }{
+	{"/admin/v1/state", "GET, HEAD"}, {"/admin/v1/requests", "GET, HEAD"}, {"/admin/v1/series", "GET, HEAD"}, {"/admin/v1/usage", "GET, HEAD"},
+	{"/admin/v1/targets/", "POST"}, {"/admin/v1/reload", "POST"}, {"/metrics", "GET, HEAD"},
+}
+
+// unknown answers a request for which there is nothing: the path takes other methods, or
+// doesn't exist.
+func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
+	for _, e := range endpoints {
+		if r.URL.Path == e.path || strings.HasSuffix(e.path, "/") && strings.HasPrefix(r.URL.Path, e.path) {
+			w.Header().Set("Allow", e.allow)
+			refuse(w, http.StatusMethodNotAllowed, "This path takes "+e.allow+".")
+			return
+		}
+	}
+	has := "GET /admin/v1/state, /admin/v1/requests, /admin/v1/series and /admin/v1/usage, POST /admin/v1/reload and /admin/v1/targets/PROVIDER/MODEL/reset"
+	settings := s.opts.Gateway.Settings()
+	if settings.Metrics {
+		has += ", GET /metrics"
+	}
+	if settings.Console {
+		has += ", and the console at /"
+	}
+	refuse(w, http.StatusNotFound, "There is nothing at this path; the listener has "+has+".")
 }
 
 // Stop ends live answers. It may be called more than once.

@@ -131,3 +131,38 @@ func TestWhoMayCall(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatTheListenerDoesNotHave asks for what is there by other methods, and for what isn't.
+func TestWhatTheListenerDoesNotHave(t *testing.T) {
+	for name, tc := range map[string]struct {
+		what     string
+		settings Settings
+		want     int
+		allow    string
+		says     string
+		never    string
+	}{
+		"a reload that only looks":     {what: "GET /admin/v1/reload", want: 405, allow: "POST", says: "takes POST"},
+		"a reload by PUT":              {what: "PUT /admin/v1/reload", want: 405, allow: "POST"},
+		"a target that is looked at":   {what: "GET /admin/v1/targets/a/m/reset", want: 405, allow: "POST"},
+		"a state that is written":      {what: "POST /admin/v1/state", want: 405, allow: "GET, HEAD"},
+		"another path":                 {what: "GET /admin/v1/nothing", want: 404, says: "POST /admin/v1/reload and", never: "console"},
+		"another path, with a console": {what: "GET /admin/v1/nothing", settings: Settings{Console: true}, want: 404, says: "the console at /"},
+		"a status that is none":        {what: "GET /admin/v1/requests?status=foo", want: 400, says: "ok, failed, or a number"},
+		"a status that is a number":    {what: "GET /admin/v1/requests?status=429", want: 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.settings.Enabled = true
+			s := New(Options{Gateway: &fake{settings: tc.settings}, Loopback: true})
+			method, path, _ := strings.Cut(tc.what, " ")
+			r := httptest.NewRequest(method, path, nil)
+			r.Host = "127.0.0.1:9001"
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r)
+			body := w.Body.String()
+			if w.Code != tc.want || w.Header().Get("Allow") != tc.allow || !strings.Contains(body, tc.says) || tc.never != "" && strings.Contains(body, tc.never) {
+				t.Errorf("%s: %d %q %s, want %d %q with %q", tc.what, w.Code, w.Header().Get("Allow"), body, tc.want, tc.allow, tc.says)
+			}
+		})
+	}
+}

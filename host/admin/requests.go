@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -240,10 +241,20 @@ func (q *Requests) leave(reader chan Request) {
 // keepAlive is how long a live answer may be silent.
 const keepAlive = 5 * time.Second
 
+// known reports whether a request may be chosen by f's status.
+func (f filter) known() bool {
+	n, err := strconv.Atoi(f.status)
+	return f.status == "" || f.status == "ok" || f.status == "failed" || err == nil && n >= 100 && n <= 599
+}
+
 // requests answers with the last requests, or with ?live= as events: one with those there
 // are, then one for each that follows.
 func (s *Server) requests(w http.ResponseWriter, r *http.Request) {
 	f := filterOf(r)
+	if !f.known() {
+		refuse(w, http.StatusBadRequest, "status must be ok, failed, or a number such as 429.")
+		return
+	}
 	if !r.URL.Query().Has("live") {
 		s.opts.Requests.mu.Lock()
 		all := s.opts.Requests.last(f)

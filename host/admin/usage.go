@@ -41,8 +41,8 @@ const (
 	usageTime = 20 * time.Second // that reading may take
 )
 
-// usage answers with the sums of the audit, or null if there is none. It serves one request at
-// a time.
+// usage answers with the sums of the audit, if there is one. It serves one request at a
+// time.
 func (s *Server) usage(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	by := strings.Split(q.Get("by"), ",")
@@ -67,7 +67,7 @@ func (s *Server) usage(w http.ResponseWriter, r *http.Request) {
 	u, err := s.opts.Gateway.Spent(ctx, by, since)
 	switch {
 	case errors.Is(err, ErrNoAudit):
-		answer(w, http.StatusOK, nil)
+		refuse(w, http.StatusNotFound, "There is no audit to sum up: with audit.file in the configuration, this is what each key used.")
 	case err != nil:
 		refuse(w, http.StatusBadRequest, "by "+err.Error()+".")
 	default:
