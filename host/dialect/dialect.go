@@ -62,8 +62,12 @@ func Bearer(r *http.Request) (string, error) {
 	switch {
 	case err != nil:
 		return "", err
+	case value == "" && r.Header.Get("X-Api-Key") != "":
+		return "", NoKey("The key is in the header 'x-api-key', which this path reads only from Anthropic's clients, which send 'anthropic-version', too. Send it as 'Authorization: Bearer <key>'.")
 	case value == "":
 		return "", NoKey("No API key was sent. Send one in the header 'Authorization: Bearer <key>'.")
+	case strings.EqualFold(strings.TrimSpace(value), "Bearer"):
+		return "", NoKey("The key in the Authorization header is empty. Is the variable set that it should come from?")
 	}
 	scheme, key, _ := strings.Cut(value, " ")
 	key = strings.TrimSpace(key)

@@ -13,6 +13,7 @@ import (
 func TestOpenAIKey(t *testing.T) {
 	const (
 		missing   = "No API key was sent. Send one in the header 'Authorization: Bearer <key>'."
+		empty     = "The key in the Authorization header is empty. Is the variable set that it should come from?"
 		malformed = "The Authorization header must have the form 'Bearer <key>'."
 		repeated  = "The request has more than one header 'Authorization'. Send one."
 	)
@@ -28,8 +29,8 @@ func TestOpenAIKey(t *testing.T) {
 		"space around the key":                 {headers: []string{"Bearer   alice "}, want: "alice"},
 		"no header":                            {message: missing},
 		"an empty header":                      {headers: []string{""}, message: missing},
-		"a scheme without a key":               {headers: []string{"Bearer"}, message: malformed},
-		"a scheme with a blank key":            {headers: []string{"Bearer  "}, message: malformed},
+		"a scheme without a key":               {headers: []string{"Bearer"}, message: empty},
+		"a scheme with a blank key":            {headers: []string{"Bearer  "}, message: empty},
 		"a key without a scheme":               {headers: []string{"alice"}, message: malformed},
 		"another scheme":                       {headers: []string{"Basic alice"}, message: malformed},
 		"the scheme without a space":           {headers: []string{"Beareralice"}, message: malformed},
@@ -57,5 +58,13 @@ func TestOpenAIKey(t *testing.T) {
 				t.Errorf("the error for %q is %+v, want %+v", tc.headers, got, want)
 			}
 		})
+	}
+}
+
+func TestAKeyInAnthropicsHeaderIsNotCalledMissing(t *testing.T) {
+	r := httptest.NewRequest("GET", "/v1/models", nil)
+	r.Header.Set("X-Api-Key", "alice")
+	if _, err := OpenAI().Keys(r); err == nil || !strings.Contains(err.Error(), "anthropic-version") || strings.Contains(err.Error(), "alice") {
+		t.Errorf("the error is %v, want one that says where the key is read", err)
 	}
 }
