@@ -163,11 +163,11 @@ func TestRecordWhateverComes(t *testing.T) {
 		"an upstream that doesn't answer": {
 			args:   []string{"--timeout", "200ms"},
 			answer: mock.Hang,
-			want:   "Provider 'up' did not answer in time (no answer after 200ms)", code: exitFailed,
+			want:   "Provider 'up' did not answer within 200ms (timeouts.first_byte) (no answer after 200ms)", code: exitFailed,
 		},
 		"an upstream that hangs up": {
 			answer: mock.Cut,
-			want:   "Provider 'up' closed the connection without an answer (", code: exitFailed,
+			want:   "Provider 'up' closed the connection without an answer. Should its base_url start with https://? (", code: exitFailed,
 		},
 		"a web page": {answer: mock.Whole(200, "text/html", "<html></html>"), want: "HTTP/1.1 200 OK\ncontent-type: text/html\n\n<html></html>\n"},
 		"lines for server-sent events": {

@@ -435,7 +435,23 @@ func TestCertificatesAreVerified(t *testing.T) {
 		s.StartTLS()
 		defer s.Close()
 		out := run(newTestClient(t, s.URL, with), post(abi.Whole))
-		wantError(t, out.err, 502, "upstream_error", "certificate is not trusted")
+		wantError(t, out.err, 502, "upstream_error", "certificate is not trusted. One of an authority of your own needs SSL_CERT_FILE")
+	})
+}
+
+func TestACertificateForAnotherNameIsSaidToBe(t *testing.T) {
+	eachClient(t, func(t *testing.T, with func(*Options)) {
+		s := httptest.NewUnstartedServer(http.NotFoundHandler())
+		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		s.StartTLS()
+		defer s.Close()
+		other := func(o *Options) {
+			with(o)
+			o.TLS = trusting(s)
+		}
+		url := strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
+		out := run(newTestClient(t, url, other), post(abi.Whole))
+		wantError(t, out.err, 502, "upstream_error", "certificate is for another name")
 	})
 }
 

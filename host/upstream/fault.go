@@ -64,7 +64,7 @@ func (c *Client) failure(x carrier, err error) error {
 	case h1.Connecting:
 		return c.unreachable(err)
 	case h1.Answering:
-		return c.failed(noAnswer(err), err)
+		return c.failed(c.noAnswer(err), err)
 	default:
 		return c.failed(brokenAnswer(err), err)
 	}
@@ -79,7 +79,10 @@ func (c *Client) late(at h1.Stage, err error) *fault.Error {
 		e = c.notReachable("no connection in time. Is its base_url right, and is it running?", err)
 		kind = fault.UnsentSlow
 	case h1.Answering:
-		e = c.failed("did not answer in time", err)
+		e = c.failed("did not answer in time (timeouts.first_byte)", err)
+		if late, ok := errors.AsType[*h1.Timeout](err); ok {
+			e = c.failed(fmt.Sprintf("did not answer within %v (timeouts.first_byte)", late.After), err)
+		}
 	default:
 		e = c.failed("stopped answering in the middle of its answer", err)
 	}
@@ -98,6 +101,8 @@ func (c *Client) unreachable(err error) *fault.Error {
 	_, notTLS := errors.AsType[tls.RecordHeaderError](err)
 	_, alert := errors.AsType[tls.AlertError](err)
 	_, unverified := errors.AsType[*tls.CertificateVerificationError](err)
+	_, wrongName := errors.AsType[x509.HostnameError](err)
+	invalid, expired := errors.AsType[x509.CertificateInvalidError](err)
 	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
 	switch {
 	case refused:
@@ -110,8 +115,12 @@ func (c *Client) unreachable(err error) *fault.Error {
 		why = "Kai has as many files and connections open as the system allows. Raise its limit (ulimit -n)"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		why = "no route to its host"
+	case wrongName:
+		why = "its TLS certificate is for another name. Is its base_url right?"
+	case expired && invalid.Reason == x509.Expired:
+		why = "its TLS certificate has expired, or this machine's clock is wrong"
 	case unverified, authority:
-		why = "its TLS certificate is not trusted"
+		why = "its TLS certificate is not trusted. One of an authority of your own needs SSL_CERT_FILE in Kai's environment"
 	case notTLS:
 		why = "it does not speak TLS. Should its base_url start with http://?"
 	case alert:
@@ -125,13 +134,16 @@ func (c *Client) unreachable(err error) *fault.Error {
 }
 
 // noAnswer says why no head of an answer came. The text follows the provider's name.
-func noAnswer(err error) string {
+func (c *Client) noAnswer(err error) string {
 	_, refused := errors.AsType[*h1.FormatError](err)
 	switch text := err.Error(); {
 	case refused, strings.Contains(text, "malformed HTTP"), strings.Contains(text, "malformed MIME"), strings.Contains(text, "unsupported transfer encoding"):
 		return "sent something that is not an HTTP answer. Is its base_url right?"
 	case errors.Is(err, h1.ErrHeadTooLong), strings.Contains(text, "response headers exceeded"):
 		return "sent an answer with too many headers"
+	}
+	if c.base.url.Scheme == "http" {
+		return "closed the connection without an answer. Should its base_url start with https://?"
 	}
 	return "closed the connection without an answer"
 }

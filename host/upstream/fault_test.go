@@ -57,7 +57,7 @@ func TestFaults(t *testing.T) {
 		}{
 			"closed without an answer": {
 				handle: wire.Answers(""),
-				status: 502, code: "upstream_error", message: "'ollama' closed the connection without an answer",
+				status: 502, code: "upstream_error", message: "'ollama' closed the connection without an answer. Should its base_url start with https://?",
 			},
 			"reset without an answer": {
 				handle: func(c net.Conn, _ *http.Request) bool { wire.Reset(c); return false },
@@ -86,7 +86,7 @@ func TestFaults(t *testing.T) {
 			"silence before the head": {
 				options: func(o *Options) { o.FirstByte = 50 * time.Millisecond },
 				handle:  func(c net.Conn, _ *http.Request) bool { wire.HangUp(c); return false },
-				status:  504, code: "upstream_timeout", message: "did not answer in time",
+				status:  504, code: "upstream_timeout", message: "did not answer within 50ms (timeouts.first_byte)",
 			},
 			"silence behind the head": {
 				framing: abi.SSE,
