@@ -267,6 +267,11 @@ func documentedAnswers(t *testing.T, g *gateway) []documented {
 		get(method+" /v1/responses/{id} 404 application/json", "/v1/responses/resp_x")
 	}
 	get("DELETE /v1/responses/{id} 200 application/json", remembered())
+	get("GET /v1/responses/{id}/input_items 200 application/json", remembered()+"/input_items")
+	get("GET /v1/responses/{id}/input_items 400 application/json", remembered()+"/input_items?after=nothing")
+	get("GET /v1/responses/{id}/input_items 401 application/json", "/v1/responses/resp_x/input_items", wrong...)
+	get("GET /v1/responses/{id}/input_items 403 application/json", "/v1/responses/resp_x/input_items", page...)
+	get("GET /v1/responses/{id}/input_items 404 application/json", "/v1/responses/resp_x/input_items")
 	const cancel = "/v1/responses/resp_x/cancel"
 	get("POST /v1/responses/{id}/cancel 400 application/json", remembered()+"/cancel")
 	get("POST /v1/responses/{id}/cancel 401 application/json", cancel, wrong...)

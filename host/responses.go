@@ -29,7 +29,7 @@ func (g *generation) remembered() responses.Store {
 }
 
 // getResponse answers GET /v1/responses/{id} with a response that is remembered, or that its
-// provider keeps.
+// provider keeps, and GET /v1/responses/{id}/input_items with what it was asked.
 func (g *generation) getResponse(ctx context.Context, x *api.Exchange) error {
 	if x.Request.URL.Query().Get("stream") == "true" {
 		return &fault.Error{
@@ -37,7 +37,14 @@ func (g *generation) getResponse(ctx context.Context, x *api.Exchange) error {
 			Text: "stream: not supported: Kai remembers responses, and not their events; leave it out",
 		}
 	}
-	body, err := responses.Find(ctx, g.remembered(), key.PrincipalFrom(ctx).Name, x.Parameter())
+	caller, query := key.PrincipalFrom(ctx).Name, x.Request.URL.Query()
+	var body []byte
+	var err error
+	if id, part, ok := responses.Asked(x.Parameter(), query); ok && part == responses.InputItems {
+		body, err = responses.Input(ctx, g.remembered(), caller, id, query)
+	} else {
+		body, err = responses.Find(ctx, g.remembered(), caller, x.Parameter())
+	}
 	if fault.KindOf(err) == fault.NotFound {
 		return g.kept(ctx, x, "GET", err)
 	}

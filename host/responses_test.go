@@ -354,3 +354,33 @@ func TestRememberedResponsesAreCounted(t *testing.T) {
 		t.Errorf("for 20 conversations of 95 KB %d bytes are held", grown)
 	}
 }
+
+// TestTheInputOfARememberedResponseIsListed as OpenAI's SDK asks for it.
+func TestTheInputOfARememberedResponseIsListed(t *testing.T) {
+	g := newGateway(t, demoOnly)
+	_, first, _ := g.respond(t, "", `{"model":"demo","input":[{"role":"user","content":"Hello!"},{"id":"msg_own","type":"message","role":"assistant","content":"Hi"},{"type":"message","role":"user","content":[{"type":"input_text","text":"more"}]}]}`)
+	for query, want := range map[string]string{
+		"?order=asc": `{"id":"item_ID_0","type":"message","role":"user","content":[{"type":"input_text","text":"Hello!"}]},` +
+			`{"id":"msg_own","type":"message","role":"assistant","content":[{"type":"output_text","text":"Hi","annotations":[]}]},` +
+			`{"id":"item_ID_2","type":"message","role":"user","content":[{"type":"input_text","text":"more"}]}],"first_id":"item_ID_0","last_id":"item_ID_2","has_more":false}`,
+		"":                             `"first_id":"item_ID_2","last_id":"item_ID_0","has_more":false}`,
+		"?limit=1":                     `"first_id":"item_ID_2","last_id":"item_ID_2","has_more":true}`,
+		"?order=asc&after=msg_own":     `"first_id":"item_ID_2","last_id":"item_ID_2","has_more":false}`,
+		"?after=item_ID_0":             `"data":[],"first_id":null,"last_id":null,"has_more":false}`,
+		"?limit=0":                     "from 1 to 100",
+		"?order=up":                    "asc or desc",
+		"?after=nothing":               "id of an item",
+		"?order=asc&limit=2&include=x": `"last_id":"msg_own","has_more":true}`,
+	} {
+		bare := strings.TrimPrefix(first.ID, "resp_")
+		_, text := g.send(t, "GET", "/v1/responses/"+first.ID+"/input_items"+strings.ReplaceAll(query, "ID", bare), "")
+		if !strings.Contains(text, strings.ReplaceAll(want, "ID", bare)) {
+			t.Errorf("%q is %s, want %s", query, text, want)
+		}
+	}
+	c := newOpenAI(g)
+	list, err := c.Responses.InputItems.List(t.Context(), first.ID, responses.InputItemListParams{})
+	if err != nil || len(list.Data) != 3 || !strings.Contains(list.Data[0].RawJSON(), `"text":"more"`) {
+		t.Errorf("OpenAI's SDK reads %v, %v", list, err)
+	}
+}
