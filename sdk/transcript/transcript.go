@@ -98,7 +98,7 @@ func Parse(data []byte) (*Transcript, error) {
 		target(line)
 	}
 	if t.Get(SectionClient) == nil {
-		return nil, fmt.Errorf("the section -- %s --, with the request of a client, is missing", SectionClient)
+		return nil, fmt.Errorf("the section -- %s --, with the request of a client, is missing%s", SectionClient, t.listed())
 	}
 	if t.Op() == 0 {
 		return nil, fmt.Errorf("the section -- %s -- must be the name of an operation, such as count", SectionOp)
@@ -111,6 +111,19 @@ func Parse(data []byte) (*Transcript, error) {
 		}
 	}
 	return t, nil
+}
+
+// listed is the end of an error that says which sections there are, in case one is misspelt.
+func (t *Transcript) listed() string {
+	const most = 10
+	var names []string
+	for _, s := range t.Sections[:min(most, len(t.Sections))] {
+		names = append(names, strconv.Quote(s.Name))
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "; there are " + strings.Join(names, ", ")
 }
 
 // marker reports whether line is "-- name --".
