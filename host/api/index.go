@@ -66,7 +66,7 @@ func (s *server) indexPage(r *http.Request) []byte {
 	e := html.EscapeString
 	fmt.Fprintf(&b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"+
 		"<title>Kai</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>%s</style>\n</head>\n<body>\n<header><b>K</b><h1>Kai <small>%s</small></h1></header>\n", indexStyle, e(s.Version))
-	fmt.Fprintf(&b, "<p>An OpenAI-compatible gateway. Applications use it with the base URL <code>%s/v1</code>.</p>\n", e(base))
+	fmt.Fprintf(&b, "<p>A gateway that speaks OpenAI's and Anthropic's APIs. Applications use it with the base URL <code>%s/v1</code>, Anthropic's with <code>%s</code>.</p>\n", e(base), e(base))
 	b.WriteString("<nav><a href=\"docs\"><strong>API</strong> described, and tried in the browser</a>")
 	if s.Console != nil {
 		if address := s.Console(r); address != "" {

@@ -22,7 +22,7 @@ var manifest = sdk.Manifest{
 	Homepage:       "https://github.com/kai-gateway/kai/tree/main/plugins/anthropic",
 	Provider:       "anthropic",
 	Ops:            []abi.Op{abi.Chat, abi.Count, abi.Messages, abi.CountMessages},
-	Capabilities:   []string{"tools", "vision", "documents", "reasoning", "structured_output", "prompt_caching"},
+	Capabilities:   []string{"streaming", "tools", "vision", "documents", "reasoning", "structured_output", "prompt_caching"},
 	DefaultBaseURL: "https://api.anthropic.com",
 	Auth:           sdk.Auth{Secret: "api_key", Header: "x-api-key", Format: "{}"},
 	Options:        options,

@@ -28,7 +28,7 @@ var manifest = sdk.Manifest{
 	Homepage:     "https://github.com/kai-gateway/kai/tree/main/plugins/demo",
 	Provider:     "demo",
 	Ops:          []abi.Op{abi.Chat, abi.Completions, abi.Embeddings, abi.Count},
-	Capabilities: []string{"streaming", "tools", "vision", "json"},
+	Capabilities: []string{"streaming", "tools", "vision", "structured_output"},
 	MaxInputs:    []sdk.MaxInputs{{Op: abi.Completions, N: 1}, {Op: abi.Embeddings, N: maxTexts}},
 	PlainContent: true, // it repeats what was asked
 	KnowsModels:  true,

@@ -39,7 +39,7 @@ var manifest = sdk.Manifest{
 	Provider:       "gemini",
 	Ops:            []abi.Op{abi.Chat, abi.Embeddings, abi.Count},
 	MaxInputs:      []sdk.MaxInputs{{Op: abi.Embeddings, N: maxBatch}},
-	Capabilities:   []string{"streaming", "tools", "vision", "audio", "json", "reasoning", "logprobs"},
+	Capabilities:   []string{"streaming", "tools", "vision", "audio", "structured_output", "reasoning", "logprobs"},
 	DefaultBaseURL: "https://generativelanguage.googleapis.com/v1beta",
 	Auth:           sdk.Auth{Secret: "api_key", Header: "x-goog-api-key", Format: "{}"},
 	Options:        options,

@@ -24,7 +24,7 @@ func Plugin() *sdk.Plugin {
 		Ops:            []abi.Op{abi.Chat, abi.Completions, abi.Embeddings},
 		OptionalOps:    []sdk.OptionalOp{{Op: abi.Messages, Option: "messages"}, {Op: abi.Responses, Option: "responses"}},
 		MaxInputs:      []sdk.MaxInputs{{Op: abi.Completions, N: 1}},
-		Capabilities:   []string{"tools", "vision", "reasoning", "structured_output", "logprobs"},
+		Capabilities:   []string{"streaming", "tools", "vision", "reasoning", "structured_output", "logprobs"},
 		DefaultBaseURL: "http://localhost:11434",
 		Setup:          "start Ollama with 'ollama serve', and get the model once with 'ollama pull {model}'",
 		Options:        options,

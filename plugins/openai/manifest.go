@@ -28,7 +28,7 @@ var manifest = sdk.Manifest{
 	Provider:       "openai",
 	Ops:            []abi.Op{abi.Chat, abi.Completions, abi.Embeddings, abi.Moderations, abi.Rerank, abi.Images, abi.Speech, abi.Transcriptions, abi.Responses, abi.Stored, abi.CountResponses, abi.CompactResponses},
 	OptionalOps:    []sdk.OptionalOp{{Op: abi.Count, Option: "count_tokens"}},
-	Capabilities:   []string{"streaming", "tools", "vision", "audio", "json", "reasoning", "logprobs"},
+	Capabilities:   []string{"streaming", "tools", "vision", "audio", "structured_output", "reasoning", "logprobs"},
 	DefaultBaseURL: "https://api.openai.com/v1",
 	Auth:           sdk.Auth{Secret: "api_key", Header: "authorization", Format: "Bearer {}"},
 	Options:        options,

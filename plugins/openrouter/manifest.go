@@ -28,7 +28,7 @@ var manifest = sdk.Manifest{
 	Provider:       "openrouter",
 	Ops:            []abi.Op{abi.Chat, abi.Completions, abi.Embeddings},
 	OptionalOps:    []sdk.OptionalOp{{Op: abi.Messages, Option: "messages"}, {Op: abi.Responses, Option: "responses"}},
-	Capabilities:   []string{"streaming", "tools", "vision", "audio", "json", "reasoning", "logprobs"},
+	Capabilities:   []string{"streaming", "tools", "vision", "audio", "structured_output", "reasoning", "logprobs"},
 	DefaultBaseURL: "https://openrouter.ai/api/v1",
 	Auth:           sdk.Auth{Secret: "api_key", Header: "authorization", Format: "Bearer {}"},
 	Options:        options,
