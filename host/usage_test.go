@@ -75,7 +75,7 @@ func TestRecordHasEveryAttempt(t *testing.T) {
 		r.Attempts[i].Began, r.Attempts[i].Duration, r.Attempts[i].FirstContent = time.Time{}, 0, 0
 	}
 	want := []record.Attempt{
-		{Provider: "up0", Model: "model-of-up0", Class: "busy", Code: "overloaded"},
+		{Provider: "up0", Model: "model-of-up0", Class: "busy", Code: "overloaded", Status: 200},
 		{Target: 1, Provider: "up1", Model: "model-of-up1", Usage: record.Usage{Input: 7, Output: 2}},
 	}
 	if !reflect.DeepEqual(r.Attempts, want) || r.Usage != want[1].Usage || r.Alias != "m" || r.Class != "" || r.Status != 200 || r.Duration <= 0 {

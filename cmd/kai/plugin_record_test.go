@@ -80,7 +80,7 @@ func TestRecordKeepsTheSecret(t *testing.T) {
 	if code := record(request, "-o", filepath.Join(file, "a.txtar")); code != exitFailed || !strings.Contains(stderr.String(), file+" is a file and no folder") {
 		t.Errorf("a file for a folder: exit code %d, %s", code, stderr.String())
 	}
-	if code := record(`{"messages":`); code != exitFailed || !strings.Contains(stderr.String(), "the request on standard input") {
+	if code := record(`{"messages":`); code != exitUsage || !strings.Contains(stderr.String(), "the request on standard input") {
 		t.Errorf("a broken request: exit code %d, %s", code, stderr.String())
 	}
 	s.Close()

@@ -101,7 +101,7 @@ type Attempt struct {
 	FirstContent time.Duration // from the attempt's beginning, as in Request; 0: there was none
 	Class        string        // of the failure; "": it answered
 	Code         string        // of the failure; may be an upstream's
-	Status       int           // that the upstream answered with last; 0: it sent none
+	Status       int           // that the upstream of a failed one answered with last; 0: it sent none
 	Cooled       bool          // the failure made its target cool down, or cool for longer
 	Usage        Usage
 	Cost         Cost   // of the usage, by the configured price
