@@ -69,9 +69,10 @@ func (a *attempt) callError(ctx context.Context, err error) error {
 		}
 	case errors.As(err, &call) && call.Kind == wasm.TooLarge:
 		return &fault.Error{
-			Kind:  fault.TooLarge,
+			Kind: fault.TooLarge, Code: "request_too_large",
 			Cause: err,
-			Text:  fmt.Sprintf("The request is too large for the adapter of provider '%s', even without the long texts and images that Kai keeps back: limits.input allows less.", a.provider.name),
+			Text: fmt.Sprintf("The request is too large for the adapter of provider '%[1]s', even without the long texts and images that Kai keeps back: providers.%[1]s.limits.input allows %[2]d bytes.",
+				a.provider.name, int64(a.provider.config.Limits.Input)),
 		}
 	}
 	return a.adapterError(err, "The adapter of provider '%s' failed; Kai's log says why.", a.provider.name)

@@ -264,7 +264,7 @@ func TestWhatAClientIsToldOfACallThatBroke(t *testing.T) {
 		"a large request that needs memory":   {err: broke(wasm.OutOfMemory, true), kind: fault.TooLarge, says: "more memory (limits.memory) than"},
 		"a large answer that needs work":      {err: broke(wasm.OutOfFuel, true), sent: true, kind: fault.Adapter, code: "adapter_error", says: "'up0' failed"},
 		"a small request that needs work":     {err: broke(wasm.OutOfFuel, false), kind: fault.Adapter, code: "adapter_error", says: "'up0' failed"},
-		"a request that is over limits.input": {err: broke(wasm.TooLarge, false), kind: fault.TooLarge, says: "limits.input allows less"},
+		"a request that is over limits.input": {err: broke(wasm.TooLarge, false), kind: fault.TooLarge, code: "request_too_large", says: ".limits.input allows "},
 		"an answer that is over limits.input": {err: broke(wasm.TooLarge, false), sent: true, kind: fault.Upstream, code: "upstream_error", says: "limits.input allows"},
 		"a trap":                              {err: broke(wasm.Trap, false), kind: fault.Adapter, code: "adapter_error", says: "'up0' failed"},
 		"anything else":                       {err: errors.New("secret"), kind: fault.Adapter, code: "adapter_error", says: "'up0' failed"},
