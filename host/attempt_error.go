@@ -26,6 +26,9 @@ func (a *attempt) withSetup(err error) error {
 		return err
 	}
 	helpful := *told
+	if a.call.request.Model == "" {
+		helpful.Text += " The request names no model, so it is for the default one, '" + a.call.plan.Alias + "'."
+	}
 	helpful.Text += " To use this model, " + needs + "."
 	return &helpful
 }

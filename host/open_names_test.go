@@ -41,3 +41,14 @@ func TestOpenNamesAreEchoed(t *testing.T) {
 		t.Errorf("the models are %v", all)
 	}
 }
+
+// TestTheDefaultModelIsNamedWhereItFails: a request whose model is misspelt as a field goes to it.
+func TestTheDefaultModelIsNamedWhereItFails(t *testing.T) {
+	g := newGateway(t, fmt.Sprintf("providers:\n  ollama: {base_url: %q}\ndefault_model: local\nmodel_mapping:\n  local: {provider: ollama, model: m}\n", mock.Nowhere(t)))
+	for field, want := range map[string]bool{"modle": true, "model": false} {
+		_, answer := g.post(t, `{"`+field+`":"local","messages":[{"role":"user","content":"x"}]}`)
+		if got := strings.Contains(answer, "names no model, so it is for the default one, 'local'"); got != want || !strings.Contains(answer, "ollama pull m") {
+			t.Errorf("with the field %s: %s", field, answer)
+		}
+	}
+}
