@@ -366,6 +366,7 @@ typedef struct {
     kai_bytes message;
     int64_t retry_after_ms; /* 0: unknown */
     bool no_retry;          /* a repeat of the same request can't succeed, whatever the status says */
+    const char *own;        /* what the message says in the adapter's own words, with nothing of the upstream's, for the log; NULL: left out */
 } kai_error;
 
 /* Makes e the call's error: return kai_fail((kai_error){...}); */
@@ -1582,6 +1583,7 @@ int kai_done_(int status, const void *state, size_t size) {
     if (kai_error_.param.len) kai_write_key(&w, "param"), kai_write_string(&w, kai_error_.param);
     kai_write_key(&w, "message");
     kai_write_string(&w, kai_error_.message);
+    if (kai_error_.own) kai_write_key(&w, "own"), kai_write_string(&w, kai_of(kai_error_.own));
     if (kai_error_.retry_after_ms > 0) kai_write_key(&w, "retry_after_ms"), kai_write_int(&w, kai_error_.retry_after_ms);
     if (kai_error_.no_retry) kai_write_key(&w, "no_retry"), kai_write_bool(&w, true);
     kai_write_end(&w);

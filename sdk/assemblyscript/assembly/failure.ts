@@ -13,6 +13,11 @@ export class Failure {
   code: string = "";
   /** The request's field at fault; "": null. */
   param: string = "";
+  /**
+   * What the message says in the adapter's own words, with nothing of the upstream's, for the
+   * gateway's log; "": the log only says that the provider reported an error.
+   */
+  own: string = "";
   /** Milliseconds until a repeat may succeed; 0: unknown. */
   retryAfterMS: i64 = 0;
   /** A repeat of the same request can't succeed, whatever the status says. */
@@ -47,6 +52,7 @@ export class Failure {
     if (this.code.length) w.key("code").string(this.code);
     if (this.param.length) w.key("param").string(this.param);
     w.key("message").string(this.message);
+    if (this.own.length) w.key("own").string(this.own);
     if (this.retryAfterMS > 0) w.key("retry_after_ms").int(this.retryAfterMS);
     if (this.noRetry) w.key("no_retry").bool(true);
     w.end();

@@ -21,6 +21,9 @@ pub struct Error {
     /// The request's field at fault.
     pub param: String,
     pub message: String,
+    /// What the message says in the adapter's own words, with nothing of the upstream's, for
+    /// the gateway's log; empty: the log only says that the provider reported an error.
+    pub own: String,
     /// Milliseconds until a repeat may succeed; 0: unknown.
     pub retry_after_ms: u32,
     /// A repeat of the same request can't succeed, whatever the status says.
@@ -56,6 +59,10 @@ impl Error {
         }
         b.extend_from_slice(b",\"message\":");
         quote(&mut b, &self.message);
+        if !self.own.is_empty() {
+            b.extend_from_slice(b",\"own\":");
+            quote(&mut b, &self.own);
+        }
         if self.retry_after_ms > 0 {
             b.extend_from_slice(b",\"retry_after_ms\":");
             push_int(&mut b, self.retry_after_ms.into());
