@@ -230,7 +230,7 @@ func TestWhoGetsWhichForm(t *testing.T) {
 	}{
 		"natively, but for one that is to have none":    {onlySecond, false, plainly, []mock.Answer{native, native}, asksWhole, []string{"up0/chat"}, "translated"},
 		"natively after one that is to have none":       {onlySecond, false, untranslatable, []mock.Answer{native, native}, asksWhole, []string{"up1/messages"}, "native"},
-		"what the provider said, where another follows": {all, false, untranslatable, []mock.Answer{mock.Whole(404, "text/plain", unserved), native}, asksWhole, []string{"up0/messages"}, "Not here."},
+		"natively behind one that doesn't serve it":     {all, false, untranslatable, []mock.Answer{mock.Whole(404, "text/plain", unserved), native}, asksWhole, []string{"up0/messages", "up1/messages"}, "native"},
 		"why it can't, where a stream is too far":       {all, true, untranslatable, []mock.Answer{native, native}, asksStream, nil, "It can't be translated."},
 		"what names the provider's is not translated":   {all, false, named, []mock.Answer{mock.Whole(404, "text/plain", unserved)}, asksWhole, []string{"up0/messages"}, "Not here."},
 	} {
