@@ -228,11 +228,11 @@ func TestWhoGetsWhichForm(t *testing.T) {
 		asked   []string
 		says    string
 	}{
-		"natively, but for one that is to have none":    {onlySecond, false, plainly, []mock.Answer{native, native}, asksWhole, []string{"up0/chat"}, "translated"},
-		"natively after one that is to have none":       {onlySecond, false, untranslatable, []mock.Answer{native, native}, asksWhole, []string{"up1/messages"}, "native"},
-		"natively behind one that doesn't serve it":     {all, false, untranslatable, []mock.Answer{mock.Whole(404, "text/plain", unserved), native}, asksWhole, []string{"up0/messages", "up1/messages"}, "native"},
-		"why it can't, where a stream is too far":       {all, true, untranslatable, []mock.Answer{native, native}, asksStream, nil, "It can't be translated."},
-		"what names the provider's is not translated":   {all, false, named, []mock.Answer{mock.Whole(404, "text/plain", unserved)}, asksWhole, []string{"up0/messages"}, "Not here."},
+		"natively, but for one that is to have none":  {onlySecond, false, plainly, []mock.Answer{native, native}, asksWhole, []string{"up0/chat"}, "translated"},
+		"natively after one that is to have none":     {onlySecond, false, untranslatable, []mock.Answer{native, native}, asksWhole, []string{"up1/messages"}, "native"},
+		"natively behind one that doesn't serve it":   {all, false, untranslatable, []mock.Answer{mock.Whole(404, "text/plain", unserved), native}, asksWhole, []string{"up0/messages", "up1/messages"}, "native"},
+		"why it can't, where a stream is too far":     {all, true, untranslatable, []mock.Answer{native, native}, asksStream, nil, "It can't be translated."},
+		"what names the provider's is not translated": {all, false, named, []mock.Answer{mock.Whole(404, "text/plain", unserved)}, asksWhole, []string{"up0/messages"}, "Not here."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := startPasses(t, tc.set, tc.answers...)
