@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/upstream"
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -76,9 +77,6 @@ func (a *attempt) events(ctx context.Context, res *upstream.Response) error {
 	}
 }
 
-// byType is the name of an event whose data has it as its type, for answers that pass it on.
-var byType = []byte{}
-
 // putAside keeps a frame for giveFrames. It reports whether there was room.
 func (a *attempt) putAside(f frame.Frame) bool {
 	bit := uint32(1) << a.frames.Len()
@@ -106,7 +104,7 @@ func (a *attempt) giveFrames(ctx context.Context, taker eventsTaker) error {
 		for data, ems := range a.batch.EachFrame(&a.frames) {
 			var name []byte
 			if named&1 != 0 {
-				name = byType
+				name = dialect.ByType()
 			}
 			named >>= 1
 			a.came(name, data, false)
@@ -148,7 +146,7 @@ func (a *attempt) event(ctx context.Context, flags int, name, data []byte) error
 		return err
 	}
 	if len(name) == 0 {
-		name = nil // which is no byType
+		name = nil // and not dialect.ByType
 	}
 	a.came(name, data, false)
 	failed, err := a.adapter.Event(ctx, a.op, flags, a.exchange.State, name, short, &a.batch)

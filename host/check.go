@@ -15,18 +15,19 @@ import (
 	"github.com/kai-gateway/kai/host/limit/ledger"
 )
 
-// Check returns what New would say of the files in c that it opens itself, a
-// *config.Problems with everything that is wrong, in the order of the file, or nil. It makes and changes no file, and
-// a gateway that uses them isn't disturbed. What it says is true of this user.
+// Check returns what New would say of the files in c that it opens itself, but for the values in
+// a ledger: a *config.Problems with everything that is wrong, in the order of the file, or nil. It
+// makes and changes no file, and a gateway that uses them isn't disturbed. What it says is true of
+// this user.
 func Check(c *config.Config) error {
 	var list []config.Problem
 	if path := c.Audit.File; path != "" && path != "stdout" {
-		if err := checkPlace(path); err != nil {
+		if err := checkPlace(path, write); err != nil {
 			list = append(list, auditProblem(c, err))
 		}
 	}
 	if c.Ledger != "" {
-		err := checkPlace(c.Ledger)
+		err := checkPlace(c.Ledger, readAndWrite)
 		if err == nil {
 			err = ledger.Check(c.Ledger)
 		}
@@ -46,28 +47,31 @@ func Check(c *config.Config) error {
 }
 
 func auditProblem(c *config.Config, err error) config.Problem {
-	return c.Problem("audit.file", "can't be written: "+explained(c.Audit.File, err))
+	return c.Problem("audit.file", "can't be written: "+err.Error())
 }
 
 func ledgerProblem(c *config.Config, err error) config.Problem {
-	return c.Problem("ledger", "can't be used: "+explained(c.Ledger, err))
+	return c.Problem("ledger", "can't be used: "+err.Error())
 }
 
 func caProblem(c *config.Config, err error) config.Problem {
 	return c.Problem("shared.ca", "can't be used: "+err.Error())
 }
 
-// explained says why a file couldn't be opened to write it, and what to do where that is known.
-func explained(path string, err error) string {
-	if why := checkPlace(path); why != nil {
-		err = why
-	}
-	return err.Error()
+// What is done with a file, and with a folder in which one is made, as access(2) has it.
+const (
+	write        = 2
+	readAndWrite = 6
+	makeFiles    = 3
+)
+
+// explained returns why a file couldn't be opened for a use, and what to do where that is known.
+func explained(path string, use uint32, err error) error {
+	return cmp.Or(checkPlace(path, use), err)
 }
 
-// checkPlace returns why a file can't be written, or made, at a path; nil if it can.
-func checkPlace(path string) error {
-	const readAndWrite, use = 6, 3 // as access(2) has them: of a file, and of a folder in which one is made
+// checkPlace returns why a file can't be opened for a use, or made, at a path; nil if it can.
+func checkPlace(path string, use uint32) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -80,7 +84,7 @@ func checkPlace(path string) error {
 			return err
 		case !folder.IsDir():
 			return fmt.Errorf("%s is no folder: name a file in one", dir)
-		case syscall.Access(dir, use) != nil:
+		case syscall.Access(dir, makeFiles) != nil:
 			return fmt.Errorf("this user may make no file in the folder %s: make it writable for the user that Kai runs as, or name another file", dir)
 		}
 		return nil
@@ -88,10 +92,11 @@ func checkPlace(path string) error {
 		return err
 	case info.IsDir():
 		return fmt.Errorf("%s is a folder: name a file in it", path)
-	case !info.Mode().IsRegular() && info.Mode()&fs.ModeCharDevice == 0:
+	case !info.Mode().IsRegular() && (use != write || info.Mode()&fs.ModeCharDevice == 0): // an audit may go to a terminal
 		return fmt.Errorf("%s is not a regular file: name another", path)
-	case syscall.Access(path, readAndWrite) != nil:
-		return fmt.Errorf("this user may not read and write %s: make it that of the user that Kai runs as, or name another file", path)
+	case syscall.Access(path, use) != nil:
+		what := map[bool]string{true: "write", false: "read and write"}[use == write]
+		return fmt.Errorf("this user may not %s %s: make it that of the user that Kai runs as, or name another file", what, path)
 	}
 	return nil
 }

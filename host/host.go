@@ -361,7 +361,7 @@ func (h *Host) openAudit(c *config.Config) (*audit.Output, error) {
 	}
 	o, err := audit.Open(c.Audit.File, h.opts.Stdout, c.Audit.Full == "wait")
 	if err != nil {
-		return nil, problems(auditProblem(c, err))
+		return nil, problems(auditProblem(c, explained(c.Audit.File, write, err)))
 	}
 	return o, nil
 }

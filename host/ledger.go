@@ -31,14 +31,14 @@ func (h *Host) openLimits(c *config.Config) error {
 	}
 	file, all, err := ledger.Open(c.Ledger, countsSet, madeSet)
 	if err != nil {
-		return problems(ledgerProblem(c, err))
+		return problems(ledgerProblem(c, explained(c.Ledger, readAndWrite, err)))
 	}
 	if o.Saved, err = countsIn(all[0]); err == nil {
 		err = h.made.load(all[1])
 	}
 	if err != nil {
 		file.Close()
-		return problems(ledgerProblem(c, fmt.Errorf("%w: name another file, or move this one away, and with it what was used and spent", err)))
+		return problems(ledgerProblem(c, fmt.Errorf("%w: %w", err, ledger.ErrBroken)))
 	}
 	o.Track = true
 	counts := limit.NewLocal(o)

@@ -102,7 +102,7 @@ func (m *made) load(saved map[string][]byte) error {
 	return nil
 }
 
-var errMade = errors.New("it says nothing that can be so of what a provider keeps")
+var errMade = errors.New("its record of what providers keep can't be read")
 
 // saved returns the value for a ledger; nil of nil. That has names of a key, an alias and an
 // upstream, an id, and numbers: nothing that was asked or answered.

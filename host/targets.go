@@ -251,7 +251,8 @@ func healthOf(ctx context.Context, err error) error {
 }
 
 // blamed is what a failure says of the target's health in the operation. A 403 to anything but a
-// request for an answer tells what the account may do with the model, and nothing of the key.
+// request for an answer tells what the account may do with the model, and nothing of the key:
+// adapters can't know that of a 403, which is why its status counts here.
 func (s *search) blamed(o *outcome, err error) error {
 	if fault.KindOf(err) == fault.Auth && o.status == 403 && s.choice.Operation != "" {
 		return &fault.Error{Kind: fault.Denied, RetryAfter: fault.RetryAfterOf(err), Cause: err}

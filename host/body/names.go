@@ -41,14 +41,14 @@ func newNames(fields []Field, known []string, other Place) (n names) {
 	for i, name := range known {
 		add(name, other).known = uint8(i + 1)
 	}
-	for log := uint(bits.Len(uint(4 * len(n.slots)))); !n.spread(log); log++ {
+	for log := uint(bits.Len(uint(4 * len(n.slots)))); !n.findSeed(log); log++ {
 	}
 	return n
 }
 
-// spread looks for a seed by which all names are at different indexes of a table of 2^log, and
+// findSeed looks for a seed by which all names are at different indexes of a table of 2^log, and
 // reports whether it has found one.
-func (n *names) spread(log uint) bool {
+func (n *names) findSeed(log uint) bool {
 	n.shift = 64 - log
 	for try := range uint64(100) {
 		n.seed = 0x9e3779b97f4a7c15 + 2*try*try*0x632be59bd9b4e019

@@ -164,6 +164,9 @@ type NativeStream interface {
 	BeginNative() Passing
 }
 
+// ByType returns the name, for Came, of an event whose name is the type in its data.
+func ByType() []byte { return []byte{} }
+
 // Passing is an Answer that passes on what the upstream sent where the adapter says so.
 type Passing interface {
 	Answer

@@ -1,5 +1,5 @@
 // Package memory counts what the process holds for requests, answers and guests, and
-// refuses what would be too much.
+// refuses what would be too much. It also gives memory back that nothing needs at the moment.
 //
 // A Total is the limit for everything. A Share is one provider's part of it, so that no
 // provider takes what the others need. A Grant is what one holder, a request or a

@@ -68,12 +68,11 @@ func explain(err error, s *openaichat.State) error {
 
 // brokenOff returns the error for an answer that ended with "error" and no explanation.
 func brokenOff(word string) error {
-	text := "The model's provider broke off the answer."
-	if errortext.IsWord(word) {
-		text = "The model's provider broke off the answer: " + word + "."
+	e := &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", Message: "OpenRouter: The model's provider broke off the answer."}
+	if e.Own = e.Message; errortext.IsWord(word) {
+		e.Message = "OpenRouter: The model's provider broke off the answer: " + word + "."
 	}
-	e := &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", Message: "OpenRouter: " + text}
-	return errortext.Own(e, word+".")
+	return e
 }
 
 // report is what OpenRouter says about a failure. The forms are those in
@@ -266,9 +265,8 @@ func (r *report) asksTooMuch() bool {
 
 // notFound returns the error for a path that does not exist.
 func notFound() *sdk.Error {
-	return &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", NoRetry: true,
-		Message: "OpenRouter has no chat completions at this place. Check the provider's base_url in the gateway's configuration: it ends in /api/v1.",
-		Own:     "OpenRouter has no chat completions at this place. Check the provider's base_url in the gateway's configuration: it ends in /api/v1."}
+	return errortext.Own(&sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", NoRetry: true,
+		Message: "OpenRouter has no chat completions at this place. Check the provider's base_url in the gateway's configuration: it ends in /api/v1."}, "")
 }
 
 // requestCode returns the code for a request that is wrong. It is OpenRouter's own word if

@@ -117,13 +117,7 @@ func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long b
 	case atUser:
 		n.user = value
 	}
-	switch at {
-	case atFormat, atDimensions, atUser:
-		if b[value.From] != 'n' {
-			break
-		}
-		fallthrough
-	case atStream:
+	if at == atStream || (at == atFormat || at == atDimensions || at == atUser) && b[value.From] == 'n' {
 		n.left = append(n.left, body.Span{From: key, To: value.To})
 	}
 	if at >= atUnknown {

@@ -3,6 +3,7 @@ package passed
 import (
 	"slices"
 
+	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -31,7 +32,7 @@ func (a *passing) whole(dst []byte, ems []abi.Emission, result int) ([]byte, err
 		if i == len(events)-1 {
 			said = append(slices.Delete(slices.Clone(ems), result, result+1), said[0], abi.Emission{Kind: abi.Finish, Data: []byte(abi.FinishStop)})
 		}
-		a.Came(typed, event, false)
+		a.Came(dialect.ByType(), event, false)
 		var err error
 		if dst, err = a.Answer.Apply(dst, said); err != nil {
 			return dst[:begin], err
@@ -39,9 +40,6 @@ func (a *passing) whole(dst []byte, ems []abi.Emission, result int) ([]byte, err
 	}
 	return dst, nil
 }
-
-// typed is the name of an event whose name is its type.
-var typed = []byte{}
 
 // eventsOf returns the data of the events that say what a whole answer says: the text of a
 // transcription, or pictures. They are nil if it is neither.

@@ -14,10 +14,10 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-var (
-	errUsed   = errors.New("another process has it open: each gateway needs a file of its own")
-	errBroken = errors.New("it is no ledger, or a broken one: name another file, or move this one away, and with it what was used and spent")
-)
+var errUsed = errors.New("another process has it open: each gateway needs a file of its own")
+
+// ErrBroken is the error for a file in which something else stands than a ledger's values.
+var ErrBroken = errors.New("it is no ledger, or a broken one: name another file, or move this one away, and with it what was used and spent")
 
 // patience is how long Open waits for the process before this one to let go.
 const patience = time.Second
@@ -83,7 +83,7 @@ func explain(path string, err error) error {
 	}
 	for _, broken := range []error{bolterrors.ErrInvalid, bolterrors.ErrChecksum, bolterrors.ErrVersionMismatch} {
 		if errors.Is(err, broken) {
-			return fmt.Errorf("%s: %w", path, errBroken)
+			return fmt.Errorf("%s: %w", path, ErrBroken)
 		}
 	}
 	return err

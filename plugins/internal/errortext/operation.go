@@ -6,16 +6,13 @@ import "strings"
 // have the operation that was asked for, which is another one than an answer. Only what stands
 // before the first quote or colon counts: a client may have written the rest.
 func LacksOperation(said string) bool {
-	if i := strings.IndexAny(said, "'\"`:"); i >= 0 {
-		said = said[:i]
-	}
-	said = strings.ToLower(said)
+	said = ownWords(said)
 	if strings.Contains(said, "not allowed to generate embeddings") { // OpenAI, with 403
 		return true
 	}
 	for _, lacks := range [...]struct {
 		begin string
-		what  []string // what stands behind it; nil: anything
+		what  []string // what stands behind it
 	}{
 		{"not supported in the v1/", []string{"completions", "embeddings", "moderations", "images", "audio"}},             // OpenAI, with 404
 		{"does not support ", []string{"embeddings", "reranking", "completions", "score ", "transcriptions ", "rerank "}}, // vLLM with 400; llama.cpp with 501

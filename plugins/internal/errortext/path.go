@@ -43,10 +43,16 @@ func IsPath(said string) bool {
 // about something that the request names, such as a file. Only what stands before the first
 // quote or colon counts: a client may have written the rest.
 func IsAboutModel(said string) bool {
+	return strings.Contains(ownWords(said), "model")
+}
+
+// ownWords returns, in lower case, what of a text no client can have written: what stands before
+// the first quote or colon.
+func ownWords(said string) string {
 	if i := strings.IndexAny(said, "'\"`:"); i >= 0 {
 		said = said[:i]
 	}
-	return strings.Contains(strings.ToLower(said), "model")
+	return strings.ToLower(said)
 }
 
 // IsForeign reports whether the body of an error can't come from an API that speaks JSON: it
