@@ -172,7 +172,7 @@ func TestWholeAnswersToStreams(t *testing.T) {
 			`{"created":7,"size":"1x1","data":[{"b64_json":"AA=="},{"b64_json":"AQ=="}],"usage":{"input_tokens":5,"output_tokens":9}}`,
 			[]string{
 				`{"type":"image_generation.completed","size":"1x1","created_at":7,"b64_json":"AA=="}`,
-				`{"type":"image_generation.completed","size":"1x1","usage":{"input_tokens":5,"output_tokens":9},"created_at":7,"b64_json":"AQ=="}`,
+				`{"type":"image_generation.completed","size":"1x1","created_at":7,"b64_json":"AQ==","usage":{"input_tokens":5,"output_tokens":9}}`,
 			},
 			`"prompt_tokens":5,"completion_tokens":9`,
 		},
@@ -196,6 +196,24 @@ func TestWholeAnswersToStreams(t *testing.T) {
 			}
 			if log := g.log.String(); !strings.Contains(log, tc.usage) {
 				t.Errorf("the log is %s", log)
+			}
+		})
+	}
+}
+
+// TestNoWholeAnswerGrowsAsEvents: an answer can't be made so that its events are many times as long.
+func TestNoWholeAnswerGrowsAsEvents(t *testing.T) {
+	long := strings.Repeat("x", 100_000)
+	for name, answer := range map[string]string{
+		"no pictures":        `{"x":"` + long + `","data":[` + strings.Repeat("0,", 4000) + `0]}`,
+		"too many pictures":  `{"data":[` + strings.Repeat(`{"b64_json":"AA=="},`, 4000) + `{}]}`,
+		"a long size of all": `{"size":"` + long + `","usage":{},"data":[` + strings.Repeat(`{"b64_json":"AA=="},`, 99) + `{}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			up := mock.Start(t, mock.JSON(answer))
+			_, got := passedGateway(t, up).postTo(t, images, "key-a", `{"model":"mine","prompt":"p","stream":true}`)
+			if len(got) > len(answer)/2 {
+				t.Errorf("%d bytes became %d", len(answer), len(got))
 			}
 		})
 	}

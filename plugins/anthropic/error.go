@@ -99,7 +99,7 @@ func refusesEffort(text string) bool {
 func verdict(status int, said string) *sdk.Error {
 	has := func(part string) bool { return strings.Contains(said, part) }
 	switch {
-	case errortext.IsTooLong(said), status >= 400 && status < 500 && status != 429 && has("context window"):
+	case errortext.IsTooLong(said), (status == 400 || status == 413 || status == 422) && has("context window"):
 		e := refuse("messages", "Anthropic refuses the request: "+said)
 		e.Code = "context_length_exceeded"
 		return e

@@ -101,11 +101,11 @@ func verdict(status int, text, kind string, s *state) *sdk.Error {
 		e.Code = "unsupported_parameter"
 		return e
 	case has("does not support insert"):
-		e := refuse("suffix", "This model can't fill in the text before a suffix.")
+		e := errortext.Own(refuse("suffix", "This model can't fill in the text before a suffix."), "")
 		e.Code = "unsupported_parameter"
 		return e
 	case has("does not support embeddings"):
-		e := refuse("model", "This model can't make embeddings.")
+		e := errortext.Own(refuse("model", "This model can't make embeddings."), "")
 		e.Code = "unsupported_operation"
 		return e
 	case has("does not support generate"), has("does not support completion"):
@@ -129,7 +129,7 @@ func verdict(status int, text, kind string, s *state) *sdk.Error {
 	case 400, 409, 411, 413, 415, 422, 431, 501:
 		return refuse("", "Ollama refuses the request: "+text)
 	case 401: // about models of Ollama's cloud, so others are served
-		return withoutModel("Ollama is not signed in for this model; its operator has to run: ollama signin")
+		return errortext.Own(withoutModel("Ollama is not signed in for this model; its operator has to run: ollama signin"), "")
 	case 402, 403:
 		return withoutModel("Ollama refused this model: " + text)
 	case 404:
@@ -148,7 +148,9 @@ func noModel(text string) *sdk.Error {
 	message := "Ollama says: " + text
 	if _, rest, ok := strings.Cut(text, "model "); ok && len(rest) > 1 {
 		if name, _, ok := strings.Cut(rest[1:], rest[:1]); ok && (rest[0] == '\'' || rest[0] == '"') {
-			message = "Ollama has no model '" + name + "'. Get it with: ollama pull " + name
+			e := withoutModel("Ollama has no model '" + name + "'. Get it with: ollama pull " + name)
+			e.Own = "Ollama does not have the model. Get it with: ollama pull"
+			return e
 		}
 	}
 	return withoutModel(message)

@@ -14,76 +14,95 @@ import (
 // https://platform.openai.com/docs/api-reference/audio/createTranscription
 func (a *passing) whole(dst []byte, ems []abi.Emission, result int) ([]byte, error) {
 	answer := sdk.JSON(ems[result].Data)
-	size := 2 * int64(len(answer))
+	size := 2 * int64(len(answer)) // of an event, before it is in dst, where it is counted
 	if err := a.memory.Hold(size); err != nil {
 		return dst, outOfMemory(err)
 	}
 	defer a.memory.Drop(size)
-	events := eventsOf(answer)
-	if events == nil {
-		return dst, &fault.Error{
-			Kind: fault.Upstream, Code: "upstream_error",
-			Text: "The provider answered as a whole, although a stream was asked for. It may know none: ask without one.",
-		}
-	}
 	begin := len(dst)
-	for i, event := range events {
-		said := []abi.Emission{{Kind: abi.Pass, At: abi.PassContent}}
-		if i == len(events)-1 {
-			said = append(slices.Delete(slices.Clone(ems), result, result+1), said[0], abi.Emission{Kind: abi.Finish, Data: []byte(abi.FinishStop)})
-		}
+	tell := func(event []byte, ems ...abi.Emission) (err error) {
 		a.Came(dialect.ByType(), event, false)
-		var err error
-		if dst, err = a.Answer.Apply(dst, said); err != nil {
-			return dst[:begin], err
-		}
+		dst, err = a.Answer.Apply(dst, append([]abi.Emission{{Kind: abi.Pass, At: abi.PassContent}}, ems...))
+		return err
+	}
+	last := append(slices.Delete(slices.Clone(ems), result, result+1), abi.Emission{Kind: abi.Finish, Data: []byte(abi.FinishStop)})
+	if err := asEvents(answer, tell, last); err != nil {
+		return dst[:begin], err
 	}
 	return dst, nil
 }
 
-// eventsOf returns the data of the events that say what a whole answer says: the text of a
-// transcription, or pictures. They are nil if it is neither.
-func eventsOf(answer sdk.JSON) (events [][]byte) {
+// asEvents tells what a whole answer says in the events of its API: the text of a transcription,
+// or pictures. What is stated besides comes with the last one. The error is a *fault.Error.
+func asEvents(answer sdk.JSON, tell func(event []byte, ems ...abi.Emission) error, last []abi.Emission) error {
 	if text := answer.Get("text"); text.Kind() == sdk.KindString {
-		delta := event("transcript.text.delta", sdk.JSON(`{}`), nil)
+		delta := event("transcript.text.delta")
 		delta.Key("delta").Raw(text)
 		delta.End()
-		done := event("transcript.text.done", answer, nil)
+		if err := tell(delta.Bytes()); err != nil {
+			return err
+		}
+		done := event("transcript.text.done")
+		addFields(done, answer)
 		done.End()
-		return [][]byte{delta.Bytes(), done.Bytes()}
+		return tell(done.Bytes(), last...)
 	}
-	data := answer.Get("data")
+	pictures := answer.Get("data")
 	left := 0
-	for it := sdk.Array(data); it.Next(); {
-		left++
-	}
-	for it := sdk.Array(data); it.Next(); {
-		without := []string{"data", "created", "usage"}
-		if left--; left == 0 {
-			without = without[:2] // all of them are counted, with the last one
+	for it := sdk.Array(pictures); it.Next(); left++ {
+		if it.Value().Kind() != sdk.KindObject {
+			return notEvents()
 		}
-		w := event("image_generation.completed", answer, without)
+	}
+	if left == 0 || left > abi.MaxChoices {
+		return notEvents()
+	}
+	for it := sdk.Array(pictures); it.Next(); {
+		picture := event("image_generation.completed")
+		for _, name := range [...]string{"background", "output_format", "quality", "size"} { // which all have
+			if v := answer.Get(name); !v.Empty() && len(v) < 64 {
+				picture.Key(name).Raw(v)
+			}
+		}
 		if created := answer.Get("created"); created.Kind() == sdk.KindNumber {
-			w.Key("created_at").Raw(created)
+			picture.Key("created_at").Raw(created)
 		}
-		for f := sdk.Object(it.Value()); f.Next(); {
-			w.Key(string(f.Key())).Raw(f.Value())
+		addFields(picture, it.Value())
+		ems := []abi.Emission(nil)
+		if left--; left == 0 {
+			if usage := answer.Get("usage"); usage.Kind() == sdk.KindObject { // of all of them
+				picture.Key("usage").Raw(usage)
+			}
+			ems = last
 		}
-		w.End()
-		events = append(events, w.Bytes())
+		picture.End()
+		if err := tell(picture.Bytes(), ems...); err != nil {
+			return err
+		}
 	}
-	return events
+	return nil
 }
 
-// event begins the data of an event of a type, with the fields of an answer but those without.
-func event(kind string, answer sdk.JSON, without []string) *sdk.Writer {
+func notEvents() *fault.Error {
+	return &fault.Error{
+		Kind: fault.Upstream, Code: "upstream_error",
+		Text: "The provider answered as a whole, although a stream was asked for. It may know none: ask without one.",
+	}
+}
+
+// event begins the data of an event of a type.
+func event(kind string) *sdk.Writer {
 	w := &sdk.Writer{}
 	w.Object()
 	w.Key("type").String(kind)
-	for f := sdk.Object(answer); f.Next(); {
-		if key := string(f.Key()); key != "type" && !slices.Contains(without, key) {
+	return w
+}
+
+// addFields adds those of an object, but its type.
+func addFields(w *sdk.Writer, object sdk.JSON) {
+	for f := sdk.Object(object); f.Next(); {
+		if key := string(f.Key()); key != "type" {
 			w.Key(key).Raw(f.Value())
 		}
 	}
-	return w
 }

@@ -14,7 +14,7 @@ var tooLong = [...][2]string{
 	{"is too large to process", "physical batch size"},              // llama.cpp, of embeddings, with status 500
 	{"larger than the max context size"},                            // llama.cpp, of embeddings
 	{"must have less than ", " tokens. Given: "},                    // TEI and TGI, of the input
-	{"`max_new_tokens` must be <= ", "Given: "},                     // TGI, of the input and the answer
+	{"`inputs` tokens + `max_new_tokens` must be <= ", "Given: "},   // TGI, of the input and the answer
 	{"too large for model with"},                                    // Mistral, of chats
 	{" tokens, exceeding max ", " tokens"},                          // Mistral, of embeddings
 	{"maximum prompt length"},                                       // xAI

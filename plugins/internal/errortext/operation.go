@@ -14,14 +14,16 @@ func LacksOperation(said string) bool {
 		begin string
 		what  []string // what stands behind it
 	}{
-		{"not supported in the v1/", []string{"completions", "embeddings", "moderations", "images", "audio"}},             // OpenAI, with 404
-		{"does not support ", []string{"embeddings", "reranking", "completions", "score ", "transcriptions ", "rerank "}}, // vLLM with 400; llama.cpp with 501
-		{"is not supported for ", []string{"embed", "batchembed"}},                                                        // Gemini, with 404
-		{"no endpoints found that support ", []string{"embedding"}},                                                       // OpenRouter, with 404
+		{"not supported in the v1/", []string{"completions", "embeddings", "moderations", "images", "audio"}},          // OpenAI, with 404
+		{"does not support ", []string{"embeddings", "reranking", "completions", "score", "transcriptions", "rerank"}}, // vLLM with 400; llama.cpp with 501
+		{"is not supported for ", []string{"embedcontent", "batchembedcontents"}},                                      // Gemini, with 404
+		{"no endpoints found that support ", []string{"embeddings", "embedding models"}},                               // OpenRouter, with 404
 	} {
-		_, rest, found := strings.Cut(said, lacks.begin)
+		_, rest, _ := strings.Cut(said, lacks.begin)
 		for _, what := range lacks.what {
-			if found && strings.HasPrefix(rest, what) {
+			// What goes on, as "embeddings of more than 512 dimensions" does, is about the request.
+			if behind, found := strings.CutPrefix(rest, what); found &&
+				(behind == "" || behind[0] == '.' || strings.HasPrefix(behind, " api") || strings.HasPrefix(behind, " for ") || strings.HasPrefix(behind, " endpoint")) {
 				return true
 			}
 		}

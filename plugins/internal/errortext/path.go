@@ -66,14 +66,16 @@ func IsForeign(body sdk.JSON) bool {
 }
 
 // Own makes an error say to the log what it says without the upstream's words: said, as they
-// stand in its message behind a colon, or "" if there are none in it. It returns the error.
+// stand in its message behind a colon, or "" if there are none in it. If they don't stand there, a
+// part of them may, so that it leaves Own as it is. It returns the error.
 func Own(e *sdk.Error, said string) *sdk.Error {
-	e.Own = e.Message
-	if said != "" {
-		e.Own = strings.Replace(e.Message, ": "+said, ".", 1)
-		if strings.Contains(e.Own, said) || !strings.Contains(e.Own, " ") { // a name alone says nothing
-			e.Own = ""
-		}
+	if said == "" {
+		e.Own = e.Message
+		return e
+	}
+	own := strings.Replace(e.Message, ": "+said, ".", 1)
+	if own != e.Message && !strings.Contains(own, said) && strings.Contains(own, " ") { // a name alone says nothing
+		e.Own = own
 	}
 	return e
 }
