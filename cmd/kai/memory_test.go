@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -292,7 +293,11 @@ func startIn(t *testing.T, group, yaml string) *process {
 	// A shell of the group becomes the program: all its memory is the group's.
 	wrapper := filepath.Join(t.TempDir(), "kai")
 	script := fmt.Sprintf("#!/bin/sh\necho $$ > '%s/cgroup.procs' && exec '%s' \"$@\"\n", group, builtProgram(t))
-	if err := os.WriteFile(wrapper, []byte(script), 0o755); err != nil {
+	// A process that a test beside this one starts meanwhile would have the file open for writing.
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(wrapper, []byte(script), 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	return startProgram(t, wrapper, yaml)
