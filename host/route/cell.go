@@ -28,7 +28,8 @@ const maxTold = time.Hour
 //
 // A cell is closed as long as all is well. A failure that trips it makes it cool. When that is
 // over it is half open: one attempt at a time may try, and its success closes the cell. Only a
-// success shortens a cooldown, and it never is shorter than an upstream's Retry-After.
+// success shortens a cooldown, and it never is shorter than an upstream's Retry-After. Where nothing
+// failed, and it cools because of what an upstream said elsewhere, it is closed once that is over.
 //
 // It is safe for concurrent use. Asking a closed cell takes one atomic load.
 type Cell struct {
@@ -63,8 +64,16 @@ func (c *Cell) State(now time.Time) State {
 		return Closed
 	case now.UnixNano() < until:
 		return Cooling
+	case c.lapses():
+		return Closed
 	}
 	return HalfOpen
+}
+
+// lapses reports whether the cell cools only because of what an upstream said elsewhere: in another
+// operation of the model, or to another gateway.
+func (c *Cell) lapses() bool {
+	return c.until.Load() == c.told.Load() && !c.window.marked.Load()
 }
 
 // Until returns when the cooldown ends, and when the part of it ends that the upstream
@@ -130,7 +139,7 @@ func (c *Cell) enter() (probe, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.until.Load() == 0:
+	case c.until.Load() == 0, c.lapses():
 		return false, true
 	case c.probing:
 		return false, false
@@ -177,6 +186,10 @@ func (c *Cell) close() {
 func (c *Cell) failed(now time.Time, kind fault.Kind, retryAfter time.Duration, probe bool, rule *Cooldown) (cooled bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.lapses() && now.UnixNano() >= c.until.Load() { // so this begins anew
+		c.until.Store(0)
+		c.told.Store(0)
+	}
 	before := c.until.Load()
 	c.failures++
 	c.window.marked.Store(true)
@@ -210,14 +223,17 @@ func (c *Cell) cool(end time.Time, kind fault.Kind) {
 	}
 }
 
-// cooled takes over a cooldown that another gateway has seen begin.
-func (c *Cell) cooled(o CoolingDown) {
+// cooled takes over a cooldown that began elsewhere: at another gateway, or in another operation of
+// the model. It counts as no failure, and reports whether the cell cools longer, or has to.
+func (c *Cell) cooled(o CoolingDown) (longer bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	until, told := c.until.Load(), c.told.Load()
 	if !o.Told.IsZero() {
-		c.told.Store(max(c.told.Load(), o.Told.UnixNano()))
+		c.told.Store(max(told, o.Told.UnixNano()))
 	}
 	c.cool(o.Until, o.Kind)
+	return c.until.Load() != until || c.told.Load() != told
 }
 
 // announce tells others how the cell cools.

@@ -6,12 +6,15 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // Health is how a target has been doing: as a model, and as a part of its provider. A model does as it
 // does in each operation: who asks one that answers for what it doesn't have, such as embeddings,
 // takes nothing away from those who ask it for answers. Only that it has no room, or that a limit is
-// reached, holds for all of them, if the upstream says for how long.
+// reached, holds for all of them, if the upstream says for how long, and for that long. A limit of
+// counting tokens holds for nothing else: Anthropic's of counting and of messages are independent,
+// https://platform.claude.com/docs/en/build-with-claude/token-counting.
 type Health struct {
 	provider, model *Cell
 	common          *Cell // of the model, for all operations, if model is that of another one than answers
@@ -126,18 +129,36 @@ func (l *Lease) Done(now time.Time, err error) (cooled bool) {
 		l.health.model.succeeded(now, l.health.rule)
 		return false
 	}
-	kind := fault.KindOf(err)
+	kind, told := fault.KindOf(err), fault.RetryAfterOf(err)
 	cell, probe := l.health.model, l.modelProbe
 	switch blame, _ := kind.Blame(); {
 	case blame == fault.Nobody, kind == fault.Missing && l.health.open:
 		return false
 	case blame == fault.Provider:
 		cell, probe = l.health.provider, l.providerProbe
-	case l.health.common != nil && kind.Repeat() && fault.RetryAfterOf(err) > 0: // a limit, or no room
-		cell, probe = l.health.common, false
+	case told > 0 && l.health.shares(kind):
+		end := now.Add(min(told, maxTold))
+		if common := l.health.common; common.cooled(CoolingDown{Until: end, Told: end, Kind: kind}) {
+			common.announce()
+			cooled = true
+		}
 	}
-	if cooled = cell.failed(now, kind, fault.RetryAfterOf(err), probe, l.health.rule); cooled {
+	if cell.failed(now, kind, told, probe, l.health.rule) {
 		cell.announce()
+		cooled = true
 	}
 	return cooled
+}
+
+// shares reports whether a failure of a kind, of which the upstream says how long it lasts, holds
+// for the model's other operations, too.
+func (h Health) shares(kind fault.Kind) bool {
+	if h.common == nil {
+		return false
+	}
+	switch abi.OpNamed(h.model.Operation()) {
+	case abi.Count, abi.CountMessages, abi.CountResponses:
+		return kind == fault.Busy
+	}
+	return kind.Repeat()
 }

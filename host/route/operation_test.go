@@ -85,6 +85,59 @@ func TestAChoiceIsForAnOperation(t *testing.T) {
 	}
 }
 
+// TestTrapALimitElsewhereEscalates: however often an operation fails by a limit, others are left
+// alone for as long as the upstream said, here and at other gateways, and then they are as before.
+func TestTrapALimitElsewhereEscalates(t *testing.T) {
+	model, whole := cellKey{provider: "up", model: "m"}, cellKey{provider: "up", whole: true}
+	for name, tc := range map[string]struct {
+		operation string
+		kind      fault.Kind
+		shared    bool
+	}{
+		"a limit of embeddings":                  {"embeddings", fault.Rate, true},
+		"no room for embeddings":                 {"embeddings", fault.Busy, true},
+		"no room to count tokens":                {"count", fault.Busy, true},
+		"a limit of counting tokens":             {"count", fault.Rate, false},
+		"a limit of counting those of messages":  {"count_messages", fault.Rate, false},
+		"a limit of counting those of responses": {"count_responses", fault.Rate, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			elsewhere := NewCells()
+			there := Health{provider: elsewhere.hold(whole), model: elsewhere.hold(model), rule: &rule}
+			cells, of := NewCells(), map[string]time.Time{}
+			cells.Tell = func(c CoolingDown) {
+				of[c.Operation] = c.Until
+				elsewhere.Cool(c)
+			}
+			h := Health{provider: cells.hold(whole), model: cells.hold(model), rule: &rule}
+			for range 6 {
+				done(h.In(tc.operation), start, told(tc.kind, time.Second))
+			}
+			end := start.Add(time.Second)
+			if until, said := of[""]; said != tc.shared || said && !until.Equal(end) {
+				t.Errorf("others are told that chats cool until %v: %v", until, said)
+			}
+			for at, h := range map[string]Health{"here": h, "there": there} {
+				for _, operation := range []string{"", "rerank"} {
+					if got := h.In(operation).State(start); (got == Cooling) != tc.shared {
+						t.Errorf("%s, in %q, it is %v", at, operation, got)
+					}
+					if got := h.In(operation).State(end); got != Closed {
+						t.Errorf("%s, in %q, it is %v when the time is over", at, operation, got)
+					}
+				}
+				if h.In(tc.operation).State(end) != Cooling {
+					t.Errorf("%s, the operation that failed six times may be asked", at)
+				}
+			}
+			done(h, end, failure(fault.Upstream))
+			if got := h.State(end); got != Closed {
+				t.Errorf("after one failure of a chat it is %v", got)
+			}
+		})
+	}
+}
+
 // TestALimitHoldsForAllOperations, if the upstream says for how long.
 func TestALimitHoldsForAllOperations(t *testing.T) {
 	for name, tc := range map[string]struct {
