@@ -191,9 +191,12 @@ func (a *streamedAnswer) flush() error {
 	if a.first.IsZero() {
 		a.first = a.now()
 	}
-	err := a.client.Write(a.buf)
+	if err := a.client.Write(a.buf); err != nil {
+		a.buf, a.room = nil, nil // a write to a stream of HTTP/2 that was reset may still read it
+		return err
+	}
 	a.Sent(a.giveBack())
-	return err
+	return nil
 }
 
 func (a *streamedAnswer) complete() bool { return a.ended }
