@@ -85,7 +85,11 @@ func (c *Client) greet(n *conn) error {
 		words = append(words, []string{"SELECT", strconv.Itoa(c.o.Database)})
 	}
 	for _, w := range words {
-		if _, err := n.say(w...); err != nil {
+		_, err := n.say(w...)
+		if r, refused := errors.AsType[refusal](err); refused && w[0] == "AUTH" {
+			return r.withoutPassword()
+		}
+		if err != nil {
 			return err
 		}
 	}

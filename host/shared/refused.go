@@ -25,6 +25,16 @@ func refusedOver(err error) string {
 	return ""
 }
 
+// withoutPassword returns a refusal of AUTH by its code: servers and proxies that don't know the
+// command repeat its arguments, in words of their own.
+func (r refusal) withoutPassword() refusal {
+	code, text, _ := strings.Cut(string(r), " ")
+	if strings.Contains(text, "AUTH") {
+		code += " to AUTH"
+	}
+	return refusal(code)
+}
+
 // Refused returns what to check in the configuration, if the store answers and refuses; ""
 // where it doesn't answer, or lets this gateway in.
 func (c *Client) Refused() string {

@@ -93,6 +93,37 @@ func certificate(t *testing.T) (cert, key string, pool *x509.CertPool) {
 	return cert, key, pool
 }
 
+// saying is the address of a server that answers everything with one line.
+func saying(t *testing.T, line string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() {
+				defer c.Close()
+				for some := make([]byte, 4<<10); ; {
+					if _, err := c.Read(some); err != nil {
+						return
+					}
+					if _, err := c.Write([]byte(line + "\r\n")); err != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); all.Wait() })
+	return l.Addr().String()
+}
+
 // TestAStoreThatRefuses: it is told from one that doesn't answer, with what to check, once.
 func TestAStoreThatRefuses(t *testing.T) {
 	locked, open := redis.Start(t, "--requirepass", "canary-pw"), redis.Start(t)
@@ -105,6 +136,8 @@ func TestAStoreThatRefuses(t *testing.T) {
 		"a user that isn't there":       {Options{Addresses: []string{open.Address}, User: "nobody", Password: "canary-wrong"}, "shared.password, and the user in shared.url"},
 		"a password where none is":      {Options{Addresses: []string{open.Address}, Password: "canary-wrong"}, "shared.password, and the user in shared.url"},
 		"a database that isn't there":   {Options{Addresses: []string{open.Address}, Database: 99}, "the database in shared.url"},
+		"it doesn't know AUTH":          {Options{Addresses: []string{saying(t, "-ERR unknown command 'AUTH', with args beginning with: 'canary-pw' ")}, Password: "canary-pw"}, "shared.password, and the user in shared.url"},
+		"it repeats what it was sent":   {Options{Addresses: []string{saying(t, "-ERR what is canary-pw?")}, Password: "canary-pw"}, ""},
 		"nobody listens":                {Options{Addresses: []string{redis.Free(t)}}, ""},
 		"it lets this gateway in":       {Options{Addresses: []string{open.Address}}, ""},
 		"it speaks no TLS, as we would": {Options{Addresses: []string{open.Address}, TLS: &tls.Config{}}, ""},
