@@ -36,9 +36,10 @@ type Cell struct {
 	until atomic.Int64 // when the cooldown ends, nanoseconds since 1970; 0: closed
 	told  atomic.Int64 // the part of it that the upstream asked for
 
-	window window
-	about  cellKey
-	tell   func(CoolingDown) // nil: nobody is told
+	window    window
+	about     cellKey
+	operation string            // of the model, whose cell is within the model's; "" for answers
+	tell      func(CoolingDown) // nil: nobody is told
 
 	mu       sync.Mutex
 	others   map[string]*Cell // of the model's other operations, by their names
@@ -97,7 +98,7 @@ func (c *Cell) Reason() fault.Kind {
 }
 
 // Operation is the operation whose cell it is; "" if it is that of answers, or a provider's.
-func (c *Cell) Operation() string { return c.about.operation }
+func (c *Cell) Operation() string { return c.operation }
 
 // in returns the model's cell of an operation; "": of answers, which is c itself.
 func (c *Cell) in(operation string) *Cell {
@@ -111,8 +112,7 @@ func (c *Cell) in(operation string) *Cell {
 		if c.others == nil {
 			c.others = map[string]*Cell{}
 		}
-		other = &Cell{about: c.about, tell: c.tell}
-		other.about.operation = operation
+		other = &Cell{about: c.about, operation: operation, tell: c.tell}
 		c.others[operation] = other
 	}
 	return other
@@ -242,7 +242,7 @@ func (c *Cell) announce() {
 		return
 	}
 	until, told := c.Until()
-	c.tell(CoolingDown{Upstream: c.about.provider, Model: c.about.model, Whole: c.about.whole, Operation: c.about.operation, Until: until, Told: told, Kind: c.Reason()})
+	c.tell(CoolingDown{Upstream: c.about.provider, Model: c.about.model, Whole: c.about.whole, Operation: c.operation, Until: until, Told: told, Kind: c.Reason()})
 }
 
 // next returns the length of the next cooldown, give or take a tenth.

@@ -33,8 +33,6 @@ type cellKey struct {
 	provider string // identifies an upstream with the key that is used for it
 	model    string // "" for all of the provider
 	whole    bool   // all of the provider: a model may be called ""
-
-	operation string // of the model, that has a cell within the model's; "" for answers
 }
 
 // CoolingDown is a cooldown of an upstream, or of one of its models.
