@@ -18,7 +18,7 @@ func (d *Dialect) whole(r *sdk.Response, out *sdk.Out) error {
 		return err
 	}
 	d.emitUsage(a.usage, out)
-	if body := strings.TrimSpace(string(r.Body)); body == "" || body == "null" {
+	if isEmpty(r.Body) {
 		return Failed(502, "upstream_error", d.Name+" sent an empty answer. Does its base_url lead to a server with this API?")
 	}
 	if err := a.failed(d, r.Head, true); err != nil {
@@ -33,6 +33,16 @@ func (d *Dialect) whole(r *sdk.Response, out *sdk.Out) error {
 		}
 	}
 	return nil
+}
+
+// isEmpty reports whether a body is blank, or null.
+func isEmpty(body []byte) bool {
+	const most = 64 // bytes of a body that is looked at, as long answers aren't empty
+	if len(body) > most {
+		return false
+	}
+	text := strings.TrimSpace(string(body))
+	return text == "" || text == "null"
 }
 
 // failed returns the error of an answer that is one or can't be read, or that is whole and has no
