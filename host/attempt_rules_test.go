@@ -339,8 +339,12 @@ func TestWhatHasToBeDoneBeforeAnUpstreamAnswers(t *testing.T) {
 		"no failure of anybody's": {errors.New("gone"), "run it", "gone"},
 	} {
 		p := &provider{name: "up0", config: config.Provider{BaseURL: "http://localhost:1"}, adapter: &plainAdapter{}, profile: modfile.Profile{Setup: tc.setup}}
-		if got := (&attempt{provider: p, target: route.Target{Model: "m"}}).withSetup(tc.err); got.Error() != tc.want {
-			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		for model, said := range map[string]string{"m": "", "": " The request names no model, so it is for the default one, 'a'."} {
+			want := strings.Replace(tc.want, " To use", said+" To use", 1)
+			c := &call{request: &dialect.Request{Model: model}, plan: &route.Plan{Alias: "a"}}
+			if got := (&attempt{call: c, provider: p, target: route.Target{Model: "m"}}).withSetup(tc.err); got.Error() != want {
+				t.Errorf("%s, asked for %q: %q, want %q", name, model, got, want)
+			}
 		}
 	}
 }
