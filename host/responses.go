@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/kai-gateway/kai/host/api"
@@ -9,6 +10,7 @@ import (
 	"github.com/kai-gateway/kai/host/dialect/responses"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/host/key"
+	"github.com/kai-gateway/kai/host/memory"
 )
 
 // responsesOptions say what requests of the Responses API may refer to.
@@ -41,7 +43,10 @@ func (g *generation) getResponse(ctx context.Context, x *api.Exchange) error {
 	var body []byte
 	var err error
 	if id, part, ok := responses.Asked(x.Parameter(), query); ok && part == responses.InputItems {
-		body, err = responses.Input(ctx, g.remembered(), caller, id, query)
+		body, err = responses.Input(ctx, g.remembered(), caller, id, query, x.Memory)
+		if full, ok := errors.AsType[*memory.Error](err); ok {
+			return api.Busy(full)
+		}
 	} else {
 		body, err = responses.Find(ctx, g.remembered(), caller, x.Parameter())
 	}

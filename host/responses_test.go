@@ -384,3 +384,36 @@ func TestTheInputOfARememberedResponseIsListed(t *testing.T) {
 		t.Errorf("OpenAI's SDK reads %v, %v", list, err)
 	}
 }
+
+// TestTheListedInputIsCounted: a list that there is no memory for is refused, and served when
+// there is; a smaller one is served in any case.
+func TestTheListedInputIsCounted(t *testing.T) {
+	g := newGateway(t, "server: {max_memory: 64MiB, max_body: 8MiB}\n"+demoOnly)
+	item := `{"role":"user","content":"` + strings.Repeat("x", 200<<10) + `"}`
+	_, first, text := g.respond(t, "", `{"model":"demo","input":[`+strings.Repeat(item+",", 19)+item+`]}`)
+	list := func(limit int) (int, string) {
+		return g.send(t, "GET", fmt.Sprintf("/v1/responses/%s/input_items?limit=%d", first.ID, limit), "")
+	}
+	if status, listed := list(20); status != 200 || len(listed) < 20*200<<10 {
+		t.Fatalf("a list of %.300s is %d %.300s", text, status, listed)
+	}
+	held := func() int64 { return g.host.Held("demo")[0] }
+	var before int64
+	eventually(t, "only what is remembered is held", true, func() bool { before = held(); return before < 1<<20 })
+	all := g.host.Memory().Grant()
+	if err := all.Hold(64<<20 - held() - 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	status, refused := list(20)
+	if status != 503 || errorIn(t, refused).Code != "busy" {
+		t.Errorf("a list of 4 MiB in 1 MiB is %d %.300s", status, refused)
+	}
+	if status, listed := list(1); status != 200 || len(listed) < 200<<10 || len(listed) > 201<<10 {
+		t.Errorf("a list of one item in 1 MiB is %d %.300s", status, listed)
+	}
+	all.Release()
+	if status, _ := list(20); status != 200 {
+		t.Errorf("with memory again the list is %d", status)
+	}
+	eventually(t, "bytes held afterwards", before, held)
+}

@@ -118,15 +118,24 @@ type owned struct {
 
 // record returns the record of a response. ok is false if there is none, or not any more.
 func (o owned) record(ctx context.Context, id string) (r record, ok bool, err error) {
-	if o.store == nil || id == "" || len(id) > maxID {
-		return record{}, false, nil
-	}
-	values, err := o.store.Get(ctx, o.owner, []string{responseKey(id)})
-	if err != nil || values[0] == nil {
+	value, err := o.written(ctx, id)
+	if value == nil {
 		return record{}, false, err
 	}
-	r, ok = readRecord(values[0])
+	r, ok = readRecord(value)
 	return r, ok, nil
+}
+
+// written returns the record of a response as it was put; nil if there is none, or not any more.
+func (o owned) written(ctx context.Context, id string) ([]byte, error) {
+	if o.store == nil || id == "" || len(id) > maxID {
+		return nil, nil
+	}
+	values, err := o.store.Get(ctx, o.owner, []string{responseKey(id)})
+	if err != nil {
+		return nil, err
+	}
+	return values[0], nil
 }
 
 // items returns the items of a record, input first. ok is false if one of them is not
