@@ -173,6 +173,7 @@ func (g *generation) endpoints() []api.Route {
 		{Method: "POST", Path: responsesPath + "/input_tokens", Dialect: responsesAPI, Handle: g.serve(responses.ParseCount(g.responsesOptions()), 4)},
 		{Method: "POST", Path: responsesPath + "/compact", Dialect: responsesAPI, Handle: g.serve(responses.ParseCompact, 2)},
 		{Method: "GET", Path: responsesPath + "/{id}", Dialect: responsesAPI, Handle: g.getResponse},
+		{Method: "GET", Path: responsesPath + "/{id}/" + responses.InputItems, Dialect: responsesAPI, Handle: g.listInput},
 		{Method: "DELETE", Path: responsesPath + "/{id}", Dialect: responsesAPI, Handle: g.deleteResponse},
 		{Method: "POST", Path: responsesPath + "/{id}/cancel", Dialect: responsesAPI, Handle: g.cancelResponse},
 		{Method: "POST", Path: responsesPath + "/{id}", Dialect: responsesAPI}, // whatever else there is

@@ -159,7 +159,7 @@ default_model: granite-local
 `)
 	status, answer := g.send(t, "POST", "/v1/chat/completions", `{"messages":[{"role":"user","content":"x"}]}`)
 	want := "Provider 'ollama' is not reachable at " + nobody + ": connection refused. Is it running? " +
-		"To use this model, start Ollama with 'ollama serve', and get the model once with 'ollama pull granite4:tiny-h'."
+		"The request names no model, so it is for the default one, 'granite-local'. To use this model, start Ollama with 'ollama serve', and get the model once with 'ollama pull granite4:tiny-h'."
 	if status != 502 || !strings.Contains(answer, want) {
 		t.Errorf("%d %s, want 502 and %q", status, answer, want)
 	}

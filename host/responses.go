@@ -31,7 +31,7 @@ func (g *generation) remembered() responses.Store {
 }
 
 // getResponse answers GET /v1/responses/{id} with a response that is remembered, or that its
-// provider keeps, and GET /v1/responses/{id}/input_items with what it was asked.
+// provider keeps.
 func (g *generation) getResponse(ctx context.Context, x *api.Exchange) error {
 	if x.Request.URL.Query().Get("stream") == "true" {
 		return &fault.Error{
@@ -39,21 +39,29 @@ func (g *generation) getResponse(ctx context.Context, x *api.Exchange) error {
 			Text: "stream: not supported: Kai remembers responses, and not their events; leave it out",
 		}
 	}
-	caller, query := key.PrincipalFrom(ctx).Name, x.Request.URL.Query()
-	var body []byte
-	var err error
-	if id, part, ok := responses.Asked(x.Parameter(), query); ok && part == responses.InputItems {
-		body, err = responses.Input(ctx, g.remembered(), caller, id, query, x.Memory)
-		if full, ok := errors.AsType[*memory.Error](err); ok {
-			return api.Busy(full)
-		}
-	} else {
-		body, err = responses.Find(ctx, g.remembered(), caller, x.Parameter())
-	}
+	body, err := responses.Find(ctx, g.remembered(), key.PrincipalFrom(ctx).Name, x.Parameter())
 	if fault.KindOf(err) == fault.NotFound {
-		return g.kept(ctx, x, "GET", err)
+		return g.kept(ctx, x, "GET", x.Parameter(), err)
 	}
 	if err != nil {
+		return err
+	}
+	if err := x.Memory.Hold(int64(len(body))); err != nil { // it may be forgotten while the client reads
+		return api.Busy(err)
+	}
+	return x.JSON(200, body)
+}
+
+// listInput answers GET /v1/responses/{id}/input_items with what such a response was asked.
+func (g *generation) listInput(ctx context.Context, x *api.Exchange) error {
+	body, err := responses.Input(ctx, g.remembered(), key.PrincipalFrom(ctx).Name, x.Parameter(), x.Request.URL.Query(), x.Memory)
+	full, noRoom := errors.AsType[*memory.Error](err)
+	switch {
+	case noRoom:
+		return api.Busy(full)
+	case fault.KindOf(err) == fault.NotFound:
+		return g.kept(ctx, x, "GET", x.Parameter()+"/"+responses.InputItems, err)
+	case err != nil:
 		return err
 	}
 	return x.JSON(200, body)
@@ -63,7 +71,7 @@ func (g *generation) getResponse(ctx context.Context, x *api.Exchange) error {
 func (g *generation) deleteResponse(ctx context.Context, x *api.Exchange) error {
 	body, err := responses.Delete(ctx, g.remembered(), key.PrincipalFrom(ctx).Name, x.Parameter())
 	if fault.KindOf(err) == fault.NotFound {
-		return g.kept(ctx, x, "DELETE", err)
+		return g.kept(ctx, x, "DELETE", x.Parameter(), err)
 	}
 	if err != nil {
 		return err
@@ -111,10 +119,11 @@ func (g *generation) keeping(ctx context.Context, caller, id string, missing err
 // kept asks the provider that keeps what the caller has made there. For the caller, what is
 // another's doesn't exist.
 //
+//   - path: its id, and perhaps which part of it
 //   - missing: the error if there is no such thing
-func (g *generation) kept(ctx context.Context, x *api.Exchange, method string, missing error) error {
+func (g *generation) kept(ctx context.Context, x *api.Exchange, method, path string, missing error) error {
 	query := x.Request.URL.Query()
-	id, part, ok := responses.Asked(x.Parameter(), query)
+	id, part, ok := responses.Asked(path, query)
 	if !ok || part != "" && method != "GET" {
 		return missing
 	}
