@@ -82,7 +82,7 @@ test("speech", async () => {
   for await (const piece of streamed.body) text += Buffer.from(piece).toString();
   assert.equal(text, SOUND);
   const events = await (await client.audio.speech.create({ ...asked, stream_format: "sse" })).text();
-  assert.match(events, /^event: speech.audio.delta\n.*\n\nevent: speech.audio.done\n/s);
+  assert.match(events, /^data: \{.*"type":"speech.audio.delta".*\}\n\ndata: \{.*"type":"speech.audio.done".*\}\n\n$/);
 });
 
 test("transcriptions", async () => {
