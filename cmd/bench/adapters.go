@@ -256,7 +256,7 @@ func (b *bench) idleWith(ctx context.Context, modules []string) (float64, error)
 		return 0, err
 	}
 	time.Sleep(2 * time.Second)
-	size, err := p.rss()
+	size, err := p.held()
 	if b.verbose {
 		b.say("  %d providers: %.1f MiB", len(modules), float64(size)/(1<<20))
 	}
@@ -276,7 +276,7 @@ func (b *bench) instance(ctx context.Context, module []byte) (float64, error) {
 		return 0, err
 	}
 	debug.FreeOSMemory()
-	before, err := rssOf(os.Getpid())
+	before, err := memoryOf(os.Getpid(), "RssAnon:")
 	if err != nil {
 		return 0, err
 	}
@@ -289,6 +289,6 @@ func (b *bench) instance(ctx context.Context, module []byte) (float64, error) {
 		}
 	}
 	debug.FreeOSMemory()
-	after, err := rssOf(os.Getpid())
+	after, err := memoryOf(os.Getpid(), "RssAnon:")
 	return float64(after-before) / instances / (1 << 20), err
 }

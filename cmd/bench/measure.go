@@ -265,7 +265,7 @@ func (b *bench) openTurn(ctx context.Context, s *scenario, server string) (cost,
 	}
 	first.stop()
 	time.Sleep(300 * time.Millisecond)
-	empty, err := p.rss()
+	empty, err := p.held()
 	if err != nil {
 		return 0, 0, err
 	}
@@ -282,7 +282,7 @@ func (b *bench) openTurn(ctx context.Context, s *scenario, server string) (cost,
 	events := all.events.Load()
 	var sizes []float64
 	for end := time.Now().Add(4 * b.slice); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
-		n, err := p.rss()
+		n, err := p.held()
 		if err != nil {
 			return 0, 0, err
 		}

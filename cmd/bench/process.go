@@ -241,25 +241,32 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(sum), nil
 }
 
-// rss returns how many bytes of memory the process has in use.
-func (p *process) rss() (int64, error) {
-	n, err := rssOf(p.cmd.Process.Pid)
+// rss returns how many bytes of memory the process has in use, the pages of its program included.
+func (p *process) rss() (int64, error) { return p.memory("VmRSS:") }
+
+// held returns how many bytes of memory the process has in use besides the pages of files, of which
+// the program's own come and go with what it does and don't grow with its load.
+func (p *process) held() (int64, error) { return p.memory("RssAnon:") }
+
+func (p *process) memory(what string) (int64, error) {
+	n, err := memoryOf(p.cmd.Process.Pid, what)
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", p.name, err)
 	}
 	return n, nil
 }
 
-func rssOf(pid int) (int64, error) {
+// memoryOf returns what a line of /proc/PID/status says.
+func memoryOf(pid int, what string) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if value, ok := strings.CutPrefix(line, what); ok {
 			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
 			return kib << 10, err
 		}
 	}
-	return 0, errors.New("no VmRSS in /proc/PID/status")
+	return 0, fmt.Errorf("no %s in /proc/PID/status", what)
 }

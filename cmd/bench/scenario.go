@@ -122,6 +122,16 @@ var scenarios = []scenario{
 		unit: "chunk", units: 100, workers: 16, against: translated, aim: 0.8,
 	},
 	{
+		name: "native-long", what: "long in the same way, through the Responses API", plugin: "openai", path: "/own/2000/0s", other: "/sse/2000/0s",
+		api: responsesPath, body: responsesBody("native-long", true, "Say much."), plain: responsesBody("native-long-"+translated, true, "Say much."),
+		unit: "chunk", units: 2000, workers: 4, against: translated, aim: 0.8,
+	},
+	{
+		name: "native-messages-long", what: "long in the same way, through the Messages API", plugin: "anthropic", path: "/claude/2000/0s", other: "/sse/2000/0s", chats: "openai",
+		api: messagesPath, body: messagesBody("native-messages-long", true, "Say much."), plain: messagesBody("native-messages-long-"+translated, true, "Say much."),
+		unit: "chunk", units: 2000, workers: 4, against: translated, aim: 0.8,
+	},
+	{
 		name: "responses-large", what: "large, through the Responses API", plugin: "openrouter", path: "/whole",
 		api: responsesPath, body: responsesBody("responses-large", false, longTalk()...), plain: chatBody("responses-large", false, longTalk()...),
 		unit: "request", units: 1, workers: 8, against: chat, aim: 1.3,

@@ -70,7 +70,7 @@ func (b *bench) upload(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	time.Sleep(300 * time.Millisecond)
-	before, err := p.rss()
+	before, err := p.held()
 	if err != nil {
 		return 0, err
 	}
@@ -85,7 +85,7 @@ func (b *bench) upload(ctx context.Context) (int64, error) {
 			return most - before, err
 		case <-time.After(2 * time.Millisecond):
 		}
-		n, err := p.rss()
+		n, err := p.held()
 		if err != nil {
 			return 0, err
 		}
