@@ -16,6 +16,7 @@ type Spent struct {
 	Partial  bool       `json:"partial"` // older files, or the end of one, were left out: there was too much to read
 	Unread   int        `json:"unread"`  // lines that no audit writes
 	Rows     []SpentRow `json:"rows"`    // in the order of By
+	Missing  string     `json:"missing"` // why there is nothing to sum up; "": there is
 }
 
 // SpentRow is a sum.
@@ -67,7 +68,8 @@ func (s *Server) usage(w http.ResponseWriter, r *http.Request) {
 	u, err := s.opts.Gateway.Spent(ctx, by, since)
 	switch {
 	case errors.Is(err, ErrNoAudit):
-		refuse(w, http.StatusNotFound, "There is no audit to sum up: with audit.file in the configuration, this is what each key used.")
+		u.Missing = "There is no audit to sum up: with audit.file in the configuration, this is what each key used."
+		answer(w, http.StatusOK, u)
 	case err != nil:
 		refuse(w, http.StatusBadRequest, "by "+err.Error()+".")
 	default:

@@ -48,7 +48,7 @@ export function keys(root) {
   }
   const about = (...words) => panel("By the audit", h("div", { class: "body muted small" }, words));
   get("admin/v1/usage?by=key", {}, 30000).then(
-    (u) => replace(spent, panel("Since " + new Date(u.since).toLocaleDateString("en-GB", { day: "numeric", month: "long" }) + ", by the audit",
+    (u) => replace(spent, u.missing ? about(u.missing) : panel("Since " + new Date(u.since).toLocaleDateString("en-GB", { day: "numeric", month: "long" }) + ", by the audit",
         u.rows.length ? table(u) : empty("Nothing yet", "The audit has no request since then."), u.partial && pill("not all of it was read", "warn"))),
     (e) => replace(spent, about(e.status ? e.message : "The gateway did not sum it up.")));
 
