@@ -23,7 +23,7 @@ func LacksOperation(said string) bool {
 		for _, what := range lacks.what {
 			// What goes on, as "embeddings of more than 512 dimensions" does, is about the request.
 			if behind, found := strings.CutPrefix(rest, what); found &&
-				(behind == "" || behind[0] == '.' || strings.HasPrefix(behind, " api") || strings.HasPrefix(behind, " for ") || strings.HasPrefix(behind, " endpoint")) {
+				(behind == "" || behind[0] == '.' || behind[0] == '/' || strings.HasPrefix(behind, " api") || strings.HasPrefix(behind, " for ") || strings.HasPrefix(behind, " endpoint")) {
 				return true
 			}
 		}

@@ -31,6 +31,8 @@ func TestLacksOperation(t *testing.T) {
 		"This server does not support embeddings. Start it with `--embeddings`":                               true,
 		"This is a chat model and not supported in the v1/completions endpoint.":                              true,
 		"models/x is not found for API version v1beta, or is not supported for embedContent. Call ListModels": true,
+		"This model is not supported in the v1/images/generations endpoint.":                                  true,
+		"This model is not supported in the v1/audio/speech endpoint.":                                        true,
 		"No endpoints found that support embeddings for x":                                                    true,
 		"The model does not support embeddings of more than 512 dimensions":                                   false,
 		"This model does not support completions longer than 4096 tokens":                                     false,
