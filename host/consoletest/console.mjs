@@ -117,6 +117,8 @@ await page.waitForFunction((b) => document.querySelector("tbody tr.row")?.datase
 await page.getByRole("button", { name: "Pause" }).click();
 await page.getByText("paused", { exact: true }).waitFor();
 await page.getByLabel("Status", { exact: true }).selectOption("more");
+// Rows are drawn with the next frame: until then the first one may be one that goes.
+await page.waitForFunction(() => [...document.querySelectorAll("tbody tr.row")].every((r) => r.querySelectorAll(".dots i").length > 1));
 const failed = page.locator("tbody tr.row", { hasText: "smart" }).first();
 await failed.getByRole("button").focus();
 await page.keyboard.press("Enter");
