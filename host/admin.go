@@ -23,7 +23,7 @@ import (
 // machine alone, and reload reads the configuration again; nil: it can't be.
 func (h *Host) Admin(loopback bool, reload func(context.Context) error) *admin.Server {
 	o := admin.Options{
-		Gateway: administered{h}, Loopback: loopback, Requests: h.requests,
+		Gateway: adminGateway{h}, Loopback: loopback, Requests: h.requests,
 		Metrics: h.Metrics(), API: h.Handler(), Now: h.opts.Now,
 	}
 	if reload != nil {
@@ -147,14 +147,14 @@ func adapterProblems(err error) []admin.Problem {
 	return all
 }
 
-// administered is the gateway as the admin listener sees it.
-type administered struct{ h *Host }
+// adminGateway is the gateway as the admin listener sees it.
+type adminGateway struct{ h *Host }
 
 // ResetTarget is Host.ResetTarget.
-func (a administered) ResetTarget(name string) bool { return a.h.ResetTarget(name) }
+func (a adminGateway) ResetTarget(name string) bool { return a.h.ResetTarget(name) }
 
 // Settings are those of the configuration that is served.
-func (a administered) Settings() admin.Settings {
+func (a adminGateway) Settings() admin.Settings {
 	c := a.h.current.Load().config.Admin
 	s := admin.Settings{Enabled: c.Enabled, Names: []string{c.Host}, Metrics: c.Metrics, Console: c.Console}
 	if !c.Token.IsZero() {
@@ -164,7 +164,7 @@ func (a administered) Settings() admin.Settings {
 }
 
 // State is what the admin listener shows of the moment.
-func (a administered) State() admin.State {
+func (a adminGateway) State() admin.State {
 	targets := a.h.Targets()
 	g := a.h.acquire()
 	defer g.release()
@@ -187,7 +187,7 @@ func (a administered) State() admin.State {
 	return s
 }
 
-func (a administered) configuration(g *generation) admin.Configuration {
+func (a adminGateway) configuration(g *generation) admin.Configuration {
 	c := admin.Configuration{Generation: a.h.taken.Load(), Taken: a.h.since.Load(), Refusals: a.h.refusals.Load()}
 	if g.config.File != "" {
 		c.File = filepath.Base(g.config.File)
@@ -220,7 +220,7 @@ func (g *generation) adminModel(m config.Model) admin.Model {
 	return shown
 }
 
-func (a administered) provider(p *provider) admin.Provider {
+func (a adminGateway) provider(p *provider) admin.Provider {
 	share := a.h.share(p.config)
 	s := admin.Provider{
 		Name: p.name, State: "ready", Needs: p.config.Unset, Adapter: filepath.Base(p.config.Plugin), Digest: hex.EncodeToString(p.identity.digest[:]),

@@ -12,7 +12,7 @@ import (
 const maxShownKeys = 1000
 
 // showKeys adds to the state who may call, and what is used of all limits and budgets.
-func (a administered) showKeys(g *generation, s *admin.State) {
+func (a adminGateway) showKeys(g *generation, s *admin.State) {
 	c := g.config
 	keys := c.Auth.Keys[:min(len(c.Auth.Keys), maxShownKeys)]
 	s.Keys, s.MoreKeys, s.Currency = []admin.Key{}, len(c.Auth.Keys)-len(keys), c.Pricing.Currency

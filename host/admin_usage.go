@@ -19,7 +19,7 @@ const maxAudit = 1 << 30
 
 // Spent sums up the audit: the file that is written, and what lies beside it under the same
 // name with more behind it, as logrotate leaves it.
-func (a administered) Spent(ctx context.Context, by []string, since time.Time) (admin.Spent, error) {
+func (a adminGateway) Spent(ctx context.Context, by []string, since time.Time) (admin.Spent, error) {
 	c := a.h.current.Load().config
 	s := admin.Spent{Since: since, By: by, Currency: c.Pricing.Currency, Rows: []admin.SpentRow{}}
 	sums, err := audit.NewSums(by)
@@ -77,20 +77,20 @@ func readAudit(ctx context.Context, path string, left *int64, take func(*audit.L
 		return 0, false
 	}
 	defer f.Close()
-	r := &bounded{ctx: ctx, from: f, left: left}
+	r := &boundedReader{ctx: ctx, from: f, left: left}
 	unread, err = audit.Read(r, take)
 	return unread, err == nil && !r.ended
 }
 
-// bounded reads until a context ends or so many bytes were read.
-type bounded struct {
+// boundedReader reads until a context ends or so many bytes were read.
+type boundedReader struct {
 	ctx   context.Context
 	from  io.Reader
 	left  *int64
 	ended bool // before the reader did
 }
 
-func (b *bounded) Read(p []byte) (int, error) {
+func (b *boundedReader) Read(p []byte) (int, error) {
 	if b.ctx.Err() != nil || *b.left <= 0 {
 		b.ended = true
 		return 0, io.EOF

@@ -17,11 +17,11 @@ import (
 
 // admission is what a request takes of the limits.
 type admission struct {
-	lease   limit.Lease
-	learnt  *limit.Estimator // of the alias
-	bytes   int64            // the tokens of the input, estimated by nothing but its bytes
-	buckets []*limit.Bucket
-	room    [8]*limit.Bucket // for the usual number of them
+	lease     limit.Lease
+	estimator *limit.Estimator // of the alias
+	bytes     int64            // the tokens of the input, estimated by nothing but its bytes
+	buckets   []*limit.Bucket
+	room      [8]*limit.Bucket // for the usual number of them
 }
 
 // enter lets a request in if all limits have room for it, which it takes until leave. If a
@@ -33,15 +33,15 @@ func (c *call) enter(ctx context.Context) error {
 	}
 	who := key.PrincipalFrom(ctx)
 	a := &admission{bytes: c.size - c.before}
-	refused, err := c.take(ctx, a, &who)
+	refused, err := c.reserve(ctx, a, &who)
 	if err != nil {
 		return err
 	}
-	if plan := c.instead(refused, &who); plan != nil {
+	if plan := c.planWhenSpent(refused, &who); plan != nil {
 		c.plan, c.info.Model = plan, plan.Name
 		r := c.http.Record
 		r.Instead, r.Provider, r.UpstreamModel = plan.Alias, plan.Targets[0].Provider, plan.Targets[0].Model
-		if refused, err = c.take(ctx, a, &who); err != nil {
+		if refused, err = c.reserve(ctx, a, &who); err != nil {
 			return err
 		}
 	}
@@ -58,9 +58,9 @@ func (c *call) enter(ctx context.Context) error {
 	return nil
 }
 
-// instead returns the targets of the alias to which requests go when a budget is spent: nil
+// planWhenSpent returns the targets of the alias to which requests go when a budget is spent: nil
 // if it names none, if the key may not use it, or if it can't serve this request.
-func (c *call) instead(refused *limit.Refusal, who *key.Principal) *route.Plan {
+func (c *call) planWhenSpent(refused *limit.Refusal, who *key.Principal) *route.Plan {
 	if refused == nil || refused.Unavailable {
 		return nil
 	}
@@ -79,7 +79,7 @@ func (c *call) instead(refused *limit.Refusal, who *key.Principal) *route.Plan {
 // as is known before its adapter was loaded.
 func (c *call) servedBy(t route.Target) bool {
 	known := c.gateway.providers[t.Provider].described()
-	return known.Provider == "" || c.nativeAt(&t, known) || c.request.Untranslated == nil && c.mayLearn(&t) && known.Serves(c.request.Op, t.Options)
+	return known.Provider == "" || c.nativeAt(&t, known) || c.request.Untranslated == nil && c.mayTranslate(&t) && known.Serves(c.request.Op, t.Options)
 }
 
 // readmit lets a request in that was let in for a kept answer, which needs nothing, and has to
@@ -93,7 +93,7 @@ func (c *call) readmit(ctx context.Context) error {
 	c.leave()
 	c.admission = nil
 	who := key.PrincipalFrom(ctx)
-	refused, err := c.take(ctx, a, &who)
+	refused, err := c.reserve(ctx, a, &who)
 	if err != nil {
 		return err
 	}
@@ -104,9 +104,9 @@ func (c *call) readmit(ctx context.Context) error {
 	return nil
 }
 
-// take takes room in all buckets of the request, as it is planned now. The error is a
+// reserve takes room in all buckets of the request, as it is planned now. The error is a
 // *fault.Error, for a request whose cost can't be known.
-func (c *call) take(ctx context.Context, a *admission, who *key.Principal) (refused *limit.Refusal, err error) {
+func (c *call) reserve(ctx context.Context, a *admission, who *key.Principal) (refused *limit.Refusal, err error) {
 	a.buckets = c.gateway.limits.of(a.room[:0], who, c.plan.Alias)
 	if len(a.buckets) == 0 {
 		return nil, nil
@@ -120,8 +120,8 @@ func (c *call) take(ctx context.Context, a *admission, who *key.Principal) (refu
 	if err := c.checkPrice(a); err != nil {
 		return nil, err
 	}
-	a.learnt = c.gateway.learnt[c.plan.Alias]
-	c.ratio = a.learnt.Ratio()
+	a.estimator = c.gateway.estimators[c.plan.Alias]
+	c.ratio = a.estimator.Ratio()
 	c.size = max(1, int64(float64(a.bytes)*c.ratio)) + c.before
 	a.lease, refused = c.gateway.host.limits.Admit(ctx, a.buckets, c.needs(a))
 	return refused, nil
@@ -135,7 +135,7 @@ func (a *admission) spends() bool {
 // checkTools refuses tools that the provider runs and bills apart from tokens, if a budget has to
 // pay for them.
 func (c *call) checkTools(a *admission) error {
-	if c.native == nil || c.native.Billed == "" || c.free() || !a.spends() {
+	if c.native == nil || c.native.Billed == "" || c.asksNoModel() || !a.spends() {
 		return nil
 	}
 	return &fault.Error{
@@ -148,11 +148,11 @@ func (c *call) checkTools(a *admission) error {
 // An answer that was kept needs nothing.
 func (c *call) needs(a *admission) (r limit.Reserve) {
 	switch {
-	case c.free(), c.kept != nil && c.kept.found != nil:
+	case c.asksNoModel(), c.cacheUse != nil && c.cacheUse.found != nil:
 		return r
 	case c.request.Op != abi.Embeddings && c.request.Op != abi.Moderations && c.request.Op != abi.Rerank: // which say nothing
 		if r.Output = c.asked.MaxOutput(); r.Output <= 0 {
-			r.Output = a.learnt.Output()
+			r.Output = a.estimator.Output()
 		}
 	}
 	r.Input = c.size
@@ -182,7 +182,7 @@ func (c *call) leave() {
 		if c.before > 0 {
 			bytes = 0 // most of the input was not in the request, so that it says nothing of its bytes
 		}
-		a.learnt.Learn(bytes, r.Usage.Input, r.Usage.Output)
+		a.estimator.Observe(bytes, r.Usage.Input, r.Usage.Output)
 	}
 }
 

@@ -35,7 +35,7 @@ func BenchmarkAdmission(b *testing.B) {
 		Budget: &config.Budget{Day: &million, Warn: 1},
 	}}}, Pricing: config.Pricing{Zone: time.UTC}}
 	h := &Host{limits: limit.NewLocal(limit.Options{})}
-	g := &generation{host: h, limits: limitsOf(c), learnt: map[string]*limit.Estimator{"m": {}}, prices: []*price.Price{price.New(&price.Rates{Input: 1e6, Output: 1e7}, false)}, now: time.Now}
+	g := &generation{host: h, limits: limitsOf(c), estimators: map[string]*limit.Estimator{"m": {}}, prices: []*price.Price{price.New(&price.Rates{Input: 1e6, Output: 1e7}, false)}, now: time.Now}
 	asked, err := chat.ParseRequest([]byte(`{"model":"m","messages":[{"role":"user","content":"Anybody?"}]}`))
 	if err != nil {
 		b.Fatal(err)

@@ -16,9 +16,9 @@ import (
 // the client before commit, so that the attempt can be discarded and another one made.
 // Its methods are called by the request's goroutine only.
 type answer interface {
-	came(name, data []byte, whole bool) // what the upstream sent, before its emissions are applied
-	lines(lines []byte)                 // lines that came with what the upstream sends next, for clients of an answer that passes
-	part(inputs int) error              // what follows answers so many more of the request's inputs
+	received(name, data []byte, whole bool) // what the upstream sent, before its emissions are applied
+	lines(lines []byte)                     // lines that came with what the upstream sends next, for clients of an answer that passes
+	part(inputs int) error                  // what follows answers so many more of the request's inputs
 	apply([]abi.Emission) error
 	commit() bool                                            // allow sending to the client; false: nothing is sent before the end
 	pass(contentType string, piece []byte, flush bool) error // send bytes as they are; they are the whole answer
@@ -33,15 +33,15 @@ type answer interface {
 // Whether an answer is complete is noted only after all emissions of a call were
 // applied: a call that finishes the answer and then breaks the protocol completes nothing.
 
-// came shows what the upstream sent to an answer that passes it on.
-func came(a dialect.Answer, name, data []byte, whole bool) {
+// showReceived shows what the upstream sent to an answer that passes it on.
+func showReceived(a dialect.Answer, name, data []byte, whole bool) {
 	if p, ok := a.(dialect.Passing); ok {
-		p.Came(name, data, whole)
+		p.Receive(name, data, whole)
 	}
 }
 
-// linesCame tells such an answer which lines come with what the upstream sends next.
-func linesCame(a dialect.Answer, lines []byte) {
+// showLines tells such an answer which lines come with what the upstream sends next.
+func showLines(a dialect.Answer, lines []byte) {
 	if p, ok := a.(dialect.Passing); ok {
 		p.Lines(lines)
 	}
@@ -91,7 +91,9 @@ func (a *wholeAnswer) pass(contentType string, piece []byte, flush bool) error {
 	return nil
 }
 
-func (a *wholeAnswer) came(name, data []byte, whole bool) { came(a.Answer, name, data, whole) }
+func (a *wholeAnswer) received(name, data []byte, whole bool) {
+	showReceived(a.Answer, name, data, whole)
+}
 
 func (a *wholeAnswer) lines([]byte) {}
 
@@ -162,9 +164,11 @@ func (a *streamedAnswer) pass(string, []byte, bool) error {
 	return &fault.Error{Kind: fault.Upstream, Code: "upstream_error", Text: "The provider answered without events, which were asked for."}
 }
 
-func (a *streamedAnswer) came(name, data []byte, whole bool) { came(a.Answer, name, data, whole) }
+func (a *streamedAnswer) received(name, data []byte, whole bool) {
+	showReceived(a.Answer, name, data, whole)
+}
 
-func (a *streamedAnswer) lines(lines []byte) { linesCame(a.Answer, lines) }
+func (a *streamedAnswer) lines(lines []byte) { showLines(a.Answer, lines) }
 
 func (a *streamedAnswer) part(inputs int) (err error) {
 	a.ended = false

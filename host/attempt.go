@@ -38,24 +38,24 @@ type attempt struct {
 	fallback bool   // if the upstream doesn't serve a native request at all, it gets it in translation
 	without  string // a field that is left out; "": none
 
-	plain     bool       // the adapter wants long content itself, not tokens
-	refs      *body.Refs // the request's long content, for which the adapter got tokens
-	exchange  exchange.Exchange
-	form      dialect.Form  // what the next request sends instead of a body of the adapter's; nil: there is none
-	part      dialect.Body  // the part of the request that is being answered; nil: all of it
-	more      bool          // parts of it follow
-	batch     wasm.Batch    // the emissions of the adapter's last call
-	frames    wasm.Frames   // events that were read and not given to the adapter yet
-	named     uint32        // a bit for each of them, the first the lowest: it has a name, which is its type
-	bytes     int64         // of payloads that the adapter emitted so far
-	held      int64         // bytes counted for the body of the next upstream request
-	lent      *buffer.Owner // of that body; nil: it belongs to Go's collector
-	sent      bool          // something was sent upstream
-	status    int           // of the upstream's last answer; 0: there was none
-	accepted  bool          // the upstream began to answer, and did not say that it failed
-	finalStep bool          // no further step can refer to the client's request
-	spoke     bool          // there was content: the request will not be sent again without its wish
-	committed bool          // the client may have seen content: no other target can answer
+	plain      bool       // the adapter wants long content itself, not tokens
+	refs       *body.Refs // the request's long content, for which the adapter got tokens
+	exchange   exchange.Exchange
+	form       dialect.Form  // what the next request sends instead of a body of the adapter's; nil: there is none
+	part       dialect.Body  // the part of the request that is being answered; nil: all of it
+	more       bool          // parts of it follow
+	batch      wasm.Batch    // the emissions of the adapter's last call
+	frames     wasm.Frames   // events that were read and not given to the adapter yet
+	named      uint32        // a bit for each of them, the first the lowest: it has a name, which is its type
+	bytes      int64         // of payloads that the adapter emitted so far
+	held       int64         // bytes counted for the body of the next upstream request
+	bodyOwner  *buffer.Owner // of that body; nil: it belongs to Go's collector
+	sent       bool          // something was sent upstream
+	status     int           // of the upstream's last answer; 0: there was none
+	accepted   bool          // the upstream began to answer, and did not say that it failed
+	finalStep  bool          // no further step can refer to the client's request
+	hasContent bool          // there was content: the request will not be sent again without its wish
+	committed  bool          // the client may have seen content: no other target can answer
 
 	response *upstream.Response // the last one, as long as it is open
 
@@ -152,7 +152,7 @@ func (a *attempt) runInTime(ctx context.Context) error {
 // request gives the adapter the client's request and returns what to send upstream for
 // it. If the adapter answers without an upstream, that answer is applied.
 func (a *attempt) request(ctx context.Context) (exchange.Turn, error) {
-	asked, err := a.asked()
+	asked, err := a.requestBody()
 	if err != nil {
 		return exchange.Turn{}, err
 	}
@@ -185,10 +185,10 @@ func (a *attempt) request(ctx context.Context) (exchange.Turn, error) {
 	return t, a.apply(a.batch.Emissions)
 }
 
-// asked returns the client's request in the form for the adapter.
-func (a *attempt) asked() (asked dialect.Body, err error) {
+// requestBody returns the client's request in the form for the adapter.
+func (a *attempt) requestBody() (asked dialect.Body, err error) {
 	if a.native {
-		mine := func(id string) bool { return a.call.gateway.host.made.has(a.call.caller, id, a.target.Upstream) }
+		mine := func(id string) bool { return a.call.gateway.host.storedIDs.has(a.call.caller, id, a.target.Upstream) }
 		return a.call.native.Body(a.adapter.Manifest().Profile().Takes, mine), nil
 	}
 	if asked = a.part; asked == nil {
@@ -211,8 +211,8 @@ func (a *attempt) step(ctx context.Context, t exchange.Turn) (exchange.Turn, err
 	a.sent = true
 	a.close()
 	up := upstream.Request{Head: t.Head, Body: t.Body, Framing: t.Framing, Memory: a.call.memory, Trace: a.call.trace}
-	if a.lent != nil {
-		up.Sent, a.lent = a.lent.Release, nil
+	if a.bodyOwner != nil {
+		up.Sent, a.bodyOwner = a.bodyOwner.Release, nil
 	}
 	if a.op == abi.Embeddings || a.op == abi.Images {
 		up.BodyLimit = maxLarge
@@ -251,7 +251,7 @@ func (a *attempt) step(ctx context.Context, t exchange.Turn) (exchange.Turn, err
 	if err != nil {
 		return exchange.Turn{}, err
 	}
-	a.came(nil, body, true)
+	a.receive(nil, body, true)
 	failed, err := a.adapter.Response(ctx, a.op, res.Status, a.exchange.State, res.Head(), short, &a.batch)
 	t, err = a.applyAnswer(ctx, failed, err, content)
 	a.close() // it was read to its end, and its buffer may be large
@@ -320,7 +320,7 @@ func (a *attempt) apply(ems []abi.Emission) error {
 	a.call.spoken.add(ems)
 	a.call.details.add(ems)
 	if !a.committed && slices.ContainsFunc(ems, commits) {
-		a.spoke = true
+		a.hasContent = true
 		a.committed = a.answer.commit()
 		if a.firstToken != nil {
 			a.firstToken.Stop()
@@ -399,7 +399,7 @@ func (a *attempt) room(size int) (b []byte, err error) {
 		return nil, err
 	}
 	a.held += int64(size)
-	b, a.lent = a.call.gateway.host.buffers.Lend(size)
+	b, a.bodyOwner = a.call.gateway.host.buffers.Lend(size)
 	return b, nil
 }
 
@@ -409,13 +409,13 @@ func (a *attempt) restoreContent(body []byte) ([]byte, error) {
 	if a.refs == nil {
 		return body, nil
 	}
-	short := a.lent
+	short := a.bodyOwner
 	a.refs.Room = a.room
 	body, err := a.refs.Expand(body)
 	if err != nil {
 		return nil, a.adapterError(err, "The adapter of provider '%s' made a request that can't be sent.", a.provider.name)
 	}
-	if a.lent != short {
+	if a.bodyOwner != short {
 		short.Release() // the body was copied out of it
 	}
 	return body, nil
@@ -424,7 +424,7 @@ func (a *attempt) restoreContent(body []byte) ([]byte, error) {
 // releaseRequest drops the client's request if neither this attempt nor another one can
 // need it any more.
 func (a *attempt) releaseRequest() {
-	if a.finalStep && !a.more && (a.committed || a.last) && (a.spoke || a.wish == "") && (a.accepted || !a.fallback) {
+	if a.finalStep && !a.more && (a.committed || a.last) && (a.hasContent || a.wish == "") && (a.accepted || !a.fallback) {
 		a.refs = nil
 		a.call.forgetRequest()
 	}

@@ -107,7 +107,7 @@ func (a *attempt) giveFrames(ctx context.Context, taker eventsTaker) error {
 				name = dialect.ByType()
 			}
 			named >>= 1
-			a.came(name, data, false)
+			a.receive(name, data, false)
 			if len(ems) == 1 && ems[0].Kind == abi.Pass { // nothing in it is for the host
 				if err := a.apply(ems); err != nil {
 					return err
@@ -148,7 +148,7 @@ func (a *attempt) event(ctx context.Context, flags int, name, data []byte) error
 	if len(name) == 0 {
 		name = nil // and not dialect.ByType
 	}
-	a.came(name, data, false)
+	a.receive(name, data, false)
 	failed, err := a.adapter.Event(ctx, a.op, flags, a.exchange.State, name, short, &a.batch)
 	if _, err := a.applyAnswer(ctx, failed, err, content); err != nil {
 		return err

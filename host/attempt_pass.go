@@ -34,7 +34,7 @@ func (a *attempt) pass(res *upstream.Response) error {
 			if err := a.answer.pass(contentType, piece, !more); err != nil {
 				return err
 			}
-			a.spoke, a.committed = true, true
+			a.hasContent, a.committed = true, true
 			a.releaseRequest()
 		}
 		switch {

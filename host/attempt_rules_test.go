@@ -367,7 +367,7 @@ func TestWhatIsARefusedWish(t *testing.T) {
 		"a failure about the field": {"f", false, refused(fault.Rate, "f"), false},
 		"no failure of anybody's":   {"f", false, errors.New("gone"), false},
 	} {
-		if got := (&attempt{wish: tc.wish, spoke: tc.spoke}).refusesWish(tc.err); got != tc.want {
+		if got := (&attempt{wish: tc.wish, hasContent: tc.spoke}).refusesWish(tc.err); got != tc.want {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 		}
 	}
@@ -376,7 +376,7 @@ func TestWhatIsARefusedWish(t *testing.T) {
 // TestWhenARequestIsForgotten: as soon as nothing can need it: no further step, no further part,
 // no other target, no repeat without the wish, and no translation.
 func TestWhenARequestIsForgotten(t *testing.T) {
-	done := attempt{finalStep: true, committed: true, spoke: true, accepted: true}
+	done := attempt{finalStep: true, committed: true, hasContent: true, accepted: true}
 	for name, tc := range map[string]struct {
 		set       func(*attempt)
 		forgotten bool
@@ -384,9 +384,9 @@ func TestWhenARequestIsForgotten(t *testing.T) {
 		"content at the last step":            {func(*attempt) {}, true},
 		"a step may follow":                   {func(a *attempt) { a.finalStep = false }, false},
 		"a part of it follows":                {func(a *attempt) { a.more = true }, false},
-		"another target may be asked":         {func(a *attempt) { a.committed, a.spoke = false, false }, false},
-		"it is the last target":               {func(a *attempt) { a.committed, a.spoke, a.last = false, false, true }, true},
-		"its wish may be refused":             {func(a *attempt) { a.committed, a.spoke, a.last, a.wish = false, false, true, "f" }, false},
+		"another target may be asked":         {func(a *attempt) { a.committed, a.hasContent = false, false }, false},
+		"it is the last target":               {func(a *attempt) { a.committed, a.hasContent, a.last = false, false, true }, true},
+		"its wish may be refused":             {func(a *attempt) { a.committed, a.hasContent, a.last, a.wish = false, false, true, "f" }, false},
 		"its wish was not":                    {func(a *attempt) { a.committed, a.last, a.wish = false, true, "f" }, true},
 		"it may have to be translated":        {func(a *attempt) { a.accepted, a.fallback = false, true }, false},
 		"it was accepted without translation": {func(a *attempt) { a.fallback = true }, true},
@@ -540,7 +540,7 @@ func TestNobodyIsLeftToAsk(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, _ := callAt(t, g, `{"model":"m","messages":[{"role":"user","content":"Hi"}]}`)
-			s := &search{call: c, told: tc.told, full: tc.full}
+			s := &search{call: c, failure: tc.told, full: tc.full}
 			e, ok := errors.AsType[*fault.Error](s.exhausted(tc.err))
 			if !ok || e.Kind != tc.kind || e.Code != tc.code || e.RetryAfter != tc.wait || e.NoRetry != tc.noRetry {
 				t.Errorf("%#v, want kind %v, code %q, a wait of %v, and that a repeat is in vain: %v", e, tc.kind, tc.code, tc.wait, tc.noRetry)

@@ -53,8 +53,8 @@ func (h *Host) cacheSize(c *config.Config) int64 {
 	return min(int64(c.Cache.Size), h.memory.Max()/4)
 }
 
-// kept is what a request has to do with the cache.
-type kept struct {
+// cacheUse is what a request has to do with the cache.
+type cacheUse struct {
 	key      cache.Key
 	ttl      time.Duration
 	maxEntry int
@@ -70,13 +70,13 @@ const (
 	cacheMiss   = "miss"
 )
 
-// lookUp looks for a kept answer to the request, if it is one whose answers are kept. It
+// lookUpCache looks for a kept answer to the request, if it is one whose answers are kept. It
 // comes before the request takes anything of the limits. Whatever goes wrong here, the
 // request goes on without the cache.
 //
 // Requests that could pass as they are take no part: what the provider's own API says has
 // more in it than facts. Nor do those that name what a provider keeps.
-func (c *call) lookUp(ctx context.Context) {
+func (c *call) lookUpCache(ctx context.Context) {
 	all := c.gateway.caching
 	if all == nil || c.native != nil || c.request.Untranslated != nil || len(c.request.IDs) > 0 {
 		return
@@ -93,13 +93,13 @@ func (c *call) lookUp(ctx context.Context) {
 		return
 	}
 	who := key.PrincipalFrom(ctx)
-	k := &kept{ttl: time.Duration(rule.TTL), maxEntry: all.maxEntry}
+	k := &cacheUse{ttl: time.Duration(rule.TTL), maxEntry: all.maxEntry}
 	if k.key, ok = c.cacheKey(ctx, &who, all.scope, rule.When); !ok {
 		return
 	}
-	c.kept = k
+	c.cacheUse = k
 	if !noCache {
-		c.find(ctx, k)
+		c.findCached(ctx, k)
 	}
 	if k.found != nil {
 		return
@@ -107,14 +107,14 @@ func (c *call) lookUp(ctx context.Context) {
 	c.noteCache(cacheMiss)
 }
 
-// find looks for the answer.
-func (c *call) find(ctx context.Context, k *kept) {
+// findCached looks for the answer.
+func (c *call) findCached(ctx context.Context, k *cacheUse) {
 	e, ok := c.gateway.caching.store.Get(ctx, k.key)
 	if !ok {
 		return
 	}
 	// A reload may have made ttl shorter, and clocks of gateways that share may differ.
-	if k.age = max(0, c.gateway.now().Sub(e.Made)); k.age >= k.ttl {
+	if k.age = max(0, c.gateway.now().Sub(e.Created)); k.age >= k.ttl {
 		return
 	}
 	// A stream holds all that is made of it until its end, and what others keep was copied.
@@ -264,7 +264,7 @@ func (c *call) hashBody(h *cache.Hash) (temperature sdk.JSON, ok bool) {
 
 // respond answers with what is kept, or else asks the targets.
 func (c *call) respond(ctx context.Context, begin func(native bool) answer) error {
-	k := c.kept
+	k := c.cacheUse
 	if k == nil {
 		return c.attempts(ctx, begin)
 	}
@@ -292,7 +292,7 @@ func (c *call) respond(ctx context.Context, begin func(native bool) answer) erro
 // of a client that is gone.
 func (c *call) replay(a answer) error {
 	c.remember()
-	for _, part := range c.kept.found {
+	for _, part := range c.cacheUse.found {
 		if err := a.part(part.Inputs); err != nil {
 			return err
 		}
@@ -305,7 +305,7 @@ func (c *call) replay(a answer) error {
 	}
 	r := c.http.Record
 	r.Provider, r.UpstreamModel, r.Cost.Known = "", "", c.gateway.prices != nil // it costs nothing
-	c.header("Age", strconv.FormatInt(int64(c.kept.age/time.Second), 10))
+	c.header("Age", strconv.FormatInt(int64(c.cacheUse.age/time.Second), 10))
 	c.noteCache(cacheHit)
 	return a.end()
 }
@@ -313,13 +313,13 @@ func (c *call) replay(a answer) error {
 // keep keeps the answer of an attempt that succeeded, if it is a good one: complete, counted
 // by its provider, and of a target that was asked first.
 func (c *call) keep(ctx context.Context, target *route.Target, o *outcome) {
-	k := c.kept
+	k := c.cacheUse
 	first := func(t route.Target) bool { return t.ID == target.ID }
 	if k == nil || o.tokens < 0 || o.usage.Estimated || c.http.Record.Instead != "" || !slices.ContainsFunc(c.plan.FirstTier(), first) {
 		return
 	}
 	if value, ok := k.recorder.Value(); ok {
-		c.gateway.caching.store.Put(ctx, k.key, cache.Entry{Value: value, Made: c.gateway.now()}, k.ttl)
+		c.gateway.caching.store.Put(ctx, k.key, cache.Entry{Value: value, Created: c.gateway.now()}, k.ttl)
 	}
 }
 

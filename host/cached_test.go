@@ -64,7 +64,7 @@ auth:
 `, up.URL, model, section)
 }
 
-func keeping(t *testing.T, answer mock.Answer, section, model string) (*gateway, *mock.Upstream, *clock) {
+func storage(t *testing.T, answer mock.Answer, section, model string) (*gateway, *mock.Upstream, *clock) {
 	t.Helper()
 	up := mock.Start(t, answer)
 	g, clock := configured(t, keepingYAML(up, section, model))
@@ -99,7 +99,7 @@ func TestTrapAnswersReachOthers(t *testing.T) {
 		"all":   "mate hit, out hit, alone hit, broad miss",
 	} {
 		t.Run(scope, func(t *testing.T) {
-			g, _, _ := keeping(t, counting(), "scope: "+scope, "")
+			g, _, _ := storage(t, counting(), "scope: "+scope, "")
 			canary := g.chats(t, "app", cold, "miss")
 			if again := g.chats(t, "app", cold, "hit"); again != canary {
 				t.Errorf("got %q and then %q", canary, again)
@@ -116,7 +116,7 @@ func TestTrapAnswersReachOthers(t *testing.T) {
 
 // TestTrapAStreamsAnswerIsAnother asks for one answer whole and streamed, in all orders.
 func TestTrapAStreamsAnswerIsAnother(t *testing.T) {
-	g, up, _ := keeping(t, saysCounted("one two three"), "", "")
+	g, up, _ := storage(t, saysCounted("one two three"), "", "")
 	id := regexp.MustCompile(`"id":"chatcmpl-[A-Z2-7]+"`)
 	whole := func(n int) string { return strings.Replace(cold, `"x"`, fmt.Sprintf(`"%d"`, n), 1) }
 	stream := func(n int) string {
@@ -167,7 +167,7 @@ func lastUsage(t *testing.T, answer string) (usage string) {
 
 // TestEveryAPIAnswersFromOneEntry has an API keep an answer that the others give.
 func TestEveryAPIAnswersFromOneEntry(t *testing.T) {
-	g, up, _ := keeping(t, saysCounted("the canary"), "scope: group", "")
+	g, up, _ := storage(t, saysCounted("the canary"), "scope: group", "")
 	for _, stream := range []string{"", `,"stream":true`} {
 		for path, body := range map[string]string{
 			"/v1/chat/completions": `{"model":"m","temperature":0,"max_completion_tokens":90,"messages":[{"role":"user","content":"x"}]` + stream + "}",
@@ -190,7 +190,7 @@ func TestEveryAPIAnswersFromOneEntry(t *testing.T) {
 
 // TestAConversationGoesOnFromAHit: a kept answer is remembered under its own id, as any is.
 func TestAConversationGoesOnFromAHit(t *testing.T) {
-	g, up, _ := keeping(t, saysCounted("the canary"), "", "")
+	g, up, _ := storage(t, saysCounted("the canary"), "", "")
 	for _, stream := range []string{"", `"stream":true,`} {
 		ids := map[string]bool{}
 		for _, want := range []string{"miss", "hit"} {
@@ -215,7 +215,7 @@ func TestAConversationGoesOnFromAHit(t *testing.T) {
 // TestTrapWhatMattersIsLeftOutOfTheKey changes one thing at a time, in the request and by
 // a reload.
 func TestTrapWhatMattersIsLeftOutOfTheKey(t *testing.T) {
-	g, up, _ := keeping(t, counting(), "when: always", "")
+	g, up, _ := storage(t, counting(), "when: always", "")
 	g.chats(t, "app", cold, "miss")
 	for change, with := range map[string][2]string{
 		"another temperature":  {`"temperature":0`, `"temperature":0.5`},
@@ -301,7 +301,7 @@ func TestTrapHalfAnswersAreKept(t *testing.T) {
 		"nobody counted it":     mock.SSE(sseChunk("half"), sseStop, sseDone),
 	} {
 		t.Run(name, func(t *testing.T) {
-			g, up, _ := keeping(t, answer, "", "")
+			g, up, _ := storage(t, answer, "", "")
 			body := cold
 			if !strings.Contains(name, "length") && name != "filtered" && name != "refused" {
 				body = strings.Replace(cold, "{", `{"stream":true,`, 1)
@@ -320,7 +320,7 @@ func TestTrapHalfAnswersAreKept(t *testing.T) {
 
 // TestToolCallsAreKept: they are complete answers, too.
 func TestToolCallsAreKept(t *testing.T) {
-	g, _, _ := keeping(t, mock.JSON(`{"choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}`), "", "")
+	g, _, _ := storage(t, mock.JSON(`{"choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}`), "", "")
 	g.chats(t, "app", cold, "miss")
 	_, answer, _ := g.askedWith(t, "/v1/chat/completions", "app", strings.Replace(cold, "{", `{"stream":true,`, 1))
 	for _, part := range []string{`"call_1"`, `"name":"f"`, `{\"a\":1}`, `"finish_reason":"tool_calls"`} {
@@ -332,7 +332,7 @@ func TestToolCallsAreKept(t *testing.T) {
 
 // TestTrapTheAllowListIsNotAskedOnHits asks with a key that may not use what is kept.
 func TestTrapTheAllowListIsNotAskedOnHits(t *testing.T) {
-	g, _, _ := keeping(t, counting(), "scope: all", "")
+	g, _, _ := storage(t, counting(), "scope: all", "")
 	toOther, toLead := strings.Replace(cold, `"m"`, `"other"`, 1), strings.Replace(cold, `"m"`, `"lead"`, 1)
 	g.chats(t, "alone", toOther, "miss")
 	g.chats(t, "alone", toLead, "miss")
@@ -343,7 +343,7 @@ func TestTrapTheAllowListIsNotAskedOnHits(t *testing.T) {
 		}
 	}
 	routed := strings.Replace(cold, "{", `{"models":["a"],`, 1)
-	g, _, _ = keeping(t, counting(), "scope: all", "")
+	g, _, _ = storage(t, counting(), "scope: all", "")
 	_, _, with := g.askedWith(t, "/v1/chat/completions", "broad", routed)
 	if result, answer, without := g.askedWith(t, "/v1/chat/completions", "mate", routed); result == "hit" {
 		t.Errorf("who may not choose at the upstream gets what another one has chosen: %d, %d %s", with, without, answer)
@@ -352,7 +352,7 @@ func TestTrapTheAllowListIsNotAskedOnHits(t *testing.T) {
 
 // TestTrapHitsArePricedAsCalls counts what hits take.
 func TestTrapHitsArePricedAsCalls(t *testing.T) {
-	g, _, _ := keeping(t, counting(), "", "")
+	g, _, _ := storage(t, counting(), "", "")
 	g.chats(t, "app", cold, "miss")
 	tokens, money := g.host.Counted("key app tokens 24h0m0s"), g.host.Counted("key app money total")
 	if tokens != 150 || money <= 0 {
@@ -474,7 +474,7 @@ func TestWhichRequestsTakePart(t *testing.T) {
 		"a large answer":                        {"max_entry: 10B", "", cold, nil, "miss"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g, _, _ := keeping(t, counting(), tc.section, tc.model)
+			g, _, _ := storage(t, counting(), tc.section, tc.model)
 			first := tc.want
 			if first == "hit" {
 				first = "miss"
@@ -484,7 +484,7 @@ func TestWhichRequestsTakePart(t *testing.T) {
 		})
 	}
 	t.Run("a fresh answer takes the place of the one before", func(t *testing.T) {
-		g, _, _ := keeping(t, counting(), "", "")
+		g, _, _ := storage(t, counting(), "", "")
 		g.chats(t, "mate", cold, "miss")
 		g.chats(t, "mate", cold, "miss", "Cache-Control: no-cache")
 		if got := g.chats(t, "mate", cold, "hit"); got != "answer 2" {
@@ -501,7 +501,7 @@ func TestWhichRequestsTakePart(t *testing.T) {
 
 // TestHowLongAnswersAreKept moves the clock, and shortens the time by a reload.
 func TestHowLongAnswersAreKept(t *testing.T) {
-	g, up, clock := keeping(t, counting(), "ttl: 10m", "")
+	g, up, clock := storage(t, counting(), "ttl: 10m", "")
 	g.chats(t, "mate", cold, "miss")
 	clock.pass(5 * time.Minute)
 	r, _ := http.NewRequest("POST", g.URL+"/v1/chat/completions", strings.NewReader(cold))

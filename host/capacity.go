@@ -68,7 +68,7 @@ func (s *search) room(ctx context.Context, target int) bool {
 		return true
 	}
 	tokens := s.call.size
-	if s.call.free() {
+	if s.call.asksNoModel() {
 		tokens = 0
 	}
 	for _, b := range buckets {

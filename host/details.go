@@ -68,9 +68,9 @@ func (d *details) begin() {
 	}
 }
 
-// came looks for the id and the model in what the upstream sent: at the top level, or in the
+// readEvent looks for the id and the model in what the upstream sent: at the top level, or in the
 // object about the answer that some APIs have there.
-func (d *details) came(data []byte) {
+func (d *details) readEvent(data []byte) {
 	if d == nil || d.looks == 0 || d.id != "" && d.model != "" {
 		return
 	}

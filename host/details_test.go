@@ -59,7 +59,7 @@ func TestWhatSpansSayOfAnAnswer(t *testing.T) {
 		d := &details{}
 		d.begin()
 		for _, data := range tc.came {
-			d.came([]byte(data))
+			d.readEvent([]byte(data))
 		}
 		d.add(tc.ems)
 		told := d.told(tc.model)
@@ -69,7 +69,7 @@ func TestWhatSpansSayOfAnAnswer(t *testing.T) {
 	}
 	var none *details
 	none.begin()
-	none.came(nil)
+	none.readEvent(nil)
 	none.add(nil)
 	if none.told("m") != nil {
 		t.Error("there are details that nobody wants")

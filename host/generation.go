@@ -41,7 +41,7 @@ type generation struct {
 	routes     *route.Table
 	capacities [][]*limit.Bucket           // by the ID of a target: what it bears
 	limits     *limits                     // nil: there are none
-	learnt     map[string]*limit.Estimator // by alias: how many tokens requests have; nil: there are no limits
+	estimators map[string]*limit.Estimator // by alias: how many tokens requests have; nil: there are no limits
 	caching    *caching                    // nil: no answers are kept
 	prices     []*price.Price              // by the ID of a target; nil: nothing has a price
 	providers  map[string]*provider        // which the generation holds
@@ -61,7 +61,7 @@ func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error
 	routes, capacities, prices := aliasesOf(c)
 	g.capacities, g.prices, g.limits, g.caching = capacities, prices, limitsOf(c), h.cachingOf(c)
 	if g.limits != nil {
-		g.learnt = h.estimators(c)
+		g.estimators = h.estimatorsOf(c)
 	}
 	if g.routes, err = route.New(routes, c.DefaultModel, h.cells); err != nil {
 		return nil, err

@@ -92,38 +92,38 @@ type Host struct {
 
 	// What outlives a configuration: everything that counts or remembers. All
 	// generations refer to the same.
-	memory    *memory.Total // what is held
-	bodies    *memory.Limit // of requests, which is a part of it
-	buffers   *buffer.Pool  // what large requests are held in
-	machine   int64         // the memory there is; 0: nobody knows
-	providers providers
-	made      made              // what providers keep for their accounts, by the client whose it is
-	responses *responses.Memory // what clients of the Responses API refer to
-	cells     *route.Cells      // how their models have done
-	limits    limit.Store       // what keys, groups, aliases and the whole gateway have used and spent
-	fleet     *fleet.Store      // limits, if they are shared with other gateways; else nil
-	shared    *shared.Client    // the store that gateways share; nil: there is none
-	outage    fleet.Outage      // what happens while the store is away
-	learnt    sync.Map          // of *limit.Estimator: how many tokens requests have, by alias
-	cache     *cache.Local      // answers that are kept
-	unsent    memory.Limit      // bytes of answers on their way to where all gateways keep them
-	hits      atomic.Int64      // requests that got such a one
-	misses    atomic.Int64      // requests whose answers may be kept, for which there was none
-	ledger    *ledgerKeeper     // where limits are kept; nil: nowhere
-	loopback  atomic.Bool       // the gateway serves this machine alone
-	port      atomic.Int64      // of the API; 0: it isn't served yet
-	adminPort atomic.Int64      // of the admin listener; 0: there is none
-	metrics   *observe.Metrics
-	requests  *admin.Requests // the last ones, for the admin listener
-	swaps     swaps           // of modules
-	started   time.Time
-	since     atomic.Int64 // when the current configuration was taken, in Unix milliseconds
-	audit     *audit.Writer
-	tracer    *observe.Tracer
-	pusher    *observe.Pusher
-	taken     atomic.Int64            // configurations
-	refusals  atomic.Int64            // configurations that were not taken
-	refused   atomic.Pointer[refusal] // of the last Swap; nil: it was taken
+	memory     *memory.Total // what is held
+	bodies     *memory.Limit // of requests, which is a part of it
+	buffers    *buffer.Pool  // what large requests are held in
+	machine    int64         // the memory there is; 0: nobody knows
+	providers  providers
+	storedIDs  storedIDs         // what providers keep for their accounts, by the client whose it is
+	responses  *responses.Memory // what clients of the Responses API refer to
+	cells      *route.Cells      // how their models have done
+	limits     limit.Store       // what keys, groups, aliases and the whole gateway have used and spent
+	fleet      *fleet.Store      // limits, if they are shared with other gateways; else nil
+	shared     *shared.Client    // the store that gateways share; nil: there is none
+	outage     fleet.Outage      // what happens while the store is away
+	estimators sync.Map          // of *limit.Estimator: how many tokens requests have, by alias
+	cache      *cache.Local      // answers that are kept
+	unsent     memory.Limit      // bytes of answers on their way to where all gateways keep them
+	hits       atomic.Int64      // requests that got such a one
+	misses     atomic.Int64      // requests whose answers may be kept, for which there was none
+	ledger     *ledgerKeeper     // where limits are kept; nil: nowhere
+	loopback   atomic.Bool       // the gateway serves this machine alone
+	port       atomic.Int64      // of the API; 0: it isn't served yet
+	adminPort  atomic.Int64      // of the admin listener; 0: there is none
+	metrics    *observe.Metrics
+	requests   *admin.Requests // the last ones, for the admin listener
+	swaps      swaps           // of modules
+	started    time.Time
+	since      atomic.Int64 // when the current configuration was taken, in Unix milliseconds
+	audit      *audit.Writer
+	tracer     *observe.Tracer
+	pusher     *observe.Pusher
+	taken      atomic.Int64            // configurations
+	refusals   atomic.Int64            // configurations that were not taken
+	refused    atomic.Pointer[refusal] // of the last Swap; nil: it was taken
 }
 
 // refusal is a new configuration that could not be used.

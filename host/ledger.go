@@ -13,8 +13,8 @@ import (
 
 // The sets of the ledger.
 const (
-	countsSet = "counts 1"
-	madeSet   = "made 1"
+	countsSet    = "counts 1"
+	storedIDsSet = "made 1"
 )
 
 // openLimits makes the store that limits and budgets count in: one shared with other gateways,
@@ -29,12 +29,12 @@ func (h *Host) openLimits(c *config.Config) error {
 		h.limits = limit.NewLocal(o)
 		return nil
 	}
-	file, all, err := ledger.Open(c.Ledger, countsSet, madeSet)
+	file, all, err := ledger.Open(c.Ledger, countsSet, storedIDsSet)
 	if err != nil {
 		return problems(ledgerProblem(c, explained(c.Ledger, readAndWrite, err)))
 	}
 	if o.Saved, err = countsIn(all[0]); err == nil {
-		err = h.made.load(all[1])
+		err = h.storedIDs.load(all[1])
 	}
 	if err != nil {
 		file.Close()
@@ -43,7 +43,7 @@ func (h *Host) openLimits(c *config.Config) error {
 	o.Track = true
 	counts := limit.NewLocal(o)
 	h.limits = counts
-	h.ledger = &ledgerKeeper{path: c.Ledger, file: file, counts: counts, made: &h.made, log: h.log, stop: make(chan struct{})}
+	h.ledger = &ledgerKeeper{path: c.Ledger, file: file, counts: counts, ids: &h.storedIDs, log: h.log, stop: make(chan struct{})}
 	h.ledger.running.Go(h.ledger.run)
 	return nil
 }
@@ -72,7 +72,7 @@ type ledgerKeeper struct {
 	path    string
 	file    *ledger.File
 	counts  *limit.Local
-	made    *made
+	ids     *storedIDs
 	log     *slog.Logger
 	failing bool // the last write failed
 
@@ -98,22 +98,22 @@ func (k *ledgerKeeper) run() {
 }
 
 func (k *ledgerKeeper) write() {
-	changed, made := k.counts.Changed(), k.made.changes()
-	if len(changed)+len(made) == 0 {
+	counts, ids := k.counts.Changed(), k.ids.changes()
+	if len(counts)+len(ids) == 0 {
 		return
 	}
-	values := make(map[string][]byte, len(changed))
-	for name, s := range changed {
+	values := make(map[string][]byte, len(counts))
+	for name, s := range counts {
 		values[name], _ = s.MarshalBinary() // which never fails
 	}
-	err := k.file.Put(values, made)
+	err := k.file.Put(values, ids)
 	if err != nil {
-		k.counts.Unsaved(changed)
-		k.made.unsaved(made)
+		k.counts.Unsaved(counts)
+		k.ids.unsaved(ids)
 	}
 	if failing := err != nil; failing != k.failing {
 		if k.failing = failing; failing {
-			k.log.Error("the ledger can't be written, and a restart will forget what is used, spent and made from now on", "ledger", k.path, "err", err)
+			k.log.Error("the ledger can't be written, and a restart will forget what is used, spent and stored from now on", "ledger", k.path, "err", err)
 		} else {
 			k.log.Info("the ledger is written again", "ledger", k.path)
 		}

@@ -112,12 +112,12 @@ func (l *limits) of(into []*limit.Bucket, who *key.Principal, alias string) []*l
 	return append(append(into, l.aliases[alias]...), l.gateway...)
 }
 
-// estimators are those of a configuration, by alias. What an alias has learnt outlives
+// estimatorsOf are those of a configuration, by alias. What an alias has learnt outlives
 // configurations.
-func (h *Host) estimators(c *config.Config) map[string]*limit.Estimator {
+func (h *Host) estimatorsOf(c *config.Config) map[string]*limit.Estimator {
 	all := make(map[string]*limit.Estimator, len(c.Models))
 	for _, m := range c.Models {
-		e, _ := h.learnt.LoadOrStore(m.Alias, &limit.Estimator{})
+		e, _ := h.estimators.LoadOrStore(m.Alias, &limit.Estimator{})
 		all[m.Alias] = e.(*limit.Estimator)
 	}
 	return all

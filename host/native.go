@@ -46,7 +46,7 @@ func (c *call) readNative(ctx context.Context, size int64) error {
 	if c.asked == nil {
 		c.asked = n.Body(func(string) bool { return false }, anything)
 	}
-	c.info.Made = c.made
+	c.info.NoteID = c.noteID
 	c.info.Upstream = func() string { return c.http.Record.UpstreamModel }
 	return nil
 }
@@ -102,7 +102,7 @@ const (
 func (c *call) pass(ctx context.Context, p *provider, target route.Target, last bool, begin func(native bool) answer) outcome {
 	thinks, passes := wish{target.Model, thinking}, wish{target.Model, passage + c.request.NativeOp.String()}
 	field := c.request.Wish
-	translates := c.request.Untranslated == nil && c.mayLearn(&target) && p.adapter.Manifest().Profile().Serves(c.request.Op, target.Options)
+	translates := c.request.Untranslated == nil && c.mayTranslate(&target) && p.adapter.Manifest().Profile().Serves(c.request.Op, target.Options)
 	if !translates {
 		field = ""
 	}
@@ -113,13 +113,13 @@ func (c *call) pass(ctx context.Context, p *provider, target route.Target, last 
 	if answer == nil {
 		return outcome{refused: true}
 	}
-	c.noteWay(true)
+	c.noteNative(true)
 	c.named = ""
 	o := c.ask(ctx, &attempt{
 		provider: p, target: target, op: c.request.NativeOp, native: true, last: last, wish: field, fallback: translates, answer: answer,
 	})
 	if o.err == nil && o.tokens > 0 {
-		c.gateway.host.made.weigh(c.caller, c.named, target.Upstream, o.tokens)
+		c.gateway.host.storedIDs.setTokens(c.caller, c.named, target.Upstream, o.tokens)
 	}
 	kind := fault.KindOf(o.err)
 	switch {
@@ -136,8 +136,8 @@ func (c *call) pass(ctx context.Context, p *provider, target route.Target, last 
 	return o
 }
 
-// noteWay notes for the log whether the request goes natively or in translation.
-func (c *call) noteWay(native bool) {
+// noteNative notes for the log whether the request goes natively or in translation.
+func (c *call) noteNative(native bool) {
 	if c.request.NativeOp != 0 {
 		c.http.Record.Native = &native
 	}

@@ -27,8 +27,8 @@ type passing struct {
 	info dialect.Info
 }
 
-func (p passing) Came([]byte, []byte, bool) { p.info.Made("answer-1") }
-func (p passing) Lines([]byte)              {}
+func (p passing) Receive([]byte, []byte, bool) { p.info.NoteID("answer-1") }
+func (p passing) Lines([]byte)                 {}
 
 // passingStream is a stream that can pass, or can't any more.
 type passingStream struct {
@@ -142,7 +142,7 @@ func TestWhereARequestPasses(t *testing.T) {
 			if way := last().Native; way == nil || *way != (tc.asked[len(tc.asked)-1] == native) {
 				t.Errorf("the record has the way %v, and the last request was for %s", way, tc.asked[len(tc.asked)-1])
 			}
-			if got := g.host.made.weight("", "answer-1", "up0"); got != tc.tokens {
+			if got := g.host.storedIDs.tokens("", "answer-1", "up0"); got != tc.tokens {
 				t.Errorf("the conversation is known to have %d tokens, want %d", got, tc.tokens)
 			}
 		})
@@ -236,7 +236,7 @@ func TestWhoGetsWhichForm(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := startPasses(t, tc.set, tc.answers...)
-			p.g.host.made.note("", "file-1", "up0", "m")
+			p.g.host.storedIDs.note("", "file-1", "up0", "m")
 			if answer, asked := p.send(t, passable(tc.late, tc.change), tc.body); !slices.Equal(asked, tc.asked) || !strings.Contains(answer, tc.says) {
 				t.Errorf("%q was asked, and said %s; want %q and %q", asked, answer, tc.asked, tc.says)
 			}
@@ -294,7 +294,7 @@ func TestOnlyAGoodAnswerSaysHowLongAConversationIs(t *testing.T) {
 	if answer, _ := p.send(t, passable(false, plainly), asksStream); !strings.Contains(answer, "Broken.") {
 		t.Errorf("the answer is %s", answer)
 	}
-	if got := p.g.host.made.weight("", "answer-1", "up0"); got != 0 {
+	if got := p.g.host.storedIDs.tokens("", "answer-1", "up0"); got != 0 {
 		t.Errorf("the conversation is known to have %d tokens", got)
 	}
 }
@@ -359,7 +359,7 @@ func TestHowARequestIsReadAsItCame(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g, adapter := generationOf(t, memory.New(memory.Options{Limit: 1 << 30}), func(t *route.Target) { t.Native = true }, "http://localhost:1")
 			adapter.profile = profileWith("chat", "messages")
-			g.host.made.note("", "file-1", "up0", "m")
+			g.host.storedIDs.note("", "file-1", "up0", "m")
 			admitted(t, g, chat.Parse, asksWhole, func(ctx context.Context, c *call) {
 				read := false
 				s := &setting{c, adapter, &c.plan.Targets[0], &dialect.Native{Body: func(_, _ func(string) bool) dialect.Body { return c.request.Body }, Unknown: unknown, Lost: gone}}
@@ -404,8 +404,8 @@ func TestHowARequestIsReadAsItCame(t *testing.T) {
 // TestANativeRequestGoesAsItCame, with the ids that are its own.
 func TestANativeRequestGoesAsItCame(t *testing.T) {
 	p := startPasses(t, func(t *route.Target) { t.Native = true }, text("TEXT native\nFINISH stop"))
-	p.g.host.made.note("", "file-1", "up0", "m")
-	p.g.host.made.note("", "file-2", "up1", "m")
+	p.g.host.storedIDs.note("", "file-1", "up0", "m")
+	p.g.host.storedIDs.note("", "file-2", "up1", "m")
 	var mine []bool
 	parse := passable(false, func(r *dialect.Request) {
 		own, err := chat.ParseRequest([]byte(`{"model":"m","as":"it came","messages":[{"role":"user","content":"Hi"}]}`))

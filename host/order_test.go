@@ -94,7 +94,7 @@ func notedGateway(t *testing.T, requests int64, upstreams ...string) (*generatio
 	g, adapter := generationOf(t, total, nil, upstreams...)
 	adapter.asked = func(abi.Op) { s.note("ask") }
 	g.limits = &limits{gateway: []*limit.Bucket{{ID: "gateway requests", Owner: limit.Gateway, Unit: limit.Requests, Limit: requests, Window: time.Hour}}}
-	g.learnt = map[string]*limit.Estimator{"m": {}}
+	g.estimators = map[string]*limit.Estimator{"m": {}}
 	g.host.limits = notedLimits{limit.NewLocal(limit.Options{}), s}
 	local := cache.NewLocal(total, nil)
 	local.Set(1 << 20)
@@ -228,7 +228,7 @@ func TestTheRoomIsTakenWhileARequestRuns(t *testing.T) {
 	g, _ := generationOf(t, nil, nil, up.URL)
 	one := 1
 	g.limits = &limits{gateway: bucketsOf(limit.Gateway, "", config.CallLimits{Concurrent: &one})}
-	g.learnt = map[string]*limit.Estimator{"m": {}}
+	g.estimators = map[string]*limit.Estimator{"m": {}}
 	store := limit.NewLocal(limit.Options{})
 	g.host.limits = store
 	server, _ := serving(t, g, key.Principal{}, chat.Parse)

@@ -46,7 +46,7 @@ func (g *generation) answer(ctx context.Context, x *api.Exchange, body []byte, p
 	if err != nil {
 		return err
 	}
-	c.lookUp(ctx)
+	c.lookUpCache(ctx)
 	if err := c.enter(ctx); err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ type call struct {
 	asked dialect.Body
 
 	admission *admission // what the request takes of the limits; nil: there are none
-	kept      *kept      // the request's use of the cache; nil: it takes no part
+	cacheUse  *cacheUse  // the request's use of the cache; nil: it takes no part
 	ratio     float64    // of tokens to those estimated by bytes, learnt from earlier requests; 0: unknown
 }
 
@@ -131,7 +131,7 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, body []byte, pa
 	if err := c.readNative(ctx, int64(len(body))); err != nil {
 		return nil, err
 	}
-	if err := c.readNamed(ctx); err != nil {
+	if err := c.findNamed(ctx); err != nil {
 		return nil, err
 	}
 	c.size = c.asked.Tokens() + c.before
@@ -209,8 +209,8 @@ func (c *call) remember() {
 	}
 }
 
-// told returns an error about the request's chat form in the terms of the client's request.
-func (c *call) told(err error) error {
+// inClientTerms returns an error about the request's chat form in the terms of the client's request.
+func (c *call) inClientTerms(err error) error {
 	if e, ok := errors.AsType[*fault.Error](err); ok && c.request.Fault != nil {
 		return c.request.Fault(e)
 	}
@@ -242,11 +242,11 @@ func (c *call) attempt(ctx context.Context, target route.Target, last bool, begi
 			return outcome{err: c.request.Untranslated, calls: o.calls}
 		}
 	}
-	c.noteWay(false)
+	c.noteNative(false)
 	calls := o.calls
 	o = c.translate(ctx, p, target, last, func() answer { return begin(false) })
 	o.calls.Add(calls)
-	o.err = c.told(o.err)
+	o.err = c.inClientTerms(o.err)
 	return o
 }
 
@@ -291,7 +291,7 @@ func (c *call) ask(ctx context.Context, a *attempt) outcome {
 	defer a.close()
 	err := a.runInTime(ctx)
 	if err == nil {
-		a.finalStep, a.spoke = true, true
+		a.finalStep, a.hasContent = true, true
 		a.releaseRequest()
 		err = a.answer.end()
 	}
@@ -301,7 +301,7 @@ func (c *call) ask(ctx context.Context, a *attempt) outcome {
 		o.tokens = usage.Total
 	}
 	if o.usage == (record.Usage{}) {
-		o.usage, o.uncertain = c.unspoken(ctx, a, err)
+		o.usage, o.uncertain = c.uncounted(ctx, a, err)
 	}
 	if err == nil {
 		return o
@@ -322,7 +322,7 @@ func (c *call) ask(ctx context.Context, a *attempt) outcome {
 // client merely wishes, before it answered anything.
 func (a *attempt) refusesWish(err error) bool {
 	e, ok := errors.AsType[*fault.Error](err)
-	return ok && a.wish != "" && !a.spoke && e.Param == a.wish && (e.Kind == fault.RefusedField || e.Kind == fault.RefusedValue)
+	return ok && a.wish != "" && !a.hasContent && e.Param == a.wish && (e.Kind == fault.RefusedField || e.Kind == fault.RefusedValue)
 }
 
 // prepare waits until the provider of a target can be asked, and checks that this request
@@ -337,14 +337,14 @@ func (c *call) prepare(ctx context.Context, p *provider, target route.Target) (n
 		asked = c.native.Body(profile.Takes, anything)
 	} else if err := c.untranslated(ctx); err != nil {
 		return false, err
-	} else if !c.mayLearn(&target) {
+	} else if !c.mayTranslate(&target) {
 		return false, dialect.NotKept()
 	} else if err := p.serves(c.request.Op, target.Options); err != nil {
 		return false, c.unserved(ctx, err)
 	}
 	if err := p.checkRouting(ctx, asked); err != nil {
 		if !native {
-			err = c.told(err)
+			err = c.inClientTerms(err)
 		}
 		return false, err
 	}

@@ -388,14 +388,14 @@ func TestAClientThatTakesNothingHasGone(t *testing.T) {
 func TestWhatIsTold(t *testing.T) {
 	plain, wrong := errors.New("gone"), &fault.Error{Kind: fault.Invalid, Text: "messages[0]"}
 	c := &call{request: &dialect.Request{}}
-	if got := c.told(wrong); got != error(wrong) {
+	if got := c.inClientTerms(wrong); got != error(wrong) {
 		t.Errorf("without terms of its own: %v", got)
 	}
 	c.request.Fault = func(e *fault.Error) *fault.Error { return &fault.Error{Kind: e.Kind, Text: "input"} }
-	if got := c.told(fmt.Errorf("step: %w", wrong)); got.Error() != "input" {
+	if got := c.inClientTerms(fmt.Errorf("step: %w", wrong)); got.Error() != "input" {
 		t.Errorf("a failure is told as %v", got)
 	}
-	if got := c.told(plain); got != plain {
+	if got := c.inClientTerms(plain); got != plain {
 		t.Errorf("an error is told as %v", got)
 	}
 }

@@ -54,7 +54,7 @@ var usualPrice = map[string][]string{
 // checkPrice refuses a request that asks for more expensive tokens, if a budget has to pay for
 // them: the configured price is the usual one.
 func (c *call) checkPrice(a *admission) error {
-	if c.free() || c.request.Op == abi.Transcriptions || !a.spends() || c.costsNothing() {
+	if c.asksNoModel() || c.request.Op == abi.Transcriptions || !a.spends() || c.costsNothing() {
 		return nil
 	}
 	b, err := c.http.Body()

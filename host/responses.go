@@ -41,7 +41,7 @@ func (g *generation) getResponse(ctx context.Context, x *api.Exchange) error {
 	}
 	body, err := responses.Find(ctx, g.remembered(), key.PrincipalFrom(ctx).Name, x.Parameter())
 	if fault.KindOf(err) == fault.NotFound {
-		return g.kept(ctx, x, "GET", x.Parameter(), err)
+		return g.askKeeper(ctx, x, "GET", x.Parameter(), err)
 	}
 	if err != nil {
 		return err
@@ -60,7 +60,7 @@ func (g *generation) listInput(ctx context.Context, x *api.Exchange) error {
 	case noRoom:
 		return api.Busy(full)
 	case fault.KindOf(err) == fault.NotFound:
-		return g.kept(ctx, x, "GET", x.Parameter()+"/"+responses.InputItems, err)
+		return g.askKeeper(ctx, x, "GET", x.Parameter()+"/"+responses.InputItems, err)
 	case err != nil:
 		return err
 	}
@@ -71,7 +71,7 @@ func (g *generation) listInput(ctx context.Context, x *api.Exchange) error {
 func (g *generation) deleteResponse(ctx context.Context, x *api.Exchange) error {
 	body, err := responses.Delete(ctx, g.remembered(), key.PrincipalFrom(ctx).Name, x.Parameter())
 	if fault.KindOf(err) == fault.NotFound {
-		return g.kept(ctx, x, "DELETE", x.Parameter(), err)
+		return g.askKeeper(ctx, x, "DELETE", x.Parameter(), err)
 	}
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func (g *generation) cancelResponse(ctx context.Context, x *api.Exchange) error 
 	caller := key.PrincipalFrom(ctx).Name
 	_, err := responses.Find(ctx, g.remembered(), caller, x.Parameter())
 	if fault.KindOf(err) == fault.NotFound {
-		if _, _, err := g.keeping(ctx, caller, x.Parameter(), err); err != nil {
+		if _, _, err := g.keeperOf(ctx, caller, x.Parameter(), err); err != nil {
 			return err
 		}
 	} else if err != nil {
@@ -97,16 +97,16 @@ func (g *generation) cancelResponse(ctx context.Context, x *api.Exchange) error 
 	}
 }
 
-// keeping returns the upstream that keeps what the caller has made there, and the alias that it was
+// keeperOf returns the upstream that keeps what the caller has made there, and the alias that it was
 // made with. The error is missing if there is no such thing, or that this can't be told.
-func (g *generation) keeping(ctx context.Context, caller, id string, missing error) (upstream, alias string, err error) {
+func (g *generation) keeperOf(ctx context.Context, caller, id string, missing error) (upstream, alias string, err error) {
 	var upstreams []string
 	for _, p := range g.order {
 		upstreams = append(upstreams, upstreamID(p.config))
 	}
-	unread := g.host.recall(ctx, caller, id, upstreams)
+	unread := g.host.fetchID(ctx, caller, id, upstreams)
 	for _, upstream := range upstreams {
-		if alias, ok := g.host.made.alias(caller, id, upstream); ok {
+		if alias, ok := g.host.storedIDs.alias(caller, id, upstream); ok {
 			return upstream, alias, nil
 		}
 	}
@@ -116,27 +116,27 @@ func (g *generation) keeping(ctx context.Context, caller, id string, missing err
 	return "", "", missing
 }
 
-// kept asks the provider that keeps what the caller has made there. For the caller, what is
+// askKeeper asks the provider that keeps what the caller has made there. For the caller, what is
 // another's doesn't exist.
 //
 //   - path: its id, and perhaps which part of it
 //   - missing: the error if there is no such thing
-func (g *generation) kept(ctx context.Context, x *api.Exchange, method, path string, missing error) error {
+func (g *generation) askKeeper(ctx context.Context, x *api.Exchange, method, path string, missing error) error {
 	query := x.Request.URL.Query()
-	id, part, ok := responses.Asked(path, query)
+	id, part, ok := responses.ParseStoredPath(path, query)
 	if !ok || part != "" && method != "GET" {
 		return missing
 	}
 	caller := key.PrincipalFrom(ctx).Name
-	upstream, alias, err := g.keeping(ctx, caller, id, missing)
+	upstream, alias, err := g.keeperOf(ctx, caller, id, missing)
 	if err != nil {
 		return err
 	}
 	x.Record.ForModel = true
-	k := responses.Kept{Method: method, ID: id, Part: part, Query: query.Encode(), Model: alias}
-	err = g.answer(ctx, x, nil, responses.ParseKept(k), 0)
+	k := responses.StoredRequest{Method: method, ID: id, Part: part, Query: query.Encode(), Model: alias}
+	err = g.answer(ctx, x, nil, responses.ParseStored(k), 0)
 	if err == nil && method == "DELETE" {
-		g.host.forget(ctx, caller, id, upstream)
+		g.host.forgetID(ctx, caller, id, upstream)
 	}
 	return err
 }

@@ -27,9 +27,9 @@ const answerWait = 20 * time.Millisecond
 
 func answerName(k cache.Key) string { return "answer\n" + string(k[:]) }
 
-// madeBytes is what an entry begins with there: the milliseconds since 1970 at which it was
+// timeBytes is what an entry begins with there: the milliseconds since 1970 at which it was
 // made. Its value follows.
-const madeBytes = 8
+const timeBytes = 8
 
 // Get is [cache.Store]. While it runs, it may hold an answer twice: sealed, and opened.
 func (s *sharedAnswers) Get(ctx context.Context, k cache.Key) (cache.Entry, bool) {
@@ -43,11 +43,11 @@ func (s *sharedAnswers) Get(ctx context.Context, k cache.Key) (cache.Entry, bool
 	defer giveUp()
 	defer time.AfterFunc(answerWait, giveUp).Stop()
 	found, err := s.store.Get(asked, []string{answerName(k)}, 0)
-	if err != nil || len(found[0]) < madeBytes {
+	if err != nil || len(found[0]) < timeBytes {
 		return s.here.Get(ctx, k)
 	}
 	made := time.UnixMilli(int64(binary.BigEndian.Uint64(found[0])))
-	return cache.Entry{Value: found[0][madeBytes:], Made: made}, true
+	return cache.Entry{Value: found[0][timeBytes:], Created: made}, true
 }
 
 // Put is [cache.Store]. Nobody waits for it. What can't wait for the store is kept here.
@@ -59,7 +59,7 @@ func (s *sharedAnswers) Put(ctx context.Context, k cache.Key, e cache.Entry, ttl
 
 // send has the store keep an entry, soon. It reports whether there is room to wait for that.
 func (s *sharedAnswers) send(k cache.Key, e cache.Entry, ttl time.Duration) bool {
-	size := int64(madeBytes + len(e.Value))
+	size := int64(timeBytes + len(e.Value))
 	if !s.waiting.Take(size) {
 		return false
 	}
@@ -71,12 +71,12 @@ func (s *sharedAnswers) send(k cache.Key, e cache.Entry, ttl time.Duration) bool
 		s.memory.Give(size)
 		s.waiting.Give(size)
 	}
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, size), uint64(e.Made.UnixMilli()))
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, size), uint64(e.Created.UnixMilli()))
 	b = append(b, e.Value...)
 	queued := s.store.Later(func(ctx context.Context) {
 		defer sent()
 		if s.store.Put(ctx, []shared.Value{{Name: answerName(k), Value: b}}, ttl) != nil {
-			s.here.Put(ctx, k, cache.Entry{Value: b[madeBytes:], Made: e.Made}, ttl)
+			s.here.Put(ctx, k, cache.Entry{Value: b[timeBytes:], Created: e.Created}, ttl)
 		}
 	})
 	if !queued {

@@ -22,7 +22,7 @@ func TestTrapAnswersOnTheirWayFillTheMemory(t *testing.T) {
 	total := memory.New(memory.Options{Limit: 1 << 20})
 	s := &sharedAnswers{client, cache.NewLocal(total, nil), total, memory.NewLimit(1000), 1000}
 	s.here.Set(1 << 19)
-	entry := func(size int) cache.Entry { return cache.Entry{Value: make([]byte, size), Made: time.Now()} }
+	entry := func(size int) cache.Entry { return cache.Entry{Value: make([]byte, size), Created: time.Now()} }
 	held := func() int { n, _ := s.here.Held(); return n }
 	large, small := cache.Key{1}, cache.Key{2}
 

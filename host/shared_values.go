@@ -78,52 +78,52 @@ func (s *sharedResponses) Delete(ctx context.Context, owner string, keys []strin
 	return s.store.Delete(ctx, names)
 }
 
-// madeTTL is how long all gateways know whose something is that a provider keeps, after it
+// storedIDTTL is how long all gateways know whose something is that a provider keeps, after it
 // was last asked for.
-const madeTTL = 30 * 24 * time.Hour
+const storedIDTTL = 30 * 24 * time.Hour
 
-func madeName(upstream, id string) string { return "made\n" + upstream + "\n" + id }
+func storedIDName(upstream, id string) string { return "made\n" + upstream + "\n" + id }
 
-// note remembers that the answer of an upstream told a caller of an alias an id, here and for
+// noteID remembers that the answer of an upstream told a caller of an alias an id, here and for
 // other gateways.
-func (h *Host) note(caller, id, upstream, alias string) {
-	if !h.made.note(caller, id, upstream, alias) || h.shared == nil {
+func (h *Host) noteID(caller, id, upstream, alias string) {
+	if !h.storedIDs.note(caller, id, upstream, alias) || h.shared == nil {
 		return
 	}
-	v := shared.Value{Name: madeName(upstream, id), Value: []byte(caller + "\n" + alias)}
+	v := shared.Value{Name: storedIDName(upstream, id), Value: []byte(caller + "\n" + alias)}
 	h.shared.Later(func(ctx context.Context) {
-		_ = h.shared.PutNew(ctx, v, madeTTL) // else only this gateway knows
+		_ = h.shared.PutNew(ctx, v, storedIDTTL) // else only this gateway knows
 	})
 }
 
-// recall learns from other gateways at which of some upstreams a caller has made what it
+// fetchID learns from other gateways at which of some upstreams a caller has made what it
 // names, unless that is known here. The error is that these can't be asked: the caller may have
 // made it.
-func (h *Host) recall(ctx context.Context, caller, id string, upstreams []string) error {
-	if h.shared == nil || len(id) > maxMadeID || slices.ContainsFunc(upstreams, func(u string) bool { return h.made.has(caller, id, u) }) {
+func (h *Host) fetchID(ctx context.Context, caller, id string, upstreams []string) error {
+	if h.shared == nil || len(id) > maxStoredIDLen || slices.ContainsFunc(upstreams, func(u string) bool { return h.storedIDs.has(caller, id, u) }) {
 		return nil
 	}
 	names := make([]string, len(upstreams))
 	for i, u := range upstreams {
-		names[i] = madeName(u, id)
+		names[i] = storedIDName(u, id)
 	}
-	values, err := h.shared.Get(ctx, names, madeTTL)
+	values, err := h.shared.Get(ctx, names, storedIDTTL)
 	if err != nil {
 		return err
 	}
 	for i, v := range values {
 		if who, alias, ok := strings.Cut(string(v), "\n"); ok && who == caller {
-			h.made.note(caller, id, upstreams[i], alias)
+			h.storedIDs.note(caller, id, upstreams[i], alias)
 		}
 	}
 	return nil
 }
 
-// forget forgets what a caller has made, here and at other gateways.
-func (h *Host) forget(ctx context.Context, caller, id, upstream string) {
-	h.made.forget(caller, id, upstream)
+// forgetID forgets what a caller has made, here and at other gateways.
+func (h *Host) forgetID(ctx context.Context, caller, id, upstream string) {
+	h.storedIDs.forget(caller, id, upstream)
 	if h.shared != nil {
-		_ = h.shared.Delete(ctx, []string{madeName(upstream, id)}) // the provider has it no more in any case
+		_ = h.shared.Delete(ctx, []string{storedIDName(upstream, id)}) // the provider has it no more in any case
 	}
 }
 

@@ -69,11 +69,11 @@ func (c *call) listen() *spoken {
 	return s
 }
 
-// came shows the answer what the upstream sent, and collects what it says if it passes as it
+// receive shows the answer what the upstream sent, and collects what it says if it passes as it
 // came: then no adapter states that.
-func (a *attempt) came(name, data []byte, whole bool) {
-	a.answer.came(name, data, whole)
-	a.call.details.came(data)
+func (a *attempt) receive(name, data []byte, whole bool) {
+	a.answer.received(name, data, whole)
+	a.call.details.readEvent(data)
 	if s := a.call.spoken; s != nil && s.told != nil && a.native {
 		s.add(s.told(name, data, whole))
 	}

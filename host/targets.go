@@ -121,7 +121,7 @@ type search struct {
 	deadline time.Time                // no attempt begins later
 	left     int                      // attempts that are still allowed
 	waits    int                      // for a target that was asked before
-	told     error                    // what the client gets if nothing comes of it
+	failure  error                    // what the client gets if nothing comes of it
 	place    place                    // the room that it takes at the target
 	full     *limit.Refusal           // of those targets that had no room, the one that will have some first
 }
@@ -167,7 +167,7 @@ func mayLeadTo(who *key.Principal, t *route.Target) bool {
 // adapter is asked.
 func (c *call) served(t *route.Target) bool {
 	known := c.gateway.providers[t.Provider].described()
-	return known.Provider == "" && c.mayLearn(t) || c.request.Untranslated == nil && c.mayLearn(t) && known.Serves(c.request.Op, t.Options) || c.nativeAt(t, known)
+	return known.Provider == "" && c.mayTranslate(t) || c.request.Untranslated == nil && c.mayTranslate(t) && known.Serves(c.request.Op, t.Options) || c.nativeAt(t, known)
 }
 
 // ask asks a target, and once more after a wait if that may help and no other target can be
@@ -182,11 +182,11 @@ func (s *search) ask(ctx context.Context, target *route.Target, lease route.Leas
 		if o.err == nil || o.committed || ctx.Err() != nil {
 			return true, o.err
 		}
-		s.told = worse(s.told, o.err)
+		s.failure = worse(s.failure, o.err)
 		kind := fault.KindOf(o.err)
 		switch {
 		case s.call.plan.Sole || !s.mayFollow(kind):
-			return true, s.told
+			return true, s.failure
 		case kind == fault.Context:
 			s.choice.Larger(target)
 		}
@@ -217,7 +217,7 @@ func (s *search) attempt(ctx context.Context, target *route.Target, lease *route
 			o.usage = record.Usage{Input: c.size, Estimated: true}
 		}
 		now := c.gateway.now()
-		cooled := lease.Done(now, s.blamed(&o, healthOf(ctx, o.err)))
+		cooled := lease.Done(now, s.blameOf(&o, healthOf(ctx, o.err)))
 		s.place.leave(o.used())
 		c.note(ctx, target, o, begun, now, cooled)
 	}()
@@ -250,10 +250,10 @@ func healthOf(ctx context.Context, err error) error {
 	return err
 }
 
-// blamed is what a failure says of the target's health in the operation. A 403 to anything but a
+// blameOf is what a failure says of the target's health in the operation. A 403 to anything but a
 // request for an answer tells what the account may do with the model, and nothing of the key:
 // adapters can't know that of a 403, which is why its status counts here.
-func (s *search) blamed(o *outcome, err error) error {
+func (s *search) blameOf(o *outcome, err error) error {
 	if fault.KindOf(err) == fault.Auth && o.status == 403 && s.choice.Operation != "" {
 		return &fault.Error{Kind: fault.Denied, RetryAfter: fault.RetryAfterOf(err), Cause: err}
 	}
@@ -309,9 +309,9 @@ func worse(old, err error) error {
 // final returns what the client is told after the last attempt, with the soonest time at which
 // a target may be asked again.
 func (s *search) final() error {
-	e, ok := errors.AsType[*fault.Error](s.told)
+	e, ok := errors.AsType[*fault.Error](s.failure)
 	if !ok || !e.Kind.Repeat() || s.call.plan.Sole {
-		return s.told
+		return s.failure
 	}
 	told := *e
 	soonest := s.call.plan.Soonest(s.choice.Operation, s.call.gateway.now())
@@ -335,7 +335,7 @@ const longestRetry = time.Minute
 func (s *search) exhausted(err error) error {
 	cooled, ok := errors.AsType[*route.Cooled](err)
 	switch {
-	case s.told != nil:
+	case s.failure != nil:
 		return s.final()
 	case ok && (s.full == nil || s.full.Wait < 0 || s.full.Wait >= cooled.Until.Sub(s.call.gateway.now())):
 		wait := max(cooled.Until.Sub(s.call.gateway.now()), time.Second)

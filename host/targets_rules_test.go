@@ -317,7 +317,7 @@ func TestWhenAClientMayComeBack(t *testing.T) {
 					lease.Done(now, &fault.Error{Kind: fault.Rate, RetryAfter: tc.cools})
 				}
 			}
-			s := &search{call: c, told: tc.told, full: tc.full}
+			s := &search{call: c, failure: tc.told, full: tc.full}
 			if e, _ := errors.AsType[*fault.Error](s.final()); e == nil || e.RetryAfter != tc.want || e.NoRetry != tc.noRetry {
 				t.Errorf("%+v, want a wait of %v, and that a repeat is in vain: %v", e, tc.want, tc.noRetry)
 			}
@@ -326,7 +326,7 @@ func TestWhenAClientMayComeBack(t *testing.T) {
 	g, _ := generationOf(t, nil, nil, "http://localhost:1", "http://localhost:2")
 	c, _ := callAt(t, g, asksWhole)
 	plain := errors.New("gone")
-	if err := (&search{call: c, told: plain}).final(); err != plain {
+	if err := (&search{call: c, failure: plain}).final(); err != plain {
 		t.Errorf("an error of nobody's is told as %v", err)
 	}
 }

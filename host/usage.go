@@ -41,8 +41,8 @@ func (c *call) note(ctx context.Context, target *route.Target, o outcome, begun,
 	r.Add(a)
 }
 
-// free reports whether no model is asked: tokens are counted, or a response is looked up.
-func (c *call) free() bool { return c.request.Op == abi.Count || c.request.Op == abi.Stored }
+// asksNoModel reports whether no model is asked: tokens are counted, or a response is looked up.
+func (c *call) asksNoModel() bool { return c.request.Op == abi.Count || c.request.Op == abi.Stored }
 
 // bytesPerToken is how many bytes of text a token has, roughly.
 const bytesPerToken = 4
@@ -56,21 +56,21 @@ func (c *call) tokensOf(bytes int64) int64 {
 	return n
 }
 
-// unspoken estimates what an attempt used that got nothing that could be counted: the input,
+// uncounted estimates what an attempt used that got nothing that could be counted: the input,
 // if the upstream had begun to answer or the client hung up, and for pictures and speech, once
 // some came, as much output as such answers usually have. uncertain: it may have used some
 // tokens, or none.
 //
 //   - err: how the attempt ended
-func (c *call) unspoken(ctx context.Context, a *attempt, err error) (u record.Usage, uncertain bool) {
+func (c *call) uncounted(ctx context.Context, a *attempt, err error) (u record.Usage, uncertain bool) {
 	slow := fault.KindOf(err) == fault.Slow
 	switch {
-	case err == nil, !a.sent, c.free():
+	case err == nil, !a.sent, c.asksNoModel():
 		return u, false
 	case ctx.Err() != nil, a.accepted && !slow:
 		u = record.Usage{Input: c.size, Sound: c.request.Sound, Pictures: c.request.Pictures, Characters: c.request.Characters, Estimated: true}
-		if op := c.request.Op; a.spoke && c.admission != nil && (op == abi.Images || op == abi.Speech) {
-			u.Output = c.admission.learnt.Output() // the length of what came says nothing
+		if op := c.request.Op; a.hasContent && c.admission != nil && (op == abi.Images || op == abi.Speech) {
+			u.Output = c.admission.estimator.Output() // the length of what came says nothing
 		}
 		return u, false
 	}
@@ -92,7 +92,7 @@ func (c *call) usageOf(u facts.Usage, err error) record.Usage {
 	if c.request.Op == abi.Transcriptions {
 		r.Sound = u.Sound
 	}
-	answered := err == nil && !c.free() || u.Stated > 0
+	answered := err == nil && !c.asksNoModel() || u.Stated > 0
 	if answered || u.Known {
 		r.Pictures, r.Characters = c.request.Pictures, c.request.Characters
 	}

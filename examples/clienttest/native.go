@@ -61,8 +61,8 @@ func (p *provider) respond(w http.ResponseWriter, asked map[string]any) {
 		p.mu.Unlock()
 	}
 	p.mu.Lock()
-	p.made++
-	id := fmt.Sprintf("resp_%032d", p.made)
+	p.count++
+	id := fmt.Sprintf("resp_%032d", p.count)
 	p.mu.Unlock()
 	search := object{"id": "ws_" + id, "type": "web_search_call", "status": "completed", "action": object{"type": "search", "query": "kai"}}
 	part := object{"type": "output_text", "text": text, "logprobs": []any{}, "annotations": []object{

@@ -54,7 +54,7 @@ type provider struct {
 	outside []string // host and port of each refused request
 
 	responses map[string]stored // by their ID, see native.go
-	made      int               // how many there ever were
+	count     int               // how many there ever were
 }
 
 // traffic is what reached the provider under one mark.

@@ -21,8 +21,8 @@ type Key [sha256.Size]byte
 
 // Entry is an answer that is kept.
 type Entry struct {
-	Value []byte    // as a Recorder gives it; must not be changed
-	Made  time.Time // when it was
+	Value   []byte    // as a Recorder gives it; must not be changed
+	Created time.Time // when it was
 }
 
 // Store keeps entries. It may forget any of them at any time. It is safe for concurrent

@@ -89,9 +89,9 @@ func TestAnEntryEnds(t *testing.T) {
 	room := memory.NewLimit(1 << 20)
 	l := NewLocal(room, c.now)
 	l.Set(1 << 20)
-	l.Put(t.Context(), keyOf(1), Entry{Value: []byte("v"), Made: noon}, time.Minute)
+	l.Put(t.Context(), keyOf(1), Entry{Value: []byte("v"), Created: noon}, time.Minute)
 	c.t = noon.Add(time.Minute - 1)
-	if e, ok := l.Get(t.Context(), keyOf(1)); !ok || string(e.Value) != "v" || !e.Made.Equal(noon) {
+	if e, ok := l.Get(t.Context(), keyOf(1)); !ok || string(e.Value) != "v" || !e.Created.Equal(noon) {
 		t.Errorf("got %+v, %t", e, ok)
 	}
 	c.t = noon.Add(time.Minute)

@@ -26,13 +26,13 @@ type Local struct {
 	mu      sync.Mutex
 	max     int64 // bytes that entries may have; 0: none is kept
 	used    int64
-	entries *simplelru.LRU[Key, kept]
+	entries *simplelru.LRU[Key, localEntry]
 }
 
 var _ Store = (*Local)(nil)
 
-// kept is an entry, and when it ends.
-type kept struct {
+// localEntry is an entry, and when it ends.
+type localEntry struct {
 	Entry
 	until time.Time
 }
@@ -40,7 +40,7 @@ type kept struct {
 // entryBytes is about what an entry takes besides its value: key, lists and map.
 const entryBytes = 320
 
-func (k kept) size() int64 { return entryBytes + int64(len(k.Value)) }
+func (k localEntry) size() int64 { return entryBytes + int64(len(k.Value)) }
 
 // NewLocal returns a Local that keeps nothing until Set allows it to.
 //
@@ -52,7 +52,7 @@ func NewLocal(room Room, now func() time.Time) *Local {
 	}
 	l := &Local{now: now, room: room}
 	// Bytes bound the entries, and not their number. The error is for a size below 1.
-	l.entries, _ = simplelru.NewLRU(math.MaxInt, func(_ Key, k kept) {
+	l.entries, _ = simplelru.NewLRU(math.MaxInt, func(_ Key, k localEntry) {
 		l.used -= k.size()
 		l.room.Give(k.size())
 	})
@@ -85,7 +85,7 @@ func (l *Local) Get(_ context.Context, k Key) (Entry, bool) {
 
 // Put is [Store]. It keeps a copy of the value.
 func (l *Local) Put(_ context.Context, k Key, e Entry, ttl time.Duration) {
-	added := kept{e, l.now().Add(ttl)}
+	added := localEntry{e, l.now().Add(ttl)}
 	size := added.size()
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -171,10 +171,10 @@ func ByType() []byte { return []byte{} }
 type Passing interface {
 	Answer
 
-	// Came notes an event, or with whole the whole answer, before the adapter's call for it
+	// Receive notes an event, or with whole the whole answer, before the adapter's call for it
 	// is applied. data may change afterwards. name is nil if the event has none; if it is empty
 	// and not nil, data has the name as its type.
-	Came(name, data []byte, whole bool)
+	Receive(name, data []byte, whole bool)
 
 	// Lines notes the lines id and retry of the event that comes next, each with a line feed
 	// at its end, if it has any. They pass with it, or with the first one after it that passes.
@@ -228,9 +228,9 @@ type Info struct {
 	Created   int64  // seconds since 1970
 	Model     string // the alias the client asked for
 
-	// Made notes the id of something that the provider keeps for its account, which the
+	// NoteID notes the id of something that the provider keeps for its account, which the
 	// answer tells the client. Default: nothing is noted, and no answer passes as it is.
-	Made func(id string)
+	NoteID func(id string)
 
 	// Upstream returns what the provider calls the model that is being asked. Default: nobody
 	// knows, and no answer passes as it is.

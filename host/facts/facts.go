@@ -117,7 +117,7 @@ func (a *Answer) Apply(ems []abi.Emission) ([]Delta, error) {
 	a.forget()
 	if len(ems) == 1 {
 		e := &ems[0]
-		switch text, call, ok, err := a.Keeps(e); {
+		switch text, call, ok, err := a.TryKeep(e); {
 		case err != nil:
 			return nil, err
 		case ok:
@@ -298,12 +298,12 @@ func (a *Answer) waiting() (bytes int) {
 	return bytes
 }
 
-// Said counts bytes of what the assistant says that pass without being stated.
-func (a *Answer) Said(bytes int) { a.stated += int64(bytes) }
+// AddStated counts bytes of what the assistant says that pass without being stated.
+func (a *Answer) AddStated(bytes int) { a.stated += int64(bytes) }
 
-// Shown notes that the dialect has rendered what was stated and keeps no more than rest
+// Rendered notes that the dialect has rendered what was stated and keeps no more than rest
 // bytes of it. kept returns the size of the dialect's buffers; it is called now and then.
-func (a *Answer) Shown(rest int, kept func() int) {
+func (a *Answer) Rendered(rest int, kept func() int) {
 	a.held = a.waiting() + rest
 	if a.held == 0 && a.ledger.facts >= Often {
 		a.ledger.recount(a.size() + kept())

@@ -3,7 +3,7 @@ package facts
 import "github.com/kai-gateway/kai/sdk/abi"
 
 // Most adapter calls state one text, which mostly leads to nothing but itself: then there is
-// little to look at and to note. A dialect that needs no Delta for it asks Passes or Keeps
+// little to look at and to note. A dialect that needs no Delta for it asks TryPass or TryKeep
 // first; what they don't take, Apply does.
 
 // Alone returns the emission of an adapter call that states nothing else that a client could
@@ -15,13 +15,13 @@ func Alone(ems []abi.Emission) *abi.Emission {
 	return nil
 }
 
-// Passes adds an emission that is all that an adapter call states, for a dialect that shows
+// TryPass adds an emission that is all that an adapter call states, for a dialect that shows
 // it at once and keeps nothing of it. So nothing is counted.
 //
 //   - call: for arguments, the number of their call
 //   - ok: the emission says itself, no more and no less: a short text, or arguments of a call
 //     that has begun, of a choice without a FINISH. If not, nothing has changed.
-func (a *Answer) Passes(e *abi.Emission) (call int, ok bool) {
+func (a *Answer) TryPass(e *abi.Emission) (call int, ok bool) {
 	ch, c := a.single(e)
 	if ch == nil {
 		return 0, false
@@ -34,11 +34,11 @@ func (a *Answer) Passes(e *abi.Emission) (call int, ok bool) {
 	return call, true
 }
 
-// Keeps is Passes for a dialect that keeps the emission, which is counted before.
+// TryKeep is TryPass for a dialect that keeps the emission, which is counted before.
 //
 //   - text: what the emission says; Raw if nothing in it must be escaped
 //   - error: a *fault.Error, for too little memory. Only Usage may be called after it.
-func (a *Answer) Keeps(e *abi.Emission) (text Text, call int, ok bool, err error) {
+func (a *Answer) TryKeep(e *abi.Emission) (text Text, call int, ok bool, err error) {
 	ch, c := a.single(e)
 	if ch == nil {
 		return Text{}, 0, false, nil

@@ -33,15 +33,15 @@ func TestPassesAndKeepsSayWhatApplySays(t *testing.T) {
 
 			var got string
 			var gotErr error
-			if call, ok := passes.Passes(&e); ok {
+			if call, ok := passes.TryPass(&e); ok {
 				passed++
 				got, gotErr = said([]Delta{{Kind: e.Kind, Choice: e.Choice(), Call: call, Text: Text{e.Raw, e.Data}}}, nil)
 			} else {
 				got, gotErr = said(passes.Apply([]abi.Emission{e}))
 			}
-			checkSame(t, "Passes", story, got, want, gotErr, wantErr)
+			checkSame(t, "TryPass", story, got, want, gotErr, wantErr)
 
-			text, call, ok, err := keeps.Keeps(&e)
+			text, call, ok, err := keeps.TryKeep(&e)
 			switch {
 			case err != nil:
 				gotErr = err
@@ -51,14 +51,14 @@ func TestPassesAndKeepsSayWhatApplySays(t *testing.T) {
 			default:
 				got, gotErr = said(keeps.Apply([]abi.Emission{e}))
 			}
-			checkSame(t, "Keeps", story, got, want, gotErr, wantErr)
+			checkSame(t, "TryKeep", story, got, want, gotErr, wantErr)
 
 			if keeps.held != applies.held || keeps.ledger.facts != applies.ledger.facts || grants[2].Used() != grants[0].Used() {
-				t.Fatalf("%s\nKeeps counts %d, %d and %d bytes, Apply %d, %d and %d", strings.Join(story, "\n"),
+				t.Fatalf("%s\nTryKeep counts %d, %d and %d bytes, Apply %d, %d and %d", strings.Join(story, "\n"),
 					keeps.held, keeps.ledger.facts, grants[2].Used(), applies.held, applies.ledger.facts, grants[0].Used())
 			}
 			if passes.ledger.facts > applies.ledger.facts || passes.held > applies.held {
-				t.Fatalf("%s\nPasses counts %d and %d bytes, Apply %d and %d", strings.Join(story, "\n"), passes.held, passes.ledger.facts, applies.held, applies.ledger.facts)
+				t.Fatalf("%s\nTryPass counts %d and %d bytes, Apply %d and %d", strings.Join(story, "\n"), passes.held, passes.ledger.facts, applies.held, applies.ledger.facts)
 			}
 			for _, a := range answers[1:] {
 				if a.Usage() != applies.Usage() || a.Complete() != applies.Complete() || a.spoke() != applies.spoke() || a.late() != applies.late() {
@@ -70,12 +70,12 @@ func TestPassesAndKeepsSayWhatApplySays(t *testing.T) {
 				break
 			}
 			if r.IntN(2) == 0 {
-				passes.Shown(0, passes.size)
+				passes.Rendered(0, passes.size)
 				for _, a := range []*Answer{applies, keeps} {
-					a.Shown(0, a.size)
+					a.Rendered(0, a.size)
 				}
 			} else {
-				passes.held = applies.held // Apply has counted what Passes shows
+				passes.held = applies.held // Apply has counted what TryPass shows
 			}
 		}
 	}
@@ -130,9 +130,9 @@ func TestNothingIsKeptForWhichThereIsNoMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := a.Usage()
-	_, _, ok, err := a.Keeps(&e)
+	_, _, ok, err := a.TryKeep(&e)
 	if f, is := errors.AsType[*fault.Error](err); ok || !is || f.Kind != fault.Share {
-		t.Errorf("Keeps = %t, %v, want an error for too little memory", ok, err)
+		t.Errorf("TryKeep = %t, %v, want an error for too little memory", ok, err)
 	}
 	if got := a.Usage(); got != before || grant.Used() > 2*memory.Grain {
 		t.Errorf("the usage is %+v, want %+v; %d bytes are counted", got, before, grant.Used())

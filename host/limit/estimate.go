@@ -12,12 +12,12 @@ type Estimator struct {
 
 const (
 	// lesson is how much one request counts of what is learnt.
-	lesson = 1.0 / 32
+	weight = 1.0 / 32
 	// farthest bounds what can be learnt, so that no caller can make it learn nonsense that
 	// the reservations of others depend on.
-	farthest = 4
+	maxFactor = 4
 	// unlearnt is how many tokens are assumed of an answer as long as none has come.
-	unlearnt = 500
+	defaultOutput = 500
 )
 
 // Ratio returns by how much to multiply an estimate of tokens that comes from bytes.
@@ -35,28 +35,28 @@ func (e *Estimator) Output() int64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.output == 0 {
-		return unlearnt
+		return defaultOutput
 	}
 	return int64(e.output) + 1
 }
 
-// Learn learns from what a provider counted.
+// Observe learns from what a provider counted.
 //
 //   - estimated: the input as it was estimated by its bytes
-func (e *Estimator) Learn(estimated, input, output int64) {
+func (e *Estimator) Observe(estimated, input, output int64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if estimated > 0 && input > 0 {
-		r := min(max(float64(input)/float64(estimated), 1.0/farthest), farthest)
+		r := min(max(float64(input)/float64(estimated), 1.0/maxFactor), maxFactor)
 		if e.ratio == 0 {
 			e.ratio = 1
 		}
-		e.ratio += (r - e.ratio) * lesson
+		e.ratio += (r - e.ratio) * weight
 	}
 	if output > 0 {
 		if e.output == 0 {
-			e.output = unlearnt
+			e.output = defaultOutput
 		}
-		e.output += (float64(output) - e.output) * lesson
+		e.output += (float64(output) - e.output) * weight
 	}
 }

@@ -317,17 +317,17 @@ func TestSavedCountsAreReadBack(t *testing.T) {
 
 func TestNobodyTeachesNonsense(t *testing.T) {
 	var e Estimator
-	if e.Ratio() != 1 || e.Output() != unlearnt {
+	if e.Ratio() != 1 || e.Output() != defaultOutput {
 		t.Errorf("it begins with %v and %d", e.Ratio(), e.Output())
 	}
 	for range 1000 {
-		e.Learn(1_000_000, 1, 100)
+		e.Observe(1_000_000, 1, 100)
 	}
-	if e.Ratio() < 1.0/farthest || e.Output() < 100 || e.Output() > 110 {
+	if e.Ratio() < 1.0/maxFactor || e.Output() < 100 || e.Output() > 110 {
 		t.Errorf("it learnt %v and %d", e.Ratio(), e.Output())
 	}
 	for range 1000 {
-		e.Learn(100, 150, 0)
+		e.Observe(100, 150, 0)
 	}
 	if r := e.Ratio(); r < 1.49 || r > 1.51 {
 		t.Errorf("it learnt %v, want 1.5", r)

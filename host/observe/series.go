@@ -11,16 +11,16 @@ import (
 
 // lazy is a series that is made when it is first needed. Most combinations of labels never
 // are, and a scrape shouldn't carry them.
-type lazy[T any] struct{ made atomic.Pointer[T] }
+type lazy[T any] struct{ value atomic.Pointer[T] }
 
 // get returns the series. make may be called by several goroutines at once, and must
 // return the same series each time.
 func (l *lazy[T]) get(make func() T) T {
-	if t := l.made.Load(); t != nil {
+	if t := l.value.Load(); t != nil {
 		return *t
 	}
 	t := make()
-	l.made.Store(&t)
+	l.value.Store(&t)
 	return t
 }
 

@@ -69,7 +69,7 @@ func (c *Cooled) Error() string { return "all targets cool until " + c.Until.For
 // asked.
 func (c *Choice) Ready(now time.Time) bool {
 	for n := range c.plan.Targets {
-		if c.may(n) && c.health(n).State(now) != Cooling {
+		if c.mayAsk(n) && c.health(n).State(now) != Cooling {
 			return true
 		}
 	}
@@ -109,8 +109,8 @@ func (c *Choice) sole() (*Target, Lease, error) {
 	return t, c.health(0).Take(), nil
 }
 
-// may reports whether a target comes into question for this request at all.
-func (c *Choice) may(n int) bool {
+// mayAsk reports whether a target comes into question for this request at all.
+func (c *Choice) mayAsk(n int) bool {
 	t := &c.plan.Targets[n]
 	switch {
 	case c.tried.has(n), c.least > 0 && t.Context <= c.least:
@@ -130,7 +130,7 @@ func (c *Choice) ready(t *tier, weighted bool, now time.Time) (int, Lease) {
 	var of set
 	left := 0
 	for n := t.from; n < t.to; n++ {
-		if target := &c.plan.Targets[n]; weighted == (target.weight > 0) && c.may(n) && c.health(n).State(now) != Cooling {
+		if target := &c.plan.Targets[n]; weighted == (target.weight > 0) && c.mayAsk(n) && c.health(n).State(now) != Cooling {
 			of.add(n)
 			left++
 		}
@@ -173,7 +173,7 @@ func (c *Choice) coolest(now time.Time) (*Target, Lease, error) {
 	var soonest time.Time
 	var cooled *Cooled
 	for n := range c.plan.Targets {
-		if !c.may(n) {
+		if !c.mayAsk(n) {
 			continue
 		}
 		health := c.health(n)

@@ -85,7 +85,7 @@ func (c *Client) greet(n *conn) error {
 		words = append(words, []string{"SELECT", strconv.Itoa(c.o.Database)})
 	}
 	for _, w := range words {
-		_, err := n.say(w...)
+		_, err := n.do(w...)
 		if r, refused := errors.AsType[refusal](err); refused && w[0] == "AUTH" {
 			return r.withoutPassword()
 		}
@@ -96,8 +96,8 @@ func (c *Client) greet(n *conn) error {
 	return nil
 }
 
-// say sends a command and waits for its answer, before run.
-func (n *conn) say(words ...string) (reply, error) {
+// do sends a command and waits for its answer, before run.
+func (n *conn) do(words ...string) (reply, error) {
 	n.write(words)
 	if err := n.w.Flush(); err != nil {
 		return reply{}, err

@@ -51,7 +51,7 @@ func (c *Client) servers() ([]string, error) {
 			failed = err
 			continue
 		}
-		r, err := n.say("SENTINEL", "GET-MASTER-ADDR-BY-NAME", c.o.Sentinel)
+		r, err := n.do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", c.o.Sentinel)
 		n.net.Close()
 		switch {
 		case err != nil:
@@ -85,10 +85,10 @@ func (c *Client) try(address string) (elsewhere string, err error) {
 		}
 		*into = n
 	}
-	_, err = made.quick.say("EXISTS", c.Key("", "gateways"))
+	_, err = made.quick.do("EXISTS", c.Key("", "gateways"))
 	if err == nil {
 		var info reply
-		if info, err = made.quick.say("INFO"); err == nil {
+		if info, err = made.quick.do("INFO"); err == nil {
 			err = c.examine(string(info.text))
 		} else if _, forbidden := errors.AsType[refusal](err); forbidden {
 			err = nil // this user may not ask that
@@ -194,7 +194,7 @@ func (c *Client) subscribe(ctx context.Context, address, channel string) (*conn,
 	n, err := c.dial(ctx, address)
 	if err == nil {
 		if err = c.greet(n); err == nil {
-			_, err = n.say("SUBSCRIBE", channel)
+			_, err = n.do("SUBSCRIBE", channel)
 		}
 		if err != nil {
 			n.net.Close()

@@ -124,7 +124,7 @@ func TestGoGuest(t *testing.T) {
 // and grows.
 func staysSmall(t *testing.T, a *Adapter) {
 	var b Batch
-	made := a.made.Load()
+	made := a.instantiated.Load()
 	var early int64
 	for n := range 6000 {
 		if err := event(a, `{"do":"waste"}`, &b); err != nil {
@@ -136,8 +136,8 @@ func staysSmall(t *testing.T, a *Adapter) {
 	}
 	late := int64(b.Cost.Memory)
 	t.Logf("%d KiB after 100 calls, %d KiB after 6,000", early>>10, late>>10)
-	if late > early+1<<20 || late > 8<<20 || a.made.Load() != made {
-		t.Errorf("memory of %d KiB after 100 calls, %d KiB after 6,000, and %d new instances", early>>10, late>>10, a.made.Load()-made)
+	if late > early+1<<20 || late > 8<<20 || a.instantiated.Load() != made {
+		t.Errorf("memory of %d KiB after 100 calls, %d KiB after 6,000, and %d new instances", early>>10, late>>10, a.instantiated.Load()-made)
 	}
 }
 
@@ -148,7 +148,7 @@ func collectsMuch(t *testing.T, a *Adapter) {
 	defer func() { a.runner.limits.Kept = kept }()
 	a.runner.limits.Kept = 64 << 20
 	var b Batch
-	made, dearest := a.made.Load(), int64(0)
+	made, dearest := a.instantiated.Load(), int64(0)
 	for n := range 616 {
 		do := "waste"
 		if n < 16 {
@@ -160,8 +160,8 @@ func collectsMuch(t *testing.T, a *Adapter) {
 		dearest = max(dearest, b.Cost.Fuel)
 	}
 	t.Logf("the dearest call took %d fuel, in an instance of %d KiB", dearest, b.Cost.Memory>>10)
-	if dearest <= fuelBase || a.made.Load() != made {
-		t.Errorf("the dearest call took %d fuel, want more than %d, and there are %d new instances", dearest, fuelBase, a.made.Load()-made)
+	if dearest <= fuelBase || a.instantiated.Load() != made {
+		t.Errorf("the dearest call took %d fuel, want more than %d, and there are %d new instances", dearest, fuelBase, a.instantiated.Load()-made)
 	}
 }
 

@@ -27,7 +27,7 @@ type instance struct {
 	limits  *Limits
 	refused error // a *memory.Error: the guest's memory could not grow during this call
 	full    bool  // it could not grow during this call because of the adapter's own limit
-	made    time.Time
+	created time.Time
 	counted *atomic.Int32 // of its pool; nil: it isn't counted
 	ctx     *callContext
 	collect collector

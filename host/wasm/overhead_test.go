@@ -156,7 +156,7 @@ func invocationOf(in sdk.Input) (i invocation) {
 // nothing.
 func bare(b *testing.B, wasm []byte) *instance {
 	b.Helper()
-	in := &instance{limits: &Limits{Time: time.Hour}, made: time.Now()}
+	in := &instance{limits: &Limits{Time: time.Hour}, created: time.Now()}
 	in.ctx = &callContext{Context: context.Background(), instance: in}
 	r := wazero.NewRuntimeWithConfig(in.ctx, wazero.NewRuntimeConfig().WithCoreFeatures(api.CoreFeaturesV2))
 	b.Cleanup(func() { r.Close(context.Background()) })

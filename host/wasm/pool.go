@@ -20,8 +20,8 @@ type pool struct {
 	logs    logger        // of the guests
 	maxIdle int           // how many idle instances are kept
 
-	made atomic.Int32  // how many instances were made for calls
-	live *atomic.Int32 // how many instances exist, those of copies included
+	instantiated atomic.Int32  // how many instances were made for calls
+	live         *atomic.Int32 // how many instances exist, those of copies included
 
 	mu     sync.Mutex
 	closed bool
@@ -72,7 +72,7 @@ func (p *pool) take(c caller, fresh bool) (*instance, error) {
 			return in, nil
 		}
 	}
-	p.made.Add(1)
+	p.instantiated.Add(1)
 	in, err := p.instantiate(c, false)
 	if full, ok := errors.AsType[*memory.Error](err); ok {
 		return nil, fmt.Errorf("%w: %w", ErrNoMemory, full)

@@ -41,7 +41,7 @@ func TestShippedAdaptersStaySmall(t *testing.T) {
 				}
 				size = max(size, b.Cost.Memory)
 			}
-			if made := a.made.Load(); size > most || made > 0 {
+			if made := a.instantiated.Load(); size > most || made > 0 {
 				t.Errorf("after %d calls an instance has %d KiB, and %d new ones were made; want at most %d KiB, and none", calls, size>>10, made, most>>10)
 			}
 		})

@@ -281,8 +281,8 @@ func TestEventsThatAreTooMuchTogetherAreTakenAlone(t *testing.T) {
 	if !a.Events(t.Context(), abi.Chat, nil, frames, &b) {
 		t.Error("as much as the limit is too much")
 	}
-	made := a.made.Load()
-	if a.Events(t.Context(), abi.Chat, []byte("s"), frames, &b) || a.made.Load() != made || !a.TakesEvents() {
+	made := a.instantiated.Load()
+	if a.Events(t.Context(), abi.Chat, []byte("s"), frames, &b) || a.instantiated.Load() != made || !a.TakesEvents() {
 		t.Error("more than the limit is given to the adapter, or held against it")
 	}
 }
@@ -309,8 +309,8 @@ func TestEventsThatBreakAgainAndAgainAreGivenUp(t *testing.T) {
 	for range brokenInARow {
 		a.Events(t.Context(), abi.Chat, nil, bad, &b)
 	}
-	made := a.made.Load()
-	if a.TakesEvents() || a.Events(t.Context(), abi.Chat, nil, good, &b) || a.made.Load() != made {
+	made := a.instantiated.Load()
+	if a.TakesEvents() || a.Events(t.Context(), abi.Chat, nil, good, &b) || a.instantiated.Load() != made {
 		t.Error("it is not given up")
 	}
 	if n := strings.Count(log.String(), "from now on it gets each in a call of its own"); n != 1 {

@@ -86,7 +86,7 @@ func (r *replayer) Call(in sdk.Input) ([]abi.Emission, error) {
 		return nil, fmt.Errorf("its calls take more than %d fuel together", int64(transcriptFuel))
 	case r.output > transcriptOutput:
 		return nil, fmt.Errorf("its calls emit more than %d MiB together", transcriptOutput>>20)
-	case r.adapter.made.Load() > transcriptInstances:
+	case r.adapter.instantiated.Load() > transcriptInstances:
 		return nil, fmt.Errorf("its calls break more than %d instances", transcriptInstances-1)
 	}
 	return emitted, nil

@@ -108,7 +108,7 @@ func (in *instance) begin(c caller, limit int64, input int) {
 	s.caller, s.input, s.limit = c, input, limit
 	s.left, s.slice, s.size = limit-first, first, first
 	if first < sliceMost {
-		s.start(time.Since(in.made))
+		s.start(time.Since(in.created))
 	}
 }
 
@@ -127,7 +127,7 @@ func (in *instance) finish() int64 {
 		s.exact = false
 		runtime.UnlockOSThread()
 	}
-	if first := s.pace.first(); first < sliceMost && !s.slow && (s.turns > 0 || time.Since(in.made)-s.started < sliceTime/4) {
+	if first := s.pace.first(); first < sliceMost && !s.slow && (s.turns > 0 || time.Since(in.created)-s.started < sliceTime/4) {
 		s.pace.set(first + first/16 + 1)
 	}
 	s.caller = caller{}
@@ -171,7 +171,7 @@ func (in *instance) next(had int64) (int64, error) {
 	if left < 0 || s.left == 0 && had < fuel.MaxLoopPrice {
 		return 0, errFuel
 	}
-	now := time.Since(in.made)
+	now := time.Since(in.created)
 	if !s.timed {
 		s.start(now)
 	}
@@ -189,7 +189,7 @@ func (in *instance) next(had int64) (int64, error) {
 		if err := s.yield(in, units, took); err != nil {
 			return 0, err
 		}
-		now = time.Since(in.made)
+		now = time.Since(in.created)
 		s.yielded, s.short = now, 0
 	}
 	s.began = now
@@ -237,5 +237,5 @@ func (s *spending) pass(in *instance) error {
 	if err := s.ctx.Err(); err != nil {
 		return context.Cause(s.ctx)
 	}
-	return s.seat.rest(s.ctx, time.Since(in.made)-s.started < freeTime)
+	return s.seat.rest(s.ctx, time.Since(in.created)-s.started < freeTime)
 }

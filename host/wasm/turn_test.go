@@ -20,13 +20,13 @@ func walking(t *testing.T, a *Adapter) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	ended := make(chan error, 1)
-	before := a.made.Load()
+	before := a.instantiated.Load()
 	go func() {
 		var b Batch
 		_, err := a.Event(ctx, abi.Chat, 0, nil, nil, []byte("walk"), &b)
 		ended <- err
 	}()
-	for a.idleCount() > 0 && a.made.Load() == before { // until it has an instance
+	for a.idleCount() > 0 && a.instantiated.Load() == before { // until it has an instance
 		runtime.Gosched()
 	}
 	return func() error {

@@ -190,7 +190,7 @@ func (v *version) instantiate(c caller, log logger, limits *Limits, grant *memor
 	if err := limits.checkMemory(v.pages); err != nil {
 		return nil, err
 	}
-	made := &instance{logs: log, limits: limits, made: time.Now()}
+	made := &instance{logs: log, limits: limits, created: time.Now()}
 	in = made // after a panic, in is nil and made is not
 	var linear experimental.LinearMemory
 	free := func() {

@@ -62,7 +62,7 @@ type joiner struct {
 	random *rand.Rand // how many at once; nil: as many as possible
 	frames wasm.Frames
 
-	again     int  // how many events are still to be given one by one, because kai_events came to nothing
+	singly    int  // how many events are still to be given one by one, because kai_events came to nothing
 	pointless bool // kai_events came to nothing, and one by one its events were fine
 }
 
@@ -86,7 +86,7 @@ func (j *joiner) CallEvents(op abi.Op, state []byte, events [][]byte) ([][]abi.E
 	}
 	j.kit.log.reset()
 	if !j.adapter.Events(j.ctx, op, state, &j.frames, &j.batch) {
-		j.again = len(events)
+		j.singly = len(events)
 		return nil, false
 	}
 	j.calls++
@@ -101,14 +101,14 @@ func (j *joiner) CallEvents(op abi.Op, state []byte, events [][]byte) ([][]abi.E
 // Call implements transcript.Caller.
 func (j *joiner) Call(in sdk.Input) ([]abi.Emission, error) {
 	ems, err := j.guest.Call(in)
-	if j.again > 0 {
-		j.again--
+	if j.singly > 0 {
+		j.singly--
 		// What ends the answer may have been the reason, and what follows is given to nobody.
 		ends := err != nil || slices.ContainsFunc(ems, func(e abi.Emission) bool { return e.Kind == abi.Error || e.Kind == abi.End })
 		switch {
 		case ends:
-			j.again = 0
-		case j.again == 0:
+			j.singly = 0
+		case j.singly == 0:
 			j.pointless = true
 		}
 	}

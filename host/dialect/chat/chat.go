@@ -30,9 +30,9 @@ type Info struct {
 	Model        string // the alias the client asked for
 	IncludeUsage bool   // the client set stream_options.include_usage; Whole ignores it
 
-	// Made notes the id of something that the provider keeps, which the answer tells the
+	// NoteID notes the id of something that the provider keeps, which the answer tells the
 	// client. Default: nothing is noted.
-	Made func(id string)
+	NoteID func(id string)
 
 	// Memory counts what is kept and made of the answer. Its owner releases it. Default:
 	// nothing is counted.
@@ -58,7 +58,7 @@ type answer struct {
 	facts   facts.Answer
 	choices facts.Few[choice] // in the order they opened
 	extra   facts.Object      // CHUNK_EXTRA
-	made    func(id string)
+	noteID  func(id string)
 }
 
 // choice is one of the answer's alternatives. The texts are kept as the inside of a
@@ -89,7 +89,7 @@ type call struct {
 // start makes a zero answer ready. It must not be copied from then on.
 func (a *answer) start(info Info) {
 	a.facts.Begin(facts.Options{Memory: info.Memory, MaxHeld: info.MaxHeld})
-	a.made = info.Made
+	a.noteID = info.NoteID
 }
 
 // apply adds the emissions of one adapter call.

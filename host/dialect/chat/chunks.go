@@ -98,7 +98,7 @@ func appendHead(dst []byte, id string, created int64, model, object string) []by
 func (c *Chunks) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	if e := facts.Alone(ems); e != nil {
 		if c.direct && e.Kind == abi.Text && e.At == 0 && len(e.Data) > 0 && len(e.Data) < facts.Often && !facts.MayHaveHalf(e) {
-			c.facts.Said(len(e.Data))
+			c.facts.AddStated(len(e.Data))
 			dst = append(dst, c.text...)
 			dst = facts.Text{Raw: e.Raw, Data: e.Data}.AppendTo(dst)
 			return c.appendTextTail(dst), nil
@@ -131,7 +131,7 @@ func (c *Chunks) pass(dst []byte, e *abi.Emission) ([]byte, bool) {
 	if ch == nil || !ch.started || !ch.extra.Empty() || !c.extra.Empty() {
 		return dst, false
 	}
-	call, ok := c.facts.Passes(e)
+	call, ok := c.facts.TryPass(e)
 	if !ok {
 		return dst, false
 	}
@@ -165,7 +165,7 @@ func (c *Chunks) show(dst []byte) []byte {
 		dst = c.flush(dst, ch)
 		rest += ch.extra.Held()
 	}
-	c.facts.Shown(rest+c.extra.Held(), c.size)
+	c.facts.Rendered(rest+c.extra.Held(), c.size)
 	c.direct = c.choices.Len() > 0 && c.extra.Empty() && c.plain(c.choices.At(0))
 	return dst
 }

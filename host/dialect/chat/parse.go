@@ -31,7 +31,7 @@ func Answers(usage bool) (whole func(dialect.Info) dialect.Answer, streamed func
 }
 
 func infoOf(i dialect.Info) Info {
-	return Info{ID: "chatcmpl-" + i.ID, Created: i.Created, Model: i.Model, Made: i.Made, Memory: i.Memory, MaxHeld: i.MaxHeld}
+	return Info{ID: "chatcmpl-" + i.ID, Created: i.Created, Model: i.Model, NoteID: i.NoteID, Memory: i.Memory, MaxHeld: i.MaxHeld}
 }
 
 // chunkStream is the client's view of a streamed answer: the chunks of one attempt.

@@ -50,10 +50,10 @@ func ParseRequest(b []byte) (*Request, error) {
 	return parseRequest(bytes.TrimPrefix(b, []byte("\ufeff")), (*body.Doc).Scan, false)
 }
 
-// ParseMade is ParseRequest for a body that a dialect has made. Messages and tools must have the
+// ParseTranslated is ParseRequest for a body that a dialect has made. Messages and tools must have the
 // form that they must have, and [body.Doc.Scan] must have accepted all strings in the client's
 // request, so neither is checked again.
-func ParseMade(b []byte) (*Request, error) { return parseRequest(b, (*body.Doc).Rescan, true) }
+func ParseTranslated(b []byte) (*Request, error) { return parseRequest(b, (*body.Doc).Rescan, true) }
 
 func parseRequest(b []byte, scan func(*body.Doc, []byte, *body.Grammar, body.Reader) error, made bool) (*Request, error) {
 	n := &notes{} // one allocation

@@ -33,7 +33,7 @@ func (p *problem) error() *fault.Error {
 // reading is what is noted while a request that was scanned is read.
 type reading struct {
 	*notes
-	made                  bool     // a dialect has made the request: its messages and tools need no check
+	translated            bool     // a dialect has made the request: its messages and tools need no check
 	problem               *problem // the first one in the body; nil if there is none
 	at                    int      // where the value begins that it is in
 	logprobs, topLogprobs bool     // they are asked for
@@ -43,9 +43,9 @@ type reading struct {
 // everything else passes. A field that is null counts as absent. text is the body as adapters get
 // it, in which messages are shorter.
 //
-//   - made: messages and tools need no check
+//   - translated: messages and tools need no check
 func (n *notes) read(text []byte, made bool) error {
-	r := reading{notes: n, made: made}
+	r := reading{notes: n, translated: made}
 	whole := n.Whole()
 	for i := range n.fields {
 		at := atTemperature + body.Place(i)
@@ -141,7 +141,7 @@ func (r *reading) readField(at body.Place, v sdk.JSON) (p *problem) {
 	case atStreamOptions:
 		p = r.readStreamOptions(v)
 	case atTools:
-		if !r.made {
+		if !r.translated {
 			p = r.readTools(parsed(v))
 		}
 	case atToolChoice:

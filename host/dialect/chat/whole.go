@@ -29,7 +29,7 @@ func NewWhole(info Info) *Whole {
 func (w *Whole) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	if len(ems) == 1 {
 		e := &ems[0]
-		switch text, call, ok, err := w.facts.Keeps(e); {
+		switch text, call, ok, err := w.facts.TryKeep(e); {
 		case err != nil:
 			return dst, err
 		case ok:

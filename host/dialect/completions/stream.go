@@ -33,7 +33,7 @@ func (a *answer) show(dst []byte) ([]byte, error) {
 		}
 		rest += ch.extra.Held()
 	}
-	a.facts.Shown(rest, a.size)
+	a.facts.Rendered(rest, a.size)
 	return dst, nil
 }
 

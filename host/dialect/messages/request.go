@@ -130,7 +130,7 @@ func (r *request) write(f form, buffers *buffer.Pool) (*translation, *chat.Reque
 	if err := t.write(); err != nil {
 		return nil, nil, err
 	}
-	parse := chat.ParseMade
+	parse := chat.ParseTranslated
 	if t.thoughts.halves {
 		parse = chat.ParseRequest
 	}

@@ -58,7 +58,7 @@ func newEvents(a asked, i dialect.Info) *events { return &events{answer: newAnsw
 //     little memory. Then nothing was appended.
 func (s *events) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	if e := facts.Alone(ems); e != nil && s.direct && e.Kind == abi.Text && e.At == s.at && len(e.Data) > 0 && len(e.Data) < facts.Often && !facts.HasHalf(e) {
-		s.facts.Said(len(e.Data))
+		s.facts.AddStated(len(e.Data))
 		dst = append(dst, s.head...)
 		dst = facts.Text{Raw: e.Raw, Data: e.Data}.AppendTo(dst)
 		return append(dst, deltaEnd...), nil
@@ -114,7 +114,7 @@ func (s *events) show(dst []byte) ([]byte, error) {
 	clear(s.pieces[len(s.pieces):cap(s.pieces)])
 	s.facts.Drop(pieceBytes * s.current)
 	s.current = 0
-	s.facts.Shown(0, func() int { return 0 }) // what is kept was counted when it grew
+	s.facts.Rendered(0, func() int { return 0 }) // what is kept was counted when it grew
 	s.at = abi.At(s.choice, 0)
 	s.direct = len(s.pieces) == 1 && s.pieces[0].kind == ofText && s.facts.Plain(s.choice)
 	return dst, nil

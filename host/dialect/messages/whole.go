@@ -17,7 +17,7 @@ func newWhole(a asked, i dialect.Info) dialect.Answer { return &whole{newAnswer(
 //     that is too large. Only Usage may be called after it.
 func (w *whole) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	err := w.apply(ems)
-	w.facts.Shown(0, func() int { return 0 }) // what is kept was counted when it grew
+	w.facts.Rendered(0, func() int { return 0 }) // what is kept was counted when it grew
 	return dst, err
 }
 

@@ -61,8 +61,8 @@ func newAnswer(i dialect.Info, p Passage, stream bool) *Answer {
 	return &Answer{facts: facts.New(facts.Options{Memory: i.Memory, MaxHeld: i.MaxHeld}), passage: p, stream: stream}
 }
 
-// Came notes what the upstream sent, for the next Apply: an event, or a whole answer.
-func (a *Answer) Came(name, data []byte, whole bool) { a.name, a.data, a.whole = name, data, whole }
+// Receive notes what the upstream sent, for the next Apply: an event, or a whole answer.
+func (a *Answer) Receive(name, data []byte, whole bool) { a.name, a.data, a.whole = name, data, whole }
 
 // Lines notes the lines id and retry of the event that comes next.
 func (a *Answer) Lines(lines []byte) { a.lines = append(a.lines[:0], lines...) }
@@ -90,7 +90,7 @@ func (a *Answer) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 			}
 		}
 	}
-	a.facts.Shown(0, func() int { return 0 }) // what passes was counted when it was kept
+	a.facts.Rendered(0, func() int { return 0 }) // what passes was counted when it was kept
 	return dst, nil
 }
 
@@ -135,9 +135,9 @@ func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 	}
 	switch {
 	case content && plain && seen.said >= 0:
-		a.facts.Said(seen.said)
+		a.facts.AddStated(seen.said)
 	case content:
-		a.facts.Said(textIn(name, data))
+		a.facts.AddStated(textIn(name, data))
 	}
 	if len(a.lines) > 0 {
 		dst = append(dst, a.lines...)

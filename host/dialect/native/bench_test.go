@@ -24,7 +24,7 @@ func BenchmarkPassedDelta(b *testing.B) {
 	b.ReportAllocs()
 	var buf []byte
 	for i := 0; b.Loop(); i++ {
-		a.Came(name, events[i%len(events)], false)
+		a.Receive(name, events[i%len(events)], false)
 		var err error
 		if buf, err = a.Apply(buf[:0], ems); err != nil {
 			b.Fatal(err)

@@ -56,7 +56,7 @@ func (r *Reading) Append(dst, data []byte) []byte {
 func (f *found) value(role Role, text string, at body.Span) {
 	switch role {
 	case ID:
-		f.reading.made(text)
+		f.reading.noteID(text)
 	case ItemType:
 		f.kinds = append(f.kinds, text)
 	case ItemID:
@@ -77,16 +77,16 @@ func (f *found) end(at body.Place) {
 	for _, kind := range f.kinds {
 		if f.reading.Form.Makes(kind) {
 			for _, id := range f.files {
-				f.reading.made(id)
+				f.reading.noteID(id)
 			}
 		}
 	}
 	f.kinds, f.files = f.kinds[:0], f.files[:0]
 }
 
-func (r *Reading) made(id string) {
-	if id != "" && r.Info.Made != nil {
-		r.Info.Made(id)
+func (r *Reading) noteID(id string) {
+	if id != "" && r.Info.NoteID != nil {
+		r.Info.NoteID(id)
 	}
 }
 

@@ -259,7 +259,7 @@ func TestReading(t *testing.T) {
 		`[1, 2]`: `[1, 2]`, `{"model":"up","model":"up"}`: `{"model":"m","model":"m"}`, `"up"`: `"up"`, `{}`: `{}`,
 	} {
 		var made []string
-		r := Reading{Form: &telling, Info: dialect.Info{Model: "m", Made: func(id string) { made = append(made, id) }, Upstream: func() string { return "up" }}}
+		r := Reading{Form: &telling, Info: dialect.Info{Model: "m", NoteID: func(id string) { made = append(made, id) }, Upstream: func() string { return "up" }}}
 		if got := string(r.Append([]byte("."), []byte(data))); got != "."+want {
 			t.Errorf("%s becomes %s, want %s", data, got, want)
 		}
@@ -302,7 +302,7 @@ func TestContentIsFromTheAlias(t *testing.T) {
 					continue
 				}
 				var err error
-				a.Came([]byte("delta"), []byte(event), false)
+				a.Receive([]byte("delta"), []byte(event), false)
 				if got, err = a.Apply(nil, []abi.Emission{{Kind: abi.Pass, At: abi.PassContent}}); err != nil {
 					t.Fatal(err)
 				}
@@ -330,7 +330,7 @@ func FuzzEvent(f *testing.F) {
 			pass.At = abi.PassContent
 		}
 		a := NewStream(dialect.Info{}, plainly{&Reading{Form: &telling, Info: dialect.Info{Model: "alias"}}})
-		a.Came(name, bytes.Clone(data), false)
+		a.Receive(name, bytes.Clone(data), false)
 		got, err := a.Apply([]byte("before"), []abi.Emission{pass})
 		if err != nil {
 			if string(got) != "before" || json.Valid(data) {

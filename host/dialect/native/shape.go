@@ -45,7 +45,7 @@ func (s *shape) read(b []byte) (e seen, ok bool) {
 	if n := g.written(); n >= 0 && n < maxTokens {
 		e.said = g.token[n].to - g.token[n].from
 	}
-	s.learn(b, &g)
+	s.update(b, &g)
 	s.named = e.named
 	return e, true
 }
@@ -99,9 +99,9 @@ func natural(b []byte, i int) (end int, ok bool) {
 	return end, end > i && (b[i] != '0' || end == i+1)
 }
 
-// learn takes the shape of an event. What differs from the last one varies, if everything else is
+// update takes the shape of an event. What differs from the last one varies, if everything else is
 // the same; what varied before does so still.
-func (s *shape) learn(b []byte, g *glance) {
+func (s *shape) update(b []byte, g *glance) {
 	if len(b) > maxShape || g.n > maxTokens {
 		s.text = s.text[:0]
 		return

@@ -21,7 +21,7 @@ func (a *passing) whole(dst []byte, ems []abi.Emission, result int) ([]byte, err
 	defer a.memory.Drop(size)
 	begin := len(dst)
 	tell := func(event []byte, ems ...abi.Emission) (err error) {
-		a.Came(dialect.ByType(), event, false)
+		a.Receive(dialect.ByType(), event, false)
 		dst, err = a.Answer.Apply(dst, append([]abi.Emission{{Kind: abi.Pass, At: abi.PassContent}}, ems...))
 		return err
 	}

@@ -67,7 +67,7 @@ func (a *answer) takeAll(deltas []facts.Delta, done bool) error {
 			return err
 		}
 	}
-	a.facts.Shown(0, a.extra.Size)
+	a.facts.Rendered(0, a.extra.Size)
 	return nil
 }
 

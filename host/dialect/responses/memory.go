@@ -52,14 +52,14 @@ type Memory struct {
 	max     int64        // bytes that may be remembered
 	ttl     time.Duration
 	used    int64
-	entries map[ownedKey]*list.Element // of *kept
-	recent  *list.List                 // of *kept, the last used first
+	entries map[ownedKey]*list.Element // of *memoryEntry
+	recent  *list.List                 // of *memoryEntry, the last used first
 }
 
 type ownedKey struct{ owner, key string }
 
-// kept is one value.
-type kept struct {
+// memoryEntry is one value.
+type memoryEntry struct {
 	ownedKey
 	value []byte
 	used  time.Time
@@ -69,7 +69,7 @@ type kept struct {
 const entryBytes = 256
 
 // size returns how many bytes count for the value.
-func (r *kept) size() int64 {
+func (r *memoryEntry) size() int64 {
 	return int64(entryBytes + len(r.owner) + len(r.key) + len(r.value))
 }
 
@@ -140,7 +140,7 @@ func (m *Memory) Put(_ context.Context, owner string, entries []Entry) error {
 	defer m.mu.Unlock()
 	m.forgetOld()
 	for _, entry := range entries {
-		r := &kept{ownedKey: ownedKey{owner, entry.Key}, value: entry.Value}
+		r := &memoryEntry{ownedKey: ownedKey{owner, entry.Key}, value: entry.Value}
 		if e := m.entries[r.ownedKey]; e != nil {
 			m.use(e)
 			continue
@@ -167,8 +167,8 @@ func (m *Memory) Delete(_ context.Context, owner string, keys []string) error {
 }
 
 // use notes that a value is used now, and returns it.
-func (m *Memory) use(e *list.Element) *kept {
-	r := e.Value.(*kept)
+func (m *Memory) use(e *list.Element) *memoryEntry {
+	r := e.Value.(*memoryEntry)
 	r.used = m.now()
 	m.recent.MoveToFront(e)
 	return r
@@ -193,13 +193,13 @@ func (m *Memory) makeRoom(bytes int64) bool {
 // forgetOld forgets what was not used for too long.
 func (m *Memory) forgetOld() {
 	since := m.now().Add(-m.ttl)
-	for e := m.recent.Back(); e != nil && e.Value.(*kept).used.Before(since); e = m.recent.Back() {
+	for e := m.recent.Back(); e != nil && e.Value.(*memoryEntry).used.Before(since); e = m.recent.Back() {
 		m.forget(e)
 	}
 }
 
 func (m *Memory) forget(e *list.Element) {
-	r := m.recent.Remove(e).(*kept)
+	r := m.recent.Remove(e).(*memoryEntry)
 	delete(m.entries, r.ownedKey)
 	m.used -= r.size()
 	m.grant.Drop(r.size())

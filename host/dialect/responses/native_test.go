@@ -12,7 +12,7 @@ import (
 // mayPass is an answer that may pass as it is.
 func mayPass() dialect.Info {
 	i := testInfo
-	i.Made = func(string) {}
+	i.NoteID = func(string) {}
 	return i
 }
 
@@ -69,7 +69,7 @@ func TestWhoBeginsAResponseEndsIt(t *testing.T) {
 func pass(shown bool) func(*stream) {
 	return func(s *stream) {
 		p := s.BeginNative()
-		p.Came([]byte("response.created"), []byte(createdEvent), false)
+		p.Receive([]byte("response.created"), []byte(createdEvent), false)
 		if _, err := p.Apply(nil, []abi.Emission{{Kind: abi.Pass}}); err != nil {
 			panic(err)
 		}

@@ -227,7 +227,7 @@ func checkMarks(t testing.TB, o Options, body []byte) {
 		return
 	}
 	read, readErr := chat.ParseRequest(bytes.Clone(out))
-	written, writtenErr := chat.ParseWritten(bytes.Clone(out), &x.conversation.marks)
+	written, writtenErr := chat.ParseMarked(bytes.Clone(out), &x.conversation.marks)
 	if fmt.Sprint(readErr) != fmt.Sprint(writtenErr) {
 		t.Fatalf("read, %s gives %v, and by its marks %v", out, readErr, writtenErr)
 	}

@@ -124,7 +124,7 @@ func (t *translation) translate(ctx context.Context) (*dialect.Request, *fault.E
 	if t.conversation.halves {
 		request, e = chat.ParseRequest(out)
 	} else {
-		request, e = chat.ParseWritten(out, &t.conversation.marks)
+		request, e = chat.ParseMarked(out, &t.conversation.marks)
 	}
 	if e != nil {
 		return nil, t.conversation.origins.translate(asFault(e))

@@ -14,8 +14,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Kept says what is asked of a response that a provider keeps.
-type Kept struct {
+// StoredRequest says what is asked of a response that a provider keeps.
+type StoredRequest struct {
 	Method string // GET or DELETE
 	ID     string
 	Part   string // below the response's path: InputItems, or "" for the response itself
@@ -26,8 +26,8 @@ type Kept struct {
 // InputItems is the part of a response that has what was said before it.
 const InputItems = "input_items"
 
-// keptForm is the form of the request to an adapter.
-var keptForm = native.Form{
+// storedForm is the form of the request to an adapter.
+var storedForm = native.Form{
 	Grammar: body.Grammar{
 		Needs:  "id",
 		Places: []body.Node{body.Top: {Fields: []body.Field{{Name: "model", Place: body.Model}, {Name: "id", Place: atID}}}},
@@ -35,9 +35,9 @@ var keptForm = native.Form{
 	Roles: native.Roles{atID: native.ID},
 }.Indexed()
 
-// ParseKept returns what makes a request of k, whatever the body. Only the target that keeps
+// ParseStored returns what makes a request of k, whatever the body. Only the target that keeps
 // the response can be asked.
-func ParseKept(k Kept) dialect.Parse {
+func ParseStored(k StoredRequest) dialect.Parse {
 	return func(context.Context, []byte, dialect.Caller) (*dialect.Request, error) {
 		b := sdk.AppendQuote([]byte(`{"method":`), k.Method)
 		b = facts.AppendString(append(b, `,"id":`...), k.ID)
@@ -51,7 +51,7 @@ func ParseKept(k Kept) dialect.Parse {
 		return &dialect.Request{
 			Op: abi.Stored, NativeOp: abi.Stored, Model: k.Model, Size: int64(len(b)), Untranslated: noResponse(),
 			Native: func() (*dialect.Native, error) {
-				q, err := native.Parse(b, &keptForm)
+				q, err := native.Parse(b, &storedForm)
 				if err != nil {
 					return nil, err
 				}
@@ -68,10 +68,10 @@ func ParseKept(k Kept) dialect.Parse {
 // queries are the fields of a URL's query that a provider gets.
 var queries = []string{"after", "before", "include", "include[]", "limit", "order"}
 
-// Asked returns what a path below that of responses asks for: an id, and a part of the response
+// ParseStoredPath returns what a path below that of responses asks for: an id, and a part of the response
 // with it; ok is false if there is no such part. values is the URL's query, of which what is
 // not the provider's is deleted.
-func Asked(path string, values map[string][]string) (id, part string, ok bool) {
+func ParseStoredPath(path string, values map[string][]string) (id, part string, ok bool) {
 	for name := range values {
 		if !slices.Contains(queries, name) {
 			delete(values, name)

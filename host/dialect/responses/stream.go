@@ -56,7 +56,7 @@ func (s *stream) KeepAlive(dst []byte) []byte {
 		return dst
 	case s.passing != nil && s.passing.shown:
 		return s.passing.keepAlive(dst)
-	case !s.begun && !s.translated && s.info.Made != nil:
+	case !s.begun && !s.translated && s.info.NoteID != nil:
 		return append(dst, ": waiting\n\n"...) // the provider may begin the response itself
 	case !s.begun:
 		return s.appendBegin(dst)
@@ -117,7 +117,7 @@ type events struct {
 //     that is too large, or too little memory. Then nothing was appended.
 func (e *events) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	if m := facts.Alone(ems); m != nil && e.direct && isShortText(m) {
-		e.facts.Said(len(m.Data))
+		e.facts.AddStated(len(m.Data))
 		return e.appendText(dst, facts.Text{Raw: m.Raw, Data: m.Data})
 	}
 	e.direct = false

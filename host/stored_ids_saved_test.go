@@ -12,11 +12,11 @@ import (
 )
 
 // shown is what is known, by the callers: what they have made, the one used last in front.
-func (m *made) shown() map[string][]string {
+func (m *storedIDs) shown() map[string][]string {
 	all := map[string][]string{}
-	for caller, share := range m.shares {
+	for caller, share := range m.callers {
 		for e := share.order.Front(); e != nil; e = e.Next() {
-			by := e.Value.(*madeBy)
+			by := e.Value.(*idRecord)
 			all[caller] = append(all[caller], fmt.Sprint(by.id, " at ", by.upstream, " by ", by.alias, ", ", by.tokens, " tokens"))
 		}
 	}
@@ -29,7 +29,7 @@ func (m *made) shown() map[string][]string {
 func TestALedgerHasWhatIsKnown(t *testing.T) {
 	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		m, ledger := &made{}, map[string][]byte{}
+		m, ledger := &storedIDs{}, map[string][]byte{}
 		if err := m.load(ledger); err != nil {
 			t.Fatal(err)
 		}
@@ -53,7 +53,7 @@ func TestALedgerHasWhatIsKnown(t *testing.T) {
 			case 2:
 				m.alias(caller, id, upstream)
 			case 3:
-				m.weigh(caller, id, upstream, r.Int64N(1000))
+				m.setTokens(caller, id, upstream, r.Int64N(1000))
 			case 4:
 				m.forget(caller, id, upstream)
 			case 5:
@@ -62,7 +62,7 @@ func TestALedgerHasWhatIsKnown(t *testing.T) {
 			if r.IntN(100) == 0 { // a restart
 				save(true)
 				before := m.shown()
-				m = &made{}
+				m = &storedIDs{}
 				if err := m.load(maps.Clone(ledger)); err != nil {
 					t.Fatal(err)
 				}
@@ -80,22 +80,22 @@ func TestALedgerHasWhatIsKnown(t *testing.T) {
 // TestALedgerIsBounded: what makes room goes from the ledger, too, and after a restart the one
 // that was used last still stays.
 func TestALedgerIsBounded(t *testing.T) {
-	m, ledger := &made{}, map[string][]byte{}
+	m, ledger := &storedIDs{}, map[string][]byte{}
 	if err := m.load(nil); err != nil {
 		t.Fatal(err)
 	}
 	m.note("other", "its own", "up", "m")
-	for i := range maxMade + 500 {
+	for i := range maxStoredIDs + 500 {
 		m.note("a", fmt.Sprint("id_", i), "up", "m")
 		if i%10_000 == 0 {
 			maps.Copy(ledger, m.changes())
 		}
 	}
 	maps.Copy(ledger, m.changes())
-	if len(m.slots) != maxMade || len(ledger) != maxMade || slices.ContainsFunc(slices.Collect(maps.Values(ledger)), func(v []byte) bool { return v == nil }) {
+	if len(m.slots) != maxStoredIDs || len(ledger) != maxStoredIDs || slices.ContainsFunc(slices.Collect(maps.Values(ledger)), func(v []byte) bool { return v == nil }) {
 		t.Fatalf("%d slots are used, and the ledger has %d", len(m.slots), len(ledger))
 	}
-	m = &made{}
+	m = &storedIDs{}
 	if err := m.load(ledger); err != nil {
 		t.Fatal(err)
 	}
@@ -105,14 +105,14 @@ func TestALedgerIsBounded(t *testing.T) {
 			t.Errorf("that %s is there is not %v", id, want)
 		}
 	}
-	if !m.has("other", "its own", "up") || len(m.slots) != maxMade {
+	if !m.has("other", "its own", "up") || len(m.slots) != maxStoredIDs {
 		t.Error("another caller has lost its own, or there are more slots")
 	}
 }
 
 // TestWithoutALedgerNothingIsSaved, and nothing waits to be.
 func TestWithoutALedgerNothingIsSaved(t *testing.T) {
-	var m made
+	var m storedIDs
 	m.note("a", "id", "up", "m")
 	m.forget("a", "id", "up")
 	if len(m.changed) > 0 || m.changes() != nil {
@@ -122,18 +122,18 @@ func TestWithoutALedgerNothingIsSaved(t *testing.T) {
 
 // TestALedgerThatCanNotBe is refused, and not half of it taken.
 func TestALedgerThatCanNotBe(t *testing.T) {
-	by := &madeBy{madeID: madeID{"up", "id"}, share: &madeShare{caller: "a"}, used: 1}
-	long := &madeBy{madeID: madeID{"up", strings.Repeat("x", maxMadeID+1)}, share: by.share}
+	by := &idRecord{storedID: storedID{"up", "id"}, owner: &callerIDs{caller: "a"}, used: 1}
+	long := &idRecord{storedID: storedID{"up", strings.Repeat("x", maxStoredIDLen+1)}, owner: by.owner}
 	for name, values := range map[string]map[string][]byte{
 		"the same twice":         {slotName(0): by.saved(), slotName(1): by.saved()},
-		"a slot beyond all":      {slotName(maxMade): by.saved()},
+		"a slot beyond all":      {slotName(maxStoredIDs): by.saved()},
 		"a name that is none":    {"slot": by.saved(), "slots": by.saved()},
 		"half of a value":        {slotName(0): by.saved()[:5]},
 		"more than a value":      {slotName(0): append(by.saved(), 0)},
 		"an id that is too long": {slotName(0): long.saved()},
 		"nothing":                {slotName(0): {}},
 	} {
-		if (&made{}).load(values) == nil {
+		if (&storedIDs{}).load(values) == nil {
 			t.Errorf("%s is taken", name)
 		}
 	}
@@ -141,7 +141,7 @@ func TestALedgerThatCanNotBe(t *testing.T) {
 
 // FuzzReadSaved: what a ledger may have is refused, or what is read of it is written as it is read.
 func FuzzReadSaved(f *testing.F) {
-	f.Add((&madeBy{madeID: madeID{"up", "id"}, share: &madeShare{caller: "a"}, alias: "m", used: 1 << 60, tokens: 300}).saved())
+	f.Add((&idRecord{storedID: storedID{"up", "id"}, owner: &callerIDs{caller: "a"}, alias: "m", used: 1 << 60, tokens: 300}).saved())
 	f.Add([]byte{1, 0, 0, 0, 0, 0})
 	f.Add(bytes.Repeat([]byte{0xff}, 20))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -149,9 +149,9 @@ func FuzzReadSaved(f *testing.F) {
 		if !ok {
 			return
 		}
-		by.share = &madeShare{caller: caller}
+		by.owner = &callerIDs{caller: caller}
 		again, callerAgain, ok := readSaved(by.saved())
-		if !ok || callerAgain != caller || again.madeID != by.madeID || again.alias != by.alias || again.used != by.used || again.tokens != by.tokens {
+		if !ok || callerAgain != caller || again.storedID != by.storedID || again.alias != by.alias || again.used != by.used || again.tokens != by.tokens {
 			t.Errorf("%x becomes %+v, and again %+v", b, by, again)
 		}
 	})

@@ -44,11 +44,11 @@ func (m *Marks) note(at body.Place, b []byte, from int) {
 	}
 }
 
-// ParseWritten is ParseRequest for a body that a dialect has written, and of which it has
+// ParseMarked is ParseRequest for a body that a dialect has written, and of which it has
 // noted all there is to note. Messages and tools must have the form that they must have,
 // and [body.Doc.Scan] must have accepted all strings in the client's request. So nothing long
 // is read again.
-func ParseWritten(b []byte, m *Marks) (*Request, error) {
+func ParseMarked(b []byte, m *Marks) (*Request, error) {
 	head := slices.Concat(b[:m.begin], []byte("[]}"))
 	n := &m.n
 	if err := n.Rescan(head, &grammar, n); err != nil {

@@ -23,10 +23,10 @@ const inMessage = body.First
 
 // note notes the ids that extra fields of a message tell.
 func (a *answer) note(extra []byte) {
-	if a.made == nil || !bytes.Contains(extra, []byte(`"audio"`)) && !bytes.Contains(extra, []byte(`"annotations"`)) || !bytes.Contains(extra, []byte(`id"`)) {
+	if a.noteID == nil || !bytes.Contains(extra, []byte(`"audio"`)) && !bytes.Contains(extra, []byte(`"annotations"`)) || !bytes.Contains(extra, []byte(`id"`)) {
 		return
 	}
 	for _, id := range native.IDs(extra, &messageForm) {
-		a.made(id)
+		a.noteID(id)
 	}
 }

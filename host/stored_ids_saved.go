@@ -8,25 +8,25 @@ import (
 	"slices"
 )
 
-// madeSlot is the place of something in a ledger. What takes the place of something else takes its
+// idSlot is the place of something in a ledger. What takes the place of something else takes its
 // slot, too, so a ledger never has more than there is room for here.
-type madeSlot struct {
-	of      *madeBy // nil: nothing
-	changed bool    // it is in made.changed
+type idSlot struct {
+	record  *idRecord // nil: nothing
+	changed bool      // it is in storedIDs.changed
 }
 
 // freeSlot returns a slot that has nothing. mu must be held, and there must be room.
-func (m *made) freeSlot() (slot uint32) {
+func (m *storedIDs) freeSlot() (slot uint32) {
 	if last := len(m.free) - 1; last >= 0 {
 		slot, m.free = m.free[last], m.free[:last]
 		return slot
 	}
-	m.slots = append(m.slots, madeSlot{})
+	m.slots = append(m.slots, idSlot{})
 	return uint32(len(m.slots) - 1)
 }
 
 // mark notes that the ledger doesn't have a slot as it is. mu must be held.
-func (m *made) mark(slot uint32) {
+func (m *storedIDs) mark(slot uint32) {
 	if s := &m.slots[slot]; m.saves && !s.changed {
 		s.changed = true
 		m.changed = append(m.changed, slot)
@@ -35,7 +35,7 @@ func (m *made) mark(slot uint32) {
 
 // changes returns what has changed since it was last called, by names for a ledger; nil is what
 // the ledger has to remove.
-func (m *made) changes() map[string][]byte {
+func (m *storedIDs) changes() map[string][]byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.changed) == 0 {
@@ -45,14 +45,14 @@ func (m *made) changes() map[string][]byte {
 	for _, slot := range m.changed {
 		s := &m.slots[slot]
 		s.changed = false
-		all[slotName(slot)] = s.of.saved()
+		all[slotName(slot)] = s.record.saved()
 	}
 	m.changed = m.changed[:0]
 	return all
 }
 
 // unsaved marks what changes has returned, and could not be saved, as changed again.
-func (m *made) unsaved(changes map[string][]byte) {
+func (m *storedIDs) unsaved(changes map[string][]byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for name := range changes {
@@ -64,53 +64,53 @@ func slotName(slot uint32) string { return string(binary.BigEndian.AppendUint32(
 
 // load takes what a ledger has, and from then on notes what changes. Nothing may have been noted
 // before. The error says what is wrong in the ledger.
-func (m *made) load(saved map[string][]byte) error {
+func (m *storedIDs) load(saved map[string][]byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.saves = true
 	type entry struct {
-		*madeBy
+		*idRecord
 		caller string
 	}
 	all := make([]entry, 0, len(saved))
 	for name, value := range saved {
 		by, caller, ok := readSaved(value)
 		if !ok || len(name) != 4 {
-			return errMade
+			return errStoredIDs
 		}
-		if by.slot = binary.BigEndian.Uint32([]byte(name)); by.slot >= maxMade {
-			return errMade
+		if by.slot = binary.BigEndian.Uint32([]byte(name)); by.slot >= maxStoredIDs {
+			return errStoredIDs
 		}
 		all = append(all, entry{by, caller})
 	}
 	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(a.used, b.used) })
 	for _, e := range all {
 		for uint32(len(m.slots)) <= e.slot {
-			m.slots = append(m.slots, madeSlot{})
+			m.slots = append(m.slots, idSlot{})
 		}
-		if m.known[e.madeID] != nil {
-			return errMade
+		if m.known[e.storedID] != nil {
+			return errStoredIDs
 		}
-		m.add(e.caller, e.madeBy)
+		m.add(e.caller, e.idRecord)
 		m.uses = e.used
 	}
 	for slot := range m.slots {
-		if m.slots[slot].of == nil {
+		if m.slots[slot].record == nil {
 			m.free = append(m.free, uint32(slot))
 		}
 	}
 	return nil
 }
 
-var errMade = errors.New("its record of what providers keep can't be read")
+var errStoredIDs = errors.New("its record of what providers keep can't be read")
 
 // saved returns the value for a ledger; nil of nil. That has names of a key, an alias and an
 // upstream, an id, and numbers: nothing that was asked or answered.
-func (by *madeBy) saved() []byte {
+func (by *idRecord) saved() []byte {
 	if by == nil {
 		return nil
 	}
-	texts := [...]string{by.share.caller, by.upstream, by.alias, by.id}
+	texts := [...]string{by.owner.caller, by.upstream, by.alias, by.id}
 	size := (2 + len(texts)) * binary.MaxVarintLen64
 	for _, text := range texts {
 		size += len(text)
@@ -124,7 +124,7 @@ func (by *madeBy) saved() []byte {
 }
 
 // readSaved reads such a value. ok is false if it is none.
-func readSaved(b []byte) (by *madeBy, caller string, ok bool) {
+func readSaved(b []byte) (by *idRecord, caller string, ok bool) {
 	number := func() uint64 {
 		n, size := binary.Uvarint(b)
 		if size <= 0 {
@@ -144,10 +144,10 @@ func readSaved(b []byte) (by *madeBy, caller string, ok bool) {
 		b = b[n:]
 		return t
 	}
-	ok, by = true, &madeBy{}
+	ok, by = true, &idRecord{}
 	by.used = number()
 	tokens := number()
 	by.tokens = int64(min(tokens, math.MaxInt64))
 	caller, by.upstream, by.alias, by.id = text(), text(), text(), text()
-	return by, caller, ok && len(b) == 0 && tokens <= math.MaxInt64 && len(by.id) <= maxMadeID
+	return by, caller, ok && len(b) == 0 && tokens <= math.MaxInt64 && len(by.id) <= maxStoredIDLen
 }
