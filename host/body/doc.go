@@ -3,8 +3,8 @@
 // needed, and replaces bytes in it.
 //
 // A body is never decoded and encoded again. What Kai does not know passes unchanged, and
-// long content goes by reference. What stands where is the dialect's matter, which says
-// so with a [Grammar].
+// long content goes by reference. What stands where is up to the dialect, which says so
+// with a [Grammar].
 //
 // Errors are *fault.Error. They say where the request is wrong and what would be right,
 // and never repeat content. The package does no I/O.
@@ -30,18 +30,18 @@ type Doc struct {
 	foreign [][]byte // names of fields that the grammar doesn't know, folded
 }
 
-// Extend puts a body in the place of the one that was scanned, which was its beginning: b
-// goes on where that one had its last two brackets.
+// Extend puts b in the place of the body that was scanned, which is the beginning of b: b
+// goes on where that body had its last two brackets.
 //
-//   - long: what goes by reference of the rest, in order
+//   - long: what goes by reference in the rest, in order
 func (d *Doc) Extend(b []byte, long []Span) {
 	d.bytes, d.fields.To = b, len(b)-1
 	d.long = append(d.long, long...)
 }
 
-// Mend makes the edits, of which it may change the order. It must be called once after
-// Scan, even without edits. It returns the edited body with a token in place of each long
-// content, which must not be changed.
+// Mend makes the edits, whose order it may change. It must be called once after Scan, even
+// without edits. It returns the edited body with a token in place of each long content. The
+// caller must not change it.
 func (d *Doc) Mend(edits []Edit) []byte {
 	d.edits = edits
 	if len(d.long) == 0 && len(d.edits) == 0 {
@@ -51,8 +51,8 @@ func (d *Doc) Mend(edits []Edit) []byte {
 	return d.abridged.body
 }
 
-// Without returns the same body without some fields, each of which begins with its name. Those
-// of the top level are not the only ones.
+// Without returns the same body without some fields. The range of each begins with the
+// field's name. The fields may be those of any object.
 func (d *Doc) Without(fields ...Span) Doc {
 	left := *d
 	edits := slices.Clone(d.edits)
@@ -72,9 +72,8 @@ func (d *Doc) Model() []byte { return d.model.Of(d.bytes) }
 // ModelAt returns where that value begins.
 func (d *Doc) ModelAt() int { return d.model.From }
 
-// Has returns the first of the names that a field has which the grammar doesn't know, ""
-// if there is none. Names are equal whatever the case of their letters, as upstreams may
-// read them.
+// Has returns the first of names that a field has and that the grammar doesn't know; "" if
+// there is none. The case of letters doesn't matter, because upstreams may ignore it.
 func (d *Doc) Has(names []string) string {
 	for _, foreign := range d.foreign {
 		for _, name := range names {

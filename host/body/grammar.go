@@ -31,8 +31,9 @@ type Grammar struct {
 	// Places says where each place is, by its number. It may be nil.
 	Places []Node
 
-	// Folds says that a name is that of the field which it folds to, as some servers read it. The
-	// names of fields are folded, then. Otherwise, names are compared byte by byte.
+	// Folds says that a name counts as the name of the field which it folds to, because
+	// some servers read it so. The names in Fields must be folded then. Otherwise names are
+	// compared byte by byte.
 	Folds bool
 
 	nodes *[places]node // nil before Indexed
@@ -64,18 +65,18 @@ type Field struct {
 	Place Place
 }
 
-// Reader takes what a scan finds at the places of a grammar, in the order in which it
+// Reader is told what a scan finds at the places of a grammar, in the order in which it
 // stands in the body.
 type Reader interface {
-	// Begin and End are called when an object or an array begins, with the place of its
-	// first bracket, and when it has ended, with what follows the last.
+	// Begin and End are called when an object or an array begins, with the index of its
+	// first bracket, and when it has ended, with the index after its last one.
 	Begin(at Place, i int)
 	End(at Place, i int)
 
-	// Value is called when a value has ended that is no container, or an empty one, or a
-	// field of the top level. value is all of it, the quotes of a string included; key is
-	// where the name of the last field of a place began. It returns the part of a string
-	// that goes by reference; the zero Span if none does.
+	// Value is called for a value that has ended, if it is no container, or an empty one,
+	// or a field of the top level. value is all of it, including the quotes of a string.
+	// key is where the name of the last field of a place began. The result is the part of a
+	// string that goes by reference; the zero Span if none does.
 	Value(at Place, body []byte, value Span, key int) (long Span)
 }
 

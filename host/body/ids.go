@@ -14,8 +14,8 @@ type IDs struct {
 	seen map[string]bool // those in all, once they are many
 }
 
-// maxIDs is how many ids are looked at. One more of a request is "", which is nobody's, so
-// that a request with more is refused like one that names another's.
+// maxIDs is how many ids are looked at. If a request has more, "" is added. That id is
+// nobody's, so the request is refused like one that names what another caller has.
 const maxIDs = 4096
 
 // Add adds an id; "" is none.
@@ -32,7 +32,8 @@ func (s *IDs) Add(id string) {
 	s.all = append(s.all, id)
 }
 
-// has reports whether an id was added. Few are compared one by one, which needs no memory.
+// has reports whether an id was added. A few are compared one by one, which needs no
+// memory.
 func (s *IDs) has(id string) bool {
 	const few = 16
 	if s.seen == nil && len(s.all) < few {
@@ -67,8 +68,8 @@ func (s *IDs) Size() (n int64) {
 
 const idBytes = 16 // what is kept of an id besides its text
 
-// FieldsOfIDs returns the fields that name what a provider keeps, in whatever object they stand.
-// Their names are folded, for grammars that fold them.
+// FieldsOfIDs returns the fields that name what a provider keeps, whatever object they are
+// in. Their names are folded, for grammars that fold names.
 //
 //   - kept: the place of an id, of several, or of an object that has one as its "id"
 func FieldsOfIDs(kept Place) (all []Field) {
@@ -82,15 +83,15 @@ func FieldsOfIDs(kept Place) (all []Field) {
 	return all
 }
 
-// The places that NodesOfIDs makes nodes of, from the first one on.
+// The places whose nodes NodesOfIDs returns, counted from its first one.
 const (
 	AnyPlace Place = iota // whatever it is, there may be ids in it, and links
 	WithID                // an id, several, or an object that has one
 )
 
-// NodesOfIDs returns the nodes of two places, AnyPlace and WithID, with which a grammar finds
-// ids in values that it knows nothing else of. first is where in its Places they are put. The
-// Reader is told of strings only.
+// NodesOfIDs returns the nodes of two places, AnyPlace and WithID. With these, a grammar
+// finds ids in values of which it knows nothing else. first is where they will be in the
+// grammar's Places. The Reader is told of strings only.
 func NodesOfIDs(first Place) []Node {
 	fields := FieldsOfIDs(first + WithID)
 	return []Node{
@@ -99,8 +100,8 @@ func NodesOfIDs(first Place) []Node {
 	}
 }
 
-// Note adds a value that stands at one of the places of NodesOfIDs, of which at is the number
-// from 0 on, if it is an id, or a link to what a provider keeps.
+// Note adds a value if it is an id, or a link to what a provider keeps. at says at which of
+// the places of NodesOfIDs it stands, from 0.
 func (s *IDs) Note(at Place, v sdk.JSON) {
 	if at == WithID {
 		s.AddValue(v)

@@ -17,9 +17,9 @@ func (k *keySet) hasKnown(number uint8) bool {
 	return had
 }
 
-// has reports whether the set had a name that isn't known, and adds it. others are all of those
-// that it had. Few are compared one by one, which needs no memory; many are hashed, so that
-// neither their number nor their length makes a request expensive.
+// has reports whether the set had a name that isn't known, and adds it. others are all such
+// names that it had. A few are compared one by one, which needs no memory. Many are hashed,
+// so that neither their number nor their length makes a request expensive.
 func (k *keySet) has(others [][]byte, key []byte) bool {
 	const few = 24
 	k.n++
@@ -48,7 +48,7 @@ func (k *keySet) has(others [][]byte, key []byte) bool {
 	return false
 }
 
-// markOf returns a bit that says little of a key, but that keys with another one differ from it.
+// markOf returns a bit for a key. Keys with different bits are different.
 func markOf(key []byte) uint64 {
 	if len(key) == 0 {
 		return 1

@@ -7,8 +7,8 @@ import (
 	"github.com/kai-gateway/kai/host/quoted"
 )
 
-// Scalar reads a number or a literal, and returns what follows it; or else where something
-// else was expected.
+// Scalar reads a number or a literal, and returns the index after it. If ok is false, end
+// is where something else was expected.
 func Scalar(b []byte, i int) (end int, ok bool) {
 	switch at(b, i) {
 	case 't':
@@ -53,8 +53,7 @@ func digits(b []byte, i int) (end int, ok bool) {
 	return end, end > i
 }
 
-// at returns the byte at i, or 0 behind the end, which no caller takes for one that may stand
-// there.
+// at returns the byte at i, or 0 after the end. No caller accepts a 0 there.
 func at(b []byte, i int) byte {
 	if uint(i) < uint(len(b)) {
 		return b[i]
@@ -62,7 +61,7 @@ func at(b []byte, i int) byte {
 	return 0
 }
 
-// noScalar returns the error for what is at i instead of a scalar, as far as end.
+// noScalar returns the error for what stands from i to end in place of a scalar.
 func (s *scanner) noScalar(i, end int) error {
 	switch c := s.at(i); {
 	case c == 't', c == 'f', c == 'n':
@@ -73,8 +72,8 @@ func (s *scanner) noScalar(i, end int) error {
 	return s.fail(i, "expected a value")
 }
 
-// string reads the rest of a string whose opening quote is before i and gives
-// what follows the closing one. Most are short and plain, which is tried before.
+// string reads the rest of a string whose opening quote is before i, and returns the index
+// after the closing one. Most strings are short and plain, so that is tried first.
 func (s *scanner) string(i int) (end int, escaped bool, err error) {
 	if s.sound {
 		if end = StringEnd(s.b, i); end == 0 {

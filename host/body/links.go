@@ -8,8 +8,8 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// headOfLink is how many bytes are looked at of a string, as it is written in JSON. What is longer
-// and begins like a link is one: an id of so many bytes is nobody's.
+// headOfLink is how many bytes of a string are looked at, as it is written in JSON. A
+// longer string that begins like a link counts as one: an id of so many bytes is nobody's.
 const headOfLink = 1 << 10
 
 // AddLink adds a JSON string that is a link to a file which a provider keeps for its account:
@@ -22,7 +22,7 @@ func (s *IDs) AddLink(v sdk.JSON) {
 	if len(v) < len(`"ms:/"`) || v[0] != '"' {
 		return
 	}
-	switch v[1] | 0x20 { // nothing that counts begins with another letter, and long data is not decoded for it
+	switch v[1] | 0x20 { // nothing that counts begins with another letter, and long data need not be decoded to see that
 	case 'f', 'g', 'h', 'm', '/', '\\' | 0x20, ' ': // the last two may hide one of these
 	default:
 		return
@@ -53,9 +53,9 @@ const qwenFile = "fileid:/"
 
 func namesQwenFiles(text string) bool { return strings.HasPrefix(text, qwenFile) }
 
-// mayBegin reports whether the inside of a string may begin with a word in lower case, once headOf
-// has decoded it. It looks at as much as tells that it doesn't, and decodes nothing. A string whose
-// very first character is beyond ASCII begins with no word.
+// mayBegin reports whether the inside of a string may begin with a word in lower case, once
+// headOf has decoded it. It reads only as far as it needs to exclude that, and decodes
+// nothing. A string whose first character is beyond ASCII begins with no word.
 func mayBegin(inside []byte, word string) bool {
 	begun := 0 // bytes of the word
 	for i := 0; i < len(inside) && begun < len(word); i++ {

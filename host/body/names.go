@@ -5,11 +5,11 @@ import (
 	"math/bits"
 )
 
-// names finds names among those that it was made of. There is one search for each field of a
-// request, so it is a hash table in which no two names are at the same index.
+// names finds names in a fixed set of them. There is one search for each field of a
+// request, so it is a hash table in which no two names have the same index.
 type names struct {
 	index []uint16 // which of slots a name can be, by the upper bits of its hash; its length is a power of two
-	slots []slot   // the first one is that of all other names
+	slots []slot   // the first one is for all other names
 	seed  uint64
 	shift uint // 64 less the logarithm of index's length
 }
@@ -22,8 +22,9 @@ type slot struct {
 	place      Place  // of the field
 }
 
-// newNames returns the names of fields, of which of several with one name the first counts, and
-// known ones. These, if they aren't among the fields, and all others have the place other.
+// newNames returns the names of fields, and known names. If two fields have one name, the
+// first counts. Known names that aren't among the fields, and all other names, have the
+// place other.
 func newNames(fields []Field, known []string, other Place) (n names) {
 	at := map[string]int{}
 	n.slots = []slot{{place: other}}
@@ -66,7 +67,7 @@ func (n *names) findSeed(log uint) bool {
 	return false
 }
 
-// find returns the slot of the name that stands in b, or else the first one.
+// find returns the slot of the name that stands in b, or the first slot.
 func (n *names) find(b []byte, from, to int) *slot {
 	head, tail := ends(b, from, to)
 	s := n.guess(head, tail, to-from)
@@ -76,7 +77,7 @@ func (n *names) find(b []byte, from, to int) *slot {
 	return &n.slots[0]
 }
 
-// guess returns the only slot that can be that of a name.
+// guess returns the only slot that a name can have.
 func (n *names) guess(head, tail uint64, size int) *slot {
 	return &n.slots[n.index[n.hash(head, tail, size)]]
 }
@@ -93,8 +94,8 @@ func (n *names) hash(head, tail uint64, size int) uint64 {
 	return (head ^ bits.RotateLeft64(tail, 29) + uint64(size)) * n.seed >> (n.shift & 63)
 }
 
-// ends returns the first and the last 8 bytes of the name that stands in b. Of one that has at
-// most 16, these are all, so that no other one of its length has the same.
+// ends returns the first and the last 8 bytes of the name that stands in b. If the name has
+// at most 16 bytes, that is all of it, so no other name of its length has the same.
 func ends(b []byte, from, to int) (head, tail uint64) {
 	switch size := to - from; {
 	case size >= 8:

@@ -136,8 +136,8 @@ func (r *Refs) Pieces(body []byte, yield func([]byte)) error {
 	}
 }
 
-// next finds the first token at or behind from, and its content. Without one,
-// the token is zero.
+// next finds the first token at or after from, and its content. If there is none, the token
+// is zero.
 func (r *Refs) next(body []byte, from int) (token Span, content []byte, err error) {
 	at := bytes.Index(body[from:], []byte(r.nonce))
 	if at < 0 {

@@ -29,8 +29,8 @@ type container struct {
 	last  byte // its closing bracket
 }
 
-// usualDepth is how many containers enclose each other in nearly all bodies. So many need no memory
-// of their own.
+// usualDepth is how deep nearly all bodies nest. Up to that depth, containers need no
+// memory of their own.
 const usualDepth = 32
 
 // scanner reads a body once, from start to end, without recursion: a client must not
@@ -61,8 +61,8 @@ type scanner struct {
 // and to take long content out, and tells r what it finds at the places of g; r may be nil
 // if there are none. The Doc keeps body, which must not change from then on.
 //
-// The gateway, the adapter and the upstream could each read another one of two fields
-// with the same name, so a client could name a different model to each.
+// Of two fields with the same name, the gateway, the adapter and the upstream could each
+// read a different one, so a client could name a different model to each.
 //
 //   - error: a *fault.Error. The Doc is useless then.
 func (d *Doc) Scan(body []byte, g *Grammar, r Reader) error {
@@ -189,8 +189,8 @@ func (s *scanner) pop() {
 	s.in, s.deep = s.deep[last], s.deep[:last]
 }
 
-// behind goes on where a value ended before i: to the next one, or behind the containers
-// that it is the last value of.
+// behind goes on after a value that ended before i: to the next value, or past the
+// containers whose last value it was.
 func (s *scanner) behind(i int) (next int, err error) {
 	for s.depth > 0 {
 		i = s.space(i)
@@ -211,8 +211,8 @@ func (s *scanner) behind(i int) (next int, err error) {
 	return i, nil
 }
 
-// close ends the innermost container, whose last bracket is at i, and gives
-// what follows. Behind the outermost nothing may.
+// close ends the innermost container, whose closing bracket is at i, and returns the
+// index after it. Nothing may follow the outermost one.
 func (s *scanner) close(i int) (int, error) {
 	end, place := i+1, s.in.place
 	s.pop()
@@ -246,7 +246,7 @@ func (s *scanner) note(at Place, value Span, key int) {
 	}
 }
 
-// key reads a key and its colon and gives where the value begins.
+// key reads a key and its colon, and returns where the value begins.
 func (s *scanner) key(i int) (int, error) {
 	b := s.b
 	if at(b, i) != '"' {
@@ -261,7 +261,8 @@ func (s *scanner) key(i int) (int, error) {
 	} else if n := &s.grammar.nodes[s.in.place].names; len(n.slots) == 1 && s.depth > 1 {
 		s.here = n.slots[0].place
 	} else {
-		// This is field for most keys, which would be another call. ShortEnd has looked at 8 bytes.
+		// This is what field does for most keys, without another call. ShortEnd has looked
+		// at 8 bytes.
 		size := end - i - 2
 		head, tail := load(b, i+1), uint64(0)
 		if size >= 8 {
@@ -287,7 +288,7 @@ func (s *scanner) key(i int) (int, error) {
 	return s.space(i + 1), nil
 }
 
-// longKey reads a key that is long, or has escapes, and gives where it ends.
+// longKey reads a key that is long or has escapes, and returns where it ends.
 func (s *scanner) longKey(i int) (end int, err error) {
 	end, escaped, err := s.string(i + 1)
 	if err != nil {

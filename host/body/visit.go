@@ -2,11 +2,12 @@ package body
 
 import "github.com/kai-gateway/kai/sdk"
 
-// Visit calls found for every string at a place of a grammar, in JSON that Scan or
-// [sdk.JSON.Valid] has accepted, in the order in which they stand there. It looks at nothing
-// that is of no interest, and needs none of the grammar but its places. It looks as deep as both let
-// containers be nested, and allocates nothing unless they are nested unusually deep. ended, if it
-// isn't nil, is called for every container at such a place, once everything in it was visited.
+// Visit calls found for every string at a place of a grammar, in the order in which they
+// stand in b. Scan or [sdk.JSON.Valid] must have accepted b. Visit skips what is of no
+// interest, and needs nothing of the grammar but its places. It goes as deep as both let
+// containers nest, and allocates nothing unless they nest unusually deep. ended, if it
+// isn't nil, is called for every container at such a place, once everything in it was
+// visited.
 func Visit(b []byte, g *Grammar, found func(at Place, v sdk.JSON), ended func(at Place)) {
 	var usual [usualDepth]container
 	open, here := usual[:0], Top

@@ -8,8 +8,8 @@ import (
 )
 
 // Fields walks over the fields of an object in a body that Scan has accepted. It checks
-// nothing, which makes it several times as fast as sdk.Object where strings are long. Of
-// anything but such an object, what it finds is undefined, but it ends.
+// nothing, which makes it several times as fast as sdk.Object where strings are long. For
+// anything but such an object the results are undefined, but the walk ends.
 //
 //	for f := body.FieldsOf(b); f.Next(); {
 //		switch string(f.Key()) { … f.Value() … }
@@ -58,17 +58,18 @@ func ElementsOf(array []byte) Elements { return Elements{enter(array, '[')} }
 // Next goes to the next element and reports whether there is one.
 func (e *Elements) Next() bool { return e.next(']') || e.done() }
 
-// walk is what both have in common. Where a value ends is found when somebody asks for it,
-// or goes on.
+// walk is what both have in common. It looks for the end of a value only when the caller
+// asks for the value, or goes on.
 type walk struct {
 	b     []byte
 	at    int   // where the value begins
 	end   int   // where it ends; 0: nobody knows yet
-	outer *walk // whose value this one walks over; nil: it isn't known
+	outer *walk // the walk over whose value this one goes; nil: none is known
 }
 
-// Fields walks over the fields of the value, as FieldsOf does. If it comes to the end, this walk need
-// not look for that again; if not, that is no mistake. This walk must not go on before.
+// Fields walks over the fields of the value, as FieldsOf does. If that walk comes to its
+// end, this one need not look for the value's end again. It may also be left early. This
+// walk must not go on before that.
 func (w *walk) Fields() Fields { return Fields{walk: w.enter('{')} }
 
 // Elements walks over the elements of the value, an array, in the same way.
@@ -180,8 +181,8 @@ func ValueEnd(b []byte, i int) int {
 	return i
 }
 
-// StringEnd returns what follows the closing quote of a string whose opening one is before
-// i; 0 if there is none.
+// StringEnd returns the index after the closing quote of a string whose opening one is
+// before i; 0 if there is none.
 func StringEnd(b []byte, i int) int {
 	if end := quoted.ShortEnd(b, i); end != 0 {
 		return end

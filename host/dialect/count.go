@@ -29,7 +29,8 @@ func (count) EndMark() {}
 // Sent does nothing: the count is appended once.
 func (count) Sent(bool) {}
 
-// End appends the object. The error is a *fault.Error for a RESULT that is missing, or none.
+// End appends the object. The error is a *fault.Error if the RESULT is missing, or is no
+// count.
 func (c count) End(dst []byte) ([]byte, error) {
 	n, err := c.Tokens()
 	if err != nil {

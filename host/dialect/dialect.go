@@ -9,20 +9,20 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// Dialect is what all paths of one API have in common, whatever they answer. It is
-// not changed once it is in use.
+// Dialect is what all paths of one API have in common, whatever they answer. It does not
+// change once it is in use.
 type Dialect struct {
-	// Keys returns the keys that a request was sent with, at least one: the first that is
-	// one of the gateway's counts. The error is a *fault.Error of kind Unauthenticated
-	// that says how to send one; it repeats nothing of the request.
+	// Keys returns the keys that came with a request, at least one. The first that is one
+	// of the gateway's counts. The error is a *fault.Error of kind Unauthenticated that
+	// says how to send a key. It repeats nothing of the request.
 	Keys func(*http.Request) ([]string, error)
 
 	// Challenge is the header WWW-Authenticate of a request without a valid key; "" for
 	// none.
 	Challenge string
 
-	// Translate makes of an error what clients of this API understand: another status,
-	// text or advice to repeat. Default: it is taken as it is.
+	// Translate turns an error into one that clients of this API understand: with another
+	// status, text or advice to repeat. Default: the error stays as it is.
 	Translate func(*fault.Error) *fault.Error
 
 	// AppendError appends the body, JSON, of an answer that is an error, after Translate.
@@ -77,8 +77,8 @@ func Bearer(r *http.Request) (string, error) {
 	return key, nil
 }
 
-// EitherKey returns the keys of a request for APIs whose clients send one as x-api-key, as a
-// Bearer, or two: that of the header Authorization comes first.
+// EitherKey returns the keys of a request, for APIs whose clients send a key as x-api-key,
+// as a Bearer, or as both. That of the header Authorization comes first.
 func EitherKey(r *http.Request) ([]string, error) {
 	authorization, err := Header(r, "Authorization")
 	if err != nil {
@@ -103,9 +103,10 @@ func EitherKey(r *http.Request) ([]string, error) {
 	return []string{bearer, own}, nil
 }
 
-// Header returns the value of a header that has a key in it, "" if there is none. Two
-// different ones are refused, because two readers may take different ones of them. The
-// same one twice, which proxies also join, is one. name is in its canonical form.
+// Header returns the value of a header that has a key in it; "" if there is none. Two
+// different values are refused, because two readers could take different ones. The same
+// value twice counts once, also where a proxy has joined the two. name is in its canonical
+// form.
 func Header(r *http.Request, name string) (string, error) {
 	values := r.Header[name]
 	if len(slices.Compact(slices.Clone(values))) > 1 {

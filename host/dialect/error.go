@@ -30,8 +30,8 @@ func AppendOpenAIError(dst []byte, e *fault.Error, _ string) []byte {
 	return append(dst, "}}"...)
 }
 
-// OpenAIEvents is what is the same in the streams of those APIs of OpenAI that end a stream
-// with [DONE], or just so. It is embedded in a [Stream].
+// OpenAIEvents is what the streams of OpenAI's APIs have in common that end with [DONE], or
+// without any mark. It is embedded in a [Stream].
 type OpenAIEvents struct{}
 
 // KeepAlive appends a comment, which clients skip.
@@ -107,7 +107,8 @@ func AppendErrorString(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
-// KeptApart is the error for ids of what is all the caller's, but kept at different providers.
+// KeptApart is the error for ids that are all the caller's, but of what different providers
+// keep.
 func KeptApart() *fault.Error {
 	return &fault.Error{
 		Kind: fault.Invalid, Type: "invalid_request_error",
@@ -115,7 +116,7 @@ func KeptApart() *fault.Error {
 	}
 }
 
-// NotRead is the error of a store that does not answer, where it may know what a request names.
+// NotRead is the error if the store that may know what a request names does not answer.
 func NotRead(cause error) *fault.Error {
 	return &fault.Error{
 		Kind: fault.Full, RetryAfter: time.Second, Cause: cause,
@@ -123,8 +124,8 @@ func NotRead(cause error) *fault.Error {
 	}
 }
 
-// NotKept is the error for an id of what a provider keeps, such as a file, that is not the
-// caller's. It doesn't tell whether there is such a thing.
+// NotKept is the error for the id of something that a provider keeps, such as a file, if it
+// is not the caller's. It doesn't tell whether there is such a thing.
 func NotKept() *fault.Error {
 	return &fault.Error{
 		Kind: fault.NotFound, Type: "invalid_request_error",

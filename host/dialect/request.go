@@ -31,9 +31,9 @@ type Caller struct {
 }
 
 // Parse reads the body of a request, and checks all that can be checked without knowing
-// which target will answer. The Request may keep b, which does not change any more; if it
-// keeps copies of parts of it, they count for its Size. ctx is the request's, for what is
-// remembered elsewhere.
+// which target will answer. The Request may keep b, which does not change any more. If it
+// keeps copies of parts of it, its Size counts them. ctx is the request's, for looking up
+// what is remembered elsewhere.
 //
 // The error is a *fault.Error. It names places in the client's terms, and repeats no
 // content. If the caller's Memory is what refused something, it wraps a *memory.Error.
@@ -46,25 +46,25 @@ type Request struct {
 	Model  string // the alias; "" if the client named none
 	Stream bool   // the client wants a stream
 
-	// Lasting says that the provider does more than answer, such as keep the answer, so
-	// that nobody may ask another one while this one may still be at it.
+	// Lasting says that the provider does more than answer, such as keep the answer. Then
+	// nobody may ask another provider while this one may still be working.
 	Lasting bool
 
 	Body Body  // what adapters get
 	Size int64 // bytes that the request keeps besides the client's body
 
 	// Owner owns the bytes of Body, if they were lent. It is released when Body is not used
-	// any more, and nothing else may refer to them then.
+	// any more. Nothing else may refer to the bytes then.
 	Owner *buffer.Owner
 
-	// Form returns the request in the form for an adapter that takes more than OpenAI's
-	// chat completions have: takes reports whether it takes an extension by that name.
-	// Fault then speaks of that form, until Form is called again. Size counts one form
+	// Form returns the request in the form for an adapter that accepts more than OpenAI's
+	// chat completions have. takes reports whether it accepts the extension of a name. From
+	// then on Fault speaks of that form, until Form is called again. Size counts one form
 	// besides Body. Default: Body is the form for all.
 	Form func(takes func(extension string) bool) (Body, error)
 
-	// Whole makes a whole answer, a new one for each attempt. Streamed makes the stream,
-	// one for all attempts.
+	// Whole makes a whole answer, a new one for each attempt. Streamed makes one stream for
+	// all attempts.
 	Whole    func(Info) Answer
 	Streamed func(Info) Stream
 
@@ -73,48 +73,48 @@ type Request struct {
 	// no such answer does.
 	Passes func(mediaType string) (contentType string, ok bool)
 
-	// Sound is about how long the sound is that the request has in it; 0: it has none.
+	// Sound is about how long the sound in the request is; 0: there is none.
 	Sound time.Duration
 
-	// Pictures is how many pictures the request asks for, and Characters how many characters it
-	// has to be spoken; 0: none.
+	// Pictures is how many pictures the request asks for, and Characters is how many
+	// characters it wants to be spoken; 0: none.
 	Pictures, Characters int64
 
-	// Fault says in the client's terms what is wrong with Body, for errors of adapters,
-	// which know nothing else. Default: Body's terms are the client's.
+	// Fault says what is wrong with Body in the client's terms. It is for errors of
+	// adapters, which know nothing but Body. Default: Body's terms are the client's.
 	Fault func(*fault.Error) *fault.Error
 
-	// Inputs is how many inputs Body has, where it can be cut into several requests for
+	// Inputs is how many inputs Body has, if it can be cut into several requests for
 	// adapters that take fewer. 0: it can't be cut. Part then returns a request with n
-	// inputs, the first of them being from, counted from 0. Its Len is held besides Size.
+	// inputs, the first of which is input number from, counted from 0. Its Len is held
+	// besides Size.
 	Inputs int
 	Part   func(from, n int) Body
 
-	// InputsAtOnce is how many of the inputs one request may have at most, whatever an
-	// adapter takes. 0: any number.
+	// InputsAtOnce is how many inputs one request may have at most, whatever an adapter
+	// takes. 0: any number.
 	InputsAtOnce int
 
-	// NativeOp is what adapters of providers are asked for that speak the client's API; see
-	// [abi.Op.Native]. Native reads the request once more, for them. It allocates about twice
-	// as many bytes as the body has, and returns nil for one that can't go there. The error is
-	// a *fault.Error. Default: there are none.
+	// NativeOp is the operation of adapters whose provider speaks the client's API; see
+	// [abi.Op.Native]. Native reads the request once more, for them. It allocates about
+	// twice as many bytes as the body has, and returns nil if the request can't go there.
+	// The error is a *fault.Error. Default: there are no such adapters.
 	NativeOp abi.Op
 	Native   func() (*Native, error)
 
-	// IDs are those by which Body names what a provider keeps for its account, which only the
-	// caller may name whose it is. Default: it names nothing.
+	// IDs are the ids by which Body names what a provider keeps for its account. Only the
+	// caller whose it is may name it. Default: Body names nothing.
 	IDs []string
 
-	// Untranslated is why the request can't be Body for other adapters, a *fault.Error. Body
-	// then stands for it where nobody asks what it says. Default: it can.
+	// Untranslated says why other adapters can't get the request as Body, a *fault.Error.
+	// Body then only takes its place where nobody asks what it says. Default: they can.
 	Untranslated error
 
-	// Remember keeps what later requests may refer to, if this one is answered in
-	// translation. It is called at most once, before the first attempt of that kind. Default:
-	// nothing is kept.
+	// Remember keeps what later requests may refer to, if this one is answered in translation
+	// or from the cache. It is called at most once, before that. Default: nothing is kept.
 	Remember func()
 
-	// Wish is a top-level field of Body that is a wish and no condition: where an upstream
+	// Wish is a top-level field of Body that the client merely wishes. If an upstream
 	// refuses it, the request is repeated without it. "": there is none.
 	Wish string
 }
@@ -123,29 +123,30 @@ type Request struct {
 type Native struct {
 	Size int64 // bytes that it keeps besides the client's body
 
-	// Body returns what an adapter gets: takes reports whether it takes an extension by
-	// that name, and mine whether the caller was told the id of something where the request
-	// goes. What is not its own is left out, if the request says it besides.
+	// Body returns what an adapter gets. takes reports whether it accepts the extension of
+	// a name, and mine whether an id is the caller's where the request goes. Ids that
+	// aren't are left out, if the request also says what they stand for.
 	Body func(takes, mine func(name string) bool) Body
 
-	// IDs are those of what a provider keeps for its account, which only the caller may
-	// name whose it is. Unknown is the error for one that is not the caller's, or doesn't
-	// exist, a *fault.Error. No translation can take such a request: it would lose what it is
-	// about.
+	// IDs are those of what a provider keeps for its account. Only the caller whose it is
+	// may name it. Unknown is the error, a *fault.Error, for an id that is not the caller's
+	// or doesn't exist. Such a request can't be translated, because that would lose what it
+	// is about.
 	IDs     []string
 	Unknown error
 
-	// Refs are the ids of earlier answers, and of items in them. One that no provider keeps
-	// for the caller may be the gateway's own, or the request says besides what it is, so that
-	// it is translated. Lost is the error where it can't be, a *fault.Error.
+	// Refs are the ids of earlier answers, and of items in them. If no provider keeps one
+	// for the caller, it may be the gateway's own, or the request may also say what it
+	// stands for. Then the request is translated. Lost is the error if it can't be, a
+	// *fault.Error.
 	Refs []string
 	Lost error
 
-	// Billed is the place of a tool's type which the provider runs and bills apart from
+	// Billed is the place of the type of a tool that the provider runs and bills apart from
 	// tokens; "": there is none.
 	Billed string
 
-	// Headers are those of the client's that the adapter gets, a JSON object; nil: none.
+	// Headers are the client's headers that the adapter gets, a JSON object; nil: none.
 	Headers []byte
 
 	// Whole makes a whole answer, a new one for each attempt. A stream is begun with
@@ -153,47 +154,50 @@ type Native struct {
 	Whole func(Info) Passing
 
 	// Told returns what the assistant says in an event or a whole answer that passes, as
-	// adapters would state it; they do state why it ends. Default: nothing is known of that.
+	// adapters would state it, but without the reason for its end, which they do state.
+	// Default: nobody knows what it says.
 	Told func(name, data []byte, whole bool) []abi.Emission
 }
 
 // NativeStream is a Stream that can pass on what a provider sends.
 type NativeStream interface {
-	// BeginNative is Begin for a native attempt. It returns nil if what the client got
-	// already can't go on with what the provider will send.
+	// BeginNative is Begin for a native attempt. It returns nil if what the client already
+	// got can't be continued by what the provider will send.
 	BeginNative() Passing
 }
 
-// ByType returns the name, for Came, of an event whose name is the type in its data.
+// ByType returns the name to give to Receive for an event whose name is the type in its
+// data.
 func ByType() []byte { return []byte{} }
 
 // Passing is an Answer that passes on what the upstream sent where the adapter says so.
 type Passing interface {
 	Answer
 
-	// Receive notes an event, or with whole the whole answer, before the adapter's call for it
-	// is applied. data may change afterwards. name is nil if the event has none; if it is empty
-	// and not nil, data has the name as its type.
+	// Receive notes an event or, with whole, the whole answer, before the adapter's call
+	// for it is applied. data may change after that. name is nil if the event has none. If
+	// name is empty but not nil, the event's name is the type in data.
 	Receive(name, data []byte, whole bool)
 
-	// Lines notes the lines id and retry of the event that comes next, each with a line feed
-	// at its end, if it has any. They pass with it, or with the first one after it that passes.
+	// Lines notes the lines id and retry of the event that comes next, each with a line
+	// feed at its end, if there are any. They pass with that event, or with the first one
+	// after it that passes.
 	Lines(lines []byte)
 }
 
 // Body is a request in the form that adapters get. It never changes, and is safe for
 // concurrent use.
 type Body interface {
-	// Body returns all of it, and Short returns it with a token in place of each long
-	// content, whose bytes refs has; both with that model.
+	// Body returns all of it. Short returns it with a token in place of each long content,
+	// whose bytes are in refs. Both have that model.
 	Body(upstreamModel string) []byte
 	Short(upstreamModel string) (body []byte, refs *body.Refs)
 
 	// Len returns about how many bytes Body allocates or, with plain false, Short.
 	Len(plain bool) int64
 
-	// Without returns the same request without a field that can be a [Request]'s Wish; the
-	// request itself if it doesn't have the field.
+	// Without returns the same request without a field that can be a [Request]'s Wish, or
+	// the request itself if it doesn't have the field.
 	Without(field string) Body
 
 	// Conversation and User identify which conversation and which user the request
@@ -207,12 +211,12 @@ type Body interface {
 	MaxOutput() int64
 
 	// Asks returns the first part by which the request asks for one of the top-level
-	// fields, or for a tool whose type begins so; "" if there is none.
+	// fields, or for a tool whose type begins with one of tools; "" if there is none.
 	Asks(fields, tools []string) string
 }
 
-// Form is a Body that is no JSON. Adapters get a description of it in JSON, and what is sent
-// upstream is the form.
+// Form is a Body that is not JSON. Adapters get a description of it in JSON, and the form
+// itself is sent upstream.
 type Form interface {
 	Body
 
@@ -228,7 +232,7 @@ type Info struct {
 	Created   int64  // seconds since 1970
 	Model     string // the alias the client asked for
 
-	// NoteID notes the id of something that the provider keeps for its account, which the
+	// NoteID notes the id of something that the provider keeps for its account and that the
 	// answer tells the client. Default: nothing is noted, and no answer passes as it is.
 	NoteID func(id string)
 
@@ -244,12 +248,12 @@ type Info struct {
 	MaxHeld int
 }
 
-// Answer makes what the client gets of what one attempt's adapter states. Only one
+// Answer turns what the adapter of one attempt states into what the client gets. Only one
 // goroutine may use it at a time. After an error only Usage may be called.
 type Answer interface {
-	// Apply adds the emissions of one adapter call. In a stream it appends the events
-	// that follow. Before there is any content (TEXT, REASONING, REFUSAL, TOOL_…,
-	// LOGPROBS, FINISH) these may never reach the client, so nothing may depend on it.
+	// Apply adds the emissions of one adapter call. In a stream it appends the events that
+	// follow from them. As long as there is no content (TEXT, REASONING, REFUSAL, TOOL_…,
+	// LOGPROBS, FINISH), these may never reach the client, so nothing may depend on it.
 	//
 	// The error is a *fault.Error: the adapter's ERROR, a breach of the protocol, or too
 	// little memory. Then nothing was appended.
@@ -268,7 +272,7 @@ type Answer interface {
 	End(dst []byte) ([]byte, error)
 
 	// Sent notes that all that was appended has reached the client or its connection.
-	// dropped: the array it was appended to is no longer used.
+	// dropped says that the array it was appended to is no longer used.
 	Sent(dropped bool)
 
 	// Usage returns what the answer cost so far, complete or not.
@@ -285,13 +289,13 @@ type Parted interface {
 
 // Stream is one streamed answer as its client sees it, whichever attempts it takes.
 type Stream interface {
-	// Begin makes the answer of a new attempt. The one before is discarded; nothing of it
+	// Begin makes the answer of a new attempt. The one before is discarded: nothing of it
 	// has reached the client.
 	Begin() Answer
 
-	// KeepAlive appends what is sent after some seconds of silence, maybe as the first of
-	// all. Appending nothing sends nothing. It is called while the client's connection is
-	// locked, by any goroutine.
+	// KeepAlive appends what is sent after some seconds of silence, perhaps before anything
+	// else. If it appends nothing, nothing is sent. Any goroutine may call it, while the
+	// client's connection is locked.
 	KeepAlive(dst []byte) []byte
 
 	// Fail appends what ends a stream that has begun and can't be completed. It is called

@@ -15,7 +15,7 @@ type choice struct {
 	late   bool   // content came after that reason
 	spoke  bool   // there was content: text, reasoning, a refusal or a tool call
 
-	halves [3]half // at the ends of text, reasoning and refusal
+	halves [3]half // halves of characters at the ends of the text, the reasoning and the refusal
 
 	calls []call // in the order of their first emission
 	begun int    // calls that have an index
@@ -24,7 +24,7 @@ type choice struct {
 // call is one tool call of a choice.
 type call struct {
 	item    int    // the adapter's number
-	index   int    // the clients' number; -1 until the call begins
+	index   int    // the number that clients see; -1 until the call begins
 	begun   bool   // arguments came that are not only white space
 	given   string // the id the adapter stated
 	name    string
@@ -201,8 +201,8 @@ func isBlank(e *abi.Emission) bool {
 	return true
 }
 
-// call returns the tool call to which the adapter gives the number item, nil if there
-// would be too many. The result is valid until the next call.
+// call returns the tool call that the adapter calls item, or nil if there would be too
+// many. The result is valid until the next call.
 func (ch *choice) call(item int) *call {
 	if c := ch.known(item); c != nil || len(ch.calls) == abi.MaxCalls {
 		return c
@@ -211,8 +211,8 @@ func (ch *choice) call(item int) *call {
 	return &ch.calls[len(ch.calls)-1]
 }
 
-// known returns the tool call to which the adapter gives the number item, nil if nothing was
-// stated about it. The result is valid until another one is.
+// known returns the tool call that the adapter calls item, or nil if nothing was stated
+// about it yet. The result is valid until another call is added.
 func (ch *choice) known(item int) *call {
 	for i := len(ch.calls) - 1; i >= 0; i-- {
 		if ch.calls[i].item == item {

@@ -9,8 +9,8 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// DecodeError turns the payload of an ERROR emission into the error that the client
-// gets. A status that is no HTTP error becomes 502, because then the provider failed. A
+// DecodeError turns the payload of an ERROR emission into the error that the client gets.
+// If the status is not that of an error, the provider has failed, and it becomes 502. A
 // missing message is replaced by one that says so.
 func DecodeError(payload []byte) *fault.Error {
 	var e struct {
@@ -57,7 +57,7 @@ func namelessError() *fault.Error {
 	}
 }
 
-// lateError is the error for content after the finish reason is final.
+// lateError is the error for content that comes after the finish reason is final.
 func lateError() *fault.Error {
 	return &fault.Error{
 		Kind: fault.Upstream, Code: "upstream_error",

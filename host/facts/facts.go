@@ -81,7 +81,7 @@ type Answer struct {
 	final   bool                // the finish reasons are final; content after that is an error
 	done    bool                // it was complete before the last call of Apply
 	touched bool                // there may be calls that can begin
-	one     bool                // deltas has one fact, which is in first
+	one     bool                // there is one fact, which is in first and not in deltas
 	usage   usage               // USAGE
 	stated  int64               // bytes of texts and arguments
 	ids     map[string]struct{} // ids of tool calls used so far
@@ -100,7 +100,7 @@ func New(o Options) *Answer {
 	return a
 }
 
-// Begin makes a zero Answer one of which nothing is known yet.
+// Begin makes the zero Answer ready. Nothing is known of it yet.
 func (a *Answer) Begin(o Options) {
 	if o.MaxHeld <= 0 {
 		o.MaxHeld = defaultMaxHeld
@@ -298,11 +298,12 @@ func (a *Answer) waiting() (bytes int) {
 	return bytes
 }
 
-// AddStated counts bytes of what the assistant says that pass without being stated.
+// AddStated counts bytes that the assistant says and no emission states, because they pass
+// as they are.
 func (a *Answer) AddStated(bytes int) { a.stated += int64(bytes) }
 
-// Rendered notes that the dialect has rendered what was stated and keeps no more than rest
-// bytes of it. kept returns the size of the dialect's buffers; it is called now and then.
+// Rendered notes that the dialect has rendered what was stated and keeps at most rest bytes
+// of it. kept returns the size of the dialect's buffers; it is called only now and then.
 func (a *Answer) Rendered(rest int, kept func() int) {
 	a.held = a.waiting() + rest
 	if a.held == 0 && a.ledger.facts >= Often {
@@ -323,8 +324,8 @@ func (a *Answer) UsageSize() int { return countsBytes + 2*a.usage.rest.Held() }
 // AppendUsage appends the usage as OpenAI's object.
 func (a *Answer) AppendUsage(dst []byte) []byte { return a.usage.appendTo(dst) }
 
-// next adds a fact, and returns it for the rest to be filled in: it is large to be copied. It
-// is valid until the next one is added.
+// next adds a fact and returns it for the caller to fill in, because it is too large to be
+// copied. It is valid until the next one is added.
 func (a *Answer) next(kind abi.Kind, choice int) *Delta {
 	var d *Delta
 	if n := len(a.deltas); n < cap(a.deltas) {

@@ -1,7 +1,7 @@
 package facts
 
-// Few is a list whose first element is a part of it. Most answers have one of what they may
-// have many of, and so need no memory of its own for it. The zero value is empty.
+// Few is a list that holds its first element itself. Most answers have only one of what
+// they may have many of, and need no further memory for it. The zero value is empty.
 type Few[T any] struct {
 	n     int
 	first T
@@ -11,8 +11,8 @@ type Few[T any] struct {
 // Len returns how many elements there are.
 func (f *Few[T]) Len() int { return f.n }
 
-// At returns the ith element, from 0, of those that there are. It is valid until the next
-// call of Add.
+// At returns element i, counted from 0, which must exist. It is valid until the next call
+// of Add.
 func (f *Few[T]) At(i int) *T {
 	if i == 0 {
 		return &f.first
@@ -20,7 +20,7 @@ func (f *Few[T]) At(i int) *T {
 	return &f.more[i-1]
 }
 
-// Add appends a zero element, and returns it for the rest to be filled in.
+// Add appends a zero element, and returns it for the caller to fill in.
 func (f *Few[T]) Add() *T {
 	f.n++
 	if f.n == 1 {

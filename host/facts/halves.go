@@ -16,10 +16,10 @@ const (
 	replacement = `\ufffd`
 )
 
-// joined returns the text of an emission with the halves of characters at its ends
-// handled: two that belong together are joined, a first half at the end is held back in
-// h, and one that stands alone becomes U+FFFD. Those within were repaired at the
-// boundary.
+// joined returns the text of an emission in which the halves of characters at its ends are
+// handled: two halves that belong together are joined, a first half at the end is held back
+// in h, and a half that stands alone becomes U+FFFD. Halves inside the text were repaired
+// when it left the sandbox.
 func (h *half) joined(e *abi.Emission) Text {
 	if *h == 0 && !HasHalf(e) || len(e.Data) == 0 {
 		return Text{e.Raw, e.Data}
@@ -51,7 +51,7 @@ func (h *half) join(e abi.Emission) Text {
 	return Text{Raw: true, Data: Text{e.Raw, e.Data}.AppendTo(text)}
 }
 
-// endHalf adds U+FFFD for a half that nothing followed.
+// endHalf adds U+FFFD for a half that was held back and that nothing followed.
 func (a *Answer) endHalf(h *half, kind abi.Kind, choice, call int) {
 	if *h != 0 {
 		*h = 0
@@ -70,8 +70,8 @@ func MayHaveHalf(e *abi.Emission) bool {
 	return e.Raw && at >= 0 && (e.Data[0] == '\\' || e.Data[at] == '\\')
 }
 
-// isHalfAtEnds reports whether p, of at least the length of an escape, begins with a second
-// half, or ends with a first one.
+// isHalfAtEnds reports whether p, which is at least as long as an escape, begins with a
+// second half or ends with a first one.
 func isHalfAtEnds(p []byte) bool {
 	if p[0] != '\\' && p[len(p)-escapeLen] != '\\' {
 		return false
@@ -79,8 +79,8 @@ func isHalfAtEnds(p []byte) bool {
 	return isHalf(p, 'c', 'f') || endsInHalf(p)
 }
 
-// isHalf reports whether p begins with the escape of a surrogate, \ud and then a
-// digit between two.
+// isHalf reports whether p begins with the escape of a surrogate: \ud, and then a digit
+// between from and to.
 func isHalf(p []byte, from, to byte) bool {
 	if len(p) < escapeLen || p[0] != '\\' || p[1] != 'u' || p[2]|0x20 != 'd' {
 		return false

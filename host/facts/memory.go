@@ -67,8 +67,8 @@ func (l *ledger) recount(kept int) {
 // Stated returns about how many bytes were stated and may be kept.
 func (a *Answer) Stated() int { return a.ledger.facts }
 
-// Hold counts bytes that a dialect makes of the answer. The error is a *fault.Error, and
-// nothing is counted then.
+// Hold counts bytes that a dialect makes of the answer. The error is a *fault.Error; then
+// nothing is counted.
 func (a *Answer) Hold(bytes int) error {
 	if err := a.ledger.grant.Hold(int64(bytes)); err != nil {
 		return memoryError(err)
@@ -79,10 +79,10 @@ func (a *Answer) Hold(bytes int) error {
 // Drop undoes Hold.
 func (a *Answer) Drop(bytes int) { a.ledger.grant.Drop(int64(bytes)) }
 
-// Grow returns b, in which a dialect keeps a part of the answer to its end, with room for
-// n more bytes. Its array is counted, so b must be nil at first and grow here only. The
-// error is a *fault.Error, for too little memory, or if all such parts together would have
-// more than MaxHeld bytes; b is as it was then.
+// Grow returns b with room for n more bytes. In b, a dialect keeps a part of the answer
+// until its end. The array of b is counted, so b must be nil at first and grow nowhere
+// else. The error is a *fault.Error: there is too little memory, or all such parts together
+// would have more than MaxHeld bytes. Then b is as it was.
 func (a *Answer) Grow(b []byte, n int) ([]byte, error) {
 	if n <= cap(b)-len(b) {
 		return b, nil
@@ -140,7 +140,7 @@ func (o *Object) held() (bytes int) {
 	return bytes
 }
 
-// Size returns how many bytes the object keeps, with the small buffers of fields that
+// Size returns how many bytes the object keeps, including the small buffers of fields that
 // Reset kept for reuse.
 func (o *Object) Size() int {
 	n := 0
@@ -153,7 +153,8 @@ func (o *Object) Size() int {
 	return n
 }
 
-// escapes returns how many bytes longer p can become in a JSON string literal.
+// escapes returns by how many bytes p can grow when it is escaped for a JSON string
+// literal.
 func escapes(p []byte) int {
 	n := 0
 	for _, b := range p {

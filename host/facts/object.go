@@ -53,8 +53,8 @@ func (o *Object) find(key string) *field {
 }
 
 // field returns the field of a key, and adds it without a value if there is none. value is
-// the one that it will probably get. The memory for both is taken from room. It returns nil if
-// there would be too many.
+// the value that it will probably get. The memory for both is taken from room. It returns
+// nil if there would be too many fields.
 func (o *Object) field(key, value []byte, room *room) *field {
 	for i := range o.fields {
 		if bytes.Equal(o.fields[i].key, key) {
@@ -74,9 +74,10 @@ func (o *Object) field(key, value []byte, room *room) *field {
 	return f
 }
 
-// prepare makes room for the fields of the first of the objects that has any, in two pieces of
-// memory. A large object gets none, of which a small field would hold all. There may be more
-// colons than fields, so there is room for no more of these than fields of a usual length.
+// prepare makes room for the fields of the first object that has any, in two pieces of
+// memory. A large object gets no room, because one small field would keep all of it. An
+// object may have more colons than fields, so there is never more room than for fields of
+// the usual length.
 func (o *Object) prepare(raw []byte, room *room) {
 	if o.fields == nil && len(raw) <= 1<<10 {
 		o.fields = make([]field, 0, min(bytes.Count(raw, colon), maxFields, 1+len(raw)/usualField))
@@ -92,7 +93,8 @@ var colon = []byte(":")
 // room is memory for the keys and values of an object, while it is merged.
 type room []byte
 
-// take returns an empty slice with room for n bytes; nil if there is no such room left.
+// take returns an empty slice with room for n bytes, or nil if there is not enough room
+// left.
 func (r *room) take(n int) []byte {
 	if n > len(*r) {
 		return nil
@@ -102,8 +104,8 @@ func (r *room) take(n int) []byte {
 	return taken
 }
 
-// set sets the field's value. Of an array, white space after the first bracket and
-// before the last is removed, so that others can be joined to it.
+// set sets the field's value. In an array, it removes the white space after the first
+// bracket and before the last, so that others can be joined to it.
 func (f *field) set(value []byte) {
 	f.nest = nil
 	if value[0] == '[' {
@@ -113,7 +115,7 @@ func (f *field) set(value []byte) {
 	f.value = appendJSON(f.value[:0], value)
 }
 
-// isOneOf reports whether a key is one of some.
+// isOneOf reports whether a key is among keys.
 func isOneOf(keys []string, key []byte) bool {
 	for _, k := range keys {
 		if string(key) == k {
@@ -123,9 +125,9 @@ func isOneOf(keys []string, key []byte) bool {
 	return false
 }
 
-// Merge adds the fields of raw, a JSON object in a fact of that kind, except the
-// reserved ones. Arrays are joined, null replaces nothing, and otherwise the last value
-// counts. The error is for more than 64 fields.
+// Merge adds the fields of raw, a JSON object in a fact of that kind, except the reserved
+// ones. Arrays are joined, null replaces nothing, and of other values the last one counts.
+// The error is for more than 64 fields.
 func (o *Object) Merge(kind abi.Kind, raw []byte, reserved []string) *fault.Error {
 	var room room
 	for m := newMembers(raw); m.next(); {
@@ -242,7 +244,7 @@ func (m *members) next() bool {
 	return true
 }
 
-// behind returns b without the white space at its beginning, and the separators among it.
+// behind returns b without the white space and the separators at its beginning.
 func behind(b []byte, separator byte) []byte {
 	for len(b) > 0 {
 		switch c := b[0]; {

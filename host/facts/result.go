@@ -19,7 +19,7 @@ type Result struct {
 	taker  func(data []byte) *fault.Error // gets the RESULT instead; nil: it is kept
 }
 
-// NewResult returns a Result that has not come.
+// NewResult returns a Result whose RESULT has not come yet.
 func NewResult(o Options) *Result {
 	if o.MaxHeld <= 0 {
 		o.MaxHeld = defaultMaxHeld

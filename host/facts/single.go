@@ -2,12 +2,13 @@ package facts
 
 import "github.com/kai-gateway/kai/sdk/abi"
 
-// Most adapter calls state one text, which mostly leads to nothing but itself: then there is
-// little to look at and to note. A dialect that needs no Delta for it asks TryPass or TryKeep
-// first; what they don't take, Apply does.
+// Most adapter calls state one text, and mostly it leads to nothing but itself. Then there
+// is little to check and to note. A dialect that needs no Delta for such a text tries
+// TryPass or TryKeep first. What they don't accept goes to Apply.
 
-// Alone returns the emission of an adapter call that states nothing else that a client could
-// see; nil if there are more, or none. A STATE behind it is for the adapter.
+// Alone returns the only emission of an adapter call that a client could see; nil if there
+// is none, or more than one. A STATE after it doesn't count, because that is for the
+// adapter.
 func Alone(ems []abi.Emission) *abi.Emission {
 	if len(ems) == 1 || len(ems) == 2 && ems[1].Kind == abi.State {
 		return &ems[0]
@@ -15,12 +16,13 @@ func Alone(ems []abi.Emission) *abi.Emission {
 	return nil
 }
 
-// TryPass adds an emission that is all that an adapter call states, for a dialect that shows
-// it at once and keeps nothing of it. So nothing is counted.
+// TryPass adds the only emission of an adapter call, for a dialect that shows it at once
+// and keeps nothing of it. So nothing is counted.
 //
 //   - call: for arguments, the number of their call
-//   - ok: the emission says itself, no more and no less: a short text, or arguments of a call
-//     that has begun, of a choice without a FINISH. If not, nothing has changed.
+//   - ok: the emission leads to itself, no more and no less: it is a short text, or
+//     arguments of a call that has begun, in a choice without a FINISH. If not, nothing has
+//     changed.
 func (a *Answer) TryPass(e *abi.Emission) (call int, ok bool) {
 	ch, c := a.single(e)
 	if ch == nil {
@@ -34,7 +36,7 @@ func (a *Answer) TryPass(e *abi.Emission) (call int, ok bool) {
 	return call, true
 }
 
-// TryKeep is TryPass for a dialect that keeps the emission, which is counted before.
+// TryKeep is TryPass for a dialect that keeps the emission, whose bytes it counts first.
 //
 //   - text: what the emission says; Raw if nothing in it must be escaped
 //   - error: a *fault.Error, for too little memory. Only Usage may be called after it.
@@ -66,8 +68,8 @@ func (c *call) argue(e *abi.Emission) int {
 	return c.index
 }
 
-// single returns the choice that an emission is about, and the call, if it is arguments of
-// one; nil if Apply must add it. A choice without a FINISH is one whose reason is not final.
+// single returns the choice that an emission is about, and for arguments their call; nil if
+// the emission must go to Apply, as all do once the choice has its FINISH.
 func (a *Answer) single(e *abi.Emission) (*choice, *call) {
 	text := e.Kind - abi.Text // in the order of halves
 	if text > abi.Refusal-abi.Text && e.Kind != abi.ToolArgs {

@@ -40,9 +40,9 @@ func isPlain(p []byte) bool {
 	return true
 }
 
-// anyEscaped reports whether one of the eight bytes in w must be escaped. A byte that is 0, or
-// less than a space, borrows from the one above when it is reduced, which only adds to what was
-// found already.
+// anyEscaped reports whether one of the eight bytes in w must be escaped. The subtraction
+// borrows from the byte above if a byte is 0, or less than a space. That only adds to what
+// was found already.
 func anyEscaped(w uint64) bool {
 	const low, high = 0x0101010101010101, 0x8080808080808080
 	quote, backslash := w^low*'"', w^low*'\\'

@@ -23,7 +23,8 @@ type Usage struct {
 	CacheWrite int64 // of Prompt: tokens written to a cache
 	Reasoning  int64 // of Completion: tokens of the reasoning
 
-	// Sound is how much of it the answer is about, where the provider counts that; else 0.
+	// Sound is how long the sound is that the answer is about, if the provider counts that;
+	// else 0.
 	Sound time.Duration
 
 	// Cost is what the provider says that the answer costs, in billionths of its currency,
@@ -34,8 +35,8 @@ type Usage struct {
 	Stated int64 // bytes of texts and arguments of calls that the answer has, whoever counted
 }
 
-// Plus returns the usage of an answer in parts: that of one part and of another. What they
-// cost together is known if both say it.
+// Plus returns the usage of two parts of an answer together. What they cost together is
+// known if both costs are.
 func (u Usage) Plus(other Usage) Usage {
 	return Usage{
 		Prompt: u.Prompt + other.Prompt, Completion: u.Completion + other.Completion, Total: u.Total + other.Total, Known: u.Known || other.Known,

@@ -30,8 +30,8 @@ type Info struct {
 	Model        string // the alias the client asked for
 	IncludeUsage bool   // the client set stream_options.include_usage; Whole ignores it
 
-	// NoteID notes the id of something that the provider keeps, which the answer tells the
-	// client. Default: nothing is noted.
+	// NoteID notes the id of something that the provider keeps and that the answer tells
+	// the client. Default: nothing is noted.
 	NoteID func(id string)
 
 	// Memory counts what is kept and made of the answer. Its owner releases it. Default:
@@ -129,7 +129,7 @@ func (a *answer) take(d *facts.Delta) *fault.Error {
 		return a.extra.Merge(d.Kind, d.Text.Data, chunkKeys)
 	}
 	if d.Kind == abi.Pass {
-		return nil // of native answers alone, which host/wasm sees to
+		return nil // only native answers have it, which host/wasm ensures
 	}
 	ch := a.choice(d.Choice)
 	switch d.Kind {
@@ -184,8 +184,8 @@ func (a *answer) choice(index int) *choice {
 	return nil
 }
 
-// buffer returns where a choice keeps what facts of a kind say: TEXT, REASONING, REFUSAL, or
-// TOOL_ARGS of a call.
+// buffer returns where a choice keeps its TEXT, REASONING or REFUSAL, or the TOOL_ARGS of a
+// call.
 func (ch *choice) buffer(k abi.Kind, call int) *[]byte {
 	switch k {
 	case abi.Text:

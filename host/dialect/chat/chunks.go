@@ -9,13 +9,13 @@ import (
 
 // Chunks makes the events of a streamed answer.
 //
-// The emissions of one adapter call for one choice become one chunk. If it is the
-// choice's first, a chunk with the role comes before it. The reason of FINISH gets a
-// chunk of its own once it is final. Extra fields of a choice or of the whole chunk get
-// none: they wait for the next chunk; those of a choice that has its FINISH, for the
-// chunk with the reason. What CHUNK_EXTRA states after the last chunk of a choice goes
-// into the usage chunk. It is dropped if the client asked for no usage, because a chunk
-// without choices breaks clients that do not expect one.
+// The emissions of one adapter call for one choice become one chunk. If it is the choice's
+// first, a chunk with the role comes before it. The reason of FINISH gets a chunk of its
+// own once it is final. Extra fields get no chunk of their own. They wait for the next
+// chunk, and those of a choice that has its FINISH wait for the chunk with the reason. What
+// CHUNK_EXTRA states after the last chunk of a choice goes into the usage chunk. It is
+// dropped if the client asked for no usage, because a chunk without choices breaks clients
+// that do not expect one.
 //
 // After an error only Usage may be called.
 type Chunks struct {
@@ -37,8 +37,8 @@ const (
 	tailNullUsage = "],\"usage\":null}\n\n"
 )
 
-// The ends of an event after a text in its delta, as arrays: of these a copy is a few
-// instructions, and nearly every event of a stream has one.
+// The ends of an event after a text in its delta. They are arrays, because copying one
+// takes a few instructions, and nearly every event of a stream has one.
 var (
 	textTail          = [len(textEnd + tail)]byte([]byte(textEnd + tail))
 	textTailNullUsage = [len(textEnd + tailNullUsage)]byte([]byte(textEnd + tailNullUsage))
@@ -124,8 +124,8 @@ func (c *Chunks) applyAll(dst []byte, ems []abi.Emission) ([]byte, error) {
 	return c.show(dst), nil
 }
 
-// pass appends the event for an emission that is shown as it is, with nothing else in its
-// chunk. If it isn't, it reports false, and nothing has changed.
+// pass appends the event for an emission that is shown as it is and alone in its chunk. If
+// that is not possible, it reports false, and nothing has changed.
 func (c *Chunks) pass(dst []byte, e *abi.Emission) ([]byte, bool) {
 	ch := c.choice(e.Choice())
 	if ch == nil || !ch.started || !ch.extra.Empty() || !c.extra.Empty() {
@@ -175,8 +175,8 @@ func (c *Chunks) plain(ch *choice) bool {
 	return ch.index == 0 && ch.started && ch.extra.Empty() && c.facts.Plain(0)
 }
 
-// room makes room in dst for the events of what was stated, and counts it, if they are
-// large. They can be only if much was stated.
+// room makes room in dst for the events of what was stated, and counts it if they are
+// large. They can be large only if much was stated.
 func (c *Chunks) room(dst []byte) ([]byte, error) {
 	n := c.rendered()
 	if n < facts.Often || n <= cap(dst)-len(dst) {
@@ -192,7 +192,7 @@ func (c *Chunks) room(dst []byte) ([]byte, error) {
 	return grown, nil
 }
 
-// Sent notes that the events have reached the client; dropped: that their array is no
+// Sent notes that the events have reached the client. dropped says that their array is no
 // longer used.
 func (c *Chunks) Sent(dropped bool) {
 	if dropped {

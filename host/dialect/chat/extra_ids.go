@@ -7,8 +7,8 @@ import (
 	"github.com/kai-gateway/kai/host/dialect/native"
 )
 
-// messageForm is the form of a message's extra fields, as far as they tell ids: of sound that
-// can be referred to in the next request, and of files that are cited.
+// messageForm is the form of a message's extra fields, as far as they have ids in them: of
+// sound that the next request can refer to, and of files that are cited.
 var messageForm = native.Form{
 	Grammar: body.Grammar{
 		Places: append([]body.Node{
@@ -21,7 +21,7 @@ var messageForm = native.Form{
 // inMessage is the first place of messageForm.
 const inMessage = body.First
 
-// note notes the ids that extra fields of a message tell.
+// note notes the ids in the extra fields of a message.
 func (a *answer) note(extra []byte) {
 	if a.noteID == nil || !bytes.Contains(extra, []byte(`"audio"`)) && !bytes.Contains(extra, []byte(`"annotations"`)) || !bytes.Contains(extra, []byte(`id"`)) {
 		return

@@ -6,8 +6,8 @@ import (
 	"github.com/kai-gateway/kai/host/body"
 )
 
-// Marks are what ParseRequest would look for in a chat completion, noted by a dialect that
-// writes one, in the order in which it stands there. The zero value is ready.
+// Marks are what ParseRequest would look for in a chat completion. A dialect that writes
+// one notes them, in the order in which they stand there. The zero value is ready.
 type Marks struct {
 	n     notes
 	long  []body.Span
@@ -21,7 +21,7 @@ func (m *Marks) Messages(b []byte) { m.begin = len(b) }
 // Message notes that a message begins.
 func (m *Marks) Message() { m.n.messages++ }
 
-// Text notes that the last value in b, a string from byte from on, is the content of a
+// Text notes that the last value in b, a string that begins at from, is the content of a
 // message, or the text of a part.
 func (m *Marks) Text(b []byte, from int) { m.note(atText, b, from) }
 
@@ -45,9 +45,8 @@ func (m *Marks) note(at body.Place, b []byte, from int) {
 }
 
 // ParseMarked is ParseRequest for a body that a dialect has written, and of which it has
-// noted all there is to note. Messages and tools must have the form that they must have,
-// and [body.Doc.Scan] must have accepted all strings in the client's request. So nothing long
-// is read again.
+// noted all there is to note. Messages and tools must be well formed, and [body.Doc.Scan]
+// must have accepted all strings in the client's request. So nothing long is read again.
 func ParseMarked(b []byte, m *Marks) (*Request, error) {
 	head := slices.Concat(b[:m.begin], []byte("[]}"))
 	n := &m.n

@@ -9,15 +9,15 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// encoded looks at an image, a sound or a file: the string inside, whose place is
-// here. It gives the number of bytes before the data, -1 if it is none, and the edit that gives it
-// the form that every provider reads, if it has another: data:image/jpeg;base64,
-// and data that is nothing but base64, for a sound the data alone.
+// encoded looks at an image, a sound or a file: the inside of a string, whose place is here.
+// before is the number of bytes before the data, -1 if there are no data. by is the edit
+// that gives it the form that every provider reads, if it has another:
+// data:image/jpeg;base64, and then data that are nothing but base64, or for a sound only
+// the data.
 //
-// A data: URL is RFC 2397's: its scheme, type and "base64" in any case, with
-// parameters or without a type, and what is not base64 in the escapes of URLs.
-// Which type an image has is told by its first bytes, since providers refuse one
-// that is called by another's name.
+// A data: URL is RFC 2397's: its scheme, type and "base64" in any case, with parameters or
+// without a type, and what is not base64 in the escapes of URLs. The first bytes of an
+// image tell its type, because providers refuse an image that is declared as another type.
 func encoded(here body.Place, b []byte, at body.Span) (before int, by *body.Edit) {
 	inside := at.Of(b)
 	head, length, ok := readDataHead(inside)
@@ -66,7 +66,8 @@ type head struct {
 	base64 bool
 }
 
-// longestHead bounds a head, in bytes. One that is longer is no data: URL.
+// longestHead is how many bytes a head may have. If it has more, the string is no data:
+// URL.
 const longestHead = 1024
 
 // readDataHead reads the beginning of the inside of a JSON string that holds a
@@ -89,8 +90,8 @@ func readDataHead(inside []byte) (h head, length int, ok bool) {
 	return h, comma + 1, true
 }
 
-// kindOr returns the media type of data in base64: what its bytes say, else what the
-// head says.
+// kindOr returns the media type of data in base64: what its first bytes tell, or else what
+// the head says.
 func (h head) kindOr(data []byte) string {
 	if kind := kindOf(data); kind != "" {
 		return kind
@@ -154,7 +155,7 @@ func bare(data []byte, isBase64 bool) []byte {
 	if !isBase64 {
 		return base64.StdEncoding.AppendEncode(nil, data)
 	}
-	// What is not of its letters says nothing: RFC 2045, section 6.8.
+	// Characters that base64 doesn't have mean nothing: RFC 2045, section 6.8.
 	out := data[:0]
 	for _, c := range data {
 		if '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z' || strings.IndexByte("+/-_=", c) >= 0 {

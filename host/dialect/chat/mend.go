@@ -9,7 +9,7 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// mend returns the edits of a body that has something to mend; else nil.
+// mend returns the edits that a body needs; nil: none.
 func (n *notes) mend(b []byte) []body.Edit {
 	edits := append(n.edits, uniqueIDs(b, n.ids)...)
 	if n.emptyStop {
@@ -23,7 +23,7 @@ func (n *notes) mend(b []byte) []body.Edit {
 }
 
 // stopOf returns a stop without its empty strings: null if none is left. Upstreams refuse
-// an empty string, or stop before the first word.
+// an empty string, or stop at once.
 func stopOf(v sdk.JSON) []byte {
 	if v.Kind() != sdk.KindArray {
 		return []byte("null")
@@ -49,9 +49,9 @@ type earlierCall struct {
 }
 
 // uniqueIDs gives each tool call an id of its own, as most providers demand. Some servers
-// start counting again in every answer, and some clients send empty ids. A result gets
-// the id of its call: of the calls last made with the result's id, the first without a
-// result.
+// start counting again in every answer, and some clients send empty ids. A result gets the
+// id of its call: of the calls last made with the result's id, that is the first one that
+// has no result yet.
 func uniqueIDs(b []byte, ids []callID) (edits []body.Edit) {
 	if !idsRepeat(b, ids) {
 		return nil
@@ -102,7 +102,7 @@ func uniqueIDs(b []byte, ids []callID) (edits []body.Edit) {
 	return edits
 }
 
-// idsRepeat reports whether two calls share an id, or one has an empty one.
+// idsRepeat reports whether two calls share an id, or a call has an empty one.
 func idsRepeat(b []byte, ids []callID) bool {
 	if len(ids) == 0 {
 		return false

@@ -21,8 +21,8 @@ func Parse(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, err
 	}, nil
 }
 
-// Answers returns what makes whole and streamed answers in the form of chat completions, for a
-// request that is none.
+// Answers returns what makes whole and streamed answers in the form of chat completions,
+// for requests of another API.
 //
 //   - usage: a stream's last chunk has the usage
 func Answers(usage bool) (whole func(dialect.Info) dialect.Answer, streamed func(dialect.Info) dialect.Stream) {

@@ -7,11 +7,11 @@ import (
 
 const (
 	longText   = 1 << 10  // bytes of a string from which on it goes by reference
-	maxMended  = 4096     // ids, images and lists of calls, of each, that are looked at
+	maxMended  = 4096     // how many ids, how many images and how many lists of calls are looked at
 	shownSpace = 64 << 10 // bytes of white space at the end of long content that stay out of the reference
 )
 
-// effort is the field that says how much a model is to think. It can be left out.
+// effort is the field that says how much a model should think. It can be left out.
 const effort = "reasoning_effort"
 
 // The places of a chat request that Kai looks at.
@@ -57,7 +57,8 @@ const (
 	atUnknown // what Kai knows nothing of; this place and the next are those of body.NodesOfIDs
 )
 
-// atKept is what may be an id of what a provider keeps, or have it in it.
+// atKept is the place of what may be the id of something that a provider keeps, or have
+// such an id in it.
 const atKept = atUnknown + body.WithID
 
 // grammar is the form of a chat request. Its known names are those of OpenAI's fields, which Kai
@@ -112,7 +113,8 @@ func newGrammar() body.Grammar {
 			atIDOfResult: {Only: body.Strings},
 			atEffort:     {Only: body.Strings | body.Others},
 			atStopItem:   {Only: body.Strings},
-			// What a tool is called with is the tool's matter: see noteTool for those that aren't the client's.
+			// What a tool is called with is up to the tool: see noteTool for those that
+			// aren't the client's.
 			atTool: withIDs(
 				body.Field{Name: "type"}, body.Field{Name: "function"}, body.Field{Name: "custom"}, body.Field{Name: "parameters"}, body.Field{Name: "input_schema"},
 				body.Field{Name: "input_examples"}, body.Field{Name: "headers"},
@@ -140,12 +142,14 @@ var readFields = [...]string{
 	"seed", "stop", "stream", "store", "stream_options", "tools", "tool_choice", "response_format",
 }
 
-// withIDs returns a node of fields, in whose other ones there may be ids.
+// withIDs returns the node of an object with these fields, whose other fields may have ids
+// in them.
 func withIDs(fields ...body.Field) body.Node {
 	return body.Node{Fields: append(fields, body.FieldsOfIDs(atKept)...), Other: atUnknown, Element: atUnknown, Only: body.Strings}
 }
 
-// listOf returns the node of a list of what has a place. Anything else there may have ids in it.
+// listOf returns the node of a list whose elements have a place. Anything else in there may
+// have ids in it.
 func listOf(element body.Place) body.Node {
 	node := withIDs()
 	node.Element = element
@@ -158,7 +162,7 @@ type notes struct {
 	scanned
 }
 
-// scanned is what the scan finds that is of no use after it.
+// scanned is what the scan finds and the Request doesn't keep.
 type scanned struct {
 	messages  int                                        // that have begun
 	list      body.Span                                  // the value of "messages"; zero if there is none, or if it is null
@@ -271,8 +275,8 @@ func longTextIn(b []byte, inside body.Span) (long body.Span) {
 	return ifLong(inside)
 }
 
-// data notes how a data: URL is mended, and returns the data that go by reference. A URL
-// that will be fetched never does, however long it is.
+// data notes how to mend a data: URL, and returns the data that go by reference. A URL that
+// will be fetched never goes by reference, however long it is.
 func (n *notes) data(at body.Place, b []byte, inside body.Span) (long body.Span) {
 	before, by := encoded(at, b, inside)
 	if by != nil {

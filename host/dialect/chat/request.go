@@ -30,7 +30,7 @@ type Request struct {
 	named body.IDs // of what providers keep
 }
 
-// foreignTool is a tool whose type OpenAI's chat completions don't have.
+// foreignTool is a tool of a type that OpenAI's chat completions don't have.
 type foreignTool struct {
 	index int
 	kind  string // folded
@@ -50,8 +50,8 @@ func ParseRequest(b []byte) (*Request, error) {
 	return parseRequest(bytes.TrimPrefix(b, []byte("\ufeff")), (*body.Doc).Scan, false)
 }
 
-// ParseTranslated is ParseRequest for a body that a dialect has made. Messages and tools must have the
-// form that they must have, and [body.Doc.Scan] must have accepted all strings in the client's
+// ParseTranslated is ParseRequest for a body that a dialect has written. Messages and tools
+// must be well formed, and [body.Doc.Scan] must have accepted all strings in the client's
 // request, so neither is checked again.
 func ParseTranslated(b []byte) (*Request, error) { return parseRequest(b, (*body.Doc).Rescan, true) }
 
@@ -77,8 +77,7 @@ func (r *Request) IDs() []string { return r.named.All() }
 // textOf returns the bytes as a string without copying them: they do not change.
 func textOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// Without returns the request without a field: reasoning_effort is the one that can be
-// left out.
+// Without returns the request without a field. Only reasoning_effort can be left out.
 func (r *Request) Without(field string) dialect.Body {
 	if field != effort || r.effort == (body.Span{}) {
 		return r
@@ -88,13 +87,13 @@ func (r *Request) Without(field string) dialect.Body {
 	return &left
 }
 
-// Asks returns the first part of the request, as in "tools[2].type", by which it asks
-// for what fields or tools name, "" if there is none.
+// Asks returns the first part of the request, such as "tools[2].type", by which it asks for
+// one of fields or tools; "" if there is none.
 //
 //   - fields: names of top-level fields that are none of OpenAI's own
-//   - tools: how the type of a tool begins
+//   - tools: what the type of a tool begins with
 //
-// Names are equal whatever the case of their letters, as upstreams may read them.
+// The case of letters in names doesn't matter, because upstreams may ignore it.
 func (r *Request) Asks(fields, tools []string) string {
 	if field := r.Has(fields); field != "" {
 		return field

@@ -30,12 +30,12 @@ func (p *problem) error() *fault.Error {
 	return &fault.Error{Kind: fault.Invalid, Param: p.at, Text: p.at + ": " + p.must}
 }
 
-// reading is what is noted while a request that was scanned is read.
+// reading is what is noted while a request is read that was scanned before.
 type reading struct {
 	*notes
-	translated            bool     // a dialect has made the request: its messages and tools need no check
+	translated            bool     // a dialect wrote the request: its messages and tools need no check
 	problem               *problem // the first one in the body; nil if there is none
-	at                    int      // where the value begins that it is in
+	at                    int      // where the value that has the problem begins
 	logprobs, topLogprobs bool     // they are asked for
 }
 
@@ -101,9 +101,9 @@ func (n *notes) messagesIn(text []byte) []byte {
 	return nil
 }
 
-// readField reads a field of the top level. The problem's path is that within the field. gjson
-// sees only what the scan has accepted. The paths it is given are constants: a client's string in
-// one would be read as gjson's own language.
+// readField reads a field of the top level. The problem's path is the one within the field.
+// gjson sees only what the scan has accepted, and its paths are constants: it would read a
+// client's string in a path as its own language.
 func (r *reading) readField(at body.Place, v sdk.JSON) (p *problem) {
 	switch at {
 	case atTemperature:
@@ -315,9 +315,9 @@ func (r *Request) readTools(v gjson.Result) *problem {
 	return p
 }
 
-// noteTool notes each type that a reader may see in a tool: the field may be there
-// twice, and under a name that folds to type. One that isn't the client's own may name what the
-// provider keeps, even where others have their schema.
+// noteTool notes each type that a reader may see in a tool: the field may be there twice,
+// and under a name that folds to type. A tool that isn't the client's own may name what the
+// provider keeps, even in the place where others have their schema.
 func (r *Request) noteTool(i int, tool gjson.Result) {
 	theirs := false
 	tool.ForEach(func(key, v gjson.Result) bool {
@@ -339,7 +339,7 @@ func (r *Request) noteTool(i int, tool gjson.Result) {
 	})
 }
 
-// checkTool lets types it does not know pass: they are the upstream's business.
+// checkTool accepts types that it does not know: they are the upstream's business.
 func checkTool(v gjson.Result) *problem {
 	if !v.IsObject() {
 		return &problem{"", "must be an object with type and function"}

@@ -78,7 +78,7 @@ func (w *Whole) End(dst []byte) ([]byte, error) {
 	return append(dst, '}'), nil
 }
 
-// after returns the choice with the least index above another, nil if there is none.
+// after returns the choice with the next higher index, nil if there is none.
 func (w *Whole) after(index int) (next *choice) {
 	for i := range w.choices.Len() {
 		if ch := w.choices.At(i); ch.index > index && (next == nil || ch.index < next.index) {

@@ -11,23 +11,24 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Passage says what becomes of the events of one answer, which pass. It is used for one
+// Passage decides what becomes of the events of an answer that passes. It is used for one
 // answer only.
 type Passage interface {
 	// Event appends the data of an event, which is JSON. It changes nothing but what is the
-	// gateway's. What is content of the answer, and was told to be, does not come here and
-	// passes unchanged if Watches says so, unless it may have the name of a model: that can
-	// be told without a look at each field only if it is written as providers write events.
+	// gateway's. An event that the adapter calls content does not come here, and passes
+	// unchanged, if Watches says so, unless it may have the name of a model in it. That can
+	// be excluded without looking at each field only if the event is written as providers
+	// write events.
 	Event(dst, name, data []byte) []byte
 
 	// Watches reports whether Event has to see content, too.
 	Watches(name []byte) bool
 
-	// NeedsNames reports whether clients tell events apart by nothing but their names, so that one
-	// that came without gets its type as its name.
+	// NeedsNames reports whether clients tell events apart by nothing but their names. Then
+	// an event that came without a name gets its type as its name.
 	NeedsNames() bool
 
-	// End appends the events that the upstream did not come to, if the answer was complete
+	// End appends the events that the upstream did not get to, if the answer was complete
 	// without them.
 	End(dst []byte) []byte
 
@@ -51,10 +52,10 @@ type Answer struct {
 	held       int    // bytes counted for events that were not sent yet
 }
 
-// NewWhole makes a whole answer, and NewStream one that is streamed.
+// NewWhole makes a whole answer.
 func NewWhole(i dialect.Info, p Passage) *Answer { return newAnswer(i, p, false) }
 
-// NewStream makes the answer of one attempt of a stream.
+// NewStream makes the streamed answer of one attempt.
 func NewStream(i dialect.Info, p Passage) *Answer { return newAnswer(i, p, true) }
 
 func newAnswer(i dialect.Info, p Passage, stream bool) *Answer {
@@ -106,8 +107,8 @@ func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 	case !a.whole && !a.stream:
 		return dst, upstreamError("The provider sent a stream instead of a whole answer.")
 	}
-	// What nobody has seen yet may become as large as a client's patience; what is sent soon is
-	// counted where it is large.
+	// Events before the first content wait for as long as a client is patient, so each of
+	// them is counted. Later ones are sent soon, and are counted only if they are large.
 	if n := len(data) + len(a.name) + len(a.lines) + eventBytes; a.whole || n > large || !a.facts.Plain(0) {
 		if a.held+n > maxHeld {
 			return dst, upstreamError("The provider's answer is too large.")
@@ -168,11 +169,12 @@ const (
 	maxHeld    = 64 << 20 // bytes of events that may wait for the first content
 )
 
-// texts are where an event has what the model wrote in it: OpenAI's, and then Anthropic's.
+// texts are the fields in which an event has what the model wrote: OpenAI's, and then
+// Anthropic's.
 var texts = [...][]string{{"delta"}, {"delta", "text"}, {"delta", "partial_json"}, {"delta", "thinking"}, {"item", "encrypted_content"}}
 
-// textIn returns how many bytes an event adds to what the model wrote. Those that say that a
-// part is done repeat it.
+// textIn returns how many bytes an event adds to what the model wrote. Events that say that
+// a part is done add nothing: they repeat it.
 func textIn(name, data []byte) int {
 	for _, names := range texts {
 		if from, to := find(data, names); to > 0 {
@@ -182,7 +184,7 @@ func textIn(name, data []byte) int {
 	return unknownText(name, data)
 }
 
-// unknownText is textIn for an event that has no text where one is looked for.
+// unknownText is textIn for an event that has no text in the usual places.
 func unknownText(name, data []byte) int {
 	if bytes.HasSuffix(name, []byte(".done")) {
 		return 0

@@ -2,8 +2,9 @@ package native
 
 import "github.com/kai-gateway/kai/host/body"
 
-// Of what passes, these choose another model, provider or account, if not at the provider
-// itself then at a gateway that speaks its API. Adapters whose manifests list more add it.
+// In what passes, these fields and tools choose another model, provider or account, if not
+// at the provider itself then at a gateway that speaks its API. Adapters whose manifests
+// list more add those.
 var (
 	choosingFields = []string{
 		// Anthropic: https://platform.claude.com/docs/en/api/messages
@@ -36,7 +37,7 @@ func PrivateFields(at body.Place) (fields []body.Field) {
 	return fields
 }
 
-// billedTools are how the types of tools begin that the providers run and bill by the call, by
-// the hour or by the picture: https://developers.openai.com/api/docs/pricing and
+// billedTools are what the types of tools begin with that the providers run and bill by the
+// call, by the hour or by the picture: https://developers.openai.com/api/docs/pricing and
 // https://platform.claude.com/docs/en/about-claude/pricing
 var billedTools = []string{"web_search", "file_search", "code_interpreter", "image_generation", "code_execution"}

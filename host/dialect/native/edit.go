@@ -31,8 +31,8 @@ func find(object []byte, names []string) (from, to int) {
 	return from, to
 }
 
-// Text returns a string of an object, which the names lead to from the top; "" if there is no
-// such string.
+// Text returns the string in an object to which the names lead from the top; "" if there is
+// no such string.
 func Text(object []byte, names ...string) string {
 	from, to := find(object, names)
 	if to == 0 {
@@ -42,8 +42,8 @@ func Text(object []byte, names ...string) string {
 	return text
 }
 
-// Type returns the type of an event, which is the field of that name; "message" without one,
-// as readers of event streams call what has no name.
+// Type returns the type of an event: its field of that name, or "message", which is what
+// readers of event streams call an event without a name.
 func Type(object []byte) []byte {
 	from, to := find(object, typeField)
 	if to == 0 || bytes.ContainsAny(object[from:to], "\\\n\r") {

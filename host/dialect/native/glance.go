@@ -143,7 +143,7 @@ func (g *glance) key(b []byte, i, depth int) (int, bool) {
 	return end + 1, true
 }
 
-// first returns which field a name is; another of one that was there before.
+// first returns which field a name is, or another if that field was there before.
 func (g *glance) first(level int, name []byte) field {
 	f := fieldOf(name)
 	bit := uint16(1) << f

@@ -69,7 +69,7 @@ func (f *found) value(role Role, text string, at body.Span) {
 	}
 }
 
-// end ends an item: what stands in it counts if the provider makes such.
+// end ends an item: the ids in it count if the provider makes such items.
 func (f *found) end(at body.Place) {
 	if f.reading.Form.Roles[at] != Item {
 		return

@@ -1,9 +1,9 @@
 // Package native has requests and answers that pass through the gateway as they are, because
 // the provider speaks the client's API.
 //
-// A dialect that has such requests says by a [Form] what in them is the gateway's business:
-// what is cut out, which ids are named, which tools. Everything else passes, known or not.
-// Of an answer, it says by a [Passage] what becomes of its events.
+// With a [Form], a dialect that has such requests says what in them is the gateway's
+// business: what is cut out, which ids are named, which tools. Everything else passes,
+// known or not. With a [Passage], it says what becomes of the events of an answer.
 //
 // Ids of what a provider keeps for its account, such as a container, belong to the caller
 // whose answer had them first. Who that is the gateway knows; this package only finds them.
@@ -53,23 +53,24 @@ const (
 // Roles has the role of each place.
 type Roles [1 << 8]Role
 
-// Form is what of an API's requests, or of its answers, concerns the gateway. Every string
-// at one of its places that is long goes by reference, so its places should reach
+// Form says what in an API's requests, or in its answers, concerns the gateway. Every
+// string at one of its places that is long goes by reference, so its places should reach
 // everything: see [body.Node]. Only what Indexed returns can be used.
 type Form struct {
 	Grammar body.Grammar
 	Roles   Roles
 
-	// Seal is what a string begins with that the gateway has sealed itself.
+	// Seal is what strings begin with that the gateway itself has sealed.
 	Seal string
 
-	// Refers returns what the id of an Item of a type is, if the item is nothing without what the
-	// provider keeps of it: a Ref, or an ID where a translation would lose what it is about; else 0.
-	// whole: it brings along what the provider has sealed, or its data. Default: 0.
+	// Refers says what the id of an Item is, by its type, if the item means nothing without
+	// what the provider keeps of it: a Ref, or an ID if a translation would lose what it is
+	// about; else 0. whole says that the item also has what the provider has sealed, or its
+	// data. Default: 0.
 	Refers func(kind string, whole bool) Role
 
-	// Makes reports of an answer whether what stands in an Item of a type was made by the provider.
-	// Default: nothing was.
+	// Makes reports for an answer whether the provider made what stands in an Item of a
+	// type. Default: it made nothing.
 	Makes func(kind string) bool
 
 	// At returns the path of a field of a tool, as this API writes it. Default:
@@ -77,7 +78,8 @@ type Form struct {
 	At func(tool int, field string) string
 }
 
-// Indexed returns the form, ready to be used. Of each place, a scan tells what its role needs.
+// Indexed returns the form, ready to be used. A scan then tells of each place what its role
+// needs.
 func (f Form) Indexed() Form {
 	f.Grammar.Places = slices.Clone(f.Grammar.Places)
 	for at := range f.Grammar.Places {
@@ -158,7 +160,7 @@ func Parse(b []byte, f *Form) (*Request, error) {
 // Size returns how many bytes the Request keeps besides the body.
 func (r *Request) Size() int64 {
 	size := r.Doc.Size()
-	if len(r.items) > 0 { // which Mine may copy the body without
+	if len(r.items) > 0 { // Mine may copy the body without them
 		size += int64(len(r.Whole()) + len(r.items)*itemBytes)
 	}
 	size += int64(len(r.tools)*toolBytes + len(r.models)*modelBytes)
@@ -206,7 +208,7 @@ type notes struct {
 
 	items []namedItem
 	first int      // where in items those of the item begin that is being read
-	kinds []string // its types: one, if nobody tries anything
+	kinds []string // its types: one, unless somebody tries something
 	whole bool     // it has something sealed, or its data
 }
 
@@ -222,8 +224,8 @@ func (n *notes) Begin(at body.Place, i int) {
 	}
 }
 
-// End ends what is cut, or an item: the id of one that only refers is a reference, and that of
-// any other can be left out.
+// End ends what is cut, or an item. The id of an item that only refers is a reference, and
+// that of any other can be left out.
 func (n *notes) End(at body.Place, i int) {
 	switch n.form.Roles[at] {
 	case CutInside:
@@ -238,8 +240,8 @@ func (n *notes) End(at body.Place, i int) {
 	}
 }
 
-// endTools ends a tool, or an item that has some: a schema of one that isn't the client's own may name
-// what the provider keeps.
+// endTools ends a tool, or an item that has some. The schema of a tool that isn't the
+// client's own may name what the provider keeps.
 func (n *notes) endTools() {
 	if slices.ContainsFunc(n.tools[n.tooled:], func(t tool) bool { return t.kind != "function" && t.kind != "custom" && t.kind != "namespace" }) {
 		for _, schema := range n.schemas {
@@ -249,7 +251,7 @@ func (n *notes) endTools() {
 	n.schemas, n.tooled = n.schemas[:0], len(n.tools)
 }
 
-// keyBefore returns where the key of the value begins that begins at i. No key that is cut has a
+// keyBefore returns where the key begins whose value begins at i. No key that is cut has a
 // quote in it.
 func keyBefore(b []byte, i int) int {
 	end := bytes.LastIndexByte(b[:i], '"')
@@ -282,7 +284,7 @@ func (n *notes) endItem() {
 	n.items = n.items[:n.first]
 }
 
-// Value notes a value with a role, and returns what goes by reference of any other.
+// Value notes a value with a role, and returns what goes by reference of any other value.
 func (n *notes) Value(at body.Place, b []byte, value body.Span, key int) (long body.Span) {
 	field := body.Span{From: key, To: value.To}
 	text := value.Of(b)
@@ -365,7 +367,7 @@ func (r *Request) Anonymous() dialect.Body {
 }
 
 // Mine returns the request without the ids of items that are not the caller's where it is
-// sent: what such an item is, it says itself.
+// sent. The request itself says what such an item is.
 func (r *Request) Mine(mine func(id string) bool) dialect.Body {
 	var others []body.Span
 	for _, it := range r.items {
@@ -384,22 +386,22 @@ func (r *Request) Mine(mine func(id string) bool) dialect.Body {
 // Without returns the request itself: what a client sends natively is no wish.
 func (r *Request) Without(string) dialect.Body { return r }
 
-// Conversation and User return "": what is chosen by them is chosen by the chat form.
+// Conversation returns "": the chat form decides what depends on it.
 func (r *Request) Conversation() string { return "" }
 
-// User returns "".
+// User returns "", for the same reason.
 func (r *Request) User() string { return "" }
 
 // Tokens estimates how many tokens the request has: a quarter of its bytes.
 func (r *Request) Tokens() int64 { return int64(len(r.Whole()) / 4) }
 
-// MaxOutput is [dialect.Body]. It is not read: how long answers usually are is the better
-// guess, since clients of Messages must always state a most.
+// MaxOutput is [dialect.Body]. It returns 0: the usual length of answers is the better
+// guess, since clients of Messages must always state a limit.
 func (*Request) MaxOutput() int64 { return 0 }
 
 // Asks returns the first part of the request by which it asks for one of the fields, or for
-// a tool whose type begins so, or that names a model; "" if there is none. Those that are
-// known to choose count besides.
+// a tool whose type begins with one of tools or that names a model; "" if there is none.
+// Fields and tools that are known to choose count, too.
 func (r *Request) Asks(fields, tools []string) string {
 	if field := cmp.Or(r.Has(fields), r.Has(choosingFields)); field != "" {
 		return field
@@ -423,8 +425,9 @@ func (t *tool) beginsWith(prefixes []string) bool {
 	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(t.kind, p) })
 }
 
-// Billed returns the place of the type of the first tool that a provider runs and bills apart
-// from tokens; "" if there is none. A shell is one only with an environment of the provider's.
+// Billed returns the place of the type of the first tool that a provider runs and bills
+// apart from tokens; "" if there is none. A shell counts only if its environment is the
+// provider's.
 func (r *Request) Billed() string {
 	for _, t := range r.tools {
 		if t.beginsWith(billedTools) || strings.HasPrefix(t.kind, "shell") && (t.number < 0 || r.isHosted(t.number)) {

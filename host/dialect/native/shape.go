@@ -25,7 +25,7 @@ const (
 	maxShape  = 1 << 10 // bytes of an event whose shape is kept
 )
 
-// seen is what is known of the data of an event that providers write as they do.
+// seen is what is known of the data of an event that is written as providers write it.
 type seen struct {
 	kind  []byte // its type; nil: it has none that can be named. Valid until the next read
 	said  int    // how many bytes the model wrote; below 0: it doesn't say where
@@ -50,7 +50,8 @@ func (s *shape) read(b []byte) (e seen, ok bool) {
 	return e, true
 }
 
-// match reads an event that has the shape of the last one, and differs where that varies.
+// match reads an event that has the shape of the last one, and differs from it only in what
+// varies.
 func (s *shape) match(b []byte) (e seen, ok bool) {
 	if len(s.text) == 0 {
 		return e, false
@@ -86,21 +87,21 @@ func (s *shape) match(b []byte) (e seen, ok bool) {
 	return e, ok && i == len(b)
 }
 
-// skipSame skips the same bytes, if they are there.
+// skipSame skips the bytes of same, if b has them at i.
 func skipSame(b []byte, i int, same []byte) (end int, ok bool) {
 	end = i + len(same)
 	return end, end <= len(b) && string(b[i:end]) == string(same)
 }
 
-// natural reads a number of digits alone, and returns what follows it.
+// natural reads a number that is only digits, and returns the index after it.
 func natural(b []byte, i int) (end int, ok bool) {
 	for end = i; at(b, end)-'0' <= 9; end++ {
 	}
 	return end, end > i && (b[i] != '0' || end == i+1)
 }
 
-// update takes the shape of an event. What differs from the last one varies, if everything else is
-// the same; what varied before does so still.
+// update makes the shape that of an event. If everything else is as in the last one, the
+// values that differ vary, and those that varied before still do.
 func (s *shape) update(b []byte, g *glance) {
 	if len(b) > maxShape || g.n > maxTokens {
 		s.text = s.text[:0]
