@@ -119,6 +119,7 @@ var layers = []layer{
 	// Kai, so that tests inside of package host can have them, too.
 	{pattern: "internal/testkit/mock"},
 	{pattern: "internal/testkit/wire"}, // the same below HTTP
+	{pattern: "internal/testkit/race"},
 	{pattern: "internal/testkit", own: []string{"host", "host/buffer", "host/live", "host/wasm", "host/wasm/modfile", "config", "plugins"}},
 	// Measures the program from outside, with modules it makes for that.
 	{pattern: "cmd/bench", own: []string{"host/wasm", "host/wasm/*", "plugins", "sdk/abi"}},
@@ -161,8 +162,8 @@ func refusal(e edge) string {
 	}
 	if e.test {
 		allowed = slices.Concat(allowed, l.tests)
-		if isOwn && own == e.from {
-			return "" // an external test imports what it tests
+		if isOwn && (own == e.from || own == "internal/testkit/race") {
+			return "" // an external test imports what it tests, and any asks for the race detector
 		}
 	}
 	for _, a := range allowed {

@@ -122,9 +122,9 @@ func (r *runner) reason(dir, name string) string {
 		switch {
 		case s == "" || s == "true":
 			return "always skips itself"
-		case strings.Contains(s, "Getenv(\"CI\")"), strings.Contains(s, "!raceEnabled"):
+		case strings.Contains(s, "Getenv(\"CI\")"), strings.Contains(s, "!race.Enabled"):
 			return "skips itself where " + s
-		case strings.Contains(s, "raceEnabled") && !(r.heavy.MatchString(name) && r.where[dir]):
+		case strings.Contains(s, "race.Enabled") && !(r.heavy.MatchString(name) && r.where[dir]):
 			return "skips itself with the race detector, and the Makefile runs it with that only"
 		}
 	}
@@ -211,8 +211,8 @@ func TestRuns(t *testing.T) { t.Run("", func(t *testing.T) { t.Skip() }); for ra
 func TestSkips(t *testing.T) { t.Log("x"); t.Skip("later") }
 func TestSkipsInABlock(t *testing.T) { { t.SkipNow() } }
 func TestSkipsIfTrue(t *testing.T) { if true { t.Skipf("later") } }
-func TestHeavy(t *testing.T) { if raceEnabled { t.Skip() }; t.Error() }
-func TestRacy(t *testing.T) { if testing.Short() || raceEnabled { t.Skip() }; t.Error() }
+func TestHeavy(t *testing.T) { if race.Enabled { t.Skip() }; t.Error() }
+func TestRacy(t *testing.T) { if testing.Short() || race.Enabled { t.Skip() }; t.Error() }
 func TestInCI(t *testing.T) { if os.Getenv("CI") != "" { t.Skip() }; t.Error() }
 func TestEmpty(t *testing.T) {}
 func TestHelper(t *testing.T, more int) { t.Error() }

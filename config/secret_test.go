@@ -8,6 +8,8 @@ import (
 	"maps"
 	"strings"
 	"testing"
+
+	"github.com/kai-gateway/kai/internal/testkit/race"
 )
 
 // withKey returns a configuration with one key set, in JSON, which is YAML. Lists
@@ -167,7 +169,7 @@ func TestNoSecretIsShown(t *testing.T) {
 	if len(places) < 3 {
 		t.Fatalf("the schema has secrets only at %q", places)
 	}
-	if raceEnabled {
+	if race.Enabled {
 		places = places[:2] // one goroutine alone: make check runs all without the race detector
 	}
 	for _, path := range places {

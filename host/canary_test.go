@@ -18,6 +18,7 @@ import (
 	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/internal/testkit/mock"
+	"github.com/kai-gateway/kai/internal/testkit/race"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/transcript"
 )
@@ -280,7 +281,7 @@ func keyedGateway(t *testing.T, path, baseURL, options string, models ...string)
 // TestCanaryWhenConfigured looks into the memory of each shipped adapter when it
 // was loaded and given its options.
 func TestCanaryWhenConfigured(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("one goroutine alone: make check runs it without the race detector")
 	}
 	memory := openGuestMemory(t)
@@ -309,7 +310,7 @@ func TestCanaryInShippedAdapters(t *testing.T) {
 			for i, file := range transcripts(t, plugin) {
 				r := readRecorded(t, file)
 				asked := bytes.TrimSpace(r.Get(transcript.SectionClient))
-				if !json.Valid(asked) || r.Op() != abi.Chat || aboutRequests.MatchString(filepath.Base(file)) || raceEnabled && i%2 > 0 {
+				if !json.Valid(asked) || r.Op() != abi.Chat || aboutRequests.MatchString(filepath.Base(file)) || race.Enabled && i%2 > 0 {
 					continue
 				}
 				groups[r.options] = append(groups[r.options], r)

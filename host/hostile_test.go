@@ -25,6 +25,7 @@ import (
 	"github.com/kai-gateway/kai/host/wasm/fuel"
 	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/internal/testkit/mock"
+	"github.com/kai-gateway/kai/internal/testkit/race"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -250,7 +251,7 @@ func resident(t testing.TB) int64 {
 // checkMemory waits until no more than a tenth more memory is held than before.
 func checkMemory(t testing.TB, before int64) {
 	t.Helper()
-	if raceEnabled {
+	if race.Enabled {
 		return
 	}
 	deadline := time.Now().Add(time.Minute)
@@ -369,7 +370,7 @@ func TestHostileCalls(t *testing.T) {
 		if at == nil {
 			at = []string{atRequest, atResponse, atEvent}
 		}
-		if raceEnabled {
+		if race.Enabled {
 			at = at[len(at)-1:] // each takes ten times as long
 		}
 		for _, at := range at {
@@ -607,7 +608,7 @@ func TestHostileModules(t *testing.T) {
 		"another secret":                  {auth("OPENAI_API_KEY", "authorization", "{}"), "api_key"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if raceEnabled && slices.Contains(alike, name) {
+			if race.Enabled && slices.Contains(alike, name) {
 				t.Skip("make check runs it without the race detector")
 			}
 			before := resident(t)

@@ -12,12 +12,13 @@ import (
 	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/host/wasm/modfile"
 	"github.com/kai-gateway/kai/internal/testkit"
+	"github.com/kai-gateway/kai/internal/testkit/race"
 )
 
 // TestRequestsWaitForAnAdapterThatLoads serves at once, without a cache of
 // compiled code, as the first start on a machine does.
 func TestRequestsWaitForAnAdapterThatLoads(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("compiling takes ten times as long: make check runs it without the race detector")
 	}
 	for name, tc := range map[string]struct {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/kai-gateway/kai/internal/testkit/mock"
+	"github.com/kai-gateway/kai/internal/testkit/race"
 )
 
 // Lines of a picture in base64 and of a text with everything that JSON escapes.
@@ -20,7 +21,7 @@ const (
 // those that don't. max_memory holds that an answer takes no more than a few times
 // its size.
 func TestLongAnswers(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("one answer after the other: make check runs it without the race detector")
 	}
 	const size, eventSize = 20 << 20, 2 << 20

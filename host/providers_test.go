@@ -16,6 +16,7 @@ import (
 	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/internal/testkit/mock"
+	"github.com/kai-gateway/kai/internal/testkit/race"
 )
 
 // loaded counts how often an adapter was loaded, each with an instance of its own.
@@ -67,7 +68,7 @@ func TestReloadsKeepConnections(t *testing.T) {
 	goroutines, files := runtime.NumGoroutine(), openFiles()
 	memory := resident(t)
 	reloads := 1000
-	if testing.Short() || raceEnabled {
+	if testing.Short() || race.Enabled {
 		reloads = 100
 	}
 	for n := range reloads {

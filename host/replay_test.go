@@ -16,6 +16,7 @@ import (
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/internal/testkit/mock"
+	"github.com/kai-gateway/kai/internal/testkit/race"
 	"github.com/kai-gateway/kai/plugins"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -135,7 +136,7 @@ func TestTranscriptsEndToEnd(t *testing.T) {
 			// One gateway for all that share their options.
 			groups := map[recordedGroup][]recorded{}
 			for i, file := range transcripts(t, plugin) {
-				if raceEnabled && i%3 > 0 {
+				if race.Enabled && i%3 > 0 {
 					continue // make check runs them all without the race detector
 				}
 				r := readRecorded(t, file)

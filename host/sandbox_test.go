@@ -14,6 +14,7 @@ import (
 	"github.com/kai-gateway/kai/host/wasm/fuel"
 	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/internal/testkit/mock"
+	"github.com/kai-gateway/kai/internal/testkit/race"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -88,7 +89,7 @@ func TestEachLimitOfAProvider(t *testing.T) {
 func TestInstancesOfAProvider(t *testing.T) {
 	u := startPuppetUpstream(t)
 	rounds := 10
-	if raceEnabled {
+	if race.Enabled {
 		rounds = 2 // the long inputs take ten times as long: make check runs all rounds without the race detector
 	}
 	for name, tc := range map[string]struct {

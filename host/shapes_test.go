@@ -9,6 +9,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/internal/testkit"
+	"github.com/kai-gateway/kai/internal/testkit/race"
 	"github.com/kai-gateway/kai/plugins"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -216,7 +217,7 @@ var largest = []string{"tiny messages", "stop words"}
 // TestLargestRequests gives them such requests of limits.input bytes, for which they have enough
 // of everything, memory too.
 func TestLargestRequests(t *testing.T) {
-	if testing.Short() || raceEnabled {
+	if testing.Short() || race.Enabled {
 		t.Skip("takes a minute or two: make check runs it")
 	}
 	eachShape(t, func(t *testing.T, a *wasm.Adapter, op abi.Op, shape func(int) string) {

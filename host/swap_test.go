@@ -20,6 +20,7 @@ import (
 	"github.com/kai-gateway/kai/host/wasm/fuel"
 	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/internal/testkit/mock"
+	"github.com/kai-gateway/kai/internal/testkit/race"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -57,7 +58,7 @@ func variant(t testing.TB, plugin string, n int) func(string) ([]byte, error) {
 // be left behind.
 func TestSwapsUnderLoad(t *testing.T) {
 	swaps, atOnce := 1000, 1000
-	if testing.Short() || raceEnabled {
+	if testing.Short() || race.Enabled {
 		swaps, atOnce = 100, 100
 	}
 	const lines = 10

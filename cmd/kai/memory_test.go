@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kai-gateway/kai/internal/testkit/race"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -82,7 +83,7 @@ type attack struct {
 // default. It must live, stay within what it has, serve another provider meanwhile
 // and this one afterwards.
 func TestMemoryAttacks(t *testing.T) {
-	if testing.Short() || raceEnabled {
+	if testing.Short() || race.Enabled {
 		t.Skip("takes a minute, and the program under test has no race detector: make check runs it without")
 	}
 	guest := func(name string) string {

@@ -7,13 +7,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/kai-gateway/kai/internal/testkit/race"
 )
 
 // TestBrokenAdapters breaks the example in C in one place at a time, as authors
 // do, and looks for what "kai plugin test" says of it. The kit's own tests, in
 // cmd/internal/conform, have more.
 func TestBrokenAdapters(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("compiles one adapter after the other: make check runs it without the race detector")
 	}
 	if testing.Short() {

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/internal/testkit"
+	"github.com/kai-gateway/kai/internal/testkit/race"
 )
 
 // TestDevPutsOnlyWhatPassesInPlace saves a good, a failing and a broken adapter,
 // one after the other.
 func TestDevPutsOnlyWhatPassesInPlace(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("compiles one adapter after the other: make check runs it without the race detector")
 	}
 	if testing.Short() {

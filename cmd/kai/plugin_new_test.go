@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"github.com/kai-gateway/kai/cmd/internal/author"
+	"github.com/kai-gateway/kai/internal/testkit/race"
 )
 
 // TestNewInEveryLanguage makes, builds and tests a project in each language. A
 // tool chain that is not here is skipped, except in CI.
 func TestNewInEveryLanguage(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("compiles one adapter after the other: make check runs it without the race detector")
 	}
 	if testing.Short() {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/host/wasm/modfile"
+	"github.com/kai-gateway/kai/internal/testkit/race"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/sdktest"
@@ -28,7 +29,7 @@ const transcripts = "../../testdata/transcripts/example/*.txtar"
 // compares every single emission of the four, on the transcripts and on answers
 // that are broken in many ways.
 func TestExamples(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("one goroutine alone: make check runs it without the race detector")
 	}
 	t.Parallel()

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/kai-gateway/kai/host/wasm"
+	"github.com/kai-gateway/kai/internal/testkit/race"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -19,7 +20,7 @@ import (
 // TestSDKs compares what the SDKs make of the same input. The adapters in
 // testdata/probe use all of an SDK and state what it gives them.
 func TestSDKs(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("one goroutine alone: make check runs it without the race detector")
 	}
 	t.Parallel()

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/kai-gateway/kai/internal/testkit/race"
 )
 
 // plainStop is Stop, byte by byte.
@@ -76,7 +78,7 @@ func TestValidKnowsEveryCharacter(t *testing.T) {
 		}
 	}
 	places := []int{0, 1, 2, 3, 31, 32, 33, 34, 35, 36, 64, 95, 96, 97, 98, 99, 126}
-	if raceEnabled {
+	if race.Enabled {
 		places = []int{0, 126} // one goroutine alone: make check tries all without the race detector
 	}
 	for _, at := range places {

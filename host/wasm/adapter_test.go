@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kai-gateway/kai/internal/testkit/race"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -41,7 +42,7 @@ func event(a *Adapter, data string, b *Batch) error {
 }
 
 func TestGoGuest(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("one goroutine alone: make check runs it without the race detector")
 	}
 	module := buildGo(t, "./testdata/echo")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/wasm/fuel"
+	"github.com/kai-gateway/kai/internal/testkit/race"
 )
 
 // bomb is a module that is made to be dear to compile: one function, or several
@@ -163,7 +164,7 @@ func bombs() map[string]func(n int) bomb {
 // it. The limits are made for about two seconds and 500 MB; this machine may be
 // slow or busy, so the test is about orders of magnitude.
 func TestCompileBombs(t *testing.T) {
-	if testing.Short() || raceEnabled {
+	if testing.Short() || race.Enabled {
 		t.Skip("measures time and memory")
 	}
 	const most = 3 << 20 // of code for any of them

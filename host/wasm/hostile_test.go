@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/wasm/modfile"
+	"github.com/kai-gateway/kai/internal/testkit/race"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -50,7 +51,7 @@ func residentBytes(t testing.TB) int64 {
 // system takes back what was freed when it likes.
 func memorySettles(t testing.TB, before int64) {
 	t.Helper()
-	if raceEnabled {
+	if race.Enabled {
 		return // the detector's own memory isn't given back
 	}
 	var grown int64
@@ -194,7 +195,7 @@ func TestHostileModules(t *testing.T) {
 		"no-manifest":     {"emitted 0 manifests instead of one"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if raceEnabled && (name == "start-loop" || name == "initialize-loop") {
+			if race.Enabled && (name == "start-loop" || name == "initialize-loop") {
 				t.Skip("takes seconds inside of the guest: make check runs it without the race detector")
 			}
 			before := residentBytes(t)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kai-gateway/kai/internal/testkit/race"
 	"github.com/kai-gateway/kai/sdk/abi"
 	"github.com/kai-gateway/kai/sdk/sdktest"
 )
@@ -418,7 +419,7 @@ func checkAgain(t *testing.T, in export, ems []abi.Emission) {
 // TestModulesOfOldSDKsRun replays the examples' transcripts with modules that the SDKs
 // made before there were tables and calls with several events. They are never built anew.
 func TestModulesOfOldSDKsRun(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("one goroutine alone: make check runs it without the race detector")
 	}
 	files, err := filepath.Glob("testdata/old/*.wasm.gz")

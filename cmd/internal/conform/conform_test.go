@@ -6,12 +6,13 @@ import (
 
 	"github.com/kai-gateway/kai/cmd/internal/conform"
 	"github.com/kai-gateway/kai/internal/testkit"
+	"github.com/kai-gateway/kai/internal/testkit/race"
 	"github.com/kai-gateway/kai/plugins"
 )
 
 // TestShippedAdaptersConform runs the kit over every adapter that comes with Kai.
 func TestShippedAdaptersConform(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("one goroutine alone: make check runs it without the race detector")
 	}
 	for _, name := range plugins.Names() {
@@ -29,7 +30,7 @@ func TestShippedAdaptersConform(t *testing.T) {
 // TestPolledAdapterConforms runs the kit over the example that asks its upstream
 // several times for one answer.
 func TestPolledAdapterConforms(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("one goroutine alone: make check runs it without the race detector")
 	}
 	conforms(t, conform.Build(t, "../../../examples/adapters/queue"), "queue")

@@ -10,13 +10,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kai-gateway/kai/internal/testkit/race"
 )
 
 // TestHeightsOfTheStack checks that the effort's idea of the stack is exact in
 // valid modules, or too high where SIMD is used. Too low would be a way around
 // the limit.
 func TestHeightsOfTheStack(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("one goroutine alone: make check runs it without the race detector")
 	}
 	if testing.Short() {
@@ -98,7 +100,7 @@ func checkHeights(t *testing.T, p *parsed, i int) (ends int) {
 // real modules stay far away. For C++, Rust and larger programs in Go see
 // docs/design/0002-fuel.md.
 func TestWhatCompilersMakeIsCheap(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("one goroutine alone: make check runs it without the race detector")
 	}
 	modules := map[string][]byte{"a guest with encoding/json": buildGuest(t)}

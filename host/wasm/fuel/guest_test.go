@@ -12,6 +12,8 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/kai-gateway/kai/internal/testkit/race"
 )
 
 // guestSource is a guest as Go's compiler makes it: each function is one loop
@@ -129,7 +131,7 @@ func mustCall(t testing.TB, mod api.Module, name string, args ...uint64) uint64 
 }
 
 func TestGoGuest(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("one goroutine alone: make check runs it without the race detector")
 	}
 	wasm := buildGuest(t)

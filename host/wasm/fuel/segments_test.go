@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/kai-gateway/kai/internal/testkit/race"
 )
 
 // active is a data segment for an address.
@@ -82,7 +84,7 @@ func TestALargeSegmentNeedsNoCount(t *testing.T) {
 // TestJoinedSegmentsMakeTheSameMemory tries segments at random, some of which lie
 // over others or beyond the end.
 func TestJoinedSegmentsMakeTheSameMemory(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("one goroutine alone: make check runs it without the race detector")
 	}
 	r := rand.New(rand.NewPCG(1, 2))

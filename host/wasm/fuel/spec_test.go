@@ -15,6 +15,8 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/kai-gateway/kai/internal/testkit/race"
 )
 
 // specCommand is one command of a .json file that wast2json made of a script of
@@ -159,7 +161,7 @@ type specCounts struct {
 }
 
 func TestSpecSuiteAgrees(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("one goroutine alone: make check runs it without the race detector")
 	}
 	if testing.Short() {

@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/kai-gateway/kai/internal/testkit/race"
 )
 
 // TestEveryPathPays walks through random functions by random turns and checks
@@ -11,7 +13,7 @@ import (
 // paid, and what can be open at any moment. And that the function asks often
 // enough if its slice is spent, also on the way back from a deep recursion.
 func TestEveryPathPays(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("one goroutine alone: make check runs it without the race detector")
 	}
 	const (

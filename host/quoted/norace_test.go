@@ -1,5 +1,0 @@
-//go:build !race
-
-package quoted
-
-const raceEnabled = false

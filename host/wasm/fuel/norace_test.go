@@ -1,5 +1,0 @@
-//go:build !race
-
-package fuel
-
-const raceEnabled = false
