@@ -1,7 +1,6 @@
 package anthropic
 
 import (
-	"cmp"
 	"strings"
 
 	"github.com/kai-gateway/kai/plugins/internal/errortext"
@@ -13,15 +12,8 @@ func refuse(param, message string) *sdk.Error {
 	return &sdk.Error{Status: 400, Type: sdk.InvalidRequest, Param: param, Message: message}
 }
 
-// upstream is the error for a failure of Anthropic.
-func upstream(message string) *sdk.Error { return because(502, "upstream_error", message) }
-
-func because(status int, code, message string) *sdk.Error {
-	return &sdk.Error{Status: status, Type: sdk.TypeOf(status), Code: code, Message: message}
-}
-
 func malformed() *sdk.Error {
-	return errortext.Own(upstream("The provider's answer is not what Anthropic's Messages API sends. Does base_url lead to it?"), "")
+	return errortext.Upstream("The provider's answer is not what Anthropic's Messages API sends. Does base_url lead to it?")
 }
 
 // failed explains an error that came with an HTTP status, or, if status is 0, within an
@@ -38,11 +30,11 @@ func failed(status int, head sdk.Head, e sdk.JSON) *sdk.Error {
 		status = 500
 	}
 	if (status == 404 || status == 405) && errortext.IsPath(said) {
-		err := upstream("Anthropic's Messages API was not found: base_url must be its root, without /v1.")
+		err := errortext.Upstream("Anthropic's Messages API was not found: base_url must be its root, without /v1.")
 		err.NoRetry = true
-		return errortext.Own(err, "")
+		return err
 	}
-	err := errortext.Own(verdict(status, cmp.Or(said, unsaid(status))), said)
+	err := verdict(status, said)
 	switch err.Status {
 	case 429, 502, 503, 504:
 		err.RetryAfterMS = errortext.Wait(head)
@@ -98,60 +90,50 @@ func refusesEffort(text string) bool {
 // verdict returns the error that the client gets.
 func verdict(status int, said string) *sdk.Error {
 	has := func(part string) bool { return strings.Contains(said, part) }
+	e := errortext.Upstream("")
+	lead, advice := "Anthropic failed", ""
 	switch {
 	case errortext.IsTooLong(said), (status == 400 || status == 413 || status == 422) && has("context window"):
-		e := refuse("messages", "Anthropic refuses the request: "+said)
-		e.Code = "context_length_exceeded"
-		return e
+		e.Status, e.Code, e.Param = 400, "context_length_exceeded", "messages"
+		lead = errortext.TooLong
 	case status == 402, status == 400 && strings.HasPrefix(said, "Your credit balance is too low"):
-		return because(502, "insufficient_quota", "The gateway's Anthropic account cannot pay for this request: "+said)
+		e.Code = "insufficient_quota"
+		lead = "The gateway's Anthropic account cannot pay for this request"
 	case status == 401:
-		return because(502, "upstream_auth", "Anthropic refused the gateway's API key: "+said+
-			" Check the provider's api_key in the gateway's configuration.")
+		e.Code = "upstream_auth"
+		lead, advice = "Anthropic refused the gateway's API key", " Check the provider's api_key in the gateway's configuration."
 	case status == 403:
-		return because(502, "upstream_auth", "The gateway's Anthropic account may not do this: "+said)
-	case status == 404 && !errortext.IsAboutModel(said): // a file, for one
-		return &sdk.Error{Status: 404, Type: sdk.NotFoundError, Message: "Anthropic does not have what was asked for: " + said}
+		e.Code = "upstream_auth"
+		lead = "The gateway's Anthropic account may not do this"
 	case status == 404:
-		return &sdk.Error{Status: 404, Type: sdk.NotFoundError, Code: "model_not_found", Param: "model",
-			Message: "Anthropic does not have what was asked for: " + said +
-				" Correct the model's entry in the gateway's model_mapping."}
+		e.Status, e.Code = 404, ""
+		lead = "Anthropic does not have what was asked for"
+		if errortext.IsAboutModel(said) || said == "" { // and not about a file, for one
+			e.Code, e.Param = "model_not_found", "model"
+			advice = " Correct the model's entry in the gateway's model_mapping."
+		}
 	case status == 413, status == 429 && has("long context"): // which other requests don't need
-		return because(413, "request_too_large", "Anthropic: "+said)
+		e.Status, e.Code = 413, "request_too_large"
+		lead = "The request is too large for Anthropic"
 	case status == 429:
-		return because(429, "rate_limit_exceeded", "Anthropic: "+said)
+		e.Status, e.Code = 429, "rate_limit_exceeded"
+		lead = "Anthropic's rate limit is reached"
 	case status == 408, status == 504:
-		return because(504, "upstream_timeout", "Anthropic: "+said)
+		e.Status, e.Code = 504, "upstream_timeout"
+		lead = "Anthropic's answer did not come in time"
 	case status == 503:
-		return because(503, "upstream_error", "Anthropic: "+said)
+		e.Status = 503
+		lead = "Anthropic is not available"
 	case status == 529:
-		return because(503, "overloaded", "Anthropic: "+said)
+		e.Status, e.Code = 503, "overloaded"
+		lead = "Anthropic is overloaded"
 	case status >= 400 && status < 500:
-		e := refuse("", "Anthropic refuses the request: "+said)
+		e.Status, e.Code = 400, ""
+		lead = "Anthropic refuses the request"
 		if has("content filtering policy") {
 			e.Code = "content_policy_violation"
 		}
-		return e
 	}
-	return upstream("Anthropic: " + said)
-}
-
-// unsaid returns a text to use if the error has none.
-func unsaid(status int) string {
-	switch status {
-	case 401, 402, 403, 404:
-		return "No reason was given."
-	case 408, 504:
-		return "The answer did not come in time."
-	case 413:
-		return "The request is too large."
-	case 429:
-		return "The rate limit is reached."
-	case 503, 529:
-		return "The service is busy."
-	}
-	if status >= 400 && status < 500 {
-		return "No reason was given."
-	}
-	return "The service failed."
+	e.Type = sdk.TypeOf(e.Status)
+	return errortext.Say(e, lead, said, advice)
 }

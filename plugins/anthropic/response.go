@@ -74,7 +74,7 @@ func (*adapter) Response(r *sdk.Response, s *state, out *sdk.Out) error {
 	}
 	s.end(reason, details, out)
 	if !s.Ended {
-		return upstream("Anthropic's answer is not complete.")
+		return errortext.Upstream("Anthropic's answer is not complete.")
 	}
 	return nil
 }

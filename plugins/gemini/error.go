@@ -13,36 +13,23 @@ func refuse(param, message string) *sdk.Error {
 	return &sdk.Error{Status: 400, Type: sdk.InvalidRequest, Param: param, Message: message}
 }
 
-// upstream is the error for a failure of Gemini.
-func upstream(message string) *sdk.Error {
-	return &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", Message: message}
-}
-
 func malformed() *sdk.Error {
-	return errortext.Own(upstream("Gemini sent an answer that is not what its API promises."), "")
+	return errortext.Upstream("Gemini sent an answer that is not what its API promises.")
 }
 
 // blocked returns the error for a prompt that Gemini refuses to answer.
 func blocked(reason string) *sdk.Error {
-	e := refuse("messages", "Gemini blocked the prompt.")
+	e := refuse("messages", "")
 	e.Code = "content_policy_violation"
-	if errortext.IsWord(reason) {
-		e.Message = "Gemini blocked the prompt: " + reason + "."
-	}
-	return e
+	return errortext.Say(e, "Gemini blocked the prompt", errortext.Reason(reason), "")
 }
 
 // brokenOff returns the error for a candidate whose finish reason means a failure, such as
 // MALFORMED_FUNCTION_CALL.
 func brokenOff(word string, message sdk.JSON) *sdk.Error {
-	text := "Gemini broke off the answer."
-	if errortext.IsWord(word) {
-		text = "Gemini broke off the answer: " + word + "."
-	}
-	if said, _ := message.Str(); said != "" {
-		text = strings.TrimSpace(text + " " + errortext.Clean(said, isPrivate))
-	}
-	return upstream(text)
+	text, _ := message.Str()
+	said := strings.TrimSpace(errortext.Reason(word) + " " + errortext.Clean(text, isPrivate))
+	return errortext.Say(errortext.Upstream(""), "Gemini broke off the answer", said, "")
 }
 
 // report is a google.rpc.Status: https://google.aip.dev/193
@@ -128,7 +115,7 @@ func (s *state) explain(err error) error {
 
 // verdict returns the error that the client gets.
 func (r *report) verdict() *sdk.Error {
-	e := upstream("")
+	e := errortext.Upstream("")
 	lead, advice := "Gemini failed", ""
 	switch {
 	case r.foreign != nil && (r.status == 401 || r.status == 403):
@@ -144,7 +131,7 @@ func (r *report) verdict() *sdk.Error {
 		lead = "The gateway's account at Google may not do this"
 	case errortext.IsTooLong(r.text):
 		e.Status, e.Code, e.Param = 400, "context_length_exceeded", "messages"
-		lead = "The messages are longer than the model's context"
+		lead = errortext.TooLong
 	case r.status == 400:
 		e.Status, e.Code = 400, ""
 		lead = "Gemini refused the request"
@@ -174,11 +161,7 @@ func (r *report) verdict() *sdk.Error {
 		lead = "Gemini refused the request"
 	}
 	e.Type = sdk.TypeOf(e.Status)
-	e.Message, e.Own = lead+"."+advice, lead+"."+advice
-	if r.text != "" {
-		e.Message = lead + ": " + r.text + advice
-	}
-	return e
+	return errortext.Say(e, lead, r.text, advice)
 }
 
 // isPrivate reports whether a sentence has the number of the gateway's project.

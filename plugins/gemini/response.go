@@ -98,7 +98,7 @@ func take(data sdk.JSON, s *state, whole bool, out *sdk.Out) error {
 		return blocked(reason)
 	}
 	if whole && n == 0 {
-		return upstream("Gemini answered without any candidate.")
+		return errortext.Upstream("Gemini answered without any candidate.")
 	}
 	return nil
 }
@@ -287,7 +287,7 @@ func (p *part) emit(choice int, s *state, out *sdk.Out) error {
 			emitImage(uri, choice, out)
 		}
 	case p.unknown:
-		return upstream("Gemini answered with content of a type that the gateway does not know.")
+		return errortext.Upstream("Gemini answered with content of a type that the gateway does not know.")
 	}
 	return nil
 }

@@ -79,5 +79,5 @@ func embedded(r *sdk.Response, s *state, out *sdk.Out) error {
 }
 
 func notEmbedded() *sdk.Error {
-	return upstream("The provider's answer is not what Ollama sends for embeddings. Does base_url lead to Ollama?")
+	return errortext.Upstream("The provider's answer is not what Ollama sends for embeddings. Does base_url lead to Ollama?")
 }

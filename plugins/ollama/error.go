@@ -8,24 +8,13 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// The codes of errors for which the client is not to blame.
-const (
-	codeUpstream = "upstream_error" // Ollama or its model failed
-	codeRefused  = "upstream_auth"  // Ollama refuses the gateway, and will do so again
-)
-
 // refuse is the error for a request that Ollama cannot serve.
 func refuse(param, message string) *sdk.Error {
 	return &sdk.Error{Status: 400, Type: sdk.InvalidRequest, Param: param, Message: message}
 }
 
-// upstream is the error for a failure of Ollama.
-func upstream(message string) *sdk.Error {
-	return &sdk.Error{Status: 502, Type: sdk.ServerError, Code: codeUpstream, Message: message}
-}
-
 func malformed() *sdk.Error {
-	return errortext.Own(upstream("The provider's answer is not what Ollama's chat API sends. Does base_url lead to Ollama?"), "")
+	return errortext.Upstream("The provider's answer is not what Ollama's chat API sends. Does base_url lead to Ollama?")
 }
 
 // failed maps an answer with a status outside 2xx.
@@ -35,7 +24,7 @@ func failed(r *sdk.Response, s *state) *sdk.Error {
 		return errortext.Foreign("Something in front of Ollama, such as a proxy or a firewall, refused the request with status 403", r.Body)
 	}
 	if text == "" || (r.Status == 404 || r.Status == 405) && errortext.IsPath(text) {
-		return errortext.Own(silent(r.Status), "")
+		return silent(r.Status)
 	}
 	e := explain(r.Status, text, kind, s)
 	if e.Status == 429 || e.Status == 503 {
@@ -47,29 +36,31 @@ func failed(r *sdk.Response, s *state) *sdk.Error {
 // silent maps a status whose body has no error text. Such an answer is not from Ollama's chat
 // API, but from its router, its guards, or something in front of it.
 func silent(status int) *sdk.Error {
-	switch {
-	case status == 403:
+	e := errortext.Upstream("")
+	lead := "Ollama answered with status " + strconv.Itoa(status) + " and no error text"
+	switch status {
+	case 403:
 		// Bound to loopback, Ollama refuses foreign host names with an empty
 		// body, against DNS rebinding.
-		e := upstream("Ollama refused the gateway because of the host name in base_url: " +
-			"use localhost or an IP address there, or start Ollama with OLLAMA_HOST=0.0.0.0.")
-		e.Code = codeRefused
-		return e
-	case status == 404, status == 405:
-		e := upstream("Ollama's chat API was not found: base_url must be the root of Ollama's server, " +
-			"without a path such as /v1 or /api.")
+		e.Code = "upstream_auth"
+		lead = "Ollama refused the gateway because of the host name in base_url: " +
+			"use localhost or an IP address there, or start Ollama with OLLAMA_HOST=0.0.0.0"
+	case 404, 405:
 		e.NoRetry = true
-		return e
-	case status == 401, status == 407:
-		e := upstream("Something in front of Ollama asks the gateway for credentials.")
-		e.Code = codeRefused
-		return e
-	case status == 429:
-		return &sdk.Error{Status: 429, Type: sdk.RateLimitError, Message: "Ollama is asked too often; try again later."}
-	case status == 503, status == 504:
-		return &sdk.Error{Status: status, Type: sdk.ServerError, Code: codeUpstream, Message: "Ollama is not available; try again later."}
+		lead = "Ollama's chat API was not found: base_url must be the root of Ollama's server, " +
+			"without a path such as /v1 or /api"
+	case 401, 407:
+		e.Code = "upstream_auth"
+		lead = "Something in front of Ollama asks the gateway for credentials"
+	case 429:
+		e.Status, e.Code = 429, ""
+		lead = "Ollama is asked too often; try again later"
+	case 503, 504:
+		e.Status = status
+		lead = "Ollama is not available; try again later"
 	}
-	return upstream("Ollama answered with status " + strconv.Itoa(status) + " and no error text.")
+	e.Type = sdk.TypeOf(e.Status)
+	return errortext.Say(e, lead, "", "")
 }
 
 // explain maps an error of Ollama. kind is the type of an engine's error; other errors have
@@ -77,49 +68,46 @@ func silent(status int) *sdk.Error {
 func explain(status int, text, kind string, s *state) *sdk.Error {
 	text = presentable(text)
 	if text == "" { // it was a page, or only an address
-		return errortext.Own(silent(status), "")
+		return silent(status)
 	}
-	return errortext.Own(verdict(status, text, kind, s), text)
+	return verdict(status, text, kind, s)
 }
 
 // verdict is the error for a text that may be shown.
 func verdict(status int, text, kind string, s *state) *sdk.Error {
 	has := func(part string) bool { return strings.Contains(text, part) }
+	refused := func(param, code, lead string) *sdk.Error {
+		e := refuse(param, "")
+		e.Code = code
+		return errortext.Say(e, lead, text, "")
+	}
+	e := errortext.Upstream("")
+	lead := "Ollama failed"
 	switch {
 	case kind == "exceed_context_size_error", errortext.IsTooLong(text):
-		e := refuse("messages", "The messages are longer than the model's context: "+text)
-		e.Code = "context_length_exceeded"
-		return e
+		return refused("messages", "context_length_exceeded", errortext.TooLong)
 	case has("does not support thinking") && s.Effort:
-		e := refuse("", "This model cannot think: leave reasoning_effort away or set it to none. Ollama says: "+text)
+		e := refused("", "", "This model cannot think, so leave reasoning_effort away or set it to none")
 		errortext.RefusedEffort(e, false)
 		return e
 	case has("does not support thinking"), has("time: invalid duration"):
-		return upstream("The options configured for this model do not fit it: " + text)
+		return errortext.Say(e, "The options configured for this model do not fit it", text, "")
 	case has("does not support tools"):
-		e := refuse("tools", "This model takes no tools. Ollama says: "+text)
-		e.Code = "unsupported_parameter"
-		return e
+		return refused("tools", "unsupported_parameter", "This model takes no tools")
 	case has("does not support insert"):
-		e := errortext.Own(refuse("suffix", "This model can't fill in the text before a suffix."), "")
-		e.Code = "unsupported_parameter"
-		return e
+		return refused("suffix", "unsupported_parameter", "This model can't fill in the text before a suffix")
 	case has("does not support embeddings"):
-		e := errortext.Own(refuse("model", "This model can't make embeddings."), "")
-		e.Code = "unsupported_operation"
-		return e
+		return refused("model", "unsupported_operation", "This model can't make embeddings")
 	case has("does not support generate"), has("does not support completion"):
-		e := refuse("model", "This model can't complete text.")
-		e.Code = "unsupported_operation"
-		return e
+		return refused("model", "unsupported_operation", "This model can't complete text")
 	case has("does not support multimodal requests"), has("illegal base64 data"):
-		return refuse("messages", "Ollama cannot use an image of the messages: "+text)
+		return refused("messages", "", "Ollama cannot use an image of the messages")
 	case has("does not support "): // for example chat, with a model for embeddings
-		return refuse("model", "Ollama refuses the model: "+text)
+		return refused("model", "", "Ollama refuses the model")
 	case has("invalid format:"), has("JSON schema conversion failed"): // the first with status 500
-		return refuse("response_format", "Ollama cannot use this response_format: "+text)
+		return refused("response_format", "", "Ollama cannot use this response_format")
 	case has("invalid think value") && s.Effort: // older servers don't have max
-		e := refuse("", "Ollama does not know this reasoning_effort: "+text)
+		e := refused("", "", "Ollama does not know this reasoning_effort")
 		errortext.RefusedEffort(e, true)
 		return e
 	case strings.HasPrefix(text, "option \""): // with status 500
@@ -127,37 +115,39 @@ func verdict(status int, text, kind string, s *state) *sdk.Error {
 	}
 	switch status {
 	case 400, 409, 411, 413, 415, 422, 431, 501:
-		return refuse("", "Ollama refuses the request: "+text)
+		return refused("", "", "Ollama refuses the request")
 	case 401: // about models of Ollama's cloud, so others are served
-		return errortext.Own(withoutModel("Ollama is not signed in for this model; its operator has to run: ollama signin"), "")
+		return withoutModel("Ollama is not signed in for this model; its operator has to run: ollama signin", "")
 	case 402, 403:
-		return withoutModel("Ollama refused this model: " + text)
+		return withoutModel("Ollama refused this model", text)
 	case 404:
 		return noModel(text)
 	case 429:
-		return &sdk.Error{Status: 429, Type: sdk.RateLimitError, Message: "Ollama limits its use: " + text}
+		e.Status, e.Code = 429, ""
+		lead = "Ollama limits its use"
 	case 503, 504:
-		return &sdk.Error{Status: status, Type: sdk.ServerError, Code: codeUpstream, Message: "Ollama says: " + text}
+		e.Status = status
+		lead = "Ollama is not available"
 	}
-	return upstream("Ollama failed: " + text)
+	e.Type = sdk.TypeOf(e.Status)
+	return errortext.Say(e, lead, text, "")
 }
 
 // noModel returns the error for a model that the server does not have. text is like "model
 // 'nope' not found".
 func noModel(text string) *sdk.Error {
-	message := "Ollama says: " + text
 	if _, rest, ok := strings.Cut(text, "model "); ok && len(rest) > 1 {
 		if name, _, ok := strings.Cut(rest[1:], rest[:1]); ok && (rest[0] == '\'' || rest[0] == '"') {
-			e := withoutModel("Ollama has no model '" + name + "'. Get it with: ollama pull " + name)
-			e.Own = "Ollama does not have the model. Get it with: ollama pull"
+			e := withoutModel("Ollama does not have the model. Get it with: ollama pull", "")
+			e.Message = "Ollama has no model '" + name + "'. Get it with: ollama pull " + name
 			return e
 		}
 	}
-	return withoutModel(message)
+	return withoutModel("Ollama does not have the model", text)
 }
 
-func withoutModel(message string) *sdk.Error {
-	return &sdk.Error{Status: 404, Type: sdk.NotFoundError, Code: "model_not_found", Param: "model", Message: message}
+func withoutModel(lead, said string) *sdk.Error {
+	return errortext.Say(&sdk.Error{Status: 404, Type: sdk.NotFoundError, Code: "model_not_found", Param: "model"}, lead, said, "")
 }
 
 // defaultRetryMS is after how many milliseconds clients should try again while Ollama's queue

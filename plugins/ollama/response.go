@@ -28,7 +28,7 @@ func answered(r *sdk.Response, s *state, out *sdk.Out) error {
 		return err
 	}
 	if !s.Ended {
-		return upstream("Ollama's answer is not complete.")
+		return errortext.Upstream("Ollama's answer is not complete.")
 	}
 	return nil
 }

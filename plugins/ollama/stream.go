@@ -111,9 +111,9 @@ func finishReason(v sdk.JSON) (string, error) {
 		return abi.FinishLength, nil
 	case "":
 		// Ollama's word for a closed connection to its engine.
-		return "", upstream("Ollama's engine stopped before the answer was complete.")
+		return "", errortext.Upstream("Ollama's engine stopped before the answer was complete.")
 	case "load", "unload":
-		return "", upstream("Ollama only loaded or unloaded the model instead of answering.")
+		return "", errortext.Upstream("Ollama only loaded or unloaded the model instead of answering.")
 	}
 	return abi.FinishStop, nil
 }

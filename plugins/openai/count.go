@@ -1,7 +1,7 @@
 package openai
 
 import (
-	"github.com/kai-gateway/kai/plugins/internal/openaichat"
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/plugins/internal/tokencount"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -50,7 +50,7 @@ func counted(r *sdk.Response, out *sdk.Out) error {
 	case body.Valid() == nil && (tokencount.State(body.Get("input_tokens"), out) || tokencount.State(body.Get("count"), out)):
 		return nil
 	}
-	return openaichat.Failed(502, "upstream_error", "The provider's answer is no count of tokens.")
+	return errortext.Upstream("The provider's answer is no count of tokens.")
 }
 
 func uncounted(why string) error {

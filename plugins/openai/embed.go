@@ -5,7 +5,6 @@ import (
 
 	"github.com/kai-gateway/kai/plugins/internal/embedding"
 	"github.com/kai-gateway/kai/plugins/internal/errortext"
-	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/sdk"
 )
 
@@ -26,7 +25,7 @@ func embedded(r *sdk.Response, out *sdk.Out) error {
 	case body.Valid() == nil && !body.Get("error").Empty():
 		return errortext.InEmbeddings(failure(0, r.Head, body))
 	case !embedding.OpenAI(body, out):
-		return openaichat.Failed(502, "upstream_error", "The provider's answer is no list of embeddings.")
+		return errortext.Upstream("The provider's answer is no list of embeddings.")
 	}
 	return nil
 }

@@ -24,14 +24,11 @@ func failure(status int, head sdk.Head, body sdk.JSON) error {
 
 // brokenOff returns the error for an answer whose finish reason means a failure.
 func brokenOff(word string) error {
-	e := &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", Message: "The provider broke off the answer."}
+	e := errortext.Upstream("")
 	if word == "insufficient_system_resource" {
 		e.Status, e.Code = 503, "overloaded"
 	}
-	if e.Own = e.Message; errortext.IsWord(word) {
-		e.Message = "The provider broke off the answer: " + word + "."
-	}
-	return e
+	return errortext.Say(e, "The provider broke off the answer", errortext.Reason(word), "")
 }
 
 // report is what a server says about a failure, in any of these forms:
@@ -195,7 +192,7 @@ func (r *report) byWords(e *sdk.Error) (lead, advice string) {
 		lead = "The provider refused the request"
 	case r.tooLong():
 		e.Status, e.Code, e.Param = 400, "context_length_exceeded", "messages"
-		lead = "The messages are longer than the model's context"
+		lead = errortext.TooLong
 	case r.kind == "OperationNotSupported", errortext.LacksOperation(r.said): // the first is Azure's
 		e.Status, e.Code, e.Param = 400, "unsupported_operation", "model"
 		lead = "The model can't do this"
@@ -247,7 +244,7 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 		}
 	case r.status == 404, r.status == 405:
 		e.NoRetry = true
-		lead, advice = "The provider has no chat completions at this place",
+		lead, advice = "The provider "+errortext.NoChat,
 			" Check the provider's base_url in the gateway's configuration: it mostly ends in /v1."
 	case r.status == 413:
 		e.Status, e.Code = 413, "request_too_large"
@@ -276,11 +273,7 @@ func (r *report) verdict(waitMS int64) *sdk.Error {
 	if e.Type = sdk.TypeOf(e.Status); r.typ != "" && e.Status == 400 {
 		e.Type = r.typ
 	}
-	e.Message, e.Own = lead+"."+advice, lead+"."+advice
-	if r.text != "" {
-		e.Message = lead + ": " + r.text + advice
-	}
-	return e
+	return errortext.Say(e, lead, r.text, advice)
 }
 
 // isAboutEffort reports whether the server refuses reasoning_effort: models that don't think

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/kai-gateway/kai/plugins/internal/errortext"
-	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/plugins/internal/passing"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -122,7 +121,7 @@ func passedCount(r *sdk.Response, out *sdk.Out) error {
 		return errortext.InResponses(failure(r.Status, r.Head, body))
 	}
 	if n, ok := body.Get("input_tokens").Int(); !ok || n < 0 || body.Valid() != nil {
-		return openaichat.Failed(502, "upstream_error", "The provider's answer is no count of tokens.")
+		return errortext.Upstream("The provider's answer is no count of tokens.")
 	}
 	out.Pass(true)
 	out.Finish(0, abi.FinishStop)
@@ -154,7 +153,7 @@ func kept(r *sdk.Response, out *sdk.Out) error {
 	case r.Status < 200 || r.Status > 299:
 		return errortext.InResponses(failure(r.Status, r.Head, body))
 	case body.Kind() != sdk.KindObject || body.Valid() != nil || body.Get("object").Kind() != sdk.KindString:
-		return openaichat.Failed(502, "upstream_error", "The provider's answer is no response.")
+		return errortext.Upstream("The provider's answer is no response.")
 	}
 	out.Pass(true)
 	out.Finish(0, abi.FinishStop)

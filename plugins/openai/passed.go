@@ -69,7 +69,7 @@ func (p endpoint) answer(r *sdk.Response, s *openaichat.State, out *sdk.Out) err
 	case s.Ranks && body.Kind() == sdk.KindArray && body.Valid() == nil:
 		return fromTEI(body, s, out)
 	case body.Valid() != nil || p.has == "" || body.Get(p.has).Kind() != p.kind:
-		return openaichat.Failed(502, "upstream_error", "The provider's answer is none to a request for "+p.what+".")
+		return errortext.Upstream("The provider's answer is none to a request for " + p.what + ".")
 	case r.Op == abi.Rerank && !ranked(body.Get("results"), s.Came):
 		return noRanks()
 	default:
@@ -105,7 +105,7 @@ func (p endpoint) event(e *sdk.Event, s *openaichat.State, out *sdk.Out) error {
 	}
 	switch {
 	case data.Kind() != sdk.KindObject || fields.Err() != nil:
-		return openaichat.Failed(502, "upstream_error", "The provider answered a request for "+p.what+" with events that are none.")
+		return errortext.Upstream("The provider answered a request for " + p.what + " with events that are none.")
 	case !failed.Empty() || string(e.Name) == "error":
 		return p.failure(failure(0, nil, data))
 	}

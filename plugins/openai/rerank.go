@@ -3,6 +3,7 @@ package openai
 import (
 	"strconv"
 
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/plugins/internal/openaichat"
 	"github.com/kai-gateway/kai/sdk"
 )
@@ -55,7 +56,7 @@ func asTEI(body sdk.JSON, s *openaichat.State) ([]byte, error) {
 }
 
 func noRanks() error {
-	return openaichat.Failed(502, "upstream_error", "The provider's answer is none to a request for rerank.")
+	return errortext.Upstream("The provider's answer is none to a request for rerank.")
 }
 
 func notRanked(param string) error {

@@ -1,6 +1,7 @@
 package openrouter
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -36,7 +37,7 @@ func refused(r *sdk.Response) error {
 		rep := report{status: r.Status, waitMS: errortext.Wait(r.Head)}
 		return rep.verdict()
 	}
-	return openaichat.Failed(502, "upstream_error", "OpenRouter answered "+strconv.Itoa(r.Status)+
+	return errortext.Upstream("OpenRouter answered " + strconv.Itoa(r.Status) +
 		" without a readable error. If this stays so, check the provider's base_url.")
 }
 
@@ -68,11 +69,7 @@ func explain(err error, s *openaichat.State) error {
 
 // brokenOff returns the error for an answer that ended with "error" and no explanation.
 func brokenOff(word string) error {
-	e := &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", Message: "OpenRouter: The model's provider broke off the answer."}
-	if e.Own = e.Message; errortext.IsWord(word) {
-		e.Message = "OpenRouter: The model's provider broke off the answer: " + word + "."
-	}
-	return e
+	return errortext.Say(errortext.Upstream(""), "The model's provider broke off the answer", errortext.Reason(word), "")
 }
 
 // report is what OpenRouter says about a failure. The forms are those in
@@ -150,7 +147,7 @@ func readReport(e sdk.JSON) report {
 			r.waitOr(f.Value())
 		}
 	}
-	r.kind = firstOf(available, errorType, code, typ)
+	r.kind = cmp.Or(available, errorType, code, typ)
 
 	// The text of the model's provider says more than "Provider returned error".
 	if r.text = said(raw); r.text != "" {
@@ -177,76 +174,87 @@ func (r *report) waitOr(v sdk.JSON) {
 	}
 }
 
+// The ways out that the operator has.
+const (
+	checkKey     = " Check the provider's api_key in the gateway's configuration."
+	correctModel = " Correct the model's entry in the gateway's model_mapping."
+	changeEither = " Change the request, or the model's entry in the gateway's model_mapping."
+)
+
 // verdict returns the error that the client gets.
 func (r *report) verdict() *sdk.Error {
-	e := &sdk.Error{Status: 502, Code: "upstream_error"}
-	text := r.text
-	if text == "" {
-		text = unsaid(r.status)
+	e := errortext.Upstream("")
+	lead, advice := "OpenRouter failed to answer", ""
+	blame := func(status int) {
+		e.Status, e.Code, e.Param, lead = status, "", r.param, "OpenRouter refused the request"
+		if blamesRequest(r.kind) {
+			e.Code = r.kind
+		}
 	}
-	e.Message = "OpenRouter: " + text
-
 	switch {
 	case errortext.LacksOperation(r.text):
 		e.Status, e.Code, e.Param = 400, "unsupported_operation", "model"
+		lead = "The model can't do this"
 	case r.kind == "model_not_found", r.kind == "wrong_endpoint",
 		r.status == 400 && strings.Contains(r.text, "is not a valid model ID"):
 		e.Status, e.Code = 404, "model_not_found"
-		e.Message = "OpenRouter refused the upstream model: " + text +
-			" Correct the model's entry in the gateway's model_mapping."
+		lead, advice = "OpenRouter refused the upstream model", correctModel
 	case r.moderated, r.kind == "content_policy_violation", r.kind == "refusal",
 		r.status == 403 && strings.Contains(r.text, "was flagged for"):
 		e.Status, e.Code = 400, "content_policy_violation"
+		lead = "OpenRouter refused the content of the request"
 	case errortext.IsTooLong(r.text):
 		e.Status, e.Code, e.Param = 400, "context_length_exceeded", r.param
+		lead = errortext.TooLong
 	case r.status == 400, r.status == 412, r.kind == "image_not_found":
-		e.Status, e.Code, e.Param = 400, requestCode(r), r.param
+		blame(400)
 	case r.status == 401:
 		e.Code = "upstream_auth"
-		e.Message = "OpenRouter refused the gateway's API key: " + text +
-			" Check the provider's api_key in the gateway's configuration."
+		lead, advice = "OpenRouter refused the gateway's API key", checkKey
 	case r.status == 402 && affords(r.text):
 		e.Status, e.Code, e.Param = 400, "max_tokens_exceeded", "max_tokens"
-		e.Message = "The gateway's OpenRouter account can pay for a shorter answer only, so ask for fewer max_tokens: " + text
+		lead = "The gateway's OpenRouter account can pay for a shorter answer only, so ask for fewer max_tokens"
 	case r.status == 402, r.status == 403 && strings.HasPrefix(r.text, "Key limit exceeded"):
 		e.Code = "insufficient_quota"
-		e.Message = "The gateway's OpenRouter account cannot pay for this request: " + text
+		lead = "The gateway's OpenRouter account cannot pay for this request"
 	case r.kind == "region_restricted":
 		e.Status, e.Code = 404, "model_not_found"
-		e.Message = "OpenRouter does not serve this model where the gateway is: " + text +
-			" Correct the model's entry in the gateway's model_mapping."
+		lead, advice = "OpenRouter does not serve this model where the gateway is", correctModel
 	case r.status == 403:
 		e.Code = "upstream_auth"
-		e.Message = "The gateway's OpenRouter account may not do this: " + text
+		lead = "The gateway's OpenRouter account may not do this"
 	case r.status == 405, r.status == 404 && errortext.IsPath(r.text):
 		return notFound()
-	case r.status == 404 && r.asksTooMuch():
-		e.Status, e.Code = 400, ""
-		e.Message = "OpenRouter cannot serve this model as asked: " + text +
-			" Change the request, or the model's entry in the gateway's model_mapping."
 	case r.status == 404:
 		e.Status, e.Code = 404, "model_not_found"
-		e.Message = "OpenRouter cannot serve this model as asked: " + text +
-			" Change the request, or the model's entry in the gateway's model_mapping."
+		if r.asksTooMuch() {
+			e.Status, e.Code = 400, ""
+		}
+		lead, advice = "OpenRouter cannot serve this model as asked", changeEither
 	case r.status == 413, r.status == 429 && strings.Contains(strings.ToLower(r.text), "request too large"):
 		e.Status, e.Code = 413, "request_too_large"
+		lead = "The request is too large for OpenRouter"
 	case r.status == 422:
-		e.Status, e.Code, e.Param = 422, requestCode(r), r.param
+		blame(422)
 	case r.status == 429:
 		e.Status, e.Code, e.RetryAfterMS = 429, "rate_limit_exceeded", r.waitMS
+		lead = "A rate limit at OpenRouter is reached"
 	case r.status == 408, r.status == 504, r.status == 524:
 		e.Status, e.Code, e.RetryAfterMS = 504, "upstream_timeout", r.waitMS
+		lead = "OpenRouter's answer did not come in time"
 	case r.status == 529, r.kind == "provider_overloaded":
 		e.Status, e.Code, e.RetryAfterMS = 503, "overloaded", r.waitMS
+		lead = "The model is overloaded at OpenRouter"
 	case r.status == 503:
 		e.Status, e.RetryAfterMS = 503, r.waitMS
+		lead = "The model is not available at OpenRouter"
 	case r.status/100 == 4 && r.status != 407 && r.status != 425: // whatever it is, it is about this request
-		e.Status, e.Code, e.Param = 400, requestCode(r), r.param
+		blame(400)
 	default: // 500, 502 and everything else
 		e.RetryAfterMS = r.waitMS
 	}
 	e.Type = sdk.TypeOf(e.Status)
-	return errortext.Own(e, r.text)
+	return errortext.Say(e, lead, r.text, advice)
 }
 
 // affords reports whether the text of a 402 says that a shorter answer could be paid for.
@@ -265,46 +273,30 @@ func (r *report) asksTooMuch() bool {
 
 // notFound returns the error for a path that does not exist.
 func notFound() *sdk.Error {
-	return errortext.Own(&sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", NoRetry: true,
-		Message: "OpenRouter has no chat completions at this place. Check the provider's base_url in the gateway's configuration: it ends in /api/v1."}, "")
+	e := errortext.Upstream("OpenRouter " + errortext.NoChat + ". Check the provider's base_url in the gateway's configuration: it ends in /api/v1.")
+	e.NoRetry = true
+	return e
 }
 
-// requestCode returns the code for a request that is wrong. It is OpenRouter's own word if
-// that says more.
-func requestCode(r *report) string {
-	switch r.kind {
+// blamesRequest reports whether a word says what is wrong with a request. Clients get it as the
+// error's code.
+func blamesRequest(kind string) bool {
+	switch kind {
 	case "context_length_exceeded", "max_tokens_exceeded", "token_limit_exceeded", "string_too_long",
-		"invalid_prompt", "invalid_image", "image_too_large", "image_too_small",
-		"unsupported_image_format", "image_download_failed", "image_not_found":
-		return r.kind
+		"unsupported_image_format", "image_not_found":
+		return true
 	}
-	return ""
-}
-
-// unsaid returns a text to use if the error has none that can be shown.
-func unsaid(status int) string {
-	switch status {
-	case 400, 412, 413, 422:
-		return "The request was refused."
-	case 401, 402, 403, 404:
-		return "No reason was given."
-	case 408, 504, 524:
-		return "The answer did not come in time."
-	case 429:
-		return "The rate limit is reached."
-	case 503, 529:
-		return "The service is busy."
-	}
-	return "The model's provider failed."
+	return passing.StatusOf(kind) == 400
 }
 
 // statusOf returns the HTTP status that a word stands for.
 func statusOf(kind string) int {
+	if blamesRequest(kind) {
+		return 400
+	}
 	switch kind {
-	case "context_length_exceeded", "max_tokens_exceeded", "token_limit_exceeded", "string_too_long",
-		"invalid_request", "invalid_request_error", "invalid_prompt", "content_policy_violation", "refusal",
-		"invalid_image", "image_too_large", "image_too_small", "unsupported_image_format",
-		"image_download_failed", "model_not_found", "wrong_endpoint":
+	case "invalid_request", "invalid_request_error", "content_policy_violation", "refusal",
+		"model_not_found", "wrong_endpoint":
 		return 400
 	case "authentication", "authentication_error", "invalid_api_key":
 		return 401
@@ -312,7 +304,7 @@ func statusOf(kind string) int {
 		return 402
 	case "permission_denied", "permission_error", "region_restricted":
 		return 403
-	case "not_found", "not_found_error", "image_not_found", "no_endpoints", "model_deprecated",
+	case "not_found", "not_found_error", "no_endpoints", "model_deprecated",
 		"model_unavailable_upstream", "privacy_restricted", "constraint_filtered", "free_variant_ended":
 		return 404
 	case "precondition_failed":
@@ -330,10 +322,7 @@ func statusOf(kind string) int {
 	case "overloaded_error":
 		return 529
 	}
-	if status := passing.StatusOf(kind); status != 0 {
-		return status
-	}
-	return 502
+	return cmp.Or(passing.StatusOf(kind), 502)
 }
 
 // pointsToAccount reports whether a sentence has a link to OpenRouter's site, other than to
@@ -354,12 +343,3 @@ func pointsToAccount(sentence string) bool {
 
 // said returns the text for people in a part of an error, fit to show.
 func said(v sdk.JSON) string { return errortext.Clean(errortext.Dig(v), pointsToAccount) }
-
-func firstOf(words ...string) string {
-	for _, w := range words {
-		if w != "" {
-			return w
-		}
-	}
-	return ""
-}

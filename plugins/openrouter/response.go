@@ -47,7 +47,7 @@ func embedded(r *sdk.Response, out *sdk.Out) error {
 	case body.Valid() == nil && !body.Get("error").Empty():
 		return errortext.InEmbeddings(failure(0, r.Head, body.Get("error")))
 	case !embedding.OpenAI(body, out):
-		return openaichat.Failed(502, "upstream_error", "OpenRouter's answer is no list of embeddings.")
+		return errortext.Upstream("OpenRouter's answer is no list of embeddings.")
 	}
 	return nil
 }

@@ -52,14 +52,14 @@ func TestErrors(t *testing.T) {
 		"an upstream's own 529":            {fault.Error{Kind: fault.Busy, OwnStatus: 529, Text: "m"}, 529, "overloaded_error", "m", true},
 		"an upstream that takes too long":  {fault.Error{Kind: fault.Slow, Text: "m"}, 504, "timeout_error", "m", true},
 		"a model that can't count":         {fault.Error{Kind: fault.NoCount, Code: "unsupported_operation", Text: "m"}, 404, "not_found_error", "m", false},
-		"Anthropic: too long":              {fault.Error{Kind: fault.Context, Code: "context_length_exceeded", Param: "messages", Text: "Anthropic refuses the request: prompt is too long: 205000 tokens > 200000 maximum."}, 400, "invalid_request_error", "prompt is too long: 205000 tokens > 200000 maximum.", false},
-		"Anthropic: too long with max_tokens": {fault.Error{Kind: fault.Context, Text: "Anthropic refuses the request: input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000, decrease input length or `max_tokens` and try again."}, 400, "invalid_request_error",
+		"Anthropic: too long":              {fault.Error{Kind: fault.Context, Code: "context_length_exceeded", Param: "messages", Text: "The messages are longer than the model's context: prompt is too long: 205000 tokens > 200000 maximum."}, 400, "invalid_request_error", "prompt is too long: 205000 tokens > 200000 maximum.", false},
+		"Anthropic: too long with max_tokens": {fault.Error{Kind: fault.Context, Text: "The messages are longer than the model's context: input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000, decrease input length or `max_tokens` and try again."}, 400, "invalid_request_error",
 			"input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000, ", false},
 		"OpenAI: too long":             {fault.Error{Kind: fault.Context, Text: longer + "This model's maximum context length is 8192 tokens. However, your messages resulted in 10000 tokens. Please reduce the length of the messages."}, 400, "invalid_request_error", "prompt is too long: 10000 tokens > 8192 maximum. " + longer, false},
 		"vLLM: too long":               {fault.Error{Kind: fault.Context, Text: longer + "This model's maximum context length is 2048 tokens. However, you requested 2723 tokens (1699 in the messages, 1024 in the completion). Please reduce the length of the messages or completion."}, 400, "invalid_request_error", "input length and `max_tokens` exceed context limit: 1699 + 1024 > 2048, ", false},
 		"vLLM of today":                {fault.Error{Kind: fault.Context, Text: longer + "'max_tokens' or 'max_completion_tokens' is too large: 32000. This model's maximum context length is 32768 tokens and your request has 20000 input tokens (32000 > 32768 - 20000)."}, 400, "invalid_request_error", "input length and `max_tokens` exceed context limit: 20000 + 32000 > 32768, ", false},
 		"SGLang: too long":             {fault.Error{Kind: fault.Context, Text: "Requested token count exceeds the model's maximum context length of 16384 tokens. You requested a total of 20000 tokens: 12000 tokens from the input messages and 8000 tokens for the completion."}, 400, "invalid_request_error", "input length and `max_tokens` exceed context limit: 12000 + 8000 > 16384, ", false},
-		"OpenRouter: too long":         {fault.Error{Kind: fault.Context, Text: "OpenRouter: This endpoint's maximum context length is 8192 tokens. However, you requested about 9012 tokens (9000 of text input, 12 in the output). Please reduce the length of either one."}, 400, "invalid_request_error", "prompt is too long: 9000 tokens > 8192 maximum. OpenRouter", false},
+		"OpenRouter: too long":         {fault.Error{Kind: fault.Context, Text: "The messages are longer than the model's context: This endpoint's maximum context length is 8192 tokens. However, you requested about 9012 tokens (9000 of text input, 12 in the output). Please reduce the length of either one."}, 400, "invalid_request_error", "prompt is too long: 9000 tokens > 8192 maximum. The messages are longer than the model's context", false},
 		"llama.cpp: too long":          {fault.Error{Kind: fault.Context, Text: longer + "request (5000 tokens) exceeds the available context size (4096 tokens), try increasing it."}, 400, "invalid_request_error", "prompt is too long: 5000 tokens > 4096 maximum. ", false},
 		"vLLM since 0.10: too long":    {fault.Error{Kind: fault.Context, Text: longer + "You passed 600 input tokens and requested 16 output tokens. However, the model's context length is only 512 tokens, resulting in a maximum input length of 496 tokens."}, 400, "invalid_request_error", "prompt is too long: 600 tokens > 512 maximum. ", false},
 		"vLLM since 0.10: no room":     {fault.Error{Kind: fault.Context, Text: longer + "You passed 500 input tokens and requested 16 output tokens. However, the model's context length is only 512 tokens."}, 400, "invalid_request_error", "input length and `max_tokens` exceed context limit: 500 + 16 > 512, ", false},
@@ -102,8 +102,11 @@ func TestErrors(t *testing.T) {
 			if body.Type != "error" || body.Error.Type != tc.kind || body.ID != "req_1" || !strings.HasPrefix(body.Error.Message, tc.text) {
 				t.Errorf("the error is %s, want %s: %s…", text, tc.kind, tc.text)
 			}
-			// Anthropic's own words stand in front already.
-			if !strings.Contains(body.Error.Message, strings.TrimSuffix(strings.TrimPrefix(before.Text, "Anthropic refuses the request: "), ".")) {
+			said := before.Text
+			for _, lead := range []string{"Anthropic refuses the request: ", "The messages are longer than the model's context: "} {
+				said = strings.TrimPrefix(said, lead) // Anthropic's own words stand in front already
+			}
+			if !strings.Contains(body.Error.Message, strings.TrimSuffix(said, ".")) {
 				t.Errorf("the error is %s, which lacks what was said: %s", text, before.Text)
 			}
 		})

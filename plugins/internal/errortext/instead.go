@@ -6,6 +6,13 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
+// What adapters say, at the beginning of a sentence or behind the server's name, of messages that
+// are too long, and of a server that has nothing at the path of chat completions.
+const (
+	TooLong = "The messages are longer than the model's context"
+	NoChat  = "has no chat completions at this place"
+)
+
 // Instead says of an error that is in terms of chat what it means for another operation. That
 // there is nothing at the operation's place means that the server doesn't have it.
 //
@@ -18,9 +25,9 @@ func Instead(err error, param, tooLong, what string) error {
 	if !ok {
 		return err
 	}
-	before := e.Message
+	nothing := strings.Contains(e.Own, NoChat)
 	inTerms(e, param, tooLong, what)
-	if e.NoRetry && e.Message != before {
+	if nothing {
 		e.Status, e.Type, e.Code, e.Param, e.NoRetry = 400, sdk.InvalidRequest, "unsupported_operation", "model", false
 		e.Message = strings.Replace(e.Message, " Check the provider's base_url", " If it should have, check the provider's base_url", 1)
 	}
@@ -32,8 +39,8 @@ func inTerms(e *sdk.Error, param, tooLong, what string) {
 		e.Param = param
 	}
 	for _, text := range []*string{&e.Message, &e.Own} {
-		*text = strings.Replace(*text, "The messages are longer than the model's context", tooLong, 1)
-		*text = strings.Replace(*text, "has no chat completions at this place", "has no "+what+" at this place", 1)
+		*text = strings.Replace(*text, TooLong, tooLong, 1)
+		*text = strings.Replace(*text, NoChat, "has no "+what+" at this place", 1)
 	}
 }
 

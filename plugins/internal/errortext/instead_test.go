@@ -24,8 +24,12 @@ func TestInsteadOfChat(t *testing.T) {
 			InEmbeddings, sdk.Error{Message: "The provider has no chat completions at this place."}, sdk.Error{Message: "The provider has no embeddings at this place."},
 		},
 		"nothing at their place": {
-			InEmbeddings, sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", NoRetry: true, Message: "The provider has no chat completions at this place: Not Found. Check the provider's base_url: it mostly ends in /v1."},
-			sdk.Error{Status: 400, Type: sdk.InvalidRequest, Code: "unsupported_operation", Param: "model", Message: "The provider has no embeddings at this place: Not Found. If it should have, check the provider's base_url: it mostly ends in /v1."},
+			InEmbeddings, sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", NoRetry: true, Message: "The provider has no chat completions at this place: Not Found. Check the provider's base_url: it mostly ends in /v1.", Own: "The provider has no chat completions at this place."},
+			sdk.Error{Status: 400, Type: sdk.InvalidRequest, Code: "unsupported_operation", Param: "model", Message: "The provider has no embeddings at this place: Not Found. If it should have, check the provider's base_url: it mostly ends in /v1.", Own: "The provider has no embeddings at this place."},
+		},
+		"a server that says it of itself": {
+			InEmbeddings, sdk.Error{Status: 502, NoRetry: true, Message: "The provider failed: it has no chat completions at this place.", Own: "The provider failed."},
+			sdk.Error{Status: 502, NoRetry: true, Message: "The provider failed: it has no embeddings at this place.", Own: "The provider failed."},
 		},
 		"nothing at the place of the Responses API": {
 			InResponses, sdk.Error{Status: 502, Code: "upstream_error", NoRetry: true, Message: "The provider has no chat completions at this place."},

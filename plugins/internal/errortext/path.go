@@ -64,28 +64,3 @@ func IsForeign(body sdk.JSON) bool {
 	}
 	return body.Kind() == sdk.KindAbsent || body.Valid() != nil
 }
-
-// Own makes an error say to the log what it says without the upstream's words: said, as they
-// stand in its message behind a colon, or "" if there are none in it. If they don't stand there, a
-// part of them may, so that it leaves Own as it is. It returns the error.
-func Own(e *sdk.Error, said string) *sdk.Error {
-	if said == "" {
-		e.Own = e.Message
-		return e
-	}
-	own := strings.Replace(e.Message, ": "+said, ".", 1)
-	if own != e.Message && !strings.Contains(own, said) && strings.Contains(own, " ") { // a name alone says nothing
-		e.Own = own
-	}
-	return e
-}
-
-// Foreign returns the error for a status that refuses the gateway, with a body that didn't
-// come from the API. It has the body's text.
-func Foreign(lead string, body sdk.JSON) *sdk.Error {
-	e := &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", NoRetry: true, Message: lead + ".", Own: lead + "."}
-	if said := Clean(string(body), nil); said != "" {
-		e.Message = lead + ": " + said
-	}
-	return e
-}

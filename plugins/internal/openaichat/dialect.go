@@ -10,6 +10,7 @@ package openaichat
 import (
 	"errors"
 
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/sdk"
 )
 
@@ -48,7 +49,7 @@ func (d *Dialect) Event(e *sdk.Event, s *State, out *sdk.Out) error {
 
 // Malformed returns the error for an answer that cannot be read.
 func (d *Dialect) Malformed() error {
-	return Failed(502, "upstream_error", d.Name+" sent an answer that is not what its API promises.")
+	return errortext.Upstream(d.Name + " sent an answer that is not what its API promises.")
 }
 
 // Whole and Event turn these into errors about the server.
@@ -62,13 +63,7 @@ func (d *Dialect) explain(err error) error {
 	case errMalformed:
 		return d.Malformed()
 	case errPart:
-		return Failed(502, "upstream_error", d.Name+" answered with content of a type that the gateway does not know.")
+		return errortext.Upstream(d.Name + " answered with content of a type that the gateway does not know.")
 	}
 	return err
-}
-
-// Failed returns the error for a status. Its message must have nothing of the upstream's,
-// since it is logged.
-func Failed(status int, code, message string) error {
-	return &sdk.Error{Status: status, Type: sdk.TypeOf(status), Code: code, Message: message, Own: message}
 }

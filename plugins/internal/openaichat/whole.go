@@ -3,6 +3,7 @@ package openaichat
 import (
 	"strings"
 
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -19,7 +20,7 @@ func (d *Dialect) whole(r *sdk.Response, out *sdk.Out) error {
 	}
 	d.emitUsage(a.usage, out)
 	if isEmpty(r.Body) {
-		return Failed(502, "upstream_error", d.Name+" sent an empty answer. Does its base_url lead to a server with this API?")
+		return errortext.Upstream(d.Name + " sent an empty answer. Does its base_url lead to a server with this API?")
 	}
 	if err := a.failed(d, r.Head, true); err != nil {
 		return err
@@ -54,7 +55,7 @@ func (a *answer) failed(d *Dialect, head sdk.Head, whole bool) error {
 	case a.wrong:
 		return errMalformed
 	case whole && len(a.choices) == 0:
-		return Failed(502, "upstream_error", d.Name+" answered without any choice.")
+		return errortext.Upstream(d.Name + " answered without any choice.")
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"encoding/binary"
 
+	"github.com/kai-gateway/kai/plugins/internal/errortext"
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -91,13 +92,11 @@ func NotHere(e *sdk.Error) error {
 }
 
 func (d *Dialect) malformed() error {
-	return failed(d.Name + " sent an answer that is not what its API promises. Does base_url lead to it?")
+	return errortext.Upstream(d.Name + " sent an answer that is not what its API promises. Does base_url lead to it?")
 }
 
-func (d *Dialect) incomplete() error { return failed(d.Name + "'s answer is not complete.") }
-
-func failed(text string) error {
-	return &sdk.Error{Status: 502, Type: sdk.ServerError, Code: "upstream_error", Message: text}
+func (d *Dialect) incomplete() error {
+	return errortext.Upstream(d.Name + "'s answer is not complete.")
 }
 
 func word(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }

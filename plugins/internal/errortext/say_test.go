@@ -6,22 +6,23 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// TestOwn: nothing that an upstream said stands in an error's own words, not even a part of it.
-func TestOwn(t *testing.T) {
-	for name, tc := range map[string]struct{ message, said, before, want string }{
-		"nothing was said":           {"The server is away.", "", "", "The server is away."},
-		"behind a colon":             {"The server refuses it: no", "no", "", "The server refuses it."},
-		"with advice behind it":      {"It has no account: pay first Check the key.", "pay first", "", "It has no account. Check the key."},
-		"a part of it":               {"There is no model 'secret'.", "model 'secret' not found", "", ""},
-		"a part of it, told besides": {"There is no model 'secret'.", "model 'secret' not found", "There is no such model.", "There is no such model."},
-		"twice":                      {"secret: secret", "secret", "", ""},
-		"a name alone":               {"Provider: secret", "secret", "", ""},
+// TestSay: nothing that an upstream said stands in an error's own words.
+func TestSay(t *testing.T) {
+	for name, tc := range map[string]struct{ lead, said, advice, message, own string }{
+		"nothing was said": {"The server is away", "", "", "The server is away.", "The server is away."},
+		"behind a colon":   {"The server refuses it", "no.", "", "The server refuses it: no.", "The server refuses it."},
+		"with advice":      {"It has no account", "Pay first.", " Check the key.", "It has no account: Pay first. Check the key.", "It has no account. Check the key."},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if e := Own(&sdk.Error{Message: tc.message, Own: tc.before}, tc.said); e.Own != tc.want {
-				t.Errorf("Own = %q, want %q", e.Own, tc.want)
+			if e := Say(&sdk.Error{Message: "before", Own: "before"}, tc.lead, tc.said, tc.advice); e.Message != tc.message || e.Own != tc.own {
+				t.Errorf("got %q and %q, want %q and %q", e.Message, e.Own, tc.message, tc.own)
 			}
 		})
+	}
+	for word, want := range map[string]string{"SAFETY": "SAFETY.", "": "", "two words": ""} {
+		if got := Reason(word); got != want {
+			t.Errorf("Reason(%q) = %q, want %q", word, got, want)
+		}
 	}
 }
 
