@@ -18,8 +18,8 @@ var (
 	choiceKeys = []string{"index", "text", "logprobs", "finish_reason"}
 )
 
-// answer is a list of completions, streamed or whole. Each part of the request has facts
-// of its own.
+// answer is a list of completions, streamed or whole. Each part of the request has its own
+// facts.
 type answer struct {
 	info     dialect.Info
 	options  *options
@@ -186,7 +186,7 @@ func (a *answer) endPart(dst []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// appendChoice appends what is known of a choice. finish "": it goes on.
+// appendChoice appends what is known of a choice. finish is "" if the choice goes on.
 func (a *answer) appendChoice(dst []byte, ch *choice, finish string) []byte {
 	dst = append(dst, `{"index":`...)
 	dst = strconv.AppendInt(dst, int64(a.first+ch.index), 10)

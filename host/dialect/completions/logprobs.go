@@ -17,11 +17,12 @@ type tokens struct {
 
 // add adds token objects in the form of chat completions.
 //
-// A token without a logprob is the first of the prompt. If a token says where it begins in the
-// text, in text_offset, that is taken; otherwise the offset counts the characters of the
-// tokens.
+// A token without a logprob is the first of the prompt. If a token says in text_offset
+// where in the text it begins, that counts. Otherwise the offset counts the characters of
+// the tokens before it.
 //
-//   - alternatives: the client wants those for each token. The token itself is one of them.
+//   - alternatives: the client wants the alternatives for each token. The token itself is
+//     one of them.
 func (t *tokens) add(array sdk.JSON, alternatives bool) {
 	for it := sdk.Array(array); it.Next(); {
 		var text, logprob, raw, top, offset sdk.JSON
@@ -65,8 +66,8 @@ func separated(list []byte) []byte {
 	return list
 }
 
-// appendTop appends the object with the alternatives for a token, and the token itself. Those
-// with the same text are one, and the first of them counts.
+// appendTop appends the object with the alternatives for a token, and the token itself. Of
+// several with the same text, the first counts.
 func appendTop(dst []byte, text, logprob, top sdk.JSON) []byte {
 	if logprob.Kind() == sdk.KindNull {
 		return append(dst, "null"...)

@@ -83,8 +83,8 @@ func isStop(v sdk.JSON) bool {
 	return true
 }
 
-// readNumbers reads what says how much is wanted. It returns the fields that adapters don't
-// get, because they ask for nothing, or because the gateway does what they ask for.
+// readNumbers reads the fields that say how much is wanted. It returns those that adapters
+// don't get, because they ask for nothing, or because the gateway does what they ask for.
 func (r *Request) readNumbers(f *fields, texts, fim bool) (dropped []body.Place, err *fault.Error) {
 	n, err := f.integer(atN, 1, abi.MaxChoices, 1)
 	if err != nil {
@@ -105,7 +105,7 @@ func (r *Request) readNumbers(f *fields, texts, fim bool) (dropped []body.Place,
 	if err != nil {
 		return nil, err
 	}
-	if fim { // whose answers have neither
+	if fim { // its answers have neither
 		echo, logprobs = false, -1
 	}
 	limit, err := f.integer(atMaxTokens, 0, maxInt, -1)
@@ -143,7 +143,7 @@ func (r *Request) readNumbers(f *fields, texts, fim bool) (dropped []body.Place,
 	return dropped, nil
 }
 
-// limit states how long the answer may be, since the client doesn't, and returns it.
+// limit adds how long the answer may be, which the client left out, and returns it.
 func (r *Request) limit(f *fields, fim bool) (tokens int64) {
 	tokens = usualTokens
 	if fim {
@@ -169,8 +169,8 @@ func (r *Request) renameSeed(f *fields) {
 	r.edits = append(r.edits, body.Edit{Span: body.Span{From: key, To: key + len(name)}, By: []byte(`"seed"`)})
 }
 
-// drop leaves fields out, each with the comma behind it, and at the end of the object with the
-// comma before it. Fields that stand side by side go together, so that no comma goes twice.
+// drop leaves fields out, each with the comma after it, or with the comma before it at the
+// end of the object. Neighbouring fields go together, so that no comma goes twice.
 func (r *Request) drop(f *fields, dropped []body.Place) {
 	var runs []body.Span
 	for from := 0; ; {
@@ -195,7 +195,8 @@ func (r *Request) drop(f *fields, dropped []body.Place) {
 	}
 }
 
-// readPrompt checks the prompts, and notes where they are. texts: they are no tokens.
+// readPrompt checks the prompts, and notes where they are. texts says that they are texts
+// and not tokens.
 func (r *Request) readPrompt(f *fields) (texts bool, err *fault.Error) {
 	v, there := f.has(atPrompt)
 	r.prompt = f.values[0]

@@ -18,8 +18,8 @@ const (
 	maxPrompts = 2048
 	longText   = 1 << 10 // bytes of a text from which on it goes by reference
 
-	// What the length of an answer is if the client doesn't say: OpenAI's default, and a
-	// length for editors, since Mistral has none.
+	// The length of an answer if the client doesn't say: OpenAI's default, and a length for
+	// editors, since Mistral has none.
 	usualTokens = 16
 	fimTokens   = 256
 )
@@ -73,7 +73,7 @@ type Request struct {
 	options
 	prompt body.Span
 	items  []body.Span // the prompts, if there are several; else nil
-	atOnce int         // of them, at most
+	atOnce int         // how many of them one request may have
 	edits  []body.Edit
 	copied int      // bytes of options.echo
 	named  body.IDs // of what providers keep
@@ -116,9 +116,10 @@ func ParseFIM(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, 
 // ParseRequest checks the body of a request. The Request keeps body, which must not change
 // from then on.
 //
-// What adapters get says how long the answer may be. It has no field that asks for nothing,
-// such as "echo":false, because some servers refuse the fields that they don't have,
-// whatever is in them. Of texts without logprobs, the gateway itself makes the echo.
+// What adapters get always says how long the answer may be. It has no field that asks for
+// nothing, such as "echo":false, because some servers refuse fields that they don't have,
+// whatever is in them. If the client wants an echo of texts without logprobs, the gateway
+// makes it itself.
 //
 //   - fim: the request has Mistral's form: one text, and random_seed instead of seed
 //   - error: a *fault.Error
@@ -219,7 +220,7 @@ func (r *Request) Size() int64 {
 	return r.Doc.Size() + r.named.Size() + int64(cap(r.items))*16 + int64(r.copied) + int64(len(r.echo))*24
 }
 
-// part returns the request for n of its prompts, the first of which is from.
+// part returns the request for n of its prompts, beginning with from.
 func (r *Request) part(from, n int) dialect.Body {
 	if n >= len(r.items) {
 		return r
@@ -234,7 +235,7 @@ func (r *Request) part(from, n int) dialect.Body {
 	return &p
 }
 
-// without returns the edits that leave what is inside of a span alone.
+// without returns the edits that remove everything of a span but what is inside.
 func without(span, inside body.Span) []body.Edit {
 	return []body.Edit{{Span: body.Span{From: span.From, To: inside.From}}, {Span: body.Span{From: inside.To, To: span.To}}}
 }

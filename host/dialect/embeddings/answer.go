@@ -118,7 +118,7 @@ func (a *answer) take(data []byte) *fault.Error {
 	return nil
 }
 
-// item is the most that stands around a vector.
+// item is the longest text that stands around a vector.
 const item = len(`,{"object":"embedding","index":2047,"embedding":}`)
 
 // grow makes room for the vectors, and for the rest of the answer.
@@ -161,8 +161,8 @@ func (a *answer) add(v []byte, normalize bool) *fault.Error {
 	return nil
 }
 
-// ordered returns the vectors in the order of the inputs. ok is false if the indexes, where
-// there are any, are not all numbers from 0 on.
+// ordered returns the vectors in the order of the inputs. ok is false if there are indexes
+// and they are not all the numbers from 0 on.
 func ordered(vectors [][]byte, indexes sdk.JSON) (in [][]byte, ok bool) {
 	if k := indexes.Kind(); k == sdk.KindAbsent || k == sdk.KindNull {
 		return vectors, true

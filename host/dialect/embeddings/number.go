@@ -76,9 +76,9 @@ func number(b []byte) (x float32, size int, ok bool) {
 	return float32(f), i, err == nil
 }
 
-// roundsOnce reports whether the float32 next to f, which is not negative, is also the one
-// next to the number that f was rounded from. In the middle between two of them it may not
-// be, and the smallest have their middle elsewhere.
+// roundsOnce reports whether the float32 nearest to f, which is not negative, is also the
+// one nearest to the number that f was rounded from. If f is in the middle between two of
+// them, it may not be. The smallest ones have their middle elsewhere.
 func roundsOnce(f float64) bool {
 	const (
 		smallestNormal = 0x1p-126
@@ -88,8 +88,8 @@ func roundsOnce(f float64) bool {
 	return f == 0 || f >= smallestNormal && f <= math.MaxFloat32 && math.Float64bits(f)&below != middle
 }
 
-// readExponent reads what follows the e of a number, of n bytes; 0: it is no exponent. One
-// that is larger than any number has is cut off.
+// readExponent reads what follows the e of a number. It has n bytes; 0: it is no exponent.
+// An exponent that is larger than any number has is cut off.
 func readExponent(b []byte) (exponent, n int) {
 	negative := false
 	if len(b) > 0 && (b[0] == '+' || b[0] == '-') {

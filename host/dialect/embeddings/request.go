@@ -54,7 +54,7 @@ type Request struct {
 	Base64 bool // the client wants its vectors in base64
 
 	items  []body.Span // of an array of texts, of lists of tokens, or of objects; else nil
-	atOnce int         // of them; see [plain.AtOnce]
+	atOnce int         // how many of them one request may have; see [plain.AtOnce]
 	edits  []body.Edit
 	named  body.IDs // of what providers keep
 }
@@ -185,8 +185,8 @@ func (r *Request) readInput(b []byte, at body.Span, input sdk.JSON) (err *fault.
 	return plain.Wrong("input", "must be a text, or an array of texts, tokens or lists of tokens")
 }
 
-// checkItem returns what is wrong with an item of the input; "": nothing. What an object
-// means only its provider knows.
+// checkItem returns what is wrong with an item of the input; "": nothing. Only the provider
+// knows what an object means.
 func checkItem(v sdk.JSON) string {
 	switch v.Kind() {
 	case sdk.KindString:

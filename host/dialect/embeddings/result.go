@@ -10,9 +10,9 @@ import (
 //
 //	{"embeddings": [V, …], "indexes": [0, …], "normalize": true}
 //
-// The vectors are arrays of numbers or strings in base64. indexes, where they are given, say
-// which input of the part each vector belongs to; without them the vectors are in the order
-// of the inputs. With normalize, each vector gets the length 1.
+// The vectors are arrays of numbers, or strings in base64. indexes, if it is there, says
+// which input of the part each vector belongs to. Otherwise the vectors are in the order of
+// the inputs. With normalize, each vector gets the length 1.
 type result struct {
 	vectors   [][]byte // the first ones of n; what is in each was not looked at
 	n         int
@@ -20,8 +20,9 @@ type result struct {
 	normalize bool
 }
 
-// readResult reads a RESULT, of which it keeps at most most vectors. Because it may be large,
-// it is cut at its brackets and quotes, and not scanned. ok is false for anything else.
+// readResult reads a RESULT, and keeps the first most of its vectors. Because a RESULT may
+// be large, it is cut at its brackets and quotes, and not scanned. ok is false for anything
+// else.
 func readResult(data []byte, most int) (r result, ok bool) {
 	i := space(data, 0)
 	for sep := byte('{'); ; sep = ',' {

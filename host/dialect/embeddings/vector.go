@@ -10,14 +10,14 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// chunk is how many bytes of numbers are in base64 at once: whole numbers, and whole groups
-// of base64.
+// chunk is how many bytes of numbers are written as base64 at once. They are whole numbers,
+// and whole groups of base64.
 const chunk = 3 << 10
 
-// walk gives visit the numbers of a vector, which is a JSON array of numbers or a string of
-// float32 values, little-endian, in base64. text is a number as it stands in an array; nil
-// for one of a string. It reports false if the vector is none, is empty, or has a number
-// that is not finite.
+// walk gives visit the numbers of a vector, which is a JSON array of numbers, or a string
+// of float32 values, little-endian, in base64. text is a number as it stands in an array,
+// and nil in a string. It reports false if v is no vector, is empty, or has a number that
+// is not finite.
 func walk(v []byte, visit func(x float32, text []byte)) bool {
 	if len(v) < 2 {
 		return false
@@ -137,7 +137,7 @@ func (w *writer) flush() {
 	w.waiting = 0
 }
 
-// room returns how many bytes a vector has at most as the client gets it.
+// room returns how many bytes a vector has at most in the form that the client gets.
 func (w *writer) room(v []byte, scaled bool) int {
 	const longest = len("-1.1754944e-38,") // a float32
 	numbers := len(v) / 5                  // in base64

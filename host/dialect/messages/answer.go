@@ -11,14 +11,13 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// answer is what both forms of an answer share: it puts the facts into content blocks.
-// The whole answer keeps all blocks, a stream only those that the client has not seen the
-// end of.
+// answer is what both forms of an answer share: it puts the facts into content blocks. A
+// whole answer keeps all blocks, and a stream only those whose end the client has not seen.
 type answer struct {
 	asked  asked
 	info   dialect.Info
 	facts  *facts.Answer
-	choice int // the one that clients see, which is the first that opened
+	choice int // the one that clients see: the first that opened
 
 	pieces  []piece
 	current int          // of pieces: the first that has no end
@@ -43,13 +42,13 @@ const (
 	ofToolUse
 )
 
-// piece is a content block, as far as it was stated and a stream has not sent it.
+// piece is a content block, as far as something was stated that a stream has not sent.
 type piece struct {
 	kind  kind
 	text  []byte // what it says, the inside of a string literal
-	begun bool   // its begin is not to change any more
+	begun bool   // its beginning may not change any more
 	ended bool   // nothing more can come
-	shown bool   // a stream has sent its begin
+	shown bool   // a stream has sent its beginning
 
 	signed // of thinking
 
@@ -61,8 +60,8 @@ type piece struct {
 // pieceBytes is about what a block takes besides its text.
 const pieceBytes = 512
 
-// maxNative is how long a provider's word for its end may be, in bytes, that anything
-// depends on.
+// maxNative is how many bytes a provider's word for its end may have if anything depends on
+// it.
 const maxNative = 64
 
 func newAnswer(a asked, i dialect.Info) answer {
@@ -180,7 +179,7 @@ func (a *answer) last() *piece {
 	return &a.pieces[len(a.pieces)-1]
 }
 
-// open adds a block. What waits for a place gets one before it.
+// open adds a block. If something waits for a place, it gets a block before that one.
 func (a *answer) open(k kind) (*piece, error) {
 	if a.waiting.urgent() {
 		if err := a.insert(len(a.pieces), a.carrier()); err != nil {
@@ -217,8 +216,8 @@ func (a *answer) beginCall(d *facts.Delta) error {
 	return nil
 }
 
-// addArguments adds to the arguments of a call. Once another block followed the end of
-// their JSON, the client may have run the tool with them.
+// addArguments adds to the arguments of a call. Once their JSON has ended and another block
+// has followed, the client may have run the tool with them.
 func (a *answer) addArguments(d *facts.Delta) error {
 	i := a.pieceOf(d.Call)
 	if i < 0 {
@@ -235,7 +234,7 @@ func (a *answer) addArguments(d *facts.Delta) error {
 	return a.keep(&p.text, d.Text)
 }
 
-// pieceOf returns which block is a call's, -1 if it has ended.
+// pieceOf returns which block is that of a call, -1 if it has ended.
 func (a *answer) pieceOf(call int) int {
 	for i := len(a.pieces) - 1; i >= a.current; i-- {
 		if p := &a.pieces[i]; p.kind == ofToolUse && p.call == call {
@@ -245,8 +244,9 @@ func (a *answer) pieceOf(call int) int {
 	return -1
 }
 
-// advance ends the blocks that others followed; with final all of them. One block at a
-// time is open, so what follows a call waits until the JSON of its arguments is complete.
+// advance ends the blocks that others have followed, and with final all blocks. One block
+// at a time is open, so what follows a call waits until the JSON of its arguments is
+// complete.
 func (a *answer) advance(final bool) error {
 	for a.current < len(a.pieces) {
 		p := &a.pieces[a.current]

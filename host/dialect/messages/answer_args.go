@@ -100,8 +100,8 @@ func isBlank(t facts.Text) bool {
 }
 
 // appendInput appends the arguments of a call, the inside of a string literal, as the
-// object that clients need. Other text becomes one, so that the tool fails visibly and the
-// model learns why.
+// object that clients need. Other text is put into an object, so that the tool fails
+// visibly and the model learns why.
 func appendInput(dst, arguments []byte) []byte {
 	if len(arguments) == 0 {
 		return append(dst, "{}"...)

@@ -50,8 +50,8 @@ func (a *answer) holdCarried(c *carried, bytes int) error {
 	return nil
 }
 
-// addDetail adds a part of the reasoning to the thinking block that is open. What Claude
-// keeps to itself is a block of its own.
+// addDetail adds a part of the reasoning to the open thinking block. What Claude keeps to
+// itself gets a block of its own.
 func (a *answer) addDetail(raw []byte) error {
 	r := seal.ReadDetail(raw)
 	if r.Secret != nil {
@@ -82,8 +82,8 @@ func (a *answer) addDetail(raw []byte) error {
 	return a.keep(&last.Signature, facts.Text{Raw: true, Data: r.Signature})
 }
 
-// thinking returns the last block of thinking that has no end; nil if there is none. Text
-// that came in the same adapter call may have opened another block behind it.
+// thinking returns the last block of thinking that has not ended, nil if there is none. A
+// text from the same adapter call may have opened another block after it.
 func (a *answer) thinking() *piece {
 	for i := len(a.pieces) - 1; i >= a.current; i-- {
 		if p := &a.pieces[i]; p.kind == ofThinking && !p.carries {
@@ -93,8 +93,8 @@ func (a *answer) thinking() *piece {
 	return nil
 }
 
-// signCall adds what a provider wants back with a call. A call that the client has not
-// seen yet gets it from a block before it, because clients move thinking before the calls.
+// signCall adds what a provider wants back with a call. If the client has not seen the call
+// yet, a block before the call carries it, because clients move thinking before the calls.
 func (a *answer) signCall(d *facts.Delta) error {
 	extras := seal.Extras(d)
 	if extras == nil {
@@ -120,8 +120,8 @@ func (a *answer) signCall(d *facts.Delta) error {
 	return nil
 }
 
-// signMessage adds what a provider wants back with the message. Adapters of the time
-// before REASONING_DETAIL state that as an extra field.
+// signMessage adds what a provider wants back with the message. Adapters from before
+// REASONING_DETAIL state it as an extra field.
 func (a *answer) signMessage(d *facts.Delta) error {
 	if extras := seal.Extras(d); extras != nil {
 		if err := a.holdCarried(&a.waiting, len(extras)); err != nil {
@@ -135,8 +135,8 @@ func (a *answer) signMessage(d *facts.Delta) error {
 	return nil
 }
 
-// sign gives a thinking block, which ends, its signature: Claude's own, or what has to be
-// carried. rest is what has no place beside the former.
+// sign gives a thinking block that ends its signature: Claude's own, or what has to be
+// carried. rest is what has no place beside Claude's.
 func (a *answer) sign(p *piece) (rest carried, err error) {
 	c := &p.carried
 	a.cut = nil

@@ -119,8 +119,8 @@ func (b *block) field(key []byte) *value {
 	return nil
 }
 
-// read reads the block at which the cursor stands. What it returns is good until it is
-// called again.
+// read reads the block at which the cursor stands. The result is valid until it is called
+// again.
 func (t *translation) read(c *cursor, place at) (*block, error) {
 	return readInto(&t.blocks[0], c, place)
 }
@@ -137,7 +137,7 @@ func readInto(b *block, c *cursor, place at) (*block, error) {
 }
 
 // each calls do for each block of the array at which the cursor stands, with its place.
-// Of blocks that are in others, no more than maxNested enclose each other.
+// Blocks that are in others nest no deeper than maxNested.
 func (t *translation) each(c *cursor, place at, do func(b *block, place at) error) error {
 	t.nested++
 	defer func() { t.nested-- }()
@@ -156,5 +156,5 @@ func (t *translation) each(c *cursor, place at, do func(b *block, place at) erro
 	return nil
 }
 
-// maxNested is how many blocks enclose each other: a document in a result.
+// maxNested is how deep blocks nest: a document in a result.
 const maxNested = 2

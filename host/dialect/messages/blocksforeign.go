@@ -1,7 +1,8 @@
 package messages
 
-// foreign writes what a block says that another server's tools left in the history, such
-// as a search: a session may have begun elsewhere. Blocks of unknown kinds are left out.
+// foreign writes what a block says that the tools of another server left in the history,
+// such as a search: a session may have begun elsewhere. Blocks of unknown kinds are left
+// out.
 func (t *translation) foreign(b *block) {
 	switch string(b.kind) {
 	case "server_tool_use", "mcp_tool_use":
@@ -21,7 +22,7 @@ func (t *translation) foreign(b *block) {
 	}
 }
 
-// told writes the texts that a value holds, each on a line of its own.
+// told writes the texts in a value, each on a line of its own.
 func (t *translation) told(v value) {
 	if v.isString() {
 		t.text(v.inside(), nil)

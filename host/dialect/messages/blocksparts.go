@@ -9,8 +9,8 @@ const (
 	othersOnly      // the rest of it
 )
 
-// part writes a block of a user or a tool as a part of the content that was begun. What
-// has no meaning here is left out: new kinds of block appear without notice.
+// part writes a block of a user or a tool as a part of the content that was begun. It
+// leaves out what has no meaning here, because new kinds of block appear without notice.
 func (t *translation) part(b *block, place at, p pass) error {
 	switch string(b.kind) {
 	case "text":
@@ -122,7 +122,7 @@ func (t *translation) image(b *block, place at) error {
 	return nil
 }
 
-// document writes a document: a file, or what its text says.
+// document writes a document as a file, or as its text.
 func (t *translation) document(b *block, place at, p pass) error {
 	if !b.source.isObject() {
 		return place.refuse(".source", "must be an object with a type")

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// content writes the content of one chat message: a string if it is nothing but text, else
-// an array of parts. Texts that follow one another become one, with sep between them,
-// unless each has to stay a part of its own.
+// content writes the content of one chat message: a string if it is only text, else an
+// array of parts. Texts that follow one another are joined, with sep between them, unless
+// each has to stay a part of its own.
 type content struct {
 	sep    string // between texts, as it stands inside of a JSON string
 	parts  bool   // each text stays a part of its own
@@ -56,7 +56,7 @@ func (t *translation) openText(head []byte) {
 	t.origins.parts = append(t.origins.parts, originOf(t.here))
 }
 
-// prefix writes what tells a failure, unless the text does so itself.
+// prefix writes the words that tell a failure, unless the text has them.
 func (t *translation) prefix(head []byte) {
 	t.content.failed = false
 	start := string(unquoted(head[:min(len(head), 6*len(toolUseError))]))
@@ -110,7 +110,7 @@ func (t *translation) openPart() {
 	c.form = behindParts
 }
 
-// end ends the content. Without any it is what none says.
+// end ends the content. If nothing was written, the content is none.
 func (t *translation) end(none string) {
 	switch t.content.form {
 	case noContent:
@@ -124,7 +124,7 @@ func (t *translation) end(none string) {
 	}
 }
 
-// cache writes a mark up to which the prompt is cached, behind the fields of an object.
+// cache writes a mark up to which the prompt is cached, after the fields of an object.
 func (t *translation) cache(mark value) {
 	if !mark.isObject() {
 		return

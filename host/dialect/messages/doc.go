@@ -5,9 +5,9 @@
 // https://platform.claude.com/docs/en/api/messages
 //
 // What a provider wants back with the next request travels in the thinking blocks of an
-// answer. Claude's own signatures stay as they are, if the text is the one that was
-// signed; everything else is sealed into a signature by package seal. A sealed detail of
-// type reasoning.text that has no text gets the text of its block. What belongs to a call
+// answer. Claude's own signatures stay as they are, if the text is the one that was signed.
+// Package seal seals everything else into a signature. A sealed detail of type
+// reasoning.text that has no text gets the text of its block. What belongs to a call
 // travels in a block before it, which may be there for nothing else.
 //
 // The rules of an answer:
@@ -22,10 +22,10 @@
 //     already: clients drop a call whose id they know.
 //   - Arguments that are no object are {"_invalid_arguments": TEXT} in a whole answer. A
 //     stream passes their text on.
-//   - message_start comes with the first block, because an error before it is still one
-//     before any answer. What a stream lacks at its end is an error, as an event, and never
-//     silence, which clients take for success.
-//   - Counts are those of the end. Cached tokens are not among input_tokens.
+//   - message_start comes with the first block, so that an error before it still comes
+//     before any answer. If a stream lacks something at its end, it ends with an error
+//     event, and never in silence, which clients take for success.
+//   - Counts are those at the end. Cached tokens are not among input_tokens.
 //   - Log probabilities, images and citations have no place here and are dropped, and so
 //     are all choices but the first.
 package messages

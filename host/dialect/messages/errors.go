@@ -104,7 +104,7 @@ func find(all []counts, text string) string {
 		}
 		n := make([]int, len(m)-1)
 		for i := range n {
-			n[i], _ = strconv.Atoi(m[i+1]) // digits; of too many, a number that is no matter
+			n[i], _ = strconv.Atoi(m[i+1]) // digits; if there are too many, the number doesn't matter
 		}
 		return c.words(n)
 	}
@@ -113,12 +113,12 @@ func find(all []counts, text string) string {
 
 const tooLongLead = "prompt is too long: "
 
-// longPrompt is of a prompt that is longer than the context.
+// longPrompt says that a prompt is longer than the context.
 func longPrompt(prompt, limit int) string {
 	return fmt.Sprintf(tooLongLead+"%d tokens > %d maximum", prompt, limit)
 }
 
-// longSum is of a prompt that leaves too little of the context for the answer.
+// longSum says that a prompt leaves too little of the context for the answer.
 func longSum(prompt, answer, limit int) string {
 	if prompt >= limit {
 		return longPrompt(prompt, limit)
@@ -171,8 +171,8 @@ var contexts = []counts{
 	{regexp.MustCompile(`input token count \((\d{1,9})\) exceeds the maximum number of tokens allowed \((\d{1,9})\)`), func(n []int) string { return longPrompt(n[0], n[1]) }},
 }
 
-// tooLong puts what a provider says of a request that is too long behind the words by which
-// clients learn of it.
+// tooLong puts the words by which clients recognize a request that is too long before what
+// a provider says of it.
 func tooLong(text string) string {
 	if words := find(contexts, text); words != "" {
 		return inFront(words, text)
@@ -183,7 +183,8 @@ func tooLong(text string) string {
 	return tooLongLead + text
 }
 
-// inFront puts words in front of a text, once: Anthropic itself uses them.
+// inFront puts words before a text, unless they are there already: Anthropic itself uses
+// them.
 func inFront(words, text string) string {
 	if _, behind, found := strings.Cut(text, words); found {
 		return words + "." + strings.TrimPrefix(behind, ".")
@@ -191,12 +192,12 @@ func inFront(words, text string) string {
 	return words + ". " + text
 }
 
-// longAnswer is of an answer that is to have more tokens than the model can make.
+// longAnswer says that an answer shall have more tokens than the model can make.
 func longAnswer(asked, limit int) string {
 	return fmt.Sprintf("max_tokens: %d > %d, which is the maximum allowed number of output tokens for this model", asked, limit)
 }
 
-// limits are what providers say of max_tokens beyond what the model can make.
+// limits are what providers say if max_tokens is more than the model can make.
 var limits = []counts{
 	// Anthropic
 	{regexp.MustCompile(`max_tokens: (\d{1,9}) > (\d{1,9}), which is the maximum`), func(n []int) string { return longAnswer(n[0], n[1]) }},
@@ -206,11 +207,11 @@ var limits = []counts{
 	{regexp.MustCompile(`maxOutputTokens value of (\d{1,9}) but the supported range is from 1 \(inclusive\) to (\d{1,9}) \(exclusive\)`), func(n []int) string { return longAnswer(n[0], n[1]-1) }},
 }
 
-// signatureWords are how clients know that they have to leave out what was thought.
+// signatureWords tell clients that they have to leave out what was thought.
 const signatureWords = "Invalid `signature` in `thinking` block"
 
-// refused puts what a provider says of a request behind the words by which clients learn
-// what to change.
+// refused puts the words from which clients learn what to change before what a provider
+// says of a request.
 func refused(text string) string {
 	if words := find(limits, text); words != "" {
 		return inFront(words, text)

@@ -1,9 +1,9 @@
 package messages
 
-// The messages between two of the assistant's are taken together: the results of tools
-// come first, each as a message of the tool, then the rest as one message of the user. So
-// the roles are in an order that every provider accepts. Results are written as they are
-// read; the rest waits.
+// The messages between two of the assistant's are taken together: first come the results of
+// tools, each as a message of the tool, then the rest as one message of the user. So the
+// roles are in an order that every provider accepts. Results are written as they are read;
+// the rest waits.
 
 // pending is what waits.
 type pending struct {
@@ -38,8 +38,8 @@ func (t *translation) history(messages value) error {
 	return t.flush()
 }
 
-// message reads the message at which the cursor stands. Where the role comes first, as
-// it does mostly, its content is read only once.
+// message reads the message at which the cursor stands. If the role comes first, as it
+// mostly does, the content is read only once.
 func (t *translation) message(c *cursor, place at) error {
 	var role, content, outputConfig, clearAt value
 	from, done := 0, false
@@ -88,7 +88,7 @@ func (t *translation) message(c *cursor, place at) error {
 	return place.refuse(".role", "must be user, assistant or system")
 }
 
-// said takes the content, at which the cursor stands, of a message of that role.
+// said takes the content of a message of a role. The cursor stands at that content.
 func (t *translation) said(c *cursor, role []byte, place at) error {
 	if c.at() != '"' && c.at() != '[' {
 		return place.refuse(".content", "must be a string or an array of blocks")
@@ -180,8 +180,8 @@ func (t *translation) waited(w waiting) error {
 	return t.part(b, t.here, everything)
 }
 
-// clears reports whether the text of a system's message no longer counts: it is the
-// message at index i, and a user's message follows.
+// clears reports whether the text of the system's message at index i no longer counts: clearAt
+// says that it counts until the next message of the user, and there is one.
 func (t *translation) clears(clearAt value, i int) bool {
 	if string(clearAt.word()) != "next_user_message" {
 		return false
@@ -246,7 +246,7 @@ func (t *translation) result(b *block, place at) error {
 	return nil
 }
 
-// resultParts writes what a tool gave. What is no text goes to the next message of the
+// resultParts writes what a tool returned. What is no text goes to the next message of the
 // user, unless the adapter takes it here.
 func (t *translation) resultParts(b *block, place at) error {
 	switch {

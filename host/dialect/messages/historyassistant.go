@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// assistant writes a message of the assistant, whose content the cursor stands at: its
-// texts are one, and thoughts and calls stand beside them.
+// assistant writes a message of the assistant. The cursor stands at its content. Its texts
+// are joined, and thoughts and calls stand beside them.
 func (t *translation) assistant(c *cursor, place at) error {
 	t.beginMessage(place, `{"role":"assistant","content":`)
 	t.begin(`\n`)
@@ -52,7 +52,7 @@ func (t *translation) saidBlock(b *block, place at) error {
 	return nil
 }
 
-// call writes a call of a tool to those of its message. Its arguments are the text of the
+// call writes a call of a tool to those of its message. The arguments are the text of the
 // input, as it came.
 func (t *translation) call(b *block, place at) error {
 	if !b.id.isString() {

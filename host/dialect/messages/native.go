@@ -14,7 +14,7 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// The places of a request that are the gateway's business where a provider speaks this API.
+// The places of a request that concern the gateway where a provider speaks this API.
 const (
 	anywhere     = body.First + iota
 	ofTheTool    // what a tool is called with, or its schema: whatever it says, it is the tool's
@@ -72,7 +72,8 @@ var nativeForm = native.Form{
 	Seal: seal.Prefix,
 }.Indexed()
 
-// withIDs returns a node of fields in which there may be ids besides, and further ones deeper.
+// withIDs returns the node of an object with these fields, whose other fields may have ids
+// in them, however deep.
 func withIDs(fields ...body.Field) body.Node {
 	return body.Node{
 		Fields: append(fields,
@@ -83,7 +84,7 @@ func withIDs(fields ...body.Field) body.Node {
 	}
 }
 
-// idNode returns the node of what a provider keeps.
+// idNode returns the node of something that a provider keeps.
 func idNode() body.Node {
 	node := withIDs(body.Field{Name: "id", Place: atID})
 	node.Element = atID
@@ -116,9 +117,9 @@ const (
 	inOther     // anything else
 )
 
-// wholeForm and eventForm are the forms of an answer, and of its events: ids count where the
-// provider gives them, and nowhere else. With what an MCP server or the model wrote, a client
-// could make anything its own. What a tool is called with is the tool's.
+// wholeForm and eventForm are the forms of an answer, and of its events. Ids count where
+// the provider gives them, and nowhere else: with what an MCP server or the model wrote, a
+// client could make anything its own. What a tool is called with is up to the tool.
 var wholeForm, eventForm = newAnswerForm(inOwn), newAnswerForm(inModel)
 
 // newAnswerForm returns a form. model is the place of the top level's model.
@@ -149,12 +150,12 @@ func newAnswerForm(model body.Place) native.Form {
 	}.Indexed()
 }
 
-// extOwn is the extension of adapters for Anthropic itself, which alone learns who the
+// extOwn is the extension of adapters for Anthropic itself. Nobody else learns who the
 // client's user is.
 const extOwn = extNative
 
-// passed reads a request as it is. It returns nil for one with what Kai has sealed, which is
-// nothing to a provider.
+// passed reads a request as it is. It returns nil for a request with something that Kai has
+// sealed, because that means nothing to a provider.
 func (r *request) passed(b []byte, header http.Header) (*dialect.Native, error) {
 	q, err := native.Parse(b, &nativeForm)
 	if err != nil || q.Sealed {
@@ -180,9 +181,9 @@ func (r *request) passed(b []byte, header http.Header) (*dialect.Native, error) 
 	}, nil
 }
 
-// clientHeaders returns those of a client's headers that a provider may get, a JSON object;
-// nil if there are none: the version of the API, a date, and the list of features in beta that
-// the client knows.
+// clientHeaders returns the headers of a client that a provider may get, as a JSON object;
+// nil if there are none. They are the version of the API, which is a date, and the list of
+// beta features that the client knows.
 func clientHeaders(h http.Header) []byte {
 	const most = 2 << 10
 	betas, version := strings.Join(h["Anthropic-Beta"], ","), strings.Join(h["Anthropic-Version"], ",")
@@ -222,8 +223,8 @@ func newPassage(i dialect.Info, form *native.Form) *passage {
 	return &passage{reading: native.Reading{Form: form, Info: i}}
 }
 
-// Watches reports whether content has to be looked at: no delta has anything that is the
-// gateway's.
+// Watches reports whether content has to be looked at. No delta has anything in it that
+// concerns the gateway.
 func (p *passage) Watches(name []byte) bool { return string(name) != "content_block_delta" }
 
 // NeedsNames reports true: Anthropic's SDKs ignore an event without a name.

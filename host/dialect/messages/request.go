@@ -32,10 +32,10 @@ func (a *asked) fullName(name string) string {
 
 // Parse reads a request to /v1/messages.
 //
-// It checks what the gateway promises to check; the rest is up to adapter and provider.
-// What only a provider that speaks this API can take, such as a server tool, is kept as
-// the request's Untranslated. A field that is null counts as absent, and unknown ones are
-// ignored. Text is spliced and never decoded and encoded again.
+// It checks what the gateway promises to check; the rest is up to adapter and provider. If
+// only a provider that speaks this API can take the request, because it has a server tool
+// for example, its Untranslated says so. A field that is null counts as absent, and unknown
+// ones are ignored. Text is spliced, and never decoded and encoded again.
 //
 //   - error: a *fault.Error, whose Param is a place as this API names it, such as
 //     messages.2.content.0. Its text begins with the place.
@@ -91,8 +91,9 @@ type places struct {
 	given *origins // of the form that was asked for last
 }
 
-// parse reads a request. The result lacks Op, Native, Whole and Streamed. With an error it is
-// nil if nobody can take the request; else it has no Body, and may be taken as it is.
+// parse reads a request. The result lacks Op, Native, Whole and Streamed. If there is an
+// error, the result is nil if nobody can take the request. Otherwise it has no Body, and
+// the request may be taken as it is.
 func parse(b []byte, counting bool, buffers *buffer.Pool) (*request, error) {
 	r := &request{Request: &dialect.Request{}, counting: counting, bytes: len(b), places: &places{}}
 	if err := r.source.read(b); err != nil {

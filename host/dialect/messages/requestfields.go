@@ -6,8 +6,8 @@ import (
 	"github.com/kai-gateway/kai/host/body"
 )
 
-// source is what is read of a client's request. What else there is means nothing to a
-// chat completion, or is none of the gateway's business: it goes nowhere.
+// source is what is read of a client's request. Everything else means nothing to a chat
+// completion, or doesn't concern the gateway, and goes nowhere.
 type source struct {
 	model, messages, maxTokens, system, stream   value
 	temperature, topP, topK, stopSequences       value
@@ -22,7 +22,7 @@ type field struct {
 	of   func(*source) *value
 }
 
-// fields are all that are read; each one's number is that of its place.
+// fields are all fields that are read. The number of each is that of its place.
 var fields = [...]field{
 	{"model", func(s *source) *value { return &s.model }},
 	{"messages", func(s *source) *value { return &s.messages }},
@@ -45,7 +45,7 @@ var fields = [...]field{
 	{"thread", func(s *source) *value { return &s.thread }},
 }
 
-// grammar is the form of a request, of which the scan needs to know only the top.
+// grammar is the form of a request. The scan needs to know only the top level.
 var grammar = func() body.Grammar {
 	g := body.Grammar{Needs: "messages", Known: known(), Places: make([]body.Node, body.First)}
 	for i, f := range fields {
@@ -62,7 +62,7 @@ func known() (names []string) {
 	return names
 }
 
-// Begin does nothing: a field of the top is told when it ends.
+// Begin does nothing: Value is told of a field of the top level when it ends.
 func (s *source) Begin(body.Place, int) {}
 
 // End does nothing, either.

@@ -58,7 +58,7 @@ func (o *origins) size() int {
 	return 16*cap(o.messages) + 8*(cap(o.parts)+cap(o.calls)+cap(o.tools))
 }
 
-// names are fields of a chat request by the names that they have in this API.
+// clientNames are the names that fields of a chat request have in this API.
 var clientNames = map[string]string{
 	"max_completion_tokens": "max_tokens",
 	"stop":                  "stop_sequences",
@@ -68,8 +68,9 @@ var clientNames = map[string]string{
 	"parallel_tool_calls":   "tool_choice.disable_parallel_tool_use",
 }
 
-// fault returns an error about the chat request as one about the client's: its place is
-// the client's, and if that is a part of messages or tools the text begins with it.
+// fault puts an error about the chat request into the terms of the client's request. Its
+// place is the client's, and if that is a part of messages or tools, the text begins with
+// it.
 func (o *origins) fault(e *fault.Error) *fault.Error {
 	name, rest := cutField(e.Param)
 	path := ""

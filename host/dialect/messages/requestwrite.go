@@ -51,7 +51,7 @@ type translation struct {
 	strict     int        // bytes of schemas that were looked at
 }
 
-// found is what of a request would be different in another form.
+// found says what in a request would be different in another form.
 type found struct{ cache, topK, native bool }
 
 // unknown is an index that was not looked for.
@@ -143,7 +143,7 @@ func (s *source) check(counting bool) error {
 	return nil
 }
 
-// format writes the schema that the answer is to have.
+// format writes the schema that the answer must follow.
 func (t *translation) format() error {
 	name, format := "output_config.format", get(t.source.outputConfig, "format")
 	if format == nil {
@@ -201,8 +201,8 @@ func (t *translation) sampling() error {
 	return t.stops()
 }
 
-// stops writes where the answer ends. Most providers refuse what is nothing but white
-// space.
+// stops writes the texts at which the answer ends. Most providers refuse texts that are
+// only white space.
 func (t *translation) stops() error {
 	v := t.source.stopSequences
 	if v == nil {
@@ -231,9 +231,9 @@ func (t *translation) stops() error {
 	return nil
 }
 
-// user writes who the client says its user is. Claude Code puts ids of device and session
-// there, so others than Anthropic get no more than a hash, which is also short enough for
-// all.
+// user writes who the client says its user is. Claude Code puts ids of the device and the
+// session there, so providers other than Anthropic get only a hash, which is also short
+// enough for all of them.
 func (t *translation) user() {
 	id := get(t.source.metadata, "user_id")
 	if len(id.inside()) == 0 {

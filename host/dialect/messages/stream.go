@@ -19,8 +19,8 @@ func newStream(a asked, i dialect.Info) dialect.Stream { return &stream{a, i} }
 
 func (s *stream) Begin() dialect.Answer { return newEvents(s.asked, s.info) }
 
-// KeepAlive appends an event that says nothing. Before the first of the answer it is still
-// before any answer to clients, so that they repeat the request after an error.
+// KeepAlive appends an event that says nothing. Before the first event of the answer, it is
+// no answer to clients, so that they still repeat the request after an error.
 func (s *stream) KeepAlive(dst []byte) []byte {
 	return append(dst, "event: ping\ndata: {\"type\":\"ping\"}\n\n"...)
 }
@@ -35,7 +35,7 @@ func (s *stream) Fail(dst []byte, e *fault.Error) []byte {
 
 // events makes the events of a streamed answer.
 //
-// A block begins with the first that is stated of it, and ends when another one follows or
+// A block begins with the first thing that is stated of it, and ends when another one follows or
 // the answer ends. What one adapter call states of a block becomes one delta. What follows
 // a call waits until the JSON of its arguments is complete.
 type events struct {
@@ -91,7 +91,7 @@ func (s *events) End(dst []byte) ([]byte, error) {
 	return append(dst, "}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"...), nil
 }
 
-// Sent notes that the events have reached the client; dropped: that their array is no
+// Sent notes that the events have reached the client. dropped says that their array is no
 // longer used.
 func (s *events) Sent(dropped bool) {
 	if dropped {
@@ -120,7 +120,7 @@ func (s *events) show(dst []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// room makes room in dst for the events of what was stated, and counts it, if they are
+// room makes room in dst for the events of what was stated, and counts it if they are
 // large.
 func (s *events) room(dst []byte) ([]byte, error) {
 	n := 0
@@ -140,7 +140,7 @@ func (s *events) room(dst []byte) ([]byte, error) {
 	return grown, nil
 }
 
-// showPiece appends what is new of a block: its begin, a delta, its end.
+// showPiece appends what is new of a block: its beginning, a delta, its end.
 func (s *events) showPiece(dst []byte, p *piece) []byte {
 	if !p.shown {
 		p.shown = true
@@ -172,7 +172,7 @@ func (s *events) showPiece(dst []byte, p *piece) []byte {
 	return append(dst, "}\n\n"...)
 }
 
-// start appends the first event, if it is not out.
+// start appends the first event, unless it was sent.
 func (s *events) start(dst []byte) []byte {
 	if s.started {
 		return dst
@@ -184,7 +184,7 @@ func (s *events) start(dst []byte) []byte {
 	return append(dst, "\n\n"...)
 }
 
-// begin appends the begin of a block, and prepares its deltas.
+// begin appends the beginning of a block, and prepares its deltas.
 func (s *events) begin(dst []byte, p *piece) []byte {
 	index := s.begun
 	s.begun++

@@ -4,12 +4,12 @@ import (
 	"bytes"
 )
 
-// billingHeader is what the first block of Claude Code's system prompt begins with. The
-// API takes it out, and any other model would read it; in older versions it changes with
-// every request and so defeats every cache of prompts.
+// billingHeader is what the first block of Claude Code's system prompt begins with.
+// Anthropic's API removes it, and any other model would read it. In older versions it
+// changes with every request, and so defeats every cache of prompts.
 const billingHeader = "x-anthropic-billing-header:"
 
-// system writes the system's prompt as the first message.
+// system writes the system prompt as the first message.
 func (t *translation) system(v value) error {
 	if v == nil || v.isString() && v.isEmpty() {
 		return nil
@@ -52,8 +52,8 @@ func (t *translation) systemBlock(b *block, place at) error {
 }
 
 // reminder writes a message that the system put into the conversation as a text of the
-// user: the form that Claude Code itself takes for servers without such messages. It
-// stays where it is, so that the prompt before it doesn't change.
+// user. Claude Code itself uses that form with servers that have no such messages. It stays
+// where it is, so that the prompt before it doesn't change.
 func (t *translation) reminder(content value, cleared bool) error {
 	const before, behind = `<system-reminder>\n`, `\n</system-reminder>`
 	if content.isString() {

@@ -1,7 +1,7 @@
 package messages
 
-// wish is the field of the chat request that is no condition: clients ask for thinking
-// whatever the model.
+// wish is the field of the chat request that clients merely wish: they ask for thinking
+// whatever the model is.
 const wish = "reasoning_effort"
 
 // noteEffort takes the effort that a message of the system asks for from then on.
@@ -11,7 +11,7 @@ func (t *translation) noteEffort(outputConfig value) {
 	}
 }
 
-// think writes how much the model is to think.
+// think writes how much the model should think.
 func (t *translation) think() {
 	if t.effort = t.reasoningEffort(); t.effort != "" {
 		t.raw(`,"` + wish + `":"` + t.effort + `"`)

@@ -15,7 +15,7 @@ import (
 // that chat completions have for it. What a provider wants back is in reasoning_details,
 // in OpenRouter's form: https://openrouter.ai/docs/use-cases/reasoning-tokens
 //
-// A signature is Claude's own, or holds what seal put there, or is foreign and says
+// A signature is Claude's own, or has in it what seal put there, or is foreign and means
 // nothing.
 type thoughts struct {
 	text      []byte            // inside of a JSON string
@@ -78,8 +78,8 @@ func (t *thoughts) ofClaude() {
 // it is.
 const minRestored = 64 << 10
 
-// open restores what was sealed into a signature, as long as there is room for it. What
-// is broken is ignored.
+// open restores what was sealed into a signature, as long as there is room for it. It
+// ignores what is broken.
 func (t *thoughts) open(b *block, place at) error {
 	c, ours, err := seal.Open(b.signature.text(), &t.room)
 	if e, ok := errors.AsType[*fault.Error](err); ok {
@@ -116,7 +116,7 @@ func (t *thoughts) open(b *block, place at) error {
 
 func (t *thoughts) noteHalves(opened []byte) { t.halves = t.halves || seal.HasHalves(opened) }
 
-// lacksText reports whether a detail is of a text that it doesn't have.
+// lacksText reports whether a detail should have a text and doesn't.
 func lacksText(detail []byte) bool {
 	kind := ""
 	for it := sdk.Object(detail); it.Next(); {

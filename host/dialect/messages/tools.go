@@ -35,7 +35,7 @@ func readTool(c *cursor) (t tool) {
 	return t
 }
 
-// check refuses what is no function of the client's.
+// check refuses a tool that is not a function of the client's.
 func (t tool) check(path string) error {
 	kind := t.kind.text()
 	switch {

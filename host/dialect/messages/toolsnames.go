@@ -13,8 +13,8 @@ const (
 	keptOfName  = 55 // bytes of a longer one that stay, before "_" and 8 digits of its hash
 )
 
-// appendName appends a tool's name, and returns the short one that stands for it; "" if
-// it is as it was.
+// appendName appends a tool's name, and returns the short name that takes its place; "" if
+// the name stays as it is.
 func (t *translation) appendName(dst []byte, name value) (out []byte, short string) {
 	if len(name) <= longestName+len(`""`) {
 		return append(dst, name...), ""

@@ -7,7 +7,7 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// appendUsage appends what an answer cost. Clients add the tokens of the input, those
+// appendUsage appends what an answer cost. Clients add up the tokens of the input, those
 // that were read from a cache, and those that were written to one. In a stream, counts
 // replace earlier ones, so those that the provider did not tell are left out.
 func appendUsage(dst []byte, u facts.Usage, whole bool) []byte {

@@ -19,7 +19,7 @@ const (
 	maxFieldName = 64       // bytes
 	maxFileName  = 255      // bytes
 	maxMediaType = 100      // bytes of a file's content type
-	longField    = 64 << 10 // bytes of a field from which on adapters get its length alone
+	longField    = 64 << 10 // bytes of a field; adapters get only the length of a longer one
 )
 
 // part is a field of a form, or a file.
@@ -31,7 +31,7 @@ type part struct {
 	content   body.Span
 }
 
-// isLong reports whether adapters get the length of a field and not its content.
+// isLong reports whether adapters get only the length of a field, and not its content.
 func (p *part) isLong() bool { return !p.file && p.content.To-p.content.From > longField }
 
 // parseForm reads the body of a request of type multipart/form-data, whose boundary is not
@@ -96,8 +96,8 @@ func skipSpace(b []byte, i int) int {
 	return i
 }
 
-// parsePartHead reads the headers of a part, whose lines begin with the line end at from. Its
-// content begins at the result.
+// parsePartHead reads the headers of a part. Its lines begin with the line end at from, and
+// its content begins at at.
 func parsePartHead(b []byte, from int) (p part, at int, err *fault.Error) {
 	head := b[from:min(len(b), from+maxPartHead)]
 	n := bytes.Index(head, []byte("\r\n\r\n"))
@@ -215,8 +215,9 @@ func isMediaType(s string) bool {
 	return ok && kind != "" && rest != "" && len(s) <= maxMediaType && strings.IndexFunc(s, func(r rune) bool { return r <= ' ' && r != ' ' || r >= 0x7f || r == '"' }) < 0
 }
 
-// cleanFileName returns what is behind the last slash of a file's name, bounded, with
-// underscores for what would need escaping. Servers know a file's format by its end.
+// cleanFileName returns what follows the last slash of a file's name, bounded, with
+// underscores for what would need escaping. Servers tell a file's format by the end of its
+// name.
 func cleanFileName(name string) string {
 	name = name[strings.LastIndexAny(name, `/\`)+1:]
 	name = strings.Map(func(r rune) rune {

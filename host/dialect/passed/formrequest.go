@@ -90,8 +90,9 @@ func (f *form) read(parts []part) *fault.Error {
 	return nil
 }
 
-// baseOf returns the field that some server may take a name for, folded: what stands before or
-// in brackets, and before a dot. Servers read m[0], m.0, m.x and [m] as fields of m, or as m.
+// baseOf returns the field, folded, that some server may take a name for: what stands
+// before brackets, in them, or before a dot. Servers read m[0], m.0, m.x and [m] as fields
+// of m, or as m.
 func baseOf(name string) string {
 	name = strings.TrimLeft(name, "[].")
 	if end := strings.IndexAny(name, "[]."); end >= 0 {
@@ -125,15 +126,15 @@ func (f *form) readField(p part) *fault.Error {
 			return plain.Wrong("stream", "must be true or false")
 		}
 		if !f.stream {
-			return nil // which is what is meant without it
+			return nil // this is the default
 		}
 	}
 	f.parts = append(f.parts, p)
 	return nil
 }
 
-// plainText is what a transcription may be besides JSON. What calls itself HTML and is none
-// is a text, too.
+// plainText says which content type a transcription may have besides JSON. A text that is
+// called HTML and is none counts, too.
 func plainText(mediaType string) (contentType string, ok bool) {
 	switch mediaType {
 	case "text/vtt", "application/x-subrip", "text/srt":
@@ -200,7 +201,7 @@ func (f *form) Body(upstreamModel string) []byte {
 	return append(out, "}}"...)
 }
 
-// appendField appends what a field is to adapters.
+// appendField appends a field as adapters get it.
 func (f *form) appendField(dst []byte, p part) []byte {
 	if p.isLong() {
 		return fmt.Appendf(dst, `{"bytes":%d}`, p.content.To-p.content.From)
@@ -236,8 +237,8 @@ func (f *form) size() int64 {
 	return size
 }
 
-// soundBytes is about how many bytes a second of sound in a file has at least, as of speech
-// that is compressed well. Other files have up to a hundred times as many.
+// soundBytes is about how many bytes a second of sound takes in a file at least, which is
+// that of well compressed speech. Other files have up to a hundred times as many.
 const soundBytes = 4000
 
 // sound estimates how long the sound in the file is, at least a second. It is too long rather
@@ -263,7 +264,8 @@ func (f *form) Tokens() int64 { return f.size() / 4 }
 func (*form) MaxOutput() int64 { return 0 }
 
 // Asks returns the first of the fields that the form has, in whatever way some server may read
-// its name; "" if there is none. Forms have no tools, so all tools count where some would choose.
+// its name; "" if there is none. Forms have no tools, so if some
+// tools would choose, a field tools counts whatever is in it.
 func (f *form) Asks(fields, tools []string) string {
 	if len(tools) > 0 {
 		fields = append(slices.Clip(fields), "tools")

@@ -62,7 +62,7 @@ type shape struct {
 	path    string
 	also    []string                                             // other paths, at which the same is served
 	fields  []field                                              // those that Kai looks at, besides model
-	data    bool                                                 // what is long in it is the client's own, with whatever fields, and names nothing
+	data    bool                                                 // what is long in it is the client's own, in whatever fields, and names nothing that a provider keeps
 	passes  func(mediaType string) (contentType string, ok bool) // as dialect.Request has it
 	grammar body.Grammar
 }
@@ -81,9 +81,9 @@ type field struct {
 // Each field of a shape has two places: its own, and that of the elements of a list in it.
 func placeOf(field int) body.Place { return body.First + body.Place(2*field) }
 
-// below is the place of what a field has in it whose long texts go by reference, and unknown that of
-// what other fields have, or of a field that Kai doesn't look at. Each of them and the next are
-// those of body.NodesOfIDs.
+// below is the place of what is in a field whose long texts go by reference, and unknown
+// that of what is in other fields, or of a field that Kai doesn't look at. Each of them,
+// and the place after it, are those of body.NodesOfIDs.
 func (s *shape) below() body.Place   { return placeOf(len(s.fields)) }
 func (s *shape) unknown() body.Place { return s.below() + body.WithID + 1 }
 
@@ -203,7 +203,7 @@ func isTrue(v sdk.JSON) bool {
 
 func anything(sdk.JSON) string { return "" }
 
-// sound is what speech may be.
+// sound says which content type speech may have.
 func sound(mediaType string) (contentType string, ok bool) {
 	switch {
 	case strings.HasPrefix(mediaType, "audio/"):

@@ -113,7 +113,7 @@ func (r *request) read(s *shape, values []body.Span) *fault.Error {
 	return nil
 }
 
-// characters returns how many characters a JSON string has, of which each escape is one.
+// characters returns how many characters a JSON string has. An escape counts as one.
 func characters(v sdk.JSON) (n int64) {
 	for i := 1; i < len(v)-1; i++ {
 		switch c := v[i]; {

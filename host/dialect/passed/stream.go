@@ -13,7 +13,7 @@ import (
 type stream struct {
 	dialect.OpenAIEvents
 	info dialect.Info
-	text bool // the events are mostly text, whose length says what it cost if nobody counts
+	text bool // the events are mostly text, whose length tells the cost if nobody counts
 }
 
 // Begin makes the answer of an attempt.
@@ -41,8 +41,8 @@ func (a *passing) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	return a.Answer.Apply(dst, ems)
 }
 
-// Usage returns what the answer cost so far, complete or not. Of sound and pictures, the length
-// says nothing.
+// Usage returns what the answer cost so far, complete or not. The length of sound and
+// pictures says nothing about that.
 func (a *passing) Usage() facts.Usage {
 	u := a.Answer.Usage()
 	if !a.text {

@@ -9,8 +9,9 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// whole appends the events of an answer that came as a whole, the RESULT among the emissions of
-// an adapter call. Some models know no stream and ignore that one is asked for, such as whisper-1:
+// whole appends the events for an answer that came as a whole, which is the RESULT among
+// the emissions of an adapter call. Some models, such as whisper-1, can't stream, and
+// ignore that a stream is asked for:
 // https://platform.openai.com/docs/api-reference/audio/createTranscription
 func (a *passing) whole(dst []byte, ems []abi.Emission, result int) ([]byte, error) {
 	answer := sdk.JSON(ems[result].Data)
@@ -32,8 +33,8 @@ func (a *passing) whole(dst []byte, ems []abi.Emission, result int) ([]byte, err
 	return dst, nil
 }
 
-// asEvents tells what a whole answer says in the events of its API: the text of a transcription,
-// or pictures. What is stated besides comes with the last one. The error is a *fault.Error.
+// asEvents turns a whole answer into the events of its API: the text of a transcription, or
+// pictures. What last states comes with the last event. The error is a *fault.Error.
 func asEvents(answer sdk.JSON, tell func(event []byte, ems ...abi.Emission) error, last []abi.Emission) error {
 	if text := answer.Get("text"); text.Kind() == sdk.KindString {
 		delta := event("transcript.text.delta")

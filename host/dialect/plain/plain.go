@@ -1,6 +1,6 @@
-// Package plain has what those dialects share whose requests are no conversations, and reach
-// an adapter as they are, except for a few edits: embeddings, completions, and what is passed
-// on.
+// Package plain has what those dialects share whose requests are no conversations, and
+// reach an adapter as they are but for a few edits: embeddings, completions, and what is
+// passed on.
 package plain
 
 import (
@@ -52,8 +52,8 @@ func (r *Request) Tokens() int64 { return int64(len(r.Whole()) / 4) }
 // MaxOutput is how many tokens the answer may have at most; 0 if nobody says.
 func (r *Request) MaxOutput() int64 { return r.Output }
 
-// Asks returns the first of the fields that the request has; "" if there is none. These APIs have
-// no tools, so all tools count where some would choose.
+// Asks returns the first of the fields that the request has; "" if there is none. These APIs
+// have no tools, so if some tools would choose, a field tools counts whatever is in it.
 func (r *Request) Asks(fields, tools []string) string {
 	if field := r.Has(fields); field != "" || len(tools) == 0 {
 		return field
@@ -61,13 +61,14 @@ func (r *Request) Asks(fields, tools []string) string {
 	return r.Has([]string{"tools"})
 }
 
-// Wrong is the error for what a request has at a place, and what must be there instead.
+// Wrong is the error for a request that has the wrong thing at a place. must says what has
+// to be there.
 func Wrong(at, must string) *fault.Error {
 	return &fault.Error{Kind: fault.Invalid, Param: at, Text: at + ": " + must}
 }
 
-// Items notes where the items of a list are, which must be of one kind. A list of numbers is
-// one text as tokens, and has no items.
+// Items notes where the items of a list are. They must all be of one kind. A list of
+// numbers is one text as tokens, and has no items.
 //
 //   - name: of the field, for errors
 //   - at: the list, in b
@@ -125,7 +126,7 @@ func CheckTokens(list sdk.JSON) (must string) {
 	return ""
 }
 
-// Keep returns the edits that leave n of a list's items, the first of which is from.
+// Keep returns the edits that leave n of a list's items, beginning with from.
 func Keep(items []body.Span, from, n int) (edits []body.Edit) {
 	last := len(items) - 1
 	if from > 0 {
@@ -137,12 +138,12 @@ func Keep(items []body.Span, from, n int) (edits []body.Edit) {
 	return edits
 }
 
-// maxTokens is how many bytes of lists of tokens an adapter gets at once, a half of what fits
+// maxTokens is how many bytes of lists of tokens an adapter gets at once: half of what fits
 // into its memory. Texts go by reference, tokens don't.
 const maxTokens = 4 << 20
 
-// AtOnce returns how many of the items of a list one request may have at most, if they are lists
-// of tokens that together are too long for an adapter; else 0.
+// AtOnce returns how many items of a list one request may have, if they are lists of tokens
+// that together are too long for an adapter; else 0.
 func AtOnce(b []byte, items []body.Span) int {
 	total, longest := 0, 0
 	for _, item := range items {

@@ -28,14 +28,14 @@ type answer struct {
 
 	scratch []byte
 
-	err error // what made it fail here; nothing can be done any more
+	err error // why it failed here; nothing more can be done with it
 }
 
 func newAnswer(r *response) answer {
 	return answer{response: r, facts: facts.New(facts.Options{Memory: r.info.Memory, MaxHeld: r.info.MaxHeld})}
 }
 
-// takeAll adds the facts that one adapter call led to. done is whether the answer was
+// takeAll adds the facts that one adapter call led to. done says that the answer was
 // complete before it.
 func (a *answer) takeAll(deltas []facts.Delta, done bool) error {
 	for i := range deltas {
@@ -71,7 +71,7 @@ func (a *answer) takeAll(deltas []facts.Delta, done bool) error {
 	return nil
 }
 
-// take adds a fact. rest is what the same adapter call led to besides.
+// take adds a fact. rest is what else the same adapter call led to.
 func (a *answer) take(d *facts.Delta, rest []facts.Delta) error {
 	switch d.Kind {
 	case abi.Text:
@@ -116,7 +116,7 @@ func (a *answer) say(k itemKind, text facts.Text, rest []facts.Delta) error {
 		if err := a.close(statusCompleted, rest); err != nil {
 			return err
 		}
-		if k != reasoningItem { // which takes along what is sealed
+		if k != reasoningItem { // a reasoning takes along what is sealed
 			if err := a.carry(); err != nil {
 				return err
 			}
@@ -145,7 +145,7 @@ func (a *answer) show(it *outputItem, text facts.Text, logprobs []byte) error {
 	return a.keep(&it.text, a.events.textDelta(it, text, logprobs))
 }
 
-// waitLogprobs adds the elements of an array to those that wait for a text.
+// waitLogprobs adds the elements of an array to the logprobs that wait for a text.
 func (a *answer) waitLogprobs(array []byte) (err error) {
 	if a.logprobs, err = a.facts.Grow(a.logprobs, len(array)+1); err != nil {
 		return err
@@ -154,7 +154,7 @@ func (a *answer) waitLogprobs(array []byte) (err error) {
 	return nil
 }
 
-// takeLogprobs moves those that wait to a message.
+// takeLogprobs moves the logprobs that wait to a message.
 func (a *answer) takeLogprobs(it *outputItem) error {
 	if len(it.logprobs) > 0 {
 		if err := a.keep(&it.logprobs, comma); err != nil {
@@ -171,8 +171,8 @@ func (a *answer) takeLogprobs(it *outputItem) error {
 
 var comma = []byte(",")
 
-// beginCall begins a call of a tool. What its provider wants back with it goes into an
-// item of its own before it, if it is known already.
+// beginCall begins a call of a tool. What its provider wants back with it goes into an item
+// of its own before the call, if it is known by then.
 func (a *answer) beginCall(d *facts.Delta, rest []facts.Delta) error {
 	if err := a.close(statusCompleted, rest); err != nil {
 		return err
@@ -199,11 +199,11 @@ func (a *answer) beginCall(d *facts.Delta, rest []facts.Delta) error {
 	return nil
 }
 
-// taken replaces the kind of a fact that was taken before its turn.
+// taken replaces the kind of a fact that was taken before its turn came.
 const taken abi.Kind = 0
 
-// argue adds to the arguments of a call. The facts give a call without arguments an empty
-// object when the answer ends.
+// argue adds to the arguments of a call. When the answer ends, the facts give a call
+// without arguments an empty object.
 func (a *answer) argue(it *outputItem, text facts.Text, rest []facts.Delta) error {
 	if ends(rest) && string(text.Data) == "{}" && isBlank(sdk.AppendUnquote(nil, it.text)) {
 		it.bare = true
@@ -214,7 +214,7 @@ func (a *answer) argue(it *outputItem, text facts.Text, rest []facts.Delta) erro
 	return a.keepText(it, text)
 }
 
-// keep appends to a buffer that is kept to the answer's end, and counts it.
+// keep appends to a buffer that is kept until the answer's end, and counts it.
 func (a *answer) keep(b *[]byte, p []byte) error {
 	if len(p) > cap(*b)-len(*b) {
 		var err error
@@ -229,7 +229,8 @@ func (a *answer) keep(b *[]byte, p []byte) error {
 // piece is how much of a text is escaped at once.
 const piece = 16 << 10
 
-// keepText adds a text to an item. It makes no copy of a long one but the one it keeps.
+// keepText adds a text to an item. If the text is long, the only copy is the one that it
+// keeps.
 func (a *answer) keepText(it *outputItem, text facts.Text) (err error) {
 	if it.text, err = a.facts.Grow(it.text, len(text.Data)); err != nil {
 		return err

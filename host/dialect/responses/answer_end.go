@@ -9,8 +9,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// close closes the open message or reasoning, if there is one. rest is what the adapter
-// call that closes it led to besides.
+// close closes the open message or reasoning, if there is one. rest is what else the
+// adapter call that closes it led to.
 func (a *answer) close(status string, rest []facts.Delta) (err error) {
 	it := a.open
 	if it == nil {
@@ -62,8 +62,8 @@ func (a *answer) done(it *outputItem, status string) {
 	a.events.done(it)
 }
 
-// carry puts what is sealed, if there is anything, into an item of its own: a reasoning
-// without text.
+// carry puts what is sealed, if anything is, into an item of its own: a reasoning without
+// text.
 func (a *answer) carry() error {
 	text, err := a.sealUp()
 	if err != nil || text == "" {
@@ -137,7 +137,8 @@ func (a *answer) cutOff() bool {
 }
 
 // endCall ends a call, unless it was cut off: then its arguments are no object, or were
-// never begun. Nothing may say that such a call is done, because clients run what is.
+// never begun. Nothing may say that such a call is done, because clients run calls that are
+// done.
 func (a *answer) endCall(it *outputItem) error {
 	resolve := it.tool.kind.form().resolve
 	if resolve == nil && !a.cutOff() {
@@ -159,8 +160,8 @@ func (a *answer) endCall(it *outputItem) error {
 	return nil
 }
 
-// endSummary ends an answer that is exactly one compaction item. Without a summary there
-// is none: the client would drop the conversation for nothing.
+// endSummary ends an answer that is exactly one compaction item. If there is no summary,
+// there is no item, because the client would drop the conversation for nothing.
 func (a *answer) endSummary() error {
 	it := a.open
 	a.open = nil

@@ -10,7 +10,7 @@ import (
 )
 
 // sealed collects what providers want back with the next request and what this API has no
-// place for. Clients carry it back as the encrypted_content of reasoning items.
+// place for. Clients carry it as the encrypted_content of reasoning items.
 type sealed struct {
 	details []seal.Detail
 	message []byte                     // extra fields of the message
@@ -53,7 +53,7 @@ func (a *answer) sealCall(id string, d *facts.Delta) error {
 	return nil
 }
 
-// extras returns the fields of a fact that travel, as an object, which is counted; nil if
+// extras returns the fields of a fact that travel, as an object, which it counts; nil if
 // there are none.
 func (a *answer) extras(d *facts.Delta) ([]byte, error) {
 	extras := seal.Extras(d)
@@ -69,7 +69,8 @@ func (a *answer) holdSealed(bytes int) error {
 	return nil
 }
 
-// sealDetail adds a part of the reasoning to the one before, if it continues that.
+// sealDetail adds a part of the reasoning, and joins it to the one before if it continues
+// that.
 func (a *answer) sealDetail(raw []byte) error {
 	s := &a.sealed
 	d := seal.ReadDetail(raw)
@@ -98,9 +99,9 @@ func (s *sealed) size() int {
 	return n
 }
 
-// sealUp returns what was sealed, in the form in which clients carry it, and forgets it.
-// It is "" if there is nothing, or more than may be sealed: a conversation that goes on
-// without it is better than one that can't go on.
+// sealUp returns what was sealed, in the form in which clients carry it, and forgets it. It
+// returns "" if there is nothing, or more than may be sealed: a conversation without it is
+// better than one that can't go on.
 func (a *answer) sealUp() (string, error) {
 	s := &a.sealed
 	size := s.size()

@@ -11,10 +11,10 @@ import (
 
 // A compaction is a summary of the conversation in place of the conversation. The client
 // asks for one with an item compaction_trigger at the end of its input, gets exactly one
-// item compaction, and sends that one back instead of what it stands for. Nobody has to
-// remember anything: the summary itself is sealed in the item.
+// item compaction, and sends that item back instead of what it stands for. Nobody has to
+// remember anything, because the summary itself is sealed in the item.
 
-// summaryKind is the type of the one detail that a sealed summary consists of.
+// summaryKind is the type of the one detail in a sealed summary.
 const summaryKind = "kai.summary"
 
 // sealSummary returns the encrypted_content of a compaction item.

@@ -9,9 +9,10 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// ParseCompact is a [dialect.Parse] of requests to POST /v1/responses/compact, which have less
-// than those to /v1/responses: a conversation becomes a shorter one. Only a provider that speaks
-// this API can read what it makes of it, so none is translated.
+// ParseCompact is a [dialect.Parse] of requests to POST /v1/responses/compact, which make a
+// conversation shorter. They have fewer fields than those to /v1/responses. Only a provider
+// that speaks this API can read what it makes of a conversation, so no request is
+// translated.
 func ParseCompact(_ context.Context, b []byte, _ dialect.Caller) (*dialect.Request, error) {
 	b = bytes.TrimPrefix(b, []byte("\ufeff"))
 	var r reading

@@ -8,12 +8,13 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// patience is how long a client is asked to wait if nobody knows how long it has to. Codex
+// patience is how long a client is asked to wait if nobody knows how long it must. Codex
 // gives up at once on a 429 that does not say it.
 const patience = 5 * time.Second
 
 // Dialect returns what all paths of the Responses API have in common: everything is as in
-// OpenAI's other APIs, but who asks too often is always told when to ask again.
+// OpenAI's other APIs, except that a client that asks too often is always told when to ask
+// again.
 func Dialect() *dialect.Dialect {
 	d := dialect.OpenAI()
 	d.Translate = func(e *fault.Error) *fault.Error {

@@ -10,8 +10,8 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// ownCodes are those of OpenAI's that say more than a kind does, so that clients get them as a
-// provider said them.
+// ownCodes are those of OpenAI's codes that say more than a kind does. Clients get them as
+// a provider said them.
 var ownCodes = map[string]bool{
 	"server_is_overloaded": true, "slow_down": true, "vector_store_timeout": true, "cyber_policy": true, "bio_policy": true, "invalid_image": true, "invalid_image_format": true,
 	"invalid_base64_image": true, "invalid_image_url": true, "image_too_large": true, "image_too_small": true, "image_parse_error": true,
@@ -60,8 +60,8 @@ func appendFailure(dst []byte, code, text string) []byte {
 }
 
 // Fail appends the end of a stream that failed: an error in both shapes that clients look
-// for, and the failed response with the items that were done. It ends no item: clients
-// run a call that is done, and would then repeat the request besides.
+// for, and the failed response with the items that were done. It ends no item: clients run
+// a call that is done, and would then also repeat the request.
 func (s *stream) Fail(dst []byte, e *fault.Error) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()

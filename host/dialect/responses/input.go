@@ -10,10 +10,9 @@ import (
 // conversation makes the messages of a chat completion of the items of an input.
 //
 // An assistant run is a sequence of the assistant's messages, reasoning and calls, in any
-// order, that anything else ends. One run is one message: several would be refused by
-// some providers, and misread by the templates of others. Results follow their run at
-// once. Instructions at the beginning become one message, since many models take only
-// one.
+// order. Anything else ends it. One run is one message: some providers would refuse
+// several, and the templates of others would misread them. Results follow their run at
+// once. Instructions at the beginning become one message, since many models take only one.
 type conversation struct {
 	completion
 	reading *reading
@@ -121,7 +120,7 @@ func (c *conversation) begin() {
 	c.raw("}")
 }
 
-// interrupt ends what a message that is none of the assistant's ends.
+// interrupt ends what a message ends that is not the assistant's.
 func (c *conversation) interrupt() {
 	c.begin()
 	c.endRun()

@@ -128,7 +128,7 @@ func (i *item) classify(f *itemFields) *fault.Error {
 	return nil
 }
 
-// itemFields are the fields that Kai reads of an item. What is null is absent.
+// itemFields are the fields of an item that Kai reads. A field that is null is absent.
 type itemFields struct {
 	typ, id, role, content, callID, name, namespace, arguments, input, output, summary,
 	sealed, tools, action, operation, execution, status sdk.JSON

@@ -11,7 +11,7 @@ import (
 )
 
 // attachment are the images and files of a tool's result. Messages of tools can only have
-// texts, so these follow in a message of the user, once no result comes any more.
+// texts, so these follow in a message of the user, after the last result.
 type attachment struct {
 	item   int
 	callID []byte   // the inside of a JSON string
@@ -21,7 +21,7 @@ type attachment struct {
 // onlyAttached is what the model reads in place of a result that has no text.
 const onlyAttached = "[The result is attached below.]"
 
-// callIDs are the ids of the calls so far. A result mostly follows its call soon.
+// callIDs are the ids of the calls so far. Mostly, a result follows its call soon.
 type callIDs struct {
 	all     []sdk.JSON // strings, in order
 	decoded map[string]struct{}
@@ -100,7 +100,7 @@ func (c *conversation) addOutput(it *item, f *itemFields) *fault.Error {
 	return err
 }
 
-// appendOutput appends the text of a result, and keeps what else there is for later.
+// appendOutput appends the text of a result, and keeps everything else for later.
 func (c *conversation) appendOutput(output, callID sdk.JSON, at spot) *fault.Error {
 	if isString(output) {
 		c.literal(output, (*chat.Marks).Text)
@@ -131,7 +131,7 @@ func (c *conversation) appendOutput(output, callID sdk.JSON, at spot) *fault.Err
 	return nil
 }
 
-// flushAttached writes the message with what was attached to the last results.
+// flushAttached writes the message with what is attached to the last results.
 func (c *conversation) flushAttached() {
 	if len(c.attached) == 0 {
 		return

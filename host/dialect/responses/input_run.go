@@ -33,10 +33,10 @@ type toolCall struct {
 	arguments []byte   // the inside of a JSON string literal
 }
 
-// thinks reports whether there is nothing yet but reasoning.
+// thinks reports whether the run has nothing but reasoning yet.
 func (r *run) thinks() bool { return r.open && len(r.text) == 0 && len(r.calls) == 0 }
 
-// beginRun begins a run, or goes on with it.
+// beginRun begins a run, or continues the open one.
 func (c *conversation) beginRun(it *item) {
 	c.begin()
 	if !c.run.open {
@@ -45,7 +45,7 @@ func (c *conversation) beginRun(it *item) {
 }
 
 // endRun writes the message that the run is, and ends it. A run without anything that a
-// provider would take is left out.
+// provider would accept is left out.
 func (c *conversation) endRun() {
 	r := &c.run
 	if !r.open {
@@ -122,7 +122,7 @@ func appendExtras(dst []byte, object json.RawMessage) []byte {
 }
 
 // addReasoning adds thoughts, and what is sealed with them. It does not end the results
-// that it stands between: clients put it there.
+// that it stands between, because clients put it there.
 func (c *conversation) addReasoning(it *item, f *itemFields) *fault.Error {
 	c.beginRun(it)
 	text, at := f.content, it.spot().in("content")
@@ -162,11 +162,11 @@ func (c *conversation) addReasoning(it *item, f *itemFields) *fault.Error {
 
 func (c *conversation) noteHalves(opened []byte) { c.halves = c.halves || seal.HasHalves(opened) }
 
-// maxInflation is how many times more bytes than it has deflate may open to:
+// maxInflation is by which factor compressed content may grow when it is opened:
 // https://zlib.net/zlib_tech.html
 const maxInflation = 1032
 
-// open opens the sealed content of an item. What it may open to is counted before, and
+// open opens the sealed content of an item. It counts what that may open to before, and
 // what it did open to afterwards.
 func (c *conversation) open(sealed string, at spot) (seal.Content, *fault.Error) {
 	room := c.room
@@ -257,8 +257,8 @@ func (c *conversation) emulated(k toolKind) string {
 	return c.tools.flat(identity{name: emulations[k].name})
 }
 
-// arguments returns the arguments of a function call as the inside of a JSON string, of an
-// object in any case: most providers refuse a conversation with anything else in it, and
+// arguments returns the arguments of a function call as the inside of a JSON string. They
+// are always an object: most providers refuse a conversation with anything else in it, and
 // what a model once got wrong stays in it for ever.
 func (c *conversation) arguments(v sdk.JSON, at spot) ([]byte, *fault.Error) {
 	inside, ok := insideOf(v)

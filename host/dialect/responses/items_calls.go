@@ -80,9 +80,9 @@ func isObject(arguments []byte) bool {
 	return v.Kind() == sdk.KindObject && v.Valid() == nil
 }
 
-// appendInput appends the input of a custom tool, as the inside of a JSON string
-// literal: the field "input" that the model was asked for. If there is none it is the
-// only string, or else what the model wrote as it stands.
+// appendInput appends the input of a custom tool, as the inside of a JSON string literal:
+// the field "input" that the model was asked for, or else the only string, or else what the
+// model wrote, as it stands.
 func appendInput(dst, arguments []byte) []byte {
 	input, found := sdk.JSON(arguments).AppendStr(nil)
 	strings := 0
@@ -99,8 +99,8 @@ func appendInput(dst, arguments []byte) []byte {
 	return facts.Text{Data: input}.AppendTo(dst)
 }
 
-// appendObject appends arguments as an object on one line. What is none becomes a field
-// of one, under the name that the request's half gives it, too.
+// appendObject appends arguments as an object on one line. Anything else becomes a field of
+// an object, under the name that the request's half gives it, too.
 func appendObject(dst, arguments []byte) []byte {
 	switch {
 	case isObject(arguments):
@@ -114,7 +114,7 @@ func appendObject(dst, arguments []byte) []byte {
 }
 
 // appendLine appends valid JSON on one line, with U+FFFD for every half of a character,
-// for which some clients refuse the whole event.
+// because some clients refuse the whole event for one.
 func appendLine(dst, value []byte) []byte {
 	for i := 0; i < len(value); i++ {
 		switch c := value[i]; {

@@ -13,9 +13,9 @@ import (
 	"github.com/kai-gateway/kai/host/memory"
 )
 
-// Store remembers values for a while. It may forget any of them at any time, in this
-// process or, so that several gateways share what they remember, elsewhere. The value of
-// a key never changes: who puts the same key puts the same value.
+// Store remembers values for a while. It may forget any of them at any time. It is in this
+// process, or elsewhere if several gateways share what they remember. The value of a key
+// never changes: whoever puts the same key puts the same value.
 //
 // Owners are the names of API keys. What one owner has put does not exist for others.
 // All methods are safe for concurrent use.
@@ -89,8 +89,8 @@ func NewMemory(grant memory.Grant, now func() time.Time) *Memory {
 
 var _ Store = (*Memory)(nil)
 
-// Set says how many bytes may be remembered, and for how long after their last use. What
-// is too much for that is forgotten.
+// Set says how many bytes may be remembered, and for how long after their last use.
+// Whatever is beyond that is forgotten.
 func (m *Memory) Set(maxBytes int64, ttl time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -108,8 +108,8 @@ func (m *Memory) Used() int64 {
 	return m.used
 }
 
-// Digest implements Store. Of values that nobody could choose with the seeds in mind, two
-// with the same 128 bits are not to be expected. SHA-256 takes ten times as long.
+// Digest implements Store. Nobody can choose values with the seeds in mind, so two with the
+// same 128 bits are not to be expected. SHA-256 takes ten times as long.
 func (m *Memory) Digest(value []byte) string {
 	var sum [16]byte
 	for i, seed := range m.seeds {
@@ -174,8 +174,8 @@ func (m *Memory) use(e *list.Element) *memoryEntry {
 	return r
 }
 
-// makeRoom takes bytes, and forgets what was not used for the longest time until there are
-// enough. It reports whether there are.
+// makeRoom takes bytes. Until there are enough, it forgets what was not used for the
+// longest time. It reports whether there are enough now.
 func (m *Memory) makeRoom(bytes int64) bool {
 	for m.used+bytes > m.max {
 		m.forget(m.recent.Back())

@@ -20,14 +20,14 @@ const (
 	maxListed   = 100
 )
 
-// readAtOnce is how many items are asked of the store at once. A store that is elsewhere makes
-// them before they can be counted.
+// readAtOnce is how many items the store is asked for at once. A store that is elsewhere
+// allocates them before they can be counted.
 const readAtOnce = 16
 
-// Input returns a list, as OpenAI's API has it, of the items of the request that a remembered
-// response answered: those that the client sent, and not what went before them in the
-// conversation. Only the items of the list are read, and those that after has to be looked for
-// in. The error is a *fault.Error, or the *memory.Error of m.
+// Input returns a list, as OpenAI's API has it, of the items of the request that a
+// remembered response answered: those that the client sent, and not what came before them
+// in the conversation. It reads only the items of the list, and those among which it has to
+// look for after. The error is a *fault.Error, or the *memory.Error of m.
 //
 //   - query: limit, from 1 to 100, order, which is asc or desc, and after, the id of an item
 //   - m: counts what is read while Input runs, and the list, which stays counted: its owner
@@ -99,7 +99,7 @@ func (in *input) count(value []byte) error {
 	return nil
 }
 
-// drop ends the use of what was read since so many bytes were counted.
+// drop ends the use of what was read since counted was the count.
 func (in *input) drop(counted int64) {
 	in.memory.Drop(in.counted - counted)
 	in.counted = counted
@@ -161,7 +161,7 @@ func (in *input) page(ctx context.Context, w wanted) (page []listed, more bool, 
 	return page, to < count, nil
 }
 
-// between returns the entries from one up to and without another.
+// between returns the entries from one up to another, without that.
 func (in *input) between(from, to int) []sdk.JSON {
 	entries := make([]sdk.JSON, 0, to-from)
 	i := 0
@@ -173,7 +173,7 @@ func (in *input) between(from, to int) []sdk.JSON {
 	return entries
 }
 
-// items reads the items of entries, equal ones once.
+// items reads the items of entries, and equal ones only once.
 func (in *input) items(ctx context.Context, entries []sdk.JSON) ([]sdk.JSON, error) {
 	items, keys := make([]sdk.JSON, len(entries)), make([]string, len(entries))
 	var all []string // the keys, each once
@@ -211,9 +211,9 @@ func (in *input) items(ctx context.Context, entries []sdk.JSON) ([]sdk.JSON, err
 	return items, nil
 }
 
-// find returns which item has the id that is wanted, -1 if none has. Of several items with it,
-// it is the one that comes first in the list. An id that Kai gave tells its item; for another
-// one the items are read, a few at a time.
+// find returns which item has the id that is wanted, -1 if none has. If several have it, it
+// is the one that comes first in the list. An id that Kai gave says which item it is. For
+// any other id the items are read, a few at a time.
 func (in *input) find(ctx context.Context, w wanted, count int) (int, error) {
 	if i, err := strconv.Atoi(strings.TrimPrefix(w.after, in.given())); err == nil && i >= 0 && i < count && w.after == in.given()+strconv.Itoa(i) {
 		items, err := in.items(ctx, in.between(i, i+1))
@@ -242,8 +242,8 @@ func (in *input) find(ctx context.Context, w wanted, count int) (int, error) {
 	return found, nil
 }
 
-// given returns what the ids begin with that items without one have in the list. What follows
-// is the number of the item in the input.
+// given returns what the ids begin with that items without one have in the list. The number
+// of the item in the input follows.
 func (in *input) given() string { return "item_" + strings.TrimPrefix(in.id, "resp_") + "_" }
 
 // idOf returns the id, as JSON, of the item with a number.
@@ -260,8 +260,8 @@ func named(item sdk.JSON) bool {
 	return len(id) > 0
 }
 
-// listing makes a list. Without dst it only counts the bytes that the list has: never fewer, and
-// more only for keys that have escapes.
+// listing makes a list. Without dst it only counts the bytes of the list: never too few,
+// and too many only for keys that have escapes.
 type listing struct {
 	dst   []byte
 	bytes int
@@ -314,7 +314,8 @@ func (l *listing) list(page []listed, more bool) {
 	l.text(`,"has_more":` + strconv.FormatBool(more) + `}`)
 }
 
-// item adds an item as lists have it: with an id and a type, and what a message says in parts.
+// item adds an item as lists have it: with an id and a type, and with the content of a
+// message in parts.
 func (l *listing) item(it listed) {
 	l.text(`{"id":`)
 	l.raw(it.id)

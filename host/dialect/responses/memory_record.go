@@ -11,10 +11,10 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// A response is remembered as a record, with a link to the one before it, and as its
-// items. Output items are kept by their ids, since clients refer to them. Input items have
-// keys that are digests of them: clients that send the whole conversation with each request
-// send mostly what is remembered already.
+// A response is remembered as a record, with a link to the one before it, and as its items.
+// Output items are kept by their ids, since clients refer to them. The key of an input item
+// is a digest of it: clients that send the whole conversation with each request mostly send
+// what is remembered already.
 //
 //	response resp_1 → {"previous":"resp_0","input":["9f86d0…",{"role":"user",…}],"output":["msg_1"],"response":{…}}
 //	item msg_1      → {"id":"msg_1","type":"message",…}
@@ -159,8 +159,8 @@ func (o owned) items(ctx context.Context, r *record) (items []sdk.JSON, ok bool,
 	return items, true, nil
 }
 
-// sound reports whether a value is an item as it was put. What is kept elsewhere may have
-// been damaged there, and from here on nothing checks it.
+// sound reports whether a value is still an item, as it was when it was put. What is kept
+// elsewhere may have been damaged there, and nothing checks it from here on.
 func sound(value []byte) bool {
 	v := sdk.JSON(value)
 	return v.Kind() == sdk.KindObject && v.Valid() == nil && utf8.Valid(value)
@@ -246,8 +246,8 @@ func (o owned) keep(ctx context.Context, r record, id string, response []byte, i
 	}
 	r.response = response
 	entries = append(entries, Entry{responseKey(id), r.appendTo(make([]byte, 0, r.size()))})
-	// A store that can't take them forgets them: the client learns it when it refers to
-	// them, and the answer is a good one all the same.
+	// If the store can't take them, they are forgotten. The client learns that when it
+	// refers to them, and the answer is good all the same.
 	_ = o.store.Put(ctx, o.owner, entries)
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// remember reads what is remembered of the conversation, if the request continues one.
-func (t *translation) remember(ctx context.Context) *fault.Error {
+// readHistory reads what is remembered of the conversation, if the request continues one.
+func (t *translation) readHistory(ctx context.Context) *fault.Error {
 	previous, ok := t.fields["previous_response_id"].Str()
 	if !ok {
 		return nil
@@ -35,7 +35,7 @@ func (t *translation) remember(ctx context.Context) *fault.Error {
 }
 
 // copies is how many times what is added to a request is allocated, at most, until the
-// request is read: a few bytes of a client may add a long conversation.
+// request is read. A few bytes from a client may add a long conversation.
 const copies = 4
 
 // add counts an item that is added from memory.
@@ -51,8 +51,8 @@ func (t *translation) add(raw []byte) *fault.Error {
 // maxReferences is how many references one request may have: each is looked up.
 const maxReferences = 4096
 
-// resolve returns all items of the conversation, with those that are remembered in the
-// place of references to them. Reasoning that was forgotten is left out: the conversation
+// resolve returns all items of the conversation. Items that are remembered take the place
+// of references to them. Reasoning that was forgotten is left out, because the conversation
 // can go on without it.
 func (t *translation) resolve(ctx context.Context) ([]item, *fault.Error) {
 	all := t.items

@@ -12,8 +12,8 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// The places of a request, and of an answer, that are the gateway's business where a
-// provider speaks this API.
+// The places of a request, and of an answer, that concern the gateway where a provider
+// speaks this API.
 const (
 	anywhere       = body.First + iota
 	ofTheTool      // what a tool is called with, its schema, or what is only repeated: whatever it says, it is nobody's id
@@ -43,7 +43,8 @@ const (
 	atNativeAction // input[].action
 )
 
-// withIDs returns a node of fields in which there may be ids besides, and further ones deeper.
+// withIDs returns the node of an object with these fields, whose other fields may have ids
+// in them, however deep.
 func withIDs(fields ...body.Field) body.Node {
 	ours := []body.Field{{Name: "skill_id", Place: atSkill}, {Name: "image_url", Place: atLink}, {Name: "file_url", Place: atLink}}
 	return body.Node{Fields: slices.Concat(fields, ours, body.FieldsOfIDs(atID)), Other: anywhere, Element: anywhere}
@@ -61,7 +62,7 @@ func itemsNode() body.Node {
 	return node
 }
 
-// idNode returns the node of what a provider keeps.
+// idNode returns the node of something that a provider keeps.
 func idNode() body.Node {
 	node := withIDs(body.Field{Name: "id", Place: atID})
 	node.Element = atID
@@ -93,7 +94,8 @@ var nativeForm = native.Form{
 			atItems:      itemsNode(),
 			atNativeItem: itemsNode(),
 			atNativeSeal: {},
-			// What the client's own shell is called with is its matter, as arguments are.
+			// What the client's own shell is called with is up to the client, as arguments
+			// are.
 			atNativeAction: withIDs(body.Field{Name: "env", Place: ofTheTool}),
 		},
 	},
@@ -115,9 +117,10 @@ func toolNode(kind, model body.Place) body.Node {
 	)
 }
 
-// refers returns what the id of an item is that is nothing without what the provider keeps of it:
-// references, which need neither a type nor a role, and reasoning that isn't sealed, may be Kai's
-// own, or of no use elsewhere. A picture that was made and isn't there is what the request is about.
+// refers says what the id of an item is that means nothing without what the provider keeps
+// of it. References, which need neither a type nor a role, and reasoning that isn't sealed
+// may be Kai's own, or of no use elsewhere. If a picture was made and its data are missing,
+// the request is about that picture.
 func refers(kind string, whole bool) native.Role {
 	switch {
 	case kind == "" || kind == "item_reference" || kind == "reasoning" && !whole:
@@ -148,9 +151,9 @@ const (
 	inOther // anything else
 )
 
-// wholeForm and eventForm are the forms of an answer, and of its events: ids count where the
-// provider gives them, and nowhere else. What is only repeated of the request is none of it, nor
-// is what the model wrote: with that, a client could make anything its own.
+// wholeForm and eventForm are the forms of an answer, and of its events. Ids count where
+// the provider gives them, and nowhere else: not in what is only repeated of the request,
+// and not in what the model wrote. Otherwise a client could make anything its own.
 var wholeForm, eventForm = newAnswerForm(inOwn), newAnswerForm(inModel)
 
 // newAnswerForm returns a form. model is the place of the top level's model.
@@ -190,8 +193,9 @@ func newAnswerForm(model body.Place) native.Form {
 	}.Indexed()
 }
 
-// passed reads a request as it is. It returns nil for one with what Kai has sealed, which is
-// nothing to a provider. untranslated is why the request can't be translated, if it can't.
+// passed reads a request as it is. It returns nil for a request with something that Kai has
+// sealed, because that means nothing to a provider. untranslated says why the request can't
+// be translated; nil: it can.
 func passed(b []byte, untranslated *fault.Error) (*dialect.Native, error) {
 	q, err := native.Parse(b, &nativeForm)
 	if err != nil || q.Sealed {
@@ -213,8 +217,9 @@ func passed(b []byte, untranslated *fault.Error) (*dialect.Native, error) {
 	}, nil
 }
 
-// BeginNative makes the answer of an attempt at a provider that speaks this API; nil if a
-// response of Kai's own has begun already, as the one sign of life that all clients count.
+// BeginNative makes the answer of an attempt at a provider that speaks this API. It returns
+// nil if a response of Kai's own has already begun, because that was the one sign of life
+// that all clients accept.
 func (s *stream) BeginNative() dialect.Passing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -260,8 +265,8 @@ func newPassage(i dialect.Info, form *native.Form) *passage {
 	return &passage{reading: native.Reading{Form: form, Info: i}}
 }
 
-// Watches reports whether content has to be looked at: no delta has anything that is the
-// gateway's.
+// Watches reports whether content has to be looked at. No delta has anything in it that
+// concerns the gateway.
 func (p *passage) Watches(name []byte) bool { return !isDelta(name) }
 
 // NeedsNames reports false: OpenAI's SDKs look at the type in the data.

@@ -10,7 +10,7 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// response is what is known of a response before its answer. It does not change, but for
+// response is what is known of a response before its answer. It does not change, except for
 // passedID when the answer has failed.
 type response struct {
 	asked asked
@@ -65,7 +65,7 @@ type object struct {
 	short bool
 }
 
-// appendObject appends a response object. Every field is there always.
+// appendObject appends a response object. Every field is always there.
 //
 //   - spans: where the output's items are in the result
 func (r *response) appendObject(dst []byte, o object) (out []byte, spans [][2]int) {
@@ -166,8 +166,8 @@ func appendField(dst []byte, key string, value []byte, unset string) []byte {
 	return append(dst, value...)
 }
 
-// appendReasoning appends the field reasoning: what the client sent, with effort and
-// summary in any case.
+// appendReasoning appends the field reasoning: what the client sent, and always an effort
+// and a summary.
 func appendReasoning(dst, sent []byte) []byte {
 	effort, summary := []byte("null"), []byte("null")
 	for it := sdk.Object(sent); it.Next(); {
@@ -190,7 +190,7 @@ func appendReasoning(dst, sent []byte) []byte {
 	return append(dst, '}')
 }
 
-// appendText appends the field text: what the client sent, with a format in any case.
+// appendText appends the field text: what the client sent, and always a format.
 func appendText(dst, sent []byte) []byte {
 	format := sdk.JSON(`{"type":"text"}`)
 	if v := sdk.JSON(sent).Get("format"); v.Kind() == sdk.KindObject {

@@ -215,7 +215,7 @@ func checkMarks(t testing.TB, o Options, body []byte) {
 		return
 	}
 	x.conversation = conversation{reading: &x.reading, tools: &x.tools, room: 1 << 30}
-	if x.fields.check() != nil || x.err != nil || x.readInput() != nil || x.remember(t.Context()) != nil {
+	if x.fields.check() != nil || x.err != nil || x.readInput() != nil || x.readHistory(t.Context()) != nil {
 		return
 	}
 	items, err := x.resolve(t.Context())

@@ -14,7 +14,7 @@ import (
 // to be joined.
 type texts [][]byte
 
-// add adds a piece behind what separates it from those before. Empty ones add nothing.
+// add adds a piece after a separator from those before. An empty piece adds nothing.
 func (t *texts) add(separator string, inside []byte) {
 	if len(inside) == 0 {
 		return
@@ -43,8 +43,8 @@ func insideOf(v sdk.JSON) (inside []byte, ok bool) {
 	return v[1 : len(v)-1], true
 }
 
-// unescaped returns the text that the inside of a string stands for, without a copy if it
-// can be.
+// unescaped returns the text that the inside of a string stands for, without a copy if
+// possible.
 func unescaped(inside []byte) []byte {
 	if bytes.IndexByte(inside, '\\') < 0 {
 		return inside
@@ -52,7 +52,7 @@ func unescaped(inside []byte) []byte {
 	return sdk.AppendUnquote(nil, inside)
 }
 
-// What is between texts that become one, escaped.
+// What stands between texts that become one, escaped.
 const (
 	lineEnd   = `\n`
 	blankLine = `\n\n`
@@ -128,7 +128,7 @@ func readPart(v sdk.JSON, at spot) (p part, err *fault.Error) {
 // isText reports whether the part is nothing but its text.
 func (p *part) isText() bool { return p.text != nil && p.breakpoint == nil }
 
-// readTexts adds the texts of a content: a string, or an array of parts that have only
+// readTexts adds the texts of a content: a string, or an array of parts that are only
 // texts.
 func (t *texts) readTexts(content sdk.JSON, at spot, first, between string) *fault.Error {
 	if inside, ok := insideOf(content); ok {

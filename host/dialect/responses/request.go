@@ -15,7 +15,7 @@ import (
 )
 
 // asked is what an answer needs to know of its request. It never changes, and refers to
-// nothing of the request's body.
+// nothing in the request's body.
 type asked struct {
 	echo    echo
 	tools   tools
@@ -105,7 +105,7 @@ func (t *translation) translate(ctx context.Context) (*dialect.Request, *fault.E
 	if err := t.readInput(); err != nil {
 		return nil, err
 	}
-	if err := t.remember(ctx); err != nil {
+	if err := t.readHistory(ctx); err != nil {
 		return nil, err
 	}
 	resolved, err := t.resolve(ctx)
@@ -140,7 +140,7 @@ func (t *translation) request(ctx context.Context, c *chat.Request, size int) *d
 	}
 	var remember func()
 	if a.store = t.owned.store != nil && t.fields.flag("store", true); a.store {
-		a.keep, remember = t.keeper(ctx)
+		a.keep, remember = t.remembering(ctx)
 	}
 	origins := t.conversation.origins
 	return &dialect.Request{
@@ -153,16 +153,17 @@ func (t *translation) request(ctx context.Context, c *chat.Request, size int) *d
 	}
 }
 
-// What is kept until the answer of each item and each tool of a request, in bytes: where
+// How many bytes are kept until the answer for each item and each tool of a request: where
 // it came from, what is remembered of it, and its names.
 const (
 	inputBytes = 64
 	toolBytes  = 256
 )
 
-// keeper returns what remembers the response, and what remembers the input before: without
-// that, nothing is remembered. A compaction takes the place of all that was before it.
-func (t *translation) keeper(ctx context.Context) (keep func(string, []byte, [][]byte), remember func()) {
+// remembering returns a function that remembers the input, and one that remembers the response
+// and does nothing unless the other was called before. A compaction takes the place of all that
+// was before it.
+func (t *translation) remembering(ctx context.Context) (keep func(string, []byte, [][]byte), remember func()) {
 	o := t.owned
 	var known *record
 	remember = func() {
@@ -176,7 +177,7 @@ func (t *translation) keeper(ctx context.Context) (keep func(string, []byte, [][
 		}
 		known = r
 	}
-	ctx = context.WithoutCancel(ctx) // who hangs up at the end may ask for the response later
+	ctx = context.WithoutCancel(ctx) // a client that hangs up at the end may ask for the response later
 	return func(id string, response []byte, items [][]byte) {
 		if known != nil {
 			o.keep(ctx, *known, id, response, items)
@@ -267,8 +268,8 @@ func (t *translation) write(items []item, size int) ([]byte, *fault.Error) {
 	return append(c.out, "]}"...), nil
 }
 
-// appendTools appends the tools, if there are any and they are wanted, and what is said
-// about them.
+// appendTools appends the tools, and what the request says about them, if there are any and
+// they are wanted.
 func (t *translation) appendTools(dst []byte) ([]byte, *fault.Error) {
 	start := len(dst)
 	dst = append(dst, `,"tools":[`...)

@@ -7,14 +7,14 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// wrong is the error of a part of the request that is not what it has to be.
+// wrong is the error for a part of the request that is not what it has to be.
 //
 //   - at: the path of the part, as in "input[2].role"
 func wrong(at, must string) *fault.Error {
 	return &fault.Error{Kind: fault.Invalid, Param: at, Text: at + ": " + must}
 }
 
-// unsupported is the error of a part that asks for what Kai does not do.
+// unsupported is the error for a part that asks for something that Kai does not do.
 func unsupported(at, why string) *fault.Error {
 	e := wrong(at, why)
 	e.Code = "unsupported_parameter"
@@ -29,8 +29,8 @@ func asFault(err error) *fault.Error {
 	return &fault.Error{Kind: fault.Internal, Text: "the request could not be read", Cause: err}
 }
 
-// spot is where in the request something stands. Its path is made when somebody asks for
-// it, which only errors do.
+// spot is where something stands in the request. Its path is made only when somebody asks
+// for it, which only errors do.
 type spot struct {
 	item  int // the number of the item in the input, or one of those below
 	depth int // of steps
@@ -44,7 +44,7 @@ type step struct {
 	index int
 }
 
-// What is no item of the input.
+// The items that are none of the input.
 const (
 	atTop      = -1 // a field of the request
 	inMemory   = -2 // an item that was remembered: of the response that previous_response_id names
@@ -95,14 +95,15 @@ func (s spot) then(next step) spot {
 	return s
 }
 
-// wrong is the error of what stands at s and is not what it has to be.
+// wrong is the error for what stands at s and is not what it has to be.
 func (s spot) wrong(must string) *fault.Error { return wrong(s.path(), must) }
 
-// unsupported is the error of what stands at s and asks for what Kai does not do.
+// unsupported is the error for what stands at s and asks for something that Kai does not
+// do.
 func (s spot) unsupported(why string) *fault.Error { return unsupported(s.path(), why) }
 
-// shown returns a name that the client sent for the text of an error: nothing if it is
-// not an identifier, which it would be in a request that is only mistaken.
+// shown returns a name that the client sent, for the text of an error. It returns "" for
+// what is not an identifier. In a request that is merely mistaken, it is one.
 func shown(name string) string {
 	if name == "" || len(name) > 64 {
 		return ""

@@ -8,9 +8,9 @@ import (
 	"github.com/kai-gateway/kai/host/fault"
 )
 
-// origins say where in the client's request each message of the chat completion comes
-// from, so that errors of those who see nothing else can name places that the client
-// knows.
+// origins say where in the client's request each message of the chat completion comes from.
+// So errors of those who see nothing but the chat completion can name places that the
+// client knows.
 type origins struct {
 	messages []origin
 	calls    []int32 // items of calls, of all messages
@@ -53,8 +53,8 @@ func (o *origins) addRun(r *run) {
 // request.
 var place = regexp.MustCompile(`\b(?:(messages|tools)\[(\d{1,9})\]((?:\.[a-z_]+|\[\d{1,9}\])*)|(?:max_completion_tokens|max_tokens|reasoning_effort|verbosity|response_format(?:\.[a-z_]+)*)\b)`)
 
-// translate returns an error of those who know the chat completion only in the terms of
-// the client's request.
+// translate puts an error of those who know only the chat completion into the terms of the
+// client's request.
 func (o *origins) translate(e *fault.Error) *fault.Error {
 	own := *e
 	own.Param, own.Text = o.replace(e.Param), o.replace(e.Text)

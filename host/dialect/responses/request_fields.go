@@ -15,16 +15,16 @@ import (
 // null: these count as absent.
 type fields map[string]sdk.JSON
 
-// sameFields are those that mean the same in a chat completion. Adapters leave away what
+// sameFields are those that mean the same in a chat completion. Adapters leave out what
 // their provider does not have.
 var sameFields = []string{
 	"temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias", "stop", "seed", "top_k",
 	"user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "service_tier",
 }
 
-// ownFields are the others. Those that become nothing concern what Kai does not do, and
-// can be left out without a lie, such as a limit of calls of hosted tools. Chat has fields
-// named store and metadata that mean another thing.
+// ownFields are the others. Those that become nothing concern what Kai does not do, and can
+// be left out without misleading anybody, such as a limit of calls of hosted tools. Chat
+// completions have fields named store and metadata that mean something else.
 var ownFields = []string{
 	"background", "context_management", "conversation", "include", "input", "instructions", "max_output_tokens",
 	"max_tool_calls", "metadata", "model", "moderation", "parallel_tool_calls", "previous_response_id", "prompt",
@@ -58,8 +58,8 @@ func oneOf(words ...string) func(sdk.JSON) bool {
 	}
 }
 
-// rules are checked in this order. What is missing here has the same name in a chat
-// completion, and is checked there.
+// rules are checked in this order. Fields that are missing here have the same name in a
+// chat completion, and are checked there.
 var rules = []rule{
 	{"store", isBool, mustBeBool},
 	{"instructions", isString, mustBeString},
@@ -99,7 +99,7 @@ var refused = []struct{ field, why string }{
 	{"moderation", "not supported: Kai moderates nothing; leave it out"},
 }
 
-// check checks the fields that have no more to them than their type.
+// check checks the fields of which nothing but the type matters.
 func (f fields) check() *fault.Error {
 	for _, r := range refused {
 		if f[r.field] != nil {
@@ -114,8 +114,8 @@ func (f fields) check() *fault.Error {
 	return nil
 }
 
-// checkAlways checks what must be so whoever answers. What a response cost that nobody waits
-// for could not be counted.
+// checkAlways checks what must be right whoever answers. If nobody waits for a response,
+// what it costs can't be counted.
 func (f fields) checkAlways() *fault.Error {
 	for _, r := range []rule{{"model", isString, mustBeString}, {"stream", isBool, mustBeBool}, {"background", isBool, mustBeBool}} {
 		if v := f[r.field]; v != nil && !r.ok(v) {
@@ -137,8 +137,8 @@ func (f fields) flag(name string, absent bool) bool {
 }
 
 // appendSettings appends the fields of the chat completion that are neither its messages
-// nor its tools, each behind a comma. A compaction is a plain text,
-// whatever the client's answers are.
+// nor its tools, each after a comma. A compaction is plain text, whatever the client's
+// answers are.
 func (f fields) appendSettings(dst []byte, compact bool) ([]byte, *fault.Error) {
 	field := func(name string, value sdk.JSON) {
 		if value != nil {
@@ -257,7 +257,7 @@ func appendFormat(dst []byte, format sdk.JSON) ([]byte, *fault.Error) {
 	return append(dst, "}}"...), nil
 }
 
-// oneLine returns a copy of a JSON value on one line; nil of nil.
+// oneLine returns a copy of a JSON value on one line; nil for nil.
 func oneLine(v sdk.JSON) []byte {
 	if v == nil {
 		return nil
@@ -265,5 +265,5 @@ func oneLine(v sdk.JSON) []byte {
 	if bytes.IndexByte(v, '\n') < 0 && bytes.IndexByte(v, '\r') < 0 {
 		return bytes.Clone(v)
 	}
-	return []byte(strings.NewReplacer("\n", "", "\r", "").Replace(string(v))) // which stand in no string
+	return []byte(strings.NewReplacer("\n", "", "\r", "").Replace(string(v))) // JSON strings have neither
 }

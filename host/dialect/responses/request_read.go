@@ -50,7 +50,7 @@ type reading struct {
 	fields fields
 	items  []item
 	spans  []fieldSpan  // of the fields of all items, in order
-	err    *fault.Error // for the first item that is none
+	err    *fault.Error // for the first item that isn't one
 	from   int          // where the last object or array of interest began
 }
 

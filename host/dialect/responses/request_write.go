@@ -7,8 +7,8 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// completion is the chat completion that a request becomes. What is long or may have to be
-// mended is marked where it is written, so nobody has to look for it again.
+// completion is the chat completion that a request becomes. What is long, or may have to be
+// mended, is marked as it is written, so that nobody has to look for it again.
 type completion struct {
 	out   []byte // each field and each message has a comma before it
 	marks chat.Marks
@@ -34,7 +34,7 @@ func (c *completion) literal(v sdk.JSON, mark func(*chat.Marks, []byte, int)) {
 	mark(&c.marks, c.out, from)
 }
 
-// text appends a text that is a content or a part's.
+// text appends a text that is the content of a message or of a part.
 func (c *completion) text(t texts) {
 	from := len(c.out)
 	c.out = t.appendTo(c.out)

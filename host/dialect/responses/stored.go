@@ -14,7 +14,7 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// StoredRequest says what is asked of a response that a provider keeps.
+// StoredRequest says what a client asks of a response that a provider keeps.
 type StoredRequest struct {
 	Method string // GET or DELETE
 	ID     string
@@ -35,8 +35,8 @@ var storedForm = native.Form{
 	Roles: native.Roles{atID: native.ID},
 }.Indexed()
 
-// ParseStored returns what makes a request of k, whatever the body. Only the target that keeps
-// the response can be asked.
+// ParseStored returns a Parse that makes a request of k, whatever the body is. Only the
+// target that keeps the response can be asked.
 func ParseStored(k StoredRequest) dialect.Parse {
 	return func(context.Context, []byte, dialect.Caller) (*dialect.Request, error) {
 		b := sdk.AppendQuote([]byte(`{"method":`), k.Method)
@@ -65,12 +65,12 @@ func ParseStored(k StoredRequest) dialect.Parse {
 	}
 }
 
-// queries are the fields of a URL's query that a provider gets.
+// queries are the parameters of a URL's query that a provider gets.
 var queries = []string{"after", "before", "include", "include[]", "limit", "order"}
 
-// ParseStoredPath returns what a path below that of responses asks for: an id, and a part of the response
-// with it; ok is false if there is no such part. values is the URL's query, of which what is
-// not the provider's is deleted.
+// ParseStoredPath returns what a path below that of responses asks for: a response by its
+// id, and a part of it. ok is false if there is no such part. values is the URL's query,
+// from which it deletes the parameters that a provider doesn't get.
 func ParseStoredPath(path string, values map[string][]string) (id, part string, ok bool) {
 	for name := range values {
 		if !slices.Contains(queries, name) {

@@ -12,8 +12,8 @@ import (
 
 // stream is a streamed answer, whichever attempts it takes. What its events have in common
 // is the number of the next one. The request's goroutine renders events, and a timer's
-// goroutine keep-alives, so whoever renders owns the numbers: an attempt from its first
-// event on until all of its events were sent, else whoever holds mu.
+// goroutine renders keep-alives, so the numbers have one owner at a time: an attempt, from
+// its first event on until all of its events were sent, or else whoever holds mu.
 type stream struct {
 	*response
 	events *events // of the last attempt; nil: none began
@@ -23,7 +23,7 @@ type stream struct {
 	seq   int  // the number of the next event
 	begun bool // the first two events were rendered
 
-	translated bool     // the last attempt is none that passes: guarded by mu
+	translated bool     // the last attempt is a translated one: guarded by mu
 	passing    *passing // it is one that does; nil: it isn't: guarded by mu
 }
 
@@ -44,10 +44,11 @@ func (s *stream) Begin() dialect.Answer {
 	return s.events
 }
 
-// KeepAlive appends what is sent in silence. Some clients count only events as a sign of
-// life, so it is one: the response in progress, without what may be large in it. If
-// events are about to be sent anyway, it is nothing. Where a provider's events may pass, it
-// is a comment before the first of them, because only the provider can begin its response.
+// KeepAlive appends what is sent in silence. Some clients take only events for a sign of
+// life, so it is one: the response in progress, without what may be large in it. If events
+// are about to be sent anyway, it appends nothing. Where a provider's events may pass, it
+// appends a comment before the first of them, because only the provider can begin its
+// response.
 func (s *stream) KeepAlive(dst []byte) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,9 +97,9 @@ func (s *stream) appendHead(dst []byte, name string) []byte {
 
 // events is the answer of one attempt as events.
 //
-// The first events are appended together with the first that shows something of the
+// The first events are appended together with the first event that shows something of the
 // answer. A text gets one event, and so does each piece of a call's arguments, unless the
-// tool is one whose calls are no functions: those are shown when they are whole.
+// calls of the tool are no functions: those are shown when they are whole.
 type events struct {
 	answer
 	stream  *stream
@@ -161,8 +162,8 @@ func (e *events) appendText(dst []byte, text facts.Text) ([]byte, error) {
 	return append(dst, textDeltaTail...), nil
 }
 
-// template is the event of a text, up to that text. One text often follows the other, and
-// then its number is counted up where it stands.
+// template is the event of a text, up to that text. Often one text follows another, and
+// then the number is counted up where it stands.
 type template struct {
 	it     *outputItem
 	event  []byte
@@ -200,7 +201,7 @@ func (e *events) End(dst []byte) ([]byte, error) {
 	})
 }
 
-// Sent notes that the events have reached the client; dropped: that their array is no
+// Sent notes that the events have reached the client. dropped says that their array is no
 // longer used.
 func (e *events) Sent(dropped bool) {
 	e.release()
@@ -232,7 +233,7 @@ func (e *events) release() {
 	e.stream.mu.Unlock()
 }
 
-// render appends to dst what take renders, which has at most about size bytes. After an
+// render appends to dst what take renders, which is at most about size bytes. After an
 // error nothing is appended, and no number is used.
 func (e *events) render(dst []byte, size func() int, take func() error) ([]byte, error) {
 	unsent := e.claimed

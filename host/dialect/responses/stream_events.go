@@ -19,7 +19,8 @@ const (
 // eventBytes is about how many bytes an event has beside its payload, rather too many.
 const eventBytes = 512
 
-// The methods that answer calls do nothing in a whole answer, whose events are nil.
+// An answer calls these methods. In a whole answer they do nothing, because its events are
+// nil.
 
 // begin appends the first two events, unless they were rendered before.
 func (e *events) begin() {
@@ -190,7 +191,8 @@ func (k itemKind) emission() abi.Kind {
 	return abi.Text
 }
 
-// escapes returns at most how many bytes longer p becomes in a JSON string literal.
+// escapes returns by how many bytes p can grow when it is escaped for a JSON string
+// literal.
 func escapes(p []byte) int {
 	n := 0
 	for _, c := range p {

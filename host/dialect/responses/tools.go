@@ -20,11 +20,11 @@ type tool struct {
 	namespace string // "" for none
 }
 
-// tools are the tools of a request by the names that models know them by, which are flat.
+// tools are the tools of a request, by the flat names that models know them by.
 type tools map[string]tool
 
-// named returns the tool with a flat name. A model may call what nobody declared: that is
-// a function.
+// named returns the tool with a flat name. A model may call what nobody declared: that
+// counts as a function.
 func (t tools) named(flat string) tool {
 	if known, ok := t[flat]; ok {
 		return known

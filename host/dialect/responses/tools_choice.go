@@ -36,8 +36,8 @@ func (d *declarations) appendChoice(dst []byte, choice sdk.JSON) ([]byte, *fault
 	return append(sdk.AppendQuote(dst, flat), "}}"...), nil
 }
 
-// appendAllowed appends a choice of some of the tools. Hosted ones among them are left
-// out, as they were of the tools.
+// appendAllowed appends a choice among some of the tools. Hosted tools are left out of it,
+// as they are of the tools.
 func (d *declarations) appendAllowed(dst []byte, choice sdk.JSON, at spot) ([]byte, *fault.Error) {
 	mode, list := choice.Get("mode"), choice.Get("tools")
 	switch {
@@ -73,8 +73,8 @@ func (d *declarations) appendAllowed(dst []byte, choice sdk.JSON, at spot) ([]by
 	return append(dst[:start], `,"tool_choice":"none"`...), nil
 }
 
-// choose returns the flat name of the tool that an object names. hosted: of a type that
-// Kai leaves out.
+// choose returns the flat name of the tool that an object names. hosted says that it is of
+// a type that Kai leaves out.
 func (d *declarations) choose(v sdk.JSON) (flat string, hosted, ok bool) {
 	if !isMap(v) {
 		return "", false, false

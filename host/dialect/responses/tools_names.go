@@ -28,8 +28,8 @@ func flatName(id identity) string {
 	return hashedName(id)
 }
 
-// hashedName is flatName with a short hash at its end, for names that are too long, have
-// other characters, or are the flat name of another tool, too.
+// hashedName is flatName with a short hash at its end, for names that are too long, that
+// have other characters, or that another tool has as its flat name, too.
 func hashedName(id identity) string {
 	name := clean(id.namespace + separator + id.name)
 	if id.namespace == "" || id.namespace == bareNamespace {
@@ -58,8 +58,8 @@ func clean(name string) string {
 	return string(out)
 }
 
-// settle gives all tools their flat names. Of those that would have the same one, the
-// tools in namespaces get hashes.
+// settle gives all tools their flat names. Of tools that would have the same one, those in
+// namespaces get hashes.
 func (d *declarations) settle() {
 	count := make(map[string]int, len(d.list))
 	for i := range d.list {
@@ -75,7 +75,7 @@ func (d *declarations) settle() {
 	}
 }
 
-// flat returns the flat name of a tool that a call or a choice names. It need not be
+// flat returns the flat name of a tool that a call or a choice names. The tool need not be
 // declared any more.
 func (d *declarations) flat(id identity) string {
 	if i, ok := d.find(id); ok {

@@ -9,8 +9,8 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// maxTools is how many tools one request may offer. What is known of each takes more
-// memory than its declaration may have bytes.
+// maxTools is how many tools one request may offer. What is kept of a tool may take more
+// memory than its declaration has bytes.
 const maxTools = 4096
 
 // declaration is a tool as the client declared it.
@@ -22,7 +22,7 @@ type declaration struct {
 	description, parameters, strict, format sdk.JSON // nil: absent
 }
 
-// declarations are the tools that a request offers, in their order. One that is declared
+// declarations are the tools that a request offers, in their order. A tool that is declared
 // again counts as it was declared last, at its first place.
 type declarations struct {
 	list  []declaration
@@ -130,7 +130,7 @@ func (d *declarations) addNamespace(name, nested sdk.JSON, at spot) *fault.Error
 	return nil
 }
 
-// put adds a tool, or puts it in the place of the one that was declared before.
+// put adds a tool, or replaces the one that was declared before.
 func (d *declarations) put(t declaration) *fault.Error {
 	if name := emulations[t.kind].name; name != "" {
 		t.name = name
@@ -166,9 +166,9 @@ const (
 
 // kindOfTool returns what a tool of a type is to Kai.
 //
-// Left out are what clients declare always, and never depend on: Codex can't be used
-// where web_search is refused. A search for tools that the server runs finds nothing
-// that is not offered anyway.
+// Tools that clients always declare, and never depend on, are left out: Codex can't be used
+// where web_search is refused. A search for tools that the server runs finds nothing that
+// is not offered anyway.
 func kindOfTool(typ string, execution sdk.JSON) (toolKind, fate) {
 	switch typ {
 	case "function":

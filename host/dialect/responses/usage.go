@@ -16,8 +16,8 @@ var usageKeys = []string{
 }
 
 // appendUsage appends a usage of chat completions as this API has it. All counts and both
-// details are there always, since clients take an answer without them for a failure. Other
-// fields stay beside them.
+// details are always there, because clients take an answer without them for a failure.
+// Other fields stay beside them.
 func appendUsage(dst, chat []byte) []byte {
 	var prompt, completion, total, promptDetails, completionDetails sdk.JSON
 	for it := sdk.Object(chat); it.Next(); {

@@ -11,8 +11,8 @@ import (
 )
 
 // Detail is a part of a reasoning as its provider wants it back, an element of
-// reasoning_details. In a stream, one comes in many pieces, most of which would be longer
-// without their text than with it.
+// reasoning_details. In a stream, one comes in many pieces. In most of them, everything
+// else is longer than the text.
 type Detail struct {
 	Field             string // "text" or "summary", of one that may come in pieces; else ""
 	Text, Signature   []byte // insides of JSON string literals
@@ -26,8 +26,8 @@ type Detail struct {
 // FormatOfClaude is the Format of Claude's own details.
 const FormatOfClaude = `"anthropic-claude-v1"`
 
-// ReadDetail reads an object of reasoning_details, which the result refers to. What nobody
-// knows how to join has no Field, and is kept as it is.
+// ReadDetail reads an object of reasoning_details, which the result refers to. A detail
+// that nobody knows how to join has no Field, and is kept as it is.
 func ReadDetail(raw []byte) Detail {
 	d := Detail{}
 	known := true
@@ -80,8 +80,8 @@ func (d *Detail) ContinuedBy(next *Detail) bool {
 		bytes.Equal(d.Format, next.Format) && bytes.Equal(d.Index, next.Index) && bytes.Equal(d.ID, next.ID)
 }
 
-// Begin returns what the pieces of a detail are joined to, beginning with d: a copy
-// without text and signature.
+// Begin returns what the pieces of a detail are joined to, d first: a copy without text and
+// signature.
 func (d *Detail) Begin() Detail {
 	return Detail{
 		Field: d.Field, Format: slices.Clone(d.Format), Index: slices.Clone(d.Index), ID: slices.Clone(d.ID), Raw: slices.Clone(d.Raw),

@@ -33,8 +33,7 @@ import (
 )
 
 const (
-	// Prefix is what sealed content begins with. Alone it is sealed content with nothing
-	// in it.
+	// Prefix is what sealed content begins with. Prefix alone has nothing in it.
 	Prefix = "kai1."
 
 	MaxSealed = 256 << 10 // bytes of sealed content, prefix included
@@ -113,7 +112,7 @@ func (c Content) appendTo(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// only returns those fields of an object that are carried, the last of each name; nil if
+// only returns the fields of an object that are carried, the last one of each name; nil if
 // there are none.
 func only(object []byte) json.RawMessage {
 	var out []byte
@@ -234,8 +233,8 @@ func depth(b []byte) (deepest int) {
 	return deepest
 }
 
-// deflater compresses into its own buffer. A new one takes 0.8 MB, an inflater 40 KB,
-// which is why both are used again.
+// deflater compresses into its own buffer. A new one takes 0.8 MB, and an inflater 40 KB,
+// so both are reused.
 type deflater struct {
 	*flate.Writer
 	out bytes.Buffer
