@@ -61,7 +61,7 @@ var layers = []layer{
 	// Counts in what gateways share, of which it knows only that it runs scripts.
 	{pattern: "host/limit/fleet", own: []string{"host/limit"}, tests: []string{"host/shared", "internal/testkit/redis"}},
 	// The one place of the store that gateways share.
-	{pattern: "host/shared", tests: []string{"internal/testkit/redis"}},
+	{pattern: "host/shared", tests: []string{"internal/testkit/mock", "internal/testkit/redis"}},
 	{pattern: "internal/testkit/redis"},
 	// Everybody's memory is counted in one place.
 	{pattern: "host/memory"},
@@ -108,7 +108,7 @@ var layers = []layer{
 		pattern: "host/observe", own: []string{"host/fault", "host/record"},
 		foreign: []string{"github.com/prometheus/client_golang", "github.com/prometheus/client_model", "go.opentelemetry.io/proto/otlp", "google.golang.org/protobuf"},
 	},
-	{pattern: "host/upstream", own: []string{"host/fault", "host/memory", "host/upstream/*", "sdk", "sdk/*"}, tests: []string{"internal/testkit/wire"}},
+	{pattern: "host/upstream", own: []string{"host/fault", "host/memory", "host/upstream/*", "sdk", "sdk/*"}, tests: []string{"internal/testkit/mock", "internal/testkit/wire"}},
 	{pattern: "host/upstream/h1", tests: []string{"internal/testkit/wire"}}, // knows nothing of providers
 	{pattern: "host/*", own: []string{"host/fault", "host/memory", "host/quoted", "host/record", "sdk", "sdk/*"}},
 	{

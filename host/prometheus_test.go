@@ -1,10 +1,10 @@
 package host_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -113,28 +113,52 @@ func prometheus(t *testing.T, scraped string) (ask func(path string, answer any)
 	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var address, said string
+	for range 5 { // another program may take the port before Prometheus does
+		if address, said = startPrometheus(t, program, dir); address != "" {
+			return func(path string, answer any) {
+				res, err := http.Get("http://" + address + path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer res.Body.Close()
+				json.NewDecoder(res.Body).Decode(answer)
+			}
+		}
 	}
-	address := l.Addr().String()
-	l.Close()
+	t.Fatalf("prometheus ends: %s", said)
+	return nil
+}
+
+// startPrometheus runs a Prometheus on the files of a folder until the test ends. It returns
+// its address once it is ready, or what it has said if it ends.
+func startPrometheus(t *testing.T, program, dir string) (address, said string) {
+	t.Helper()
+	address = redis.Free(t)
+	var out bytes.Buffer
 	cmd := exec.Command(program, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
+	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	return func(path string, answer any) {
-		res, err := http.Get("http://" + address + path)
-		if err != nil {
-			return // it does not listen yet
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
+	t.Cleanup(func() { cmd.Process.Kill(); <-ended })
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
+		if res, err := http.Get("http://" + address + "/-/ready"); err == nil {
+			res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return address, ""
+			}
 		}
-		defer res.Body.Close()
-		json.NewDecoder(res.Body).Decode(answer)
+		select {
+		case <-ended:
+			return "", out.String()
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
+	t.Fatal("prometheus is never ready")
+	return "", ""
 }
 
 // TestADashboardOfARealPrometheus has Prometheus scrape a gateway under load: each query of the

@@ -32,8 +32,8 @@ shared: {url: %q, secret: canary-secret-0123456789, timeout: 2s%s}
 func TestHealthTellsARefusalFromSilence(t *testing.T) {
 	const key = "limits: {requests: 40/d}"
 	for address, want := range map[string]string{
-		redis.Start(t, "--requirepass", "pw").Address: "The shared store refuses this gateway: check shared.password, and the user in shared.url; this gateway enforces its share of each limit",
-		redis.Free(t): "The shared store does not answer; this gateway enforces its share of each limit",
+		redis.Start(t, "--requirepass", "pw").Address:  "The shared store refuses this gateway: check shared.password, and the user in shared.url; this gateway enforces its share of each limit",
+		strings.TrimPrefix(mock.Nowhere(t), "http://"): "The shared store does not answer; this gateway enforces its share of each limit",
 	} {
 		if got := newGateway(t, member("http://127.0.0.1:1", address, key, "")).get(t, "/health"); !strings.Contains(got, want) {
 			t.Errorf("/health says %s, want %q", got, want)
@@ -70,7 +70,7 @@ func TestAFleetLetsInWhatOneGatewayWould(t *testing.T) {
 		t.Errorf("%d passed and %d were refused, want the 40 that one gateway would let in", passed.Load(), refused.Load())
 	}
 	// Each costs 0.0006. The last ones may be settled a moment after their answers.
-	for end := time.Now().Add(10 * time.Second); fleet[1].host.Counted("key canary-app money total") != 40*600_000; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); fleet[1].host.Counted("key canary-app money total") != 40*600_000; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d is spent, want 40 times 600000", fleet[1].host.Counted("key canary-app money total"))
 		}
@@ -90,7 +90,7 @@ func TestAFleetSpendsABudgetOnce(t *testing.T) {
 		if res, text := fleet[i%2].postAs(t, "app", asked); res.StatusCode != 200 {
 			t.Fatalf("request %d: %d %s", i+1, res.StatusCode, text)
 		}
-		for end := time.Now().Add(10 * time.Second); fleet[i%2].host.Counted("key canary-app concurrent") > 0; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(time.Minute); fleet[i%2].host.Counted("key canary-app concurrent") > 0; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatal("it never ends")
 			}
@@ -121,7 +121,7 @@ func TestTrapAStoreThatWasNeverThere(t *testing.T) {
 			for range 5 {
 				begun := time.Now()
 				res, text := g.postAs(t, "app", asked)
-				if took := time.Since(begun); took > 5*time.Second {
+				if took := time.Since(begun); took > time.Minute {
 					t.Errorf("a request takes %v", took)
 				}
 				if res.StatusCode == 200 {

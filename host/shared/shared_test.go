@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 	"github.com/kai-gateway/kai/internal/testkit/redis"
 )
 
@@ -46,7 +47,7 @@ func open(t testing.TB, o Options) *Client {
 
 func until(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !is(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !is(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("never: %s", what)
 		}
@@ -138,7 +139,7 @@ func TestAStoreThatRefuses(t *testing.T) {
 		"a database that isn't there":   {Options{Addresses: []string{open.Address}, Database: 99}, "the database in shared.url"},
 		"it doesn't know AUTH":          {Options{Addresses: []string{saying(t, "-ERR unknown command 'AUTH', with args beginning with: 'canary-pw' ")}, Password: "canary-pw"}, "shared.password, and the user in shared.url"},
 		"it repeats what it was sent":   {Options{Addresses: []string{saying(t, "-ERR what is canary-pw?")}, Password: "canary-pw"}, ""},
-		"nobody listens":                {Options{Addresses: []string{redis.Free(t)}}, ""},
+		"nobody listens":                {Options{Addresses: []string{strings.TrimPrefix(mock.Nowhere(t), "http://")}}, ""},
 		"it lets this gateway in":       {Options{Addresses: []string{open.Address}}, ""},
 		"it speaks no TLS, as we would": {Options{Addresses: []string{open.Address}, TLS: &tls.Config{}}, ""},
 	} {
@@ -346,7 +347,7 @@ func TestTrapEachFailureIsLogged(t *testing.T) {
 			t.Fatal("a server that stands still answers")
 		}
 	}
-	if took := time.Since(begun); took > 5*time.Second {
+	if took := time.Since(begun); took > time.Minute { // waiting each time would take eight
 		t.Errorf("10,000 requests took %v", took)
 	}
 	r.Resume()

@@ -13,10 +13,12 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/kai-gateway/kai/internal/testkit/mock"
 	"github.com/kai-gateway/kai/internal/testkit/wire"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -326,12 +328,7 @@ func TestResetWithinStream(t *testing.T) {
 
 func TestNoConnection(t *testing.T) {
 	eachClient(t, func(t *testing.T, with func(*Options)) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		free := "http://" + l.Addr().String()
-		l.Close()
+		free := mock.Nowhere(t)
 		speaksHTTP := httptest.NewUnstartedServer(http.NotFoundHandler())
 		speaksHTTP.Config.ErrorLog = log.New(io.Discard, "", 0)
 		speaksHTTP.Start()
@@ -379,21 +376,33 @@ func TestConnectTimeout(t *testing.T) {
 	})
 }
 
+// TestCommentsKeepAStreamAlive tries again more slowly where the machine let the upstream
+// sleep so long that there was something to time out.
 func TestCommentsKeepAStreamAlive(t *testing.T) {
 	eachClient(t, func(t *testing.T, with func(*Options)) {
 		wire.NoLeaks(t)
-		const idle = 400 * time.Millisecond
-		s := wire.Start(t, func(c net.Conn, _ *http.Request) bool {
-			io.WriteString(c, sseHead+chunked)
-			for begin := time.Now(); time.Since(begin) < 2*idle; time.Sleep(idle / 8) {
-				io.WriteString(c, wire.Chunk(": still here\n\n"))
+		for idle := 400 * time.Millisecond; ; idle *= 3 {
+			var longest atomic.Int64 // between two comments
+			s := wire.Start(t, func(c net.Conn, _ *http.Request) bool {
+				io.WriteString(c, sseHead+chunked)
+				begin := time.Now()
+				for last := begin; last.Sub(begin) < 2*idle; {
+					io.WriteString(c, wire.Chunk(": still here\n\n"))
+					time.Sleep(idle / 8)
+					now := time.Now()
+					longest.Store(max(longest.Load(), int64(now.Sub(last))))
+					last = now
+				}
+				io.WriteString(c, wire.Chunk("data: 1\n\n")+wire.Chunk(""))
+				return false
+			})
+			out := run(newTestClient(t, s.URL, with, func(o *Options) { o.Idle = idle }), post(abi.SSE))
+			if out.err == nil && slices.Equal(out.frames, []string{"1"}) {
+				return
 			}
-			io.WriteString(c, wire.Chunk("data: 1\n\n")+wire.Chunk(""))
-			return false
-		})
-		out := run(newTestClient(t, s.URL, with, func(o *Options) { o.Idle = idle }), post(abi.SSE))
-		if out.err != nil || !slices.Equal(out.frames, []string{"1"}) {
-			t.Errorf("frames %q, error %v; want the event behind the comments", out.frames, out.err)
+			if slept := time.Duration(longest.Load()); slept < idle/2 || idle > time.Minute {
+				t.Fatalf("frames %q, error %v; want the event behind the comments, none of which came more than %v after another", out.frames, out.err, slept)
+			}
 		}
 	})
 }

@@ -21,6 +21,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -61,12 +62,28 @@ func Start(t testing.TB, answer Answer) *Upstream {
 	return u
 }
 
-// Nowhere returns the URL of a port on which nobody listens.
+// Nowhere returns the URL of a port on which nobody listens. The port is taken until the
+// test ends, or a server of another test might get it.
 func Nowhere(t testing.TB) string {
 	t.Helper()
-	s := httptest.NewServer(nil)
-	s.Close()
-	return s.URL
+	syscall.ForkLock.RLock() // no process that is started meanwhile has it, too
+	s, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err == nil {
+		syscall.CloseOnExec(s)
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(s) })
+	if err := syscall.Bind(s, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	bound, err := syscall.Getsockname(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("http://127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port)
 }
 
 // Close ends the server: its connections are closed, also those in use, and what waits
