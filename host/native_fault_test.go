@@ -47,9 +47,14 @@ model_mapping:
 // TestNativeFaults: whatever comes instead of an answer, or of a stream, the client gets an error of
 // its API that says nothing of what came, and the provider is asked once, but for a reset.
 func TestNativeFaults(t *testing.T) {
-	g, up := keptGateway(t, ", timeouts: {first_byte: 500ms, idle: 500ms}")
+	patient, itsUp := keptGateway(t, "") // no machine is too busy for its time-outs
+	impatient, otherUp := keptGateway(t, ", timeouts: {first_byte: 500ms, idle: 500ms}")
 	const canary = "canary-of-the-upstream"
 	for fault, status := range map[string]int{"garbage": 502, "nothing": 502, "another object": 502, "a page": 502, "a redirect": 502, "silence": 504, "silence within": 504, "a cut": 502, "a reset": 502} {
+		g, up := patient, itsUp
+		if status == 504 {
+			g, up = impatient, otherUp
+		}
 		for name, tc := range nativeAsks {
 			for _, stream := range []bool{false, true} {
 				if stream && name != "messages" && name != "responses" {
@@ -92,9 +97,11 @@ func TestNativeFaults(t *testing.T) {
 			}
 		}
 	}
-	up.Answer(mock.JSON(ownWhole("1")))
-	if status, answer := g.send(t, "GET", "/v1/responses/resp_1", ""); status != 200 {
-		t.Errorf("what was not deleted: %d %s", status, answer)
+	for g, up := range map[*gateway]*mock.Upstream{patient: itsUp, impatient: otherUp} {
+		up.Answer(mock.JSON(ownWhole("1")))
+		if status, answer := g.send(t, "GET", "/v1/responses/resp_1", ""); status != 200 {
+			t.Errorf("what was not deleted: %d %s", status, answer)
+		}
 	}
 }
 
@@ -118,7 +125,7 @@ func TestHangUpEndsANativeAnswer(t *testing.T) {
 	}
 	left := func() int { return strings.Count(g.log.String(), `"native":true,"status":499`) }
 	for begin := time.Now(); left() < 2*len(nativeAsks); time.Sleep(time.Millisecond) {
-		if time.Since(begin) > 10*time.Second {
+		if time.Since(begin) > time.Minute {
 			t.Fatalf("%d of %d are told in the log as such", left(), 2*len(nativeAsks))
 		}
 	}

@@ -666,7 +666,7 @@ func TestOpenAIClientHangsUp(t *testing.T) {
 			plugin: "openrouter",
 			begin:  mock.Steps(),
 			chat: func(ctx context.Context, c openai.Client) error {
-				_, err := c.Chat.Completions.New(ctx, say("live", "Hello!"), option.WithRequestTimeout(100*time.Millisecond))
+				_, err := c.Chat.Completions.New(ctx, say("live", "Hello!"), option.WithRequestTimeout(time.Second))
 				if !errors.Is(err, context.DeadlineExceeded) {
 					return fmt.Errorf("ended with %v", err)
 				}

@@ -57,8 +57,12 @@ func TestAnUpstreamThatIsStopped(t *testing.T) {
 		for _, api := range clientAPIs {
 			t.Run(api.name+" at "+stage, func(t *testing.T) {
 				url, two := stoppedUpstream(t, stage), mock.Start(t, says("fine")).URL
-				g, _ := configured(t, fmt.Sprintf("providers:\n  up0: {plugin: openai, base_url: %q, api_key: a, timeouts: {first_byte: 300ms, first_token: 300ms, idle: 300ms}}\n"+
-					"  up1: {plugin: openai, base_url: %q, api_key: b}\nmodel_mapping:\n  m: {targets: [{provider: up0, model: m}, {provider: up1, model: m, tier: 2}]}\n", url, two))
+				timeouts := "first_byte: 300ms, first_token: 300ms, idle: 300ms"
+				if stage == "the middle" {
+					timeouts = "idle: 1s" // by when it has begun, also on a busy machine
+				}
+				g, _ := configured(t, fmt.Sprintf("providers:\n  up0: {plugin: openai, base_url: %q, api_key: a, timeouts: {%s}}\n"+
+					"  up1: {plugin: openai, base_url: %q, api_key: b}\nmodel_mapping:\n  m: {targets: [{provider: up0, model: m}, {provider: up1, model: m, tier: 2}]}\n", url, timeouts, two))
 				res, answer := g.postTo(t, api.path, "", api.asks("x", true))
 				if res.StatusCode != 200 {
 					t.Fatalf("got %d %s", res.StatusCode, answer)

@@ -344,7 +344,7 @@ func TestTheHeadLeavesBetweenAttempts(t *testing.T) {
 		fails(500, "x")(x)
 	})
 	three := mock.Start(t, says("fine"))
-	g, _ := several(t, "server: {stream_head_wait: 20ms}\n", one, two, three)
+	g, _ := several(t, "server: {stream_head_wait: 1s}\n", one, two, three) // a busy machine has the first fail by then, too
 	req, _ := http.NewRequestWithContext(t.Context(), "POST", g.URL+"/v1/chat/completions", strings.NewReader(streamOfM))
 	res, err := http.DefaultClient.Do(req) // returns with the head
 	close(headSent)

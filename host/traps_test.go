@@ -226,15 +226,18 @@ func TestTrapHeadersArriveAndTokensDoNot(t *testing.T) {
 func TestTrapAnotherTargetGoesOnAfterContent(t *testing.T) {
 	leavesNothing(t)
 	for _, api := range clientAPIs {
-		for name, first := range map[string]mock.Answer{
-			"a reset":  mock.Steps(mock.SSE(event), mock.Cut),
-			"an error": mock.SSE(event + midError),
-			"silence":  mock.Steps(mock.SSE(event), mock.Hang),
+		for name, first := range map[string]struct {
+			answer   mock.Answer
+			timeouts string // that are waited for, after a beginning that even a busy machine has in time
+		}{
+			"a reset":  {mock.Steps(mock.SSE(event), mock.Cut), ""},
+			"an error": {mock.SSE(event + midError), ""},
+			"silence":  {mock.Steps(mock.Raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"+event), mock.Hang), ", timeouts: {idle: 600ms, first_token: 500ms}"},
 		} {
 			t.Run(api.name+" "+name, func(t *testing.T) {
-				one, two := mock.Start(t, first), mock.Start(t, says("fine"))
-				g, _ := configured(t, fmt.Sprintf("providers:\n  up0: {plugin: openai, base_url: %q, api_key: a, timeouts: {idle: 200ms, first_token: 200ms}}\n  up1: {plugin: openai, base_url: %q, api_key: b}\n"+
-					"model_mapping:\n  m: {targets: [{provider: up0, model: m}, {provider: up1, model: m, tier: 2}]}\n", one.URL, two.URL))
+				one, two := mock.Start(t, first.answer), mock.Start(t, says("fine"))
+				g, _ := configured(t, fmt.Sprintf("providers:\n  up0: {plugin: openai, base_url: %q, api_key: a%s}\n  up1: {plugin: openai, base_url: %q, api_key: b}\n"+
+					"model_mapping:\n  m: {targets: [{provider: up0, model: m}, {provider: up1, model: m, tier: 2}]}\n", one.URL, first.timeouts, two.URL))
 				res, answer := g.postTo(t, api.path, "", api.asks("x", true))
 				if res.StatusCode != 200 || !strings.Contains(answer, api.failed) || api.succeeded(answer) || api.text(t, answer) != "begun" {
 					t.Errorf("got %d %s", res.StatusCode, answer)

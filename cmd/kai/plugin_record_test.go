@@ -155,15 +155,15 @@ func TestRecordWhateverComes(t *testing.T) {
 			args: []string{"--stream"}, answer: breaking(""), want: "kai-end: cut\n\n", told: "kai: the answer broke off: ",
 		},
 		"a stream that falls silent": {
-			args:   []string{"--stream", "--timeout", "200ms"},
+			args:   []string{"--stream", "--timeout", "1s"},
 			answer: mock.Steps(mock.SSE(event("Hel")), mock.Hang),
 			want:   "kai-end: cut\n\n" + event("Hel") + "-- emissions --\nTEXT 0 \"Hel\"\n",
-			told:   "kai: the answer broke off: Provider 'up' stopped answering in the middle of its answer (no data after 200ms); ",
+			told:   "kai: the answer broke off: Provider 'up' stopped answering in the middle of its answer (no data after 1s); ",
 		},
 		"an upstream that doesn't answer": {
-			args:   []string{"--timeout", "200ms"},
+			args:   []string{"--timeout", "1s"},
 			answer: mock.Hang,
-			want:   "Provider 'up' did not answer within 200ms (timeouts.first_byte) (no answer after 200ms)", code: exitFailed,
+			want:   "Provider 'up' did not answer within 1s (timeouts.first_byte) (no answer after 1s)", code: exitFailed,
 		},
 		"an upstream that hangs up": {
 			answer: mock.Cut,
