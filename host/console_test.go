@@ -321,7 +321,7 @@ func TestConsoleInABrowser(t *testing.T) {
 	if os.Getenv("KAI_UPDATE") != "" {
 		pictures = "../docs/console"
 	}
-	limited, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	limited, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	script := exec.CommandContext(limited, "node", "consoletest/console.mjs", "http://"+w.address+"/", control.URL, chromium, pictures, more, w.g.URL+"/")
 	if out, err := script.CombinedOutput(); err != nil || !strings.HasSuffix(string(out), "done\n") {
