@@ -39,7 +39,7 @@ func FuzzParse(f *testing.F) {
 		}
 		start := time.Now()
 		cfg, err := Parse("api.yaml", src, o)
-		if took := time.Since(start); took > 5*time.Second {
+		if took := time.Since(start); took > time.Minute { // what is not refused takes hours
 			t.Errorf("took %v", took)
 		}
 		if err == nil {
@@ -86,7 +86,7 @@ func FuzzOptionsSchema(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src string) {
 		start := time.Now()
 		_ = CheckOptionsSchema(src)
-		if took := time.Since(start); took > 5*time.Second {
+		if took := time.Since(start); took > time.Minute { // what is not refused takes hours
 			t.Errorf("took %v", took)
 		}
 	})

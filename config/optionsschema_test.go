@@ -121,7 +121,7 @@ func TestCheckOptionsSchemaRefusesBombs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
 			_ = CheckOptionsSchema(src)
-			if took := time.Since(start); took > 10*time.Second { // what is not refused takes hours
+			if took := time.Since(start); took > time.Minute { // what is not refused takes hours
 				t.Errorf("took %v", took)
 			}
 			if strings.Contains(src, "|") && CheckOptionsSchema(src) == nil {

@@ -35,7 +35,7 @@ func TestAuditOfAGateway(t *testing.T) {
 	g.Close()
 	lines := func(path string, n int) (all []map[string]any) {
 		var b []byte
-		for end := time.Now().Add(10 * time.Second); strings.Count(string(b), "\n") < n && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(time.Minute); strings.Count(string(b), "\n") < n && time.Now().Before(end); time.Sleep(time.Millisecond) {
 			b, _ = os.ReadFile(path) // which is written in the background
 		}
 		for line := range strings.Lines(string(b)) {

@@ -116,7 +116,7 @@ func TestTrapWhatRunsLeaks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := limited(t, mock.Start(t, answer), "limits: {concurrent: 3}", "")
 			for range 9 { // three times as many as may run at one time
-				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				if strings.HasPrefix(name, "hang") || name == "silence" {
 					ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
 				}

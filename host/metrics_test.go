@@ -28,7 +28,7 @@ func metric(t testing.TB, g *gateway, series string) string {
 // before the gateway counts it.
 func counted(t testing.TB, g *gateway, series, want string) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); metric(t, g, series) != want; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); metric(t, g, series) != want; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%s is %q, want %q", series, metric(t, g, series), want)
 		}

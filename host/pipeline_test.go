@@ -382,7 +382,7 @@ func TestTheBodyIsKeptUntilContent(t *testing.T) {
 			}()
 			<-sent
 			kept := func() bool { return total.Used() >= 1<<20 }
-			for wait := 0; kept() != tc.kept && wait < 1000; wait++ {
+			for wait := 0; kept() != tc.kept && wait < 6000; wait++ {
 				time.Sleep(10 * time.Millisecond)
 			}
 			if kept() != tc.kept {

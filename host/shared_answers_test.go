@@ -13,7 +13,7 @@ import (
 // for a moment for what is shared.
 func (g *gateway) becomes(t *testing.T, key, body, want string) string {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		result, answer, status := g.askedWith(t, "/v1/chat/completions", key, body)
 		if result == want && status == 200 {
 			return textOf(answer)

@@ -38,7 +38,7 @@ func TestACooldownReachesTheFleet(t *testing.T) {
 	}
 	up.Forget()
 	for name, g := range map[string]*gateway{"another": other, "a later one": start(-90 * time.Second)} {
-		for end := time.Now().Add(10 * time.Second); g.host.Targets()[0].State != "cooling"; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(time.Minute); g.host.Targets()[0].State != "cooling"; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("%s never learns of it", name)
 			}
@@ -115,7 +115,7 @@ model_mapping: {m: {provider: claude, model: claude-opus-4-8}}
 	}
 	names := fmt.Sprintf(nativeAsk, `,"container":"container_1"`)
 	status := 0
-	for end := time.Now().Add(10 * time.Second); status != 200 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); status != 200 && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		res, _ := other.postTo(t, "/v1/messages", "key-a", names)
 		status = res.StatusCode
 	}

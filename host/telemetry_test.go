@@ -18,7 +18,7 @@ import (
 // sentTo waits until a collector got something at a path, and returns all of it.
 func sentTo(t *testing.T, collector *mock.Upstream, path, has string) string {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		var all strings.Builder
 		for _, r := range collector.Requests() {
 			if r.URI == path {
@@ -244,7 +244,7 @@ auth:
 	}
 	// A file that logrotate left, and one that is too old.
 	line, _ := os.ReadFile(path)
-	for end := time.Now().Add(10 * time.Second); len(line) == 0 && time.Now().Before(end); line, _ = os.ReadFile(path) {
+	for end := time.Now().Add(time.Minute); len(line) == 0 && time.Now().Before(end); line, _ = os.ReadFile(path) {
 	}
 	if err := os.WriteFile(path+".1", append(line, "no line\n"...), 0o600); err != nil {
 		t.Fatal(err)

@@ -271,7 +271,7 @@ model_mapping: {evil: {provider: evil, model: m}, demo: {provider: demo, model: 
 			if peak > machineMemory {
 				t.Errorf("it had %d MiB, more than there is", peak>>20)
 			}
-			deadline := time.Now().Add(30 * time.Second)
+			deadline := time.Now().Add(longWait)
 			for !p.say(t, "demo", true) { // what was held goes when its clients have gone
 				if time.Now().After(deadline) {
 					t.Fatal("it does not serve again")
@@ -319,7 +319,7 @@ func bomb(n int) []byte {
 // say asks a model for a few words and reports whether they came. mayRefuse says
 // that a 503 with Retry-After is as good.
 func (p *process) say(t *testing.T, model string, mayRefuse bool) bool {
-	client := http.Client{Timeout: 30 * time.Second}
+	client := http.Client{Timeout: longWait}
 	res, err := client.Post(p.url+"/chat/completions", "application/json",
 		strings.NewReader(fmt.Sprintf(`{"model":%q,"messages":[{"role":"user","content":"hello"}]}`, model)))
 	if err != nil {

@@ -44,7 +44,7 @@ func TestDevPutsOnlyWhatPassesInPlace(t *testing.T) {
 		t.Helper()
 		for deadline := time.Now().Add(longWait); !ok(); time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatalf("not so after 2 minutes: %s\n%s%s", what, out.String(), errs.String())
+				t.Fatalf("not so after %v: %s\n%s%s", longWait, what, out.String(), errs.String())
 			}
 		}
 	}

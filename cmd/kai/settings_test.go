@@ -208,7 +208,7 @@ func (p *process) halfABody(t *testing.T) string {
 	}
 	defer c.Close()
 	fmt.Fprint(c, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
-	c.SetReadDeadline(time.Now().Add(4 * time.Second))
+	c.SetReadDeadline(time.Now().Add(10 * time.Second))
 	b := make([]byte, 40)
 	n, err := io.ReadFull(c, b)
 	if n == 0 && os.IsTimeout(err) {

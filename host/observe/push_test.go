@@ -76,7 +76,7 @@ func TestMetricsAreSentToACollector(t *testing.T) {
 	v.End(r)
 	p := m.Pusher(slog.New(slog.DiscardHandler))
 	p.Use(PushConfig{Endpoint: server.URL, Headers: http.Header{"X-Key": {"secret"}}, Every: time.Hour, Resource: []string{"service.name", "gw"}, Version: "1", Servers: map[string]Server{"groq": {"api.example.com", 443}}})
-	p.Close(10 * time.Second)
+	p.Close(time.Minute)
 	if len(taken) != 1 {
 		t.Fatalf("the collector got %d messages", len(taken))
 	}
@@ -148,7 +148,7 @@ func TestACollectorThatTakesNoMetrics(t *testing.T) {
 		<-taken
 	}
 	p.Use(PushConfig{}) // nothing is sent any more
-	p.Close(10 * time.Second)
+	p.Close(time.Minute)
 	if strings.Count(log.String(), "metrics can't be sent") != 1 || strings.Contains(log.String(), "secret") {
 		t.Errorf("the log says %s", log.String())
 	}

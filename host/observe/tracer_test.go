@@ -100,7 +100,7 @@ func TestSpansOfARequest(t *testing.T) {
 	tr.Use(config)
 	r.TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	tr.Add(r)
-	tr.Close(10 * time.Second)
+	tr.Close(time.Minute)
 	if len(c.spans) != 3 || c.headers.Get("X-Token") != "secret" || c.sender != "service.name=kai deployment.environment.name=test" {
 		t.Fatalf("the collector has %d spans of %s, with %v", len(c.spans), c.sender, c.headers)
 	}
@@ -135,7 +135,7 @@ func TestTrapATraceHasOneEventAChunk(t *testing.T) {
 	r := &record.Request{ForModel: true, Alias: "fast", Stream: true, Status: 200, Usage: record.Usage{Output: 100_000}}
 	r.Add(record.Attempt{Provider: "groq", Model: "llama", Usage: r.Usage})
 	tr.Add(r)
-	tr.Close(10 * time.Second)
+	tr.Close(time.Minute)
 	if len(c.spans) != 2 || len(c.spans[0].Events)+len(c.spans[1].Events) > 0 {
 		t.Errorf("a stream has %d spans: %v", len(c.spans), c.spans)
 	}
@@ -170,7 +170,7 @@ func TestSampling(t *testing.T) {
 			for range 1000 {
 				tr.Add(&record.Request{TraceParent: tc.parent})
 			}
-			tr.Close(10 * time.Second)
+			tr.Close(time.Minute)
 			if n := len(c.spans); n < tc.least || n > tc.most || tr.Dropped() > 0 {
 				t.Errorf("%d spans of 1000, and %d dropped; want %d to %d", n, tr.Dropped(), tc.least, tc.most)
 			}
@@ -190,7 +190,7 @@ func TestTracesThatCantBeSent(t *testing.T) {
 		for range 3 {
 			tr.Add(finished())
 		}
-		tr.Close(10 * time.Second)
+		tr.Close(time.Minute)
 		if tr.Dropped() != 3 {
 			t.Errorf("%d were dropped, want 3", tr.Dropped())
 		}
@@ -221,7 +221,7 @@ func TestASlowCollectorCostsNoRequest(t *testing.T) {
 		t.Errorf("%d were dropped, want 10", tr.Dropped())
 	}
 	close(end)
-	tr.Close(10 * time.Second)
+	tr.Close(time.Minute)
 }
 
 // TestAnUpstreamThatMayKnowTheTrace is told of spans that the collector gets, or, without a
@@ -255,7 +255,7 @@ func TestAnUpstreamThatMayKnowTheTrace(t *testing.T) {
 	for _, r := range []*record.Request{r, unsampled, begun} {
 		tr.Add(r)
 	}
-	tr.Close(10 * time.Second)
+	tr.Close(time.Minute)
 	if len(c.spans) != 5 {
 		t.Fatalf("the collector has %d spans", len(c.spans))
 	}

@@ -107,7 +107,7 @@ func TestHostileRequestsAreBounded(t *testing.T) {
 			start := time.Now()
 			r, err := parse(b, false, nil)
 			runtime.ReadMemStats(&after)
-			if took := time.Since(start); took > 20*time.Second {
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("it took %v", took)
 			}
 			if err != nil && len(err.Error()) > 400 {
