@@ -2,7 +2,7 @@
 // everything the program needs: a gateway that is open to all, one that wants
 // keys, and a mock of the providers behind both.
 //
-//	go run ./examples/clienttest [-kai bin/kai] [-limit 2m] PROGRAM [ARGUMENT…]
+//	go run ./examples/clienttest [-kai bin/kai] [-limit 5m] PROGRAM [ARGUMENT…]
 //
 // The program finds them in its environment:
 //
@@ -46,7 +46,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	flags := flag.NewFlagSet("clienttest", flag.ContinueOnError)
 	kai := flags.String("kai", "bin/kai", "the gateway's `binary`")
-	limit := flags.Duration("limit", 2*time.Minute, "end everything after this `time`")
+	limit := flags.Duration("limit", 5*time.Minute, "end everything after this `time`")
 	if err := flags.Parse(args); err != nil || flags.NArg() == 0 {
 		fmt.Fprintln(os.Stderr, "usage: clienttest [-kai binary] [-limit time] program [argument…]")
 		return 2

@@ -19,7 +19,7 @@ const TEXT_MODELS = ["demo", "ollama/text", "router/text"];
 
 // No repeats unless a test is about them.
 const client = (options = {}) =>
-  new OpenAI({ baseURL: KAI_OPEN, apiKey: "not-needed", maxRetries: 0, timeout: 30_000, ...options });
+  new OpenAI({ baseURL: KAI_OPEN, apiKey: "not-needed", maxRetries: 0, timeout: 120_000, ...options });
 
 const guarded = (apiKey = "sk-everything") => client({ baseURL: KAI_GUARDED, apiKey });
 
@@ -424,7 +424,7 @@ describe("hang-ups", () => {
   for (const model of ["ollama/held", "router/held"]) {
     test(`at a timeout: ${model}`, async () => {
       const mark = new Mark();
-      const asking = create(client({ timeout: 1000 }), { model, messages: mark.say() });
+      const asking = create(client({ timeout: 2000 }), { model, messages: mark.say() });
       await assert.rejects(asking, OpenAI.APIConnectionTimeoutError);
       assert.equal((await mark.seen(1)).hung_up, 1);
     });

@@ -120,7 +120,7 @@ func answerWith(body string) http.HandlerFunc {
 
 func (p *provider) seen(w http.ResponseWriter, r *http.Request) {
 	want, _ := strconv.Atoi(r.FormValue("hung_up"))
-	limit := time.After(10 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		p.mu.Lock()
 		t := *p.of(r.FormValue("mark"))

@@ -32,7 +32,7 @@ TOOL_MODELS = ["demo", "ollama/tools", "router/tools"]
 
 def options(**more):
     """What every client has: no repeats unless a test is about them."""
-    return {"base_url": OPEN, "api_key": "not-needed", "max_retries": 0, "timeout": 30, **more}
+    return {"base_url": OPEN, "api_key": "not-needed", "max_retries": 0, "timeout": 120, **more}
 
 
 def client(**more) -> OpenAI:
@@ -54,11 +54,11 @@ class Mark:
 
     def seen(self, hung_up=0):
         query = urllib.parse.urlencode({"mark": self.id, "hung_up": hung_up})
-        with urllib.request.urlopen(f"{UPSTREAM}/seen?{query}", timeout=30) as answer:
+        with urllib.request.urlopen(f"{UPSTREAM}/seen?{query}", timeout=120) as answer:
             return json.load(answer)
 
     def release(self):
-        urllib.request.urlopen(f"{UPSTREAM}/release?mark={self.id}", data=b"", timeout=30).close()
+        urllib.request.urlopen(f"{UPSTREAM}/release?mark={self.id}", data=b"", timeout=120).close()
 
 
 def say(text="Hello!"):
@@ -528,7 +528,7 @@ class HangUps(unittest.TestCase):
                 with self.subTest(model, stream=stream):
                     mark = Mark()
                     with self.assertRaises(openai.APITimeoutError):
-                        client(timeout=1).chat.completions.create(model=model, messages=mark.say(), stream=stream)
+                        client(timeout=2).chat.completions.create(model=model, messages=mark.say(), stream=stream)
                     self.assertEqual(mark.seen(hung_up=1)["hung_up"], 1)
 
 
@@ -614,7 +614,7 @@ class Async(unittest.IsolatedAsyncioTestCase):
             with self.subTest(model):
                 mark = Mark()
                 with self.assertRaises(asyncio.TimeoutError):
-                    await asyncio.wait_for(self.client.chat.completions.create(model=model, messages=mark.say()), 1)
+                    await asyncio.wait_for(self.client.chat.completions.create(model=model, messages=mark.say()), 2)
                 seen = await asyncio.to_thread(mark.seen, hung_up=1)
                 self.assertEqual(seen["hung_up"], 1)
 

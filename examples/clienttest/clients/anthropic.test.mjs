@@ -19,7 +19,7 @@ const weather = {
 
 for (const [name, SDK] of [["@anthropic-ai/sdk 1", Anthropic], ["@anthropic-ai/sdk 0", Anthropic0]]) {
   // No repeats unless a test is about them.
-  const client = (options = {}) => new SDK({ baseURL: root(KAI_OPEN), apiKey: "not-needed", authToken: null, maxRetries: 0, timeout: 30_000, ...options });
+  const client = (options = {}) => new SDK({ baseURL: root(KAI_OPEN), apiKey: "not-needed", authToken: null, maxRetries: 0, timeout: 120_000, ...options });
   const ask = (model, more) => ({ model, max_tokens: 1000, ...more });
 
   // The message, if it has what Anthropic's always have.

@@ -19,7 +19,7 @@ process.env.LANGSMITH_TRACING = "false";
 
 const settings = { baseURL: KAI_OPEN, apiKey: "not-needed" };
 const compatible = { ...settings, name: "kai" };
-const openai = new OpenAI({ ...settings, maxRetries: 0, timeout: 30_000 });
+const openai = new OpenAI({ ...settings, maxRetries: 0, timeout: 120_000 });
 
 const create = async (model, input, more) => (await openai.embeddings.create({ model, input, ...more })).data.map((d) => d.embedding);
 const aiSDK = (many, model) => async (values) => (await many({ model, values, maxRetries: 0 })).embeddings;

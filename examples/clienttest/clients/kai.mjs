@@ -79,7 +79,7 @@ export function folder(t) {
 
 // Runs a program with Node, one of npm's or the one at a path, in an empty
 // environment with a home of its own, and gives its exit code and what it printed.
-// It has a minute.
+// It has three minutes.
 export function run(script, args, { home, cwd, env = {} }) {
   const child = spawn(process.execPath, [resolve(import.meta.dirname, "node_modules", script), ...args], {
     cwd,
@@ -96,9 +96,9 @@ export function run(script, args, { home, cwd, env = {} }) {
   child.stdout.on("data", (text) => (out += text));
   child.stderr.on("data", (text) => (err += text));
   const timer = setTimeout(() => {
-    err += "\nended after a minute";
+    err += "\nended after three minutes";
     process.kill(-child.pid, "SIGKILL");
-  }, 60_000);
+  }, 180_000);
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code) => {

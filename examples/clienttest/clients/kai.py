@@ -42,13 +42,13 @@ class Mark:
         self.id = uuid.uuid4().hex
         if script:
             url = f"{UPSTREAM}/script?mark={self.id}"
-            urllib.request.urlopen(url, data=json.dumps(script).encode(), timeout=30).close()
+            urllib.request.urlopen(url, data=json.dumps(script).encode(), timeout=120).close()
 
     def say(self, text="Hello!") -> str:
         return f"{text} (mark:{self.id})"
 
     def seen(self, hung_up=0) -> dict:
-        with urllib.request.urlopen(f"{UPSTREAM}/seen?mark={self.id}&hung_up={hung_up}", timeout=30) as answer:
+        with urllib.request.urlopen(f"{UPSTREAM}/seen?mark={self.id}&hung_up={hung_up}", timeout=120) as answer:
             return json.load(answer)
 
     def bodies(self) -> list[str]:

@@ -8,7 +8,7 @@ import OpenAI, { toFile } from "openai";
 
 import { KAI_OPEN, Mark } from "./kai.mjs";
 
-const client = new OpenAI({ baseURL: KAI_OPEN, apiKey: "not-needed", maxRetries: 0, timeout: 30_000 });
+const client = new OpenAI({ baseURL: KAI_OPEN, apiKey: "not-needed", maxRetries: 0, timeout: 120_000 });
 
 // What ../openaimore.go goes on with.
 const COMPLETED = " return a + b";

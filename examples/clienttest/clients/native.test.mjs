@@ -9,7 +9,7 @@ import OpenAI from "openai";
 
 import { KAI_GUARDED, KAI_OPEN, Mark, root } from "./kai.mjs";
 
-const options = { maxRetries: 0, timeout: 30_000 };
+const options = { maxRetries: 0, timeout: 120_000 };
 const responses = (apiKey = "not-needed", baseURL = KAI_OPEN) => new OpenAI({ baseURL, apiKey, ...options }).responses;
 const messages = (apiKey = "not-needed", baseURL = KAI_OPEN) => new Anthropic({ baseURL: root(baseURL), apiKey, ...options }).messages;
 

@@ -11,7 +11,7 @@ import { KAI_GUARDED, KAI_OPEN, Mark, SCRIPTED, SIGNED, call } from "./kai.mjs";
 
 // No repeats unless a test is about them.
 const client = (options = {}) =>
-  new OpenAI({ baseURL: KAI_OPEN, apiKey: "not-needed", maxRetries: 0, timeout: 30_000, ...options });
+  new OpenAI({ baseURL: KAI_OPEN, apiKey: "not-needed", maxRetries: 0, timeout: 120_000, ...options });
 
 const TEXT = "Hello from the mock — grüß dich 👋.";
 

@@ -14,7 +14,7 @@ from kai import GUARDED, OPEN, SCRIPTED, SIGNATURE, SIGNED, TEXT, Mark, root, to
 
 def client(**more) -> Anthropic:
     """No repeats unless a test is about them."""
-    return Anthropic(**{"base_url": root(OPEN), "api_key": "not-needed", "max_retries": 0, "timeout": 30, **more})
+    return Anthropic(**{"base_url": root(OPEN), "api_key": "not-needed", "max_retries": 0, "timeout": 120, **more})
 
 
 def ask(model, text="Hello!", **more):

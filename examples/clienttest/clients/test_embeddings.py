@@ -16,7 +16,7 @@ from kai import EMBEDDING, OPEN, Mark
 
 os.environ["LANGSMITH_TRACING"] = "false"
 
-client = OpenAI(base_url=OPEN, api_key="not-needed", max_retries=0, timeout=30)
+client = OpenAI(base_url=OPEN, api_key="not-needed", max_retries=0, timeout=120)
 
 
 def langchain(model: str, **more) -> OpenAIEmbeddings:

@@ -14,7 +14,7 @@ from openai.types.audio import Transcription
 
 from kai import OPEN, Mark
 
-settings = {"base_url": OPEN, "api_key": "not-needed", "max_retries": 0, "timeout": 30}
+settings = {"base_url": OPEN, "api_key": "not-needed", "max_retries": 0, "timeout": 120}
 client = OpenAI(**settings)
 
 # What ../openaimore.go goes on with.

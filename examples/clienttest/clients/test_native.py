@@ -16,11 +16,11 @@ FIND = {"type": "web_search_20250305", "name": "web_search"}
 
 
 def responses(key="not-needed", url=OPEN):
-    return OpenAI(base_url=url, api_key=key, max_retries=0, timeout=30).responses
+    return OpenAI(base_url=url, api_key=key, max_retries=0, timeout=120).responses
 
 
 def messages(key="not-needed", url=OPEN):
-    return Anthropic(base_url=root(url), api_key=key, max_retries=0, timeout=30).messages
+    return Anthropic(base_url=root(url), api_key=key, max_retries=0, timeout=120).messages
 
 
 class Responses(unittest.TestCase):

@@ -14,7 +14,7 @@ from kai import GUARDED, OPEN, SCRIPTED, SIGNATURE, SIGNED, TEXT, Mark, call, to
 
 def client(**more) -> OpenAI:
     """No repeats unless a test is about them."""
-    return OpenAI(**{"base_url": OPEN, "api_key": "not-needed", "max_retries": 0, "timeout": 30, **more})
+    return OpenAI(**{"base_url": OPEN, "api_key": "not-needed", "max_retries": 0, "timeout": 120, **more})
 
 
 def checked(response: Response) -> Response:
