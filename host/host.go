@@ -191,6 +191,7 @@ func New(o Options) (*Host, error) {
 	h.pusher.Use(h.pushConfig(o.Config))
 	h.limits.Keep(g.buckets())
 	h.current.Store(g)
+	h.followShared()
 	h.taken.Add(1)
 	h.opts.Module = nil // which may hold every module
 	for _, w := range environment(o.Getenv).warnings(o.Config) {

@@ -48,8 +48,14 @@ func (h *Host) openShared(c *config.Config) error {
 	})
 	h.limits = h.fleet
 	h.cells.Tell = h.tellCooling
-	client.Follow(coolings, h.hearCooling)
 	return nil
+}
+
+// followShared learns from now on what other gateways tell, about targets that must be there.
+func (h *Host) followShared() {
+	if h.shared != nil {
+		h.shared.Follow(coolings, h.hearCooling)
+	}
 }
 
 // sharedState returns how the store that gateways share is doing; nil: there is none.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/internal/testkit/mock"
 	"github.com/kai-gateway/kai/internal/testkit/redis"
@@ -52,6 +53,38 @@ func TestACooldownReachesTheFleet(t *testing.T) {
 	}
 	if got := up.Requests(); len(got) > 0 {
 		t.Errorf("the upstream is asked %d times more", len(got))
+	}
+}
+
+// TestALargeGatewayLearnsOfCooldowns starts a gateway with so many aliases that it could read
+// what others have told before it knows its targets.
+func TestALargeGatewayLearnsOfCooldowns(t *testing.T) {
+	r := redis.Start(t)
+	up := mock.Start(t, mock.Steps(mock.Header("Retry-After", "600"), mock.Status(429)))
+	yaml := fmt.Sprintf("providers: {openai: {base_url: %q, api_key: k}}\nmodel_mapping: {m: {targets: [{provider: openai, model: small}]}}\n", up.URL) + inFleet(r)
+	if res, text := newGateway(t, yaml).post(t, answerOfM); res.StatusCode != 429 {
+		t.Fatalf("%d %s", res.StatusCode, text)
+	}
+	for end := time.Now().Add(time.Minute); r.Calls("publish") == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("nobody is told")
+		}
+	}
+	c := parse(t, yaml)
+	for i := range 5_000 {
+		more := c.Models[0]
+		more.Alias = fmt.Sprint("m", i)
+		c.Models = append(c.Models, more)
+	}
+	late, err := host.New(host.Options{Config: c, Module: testkit.Module, CacheDir: testkit.CacheDir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Close()
+	for end := time.Now().Add(time.Minute); late.Targets()[0].State != "cooling"; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it never learns of it")
+		}
 	}
 }
 
