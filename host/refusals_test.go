@@ -164,3 +164,63 @@ model_mapping:
 		})
 	}
 }
+
+// TestTrapARightThatIsMissingTakesNoOtherModel: a 403 says what the gateway's account may do with
+// a model, which a client may have named, so the provider's other models are asked as before. A
+// key that is refused concerns all of them.
+func TestTrapARightThatIsMissingTakesNoOtherModel(t *testing.T) {
+	for name, tc := range map[string]struct {
+		plugin string
+		status int
+		body   string
+		all    bool // the other models are left alone, too
+	}{
+		"OpenAI: no access":     {"openai", 403, `{"error":{"message":"You are not allowed to sample from this model","type":"invalid_request_error","param":null,"code":null}}`, false},
+		"OpenAI: another key":   {"openai", 401, `{"error":{"message":"Incorrect API key provided","code":"invalid_api_key"}}`, true},
+		"Anthropic: no access":  {"anthropic", 403, `{"type":"error","error":{"type":"permission_error","message":"Your API key does not have permission to use the specified resource."}}`, false},
+		"Anthropic: wrong key":  {"anthropic", 401, `{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"}}`, true},
+		"OpenRouter: no access": {"openrouter", 403, `{"error":{"code":403,"message":"You do not have access to this model."}}`, false},
+	} {
+		for alias, asks := range map[string][2]string{"by aliases": {"x", "z"}, "by names of clients": {"any/x", "any/z"}} {
+			t.Run(name+", "+alias, func(t *testing.T) {
+				one, two := mock.Start(t, nil), mock.Start(t, says("two"))
+				one.Answer(func(x *mock.Exchange) {
+					if strings.Contains(x.Body, `"model":"x"`) {
+						mock.Whole(tc.status, "application/json", tc.body)(x)
+						return
+					}
+					if tc.plugin == "anthropic" {
+						mock.JSON(`{"id":"a","type":"message","role":"assistant","model":"z","content":[{"type":"text","text":"one"}],"stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":2}}`)(x)
+						return
+					}
+					says("one")(x)
+				})
+				g := newGateway(t, fmt.Sprintf(`
+providers:
+  one: {plugin: %s, base_url: %q, api_key: a}
+  two: {plugin: openai, base_url: %q, api_key: b}
+model_mapping:
+  x: {targets: [{provider: one, model: x}, {provider: two, model: y, tier: 2}]}
+  z: {targets: [{provider: one, model: z}, {provider: two, model: y, tier: 2}]}
+  any/*: {targets: [{provider: one, model: "*"}, {provider: two, model: "*", tier: 2}]}
+`, tc.plugin, one.URL, two.URL))
+				asked := func(model string) string {
+					_, answer := g.post(t, strings.Replace(answerOfM, `"m"`, `"`+model+`"`, 1))
+					return textOf(answer)
+				}
+				for range 2 {
+					if got := asked(asks[0]); got != "two" {
+						t.Errorf("what one refuses is answered by %q", got)
+					}
+				}
+				if n := len(one.Requests()); n != 1 {
+					t.Errorf("it was asked %d times for what it refuses, want once", n)
+				}
+				want := map[bool]string{false: "one", true: "two"}[tc.all]
+				if got := asked(asks[1]); got != want {
+					t.Errorf("its other model is answered by %q, want %q", got, want)
+				}
+			})
+		}
+	}
+}

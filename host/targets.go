@@ -217,7 +217,7 @@ func (s *search) attempt(ctx context.Context, target *route.Target, lease *route
 			o.usage = record.Usage{Input: c.size, Estimated: true}
 		}
 		now := c.gateway.now()
-		cooled := lease.Done(now, s.blameOf(&o, healthOf(ctx, o.err)))
+		cooled := lease.Done(now, blameOf(&o, healthOf(ctx, o.err)))
 		s.place.leave(o.used())
 		c.note(ctx, target, o, begun, now, cooled)
 	}()
@@ -250,11 +250,11 @@ func healthOf(ctx context.Context, err error) error {
 	return err
 }
 
-// blameOf is what a failure says of the target's health in the operation. A 403 to anything but a
-// request for an answer tells what the account may do with the model, and nothing of the key:
-// adapters can't know that of a 403, which is why its status counts here.
-func (s *search) blameOf(o *outcome, err error) error {
-	if fault.KindOf(err) == fault.Auth && o.status == 403 && s.choice.Operation != "" {
+// blameOf is what a failure says of the target's health in the operation. A 403 tells what the
+// account may do with the model, and a 401 what is wrong with the key. Adapters say the same of
+// both, which is why the status counts here.
+func blameOf(o *outcome, err error) error {
+	if fault.KindOf(err) == fault.Auth && o.status == 403 {
 		return &fault.Error{Kind: fault.Denied, RetryAfter: fault.RetryAfterOf(err), Cause: err}
 	}
 	return err

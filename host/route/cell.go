@@ -35,6 +35,8 @@ const maxTold = time.Hour
 type Cell struct {
 	until atomic.Int64 // when the cooldown ends, nanoseconds since 1970; 0: closed
 	told  atomic.Int64 // the part of it that the upstream asked for
+	limit atomic.Int64 // the part of told that is for a limit
+	room  atomic.Int64 // and that is for a lack of room
 
 	window    window
 	about     cellKey
@@ -176,6 +178,8 @@ func (c *Cell) close() {
 	c.window.marked.Store(false)
 	c.until.Store(0)
 	c.told.Store(0)
+	c.limit.Store(0)
+	c.room.Store(0)
 }
 
 // failed notes a failure of a kind that counts against the cell. It reports whether the
@@ -202,7 +206,7 @@ func (c *Cell) failed(now time.Time, kind fault.Kind, retryAfter time.Duration, 
 	}
 	if retryAfter > 0 {
 		end := now.Add(min(retryAfter, maxTold))
-		c.told.Store(max(c.told.Load(), end.UnixNano()))
+		c.hear(end, kind)
 		c.cool(end, kind)
 	}
 	_, sticky := kind.Blame()
@@ -213,6 +217,19 @@ func (c *Cell) failed(now time.Time, kind fault.Kind, retryAfter time.Duration, 
 		c.cool(now.Add(c.next(rule)), kind)
 	}
 	return c.until.Load() != before
+}
+
+// hear notes until when the upstream asked to be left alone, and for what. The caller must hold
+// the lock.
+func (c *Cell) hear(told time.Time, kind fault.Kind) {
+	later := func(part *atomic.Int64) { part.Store(max(part.Load(), told.UnixNano())) }
+	later(&c.told)
+	switch kind {
+	case fault.Rate:
+		later(&c.limit)
+	case fault.Busy:
+		later(&c.room)
+	}
 }
 
 // cool makes the cooldown last until at least end.
@@ -230,7 +247,7 @@ func (c *Cell) cooled(o CoolingDown) (longer bool) {
 	defer c.mu.Unlock()
 	until, told := c.until.Load(), c.told.Load()
 	if !o.Told.IsZero() {
-		c.told.Store(max(told, o.Told.UnixNano()))
+		c.hear(o.Told, o.Kind)
 	}
 	c.cool(o.Until, o.Kind)
 	return c.until.Load() != until || c.told.Load() != told

@@ -211,7 +211,10 @@ func (h Health) reason(told time.Time) fault.Kind {
 		return h.provider.Reason()
 	}
 	if h.asked().Equal(told) {
-		return h.common.Reason()
+		if h.common.room.Load() == told.UnixNano() {
+			return fault.Busy
+		}
+		return fault.Rate
 	}
 	return h.model.Reason()
 }

@@ -13,7 +13,8 @@ import (
 // does in each operation: who asks one that answers for what it doesn't have, such as embeddings,
 // takes nothing away from those who ask it for answers. Only that it has no room, or that a limit is
 // reached, holds for all of them, if the upstream says for how long, and for that long. A limit of
-// counting tokens holds for nothing else: Anthropic's of counting and of messages are independent,
+// counting tokens holds for nothing else, and none of anything else holds for counting: Anthropic's
+// of counting and of messages are independent,
 // https://platform.claude.com/docs/en/build-with-claude/token-counting.
 type Health struct {
 	provider, model *Cell
@@ -40,13 +41,24 @@ func (h Health) State(now time.Time) State {
 }
 
 // asked returns until when the upstream asked to be left alone in another operation than the one
-// that the health is of; zero if it didn't.
+// that the health is of, for what holds in this one, too; zero if it didn't.
 func (h Health) asked() time.Time {
-	if h.common == nil {
+	switch {
+	case h.common == nil:
 		return time.Time{}
+	case h.counts():
+		return instant(h.common.room.Load())
 	}
-	_, told := h.common.Until()
-	return told
+	return instant(max(h.common.room.Load(), h.common.limit.Load()))
+}
+
+// counts reports whether the health is that of counting tokens, whose limits are its own.
+func (h Health) counts() bool {
+	switch abi.OpNamed(h.model.Operation()) {
+	case abi.Count, abi.CountMessages, abi.CountResponses:
+		return true
+	}
+	return false
 }
 
 // Cells returns the cells of the provider and of the model.
@@ -153,12 +165,5 @@ func (l *Lease) Done(now time.Time, err error) (cooled bool) {
 // shares reports whether a failure of a kind, of which the upstream says how long it lasts, holds
 // for the model's other operations, too.
 func (h Health) shares(kind fault.Kind) bool {
-	if h.common == nil {
-		return false
-	}
-	switch abi.OpNamed(h.model.Operation()) {
-	case abi.Count, abi.CountMessages, abi.CountResponses:
-		return kind == fault.Busy
-	}
-	return kind.Repeat()
+	return h.common != nil && (kind == fault.Busy || kind == fault.Rate && !h.counts())
 }

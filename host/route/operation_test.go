@@ -145,8 +145,11 @@ func TestALimitHoldsForAllOperations(t *testing.T) {
 		err  error
 		want map[string]State
 	}{
-		"a limit of embeddings":           {"embeddings", told(fault.Rate, time.Minute), map[string]State{"": Cooling, "embeddings": Cooling, "rerank": Cooling}},
-		"a limit of chats":                {"", told(fault.Rate, time.Minute), map[string]State{"": Cooling, "embeddings": Cooling, "rerank": Cooling}},
+		"a limit of embeddings":           {"embeddings", told(fault.Rate, time.Minute), map[string]State{"": Cooling, "embeddings": Cooling, "rerank": Cooling, "count": Closed}},
+		"a limit of chats":                {"", told(fault.Rate, time.Minute), map[string]State{"": Cooling, "embeddings": Cooling, "rerank": Cooling, "count": Closed, "count_messages": Closed, "count_responses": Closed}},
+		"no room for chats":               {"", told(fault.Busy, time.Minute), map[string]State{"": Cooling, "embeddings": Cooling, "count": Cooling}},
+		"chats that fail, and until when": {"", told(fault.Upstream, time.Minute), map[string]State{"": Cooling, "embeddings": Closed, "count": Closed}},
+		"a limit of counting":             {"count", told(fault.Rate, time.Minute), map[string]State{"": Closed, "embeddings": Closed, "count": Cooling, "count_messages": Closed}},
 		"no room to rank":                 {"rerank", told(fault.Busy, time.Minute), map[string]State{"": Cooling, "embeddings": Cooling, "rerank": Cooling}},
 		"a failure that says how long":    {"rerank", told(fault.Upstream, time.Minute), map[string]State{"": Closed, "embeddings": Closed, "rerank": Cooling}},
 		"a limit, and nobody says so":     {"rerank", failure(fault.Rate), map[string]State{"": Closed, "embeddings": Closed, "rerank": Closed}},
