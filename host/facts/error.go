@@ -82,7 +82,7 @@ func tooManyError(what string) *fault.Error {
 func tooLargeError(max int) *fault.Error {
 	return &fault.Error{
 		Kind: fault.Upstream, Code: "upstream_error",
-		Text: fmt.Sprintf("The provider's answer is larger than %d MiB.", max>>20),
+		Text: fmt.Sprintf("The provider's answer is larger than %d MiB, the most that Kai keeps of one. Ask for less at a time, or for a stream.", max>>20),
 	}
 }
 

@@ -2,6 +2,8 @@ package native
 
 import (
 	"bytes"
+	"cmp"
+	"fmt"
 	"unicode/utf8"
 
 	"github.com/kai-gateway/kai/host/dialect"
@@ -50,6 +52,8 @@ type Answer struct {
 	body       []byte // the whole answer, once it passed
 	passed     int    // events that passed
 	held       int    // bytes counted for events that were not sent yet
+	max        int    // how many these may be; 0: maxHeld
+	received   bool   // all events are made of what was received already, so max is no bound
 }
 
 // NewWhole makes a whole answer.
@@ -59,11 +63,16 @@ func NewWhole(i dialect.Info, p Passage) *Answer { return newAnswer(i, p, false)
 func NewStream(i dialect.Info, p Passage) *Answer { return newAnswer(i, p, true) }
 
 func newAnswer(i dialect.Info, p Passage, stream bool) *Answer {
-	return &Answer{facts: facts.New(facts.Options{Memory: i.Memory, MaxHeld: i.MaxHeld}), passage: p, stream: stream}
+	return &Answer{facts: facts.New(facts.Options{Memory: i.Memory, MaxHeld: i.MaxHeld}), passage: p, stream: stream, max: i.MaxHeld}
 }
 
 // Receive notes what the upstream sent, for the next Apply: an event, or a whole answer.
 func (a *Answer) Receive(name, data []byte, whole bool) { a.name, a.data, a.whole = name, data, whole }
+
+// ReceivedAll notes that nothing of the answer is still to come from the upstream: all events that
+// follow are made of what came as a whole. So it waits for nothing, and of its size only the
+// provider's share of memory is a bound, as of whole answers.
+func (a *Answer) ReceivedAll() { a.received = true }
 
 // Lines notes the lines id and retry of the event that comes next.
 func (a *Answer) Lines(lines []byte) { a.lines = append(a.lines[:0], lines...) }
@@ -110,8 +119,8 @@ func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 	// Events before the first content wait for as long as a client is patient, so each of
 	// them is counted. Later ones are sent soon, and are counted only if they are large.
 	if n := len(data) + len(a.name) + len(a.lines) + eventBytes; a.whole || n > large || !a.facts.Plain(0) {
-		if a.held+n > maxHeld {
-			return dst, upstreamError("The provider's answer is too large.")
+		if bound := cmp.Or(a.max, maxHeld); a.held+n > bound && !a.received {
+			return dst, upstreamError(fmt.Sprintf("The provider's answer is larger than the %d MiB of it that Kai keeps before its client gets any of it. Ask for less at a time.", bound>>20))
 		}
 		if err := a.facts.Hold(n); err != nil {
 			return dst, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kai-gateway/kai/host/dialect"
 	"github.com/kai-gateway/kai/host/fault"
+	"github.com/kai-gateway/kai/host/memory"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -161,6 +162,53 @@ func TestAnswer(t *testing.T) {
 	}
 	if _, err := newAnswer(dialect.Info{}).End(nil); err == nil {
 		t.Error("an answer without a result is a success")
+	}
+}
+
+// TestLargePicturesInPlaceOfAStream: what came as a whole waits for nothing, so it has the bound of
+// whole answers, the provider's share of memory, and not that of events that wait.
+func TestLargePicturesInPlaceOfAStream(t *testing.T) {
+	picture := `{"b64_json":"` + strings.Repeat("A", 600<<10) + `"}`
+	result := abi.Emission{Kind: abi.Result, Data: []byte(`{"created":7,"data":[` + picture + "," + picture + "," + picture + `]}`)}
+	for name, tc := range map[string]struct {
+		share int64 // of memory
+		says  string
+	}{
+		"with room for them": {1 << 30, ""},
+		"without":            {1 << 20, "no memory left"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			grant := memory.New(memory.Options{Limit: tc.share}).Grant()
+			defer grant.Release()
+			a := stream{info: dialect.Info{Model: "m", MaxHeld: 1 << 20, Memory: &grant}}.Begin()
+			got, err := a.Apply(nil, []abi.Emission{result})
+			if tc.says != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.says) || len(got) > 0 {
+					t.Errorf("%d bytes and %v, want that there is %s", len(got), err, tc.says)
+				}
+				return
+			}
+			if n := strings.Count(string(got), "event: image_generation.completed\n"); err != nil || n != 3 || !a.Complete() {
+				t.Errorf("there are %d pictures in %d bytes, and %v; want 3", n, len(got), err)
+			}
+		})
+	}
+}
+
+// TestEventsThatNobodyGetsAreBounded: of events that wait for the first content, no more is kept
+// than may be, and the error says how much that is and what to do.
+func TestEventsThatNobodyGetsAreBounded(t *testing.T) {
+	a := stream{info: dialect.Info{Model: "m", MaxHeld: 1 << 20}}.Begin().(*passing)
+	apply := func() error {
+		a.Receive(nil, []byte(`{"type":"x","data":"`+strings.Repeat("A", 600<<10)+`"}`), false)
+		_, err := a.Apply(nil, []abi.Emission{{Kind: abi.Pass}})
+		return err
+	}
+	if err := apply(); err != nil {
+		t.Fatal(err)
+	}
+	if err := apply(); err == nil || !strings.Contains(err.Error(), "larger than the 1 MiB") || !strings.Contains(err.Error(), "Ask for less") {
+		t.Errorf("two events that are too large together: %v", err)
 	}
 }
 

@@ -20,6 +20,7 @@ func (a *passing) whole(dst []byte, ems []abi.Emission, result int) ([]byte, err
 		return dst, outOfMemory(err)
 	}
 	defer a.memory.Drop(size)
+	a.ReceivedAll()
 	begin := len(dst)
 	tell := func(event []byte, ems ...abi.Emission) (err error) {
 		a.Receive(dialect.ByType(), event, false)
