@@ -11,6 +11,7 @@
 package conform
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -116,7 +117,9 @@ func Run(ctx context.Context, o Options, files []string) (*Report, error) {
 			continue
 		}
 		c := check{ctx: ctx, kit: k, gateways: gateways, transcript: t, result: r}
-		c.checkTranscript()
+		if !c.checkTranscript() {
+			continue // no gateway would ask the adapter with these options
+		}
 		// One instance replays all transcripts with the same options. So if one of
 		// them leaves something behind, it shows in the next.
 		options := string(t.Options())
@@ -178,6 +181,20 @@ func open(file string) (*fixture, error) {
 		return nil, err
 	}
 	return &fixture{t, file, text}, nil
+}
+
+// lineOf returns the line of the file with which a section begins, counted from 1.
+func (t *fixture) lineOf(section string) int {
+	n := 1
+	for line := range bytes.Lines(t.text) {
+		n++
+		inner, begins := bytes.CutPrefix(bytes.TrimRight(line, "\n"), []byte("-- "))
+		inner, ends := bytes.CutSuffix(inner, []byte(" --"))
+		if begins && ends && string(bytes.TrimSpace(inner)) == section {
+			return n
+		}
+	}
+	return 1
 }
 
 // model returns the model that the client asks for.
