@@ -116,6 +116,40 @@ model_mapping:
 	}
 }
 
+// TestTheAdminListenerSaysInWhichOperationsATargetCools: all of them, while it answers as before,
+// and none where it doesn't answer.
+func TestTheAdminListenerSaysInWhichOperationsATargetCools(t *testing.T) {
+	up := mock.Start(t, func(x *mock.Exchange) {
+		if strings.Contains(x.URI, "chat") {
+			says("well")(x)
+			return
+		}
+		mock.Whole(403, "application/json", `{"error":{"message":"You may not do that.","type":"permission_error"}}`)(x)
+	})
+	g := newGateway(t, fmt.Sprintf(`
+admin: {console: true}
+providers: {up: {plugin: openai, base_url: %q, api_key: sk-12345678}}
+model_mapping: {m: {targets: [{provider: up, model: x}]}}
+`, up.URL))
+	a := withAdmin(t, g, nil)
+	for _, step := range []struct{ path, body, state, only string }{
+		{"/v1/chat/completions", answerOfM, "well", ""},
+		{"/v1/images/generations", `{"model":"m","prompt":"p"}`, "cooling", "images"},
+		{"/v1/embeddings", `{"model":"m","input":"a"}`, "cooling", "embeddings, images"},
+		{"/v1/chat/completions", answerOfM, "cooling", "embeddings, images"},
+	} {
+		g.postTo(t, step.path, "", step.body)
+		if s := adminState(t, a).Targets; len(s) != 1 || s[0].State != step.state || s[0].Only != step.only {
+			t.Errorf("after %s it is %+v, want %s in %q", step.path, s, step.state, step.only)
+		}
+	}
+	up.Answer(mock.Whole(402, "application/json", `{"error":{"message":"pay","code":"insufficient_quota"}}`))
+	g.post(t, answerOfM)
+	if s := adminState(t, a).Targets; s[0].Class != "quota" || s[0].Only != "" {
+		t.Errorf("when the account is used up it is %+v", s)
+	}
+}
+
 // TestWhatTheAdminListenerShows follows requests, a target that cools, a refused
 // configuration and a swap.
 func TestWhatTheAdminListenerShows(t *testing.T) {

@@ -102,6 +102,9 @@ func (w *world) now() time.Time {
 
 func (w *world) answer(x *mock.Exchange) {
 	switch {
+	case strings.HasSuffix(x.URI, "/embeddings"):
+		mock.Whole(403, "application/json", `{"error":{"message":"You may not do that.","type":"permission_error"}}`)(x)
+		return
 	case strings.HasPrefix(x.URI, "/broken"):
 		mock.Whole(500, "application/json", `{"error":{"message":"no"}}`)(x)
 		return
@@ -214,9 +217,13 @@ func (w *world) down() {
 	w.server.Close()
 }
 
-// ask sends a request for smart with a key.
+// ask sends a chat for smart with a key.
 func (w *world) ask(ctx context.Context, key string) (status int, err error) {
-	r, _ := http.NewRequestWithContext(ctx, "POST", w.g.URL+"/v1/chat/completions", strings.NewReader(`{"model":"smart","max_tokens":90,"messages":[{"role":"user","content":"Hello!"}]}`))
+	return w.send(ctx, key, "/v1/chat/completions", `{"model":"smart","max_tokens":90,"messages":[{"role":"user","content":"Hello!"}]}`)
+}
+
+func (w *world) send(ctx context.Context, key, path, body string) (status int, err error) {
+	r, _ := http.NewRequestWithContext(ctx, "POST", w.g.URL+path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Authorization", "Bearer "+key)
 	res, err := http.DefaultClient.Do(r)
@@ -232,6 +239,8 @@ func (w *world) control(rw http.ResponseWriter, r *http.Request) {
 	switch strings.TrimPrefix(r.URL.Path, "/") {
 	case "break":
 		w.broken.Store(true)
+	case "embed": // which the provider doesn't let smart's first targets do
+		_, err = w.send(r.Context(), "the-batch-key", "/v1/embeddings", `{"model":"smart","input":"Hello!"}`)
 	case "mend":
 		w.broken.Store(false)
 	case "spend": // one request of the key with the small budget

@@ -14,7 +14,7 @@ type TargetState struct {
 	Target  string        `json:"target"`  // provider/model; a * in the model stands for what clients choose
 	Aliases []string      `json:"aliases"` // that lead there, the hidden ones included
 	State   string        `json:"state"`   // "well", "cooling", or "trying": one request at a time may ask it
-	Only    string        `json:"only"`    // the operation in which it is so, such as "embeddings"; "": in all, or at least in answering
+	Only    string        `json:"only"`    // the operations in which it is so, such as "embeddings, images"; "": in all, or at least in answering
 	Class   string        `json:"class"`   // of the failure that it cools for; "": it is well
 	Wait    time.Duration `json:"wait"`    // nanoseconds until it may be asked again; 0: now
 	Always  bool          `json:"always"`  // only aliases in the short form lead there, which ask it whatever its state is
@@ -55,19 +55,28 @@ func (h *Host) Targets() []TargetState {
 }
 
 // stateOf returns the state of a target by the worse of its cells, or, if it answers well, by the
-// worst of those of its other operations.
+// worst of those of its other operations, with all operations that are in that state.
 func stateOf(t *route.Target, now time.Time) *TargetState {
 	s := &TargetState{State: stateNames[route.Closed]}
 	for _, cells := range [...][]*route.Cell{cellsOf(t), t.Health().Others()} {
 		worst := route.Closed
+		var only []string
 		for _, c := range cells {
 			until, _ := c.Until()
-			if state := c.State(now); state > worst || state == worst && until.Sub(now) > s.Wait {
+			state := c.State(now)
+			if state > worst {
+				only = nil
+			}
+			if state >= worst && c.Operation() != "" {
+				only = append(only, c.Operation())
+			}
+			if state > worst || state == worst && until.Sub(now) > s.Wait {
 				worst = state
-				s.State, s.Only, s.Class, s.Wait = stateNames[state], c.Operation(), c.Reason().String(), max(0, until.Sub(now))
+				s.State, s.Class, s.Wait = stateNames[state], c.Reason().String(), max(0, until.Sub(now))
 			}
 		}
 		if worst != route.Closed {
+			s.Only = strings.Join(only, ", ")
 			break
 		}
 	}

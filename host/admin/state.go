@@ -73,6 +73,7 @@ type Entry struct {
 type Target struct {
 	Name   string `json:"name"`  // provider/model
 	State  string `json:"state"` // "well", "cooling" or "trying"
+	Only   string `json:"only"`  // the operations in which it is so, such as "embeddings, images"; "": in all, or at least in answering
 	Class  string `json:"class"` // of the failure it cools for
 	WaitMS int64  `json:"wait_ms"`
 	Always bool   `json:"always"` // it is asked whatever its state is
