@@ -12,7 +12,7 @@ import (
 // a name that it can send again; metrics have the alias, of which there are few.
 func TestOpenNamesAreEchoed(t *testing.T) {
 	up := mock.Start(t, mock.JSON(`{"choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}`))
-	g := newGateway(t, fmt.Sprintf("providers:\n  up: {plugin: openai, base_url: %q, api_key: a}\nmodel_mapping:\n  m/*: {provider: up, model: \"*\"}\n", up.URL))
+	g := newGateway(t, fmt.Sprintf("providers:\n  up: {plugin: openai, base_url: %q, api_key: a}\nmodel_mapping:\n  m/*: {provider: up, model: \"*\"}\n  m/listed: {provider: up, model: listed}\n", up.URL))
 	for path, body := range map[string]string{
 		"/v1/chat/completions": `{"model":"m/ok","messages":[{"role":"user","content":"x"}]}`,
 		"/v1/responses":        `{"model":"m/ok","input":"x"}`,
@@ -28,17 +28,20 @@ func TestOpenNamesAreEchoed(t *testing.T) {
 	if status, answer := g.send(t, "GET", "/v1/models/m/ok", ""); status != 200 || !strings.Contains(answer, `"id":"m/ok"`) {
 		t.Errorf("the model is %d %s", status, answer)
 	}
+	if status, answer := g.send(t, "GET", "/v1/models", ""); status != 200 || !strings.Contains(answer, `"id":"m/listed"`) || strings.Contains(answer, "*") {
+		t.Errorf("the list of models is %d %s, want no name that nobody can send", status, answer)
+	}
 	if status, _ := g.send(t, "GET", "/v1/models/n/ok", ""); status != 404 {
 		t.Errorf("a model that isn't there is %d", status)
 	}
-	if _, answer := g.post(t, `{"model":"x","messages":[{"role":"user","content":"x"}]}`); !strings.Contains(answer, "there are m/*") {
+	if _, answer := g.post(t, `{"model":"x","messages":[{"role":"user","content":"x"}]}`); !strings.Contains(answer, "there are m/listed, m/*") {
 		t.Errorf("the error for an unknown model is %s", answer)
 	}
-	if got := g.host.Example(); got != "m/NAME" {
-		t.Errorf("the example is %q", got)
-	}
-	if all := g.host.Models(); len(all) != 1 || all[0].Alias != "m/*" || all[0].Needs != "" {
+	if all := g.host.Models(); len(all) != 2 || all[1].Alias != "m/*" || all[1].Needs != "" {
 		t.Errorf("the models are %v", all)
+	}
+	if got := newGateway(t, fmt.Sprintf("providers:\n  up: {plugin: openai, base_url: %q, api_key: a}\nmodel_mapping:\n  m/*: {provider: up, model: \"*\"}\n", up.URL)).host.Example(); got != "m/NAME" {
+		t.Errorf("the example is %q", got)
 	}
 }
 

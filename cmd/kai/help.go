@@ -45,18 +45,7 @@ Example:
 `,
 			run: func(ctx context.Context, args []string, s streams) int { return serve(ctx, args, s.out, s.err) },
 		},
-		{
-			name: "validate", usage: "validate [[--config] FILE]", about: "check a configuration and print every problem",
-			more: `FILE is the configuration; default: as for "kai serve". Every problem is a line with
-file, line, column and a way out, and the exit code is 2 if there is one. The files
-that it names are looked at as this user, and none is made or changed.
-
-Example:
-
-  kai validate config/api.yaml
-`,
-			run: func(_ context.Context, args []string, s streams) int { return validate(args, s.out, s.err) },
-		},
+		validateCommand(),
 		{
 			name: "reload", usage: "reload [--config FILE] [--port PORT]", about: "have a running gateway read its files again",
 			more: `  --config FILE   the gateway that serves this configuration; default: $KAI_CONFIG, else

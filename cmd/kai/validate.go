@@ -1,12 +1,32 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"io"
 
 	"github.com/kai-gateway/kai/host"
 )
+
+func validateCommand() programCommand {
+	return programCommand{
+		name: "validate", usage: "validate [[--config] FILE]", about: "check a configuration and print every problem",
+		more: `FILE is the configuration; default: as for "kai serve". Every problem is a line with
+file, line, column and a way out. The exit code is 0 if there is none, warnings or not,
+and 2 if there is one.
+
+The files that it names are looked at as this user, and none is made or changed. So a
+ledger or an audit that this user may not write is a problem, too: run it as the user
+that Kai runs as.
+
+Example:
+
+  kai validate config/api.yaml
+`,
+		run: func(_ context.Context, args []string, s streams) int { return validate(args, s.out, s.err) },
+	}
+}
 
 // validate checks a configuration, and the files that it names, and prints every problem.
 func validate(args []string, stdout, stderr io.Writer) int {
