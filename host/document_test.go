@@ -31,6 +31,7 @@ import (
 type documented struct {
 	answer  string // method and path of the document, status, content type, and which shape if there are several
 	path    string // default: that of the document
+	sends   string // the method; default: that of the document
 	body    string
 	headers []string // names and values; default: those of a client that may do everything
 	at      *gateway // default: that of all models
@@ -61,6 +62,10 @@ model_mapping:
   embed-fails-504: {provider: em, model: fails-504}
 `
 
+// keptFaults are the statuses with which a provider fails that keeps a response, and what the
+// client gets.
+var keptFaults = map[int]int{400: 400, 429: 429, 500: 502, 503: 503, 504: 504}
+
 // documentedGateway serves models whose upstream answers as their names say.
 func documentedGateway(t *testing.T, readTimeout string) *gateway {
 	t.Helper()
@@ -79,6 +84,11 @@ func documentedGateway(t *testing.T, readTimeout string) *gateway {
 			}
 		}
 		switch {
+		case x.URI == "/responses" && strings.HasPrefix(asked.Model, "kept-"):
+			body = ownWhole(asked.Model)
+		case strings.HasPrefix(x.URI, "/responses/resp_kept-"):
+			fmt.Sscanf(x.URI, "/responses/resp_kept-%d", &status)
+			body = `{"error":{"message":"as asked"}}`
 		case asked.Model == "fails-late":
 			body = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"a\",\"role\":\"assistant\",\"content\":[]}}\n\n" +
 				"event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n" +
@@ -114,6 +124,9 @@ func documentedGateway(t *testing.T, readTimeout string) *gateway {
 	yaml := fmt.Sprintf(documentedModels, readTimeout, up.URL)
 	for _, model := range []string{"fine", "fails-late", "fails-404", "fails-429", "fails-500", "fails-504", "fails-529"} {
 		yaml += fmt.Sprintf("  %s: {provider: up, model: %[1]s}\n", model)
+	}
+	for status := range keptFaults {
+		yaml += fmt.Sprintf("  kept-%d: {provider: em, model: kept-%[1]d}\n", status)
 	}
 	started := testkit.Start(t, testkit.Options{Config: parse(t, yaml), Sleep: func(_ context.Context, d time.Duration) error {
 		if d == 777*time.Millisecond {
@@ -272,6 +285,15 @@ func documentedAnswers(t *testing.T, g *gateway) []documented {
 	get("GET /v1/responses/{id}/input_items 401 application/json", "/v1/responses/resp_x/input_items", wrong...)
 	get("GET /v1/responses/{id}/input_items 403 application/json", "/v1/responses/resp_x/input_items", page...)
 	get("GET /v1/responses/{id}/input_items 404 application/json", "/v1/responses/resp_x/input_items")
+	for status, want := range keptFaults {
+		_, r, text := g.respond(t, "all", fmt.Sprintf(`{"model":"kept-%d","input":"Hello!"}`, status))
+		if r.ID == "" {
+			t.Fatal(text)
+		}
+		get(fmt.Sprintf("GET /v1/responses/{id} %d application/json", want), "/v1/responses/"+r.ID)
+		get(fmt.Sprintf("GET /v1/responses/{id}/input_items %d application/json", want), "/v1/responses/"+r.ID+"/input_items")
+		get(fmt.Sprintf("DELETE /v1/responses/{id} %d application/json", want), "/v1/responses/"+r.ID)
+	}
 	const cancel = "/v1/responses/resp_x/cancel"
 	get("POST /v1/responses/{id}/cancel 400 application/json", remembered()+"/cancel")
 	get("POST /v1/responses/{id}/cancel 401 application/json", cancel, wrong...)
@@ -328,6 +350,17 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 	}
 	names := answersOf(doc)
 	for name := range names {
+		words := strings.Fields(name)
+		if words[2] == "405" {
+			headers := []string{"Authorization", "Bearer all"}
+			if words[len(words)-1] == "AnthropicError" {
+				headers = append(headers, "anthropic-version", "2023-06-01")
+			}
+			answers = append(answers, documented{answer: name, sends: "PATCH", path: strings.ReplaceAll(words[1], "{id}", "x"), headers: headers, invalid: true})
+			produced[name] = true
+		}
+	}
+	for name := range names {
 		if !produced[name] && !slices.Contains(ownFaults, name) {
 			t.Errorf("no test produces the documented answer %q", name)
 		}
@@ -343,10 +376,11 @@ func TestEveryDocumentedAnswer(t *testing.T) {
 	}
 }
 
-// ownFaults are the answers that nothing produces: what can be made to break in the gateway
-// itself can't count, passes nothing on, and takes no time to make embeddings. Panics of all paths are recovered
-// in one place.
+// ownFaults are the answers that TestEveryDocumentedAnswer doesn't produce: what can be made to break
+// in the gateway itself can't count, passes nothing on, and takes no time to make embeddings. Panics of all paths are recovered
+// in one place. A cancel needs a shared store that is away, which a test of the fleet has.
 var ownFaults = []string{
+	"POST /v1/responses/{id}/cancel 503 application/json",
 	"POST /v1/messages/count_tokens 500 application/json", "POST /v1/responses/input_tokens 500 application/json", "POST /v1/responses/compact 500 application/json", "POST /v1/embeddings 500 application/json", "POST /v1/rerank 500 application/json",
 	"POST /v2/rerank 500 application/json", "POST /rerank 500 application/json",
 	"POST /v1/moderations 500 application/json", "POST /v1/images/generations 500 application/json",
@@ -381,7 +415,7 @@ func (d documented) hold(t *testing.T, doc *openapi3.T) {
 	words := strings.Fields(d.answer)
 	method, route := words[0], words[1]
 	address := cmp.Or(d.path, route)
-	r, err := http.NewRequest(method, d.at.URL+address, strings.NewReader(d.body))
+	r, err := http.NewRequest(cmp.Or(d.sends, method), d.at.URL+address, strings.NewReader(d.body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -431,7 +465,7 @@ func (d documented) hold(t *testing.T, doc *openapi3.T) {
 		t.Errorf("the document allows no such answer: %v\n%s", err, body)
 	}
 	response := operation.Responses.Status(answer.StatusCode).Value
-	for _, header := range []string{"Retry-After", "X-Should-Retry", "Www-Authenticate", "Request-Id", "Upgrade", "X-Kai-Cache", "Age", "X-Ratelimit-Limit-Requests", "X-Ratelimit-Reset-Tokens"} {
+	for _, header := range []string{"Retry-After", "X-Should-Retry", "Www-Authenticate", "Request-Id", "Allow", "Upgrade", "X-Kai-Cache", "Age", "X-Ratelimit-Limit-Requests", "X-Ratelimit-Reset-Tokens"} {
 		if answer.Header.Get(header) != "" && response.Headers[strings.ToLower(header)] == nil {
 			t.Errorf("the document does not tell of the answer's header %s", header)
 		}
@@ -483,6 +517,46 @@ func validateEvents(t *testing.T, doc *openapi3.T, route, stream string) {
 		}
 		if err := doc.Components.Schemas[want].Value.VisitJSON(v); err != nil {
 			t.Errorf("the document allows no such event: %v\n%s", err, data)
+		}
+	}
+}
+
+// TestPathsRefuseOtherMethods: each path of the document takes the methods that stand there and no
+// others, names them, and has a 405 for the rest.
+func TestPathsRefuseOtherMethods(t *testing.T) {
+	g := documentedGateway(t, "1m")
+	for path, item := range loadDocument(t, g).Paths.Map() {
+		takes := []string{"OPTIONS"}
+		for method, operation := range item.Operations() {
+			if operation.Responses.Value("405") == nil {
+				t.Errorf("%s %s has no 405", method, path)
+			}
+			switch {
+			case operation.OperationID == "probeWebSocket": // no method of the path, but for the answer
+			case method == "GET":
+				takes = append(takes, "GET", "HEAD")
+			default:
+				takes = append(takes, method)
+			}
+		}
+		slices.Sort(takes)
+		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PURGE"} {
+			if slices.Contains(takes, method) {
+				continue
+			}
+			r, err := http.NewRequest(method, g.URL+strings.ReplaceAll(path, "{id}", "x"), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Authorization", "Bearer all")
+			res, err := g.Client().Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if allow := strings.Join(takes, ", "); res.StatusCode != 405 || res.Header.Get("Allow") != allow {
+				t.Errorf("%s %s: %d, Allow %q; want 405 and %q", method, path, res.StatusCode, res.Header.Get("Allow"), allow)
+			}
 		}
 	}
 }

@@ -176,7 +176,6 @@ func (g *generation) endpoints() []api.Route {
 		{Method: "GET", Path: responsesPath + "/{id}/" + responses.InputItems, Dialect: responsesAPI, Handle: g.listInput},
 		{Method: "DELETE", Path: responsesPath + "/{id}", Dialect: responsesAPI, Handle: g.deleteResponse},
 		{Method: "POST", Path: responsesPath + "/{id}/cancel", Dialect: responsesAPI, Handle: g.cancelResponse},
-		{Method: "POST", Path: responsesPath + "/{id}", Dialect: responsesAPI}, // whatever else there is
 	}
 	for _, o := range passed.Operations() {
 		copies := int64(2)

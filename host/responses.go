@@ -41,7 +41,7 @@ func (g *generation) getResponse(ctx context.Context, x *api.Exchange) error {
 	}
 	body, err := responses.Find(ctx, g.remembered(), key.PrincipalFrom(ctx).Name, x.Parameter())
 	if fault.KindOf(err) == fault.NotFound {
-		return g.askKeeper(ctx, x, "GET", x.Parameter(), err)
+		return g.askKeeper(ctx, x, "GET", "", err)
 	}
 	if err != nil {
 		return err
@@ -60,7 +60,7 @@ func (g *generation) listInput(ctx context.Context, x *api.Exchange) error {
 	case noRoom:
 		return api.Busy(full)
 	case fault.KindOf(err) == fault.NotFound:
-		return g.askKeeper(ctx, x, "GET", x.Parameter()+"/"+responses.InputItems, err)
+		return g.askKeeper(ctx, x, "GET", responses.InputItems, err)
 	case err != nil:
 		return err
 	}
@@ -71,7 +71,7 @@ func (g *generation) listInput(ctx context.Context, x *api.Exchange) error {
 func (g *generation) deleteResponse(ctx context.Context, x *api.Exchange) error {
 	body, err := responses.Delete(ctx, g.remembered(), key.PrincipalFrom(ctx).Name, x.Parameter())
 	if fault.KindOf(err) == fault.NotFound {
-		return g.askKeeper(ctx, x, "DELETE", x.Parameter(), err)
+		return g.askKeeper(ctx, x, "DELETE", "", err)
 	}
 	if err != nil {
 		return err
@@ -119,21 +119,16 @@ func (g *generation) keeperOf(ctx context.Context, caller, id string, missing er
 // askKeeper asks the provider that keeps what the caller has made there. For the caller, what is
 // another's doesn't exist.
 //
-//   - path: its id, and perhaps which part of it
+//   - part: which part of it; "": all
 //   - missing: the error if there is no such thing
-func (g *generation) askKeeper(ctx context.Context, x *api.Exchange, method, path string, missing error) error {
-	query := x.Request.URL.Query()
-	id, part, ok := responses.ParseStoredPath(path, query)
-	if !ok || part != "" && method != "GET" {
-		return missing
-	}
-	caller := key.PrincipalFrom(ctx).Name
+func (g *generation) askKeeper(ctx context.Context, x *api.Exchange, method, part string, missing error) error {
+	caller, id := key.PrincipalFrom(ctx).Name, x.Parameter()
 	upstream, alias, err := g.keeperOf(ctx, caller, id, missing)
 	if err != nil {
 		return err
 	}
 	x.Record.ForModel = true
-	k := responses.StoredRequest{Method: method, ID: id, Part: part, Query: query.Encode(), Model: alias}
+	k := responses.StoredRequest{Method: method, ID: id, Part: part, Query: responses.StoredQuery(x.Request.URL.Query()), Model: alias}
 	err = g.answer(ctx, x, nil, responses.ParseStored(k), 0)
 	if err == nil && method == "DELETE" {
 		g.host.forgetID(ctx, caller, id, upstream)

@@ -177,6 +177,7 @@ model_mapping: {m: {provider: own, model: gpt-x}}
 	if status, answer := one.asks(t, "key-a", ""); status != 200 {
 		t.Fatalf("%d %s", status, answer)
 	}
+	doc := loadDocument(t, other)
 	r.Kill()
 	named := fmt.Sprintf(ownAsk, `,"tools":[{"type":"code_interpreter","container":"kept_1"}]`)
 	chat := `{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"file_1"}}]}]}`
@@ -209,6 +210,12 @@ model_mapping: {m: {provider: own, model: gpt-x}}
 		res.Body.Close()
 		if err != nil || res.StatusCode != tc.want || tc.want == 503 && (res.Header.Get("Retry-After") != "1" || !strings.Contains(string(answer), "at the moment")) {
 			t.Errorf("%s: %d, Retry-After %q, %s (%v)", name, res.StatusCode, res.Header.Get("Retry-After"), answer, err)
+		}
+		if route := strings.Replace(tc.path, "resp_1", "{id}", 1); tc.want == 503 {
+			documented{
+				answer: tc.method + " " + route + " 503 application/json", path: tc.path, body: tc.body, at: tc.g,
+				headers: []string{"Content-Type", "application/json", "Authorization", "Bearer " + tc.key},
+			}.hold(t, doc)
 		}
 	}
 }

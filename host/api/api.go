@@ -198,10 +198,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	switch {
-	case route != nil && route.Handle != nil:
+	case route != nil:
 		x.quiet, x.parameter, x.form = route.Quiet, parameter, route.Form
 		x.finish(route.Handle(x.Request.Context(), x))
-	case route != nil || allow == "":
+	case allow == "":
 		x.fail(s.unknownPath(r))
 	case r.Method == http.MethodOptions:
 		x.Writer.Header().Set("Allow", allow)

@@ -25,13 +25,14 @@ const (
 // from it.
 type Route struct {
 	Method  string           // GET, which includes HEAD, POST or DELETE, or HEAD alone
-	Path    string           // as documents and the log show it; it may end in {a name}, which matches the rest, slashes included, or go on behind it
+	Path    string           // as documents and the log show it; it may have {a name} once, for what has no slash in it
+	Slashes bool             // {a name} at the end of the path may have slashes in it
 	Public  bool             // needs no key, and pages of other origins may request it
 	Quiet   bool             // requested every few seconds: logged at debug, whatever the answer
 	Form    bool             // takes forms, of type multipart/form-data, and no JSON
 	Page    bool             // for people: GET / doesn't list it
 	Dialect *dialect.Dialect // which header has the key, and how an error looks; default: as the client's headers tell, or OpenAI's
-	Handle  Handler          // nil: the API has something there that Kai has not, so the path is unknown
+	Handle  Handler
 
 	name string // method and path, such as "GET /health"; the table sets it
 }
@@ -46,20 +47,22 @@ type Handler func(ctx context.Context, x *Exchange) error
 func (s *server) builtin() []Route {
 	return []Route{
 		{Method: "GET", Path: ModelsPath, Handle: s.listModels},
-		{Method: "GET", Path: ModelsPath + "/{id}", Handle: s.getModel},
+		{Method: "GET", Path: ModelsPath + "/{id}", Slashes: true, Handle: s.getModel},
 		{Method: "GET", Path: "/health", Public: true, Quiet: true, Handle: s.health},
 		{Method: "GET", Path: "/livez", Public: true, Quiet: true, Handle: s.livez},
 		{Method: "GET", Path: "/readyz", Public: true, Quiet: true, Handle: s.readyz},
 		{Method: "GET", Path: openAPIPath, Public: true, Page: true, Handle: s.openAPI},
 		{Method: "GET", Path: docsPath, Public: true, Page: true, Handle: s.docs},
-		{Method: "GET", Path: docsPath + "/{asset}", Public: true, Page: true, Handle: s.docsAsset},
+		{Method: "GET", Path: docsPath + "/{asset}", Slashes: true, Public: true, Page: true, Handle: s.docsAsset},
 		{Method: "GET", Path: "/", Public: true, Page: true, Handle: s.index},
 		// Claude Code looks whether there is anybody.
 		{Method: "HEAD", Path: "/api/hello", Public: true, Quiet: true, Page: true, Handle: hello},
 	}
 }
 
-// table finds the route of a request.
+// table finds the route of a request. Where paths with and without parameters fit, the request is
+// for the one that says most: one without, then one that goes on behind its parameter. Its methods
+// are those of the path, and what other paths take doesn't count.
 type table struct {
 	routes  []Route
 	exact   map[string][]method // those without a parameter, by their path
@@ -112,7 +115,11 @@ func newTable(routes []Route) *table {
 			case behind != "":
 				t.within = append(t.within, within{name, before, behind, route})
 			case ends:
-				t.router.Handle(name, before+"*"+parameter, func(_ http.ResponseWriter, r *http.Request, _ httprouter.Params) { r.Pattern = route.name })
+				kind := ":"
+				if route.Slashes {
+					kind = "*"
+				}
+				t.router.Handle(name, before+kind+parameter, func(_ http.ResponseWriter, r *http.Request, _ httprouter.Params) { r.Pattern = route.name })
 			case t.takes(name, before) != nil:
 				panic("two routes " + name + " " + before)
 			default:
@@ -122,7 +129,7 @@ func newTable(routes []Route) *table {
 				t.methods = append(t.methods, name)
 			}
 		}
-		if route.Public || route.Handle == nil {
+		if route.Public {
 			continue
 		}
 		keyed = append(keyed, route.name)
@@ -147,17 +154,26 @@ func enumerate(list []string) string {
 // none, and the value of its {parameter}. It sets the request's Pattern to the
 // name of the route.
 func (t *table) find(r *http.Request, method string) (route *Route, parameter string) {
-	if route := t.takes(method, r.URL.Path); route != nil {
-		r.Pattern = route.name
+	if _, known := t.exact[r.URL.Path]; known {
+		if route = t.takes(method, r.URL.Path); route != nil {
+			r.Pattern = route.name
+		}
 		return route, ""
 	}
+	known := false
 	for _, w := range t.within {
 		rest, ok := strings.CutPrefix(r.URL.Path, w.before)
 		parameter, ends := strings.CutSuffix(rest, w.behind)
-		if ok && ends && w.method == method && parameter != "" && !strings.Contains(parameter, "/") {
+		if !ok || !ends || parameter == "" || strings.Contains(parameter, "/") {
+			continue
+		}
+		if known = true; w.method == method {
 			r.Pattern = w.route.name
 			return w.route, parameter
 		}
+	}
+	if known {
+		return nil, ""
 	}
 	match, params, _ := t.router.Lookup(method, r.URL.Path)
 	if match == nil {
@@ -177,9 +193,6 @@ func (t *table) allowed(r *http.Request) (allow string, one *Route) {
 	methods := []string{http.MethodOptions}
 	for _, method := range t.methods {
 		route, _ := t.find(r, method)
-		if route != nil && route.Handle == nil {
-			continue
-		}
 		if route != nil || r.URL.Path == "*" {
 			methods = append(methods, method)
 		}
@@ -221,7 +234,7 @@ func (t *table) guards(path string) bool {
 func (t *table) endpoints() []string {
 	var all []string
 	for _, r := range t.routes {
-		if !r.Page && r.Handle != nil {
+		if !r.Page {
 			all = append(all, r.Method+" "+r.Path)
 		}
 	}

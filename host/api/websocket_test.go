@@ -56,8 +56,8 @@ func TestWebSocket(t *testing.T) {
 	}
 }
 
-// TestRoutesOfAFolder: a parameter may have slashes, any method has its route, and what
-// an API has and Kai has not is as unknown as any other path.
+// TestRoutesOfAFolder: a request is for the path that says most, whose methods alone count. What
+// stands for a parameter has no slash, unless its route lets it.
 func TestRoutesOfAFolder(t *testing.T) {
 	tell := func(_ context.Context, x *api.Exchange) error {
 		return x.JSON(200, []byte(`"`+x.Request.Method+" "+x.Parameter()+`"`))
@@ -66,17 +66,26 @@ func TestRoutesOfAFolder(t *testing.T) {
 		{Method: "POST", Path: "/v1/things", Handle: tell},
 		{Method: "GET", Path: "/v1/things/{id}", Handle: tell},
 		{Method: "DELETE", Path: "/v1/things/{id}", Handle: tell},
-		{Method: "POST", Path: "/v1/things/{id}"},
+		{Method: "GET", Path: "/v1/things/{id}/parts", Handle: tell},
+		{Method: "POST", Path: "/v1/things/count", Handle: tell},
+		{Method: "GET", Path: "/v1/names/{name}", Slashes: true, Handle: tell},
 	}})
 	for request, want := range map[string]string{
-		"POST /v1/things":        `200 "POST "`,
-		"GET /v1/things/a":       `200 "GET a"`,
-		"GET /v1/things/a/b":     `200 "GET a/b"`,
-		"DELETE /v1/things/a":    `200 "DELETE a"`,
-		"DELETE /v1/things":      `405 {"error":{"message":"/v1/things does not take DELETE; it takes OPTIONS, POST."`,
-		"PUT /v1/things/a":       `405 {"error":{"message":"/v1/things/a does not take PUT; it takes DELETE, GET, HEAD, OPTIONS."`,
-		"POST /v1/things/a":      `404 {"error":{"message":"There is no POST /v1/things/a here. Kai serves POST /v1/things, GET /v1/things/{id}, DELETE /v1/things/{id}, GET /v1/models and GET /v1/models/{id}; GET /docs describes them."`,
-		"POST /v1/things/a/stop": `404 {"error":{"message":"There is no POST /v1/things/a/stop here.`,
+		"POST /v1/things":           `200 "POST "`,
+		"GET /v1/things/a":          `200 "GET a"`,
+		"GET /v1/things/a/b":        `404 {"error":{"message":"There is no GET /v1/things/a/b here.`,
+		"GET /v1/things/a/parts":    `200 "GET a"`,
+		"GET /v1/things//parts":     `404 `,
+		"GET /v1/names/a/b":         `200 "GET a/b"`,
+		"DELETE /v1/things/a":       `200 "DELETE a"`,
+		"POST /v1/things/count":     `200 "POST "`,
+		"DELETE /v1/things":         `405 {"error":{"message":"/v1/things does not take DELETE; it takes OPTIONS, POST."`,
+		"PUT /v1/things/a":          `405 {"error":{"message":"/v1/things/a does not take PUT; it takes DELETE, GET, HEAD, OPTIONS."`,
+		"POST /v1/things/a":         `405 {"error":{"message":"/v1/things/a does not take POST; it takes DELETE, GET, HEAD, OPTIONS."`,
+		"GET /v1/things/count":      `405 {"error":{"message":"/v1/things/count does not take GET; it takes OPTIONS, POST."`,
+		"DELETE /v1/things/count":   `405 {"error":{"message":"/v1/things/count does not take DELETE; it takes OPTIONS, POST."`,
+		"DELETE /v1/things/a/parts": `405 {"error":{"message":"/v1/things/a/parts does not take DELETE; it takes GET, HEAD, OPTIONS."`,
+		"POST /v1/things/a/stop":    `404 {"error":{"message":"There is no POST /v1/things/a/stop here. Kai serves POST /v1/things, GET /v1/things/{id}, DELETE /v1/things/{id}, GET /v1/things/{id}/parts, POST /v1/things/count, GET /v1/names/{name}, GET /v1/models and GET /v1/models/{id}; GET /docs describes them."`,
 	} {
 		method, path, _ := strings.Cut(request, " ")
 		got := g.do(t, method, path, "")
@@ -84,7 +93,7 @@ func TestRoutesOfAFolder(t *testing.T) {
 			t.Errorf("%s got %s, want %s", request, text, want)
 		}
 	}
-	if got := g.do(t, "GET", "/", ""); strings.Count(got.body, "/v1/things") != 3 {
+	if got := g.do(t, "GET", "/", ""); strings.Count(got.body, "/v1/things") != 5 {
 		t.Errorf("GET / lists %s", got.body)
 	}
 }

@@ -2,8 +2,9 @@ package responses
 
 import (
 	"context"
+	"maps"
+	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/dialect"
@@ -68,15 +69,9 @@ func ParseStored(k StoredRequest) dialect.Parse {
 // queries are the parameters of a URL's query that a provider gets.
 var queries = []string{"after", "before", "include", "include[]", "limit", "order"}
 
-// ParseStoredPath returns what a path below that of responses asks for: a response by its
-// id, and a part of it. ok is false if there is no such part. values is the URL's query,
-// from which it deletes the parameters that a provider doesn't get.
-func ParseStoredPath(path string, values map[string][]string) (id, part string, ok bool) {
-	for name := range values {
-		if !slices.Contains(queries, name) {
-			delete(values, name)
-		}
-	}
-	id, part, deeper := strings.Cut(path, "/")
-	return id, part, !deeper || part == InputItems
+// StoredQuery returns the part of a URL's query that a provider gets, encoded. It deletes the
+// other parameters from values.
+func StoredQuery(values url.Values) string {
+	maps.DeleteFunc(values, func(name string, _ []string) bool { return !slices.Contains(queries, name) })
+	return values.Encode()
 }
