@@ -115,7 +115,7 @@ func (r *keyReader) addKey(key Key, unnamed string, item *value, path string) {
 	if key.Name == "" {
 		key.Name = unnamed
 	} else if first, twice := r.names[key.Name]; twice {
-		r.fault(item.get("name"), join(path, "name"), "is the name of another key "+first.of(r.file)+": names tell keys apart in the log")
+		r.fault(item.get("name"), join(path, "name"), "is the name of another key "+first.of(r.file)+": take another name, or replace that key with \"kai keys rotate\"")
 	} else {
 		r.names[key.Name] = origin{r.file, item.place.line}
 	}

@@ -61,16 +61,6 @@ func CheckKeyName(name string) error {
 // but a character that keys can't have.
 func CheckKey(text string) error { return usable(text) }
 
-// HasKey reports whether a list of keys has one of a name. src and alone are as for AddKey.
-func HasKey(src []byte, alone bool, name string) bool {
-	d, err := openKeys(src, alone)
-	if err != nil {
-		return false
-	}
-	entry, _ := d.entryOf(name)
-	return entry != nil
-}
-
 // entryOf returns the last entry of the list that has a name, and its index; nil if none has.
 func (d *keysDocument) entryOf(name string) (entry *yaml.Node, index int) {
 	if d.list != nil && d.list.Kind == yaml.SequenceNode {

@@ -52,9 +52,6 @@ func TestAddKeyWritesAllOfIt(t *testing.T) {
 	if want := "- {name: \"1e3\", sha256: " + hex.EncodeToString(k.SHA256[:]) + ", group: \"true\", models: [\"gpt-*\", \"a b\"], expires: 2027-01-01T00:00:00Z}\n"; err != nil || string(got) != want || path != "[0]" {
 		t.Errorf("%v, %s\n%s, want\n%s", err, path, got, want)
 	}
-	if !HasKey(got, true, "1e3") || HasKey(got, true, "1e4") || HasKey([]byte("{"), true, "1e3") || HasKey(nil, false, "") {
-		t.Error("it is not known which key is there")
-	}
 	if _, path, err := AddKey([]byte("auth:\n  api_keys:\n    - x\n    - y\n"), false, k); err != nil || path != "auth.api_keys[2]" {
 		t.Errorf("the third key is %s, %v", path, err)
 	}

@@ -104,9 +104,6 @@ func keysNew(args []string, s streams, now time.Time) int {
 	}
 	e, err := openKeyFiles(*configuration)
 	if err == nil {
-		err = e.free(k.Name)
-	}
-	if err == nil {
 		err = e.write(e.preferred(), func(src []byte, alone bool) (out []byte, err error) {
 			out, e.path, err = config.AddKey(src, alone, k)
 			return out, err
@@ -194,17 +191,6 @@ func (e *keyFiles) files() (all []string) {
 	return all
 }
 
-// free returns an error if there is a key of a name already.
-func (e *keyFiles) free(name string) error {
-	for _, file := range e.files() {
-		src, err := config.ReadFile(file)
-		if err == nil && config.HasKey(src, file == e.keys, name) {
-			return fmt.Errorf("%s has a key of this name already: take another name, or replace that key with \"kai keys rotate %s\"", file, name)
-		}
-	}
-	return nil
-}
-
 // write changes a file, if the whole configuration is valid with the change.
 func (e *keyFiles) write(file string, change func(src []byte, alone bool) ([]byte, error)) error {
 	src, err := config.ReadFile(file)
@@ -278,7 +264,7 @@ func (e *keyFiles) ofArguments(err error) error {
 	if !ok || e.path == "" {
 		return err
 	}
-	arguments := map[string]string{"group": "--group", "models": "--models", "expires": "--expires"}
+	arguments := map[string]string{"name": "NAME", "group": "--group", "models": "--models", "expires": "--expires"}
 	list := slices.Clone(problems.List)
 	for i, p := range list {
 		rest, _ := strings.CutPrefix(p.Path, e.path+".")
