@@ -71,13 +71,10 @@ func New(o Options) *Server {
 		o.Now = time.Now
 	}
 	s := &Server{opts: o, mux: http.NewServeMux(), stopping: make(chan struct{})}
-	s.mux.HandleFunc("GET /admin/v1/state", s.state)
-	s.mux.HandleFunc("GET /admin/v1/requests", s.requests)
-	s.mux.HandleFunc("GET /admin/v1/series", s.series)
-	s.mux.HandleFunc("GET /admin/v1/usage", s.usage)
-	s.mux.HandleFunc("POST /admin/v1/targets/{target...}", s.reset)
-	s.mux.HandleFunc("POST /admin/v1/reload", s.reload)
-	s.mux.HandleFunc("GET /metrics", s.metrics)
+	for _, e := range endpoints {
+		s.mux.HandleFunc(e.method+" "+e.path, func(w http.ResponseWriter, r *http.Request) { e.serve(s, w, r) })
+		s.mux.HandleFunc(e.path, e.refuseMethod)
+	}
 	s.mux.HandleFunc("/v1/", s.passOn)
 	s.mux.HandleFunc("GET /console/{file}", s.file)
 	s.mux.HandleFunc("GET /{$}", s.page)
@@ -85,31 +82,50 @@ func New(o Options) *Server {
 	return s
 }
 
-// endpoints are the paths of the listener besides the console's, and the methods that they take.
-var endpoints = []struct{ path, allow string }{
-	{"/admin/v1/state", "GET, HEAD"}, {"/admin/v1/requests", "GET, HEAD"}, {"/admin/v1/series", "GET, HEAD"}, {"/admin/v1/usage", "GET, HEAD"},
-	{"/admin/v1/targets/", "POST"}, {"/admin/v1/reload", "POST"}, {"/metrics", "GET, HEAD"},
+// endpoint is something that the listener serves besides the console and the API.
+type endpoint struct {
+	method, path string // the path as http.ServeMux has it
+	serve        func(*Server, http.ResponseWriter, *http.Request)
 }
 
-// unknown answers a request for which there is nothing: the path takes other methods, or
-// doesn't exist.
-func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
+var endpoints = []endpoint{
+	{"GET", "/admin/v1/state", (*Server).state},
+	{"GET", "/admin/v1/requests", (*Server).requests},
+	{"GET", "/admin/v1/series", (*Server).series},
+	{"GET", "/admin/v1/usage", (*Server).usage},
+	{"POST", "/admin/v1/reload", (*Server).reload},
+	{"POST", "/admin/v1/targets/{target...}", (*Server).reset},
+	{"GET", "/metrics", (*Server).metrics},
+}
+
+// String returns what people write, such as "GET /metrics".
+func (e endpoint) String() string {
+	return e.method + " " + strings.Replace(e.path, "{target...}", "PROVIDER/MODEL/reset", 1)
+}
+
+// refuseMethod answers a request for an endpoint with a method that it doesn't take.
+func (e endpoint) refuseMethod(w http.ResponseWriter, _ *http.Request) {
+	allow := e.method
+	if allow == http.MethodGet {
+		allow = "GET, HEAD"
+	}
+	w.Header().Set("Allow", allow)
+	refuse(w, http.StatusMethodNotAllowed, "This path takes "+allow+".")
+}
+
+// unknown answers a request for which there is nothing.
+func (s *Server) unknown(w http.ResponseWriter, _ *http.Request) {
+	var has []string
+	settings := s.opts.Gateway.Settings()
 	for _, e := range endpoints {
-		if r.URL.Path == e.path || strings.HasSuffix(e.path, "/") && strings.HasPrefix(r.URL.Path, e.path) {
-			w.Header().Set("Allow", e.allow)
-			refuse(w, http.StatusMethodNotAllowed, "This path takes "+e.allow+".")
-			return
+		if e.path != "/metrics" || settings.Metrics {
+			has = append(has, e.String())
 		}
 	}
-	has := "GET /admin/v1/state, /admin/v1/requests, /admin/v1/series and /admin/v1/usage, POST /admin/v1/reload and /admin/v1/targets/PROVIDER/MODEL/reset"
-	settings := s.opts.Gateway.Settings()
-	if settings.Metrics {
-		has += ", GET /metrics"
-	}
 	if settings.Console {
-		has += ", and the console at /"
+		has = append(has, "the console at /")
 	}
-	refuse(w, http.StatusNotFound, "There is nothing at this path; the listener has "+has+".")
+	refuse(w, http.StatusNotFound, "There is nothing at this path; the listener has "+strings.Join(has, ", ")+".")
 }
 
 // Stop ends live answers. It may be called more than once.

@@ -146,7 +146,7 @@ func TestWhatTheListenerDoesNotHave(t *testing.T) {
 		"a reload by PUT":              {what: "PUT /admin/v1/reload", want: 405, allow: "POST"},
 		"a target that is looked at":   {what: "GET /admin/v1/targets/a/m/reset", want: 405, allow: "POST"},
 		"a state that is written":      {what: "POST /admin/v1/state", want: 405, allow: "GET, HEAD"},
-		"another path":                 {what: "GET /admin/v1/nothing", want: 404, says: "POST /admin/v1/reload and", never: "console"},
+		"another path":                 {what: "GET /admin/v1/nothing", want: 404, says: "POST /admin/v1/reload, POST", never: "console"},
 		"another path, with a console": {what: "GET /admin/v1/nothing", settings: Settings{Console: true}, want: 404, says: "the console at /"},
 		"a status that is none":        {what: "GET /admin/v1/requests?status=foo", want: 400, says: "ok, failed, or a number"},
 		"a status that is a number":    {what: "GET /admin/v1/requests?status=429", want: 200},
