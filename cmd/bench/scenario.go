@@ -111,26 +111,10 @@ var scenarios = []scenario{
 		api: messagesPath, body: messagesBody("messages", true, "Say much."), plain: chatBody("messages", true, "Say much."),
 		unit: "chunk", units: 2000, workers: 4, against: chat, aim: 1.2,
 	},
-	{
-		name: "native", what: "burst, through the Responses API to a provider that speaks it", plugin: "openai", path: "/own/100/0s", other: "/sse/100/0s",
-		api: responsesPath, body: responsesBody("native", true, "Say something."), plain: responsesBody("native-"+translated, true, "Say something."),
-		unit: "chunk", units: 100, workers: 16, against: translated, aim: 0.8,
-	},
-	{
-		name: "native-messages", what: "the same through the Messages API", plugin: "anthropic", path: "/claude/100/0s", other: "/sse/100/0s", chats: "openai",
-		api: messagesPath, body: messagesBody("native-messages", true, "Say something."), plain: messagesBody("native-messages-"+translated, true, "Say something."),
-		unit: "chunk", units: 100, workers: 16, against: translated, aim: 0.8,
-	},
-	{
-		name: "native-long", what: "long in the same way, through the Responses API", plugin: "openai", path: "/own/2000/0s", other: "/sse/2000/0s",
-		api: responsesPath, body: responsesBody("native-long", true, "Say much."), plain: responsesBody("native-long-"+translated, true, "Say much."),
-		unit: "chunk", units: 2000, workers: 4, against: translated, aim: 0.8,
-	},
-	{
-		name: "native-messages-long", what: "long in the same way, through the Messages API", plugin: "anthropic", path: "/claude/2000/0s", other: "/sse/2000/0s", chats: "openai",
-		api: messagesPath, body: messagesBody("native-messages-long", true, "Say much."), plain: messagesBody("native-messages-long-"+translated, true, "Say much."),
-		unit: "chunk", units: 2000, workers: 4, against: translated, aim: 0.8,
-	},
+	native("native", "burst, through the Responses API to a provider that speaks it", responsesPath, 100, 16),
+	native("native-messages", "the same through the Messages API", messagesPath, 100, 16),
+	native("native-long", "long in the same way, through the Responses API", responsesPath, 2000, 4),
+	native("native-messages-long", "long in the same way, through the Messages API", messagesPath, 2000, 4),
 	{
 		name: "responses-large", what: "large, through the Responses API", plugin: "openrouter", path: "/whole",
 		api: responsesPath, body: responsesBody("responses-large", false, longTalk()...), plain: chatBody("responses-large", false, longTalk()...),
@@ -141,6 +125,21 @@ var scenarios = []scenario{
 		api: messagesPath, body: messagesBody("messages-large", false, longTalk()...), plain: chatBody("messages-large", false, longTalk()...),
 		unit: "request", units: 1, workers: 8, against: chat, aim: 1.3,
 	},
+}
+
+// native returns a scenario of streams that pass as the provider writes them, against the same
+// with a provider whose chunks are translated.
+func native(name, what, api string, chunks, workers int) scenario {
+	s := scenario{
+		name: name, what: what, plugin: "openai", path: fmt.Sprintf("/own/%d/0s", chunks), other: fmt.Sprintf("/sse/%d/0s", chunks),
+		api: api, unit: "chunk", units: chunks, workers: workers, against: translated, aim: 0.8,
+	}
+	body := responsesBody
+	if api == messagesPath {
+		body, s.plugin, s.chats, s.path = messagesBody, "anthropic", "openai", fmt.Sprintf("/claude/%d/0s", chunks)
+	}
+	s.body, s.plain = body(name, true, "Say much."), body(name+"-"+translated, true, "Say much.")
+	return s
 }
 
 // The paths of the APIs beside chat completions.
