@@ -78,16 +78,19 @@ func namesOf(all []completed) string {
 	return strings.Join(names, " ")
 }
 
+// writeCases writes a case for each command that has words of its own.
+func writeCases(b *strings.Builder, format string, all []completed) {
+	for _, c := range all {
+		if c.below == nil {
+			fmt.Fprintf(b, format, c.name, strings.Join(c.words, " "))
+		}
+	}
+}
+
 // bashCompletion returns the script for bash. Where it offers nothing, bash offers files.
 func bashCompletion() string {
 	var b strings.Builder
-	cases := func(all []completed) {
-		for _, c := range all {
-			if c.below == nil {
-				fmt.Fprintf(&b, "        %s) words=%q ;;\n", c.name, strings.Join(c.words, " "))
-			}
-		}
-	}
+	cases := func(all []completed) { writeCases(&b, "        %s) words=%q ;;\n", all) }
 	all := completions()
 	below := belowPlugin(all)
 	b.WriteString("# bash completion of kai\n_kai() {\n    local words=\n    if [ \"$COMP_CWORD\" -eq 1 ]; then\n")
@@ -115,13 +118,7 @@ func zshCompletion() string {
 			fmt.Fprintf(&b, "      %s\n", zshQuote(c.name+":"+c.about))
 		}
 	}
-	cases := func(all []completed) {
-		for _, c := range all {
-			if c.below == nil {
-				fmt.Fprintf(&b, "    %s) fitting=(%s) ;;\n", c.name, strings.Join(c.words, " "))
-			}
-		}
-	}
+	cases := func(all []completed) { writeCases(&b, "    %s) fitting=(%s) ;;\n", all) }
 	all := completions()
 	below := belowPlugin(all)
 	b.WriteString("#compdef kai\n_kai() {\n  local -a names fitting\n  if (( CURRENT == 2 )); then\n    names=(\n")

@@ -213,19 +213,8 @@ var errHungUp = fmt.Errorf("the client hung up: %w", context.Canceled)
 func tooLarge(limit int64) error {
 	return &fault.Error{
 		Kind: fault.TooLarge, Code: "request_too_large",
-		Text: fmt.Sprintf("The request body is larger than %s. Send less, or raise server.max_body in the gateway's configuration.", size(limit)),
+		Text: fmt.Sprintf("The request body is larger than %s. Send less, or raise server.max_body in the gateway's configuration.", fault.Size(limit)),
 	}
-}
-
-// size writes a number of bytes as people do: size(32<<20) is "32 MiB".
-func size(n int64) string {
-	switch {
-	case n >= 1<<20 && n%(1<<20) == 0:
-		return fmt.Sprintf("%d MiB", n>>20)
-	case n >= 1<<10 && n%(1<<10) == 0:
-		return fmt.Sprintf("%d KiB", n>>10)
-	}
-	return fmt.Sprintf("%d bytes", n)
 }
 
 // checkContentHeaders accepts JSON, or a form where that is what the route takes, that is

@@ -161,16 +161,5 @@ func brokenAnswer(err error) string {
 
 // tooLong returns the error for something that has more bytes than a limit.
 func (c *Client) tooLong(what string, limit int) *fault.Error {
-	return c.failed(fmt.Sprintf("sent %s of more than %s", what, size(limit)), nil)
-}
-
-// size writes a number of bytes for people: size(32<<20) is "32 MiB".
-func size(n int) string {
-	switch {
-	case n >= 1<<20 && n%(1<<20) == 0:
-		return fmt.Sprintf("%d MiB", n>>20)
-	case n >= 1<<10 && n%(1<<10) == 0:
-		return fmt.Sprintf("%d KiB", n>>10)
-	}
-	return fmt.Sprintf("%d bytes", n)
+	return c.failed(fmt.Sprintf("sent %s of more than %s", what, fault.Size(int64(limit))), nil)
 }
