@@ -91,13 +91,14 @@ func builtInProviders() []Provider {
 	}
 }
 
-func builtInProvider(name string) (Provider, bool) {
-	all := builtInProviders()
-	i := slices.IndexFunc(all, func(p Provider) bool { return p.Name == name })
-	if i < 0 {
-		return Provider{}, false
+// builtInProvider returns one of them, or an empty one if there is none of that name.
+func builtInProvider(name string) (p Provider) {
+	for _, p := range builtInProviders() {
+		if p.Name == name {
+			return p
+		}
 	}
-	return all[i], true
+	return p
 }
 
 // providerName is what a name may look like: it goes into logs, into the keys of
@@ -183,7 +184,7 @@ func (l *loader) provider(e entry, path string, listed bool) *upstream {
 
 	// What is not in the file comes from the built-in provider of the name, then
 	// from the adapter.
-	builtIn, _ := builtInProvider(e.key)
+	builtIn := builtInProvider(e.key)
 	u.Plugin, u.BaseURL, u.Unset = builtIn.Plugin, builtIn.BaseURL, builtIn.Unset
 	plugin := v.get("plugin")
 	u.adapter = l.pluginOf(u, plugin, e.place, path, listed)
@@ -279,7 +280,7 @@ func (l *loader) baseURL(u *upstream, v, plugin *value, at place, path string) {
 	case u.BaseURL == "" && u.adapter == nil:
 		// The adapters that are shipped have the address of the provider of
 		// their name.
-		p, _ := builtInProvider(u.Plugin)
+		p := builtInProvider(u.Plugin)
 		u.BaseURL = p.BaseURL
 	}
 }

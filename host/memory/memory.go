@@ -133,9 +133,6 @@ type Share struct {
 	name  string
 }
 
-// Name returns the provider's name.
-func (s *Share) Name() string { return s.name }
-
 // Guest returns a grant for a guest's memory, which is mapped and not in Go's heap.
 func (s *Share) Guest() *Grant {
 	if s == nil {

@@ -2,7 +2,6 @@ package route
 
 import (
 	"math"
-	"math/bits"
 	"sync"
 )
 
@@ -11,12 +10,6 @@ type set [MaxReached / 64]uint64
 
 func (s *set) add(i int)      { s[i/64] |= 1 << (i % 64) }
 func (s *set) has(i int) bool { return s[i/64]&(1<<(i%64)) != 0 }
-func (s *set) len() (n int) {
-	for _, word := range s {
-		n += bits.OnesCount64(word)
-	}
-	return n
-}
 
 // balance lets the targets of a tier take turns by their weights, without clumps: of
 // weights 6, 2 and 2, any ten requests in a row are 6, 2 and 2. It is the smooth weighted

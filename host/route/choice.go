@@ -54,9 +54,6 @@ func (p *Plan) Choose(session string, tokens int64) Choice {
 // Larger leaves only targets that are known to take more tokens than t does.
 func (c *Choice) Larger(t *Target) { c.least = max(c.least, t.Context, 1) }
 
-// Tried is how many targets were chosen so far.
-func (c *Choice) Tried() int { return c.tried.len() }
-
 // Cooled is the error of Next if all targets that are left asked to be left alone.
 type Cooled struct {
 	Kind  fault.Kind // of the failure after which the first of them may be asked again

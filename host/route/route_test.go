@@ -111,7 +111,7 @@ func TestAliasesKeepTheOrder(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	many := make([]Entry, MaxTargets)
+	many := make([]Entry, 32)
 	for i := range many {
 		many[i] = to(strconv.Itoa(i), 1, 1)
 	}

@@ -10,7 +10,6 @@ import (
 // Bounds of what aliases may lead to. The configuration's checks have the same, with the
 // place in the file.
 const (
-	MaxTargets = 32  // of an alias, as configured
 	MaxReached = 256 // targets that an alias reaches, also by other aliases
 	MaxDepth   = 8   // aliases that may lead to each other
 )

@@ -64,7 +64,6 @@ func newCodeCache(dir string, log *slog.Logger) *codeCache {
 // last used, and what wazero keeps: a folder for each version of wazero, with one file.
 const (
 	entryFolders = "module-*"
-	entryFiles   = "module-*/wazero-*/*"
 	checksumFile = "checksum"
 )
 

@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// entryFiles are what wazero keeps in the entries of a cache.
+const entryFiles = entryFolders + "/wazero-*/*"
+
 func TestTheCacheIsTrimmed(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a[b]*") // a folder may be called so
 	now := time.Now()

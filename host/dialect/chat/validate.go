@@ -182,7 +182,8 @@ func checkInt(v sdk.JSON, low, high int64) (int64, *problem) {
 }
 
 // each checks the elements of an array until the first problem.
-func each(array gjson.Result, check func(gjson.Result) *problem) (n int, p *problem) {
+func each(array gjson.Result, check func(gjson.Result) *problem) (p *problem) {
+	n := 0
 	array.ForEach(func(_, v gjson.Result) bool {
 		if p = check(v); p != nil {
 			p = inList(p, n)
@@ -190,7 +191,7 @@ func each(array gjson.Result, check func(gjson.Result) *problem) (n int, p *prob
 		n++
 		return p == nil
 	})
-	return n, p
+	return p
 }
 
 func checkStop(v gjson.Result) *problem {
@@ -198,10 +199,9 @@ func checkStop(v gjson.Result) *problem {
 	if !v.IsArray() {
 		return require(v.Type == gjson.String, "", must)
 	}
-	_, p := each(v, func(s gjson.Result) *problem {
+	return each(v, func(s gjson.Result) *problem {
 		return require(s.Type == gjson.String, "", "must be a string")
 	})
-	return p
 }
 
 func (r *Request) readStreamOptions(v sdk.JSON) (p *problem) {
@@ -304,7 +304,7 @@ func (r *Request) readTools(v gjson.Result) *problem {
 		return &problem{"", "must be an array of tools"}
 	}
 	i := 0
-	_, p := each(v, func(tool gjson.Result) *problem {
+	return each(v, func(tool gjson.Result) *problem {
 		p := checkTool(tool)
 		if p == nil {
 			r.noteTool(i, tool)
@@ -312,7 +312,6 @@ func (r *Request) readTools(v gjson.Result) *problem {
 		i++
 		return p
 	})
-	return p
 }
 
 // noteTool notes each type that a reader may see in a tool: the field may be there twice,

@@ -8,7 +8,6 @@ import (
 
 // toldBlock is what a block of an answer says.
 type toldBlock struct {
-	Type     string
 	Text     json.RawMessage
 	Thinking json.RawMessage
 	ID, Name json.RawMessage

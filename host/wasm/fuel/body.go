@@ -260,7 +260,7 @@ func (w *walker) step(in instruction) {
 		w.path = f.start
 		w.locals.meet()
 	case opEnd:
-		w.end(in)
+		w.end()
 	case opBr:
 		w.branch(in.arg)
 		w.path = path{}
@@ -321,7 +321,7 @@ func (w *walker) blockParams(in instruction) int32 {
 }
 
 // end closes the innermost block. The end of the function is an exit.
-func (w *walker) end(in instruction) {
+func (w *walker) end() {
 	f := w.frames[len(w.frames)-1]
 	w.frames = w.frames[:len(w.frames)-1]
 	if f.jumps != nil && f.op == opBlock {

@@ -84,14 +84,6 @@ type Module struct {
 	Exports []Export // the original's, without [Global]
 	Memory  Pages    // the size of the only memory
 	Start   bool     // there is a start section
-
-	original []byte
-}
-
-// Custom returns the data of the original module's first custom section of that name.
-// The section need not be in Wasm. The result must not be modified.
-func (m *Module) Custom(name string) ([]byte, bool) {
-	return CustomSection(m.original, name)
 }
 
 // Instrument checks module against the limits and returns a copy of it that counts
@@ -114,11 +106,10 @@ func Instrument(module []byte, opts Options) (*Module, error) {
 		return nil, err
 	}
 	return &Module{
-		Wasm:     wasm,
-		Imports:  p.imports,
-		Exports:  p.exported,
-		Memory:   p.memories[0],
-		Start:    p.start,
-		original: module,
+		Wasm:    wasm,
+		Imports: p.imports,
+		Exports: p.exported,
+		Memory:  p.memories[0],
+		Start:   p.start,
 	}, nil
 }

@@ -436,7 +436,7 @@ func (p *parsed) element(r *reader) {
 		if flags&4 != 0 {
 			r.refType()
 		} else {
-			r.expect(0, "kind of elements")
+			r.expectZero("kind of elements")
 		}
 	}
 	n := r.count(len(r.data), "elements")

@@ -270,13 +270,13 @@ func (r *reader) next(visit func(label uint32)) (in instruction) {
 			r.valueType()
 		}
 	case immZero:
-		r.expect(0, "memory index")
+		r.expectZero("memory index")
 	case immTwoZeros:
-		r.expect(0, "memory index")
-		r.expect(0, "memory index")
+		r.expectZero("memory index")
+		r.expectZero("memory index")
 	case immIndexZero:
 		in.arg = r.u32()
-		r.expect(0, "memory index")
+		r.expectZero("memory index")
 	}
 	return in
 }

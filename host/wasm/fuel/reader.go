@@ -69,11 +69,11 @@ func (r *reader) byte() byte {
 	return b
 }
 
-// expect reads one byte that must have a certain value.
-func (r *reader) expect(want byte, what string) {
+// expectZero reads one byte that must be zero.
+func (r *reader) expectZero(what string) {
 	at := r.pos
-	if got := r.byte(); got != want {
-		r.failAt(at, "%s is %#02x, not %#02x", what, got, want)
+	if got := r.byte(); got != 0 {
+		r.failAt(at, "%s is %#02x, not 0x00", what, got)
 	}
 }
 

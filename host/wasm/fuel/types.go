@@ -1,7 +1,5 @@
 package fuel
 
-import "strings"
-
 // Kind says what an import or export is.
 type Kind byte
 
@@ -26,26 +24,6 @@ func (k Kind) String() string {
 // binary format. Both slices are parts of the original module.
 type FuncType struct {
 	Params, Results []byte
-}
-
-// String returns a text such as "(i32, i64) -> i32" or "() -> ()".
-func (t FuncType) String() string {
-	list := func(values []byte) string {
-		names := make([]string, len(values))
-		for i, v := range values {
-			names[i] = valueNames[v]
-		}
-		return strings.Join(names, ", ")
-	}
-	if len(t.Results) == 1 {
-		return "(" + list(t.Params) + ") -> " + list(t.Results)
-	}
-	return "(" + list(t.Params) + ") -> (" + list(t.Results) + ")"
-}
-
-var valueNames = map[byte]string{
-	typeI32: "i32", typeI64: "i64", typeF32: "f32", typeF64: "f64",
-	typeV128: "v128", typeFunc: "funcref", typeExtern: "externref",
 }
 
 // Import is one import of the original module. It is a function, because nothing else
