@@ -173,11 +173,19 @@ func (g *generation) unknownModel(ctx context.Context, alias string, err error) 
 // maxNamed is how many models an error names.
 const maxNamed = 10
 
-// able returns the aliases that have an operation and that the request's principal may use.
+// able returns the aliases that have an operation and that the request's principal may use, those
+// that end in * last.
 func (g *generation) able(ctx context.Context, op abi.Op) (aliases []string) {
 	for _, m := range g.models(ctx) {
 		if slices.Contains(m.Operations, op.String()) {
 			aliases = append(aliases, m.ID)
+		}
+	}
+	who := key.PrincipalFrom(ctx)
+	for _, open := range g.routes.Open() {
+		plan, err := g.routes.Plan(exampleName(open))
+		if err == nil && who.MayUse(open) && slices.Contains(g.describe(plan).Operations, op.String()) {
+			aliases = append(aliases, open)
 		}
 	}
 	return aliases
@@ -192,9 +200,13 @@ func (g *generation) suggest(ctx context.Context, alias string) string {
 	best := config.Closest(alias, known)
 	who := key.PrincipalFrom(ctx)
 	for _, open := range g.routes.Open() {
-		if who.MayUse(open) {
-			known = append(known, open)
+		if !who.MayUse(open) {
+			continue
 		}
+		if prefix := strings.TrimSuffix(open, "*"); alias == open || alias == prefix {
+			return fmt.Sprintf("; '%s' stands for every name that begins with '%s': write one in place of the *", open, prefix)
+		}
+		known = append(known, open)
 	}
 	switch {
 	case best != "":

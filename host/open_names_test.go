@@ -37,11 +37,25 @@ func TestOpenNamesAreEchoed(t *testing.T) {
 	if _, answer := g.post(t, `{"model":"x","messages":[{"role":"user","content":"x"}]}`); !strings.Contains(answer, "there are m/listed, m/*") {
 		t.Errorf("the error for an unknown model is %s", answer)
 	}
+	for _, model := range []string{"m/*", "m/"} {
+		_, answer := g.post(t, `{"model":"`+model+`","messages":[{"role":"user","content":"x"}]}`)
+		if !strings.Contains(answer, "'m/*' stands for every name that begins with 'm/': write one") {
+			t.Errorf("the error for %s is %s", model, answer)
+		}
+	}
 	if all := g.host.Models(); len(all) != 2 || all[1].Alias != "m/*" || all[1].Needs != "" {
 		t.Errorf("the models are %v", all)
 	}
 	if got := newGateway(t, fmt.Sprintf("providers:\n  up: {plugin: openai, base_url: %q, api_key: a}\nmodel_mapping:\n  m/*: {provider: up, model: \"*\"}\n", up.URL)).host.Example(); got != "m/NAME" {
 		t.Errorf("the example is %q", got)
+	}
+}
+
+// TestOpenNamesAreNamedWhereAModelCant: an alias with * is among those that can, in its own form.
+func TestOpenNamesAreNamedWhereAModelCant(t *testing.T) {
+	g := newGateway(t, fmt.Sprintf("providers:\n  up: {plugin: openai, base_url: %q, api_key: a}\nmodel_mapping:\n  m/*: {provider: up, model: \"*\"}\n  demo: {provider: demo, model: demo}\n", mock.Nowhere(t)))
+	if _, answer := g.postTo(t, "/v1/rerank", "", `{"model":"demo","query":"q","documents":["a"]}`); !strings.Contains(answer, "these can: m/*\"") {
+		t.Errorf("the error is %s", answer)
 	}
 }
 

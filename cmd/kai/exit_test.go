@@ -54,6 +54,12 @@ func TestExitCodes(t *testing.T) {
 		"a configuration in which nothing is":   {"keys list --config there.txtar", "", exitUsage, "there.txtar:1:1"},
 		"a gateway that doesn't run":            {"reload --port 1", "", exitFailed, "no gateway on port 1 answers"},
 		"a key that no list has":                {"keys rotate nobody --config api.yaml", "", exitUsage, "there is no key of this name"},
+		"a port that is no number":              {"serve --port x", "", exitUsage, `kai serve: --port "x" must be a whole number; `},
+		"a port of nothing":                     {"serve --port", "", exitUsage, "kai serve: --port needs a value; "},
+		"a time that is none":                   {"plugin record --timeout soon", "{}", exitUsage, `--timeout "soon" must be a time such as 10s; `},
+		"a yes that is none":                    {"plugin test --update=maybe", "", exitUsage, `--update "maybe" must be true or false; `},
+		"help for what isn't there":             {"help serve x", "", exitUsage, `kai help: unexpected argument "x"`},
+		"help for a part that isn't there":      {"help keys x", "", exitUsage, `kai help: unexpected argument "x"`},
 		"a configuration that is named, and ''": {"validate --config=", "", exitUsage, "--config is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kai-gateway/kai/config"
 )
@@ -152,6 +153,10 @@ func printHelp(ctx context.Context, args []string, s streams) int {
 		fmt.Fprintf(s.err, "kai help: there is no command %q%s\n", args[0], didYouMean(args[0], commandNames(), `"kai help" lists them`))
 		return exitUsage
 	}
+	if len(args) > 1 && (len(args) > 2 || !slices.Contains(c.choices, args[1])) {
+		fmt.Fprintf(s.err, "kai help: unexpected argument %q; \"kai help %s\" tells all of that command\n", args[len(args)-1], c.name)
+		return exitUsage
+	}
 	fmt.Fprint(s.out, c.help())
 	return exitDone
 }
@@ -235,6 +240,21 @@ func parse(f *flag.FlagSet, args []string, max int, stderr io.Writer) (code int,
 
 // flagProblem says what is wrong with a flag, and which flag may have been meant.
 func flagProblem(f *flag.FlagSet, err error) string {
+	if name, lacks := strings.CutPrefix(err.Error(), "flag needs an argument: -"); lacks {
+		return dashed(strings.TrimPrefix(name, "-")) + " needs a value"
+	}
+	var value, name string
+	if n, _ := fmt.Sscanf(strings.Replace(err.Error(), " boolean ", " ", 1), "invalid value %q for flag -%s", &value, &name); n == 2 {
+		name = strings.TrimSuffix(name, ":")
+		must := "must be true or false"
+		switch f.Lookup(name).Value.(flag.Getter).Get().(type) {
+		case int:
+			must = "must be a whole number"
+		case time.Duration:
+			must = "must be a time such as 10s"
+		}
+		return fmt.Sprintf("%s %q %s", dashed(name), value, must)
+	}
 	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
 	if !unknown {
 		return err.Error()

@@ -68,6 +68,10 @@ func (s *server) adviceFor(wrong string) string {
 		return " The base URL of OpenAI's clients must end in /v1; Anthropic's must not, since they add it themselves."
 	case meant != wrong && s.table.serves(meant):
 		return " The path is " + fault.Shown(meant, fault.MaxShown) + ", with no slash twice and none at its end: see the client's base URL."
+	case s.table.serves(meant + "s"):
+		return " Did you mean " + fault.Shown(meant, fault.MaxShown) + "s?"
+	case strings.HasPrefix(meant, "/api/"):
+		return " Kai does not speak Ollama's own API: take a client for OpenAI's, with a base URL that ends in /v1."
 	}
 	return ""
 }

@@ -199,7 +199,10 @@ func TestUnknownPathsSayWhatWasMeant(t *testing.T) {
 		"//v1/chat/completions":    meant,
 		"/v1/v1/chat/completions":  "leave it out there",
 		"//v1/v1/chat/completions": "leave it out there",
-		"/v1/chat/completion":      "here. Kai serves",
+		"/v1/chat/completion":      "here. Did you mean /v1/chat/completions? Kai serves",
+		"/v1/model":                "here. Did you mean /v1/models? Kai serves",
+		"/v1/chat/complete":        "here. Kai serves",
+		"/api/chat":                "here. Kai does not speak Ollama's own API: ",
 		"/readyz/":                 "here. Kai serves",
 	} {
 		if got := g.do(t, "POST", path, "{}"); !strings.Contains(got.body, want) || got.StatusCode != 404 {
