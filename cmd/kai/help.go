@@ -244,7 +244,8 @@ func flagProblem(f *flag.FlagSet, err error) string {
 		return dashed(strings.TrimPrefix(name, "-")) + " needs a value"
 	}
 	var value, name string
-	if n, _ := fmt.Sscanf(strings.Replace(err.Error(), " boolean ", " ", 1), "invalid value %q for flag -%s", &value, &name); n == 2 {
+	invalid := strings.NewReplacer("invalid boolean value", "invalid value", " for -", " for flag -").Replace(err.Error())
+	if n, _ := fmt.Sscanf(invalid, "invalid value %q for flag -%s", &value, &name); n == 2 {
 		name = strings.TrimSuffix(name, ":")
 		must := "must be true or false"
 		switch f.Lookup(name).Value.(flag.Getter).Get().(type) {
