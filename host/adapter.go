@@ -42,8 +42,8 @@ var logLevels = map[string]slog.Level{
 	"off": logOff, "error": slog.LevelError, "warn": slog.LevelWarn, "info": slog.LevelInfo, "debug": slog.LevelDebug,
 }
 
-// adapter begins to load the module of a provider into its sandbox, which keeps that
-// many instances. With later it may be loaded when it is first used.
+// adapter begins to load the module of a provider into its sandbox. workers is how many
+// idle instances are kept. With later, the module may be loaded when it is first used.
 func (h *Host) adapter(p config.Provider, workers int, m modfile.Module, later bool) Adapter {
 	if h.opts.Adapter != nil {
 		return h.opts.Adapter(p)

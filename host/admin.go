@@ -19,8 +19,8 @@ import (
 	"github.com/kai-gateway/kai/host/wasm"
 )
 
-// Admin returns what serves the admin listener. loopback says that it is reached from this
-// machine alone, and reload reads the configuration again; nil: it can't be.
+// Admin returns what serves the admin listener. loopback says that only this machine can
+// reach it. reload reads the configuration again; nil: that can't be done.
 func (h *Host) Admin(loopback bool, reload func(context.Context) error) *admin.Server {
 	o := admin.Options{
 		Gateway: adminGateway{h}, Loopback: loopback, Requests: h.requests,
@@ -51,8 +51,8 @@ func (h *Host) ServeAdmin(ctx context.Context, l net.Listener, reload func(conte
 	return h.serve(ctx, l, s, s.Stop)
 }
 
-// console returns the console's address for a browser on this machine; "": for all others, who
-// are not told where it is.
+// console returns the console's address for a browser on this machine; "" for all others,
+// which are not told where it is.
 func (g *generation) console(r *http.Request) string {
 	name, _, err := net.SplitHostPort(r.Host)
 	if err != nil {
@@ -163,7 +163,7 @@ func (a adminGateway) Settings() admin.Settings {
 	return s
 }
 
-// State is what the admin listener shows of the moment.
+// State is what the admin listener shows of the present moment.
 func (a adminGateway) State() admin.State {
 	targets := a.h.Targets()
 	g := a.h.acquire()

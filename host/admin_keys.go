@@ -11,7 +11,7 @@ import (
 // maxShownKeys is how many keys the state has. A console asks for it every two seconds.
 const maxShownKeys = 1000
 
-// showKeys adds to the state who may call, and what is used of all limits and budgets.
+// showKeys adds to the state who may call, and how much of all limits and budgets is used.
 func (a adminGateway) showKeys(g *generation, s *admin.State) {
 	c := g.config
 	keys := c.Auth.Keys[:min(len(c.Auth.Keys), maxShownKeys)]
@@ -61,10 +61,10 @@ func (l *limits) first(c *config.Config, keys []config.Key) (all []*limit.Bucket
 	return append(all, l.gateway...)
 }
 
-// windowWords are how the admin listener calls the lengths of windows.
+// windowWords are the admin listener's words for the lengths of windows.
 var windowWords = map[time.Duration]string{0: "", time.Second: "second", time.Minute: "minute", time.Hour: "hour", 24 * time.Hour: "day"}
 
-// shownLimit is a bucket of which so much is used.
+// shownLimit returns a bucket as the admin listener shows it.
 func shownLimit(b *limit.Bucket, used int64) admin.Limit {
 	s := admin.Limit{What: unitWords[b.Unit], Per: windowWords[b.Window], Used: float64(used), Max: float64(b.Limit)}
 	if b.Owner == limit.Alias {

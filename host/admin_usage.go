@@ -48,7 +48,8 @@ func (a adminGateway) Spent(ctx context.Context, by []string, since time.Time) (
 	return s, nil
 }
 
-// auditFiles returns the files of an audit that were written since a day, the newest first.
+// auditFiles returns the files of an audit that were written to since a time, the newest
+// first.
 func auditFiles(path string, since time.Time) []string {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
@@ -87,7 +88,7 @@ type boundedReader struct {
 	ctx   context.Context
 	from  io.Reader
 	left  *int64
-	ended bool // before the reader did
+	ended bool // it ended before the reader did
 }
 
 func (b *boundedReader) Read(p []byte) (int, error) {

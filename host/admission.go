@@ -24,15 +24,15 @@ type admission struct {
 	room      [8]*limit.Bucket // for the usual number of them
 }
 
-// enter lets a request in if all limits have room for it, which it takes until leave. If a
-// budget is spent that names an alias for this case, the request goes on as one for that.
-// The error is a *fault.Error.
+// enter lets a request in if all limits have room for it. The request takes that room until
+// leave. If a budget is spent that names an alias for this case, the request goes on as one
+// for that alias. The error is a *fault.Error.
 func (c *call) enter(ctx context.Context) error {
 	if c.gateway.limits == nil {
 		return nil
 	}
 	who := key.PrincipalFrom(ctx)
-	a := &admission{bytes: c.size - c.before}
+	a := &admission{bytes: c.size - c.storedTokens}
 	refused, err := c.reserve(ctx, a, &who)
 	if err != nil {
 		return err
@@ -58,8 +58,9 @@ func (c *call) enter(ctx context.Context) error {
 	return nil
 }
 
-// planWhenSpent returns the targets of the alias to which requests go when a budget is spent: nil
-// if it names none, if the key may not use it, or if it can't serve this request.
+// planWhenSpent returns the plan of the alias to which requests go when a budget is spent:
+// nil if the budget names none, if the key may not use it, or if it can't serve this
+// request.
 func (c *call) planWhenSpent(refused *limit.Refusal, who *key.Principal) *route.Plan {
 	if refused == nil || refused.Unavailable {
 		return nil
@@ -75,16 +76,16 @@ func (c *call) planWhenSpent(refused *limit.Refusal, who *key.Principal) *route.
 	return plan
 }
 
-// servedBy reports whether a target can serve the request, as it came or in translation, as far
-// as is known before its adapter was loaded.
+// servedBy reports whether a target can serve the request, as it came or in translation, as
+// far as that is known before its adapter is loaded.
 func (c *call) servedBy(t route.Target) bool {
 	known := c.gateway.providers[t.Provider].described()
 	return known.Provider == "" || c.nativeAt(&t, known) || c.request.Untranslated == nil && c.mayTranslate(&t) && known.Serves(c.request.Op, t.Options)
 }
 
-// readmit lets a request in that was let in for a kept answer, which needs nothing, and has to
-// ask a model after all. It sets no headers, which may be on their way already. The error is
-// a *fault.Error.
+// readmit lets a request in that was let in for a kept answer, which needs nothing, and
+// that has to ask a model after all. It sets no headers, because they may be on their way
+// already. The error is a *fault.Error.
 func (c *call) readmit(ctx context.Context) error {
 	a := c.admission
 	if a == nil {
@@ -122,7 +123,7 @@ func (c *call) reserve(ctx context.Context, a *admission, who *key.Principal) (r
 	}
 	a.estimator = c.gateway.estimators[c.plan.Alias]
 	c.ratio = a.estimator.Ratio()
-	c.size = max(1, int64(float64(a.bytes)*c.ratio)) + c.before
+	c.size = max(1, int64(float64(a.bytes)*c.ratio)) + c.storedTokens
 	a.lease, refused = c.gateway.host.limits.Admit(ctx, a.buckets, c.needs(a))
 	return refused, nil
 }
@@ -144,14 +145,14 @@ func (c *call) checkTools(a *admission) error {
 	}
 }
 
-// needs is what the request will probably need, at the price of its dearest target.
-// An answer that was kept needs nothing.
+// needs returns what the request will probably need, at the price of its most expensive
+// target. A kept answer needs nothing.
 func (c *call) needs(a *admission) (r limit.Reserve) {
 	switch {
 	case c.asksNoModel(), c.cacheUse != nil && c.cacheUse.found != nil:
 		return r
 	case c.request.Op != abi.Embeddings && c.request.Op != abi.Moderations && c.request.Op != abi.Rerank: // which say nothing
-		if r.Output = c.asked.MaxOutput(); r.Output <= 0 {
+		if r.Output = c.body.MaxOutput(); r.Output <= 0 {
 			r.Output = a.estimator.Output()
 		}
 	}
@@ -168,8 +169,8 @@ func (c *call) needs(a *admission) (r limit.Reserve) {
 	return r
 }
 
-// leave gives back what the request took and didn't use. It must be deferred, so that it runs
-// once however the request ends.
+// leave gives back what the request took and didn't use. Defer it, so that it runs once
+// however the request ends.
 func (c *call) leave() {
 	a := c.admission
 	if a == nil {
@@ -179,24 +180,25 @@ func (c *call) leave() {
 	a.lease.Settle(limit.Usage{Input: r.Usage.Input, Output: r.Usage.Output, Cost: r.Cost.Nano})
 	if n := len(r.Attempts); n > 0 && r.Attempts[n-1].Class == "" && !r.Usage.Estimated {
 		bytes := a.bytes
-		if c.before > 0 {
-			bytes = 0 // most of the input was not in the request, so that it says nothing of its bytes
+		if c.storedTokens > 0 {
+			bytes = 0 // most of the input was not in the request, so it tells nothing about the request's bytes
 		}
 		a.estimator.Observe(bytes, r.Usage.Input, r.Usage.Output)
 	}
 }
 
-// rooms say how much each bucket of a request has left. A lease does, and a refusal.
+// rooms says how much each bucket of a request has left. A lease does, and so does a
+// refusal.
 type rooms interface {
 	Left(i int) (remaining int64, reset time.Duration)
 }
 
-// show tells the client what is left of its key's limits: of those for requests and of those
-// for tokens, it shows the one of which the smallest part is left. A request that isn't let in
-// is told about the limit that refused it, if that is its key's or a group's, and about
-// groups' limits where the key has none of that unit.
+// show tells the client what is left of its key's limits. Of those for requests, and of
+// those for tokens, it shows the one with the smallest part left. A request that isn't let
+// in is told about the limit that refused it, if that is its key's or a group's, and about
+// groups' limits of a unit for which the key has none.
 //
-//   - refused: by which limit it isn't let in; nil: it is
+//   - refused: the limit that doesn't let it in; nil: it is let in
 func (a *admission) show(h http.Header, rooms rooms, refused *limit.Bucket) {
 	var told [2]room
 	n := 0
@@ -213,8 +215,8 @@ func (a *admission) show(h http.Header, rooms rooms, refused *limit.Bucket) {
 	showRoom(h, told[:n])
 }
 
-// tightest returns, of an owner's limits in a unit, the one by which the request isn't let in,
-// or else the one of which the smallest part is left. of is nil if there is none.
+// tightest returns, of an owner's limits in a unit, the one that doesn't let the request
+// in, or else the one with the smallest part left. of is nil if there is none.
 func (a *admission) tightest(unit limit.Unit, owner limit.Owner, rooms rooms, refused *limit.Bucket) (tightest room) {
 	least := 2.0
 	for i, b := range a.buckets {
@@ -233,8 +235,7 @@ func (a *admission) tightest(unit limit.Unit, owner limit.Owner, rooms rooms, re
 	return tightest
 }
 
-// room is what a limit has left, and how long it takes until it is as if nothing had been
-// used.
+// room is what a limit has left, and how long it takes until all of it is free again.
 type room struct {
 	of    *limit.Bucket
 	left  int64
@@ -247,8 +248,9 @@ var roomHeaders = [...][3]string{
 	limit.Tokens:   {"X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens"},
 }
 
-// showRoom tells the client what is left of limits for requests or tokens, of each at most one, as OpenAI does: https://platform.openai.com/docs/guides/rate-limits. Each
-// answer has these headers, so all of them are in one text.
+// showRoom tells the client what is left of limits for requests and tokens, at most one of
+// each, as OpenAI does: https://platform.openai.com/docs/guides/rate-limits. Every answer
+// has these headers, so all of them are in one string.
 func showRoom(h http.Header, told []room) {
 	var buf [160]byte
 	var ends [2 * 3]int

@@ -46,7 +46,7 @@ func BenchmarkAdmission(b *testing.B) {
 	x := &api.Exchange{Writer: headerWriter{http.Header{}}, Record: r}
 	var made *call // which every request has, with limits or without
 	begin := func() {
-		made = &call{gateway: g, http: x, plan: plan, request: &dialect.Request{Op: abi.Chat}, asked: asked, size: asked.Tokens()}
+		made = &call{gateway: g, http: x, plan: plan, request: &dialect.Request{Op: abi.Chat}, body: asked, size: asked.Tokens()}
 	}
 	once := func() {
 		begin()

@@ -30,8 +30,8 @@ type answer interface {
 	firstSent() time.Time // when the client got the first content of an answer that comes in parts; zero: not yet
 }
 
-// Whether an answer is complete is noted only after all emissions of a call were
-// applied: a call that finishes the answer and then breaks the protocol completes nothing.
+// An answer is noted as complete only after all emissions of a call were applied: a call
+// that finishes the answer and then breaks the protocol completes nothing.
 
 // showReceived shows what the upstream sent to an answer that passes it on.
 func showReceived(a dialect.Answer, name, data []byte, whole bool) {
@@ -40,7 +40,7 @@ func showReceived(a dialect.Answer, name, data []byte, whole bool) {
 	}
 }
 
-// showLines tells such an answer which lines come with what the upstream sends next.
+// showLines shows such an answer the lines that come with what the upstream sends next.
 func showLines(a dialect.Answer, lines []byte) {
 	if p, ok := a.(dialect.Passing); ok {
 		p.Lines(lines)
@@ -123,10 +123,11 @@ type streamedAnswer struct {
 	first     time.Time // when the first events were sent
 }
 
-// eventRooms are for events until they are sent: a stream holds none while it waits for more.
+// eventRooms has the room for events until they are sent. A stream that waits for more holds
+// none.
 var eventRooms = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
-// lend sees to it that there is room for events.
+// lend makes sure that there is room for events.
 func (a *streamedAnswer) lend() {
 	if a.room == nil {
 		a.room = eventRooms.Get().(*[]byte)
@@ -135,7 +136,7 @@ func (a *streamedAnswer) lend() {
 }
 
 // giveBack gives the room back once everything in it was sent. It reports whether that was a
-// burst, whose room is too large to be kept.
+// burst, whose room is too large to keep.
 func (a *streamedAnswer) giveBack() (burst bool) {
 	if burst = cap(a.buf) > maxUnflushed; !burst && a.room != nil {
 		*a.room = a.buf[:0]

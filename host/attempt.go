@@ -35,7 +35,7 @@ type attempt struct {
 	native   bool   // the request goes there as it is, and so does the answer to the client
 	last     bool   // no other target will be asked
 	wish     string // a field of the request that the upstream may refuse; "": none
-	fallback bool   // if the upstream doesn't serve a native request at all, it gets it in translation
+	fallback bool   // if the upstream serves no native requests at all, it gets this one in translation
 	without  string // a field that is left out; "": none
 
 	plain      bool       // the adapter wants long content itself, not tokens
@@ -76,9 +76,10 @@ type outcome struct {
 	first     time.Time // when the client got the first content of a stream; zero: it got none
 }
 
-// run takes the attempt to its end. The error is nil if the adapter and the upstream came to
-// theirs; whether the answer is complete is then for answer.end to say. If the request has
-// more inputs than the adapter takes at once, it is sent in parts, one after the other.
+// run takes the attempt to its end. The error is nil if the adapter and the upstream both
+// came to their end. Whether the answer is complete is then for answer.end to say. If the
+// request has more inputs than the adapter takes at once, it is sent in parts, one after
+// the other.
 func (a *attempt) run(ctx context.Context) error {
 	r := a.call.request
 	left := r.Inputs
@@ -192,7 +193,7 @@ func (a *attempt) requestBody() (asked dialect.Body, err error) {
 		return a.call.native.Body(a.adapter.Manifest().Profile().Takes, mine), nil
 	}
 	if asked = a.part; asked == nil {
-		asked = a.call.asked
+		asked = a.call.body
 	}
 	if form := a.call.request.Form; form != nil {
 		if asked, err = form(a.adapter.Manifest().Profile().Takes); err != nil {
@@ -330,9 +331,9 @@ func (a *attempt) apply(ems []abi.Emission) error {
 	return nil
 }
 
-// commits reports whether an emission is content. Once a client may have seen content,
-// no other target's answer can replace it. Usage, extra fields and what a provider wants
-// sent back are no content.
+// commits reports whether an emission is content. Once a client may have seen content, no
+// other target's answer can replace it. Usage, extra fields and what a provider wants back
+// are not content.
 func commits(m abi.Emission) bool {
 	switch m.Kind {
 	case abi.Text, abi.Reasoning, abi.Refusal, abi.ToolID, abi.ToolName, abi.ToolArgs, abi.ToolExtra, abi.ToolSignature:
@@ -393,7 +394,7 @@ func (a *attempt) bodyBuffer(ems []abi.Emission) ([]byte, error) {
 }
 
 // room returns an empty slice with room for size bytes, for the body of the next upstream
-// request, and makes its owner lent. It is counted.
+// request, and sets bodyOwner to its owner. The bytes are counted.
 func (a *attempt) room(size int) (b []byte, err error) {
 	if err := a.call.memory.Hold(int64(size)); err != nil {
 		return nil, err
@@ -430,9 +431,9 @@ func (a *attempt) releaseRequest() {
 	}
 }
 
-// close closes the upstream's answer, if one is open. It may wait a moment for the end
-// of the answer, so that the connection can be reused; flush what the client should get
-// before.
+// close closes the upstream's answer, if one is open. It may wait a moment for the end of
+// the answer, so that the connection can be reused. What the client should get must be
+// flushed before.
 func (a *attempt) close() {
 	if a.response != nil {
 		a.response.Close()

@@ -17,8 +17,8 @@ func (a *attempt) adapterError(cause error, format string, args ...any) error {
 	return &fault.Error{Kind: fault.Adapter, Code: "adapter_error", Cause: cause, Text: fmt.Sprintf(format, args...)}
 }
 
-// withSetup adds to the error for an upstream that can't be reached what has to be done first,
-// in its adapter's words.
+// withSetup adds to the error for an upstream that can't be reached what its adapter says
+// must be done first.
 func (a *attempt) withSetup(err error) error {
 	var told *fault.Error
 	needs := a.provider.needs(a.target.Model)
@@ -33,7 +33,8 @@ func (a *attempt) withSetup(err error) error {
 	return &helpful
 }
 
-// needed is what a call with large input ran out of, and the limit that says so.
+// needed says what a call with a large input ran out of, and which limit says how much
+// there is.
 var needed = map[wasm.FailureKind]string{
 	wasm.OutOfFuel: "work (limits.fuel)", wasm.OutOfTime: "time (limits.time)", wasm.OutOfMemory: "memory (limits.memory)",
 }
@@ -81,8 +82,8 @@ func (a *attempt) callError(ctx context.Context, err error) error {
 	return a.adapterError(err, "The adapter of provider '%s' failed; Kai's log says why.", a.provider.name)
 }
 
-// memoryError turns a *memory.Error into what the client gets; other errors stay as they
-// are. It says nothing about the upstream's health.
+// memoryError turns a *memory.Error into what the client gets, which says nothing about the
+// upstream's health. Other errors stay as they are.
 func (a *attempt) memoryError(err error) error {
 	var full *memory.Error
 	var known *fault.Error

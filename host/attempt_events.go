@@ -22,9 +22,9 @@ type eventsTaker interface {
 
 var _ eventsTaker = (*wasm.Adapter)(nil)
 
-// events gives the adapter the frames of a stream until the stream or the answer ends.
-// What the client can see of them is flushed when the next frame has not arrived yet. If
-// the adapter takes several events in one call, it gets the frames of one read so. No
+// events gives the adapter the frames of a stream until the stream or the answer ends. What
+// the client can see of them is flushed when the next frame has not arrived yet. If the
+// adapter takes several events in one call, it gets the frames of one read together. No
 // frame waits for one that has not arrived.
 func (a *attempt) events(ctx context.Context, res *upstream.Response) error {
 	taker, _ := a.adapter.(eventsTaker)
@@ -89,8 +89,8 @@ func (a *attempt) putAside(f frame.Frame) bool {
 	return true
 }
 
-// giveFrames gives the adapter the frames that were read before, if there are any: all in
-// one call, or else one by one.
+// giveFrames gives the adapter the frames that were put aside, if there are any: all in one
+// call, or else one by one.
 func (a *attempt) giveFrames(ctx context.Context, taker eventsTaker) error {
 	if a.frames.Len() == 0 {
 		return nil

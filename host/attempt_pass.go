@@ -9,7 +9,7 @@ import (
 )
 
 // pass gives the client the bytes of an answer as they come. The first ones commit it. The
-// adapter, which asked for them, gets none.
+// adapter, which asked for this, gets none of them.
 func (a *attempt) pass(res *upstream.Response) error {
 	a.finalStep = true
 	contentType, ok := "", false

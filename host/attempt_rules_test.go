@@ -39,7 +39,7 @@ func callAt(t *testing.T, g *generation, body string) (*call, *route.Target) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &call{gateway: g, plan: plan, request: r, asked: r.Body}, &plan.Targets[0]
+	return &call{gateway: g, plan: plan, request: r, body: r.Body}, &plan.Targets[0]
 }
 
 // TestWhatATargetMustBeBeforeItIsAsked: each of these keeps a request from a target, and the
@@ -400,7 +400,7 @@ func TestWhenARequestIsForgotten(t *testing.T) {
 				a.call = c
 				tc.set(&a)
 				a.releaseRequest()
-				if forgotten := c.asked == nil; forgotten != tc.forgotten {
+				if forgotten := c.body == nil; forgotten != tc.forgotten {
 					t.Errorf("the request was forgotten: %v, want %v", forgotten, tc.forgotten)
 				}
 				c.forgetRequest()

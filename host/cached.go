@@ -53,7 +53,7 @@ func (h *Host) cacheSize(c *config.Config) int64 {
 	return min(int64(c.Cache.Size), h.memory.Max()/4)
 }
 
-// cacheUse is what a request has to do with the cache.
+// cacheUse is how a request uses the cache.
 type cacheUse struct {
 	key      cache.Key
 	ttl      time.Duration
@@ -63,7 +63,7 @@ type cacheUse struct {
 	recorder *cache.Recorder // of the answer that is being made
 }
 
-// The header that says whether an answer was kept, and asks for one that may be.
+// The header that says whether an answer was kept, and that asks for one that may be.
 const (
 	cacheHeader = "X-Kai-Cache"
 	cacheHit    = "hit"
@@ -74,8 +74,8 @@ const (
 // comes before the request takes anything of the limits. Whatever goes wrong here, the
 // request goes on without the cache.
 //
-// Requests that could pass as they are take no part: what the provider's own API says has
-// more in it than facts. Nor do those that name what a provider keeps.
+// Requests that could pass as they are take no part, because the provider's own API says
+// more than facts can. Requests that name what a provider keeps take no part, either.
 func (c *call) lookUpCache(ctx context.Context) {
 	all := c.gateway.caching
 	if all == nil || c.native != nil || c.request.Untranslated != nil || len(c.request.IDs) > 0 {
@@ -113,7 +113,8 @@ func (c *call) findCached(ctx context.Context, k *cacheUse) {
 	if !ok {
 		return
 	}
-	// A reload may have made ttl shorter, and clocks of gateways that share may differ.
+	// A reload may have made ttl shorter, and the clocks of gateways that share answers may
+	// differ.
 	if k.age = max(0, c.gateway.now().Sub(e.Created)); k.age >= k.ttl {
 		return
 	}
@@ -139,7 +140,7 @@ func (h *Host) countCached(result string) {
 	}
 }
 
-// cacheState is how the cache does, for the admin listener; nil: there is none.
+// cacheState is how the cache is doing, for the admin listener; nil: there is none.
 func (g *generation) cacheState() *admin.Cache {
 	if g.caching == nil {
 		return nil
@@ -152,7 +153,7 @@ func (g *generation) cacheState() *admin.Cache {
 	}
 }
 
-// cacheControl reads what a client says about its request, as HTTP has it.
+// cacheControl reads what the header Cache-Control of a client says.
 func cacheControl(h http.Header) (noCache, noStore bool) {
 	for _, line := range h.Values("Cache-Control") {
 		for word := range strings.SplitSeq(line, ",") {
@@ -171,8 +172,8 @@ func cacheControl(h http.Header) (noCache, noStore bool) {
 // asked. ok is false if the answer must not be kept.
 //
 // The targets are those of the first tier that this caller may be led to, since only their
-// answers are kept. An adapter without an upstream may speak of all models that the caller may
-// use. Whether this caller may choose models at the upstream is a part of it, too.
+// answers are kept. An adapter without an upstream may name all models that the caller may
+// use. The key also says whether this caller may choose models at the upstream.
 func (c *call) cacheKey(ctx context.Context, who *key.Principal, scope, when string) (k cache.Key, ok bool) {
 	h := cache.NewHash()
 	h.Text(scopeOf(who, scope))
@@ -233,10 +234,11 @@ func scopeOf(who *key.Principal, scope string) string {
 	return "key " + who.Name
 }
 
-// hashBody takes in the request: in the form for all adapters, and, where there is another, in
-// the one for an adapter that takes every extension. ok is false without the memory for it.
+// hashBody adds the request to the hash: in the form for all adapters and, if there is
+// another one, in the form for an adapter that takes every extension. ok is false if there
+// is no memory for that.
 func (c *call) hashBody(h *cache.Hash) (temperature sdk.JSON, ok bool) {
-	bodies := []dialect.Body{c.asked}
+	bodies := []dialect.Body{c.body}
 	if form := c.request.Form; form != nil {
 		full, err := form(func(string) bool { return true })
 		if err != nil {
@@ -274,7 +276,7 @@ func (c *call) respond(ctx context.Context, begin func(native bool) answer) erro
 		if err == nil || errors.Is(err, sse.ErrGone) || ctx.Err() != nil {
 			return err
 		}
-		// It can't be given in this API. Nothing of it was sent.
+		// The kept answer can't be given in this API. Nothing of it was sent.
 		c.memory.Drop(c.memory.Used() - before)
 		c.noteCache(cacheMiss)
 		k.found = nil
@@ -288,8 +290,8 @@ func (c *call) respond(ctx context.Context, begin func(native bool) answer) erro
 	})
 }
 
-// replay answers with what is kept. If it fails, nothing was sent, unless the error is that
-// of a client that is gone.
+// replay answers with what is kept. If it fails, nothing was sent, unless the error says
+// that the client is gone.
 func (c *call) replay(a answer) error {
 	c.remember()
 	for _, part := range c.cacheUse.found {
@@ -310,8 +312,8 @@ func (c *call) replay(a answer) error {
 	return a.end()
 }
 
-// keep keeps the answer of an attempt that succeeded, if it is a good one: complete, counted
-// by its provider, and of a target that was asked first.
+// keep keeps the answer of an attempt that succeeded, if it is worth it: complete, counted
+// by its provider, and from a target that was asked first.
 func (c *call) keep(ctx context.Context, target *route.Target, o *outcome) {
 	k := c.cacheUse
 	first := func(t route.Target) bool { return t.ID == target.ID }
@@ -323,7 +325,7 @@ func (c *call) keep(ctx context.Context, target *route.Target, o *outcome) {
 	}
 }
 
-// recordedAnswer is an answer that is written down, so that it can be kept.
+// recordedAnswer is an answer that is also recorded, so that it can be kept.
 type recordedAnswer struct {
 	answer
 	recorder *cache.Recorder

@@ -10,8 +10,8 @@ import (
 	"github.com/kai-gateway/kai/host/limit"
 )
 
-// capacityOf returns the buckets for a capacity; none if it is unlimited. They are counted
-// where limits are, so that gateways that share a store fill a target together.
+// capacityOf returns the buckets for a capacity; none if it is unlimited. They count where
+// limits count, so that gateways that share a store fill a target together.
 func capacityOf(owner limit.Owner, name string, c config.Capacity) []*limit.Bucket {
 	l := config.CallLimits{}
 	for _, r := range []struct {

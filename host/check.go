@@ -15,10 +15,10 @@ import (
 	"github.com/kai-gateway/kai/host/limit/ledger"
 )
 
-// Check returns what New would say of the files in c that it opens itself, but for the values in
-// a ledger: a *config.Problems with everything that is wrong, in the order of the file, or nil. It
-// makes and changes no file, and a gateway that uses them isn't disturbed. What it says is true of
-// this user.
+// Check returns what New would say about the files in c that it opens itself, except for
+// the values in a ledger: a *config.Problems with everything that is wrong, in the order of
+// the file, or nil. It makes and changes no file, and doesn't disturb a gateway that uses
+// them. What it says holds for this user.
 func Check(c *config.Config) error {
 	var list []config.Problem
 	if path := c.Audit.File; path != "" && path != "stdout" {
@@ -65,7 +65,8 @@ const (
 	makeFiles    = 3
 )
 
-// explained returns why a file couldn't be opened for a use, and what to do where that is known.
+// explained returns why a file couldn't be opened for a use, and what to do about it if
+// that is known.
 func explained(path string, use uint32, err error) error {
 	return cmp.Or(checkPlace(path, use), err)
 }
@@ -101,7 +102,7 @@ func checkPlace(path string, use uint32) error {
 	return nil
 }
 
-// certificates reads those that the certificate of a server must be signed by.
+// certificates reads the certificates by which a server's own must be signed.
 func certificates(path string) (*x509.CertPool, error) {
 	pem, err := config.ReadFile(path)
 	if err != nil {

@@ -10,10 +10,10 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// details collects what spans say of an answer besides what every record has. What a
-// provider says reaches them only as far as it can't be content.
+// details collects what spans say of an answer besides what every record has. Of what a
+// provider says, it takes only what can't be content.
 type details struct {
-	looks   int // at so many more events, or whole answers
+	looks   int // how many more events, or whole answers, are looked at
 	id      string
 	model   string
 	finish  [maxFinish]string // by choice; "": none yet
@@ -26,8 +26,8 @@ const (
 	maxLooked = 64 << 10 // bytes of each
 )
 
-// detail begins to collect details of a request whose spans are sent, of which the client
-// has sent b.
+// detail begins to collect the details of a request whose spans are sent. b is what the
+// client has sent.
 func (c *call) detail(b []byte) {
 	if !c.gateway.host.tracer.Wanted(c.http.Record) {
 		return
@@ -36,7 +36,8 @@ func (c *call) detail(b []byte) {
 	c.http.Record.Asked = askedIn(b)
 }
 
-// askedIn reads what a request asks of the model in numbers, which all APIs call alike.
+// askedIn reads the numbers with which a request controls the model. All APIs have the same
+// names for them.
 func askedIn(b []byte) *record.Asked {
 	asked := &record.Asked{}
 	for f := body.FieldsOf(b); f.Next(); {

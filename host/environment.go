@@ -12,7 +12,8 @@ import (
 	"github.com/kai-gateway/kai/config"
 )
 
-// environment gives the variables that all programs with OpenTelemetry have:
+// environment returns the value of a variable. It is for those that all programs with
+// OpenTelemetry have:
 // https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 type environment func(name string) string
 
@@ -32,7 +33,7 @@ const (
 	metrics = "METRICS"
 )
 
-// off reports whether a signal goes nowhere, whatever the endpoint is.
+// off reports whether a signal is sent nowhere, whatever its endpoint is.
 func (e environment) off(signal string) bool {
 	exporters := e.first("OTEL_" + signal + "_EXPORTER")
 	return e.first("OTEL_SDK_DISABLED") == "true" || exporters != "" && !slices.Contains(listOf(exporters), "otlp")
@@ -59,7 +60,8 @@ func (e environment) endpoint(signal, path string) (at, wrong string) {
 	return at, ""
 }
 
-// headers are those that are sent along with a signal. The configuration's take precedence.
+// headers returns those that are sent along with a signal. The configuration's take
+// precedence.
 func (e environment) headers(signal string, configured map[string]config.Secret) http.Header {
 	h := http.Header{}
 	pairs, _ := e.pairs("OTEL_EXPORTER_OTLP_"+signal+"_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
@@ -72,8 +74,8 @@ func (e environment) headers(signal string, configured map[string]config.Secret)
 	return h
 }
 
-// pairs reads the first variable that is set, such as "a=1,b=x%20y". all is false if something
-// in it is not a pair, which is left out.
+// pairs reads the first variable that is set, such as "a=1,b=x%20y". It leaves out what is
+// not a pair, and then all is false.
 func (e environment) pairs(names ...string) (pairs [][2]string, all bool) {
 	all = true
 	for _, pair := range listOf(e.first(names...)) {
@@ -177,8 +179,8 @@ var unfollowed = []struct {
 	{"OTEL_METRIC_EXPORT_TIMEOUT", nil}, {"OTEL_PROPAGATORS", []string{"tracecontext", "tracecontext,baggage"}},
 }
 
-// warnings tell the operator what the variables ask for and Kai doesn't do; otherwise it would
-// look as if it did. They contain no value of a variable that may be a secret.
+// warnings tell the operator what the variables ask for and Kai doesn't do. Otherwise it
+// would look as if Kai did it. They contain no value of a variable that may be a secret.
 func (e environment) warnings(c *config.Config) (all []string) {
 	if e.first("OTEL_SDK_DISABLED") == "true" {
 		return nil

@@ -39,7 +39,7 @@ type generation struct {
 	now        func() time.Time
 	handler    http.Handler
 	routes     *route.Table
-	capacities [][]*limit.Bucket           // by the ID of a target: what it bears
+	capacities [][]*limit.Bucket           // by the ID of a target: what it can take
 	limits     *limits                     // nil: there are none
 	estimators map[string]*limit.Estimator // by alias: how many tokens requests have; nil: there are no limits
 	caching    *caching                    // nil: no answers are kept
@@ -92,7 +92,7 @@ func (h *Host) build(c *config.Config, module func(plugin string) ([]byte, error
 	return g, nil
 }
 
-// module returns the module of a plugin: a shipped one, or what read gives.
+// module returns the module of a plugin: a shipped one, or what read returns.
 func (h *Host) module(plugin string, read func(plugin string) ([]byte, error)) (m modfile.Module, shipped bool, err error) {
 	if h.opts.Shipped != nil {
 		if m, shipped = h.opts.Shipped(plugin); shipped {
@@ -134,7 +134,7 @@ func problems(list ...config.Problem) error {
 	return &config.Problems{List: list}
 }
 
-// loadOrder puts providers without an upstream first, since a newcomer asks those first.
+// loadOrder puts providers without an upstream first, because a newcomer asks those first.
 func loadOrder(all []config.Provider) []config.Provider {
 	var first, rest []config.Provider
 	for _, p := range all {
@@ -160,12 +160,13 @@ const (
 func (g *generation) endpoints() []api.Route {
 	responsesAPI := responses.Dialect()
 	routes := []api.Route{
-		// A chat completion's repaired form, and that without long content, are copies of it.
+		// A chat completion's repaired form, and the one without long content, are copies
+		// of it.
 		{Method: "POST", Path: api.ChatPath, Dialect: dialect.OpenAI(), Handle: g.serve(chat.Parse, 2)},
 		{Method: "POST", Path: completionsPath, Dialect: dialect.OpenAI(), Handle: g.serve(completions.Parse, 3)},
 		{Method: "POST", Path: fimPath, Dialect: completions.FIM(), Handle: g.serve(completions.ParseFIM, 3)},
 		{Method: "POST", Path: embeddingsPath, Dialect: dialect.OpenAI(), Handle: g.serve(embeddings.Parse, 2)},
-		// A request of Messages is written anew as well.
+		// A request of Messages is also written anew.
 		{Method: "POST", Path: messagesPath, Dialect: messages.Messages(), Handle: g.serve(messages.Parse, 4)},
 		{Method: "POST", Path: messagesPath + "/count_tokens", Dialect: messages.Messages(), Handle: g.serve(messages.ParseCount, 4)},
 		// Here, the chat completion that the request becomes is one more copy.
@@ -256,8 +257,8 @@ func (g *generation) acquire() bool {
 	}
 }
 
-// retire closes what only the next requests would need, for a generation that gets
-// none any more because next has taken its place.
+// retire closes what only further requests would need. This generation gets none, because
+// next has taken its place.
 func (g *generation) retire(next *generation) {
 	for name, p := range g.providers {
 		if next.providers[name] != p {

@@ -11,8 +11,8 @@ import (
 	"github.com/kai-gateway/kai/host/route"
 )
 
-// health returns what the gateway knows, without asking upstreams. Everybody may see
-// it, so it has no paths, addresses or errors.
+// health returns what the gateway knows without asking upstreams. Everybody may see it, so
+// it has no paths, addresses or errors.
 func (g *generation) health() api.Health {
 	services := []api.Service{
 		{Key: "config", Name: "configuration", Status: api.Healthy, Message: "Configuration loaded successfully"},
@@ -89,7 +89,7 @@ func (g *generation) health() api.Health {
 	return api.Health{Status: status, Services: services}
 }
 
-// awayMessages say what follows from a shared store that doesn't answer, or refuses.
+// awayMessages say what follows if a shared store doesn't answer, or refuses.
 var awayMessages = [...]string{
 	fleet.Divide: "this gateway enforces its share of each limit",
 	fleet.Deny:   "requests with limits are refused",

@@ -38,9 +38,9 @@ import (
 type Options struct {
 	Config *config.Config
 	Module func(plugin string) ([]byte, error) // gives the module of a config.Provider's Plugin
-	// Shipped gives what is known of a module whose bytes need not be read before it is
-	// loaded, so that an adapter that was loaded in an earlier process and is not used takes
-	// no time or memory. Default: Module gives all modules.
+	// Shipped returns what is known of a module whose bytes need not be read before it is
+	// loaded. So an adapter that was loaded in an earlier process and is not used takes no
+	// time or memory. Default: Module returns all modules.
 	Shipped func(plugin string) (modfile.Module, bool)
 
 	Logger   *slog.Logger     // default: discard
@@ -65,8 +65,8 @@ type Options struct {
 	// Logger should use it. Default: the level is not passed on.
 	Level *slog.LevelVar
 
-	// Getenv gives the OTEL_… variables, which fill what telemetry leaves out. Default:
-	// none is set.
+	// Getenv returns the OTEL_… variables, which fill in what telemetry leaves out.
+	// Default: none is set.
 	Getenv func(name string) string
 
 	Stdout io.Writer // where audit.file: stdout goes; default: nowhere
@@ -99,7 +99,7 @@ type Host struct {
 	providers  providers
 	storedIDs  storedIDs         // what providers keep for their accounts, by the client whose it is
 	responses  *responses.Memory // what clients of the Responses API refer to
-	cells      *route.Cells      // how their models have done
+	cells      *route.Cells      // how providers and their models have been doing
 	limits     limit.Store       // what keys, groups, aliases and the whole gateway have used and spent
 	fleet      *fleet.Store      // limits, if they are shared with other gateways; else nil
 	shared     *shared.Client    // the store that gateways share; nil: there is none
@@ -107,9 +107,9 @@ type Host struct {
 	estimators sync.Map          // of *limit.Estimator: how many tokens requests have, by alias
 	cache      *cache.Local      // answers that are kept
 	unsent     memory.Limit      // bytes of answers on their way to where all gateways keep them
-	hits       atomic.Int64      // requests that got such a one
+	hits       atomic.Int64      // requests that got a kept answer
 	misses     atomic.Int64      // requests whose answers may be kept, for which there was none
-	ledger     *ledgerKeeper     // where limits are kept; nil: nowhere
+	ledger     *ledgerKeeper     // keeps counts and ids in a file; nil: there is none
 	loopback   atomic.Bool       // the gateway serves this machine alone
 	port       atomic.Int64      // of the API; 0: it isn't served yet
 	adminPort  atomic.Int64      // of the admin listener; 0: there is none
@@ -166,11 +166,11 @@ func New(o Options) (*Host, error) {
 	h.machine = memory.Machine()
 	h.bodies = memory.NewLimit(0)
 	h.memory = memory.New(memory.Options{
-		Limit: h.mayHold(o.Config), Machine: h.machine, Reclaim: h.reclaim, SetHeapLimit: o.SetHeapLimit,
+		Limit: h.memoryLimit(o.Config), Machine: h.machine, Reclaim: h.reclaim, SetHeapLimit: o.SetHeapLimit,
 	})
 	h.cache = cache.NewLocal(h.memory, o.Now)
 	h.responses = responses.NewMemory(h.memory.Grant(), o.Now)
-	h.bound(o.Config)
+	h.setMemoryBounds(o.Config)
 	lines, err := h.openAudit(o.Config)
 	if err == nil {
 		err = h.openLimits(o.Config)
@@ -233,7 +233,7 @@ func (h *Host) Swap(ctx context.Context, c *config.Config, module func(plugin st
 	h.audit.Use(lines)
 	h.tracer.Use(h.traceConfig(c))
 	h.pusher.Use(h.pushConfig(c))
-	h.bound(c)
+	h.setMemoryBounds(c)
 	h.limits.Keep(g.buckets())
 	h.since.Store(h.opts.Now().UnixMilli())
 	h.taken.Add(1)
@@ -256,8 +256,8 @@ func (h *Host) reclaim(of *memory.Share) {
 // unknownMachine is the memory that is assumed of a machine whose memory is not known.
 const unknownMachine = 4 << 30
 
-// mayHold is the number of bytes that may be held at one time.
-func (h *Host) mayHold(c *config.Config) int64 {
+// memoryLimit is how many bytes may be held at one time.
+func (h *Host) memoryLimit(c *config.Config) int64 {
 	if c.Server.MaxMemory > 0 {
 		return int64(c.Server.MaxMemory)
 	}
@@ -268,22 +268,22 @@ func (h *Host) mayHold(c *config.Config) int64 {
 // than configured: a body that there will never be room for is too large, and sending it again
 // later would not help.
 func (h *Host) maxBody(c *config.Config) int64 {
-	return min(int64(c.Server.MaxBody), h.mayHold(c)/4)
+	return min(int64(c.Server.MaxBody), h.memoryLimit(c)/4)
 }
 
-// share returns the part of memory that a provider may have. All generations use the same one,
-// so a reload gives nobody twice as much; bound changes its size.
+// share returns the part of memory that a provider may have. All generations use the same
+// one, so a reload gives nobody twice as much. setMemoryBounds changes its size.
 func (h *Host) share(p config.Provider) *memory.Share {
 	return h.memory.Share(p.Name, cmp.Or(int64(p.Limits.Share), h.memory.Max()/2))
 }
 
-// bound sets the bounds of memory that a configuration has. What is held stays held: where a
-// bound is lower than before, nothing is added until enough was given back.
-func (h *Host) bound(c *config.Config) {
+// setMemoryBounds sets the bounds of memory that a configuration has. What is held stays
+// held: if a bound is lower than before, nothing is added until enough was given back.
+func (h *Host) setMemoryBounds(c *config.Config) {
 	if level := slog.LevelInfo; h.opts.Level != nil && level.UnmarshalText([]byte(c.Log.Level)) == nil {
 		h.opts.Level.Set(level)
 	}
-	h.memory.Set(h.mayHold(c))
+	h.memory.Set(h.memoryLimit(c))
 	h.bodies.Set(min(int64(c.Server.MaxBodies), h.memory.Max()))
 	h.responses.Set(min(int64(c.Responses.Memory), h.memory.Max()/8), time.Duration(c.Responses.TTL))
 	h.cache.Set(h.cacheSize(c))
@@ -293,9 +293,9 @@ func (h *Host) bound(c *config.Config) {
 	}
 }
 
-// Refuse notes for /health that a new configuration can't be used, for callers that find out
-// before Swap does. Anybody may ask for /health, so that shows only the place that err names;
-// what is wrong there is for the log.
+// Refuse notes for /health that a new configuration can't be used, for callers that find
+// that out before Swap does. Anybody may ask for /health, so it shows only the place that
+// err names. What is wrong there is for the log.
 func (h *Host) Refuse(err error) { h.refuse(err, problemsOf(err)) }
 
 func (h *Host) refuse(err error, shown []admin.Problem) {
@@ -312,9 +312,9 @@ func (h *Host) refuse(err error, shown []admin.Problem) {
 	h.refusals.Add(1)
 }
 
-// Handler serves the gateway's paths. Until Serve knows better, server.host tells
-// whether it serves this machine alone: then, without keys, only requests to an
-// address, to localhost and to the names of server.hosts are let in.
+// Handler serves the gateway's paths. Until Serve knows better, server.host decides whether
+// it serves this machine alone. If it does, and there are no keys, only requests to an
+// address, to localhost and to the names in server.hosts are let in.
 func (h *Host) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g := h.acquire()
@@ -329,7 +329,7 @@ func (h *Host) acquire() *generation {
 		if g := h.current.Load(); g.acquire() {
 			return g
 		}
-		// Swapped and released in between: the next one is there already.
+		// It was swapped and released in between, so the next one is there already.
 	}
 }
 
@@ -342,7 +342,7 @@ func (h *Host) WaitReady(ctx context.Context) error {
 }
 
 // flushTime is how long it may take at the end to write what waits of the audit, and as
-// long to send what waits of the traces.
+// long again to send what waits of the traces.
 const flushTime = 2 * time.Second
 
 // close ends what the host runs.

@@ -9,22 +9,23 @@ import (
 	"github.com/kai-gateway/kai/host/route"
 )
 
-// storage is where that is kept what a request names.
+// storage says where the things are stored that a request names.
 type storage struct {
-	at      string // the upstream; "": nobody remembers any of it
-	tokens  int64  // the tokens of the conversation that ends with it; 0: unknown, or none
-	unknown bool   // some of it is not the caller's, or nobody knows it
-	unread  error  // why that can't be told of some of it; nil: it can
-	apart   bool   // it is at several upstreams
+	at      string // the upstream; "": nobody remembers any of them
+	tokens  int64  // of the conversation that ends with one of them; 0: unknown, or none
+	unknown bool   // some of them are not the caller's, or nobody knows them
+	unread  error  // why that can't be told of some of them; nil: it can
+	apart   bool   // they are at several upstreams
 }
 
-// keeperOf finds the upstream that keeps what the caller names. What nobody remembers is not unknown
-// where there are no other callers, and for a key that may name all that an account keeps.
+// keeperOf finds the upstream that stores what the caller names. What nobody remembers is
+// unknown, unless there are no other callers, or the key may name all that an account
+// stores.
 func (c *call) keeperOf(ctx context.Context, ids []string) (k storage) {
 	stored := &c.gateway.host.storedIDs
 	for _, id := range ids {
 		at := ""
-		if id != "" { // of more ids than anybody looks at
+		if id != "" { // "" stands for all ids beyond those that are looked at
 			unread := c.gateway.host.fetchID(ctx, c.caller, id, upstreamsOf(c.plan.Targets))
 			k.unread = cmp.Or(k.unread, unread)
 			at = stored.keeper(c.caller, id, c.plan.Targets)
@@ -38,7 +39,7 @@ func (c *call) keeperOf(ctx context.Context, ids []string) (k storage) {
 	return k
 }
 
-// merge returns where both are kept.
+// merge returns where the things of both are stored.
 func (k storage) merge(other storage) storage {
 	return storage{
 		at: cmp.Or(k.at, other.at), tokens: max(k.tokens, other.tokens), unknown: k.unknown || other.unknown, unread: cmp.Or(k.unread, other.unread),
@@ -46,8 +47,8 @@ func (k storage) merge(other storage) storage {
 	}
 }
 
-// err returns why nobody can be asked, a *fault.Error, if that is so: unknown, that it is apart, or
-// that it can't be told.
+// err returns why nobody can be asked, a *fault.Error, or nil: unknown, or that the things
+// are apart, or that it can't be told where they are.
 func (k storage) err(unknown error) error {
 	switch {
 	case k.unknown && k.unread != nil:
@@ -60,11 +61,11 @@ func (k storage) err(unknown error) error {
 	return nil
 }
 
-// keeperOfNative finds the upstream that keeps what a request names as it came. keeper is "" if
-// nobody keeps any of it.
+// keeperOfNative finds the upstream that stores what a request names as it came. keeper is
+// "" if nobody stores any of it.
 //
-//   - error: a *fault.Error: it names what is not the caller's, or it refers to what nobody keeps
-//     and can't be translated
+//   - error: a *fault.Error: the request names what is not the caller's, or it refers to
+//     what nobody stores and can't be translated
 func (c *call) keeperOfNative(ctx context.Context, n *dialect.Native) (keeper string, before int64, err error) {
 	named := c.keeperOf(ctx, n.IDs)
 	if err := named.err(n.Unknown); err != nil {
@@ -82,13 +83,13 @@ func (c *call) keeperOfNative(ctx context.Context, n *dialect.Native) (keeper st
 	return "", 0, nil
 }
 
-// alone reports whether there is one caller only, on this machine, who has no key. What the
-// account keeps is then that caller's, whoever made it.
+// alone reports whether there is only one caller, on this machine, who has no key.
+// Everything that an account stores is then that caller's, whoever it was stored for.
 func (g *generation) alone() bool { return !g.config.Auth.Enabled && g.host.loopback.Load() }
 
-// findNamed finds where what the request names in its chat form is kept, and from then on
-// remembers what the answer names. The error is a *fault.Error if something of it is not the
-// caller's.
+// findNamed finds where the things are stored that the request names in its chat form, and
+// from then on has the ids noted that the answer names. The error is a *fault.Error if
+// something of it is not the caller's.
 func (c *call) findNamed(ctx context.Context) error {
 	if c.request.NativeOp == 0 {
 		c.info.NoteID = c.noteID
@@ -104,8 +105,9 @@ func (c *call) findNamed(ctx context.Context) error {
 	return nil
 }
 
-// mayTranslate reports whether the request may be sent to a target in translation: what it names is
-// kept there, or it names nothing. What can be named only natively would be lost.
+// mayTranslate reports whether the request may be sent to a target in translation: the
+// target stores what it names, or it names nothing. What can be named only natively would
+// be lost.
 func (c *call) mayTranslate(t *route.Target) bool {
 	if c.native != nil && len(c.native.IDs) > 0 {
 		return false
@@ -113,12 +115,12 @@ func (c *call) mayTranslate(t *route.Target) bool {
 	return len(c.request.IDs) == 0 || c.keeper == "" || c.keeper == t.Upstream
 }
 
-// noteID remembers the id of something that the upstream keeps which is being asked: the answer
-// tells it the caller.
+// noteID remembers the id of something that the upstream being asked stores, because the
+// answer tells it to the caller.
 func (c *call) noteID(id string) {
-	if c.asking == "" {
-		return // a kept answer tells it once more
+	if c.upstream == "" {
+		return // a kept answer tells it again
 	}
-	c.named = cmp.Or(c.named, id)
-	c.gateway.host.noteID(c.caller, id, c.asking, cmp.Or(c.request.Model, c.plan.Alias))
+	c.firstID = cmp.Or(c.firstID, id)
+	c.gateway.host.noteID(c.caller, id, c.upstream, cmp.Or(c.request.Model, c.plan.Alias))
 }

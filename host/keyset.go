@@ -43,8 +43,8 @@ func keysOf(c *config.Auth) []key.Key {
 	return keys
 }
 
-// authenticate finds the principal of a request, for the API. With an error, it returns
-// the name of a key that is known and refused.
+// authenticate returns what finds the principal of a request, for the API. With an error,
+// that returns the name of a key that is known and refused.
 func authenticate(known *key.Keys, now func() time.Time) func(*http.Request, *dialect.Dialect) (context.Context, string, error) {
 	return func(r *http.Request, d *dialect.Dialect) (context.Context, string, error) {
 		candidates, err := d.Keys(r)

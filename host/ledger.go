@@ -17,9 +17,9 @@ const (
 	storedIDsSet = "made 1"
 )
 
-// openLimits makes the store that limits and budgets count in: one shared with other gateways,
-// or a local one that begins with what the ledger remembers. That also knows whose something
-// is that providers keep.
+// openLimits makes the store in which limits and budgets count: one shared with other
+// gateways, or a local one that begins with what the ledger remembers. The ledger also
+// remembers whose the things are that providers store.
 func (h *Host) openLimits(c *config.Config) error {
 	if c.Shared.Enabled {
 		return h.openShared(c)
@@ -48,7 +48,7 @@ func (h *Host) openLimits(c *config.Config) error {
 	return nil
 }
 
-// countsIn reads what a ledger has of counts.
+// countsIn reads the counts of a ledger.
 func countsIn(values map[string][]byte) (map[string]limit.Saved, error) {
 	saved := make(map[string]limit.Saved, len(values))
 	for name, value := range values {
@@ -61,13 +61,14 @@ func countsIn(values map[string][]byte) (map[string]limit.Saved, error) {
 	return saved, nil
 }
 
-// warnOfBudget logs and counts that a budget is nearly spent.
+// warnOfBudget logs and counts that most of a budget is spent.
 func (h *Host) warnOfBudget(b *limit.Bucket, spent int64) {
 	h.metrics.BudgetWarning(ownerWords[b.Owner])
 	h.log.Warn("budget nearly spent", slog.String("budget", b.ID), slog.Float64("spent", float64(spent)/1e9), slog.Float64("of", float64(b.Limit)/1e9))
 }
 
-// ledgerKeeper writes counts, and what was made, into the ledger. A nil one does nothing.
+// ledgerKeeper writes counts, and ids of what providers store, into the ledger. A nil one
+// does nothing.
 type ledgerKeeper struct {
 	path    string
 	file    *ledger.File

@@ -102,7 +102,7 @@ func (l *limits) all() (all []*limit.Bucket) {
 	return append(all, l.gateway...)
 }
 
-// of appends the buckets that a request counts in: those of its key, of the groups of that
+// of appends the buckets that a request counts in: those of its key, of that key's groups
 // from the inside out, of the alias, and of the gateway.
 func (l *limits) of(into []*limit.Bucket, who *key.Principal, alias string) []*limit.Bucket {
 	into = append(into, l.keys[who.Name]...)
@@ -112,7 +112,7 @@ func (l *limits) of(into []*limit.Bucket, who *key.Principal, alias string) []*l
 	return append(append(into, l.aliases[alias]...), l.gateway...)
 }
 
-// estimatorsOf are those of a configuration, by alias. What an alias has learnt outlives
+// estimatorsOf returns the estimators of a configuration, by alias. They outlive
 // configurations.
 func (h *Host) estimatorsOf(c *config.Config) map[string]*limit.Estimator {
 	all := make(map[string]*limit.Estimator, len(c.Models))

@@ -17,7 +17,7 @@ func (h *Host) Metrics() http.Handler { return h.metrics.Handler() }
 
 // labels are the names of a configuration that metrics may use.
 //
-//   - conventions: by which attempts are counted besides; "": none
+//   - conventions: the names by which attempts are also counted; "": none
 func labels(c *config.Config, routes []route.Alias, conventions string) observe.Names {
 	var n observe.Names
 	for _, a := range routes {

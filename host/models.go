@@ -70,8 +70,8 @@ func (g *generation) needs(alias string) (first string) {
 	return first
 }
 
-// upstream reports whether an alias leads to a provider that has an upstream.
-func (g *generation) upstream(alias string) bool {
+// hasUpstream reports whether an alias leads to a provider that has an upstream.
+func (g *generation) hasUpstream(alias string) bool {
 	plan, err := g.routes.Plan(alias)
 	return err == nil && slices.ContainsFunc(plan.Targets, func(t route.Target) bool { return g.providers[t.Provider].config.BaseURL != "" })
 }
@@ -110,9 +110,9 @@ func (g *generation) offered() []api.Offered {
 	return all
 }
 
-// models lists what the request's principal may use, and what each can do: the operations
-// of any of its targets, and the capabilities that all of them have, as their adapters and
-// options have it.
+// models lists what the request's principal may use, and what each model can do: the
+// operations that any of its targets has, and the capabilities that all of them have, as
+// their adapters and options say.
 func (g *generation) models(ctx context.Context) []dialect.Model {
 	who := key.PrincipalFrom(ctx)
 	var list []dialect.Model
@@ -124,8 +124,8 @@ func (g *generation) models(ctx context.Context) []dialect.Model {
 	return list
 }
 
-// model returns a model that is listed, or that one with * stands for, if the request's
-// principal may use it.
+// model returns a model that is listed, or one that an alias with * stands for, if the
+// request's principal may use it.
 func (g *generation) model(ctx context.Context, id string) (m dialect.Model, ok bool) {
 	plan, err := g.routes.Plan(id)
 	if id == "" || err != nil || !key.PrincipalFrom(ctx).MayUse(plan.Alias) {
@@ -158,8 +158,8 @@ func (g *generation) describe(plan *route.Plan) dialect.Model {
 	return m
 }
 
-// unknownModel adds to the error for an unknown alias which one may have been meant, out
-// of those that the request's principal may use.
+// unknownModel adds to the error for an unknown alias which alias may have been meant, of
+// those that the request's principal may use.
 func (g *generation) unknownModel(ctx context.Context, alias string, err error) error {
 	var e *fault.Error
 	if alias == "" || !errors.As(err, &e) {
@@ -173,9 +173,9 @@ func (g *generation) unknownModel(ctx context.Context, alias string, err error) 
 // maxNamed is how many models an error names.
 const maxNamed = 10
 
-// able returns the aliases that have an operation and that the request's principal may use, those
-// that end in * last.
-func (g *generation) able(ctx context.Context, op abi.Op) (aliases []string) {
+// aliasesServing returns the aliases that have an operation and that the request's principal may
+// use, those that end in * last.
+func (g *generation) aliasesServing(ctx context.Context, op abi.Op) (aliases []string) {
 	for _, m := range g.models(ctx) {
 		if slices.Contains(m.Operations, op.String()) {
 			aliases = append(aliases, m.ID)
@@ -223,7 +223,7 @@ func (g *generation) withModels(ctx context.Context, options []byte) []byte {
 	who := key.PrincipalFrom(ctx)
 	out := []byte(`{"models":[`)
 	for _, m := range g.listed() {
-		if !g.upstream(m.Alias) || !who.MayUse(m.Alias) {
+		if !g.hasUpstream(m.Alias) || !who.MayUse(m.Alias) {
 			continue
 		}
 		if out[len(out)-1] == '}' {

@@ -14,7 +14,8 @@ import (
 )
 
 // readNative reads the request as it came, if some target may take it so, and finds where
-// what it names is kept. size is that of the client's body. The error is a *fault.Error.
+// the things are stored that it names. size is that of the client's body. The error is a
+// *fault.Error.
 func (c *call) readNative(ctx context.Context, size int64) error {
 	r := c.request
 	if r.Native == nil || !slices.ContainsFunc(c.plan.Targets, c.mayPass) {
@@ -42,9 +43,9 @@ func (c *call) readNative(ctx context.Context, size int64) error {
 	case keeper == "" && len(n.IDs) == 0 && len(n.Refs) > 0 && r.Untranslated == nil:
 		return nil // no provider knows what it refers to, so it is translated
 	}
-	c.native, c.keeper, c.before = n, keeper, before
-	if c.asked == nil {
-		c.asked = n.Body(func(string) bool { return false }, anything)
+	c.native, c.keeper, c.storedTokens = n, keeper, before
+	if c.body == nil {
+		c.body = n.Body(func(string) bool { return false }, anything)
 	}
 	c.info.NoteID = c.noteID
 	c.info.Upstream = func() string { return c.http.Record.UpstreamModel }
@@ -54,24 +55,24 @@ func (c *call) readNative(ctx context.Context, size int64) error {
 // anything accepts every name.
 func anything(string) bool { return true }
 
-// mayPass reports whether a target may take the request as it came, as far as is known
-// before its adapter was loaded.
+// mayPass reports whether a target may take the request as it came, as far as that is known
+// before its adapter is loaded.
 func (c *call) mayPass(t route.Target) bool {
 	known := c.gateway.providers[t.Provider].described()
 	return t.Native && (known.Provider == "" || c.gateway.speaks(c.request.NativeOp, &t, known))
 }
 
-// speaks reports whether a target is asked natively in an API of clients, if its adapter has
-// this profile. Many servers have OpenAI's chat completions but no Responses API, or one that
-// loses more than a translation does. So that one is used only where OpenAI itself answers, or
-// where the configuration asks for it.
+// speaks reports whether a target is asked natively in an API of clients, if its adapter
+// has this profile. Many servers have OpenAI's chat completions but no Responses API, or
+// one that loses more than a translation does. So the Responses API is used only where
+// OpenAI itself answers, or where the configuration asks for it.
 func (g *generation) speaks(op abi.Op, t *route.Target, known modfile.Profile) bool {
 	return known.Serves(op, t.Options) && (op == abi.Messages || op == abi.CountMessages || t.NativeAsked || !slices.Contains(known.Ops, op.String()) ||
 		isAt(g.providers[t.Provider].config.BaseURL, known.DefaultBaseURL))
 }
 
-// isAt reports whether a base_url leads to the host of another, or to one below its name, such
-// as those that are for a region.
+// isAt reports whether a base_url leads to the host of home, or to one below its name, such
+// as the host of a region.
 func isAt(base, home string) bool {
 	scheme, host := splitURL(base)
 	ours, name := splitURL(home)
@@ -85,13 +86,13 @@ func splitURL(u string) (scheme, host string) {
 	return scheme, host
 }
 
-// nativeAt reports whether the request goes to a target as it came, if its adapter has this
-// profile.
+// nativeAt reports whether the request goes to a target as it came, if the target's adapter
+// has this profile.
 func (c *call) nativeAt(t *route.Target, known modfile.Profile) bool {
 	return c.native != nil && t.Native && c.gateway.speaks(c.request.NativeOp, t, known) && (c.keeper == "" || c.keeper == t.Upstream)
 }
 
-// What a model can refuse natively, so that such requests are translated from then on.
+// What a model can refuse natively. Such requests are translated from then on.
 const (
 	thinking = "native thinking" // thinking in the words of the client's API; a translation says it in words that the model knows
 	passage  = "native passage " // with an operation: everything, it isn't served in the client's API
@@ -114,12 +115,12 @@ func (c *call) pass(ctx context.Context, p *provider, target route.Target, last 
 		return outcome{refused: true}
 	}
 	c.noteNative(true)
-	c.named = ""
+	c.firstID = ""
 	o := c.ask(ctx, &attempt{
 		provider: p, target: target, op: c.request.NativeOp, native: true, last: last, wish: field, fallback: translates, answer: answer,
 	})
 	if o.err == nil && o.tokens > 0 {
-		c.gateway.host.storedIDs.setTokens(c.caller, c.named, target.Upstream, o.tokens)
+		c.gateway.host.storedIDs.setTokens(c.caller, c.firstID, target.Upstream, o.tokens)
 	}
 	kind := fault.KindOf(o.err)
 	switch {
@@ -127,7 +128,7 @@ func (c *call) pass(ctx context.Context, p *provider, target route.Target, last 
 		o.refused = false // nobody waits for a translation
 	case o.refused && kind == fault.RefusedField:
 		p.refused.add(thinks)
-	case translates && !o.committed && c.asked != nil && kind == fault.RefusedOperation:
+	case translates && !o.committed && c.body != nil && kind == fault.RefusedOperation:
 		o.refused = true
 		p.refused.add(passes)
 		c.gateway.log.LogAttrs(ctx, slog.LevelWarn, "the provider doesn't serve the API natively; requests for this model are translated from now on",
@@ -143,8 +144,8 @@ func (c *call) noteNative(native bool) {
 	}
 }
 
-// withHeaders adds to the options of an adapter those of the client's headers that it gets,
-// a JSON object, as the member "client_headers".
+// withHeaders adds those of the client's headers that an adapter gets, a JSON object, to
+// its options, as the member "client_headers".
 func withHeaders(options, headers []byte) []byte {
 	if headers == nil {
 		return options

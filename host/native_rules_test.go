@@ -384,16 +384,16 @@ func TestHowARequestIsReadAsItCame(t *testing.T) {
 		g, adapter := generationOf(t, nil, func(t *route.Target) { t.Native = true }, "http://localhost:1")
 		adapter.profile = profileWith("messages")
 		admitted(t, g, chat.Parse, asksWhole, func(ctx context.Context, c *call) {
-			native := c.asked
+			native := c.body
 			for _, chatForm := range []dialect.Body{nil, largeBody{native}} {
-				c.asked, c.request.NativeOp = chatForm, abi.Messages
+				c.body, c.request.NativeOp = chatForm, abi.Messages
 				c.request.Native = func() (*dialect.Native, error) {
 					return &dialect.Native{Body: func(_, _ func(string) bool) dialect.Body { return native }}, nil
 				}
 				if err := c.readNative(ctx, 100); err != nil {
 					t.Error(err)
 				}
-				if got := c.asked == native; got != (chatForm == nil) {
+				if got := c.body == native; got != (chatForm == nil) {
 					t.Errorf("the native form stands in for %T: %v", chatForm, got)
 				}
 			}

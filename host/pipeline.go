@@ -61,29 +61,29 @@ func (g *generation) answer(ctx context.Context, x *api.Exchange, body []byte, p
 // call is one client request on its way through the gateway. It lives as long as the
 // request, and belongs to the request's goroutine alone.
 type call struct {
-	gateway *generation
-	http    *api.Exchange
-	memory  *memory.Grant // http's: counts everything held for this request
-	plan    *route.Plan
-	caller  string // the name of its key
-	size    int64  // an estimate of the request's tokens
-	request *dialect.Request
-	info    dialect.Info
-	native  *dialect.Native // the request as it came; nil: no target can take it so
-	keeper  string          // the upstream that keeps what the request names; "": it names nothing
-	before  int64           // the tokens of the conversation that it continues and the provider keeps; 0: unknown, or none
-	named   string          // the first id of what a provider keeps in the answer; "": none yet
-	asking  string          // the upstream that is being asked
-	trace   string          // the traceparent that the upstream gets; "": none
-	span    [8]byte         // the id of the attempt's span in it
-	spoken  *spoken         // collects what is said; nil: nobody does
-	details *details        // collects details for spans; nil: there will be no spans
-	sleep   func(ctx context.Context, d time.Duration) error
-	header  func(name, value string) // sets a header of the answer, if its head was not sent
+	gateway      *generation
+	http         *api.Exchange
+	memory       *memory.Grant // http's: counts everything held for this request
+	plan         *route.Plan
+	caller       string // the name of its key
+	size         int64  // an estimate of the request's tokens
+	request      *dialect.Request
+	info         dialect.Info
+	native       *dialect.Native // the request as it came; nil: no target can take it so
+	keeper       string          // the upstream that keeps what the request names; "": it names nothing
+	storedTokens int64           // the tokens of the conversation that it continues and the provider keeps; 0: unknown, or none
+	firstID      string          // the first id of what a provider keeps in the answer; "": none yet
+	upstream     string          // the upstream that is being asked
+	trace        string          // the traceparent that the upstream gets; "": none
+	span         [8]byte         // the id of the attempt's span in it
+	spoken       *spoken         // collects what is said; nil: nobody does
+	details      *details        // collects details for spans; nil: there will be no spans
+	sleep        func(ctx context.Context, d time.Duration) error
+	header       func(name, value string) // sets a header of the answer, if its head was not sent
 
-	// asked is the request's Body. It becomes nil when nothing can need it any more:
+	// body is the request's Body. It becomes nil when nothing can need it any more:
 	// once the answer is committed, or the request to the last target was sent.
-	asked dialect.Body
+	body dialect.Body
 
 	admission *admission // what the request takes of the limits; nil: there are none
 	cacheUse  *cacheUse  // the request's use of the cache; nil: it takes no part
@@ -125,7 +125,7 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, body []byte, pa
 		return nil, &fault.Error{Kind: fault.Forbidden, Code: "model_not_allowed", Text: fmt.Sprintf("This API key may not use the model '%s'.", plan.Alias)}
 	}
 	c := &call{
-		gateway: g, http: x, memory: x.Memory, plan: plan, caller: who.Name, request: r, asked: r.Body, sleep: g.host.opts.Sleep, header: x.Writer.Header().Set,
+		gateway: g, http: x, memory: x.Memory, plan: plan, caller: who.Name, request: r, body: r.Body, sleep: g.host.opts.Sleep, header: x.Writer.Header().Set,
 		info: dialect.Info{ID: rand.Text(), RequestID: x.ID, Created: g.now().Unix(), Model: plan.Name, Memory: x.Memory},
 	}
 	if err := c.readNative(ctx, int64(len(body))); err != nil {
@@ -134,7 +134,7 @@ func (g *generation) admit(ctx context.Context, x *api.Exchange, body []byte, pa
 	if err := c.findNamed(ctx); err != nil {
 		return nil, err
 	}
-	c.size = c.asked.Tokens() + c.before
+	c.size = c.body.Tokens() + c.storedTokens
 	c.detail(body)
 	if who.Content && g.config.Telemetry.Content {
 		c.spoken = c.listen()
@@ -223,7 +223,7 @@ func (c *call) attempt(ctx context.Context, target route.Target, last bool, begi
 	p := c.gateway.providers[target.Provider]
 	c.http.Record.Provider, c.http.Record.UpstreamModel, c.http.Record.Plugin = target.Provider, target.Model, p.config.Plugin
 	c.http.Record.Words = p.config.Log == "debug" && (c.http.Record.Words || len(c.http.Record.Attempts) == 0)
-	c.asking = target.Upstream
+	c.upstream = target.Upstream
 	c.spoken.begin()
 	c.details.begin()
 	if c.trace, c.span = "", [8]byte{}; p.config.Trace {
@@ -251,8 +251,8 @@ func (c *call) attempt(ctx context.Context, target route.Target, last bool, begi
 }
 
 // translate asks a target for an answer to the chat form of the request. If the upstream
-// refuses what the client merely wishes, it is asked again at once without that, which is
-// no attempt of its own, and the provider remembers it for the next requests.
+// refuses what the client merely wishes, it is asked again at once without that. This
+// doesn't count as another attempt, and the provider remembers it for the next requests.
 func (c *call) translate(ctx context.Context, p *provider, target route.Target, last bool, begin func() answer) outcome {
 	c.remember()
 	op := c.request.Op
@@ -326,13 +326,13 @@ func (a *attempt) refusesWish(err error) bool {
 }
 
 // prepare waits until the provider of a target can be asked, and checks that this request
-// may ask it. native says that it can go there as it is.
+// may ask it. native says that the request can go there as it is.
 func (c *call) prepare(ctx context.Context, p *provider, target route.Target) (native bool, err error) {
 	if err := p.prepare(ctx, time.Duration(c.gateway.config.Server.LoadWait)); err != nil {
 		return false, err
 	}
 	profile := p.adapter.Manifest().Profile()
-	asked := c.asked
+	asked := c.body
 	if native = c.nativeAt(&target, profile); native {
 		asked = c.native.Body(profile.Takes, anything)
 	} else if err := c.untranslated(ctx); err != nil {
@@ -363,8 +363,8 @@ func (c *call) untranslated(ctx context.Context) error {
 	return c.unserved(ctx, c.request.Untranslated)
 }
 
-// unserved adds to the error for an operation that the target doesn't have which models do
-// have it, if clients can choose another model.
+// unserved adds to the error for an operation that the target doesn't have which models
+// have it, if the client can choose another model.
 func (c *call) unserved(ctx context.Context, err error) error {
 	ability := abilities[c.request.Op]
 	if ability == "" {
@@ -374,7 +374,7 @@ func (c *call) unserved(ctx context.Context, err error) error {
 	if c.request.Op == abi.Completions {
 		text += "ask it at " + api.ChatPath + ", or another model: "
 	}
-	switch able := c.gateway.able(ctx, c.request.Op); {
+	switch able := c.gateway.aliasesServing(ctx, c.request.Op); {
 	case len(able) == 0:
 		text += "no model that is configured here and that this key may use can."
 	case len(able) > maxNamed:
@@ -388,13 +388,13 @@ func (c *call) unserved(ctx context.Context, err error) error {
 // forgetRequest drops the client's body and what was made of it. Nothing that follows
 // may need them. Further calls do nothing.
 func (c *call) forgetRequest() {
-	if c.asked == nil {
+	if c.body == nil {
 		return
 	}
 	c.memory.Drop(c.request.Size)
 	c.request.Owner.Release()
 	c.request.Owner = nil
-	c.asked, c.request.Body, c.request.Form, c.request.Native, c.request.Remember, c.native = nil, nil, nil, nil, nil, nil
+	c.body, c.request.Body, c.request.Form, c.request.Native, c.request.Remember, c.native = nil, nil, nil, nil, nil, nil
 	c.http.ReleaseBody()
 }
 

@@ -22,8 +22,8 @@ var units = map[abi.Op]struct {
 	abi.Speech:         {"a million characters of speech", "speech", (*price.Price).KnowsSpeech},
 }
 
-// checkUnits refuses what may be billed by something else than tokens if a budget has to pay for
-// it and a target has no price for that.
+// checkUnits refuses what may be billed by something other than tokens, if a budget has to
+// pay for it and a target has no price for that.
 func (c *call) checkUnits(a *admission) error {
 	unit, ok := units[c.request.Op]
 	if !ok || !a.spends() {
@@ -81,11 +81,11 @@ func (c *call) costsNothing() bool {
 	return true
 }
 
-// dearer returns the first of the top-level fields by which a request asks for more expensive
-// tokens; "" if there is none.
+// dearer returns the first of the top-level fields by which a request asks for more
+// expensive tokens; "" if there is none.
 //
-//   - b: what parsed as a request
-//   - spoken: speed says how fast the answer is spoken
+//   - b: a request that was parsed
+//   - spoken: the field speed says how fast the answer is spoken
 func dearer(b []byte, spoken bool) string {
 	for f := body.FieldsOf(bytes.TrimPrefix(b, []byte("\ufeff"))); f.Next(); {
 		name := string(body.Fold(f.Key()))

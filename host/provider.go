@@ -84,8 +84,8 @@ func (p *provider) prepare(ctx context.Context, wait time.Duration) error {
 	return p.err
 }
 
-// described returns what is known of the adapter before it has to be asked: nothing, of one
-// whose module must run for that and has not yet.
+// described returns what is known of the adapter before it has to be asked: nothing, if the
+// module must run for that and has not run yet.
 func (p *provider) described() modfile.Profile {
 	if ready, err := p.adapter.Status(); ready && err == nil {
 		return p.adapter.Manifest().Profile()
@@ -110,12 +110,12 @@ func (p *provider) serves(op abi.Op, options []byte) error {
 	return e
 }
 
-// operations are what people call them.
+// operations are people's words for operations.
 var operations = map[abi.Op]string{
 	abi.Chat: "chat completions", abi.Completions: "completions", abi.Embeddings: "embeddings", abi.Moderations: "moderations", abi.Rerank: "rerank", abi.Images: "images", abi.Speech: "speech", abi.Transcriptions: "transcriptions", abi.Models: "lists of models", abi.CompactResponses: "compactions",
 }
 
-// abilities says what a model can do that has an operation which only some providers have.
+// abilities says what a model can do if it has an operation that only some providers have.
 var abilities = map[abi.Op]string{
 	abi.Completions: "complete text", abi.Embeddings: "make embeddings", abi.Moderations: "judge content", abi.Rerank: "rank documents", abi.Images: "make images", abi.Speech: "speak", abi.Transcriptions: "transcribe", abi.CompactResponses: "compact a conversation",
 }
@@ -178,8 +178,8 @@ func (p *provider) send(ctx context.Context, r upstream.Request) (*upstream.Resp
 	return res, err
 }
 
-// retire makes requests that still run close their connections when they end: nothing
-// would use them again.
+// retire makes requests that still run close their connections when they end, because
+// nothing would use them again.
 func (p *provider) retire() {
 	p.retired.Store(true)
 	if ready, _ := p.adapter.Status(); !ready {

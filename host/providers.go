@@ -9,9 +9,9 @@ import (
 )
 
 // providers are those of all generations. If a reload changes nothing about a provider, it
-// stays the same one with all that it has: its compiled adapter and warm instances, a pause,
-// what is known of its upstream, and the idle connections there. The zero value is ready, and
-// safe for concurrent use.
+// stays the same one with all that it has: its compiled adapter and warm instances, its
+// pause, what is known of its upstream, and the idle connections to it. The zero value is
+// ready, and safe for concurrent use.
 type providers struct {
 	mu  sync.Mutex
 	all []*provider // with a hold

@@ -97,8 +97,9 @@ func (g *generation) cancelResponse(ctx context.Context, x *api.Exchange) error 
 	}
 }
 
-// keeperOf returns the upstream that keeps what the caller has made there, and the alias that it was
-// made with. The error is missing if there is no such thing, or that this can't be told.
+// keeperOf returns the upstream that stores something of the caller's, and the alias that
+// the caller had asked for. The error is missing if there is no such thing, or says that
+// this can't be told.
 func (g *generation) keeperOf(ctx context.Context, caller, id string, missing error) (upstream, alias string, err error) {
 	var upstreams []string
 	for _, p := range g.order {
@@ -116,8 +117,8 @@ func (g *generation) keeperOf(ctx context.Context, caller, id string, missing er
 	return "", "", missing
 }
 
-// askKeeper asks the provider that keeps what the caller has made there. For the caller, what is
-// another's doesn't exist.
+// askKeeper asks the provider that stores something of the caller's. What is another
+// caller's doesn't exist for this one.
 //
 //   - part: which part of it; "": all
 //   - missing: the error if there is no such thing

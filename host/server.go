@@ -19,14 +19,14 @@ var errShutdown = &fault.Error{
 	Text: "Kai is shutting down; try again in a moment.",
 }
 
-// headsPart says how much connections whose requests nobody has admitted may hold besides
-// server.max_memory: this fraction of it.
+// headsPart says how much connections may hold whose requests nobody has admitted: this
+// fraction of server.max_memory, besides it.
 const headsPart = 4
 
 // counted returns the connection that the listener of serve made, below all wrappers.
 func counted(c net.Conn) *heads.Conn { return c.(*sse.Conn).Conn.(*heads.Conn) }
 
-// lastWords is how long those requests may take to tell their clients.
+// lastWords is how long requests that are ended may take to tell their clients.
 const lastWords = 5 * time.Second
 
 // Serve serves on l until ctx ends. Then it accepts nothing more, gives requests up to

@@ -21,7 +21,7 @@ type sharedServer struct{ *shared.Client }
 // Script is for fleet.Server.
 func (s sharedServer) Script(text string) fleet.Run { return s.Client.Script(text) }
 
-// openShared connects to what gateways share, and has limits counted there.
+// openShared connects to the store that gateways share, and has limits count there.
 func (h *Host) openShared(c *config.Config) error {
 	s := c.Shared
 	o := shared.Options{
@@ -72,7 +72,7 @@ func (h *Host) sharedState() *admin.Shared {
 	return s
 }
 
-// closeShared ends the connection to what gateways share.
+// closeShared ends the connection to that store.
 func (h *Host) closeShared() {
 	if h.fleet != nil {
 		h.fleet.Close()

@@ -22,13 +22,14 @@ type sharedAnswers struct {
 
 var _ cache.Store = (*sharedAnswers)(nil)
 
-// answerWait is how long a look-up waits. To wait longer costs more than a hit is worth.
+// answerWait is how long a look-up waits. Waiting longer would cost more than a hit is
+// worth.
 const answerWait = 20 * time.Millisecond
 
 func answerName(k cache.Key) string { return "answer\n" + string(k[:]) }
 
-// timeBytes is what an entry begins with there: the milliseconds since 1970 at which it was
-// made. Its value follows.
+// timeBytes is how many bytes an entry in the store begins with that are a time: the
+// milliseconds since 1970 at which the answer was made. Its value follows.
 const timeBytes = 8
 
 // Get is [cache.Store]. While it runs, it may hold an answer twice: sealed, and opened.
@@ -50,7 +51,8 @@ func (s *sharedAnswers) Get(ctx context.Context, k cache.Key) (cache.Entry, bool
 	return cache.Entry{Value: found[0][timeBytes:], Created: made}, true
 }
 
-// Put is [cache.Store]. Nobody waits for it. What can't wait for the store is kept here.
+// Put is [cache.Store]. Nobody waits for it. If there is no room to wait for the store, the
+// entry is kept here.
 func (s *sharedAnswers) Put(ctx context.Context, k cache.Key, e cache.Entry, ttl time.Duration) {
 	if !s.send(k, e, ttl) {
 		s.here.Put(ctx, k, e, ttl)

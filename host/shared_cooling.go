@@ -46,7 +46,7 @@ func (h *Host) tellCooling(c route.CoolingDown) {
 	})
 }
 
-// hearCooling takes over a cooldown that another gateway told.
+// hearCooling takes over a cooldown that another gateway has told about.
 func (h *Host) hearCooling(name, text string) {
 	var note cooling
 	if err := json.Unmarshal([]byte(text), &note); err != nil {
@@ -69,5 +69,5 @@ func (h *Host) hearCooling(name, text string) {
 	if told := here(note.Told); note.Told > 0 && told.After(now) {
 		c.Told = told
 	}
-	h.cells.Cool(c)
+	h.cells.Adopt(c)
 }

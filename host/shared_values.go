@@ -11,8 +11,8 @@ import (
 	"github.com/kai-gateway/kai/host/shared"
 )
 
-// sharedResponses remembers for clients of the Responses API what all gateways of a fleet
-// know. What the store can't take is remembered here.
+// sharedResponses remembers things for clients of the Responses API, for all gateways of a
+// fleet. What the store can't take is remembered here.
 type sharedResponses struct {
 	store *shared.Client
 	here  *responses.Memory
@@ -78,14 +78,14 @@ func (s *sharedResponses) Delete(ctx context.Context, owner string, keys []strin
 	return s.store.Delete(ctx, names)
 }
 
-// storedIDTTL is how long all gateways know whose something is that a provider keeps, after it
-// was last asked for.
+// storedIDTTL is how long all gateways know whose something is that a provider stores,
+// after it was last asked for.
 const storedIDTTL = 30 * 24 * time.Hour
 
 func storedIDName(upstream, id string) string { return "made\n" + upstream + "\n" + id }
 
-// noteID remembers that the answer of an upstream told a caller of an alias an id, here and for
-// other gateways.
+// noteID remembers that the answer of an upstream told an id to a caller, who had asked for
+// an alias, here and for other gateways.
 func (h *Host) noteID(caller, id, upstream, alias string) {
 	if !h.storedIDs.note(caller, id, upstream, alias) || h.shared == nil {
 		return
@@ -96,9 +96,9 @@ func (h *Host) noteID(caller, id, upstream, alias string) {
 	})
 }
 
-// fetchID learns from other gateways at which of some upstreams a caller has made what it
-// names, unless that is known here. The error is that these can't be asked: the caller may have
-// made it.
+// fetchID asks other gateways which of some upstreams stores what a caller names, unless
+// that is known here. The error says that they can't be asked: the thing may be the
+// caller's.
 func (h *Host) fetchID(ctx context.Context, caller, id string, upstreams []string) error {
 	if h.shared == nil || len(id) > maxStoredIDLen || slices.ContainsFunc(upstreams, func(u string) bool { return h.storedIDs.has(caller, id, u) }) {
 		return nil
@@ -119,11 +119,11 @@ func (h *Host) fetchID(ctx context.Context, caller, id string, upstreams []strin
 	return nil
 }
 
-// forgetID forgets what a caller has made, here and at other gateways.
+// forgetID forgets an id of a caller's, here and at other gateways.
 func (h *Host) forgetID(ctx context.Context, caller, id, upstream string) {
 	h.storedIDs.forget(caller, id, upstream)
 	if h.shared != nil {
-		_ = h.shared.Delete(ctx, []string{storedIDName(upstream, id)}) // the provider has it no more in any case
+		_ = h.shared.Delete(ctx, []string{storedIDName(upstream, id)}) // the provider doesn't have it any more in any case
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 // maxSpoken is how many bytes of texts a span has of a request, and of its answer.
 const maxSpoken = 64 << 10
 
-// spoken collects what a request and its answer say, where the operator has asked for it
+// spoken collects what a request and its answer say, if the operator has asked for it
 // twice: for all of telemetry, and for the client's key.
 type spoken struct {
 	input   []message
@@ -57,20 +57,20 @@ func (c *call) listen() *spoken {
 	if c.request.Op != abi.Chat || c.request.Untranslated != nil || !c.gateway.host.tracer.Wanted(c.http.Record) {
 		return nil
 	}
-	size := c.asked.Len(true)
+	size := c.body.Len(true)
 	if c.memory.Hold(size+2*maxSpoken) != nil { // the texts stay until the request's end
 		return nil
 	}
 	defer c.memory.Drop(size)
-	s := &spoken{input: messagesOf(c.asked.Body(c.plan.Alias))}
+	s := &spoken{input: messagesOf(c.body.Body(c.plan.Alias))}
 	if c.native != nil {
 		s.told = c.native.Told
 	}
 	return s
 }
 
-// receive shows the answer what the upstream sent, and collects what it says if it passes as it
-// came: then no adapter states that.
+// receive shows the answer what the upstream sent. If that passes as it came, no adapter
+// states what it says, so that is collected here.
 func (a *attempt) receive(name, data []byte, whole bool) {
 	a.answer.received(name, data, whole)
 	a.call.details.readEvent(data)
@@ -240,8 +240,7 @@ func (s *spoken) content() *record.Content {
 	return &record.Content{Input: text(s.input), Output: text(answer)}
 }
 
-// quoted makes a JSON string of the inside of one, of which it takes no more than a span
-// may have.
+// quoted makes a JSON string of the inside of one, cut to what a span may have.
 func quoted(inside []byte) json.RawMessage {
 	const longestEscape = len(`\ud83d\ude00`)
 	end := min(len(inside), maxSpoken)

@@ -8,11 +8,12 @@ import (
 	"github.com/kai-gateway/kai/host/route"
 )
 
-// storedIDs remembers what providers keep for their accounts: containers, files, responses. One
-// account serves many clients, so each id belongs to the client whose answer had it first.
-// It keeps maxMade of them, each client's last used: where one more has no room, it takes that of the
-// client who has most, so that nobody makes others lose theirs. With load, it tells what of it has
-// changed, for a ledger. The zero value is ready, and safe for concurrent use.
+// storedIDs remembers what providers store for their accounts: containers, files,
+// responses. One account serves many clients, so each id belongs to the client whose answer
+// had it first. It remembers maxStoredIDs of them, and of each client the ones used last.
+// If there is no room for one more, it takes that of the client who has most, so that
+// nobody makes others lose theirs. After load, it tells what has changed, for a ledger. The
+// zero value is ready, and safe for concurrent use.
 type storedIDs struct {
 	mu      sync.Mutex
 	known   map[storedID]*list.Element
@@ -20,52 +21,52 @@ type storedIDs struct {
 	largest idHeap
 
 	slots   []idSlot // maxMade at most
-	free    []uint32 // which of these have nothing
+	free    []uint32 // which of these are empty
 	uses    uint64   // how often something was noted or used
-	saves   bool     // a ledger has it, too
+	saves   bool     // a ledger keeps it, too
 	changed []uint32 // slots that the ledger doesn't have as they are
 }
 
 // storedID is an id at an upstream. Different upstreams may have the same.
 type storedID struct{ upstream, id string }
 
-// idRecord says whose it is.
+// idRecord says whose an id is.
 type idRecord struct {
 	storedID
 	owner  *callerIDs
 	slot   uint32 // where it is in storedIDs.slots
 	used   uint64 // storedIDs.uses when it was last used
-	alias  string // that it was made with
-	tokens int64  // of the conversation that ends with it; 0: nobody knows, or it is no response
+	alias  string // that the caller had asked for
+	tokens int64  // of the conversation that ends with it; 0: unknown, or it is no response
 }
 
-// callerIDs is what one caller has made, at least one thing.
+// callerIDs are the ids of one caller, at least one.
 type callerIDs struct {
 	caller string    // the name of its key
 	order  list.List // of *idRecord, the one used last in front
 	at     int       // where it is in idHeap
 }
 
-// idHeap is a heap of all shares, the largest on top.
+// idHeap is a heap of all callers, the one with the most ids on top.
 type idHeap []*callerIDs
 
 func (m idHeap) Len() int           { return len(m) }
 func (m idHeap) Less(i, k int) bool { return m[i].order.Len() > m[k].order.Len() }
 
-// Swap exchanges two shares.
+// Swap exchanges two callers.
 func (m idHeap) Swap(i, k int) {
 	m[i], m[k] = m[k], m[i]
 	m[i].at, m[k].at = i, k
 }
 
-// Push adds a share at the end, and Pop removes that one.
+// Push adds a caller at the end.
 func (m *idHeap) Push(x any) {
 	s := x.(*callerIDs)
 	s.at = len(*m)
 	*m = append(*m, s)
 }
 
-// Pop removes the last share.
+// Pop removes the caller at the end.
 func (m *idHeap) Pop() any {
 	last := len(*m) - 1
 	s := (*m)[last]
@@ -79,8 +80,9 @@ const (
 	maxStoredIDLen = 256 // bytes of an id; providers' have less than a hundred
 )
 
-// note remembers that the answer of an upstream told a caller of an alias an id. What is
-// another caller's already stays so. It reports whether it was nobody's before.
+// note remembers that the answer of an upstream told an id to a caller, who had asked for
+// an alias. An id that is another caller's already stays so. It reports whether the id was
+// nobody's before.
 func (m *storedIDs) note(caller, id, upstream, alias string) (first bool) {
 	if len(id) > maxStoredIDLen {
 		return false
@@ -99,8 +101,7 @@ func (m *storedIDs) note(caller, id, upstream, alias string) (first bool) {
 	return true
 }
 
-// add adds what a caller has made, as what was used last, in a slot that has nothing. mu must be
-// held.
+// add adds an id of a caller, as the one used last, in an empty slot. mu must be held.
 func (m *storedIDs) add(caller string, by *idRecord) *list.Element {
 	if m.known == nil {
 		m.known, m.callers = map[storedID]*list.Element{}, map[string]*callerIDs{}
@@ -117,7 +118,8 @@ func (m *storedIDs) add(caller string, by *idRecord) *list.Element {
 	return e
 }
 
-// of returns what has an id at an upstream, if it is a caller's; else nil. mu must be held.
+// of returns the record of an id at an upstream, if the id is a caller's; else nil. mu must
+// be held.
 func (m *storedIDs) of(caller, id, upstream string) *list.Element {
 	if e, ok := m.known[storedID{upstream, id}]; ok && e.Value.(*idRecord).owner.caller == caller {
 		return e
@@ -125,7 +127,7 @@ func (m *storedIDs) of(caller, id, upstream string) *list.Element {
 	return nil
 }
 
-// use notes that something is used now. mu must be held.
+// use notes that an id is used now. mu must be held.
 func (m *storedIDs) use(e *list.Element) {
 	by := e.Value.(*idRecord)
 	by.owner.order.MoveToFront(e)
@@ -134,7 +136,7 @@ func (m *storedIDs) use(e *list.Element) {
 	m.mark(by.slot)
 }
 
-// remove forgets something. mu must be held.
+// remove forgets an id. mu must be held.
 func (m *storedIDs) remove(e *list.Element) {
 	by := e.Value.(*idRecord)
 	by.owner.order.Remove(e)
@@ -150,8 +152,8 @@ func (m *storedIDs) remove(e *list.Element) {
 	delete(m.callers, by.owner.caller)
 }
 
-// alias returns the alias with which a caller has made what has an id at an upstream; ok is
-// false if there is no such thing of that caller's.
+// alias returns the alias that a caller had asked for when it was told an id at an
+// upstream; ok is false if the id is not that caller's.
 func (m *storedIDs) alias(caller, id, upstream string) (alias string, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -163,7 +165,8 @@ func (m *storedIDs) alias(caller, id, upstream string) (alias string, ok bool) {
 	return e.Value.(*idRecord).alias, true
 }
 
-// setTokens notes how many tokens a conversation has that ends with a response of a caller's.
+// setTokens notes how many tokens the conversation has that ends with a response of a
+// caller's.
 func (m *storedIDs) setTokens(caller, id, upstream string, tokens int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -174,8 +177,8 @@ func (m *storedIDs) setTokens(caller, id, upstream string, tokens int64) {
 	}
 }
 
-// tokens returns how many tokens a conversation has that ends with what a caller names; 0 if
-// nobody knows.
+// tokens returns how many tokens the conversation has that ends with what a caller names; 0
+// if nobody knows.
 func (m *storedIDs) tokens(caller, id, upstream string) int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -185,7 +188,7 @@ func (m *storedIDs) tokens(caller, id, upstream string) int64 {
 	return 0
 }
 
-// forget forgets what a caller has made.
+// forget forgets an id of a caller's.
 func (m *storedIDs) forget(caller, id, upstream string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -201,8 +204,8 @@ func (m *storedIDs) has(caller, id, upstream string) bool {
 	return m.of(caller, id, upstream) != nil
 }
 
-// keeper returns the upstream of one of the targets that keeps what a caller names; "" if
-// there is no such thing of that caller's.
+// keeper returns the upstream of one of the targets that stores what a caller names; "" if
+// none stores such a thing of that caller's.
 func (m *storedIDs) keeper(caller, id string, targets []route.Target) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()

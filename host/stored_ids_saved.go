@@ -8,14 +8,14 @@ import (
 	"slices"
 )
 
-// idSlot is the place of something in a ledger. What takes the place of something else takes its
-// slot, too, so a ledger never has more than there is room for here.
+// idSlot is the place of a record in a ledger. A record that takes the room of another
+// takes its slot, too, so a ledger never has more than there is room for here.
 type idSlot struct {
-	record  *idRecord // nil: nothing
+	record  *idRecord // nil: the slot is empty
 	changed bool      // it is in storedIDs.changed
 }
 
-// freeSlot returns a slot that has nothing. mu must be held, and there must be room.
+// freeSlot returns an empty slot. mu must be held, and there must be room.
 func (m *storedIDs) freeSlot() (slot uint32) {
 	if last := len(m.free) - 1; last >= 0 {
 		slot, m.free = m.free[last], m.free[:last]
@@ -25,7 +25,7 @@ func (m *storedIDs) freeSlot() (slot uint32) {
 	return uint32(len(m.slots) - 1)
 }
 
-// mark notes that the ledger doesn't have a slot as it is. mu must be held.
+// mark notes that what the ledger has in a slot is out of date. mu must be held.
 func (m *storedIDs) mark(slot uint32) {
 	if s := &m.slots[slot]; m.saves && !s.changed {
 		s.changed = true
@@ -33,8 +33,8 @@ func (m *storedIDs) mark(slot uint32) {
 	}
 }
 
-// changes returns what has changed since it was last called, by names for a ledger; nil is what
-// the ledger has to remove.
+// changes returns what has changed since it was last called, by its names in a ledger. nil
+// is what the ledger has to remove.
 func (m *storedIDs) changes() map[string][]byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -51,7 +51,7 @@ func (m *storedIDs) changes() map[string][]byte {
 	return all
 }
 
-// unsaved marks what changes has returned, and could not be saved, as changed again.
+// unsaved marks what changes has returned, and what could not be saved, as changed again.
 func (m *storedIDs) unsaved(changes map[string][]byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -104,8 +104,8 @@ func (m *storedIDs) load(saved map[string][]byte) error {
 
 var errStoredIDs = errors.New("its record of what providers keep can't be read")
 
-// saved returns the value for a ledger; nil of nil. That has names of a key, an alias and an
-// upstream, an id, and numbers: nothing that was asked or answered.
+// saved returns the value for a ledger; nil for nil. It has the names of a key, an alias
+// and an upstream, an id, and numbers: nothing that was asked or answered.
 func (by *idRecord) saved() []byte {
 	if by == nil {
 		return nil

@@ -120,15 +120,14 @@ type search struct {
 	begin    func(native bool) answer // makes the answer of an attempt
 	deadline time.Time                // no attempt begins later
 	left     int                      // attempts that are still allowed
-	waits    int                      // for a target that was asked before
-	failure  error                    // what the client gets if nothing comes of it
+	waits    int                      // how often a target was waited for that was asked before
+	failure  error                    // what the client gets if no target answers
 	place    place                    // the room that it takes at the target
 	full     *limit.Refusal           // of those targets that had no room, the one that will have some first
 }
 
-// attempts asks the targets of the plan one after the other, until one answers or has
-// begun to, or the client's request is what is wrong. begin makes a new answer for each
-// attempt.
+// attempts asks the targets of the plan one after the other, until one answers or has begun
+// to, or the client's request is to blame. begin makes a new answer for each attempt.
 func (c *call) attempts(ctx context.Context, begin func(native bool) answer) error {
 	now := c.gateway.now()
 	s := &search{
@@ -170,8 +169,8 @@ func (c *call) served(t *route.Target) bool {
 	return known.Provider == "" && c.mayTranslate(t) || c.request.Untranslated == nil && c.mayTranslate(t) && known.Serves(c.request.Op, t.Options) || c.nativeAt(t, known)
 }
 
-// ask asks a target, and once more after a wait if that may help and no other target can be
-// asked instead. done says that no other target may be asked.
+// ask asks a target. After a failure it waits and asks it once more, if that may help and
+// no other target can be asked instead. done says that no other target may be asked.
 func (s *search) ask(ctx context.Context, target *route.Target, lease route.Lease) (done bool, err error) {
 	for again := false; ; again = true {
 		s.left--
@@ -227,7 +226,8 @@ func (s *search) attempt(ctx context.Context, target *route.Target, lease *route
 	return c.attempt(ctx, *target, c.plan.Sole || s.left <= 0, s.begin)
 }
 
-// used returns how many tokens the attempt used, as far as that is known; below 0: it isn't.
+// used returns how many tokens the attempt used, as far as that is known; below 0: it is
+// not.
 func (o *outcome) used() int64 {
 	if o.tokens >= 0 || o.err == errAbandoned {
 		return o.tokens
@@ -250,9 +250,9 @@ func healthOf(ctx context.Context, err error) error {
 	return err
 }
 
-// blameOf is what a failure says of the target's health in the operation. A 403 tells what the
-// account may do with the model, and a 401 what is wrong with the key. Adapters say the same of
-// both, which is why the status counts here.
+// blameOf returns what a failure says about the target's health in the operation. A 403 says what
+// the account may do with the model, and a 401 what is wrong with the key. Adapters say the same
+// of both, which is why the status counts here.
 func blameOf(o *outcome, err error) error {
 	if fault.KindOf(err) == fault.Auth && o.status == 403 {
 		return &fault.Error{Kind: fault.Denied, RetryAfter: fault.RetryAfterOf(err), Cause: err}
@@ -281,10 +281,10 @@ func (s *search) backoff(err error) time.Duration {
 	return time.Duration(rand.Int64N(int64(min(r.BackoffMax, r.BackoffBase<<min(s.waits, 16))) + 1))
 }
 
-// worse returns which of two failures the client is told: the later one, but with these
-// exceptions. What is wrong with the client's request comes first. When to try again is better
-// to know than that a server failed. What is wrong between the gateway and a provider, or that a
-// model lacks the operation, is told only if there is nothing else.
+// worse returns which of two failures the client is told: the later one, with these
+// exceptions. What is wrong with the client's request comes first. When to try again is
+// better to know than that a server failed. What is wrong between the gateway and a
+// provider, or that a model lacks the operation, is told only if there is nothing else.
 func worse(old, err error) error {
 	if old == nil {
 		return err
@@ -326,12 +326,12 @@ func (s *search) final() error {
 }
 
 // longestRetry is the longest Retry-After that OpenAI's libraries keep to. After a longer
-// one they would try again by a wait of their own, so they are told not to:
+// one they would try again when they like, so they are told not to:
 // https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py
 const longestRetry = time.Minute
 
-// exhausted returns the error if no target is left: the failure to tell, or why no target was
-// asked.
+// exhausted returns the error if no target is left: the failure to tell the client, or why
+// no target was asked.
 func (s *search) exhausted(err error) error {
 	cooled, ok := errors.AsType[*route.Cooled](err)
 	switch {
@@ -357,9 +357,9 @@ func (c *call) session() string {
 	switch sticky := c.plan.Routing.Sticky; sticky {
 	case "":
 	case "conversation":
-		session = c.asked.Conversation()
+		session = c.body.Conversation()
 	case "user":
-		session = c.asked.User()
+		session = c.body.User()
 	default:
 		session = c.http.Request.Header.Get(strings.TrimPrefix(sticky, "header:"))
 	}

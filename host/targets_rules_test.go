@@ -202,7 +202,7 @@ func TestTheLastTargetKeepsNothing(t *testing.T) {
 			realias(t, g, func(a *route.Alias) { a.Routing.Attempts = tc.attempts })
 			admitted(t, g, chat.Parse, asksWhole, func(ctx context.Context, c *call) {
 				adapter.response = func(out *wasm.Batch) (bool, error) {
-					if kept := c.asked != nil; kept != tc.kept {
+					if kept := c.body != nil; kept != tc.kept {
 						t.Errorf("the request is kept: %v, want %v", kept, tc.kept)
 					}
 					return state([]byte("TEXT good\nFINISH stop"), out), nil

@@ -47,8 +47,8 @@ func (h *Host) pushConfig(c *config.Config) observe.PushConfig {
 	return p
 }
 
-// conventions returns which names attempts are counted by for a collector; "": there is no
-// collector.
+// conventions returns the names by which attempts are counted for a collector; "": there is
+// no collector.
 func (h *Host) conventions(c *config.Config) string {
 	if h.pushConfig(c).Endpoint == "" {
 		return ""

@@ -56,10 +56,10 @@ func (c *call) tokensOf(bytes int64) int64 {
 	return n
 }
 
-// uncounted estimates what an attempt used that got nothing that could be counted: the input,
-// if the upstream had begun to answer or the client hung up, and for pictures and speech, once
-// some came, as much output as such answers usually have. uncertain: it may have used some
-// tokens, or none.
+// uncounted estimates what an attempt used of which nothing came that could be counted.
+// That is the input, if the upstream had begun to answer or the client hung up, and for
+// pictures and speech, once some came, as much output as such answers usually have.
+// uncertain says that it may have used some tokens, or none.
 //
 //   - err: how the attempt ended
 func (c *call) uncounted(ctx context.Context, a *attempt, err error) (u record.Usage, uncertain bool) {

@@ -1,5 +1,5 @@
-// Package limit bounds how much may happen in a time, and at one time. It knows neither what
-// is counted nor for whom.
+// Package limit bounds how much may happen within a time, and at one time. It knows neither
+// what is counted nor for whom.
 package limit
 
 import "time"
@@ -42,8 +42,8 @@ const (
 	Group
 	Alias
 	Gateway
-	Provider // what it bears
-	Target   // what it bears
+	Provider // what it can take
+	Target   // what it can take
 )
 
 // Period is a period of the calendar.
@@ -56,8 +56,8 @@ const (
 	Month
 )
 
-// Around returns the period that t lies in, in seconds since 1970: from start to before
-// end. The total begins at 0 and has no end, which is 0, too.
+// Around returns the period that t is in, in seconds since 1970: from start up to end,
+// without that. The total begins at 0 and has no end, which is 0, too.
 func (p Period) Around(t time.Time, zone *time.Location) (start, end int64) {
 	if p == Total {
 		return 0, 0
@@ -103,8 +103,8 @@ func (b *Bucket) Needs(r Reserve) (must, may int64) {
 	return r.InputCost, r.OutputCost
 }
 
-// Spent returns what a request used of a bucket whose reservations are settled, which are
-// all but Requests and Concurrent.
+// Spent returns what a request used of a bucket whose reservations are settled. These are
+// all buckets but those of Requests and Concurrent.
 func (b *Bucket) Spent(u Usage) int64 {
 	switch b.Unit {
 	case Tokens:

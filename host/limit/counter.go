@@ -18,7 +18,7 @@ type counter struct {
 
 	index  int64 // of the period: its number since 1970; of Money, when it begins; -1: none yet
 	end    int64 // of a period of Money, in seconds since 1970; 0: never
-	now    int64 // in the period; what runs; what is spent
+	now    int64 // what counts in the period, what runs, or what is spent
 	before int64 // in the period before
 	debt   int64 // beyond the limit
 	warned bool  // in the period
@@ -31,7 +31,7 @@ type counter struct {
 	changed bool // since it was saved
 }
 
-// roll goes on to the period of t. A clock that goes back changes nothing.
+// roll moves on to the period of t. A clock that goes back changes nothing.
 func (c *counter) roll(t time.Time) {
 	b := c.bucket
 	switch {
@@ -48,7 +48,7 @@ func (c *counter) roll(t time.Time) {
 	}
 }
 
-// advance goes on by n periods of a window.
+// advance moves on by n periods of a window.
 func (c *counter) advance(n int64) {
 	limit := c.bucket.Limit
 	if limit <= 0 {
@@ -108,8 +108,8 @@ func sum(a, b int64) int64 {
 	return a + b
 }
 
-// wait returns how long it takes, after roll, until n more fit in, if nothing else is let
-// in until then; below 0: they never do.
+// wait returns how long it takes, after roll, until there is room for n more, if nothing
+// else is let in until then; below 0: there never is.
 func (c *counter) wait(t time.Time, n int64) time.Duration {
 	b := c.bucket
 	switch room := b.Limit - n; {
@@ -149,7 +149,7 @@ func (c *counter) wait(t time.Time, n int64) time.Duration {
 	}
 }
 
-// charge counts n, which is at least 0, and makes a debt of what goes beyond the limit.
+// charge counts n, which is at least 0. What goes beyond the limit becomes a debt.
 func (c *counter) charge(t time.Time, n int64) {
 	if c.bucket.Window == 0 {
 		c.now = sum(c.now, n)
@@ -169,7 +169,7 @@ func (c *counter) refund(index, n int64) {
 	}
 }
 
-// finish ends a request: of what it took in a period, n are not open any more.
+// finish ends a request: n of what it took in a period is not open any more.
 func (c *counter) finish(index, n int64) {
 	c.running--
 	switch {
@@ -180,8 +180,9 @@ func (c *counter) finish(index, n int64) {
 	}
 }
 
-// saved returns what outlives the process. Of requests that run it has the estimate of their
-// input, which will be billed whatever happens to them, and not what their answers may have.
+// saved returns what outlives the process. Of requests that run, that is the estimate of
+// their input, which will be billed whatever happens to them, and not what their answers
+// may have.
 func (c *counter) saved() Saved {
 	now := c.now - c.open
 	return Saved{c.index, c.end, now, c.before - c.openBefore, c.debt, c.warned && now >= c.bucket.Warn}

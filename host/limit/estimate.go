@@ -2,8 +2,9 @@ package limit
 
 import "sync"
 
-// Estimator learns how many tokens the requests to one alias have, and the answers. Its
-// zero value knows nothing. It is safe for concurrent use.
+// Estimator estimates how many tokens the requests to one alias have, and their answers, by
+// what providers have counted so far. Its zero value knows nothing. It is safe for
+// concurrent use.
 type Estimator struct {
 	mu     sync.Mutex
 	ratio  float64 // tokens for one that was estimated by its bytes; 0: nothing is known
@@ -11,12 +12,13 @@ type Estimator struct {
 }
 
 const (
-	// lesson is how much one request counts of what is learnt.
+	// weight is how much one request counts.
 	weight = 1.0 / 32
-	// farthest bounds what can be learnt, so that no caller can make it learn nonsense that
-	// the reservations of others depend on.
+	// maxFactor bounds the ratio, so that no caller can drive it to nonsense that the
+	// reservations of others depend on.
 	maxFactor = 4
-	// unlearnt is how many tokens are assumed of an answer as long as none has come.
+	// defaultOutput is how many tokens an answer is assumed to have as long as none has
+	// come.
 	defaultOutput = 500
 )
 
@@ -40,7 +42,7 @@ func (e *Estimator) Output() int64 {
 	return int64(e.output) + 1
 }
 
-// Observe learns from what a provider counted.
+// Observe takes in what a provider counted.
 //
 //   - estimated: the input as it was estimated by its bytes
 func (e *Estimator) Observe(estimated, input, output int64) {

@@ -11,7 +11,7 @@ type Saved struct {
 	Warned                        bool
 }
 
-// counter returns a counter that goes on from what was saved.
+// counter returns a counter that continues what was saved.
 func (s Saved) counter() *counter {
 	return &counter{index: s.Index, end: s.End, now: s.Now, before: s.Before, debt: s.Debt, warned: s.Warned}
 }

@@ -2,7 +2,7 @@ package limit
 
 import "time"
 
-// at returns the counter of a bucket with a count that is kept elsewhere, at t.
+// at returns the counter of a bucket at t, from a count that is kept elsewhere.
 func (s Saved) at(b *Bucket, t time.Time) *counter {
 	c := &counter{bucket: b, index: s.Index, end: s.End, now: s.Now, before: s.Before, debt: s.Debt, warned: s.Warned}
 	c.roll(t)
@@ -12,8 +12,8 @@ func (s Saved) at(b *Bucket, t time.Time) *counter {
 // Used returns how much of a bucket is used at t by its count.
 func (s Saved) Used(b *Bucket, t time.Time) int64 { return s.at(b, t).used(t) }
 
-// Left returns what a bucket with a window has left at t by its count, and in what time it
-// will be as if nothing had been used.
+// Left returns what a bucket with a window has left at t by its count, and how long it
+// takes until all of it is free again.
 func (s Saved) Left(b *Bucket, t time.Time) (remaining int64, reset time.Duration) {
 	r := s.at(b, t).room(t)
 	return r.Left, r.Reset

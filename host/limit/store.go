@@ -31,8 +31,8 @@ type Lease interface {
 	// calls do nothing.
 	Settle(Usage)
 
-	// Left returns what the i-th bucket had left when the request had been let in, and in
-	// what time it will be as if nothing had been used. It is for buckets with a window.
+	// Left returns what the i-th bucket had left when the request had been let in, and how
+	// long it takes until all of it is free again. It is for buckets with a window.
 	Left(i int) (remaining int64, reset time.Duration)
 }
 
@@ -53,14 +53,14 @@ type Refusal struct {
 	Rooms []Room
 }
 
-// Room is what a bucket with a window has left, and how long it takes until it is as if
-// nothing had been used. It is zero for other buckets.
+// Room is what a bucket with a window has left, and how long it takes until all of it is
+// free again. It is zero for other buckets.
 type Room struct {
 	Left  int64
 	Reset time.Duration
 }
 
-// Left is as that of a [Lease].
+// Left is like that of a [Lease].
 func (r *Refusal) Left(i int) (remaining int64, reset time.Duration) {
 	return r.Rooms[i].Left, r.Rooms[i].Reset
 }

@@ -40,8 +40,8 @@ func (b *balance) pick(targets []Target, from int, of *set) int {
 	return from + best
 }
 
-// rendezvous returns the number of the target that a session belongs to: the same in every
-// replica, without a table. If a target is not among them, only its sessions go
+// rendezvous returns the number of the target that a session belongs to. It is the same in
+// every replica, without a table. If a target is not among them, only its sessions go
 // elsewhere. This is weighted rendezvous hashing:
 // https://www.snia.org/sites/default/files/SDC15_presentations/dist_sys/Jason_Resch_New_Consistent_Hashings_Rev.pdf
 func rendezvous(targets []Target, from, to int, of *set, session uint64) int {

@@ -20,16 +20,17 @@ type Cooldown struct {
 	Sticky      time.Duration // of a failure that lasts until somebody fixes its cause
 }
 
-// maxTold is how long an upstream's Retry-After is believed.
+// maxTold is the longest Retry-After of an upstream that is believed.
 const maxTold = time.Hour
 
 // Cell remembers how a provider, or one of its models, has been doing, and says whether it may
 // be asked. All aliases that lead there share it.
 //
-// A cell is closed as long as all is well. A failure that trips it makes it cool. When that is
-// over it is half open: one attempt at a time may try, and its success closes the cell. Only a
-// success shortens a cooldown, and it never is shorter than an upstream's Retry-After. Where nothing
-// failed, and it cools because of what an upstream said elsewhere, it is closed once that is over.
+// A cell is closed as long as all is well. A failure that trips it makes it cool. When that
+// is over, it is half open: one attempt at a time may try, and a success closes the cell.
+// Only a success shortens a cooldown, and never to less than an upstream's Retry-After. A
+// cell that cools without a failure of its own, because of what an upstream said elsewhere,
+// is closed once that is over.
 //
 // It is safe for concurrent use. Asking a closed cell takes one atomic load.
 type Cell struct {
@@ -40,7 +41,7 @@ type Cell struct {
 
 	window    window
 	about     cellKey
-	operation string            // of the model, whose cell is within the model's; "" for answers
+	operation string            // the operation of the model that the cell is for; "" for answers
 	tell      func(CoolingDown) // nil: nobody is told
 
 	mu       sync.Mutex
@@ -80,7 +81,7 @@ func (c *Cell) lapses() bool {
 }
 
 // Until returns when the cooldown ends, and when the part of it ends that the upstream
-// asked for itself; zero times if there is none.
+// itself asked for; zero times if there is none.
 func (c *Cell) Until() (until, told time.Time) {
 	return instant(c.until.Load()), instant(c.told.Load())
 }
@@ -99,10 +100,10 @@ func (c *Cell) Reason() fault.Kind {
 	return c.reason
 }
 
-// Operation is the operation whose cell it is; "" if it is that of answers, or a provider's.
+// Operation returns the operation that the cell is for; "" for answers, or for a provider.
 func (c *Cell) Operation() string { return c.operation }
 
-// in returns the model's cell of an operation; "": of answers, which is c itself.
+// in returns the model's cell for an operation; for "", which is answers, it is c itself.
 func (c *Cell) in(operation string) *Cell {
 	if operation == "" {
 		return c
@@ -120,8 +121,8 @@ func (c *Cell) in(operation string) *Cell {
 	return other
 }
 
-// Reset closes the cell and forgets all failures, also in the model's other operations. Whoever
-// has the permit keeps it.
+// Reset closes the cell and forgets all failures, also those in the model's other
+// operations. Whoever has the permit keeps it.
 func (c *Cell) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -132,8 +133,8 @@ func (c *Cell) Reset() {
 	}
 }
 
-// enter takes the permit of a cell that is not closed, even of one that still cools: that is
-// for callers who have no other choice.
+// enter takes the permit of a cell that is not closed, even if it still cools: that is for
+// callers who have no other choice.
 func (c *Cell) enter() (probe, ok bool) {
 	if c.until.Load() == 0 {
 		return false, true
@@ -214,7 +215,7 @@ func (c *Cell) failed(now time.Time, kind fault.Kind, retryAfter time.Duration, 
 	case sticky:
 		c.cool(now.Add(rule.Sticky), kind)
 	case probe || rule.Failures > 0 && c.failures >= rule.Failures || rule.ErrorRate > 0 && rate >= rule.ErrorRate:
-		c.cool(now.Add(c.next(rule)), kind)
+		c.cool(now.Add(c.nextLength(rule)), kind)
 	}
 	return c.until.Load() != before
 }
@@ -240,9 +241,10 @@ func (c *Cell) cool(end time.Time, kind fault.Kind) {
 	}
 }
 
-// cooled takes over a cooldown that began elsewhere: at another gateway, or in another operation of
-// the model. It counts as no failure, and reports whether the cell cools longer, or has to.
-func (c *Cell) cooled(o CoolingDown) (longer bool) {
+// adopt takes over a cooldown that began elsewhere: at another gateway, or in another
+// operation of the model. It doesn't count as a failure. It reports whether the cell cools
+// longer, or has to.
+func (c *Cell) adopt(o CoolingDown) (longer bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	until, told := c.until.Load(), c.told.Load()
@@ -262,8 +264,8 @@ func (c *Cell) announce() {
 	c.tell(CoolingDown{Upstream: c.about.provider, Model: c.about.model, Whole: c.about.whole, Operation: c.operation, Until: until, Told: told, Kind: c.Reason()})
 }
 
-// next returns the length of the next cooldown, give or take a tenth.
-func (c *Cell) next(rule *Cooldown) time.Duration {
+// nextLength returns the length of the next cooldown, give or take a tenth.
+func (c *Cell) nextLength(rule *Cooldown) time.Duration {
 	d := rule.Base
 	for range c.rounds {
 		if d *= 2; d >= rule.Max {

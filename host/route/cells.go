@@ -9,8 +9,8 @@ import (
 )
 
 // maxOpenModels is how many cells are remembered of models that clients name themselves,
-// behind an alias that ends in *. The one that was not used for longest is forgotten
-// first.
+// behind an alias that ends in *. The cell that was not used for the longest time is
+// forgotten first.
 const maxOpenModels = 4096
 
 // Cells has the cells of all providers and their models. It outlives configurations, so
@@ -40,7 +40,7 @@ type CoolingDown struct {
 	Upstream  string // as a Target has it
 	Model     string
 	Whole     bool       // it is of the upstream, with all of its models
-	Operation string     // of the model, in which alone it cools; "": in which it answers
+	Operation string     // of the model, in which alone it cools; "": in answering
 	Until     time.Time  // when it ends
 	Told      time.Time  // when the part of it ends that the upstream asked for; zero: it asked for none
 	Kind      fault.Kind // of the failure
@@ -104,16 +104,16 @@ func (c *Cells) ofModel(k cellKey) *Cell {
 	return cell
 }
 
-// Cool takes over a cooldown that another gateway has seen begin, if the upstream is known
-// here. It shortens no cooldown, and a success ends it like any other.
-func (c *Cells) Cool(o CoolingDown) {
+// Adopt takes over a cooldown that began at another gateway, if the upstream is known here.
+// It shortens no cooldown, and a success ends it like any other.
+func (c *Cells) Adopt(o CoolingDown) {
 	k := cellKey{provider: o.Upstream, model: o.Model, whole: o.Whole}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if h := c.held[k]; h != nil {
-		h.cell.in(o.Operation).cooled(o)
+		h.cell.in(o.Operation).adopt(o)
 	} else if e := c.open[k]; e != nil {
-		e.Value.(*openCell).cell.in(o.Operation).cooled(o)
+		e.Value.(*openCell).cell.in(o.Operation).adopt(o)
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 
 // Choice goes through the targets of a plan for one request. It belongs to one goroutine.
 type Choice struct {
-	// Operation is what the request is for, by whose health the targets are chosen; "" is an
-	// answer.
+	// Operation is what the request is for. Targets are chosen by their health in it. "" is
+	// an answer.
 	Operation string
 
 	// Allowed reports whether the caller may use the aliases that lead to a target; nil:
@@ -33,9 +33,9 @@ type Choice struct {
 	tried   set
 }
 
-// Choose begins to choose for a request.
+// Choose begins to choose targets for a request.
 //
-//   - session: which conversation or user the request belongs to, with its caller; "" for
+//   - session: which conversation or user the request belongs to, and its caller; "" for
 //     none. It counts if the alias is sticky.
 //   - tokens: an estimate of how many the request has
 func (p *Plan) Choose(session string, tokens int64) Choice {
@@ -54,7 +54,8 @@ func (p *Plan) Choose(session string, tokens int64) Choice {
 // Larger leaves only targets that are known to take more tokens than t does.
 func (c *Choice) Larger(t *Target) { c.least = max(c.least, t.Context, 1) }
 
-// Cooled is the error of Next if all targets that are left asked to be left alone.
+// Cooled is the error of Next if the upstreams of all targets that are left asked to be
+// left alone.
 type Cooled struct {
 	Kind  fault.Kind // of the failure after which the first of them may be asked again
 	Until time.Time  // when that is
@@ -75,7 +76,7 @@ func (c *Choice) Ready(now time.Time) bool {
 
 // Next chooses a target that this request has not asked: in the lowest tier with any that
 // is well, by weight or session. If none is well, it is the one whose cooldown ends first,
-// unless the upstreams themselves asked for theirs. The lease is the caller's to end.
+// unless the upstreams themselves asked for theirs. The caller must end the lease.
 //
 //   - result: nil without an error if there is no target left
 //   - error: *Cooled
@@ -85,7 +86,7 @@ func (c *Choice) Next(now time.Time) (*Target, Lease, error) {
 	}
 	for i := range c.plan.tiers {
 		for _, weighted := range [...]bool{true, false} {
-			if n, lease := c.ready(&c.plan.tiers[i], weighted, now); n >= 0 {
+			if n, lease := c.pickReady(&c.plan.tiers[i], weighted, now); n >= 0 {
 				return &c.plan.Targets[n], lease, nil
 			}
 		}
@@ -106,7 +107,7 @@ func (c *Choice) sole() (*Target, Lease, error) {
 	return t, c.health(0).Take(), nil
 }
 
-// mayAsk reports whether a target comes into question for this request at all.
+// mayAsk reports whether a target can be asked for this request at all.
 func (c *Choice) mayAsk(n int) bool {
 	t := &c.plan.Targets[n]
 	switch {
@@ -122,8 +123,8 @@ func (c *Choice) mayAsk(n int) bool {
 // that is a bad estimate.
 func (t *Target) isTooSmall(tokens int64) bool { return t.Context > 0 && t.Context < tokens/2 }
 
-// ready chooses among the targets of a tier that are well; -1 if there is none.
-func (c *Choice) ready(t *tier, weighted bool, now time.Time) (int, Lease) {
+// pickReady chooses among the targets of a tier that are well; -1 if there is none.
+func (c *Choice) pickReady(t *tier, weighted bool, now time.Time) (int, Lease) {
 	var of set
 	left := 0
 	for n := t.from; n < t.to; n++ {
@@ -155,10 +156,10 @@ func (c *Choice) ready(t *tier, weighted bool, now time.Time) (int, Lease) {
 	return -1, Lease{}
 }
 
-// errFull blames nobody.
+// errFull is the failure of a target that has no room. It blames nobody.
 var errFull = &fault.Error{Kind: fault.Saturated}
 
-// health is that of a target in what the request is for.
+// health returns the health of a target in what the request is for.
 func (c *Choice) health(n int) Health { return c.plan.Targets[n].health.In(c.Operation) }
 
 func (c *Choice) full(n int) bool { return c.Room != nil && !c.Room(&c.plan.Targets[n]) }
@@ -207,7 +208,7 @@ func (h Health) reason(told time.Time) fault.Kind {
 	if _, t := h.provider.Until(); t.Equal(told) {
 		return h.provider.Reason()
 	}
-	if h.asked().Equal(told) {
+	if h.askedUntil().Equal(told) {
 		if h.common.room.Load() == told.UnixNano() {
 			return fault.Busy
 		}

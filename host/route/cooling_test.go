@@ -31,7 +31,7 @@ func TestCooldownsAreTold(t *testing.T) {
 	open := others.ofModel(cellKey{provider: "up", model: "named"})
 	for _, c := range append(told, CoolingDown{Upstream: "up", Model: "m", Until: start.Add(time.Second), Kind: fault.Busy},
 		CoolingDown{Upstream: "up", Model: "named", Until: start.Add(time.Hour), Kind: fault.Busy}, CoolingDown{Upstream: "elsewhere", Whole: true, Until: start.Add(time.Hour)}) {
-		others.Cool(c)
+		others.Adopt(c)
 	}
 	until, asked := h.model.Until()
 	if !until.Equal(start.Add(time.Minute)) || !asked.Equal(until) || h.model.Reason() != fault.Rate || h.provider.State(start) != Cooling || open.State(start) != Cooling {

@@ -9,21 +9,22 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Health is how a target has been doing: as a model, and as a part of its provider. A model does as it
-// does in each operation: who asks one that answers for what it doesn't have, such as embeddings,
-// takes nothing away from those who ask it for answers. Only that it has no room, or that a limit is
-// reached, holds for all of them, if the upstream says for how long, and for that long. A limit of
-// counting tokens holds for nothing else, and none of anything else holds for counting: Anthropic's
-// of counting and of messages are independent,
-// https://platform.claude.com/docs/en/build-with-claude/token-counting.
+// Health is how a target has been doing, as a model and as a part of its provider. Each
+// operation of a model has a health of its own: whoever asks it for something that it doesn't
+// have, such as embeddings, takes nothing away from those who ask it for answers. Only that it
+// has no room, or that a limit is reached, holds for all operations, if the upstream says for
+// how long, and for that long. A limit of counting tokens holds for nothing else, and no other
+// limit holds for counting, because Anthropic's limits of counting and of messages are
+// independent: https://platform.claude.com/docs/en/build-with-claude/token-counting
 type Health struct {
 	provider, model *Cell
-	common          *Cell // of the model, for all operations, if model is that of another one than answers
+	common          *Cell // the model's cell for answers, if model is its cell for another operation
 	rule            *Cooldown
 	open            bool // a client chose the model, so nobody is to blame if it is missing
 }
 
-// In is the health of the target in an operation; "": in answering, which is h itself.
+// In returns the health of the target in an operation; for "", which is answering, it is h
+// itself.
 func (h Health) In(operation string) Health {
 	if operation != "" {
 		h.common, h.model = h.model, h.model.in(operation)
@@ -34,15 +35,15 @@ func (h Health) In(operation string) Health {
 // State is the worse of the two, and Cooling as long as the upstream asked to leave the model
 // alone, whatever it was asked for.
 func (h Health) State(now time.Time) State {
-	if now.Before(h.asked()) {
+	if now.Before(h.askedUntil()) {
 		return Cooling
 	}
 	return max(h.provider.State(now), h.model.State(now))
 }
 
-// asked returns until when the upstream asked to be left alone in another operation than the one
-// that the health is of, for what holds in this one, too; zero if it didn't.
-func (h Health) asked() time.Time {
+// askedUntil returns until when the upstream asked to be left alone in another operation than
+// that of the health, for a reason that holds in this one, too; zero if it didn't.
+func (h Health) askedUntil() time.Time {
 	switch {
 	case h.common == nil:
 		return time.Time{}
@@ -64,8 +65,8 @@ func (h Health) counts() bool {
 // Cells returns the cells of the provider and of the model.
 func (h Health) Cells() (provider, model *Cell) { return h.provider, h.model }
 
-// Others returns the cells of the model in other operations than answers, in the order of their
-// names. There is one of each in which it was asked.
+// Others returns the cells of the model in operations other than answers, in the order of
+// their names. There is one for each operation in which it was asked.
 func (h Health) Others() (cells []*Cell) {
 	if h.model == nil {
 		return nil
@@ -91,7 +92,7 @@ func (h Health) until(now time.Time) (until, told time.Time) {
 	}
 	later(h.provider.Until())
 	later(h.model.Until())
-	if asked := h.asked(); now.Before(asked) {
+	if asked := h.askedUntil(); now.Before(asked) {
 		later(asked, asked)
 	}
 	return until, told
@@ -148,9 +149,9 @@ func (l *Lease) Done(now time.Time, err error) (cooled bool) {
 		return false
 	case blame == fault.Provider:
 		cell, probe = l.health.provider, l.providerProbe
-	case told > 0 && l.health.shares(kind):
+	case told > 0 && l.health.appliesToOthers(kind):
 		end := now.Add(min(told, maxTold))
-		if common := l.health.common; common.cooled(CoolingDown{Until: end, Told: end, Kind: kind}) {
+		if common := l.health.common; common.adopt(CoolingDown{Until: end, Told: end, Kind: kind}) {
 			common.announce()
 			cooled = true
 		}
@@ -162,8 +163,8 @@ func (l *Lease) Done(now time.Time, err error) (cooled bool) {
 	return cooled
 }
 
-// shares reports whether a failure of a kind, of which the upstream says how long it lasts, holds
-// for the model's other operations, too.
-func (h Health) shares(kind fault.Kind) bool {
+// appliesToOthers reports whether a failure of a kind holds for the model's other operations,
+// too, if the upstream says how long it lasts.
+func (h Health) appliesToOthers(kind fault.Kind) bool {
 	return h.common != nil && (kind == fault.Busy || kind == fault.Rate && !h.counts())
 }

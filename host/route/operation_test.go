@@ -42,7 +42,7 @@ func TestOperationsFareApart(t *testing.T) {
 
 	elsewhere := NewCells()
 	there := Health{provider: elsewhere.hold(whole), model: elsewhere.hold(model), rule: &rule}
-	elsewhere.Cool(told[0])
+	elsewhere.Adopt(told[0])
 	if there.State(start) != Closed || there.In("embeddings").State(start) != Cooling {
 		t.Error("another gateway takes it for something else")
 	}
@@ -107,7 +107,7 @@ func TestTrapALimitElsewhereEscalates(t *testing.T) {
 			cells, of := NewCells(), map[string]time.Time{}
 			cells.Tell = func(c CoolingDown) {
 				of[c.Operation] = c.Until
-				elsewhere.Cool(c)
+				elsewhere.Adopt(c)
 			}
 			h := Health{provider: cells.hold(whole), model: cells.hold(model), rule: &rule}
 			for range 6 {

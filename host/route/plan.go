@@ -18,7 +18,7 @@ type Plan struct {
 	OnPolicy bool     // a request that a provider's rules forbid goes to the next target
 	Routing  Routing
 
-	prefix string // what the names begin with that lead here
+	prefix string // what names begin with that lead here
 	tiers  []tier
 }
 

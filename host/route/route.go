@@ -1,5 +1,5 @@
 // Package route decides which providers and models serve a client's request, in which
-// order, and remembers how they have done.
+// order, and remembers how they have been doing.
 //
 // A [Table] is built once from the configuration and never changes; a reload builds a new
 // one. What is remembered is in [Cells], which outlive tables. The package does no I/O
@@ -68,7 +68,7 @@ type Target struct {
 // Via lists the other aliases that lead to the target.
 func (t *Target) Via() []string { return t.via }
 
-// Health returns how the target has done.
+// Health returns how the target has been doing.
 func (t *Target) Health() Health { return t.health }
 
 // Table has the aliases. It is safe for concurrent use.

@@ -135,9 +135,9 @@ func reach(a *Alias, byName map[string]*Alias, path []string) ([]reached, error)
 	return all, nil
 }
 
-// inside puts the targets of an alias at the place of the entry that names it: in its tier,
-// where those of the alias's first tier stand beside other targets and the rest follow,
-// with its weight divided among those of each tier.
+// inside puts the targets of an alias in the place of the entry that names it. Those of the
+// alias's first tier stand in the entry's tier beside other targets, and the rest follow.
+// The entry's weight is divided among those of each tier.
 func inside(e *Entry, inner []reached) []reached {
 	ranks := make([][]int, 0, len(inner))
 	for _, r := range inner {

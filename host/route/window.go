@@ -12,8 +12,8 @@ type window struct {
 	slots  [slots]slot
 }
 
-// slots is how many parts a window is cut into. It reaches back over all of them, less what of
-// the present part is still to come.
+// slots is how many parts a window is cut into. The window reaches back over all of them,
+// less what is still to come of the present part.
 const slots = 8
 
 // slot has the number of its part of time in its upper half, and a count below.

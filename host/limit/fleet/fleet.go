@@ -5,10 +5,10 @@
 // When the server doesn't answer, each gateway goes on by itself in the way that is
 // configured, and what was used meanwhile is added when the server is back.
 //
-// A gateway is known to the others as an incarnation, which has a heartbeat. What is not
-// known to have happened, because an answer was lost, ends with the incarnation: the gateway
-// takes another one, after which nothing of the earlier one can happen any more, and then
-// takes back what may have happened. So nothing counts twice, and nothing is forgotten.
+// A gateway is known to the others as an incarnation, which has a heartbeat. If an answer
+// was lost, nobody knows what has happened. Then the gateway takes another incarnation,
+// after which nothing of the earlier one can happen any more, and takes back what may have
+// happened. So nothing counts twice, and nothing is forgotten.
 package fleet
 
 import (
@@ -29,15 +29,15 @@ import (
 
 // Server is the store that gateways share.
 type Server interface {
-	// Script returns what runs a script: in one step, with one round trip, and in a bounded
-	// time even if ctx has no end. The keys are those of Key. It fails if the outcome isn't
-	// known.
+	// Script returns what runs a script: in one step, with one round trip, and within a
+	// bounded time even if ctx has no end. The keys are those of Key. It fails if nobody
+	// knows the outcome.
 	Script(text string) Run
 
 	// Key returns a key that stands for a name of a kind, without telling it.
 	Key(kind, name string) string
 
-	// Up reports whether the store answers, as far as it is known. Watch has f called
+	// Up reports whether the store answers, as far as that is known. Watch has f called
 	// whenever that has changed, one call after the other.
 	Up() bool
 	Watch(f func())
@@ -73,9 +73,9 @@ type Store struct {
 	gateways                                        string // the key
 	life                                            string // of a gateway without a heartbeat, in milliseconds
 	ready                                           atomic.Bool
-	offset                                          atomic.Int64 // of the server's clock to this one, in nanoseconds
+	offset                                          atomic.Int64 // how far the server's clock is ahead of this one, in nanoseconds
 	lease                                           atomic.Uint64
-	joining                                         chan struct{} // has room for who joins
+	joining                                         chan struct{} // has room for one that joins
 	wake, stop                                      chan struct{}
 	loop                                            sync.WaitGroup
 
@@ -84,7 +84,7 @@ type Store struct {
 	running     map[string]int64  // requests of this gateway, by the key of their count
 	incarnation string            // "": none was taken yet
 	earlier     []string          // that the server may still know
-	doubtful    bool              // something may have happened of which nobody knows
+	doubtful    bool              // something may have happened that nobody knows of
 	gatewaysNow int64             // that lived at the last heartbeat
 	overdue     []*settlement     // in this order
 	spent       map[spentKey]*spent
@@ -132,15 +132,15 @@ func New(o Options) *Store {
 		if !o.Server.Up() {
 			s.ready.Store(false)
 		}
-		s.hurry()
+		s.wakeLoop()
 	})
 	tended := s.tend()
 	s.loop.Go(func() { s.run(tended) })
 	return s
 }
 
-// Close ends the heartbeat, after all that is known was told to the server. Requests that
-// still run end as those of a dead gateway.
+// Close ends the heartbeat, after it has told the server all that is known. Requests that
+// still run end like those of a dead gateway.
 func (s *Store) Close() {
 	close(s.stop)
 	s.loop.Wait()
@@ -157,8 +157,8 @@ func (s *Store) Close() {
 	}
 }
 
-// hurry makes the loop tend the store at once.
-func (s *Store) hurry() {
+// wakeLoop makes the loop tend the store at once.
+func (s *Store) wakeLoop() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -168,8 +168,8 @@ func (s *Store) hurry() {
 // now is the time of the server, as far as it is known.
 func (s *Store) now() time.Time { return s.o.Now().Add(time.Duration(s.offset.Load())) }
 
-// heard notes the time of an answer, and returns it.
-func (s *Store) heard(answer []int64) time.Time {
+// noteTime notes the time of an answer, and returns it.
+func (s *Store) noteTime(answer []int64) time.Time {
 	t := time.Unix(answer[1], answer[2]*1000)
 	s.offset.Store(int64(t.Sub(s.o.Now())))
 	return t
@@ -189,7 +189,7 @@ func (s *Store) entryOf(b *limit.Bucket) *entry {
 	return e
 }
 
-// kindOf is how scripts call what a bucket counts.
+// kindOf returns the scripts' word for what a bucket counts.
 func kindOf(b *limit.Bucket) string {
 	switch b.Unit {
 	case limit.Concurrent:
@@ -213,7 +213,7 @@ func (s *Store) describe(args []string, b *limit.Bucket) []string {
 	return append(args, strconv.FormatInt(b.Window.Microseconds(), 10), "0")
 }
 
-// counted reads the count of a bucket out of an answer.
+// counted reads the count of a bucket from an answer.
 func counted(b *limit.Bucket, v []int64) limit.Saved {
 	if b.Unit == limit.Concurrent {
 		return limit.Saved{Index: -1, Now: max(0, v[1])}
@@ -229,7 +229,7 @@ const (
 // Admit is [limit.Store]. It takes at most Options.Timeout.
 func (s *Store) Admit(ctx context.Context, buckets []*limit.Bucket, r limit.Reserve) (limit.Lease, *limit.Refusal) {
 	if s.ready.Load() && s.o.Server.Up() {
-		// If the client hangs up, it must not become unknown what was counted.
+		// If the client hangs up, it must stay known what was counted.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.Timeout)
 		defer cancel()
 		if l, refused, ok := s.ask(ctx, buckets, r); ok {
@@ -239,7 +239,7 @@ func (s *Store) Admit(ctx context.Context, buckets []*limit.Bucket, r limit.Rese
 	return s.admitAway(buckets, r)
 }
 
-// ask asks the server. ok is false if it doesn't know.
+// ask asks the server. ok is false if that doesn't know.
 func (s *Store) ask(ctx context.Context, buckets []*limit.Bucket, r limit.Reserve) (_ limit.Lease, _ *limit.Refusal, ok bool) {
 	const tries = 4 // the others are for what hardly ever happens
 	for range tries {
@@ -263,7 +263,7 @@ func (s *Store) ask(ctx context.Context, buckets []*limit.Bucket, r limit.Reserv
 			s.doubt(l)
 			return nil, nil, false
 		}
-		l.at = s.heard(answer)
+		l.at = s.noteTime(answer)
 		switch answer[0] {
 		case otherTime:
 			continue
@@ -287,7 +287,7 @@ func (s *Store) ask(ctx context.Context, buckets []*limit.Bucket, r limit.Reserv
 			// Beyond 2⁵³ the server rounds.
 			return nil, &limit.Refusal{Bucket: buckets[0], Wait: time.Second}, true
 		}
-		s.entered(l)
+		s.noteAdmitted(l)
 		return l, nil, true
 	}
 	return nil, nil, false
@@ -300,8 +300,8 @@ func (s *Store) keepCounts(l *lease) {
 	}
 }
 
-// entered notes a request that was let in.
-func (s *Store) entered(l *lease) {
+// noteAdmitted notes a request that was let in.
+func (s *Store) noteAdmitted(l *lease) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keepCounts(l)
@@ -313,15 +313,15 @@ func (s *Store) entered(l *lease) {
 		}
 	}
 	if s.doubtful {
-		s.hurry()
+		s.wakeLoop()
 	}
 }
 
 // leases is the key of what an incarnation has let in.
 func (s *Store) leases(incarnation string) string { return s.o.Server.Key("l", incarnation) }
 
-// Keep is [limit.Store]. The server forgets by itself. Other gateways are told what limits
-// there are, by a digest.
+// Keep is [limit.Store]. The server forgets by itself. A digest tells other gateways which
+// limits there are.
 func (s *Store) Keep(buckets []*limit.Bucket) {
 	known := make(map[string]bool, len(buckets))
 	limits := make([]string, len(buckets))
@@ -351,7 +351,8 @@ func (s *Store) Gateways() int {
 // Offset is how far the server's clock is ahead of this one, as far as it is known.
 func (s *Store) Offset() time.Duration { return time.Duration(s.offset.Load()) }
 
-// mostPeeked is how many buckets one request of the server looks at: others wait meanwhile.
+// mostPeeked is how many buckets one request to the server looks at, because others wait
+// meanwhile.
 const mostPeeked = 200
 
 // Used is [limit.Store]. While the server doesn't answer, it is what was heard last.
@@ -377,7 +378,7 @@ func (s *Store) look(buckets []*limit.Bucket) []int64 {
 	const each = 5 // numbers of a bucket
 	at := s.now()
 	if answer, err := s.peek(ctx, keys, kinds); err == nil && len(answer) == heading+each*len(buckets) {
-		at = s.heard(answer)
+		at = s.noteTime(answer)
 		for i, b := range buckets {
 			counts[i] = counted(b, answer[heading+each*i:])
 		}

@@ -340,7 +340,7 @@ func TestASettlementCountsOnce(t *testing.T) {
 	}
 	l.Settle(limit.Usage{Input: 10})
 	for range 3 { // an answer that was lost has it told again
-		if !s.tell(t.Context(), &settlement{lease: l, usage: limit.Usage{Input: 10}}, s.current()) {
+		if !s.report(t.Context(), &settlement{lease: l, usage: limit.Usage{Input: 10}}, s.current()) {
 			t.Fatal("it is not told")
 		}
 	}

@@ -63,7 +63,7 @@ func (s *Store) current() string {
 	return s.incarnation
 }
 
-// beats has the heart beat once. It reports whether the server knows the incarnation.
+// beats sends a heartbeat. It reports whether the server knows the incarnation.
 func (s *Store) beats(incarnation string) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), s.o.Timeout)
 	defer cancel()
@@ -74,7 +74,7 @@ func (s *Store) beats(incarnation string) bool {
 	if err != nil || len(answer) < heading+2 || answer[0] != done {
 		return false
 	}
-	s.heard(answer)
+	s.noteTime(answer)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gatewaysNow = max(1, answer[heading])
@@ -91,7 +91,7 @@ type difference struct {
 // usual is how long that may last while a change of the configuration reaches all gateways.
 const usual = time.Minute
 
-// note logs when it lasts, and when it is over.
+// note logs that it lasts, and that it is over.
 func (d *difference) note(log *slog.Logger, now time.Time, is bool) {
 	switch {
 	case !is && d.told:
@@ -108,11 +108,11 @@ func (d *difference) note(log *slog.Logger, now time.Time, is bool) {
 }
 
 // mostEarlier is how many incarnations are remembered for the server to forget: more than
-// can be tried until a heart counts as dead, and the others die by themselves.
+// can be tried until a gateway counts as dead. The others die by themselves.
 const mostEarlier = 1000
 
-// rejoin takes another incarnation in the place of one, unless somebody has done so already.
-// It reports whether there is one that the server knows.
+// rejoin takes another incarnation in place of one, unless somebody has done so already. It
+// reports whether there is one that the server knows.
 func (s *Store) rejoin(ctx context.Context, instead string) bool {
 	select {
 	case s.joining <- struct{}{}:
@@ -130,8 +130,8 @@ func (s *Store) rejoin(ctx context.Context, instead string) bool {
 		s.earlier = append(s.earlier, instead)
 		s.earlier = s.earlier[max(0, len(s.earlier)-mostEarlier):]
 	}
-	// From here on, what begins and ends does so in the new one. It adds up there, in
-	// whatever order the server hears of it.
+	// From here on, what begins and ends does so in the new incarnation. It adds up there,
+	// in whatever order the server hears of it.
 	s.incarnation, s.doubtful = next, false
 	keys, args := []string{s.gateways, s.leases(next)}, []string{next}
 	for key, n := range s.running {
@@ -147,11 +147,11 @@ func (s *Store) rejoin(ctx context.Context, instead string) bool {
 		return false
 	}
 	s.earlier = nil
-	s.heard(answer)
+	s.noteTime(answer)
 	return true
 }
 
-// flush tells the server all that is overdue. It reports whether nothing is left.
+// flush tells the server everything that is overdue. It reports whether nothing is left.
 func (s *Store) flush() bool {
 	for {
 		s.mu.Lock()
@@ -164,7 +164,7 @@ func (s *Store) flush() bool {
 		incarnation := s.incarnation
 		s.mu.Unlock()
 		ctx, cancel := context.WithTimeout(context.Background(), s.o.Timeout)
-		ok := s.announce(ctx, t) && s.tell(ctx, t, incarnation)
+		ok := s.announce(ctx, t) && s.report(ctx, t, incarnation)
 		cancel()
 		if !ok {
 			return false
@@ -209,7 +209,7 @@ func (s *Store) announce(ctx context.Context, t *settlement) bool {
 	}
 	if answer[0] == unknown { // its incarnation is gone: the present one has to do
 		t.lease.incarnation = s.current()
-		s.hurry()
+		s.wakeLoop()
 		return false
 	}
 	t.declared = true

@@ -34,12 +34,12 @@ func (l *lease) Settle(u limit.Usage) {
 	l.settled = true
 	s := l.store
 	// A request that has ended is not carried over into another incarnation.
-	now := s.left(l.buckets, l.keys)
+	now := s.noteEnded(l.buckets, l.keys)
 	t := &settlement{lease: l, usage: u}
 	if s.ready.Load() && s.o.Server.Up() {
 		ctx, cancel := context.WithTimeout(context.Background(), s.o.Timeout)
 		defer cancel()
-		if s.tell(ctx, t, now) {
+		if s.report(ctx, t, now) {
 			return
 		}
 	}
@@ -47,11 +47,11 @@ func (l *lease) Settle(u limit.Usage) {
 	s.postpone(t)
 }
 
-// mostOverdue is how many settlements may wait for the server. There are more only if it comes
-// and goes for a very long time; then the oldest ones stay as they were reserved.
+// mostOverdue is how many settlements may wait for the server. There are more only if it
+// comes and goes for a very long time. Then the oldest ones stay as they were reserved.
 const mostOverdue = 1 << 16
 
-// postpone has a settlement told later.
+// postpone has a settlement reported later.
 func (s *Store) postpone(t *settlement) {
 	s.mu.Lock()
 	if len(s.overdue) >= mostOverdue {
@@ -60,12 +60,12 @@ func (s *Store) postpone(t *settlement) {
 	s.overdue = append(s.overdue, t)
 	s.doubtful = true
 	s.mu.Unlock()
-	s.hurry()
+	s.wakeLoop()
 }
 
-// left notes that a request doesn't run any more. It returns the incarnation that it counts
-// in until the server is told so.
-func (s *Store) left(buckets []*limit.Bucket, keys []string) string {
+// noteEnded notes that a request doesn't run any more. It returns the incarnation in which
+// the request counts until the server is told.
+func (s *Store) noteEnded(buckets []*limit.Bucket, keys []string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, b := range buckets {
@@ -83,15 +83,15 @@ func (s *Store) left(buckets []*limit.Bucket, keys []string) string {
 type settlement struct {
 	lease *lease
 	usage limit.Usage
-	void  bool // it was never known whether the request was let in: it takes all back
+	void  bool // it was never known whether the request was let in: all is taken back
 	late  bool // another incarnation knows already that the request doesn't run any more
 
 	spent    []*spent // instead: what was used while the server was away
 	declared bool     // the server has a lease for that
 }
 
-// tell tells the server of a settlement. It reports whether the server knows it now.
-func (s *Store) tell(ctx context.Context, t *settlement, incarnation string) bool {
+// report tells the server of a settlement. It returns whether the server knows it now.
+func (s *Store) report(ctx context.Context, t *settlement, incarnation string) bool {
 	const tries = 3 // of which all but the first are for the beginning of a period
 	for range tries {
 		keys := []string{s.leases(t.lease.incarnation)}
@@ -108,7 +108,7 @@ func (s *Store) tell(ctx context.Context, t *settlement, incarnation string) boo
 		if err != nil || len(answer) < heading || answer[0] == done && len(answer) < heading+each*len(told) {
 			return false
 		}
-		at := s.heard(answer)
+		at := s.noteTime(answer)
 		switch answer[0] {
 		case otherTime:
 			continue
@@ -125,7 +125,7 @@ func (s *Store) tell(ctx context.Context, t *settlement, incarnation string) boo
 	return false
 }
 
-// warn passes on which budgets the operator should be warned of now.
+// warn passes on which budgets the operator should now be warned of.
 func (s *Store) warn(buckets []*limit.Bucket, v []int64) {
 	for i, b := range buckets {
 		if v[each*i+5] == 1 {
@@ -134,7 +134,7 @@ func (s *Store) warn(buckets []*limit.Bucket, v []int64) {
 	}
 }
 
-// used is what the server shall count of the i-th bucket; -1: what was reserved.
+// used is what the server should count of the i-th bucket; -1: what was reserved.
 func (t *settlement) used(i int) int64 {
 	switch b := t.lease.buckets[i]; {
 	case t.void:

@@ -59,8 +59,8 @@ func (s *Store) admitAway(buckets []*limit.Bucket, r limit.Reserve) (limit.Lease
 	return l, nil
 }
 
-// divide asks for a request with this gateway's share of each limit. The caller has the
-// lock.
+// divide lets a request in, or not, by this gateway's share of each limit. The caller has
+// the lock.
 func (s *Store) divide(l *awayLease, r limit.Reserve) (limit.Lease, *limit.Refusal) {
 	if s.away == nil {
 		s.away = limit.NewLocal(limit.Options{Now: s.now, Saved: s.shares()})
@@ -92,7 +92,7 @@ func (s *Store) divide(l *awayLease, r limit.Reserve) (limit.Lease, *limit.Refus
 	return nil, no
 }
 
-// shares are this gateway's parts of what was counted when the server was heard last.
+// shares are this gateway's parts of what the server had counted when it was last heard.
 func (s *Store) shares() map[string]limit.Saved {
 	all := make(map[string]limit.Saved, len(s.known))
 	for id, e := range s.known {
@@ -124,7 +124,7 @@ func (l *awayLease) Settle(u limit.Usage) {
 		l.local.Settle(u)
 	}
 	s := l.store
-	s.left(l.buckets, l.keys)
+	s.noteEnded(l.buckets, l.keys)
 	s.mu.Lock()
 	for i, b := range l.buckets {
 		switch b.Unit {
@@ -137,7 +137,7 @@ func (l *awayLease) Settle(u limit.Usage) {
 		}
 	}
 	s.mu.Unlock()
-	s.hurry()
+	s.wakeLoop()
 }
 
 // put notes what was spent of a bucket. The caller has the lock.
@@ -168,8 +168,8 @@ func (s *Store) add(b *limit.Bucket, k spentKey, amount int64) {
 // fewSpent is how many notes of what was spent are kept in any case.
 const fewSpent = 4096
 
-// sweep forgets what was spent in windows that have passed, now and then. The caller has the
-// lock.
+// sweep forgets, now and then, what was spent in windows that have passed. The caller has
+// the lock.
 func (s *Store) sweep() {
 	if len(s.spent) < max(fewSpent, 2*s.swept) {
 		return
@@ -199,5 +199,5 @@ func (s *Store) spend(t *settlement, at time.Time) {
 			s.put(b, t.lease.keys[i], at, b.Spent(t.usage))
 		}
 	}
-	s.hurry()
+	s.wakeLoop()
 }

@@ -19,7 +19,7 @@ var errUsed = errors.New("another process has it open: each gateway needs a file
 // ErrBroken is the error for a file in which something else stands than a ledger's values.
 var ErrBroken = errors.New("it is no ledger, or a broken one: name another file, or move this one away, and with it what was used and spent")
 
-// patience is how long Open waits for the process before this one to let go.
+// patience is how long Open waits for an earlier process to let go of the file.
 const patience = time.Second
 
 // File is an open ledger. Only one goroutine may use it at a time.
@@ -29,7 +29,7 @@ type File struct {
 }
 
 // Open opens the file at path, or makes it, and returns what is in each of some sets by its
-// name. The name of a set tells the form of its values, too: with another form, a set needs
+// name. The name of a set also tells the form of its values: with another form, a set needs
 // another name. No other process can open the file until it is closed.
 func Open(path string, sets ...string) (*File, []map[string][]byte, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: patience, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
