@@ -151,11 +151,9 @@ func (w *Writer) Close(d time.Duration) {
 	w.closed = true
 	w.changed.Broadcast()
 	w.mu.Unlock()
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
 	case <-w.done:
-	case <-timer.C:
+	case <-time.After(d):
 	}
 }
 

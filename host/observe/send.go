@@ -25,11 +25,9 @@ func newBackground() background {
 // Close sends what waits, for at most d. It may be called more than once.
 func (b *background) Close(d time.Duration) {
 	b.stop.Do(func() { close(b.quit) })
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
 	case <-b.done:
-	case <-timer.C:
+	case <-time.After(d):
 	}
 }
 

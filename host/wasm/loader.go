@@ -116,12 +116,10 @@ func (l *loader) Wait(ctx context.Context, d time.Duration) error {
 		return l.err
 	default:
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
 	case <-l.ready:
 		return l.err
-	case <-timer.C:
+	case <-time.After(d):
 		return ErrNotReady
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -4,8 +4,7 @@
 let token = "";
 let ask = null; // a login that is going on
 
-export const hasToken = () => token !== "";
-export const adminHeaders = () => (token ? { Authorization: "Bearer " + token } : {});
+const adminHeaders = () => (token ? { Authorization: "Bearer " + token } : {});
 export const playHeaders = (key) => ({ ...(token ? { "X-Kai-Admin-Token": token } : {}), ...(key ? { Authorization: "Bearer " + key } : {}) });
 
 // login asks for the token, once for all who need it.
