@@ -32,11 +32,11 @@ type Sums struct {
 }
 
 // maxSums is how many sums there are at most. Lines for which there is no more room are
-// summed up under Other, in all columns.
+// summed up under other, in all columns.
 const maxSums = 100_000
 
-// Other stands in the columns of lines for which there was no more room.
-const Other = "_other"
+// other stands in the columns of lines for which there was no more room.
+const other = "_other"
 
 // NewSums returns sums by columns, which are named as "key" and "alias" are. The error
 // names those that there are.
@@ -61,7 +61,7 @@ func (s *Sums) Add(l *Line) {
 	key := strings.Join(by, "\x00")
 	if s.all[key] == nil && len(s.all) >= maxSums {
 		for i := range by {
-			by[i] = Other
+			by[i] = other
 		}
 		key = strings.Join(by, "\x00")
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -51,7 +52,7 @@ func groups(root fs.FS) (dirs []string) {
 			continue
 		}
 		v2 := parts[0] == "0" && parts[1] == ""
-		if !v2 && !contains(parts[1], "memory") {
+		if !v2 && !slices.Contains(strings.Split(parts[1], ","), "memory") {
 			continue
 		}
 		top, at := mountOf(mounts, v2)
@@ -83,19 +84,9 @@ func mountOf(mounts []byte, v2 bool) (top, at string) {
 		if !ok || len(left) < 5 || len(right) < 3 {
 			continue
 		}
-		if v2 && right[0] == "cgroup2" || !v2 && right[0] == "cgroup" && contains(right[2], "memory") {
+		if v2 && right[0] == "cgroup2" || !v2 && right[0] == "cgroup" && slices.Contains(strings.Split(right[2], ","), "memory") {
 			return left[3], path.Clean(left[4])
 		}
 	}
 	return "", ""
-}
-
-// contains reports whether a list separated by commas has a word.
-func contains(list, word string) bool {
-	for item := range strings.SplitSeq(list, ",") {
-		if item == word {
-			return true
-		}
-	}
-	return false
 }

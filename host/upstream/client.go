@@ -19,6 +19,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -139,15 +140,15 @@ func newClient(o Options, dialer net.Dialer) (*Client, error) {
 		base:      base,
 		secret:    Secret{Header: textproto.CanonicalMIMEHeaderKey(o.Secret.Header), Value: o.Secret.Value},
 		redact:    newRedactor(o.Secret.key()),
-		userAgent: orDefault(o.UserAgent, "kai"),
+		userAgent: cmp.Or(o.UserAgent, "kai"),
 		waits: h1.Waits{
-			h1.Connecting: orDefault(o.Connect, defaultConnect),
-			h1.Answering:  orDefault(o.FirstByte, defaultFirstByte),
-			h1.Reading:    orDefault(o.Idle, defaultIdle),
+			h1.Connecting: cmp.Or(o.Connect, defaultConnect),
+			h1.Answering:  cmp.Or(o.FirstByte, defaultFirstByte),
+			h1.Reading:    cmp.Or(o.Idle, defaultIdle),
 			h1.Draining:   drainWait,
 		},
-		lineLimit: orDefault(o.LineLimit, defaultLimit),
-		bodyLimit: orDefault(o.BodyLimit, defaultLimit),
+		lineLimit: cmp.Or(o.LineLimit, defaultLimit),
+		bodyLimit: cmp.Or(o.BodyLimit, defaultLimit),
 		now:       o.Now,
 	}
 	if c.now == nil {
@@ -309,12 +310,4 @@ func (c *Client) compose(r Request) (message, error) {
 	}
 	head.header["Accept-Encoding"] = []string{coding}
 	return message{head.method, u, head.header}, nil
-}
-
-func orDefault[T comparable](v, fallback T) T {
-	var zero T
-	if v == zero {
-		return fallback
-	}
-	return v
 }

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -87,7 +88,7 @@ func newResponse(c *Client, x carrier, status int, header http.Header, length in
 		header: header,
 		body:   x,
 		length: length,
-		limit:  orDefault(r.BodyLimit, c.bodyLimit),
+		limit:  cmp.Or(r.BodyLimit, c.bodyLimit),
 		memory: r.Memory,
 	}
 }

@@ -29,8 +29,8 @@ func appendError(dst []byte, e *fault.Error, requestID string) []byte {
 	dst = append(dst, typeOf(e.HTTPStatus())...)
 	dst = append(dst, `","message":`...)
 	dst = dialect.AppendErrorString(dst, e.Text)
-	if e.Code == CodeThread {
-		dst = append(dst, `,"details":{"error_code":"`+CodeThread+`","unsupported":["thread"]}`...)
+	if e.Code == codeThread {
+		dst = append(dst, `,"details":{"error_code":"`+codeThread+`","unsupported":["thread"]}`...)
 	}
 	dst = append(dst, `},"request_id":`...)
 	dst = dialect.AppendErrorString(dst, requestID)

@@ -86,7 +86,7 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%s\nis refused with %q: %s\nwant         %q: %s", tc.body, e.Param, e.Text, tc.param, text)
 			}
 			if code := ""; name == "a thread" {
-				if code = CodeThread; e.Code != code {
+				if code = codeThread; e.Code != code {
 					t.Errorf("the code is %q, want %q", e.Code, code)
 				}
 			}

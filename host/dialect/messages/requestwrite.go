@@ -109,10 +109,10 @@ func (t *translation) write() error {
 	return nil
 }
 
-// CodeThread is the code of the error for a request with a thread. Anthropic's SDK for
+// codeThread is the code of the error for a request with a thread. Anthropic's SDK for
 // TypeScript sends one by itself, and goes on without it only after an error whose details
 // say this.
-const CodeThread = "thread_unsupported_request"
+const codeThread = "thread_unsupported_request"
 
 // check refuses what nobody can take.
 func (s *source) check(counting bool) error {
@@ -120,7 +120,7 @@ func (s *source) check(counting bool) error {
 	switch {
 	case s.thread != nil:
 		return &fault.Error{
-			Kind: fault.Invalid, Param: "thread", Code: CodeThread,
+			Kind: fault.Invalid, Param: "thread", Code: codeThread,
 			Text: "thread: threads are not available through this gateway: leave it out, and send the whole conversation",
 		}
 	case s.model == nil:

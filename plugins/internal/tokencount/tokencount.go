@@ -13,12 +13,7 @@ func State(v sdk.JSON, out *sdk.Out) bool {
 	if !ok || n < 0 {
 		return false
 	}
-	StateInt(n, out)
-	return true
-}
-
-// StateInt states a count.
-func StateInt(n int64, out *sdk.Out) {
 	b := append(make([]byte, 0, 48), `{"input_tokens":`...)
 	out.Result(append(strconv.AppendInt(b, n, 10), '}'))
+	return true
 }
