@@ -177,7 +177,7 @@ func (a adminGateway) State() admin.State {
 		s.Models = append(s.Models, g.adminModel(m))
 	}
 	for _, t := range targets {
-		s.Targets = append(s.Targets, admin.Target{Name: t.Target, State: t.State, Only: t.Only, Class: t.Class, WaitMS: t.Wait.Milliseconds(), Always: t.Always, Recent: a.h.requests.Recent(t.Target, g.now())})
+		s.Targets = append(s.Targets, admin.Target{Name: t.Target, State: t.State, Only: t.Only, But: t.But, Class: t.Class, WaitMS: t.Wait.Milliseconds(), Always: t.Always, Recent: a.h.requests.Recent(t.Target, g.now())})
 	}
 	for _, p := range g.order {
 		s.Providers = append(s.Providers, a.provider(p))

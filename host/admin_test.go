@@ -129,7 +129,9 @@ func TestTheAdminListenerSaysInWhichOperationsATargetCools(t *testing.T) {
 	g := newGateway(t, fmt.Sprintf(`
 admin: {console: true}
 providers: {up: {plugin: openai, base_url: %q, api_key: sk-12345678}}
-model_mapping: {m: {targets: [{provider: up, model: x}]}}
+model_mapping:
+  m: {targets: [{provider: up, model: x}]}
+  any/*: {targets: [{provider: up, model: "*"}]}
 `, up.URL))
 	a := withAdmin(t, g, nil)
 	for _, step := range []struct{ path, body, state, only string }{
@@ -139,13 +141,31 @@ model_mapping: {m: {targets: [{provider: up, model: x}]}}
 		{"/v1/chat/completions", answerOfM, "cooling", "embeddings, images"},
 	} {
 		g.postTo(t, step.path, "", step.body)
-		if s := adminState(t, a).Targets; len(s) != 1 || s[0].State != step.state || s[0].Only != step.only {
+		if s := adminState(t, a).Targets; len(s) != 2 || s[1].State != step.state || s[1].Only != step.only {
 			t.Errorf("after %s it is %+v, want %s in %q", step.path, s, step.state, step.only)
 		}
 	}
+	for _, model := range []string{"any/b", "any/a"} {
+		g.postTo(t, "/v1/embeddings", "", `{"model":"`+model+`","input":"a"}`)
+	}
+	g.post(t, strings.Replace(answerOfM, `"m"`, `"any/well"`, 1))
+	named := func() []string {
+		t.Helper()
+		s := adminState(t, a).Targets
+		if len(s) != 2 || s[0].Name != "up/*" || s[0].State != "well" {
+			t.Fatalf("the targets are %+v", s)
+		}
+		return s[0].But
+	}
+	if got := named(); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("of the names behind *, %q cool", got)
+	}
+	if status, body := adminAsks(t, "POST", a.URL+"/admin/v1/targets/up/a/reset"); status != 200 || !slices.Equal(named(), []string{"b"}) {
+		t.Errorf("after the reset of one (%d %s) %q cool", status, body, named())
+	}
 	up.Answer(mock.Whole(402, "application/json", `{"error":{"message":"pay","code":"insufficient_quota"}}`))
 	g.post(t, answerOfM)
-	if s := adminState(t, a).Targets; s[0].Class != "quota" || s[0].Only != "" {
+	if s := adminState(t, a).Targets; s[1].Class != "quota" || s[1].Only != "" {
 		t.Errorf("when the account is used up it is %+v", s)
 	}
 }

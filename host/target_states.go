@@ -15,10 +15,14 @@ type TargetState struct {
 	Aliases []string      `json:"aliases"` // that lead there, the hidden ones included
 	State   string        `json:"state"`   // "well", "cooling", or "trying": one request at a time may ask it
 	Only    string        `json:"only"`    // the operations in which it is so, such as "embeddings, images"; "": in all, or at least in answering
+	But     []string      `json:"but"`     // behind a *, the models that clients named and that cool, sorted, the first maxBut of them
 	Class   string        `json:"class"`   // of the failure that it cools for; "": it is well
 	Wait    time.Duration `json:"wait"`    // nanoseconds until it may be asked again; 0: now
 	Always  bool          `json:"always"`  // only aliases in the short form lead there, which ask it whatever its state is
 }
+
+// maxBut is how many models of a target with * are named.
+const maxBut = 10
 
 var stateNames = [...]string{route.Closed: "well", route.HalfOpen: "trying", route.Cooling: "cooling"}
 
@@ -36,7 +40,7 @@ func (h *Host) Targets() []TargetState {
 			s := found[name]
 			if s == nil {
 				s = stateOf(t, now)
-				s.Target, s.Always = name, true
+				s.Target, s.Always, s.But = name, true, h.cooling(t, now)
 				found[name] = s
 			}
 			s.Always = s.Always && p.Sole
@@ -52,6 +56,28 @@ func (h *Host) Targets() []TargetState {
 	}
 	slices.SortFunc(all, func(a, b TargetState) int { return cmp.Compare(a.Target, b.Target) })
 	return all
+}
+
+// cooling returns the models that clients named behind the * of a target, and that cool.
+func (h *Host) cooling(t *route.Target, now time.Time) []string {
+	meant, pattern := matches(t.Model)
+	if _, model := t.Health().Cells(); model != nil || !pattern {
+		return []string{}
+	}
+	models := slices.DeleteFunc(h.cells.Named(t.Upstream, now), func(m string) bool { return !meant(m) })
+	return models[:min(maxBut, len(models))]
+}
+
+// matches returns what says whether a model is meant by a name, in which a * stands for anything;
+// pattern is false if it has none.
+func matches(name string) (meant func(model string) bool, pattern bool) {
+	before, after, pattern := strings.Cut(name, "*")
+	return func(m string) bool {
+		if pattern {
+			return len(m) >= len(before)+len(after) && strings.HasPrefix(m, before) && strings.HasSuffix(m, after)
+		}
+		return m == name
+	}, pattern
 }
 
 // stateOf returns the state of a target by the worse of its cells, or, if it answers well, by the
@@ -91,16 +117,10 @@ func (h *Host) ResetTarget(name string) bool {
 	g := h.acquire()
 	defer g.release()
 	provider, model, one := strings.Cut(name, "/")
-	before, after, pattern := strings.Cut(model, "*")
-	meant := func(m string) bool {
-		if pattern {
-			return len(m) >= len(before)+len(after) && strings.HasPrefix(m, before) && strings.HasSuffix(m, after)
-		}
-		return !one || m == model
-	}
+	meant, pattern := matches(model)
 	for _, p := range g.config.Providers {
 		if p.Name == provider {
-			return h.cells.Reset(upstreamID(p), meant, !one || pattern)
+			return h.cells.Reset(upstreamID(p), func(m string) bool { return !one || meant(m) }, !one || pattern)
 		}
 	}
 	return false

@@ -97,6 +97,9 @@ func printTargets(all []host.TargetState, stdout io.Writer) int {
 		if t.Only != "" {
 			t.State += " for " + t.Only
 		}
+		if len(t.But) > 0 {
+			t.State += ", but not " + strings.Join(t.But, ", ")
+		}
 		if t.Always && t.State != "well" {
 			t.State += ", asked nevertheless"
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kai-gateway/kai/host"
 	"github.com/kai-gateway/kai/internal/testkit/mock"
 )
 
@@ -83,4 +84,21 @@ model_mapping:
 		t.Errorf("after the reset it is not asked: %s", answer)
 	}
 	shows(head + `demo/demo +well +- +- +m, short\nup/\* +well +- +- +any/\*\nup/some/model +well +- +- +m\n`)
+}
+
+// TestTargetsSayWhatOfThemCools: the operations, or the names behind a *, if it is not all.
+func TestTargetsSayWhatOfThemCools(t *testing.T) {
+	for want, state := range map[string]host.TargetState{
+		"cooling for embeddings, images":             {State: "cooling", Only: "embeddings, images"},
+		"cooling for embeddings, asked nevertheless": {State: "cooling", Only: "embeddings", Always: true},
+		"well, but not a, b":                         {State: "well", But: []string{"a", "b"}},
+		"well, but not a, asked nevertheless":        {State: "well", But: []string{"a"}, Always: true},
+		"well":                                       {State: "well", But: []string{}},
+	} {
+		state.Target = "up/x"
+		var out strings.Builder
+		if code := printTargets([]host.TargetState{state}, &out); code != exitDone || !strings.Contains(out.String(), "up/x    "+want+"  ") {
+			t.Errorf("%+v is shown as %q, want %q", state, &out, want)
+		}
+	}
 }

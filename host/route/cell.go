@@ -1,7 +1,9 @@
 package route
 
 import (
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -119,6 +121,16 @@ func (c *Cell) in(operation string) *Cell {
 		c.others[operation] = other
 	}
 	return other
+}
+
+// elsewhere returns the cells of the model's other operations, in the order of their names.
+func (c *Cell) elsewhere() (cells []*Cell) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, operation := range slices.Sorted(maps.Keys(c.others)) {
+		cells = append(cells, c.others[operation])
+	}
+	return cells
 }
 
 // Reset closes the cell and forgets all failures, also those in the model's other

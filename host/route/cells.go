@@ -2,6 +2,7 @@ package route
 
 import (
 	"container/list"
+	"slices"
 	"sync"
 	"time"
 
@@ -102,6 +103,20 @@ func (c *Cells) ofModel(k cellKey) *Cell {
 		delete(c.open, c.lru.Remove(last).(*openCell).key)
 	}
 	return cell
+}
+
+// Named returns the models of an upstream that clients named and that cool in some operation, sorted.
+func (c *Cells) Named(upstream string, now time.Time) (models []string) {
+	cools := func(cell *Cell) bool { return cell.State(now) == Cooling }
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for k, e := range c.open {
+		if cell := e.Value.(*openCell).cell; k.provider == upstream && (cools(cell) || slices.ContainsFunc(cell.elsewhere(), cools)) {
+			models = append(models, k.model)
+		}
+	}
+	slices.Sort(models)
+	return models
 }
 
 // Adopt takes over a cooldown that began at another gateway, if the upstream is known here.

@@ -1,8 +1,6 @@
 package route
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/kai-gateway/kai/host/fault"
@@ -67,16 +65,11 @@ func (h Health) Cells() (provider, model *Cell) { return h.provider, h.model }
 
 // Others returns the cells of the model in operations other than answers, in the order of
 // their names. There is one for each operation in which it was asked.
-func (h Health) Others() (cells []*Cell) {
+func (h Health) Others() []*Cell {
 	if h.model == nil {
 		return nil
 	}
-	h.model.mu.Lock()
-	defer h.model.mu.Unlock()
-	for _, operation := range slices.Sorted(maps.Keys(h.model.others)) {
-		cells = append(cells, h.model.others[operation])
-	}
-	return cells
+	return h.model.elsewhere()
 }
 
 // until returns when the target may be asked again, and until when the upstream itself

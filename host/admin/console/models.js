@@ -53,8 +53,8 @@ export function models(root) {
       h("code", { class: "wrap" }, entry.target),
       h("span", { class: "share", title: "share within its tier" }, m.sole ? "only target" : [bar(share), entry.weight ? Math.round(100 * share) + " %" : "drained"]),
       lately(t.recent),
-      h("span", { class: "state" }, pill(word, kind), t.state !== "well" && t.only && h("span", {}, "in " + t.only + " only"), t.state === "cooling" && [until, h("span", {}, reasons[t.class] ?? t.class)], t.state === "cooling" && t.always && h("span", {}, "asked nevertheless")),
-      h("span", { class: "act" }, t.state !== "well" && h("button", { class: "small", type: "button", "data-focus": m.alias + " " + entry.target, onclick: (e) => reset(entry.target, e.currentTarget) }, "Try again now")));
+      h("span", { class: "state" }, pill(word, kind), t.state !== "well" && t.only && h("span", {}, "in " + t.only + " only"), t.but?.length > 0 && h("span", { class: "wrap" }, "but not " + t.but.join(", ")), t.state === "cooling" && [until, h("span", {}, reasons[t.class] ?? t.class)], t.state === "cooling" && t.always && h("span", {}, "asked nevertheless")),
+      h("span", { class: "act" }, (t.state !== "well" || t.but?.length > 0) && h("button", { class: "small", type: "button", "data-focus": m.alias + " " + entry.target, onclick: (e) => reset(entry.target, e.currentTarget) }, "Try again now")));
   }
 
   function show(state) {
