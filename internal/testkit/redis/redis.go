@@ -4,6 +4,7 @@ package redis
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -80,15 +81,20 @@ func start(t testing.TB, port string, args ...string) *Server {
 	return nil
 }
 
-// Free returns an address of this machine with a port that nobody has.
+// Free returns an address of this machine with a port that nobody has. It is below those
+// that the system gives to connections, of which other tests have thousands, and low enough
+// for the second port of a server of a cluster, which is 10,000 higher.
 func Free(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+rand.IntN(12_000))))
+		if err == nil {
+			l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // answers waits until the server does; false if it ends.
