@@ -165,7 +165,7 @@ func startPrometheus(t *testing.T, program, dir string) (address, said string) {
 // dashboard finds something, and each rule for alerts can be evaluated.
 func TestADashboardOfARealPrometheus(t *testing.T) {
 	ask := prometheus(t, withAdmin(t, observed(t), nil).URL)
-	const patience = time.Minute
+	const patience = 3 * time.Minute
 	end := time.Now().Add(patience)
 	for title, queries := range dashboardQueries(t) {
 		for _, query := range queries {
