@@ -44,8 +44,13 @@ auth:
 // settled waits until no request of the key's group runs any more.
 func (g *gateway) settled(t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); g.host.Counted("group team concurrent") > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		switch n := g.host.Counted("group team concurrent"); {
+		case n == 0:
+			return
+		case n < 0:
+			t.Fatal("the group 'team' has no limit of requests that run, which are waited for")
+		case time.Now().After(end):
 			t.Fatal("a request never ends")
 		}
 	}

@@ -124,7 +124,7 @@ model_mapping: {m: {provider: own, model: gpt-x}, other: {provider: own, model: 
 func TestStoredResponsesCostNothing(t *testing.T) {
 	up := mock.Start(t, keeps)
 	g := newGateway(t, fmt.Sprintf(`
-auth: {enabled: true, api_keys: [{name: a, key: key-a, limits: {requests: 3/h, tokens: 1000000/h}}]}
+auth: {enabled: true, groups: {team: {limits: {concurrent: 100}}}, api_keys: [{name: a, key: key-a, group: team, limits: {requests: 3/h, tokens: 1000000/h}}]}
 providers: {own: {plugin: openai, base_url: %q, api_key: k, native: true}}
 model_mapping: {m: {provider: own, model: gpt-x}}
 `, up.URL))
@@ -147,7 +147,7 @@ model_mapping: {m: {provider: own, model: gpt-x}}
 func TestTokensOfResponses(t *testing.T) {
 	up := mock.Start(t, keeps)
 	g := newGateway(t, fmt.Sprintf(`
-auth: {enabled: true, api_keys: [{name: a, key: key-a, limits: {tokens: 1000000/h}}, {name: b, key: key-b}]}
+auth: {enabled: true, groups: {team: {limits: {concurrent: 100}}}, api_keys: [{name: a, key: key-a, group: team, limits: {tokens: 1000000/h}}, {name: b, key: key-b}]}
 providers:
   own: {plugin: openai, base_url: %q, api_key: sk-upstream, native: true}
   llama: {plugin: openai, base_url: %[1]q, api_key: k, native: true, options: {count_tokens: llama.cpp}}
@@ -221,7 +221,7 @@ model_mapping: {m: {provider: own, model: gpt-x}, l: {provider: llama, model: lo
 func TestCompactedConversations(t *testing.T) {
 	up := mock.Start(t, keeps)
 	g := newGateway(t, fmt.Sprintf(`
-auth: {enabled: true, api_keys: [{name: a, key: key-a, limits: {tokens: 1000000/h}}, {name: b, key: key-b, models: [c, d]}]}
+auth: {enabled: true, groups: {team: {limits: {concurrent: 100}}}, api_keys: [{name: a, key: key-a, group: team, limits: {tokens: 1000000/h}}, {name: b, key: key-b, models: [c, d]}]}
 providers:
   own: {plugin: openai, base_url: %q, api_key: sk-upstream, native: true, options: {body: {reasoning_effort: low}, drop: [dropped]}}
   chat: {plugin: openai, base_url: %[1]q, api_key: k}
