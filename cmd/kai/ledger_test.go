@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -71,11 +72,17 @@ func TestAKillLosesNothingThatWasWritten(t *testing.T) {
 		for range 20 {
 			counted = p.used()
 		}
-		// What is counted now is written once the file has changed after it, and again
-		// after that: the first of the two writes may have begun before.
+		// What is counted now is written with the second write that ends after it: the first
+		// may have begun before. A write changes the file twice, and counts with the last byte.
+		const count = "key app requests 24h0m0s"
 		for range 2 {
-			at := modified(t, path)
-			eventually(t, "the ledger is written", func() bool { p.used(); return modified(t, path).After(at) })
+			var at []byte
+			eventually(t, "the ledger has a count", func() bool { at = written(t, path, "counts 1")[count]; return at != nil })
+			eventually(t, "the ledger is written", func() bool {
+				p.used()
+				now := written(t, path, "counts 1")[count]
+				return now != nil && !bytes.Equal(now, at)
+			})
 		}
 		before = counted
 		asking := make(chan int)
@@ -137,7 +144,7 @@ ledger: %q
 	if input <= 0 {
 		t.Fatalf("the input is estimated as %d tokens", input)
 	}
-	eventually(t, "the ledger has the request", func() bool { return written(t, path)["key app tokens 24h0m0s"] != nil })
+	eventually(t, "the ledger has the request", func() bool { return written(t, path, "counts 1")["key app tokens 24h0m0s"] != nil })
 	p.signal(syscall.SIGKILL)
 	p.wait()
 	if left, want := ask(start(t, yaml)), limit-output-2*input; left != want {
@@ -145,32 +152,24 @@ ledger: %q
 	}
 }
 
-// written is what is in a ledger that a gateway has open.
-func written(t *testing.T, path string) map[string][]byte {
+// written is what is for good in a set of a ledger that a gateway has open. It is nil if the
+// gateway wrote meanwhile.
+func written(t *testing.T, path, set string) map[string][]byte {
 	t.Helper()
 	b, err := os.ReadFile(path)
-	copied := filepath.Join(t.TempDir(), "copy.db")
+	copied := filepath.Join(filepath.Dir(path), "copy.db")
 	if err == nil {
 		err = os.WriteFile(copied, b, 0o600)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, all, err := ledger.Open(copied, "counts 1")
+	file, all, err := ledger.Open(copied, set)
 	if err != nil {
-		return nil // it was written meanwhile
+		return nil
 	}
 	file.Close()
 	return all[0]
-}
-
-func modified(t *testing.T, path string) time.Time {
-	t.Helper()
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info.ModTime()
 }
 
 // TestAnEndLosesNothing ends a gateway as a service manager does: each request is counted

@@ -77,7 +77,14 @@ ledger: %q
 		}
 		return b
 	}
-	eventually(t, "the ids are written", func() bool { return bytes.Contains(content(), []byte("cntr_1")) })
+	eventually(t, "the ids are written", func() bool {
+		for name, value := range written(t, path, "made 1") {
+			if strings.Contains(name+string(value), "cntr_1") {
+				return true
+			}
+		}
+		return false
+	})
 	if bytes.Contains(content(), []byte("canary")) || bytes.Contains(content(), []byte(up.URL)) {
 		t.Error("the ledger has what is nobody's business")
 	}
