@@ -83,6 +83,11 @@ func (d *Dialect) messagesEvent(e *sdk.Event, u *Usage, out *sdk.Out) error {
 			out.Pass(false)
 			out.End()
 			return nil
+		case "message_start", "content_block_start", "message_delta":
+			if g := (glance{}); g.read(e.Data, ofMessage) {
+				g.tell(kind, u, out)
+				return nil
+			}
 		}
 	}
 	if isNovel(e) {
@@ -97,26 +102,30 @@ func (d *Dialect) messagesEvent(e *sdk.Event, u *Usage, out *sdk.Out) error {
 	case isFailure(name, e, f.failure):
 		return d.Failure(abi.Messages, nil, f.failure)
 	}
-	f.tell(name, u, out)
+	g := glance{begun: f.block.Get("type"), reason: f.delta.Get("stop_reason")}
+	if string(name) == "message_start" {
+		f.usage = f.message.Get("usage")
+	}
+	g.takeUsage(f.usage)
+	g.tell(name, u, out)
 	return nil
 }
 
 // tell states what an event of a message is, which is no error. What begins a block of text or
 // thinking says nothing yet; a call of a tool, or what one that the provider runs has found, does.
-func (f *message) tell(name []byte, u *Usage, out *sdk.Out) {
+func (g *glance) tell(name []byte, u *Usage, out *sdk.Out) {
 	switch string(name) {
 	case "content_block_delta":
 		out.Pass(true)
 	case "content_block_start":
-		block := string(inside(f.block.Get("type")))
-		out.Pass(block != "text" && block != "thinking")
+		out.Pass(string(g[begun]) != `"text"` && string(g[begun]) != `"thinking"`)
 	case "message_start":
-		u.Add(f.message.Get("usage"), out)
+		u.add(g, out)
 		out.Pass(false)
 	case "message_delta":
-		u.Add(f.usage, out)
+		u.add(g, out)
 		out.Pass(false)
-		if word := inside(f.delta.Get("stop_reason")); len(word) > 0 {
+		if word := inside(g[reason]); len(word) > 0 {
 			out.Finish(0, stopReason(word))
 		}
 	case "message_stop":

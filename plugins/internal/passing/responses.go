@@ -2,6 +2,7 @@ package passing
 
 import (
 	"bytes"
+	"strconv"
 
 	"github.com/kai-gateway/kai/sdk"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -39,6 +40,17 @@ func (r *response) read(in *sdk.Reader) {
 	}
 }
 
+// readEvent reads the event that ends a response. It reports false of what is none.
+func (r *response) readEvent(data sdk.JSON) bool {
+	in := sdk.NewReader(data)
+	for fields := in.Object(); in.Next(fields); {
+		if string(in.Key()) == "response" {
+			r.read(&in)
+		}
+	}
+	return in.Err() == nil
+}
+
 // readOutput looks for calls of tools among the items of a response.
 func (r *response) readOutput(in *sdk.Reader) {
 	if r.listed = in.Kind() == sdk.KindArray; !r.listed {
@@ -52,13 +64,15 @@ func (r *response) readOutput(in *sdk.Reader) {
 			if string(in.Key()) != "type" {
 				continue
 			}
-			switch string(inside(in.Value())) {
-			case "function_call", "custom_tool_call":
-				r.calls = true
-			}
+			r.calls = r.calls || isCall(in.Value())
 			break
 		}
 	}
+}
+
+// isCall reports whether the type of an item is that of a call of a tool.
+func isCall(kind sdk.JSON) bool {
+	return string(kind) == `"function_call"` || string(kind) == `"custom_tool_call"`
 }
 
 func (t *tokens) read(in *sdk.Reader) {
@@ -82,6 +96,20 @@ func (t *tokens) read(in *sdk.Reader) {
 			t.cost = in.Value()
 		}
 	}
+}
+
+// take takes what a glance has found.
+func (r *response) take(g *glance) {
+	r.status, r.failure, r.reason, r.calls = g[status], g[failure], g[reason], g[call] != nil
+	r.usage = tokens{input: g[input], output: g[output], total: g[total], cached: g[cached], written: g[written], thought: g[thought], cost: g[cost]}
+}
+
+// typeOfBegun returns the type of the item that an event begins, with its quotes.
+func typeOfBegun(data sdk.JSON) sdk.JSON {
+	if g := (glance{}); g.read(data, ofResponse) {
+		return g[begun]
+	}
+	return data.Get("item").Get("type")
 }
 
 // wholeResponse passes on a whole response, or another object that has its fields.
@@ -152,8 +180,8 @@ func (d *Dialect) tell(name []byte, data sdk.JSON, out *sdk.Out) error {
 	case "response.completed", "response.incomplete", "response.failed", "response.cancelled":
 		return d.ended(name, data, out)
 	case "response.output_item.added":
-		kind := string(inside(data.Get("item").Get("type")))
-		out.Pass(kind != "message" && kind != "reasoning")
+		kind := typeOfBegun(data)
+		out.Pass(string(kind) != `"message"` && string(kind) != `"reasoning"`)
 	case "response.output_item.done":
 		out.Pass(true)
 	default:
@@ -165,13 +193,9 @@ func (d *Dialect) tell(name []byte, data sdk.JSON, out *sdk.Out) error {
 // ended passes on the event that ends a response.
 func (d *Dialect) ended(name []byte, data sdk.JSON, out *sdk.Out) error {
 	var r response
-	in := sdk.NewReader(data)
-	for fields := in.Object(); in.Next(fields); {
-		if string(in.Key()) == "response" {
-			r.read(&in)
-		}
-	}
-	if in.Err() != nil {
+	if g := (glance{}); g.read(data, ofResponse) {
+		r.take(&g)
+	} else if !r.readEvent(data) {
 		return d.malformed()
 	}
 	r.usage.state(out)
@@ -207,33 +231,42 @@ func (r *response) whyEnded() string {
 // state states what a response cost.
 func (t *tokens) state(out *sdk.Out) {
 	var room [256]byte // for what is there nearly always
-	var w sdk.Writer
-	w.Reset(room[:0])
-	number := func(key string, v sdk.JSON) {
-		if n, ok := v.Int(); ok && n >= 0 && n < 1<<40 {
-			w.Key(key).Int(n)
-		}
-	}
-	w.Object()
-	number("prompt_tokens", t.input)
-	number("completion_tokens", t.output)
-	number("total_tokens", t.total)
+	b := append(room[:0], '{')
+	b = count(b, `"prompt_tokens":`, t.input)
+	b = count(b, `"completion_tokens":`, t.output)
+	b = count(b, `"total_tokens":`, t.total)
 	if t.cached != nil || t.written != nil {
-		w.Key("prompt_tokens_details").Object()
-		number("cached_tokens", t.cached)
-		number("cache_write_tokens", t.written)
-		w.End()
+		b = append(b, `"prompt_tokens_details":{`...)
+		b = count(b, `"cached_tokens":`, t.cached)
+		b = append(closed(count(b, `"cache_write_tokens":`, t.written)), ',')
 	}
 	if t.thought != nil {
-		w.Key("completion_tokens_details").Object()
-		number("reasoning_tokens", t.thought)
-		w.End()
+		b = append(b, `"completion_tokens_details":{`...)
+		b = append(closed(count(b, `"reasoning_tokens":`, t.thought)), ',')
 	}
 	if t.cost.Kind() == sdk.KindNumber {
-		w.Key("cost").Raw(t.cost)
+		b = append(append(append(b, `"cost":`...), t.cost...), ',')
 	}
-	w.End()
-	if len(w.Bytes()) > len("{}") {
-		out.Usage(w.Bytes())
+	if len(b) > len("{") {
+		out.Usage(closed(b))
 	}
+}
+
+// count appends a field of an object, and a comma, if its value is a number that can be one of
+// tokens.
+func count(b []byte, field string, v sdk.JSON) []byte {
+	n, ok := v.Int()
+	if !ok || n < 0 || n >= 1<<40 {
+		return b
+	}
+	b = append(b, field...)
+	return append(strconv.AppendInt(b, n, 10), ',')
+}
+
+// closed ends an object, in place of its last comma.
+func closed(b []byte) []byte {
+	if b[len(b)-1] == ',' {
+		b = b[:len(b)-1]
+	}
+	return append(b, '}')
 }

@@ -1,6 +1,10 @@
 package passing
 
-import "github.com/kai-gateway/kai/sdk"
+import (
+	"strconv"
+
+	"github.com/kai-gateway/kai/sdk"
+)
 
 // Usage is how many tokens a message has cost so far, in the words of Anthropic's API. An
 // adapter keeps it in its state: the counts of a stream are cumulative, message_start has those
@@ -17,55 +21,68 @@ type Usage struct {
 
 // Add updates the counts with those of a usage object, and states all that are known.
 func (u *Usage) Add(raw sdk.JSON, out *sdk.Out) {
-	known := false
-	var cost sdk.JSON
+	var g glance
+	g.takeUsage(raw)
+	u.add(&g, out)
+}
+
+// takeUsage takes the counts of a usage object.
+func (g *glance) takeUsage(raw sdk.JSON) {
 	for f := sdk.Object(raw); f.Next(); {
-		v, count, said := f.Value(), &u.input, &u.prompt
-		switch string(f.Key()) {
+		switch v := f.Value(); string(f.Key()) {
 		case "input_tokens":
+			g[input] = v
 		case "cache_creation_input_tokens":
-			count = &u.written
+			g[written] = v
 		case "cache_read_input_tokens":
-			count = &u.read
+			g[cached] = v
 		case "output_tokens":
-			count, said = &u.output, &u.answer
+			g[output] = v
 		case "output_tokens_details":
-			v, count, said = v.Get("thinking_tokens"), &u.thought, &u.details
+			g[thought] = v.Get("thinking_tokens")
 		case "cost": // OpenRouter's
-			cost = v
-			continue
-		default:
-			continue
-		}
-		if n, ok := v.Int(); ok && n >= 0 && n < 1<<31 {
-			*count, *said, known = uint32(n), true, true
+			g[cost] = v
 		}
 	}
-	if !known && cost.Kind() != sdk.KindNumber {
+}
+
+// add updates the counts with those of an event, and states all that are known.
+func (u *Usage) add(g *glance, out *sdk.Out) {
+	known := false
+	take := func(v sdk.JSON, to *uint32, said *bool) {
+		if n, ok := v.Int(); ok && n >= 0 && n < 1<<31 {
+			*to, *said, known = uint32(n), true, true
+		}
+	}
+	take(g[input], &u.input, &u.prompt)
+	take(g[written], &u.written, &u.prompt)
+	take(g[cached], &u.read, &u.prompt)
+	take(g[output], &u.output, &u.answer)
+	take(g[thought], &u.thought, &u.details)
+	paid := g[cost].Kind() == sdk.KindNumber
+	if !known && !paid {
 		return
 	}
-	var w sdk.Writer
-	w.Object()
+	var room [256]byte // for what is there nearly always
+	b := append(room[:0], '{')
+	number := func(field string, n int64) { b = append(strconv.AppendInt(append(b, field...), n, 10), ',') }
 	if u.prompt {
-		w.Key("prompt_tokens").Int(int64(u.input) + int64(u.written) + int64(u.read))
+		number(`"prompt_tokens":`, int64(u.input)+int64(u.written)+int64(u.read))
 	}
 	if u.answer {
-		w.Key("completion_tokens").Int(int64(u.output))
+		number(`"completion_tokens":`, int64(u.output))
 	}
 	if u.prompt {
-		w.Key("prompt_tokens_details").Object()
-		w.Key("cached_tokens").Int(int64(u.read))
-		w.Key("cache_write_tokens").Int(int64(u.written))
-		w.End()
+		number(`"prompt_tokens_details":{"cached_tokens":`, int64(u.read))
+		number(`"cache_write_tokens":`, int64(u.written))
+		b = append(closed(b), ',')
 	}
 	if u.details {
-		w.Key("completion_tokens_details").Object()
-		w.Key("reasoning_tokens").Int(int64(u.thought))
-		w.End()
+		number(`"completion_tokens_details":{"reasoning_tokens":`, int64(u.thought))
+		b = append(closed(b), ',')
 	}
-	if cost.Kind() == sdk.KindNumber {
-		w.Key("cost").Raw(cost)
+	if paid {
+		b = append(append(append(b, `"cost":`...), g[cost]...), ',')
 	}
-	w.End()
-	out.Usage(w.Bytes())
+	out.Usage(closed(b))
 }

@@ -1,0 +1,236 @@
+package passing
+
+import (
+	"math/bits"
+
+	"github.com/kai-gateway/kai/sdk"
+)
+
+// glance is what an event says that begins or ends an answer, or a part of one: the values of the
+// fields that count, each in its slot. nil: there is none, or it is an object or an array.
+type glance [slots]sdk.JSON
+
+const (
+	status  = iota // of a response
+	failure        // its error
+	reason         // why it isn't complete, or why a message ended
+	call           // the type of an item that is a call of a tool, if there is one
+	begun          // the type of the item, or the block, that begins
+	input          // tokens, the next ones too
+	output
+	total
+	cached
+	written // to the cache
+	thought
+	cost // in dollars, as OpenRouter says it
+	slots
+
+	nothing   // a value that says nothing
+	elsewhere // a value with which a glance is not enough
+)
+
+// place is an object or an array in which a glance looks for something.
+type place uint8
+
+const (
+	nowhere place = iota
+
+	ofResponse // an event of a response
+	inResponse
+	inReason // incomplete_details
+	inOutput
+	inItem // of the output
+	inUsage
+	inDetails // of the tokens
+
+	ofMessage // an event of a message
+	inMessage
+	inDelta
+	inTokens   // the usage of a message
+	inThinking // the details of its output
+
+	inBegun // the item or the block that begins
+	places
+
+	unread // an object with which a glance is not enough
+)
+
+// known is a field that counts.
+type known struct {
+	name uint64 // its fingerprint
+	slot uint8  // of its value
+	to   place  // that it leads to, if it is an object or an array
+}
+
+// tree has what counts in the places. An element of an array has no name.
+var tree = [places][]known{
+	ofResponse: {field("response", elsewhere, inResponse), field("item", nothing, inBegun)},
+	inResponse: {
+		field("status", status, nowhere), field("error", failure, unread), field("incomplete_details", nothing, inReason),
+		field("output", nothing, inOutput), field("usage", nothing, inUsage),
+	},
+	inReason: {field("reason", reason, nowhere)},
+	inOutput: {{slot: nothing, to: inItem}},
+	inItem:   {field("type", call, nowhere)},
+	inUsage: {
+		field("input_tokens", input, nowhere), field("output_tokens", output, nowhere), field("total_tokens", total, nowhere), field("cost", cost, nowhere),
+		field("input_tokens_details", nothing, inDetails), field("output_tokens_details", nothing, inDetails),
+	},
+	inDetails: {field("cached_tokens", cached, nowhere), field("cache_write_tokens", written, nowhere), field("reasoning_tokens", thought, nowhere)},
+
+	ofMessage: {field("message", nothing, inMessage), field("content_block", nothing, inBegun), field("delta", nothing, inDelta), field("usage", nothing, inTokens)},
+	inMessage: {field("usage", nothing, inTokens)},
+	inDelta:   {field("stop_reason", reason, nowhere)},
+	inTokens: {
+		field("input_tokens", input, nowhere), field("output_tokens", output, nowhere), field("cache_creation_input_tokens", written, nowhere),
+		field("cache_read_input_tokens", cached, nowhere), field("cost", cost, nowhere), field("output_tokens_details", nothing, inThinking),
+	},
+	inThinking: {field("thinking_tokens", thought, nowhere)},
+
+	inBegun: {field("type", begun, nowhere)},
+}
+
+func field(name string, slot uint8, to place) known {
+	return known{fingerprint([]byte(name+"        "), 0, len(name)), slot, to}
+}
+
+// fingerprint returns what tells the name apart that begins at from and ends before to: its first
+// eight bytes, its last eight, and its length. b must go on for eight bytes from where it begins.
+func fingerprint(b []byte, from, to int) uint64 {
+	n := to - from
+	if n < 8 {
+		return word(b[from:])<<(64-8*uint(n)) ^ uint64(n)
+	}
+	return word(b[from:]) ^ bits.RotateLeft64(word(b[to-8:]), 13) ^ uint64(n)
+}
+
+// read reads an event. It trusts that the event is JSON, which the gateway sees to. It is one short
+// piece of code, since it runs a few times in a stream, when nothing of it is in the processor's
+// caches: what reads whatever JSON there may be takes several times as long then.
+//
+//   - of: what it is an event of
+//   - ok: false of what is written as no provider does. Then the glance is worthless.
+func (g *glance) read(b []byte, of place) (ok bool) {
+	var open [8]place
+	depth, skipped := 0, 0 // skipped: how many are open in which nothing is looked for
+	f := &known{slot: elsewhere, to: of}
+	for i := 0; i < len(b); {
+		from := i
+		switch c := b[i]; c {
+		case '{', '[':
+			i++
+			switch {
+			case skipped > 0 || f == nil || f.to == nowhere || (c == '[') != (f.to == inOutput):
+				skipped++
+			case f.to == unread:
+				return false
+			default:
+				depth++
+				open[depth&7] = f.to
+				f = element(f.to)
+			}
+		case '}', ']':
+			i++
+			if skipped > 0 {
+				skipped--
+			} else if depth--; depth <= 0 {
+				return depth == 0 && i == len(b)
+			}
+		case ',':
+			i++
+			if skipped == 0 {
+				f = element(open[depth&7])
+			}
+		case ' ', '\n', '\r', '\t':
+			i++
+		case '"':
+			end, escaped := stringEnd(b, i+1)
+			if i = end + 1; i >= len(b) {
+				return false
+			}
+			switch next := b[i]; {
+			case next == ':':
+				i++
+				if skipped > 0 {
+					continue
+				}
+				if escaped || from+9 > len(b) {
+					return false
+				}
+				f = find(tree[open[depth&7]], fingerprint(b, from+1, end))
+			case next != ',' && next != '}' && next != ']':
+				return false
+			case skipped == 0 && f != nil:
+				switch v := sdk.JSON(b[from:i]); {
+				case f.slot == elsewhere:
+					return false
+				case f.slot == call && !isCall(v), f.slot == nothing:
+				case f.slot == begun: // the rest of the event says nothing
+					g[begun] = v
+					return true
+				default:
+					g[f.slot] = v
+				}
+			}
+		default:
+			for i++; i < len(b) && b[i] != ',' && b[i] != '}' && b[i] != ']' && b[i] > ' '; {
+				i++
+			}
+			if skipped == 0 && f != nil {
+				if f.slot == elsewhere {
+					return false
+				}
+				if f.slot < slots {
+					g[f.slot] = b[from:i]
+				}
+			}
+		}
+	}
+	return false
+}
+
+// find returns the field with a name; nil if it doesn't count.
+func find(fields []known, name uint64) *known {
+	for i := range fields {
+		if f := &fields[i]; f.name == name {
+			return f
+		}
+	}
+	return nil
+}
+
+// element returns what an element of an array is; nil for the fields of an object, which are known
+// by their names.
+func element(in place) *known {
+	if in == inOutput {
+		return &tree[inOutput][0]
+	}
+	return nil
+}
+
+// stringEnd returns where the quote is that ends a string whose inside begins at i, or the end of b,
+// and whether there are escapes in it.
+func stringEnd(b []byte, i int) (end int, escaped bool) {
+	const (
+		low  = 0x0101010101010101
+		high = 0x8080808080808080
+	)
+	for {
+		for ; i+8 <= len(b); i += 8 {
+			w := word(b[i:])
+			quote, backslash := w^low*'"', w^low*'\\'
+			if stop := ((quote-low)&^quote | (backslash-low)&^backslash) & high; stop != 0 {
+				i += bits.TrailingZeros64(stop) / 8
+				break
+			}
+		}
+		for i < len(b) && b[i] != '"' && b[i] != '\\' {
+			i++
+		}
+		if i >= len(b) || b[i] == '"' {
+			return min(i, len(b)), escaped
+		}
+		escaped = true
+		i += 2
+	}
+}
