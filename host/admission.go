@@ -281,7 +281,7 @@ func notAdmitted(r *limit.Refusal, now time.Time) error {
 	if r.Unavailable {
 		return &fault.Error{
 			Kind: fault.Full, Code: "limits_unavailable", RetryAfter: r.Wait,
-			Text: "What this gateway's limits allow can't be asked at the moment. Try again in a second.",
+			Text: "This gateway can't check its limits at the moment. Try again in a second.",
 		}
 	}
 	b := r.Bucket

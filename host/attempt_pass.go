@@ -19,7 +19,7 @@ func (a *attempt) pass(res *upstream.Response) error {
 	if !ok {
 		return &fault.Error{
 			Kind: fault.Upstream, Code: "upstream_error",
-			Text: fmt.Sprintf("Provider '%s' answered with something else than what was asked for.", a.provider.name),
+			Text: fmt.Sprintf("Provider '%s' answered with something other than what was asked for.", a.provider.name),
 		}
 	}
 	for {

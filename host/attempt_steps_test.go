@@ -355,8 +355,8 @@ func TestBytesPassAsTheyCome(t *testing.T) {
 		want   string
 	}{
 		"whole":                     {answer: mock.Whole(200, "audio/mpeg", "abcdef"), passes: sound, status: 200, want: "abcdef"},
-		"of another type":           {answer: mock.Whole(200, "audio/wav", "abcdef"), passes: sound, status: 502, want: "something else than what was asked for"},
-		"that nobody asked for":     {answer: mock.Whole(200, "audio/mpeg", "abcdef"), status: 502, want: "something else than what was asked for"},
+		"of another type":           {answer: mock.Whole(200, "audio/wav", "abcdef"), passes: sound, status: 502, want: "something other than what was asked for"},
+		"that nobody asked for":     {answer: mock.Whole(200, "audio/mpeg", "abcdef"), status: 502, want: "something other than what was asked for"},
 		"none":                      {answer: mock.Whole(200, "audio/mpeg", ""), passes: sound, status: 502, want: "answered with nothing"},
 		"none, and another target":  {answer: mock.Whole(200, "audio/mpeg", ""), passes: sound, second: true, status: 200, want: "second"},
 		"more than the limit":       {answer: mock.Whole(200, "audio/mpeg", "abcdef"), passes: sound, limit: len("POST /speech\n") + 5, status: 502, want: "limits.stream_output"},

@@ -122,15 +122,15 @@ var responseID = regexp.MustCompile(`^(?:[a-z]{2,10}[-_]){0,2}(?:[A-Za-z]*[0-9][
 // version is what follows a model's name in a provider's answer.
 var version = regexp.MustCompile(`^(?:[-@.]?[0-9]+)*$`)
 
-// told returns what was collected. It leaves out an id that doesn't look like one, and a model
+// reported returns what was collected. It leaves out an id that doesn't look like one, and a model
 // that is neither the one asked for nor a version of it.
 //
 //   - model: the asked one
-func (d *details) told(model string) *record.Told {
+func (d *details) reported(model string) *record.Reported {
 	if d == nil {
 		return nil
 	}
-	t := &record.Told{}
+	t := &record.Reported{}
 	if len(d.id) <= 100 && responseID.MatchString(d.id) {
 		t.ID = d.id
 	}

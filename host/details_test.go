@@ -62,7 +62,7 @@ func TestWhatSpansSayOfAnAnswer(t *testing.T) {
 			d.readEvent([]byte(data))
 		}
 		d.add(tc.ems)
-		told := d.told(tc.model)
+		told := d.reported(tc.model)
 		if got := fmt.Sprint(told.ID, " ", told.Model, " ", told.Finish); got != tc.want {
 			t.Errorf("%s: got %q, want %q", name, got, tc.want)
 		}
@@ -71,7 +71,7 @@ func TestWhatSpansSayOfAnAnswer(t *testing.T) {
 	none.begin()
 	none.readEvent(nil)
 	none.add(nil)
-	if none.told("m") != nil {
+	if none.reported("m") != nil {
 		t.Error("there are details that nobody wants")
 	}
 }

@@ -33,8 +33,8 @@ type cooling struct {
 func (h *Host) tellCooling(c route.CoolingDown) {
 	offset := h.fleet.Offset()
 	note := cooling{Upstream: c.Upstream, Model: c.Model, Whole: c.Whole, Only: c.Operation, Until: c.Until.Add(offset).UnixMilli(), Class: c.Kind.String()}
-	if !c.Told.IsZero() {
-		note.Told = c.Told.Add(offset).UnixMilli()
+	if !c.AskedUntil.IsZero() {
+		note.Told = c.AskedUntil.Add(offset).UnixMilli()
 	}
 	text, err := json.Marshal(note)
 	if err != nil {
@@ -67,7 +67,7 @@ func (h *Host) hearCooling(name, text string) {
 		c.Until = latest
 	}
 	if told := here(note.Told); note.Told > 0 && told.After(now) {
-		c.Told = told
+		c.AskedUntil = told
 	}
 	h.cells.Adopt(c)
 }

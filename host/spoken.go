@@ -22,7 +22,7 @@ type spoken struct {
 	choices map[int]*spokenChoice
 	room    int // bytes of the answer's texts that still fit in
 
-	told func(name, data []byte, whole bool) []abi.Emission // what is said in an answer that passes; nil: nobody knows
+	said func(name, data []byte, whole bool) []abi.Emission // what is said in an answer that passes; nil: nobody knows
 }
 
 // spokenChoice is one choice of an answer. Texts are insides of JSON string literals.
@@ -64,7 +64,7 @@ func (c *call) listen() *spoken {
 	defer c.memory.Drop(size)
 	s := &spoken{input: messagesOf(c.body.Body(c.plan.Alias))}
 	if c.native != nil {
-		s.told = c.native.Told
+		s.said = c.native.Said
 	}
 	return s
 }
@@ -74,8 +74,8 @@ func (c *call) listen() *spoken {
 func (a *attempt) receive(name, data []byte, whole bool) {
 	a.answer.received(name, data, whole)
 	a.call.details.readEvent(data)
-	if s := a.call.spoken; s != nil && s.told != nil && a.native {
-		s.add(s.told(name, data, whole))
+	if s := a.call.spoken; s != nil && s.said != nil && a.native {
+		s.add(s.said(name, data, whole))
 	}
 }
 

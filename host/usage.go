@@ -19,7 +19,7 @@ func (c *call) note(ctx context.Context, target *route.Target, o outcome, begun,
 	r := c.http.Record
 	a := record.Attempt{
 		Target: target.ID, Provider: target.Provider, Model: target.Model,
-		Began: begun, Duration: now.Sub(begun), Usage: o.usage, Calls: o.calls, Status: o.status, Cooled: cooled, Uncertain: o.uncertain, Span: c.span, Told: c.details.told(target.Model),
+		Began: begun, Duration: now.Sub(begun), Usage: o.usage, Calls: o.calls, Status: o.status, Cooled: cooled, Uncertain: o.uncertain, Span: c.span, Reported: c.details.reported(target.Model),
 	}
 	if o.err != nil {
 		if e, ok := errors.AsType[*fault.Error](o.err); ok {

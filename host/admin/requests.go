@@ -15,16 +15,16 @@ import (
 
 // kept is how many requests are remembered.
 const (
-	kept    = 500
-	maxLive = 16 // live answers at one time
-	backlog = 64 // requests that a live answer may be behind
+	maxRequests = 500
+	maxLive     = 16 // live answers at one time
+	backlog     = 64 // requests that a live answer may be behind
 )
 
 // Requests are the last requests and the last hour in numbers. Its methods are safe for
 // concurrent use.
 type Requests struct {
 	mu      sync.Mutex
-	ring    [kept]Request
+	ring    [maxRequests]Request
 	next    int   // where the next one goes
 	count   int64 // of all since the start
 	hours   map[string]*hour
@@ -93,7 +93,7 @@ func (q *Requests) Add(r *record.Request, targets []string) {
 	q.count++
 	shown.Number = q.count
 	q.ring[q.next] = shown
-	q.next = (q.next + 1) % kept
+	q.next = (q.next + 1) % maxRequests
 	q.measure(r)
 	for i := range r.Attempts {
 		a := &r.Attempts[i]
@@ -211,7 +211,7 @@ func (f filter) takes(r *Request) bool {
 func (q *Requests) last(f filter) []Request {
 	all := []Request{}
 	for i := range q.ring {
-		r := &q.ring[(q.next-1-i+2*kept)%kept]
+		r := &q.ring[(q.next-1-i+2*maxRequests)%maxRequests]
 		if r.Number > 0 && f.takes(r) {
 			all = append(all, *r)
 		}

@@ -27,14 +27,14 @@ func request(alias string, began time.Time) *record.Request {
 
 func TestOnlyTheLastRequestsAreKept(t *testing.T) {
 	q := NewRequests()
-	for range kept + 7 {
+	for range maxRequests + 7 {
 		q.Add(request("m", noon), nil)
 	}
 	all := q.last(filter{})
-	if len(all) != kept || all[0].Number != kept+7 || all[kept-1].Number != 8 {
-		t.Errorf("of %d requests %d are kept, from %d to %d", kept+7, len(all), all[len(all)-1].Number, all[0].Number)
+	if len(all) != maxRequests || all[0].Number != maxRequests+7 || all[maxRequests-1].Number != 8 {
+		t.Errorf("of %d requests %d are kept, from %d to %d", maxRequests+7, len(all), all[len(all)-1].Number, all[0].Number)
 	}
-	if c := q.Calls("up"); c.OK != 3*(kept+7) || c.Fuel != 900*(kept+7) {
+	if c := q.Calls("up"); c.OK != 3*(maxRequests+7) || c.Fuel != 900*(maxRequests+7) {
 		t.Errorf("the adapter's calls are %+v", c)
 	}
 }

@@ -155,8 +155,8 @@ func (x *Exchange) log() {
 	x.server.Logger.LogAttrs(ctx, level, "request finished", attrs...)
 }
 
-// unsaid stands in the log for what a provider said.
-const unsaid = "what the provider said is logged only if both log.level and the provider's log are debug"
+// withheld stands in the log for what a provider said.
+const withheld = "what the provider said is logged only if both log.level and the provider's log are debug"
 
 // errorText is what the log says about the request's error. What a provider said may repeat
 // a prompt, so that is shown only if it was asked for twice. What its adapter says of it in
@@ -166,11 +166,11 @@ func (x *Exchange) errorText(ctx context.Context) string {
 	if e, ok := errors.AsType[*fault.Error](err); ok && e.Foreign && !(x.record.Words && x.server.Logger.Enabled(ctx, slog.LevelDebug)) {
 		switch e.Own {
 		case "":
-			return "the provider reported an error; " + unsaid
+			return "the provider reported an error; " + withheld
 		case e.Text:
 			return fault.Shown(e.Own, maxLogged)
 		}
-		return fault.Shown(e.Own, maxLogged) + " (" + unsaid + ")"
+		return fault.Shown(e.Own, maxLogged) + " (" + withheld + ")"
 	}
 	return fault.Shown(err.Error(), maxLogged)
 }

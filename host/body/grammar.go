@@ -47,16 +47,16 @@ type Node struct {
 
 	// Only is what the Reader is told of values at this place. Default: everything. A place
 	// without a node tells everything, too.
-	Only Told
+	Only Interest
 }
 
-// Told is what a Reader is told of the values at a place.
-type Told uint8
+// Interest is what a Reader is told of the values at a place.
+type Interest uint8
 
 const (
-	Strings Told = 1 << iota // by Value
-	Others                   // by Value, too: values that are no strings
-	Bounds                   // by Begin and End
+	Strings Interest = 1 << iota // by Value
+	Others                       // by Value, too: values that are no strings
+	Bounds                       // by Begin and End
 )
 
 // Field is a field of an object and the place of its value.
@@ -82,9 +82,9 @@ type Reader interface {
 
 // node is a Node, ready to be looked at.
 type node struct {
-	names   names // of Fields; those at the top are the known ones, too
-	element Place
-	told    Told
+	names    names // of Fields; those at the top are the known ones, too
+	element  Place
+	interest Interest
 }
 
 // Indexed returns the grammar with an index of all names, so that it can be used. It panics if
@@ -94,16 +94,16 @@ func (g Grammar) Indexed() Grammar {
 	none := newNames(nil, nil, Elsewhere)
 	for p := range g.nodes {
 		n := &g.nodes[p]
-		if n.told, n.names = Strings|Others|Bounds, none; p >= len(g.Places) {
+		if n.interest, n.names = Strings|Others|Bounds, none; p >= len(g.Places) {
 			continue
 		}
 		from := g.Places[p]
 		if n.element = from.Element; from.Only != 0 {
-			n.told = from.Only
+			n.interest = from.Only
 		}
 		n.names = newNames(from.Fields, nil, from.Other)
 	}
-	g.nodes[Elsewhere].told, g.nodes[Top].told, g.nodes[Model].told = 0, 0, Strings|Others
+	g.nodes[Elsewhere].interest, g.nodes[Top].interest, g.nodes[Model].interest = 0, 0, Strings|Others
 	if len(g.Known) >= places || slices.ContainsFunc(g.Known, func(name string) bool { return !isFolded([]byte(name)) }) {
 		panic("body: a grammar knows more than 255 names, or one that isn't folded")
 	}

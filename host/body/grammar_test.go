@@ -67,7 +67,7 @@ func TestAGrammarKnowsFoldedNames(t *testing.T) {
 func TestAReaderIsToldOfWhatItAsksFor(t *testing.T) {
 	const b = `{"a":[],"b":1,"c":"x","d":{"e":{},"f":["y",null]}}`
 	for name, tc := range map[string]struct {
-		only Told
+		only Interest
 		want []string
 	}{
 		"everything": {0, []string{

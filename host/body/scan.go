@@ -99,7 +99,7 @@ func (s *scanner) object(i int) error {
 					return err
 				}
 			}
-			if nodes[s.here].told&Strings != 0 {
+			if nodes[s.here].interest&Strings != 0 {
 				s.note(s.here, Span{i, next}, s.keyAt)
 			}
 		case '{', '[':
@@ -115,7 +115,7 @@ func (s *scanner) object(i int) error {
 			if next, ok = Scalar(b, i); !ok {
 				return s.noScalar(i, next)
 			}
-			if nodes[s.here].told&Others != 0 {
+			if nodes[s.here].interest&Others != 0 {
 				s.note(s.here, Span{i, next}, s.keyAt)
 			}
 		}
@@ -141,8 +141,8 @@ func (s *scanner) begin(i int, c byte) (next int, begun bool, err error) {
 	if depth == 1 {
 		s.valueAt, s.topKeyAt = i, s.keyAt
 	}
-	told := s.grammar.nodes[here].told
-	if told&Bounds != 0 {
+	interest := s.grammar.nodes[here].interest
+	if interest&Bounds != 0 {
 		s.reader.Begin(here, i)
 	}
 	s.push(container{here, last})
@@ -151,7 +151,7 @@ func (s *scanner) begin(i int, c byte) (next int, begun bool, err error) {
 		if depth == 0 {
 			s.doc.fields = Span{i, i}
 		}
-		if depth > 1 && told&Others != 0 {
+		if depth > 1 && interest&Others != 0 {
 			s.note(here, Span{from, i + 1}, s.keyAt)
 		}
 		i, err = s.close(i)
@@ -216,8 +216,8 @@ func (s *scanner) behind(i int) (next int, err error) {
 func (s *scanner) close(i int) (int, error) {
 	end, place := i+1, s.in.place
 	s.pop()
-	told := s.grammar.nodes[place].told
-	if told&Bounds != 0 {
+	interest := s.grammar.nodes[place].interest
+	if interest&Bounds != 0 {
 		s.reader.End(place, end)
 	}
 	switch s.depth {
@@ -228,7 +228,7 @@ func (s *scanner) close(i int) (int, error) {
 		}
 		return i, nil
 	case 1:
-		if told&Others != 0 {
+		if interest&Others != 0 {
 			s.note(place, Span{s.valueAt, end}, s.topKeyAt)
 		}
 	}

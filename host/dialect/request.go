@@ -153,10 +153,10 @@ type Native struct {
 	// [NativeStream].
 	Whole func(Info) Passing
 
-	// Told returns what the assistant says in an event or a whole answer that passes, as
+	// Said returns what the assistant says in an event or a whole answer that passes, as
 	// adapters would state it, but without the reason for its end, which they do state.
 	// Default: nobody knows what it says.
-	Told func(name, data []byte, whole bool) []abi.Emission
+	Said func(name, data []byte, whole bool) []abi.Emission
 }
 
 // NativeStream is a Stream that can pass on what a provider sends.

@@ -48,7 +48,7 @@ type Table struct {
 	mu           sync.Mutex
 	small, large list  // of those that are counted, by what their heads hold
 	held         int64 // by all of them
-	told         time.Time
+	warned       time.Time
 }
 
 // list has connections in the order in which they were added.
@@ -206,8 +206,8 @@ func (t *Table) over() (over []*Conn) {
 		t.drop(c)
 	}
 	if len(over) > 0 && t.Full != nil {
-		if now := time.Now(); now.Sub(t.told) >= time.Minute {
-			t.told = now
+		if now := time.Now(); now.Sub(t.warned) >= time.Minute {
+			t.warned = now
 			go t.Full()
 		}
 	}

@@ -27,14 +27,14 @@ const (
 	attrCacheWrite41 = "gen_ai.usage.cache_creation.input_tokens" // until v1.41
 	attrReasoning    = "gen_ai.usage.reasoning.output_tokens"
 
-	attrMaxTokens   = "gen_ai.request.max_tokens"
-	attrTemperature = "gen_ai.request.temperature"
-	attrTopP        = "gen_ai.request.top_p"
-	attrResponseID  = "gen_ai.response.id"
-	attrToldModel   = "gen_ai.response.model"
-	attrFinish      = "gen_ai.response.finish_reasons"
-	attrServer      = "server.address"
-	attrPort        = "server.port"
+	attrMaxTokens     = "gen_ai.request.max_tokens"
+	attrTemperature   = "gen_ai.request.temperature"
+	attrTopP          = "gen_ai.request.top_p"
+	attrResponseID    = "gen_ai.response.id"
+	attrResponseModel = "gen_ai.response.model"
+	attrFinish        = "gen_ai.response.finish_reasons"
+	attrServer        = "server.address"
+	attrPort          = "server.port"
 
 	attrInputMessages  = "gen_ai.input.messages"
 	attrOutputMessages = "gen_ai.output.messages"

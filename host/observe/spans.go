@@ -153,8 +153,8 @@ func (t *traced) details(a *record.Attempt) (all []*common.KeyValue) {
 			all = append(all, decimal(attrTopP, *asked.TopP))
 		}
 	}
-	if told := a.Told; told != nil {
-		all = appendTexts(all, attrResponseID, told.ID, attrToldModel, told.Model)
+	if told := a.Reported; told != nil {
+		all = appendTexts(all, attrResponseID, told.ID, attrResponseModel, told.Model)
 		if len(told.Finish) > 0 {
 			reasons := &common.ArrayValue{}
 			for _, reason := range told.Finish {

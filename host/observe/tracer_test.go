@@ -95,7 +95,7 @@ func TestSpansOfARequest(t *testing.T) {
 	r.Attempts[0].Code = "You asked me who I am"
 	warmth := 0.5
 	r.Asked = &record.Asked{MaxTokens: 300, Temperature: &warmth, TopP: new(float64)}
-	r.Attempts[1].Told = &record.Told{ID: "msg_1", Model: "llama-1", Finish: []string{"stop", "length"}}
+	r.Attempts[1].Reported = &record.Reported{ID: "msg_1", Model: "llama-1", Finish: []string{"stop", "length"}}
 	config.Servers = map[string]Server{"groq": {"api.example.com", 443}}
 	tr.Use(config)
 	r.TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

@@ -71,8 +71,8 @@ type Asked struct {
 	Temperature, TopP *float64 // nil: it doesn't say
 }
 
-// Told is what a provider said about an answer beyond its content. It never changes.
-type Told struct {
+// Reported is what a provider said about an answer beyond its content. It never changes.
+type Reported struct {
 	ID     string   // the provider's, as far as it looks like an id; "": unknown
 	Model  string   // the asked one, perhaps with a version; "": it said another one, or none
 	Finish []string // why choices ended, in words of OpenAI's API, in their order
@@ -107,8 +107,8 @@ type Attempt struct {
 	Cost         Cost   // of the usage, by the configured price
 	Price        string // the version of that price; "": there is none
 	Calls        Calls
-	Span         [8]byte // the id that its span has, if the provider was told; else zero
-	Told         *Told   // nil: no span will say it
+	Span         [8]byte   // the id that its span has, if the provider was told; else zero
+	Reported     *Reported // nil: no span will say it
 
 	// Uncertain says that the provider may have done work that it never counted and may still
 	// bill. Usage and Cost don't include it.

@@ -36,10 +36,10 @@ const maxTold = time.Hour
 //
 // It is safe for concurrent use. Asking a closed cell takes one atomic load.
 type Cell struct {
-	until atomic.Int64 // when the cooldown ends, nanoseconds since 1970; 0: closed
-	told  atomic.Int64 // the part of it that the upstream asked for
-	limit atomic.Int64 // the part of told that is for a limit
-	room  atomic.Int64 // and that is for a lack of room
+	until      atomic.Int64 // when the cooldown ends, nanoseconds since 1970; 0: closed
+	askedUntil atomic.Int64 // the part of it that the upstream asked for
+	limit      atomic.Int64 // the part of told that is for a limit
+	room       atomic.Int64 // and that is for a lack of room
 
 	window    window
 	about     cellKey
@@ -79,13 +79,13 @@ func (c *Cell) State(now time.Time) State {
 // lapses reports whether the cell cools only because of what an upstream said elsewhere: in another
 // operation of the model, or to another gateway.
 func (c *Cell) lapses() bool {
-	return c.until.Load() == c.told.Load() && !c.window.marked.Load()
+	return c.until.Load() == c.askedUntil.Load() && !c.window.marked.Load()
 }
 
 // Until returns when the cooldown ends, and when the part of it ends that the upstream
 // itself asked for; zero times if there is none.
 func (c *Cell) Until() (until, told time.Time) {
-	return instant(c.until.Load()), instant(c.told.Load())
+	return instant(c.until.Load()), instant(c.askedUntil.Load())
 }
 
 func instant(nanoseconds int64) time.Time {
@@ -190,7 +190,7 @@ func (c *Cell) close() {
 	c.failures, c.rounds = 0, 0
 	c.window.marked.Store(false)
 	c.until.Store(0)
-	c.told.Store(0)
+	c.askedUntil.Store(0)
 	c.limit.Store(0)
 	c.room.Store(0)
 }
@@ -205,7 +205,7 @@ func (c *Cell) failed(now time.Time, kind fault.Kind, retryAfter time.Duration, 
 	defer c.mu.Unlock()
 	if c.lapses() && now.UnixNano() >= c.until.Load() { // so this begins anew
 		c.until.Store(0)
-		c.told.Store(0)
+		c.askedUntil.Store(0)
 	}
 	before := c.until.Load()
 	c.failures++
@@ -236,7 +236,7 @@ func (c *Cell) failed(now time.Time, kind fault.Kind, retryAfter time.Duration, 
 // the lock.
 func (c *Cell) hear(told time.Time, kind fault.Kind) {
 	later := func(part *atomic.Int64) { part.Store(max(part.Load(), told.UnixNano())) }
-	later(&c.told)
+	later(&c.askedUntil)
 	switch kind {
 	case fault.Rate:
 		later(&c.limit)
@@ -259,12 +259,12 @@ func (c *Cell) cool(end time.Time, kind fault.Kind) {
 func (c *Cell) adopt(o CoolingDown) (longer bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	until, told := c.until.Load(), c.told.Load()
-	if !o.Told.IsZero() {
-		c.hear(o.Told, o.Kind)
+	until, told := c.until.Load(), c.askedUntil.Load()
+	if !o.AskedUntil.IsZero() {
+		c.hear(o.AskedUntil, o.Kind)
 	}
 	c.cool(o.Until, o.Kind)
-	return c.until.Load() != until || c.told.Load() != told
+	return c.until.Load() != until || c.askedUntil.Load() != told
 }
 
 // announce tells others how the cell cools.
@@ -273,7 +273,7 @@ func (c *Cell) announce() {
 		return
 	}
 	until, told := c.Until()
-	c.tell(CoolingDown{Upstream: c.about.provider, Model: c.about.model, Whole: c.about.whole, Operation: c.operation, Until: until, Told: told, Kind: c.Reason()})
+	c.tell(CoolingDown{Upstream: c.about.provider, Model: c.about.model, Whole: c.about.whole, Operation: c.operation, Until: until, AskedUntil: told, Kind: c.Reason()})
 }
 
 // nextLength returns the length of the next cooldown, give or take a tenth.

@@ -38,13 +38,13 @@ type cellKey struct {
 
 // CoolingDown is a cooldown of an upstream, or of one of its models.
 type CoolingDown struct {
-	Upstream  string // as a Target has it
-	Model     string
-	Whole     bool       // it is of the upstream, with all of its models
-	Operation string     // of the model, in which alone it cools; "": in answering
-	Until     time.Time  // when it ends
-	Told      time.Time  // when the part of it ends that the upstream asked for; zero: it asked for none
-	Kind      fault.Kind // of the failure
+	Upstream   string // as a Target has it
+	Model      string
+	Whole      bool       // it is of the upstream, with all of its models
+	Operation  string     // of the model, in which alone it cools; "": in answering
+	Until      time.Time  // when it ends
+	AskedUntil time.Time  // when the part of it ends that the upstream asked for; zero: it asked for none
+	Kind       fault.Kind // of the failure
 }
 
 type heldCell struct {

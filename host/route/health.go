@@ -144,7 +144,7 @@ func (l *Lease) Done(now time.Time, err error) (cooled bool) {
 		cell, probe = l.health.provider, l.providerProbe
 	case told > 0 && l.health.appliesToOthers(kind):
 		end := now.Add(min(told, maxTold))
-		if common := l.health.common; common.adopt(CoolingDown{Until: end, Told: end, Kind: kind}) {
+		if common := l.health.common; common.adopt(CoolingDown{Until: end, AskedUntil: end, Kind: kind}) {
 			common.announce()
 			cooled = true
 		}

@@ -39,7 +39,7 @@ func (c *Client) connectBy(o Options, dialer net.Dialer) error {
 	case "2":
 		c.onlyHTTP2 = true
 		if plain && !direct {
-			return errors.New("http_version: 2 over http:// is not possible by a proxy")
+			return errors.New("http_version: 2 over http:// is not possible through a proxy")
 		}
 	default:
 		return errors.New(`http_version: must be "auto", "1.1" or "2"`)

@@ -40,12 +40,12 @@ type answer struct {
 
 // choice is one completion. Texts are kept as the inside of a JSON string literal.
 type choice struct {
-	index  int // in the part
-	text   []byte
-	tokens tokens
-	extra  facts.Object // CHOICE_EXTRA
-	finish string       // the reason, once it is final
-	told   bool         // the chunk with the reason was made
+	index      int // in the part
+	text       []byte
+	tokens     tokens
+	extra      facts.Object // CHOICE_EXTRA
+	finish     string       // the reason, once it is final
+	finishSent bool         // the chunk with the reason was made
 }
 
 var _ dialect.Parted = (*answer)(nil)

@@ -27,8 +27,8 @@ func (a *answer) show(dst []byte) ([]byte, error) {
 		if len(ch.text) > 0 || !ch.tokens.empty() {
 			dst = a.appendChunk(dst, ch, "")
 		}
-		if ch.finish != "" && !ch.told {
-			ch.told = true
+		if ch.finish != "" && !ch.finishSent {
+			ch.finishSent = true
 			dst = a.appendChunk(dst, ch, ch.finish)
 		}
 		rest += ch.extra.Held()

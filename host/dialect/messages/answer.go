@@ -14,7 +14,7 @@ import (
 // answer is what both forms of an answer share: it puts the facts into content blocks. A
 // whole answer keeps all blocks, and a stream only those whose end the client has not seen.
 type answer struct {
-	asked  asked
+	asked  requestInfo
 	info   dialect.Info
 	facts  *facts.Answer
 	choice int // the one that clients see: the first that opened
@@ -64,7 +64,7 @@ const pieceBytes = 512
 // it.
 const maxNative = 64
 
-func newAnswer(a asked, i dialect.Info) answer {
+func newAnswer(a requestInfo, i dialect.Info) answer {
 	return answer{asked: a, info: i, facts: facts.New(facts.Options{Memory: i.Memory, MaxHeld: i.MaxHeld})}
 }
 

@@ -8,11 +8,11 @@ import (
 // What the tests of answers, in a package of their own, need of this one.
 
 func NewWhole(names map[string]string, ids func(string) bool, i dialect.Info) dialect.Answer {
-	return newWhole(asked{names: names, ids: ids}, i)
+	return newWhole(requestInfo{names: names, ids: ids}, i)
 }
 
 func NewStream(names map[string]string, ids func(string) bool, i dialect.Info) dialect.Stream {
-	return newStream(asked{names: names, ids: ids}, i)
+	return newStream(requestInfo{names: names, ids: ids}, i)
 }
 
 func Translate(e *fault.Error) *fault.Error { return translate(e) }

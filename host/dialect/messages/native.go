@@ -166,7 +166,7 @@ func (r *request) passed(b []byte, header http.Header) (*dialect.Native, error) 
 		ids = slices.Concat(ids, q.Links)
 	}
 	return &dialect.Native{
-		Size: 2 * q.Size(), IDs: ids, Billed: q.Billed(), Headers: clientHeaders(header), Told: nativeTold,
+		Size: 2 * q.Size(), IDs: ids, Billed: q.Billed(), Headers: clientHeaders(header), Said: nativeSaid,
 		Body: func(takes, _ func(string) bool) dialect.Body {
 			if takes(extOwn) {
 				return q

@@ -12,8 +12,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// asked is what an answer needs to know of its request. It never changes.
-type asked struct {
+// requestInfo is what an answer needs to know of its request. It never changes.
+type requestInfo struct {
 	// names are the client's names of the tools whose names were shortened for the
 	// provider, by the short name; nil: none was.
 	names map[string]string
@@ -23,7 +23,7 @@ type asked struct {
 }
 
 // fullName returns the client's name of a tool, which the provider calls name.
-func (a *asked) fullName(name string) string {
+func (a *requestInfo) fullName(name string) string {
 	if full, ok := a.names[name]; ok {
 		return full
 	}
@@ -77,7 +77,7 @@ const (
 // request is a request that was read, and what is needed to write another form of it.
 type request struct {
 	*dialect.Request
-	asked    asked
+	asked    requestInfo
 	source   source // in the client's body
 	counting bool
 	bytes    int // of the client's body
@@ -111,7 +111,7 @@ func parse(b []byte, counting bool, buffers *buffer.Pool) (*request, error) {
 	p.plain = t.origins
 	p.given = &p.plain
 	r.found = t.found
-	r.asked = asked{names: t.names, ids: func(id string) bool { _, has := ids[id]; return has }}
+	r.asked = requestInfo{names: t.names, ids: func(id string) bool { _, has := ids[id]; return has }}
 	r.Model, r.Stream, r.Body, r.Owner, r.IDs = body.Model, body.Stream, body, t.owner, body.IDs()
 	r.Size = int64(len(t.out)+t.origins.size()+64*len(ids)) + body.Size()
 	r.Fault = func(e *fault.Error) *fault.Error { return p.given.fault(e) }

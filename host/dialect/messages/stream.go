@@ -11,11 +11,11 @@ import (
 
 // stream is a streamed answer as its client sees it: the events of one attempt.
 type stream struct {
-	asked asked
+	asked requestInfo
 	info  dialect.Info
 }
 
-func newStream(a asked, i dialect.Info) dialect.Stream { return &stream{a, i} }
+func newStream(a requestInfo, i dialect.Info) dialect.Stream { return &stream{a, i} }
 
 func (s *stream) Begin() dialect.Answer { return newEvents(s.asked, s.info) }
 
@@ -50,7 +50,7 @@ type events struct {
 // deltaEnd is what follows the text of a delta.
 const deltaEnd = "\"}}\n\n"
 
-func newEvents(a asked, i dialect.Info) *events { return &events{answer: newAnswer(a, i)} }
+func newEvents(a requestInfo, i dialect.Info) *events { return &events{answer: newAnswer(a, i)} }
 
 // Apply appends the events for the emissions of one adapter call, if there are any.
 //

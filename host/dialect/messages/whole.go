@@ -9,7 +9,7 @@ import (
 // whole makes an answer that is not streamed. It keeps all texts until End.
 type whole struct{ answer }
 
-func newWhole(a asked, i dialect.Info) dialect.Answer { return &whole{newAnswer(a, i)} }
+func newWhole(a requestInfo, i dialect.Info) dialect.Answer { return &whole{newAnswer(a, i)} }
 
 // Apply adds the emissions of one adapter call, and appends nothing.
 //

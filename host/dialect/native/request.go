@@ -91,7 +91,7 @@ func (f Form) Indexed() Form {
 
 // needs returns what must be told of a value with a role: any string, since it may be long, and
 // perhaps more.
-func (r Role) needs() body.Told {
+func (r Role) needs() body.Interest {
 	switch r {
 	case Tool, ToolSchema, Item:
 		return body.Strings | body.Bounds

@@ -237,5 +237,5 @@ func cleanFileName(name string) string {
 }
 
 func badForm(what string) *fault.Error {
-	return &fault.Error{Kind: fault.Invalid, Text: "The request is no form that can be read: " + what + "."}
+	return &fault.Error{Kind: fault.Invalid, Text: "The request is not a form that can be read: " + what + "."}
 }

@@ -88,7 +88,7 @@ func asEvents(answer sdk.JSON, tell func(event []byte, ems ...abi.Emission) erro
 func notEvents() *fault.Error {
 	return &fault.Error{
 		Kind: fault.Upstream, Code: "upstream_error",
-		Text: "The provider answered as a whole, although a stream was asked for. It may know none: ask without one.",
+		Text: "The provider answered as a whole, although a stream was asked for. It may not have streams: ask without one.",
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 
 // The bytes of a stream: two lines for each event, no other end mark than the last event.
 func TestAStreamByteForByte(t *testing.T) {
-	a := asked{echo: echo{instructions: []byte(`"Be brief"`)}}
+	a := requestInfo{echo: echo{instructions: []byte(`"Be brief"`)}}
 	object := func(status, completedAt, output, usage string) string {
 		return `{"id":"resp_ABCDEFGHIJKLMNOPQRSTUVWXYZ","object":"response","created_at":1700000000,"completed_at":` + completedAt + `,"status":"` + status +
 			`","background":false,"error":null,"incomplete_details":null,"instructions":"Be brief","max_output_tokens":null,"max_tool_calls":null,"model":"fast","output":[` + output +
@@ -56,7 +56,7 @@ func TestManyTexts(t *testing.T) {
 	for i := range in {
 		in[i] = emit(text("a "))
 	}
-	got, err := streamed(asked{}, append(in, stop))
+	got, err := streamed(requestInfo{}, append(in, stop))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestUsageAndExtraFieldsOfTheLastObject(t *testing.T) {
 		"fields of the adapter":        {calls{emit(text("a"), chunkExtra(`{"provider":"x","service_tier":"flex","status":"y"}`)), stop}, `{"provider":"x","service_tier":"flex","usage":null}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			stream, err := streamed(asked{}, tc.in)
+			stream, err := streamed(requestInfo{}, tc.in)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,7 +89,7 @@ func TestUsageAndExtraFieldsOfTheLastObject(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			whole, err := wholly(asked{}, tc.in)
+			whole, err := wholly(requestInfo{}, tc.in)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,7 +105,7 @@ func TestUsageAndExtraFieldsOfTheLastObject(t *testing.T) {
 
 // completed_at is when the answer was complete, and not when it began.
 func TestCompletedAt(t *testing.T) {
-	r := newResponse(asked{}, testInfo)
+	r := newResponse(requestInfo{}, testInfo)
 	r.now = func() time.Time { return r.began.Add(90*time.Second + 999*time.Millisecond) }
 	w := &whole{newAnswer(r)}
 	if _, err := w.Apply(nil, emit(text("a"), finish("stop"))); err != nil {
@@ -235,7 +235,7 @@ func TestABrokenConnectionAfterTheFinish(t *testing.T) {
 // Silence is broken by events: first the beginning of the stream, then short ones. They
 // have no place between events that wait to be sent.
 func TestKeepAlive(t *testing.T) {
-	a := asked{tools: testTools, echo: echo{instructions: []byte(`"` + strings.Repeat("x", 5000) + `"`), tools: []byte(`[{"type":"web_search"}]`)}}
+	a := requestInfo{tools: testTools, echo: echo{instructions: []byte(`"` + strings.Repeat("x", 5000) + `"`), tools: []byte(`[{"type":"web_search"}]`)}}
 	c := newClient(a)
 	c.keepAlive()
 	if n := strings.Count(string(c.got), "xxx"); n < 2*5000/3-2 {
@@ -293,7 +293,7 @@ func TestWhatIsRemembered(t *testing.T) {
 		items    [][]byte
 	}
 	var kept []remembered
-	a := asked{tools: testTools, store: true, keep: func(id string, response []byte, items [][]byte) {
+	a := requestInfo{tools: testTools, store: true, keep: func(id string, response []byte, items [][]byte) {
 		r := remembered{id: id, response: bytes.Clone(response)}
 		for _, it := range items {
 			r.items = append(r.items, bytes.Clone(it))
@@ -387,7 +387,7 @@ incomplete {"incomplete_details":{"reason":"max_output_tokens"},"status":"incomp
 		"a provider that failed before it": {calls{emit(failure(`{"message":"Broken."}`))}, "Broken."},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := asked{compact: true}
+			a := requestInfo{compact: true}
 			stream, err := streamed(a, tc.in)
 			whole, err2 := wholly(a, tc.in)
 			if e, ok := errors.AsType[*fault.Error](err); ok {
@@ -437,7 +437,7 @@ func TestWhatIsTooMuchToBeSealed(t *testing.T) {
 		"a thought that is longer":  {calls{emit(thought("Hm"), thinking(long, ""), thinking(long, "")), emit(text("Hi")), stop}, []string{"reasoning", "message"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			stream, err := streamed(asked{}, tc.in)
+			stream, err := streamed(requestInfo{}, tc.in)
 			if err != nil {
 				t.Fatal(err)
 			}

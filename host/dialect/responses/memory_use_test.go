@@ -81,7 +81,7 @@ func TestWhatIsKeptIsCounted(t *testing.T) {
 // count as well.
 func TestItemsAreCounted(t *testing.T) {
 	info, grant := counted(1 << 30)
-	a := newStream(asked{}, info).Begin()
+	a := newStream(requestInfo{}, info).Begin()
 	for range 5000 {
 		if _, err := a.Apply(nil, emit(text("a"), thought("b"))); err != nil {
 			t.Fatal(err)
@@ -107,7 +107,7 @@ func TestALongAnswerIsNotCopiedMoreThanNeeded(t *testing.T) {
 	long := []byte(strings.Repeat("a long text\n", size/12))
 	t.Run("whole, in one piece: what is kept and what is made of it", func(t *testing.T) {
 		info, grant := counted(1 << 30)
-		w := newWhole(asked{}, info)
+		w := newWhole(requestInfo{}, info)
 		var body []byte
 		bytes := allocated(func() {
 			if _, err := w.Apply(nil, emit(text(""), abi.Emission{Kind: abi.Text, Data: long, Raw: false}, finish("stop"))); err != nil {
@@ -128,7 +128,7 @@ func TestALongAnswerIsNotCopiedMoreThanNeeded(t *testing.T) {
 	})
 	t.Run("streamed, in small pieces", func(t *testing.T) {
 		info, grant := counted(1 << 30)
-		e := newStream(asked{}, info).Begin()
+		e := newStream(requestInfo{}, info).Begin()
 		buf := make([]byte, 0, 64<<10)
 		var err error
 		bytes := allocated(func() {
@@ -164,7 +164,7 @@ func TestALongAnswerIsNotCopiedMoreThanNeeded(t *testing.T) {
 	})
 	t.Run("streamed, in one piece", func(t *testing.T) {
 		info, _ := counted(1 << 30)
-		e := newStream(asked{}, info).Begin()
+		e := newStream(requestInfo{}, info).Begin()
 		plain := []byte(strings.Repeat("a", size))
 		bytes := allocated(func() {
 			if _, err := e.Apply(nil, emit(raw(abi.Emission{Kind: abi.Text, Data: plain}))); err != nil {

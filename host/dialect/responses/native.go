@@ -213,7 +213,7 @@ func passed(b []byte, untranslated *fault.Error) (*dialect.Native, error) {
 		Size: 2 * q.Size(), IDs: ids, Unknown: dialect.NotKept(), Refs: q.Refs, Lost: lost, Billed: q.Billed(),
 		Body:  func(_, mine func(string) bool) dialect.Body { return q.Mine(mine) },
 		Whole: func(i dialect.Info) dialect.Passing { return native.NewWhole(i, newPassage(i, &wholeForm)) },
-		Told:  nativeTold,
+		Said:  nativeSaid,
 	}, nil
 }
 

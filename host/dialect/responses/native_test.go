@@ -43,7 +43,7 @@ func TestWhoBeginsAResponseEndsIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			begun := func() *stream {
-				s := newStream(asked{}, tc.info).(*stream)
+				s := newStream(requestInfo{}, tc.info).(*stream)
 				tc.do(s)
 				return s
 			}

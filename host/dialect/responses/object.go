@@ -13,7 +13,7 @@ import (
 // response is what is known of a response before its answer. It does not change, except for
 // passedID when the answer has failed.
 type response struct {
-	asked asked
+	asked requestInfo
 	info  dialect.Info
 	began time.Time        // when info.Created was
 	now   func() time.Time // the clock
@@ -22,7 +22,7 @@ type response struct {
 }
 
 // newResponse returns a response that begins now.
-func newResponse(a asked, i dialect.Info) *response {
+func newResponse(a requestInfo, i dialect.Info) *response {
 	return &response{asked: a, info: i, began: time.Now(), now: time.Now}
 }
 

@@ -18,7 +18,7 @@ func TestResponseObject(t *testing.T) {
 		`"reasoning":{"effort":null,"summary":null},"safety_identifier":null,"service_tier":"default","store":false,"temperature":1.0,` +
 		`"text":{"format":{"type":"text"}},"tool_choice":"auto","tools":[],"top_logprobs":0,"top_p":1.0,"truncation":"disabled",` +
 		`"usage":null,"user":null,"metadata":{}}`
-	all := asked{
+	all := requestInfo{
 		store: true,
 		echo: echo{
 			instructions: []byte(`"Be brief"`), maxOutputTokens: []byte(`99`), maxToolCalls: []byte(`3`), metadata: []byte(`{"a":"b"}`),
@@ -36,7 +36,7 @@ func TestResponseObject(t *testing.T) {
 	message.text, message.status = []byte("Hi"), statusCompleted
 	replaced := func(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(unset) }
 	for name, tc := range map[string]struct {
-		asked  asked
+		asked  requestInfo
 		object object
 		want   string
 	}{
@@ -52,7 +52,7 @@ func TestResponseObject(t *testing.T) {
 				`"top_p":1.0`, `"top_p":0.1`, `"truncation":"disabled"`, `"truncation":"auto"`, `"user":null`, `"user":"u"`),
 		},
 		"a text without a format gets one": {
-			asked: asked{echo: echo{text: []byte(`{"verbosity":"low","format":null}`), reasoning: []byte(`{"summary":"auto"}`)}},
+			asked: requestInfo{echo: echo{text: []byte(`{"verbosity":"low","format":null}`), reasoning: []byte(`{"summary":"auto"}`)}},
 			want:  replaced(`{"format":{"type":"text"}}`, `{"format":{"type":"text"},"verbosity":"low"}`, `"effort":null,"summary":null`, `"effort":null,"summary":"auto"`),
 		},
 		"a short one repeats nothing but what was done": {

@@ -32,7 +32,7 @@ type client struct {
 	got []byte
 }
 
-func newClient(a asked) *client {
+func newClient(a requestInfo) *client {
 	s := newStream(a, testInfo)
 	return &client{stream: s, answer: s.Begin()}
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// asked is what an answer needs to know of its request. It never changes, and refers to
+// requestInfo is what an answer needs to know of its request. It never changes, and refers to
 // nothing in the request's body.
-type asked struct {
+type requestInfo struct {
 	echo    echo
 	tools   tools
 	compact bool // the answer is exactly one compaction item
@@ -70,7 +70,7 @@ func Parse(o Options) dialect.Parse {
 
 // untranslated returns a request that only a provider that speaks this API can take.
 func (t *translation) untranslated() *dialect.Request {
-	a := asked{echo: echoOf(t.fields)}
+	a := requestInfo{echo: echoOf(t.fields)}
 	model, _ := t.fields["model"].Str()
 	return &dialect.Request{
 		Op: abi.Chat, Model: model, Stream: t.fields.flag("stream", false), Size: int64(a.echo.size() + len(t.items)*inputBytes),
@@ -134,7 +134,7 @@ func (t *translation) translate(ctx context.Context) (*dialect.Request, *fault.E
 
 // request returns the request as the gateway goes on with it.
 func (t *translation) request(ctx context.Context, c *chat.Request, size int) *dialect.Request {
-	a := asked{echo: echoOf(t.fields), compact: t.compact}
+	a := requestInfo{echo: echoOf(t.fields), compact: t.compact}
 	if !t.compact {
 		a.tools = t.tools.table()
 	}

@@ -28,7 +28,9 @@ type stream struct {
 }
 
 // newStream returns a stream of which nothing was sent.
-func newStream(a asked, i dialect.Info) dialect.Stream { return &stream{response: newResponse(a, i)} }
+func newStream(a requestInfo, i dialect.Info) dialect.Stream {
+	return &stream{response: newResponse(a, i)}
+}
 
 // Begin returns the answer of a new attempt. The one before it must not have appended
 // anything.

@@ -176,7 +176,7 @@ func TestRecordedStreams(t *testing.T) {
 	if len(files) < 9 {
 		t.Fatalf("only %d recordings", len(files))
 	}
-	a := asked{tools: tools{"apply_patch": {kind: custom, name: "apply_patch"}}}
+	a := requestInfo{tools: tools{"apply_patch": {kind: custom, name: "apply_patch"}}}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			want := recorded(t, file)
@@ -226,7 +226,7 @@ func TestARecordedWholeAnswer(t *testing.T) {
 	if err := decode(b, &want); err != nil {
 		t.Fatal(err)
 	}
-	got, err := wholly(asked{}, calls{emit(text("This is Kai."), finish("stop"), usageOf(`{"prompt_tokens":1,"completion_tokens":64}`))})
+	got, err := wholly(requestInfo{}, calls{emit(text("This is Kai."), finish("stop"), usageOf(`{"prompt_tokens":1,"completion_tokens":64}`))})
 	if err != nil {
 		t.Fatal(err)
 	}

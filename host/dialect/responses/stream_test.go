@@ -30,11 +30,11 @@ var testTools = tools{
 
 var (
 	testInfo  = dialect.Info{ID: "ABCDEFGHIJKLMNOPQRSTUVWXYZ", Created: 1700000000, Model: "fast"}
-	testAsked = asked{tools: testTools}
+	testAsked = requestInfo{tools: testTools}
 )
 
 // streamed applies emissions to a stream and ends it. What fails ends it, too.
-func streamed(a asked, in calls) (string, error) {
+func streamed(a requestInfo, in calls) (string, error) {
 	s := newStream(a, testInfo)
 	answer := s.Begin()
 	var dst []byte
@@ -55,7 +55,7 @@ func streamed(a asked, in calls) (string, error) {
 }
 
 // wholly makes a whole answer of emissions, and checks it.
-func wholly(a asked, in calls) (o jsonObject, err error) {
+func wholly(a requestInfo, in calls) (o jsonObject, err error) {
 	answer := newWhole(a, testInfo)
 	for _, ems := range in {
 		if dst, err := answer.Apply([]byte("x"), ems); err != nil || string(dst) != "x" {

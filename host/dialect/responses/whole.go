@@ -10,7 +10,7 @@ import (
 type whole struct{ answer }
 
 // newWhole returns a whole answer without content.
-func newWhole(a asked, i dialect.Info) dialect.Answer {
+func newWhole(a requestInfo, i dialect.Info) dialect.Answer {
 	return &whole{newAnswer(newResponse(a, i))}
 }
 

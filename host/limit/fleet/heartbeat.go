@@ -84,8 +84,8 @@ func (s *Store) beats(incarnation string) bool {
 
 // difference notices that other gateways have other limits on the same counts.
 type difference struct {
-	since time.Time // zero: they have the same
-	told  bool
+	since  time.Time // zero: they have the same
+	logged bool
 }
 
 // usual is how long that may last while a change of the configuration reaches all gateways.
@@ -94,15 +94,15 @@ const usual = time.Minute
 // note logs that it lasts, and that it is over.
 func (d *difference) note(log *slog.Logger, now time.Time, is bool) {
 	switch {
-	case !is && d.told:
+	case !is && d.logged:
 		log.Info("other gateways have the same limits again")
 		fallthrough
 	case !is:
 		*d = difference{}
 	case d.since.IsZero():
 		d.since = now
-	case !d.told && now.Sub(d.since) >= usual:
-		d.told = true
+	case !d.logged && now.Sub(d.since) >= usual:
+		d.logged = true
 		log.Warn("other gateways have other limits for what is counted together: give all of them the same configuration")
 	}
 }

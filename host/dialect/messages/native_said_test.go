@@ -28,12 +28,12 @@ func TestWhatAPassingAnswerSays(t *testing.T) {
 		`{"type":"message_start","message":{"content":[]}}`:                                                            "",
 		`nonsense`: "",
 	} {
-		if got := toldText(nativeTold(nil, []byte(data), false)); got != want {
+		if got := toldText(nativeSaid(nil, []byte(data), false)); got != want {
 			t.Errorf("%s says %s, want %s", data, got, want)
 		}
 	}
 	const whole = `{"type":"message","content":[{"type":"thinking","thinking":"hm","signature":"s"},{"type":"text","text":"Hi"},{"type":"tool_use","id":"t1","name":"f","input":{"a":1}}],"stop_reason":"tool_use"}`
-	if got, want := toldText(nativeTold(nil, []byte(whole), true)), `REASONING 0 true hm; TEXT 0 true Hi; TOOL_ID 2 true t1; TOOL_NAME 2 true f; TOOL_ARGS 2 false {"a":1}`; got != want {
+	if got, want := toldText(nativeSaid(nil, []byte(whole), true)), `REASONING 0 true hm; TEXT 0 true Hi; TOOL_ID 2 true t1; TOOL_NAME 2 true f; TOOL_ARGS 2 false {"a":1}`; got != want {
 		t.Errorf("a whole answer says %s, want %s", got, want)
 	}
 }

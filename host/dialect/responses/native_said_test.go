@@ -9,7 +9,7 @@ import (
 func TestWhatAPassingAnswerSays(t *testing.T) {
 	says := func(data string, whole bool) string {
 		var all []string
-		for _, m := range nativeTold(nil, []byte(data), whole) {
+		for _, m := range nativeSaid(nil, []byte(data), whole) {
 			all = append(all, fmt.Sprintf("%v %d %s", m.Kind, m.Item(), m.Data))
 		}
 		return strings.Join(all, "; ")

@@ -7,8 +7,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// toldItem is what an item of an answer says.
-type toldItem struct {
+// saidItem is what an item of an answer says.
+type saidItem struct {
 	Type      string
 	CallID    json.RawMessage `json:"call_id"`
 	Name      json.RawMessage
@@ -18,21 +18,21 @@ type toldItem struct {
 	Summary   []struct{ Text json.RawMessage }
 }
 
-// toldKinds are the events that have a piece of a text in their delta.
-var toldKinds = map[string]abi.Kind{
+// saidKinds are the events that have a piece of a text in their delta.
+var saidKinds = map[string]abi.Kind{
 	"response.output_text.delta": abi.Text, "response.refusal.delta": abi.Text,
 	"response.reasoning_text.delta": abi.Reasoning, "response.reasoning_summary_text.delta": abi.Reasoning,
 	"response.function_call_arguments.delta": abi.ToolArgs, "response.custom_tool_call_input.delta": abi.ToolArgs,
 }
 
-// nativeTold returns what the assistant says in an event, or in a whole answer, that passes.
-func nativeTold(_, data []byte, whole bool) (ems []abi.Emission) {
+// nativeSaid returns what the assistant says in an event, or in a whole answer, that passes.
+func nativeSaid(_, data []byte, whole bool) (ems []abi.Emission) {
 	var e struct {
 		Type   string
 		Index  int `json:"output_index"`
 		Delta  json.RawMessage
-		Item   toldItem
-		Output []toldItem
+		Item   saidItem
+		Output []saidItem
 	}
 	if json.Unmarshal(data, &e) != nil {
 		return nil
@@ -42,13 +42,13 @@ func nativeTold(_, data []byte, whole bool) (ems []abi.Emission) {
 			ems = append(ems, abi.Emission{Kind: kind, At: abi.At(0, item), Data: literal[1 : n-1], Raw: true})
 		}
 	}
-	call := func(i int, item *toldItem) {
+	call := func(i int, item *saidItem) {
 		if strings.HasSuffix(item.Type, "_call") && item.Name != nil {
 			say(abi.ToolID, i, item.CallID)
 			say(abi.ToolName, i, item.Name)
 		}
 	}
-	switch kind := toldKinds[e.Type]; {
+	switch kind := saidKinds[e.Type]; {
 	case whole:
 		for i := range e.Output {
 			item := &e.Output[i]

@@ -6,25 +6,25 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// toldBlock is what a block of an answer says.
-type toldBlock struct {
+// saidContent is what a block of an answer says.
+type saidContent struct {
 	Text     json.RawMessage
 	Thinking json.RawMessage
 	ID, Name json.RawMessage
 	Input    json.RawMessage // an object
 }
 
-// nativeTold returns what the assistant says in an event, or in a whole answer, that passes.
-func nativeTold(_, data []byte, whole bool) (ems []abi.Emission) {
+// nativeSaid returns what the assistant says in an event, or in a whole answer, that passes.
+func nativeSaid(_, data []byte, whole bool) (ems []abi.Emission) {
 	var e struct {
 		Type  string
 		Index int
-		Block toldBlock `json:"content_block"`
+		Block saidContent `json:"content_block"`
 		Delta struct {
 			Text, Thinking json.RawMessage
 			Input          json.RawMessage `json:"partial_json"`
 		}
-		Content []toldBlock
+		Content []saidContent
 	}
 	if json.Unmarshal(data, &e) != nil {
 		return nil
@@ -34,7 +34,7 @@ func nativeTold(_, data []byte, whole bool) (ems []abi.Emission) {
 			ems = append(ems, abi.Emission{Kind: kind, At: abi.At(0, item), Data: literal[1 : n-1], Raw: true})
 		}
 	}
-	block := func(i int, b *toldBlock) {
+	block := func(i int, b *saidContent) {
 		say(abi.Text, 0, b.Text)
 		say(abi.Reasoning, 0, b.Thinking)
 		if b.Name != nil {
