@@ -98,7 +98,8 @@ func TestRecordWhateverComes(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "kai.yaml")
 	yaml := "providers: {up: {plugin: openai, base_url: " + up.URL + ", api_key: \"${TEST_KEY}\"}}\n" +
-		"model_mapping: {m: {provider: up, model: vendor/model}, other: {provider: demo, model: m}}\n"
+		"model_mapping: {m: {provider: up, model: vendor/model}, other: {provider: demo, model: m}, open/*: {provider: demo, model: \"*\"}, open/in/*: {provider: up, model: \"of-*\"},\n" +
+		" routed: {targets: [{provider: demo, model: n, tier: 2}, {alias: inner, tier: 1}]}, inner: {targets: [{provider: up, model: first, options: {project: p}}, {provider: demo, model: n}]}}\n"
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +126,13 @@ func TestRecordWhateverComes(t *testing.T) {
 		},
 		"a model that is not configured": {
 			request: `{"model":"nobody","messages":[{"role":"user","content":"Hi"}]}`, unasked: true, code: exitUsage,
-			want: `the model "nobody" is not in the configuration, which has m, other`,
+			want: `the model "nobody" is not in the configuration, which has m, other, open/*, open/in/*, routed, inner`,
+		},
+		"a name that an alias with * stands for": {
+			request: `{"model":"open/in/x","messages":[{"role":"user","content":"Hi"}]}`, answer: whole("Hi"), want: `{"model":"of-x",`,
+		},
+		"the first of several targets": {
+			request: `{"model":"routed","messages":[{"role":"user","content":"Hi"}]}`, answer: whole("Hi"), want: `{"model":"first",`,
 		},
 		"an error":                {answer: mock.Whole(404, "application/json", `{"error":{"message":"no such model"}}`), want: "HTTP/1.1 404 Not Found\n"},
 		"an error that is a page": {answer: mock.Whole(502, "text/html", "<html></html>"), want: "<html></html>\n-- emissions --\n-- client-response --\nHTTP 502\n"},

@@ -2,6 +2,7 @@ package author
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,14 +63,41 @@ type Recording struct {
 	broken error // why the answer broke off
 }
 
+// leads returns the model of an alias, or of a name that one with * stands for, as if it had one
+// target: the first one of its lowest tier.
+func leads(c *config.Config, alias string) (m config.Model, ok bool) {
+	rest := ""
+	for _, other := range c.Models {
+		prefix, open := strings.CutSuffix(other.Alias, "*")
+		switch {
+		case other.Alias == alias:
+			m, ok, rest = other, true, "*"
+		case open && len(alias) > len(prefix) && strings.HasPrefix(alias, prefix) && rest != "*" && (!ok || len(prefix) > len(m.Alias)-1):
+			m, ok, rest = other, true, alias[len(prefix):]
+		}
+	}
+	for len(m.Targets) > 0 {
+		first := slices.MinFunc(m.Targets, func(a, b config.Target) int { return cmp.Compare(a.Tier, b.Tier) })
+		if first.Alias == "" {
+			m.Provider, m.Model, m.Options, m.Targets = first.Provider, first.Model, first.Options, nil
+			break
+		}
+		m = c.Models[slices.IndexFunc(c.Models, func(other config.Model) bool { return other.Alias == first.Alias })]
+	}
+	if rest != "*" {
+		m.Model = strings.Replace(m.Model, "*", rest, 1)
+	}
+	return m, ok
+}
+
 // NewRecording finds the provider of a model alias. "" means the default model. module
 // returns the modules of the configuration's adapters.
 func NewRecording(c *config.Config, module func(plugin string) ([]byte, error), alias string) (*Recording, error) {
 	if alias == "" {
 		alias = c.DefaultModel
 	}
-	i := slices.IndexFunc(c.Models, func(m config.Model) bool { return m.Alias == alias })
-	if i < 0 {
+	model, ok := leads(c, alias)
+	if !ok {
 		var known []string
 		for _, m := range c.Models {
 			known = append(known, m.Alias)
@@ -79,7 +107,7 @@ func NewRecording(c *config.Config, module func(plugin string) ([]byte, error), 
 		}
 		return nil, fmt.Errorf("the model %q is not in the configuration, which has %s", alias, strings.Join(known, ", "))
 	}
-	r := &Recording{Model: c.Models[i]}
+	r := &Recording{Model: model}
 	for _, p := range c.Providers {
 		if p.Name == r.Model.Provider {
 			r.Provider = p

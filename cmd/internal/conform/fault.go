@@ -41,6 +41,12 @@ func (c *check) checkTranscript() bool {
 			c.result.fail("the transcript can be read", "a section can't be called %q; the sections are %s", s.Name, strings.Join(known, ", "))
 		}
 	}
+	for i, s := range c.transcript.Sections {
+		if s.Name != transcript.SectionRequest && s.Name != transcript.SectionResponse &&
+			slices.ContainsFunc(c.transcript.Sections[:i], func(o transcript.Section) bool { return o.Name == s.Name }) {
+			c.result.fail("the transcript can be read", "the section %s stands there twice: keep one", s.Name)
+		}
+	}
 	if op := c.transcript.Op(); !c.kit.manifest.Profile().Serves(op, c.transcript.Options()) {
 		c.result.fail("the manifest has the operation", "a gateway would not ask the adapter for %s: neither ops has it, nor optional_ops with an option that is set", op)
 	}
