@@ -63,7 +63,13 @@ func same(a, b []byte) bool {
 	return true
 }
 
+// isZero reports whether a state has nothing in it, 32 bytes at a time as same does.
 func isZero(b []byte) bool {
+	for ; len(b) >= 32; b = b[32:] {
+		if word(b)|word(b[8:])|word(b[16:])|word(b[24:]) != 0 {
+			return false
+		}
+	}
 	for ; len(b) >= 8; b = b[8:] {
 		if word(b) != 0 {
 			return false

@@ -26,3 +26,18 @@ func TestStatesDifferByAnyBit(t *testing.T) {
 		}
 	}
 }
+
+func TestIsZeroSeesEveryByte(t *testing.T) {
+	for n := range 100 {
+		b := make([]byte, n)
+		if !isZero(b) {
+			t.Errorf("%d zeros are not zero", n)
+		}
+		for i := range b {
+			if b[i] = 1; isZero(b) {
+				t.Errorf("byte %d of %d isn't seen", i, n)
+			}
+			b[i] = 0
+		}
+	}
+}
