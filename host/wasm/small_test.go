@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kai-gateway/kai/internal/testkit/race"
 	"github.com/kai-gateway/kai/plugins"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -13,6 +14,9 @@ import (
 // transcripts again and again, and a request of 200 KB now and then. docs/sdk-go.md tells
 // authors what to expect.
 func TestShippedAdaptersStaySmall(t *testing.T) {
+	if race.Enabled {
+		t.Skip("one goroutine alone: make check runs it without the race detector")
+	}
 	const calls, most = 3000, 6 << 20
 	text := strings.Repeat(`The gateway reads \"each\" event.\n`, 200_000/34)
 	body := []byte(`{"model":"m","messages":[{"role":"user","content":"` + text + `"}]}`)
