@@ -46,9 +46,7 @@ func TestHangUpEndsPassedRequests(t *testing.T) {
 			}
 			wantGone(t, gone)
 			settle(t, goroutines, files)
-			if !strings.Contains(g.log.String(), `"status":499`) {
-				t.Errorf("the log is %s", g.log)
-			}
+			eventually(t, "the log tells that the client left", true, func() bool { return strings.Contains(g.log.String(), `"status":499`) })
 		})
 	}
 }
