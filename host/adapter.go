@@ -50,9 +50,9 @@ func (h *Host) adapter(p config.Provider, workers int, m modfile.Module, later b
 	}
 	l := p.Limits
 	return h.engine.Open(p.Name, m, wasm.AdapterOptions{
-		Later: later, Options: p.Options, Kept: workers, LogLevel: logLevels[p.Log], Fresh: p.Isolation == "request", Share: h.share(p),
+		Later: later, Options: p.Options, MaxIdle: workers, LogLevel: logLevels[p.Log], Fresh: p.Isolation == "request", Share: h.share(p),
 		Limits: wasm.Limits{
-			Memory: int64(l.Memory), Kept: int64(l.KeptMemory), Input: int(l.Input), Fuel: l.Fuel, Time: time.Duration(l.Time),
+			Memory: int64(l.Memory), KeptMemory: int64(l.KeptMemory), Input: int(l.Input), Fuel: l.Fuel, Time: time.Duration(l.Time),
 			Output: int(l.Output), State: l.State, LogLines: l.LogLines,
 		},
 	})

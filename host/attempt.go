@@ -26,17 +26,17 @@ import (
 // upstream and its answer. Each target gets a new attempt, which knows nothing of
 // earlier ones. It belongs to the request's goroutine; close must be called at its end.
 type attempt struct {
-	call     *call
-	provider *provider
-	adapter  Adapter
-	target   route.Target
-	answer   answer
-	op       abi.Op // what the adapter is asked for
-	native   bool   // the request goes there as it is, and so does the answer to the client
-	last     bool   // no other target will be asked
-	wish     string // a field of the request that the upstream may refuse; "": none
-	fallback bool   // if the upstream serves no native requests at all, it gets this one in translation
-	without  string // a field that is left out; "": none
+	call       *call
+	provider   *provider
+	adapter    Adapter
+	target     route.Target
+	answer     answer
+	op         abi.Op // what the adapter is asked for
+	native     bool   // the request goes there as it is, and so does the answer to the client
+	last       bool   // no other target will be asked
+	wish       string // a field of the request that the upstream may refuse; "": none
+	translates bool   // if the upstream serves no native requests at all, it gets this one in translation
+	without    string // a field that is left out; "": none
 
 	plain      bool       // the adapter wants long content itself, not tokens
 	refs       *body.Refs // the request's long content, for which the adapter got tokens
@@ -425,7 +425,7 @@ func (a *attempt) restoreContent(body []byte) ([]byte, error) {
 // releaseRequest drops the client's request if neither this attempt nor another one can
 // need it any more.
 func (a *attempt) releaseRequest() {
-	if a.finalStep && !a.more && (a.committed || a.last) && (a.hasContent || a.wish == "") && (a.accepted || !a.fallback) {
+	if a.finalStep && !a.more && (a.committed || a.last) && (a.hasContent || a.wish == "") && (a.accepted || !a.translates) {
 		a.refs = nil
 		a.call.forgetRequest()
 	}

@@ -388,8 +388,8 @@ func TestWhenARequestIsForgotten(t *testing.T) {
 		"it is the last target":               {func(a *attempt) { a.committed, a.hasContent, a.last = false, false, true }, true},
 		"its wish may be refused":             {func(a *attempt) { a.committed, a.hasContent, a.last, a.wish = false, false, true, "f" }, false},
 		"its wish was not":                    {func(a *attempt) { a.committed, a.last, a.wish = false, true, "f" }, true},
-		"it may have to be translated":        {func(a *attempt) { a.accepted, a.fallback = false, true }, false},
-		"it was accepted without translation": {func(a *attempt) { a.fallback = true }, true},
+		"it may have to be translated":        {func(a *attempt) { a.accepted, a.translates = false, true }, false},
+		"it was accepted without translation": {func(a *attempt) { a.translates = true }, true},
 		"it would not be translated":          {func(a *attempt) { a.accepted = false }, true},
 	} {
 		t.Run(name, func(t *testing.T) {

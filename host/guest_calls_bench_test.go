@@ -27,7 +27,7 @@ func BenchmarkGuestCalls(b *testing.B) {
 	for _, calls := range []int{1, 2, 4} {
 		e := wasm.New(wasm.Options{CacheDir: testkit.CacheDir, Calls: calls})
 		b.Cleanup(e.Close)
-		a := e.Adapter("ollama", module, wasm.AdapterOptions{Kept: 4})
+		a := e.Adapter("ollama", module, wasm.AdapterOptions{MaxIdle: 4})
 		b.Cleanup(a.Close)
 		if err := a.Wait(b.Context(), time.Hour); err != nil {
 			b.Fatal(err)

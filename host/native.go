@@ -117,7 +117,7 @@ func (c *call) pass(ctx context.Context, p *provider, target route.Target, last 
 	c.noteNative(true)
 	c.firstID = ""
 	o := c.ask(ctx, &attempt{
-		provider: p, target: target, op: c.request.NativeOp, native: true, last: last, wish: field, fallback: translates, answer: answer,
+		provider: p, target: target, op: c.request.NativeOp, native: true, last: last, wish: field, translates: translates, answer: answer,
 	})
 	if o.err == nil && o.tokens > 0 {
 		c.gateway.host.storedIDs.setTokens(c.caller, c.firstID, target.Upstream, o.tokens)

@@ -1,11 +1,11 @@
 // Package admin is what a gateway shows to whoever runs it, on a listener of its own: its
 // state, the last requests, the last hour in numbers, metrics, and a console for browsers.
 //
-// It reads, and has two actions: a target can be asked again at once, and the
-// configuration be read again. No endpoint takes or returns a key of a client or a
-// provider, the address of an upstream, or anything of a prompt or an answer. Only what is
-// below /v1/ goes on to the gateway's own API, with a client's key and that key's rights.
-// Who may call is in guard.go.
+// It reads, and has two actions: a target can be asked again at once, and the configuration
+// can be read again. No endpoint takes or returns a key of a client or a provider, the
+// address of an upstream, or anything of a prompt or an answer. Only requests below /v1/ go
+// on to the gateway's own API, with a client's key and that key's rights. Who may call is
+// in guard.go.
 package admin
 
 import (
@@ -22,7 +22,7 @@ import (
 // Settings are what a configuration says about the listener. They may change with every
 // request.
 type Settings struct {
-	Enabled bool     // the listener is configured; it may be no more
+	Enabled bool     // the listener is configured; a reload may have taken that out
 	Names   []string // the host it was configured with
 	Token   string   // what requests must show; "": nothing
 	Metrics bool
@@ -44,7 +44,7 @@ type Gateway interface {
 // Options configures New. Gateway is required.
 type Options struct {
 	Gateway  Gateway
-	Loopback bool                            // the listener is reached from this machine alone
+	Loopback bool                            // only this machine can reach the listener
 	Requests *Requests                       // the last ones; default: none are kept
 	Reload   func(ctx context.Context) error // reads the configuration again; default: it can't be
 	Metrics  http.Handler                    // serves /metrics; default: there are none
@@ -243,7 +243,7 @@ func (s *Server) passOn(w http.ResponseWriter, r *http.Request) {
 	s.opts.API.ServeHTTP(w, r)
 }
 
-// IsLoopback reports whether an address is reached from this machine alone.
+// IsLoopback reports whether only this machine can reach an address.
 func IsLoopback(a net.Addr) bool {
 	tcp, ok := a.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()

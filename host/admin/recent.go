@@ -6,7 +6,7 @@ import (
 	"github.com/kai-gateway/kai/host/record"
 )
 
-// Recent is how a target's attempts were lately: over the last half an hour to an hour.
+// Recent is how a target's attempts went over the last half hour to an hour.
 type Recent struct {
 	Attempts int64   `json:"attempts"`
 	Failed   int64   `json:"failed"`
@@ -66,7 +66,7 @@ func (r *recent) shown() Recent {
 	}
 }
 
-// Recent returns how a target's attempts were lately.
+// Recent returns how a target's attempts went.
 func (q *Requests) Recent(target string, now time.Time) Recent {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -121,7 +121,7 @@ func (q *Requests) Add(r *record.Request, targets []string) {
 	}
 }
 
-// recentOf returns what is known of a target. The mutex is held.
+// recentOf returns what is known of how a target's attempts went. The mutex is held.
 func (q *Requests) recentOf(target string) *recent {
 	r := q.targets[target]
 	if r == nil {

@@ -88,7 +88,7 @@ func (q *Requests) measure(r *record.Request) {
 // maxDropped is how many aliases are remembered whose hour was dropped.
 const maxDropped = 4096
 
-// dropOldest forgets the hour of the alias that was asked least lately. The mutex is held.
+// dropOldest forgets the hour of the alias that was asked longest ago. The mutex is held.
 func (q *Requests) dropOldest() {
 	oldest := ""
 	for alias, h := range q.hours {
@@ -102,8 +102,8 @@ func (q *Requests) dropOldest() {
 	delete(q.hours, oldest)
 }
 
-// droppedSince returns how many aliases that were asked after a bucket had their hour dropped,
-// and whether an alias is one of them. The mutex is held.
+// droppedSince returns how many of the aliases whose hour was dropped were asked after a
+// bucket, and whether an alias is one of them. The mutex is held.
 func (q *Requests) droppedSince(after int64, alias string) (n int, it bool) {
 	for name, last := range q.dropped {
 		if last <= after {
@@ -129,7 +129,7 @@ func (h *hour) add(r *record.Request) {
 	}
 	b.requests++
 	switch {
-	case r.Status == fault.StatusGone: // which is nobody's failure
+	case r.Status == fault.StatusGone: // nobody's failure
 	case r.Status >= 500, r.Status < 400 && r.Class != "":
 		b.failed++
 	case r.Status >= 400:

@@ -14,7 +14,7 @@ import (
 
 // TestPassesAndKeepsSayWhatApplySays: an answer whose emissions they take where they can is the
 // same as one whose emissions Apply takes.
-func TestPassesAndKeepsSayWhatApplySays(t *testing.T) {
+func TestTryPassAndTryKeepSayWhatApplySays(t *testing.T) {
 	passed, kept := 0, 0
 	for seed := range uint64(2000) {
 		r := rand.New(rand.NewPCG(seed, 0))

@@ -73,13 +73,13 @@ func (t *Target) Health() Health { return t.health }
 
 // Table has the aliases. It is safe for concurrent use.
 type Table struct {
-	exact     map[string]*Plan
-	wildcards []*Plan  // the longest prefix first
-	aliases   []string // those that are listed
-	open      []string // those of them that end in *
-	fallback  string
-	cells     *Cells
-	held      []cellKey
+	exact        map[string]*Plan
+	wildcards    []*Plan  // the longest prefix first
+	aliases      []string // those that are listed
+	open         []string // those of them that end in *
+	defaultAlias string
+	cells        *Cells
+	held         []cellKey
 }
 
 // Aliases lists every alias of one name that is listed, in the order of the configuration.
@@ -105,14 +105,14 @@ func (t *Table) Close() {
 // without a default model.
 func (t *Table) Plan(alias string) (*Plan, error) {
 	if alias == "" {
-		if t.fallback == "" {
+		if t.defaultAlias == "" {
 			return nil, &fault.Error{
 				Kind:  fault.Invalid,
 				Param: "model",
 				Text:  "you must provide a model parameter",
 			}
 		}
-		alias = t.fallback
+		alias = t.defaultAlias
 	}
 	if p := t.exact[alias]; p != nil {
 		return p, nil

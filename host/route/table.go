@@ -21,7 +21,7 @@ const (
 // What is wrong with the aliases is an error without a place: the configuration's checks
 // find it first.
 func New(aliases []Alias, defaultAlias string, cells *Cells) (*Table, error) {
-	t := &Table{exact: map[string]*Plan{}, fallback: defaultAlias, cells: cells}
+	t := &Table{exact: map[string]*Plan{}, defaultAlias: defaultAlias, cells: cells}
 	byName := make(map[string]*Alias, len(aliases))
 	for i := range aliases {
 		a := &aliases[i]

@@ -16,7 +16,7 @@ type conn struct {
 	net     net.Conn
 	r       *bufio.Reader
 	w       *bufio.Writer
-	writing chan struct{} // has room for who writes
+	writing chan struct{} // has room for the one that writes
 	asked   chan *question
 	ended   chan struct{} // is closed when nothing comes any more
 	patient time.Duration // how long a write may take

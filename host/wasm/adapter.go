@@ -14,7 +14,7 @@ import (
 // AdapterOptions configures Engine.Adapter.
 type AdapterOptions struct {
 	Options  []byte     // the provider's options, JSON; default {}
-	Kept     int        // how many idle instances are kept; default 1
+	MaxIdle  int        // how many idle instances are kept; default 1
 	LogLevel slog.Level // the lowest level of the guest's log that is written; default slog.LevelInfo (the zero value)
 	Limits   Limits
 	Fresh    bool          // each request gets instances of its own, see ForRequest
@@ -51,7 +51,7 @@ func (e *Engine) Open(name string, m modfile.Module, opts AdapterOptions) *Adapt
 			tenant: &tenant{}, pause: &breaker{}, pace: &pace{}, eventsBroke: new(atomic.Int32),
 		},
 		pool: &pool{
-			options: opts.Options, limits: &limits, share: opts.Share, logs: log, maxIdle: max(opts.Kept, 1), live: new(atomic.Int32),
+			options: opts.Options, limits: &limits, share: opts.Share, logs: log, maxIdle: max(opts.MaxIdle, 1), live: new(atomic.Int32),
 		},
 		fresh: opts.Fresh,
 	}

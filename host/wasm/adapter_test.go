@@ -23,7 +23,7 @@ func newAdapter(t testing.TB, module []byte, log *bytes.Buffer) *Adapter {
 		opts.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	e := New(opts)
-	a := e.Adapter("test", module, AdapterOptions{Kept: 2})
+	a := e.Adapter("test", module, AdapterOptions{MaxIdle: 2})
 	t.Cleanup(func() { a.Close(); e.Close() })
 	if err := a.Wait(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)
@@ -145,9 +145,9 @@ func staysSmall(t *testing.T, a *Adapter) {
 // collectsMuch has the echo keep a million nodes, and then collect its garbage a dozen times. A
 // collection follows all of their pointers, and falls on a single call.
 func collectsMuch(t *testing.T, a *Adapter) {
-	kept := a.runner.limits.Kept
-	defer func() { a.runner.limits.Kept = kept }()
-	a.runner.limits.Kept = 64 << 20
+	kept := a.runner.limits.KeptMemory
+	defer func() { a.runner.limits.KeptMemory = kept }()
+	a.runner.limits.KeptMemory = 64 << 20
 	var b Batch
 	made, dearest := a.instantiated.Load(), int64(0)
 	for n := range 616 {

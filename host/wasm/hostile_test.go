@@ -400,7 +400,7 @@ func TestProbe(t *testing.T) {
 func TestInstancesKept(t *testing.T) {
 	e := New(Options{})
 	defer e.Close()
-	a := e.Adapter("test", hostile(t, "puppet"), AdapterOptions{Kept: 2, Limits: Limits{Kept: 1 << 20}})
+	a := e.Adapter("test", hostile(t, "puppet"), AdapterOptions{MaxIdle: 2, Limits: Limits{KeptMemory: 1 << 20}})
 	defer a.Close()
 	if err := a.Wait(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)

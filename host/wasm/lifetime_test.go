@@ -262,7 +262,7 @@ func TestLimitsOfAnAdapter(t *testing.T) {
 func TestInstancesThatNobodyNeedsAreClosed(t *testing.T) {
 	e := New(Options{Idle: time.Hour}) // the test trims
 	defer e.Close()
-	a := e.Adapter("test", hostile(t, "events"), AdapterOptions{Kept: 4})
+	a := e.Adapter("test", hostile(t, "events"), AdapterOptions{MaxIdle: 4})
 	defer a.Close()
 	if err := a.Wait(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)
@@ -307,7 +307,7 @@ func TestInstancesThatNobodyNeedsAreClosed(t *testing.T) {
 func TestTheEngineTrims(t *testing.T) {
 	e := New(Options{Idle: time.Millisecond})
 	defer e.Close()
-	a := e.Adapter("test", hostile(t, "events"), AdapterOptions{Kept: 2})
+	a := e.Adapter("test", hostile(t, "events"), AdapterOptions{MaxIdle: 2})
 	defer a.Close()
 	if err := a.Wait(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)

@@ -11,22 +11,22 @@ import (
 // Limits bound what one adapter may use. A field that is zero gets the default of
 // docs/abi.md.
 type Limits struct {
-	Memory   int64         // bytes of an instance's address space; default 128 MiB, or 16 for each byte of Input if that is more; at most 1 GiB
-	Kept     int64         // an instance with more bytes of memory than this is not kept after a call; default 32 MiB
-	Input    int           // bytes given to one call, with long content as references; default 8 MiB
-	Fuel     int64         // the most that one call may have, see docs/design/0002-fuel.md; default 4e9, or what an input of Input bytes gets if that is more
-	Time     time.Duration // processor time of one call, and as much again for each 4 MiB of its input; default 2 s
-	Output   int           // bytes that one call may emit, besides four for each byte of input; default 1 MiB
-	State    int           // bytes of a stream's state; default and at most 4 KiB
-	LogLines int           // lines logged per second; default 20
+	Memory     int64         // bytes of an instance's address space; default 128 MiB, or 16 for each byte of Input if that is more; at most 1 GiB
+	KeptMemory int64         // an instance with more bytes of memory than this is not kept after a call; default 32 MiB
+	Input      int           // bytes given to one call, with long content as references; default 8 MiB
+	Fuel       int64         // the most that one call may have, see docs/design/0002-fuel.md; default 4e9, or what an input of Input bytes gets if that is more
+	Time       time.Duration // processor time of one call, and as much again for each 4 MiB of its input; default 2 s
+	Output     int           // bytes that one call may emit, besides four for each byte of input; default 1 MiB
+	State      int           // bytes of a stream's state; default and at most 4 KiB
+	LogLines   int           // lines logged per second; default 20
 }
 
 // memoryPerByte is how much memory an adapter has by default for each byte of its input,
 // if that is more than modfile.DefaultMemory. The shipped adapters need half of it.
 const memoryPerByte = 16
 
-// maxMemory is the limit of every runtime, in bytes. The allocator of instances sees to
-// a provider's own limit.
+// maxMemory is the limit of every runtime, in bytes. The allocator of instances enforces a
+// provider's own limit.
 const maxMemory = 1 << 30
 
 // Fuel of calls, in units of docs/design/0002-fuel.md.
@@ -50,7 +50,7 @@ func (l Limits) withDefaults() Limits {
 	}
 	set(&l.Input, 8<<20)
 	set64(&l.Memory, max(modfile.DefaultMemory, memoryPerByte*int64(l.Input)))
-	set64(&l.Kept, 32<<20)
+	set64(&l.KeptMemory, 32<<20)
 	set64(&l.Fuel, max(4_000_000_000, fuelBase+fuelPerByte*int64(l.Input)))
 	if l.Time <= 0 {
 		l.Time = 2 * time.Second

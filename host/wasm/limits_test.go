@@ -59,7 +59,7 @@ func TestAGuestThatTrapsForMemory(t *testing.T) {
 	e := New(Options{})
 	t.Cleanup(e.Close)
 	// Its calls need 64 MiB each, and what they have stays: the second one traps.
-	a := e.Adapter("test", hostile(t, "grows"), AdapterOptions{Kept: 1, Limits: Limits{Memory: 100 << 20, Kept: 1 << 30}})
+	a := e.Adapter("test", hostile(t, "grows"), AdapterOptions{MaxIdle: 1, Limits: Limits{Memory: 100 << 20, KeptMemory: 1 << 30}})
 	t.Cleanup(a.Close)
 	if err := a.Wait(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)

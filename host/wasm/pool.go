@@ -121,7 +121,7 @@ func (p *pool) reclaim() {
 // give takes an instance back. It closes the instance if its memory or its stack has
 // grown too large, or if enough instances are idle.
 func (p *pool) give(in *instance) {
-	if int64(in.memory.Size()) <= p.limits.Kept && in.stackSize() <= keptStack {
+	if int64(in.memory.Size()) <= p.limits.KeptMemory && in.stackSize() <= keptStack {
 		p.mu.Lock()
 		if len(p.idle) < p.maxIdle && !p.closed {
 			p.idle = append(p.idle, in)

@@ -41,7 +41,7 @@ const (
 // transcript's options and a's limits.
 func (a *Adapter) replay(v *version, t *transcript.Transcript) error {
 	limits := *a.runner.limits
-	limits.Kept = limits.Memory // otherwise each call may need a new instance
+	limits.KeptMemory = limits.Memory // otherwise each call may need a new instance
 	calls := *a.runner
 	calls.pause = &breaker{}
 	replayed := &Adapter{

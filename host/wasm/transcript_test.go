@@ -89,7 +89,7 @@ func TestWhatATranscriptCantBuy(t *testing.T) {
 		"an instance for each event":      {"worn", events(30_000), Limits{}, "break more than 3 instances"},
 		"a few instances":                 {"worn", events(2) + "-- emissions --\nTEXT 0 \"1\"\n\nTEXT 0 \"1\"\n\nTEXT 0 \"\"\n", Limits{}, ""},
 		"memory of what is empty":         {"murmur", events(30_000), Limits{}, "emit more than 4 MiB together"},
-		"no instance for being too large": {"murmur", events(6), Limits{Kept: 1}, "emissions: the transcript has none, the adapter made one"},
+		"no instance for being too large": {"murmur", events(6), Limits{KeptMemory: 1}, "emissions: the transcript has none, the adapter made one"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := New(Options{})

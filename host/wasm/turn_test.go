@@ -46,7 +46,7 @@ func (a *Adapter) idleCount() int {
 // patient gives a module as an adapter whose calls have all the time there is.
 func patient(t *testing.T, e *Engine, name string) *Adapter {
 	t.Helper()
-	a := e.Adapter(name, hostile(t, name), AdapterOptions{Kept: 2, Limits: Limits{Time: time.Hour}})
+	a := e.Adapter(name, hostile(t, name), AdapterOptions{MaxIdle: 2, Limits: Limits{Time: time.Hour}})
 	t.Cleanup(a.Close)
 	if err := a.Wait(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func (t *Timeout) Error() string {
 // closes connections that were idle for too long. It begins with the first exchange, and
 // ends when there is neither an exchange nor an idle connection.
 
-// enlist adds an exchange, and sees to it that the sweeper is awake.
+// enlist adds an exchange, and makes sure that the sweeper is awake.
 func (c *Client) enlist(x *Exchange) {
 	c.mu.Lock()
 	x.index = len(c.active)

@@ -104,12 +104,12 @@ func fingerprint(b []byte, from, to int) uint64 {
 	return word(b[from:]) ^ bits.RotateLeft64(word(b[to-8:]), 13) ^ uint64(n)
 }
 
-// read reads an event. It trusts that the event is JSON, which the gateway sees to. It is one short
-// piece of code, since it runs a few times in a stream, when nothing of it is in the processor's
-// caches: what reads whatever JSON there may be takes several times as long then.
+// read reads an event. It trusts that the event is JSON, which the gateway checks. It is one short
+// piece of code, because it runs only a few times in a stream, when nothing of it is in the
+// processor's caches: a reader of any JSON takes several times as long then.
 //
 //   - of: what it is an event of
-//   - ok: false of what is written as no provider does. Then the glance is worthless.
+//   - ok: false if it is written as no provider writes it. Then the glance is worthless.
 func (g *glance) read(b []byte, of place) (ok bool) {
 	var open [8]place
 	depth, skipped := 0, 0 // skipped: how many are open in which nothing is looked for
