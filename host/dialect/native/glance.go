@@ -65,11 +65,11 @@ func glanceAt(b []byte) (g glance, ok bool) {
 	for {
 		switch c := at(b, i); c {
 		case '"':
-			end, t, ok := quoted.End(b, i+1)
+			end, escaped, ok := stringEnd(b, i+1)
 			if !ok {
 				return g, false
 			}
-			g.found(depth, b[i+1:end-1], t.Escaped)
+			g.found(depth, b[i+1:end-1], escaped)
 			g.add(i+1, end-1, false)
 			i = end
 		case '{', '[':
@@ -130,8 +130,8 @@ func (g *glance) key(b []byte, i, depth int) (int, bool) {
 	if at(b, i) != '"' {
 		return i, false
 	}
-	end, t, ok := quoted.End(b, i+1)
-	if !ok || t.Escaped || at(b, end) != ':' {
+	end, escaped, ok := stringEnd(b, i+1)
+	if !ok || escaped || at(b, end) != ':' {
 		return i, false
 	}
 	switch depth {
@@ -141,6 +141,16 @@ func (g *glance) key(b []byte, i, depth int) (int, bool) {
 		g.inner = g.first(1, b[i+1:end-1])
 	}
 	return end + 1, true
+}
+
+// stringEnd returns what follows the closing quote of a string whose text begins at i, which is
+// mostly short.
+func stringEnd(b []byte, i int) (end int, escaped, ok bool) {
+	if end = quoted.ShortEnd(b, i); end > 0 {
+		return end, false, true
+	}
+	end, t, ok := quoted.End(b, i)
+	return end, t.Escaped, ok
 }
 
 // first returns which field a name is, or another if that field was there before.

@@ -1,7 +1,5 @@
 package native
 
-import "github.com/kai-gateway/kai/host/quoted"
-
 // shape is the form of the last event. Most events of a stream differ from the one before in a
 // few values, such as a text and a number, so what is the same need not be read again.
 type shape struct {
@@ -72,7 +70,7 @@ func (s *shape) match(b []byte) (e seen, ok bool) {
 		end := 0
 		if t.number {
 			end, ok = natural(b, i)
-		} else if end, _, ok = quoted.End(b, i); ok {
+		} else if end, _, ok = stringEnd(b, i); ok {
 			end--
 		}
 		if !ok {
