@@ -74,8 +74,8 @@ frequency_penalty?: number & >=-2 & <=2
 num_keep?:          int & >=-1
 `
 
-// adapter implements sdk.Adapter.
-// adapter has methods of a pointer: to those of a value, each event would take one more call.
+// adapter implements sdk.Adapter. It has pointer receivers: with value receivers, each event would
+// take one more call.
 type adapter struct{}
 
 var _ sdk.Adapter[state] = (*adapter)(nil)

@@ -15,7 +15,7 @@ import (
 // Plugin returns the adapter.
 func Plugin() *sdk.Plugin { return sdk.New(manifest, &adapter{}) }
 
-// adapter has methods of a pointer: to those of a value, each event would take one more call.
+// adapter has pointer receivers: with value receivers, each event would take one more call.
 type adapter struct{}
 
 var _ sdk.Adapter[openaichat.State] = (*adapter)(nil)

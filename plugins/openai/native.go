@@ -16,11 +16,11 @@ var responses = passing.Dialect{
 	Failure: func(_ abi.Op, head sdk.Head, e sdk.JSON) error { return errortext.InResponses(failure(0, head, e)) },
 }
 
-// passOn sends a request of the Responses API, or one to count the tokens of such a request or to
-// compact its conversation, as the client wrote it. Of the options, those
-// count that say what is never sent, and what is sent where a request says nothing; the others
-// are about chat completions. To compact a conversation takes none of the fields that answers
-// depend on, so nothing is added there.
+// passOn sends a request of the Responses API, or one to count the tokens of such a request
+// or to compact its conversation, as the client wrote it. Only those options count that say
+// what is never sent, and what is sent if a request says nothing; the others are about chat
+// completions. A request to compact takes none of the fields that answers depend on, so
+// nothing is added to it.
 func passOn(r *sdk.Request, o *settings, out *sdk.Out) error {
 	if r.Op == abi.CompactResponses {
 		o.body = nil
@@ -160,9 +160,10 @@ func kept(r *sdk.Response, out *sdk.Out) error {
 	return nil
 }
 
-// onlyInChat reports whether a refusal says that the model is served in chat completions only,
-// as OpenAI says it of the other way round: "This model is only supported in v1/responses and
-// not in v1/chat/completions." Refusals of anything but the model may repeat what a client wrote.
+// onlyInChat reports whether a refusal says that the model is served in chat completions
+// only. Of the opposite, OpenAI says: "This model is only supported in v1/responses and not
+// in v1/chat/completions." Refusals of anything but the model may repeat what a client
+// wrote.
 func onlyInChat(body sdk.JSON) bool {
 	e := body.Get("error")
 	if param, _ := e.Get("param").Str(); param != "model" {

@@ -8,8 +8,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// StatusOf returns the HTTP status that belongs to the code of a response that failed, 0 to one
-// that says no more than that, or isn't known:
+// StatusOf returns the HTTP status that belongs to the code of a response that failed; 0 if
+// the code isn't known, or says no more than that:
 // https://platform.openai.com/docs/api-reference/responses/object#responses/object-error
 func StatusOf(code string) int {
 	switch code {
@@ -28,8 +28,8 @@ func StatusOf(code string) int {
 	return 0
 }
 
-// failed explains why a response failed. Clients get the server's own code if they know it, but
-// for one that is too long, which adapters tell by the text, too.
+// failed explains why a response failed. Clients get the server's own code if they know it,
+// except for that of a request that is too long, which adapters tell by the text, too.
 func (d *Dialect) failed(head sdk.Head, failure sdk.JSON) error {
 	err := d.Failure(abi.Responses, head, failure)
 	code, _ := failure.Get("code").Str()

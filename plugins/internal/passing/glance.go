@@ -6,8 +6,9 @@ import (
 	"github.com/kai-gateway/kai/sdk"
 )
 
-// glance is what an event says that begins or ends an answer, or a part of one: the values of the
-// fields that count, each in its slot. nil: there is none, or it is an object or an array.
+// glance is what an event says that begins or ends an answer, or a part of one: the values
+// of the fields that count, each in its slot. A slot is nil if there is no value, or an
+// object or an array.
 type glance [slots]sdk.JSON
 
 const (
@@ -94,8 +95,9 @@ func field(name string, slot uint8, to place) known {
 	return known{fingerprint([]byte(name+"        "), 0, len(name)), slot, to}
 }
 
-// fingerprint returns what tells the name apart that begins at from and ends before to: its first
-// eight bytes, its last eight, and its length. b must go on for eight bytes from where it begins.
+// fingerprint identifies the name that begins at from and ends before to: by its first
+// eight bytes, its last eight, and its length. b must go on for eight bytes from where the
+// name begins.
 func fingerprint(b []byte, from, to int) uint64 {
 	n := to - from
 	if n < 8 {
@@ -208,8 +210,8 @@ func element(in place) *known {
 	return nil
 }
 
-// stringEnd returns where the quote is that ends a string whose inside begins at i, or the end of b,
-// and whether there are escapes in it.
+// stringEnd returns the index of the quote that ends a string whose inside begins at i, or
+// else len(b), and whether there are escapes in the string.
 func stringEnd(b []byte, i int) (end int, escaped bool) {
 	const (
 		low  = 0x0101010101010101

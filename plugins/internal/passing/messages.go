@@ -5,8 +5,8 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// Version returns the header that says which version of the Messages API is meant: the client's, if
-// it said one.
+// Version returns the header that says which version of the Messages API is meant: the
+// client's, if it sent one.
 //
 //   - client: the member "client_headers" of the options
 func Version(client sdk.JSON) string {
@@ -66,8 +66,8 @@ func (d *Dialect) wholeMessage(head sdk.Head, body sdk.JSON, u *Usage, out *sdk.
 	return nil
 }
 
-// messagesEvent passes on an event of a message. Most need no reading further than their type:
-// whether they are JSON, the gateway sees.
+// messagesEvent passes on an event of a message. Most events are read no further than their
+// type: the gateway checks whether they are JSON.
 func (d *Dialect) messagesEvent(e *sdk.Event, u *Usage, out *sdk.Out) error {
 	kind := typeOf(e.Data)
 	if string(kind) == "content_block_delta" || string(e.Name) == "content_block_delta" {
@@ -111,8 +111,9 @@ func (d *Dialect) messagesEvent(e *sdk.Event, u *Usage, out *sdk.Out) error {
 	return nil
 }
 
-// tell states what an event of a message is, which is no error. What begins a block of text or
-// thinking says nothing yet; a call of a tool, or what one that the provider runs has found, does.
+// tell states what an event of a message means that is no error. The beginning of a block
+// of text or thinking says nothing yet. A call of a tool does, and so does what a tool that
+// the provider runs has found.
 func (g *glance) tell(name []byte, u *Usage, out *sdk.Out) {
 	switch string(name) {
 	case "content_block_delta":

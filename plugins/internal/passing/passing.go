@@ -52,15 +52,15 @@ func (d *Dialect) Event(e *sdk.Event, u *Usage, out *sdk.Out) error {
 	return d.messagesEvent(e, u, out)
 }
 
-// How the events begin that nearly all of a stream are.
+// What those events begin with that nearly all of a stream consists of.
 const (
 	textDelta  = `{"type":"response.output_text.delta"`
 	blockDelta = `{"type":"content_block_delta"`
 )
 
-// isText reports whether an event is such a one. It compares eight bytes at a time: in the
-// sandbox, where it runs for every event, a call of Go's own comparison costs as much as all else
-// here.
+// isText reports whether an event is one of those. It compares eight bytes at a time: in
+// the sandbox, where it runs for every event, a call of Go's own comparison costs as much
+// as all else here.
 func isText(op abi.Op, data []byte) bool {
 	if len(data) <= len(textDelta) || word(data) != beginWord {
 		return false
@@ -71,12 +71,12 @@ func isText(op abi.Op, data []byte) bool {
 	return word(data[8:])^blockWords[0]|word(data[16:])^blockWords[1]|word(data[len(blockDelta)-8:])^blockWords[2] == 0
 }
 
-// Unserved makes of an error that there is no such path what makes the gateway translate: that
-// the API is not served. Such an error can't be repeated.
+// Unserved turns the error that there is no such path into one that makes the gateway
+// translate: that the API is not served. Such an error can't be repeated.
 //
 //   - status: the upstream's
-//   - text: what a client is told whose request can't be translated: what is missing where, and
-//     what its operator can do
+//   - text: what a client is told whose request can't be translated: what is missing where,
+//     and what the operator can do
 func Unserved(err error, status int, text string) error {
 	if e, ok := err.(*sdk.Error); ok && e.NoRetry && (status == 404 || status == 405) && e.Code == "upstream_error" {
 		e.Message, e.Own = text, text
@@ -85,7 +85,7 @@ func Unserved(err error, status int, text string) error {
 	return err
 }
 
-// NotHere makes an error one that makes the gateway translate.
+// NotHere turns an error into one that makes the gateway translate.
 func NotHere(e *sdk.Error) error {
 	e.Status, e.Code, e.Type, e.NoRetry = 404, "unsupported_operation", sdk.NotFoundError, true
 	return e
@@ -101,7 +101,7 @@ func (d *Dialect) incomplete() error {
 
 func word(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
 
-// wordOf is the word that eight bytes of a text are, from a place on.
+// wordOf returns the word that eight bytes of a text are, from an index on.
 func wordOf(text string, at int) uint64 { return word([]byte(text[at : at+8])) }
 
 var (
@@ -110,7 +110,7 @@ var (
 	blockWords = [...]uint64{wordOf(blockDelta, 8), wordOf(blockDelta, 16), wordOf(blockDelta, len(blockDelta)-8)}
 )
 
-// isNovel reports whether the data of an event is JSON, and no object: no event that is known has
+// isNovel reports whether the data of an event is JSON but no object. No known event has
 // such data, so it passes.
 func isNovel(e *sdk.Event) bool {
 	return e.Data.Kind() != sdk.KindObject && e.Data.Valid() == nil && string(e.Name) != "error"

@@ -40,7 +40,7 @@ func (r *response) read(in *sdk.Reader) {
 	}
 }
 
-// readEvent reads the event that ends a response. It reports false of what is none.
+// readEvent reads the event that ends a response. It reports false if the event is none.
 func (r *response) readEvent(data sdk.JSON) bool {
 	in := sdk.NewReader(data)
 	for fields := in.Object(); in.Next(fields); {
@@ -133,8 +133,8 @@ func (d *Dialect) wholeResponse(object string, head sdk.Head, body sdk.JSON, out
 	return d.incomplete()
 }
 
-// responsesEvent passes on an event of a response. Most need no reading further than their type:
-// whether they are JSON, the gateway sees.
+// responsesEvent passes on an event of a response. Most events are read no further than
+// their type: the gateway checks whether they are JSON.
 func (d *Dialect) responsesEvent(e *sdk.Event, out *sdk.Out) error {
 	kind := typeOf(e.Data)
 	switch {
@@ -173,8 +173,9 @@ func (d *Dialect) responsesEvent(e *sdk.Event, out *sdk.Out) error {
 	return d.tell(name, e.Data, out)
 }
 
-// tell states what an event of a response is, which is no error and no delta. What begins a
-// message or reasoning says nothing yet; a call of a tool does, and so does an item that is done.
+// tell states what an event of a response means that is neither an error nor a delta. The
+// beginning of a message or of reasoning says nothing yet. A call of a tool does, and so
+// does an item that is done.
 func (d *Dialect) tell(name []byte, data sdk.JSON, out *sdk.Out) error {
 	switch string(name) {
 	case "response.completed", "response.incomplete", "response.failed", "response.cancelled":
