@@ -36,24 +36,28 @@ type place uint8
 const (
 	nowhere place = iota
 
-	ofResponse // an event of a response
+	ofEnd // the event that ends a response
 	inResponse
 	inReason // incomplete_details
 	inOutput
 	inItem // of the output
 	inUsage
-	inDetails // of the tokens
+	inPrompt   // the details of the tokens of the prompt
+	inThoughts // and those of the answer
 
-	ofMessage // an event of a message
+	ofStart // the event that begins a message
 	inMessage
+	ofDelta // the event that says why a message ended
 	inDelta
 	inTokens   // the usage of a message
 	inThinking // the details of its output
 
-	inBegun // the item or the block that begins
+	ofItem  // the event that begins an item of a response
+	ofBlock // and that of a message's block
+	inBegun // the item, or the block
 	places
 
-	unread // an object with which a glance is not enough
+	unread // an object or an array with which a glance is not enough
 )
 
 // known is a field that counts.
@@ -65,7 +69,7 @@ type known struct {
 
 // tree has what counts in the places. An element of an array has no name.
 var tree = [places][]known{
-	ofResponse: {field("response", elsewhere, inResponse), field("item", nothing, inBegun)},
+	ofEnd: {field("response", elsewhere, inResponse)},
 	inResponse: {
 		field("status", status, nowhere), field("error", failure, unread), field("incomplete_details", nothing, inReason),
 		field("output", nothing, inOutput), field("usage", nothing, inUsage),
@@ -75,12 +79,14 @@ var tree = [places][]known{
 	inItem:   {field("type", call, nowhere)},
 	inUsage: {
 		field("input_tokens", input, nowhere), field("output_tokens", output, nowhere), field("total_tokens", total, nowhere), field("cost", cost, nowhere),
-		field("input_tokens_details", nothing, inDetails), field("output_tokens_details", nothing, inDetails),
+		field("input_tokens_details", nothing, inPrompt), field("output_tokens_details", nothing, inThoughts),
 	},
-	inDetails: {field("cached_tokens", cached, nowhere), field("cache_write_tokens", written, nowhere), field("reasoning_tokens", thought, nowhere)},
+	inPrompt:   {field("cached_tokens", cached, nowhere), field("cache_write_tokens", written, nowhere)},
+	inThoughts: {field("reasoning_tokens", thought, nowhere)},
 
-	ofMessage: {field("message", nothing, inMessage), field("content_block", nothing, inBegun), field("delta", nothing, inDelta), field("usage", nothing, inTokens)},
+	ofStart:   {field("message", nothing, inMessage)},
 	inMessage: {field("usage", nothing, inTokens)},
+	ofDelta:   {field("delta", nothing, inDelta), field("usage", nothing, inTokens)},
 	inDelta:   {field("stop_reason", reason, nowhere)},
 	inTokens: {
 		field("input_tokens", input, nowhere), field("output_tokens", output, nowhere), field("cache_creation_input_tokens", written, nowhere),
@@ -88,6 +94,8 @@ var tree = [places][]known{
 	},
 	inThinking: {field("thinking_tokens", thought, nowhere)},
 
+	ofItem:  {field("item", nothing, inBegun)},
+	ofBlock: {field("content_block", nothing, inBegun)},
 	inBegun: {field("type", begun, nowhere)},
 }
 
@@ -110,7 +118,7 @@ func fingerprint(b []byte, from, to int) uint64 {
 // piece of code, because it runs only a few times in a stream, when nothing of it is in the
 // processor's caches: a reader of any JSON takes several times as long then.
 //
-//   - of: what it is an event of
+//   - of: which event it is
 //   - ok: false if it is written as no provider writes it. Then the glance is worthless.
 func (g *glance) read(b []byte, of place) (ok bool) {
 	var open [8]place
@@ -122,10 +130,10 @@ func (g *glance) read(b []byte, of place) (ok bool) {
 		case '{', '[':
 			i++
 			switch {
+			case skipped == 0 && f != nil && (f.to == unread || f.slot == elsewhere && c == '['):
+				return false
 			case skipped > 0 || f == nil || f.to == nowhere || (c == '[') != (f.to == inOutput):
 				skipped++
-			case f.to == unread:
-				return false
 			default:
 				depth++
 				open[depth&7] = f.to
@@ -182,7 +190,7 @@ func (g *glance) read(b []byte, of place) (ok bool) {
 				if f.slot == elsewhere {
 					return false
 				}
-				if f.slot < slots {
+				if f.slot < slots && f.slot != call {
 					g[f.slot] = b[from:i]
 				}
 			}

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/kai-gateway/kai/plugins/internal/adaptertest"
 	"github.com/kai-gateway/kai/sdk"
+	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // ends are events that end a response, as providers write them.
@@ -16,6 +18,11 @@ var ends = []string{
 	`{"response":{"output":[{"type":"custom_tool_call","input":"{\"type\":\"message\"}"},[{"type":"function_call"}],"x",3],"usage":null}}`,
 	`{"response":{"output":{"type":"function_call"},"usage":[1,2],"incomplete_details":"x","error":""}}`,
 	`{"response":{"usage":{"input_tokens":{"a":1},"output_tokens":"2","total_tokens":-1,"input_tokens_details":[{"cached_tokens":1}],"cache_read_input_tokens":4}}}`,
+	`{"response":{"output":[{"type":null},{"type":7},{"type":["function_call"]},{"type":{"type":"function_call"}}]}}`,
+	`{"item":{"type":"message"},"response":{"output":[{"type":"function_call"}],"usage":{"output_tokens":5}}}`,
+	`{"response":{"usage":{"input_tokens_details":{"reasoning_tokens":5},"output_tokens_details":{"cached_tokens":6,"cache_write_tokens":7}}}}`,
+	`{"response":{"output":"x","incomplete_details":["reason"],"status":["incomplete"]}}`,
+	`{"response":{"output":[[[[[[[[[[[[{"type":"function_call"}]]]]]]]]]]]],"usage":{"output_tokens":{"output_tokens":9},"total_tokens":8}}}`,
 	`{"response":{}}`, `{"usage":{"input_tokens":5},"response":{"usage":{"output_tokens":6}}}`,
 }
 
@@ -30,6 +37,8 @@ func TestAGlanceSeesWhatReadingSees(t *testing.T) {
 func TestAGlanceIsNotEnough(t *testing.T) {
 	for what, event := range map[string]string{
 		"an error":                    `{"response":{"status":"failed","error":{"code":"server_error"}}}`,
+		"a list of errors":            `{"response":{"status":"completed","error":["overloaded"]}}`,
+		"a list of responses":         `{"response":[{"status":"completed"}]}`,
 		"a response that is none":     `{"response":"completed"}`,
 		"no response":                 `{"response":null}`,
 		"a name with escapes":         `{"respons\u0065":{"status":"completed"}}`,
@@ -47,7 +56,7 @@ func TestAGlanceIsNotEnough(t *testing.T) {
 		"an escape at the end":        `{"response":{"status":"\`,
 		"a short event that ends so ": `{"a":"b`,
 	} {
-		if g := (glance{}); g.read([]byte(event), ofResponse) {
+		if g := (glance{}); g.read([]byte(event), ofEnd) {
 			t.Errorf("%s: a glance is enough for %s", what, event)
 		}
 	}
@@ -70,27 +79,83 @@ func TestAGlanceAtWhatBegins(t *testing.T) {
 
 func TestAGlanceAtAMessage(t *testing.T) {
 	var g glance
-	if !g.read([]byte(`{"type":"message_start","message":{"id":"msg_1","content":[],"stop_reason":null,"usage":{"input_tokens":25,"cache_creation_input_tokens":3,"cache_read_input_tokens":4,"cache_creation":{"ephemeral_5m_input_tokens":3},"output_tokens":1,"output_tokens_details":{"thinking_tokens":2}}}}`), ofMessage) {
+	if !g.read([]byte(`{"type":"message_start","message":{"id":"msg_1","content":[],"stop_reason":null,"usage":{"input_tokens":25,"cache_creation_input_tokens":3,"cache_read_input_tokens":4,"cache_creation":{"ephemeral_5m_input_tokens":3},"output_tokens":1,"output_tokens_details":{"thinking_tokens":2}}}}`), ofStart) {
 		t.Fatal("a glance is not enough")
 	}
 	if got := string(bytes.Join([][]byte{g[input], g[written], g[cached], g[output], g[thought]}, []byte(" "))); got != "25 3 4 1 2" {
 		t.Errorf("tokens are %s", got)
 	}
 	g = glance{}
-	if !g.read([]byte(`{"type":"content_block_start","index":0,"content_block":{"input":{"type":"text"},"type":"tool_use"}}`), ofMessage) || string(g[begun]) != `"tool_use"` {
+	if !g.read([]byte(`{"type":"content_block_start","index":0,"content_block":{"input":{"type":"text"},"type":"tool_use"}}`), ofBlock) || string(g[begun]) != `"tool_use"` {
 		t.Errorf("what begins is %q", g)
 	}
 	g = glance{}
-	if !g.read([]byte(`{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":15}}`), ofMessage) || string(g[reason]) != `"end_turn"` || string(g[output]) != "15" {
+	if !g.read([]byte(`{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":15}}`), ofDelta) || string(g[reason]) != `"end_turn"` || string(g[output]) != "15" {
 		t.Errorf("the end is %q", g)
 	}
+}
+
+func TestWhatAnotherEventHasSaysNothing(t *testing.T) {
+	const all = `"message":{"usage":{"input_tokens":1}},"content_block":{"type":"text"},"item":{"type":"message"},"delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":2}}`
+	for _, tc := range []struct {
+		kind string
+		of   place
+		want string
+	}{
+		{"message_start", ofStart, `1   `}, {"message_delta", ofDelta, ` 2 "end_turn" `},
+		{"content_block_start", ofBlock, `   "text"`}, {"response.output_item.added", ofItem, `   "message"`},
+	} {
+		var g glance
+		if !g.read([]byte(`{"type":"`+tc.kind+`",`+all), tc.of) {
+			t.Fatalf("%s: a glance is not enough", tc.kind)
+		}
+		if got := string(bytes.Join([][]byte{g[input], g[output], g[reason], g[begun]}, []byte(" "))); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.kind, got, tc.want)
+		}
+	}
+}
+
+// TestWhatOnlyBeginsAsANumberIsNoCost: the gateway refuses such an event, and the adapter must state
+// nothing that would make it the adapter's mistake.
+func TestWhatOnlyBeginsAsANumberIsNoCost(t *testing.T) {
+	for _, cost := range []string{`1x`, `0.5.1`, `-`, `01`, `1e`} {
+		for op, event := range map[abi.Op]string{
+			abi.Responses: `{"type":"response.completed","response":{"usage":{"output_tokens":7,"cost":` + cost + `}}}`,
+			abi.Messages:  `{"type":"message_delta","usage":{"output_tokens":7,"cost":` + cost + `}}`,
+		} {
+			for _, e := range passed(t, op, event) {
+				if e.Kind == abi.Usage && string(e.Data) != `{"completion_tokens":7}` {
+					t.Errorf("%s: the usage is %s", event, e.Data)
+				}
+			}
+		}
+	}
+}
+
+// passer is an adapter that passes on what there is.
+type passer struct{}
+
+var to = Dialect{Name: "The server", Failure: func(abi.Op, sdk.Head, sdk.JSON) error { return &sdk.Error{Status: 502} }}
+
+func (passer) Request(*sdk.Request, *Usage, *sdk.Out) error { return nil }
+func (passer) Response(r *sdk.Response, u *Usage, out *sdk.Out) error {
+	return to.Whole(r, u, out)
+}
+func (passer) Event(e *sdk.Event, u *Usage, out *sdk.Out) error { return to.Event(e, u, out) }
+
+// passed returns what an adapter states of an event. It fails the test if that is nothing that an
+// adapter may state.
+func passed(t *testing.T, op abi.Op, event string) []abi.Emission {
+	t.Helper()
+	emitted, _, _ := adaptertest.Call(t, sdk.New(sdk.Manifest{Name: "passer", Version: "1", Provider: "passer"}, passer{}), sdk.Input{Event: &sdk.Event{Op: op, Data: sdk.JSON(event)}})
+	return emitted
 }
 
 // sameAsRead holds a glance against what reads whatever JSON there may be. It reports whether the
 // glance was enough.
 func sameAsRead(t *testing.T, event []byte) bool {
 	var g glance
-	if !g.read(event, ofResponse) {
+	if !g.read(event, ofEnd) {
 		return false
 	}
 	var glanced, read response
@@ -125,10 +190,14 @@ func FuzzGlance(f *testing.F) {
 	for _, event := range ends {
 		f.Add([]byte(event))
 	}
+	f.Add([]byte(`{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":7,"cost":1x}}`))
+	f.Add([]byte(`{"type":"response.completed","response":{"usage":{"cost":-}}}`))
 	f.Fuzz(func(t *testing.T, event []byte) {
+		passed(t, abi.Responses, string(event))
+		passed(t, abi.Messages, string(event))
 		var g glance
 		if !json.Valid(event) || !unambiguous(event) {
-			g.read(event, ofResponse) // whatever it is, this ends
+			g.read(event, ofEnd) // whatever it is, this ends
 			return
 		}
 		sameAsRead(t, event)

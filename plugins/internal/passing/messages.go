@@ -74,6 +74,7 @@ func (d *Dialect) messagesEvent(e *sdk.Event, u *Usage, out *sdk.Out) error {
 		out.Pass(true)
 		return nil
 	}
+	of := nowhere // what to glance at
 	if len(e.Name) == 0 || string(e.Name) == string(kind) {
 		switch string(kind) {
 		case "ping", "content_block_stop":
@@ -83,12 +84,17 @@ func (d *Dialect) messagesEvent(e *sdk.Event, u *Usage, out *sdk.Out) error {
 			out.Pass(false)
 			out.End()
 			return nil
-		case "message_start", "content_block_start", "message_delta":
-			if g := (glance{}); g.read(e.Data, ofMessage) {
-				g.tell(kind, u, out)
-				return nil
-			}
+		case "message_start":
+			of = ofStart
+		case "content_block_start":
+			of = ofBlock
+		case "message_delta":
+			of = ofDelta
 		}
+	}
+	if g := (glance{}); of != nowhere && g.read(e.Data, of) {
+		g.tell(kind, u, out)
+		return nil
 	}
 	if isNovel(e) {
 		out.Pass(false)

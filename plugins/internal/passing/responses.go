@@ -106,7 +106,7 @@ func (r *response) take(g *glance) {
 
 // typeOfBegun returns the type of the item that an event begins, with its quotes.
 func typeOfBegun(data sdk.JSON) sdk.JSON {
-	if g := (glance{}); g.read(data, ofResponse) {
+	if g := (glance{}); g.read(data, ofItem) {
 		return g[begun]
 	}
 	return data.Get("item").Get("type")
@@ -194,7 +194,7 @@ func (d *Dialect) tell(name []byte, data sdk.JSON, out *sdk.Out) error {
 // ended passes on the event that ends a response.
 func (d *Dialect) ended(name []byte, data sdk.JSON, out *sdk.Out) error {
 	var r response
-	if g := (glance{}); g.read(data, ofResponse) {
+	if g := (glance{}); g.read(data, ofEnd) {
 		r.take(&g)
 	} else if !r.readEvent(data) {
 		return d.malformed()
@@ -245,7 +245,7 @@ func (t *tokens) state(out *sdk.Out) {
 		b = append(b, `"completion_tokens_details":{`...)
 		b = append(closed(count(b, `"reasoning_tokens":`, t.thought)), ',')
 	}
-	if t.cost.Kind() == sdk.KindNumber {
+	if isNumber(t.cost) {
 		b = append(append(append(b, `"cost":`...), t.cost...), ',')
 	}
 	if len(b) > len("{") {
@@ -263,6 +263,9 @@ func count(b []byte, field string, v sdk.JSON) []byte {
 	b = append(b, field...)
 	return append(strconv.AppendInt(b, n, 10), ',')
 }
+
+// isNumber reports whether a value is a number. A glance takes what only begins as one for one.
+func isNumber(v sdk.JSON) bool { return v.Kind() == sdk.KindNumber && v.Valid() == nil }
 
 // closed ends an object, in place of its last comma.
 func closed(b []byte) []byte {

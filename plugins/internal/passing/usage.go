@@ -59,7 +59,7 @@ func (u *Usage) add(g *glance, out *sdk.Out) {
 	take(g[cached], &u.read, &u.prompt)
 	take(g[output], &u.output, &u.answer)
 	take(g[thought], &u.thought, &u.details)
-	paid := g[cost].Kind() == sdk.KindNumber
+	paid := isNumber(g[cost])
 	if !known && !paid {
 		return
 	}
