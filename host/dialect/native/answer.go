@@ -80,10 +80,27 @@ func (a *Answer) Lines(lines []byte) { a.lines = append(a.lines[:0], lines...) }
 // Apply adds the emissions of one adapter call, and appends the event that passes.
 //
 //   - error: a *fault.Error: the adapter's ERROR, a breach of the protocol, an event that
-//     is no JSON, or too little memory. Then nothing was appended.
+//     is no JSON, or too little memory. Then nothing was appended. What the adapter states of
+//     an event that is no JSON doesn't count.
 func (a *Answer) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	if len(ems) == 1 && ems[0].Kind == abi.Pass && a.stream && !a.whole && a.facts.Plain(0) {
-		return a.pass(dst, ems[0].At == abi.PassContent)
+		event, plain, err := a.read()
+		if err != nil {
+			return dst, err
+		}
+		return a.pass(dst, event, plain, ems[0].At == abi.PassContent)
+	}
+	var event seen
+	var err error
+	passes, content, plain := false, false, false
+	for _, e := range ems {
+		passes = passes || e.Kind == abi.Pass
+		content = content || e.Kind == abi.Pass && e.At == abi.PassContent
+	}
+	if passes {
+		if event, plain, err = a.read(); err != nil {
+			return dst, err
+		}
 	}
 	deltas, err := a.facts.Apply(ems)
 	if err != nil {
@@ -91,11 +108,7 @@ func (a *Answer) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	}
 	for i := range deltas {
 		if deltas[i].Kind == abi.Pass {
-			content := false
-			for _, e := range ems {
-				content = content || e.Kind == abi.Pass && e.At == abi.PassContent
-			}
-			if dst, err = a.pass(dst, content); err != nil {
+			if dst, err = a.pass(dst, event, plain, content); err != nil {
 				return dst, err
 			}
 		}
@@ -104,13 +117,21 @@ func (a *Answer) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	return dst, nil
 }
 
-// pass appends what came last, or keeps it if that is the whole answer.
-func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
+// read reads what came last, which must be JSON. plain says that it is written as providers write
+// events.
+func (a *Answer) read() (event seen, plain bool, err error) {
+	event, plain = a.shape.read(a.data)
+	if !plain && sdk.JSON(a.data).Valid() != nil {
+		return event, false, upstreamError("The provider sent an event that is no JSON.")
+	}
+	return event, plain, nil
+}
+
+// pass appends what came last, or keeps it if that is the whole answer. event and plain are what
+// read returned of it.
+func (a *Answer) pass(dst []byte, event seen, plain, content bool) ([]byte, error) {
 	data := a.data
-	seen, plain := a.shape.read(data)
 	switch {
-	case !plain && sdk.JSON(data).Valid() != nil:
-		return dst, upstreamError("The provider sent an event that is no JSON.")
 	case a.whole && a.stream:
 		return dst, upstreamError("The provider sent a whole answer instead of a stream.")
 	case !a.whole && !a.stream:
@@ -138,14 +159,14 @@ func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 	name := a.name
 	switch {
 	case len(name) > 0:
-	case plain && seen.kind != nil:
-		name = seen.kind
+	case plain && event.kind != nil:
+		name = event.kind
 	default:
 		name = Type(data)
 	}
 	switch {
-	case content && plain && seen.said >= 0:
-		a.facts.AddStated(seen.said)
+	case content && plain && event.said >= 0:
+		a.facts.AddStated(event.said)
 	case content:
 		a.facts.AddStated(textIn(name, data))
 	}
@@ -160,7 +181,7 @@ func (a *Answer) pass(dst []byte, content bool) ([]byte, error) {
 		dst = append(dst, "\ndata: "...)
 	}
 	from := len(dst)
-	if content && plain && !seen.named && !a.passage.Watches(name) {
+	if content && plain && !event.named && !a.passage.Watches(name) {
 		dst = append(dst, data...)
 	} else {
 		dst = a.passage.Event(dst, name, data)

@@ -314,6 +314,29 @@ func TestContentIsFromTheAlias(t *testing.T) {
 	}
 }
 
+// TestWhatIsNoJSONSaysNothing: what an adapter states of an event that is refused neither counts
+// as usage nor ends the answer.
+func TestWhatIsNoJSONSaysNothing(t *testing.T) {
+	for _, data := range []string{`{"type":"end","usage":{"output_tokens":7},"x":tru}`, `{"type":"end",}`, `{"type":"end","x":[}`, `{"a":01}`} {
+		for _, first := range []bool{true, false} { // there was no content yet
+			a := NewStream(dialect.Info{}, plainly{&Reading{Form: &telling, Info: dialect.Info{Model: "m"}}})
+			if !first {
+				a.Receive([]byte("delta"), []byte(`{"type":"delta","delta":"x"}`), false)
+				if _, err := a.Apply(nil, []abi.Emission{{Kind: abi.Pass, At: abi.PassContent}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a.Receive([]byte("end"), []byte(data), false)
+			got, err := a.Apply([]byte("before"), []abi.Emission{
+				{Kind: abi.Usage, Data: []byte(`{"completion_tokens":7}`)}, {Kind: abi.Pass, At: abi.PassContent}, {Kind: abi.Finish, Data: []byte("stop")},
+			})
+			if err == nil || string(got) != "before" || a.Usage().Known || a.Complete() {
+				t.Errorf("%s: %v, %q, usage %+v, complete %v", data, err, got, a.Usage(), a.Complete())
+			}
+		}
+	}
+}
+
 // FuzzEvent: what an upstream sends becomes one event, or an error that appends nothing.
 func FuzzEvent(f *testing.F) {
 	f.Add([]byte("delta"), []byte(`{"type":"delta","x":"y"}`), true)
