@@ -81,6 +81,11 @@ func verdict(status int, text, kind string, s *state) *sdk.Error {
 		e.Code = code
 		return errortext.Say(e, lead, text, "")
 	}
+	cannot := func(param, code, lead string) *sdk.Error { // the text has only the model's name at Ollama, or advice for its operator
+		e := refused(param, code, lead)
+		e.Message = e.Own
+		return e
+	}
 	e := errortext.Upstream("")
 	lead := "Ollama failed"
 	switch {
@@ -95,11 +100,11 @@ func verdict(status int, text, kind string, s *state) *sdk.Error {
 	case has("does not support tools"):
 		return refused("tools", "unsupported_parameter", "This model takes no tools")
 	case has("does not support insert"):
-		return refused("suffix", "unsupported_parameter", "This model can't fill in the text before a suffix")
+		return cannot("suffix", "unsupported_parameter", "This model can't fill in the text before a suffix")
 	case has("does not support embeddings"):
-		return refused("model", "unsupported_operation", "This model can't make embeddings")
+		return cannot("model", "unsupported_operation", "This model can't make embeddings")
 	case has("does not support generate"), has("does not support completion"):
-		return refused("model", "unsupported_operation", "This model can't complete text")
+		return cannot("model", "unsupported_operation", "This model can't complete text")
 	case has("does not support multimodal requests"), has("illegal base64 data"):
 		return refused("messages", "", "Ollama cannot use an image of the messages")
 	case has("does not support "): // for example chat, with a model for embeddings
