@@ -70,6 +70,8 @@ func (s *server) adviceFor(wrong string) string {
 		return " The path is " + fault.Shown(meant, fault.MaxShown) + ", with no slash twice and none at its end: see the client's base URL."
 	case s.table.serves(meant + "s"):
 		return " Did you mean " + fault.Shown(meant, fault.MaxShown) + "s?"
+	case strings.HasPrefix(meant, "/api/") && s.table.serves(meant[len("/api"):]):
+		return " The base URL must end in /v1, without /api before it; that of Anthropic's clients must have neither."
 	case strings.HasPrefix(meant, "/api/"):
 		return " Kai does not speak Ollama's own API: take a client for OpenAI's, with a base URL that ends in /v1."
 	}

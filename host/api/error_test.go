@@ -203,6 +203,7 @@ func TestUnknownPathsSayWhatWasMeant(t *testing.T) {
 		"/v1/model":                "here. Did you mean /v1/models? Kai serves",
 		"/v1/chat/complete":        "here. Kai serves",
 		"/api/chat":                "here. Kai does not speak Ollama's own API: ",
+		"/api/v1/chat/completions": "here. The base URL must end in /v1, without /api before it",
 		"/readyz/":                 "here. Kai serves",
 	} {
 		if got := g.do(t, "POST", path, "{}"); !strings.Contains(got.body, want) || got.StatusCode != 404 {
