@@ -38,8 +38,8 @@ const maxTold = time.Hour
 type Cell struct {
 	until      atomic.Int64 // when the cooldown ends, nanoseconds since 1970; 0: closed
 	askedUntil atomic.Int64 // the part of it that the upstream asked for
-	limit      atomic.Int64 // the part of told that is for a limit
-	room       atomic.Int64 // and that is for a lack of room
+	limit      atomic.Int64 // the part of askedUntil that is for a limit
+	room       atomic.Int64 // and the part that is for a lack of room
 
 	window    window
 	about     cellKey
