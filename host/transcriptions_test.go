@@ -113,7 +113,7 @@ func TestTranscriptionsAreRefused(t *testing.T) {
 		"another model at the upstream": {"key-a", transcribe("mine", fieldOf("Fallbacks", "x"), "x"), 403, "fallbacks"},
 		"no file":                       {"key-a", fieldOf("model", "mine") + "--b--\r\n", 400, "file"},
 		"half a form":                   {"key-a", strings.TrimSuffix(transcribe("mine", "", "x"), "\r\n--b--\r\n"), 400, "no end"},
-		"no form":                       {"key-a", "{}", 400, "no form"},
+		"no form":                       {"key-a", "{}", 400, "not a form"},
 		"nothing":                       {"key-a", "", 400, "no body"},
 	} {
 		t.Run(name, func(t *testing.T) {
