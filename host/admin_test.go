@@ -117,7 +117,8 @@ model_mapping:
 }
 
 // TestTheAdminListenerSaysInWhichOperationsATargetCools: all of them, while it answers as before,
-// and none where it doesn't answer.
+// and none where it doesn't answer. Of names behind a *, it names those that cool though the target
+// doesn't.
 func TestTheAdminListenerSaysInWhichOperationsATargetCools(t *testing.T) {
 	up := mock.Start(t, func(x *mock.Exchange) {
 		if strings.Contains(x.URI, "chat") {
@@ -165,7 +166,7 @@ model_mapping:
 	}
 	up.Answer(mock.Whole(402, "application/json", `{"error":{"message":"pay","code":"insufficient_quota"}}`))
 	g.post(t, answerOfM)
-	if s := adminState(t, a).Targets; s[1].Class != "quota" || s[1].Only != "" {
+	if s := adminState(t, a).Targets; s[1].Class != "quota" || s[1].Only != "" || s[0].State != "cooling" || len(s[0].But) > 0 {
 		t.Errorf("when the account is used up it is %+v", s)
 	}
 }

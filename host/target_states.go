@@ -15,7 +15,7 @@ type TargetState struct {
 	Aliases []string      `json:"aliases"` // that lead there, the hidden ones included
 	State   string        `json:"state"`   // "well", "cooling", or "trying": one request at a time may ask it
 	Only    string        `json:"only"`    // the operations in which it is so, such as "embeddings, images"; "": in all, or at least in answering
-	But     []string      `json:"but"`     // behind a *, the models that clients named and that cool, sorted, the first maxBut of them
+	But     []string      `json:"but"`     // behind a * that doesn't cool, the models that clients named and that do, sorted, the first maxBut of them
 	Class   string        `json:"class"`   // of the failure that it cools for; "": it is well
 	Wait    time.Duration `json:"wait"`    // nanoseconds until it may be asked again; 0: now
 	Always  bool          `json:"always"`  // only aliases in the short form lead there, which ask it whatever its state is
@@ -58,10 +58,11 @@ func (h *Host) Targets() []TargetState {
 	return all
 }
 
-// cooling returns the models that clients named behind the * of a target, and that cool.
+// cooling returns the models that clients named behind the * of a target, and that cool although the
+// target doesn't.
 func (h *Host) cooling(t *route.Target, now time.Time) []string {
 	meant, pattern := matches(t.Model)
-	if _, model := t.Health().Cells(); model != nil || !pattern {
+	if all, model := t.Health().Cells(); model != nil || !pattern || all.State(now) == route.Cooling {
 		return []string{}
 	}
 	models := slices.DeleteFunc(h.cells.Named(t.Upstream, now), func(m string) bool { return !meant(m) })

@@ -74,7 +74,7 @@ type Target struct {
 	Name   string   `json:"name"`  // provider/model
 	State  string   `json:"state"` // "well", "cooling" or "trying"
 	Only   string   `json:"only"`  // the operations in which it is so, such as "embeddings, images"; "": in all, or at least in answering
-	But    []string `json:"but"`   // behind a *, models that clients named and that cool, the first ten
+	But    []string `json:"but"`   // behind a * that doesn't cool, models that clients named and that do, the first ten
 	Class  string   `json:"class"` // of the failure it cools for
 	WaitMS int64    `json:"wait_ms"`
 	Always bool     `json:"always"` // it is asked whatever its state is
