@@ -83,23 +83,19 @@ func (a *Answer) Lines(lines []byte) { a.lines = append(a.lines[:0], lines...) }
 //     is no JSON, or too little memory. Then nothing was appended. What the adapter states of
 //     an event that is no JSON doesn't count.
 func (a *Answer) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
-	if len(ems) == 1 && ems[0].Kind == abi.Pass && a.stream && !a.whole && a.facts.Plain(0) {
-		event, plain, err := a.read()
-		if err != nil {
-			return dst, err
-		}
-		return a.pass(dst, event, plain, ems[0].At == abi.PassContent)
+	passes, content := false, false
+	for i := range ems {
+		passes = passes || ems[i].Kind == abi.Pass
+		content = content || ems[i].Kind == abi.Pass && ems[i].At == abi.PassContent
 	}
 	var event seen
-	var err error
-	passes, content, plain := false, false, false
-	for _, e := range ems {
-		passes = passes || e.Kind == abi.Pass
-		content = content || e.Kind == abi.Pass && e.At == abi.PassContent
-	}
+	plain := false
 	if passes {
-		if event, plain, err = a.read(); err != nil {
-			return dst, err
+		if event, plain = a.shape.read(a.data); !plain && sdk.JSON(a.data).Valid() != nil {
+			return dst, upstreamError("The provider sent an event that is no JSON.")
+		}
+		if len(ems) == 1 && a.stream && !a.whole && a.facts.Plain(0) {
+			return a.pass(dst, &event, plain, content)
 		}
 	}
 	deltas, err := a.facts.Apply(ems)
@@ -108,7 +104,7 @@ func (a *Answer) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	}
 	for i := range deltas {
 		if deltas[i].Kind == abi.Pass {
-			if dst, err = a.pass(dst, event, plain, content); err != nil {
+			if dst, err = a.pass(dst, &event, plain, content); err != nil {
 				return dst, err
 			}
 		}
@@ -117,19 +113,9 @@ func (a *Answer) Apply(dst []byte, ems []abi.Emission) ([]byte, error) {
 	return dst, nil
 }
 
-// read reads what came last, which must be JSON. plain says that it is written as providers write
-// events.
-func (a *Answer) read() (event seen, plain bool, err error) {
-	event, plain = a.shape.read(a.data)
-	if !plain && sdk.JSON(a.data).Valid() != nil {
-		return event, false, upstreamError("The provider sent an event that is no JSON.")
-	}
-	return event, plain, nil
-}
-
-// pass appends what came last, or keeps it if that is the whole answer. event and plain are what
-// read returned of it.
-func (a *Answer) pass(dst []byte, event seen, plain, content bool) ([]byte, error) {
+// pass appends what came last, or keeps it if that is the whole answer. event is what is seen of it,
+// if it is plain: written as providers write events.
+func (a *Answer) pass(dst []byte, event *seen, plain, content bool) ([]byte, error) {
 	data := a.data
 	switch {
 	case a.whole && a.stream:
