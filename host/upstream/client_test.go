@@ -378,7 +378,7 @@ func TestWhichClient(t *testing.T) {
 		"http by a proxy":           {"http://a.test", "1.1", "http://proxy.test", false, ""},
 		"https by a proxy":          {"https://a.test", "1.1", "http://proxy.test", false, ""},
 		"https by 2 and a proxy":    {"https://a.test", "2", "http://proxy.test", false, ""},
-		"http by 2 and a proxy":     {"http://a.test", "2", "http://proxy.test", false, "not possible by a proxy"},
+		"http by 2 and a proxy":     {"http://a.test", "2", "http://proxy.test", false, "not possible through a proxy"},
 		"a proxy, but this machine": {"http://127.0.0.1", "", "http://proxy.test", true, ""},
 		"a name beyond ASCII":       {"http://é.test", "", "", false, ""},
 		"another version":           {"http://a.test", "3", "", false, "http_version"},
