@@ -87,7 +87,7 @@ fuzz: plugins ## fuzz whatever parses foreign bytes, FUZZTIME (5s) each
 		echo "fuzz $$(dirname $$file) $$name"; \
 		fuzz() { go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname $$file)" > fuzz.log 2>&1; }; \
 		fuzz || { grep -q 'context deadline exceeded' fuzz.log && ! grep -q 'Failing input' fuzz.log && fuzz; } || { cat fuzz.log; exit 1; }; \
-	done; rm -f fuzz.log
+	done && rm -f fuzz.log
 
 bench: build ## measure speed and memory against a bare proxy (7 minutes; BENCH='-h' tells the flags)
 	go build -o bin/kai-linked ./cmd/bench/linked

@@ -80,6 +80,9 @@ func (e *edit) responses(body sdk.JSON) ([]byte, error) {
 	if !e.changed {
 		return body, nil
 	}
+	if len(e.out) == 0 {
+		return []byte("{}"), nil
+	}
 	return append(e.out, '}'), nil
 }
 

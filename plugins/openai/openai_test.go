@@ -82,6 +82,8 @@ func FuzzRequest(f *testing.F) {
 		f.Add(options, string(tr.Get(transcript.SectionClient)))
 	})
 	f.Add(`{"drop":["a"],"body":{"b":1}}`, ` { "a" : 1 } `)
+	f.Add(`{"drop":["user"],"body":{}}`, `{"user":""}`)
+	f.Add(`{"drop":["user"],"":{}}`, `{"user":""}`)
 	f.Add(`{"rerank":"tei"}`, `{"query":"q","documents":["a",{"text":"b"}],"top_n":1,"return_documents":true}`)
 	f.Add(`{"completions_path":"/fim/completions"}`, `{"prompt":"a","seed":1}`)
 	f.Add(`{"reasoning_history":"drop"}`, `{"messages":[{"role":"assistant","reasoning":""},{}]}`)
