@@ -63,6 +63,7 @@ const (
 // known is a field that counts.
 type known struct {
 	name uint64 // its fingerprint
+	text string // the name itself
 	slot uint8  // of its value
 	to   place  // that it leads to, if it is an object or an array
 }
@@ -100,7 +101,7 @@ var tree = [places][]known{
 }
 
 func field(name string, slot uint8, to place) known {
-	return known{fingerprint([]byte(name+"        "), 0, len(name)), slot, to}
+	return known{fingerprint([]byte(name+"        "), 0, len(name)), name, slot, to}
 }
 
 // fingerprint identifies the name that begins at from and ends before to: by its first
@@ -167,7 +168,7 @@ func (g *glance) read(b []byte, of place) (ok bool) {
 				if escaped || from+9 > len(b) {
 					return false
 				}
-				f = find(tree[open[depth&7]], fingerprint(b, from+1, end))
+				f = find(tree[open[depth&7]], b[from+1:end], fingerprint(b, from+1, end))
 			case next != ',' && next != '}' && next != ']':
 				return false
 			case skipped == 0 && f != nil:
@@ -199,10 +200,11 @@ func (g *glance) read(b []byte, of place) (ok bool) {
 	return false
 }
 
-// find returns the field with a name; nil if it doesn't count.
-func find(fields []known, name uint64) *known {
+// find returns the field with a name; nil if it doesn't count. What a fingerprint leaves out of a
+// long name is compared, too.
+func find(fields []known, name []byte, print uint64) *known {
 	for i := range fields {
-		if f := &fields[i]; f.name == name {
+		if f := &fields[i]; f.name == print && (len(name) <= 16 || f.text == string(name)) {
 			return f
 		}
 	}

@@ -23,6 +23,7 @@ var ends = []string{
 	`{"response":{"usage":{"input_tokens_details":{"reasoning_tokens":5},"output_tokens_details":{"cached_tokens":6,"cache_write_tokens":7}}}}`,
 	`{"response":{"output":"x","incomplete_details":["reason"],"status":["incomplete"]}}`,
 	`{"response":{"output":[[[[[[[[[[[[{"type":"function_call"}]]]]]]]]]]]],"usage":{"output_tokens":{"output_tokens":9},"total_tokens":8}}}`,
+	`{"response":{"usage":{"input_tokens":0,"output_t00000_details":{"reasoning_tokens":5},"000000000000":0}}}`,
 	`{"response":{}}`, `{"usage":{"input_tokens":5},"response":{"usage":{"output_tokens":6}}}`,
 }
 
