@@ -159,30 +159,30 @@ func sameAsRead(t *testing.T, event []byte) bool {
 	if !g.read(event, ofEnd) {
 		return false
 	}
-	var glanced, read response
-	if glanced.take(&g); !read.readEvent(event) {
+	var read response
+	if !read.readEvent(event) {
 		t.Fatalf("a glance takes %q for an event", event)
 	}
-	if a, b := told(&glanced), told(&read); a != b {
+	if a, b := told(&g), told(&read.glance); a != b {
 		t.Fatalf("a glance at %s says\n%s, and reading\n%s", event, a, b)
 	}
 	return true
 }
 
 // told returns what a response says in the end.
-func told(r *response) string {
-	b := []byte(r.whyEnded())
-	if !r.failure.Empty() {
+func told(g *glance) string {
+	b := []byte(g.whyEnded())
+	if !g[failure].Empty() {
 		b = append(b, " failed"...)
 	}
 	for _, f := range []struct {
 		name string
 		v    sdk.JSON
-	}{{"input", r.usage.input}, {"output", r.usage.output}, {"total", r.usage.total}, {"cached", r.usage.cached}, {"written", r.usage.written}, {"thought", r.usage.thought}} {
+	}{{"input", g[input]}, {"output", g[output]}, {"total", g[total]}, {"cached", g[cached]}, {"written", g[written]}, {"thought", g[thought]}} {
 		b = count(append(b, ' '), f.name, f.v)
 	}
-	if r.usage.cost.Kind() == sdk.KindNumber {
-		b = append(b, r.usage.cost...)
+	if g[cost].Kind() == sdk.KindNumber {
+		b = append(b, g[cost]...)
 	}
 	return string(b)
 }

@@ -10,32 +10,28 @@ import (
 
 // response is what a response object says of how it ended, and of what it cost.
 type response struct {
-	object, status, failure, reason sdk.JSON
-	listed                          bool // it has a list as its output
-	calls                           bool // and in that a call of a tool
-	usage                           tokens
+	glance
+	object sdk.JSON
+	listed bool // it has a list as its output
 }
 
-// tokens has the fields of a usage object.
-type tokens struct{ input, output, total, cached, written, thought, cost sdk.JSON }
-
-// read reads the response object that a Reader is before. All of it is read once, since it may
+// readFields reads the response object that a Reader is before. All of it is read once, since it may
 // be long: it repeats the whole answer and the tools of the request.
-func (r *response) read(in *sdk.Reader) {
+func (r *response) readFields(in *sdk.Reader) {
 	for fields := in.Object(); in.Next(fields); {
 		switch string(in.Key()) {
 		case "object":
 			r.object = in.Value()
 		case "status":
-			r.status = in.Value()
+			r.glance[status] = in.Value()
 		case "error":
-			r.failure = in.Value()
+			r.glance[failure] = in.Value()
 		case "incomplete_details":
-			r.reason = in.Value().Get("reason")
+			r.glance[reason] = in.Value().Get("reason")
 		case "output":
 			r.readOutput(in)
 		case "usage":
-			r.usage.read(in)
+			r.readUsage(in)
 		}
 	}
 }
@@ -45,7 +41,7 @@ func (r *response) readEvent(data sdk.JSON) bool {
 	in := sdk.NewReader(data)
 	for fields := in.Object(); in.Next(fields); {
 		if string(in.Key()) == "response" {
-			r.read(&in)
+			r.readFields(&in)
 		}
 	}
 	return in.Err() == nil
@@ -64,7 +60,9 @@ func (r *response) readOutput(in *sdk.Reader) {
 			if string(in.Key()) != "type" {
 				continue
 			}
-			r.calls = r.calls || isCall(in.Value())
+			if v := in.Value(); isCall(v) {
+				r.glance[call] = v
+			}
 			break
 		}
 	}
@@ -75,33 +73,28 @@ func isCall(kind sdk.JSON) bool {
 	return string(kind) == `"function_call"` || string(kind) == `"custom_tool_call"`
 }
 
-func (t *tokens) read(in *sdk.Reader) {
+// readUsage reads a usage object.
+func (g *glance) readUsage(in *sdk.Reader) {
 	if in.Kind() != sdk.KindObject {
 		return
 	}
 	for fields := in.Object(); in.Next(fields); {
 		switch string(in.Key()) {
 		case "input_tokens":
-			t.input = in.Value()
+			g[input] = in.Value()
 		case "output_tokens":
-			t.output = in.Value()
+			g[output] = in.Value()
 		case "total_tokens":
-			t.total = in.Value()
+			g[total] = in.Value()
 		case "input_tokens_details":
 			details := in.Value()
-			t.cached, t.written = details.Get("cached_tokens"), details.Get("cache_write_tokens")
+			g[cached], g[written] = details.Get("cached_tokens"), details.Get("cache_write_tokens")
 		case "output_tokens_details":
-			t.thought = in.Value().Get("reasoning_tokens")
+			g[thought] = in.Value().Get("reasoning_tokens")
 		case "cost": // OpenRouter's
-			t.cost = in.Value()
+			g[cost] = in.Value()
 		}
 	}
-}
-
-// take takes what a glance has found.
-func (r *response) take(g *glance) {
-	r.status, r.failure, r.reason, r.calls = g[status], g[failure], g[reason], g[call] != nil
-	r.usage = tokens{input: g[input], output: g[output], total: g[total], cached: g[cached], written: g[written], thought: g[thought], cost: g[cost]}
 }
 
 // typeOfBegun returns the type of the item that an event begins, with its quotes.
@@ -116,16 +109,16 @@ func typeOfBegun(data sdk.JSON) sdk.JSON {
 func (d *Dialect) wholeResponse(object string, head sdk.Head, body sdk.JSON, out *sdk.Out) error {
 	var r response
 	in := sdk.NewReader(body)
-	if r.read(&in); in.Err() != nil {
+	if r.readFields(&in); in.Err() != nil {
 		return d.malformed()
 	}
-	r.usage.state(out)
-	switch status := string(inside(r.status)); {
-	case !r.failure.Empty() || status == "failed":
-		return d.failed(head, r.failure)
+	r.stateUsage(out)
+	switch how := string(inside(r.glance[status])); {
+	case !r.glance[failure].Empty() || how == "failed":
+		return d.failed(head, r.glance[failure])
 	case !r.listed || len(r.object) > 0 && string(inside(r.object)) != object:
 		return d.malformed()
-	case status == "completed" || status == "incomplete" || r.status == nil:
+	case how == "completed" || how == "incomplete" || r.glance[status] == nil:
 		out.Pass(true)
 		out.Finish(0, r.whyEnded())
 		return nil
@@ -194,14 +187,14 @@ func (d *Dialect) tell(name []byte, data sdk.JSON, out *sdk.Out) error {
 // ended passes on the event that ends a response.
 func (d *Dialect) ended(name []byte, data sdk.JSON, out *sdk.Out) error {
 	var r response
-	if g := (glance{}); g.read(data, ofEnd) {
-		r.take(&g)
-	} else if !r.readEvent(data) {
-		return d.malformed()
+	if !r.glance.read(data, ofEnd) {
+		if r = (response{}); !r.readEvent(data) {
+			return d.malformed()
+		}
 	}
-	r.usage.state(out)
-	if string(name) == "response.failed" || string(name) == "response.cancelled" || !r.failure.Empty() {
-		return d.failed(nil, r.failure)
+	r.stateUsage(out)
+	if string(name) == "response.failed" || string(name) == "response.cancelled" || !r.glance[failure].Empty() {
+		return d.failed(nil, r.glance[failure])
 	}
 	out.Pass(false)
 	out.Finish(0, r.whyEnded())
@@ -213,40 +206,40 @@ func (d *Dialect) ended(name []byte, data sdk.JSON, out *sdk.Out) error {
 func isDelta(name []byte) bool { return bytes.HasSuffix(name, []byte(".delta")) }
 
 // whyEnded returns why a response ended, in the words of chat completions.
-func (r *response) whyEnded() string {
-	switch string(inside(r.reason)) {
+func (g *glance) whyEnded() string {
+	switch string(inside(g[reason])) {
 	case "max_output_tokens":
 		return abi.FinishLength
 	case "content_filter":
 		return abi.FinishContentFilter
 	}
 	switch {
-	case string(inside(r.status)) == "incomplete":
+	case string(inside(g[status])) == "incomplete":
 		return abi.FinishLength
-	case r.calls:
+	case g[call] != nil:
 		return abi.FinishToolCalls
 	}
 	return abi.FinishStop
 }
 
-// state states what a response cost.
-func (t *tokens) state(out *sdk.Out) {
+// stateUsage states what a response cost.
+func (g *glance) stateUsage(out *sdk.Out) {
 	var room [256]byte // for what is there nearly always
 	b := append(room[:0], '{')
-	b = count(b, `"prompt_tokens":`, t.input)
-	b = count(b, `"completion_tokens":`, t.output)
-	b = count(b, `"total_tokens":`, t.total)
-	if t.cached != nil || t.written != nil {
+	b = count(b, `"prompt_tokens":`, g[input])
+	b = count(b, `"completion_tokens":`, g[output])
+	b = count(b, `"total_tokens":`, g[total])
+	if g[cached] != nil || g[written] != nil {
 		b = append(b, `"prompt_tokens_details":{`...)
-		b = count(b, `"cached_tokens":`, t.cached)
-		b = append(closed(count(b, `"cache_write_tokens":`, t.written)), ',')
+		b = count(b, `"cached_tokens":`, g[cached])
+		b = append(closed(count(b, `"cache_write_tokens":`, g[written])), ',')
 	}
-	if t.thought != nil {
+	if g[thought] != nil {
 		b = append(b, `"completion_tokens_details":{`...)
-		b = append(closed(count(b, `"reasoning_tokens":`, t.thought)), ',')
+		b = append(closed(count(b, `"reasoning_tokens":`, g[thought])), ',')
 	}
-	if isNumber(t.cost) {
-		b = append(append(append(b, `"cost":`...), t.cost...), ',')
+	if isNumber(g[cost]) {
+		b = append(append(append(b, `"cost":`...), g[cost]...), ',')
 	}
 	if len(b) > len("{") {
 		out.Usage(closed(b))
