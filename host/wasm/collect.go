@@ -133,6 +133,7 @@ type collector struct {
 	calls    int // how often emit was called, including emissions that were refused
 	refused  error
 	request  bool               // REQUEST was emitted
+	passes   bool               // PASS is allowed
 	passed   bool               // PASS was emitted
 	named    map[int32]struct{} // TOOL_ID and TOOL_NAME so far, see checkOnce
 	noMemory error              // a *memory.Error: there was no room for an emission
@@ -150,6 +151,7 @@ func (c *collector) begin(b *Batch, in export, op abi.Op, max int) {
 	named := c.named
 	*c = collector{} // a literal with values would be copied
 	c.batch, c.in, c.op, c.max, c.state = b, in, op, max, abi.MaxState
+	c.passes = c.allowed(abi.Pass)
 	if len(named) > keepNamed {
 		return
 	}
@@ -170,14 +172,10 @@ func (c *collector) emit(kind, at int32, p []byte) int32 {
 	if c.refused != nil {
 		return emitWrong // the call has failed already
 	}
-	e := abi.Emission{Kind: abi.Kind(uint32(kind) &^ abi.Raw), Raw: kind&abi.Raw != 0, At: at}
-	if len(p) == 0 && (kind == int32(abi.Pass) || kind == int32(abi.Next)) && c.allowed(e.Kind) {
-		// Of events that pass there is nothing else, and what follows checks payloads.
-		if code := c.checkOrder(e, p); code != emitOK {
-			return code
-		}
-		return c.keep(e, p)
+	if len(p) == 0 && c.passOn(kind, at) {
+		return emitOK
 	}
+	e := abi.Emission{Kind: abi.Kind(uint32(kind) &^ abi.Raw), Raw: kind&abi.Raw != 0, At: at}
 	if uint32(kind) > 255 || e.Kind.String() == "" || e.Raw && !e.Kind.AllowsRaw() {
 		return c.refuse(emitWrong, "kind %d does not exist", kind)
 	}
@@ -191,6 +189,25 @@ func (c *collector) emit(kind, at int32, p []byte) int32 {
 		return code
 	}
 	return c.accept(e, p)
+}
+
+// passOn takes PASS and NEXT, which are all that there is about most events that pass, if nothing
+// is wrong with them and there is room. If not, it reports false, and emit goes on.
+func (c *collector) passOn(kind, at int32) bool {
+	b := c.batch
+	if len(b.Emissions) == cap(b.Emissions) || b.buf == nil {
+		return false
+	}
+	switch {
+	case kind == int32(abi.Pass) && !c.passed && c.passes && (at == abi.PassContent || at == 0):
+		c.passed = true
+	case kind == int32(abi.Next) && len(c.frames) > 0 && !c.stated:
+		c.nextFrame()
+	default:
+		return false
+	}
+	b.Emissions = append(b.Emissions, abi.Emission{Kind: abi.Kind(kind), At: at, Data: b.buf[len(b.buf):]})
+	return true
 }
 
 // allowed reports whether the running export may emit k.
@@ -285,8 +302,6 @@ func (c *collector) next(p []byte) int32 {
 		return c.refuse(emitWrong, "NEXT: after STATE, which comes at the end")
 	}
 	c.nextFrame()
-	c.calls, c.passed = 0, false
-	clear(c.named)
 	return emitOK
 }
 
@@ -295,6 +310,10 @@ func (c *collector) nextFrame() {
 	var frame []byte
 	frame, c.frames = cutFrame(c.frames)
 	c.max = len(c.batch.buf) + 4*(c.before+len(frame)) + c.extra
+	c.calls, c.passed = 0, false
+	if len(c.named) > 0 {
+		clear(c.named)
+	}
 }
 
 // checkOnce refuses a second TOOL_ID or TOOL_NAME for the same tool call.
