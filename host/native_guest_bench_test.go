@@ -33,6 +33,17 @@ func BenchmarkPassedCalls(b *testing.B) {
 			`{"type":"response.content_part.added","content_index":0,"item_id":"msg_68b4ac9a1d2c8192b6b0b0a2f3c4d5e60123456789abcdef","output_index":0,"part":{"type":"output_text","annotations":[],"text":""}}`},
 		"delta of a message": {abi.Messages, "anthropic", "content_block_delta",
 			`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" gateway"}}`},
+		"start of a message": {abi.Messages, "anthropic", "message_start",
+			`{"type":"message_start","message":{"id":"msg_01XFDUDYJgAACzvnptvVoYEL","type":"message","role":"assistant","content":[],"model":"claude-opus-4-8","stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":15,"output_tokens":1}}}`},
+		"start of a block": {abi.Messages, "anthropic", "content_block_start",
+			`{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}`},
+		"ping":           {abi.Messages, "anthropic", "ping", `{"type":"ping"}`},
+		"end of a block": {abi.Messages, "anthropic", "content_block_stop", `{"type":"content_block_stop","index":0}`},
+		"end of a message": {abi.Messages, "anthropic", "message_delta",
+			`{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":2000}}`},
+		"stop of a message": {abi.Messages, "anthropic", "message_stop", `{"type":"message_stop"}`},
+		"item added": {abi.Responses, "openai", "response.output_item.added",
+			`{"type":"response.output_item.added","item":{"id":"msg_68b4ac9a1d2c8192b6b0b0a2f3c4d5e60123456789abcdef","type":"message","status":"in_progress","content":[],"role":"assistant"},"output_index":0}`},
 		"delta of a message by OpenRouter": {abi.Messages, "openrouter", "content_block_delta",
 			`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" gateway"}}`},
 	}
@@ -53,8 +64,8 @@ func BenchmarkPassedCalls(b *testing.B) {
 			adapters[ev.plugin] = a
 		}
 		var batch wasm.Batch
-		if name == "delta" {
-			b.Run("request/one", func(b *testing.B) {
+		if name == "delta" || name == "delta of a message" {
+			b.Run("request of "+ev.op.String()+"/one", func(b *testing.B) {
 				for b.Loop() {
 					if failed, err := a.Request(context.Background(), ev.op, true, []byte("{}"), request, &batch); failed || err != nil {
 						b.Fatalf("%v, %v: %v", failed, err, batch.Emissions)

@@ -75,6 +75,8 @@ type Event struct {
 	Data JSON   // one line of NDJSON, the data of an SSE event: as it came
 	End  bool   // the upstream ended cleanly; there is no data
 	Done bool   // the upstream said [DONE]; there is no data
+
+	more []byte // the events that came with it, each after its length
 }
 
 // Head has the headers of an answer, each as "lower-case-name: value\n".
@@ -101,7 +103,6 @@ type call struct {
 	request  *Request
 	response *Response
 	event    *Event
-	frames   []byte // of a call with several events: those after event, each after its length
 	state    []byte // the exchange's state before the call
 	out      Out
 }
@@ -133,7 +134,7 @@ func New[S any](m Manifest, a Adapter[S]) *Plugin {
 	return &Plugin{Manifest: m, run: func(c *call) error {
 		clear(bytes[copy(bytes, c.state):])
 		var err error
-		if c.event != nil && len(c.frames) == 0 {
+		if c.event != nil && len(c.event.more) == 0 {
 			err = a.Event(c.event, s, &c.out) // as dispatch would, whose call costs as much as all else here
 		} else {
 			err = dispatch(a, c, s)
@@ -149,7 +150,7 @@ func New[S any](m Manifest, a Adapter[S]) *Plugin {
 	}}
 }
 
-// dispatch calls the adapter's method, for an event once for each frame.
+// dispatch calls the adapter's method, for an event until it has handled all that came with it.
 func dispatch[S any](a Adapter[S], c *call, s *S) error {
 	switch {
 	case c.request != nil:
@@ -159,20 +160,18 @@ func dispatch[S any](a Adapter[S], c *call, s *S) error {
 	}
 	for {
 		err := a.Event(c.event, s, &c.out)
-		if err != nil || len(c.frames) == 0 {
+		if err != nil || len(c.event.more) == 0 {
 			return err
 		}
 		c.out.mark(abi.Next, 0)
-		c.takeFrame(c.event.Op)
+		c.event.takeNext()
 	}
 }
 
-// takeFrame makes the first of the frames the call's event.
-func (c *call) takeFrame(op abi.Op) {
-	n := 4 + int(binary.LittleEndian.Uint32(c.frames))
-	e := c.event // field by field, because a literal would be copied
-	e.Op, e.Name, e.Data, e.End, e.Done = op, nil, c.frames[4:n:n], false, false
-	c.frames = c.frames[n:]
+// takeNext makes e the first of the events that came with it.
+func (e *Event) takeNext() {
+	n := 4 + int(binary.LittleEndian.Uint32(e.more))
+	e.Data, e.more = e.more[4:n:n], e.more[n:]
 }
 
 // fail emits err as the request's ERROR.

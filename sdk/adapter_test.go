@@ -160,3 +160,30 @@ func TestHeadGet(t *testing.T) {
 		}
 	}
 }
+
+// passer passes what begins as texts do, and names the rest.
+type passer struct{ counter }
+
+func (passer) Event(e *sdk.Event, _ *counting, out *sdk.Out) error {
+	if out.PassAll(e, `{"type":"text"`) {
+		out.StopReason(0, e.Data)
+	}
+	return nil
+}
+
+func TestPassAll(t *testing.T) {
+	p := sdk.New(manifest, passer{})
+	for data, want := range map[string]string{
+		`{"type":"text"`:           "PASS ",
+		`{"type":"text","text":1}`: "PASS ",
+		`{"type":"text`:            `STOP_REASON {"type":"text`,
+		`{"type":"texts"}`:         `STOP_REASON {"type":"texts"}`,
+		`{"typo":"text"}`:          `STOP_REASON {"typo":"text"}`,
+		``:                         "",
+	} {
+		got, _ := call(p, sdk.Input{Event: &sdk.Event{Op: abi.Messages, Data: sdk.JSON(data)}})
+		if strings.Join(got, "\n") != want {
+			t.Errorf("%s: %q, want %q", data, got, want)
+		}
+	}
+}

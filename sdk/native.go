@@ -4,6 +4,7 @@ package sdk
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -18,6 +19,15 @@ func logLine(level Level, text string) {}
 func (o *Out) emit(kind abi.Kind, at int32, p []byte)     { o.sink(int32(kind), at, p) }
 func (o *Out) emitKept(kind abi.Kind, at int32, p []byte) { o.sink(int32(kind), at, p) }
 func (o *Out) mark(kind abi.Kind, at int32)               { o.sink(int32(kind), at, nil) }
+
+// passAll is PassAll. Natively no events come together.
+func (o *Out) passAll(e *Event, begin string) (rest bool) {
+	if !strings.HasPrefix(string(e.Data), begin) {
+		return true
+	}
+	o.Pass(true)
+	return false
+}
 
 // Input is the input of Plugin.Call. Exactly one of Request, Response and Event is set.
 // State is the exchange's state before the call; empty: the zero state.

@@ -63,6 +63,41 @@ func (o *Out) mark(kind abi.Kind, at int32) {
 	t.n++
 }
 
+// passAll is PassAll. It runs for nearly every event of some streams, so it calls nothing.
+func (o *Out) passAll(e *Event, begin string) (rest bool) {
+	t := &table
+	for beginsWith(e.Data, begin) {
+		if t.n+2 > len(t.records) {
+			t.flush()
+		}
+		r := (*[2]record)(t.records[t.n:])
+		r[0].kind, r[0].at, r[0].ptr, r[0].len = uint32(abi.Pass), abi.PassContent, 0, 0
+		if len(e.more) == 0 {
+			t.n++
+			return false
+		}
+		r[1].kind, r[1].at, r[1].ptr, r[1].len = uint32(abi.Next), 0, 0, 0
+		t.n += 2
+		e.takeNext()
+	}
+	return true
+}
+
+// beginsWith reports whether data begin with a text of at least eight bytes. It compares eight at
+// a time, which in the sandbox costs less than a call of Go's own comparison.
+func beginsWith(data []byte, begin string) bool {
+	n := len(begin)
+	if len(data) < n {
+		return false
+	}
+	a, b := unsafe.Pointer(unsafe.SliceData(data)), unsafe.Pointer(unsafe.StringData(begin))
+	differs := *(*uint64)(unsafe.Add(a, n-8)) ^ *(*uint64)(unsafe.Add(b, n-8))
+	for i := 0; i < n-8; i += 8 {
+		differs |= *(*uint64)(unsafe.Add(a, i)) ^ *(*uint64)(unsafe.Add(b, i))
+	}
+	return differs == 0
+}
+
 // addCopy adds an emission with a copy of its payload.
 func (t *emissionTable) addCopy(kind abi.Kind, at int32, p []byte) {
 	if t.n == len(t.records) || len(p) > len(t.copies)-t.used {

@@ -62,7 +62,7 @@ func exportManifest() int32 {
 func exportBuffer(min int32) unsafe.Pointer {
 	if int(min) > len(input) || input == nil {
 		// So the old input can be collected first.
-		input, theRequest, theResponse, theEvent, one.state, one.frames = nil, Request{}, Response{}, Event{}, nil, nil
+		input, theRequest, theResponse, theEvent, one.state = nil, Request{}, Response{}, Event{}, nil
 		n := max(int(min), 16<<10)
 		b := make([]byte, n+8)
 		input = b[-uintptr(unsafe.Pointer(unsafe.SliceData(b)))&7:][:n]
@@ -107,16 +107,18 @@ func exportEvent(op, flags, stateLen, nameLen, dataLen int32) int32 {
 	// Field by field, because a literal would be copied, by a call of the engine.
 	e := &theEvent
 	e.Op, e.Name, e.Data = abi.Op(op), section(name, nameLen), section(data, dataLen)
-	e.End, e.Done = flags&abi.FlagEnd != 0, flags&abi.FlagDone != 0
+	e.End, e.Done, e.more = flags&abi.FlagEnd != 0, flags&abi.FlagDone != 0, nil
 	one.request, one.response, one.event, one.state = nil, nil, &theEvent, section(0, stateLen)
 	return run()
 }
 
 //go:wasmexport kai_events
 func exportEvents(op, stateLen, framesLen int32) int32 {
+	e := &theEvent
+	e.Op, e.Name, e.End, e.Done = abi.Op(op), nil, false, false
+	e.more = section(int32(abi.Align(int(stateLen))), framesLen)
+	e.takeNext()
 	one.request, one.response, one.event, one.state = nil, nil, &theEvent, section(0, stateLen)
-	one.frames = section(int32(abi.Align(int(stateLen))), framesLen)
-	one.takeFrame(abi.Op(op))
 	return run()
 }
 
@@ -137,7 +139,6 @@ func run() (status int32) {
 	err := plugin.run(&one)
 	if err != nil {
 		one.fail(err)
-		one.frames = nil
 	}
 	table.flush()
 	if err != nil {
