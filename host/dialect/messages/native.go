@@ -231,9 +231,9 @@ func (p *passage) Watches(name []byte) bool { return string(name) != "content_bl
 func (*passage) NeedsNames() bool { return true }
 
 // Event appends an event.
-func (p *passage) Event(dst, name, data []byte) []byte {
+func (p *passage) Event(dst, name, data []byte, plain bool) []byte {
 	p.stopped = p.stopped || string(name) == "message_stop"
-	return p.reading.Append(dst, data)
+	return p.reading.AppendEvent(dst, data, plain)
 }
 
 // End appends the event that says that the answer is complete, if the connection broke

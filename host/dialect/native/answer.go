@@ -17,11 +17,10 @@ import (
 // answer only.
 type Passage interface {
 	// Event appends the data of an event, which is JSON. It changes nothing but what is the
-	// gateway's. An event that the adapter calls content does not come here, and passes
-	// unchanged, if Watches says so, unless it may have the name of a model in it. That can
-	// be excluded without looking at each field only if the event is written as providers
-	// write events.
-	Event(dst, name, data []byte) []byte
+	// gateway's. plain says that the event is written as providers write events. A plain event
+	// that the adapter calls content does not come here, and passes unchanged, if Watches says
+	// so and it can't have the name of a model in it.
+	Event(dst, name, data []byte, plain bool) []byte
 
 	// Watches reports whether Event has to see content, too.
 	Watches(name []byte) bool
@@ -170,7 +169,7 @@ func (a *Answer) pass(dst []byte, event *seen, plain, content bool) ([]byte, err
 	if content && plain && !event.named && !a.passage.Watches(name) {
 		dst = append(dst, data...)
 	} else {
-		dst = a.passage.Event(dst, name, data)
+		dst = a.passage.Event(dst, name, data, plain)
 	}
 	if !plain {
 		dst = oneLine(dst, from)

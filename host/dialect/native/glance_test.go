@@ -2,9 +2,12 @@ package native
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/kai-gateway/kai/host/dialect"
 )
 
 // TestGlance: what providers write is read in one pass, and anything else not at all.
@@ -83,6 +86,7 @@ func FuzzEvents(f *testing.F) {
 		`{"type":"response.output_text.delta","delta":" gateway","logprobs":[],"n":1}`, `{"type":"response.output_text.delta","delta":"","logprobs":[],"n":12}`,
 		`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"é"}}`, `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}`,
 		`{"item":{"encrypted_content":"x"},"type":"y","delta":{"thinking":"a","partial_json":"b"}}`, `{"a":[[1,{"b":null}],-1.5e3,"\u00e9"]}`, `{"delta":1,"delta":"x"}`,
+		`{"type":"x","response":{"id":"resp_1","model":"up"},"item":{"id":"i","type":"made","outputs":[{"file_id":"f"}]}}`, `{"type":"x","item_id":"model","delta":"id","a":{"model":"up"}}`,
 	}
 	for i, seed := range seeds {
 		f.Add([]byte(seed), []byte(seeds[(i+1)%len(seeds)]), []byte(seed))
@@ -109,6 +113,15 @@ func FuzzEvents(f *testing.F) {
 			}
 			if want := textIn(name, data); e.said >= 0 && e.said != want {
 				t.Errorf("%q has %d bytes of text, want %d", data, e.said, want)
+			}
+			var made, making []string
+			info := dialect.Info{Model: "m", Upstream: func() string { return "up" }}
+			info.NoteID = func(id string) { made = append(made, id) }
+			plain := Reading{Form: &telling, Info: info}
+			info.NoteID = func(id string) { making = append(making, id) }
+			read := Reading{Form: &telling, Info: info}
+			if got, want := plain.AppendEvent(nil, data, true), read.Append(nil, data); string(got) != string(want) || !slices.Equal(made, making) {
+				t.Errorf("%q becomes %q and tells %q; each field looked at, %q and %q", data, got, made, want, making)
 			}
 		}
 	})

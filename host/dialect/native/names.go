@@ -2,6 +2,7 @@ package native
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/kai-gateway/kai/host/body"
 	"github.com/kai-gateway/kai/host/dialect"
@@ -31,6 +32,20 @@ type modelName struct {
 	at   body.Span
 	name string
 	own  bool // the answer is from that model, as it says itself
+}
+
+// AppendEvent is Append for an event. plain says that it is written as providers write events, so
+// that its keys have no escapes. Most such events name nothing.
+func (r *Reading) AppendEvent(dst, data []byte, plain bool) []byte {
+	if plain && !r.Form.names(data) {
+		return append(dst, data...)
+	}
+	return r.Append(dst, data)
+}
+
+// names reports whether there may be an id or a model in an event.
+func (f *Form) names(data []byte) bool {
+	return slices.ContainsFunc(f.naming, func(key []byte) bool { return bytes.Contains(data, key) })
 }
 
 // Append appends an event, or a whole answer, which is JSON.

@@ -277,11 +277,13 @@ func TestReading(t *testing.T) {
 // plainly passes everything but the model.
 type plainly struct{ *Reading }
 
-func (p plainly) Event(dst, _, data []byte) []byte { return p.Append(dst, data) }
-func (plainly) Watches(name []byte) bool           { return string(name) != "delta" }
-func (plainly) NeedsNames() bool                   { return false }
-func (plainly) End(dst []byte) []byte              { return dst }
-func (p plainly) Whole(dst, data []byte) []byte    { return p.Append(dst, data) }
+func (p plainly) Event(dst, _, data []byte, plain bool) []byte {
+	return p.AppendEvent(dst, data, plain)
+}
+func (plainly) Watches(name []byte) bool        { return string(name) != "delta" }
+func (plainly) NeedsNames() bool                { return false }
+func (plainly) End(dst []byte) []byte           { return dst }
+func (p plainly) Whole(dst, data []byte) []byte { return p.Append(dst, data) }
 
 // TestContentIsFromTheAlias, too, however it is written, and whatever came before.
 func TestContentIsFromTheAlias(t *testing.T) {

@@ -76,6 +76,8 @@ type Form struct {
 	// At returns the path of a field of a tool, as this API writes it. Default:
 	// tools.0.type.
 	At func(tool int, field string) string
+
+	naming [][]byte // of an answer: the keys of ids and of models, with their quotes
 }
 
 // Indexed returns the form, ready to be used. A scan then tells of each place what its role
@@ -84,7 +86,15 @@ func (f Form) Indexed() Form {
 	f.Grammar.Places = slices.Clone(f.Grammar.Places)
 	for at := range f.Grammar.Places {
 		f.Grammar.Places[at].Only = f.Roles[at].needs()
+		for _, field := range f.Grammar.Places[at].Fields {
+			switch f.Roles[field.Place] {
+			case ID, ItemID, Own, Model:
+				f.naming = append(f.naming, []byte(strconv.Quote(field.Name)))
+			}
+		}
 	}
+	slices.SortFunc(f.naming, bytes.Compare)
+	f.naming = slices.CompactFunc(f.naming, bytes.Equal)
 	f.Grammar = f.Grammar.Indexed()
 	return f
 }

@@ -60,7 +60,7 @@ type passage struct {
 var _ native.Passage = (*passage)(nil)
 
 // Event appends the data of an event.
-func (p *passage) Event(dst, _, data []byte) []byte {
+func (p *passage) Event(dst, _, data []byte, _ bool) []byte {
 	if object, ok := sdk.JSON(data).Get("object").RawStr(); ok && string(object) == "transcription.chunk" {
 		p.chunks = true
 	}

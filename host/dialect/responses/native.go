@@ -278,11 +278,11 @@ func isDelta(name []byte) bool {
 }
 
 // Event appends an event.
-func (p *passage) Event(dst, name, data []byte) []byte {
+func (p *passage) Event(dst, name, data []byte, plain bool) []byte {
 	if p.id == "" && !isDelta(name) {
 		p.id = native.Text(data, "response", "id")
 	}
-	return p.reading.Append(dst, data)
+	return p.reading.AppendEvent(dst, data, plain)
 }
 
 // End appends nothing: the event that says that the answer is complete is the last one.
