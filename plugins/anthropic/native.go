@@ -18,37 +18,21 @@ var messages = passing.Dialect{
 // requests that say nothing is added at its end; the others are about translation.
 func passOn(r *sdk.Request, s *state, out *sdk.Out) error {
 	o := readOptions(r.Options)
-	var thinking, output, cache sdk.JSON
 	fields := sdk.Object(r.Body)
 	for fields.Next() {
 		switch v := fields.Value(); string(fields.Key()) {
 		case "thinking":
-			thinking = v
+			o.thinking, s.Effort = nil, true
 		case "output_config":
-			output = v
+			o.effort, s.Effort = nil, s.Effort || v.Get("effort") != nil
 		case "cache_control":
-			cache = v
+			o.cacheControl = nil
 		}
 	}
 	if fields.Err() != nil {
 		return refuse("", "The request is not valid JSON.")
 	}
-	s.Effort = thinking != nil || output.Get("effort") != nil
-	var more sdk.Writer
-	more.Object()
-	if thinking == nil && o.thinking != nil {
-		more.Key("thinking").Raw(o.thinking)
-	}
-	if output == nil && o.effort != nil {
-		more.Key("output_config").Object()
-		more.Key("effort").Raw(o.effort)
-		more.End()
-	}
-	if cache == nil && o.cacheControl != nil {
-		more.Key("cache_control").Raw(o.cacheControl)
-	}
-	more.End()
-	up := sdk.Upstream{Path: "/v1/messages", Framing: abi.Whole, Headers: headers(o), Body: withFields(r.Body, more.Bytes())}
+	up := sdk.Upstream{Path: "/v1/messages", Framing: abi.Whole, Headers: headers(o), Body: withOptions(r.Body, &o)}
 	if r.Stream {
 		up.Framing = abi.SSE
 	}
@@ -56,12 +40,26 @@ func passOn(r *sdk.Request, s *state, out *sdk.Out) error {
 	return nil
 }
 
-// withFields returns an object that isn't empty with the fields of another one at its end.
-func withFields(object, more []byte) []byte {
-	if len(more) == len("{}") {
-		return object
+// withOptions returns a request, an object that isn't empty, with what the options say at its end.
+func withOptions(request []byte, o *settings) []byte {
+	if o.thinking == nil && o.effort == nil && o.cacheControl == nil {
+		return request
 	}
-	last := bytes.LastIndexByte(object, '}')
-	b := make([]byte, 0, len(object)+len(more))
-	return append(append(append(b, object[:last]...), ','), more[1:]...)
+	var more sdk.Writer
+	more.Object()
+	if o.thinking != nil {
+		more.Key("thinking").Raw(o.thinking)
+	}
+	if o.effort != nil {
+		more.Key("output_config").Object()
+		more.Key("effort").Raw(o.effort)
+		more.End()
+	}
+	if o.cacheControl != nil {
+		more.Key("cache_control").Raw(o.cacheControl)
+	}
+	more.End()
+	last := bytes.LastIndexByte(request, '}')
+	b := make([]byte, 0, len(request)+len(more.Bytes()))
+	return append(append(append(b, request[:last]...), ','), more.Bytes()[1:]...)
 }

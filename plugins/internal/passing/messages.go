@@ -10,11 +10,10 @@ import (
 //
 //   - client: the member "client_headers" of the options
 func Version(client sdk.JSON) string {
-	version, _ := client.Get("anthropic-version").Str()
-	if version == "" {
-		version = "2023-06-01"
+	if version, _ := client.Get("anthropic-version").Str(); version != "" {
+		return "anthropic-version: " + version
 	}
-	return "anthropic-version: " + version
+	return "anthropic-version: 2023-06-01"
 }
 
 // message has the fields of a message, or of an event about one, that say something.
