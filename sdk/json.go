@@ -120,8 +120,8 @@ func (v JSON) Bool() (value, ok bool) {
 // Int returns the value of a number that is an integer of 64 bits. It may be written in any
 // form: 100, 1e2 and 100.0 are the same. ok is false for anything else.
 func (v JSON) Int() (value int64, ok bool) {
-	if value, ok = plainInt(v); ok {
-		return value, true
+	if value, ok = plainInt(v); ok || len(v) == 0 { // of a field that is missing, mostly
+		return value, ok
 	}
 	b := v.trim()
 	if end, f := scanNumber(b, 0); f != 0 || end != len(b) {
