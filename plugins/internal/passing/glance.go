@@ -100,6 +100,16 @@ var tree = [places][]known{
 	inBegun: {field("type", begun, nowhere)},
 }
 
+// lengths has a bit for each length that a name has in a place, so that few others are looked up.
+var lengths = func() (all [places]uint32) {
+	for at, fields := range tree {
+		for _, f := range fields {
+			all[at] |= 1 << (len(f.text) & 31)
+		}
+	}
+	return all
+}()
+
 func field(name string, slot uint8, to place) known {
 	return known{fingerprint([]byte(name+"        "), 0, len(name)), name, slot, to}
 }
@@ -155,7 +165,16 @@ func (g *glance) read(b []byte, of place) (ok bool) {
 		case ' ', '\n', '\r', '\t':
 			i++
 		case '"':
-			end, escaped := stringEnd(b, i+1)
+			end, escaped := i+1, false
+			for ; end+8 <= len(b); end += 8 {
+				if stop := stops(word(b[end:])); stop != 0 {
+					end += bits.TrailingZeros64(stop) / 8
+					break
+				}
+			}
+			if end >= len(b) || b[end] != '"' { // which spares nearly all strings the call
+				end, escaped = stringEnd(b, end)
+			}
 			if i = end + 1; i >= len(b) {
 				return false
 			}
@@ -168,19 +187,14 @@ func (g *glance) read(b []byte, of place) (ok bool) {
 				if escaped || from+9 > len(b) {
 					return false
 				}
-				f = find(tree[open[depth&7]], b[from+1:end], fingerprint(b, from+1, end))
+				if f = nil; lengths[open[depth&7]]>>((end-from-1)&31)&1 == 1 {
+					f = find(tree[open[depth&7]], b[from+1:end], fingerprint(b, from+1, end))
+				}
 			case next != ',' && next != '}' && next != ']':
 				return false
 			case skipped == 0 && f != nil:
-				switch v := sdk.JSON(b[from:i]); {
-				case f.slot == elsewhere:
-					return false
-				case f.slot == call && !isCall(v), f.slot == nothing:
-				case f.slot == begun: // the rest of the event says nothing
-					g[begun] = v
-					return true
-				default:
-					g[f.slot] = v
+				if done, ok := g.take(f, b[from:i]); done {
+					return ok
 				}
 			}
 		default:
@@ -188,16 +202,32 @@ func (g *glance) read(b []byte, of place) (ok bool) {
 				i++
 			}
 			if skipped == 0 && f != nil {
-				if f.slot == elsewhere {
-					return false
-				}
-				if f.slot < slots && f.slot != call {
-					g[f.slot] = b[from:i]
+				if done, ok := g.take(f, b[from:i]); done {
+					return ok
 				}
 			}
 		}
 	}
 	return false
+}
+
+// take notes a string, a number or a literal that a field has. done says that nothing more is to be
+// read: because the rest of the event says nothing (ok), or because a glance is not enough. In read
+// it would make the jumps longer that all the rest takes.
+//
+//go:noinline
+func (g *glance) take(f *known, v sdk.JSON) (done, ok bool) {
+	isString := v[0] == '"'
+	switch {
+	case f.slot == elsewhere:
+		return true, false
+	case f.slot == begun && isString:
+		g[begun] = v
+		return true, true
+	case f.slot < slots && (f.slot != call || isString && isCall(v)):
+		g[f.slot] = v
+	}
+	return false, false
 }
 
 // find returns the field with a name; nil if it doesn't count. What a fingerprint leaves out of a
@@ -220,18 +250,23 @@ func element(in place) *known {
 	return nil
 }
 
-// stringEnd returns the index of the quote that ends a string whose inside begins at i, or
-// else len(b), and whether there are escapes in the string.
-func stringEnd(b []byte, i int) (end int, escaped bool) {
+// stops returns the high bit of each byte of a word that is a quote or a backslash. Only the lowest
+// of them is sure to be one.
+func stops(w uint64) uint64 {
 	const (
 		low  = 0x0101010101010101
 		high = 0x8080808080808080
 	)
+	quote, backslash := w^low*'"', w^low*'\\'
+	return ((quote-low)&^quote | (backslash-low)&^backslash) & high
+}
+
+// stringEnd returns the index of the quote that ends a string from whose inside i is a place, or
+// else len(b), and whether there are escapes from there on.
+func stringEnd(b []byte, i int) (end int, escaped bool) {
 	for {
 		for ; i+8 <= len(b); i += 8 {
-			w := word(b[i:])
-			quote, backslash := w^low*'"', w^low*'\\'
-			if stop := ((quote-low)&^quote | (backslash-low)&^backslash) & high; stop != 0 {
+			if stop := stops(word(b[i:])); stop != 0 {
 				i += bits.TrailingZeros64(stop) / 8
 				break
 			}
