@@ -15,7 +15,12 @@ import (
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
-// newAdapter loads module in an engine of its own and waits until it is ready.
+// fuelAlone are the limits of tests in which a call runs out of fuel: on a busy machine, it would run
+// out of time first.
+var fuelAlone = Limits{Time: time.Hour}
+
+// newAdapter loads module in an engine of its own and waits until it is ready. No call of it runs
+// out of time.
 func newAdapter(t testing.TB, module []byte, log *bytes.Buffer) *Adapter {
 	t.Helper()
 	opts := Options{}
@@ -23,7 +28,7 @@ func newAdapter(t testing.TB, module []byte, log *bytes.Buffer) *Adapter {
 		opts.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	e := New(opts)
-	a := e.Adapter("test", module, AdapterOptions{MaxIdle: 2})
+	a := e.Adapter("test", module, AdapterOptions{MaxIdle: 2, Limits: fuelAlone})
 	t.Cleanup(func() { a.Close(); e.Close() })
 	if err := a.Wait(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)

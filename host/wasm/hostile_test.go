@@ -201,7 +201,7 @@ func TestHostileModules(t *testing.T) {
 			before := residentBytes(t)
 			e := New(Options{})
 			defer e.Close()
-			a := e.Adapter("test", hostile(t, name), AdapterOptions{Limits: Limits{Time: time.Hour}}) // or a busy machine has it run out of time
+			a := e.Adapter("test", hostile(t, name), AdapterOptions{Limits: fuelAlone})
 			defer a.Close()
 			err := a.Wait(t.Context(), time.Hour)
 			var load *modfile.LoadError

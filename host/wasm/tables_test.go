@@ -105,7 +105,7 @@ func TestTablesAreCheckedAsEmissionsAre(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := New(Options{})
 			t.Cleanup(e.Close)
-			a := e.Adapter("test", hostile(t, "tables"), AdapterOptions{Limits: Limits{Output: 128 << 10}})
+			a := e.Adapter("test", hostile(t, "tables"), AdapterOptions{Limits: Limits{Output: 128 << 10, Time: time.Hour}})
 			t.Cleanup(a.Close)
 			if err := a.Wait(t.Context(), time.Hour); err != nil {
 				t.Fatal(err)

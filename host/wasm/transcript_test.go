@@ -63,7 +63,7 @@ func TestTheTranscriptInAModuleIsReplayed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := New(Options{})
 			defer e.Close()
-			a := e.Adapter("p", carrying(t, "puppet", tc.transcript), AdapterOptions{})
+			a := e.Adapter("p", carrying(t, "puppet", tc.transcript), AdapterOptions{Limits: fuelAlone})
 			defer a.Close()
 			switch err := a.Wait(t.Context(), time.Hour); {
 			case tc.says == "" && err != nil:
