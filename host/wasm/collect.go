@@ -179,7 +179,7 @@ func (c *collector) emit(kind, at int32, p []byte) int32 {
 	if uint32(kind) > 255 || e.Kind.String() == "" || e.Raw && !e.Kind.AllowsRaw() {
 		return c.refuse(emitWrong, "kind %d does not exist", kind)
 	}
-	if len(c.batch.buf)+len(p) > c.max {
+	if len(p) > 0 && len(c.batch.buf)+len(p) > c.max {
 		return c.refuse(emitLimit, "%s: more than %d bytes in one call", e.Kind, c.max)
 	}
 	if !c.allowed(e.Kind) {

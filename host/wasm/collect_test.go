@@ -21,6 +21,7 @@ type emitted struct {
 
 func TestCollectorRefuses(t *testing.T) {
 	request := emitted{2, 0, "POST /\n"}
+	pass, usage := emitted{int32(abi.Pass), 0, ""}, emitted{int32(abi.Usage), 0, "{}"}
 	for name, tc := range map[string]struct {
 		in   export
 		op   abi.Op
@@ -49,6 +50,13 @@ func TestCollectorRefuses(t *testing.T) {
 		"more bytes than a call may emit": {inEvent, abi.Chat, []emitted{{16, 0, strings.Repeat("x", 1<<20)}, {16, 0, "y"}}, emitLimit, "more than 1048576 bytes"},
 		"raw text with a line end":        {inEvent, abi.Chat, []emitted{{16 + abi.Raw, 0, "a\nb"}}, emitWrong, "inside of a JSON string"},
 		"raw text that ends in an escape": {inEvent, abi.Chat, []emitted{{16 + abi.Raw, 0, `a\`}}, emitWrong, "inside of a JSON string"},
+		"two passes":                      {inEvent, abi.Messages, []emitted{pass, pass}, emitWrong, "a second one"},
+		"two passes behind something":     {inEvent, abi.Messages, []emitted{usage, pass, pass}, emitWrong, "a second one"},
+		"a pass of a chat":                {inEvent, abi.Chat, []emitted{usage, pass}, emitWrong, "not allowed here"},
+		"a pass of a request":             {inRequest, abi.Messages, []emitted{usage, pass}, emitWrong, "not allowed here"},
+		"a pass of a kind that is none":   {inEvent, abi.Messages, []emitted{usage, {pass.kind, 2, ""}}, emitWrong, "at is 0 or 1"},
+		"a pass with a payload":           {inEvent, abi.Messages, []emitted{usage, {pass.kind, 0, "x"}}, emitWrong, "no payload"},
+		"a next event where there is one": {inEvent, abi.Messages, []emitted{usage, {int32(abi.Next), 0, ""}}, emitWrong, "not allowed here"},
 		"raw text with a bad escape":      {inEvent, abi.Chat, []emitted{{16 + abi.Raw, 0, `\u12g4`}}, emitWrong, "inside of a JSON string"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,6 +76,57 @@ func TestCollectorRefuses(t *testing.T) {
 				t.Errorf("refused = %v, want something with %q", c.refused, tc.says)
 			}
 		})
+	}
+}
+
+// TestEachFrameHasItsOwnPassAndEmissions: what one event may have, the next one may have again.
+func TestEachFrameHasItsOwnPassAndEmissions(t *testing.T) {
+	const frames = 5
+	var c collector
+	var b Batch
+	var f Frames
+	defer f.Reset()
+	for range frames {
+		f.Add([]byte("{}"))
+	}
+	for range 2 { // the second time, there is room in the batch from the beginning
+		c.begin(&b, inEvents, abi.Messages, 0)
+		c.frames, c.extra = f.encoded, 1<<20
+		c.nextFrame()
+		for i := range frames {
+			if i > 0 {
+				if got := c.emit(int32(abi.Next), 0, nil); got != emitOK || c.calls != 0 {
+					t.Fatalf("NEXT %d: %d, after %d emissions, %v", i, got, c.calls, c.refused)
+				}
+			}
+			c.calls = freeEmits // as instance.countEmit counts
+			if got := c.emit(int32(abi.Pass), abi.PassContent, nil); got != emitOK {
+				t.Fatalf("PASS %d: %d, %v", i, got, c.refused)
+			}
+		}
+		if n := len(b.Emissions); n != 2*frames-1 {
+			t.Errorf("%d emissions", n)
+		}
+		if got := c.emit(int32(abi.Next), 0, nil); got != emitWrong || !strings.Contains(c.refused.Error(), "no further frame") {
+			t.Errorf("NEXT after the last frame: %d, %v", got, c.refused)
+		}
+	}
+}
+
+// TestAPassNeedsNoRoomForBytes, even if what a broken upstream sent got longer by being mended.
+func TestAPassNeedsNoRoomForBytes(t *testing.T) {
+	for n := range 12 {
+		var c collector
+		var b Batch
+		usage := `{"a":"` + strings.Repeat("\xffa", 20) + `"}`
+		c.begin(&b, inEvent, abi.Responses, 2*n+len(usage))
+		for range n {
+			c.emit(int32(abi.Usage), 0, []byte("{}"))
+		}
+		c.emit(int32(abi.Usage), 0, []byte(usage))
+		if got := c.emit(int32(abi.Pass), 0, nil); got != emitOK {
+			t.Errorf("PASS after %d usages: %d, %v", n+1, got, c.refused)
+		}
 	}
 }
 
