@@ -71,6 +71,14 @@ func TestEventsThatPassTogether(t *testing.T) {
 				}
 			}
 		}
+		// As many as a call may have, most of which are more than a PASS.
+		last := slices.Repeat([]string{tc.events[len(tc.events)-2]}, abi.MaxFrames-6)
+		many := append(last, slices.Repeat(tc.events[:1], 6)...)
+		if want, _ := alone(a, tc.op, many); len(want) != abi.MaxFrames+1 {
+			t.Errorf("%s: %d of %d events are stated", plugin, len(want), abi.MaxFrames)
+		} else if got, ok := atOnce(a, tc.op, many); !ok || !slices.Equal(got, want) {
+			t.Errorf("%s: %d together, %v\n%s\nalone\n%s", plugin, len(many), ok, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
 		if together < 100 {
 			t.Errorf("%s: only %d calls did not fail", plugin, together)
 		}

@@ -171,6 +171,15 @@ func (passer) Event(e *sdk.Event, _ *counting, out *sdk.Out) error {
 	return nil
 }
 
+func TestPassAllNeedsEightBytes(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("a text of seven bytes is taken")
+		}
+	}()
+	new(sdk.Out).PassAll(&sdk.Event{Data: sdk.JSON(`{"delta":1}`)}, `{"delta`)
+}
+
 func TestPassAll(t *testing.T) {
 	p := sdk.New(manifest, passer{})
 	for data, want := range map[string]string{

@@ -4,7 +4,6 @@ package sdk
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -22,7 +21,7 @@ func (o *Out) mark(kind abi.Kind, at int32)               { o.sink(int32(kind), 
 
 // passAll is PassAll. Natively no events come together.
 func (o *Out) passAll(e *Event, begin string) (rest bool) {
-	if !strings.HasPrefix(string(e.Data), begin) {
+	if !beginsWith(e.Data, begin) {
 		return true
 	}
 	o.Pass(true)

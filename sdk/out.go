@@ -195,11 +195,17 @@ func (o *Out) Pass(content bool) {
 
 // PassAll is Pass(true) for e, if its data begin with a text, and then for those of the events that
 // came together with it, up to one whose data do not. e becomes that one; what is stated from then
-// on is about it. rest is false if all were passed. An adapter gets each event in a call of Event,
-// whether it uses PassAll or not: this spares the calls where nearly all events are only passed.
+// on is about it. rest is false if all were passed. It spares the calls of Event for what it passes,
+// where nearly all events are only passed; an adapter that doesn't use it gets each event in a call.
 //
-//   - begin: at least eight bytes
-func (o *Out) PassAll(e *Event, begin string) (rest bool) { return o.passAll(e, begin) }
+//   - e: what Event was called with, and no copy of it
+//   - begin: at least eight bytes; otherwise PassAll panics
+func (o *Out) PassAll(e *Event, begin string) (rest bool) {
+	if len(begin) < 8 {
+		panic("sdk: PassAll needs a text of at least eight bytes")
+	}
+	return o.passAll(e, begin)
+}
 
 // Result states the whole answer of an operation other than chat.
 func (o *Out) Result(json []byte) { o.emit(abi.Result, 0, json) }

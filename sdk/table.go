@@ -83,21 +83,6 @@ func (o *Out) passAll(e *Event, begin string) (rest bool) {
 	return true
 }
 
-// beginsWith reports whether data begin with a text of at least eight bytes. It compares eight at
-// a time, which in the sandbox costs less than a call of Go's own comparison.
-func beginsWith(data []byte, begin string) bool {
-	n := len(begin)
-	if len(data) < n {
-		return false
-	}
-	a, b := unsafe.Pointer(unsafe.SliceData(data)), unsafe.Pointer(unsafe.StringData(begin))
-	differs := *(*uint64)(unsafe.Add(a, n-8)) ^ *(*uint64)(unsafe.Add(b, n-8))
-	for i := 0; i < n-8; i += 8 {
-		differs |= *(*uint64)(unsafe.Add(a, i)) ^ *(*uint64)(unsafe.Add(b, i))
-	}
-	return differs == 0
-}
-
 // addCopy adds an emission with a copy of its payload.
 func (t *emissionTable) addCopy(kind abi.Kind, at int32, p []byte) {
 	if t.n == len(t.records) || len(p) > len(t.copies)-t.used {
