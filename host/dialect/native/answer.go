@@ -18,8 +18,8 @@ import (
 type Passage interface {
 	// Event appends the data of an event, which is JSON. It changes nothing but what is the
 	// gateway's. plain says that the event is written as providers write events. A plain event
-	// that the adapter calls content does not come here, and passes unchanged, if Watches says
-	// so and it can't have the name of a model in it.
+	// that the adapter calls content does not come here, and passes unchanged, unless Watches
+	// reports true or it may have the name of a model in it.
 	Event(dst, name, data []byte, plain bool) []byte
 
 	// Watches reports whether Event has to see content, too.

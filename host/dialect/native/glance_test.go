@@ -86,7 +86,7 @@ func FuzzEvents(f *testing.F) {
 		`{"type":"response.output_text.delta","delta":" gateway","logprobs":[],"n":1}`, `{"type":"response.output_text.delta","delta":"","logprobs":[],"n":12}`,
 		`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"é"}}`, `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}`,
 		`{"item":{"encrypted_content":"x"},"type":"y","delta":{"thinking":"a","partial_json":"b"}}`, `{"a":[[1,{"b":null}],-1.5e3,"\u00e9"]}`, `{"delta":1,"delta":"x"}`,
-		`{"type":"x","response":{"id":"resp_1","model":"up"},"item":{"id":"i","type":"made","outputs":[{"file_id":"f"}]}}`, `{"type":"x","item_id":"model","delta":"id","a":{"model":"up"}}`,
+		`{"type":"x","id":"i","item":{"type":"made","file_id":"f"}}`, `{"type":"x","item_id":"model","delta":"id","a":{"model":"up"}}`,
 	}
 	for i, seed := range seeds {
 		f.Add([]byte(seed), []byte(seeds[(i+1)%len(seeds)]), []byte(seed))

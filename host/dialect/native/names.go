@@ -45,7 +45,7 @@ func (r *Reading) AppendEvent(dst, data []byte, plain bool) []byte {
 
 // names reports whether there may be an id or a model in an event.
 func (f *Form) names(data []byte) bool {
-	return slices.ContainsFunc(f.naming, func(key []byte) bool { return bytes.Contains(data, key) })
+	return !f.keyed || slices.ContainsFunc(f.naming, func(key []byte) bool { return bytes.Contains(data, key) })
 }
 
 // Append appends an event, or a whole answer, which is JSON.

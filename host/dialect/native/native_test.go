@@ -2,6 +2,7 @@ package native
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -229,12 +230,14 @@ var telling = Form{
 	Grammar: body.Grammar{
 
 		Places: []body.Node{
-			body.Top:   {Fields: []body.Field{{Name: "model", Place: atSomeModel}, {Name: "response", Place: atResponse}, {Name: "input"}, {Name: "id", Place: atItsID}}, Other: atOther},
+			body.Top:   {Fields: []body.Field{{Name: "model", Place: atSomeModel}, {Name: "response", Place: atResponse}, {Name: "input"}, {Name: "id", Place: atItsID}, {Name: "item", Place: atAnItem}}, Other: atOther},
 			atResponse: {Fields: []body.Field{{Name: "model", Place: atOwn}}, Other: atOther},
 			atOther:    {Fields: []body.Field{{Name: "model", Place: atSomeModel}}, Other: atOther, Element: atOther},
+			atAnItem:   {Fields: []body.Field{{Name: "type", Place: atItsType}, {Name: "file_id", Place: atItsFile}}, Other: atOther},
 		},
 	},
-	Roles: Roles{atOwn: Own, atSomeModel: Model, atItsID: ID},
+	Roles: Roles{atOwn: Own, atSomeModel: Model, atItsID: ID, atAnItem: Item, atItsType: ItemType, atItsFile: ItemID},
+	Makes: func(kind string) bool { return kind == "made" },
 }.Indexed()
 
 const (
@@ -243,6 +246,9 @@ const (
 	atOwn
 	atSomeModel
 	atItsID
+	atAnItem
+	atItsType
+	atItsFile
 )
 
 // TestReading: the upstream's name of the model is the alias wherever it stands, and nothing else
@@ -271,6 +277,35 @@ func TestReading(t *testing.T) {
 	r.Append(nil, []byte(`{"response":{"model":"up-2026"}}`))
 	if got := string(r.Append(nil, []byte(`{"a":{"model":"up-2026"},"b":{"model":"up"}}`))); got != `{"a":{"model":"m"},"b":{"model":"up"}}` {
 		t.Errorf("an event after the one that said the model becomes %s", got)
+	}
+}
+
+// TestEventsThatName: whatever is named in an event is found, however it is written.
+func TestEventsThatName(t *testing.T) {
+	loose := telling
+	loose.Grammar.Places = slices.Clone(loose.Grammar.Places)
+	loose.Grammar.Places[atOther].Other = atItsID // ids at any key
+	loose = loose.Indexed()
+	for data, tells := range map[string]struct {
+		form *Form
+		ids  []string
+		as   string // what it becomes; "": the same
+	}{
+		`{"type":"x","id":"i"}`:                              {&telling, []string{"i"}, ""},
+		`{"type":"x","item":{"type":"made","file_id":"f"}}`:  {&telling, []string{"f"}, ""},
+		`{"type":"x","item":{"type":"other","file_id":"f"}}`: {&telling, nil, ""},
+		`{"type":"x","item_id":"i","a":["id","model"]}`:      {&telling, nil, ""},
+		`{"type":"x","a":{"model":"up"}}`:                    {&telling, nil, `{"type":"x","a":{"model":"m"}}`},
+		`{"type":"x","a":{"b":"i"}}`:                         {&loose, []string{"i"}, ""},
+	} {
+		if _, ok := glanceAt([]byte(data)); !ok {
+			t.Errorf("%s isn't as providers write events", data)
+		}
+		var made []string
+		r := Reading{Form: tells.form, Info: dialect.Info{Model: "m", NoteID: func(id string) { made = append(made, id) }, Upstream: func() string { return "up" }}}
+		if got := string(r.AppendEvent(nil, []byte(data), true)); got != cmp.Or(tells.as, data) || !slices.Equal(made, tells.ids) {
+			t.Errorf("%s becomes %s and tells %q, want %q", data, got, made, tells.ids)
+		}
 	}
 }
 

@@ -77,18 +77,21 @@ type Form struct {
 	// tools.0.type.
 	At func(tool int, field string) string
 
-	naming [][]byte // of an answer: the keys of ids and of models, with their quotes
+	naming [][]byte // the keys of ids and of models, with their quotes
+	keyed  bool     // these can stand at no other key
 }
 
 // Indexed returns the form, ready to be used. A scan then tells of each place what its role
 // needs.
 func (f Form) Indexed() Form {
 	f.Grammar.Places = slices.Clone(f.Grammar.Places)
+	f.naming, f.keyed = nil, !f.Grammar.Folds
 	for at := range f.Grammar.Places {
-		f.Grammar.Places[at].Only = f.Roles[at].needs()
-		for _, field := range f.Grammar.Places[at].Fields {
-			switch f.Roles[field.Place] {
-			case ID, ItemID, Own, Model:
+		node := &f.Grammar.Places[at]
+		node.Only = f.Roles[at].needs()
+		f.keyed = f.keyed && !f.Roles[node.Other].names() && !f.Roles[node.Element].names()
+		for _, field := range node.Fields {
+			if f.Roles[field.Place].names() {
 				f.naming = append(f.naming, []byte(strconv.Quote(field.Name)))
 			}
 		}
@@ -98,6 +101,9 @@ func (f Form) Indexed() Form {
 	f.Grammar = f.Grammar.Indexed()
 	return f
 }
+
+// names reports whether a string with a role is the id of something in an answer, or names a model.
+func (r Role) names() bool { return r == ID || r == ItemID || r == Own || r == Model }
 
 // needs returns what must be told of a value with a role: any string, since it may be long, and
 // perhaps more.

@@ -1,10 +1,12 @@
 package responses
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/kai-gateway/kai/host/dialect"
+	"github.com/kai-gateway/kai/host/dialect/native"
 	"github.com/kai-gateway/kai/host/fault"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
@@ -17,6 +19,31 @@ func mayPass() dialect.Info {
 }
 
 const createdEvent = `{"type":"response.created","sequence_number":0,"response":{"id":"resp_theirs","model":"x"}}`
+
+// TestEventsTellIDs, although no model is named in them.
+func TestEventsTellIDs(t *testing.T) {
+	for data, want := range map[string][]string{
+		`{"type":"response.output_item.done","item":{"id":"ci_1","type":"code_interpreter_call","container_id":"cntr_1","outputs":[{"file_id":"file_1"}]}}`: {"ci_1", "cntr_1", "file_1"},
+		`{"type":"response.output_item.done","item":{"id":"fs_1","type":"file_search_call","results":[{"file_id":"file_2","text":"x"}]}}`:                   {"fs_1", "file_2"},
+		`{"type":"response.output_item.done","item":{"type":"shell_call_output","environment":{"type":"container","container_id":"cntr_2"}}}`:               {"cntr_2"},
+		`{"type":"response.output_text.annotation.added","annotation":{"type":"container_file_citation","file_id":"file_3","container_id":"cntr_3"}}`:       {"file_3", "cntr_3"},
+		`{"type":"response.content_part.done","part":{"type":"output_text","annotations":[{"type":"file_citation","file_id":"file_4"}]},"item_id":"msg_1"}`: {"file_4"},
+		`{"type":"response.in_progress","response":{"id":"resp_1","conversation":{"id":"conv_1"}}}`:                                                         {"resp_1", "conv_1"},
+		`{"type":"response.content_part.added","item_id":"msg_1","part":{"type":"output_text","annotations":[],"text":"id"}}`:                               nil,
+	} {
+		var told []string
+		i := testInfo
+		i.NoteID = func(id string) { told = append(told, id) }
+		a := native.NewStream(i, newPassage(i, &eventForm))
+		a.Receive(nil, []byte(data), false)
+		if got, err := a.Apply(nil, []abi.Emission{{Kind: abi.Pass}}); err != nil || string(got) != "data: "+data+"\n\n" {
+			t.Errorf("%s becomes %s, %v", data, got, err)
+		}
+		if !slices.Equal(told, want) {
+			t.Errorf("%s tells %q, want %q", data, told, want)
+		}
+	}
+}
 
 // TestWhoBeginsAResponseEndsIt: what a client gets in silence, and after a failure, is about the
 // response that it knows.

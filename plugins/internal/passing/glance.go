@@ -212,8 +212,8 @@ func (g *glance) read(b []byte, of place) (ok bool) {
 }
 
 // take notes a string, a number or a literal that a field has. done says that nothing more is to be
-// read: because the rest of the event says nothing (ok), or because a glance is not enough. In read
-// it would make the jumps longer that all the rest takes.
+// read: because the rest of the event says nothing (ok), or because a glance is not enough. Within
+// read it would cost more than a call, since all that is read goes through that function's jumps.
 //
 //go:noinline
 func (g *glance) take(f *known, v sdk.JSON) (done, ok bool) {
@@ -261,8 +261,8 @@ func stops(w uint64) uint64 {
 	return ((quote-low)&^quote | (backslash-low)&^backslash) & high
 }
 
-// stringEnd returns the index of the quote that ends a string from whose inside i is a place, or
-// else len(b), and whether there are escapes from there on.
+// stringEnd returns the index of the quote that ends a string, or else len(b), and whether there are
+// escapes before it. i is where to begin: behind the string's first quote, or behind more of it.
 func stringEnd(b []byte, i int) (end int, escaped bool) {
 	for {
 		for ; i+8 <= len(b); i += 8 {
