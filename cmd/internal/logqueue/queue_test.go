@@ -66,41 +66,29 @@ func TestQueueDropsAndCounts(t *testing.T) {
 }
 
 func TestQueueOutlivesAFullDisk(t *testing.T) {
-	r := newReader()
-	close(r.let)
-	written := func(q *Queue, text string) { // alone, in a batch of its own
-		io.WriteString(q, text)
-		taken := func() bool {
-			q.mu.Lock()
-			defer q.mu.Unlock()
-			return len(q.waiting) == 0
+	synctest.Test(t, func(t *testing.T) {
+		r := newReader()
+		close(r.let)
+		q := New(r, missing)
+		written := func(text string) { // alone, in a batch of its own
+			io.WriteString(q, text)
+			time.Sleep(2 * rest)
+			synctest.Wait()
 		}
-		for deadline := time.Now().Add(time.Minute); !taken(); time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("%q was not taken", text)
-			}
+		written("one\n")
+		r.take = func(p []byte) (int, error) { return min(2, len(p)), errors.New("no space left") }
+		written("two\n")
+		r.take = func([]byte) (int, error) { return 0, errors.New("no space left") }
+		written("three\nfour\n")
+		written("five\n")
+		r.take = nil
+		written("six\n")
+		q.Close(time.Minute)
+		io.WriteString(q, "late\n")
+		if got, want := r.text.String(), "one\ntw\n4 missing\nsix\n"; got != want {
+			t.Errorf("the log is %q, want %q", got, want)
 		}
-	}
-	q := New(r, missing)
-	written(q, "one\n")
-	r.mu.Lock()
-	r.take = func(p []byte) (int, error) { return min(2, len(p)), errors.New("no space left") }
-	r.mu.Unlock()
-	written(q, "two\n")
-	r.mu.Lock()
-	r.take = func([]byte) (int, error) { return 0, errors.New("no space left") }
-	r.mu.Unlock()
-	written(q, "three\nfour\n")
-	written(q, "five\n")
-	r.mu.Lock()
-	r.take = nil
-	r.mu.Unlock()
-	written(q, "six\n")
-	q.Close(time.Minute)
-	io.WriteString(q, "late\n")
-	if got, want := r.text.String(), "one\ntw\n4 missing\nsix\n"; got != want {
-		t.Errorf("the log is %q, want %q", got, want)
-	}
+	})
 }
 
 // batches keeps what each write has brought.
