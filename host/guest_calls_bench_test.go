@@ -18,20 +18,12 @@ import (
 // its turn meanwhile, since no guest can be interrupted
 // (docs/design/0006-guest-calls.md).
 func BenchmarkGuestCalls(b *testing.B) {
-	module, err := testkit.Module("ollama")
-	if err != nil {
-		b.Fatalf("%v (run \"make plugins\")", err)
-	}
 	line := []byte(`{"model":"m","created_at":"2026-11-20T10:00:00.123456789Z","message":{"role":"assistant","content":" word"},"done":false}`)
 	body := []byte(`{"model":"m","messages":[{"role":"user","content":"` + strings.Repeat(`a \"word\"\n`, 2<<20/11) + `"}]}`)
 	for _, calls := range []int{1, 2, 4} {
 		e := wasm.New(wasm.Options{CacheDir: testkit.CacheDir, Calls: calls})
 		b.Cleanup(e.Close)
-		a := e.Adapter("ollama", module, wasm.AdapterOptions{MaxIdle: 4})
-		b.Cleanup(a.Close)
-		if err := a.Wait(b.Context(), time.Hour); err != nil {
-			b.Fatal(err)
-		}
+		a := shippedAdapter(b, e, "ollama", wasm.AdapterOptions{MaxIdle: 4})
 		b.Run(fmt.Sprintf("events/%d at once", calls), func(b *testing.B) {
 			guestCalls(b, func(batch *wasm.Batch) error {
 				_, err := a.Event(context.Background(), abi.Chat, 0, nil, nil, line, batch)

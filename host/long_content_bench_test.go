@@ -8,7 +8,6 @@ import (
 
 	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/wasm"
-	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
@@ -17,8 +16,7 @@ import (
 // with the content replaced by tokens and with all of it given to the guest
 // (docs/design/0005-long-content.md).
 func BenchmarkLongContent(b *testing.B) {
-	e := wasm.New(wasm.Options{CacheDir: testkit.CacheDir})
-	b.Cleanup(e.Close)
+	e := newEngine(b)
 	contents := map[string]string{
 		"1 KB":                `"` + strings.Repeat("All work and no play makes Jack a dull boy. ", 1<<10/44) + `"`,
 		"200 KB":              `"` + strings.Repeat("All work and no play makes Jack a dull boy. ", 200<<10/44) + `"`,
@@ -26,15 +24,7 @@ func BenchmarkLongContent(b *testing.B) {
 		"5 MB image":          `[{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo` + strings.Repeat("AAAA", 5<<20/4) + `"}}]`,
 	}
 	for _, plugin := range []string{"ollama", "openrouter"} {
-		module, err := testkit.Module(plugin)
-		if err != nil {
-			b.Fatalf("%v (run \"make plugins\")", err)
-		}
-		a := e.Adapter(plugin, module, wasm.AdapterOptions{})
-		b.Cleanup(a.Close)
-		if err := a.Wait(b.Context(), time.Hour); err != nil {
-			b.Fatal(err)
-		}
+		a := shippedAdapter(b, e, plugin, wasm.AdapterOptions{})
 		for name, content := range contents {
 			body := []byte(`{"model":"alias","messages":[{"role":"system","content":"You are a helpful assistant."},` +
 				`{"role":"user","content":` + content + `}],"temperature":0.7,"stream":true}`)

@@ -4,18 +4,15 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/kai-gateway/kai/host/wasm"
-	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // BenchmarkPassedCalls measures the calls of a guest for events that pass: time, and fuel, which
 // is the same on every machine.
 func BenchmarkPassedCalls(b *testing.B) {
-	e := wasm.New(wasm.Options{CacheDir: testkit.CacheDir})
-	b.Cleanup(e.Close)
+	e := newEngine(b)
 	const response = `"response":{"id":"resp_68b4ac98f7d48192a2f6d1c0e9b8a7f60123456789abcdef","object":"response","created_at":1786988078,"error":null,"incomplete_details":null,"model":"gpt-4o-mini-2024-07-18"`
 	events := map[string]struct {
 		op         abi.Op
@@ -52,15 +49,7 @@ func BenchmarkPassedCalls(b *testing.B) {
 	for name, ev := range events {
 		a := adapters[ev.plugin]
 		if a == nil {
-			module, err := testkit.Module(ev.plugin)
-			if err != nil {
-				b.Fatalf("%v (run \"make plugins\")", err)
-			}
-			a = e.Adapter(ev.plugin, module, wasm.AdapterOptions{})
-			b.Cleanup(a.Close)
-			if err := a.Wait(b.Context(), time.Hour); err != nil {
-				b.Fatal(err)
-			}
+			a = shippedAdapter(b, e, ev.plugin, wasm.AdapterOptions{})
 			adapters[ev.plugin] = a
 		}
 		var batch wasm.Batch

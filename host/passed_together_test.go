@@ -6,18 +6,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/kai-gateway/kai/host/wasm"
-	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // TestEventsThatPassTogether: whatever order they come in, one call states the same about them as
 // a call for each.
 func TestEventsThatPassTogether(t *testing.T) {
-	e := wasm.New(wasm.Options{CacheDir: testkit.CacheDir})
-	t.Cleanup(e.Close)
+	e := newEngine(t)
 	for plugin, tc := range map[string]struct {
 		op     abi.Op
 		events []string // texts first
@@ -43,15 +40,7 @@ func TestEventsThatPassTogether(t *testing.T) {
 			`{"type":"error","error":{"type":"overloaded_error","message":"no"}}`,
 		}},
 	} {
-		module, err := testkit.Module(plugin)
-		if err != nil {
-			t.Fatalf("%v (run \"make plugins\")", err)
-		}
-		a := e.Adapter(plugin, module, wasm.AdapterOptions{})
-		t.Cleanup(a.Close)
-		if err := a.Wait(t.Context(), time.Hour); err != nil {
-			t.Fatal(err)
-		}
+		a := shippedAdapter(t, e, plugin, wasm.AdapterOptions{})
 		together := 0
 		for i := range tc.events {
 			for j := range tc.events {

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/kai-gateway/kai/host/wasm"
 	"github.com/kai-gateway/kai/internal/testkit"
@@ -40,17 +39,9 @@ func (s sandboxed) Call(in sdk.Input) ([]abi.Emission, error) {
 func TestTranscriptsInTheSandbox(t *testing.T) {
 	for _, plugin := range plugins.Names() {
 		t.Run(plugin, func(t *testing.T) {
-			module, err := testkit.Module(plugin)
-			if err != nil {
-				t.Fatalf("%v (run \"make plugins\")", err)
-			}
 			e := wasm.New(wasm.Options{CacheDir: testkit.CacheDir, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
-			a := e.Adapter(plugin, module, wasm.AdapterOptions{})
-			defer e.Close()
-			defer a.Close()
-			if err := a.Wait(t.Context(), time.Hour); err != nil {
-				t.Fatal(err)
-			}
+			t.Cleanup(e.Close)
+			a := shippedAdapter(t, e, plugin, wasm.AdapterOptions{})
 			if os.Getenv("KAI_UPDATE") == "1" {
 				t.Skip("the adapters' own tests write the expectations")
 			}

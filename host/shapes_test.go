@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/kai-gateway/kai/host/wasm"
-	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/internal/testkit/race"
 	"github.com/kai-gateway/kai/plugins"
 	"github.com/kai-gateway/kai/sdk/abi"
@@ -239,18 +238,9 @@ func needs(t *testing.T, a *wasm.Adapter, op abi.Op, body string) float64 {
 
 // eachShape tests each shape of each operation with each shipped adapter that has it.
 func eachShape(t *testing.T, test func(t *testing.T, a *wasm.Adapter, op abi.Op, shape func(n int) string)) {
-	e := wasm.New(wasm.Options{CacheDir: testkit.CacheDir})
-	t.Cleanup(e.Close)
+	e := newEngine(t)
 	for _, plugin := range plugins.Names() {
-		module, err := testkit.Module(plugin)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a := e.Adapter(plugin, module, wasm.AdapterOptions{Limits: wasm.Limits{Time: time.Hour}})
-		t.Cleanup(a.Close)
-		if err := a.Wait(t.Context(), time.Hour); err != nil {
-			t.Fatal(err)
-		}
+		a := shippedAdapter(t, e, plugin, wasm.AdapterOptions{Limits: wasm.Limits{Time: time.Hour}})
 		for _, op := range opsOf(a) {
 			for name, shape := range shapesOf(op) {
 				t.Run(plugin+"/"+op.String()+"/"+name, func(t *testing.T) { test(t, a, op, shape) })

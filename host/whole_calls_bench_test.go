@@ -5,19 +5,16 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/kai-gateway/kai/host/dialect/chat"
 	"github.com/kai-gateway/kai/host/wasm"
-	"github.com/kai-gateway/kai/internal/testkit"
 	"github.com/kai-gateway/kai/sdk/abi"
 )
 
 // BenchmarkWholeCalls measures the two calls of a request that isn't streamed: time, and fuel,
 // which is the same on every machine.
 func BenchmarkWholeCalls(b *testing.B) {
-	e := wasm.New(wasm.Options{CacheDir: testkit.CacheDir})
-	b.Cleanup(e.Close)
+	e := newEngine(b)
 	talk := strings.Repeat(`,{"role":"user","content":"`+strings.Repeat("All work and no play. ", 100)+`"}`, 41)[1:]
 	requests := map[string]string{
 		"small": `{"model":"alias","messages":[{"role":"user","content":"What does a gateway do?"}],"stream":false}`,
@@ -25,15 +22,7 @@ func BenchmarkWholeCalls(b *testing.B) {
 	}
 	const answer = `{"id":"gen-1786988078-KaiSample0000000001","object":"chat.completion","created":1786988078,"model":"openai/gpt-4o-mini","provider":"OpenAI","system_fingerprint":"fp_eb37e061ec","choices":[{"index":0,"logprobs":null,"finish_reason":"stop","native_finish_reason":"stop","message":{"role":"assistant","content":"Hello! How can I assist you today?","refusal":null,"reasoning":null}}],"usage":{"prompt_tokens":9,"completion_tokens":10,"total_tokens":19,"cost":7.35e-06,"is_byok":false,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"cost_details":{"upstream_inference_cost":7.35e-06},"completion_tokens_details":{"reasoning_tokens":0}}}`
 	for _, plugin := range []string{"openrouter", "openai"} {
-		module, err := testkit.Module(plugin)
-		if err != nil {
-			b.Fatalf("%v (run \"make plugins\")", err)
-		}
-		a := e.Adapter(plugin, module, wasm.AdapterOptions{})
-		b.Cleanup(a.Close)
-		if err := a.Wait(b.Context(), time.Hour); err != nil {
-			b.Fatal(err)
-		}
+		a := shippedAdapter(b, e, plugin, wasm.AdapterOptions{})
 		measure := func(name string, call func(*wasm.Batch) (bool, error)) {
 			b.Run(plugin+"/"+name, func(b *testing.B) {
 				var batch wasm.Batch

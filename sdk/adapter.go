@@ -176,8 +176,8 @@ func (e *Event) takeNext() {
 	e.Data, e.more = e.more[4:n:n], e.more[n:]
 }
 
-// beginsWith reports whether data begin with a text of at least eight bytes. It compares eight bytes at a time, which in the
-// sandbox costs less than a call of Go's own comparison.
+// beginsWith reports whether data begin with a text of at least eight bytes. It compares so many at
+// a time, which in the sandbox costs less than a call of Go's own comparison.
 func beginsWith(data []byte, begin string) bool {
 	n := len(begin)
 	if len(data) < n {
