@@ -133,7 +133,6 @@ type collector struct {
 	calls    int // how often emit was called, including emissions that were refused
 	refused  error
 	request  bool               // REQUEST was emitted
-	passes   bool               // PASS is allowed
 	passed   bool               // PASS was emitted
 	named    map[int32]struct{} // TOOL_ID and TOOL_NAME so far, see checkOnce
 	noMemory error              // a *memory.Error: there was no room for an emission
@@ -151,7 +150,6 @@ func (c *collector) begin(b *Batch, in export, op abi.Op, max int) {
 	named := c.named
 	*c = collector{} // a literal with values would be copied
 	c.batch, c.in, c.op, c.max, c.state = b, in, op, max, abi.MaxState
-	c.passes = c.allowed(abi.Pass)
 	if len(named) > keepNamed {
 		return
 	}
@@ -199,7 +197,7 @@ func (c *collector) passOn(kind, at int32) bool {
 		return false
 	}
 	switch {
-	case kind == int32(abi.Pass) && !c.passed && c.passes && (at == abi.PassContent || at == 0):
+	case kind == int32(abi.Pass) && !c.passed && c.allowed(abi.Pass) && (at == abi.PassContent || at == 0):
 		c.passed = true
 	case kind == int32(abi.Next) && len(c.frames) > 0 && !c.stated:
 		c.nextFrame()
